@@ -1,0 +1,40 @@
+// The one error class of the daemon. Nothing below `api` knows HTTP; api/v1.41/error-handler.ts maps codes.
+
+export type ErrorCode =
+  | 'InvalidParameter'
+  | 'Unauthorized'
+  | 'Forbidden'
+  | 'NotFound'
+  | 'Conflict'
+  | 'NotModified'
+  | 'NotAcceptable'
+  | 'TooLarge'
+  | 'NotImplemented'
+  | 'Unavailable'
+  | 'Internal';
+
+/** An expected failure. `message` reaches the user word for word, so use Docker's wording where clients match on it. */
+export class DaemonError extends Error {
+  override readonly name = 'DaemonError';
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** True when `error` is a DaemonError, of `code` if one is named. */
+export function isDaemonError(error: unknown, code?: ErrorCode): error is DaemonError {
+  return error instanceof DaemonError && (code === undefined || error.code === code);
+}
+
+/** The text of anything that was thrown. */
+export function errorMessage(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** The `code` of a Node system error (`ENOENT`), or undefined for anything else. */
+export function systemErrorCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
