@@ -1,0 +1,300 @@
+// The wire contract with the in-guest agent (guest/init). docs/agent-protocol.md is its prose; numbers equal
+// guest/init/protocol.h, and a test compares the three.
+
+/** Sent in HELLO by both sides; they must be equal. */
+export const protocolVersion = 1;
+
+/** Name of the virtio-serial port in the guest: /dev/virtio-ports/<name>. */
+export const agentPortName = 'caisson.agent.0';
+
+/** Bytes of the frame header: type u8, flags u8, zero u8 × 2, channel u32, length u32, check u32 (all little endian). */
+export const frameHeaderBytes = 16;
+/** `check` is type ^ flags << 8 ^ channel ^ length ^ this, so a run of zeros is never a header. */
+export const frameCheckSeed = 0x43414953;
+/** Flag: this REQUEST or RESPONSE goes on in the next frame of the same type and channel. */
+export const frameFlagMore = 1;
+/** u32 after the payload; tells a whole frame from one that was cut and filled up with the sync preamble's zeros. */
+export const frameTrailer = 0x21444e45;
+export const frameTrailerBytes = 4;
+/** Largest payload of one frame. */
+export const maxPayloadBytes = 65_536;
+
+/** A sender may have this many bytes of a channel beyond the last acknowledged offset. */
+export const channelWindowBytes = 262_144;
+/** Channels opened by the guest (tunnels) have this bit; all others are numbered by the host. Channel 0 is control. */
+export const guestChannelBit = 0x8000_0000;
+
+/** Host → guest at the start of every connection: zeros (a frame's maximum), this magic, a 16-byte nonce. */
+export const syncMagic = 'CAISSON-SYNC-v1\n';
+export const syncNonceBytes = 16;
+export const syncPreambleZeros = maxPayloadBytes + frameHeaderBytes + frameTrailerBytes;
+
+export const FrameType = {
+  /** JSON AgentHello (guest) or {version} (host); first frame each way after sync. */
+  hello: 1,
+  /** Host → guest. Channel field = request id. JSON {op, ...params}. */
+  request: 2,
+  /** Guest → host. Channel field = request id. JSON {result} or {error: AgentFailure}. */
+  response: 3,
+  /** Guest → host. Channel 0. JSON AgentEvent; re-sent after a re-connection until acknowledged. */
+  event: 4,
+  /** Host → guest. Payload u64 seq: this event and all before it are recorded. */
+  eventAck: 5,
+  /** Both ways. Payload u64 offset of the first byte, then bytes. */
+  data: 6,
+  /** Both ways. Payload u64 offset: every byte before it is consumed (container output: is on disk). */
+  ack: 7,
+  /** Both ways. Payload u64 final offset: the sender will send no more bytes. */
+  eof: 8,
+  /** Both ways. The receiver wants no more of this channel: what is queued is dropped, what comes is thrown away. */
+  reset: 9,
+} as const;
+export type FrameType = (typeof FrameType)[keyof typeof FrameType];
+
+/** Why a request failed. `phase: 'exec'` means the command itself could not be run (Docker's 126 and 127). */
+export interface AgentFailure {
+  /** Symbolic errno, `ENOENT`. */
+  code: string;
+  phase: 'request' | 'disk' | 'mount' | 'network' | 'namespace' | 'user' | 'cgroup' | 'security' | 'exec' | 'io';
+  /** What was attempted, on what: `mount /dev/sda on layer 0`. */
+  message: string;
+}
+
+export type ProcessState = 'running' | 'exited';
+
+export interface ExitStatus {
+  /** 0–255, or 128 + signal, as Docker reports it. */
+  exitCode: number;
+  /** Signal number that killed the process, else 0. */
+  signal: number;
+  oomKilled: boolean;
+  /** Milliseconds since the epoch, by the guest's clock. */
+  timeMs: number;
+}
+
+/** What the guest still knows, told at every connection, so that a new daemon can adopt a running VM. */
+export interface AgentHello {
+  version: number;
+  /** Id of the agent's build: must be the one of the template. */
+  build: string;
+  /** Whether `identity` was ever answered: a clone that lost its daemon before that is useless. */
+  identified: boolean;
+  pod: boolean;
+  containers: { id: string; pid: number; state: ProcessState }[];
+  execs: { id: string; containerId: string; pid: number; state: ProcessState }[];
+  channels: AgentChannelState[];
+}
+
+export interface AgentChannelState {
+  channel: number;
+  /** Guest-to-host bytes acknowledged so far (re-sending starts here), and produced so far. */
+  outAcked: number;
+  outEnd: number;
+  /** Host-to-guest bytes received so far: the host goes on from here. */
+  inReceived: number;
+}
+
+export type AgentEvent =
+  | { seq: number; event: 'exit'; kind: 'container' | 'exec'; id: string; status: ExitStatus }
+  | { seq: number; event: 'oom'; containerId: string };
+
+/** Capability names are without prefix case changes: `CAP_SYS_ADMIN`. Signals are numbers; names are resolved by the host. */
+export interface GuestProcess {
+  args: string[];
+  /** `NAME=value`, complete but for HOME, which the agent adds from the image's passwd when it is missing. */
+  env: string[];
+  cwd: string;
+  /** As in Docker's Config.User: '', 'name', 'uid', 'name:group', 'uid:gid'; resolved in the container's root. */
+  user: string;
+  /** Names or numbers, in addition to those of the user in /etc/group. */
+  additionalGroups: string[];
+  terminal: boolean;
+  consoleSize?: { rows: number; columns: number };
+  /** Bounding, effective and permitted set (and inheritable empty, as Docker ≥ 20.10.14). */
+  capabilities: string[];
+  noNewPrivileges: boolean;
+  rlimits: { type: string; soft: number; hard: number }[];
+  oomScoreAdj: number;
+  /** 'default' is Docker's default profile for `capabilities`; an object is a profile in Docker's JSON form. */
+  seccomp: 'default' | 'unconfined' | Record<string, unknown>;
+  /** Channels; absent means /dev/null. With a terminal, stdout carries everything and stderr is absent. */
+  stdin?: number;
+  stdout?: number;
+  stderr?: number;
+}
+
+/** A hot-plugged disk: LUN of the one virtio-scsi controller, and a partition of it if it is a bundle of layers. */
+export interface GuestDisk {
+  lun: number;
+  /** 1-based partition; absent: the whole disk. */
+  partition?: number;
+}
+
+/** `type` as in mount(2); `source` is a path in the VM for binds. Options are fstab words (`nosuid`, `size=64m`). */
+export interface GuestMount {
+  type: string;
+  source: string;
+  target: string;
+  options: string[];
+}
+
+/** A small file given by the daemon (/etc/hosts …), bind-mounted over `path` from a tmpfs outside the container's root. */
+export interface GuestFile {
+  path: string;
+  contentBase64: string;
+  mode: number;
+  readonly: boolean;
+}
+
+export interface GuestDevice {
+  path: string;
+  type: 'c' | 'b';
+  major: number;
+  minor: number;
+  mode: number;
+  uid: number;
+  gid: number;
+}
+
+/** cgroup v2 values by file name: `{"memory.max": "67108864", "pids.max": "100"}`; written in order. */
+export type GuestCgroup = Record<string, string>;
+
+/** Device rules as Docker's DeviceCgroupRules: the agent turns them into a cgroup BPF program. */
+export interface GuestDeviceRule {
+  allow: boolean;
+  type: 'a' | 'c' | 'b';
+  /** -1 is any. */
+  major: number;
+  minor: number;
+  /** Subset of `rwm`. */
+  access: string;
+}
+
+export interface GuestContainerSpec {
+  id: string;
+  rootfs: {
+    /** Lowest layer last, as overlayfs' lowerdir wants them. */
+    layers: GuestDisk[];
+    /** ext4; holds `upper` and `work`. */
+    writable: GuestDisk;
+    readonly: boolean;
+  };
+  process: GuestProcess;
+  /** A minimal init as PID 1 of the container (docker run --init). */
+  init: boolean;
+  /** `pod`: shares the Pod's PID namespace; `container`: own; `vm`: the VM's own (pid=host). */
+  pidNamespace: 'container' | 'pod' | 'vm';
+  ipcNamespace: 'container' | 'pod' | 'vm';
+  utsNamespace: 'pod' | 'vm';
+  networkNamespace: 'pod' | 'vm';
+  cgroupNamespace: 'container' | 'vm';
+  /** In mount order. The agent adds nothing of its own but /dev's symlinks and the device nodes. */
+  mounts: GuestMount[];
+  files: GuestFile[];
+  devices: GuestDevice[];
+  deviceRules: GuestDeviceRule[];
+  maskedPaths: string[];
+  readonlyPaths: string[];
+  cgroup: GuestCgroup;
+  /** Container-level sysctls (kernel.*, fs.mqueue.*) in namespaces the container has of its own. */
+  sysctls: Record<string, string>;
+  /** Whole VM: all devices, no masking, writable /proc and /sys and cgroup. */
+  privileged: boolean;
+}
+
+export interface GuestInterface {
+  /** Index of the VM's pre-provisioned NIC; 0 is the first. */
+  nic: number;
+  /** Name in the Pod: `eth0`. */
+  name: string;
+  mac: string;
+  /** CIDR, IPv4 and IPv6. */
+  addresses: string[];
+  mtu: number;
+}
+
+export interface GuestRoute {
+  destination: string;
+  gateway?: string;
+  interface: string;
+}
+
+export interface GuestPodSpec {
+  id: string;
+  hostname: string;
+  domainname: string;
+  interfaces: GuestInterface[];
+  routes: GuestRoute[];
+  /** net.*, kernel.shm*, … of the Pod's namespaces. */
+  sysctls: Record<string, string>;
+  /** Addresses of the DNS servers that the agent's forwarder on 127.0.0.11:53 asks; empty: no forwarder. */
+  dnsForward: string[];
+}
+
+/** Parameters and result of every operation. */
+export interface AgentOperations {
+  /** First request to every clone. Entropy is credited (RNDADDENTROPY) and the CRNG reseeded before it answers. */
+  identity: {
+    params: { entropyBase64: string; timeSeconds: number; timeNanoseconds: number; machineId: string };
+    result: Record<string, never>;
+  };
+  /** Creates the Pod's net, ipc and uts namespaces and configures its interfaces. Once per Pod. */
+  'pod.setup': { params: { pod: GuestPodSpec }; result: Record<string, never> };
+  /** Adds or changes one interface of the running Pod; replaces the addresses it had. */
+  'pod.interface.add': { params: { interface: GuestInterface; routes: GuestRoute[] }; result: Record<string, never> };
+  /** Takes the interface out of the Pod and resets its NIC (down, template name and MAC, no addresses). */
+  'pod.interface.remove': { params: { nic: number }; result: Record<string, never> };
+  /** Replaces the content of a file given in GuestContainerSpec.files, in place (same inode). */
+  'container.file': { params: { id: string; path: string; contentBase64: string }; result: Record<string, never> };
+  /** Waits for the disks, mounts, makes the namespaces and runs the process. pid is the VM's, of the container's PID 1. */
+  'container.start': { params: { container: GuestContainerSpec }; result: { pid: number } };
+  /** To the container's PID 1 (all: to each of its processes). ESRCH once it has exited. */
+  'container.signal': { params: { id: string; signal: number; all: boolean }; result: Record<string, never> };
+  /** cgroup.freeze. */
+  'container.freeze': { params: { id: string; frozen: boolean }; result: Record<string, never> };
+  /** Writes cgroup v2 files of a running container. */
+  'container.update': { params: { id: string; cgroup: GuestCgroup }; result: Record<string, never> };
+  'container.stats': { params: { id: string }; result: ContainerStats };
+  /** Runs the guest's ps with these arguments; `pids` are the container's, in the VM's PID namespace. */
+  'container.top': { params: { id: string; psArgs: string[] }; result: { output: string; pids: number[] } };
+  /** After exit: unmounts and forgets it, so that its disks can be unplugged. Syncs if `sync`. */
+  'container.remove': { params: { id: string; sync: boolean }; result: Record<string, never> };
+  'exec.start': { params: { id: string; containerId: string; process: GuestProcess }; result: { pid: number } };
+  /** id of a container or an exec. */
+  'process.signal': { params: { id: string; signal: number }; result: Record<string, never> };
+  'process.resize': { params: { id: string; rows: number; columns: number }; result: Record<string, never> };
+  /** Kills every process of the Pod, syncs, unmounts everything, drops namespaces: the VM may be Idle again. */
+  'pod.teardown': { params: Record<string, never>; result: Record<string, never> };
+  /** Syncs and unmounts; after the answer the VM may be killed. */
+  shutdown: { params: Record<string, never>; result: Record<string, never> };
+  /** EXT4_IOC_RESIZE_FS of a container's writable disk after block_resize, to the disk's size. */
+  'container.growDisk': { params: { id: string }; result: { sizeBytes: number } };
+}
+export type AgentOperation = keyof AgentOperations;
+
+/** Raw counters; the engine shapes them as Docker's stats. */
+export interface ContainerStats {
+  timeMs: number;
+  cpu: { usageUsec: number; userUsec: number; systemUsec: number; throttledUsec: number; periods: number; throttled: number };
+  /** Whole VM, in USER_HZ ticks summed over CPUs, as /proc/stat's first line; and the number of CPUs. */
+  systemTicks: number;
+  onlineCpus: number;
+  memory: { usageBytes: number; maxUsageBytes: number; limitBytes: number; stat: Record<string, number> };
+  pids: { current: number; limit: number };
+  io: { major: number; minor: number; readBytes: number; writeBytes: number; reads: number; writes: number }[];
+  networks: Record<
+    string,
+    {
+      rxBytes: number;
+      rxPackets: number;
+      rxErrors: number;
+      rxDropped: number;
+      txBytes: number;
+      txPackets: number;
+      txErrors: number;
+      txDropped: number;
+    }
+  >;
+  /** Free and total bytes of the container's writable disk. */
+  disk: { freeBytes: number; totalBytes: number };
+}

@@ -1,0 +1,84 @@
+// What the engine sees of a virtual machine. QemuVm (vm/qemu) is the implementation; tests have a fake one.
+
+import type { Agent } from './agent/agent';
+import type { VmState } from './vm-state';
+
+/** A disk to plug into a VM. `durable`: the guest's flushes reach the host's disk (volumes); else they are dropped. */
+export interface VmDisk {
+  /** Unique in the VM; letters, digits, dashes. */
+  id: string;
+  hostPath: string;
+  format: 'raw' | 'vmdk';
+  readOnly: boolean;
+  durable: boolean;
+}
+
+/** A pre-provisioned virtio-net device of the VM; its tap lives in the private namespace, attached to nothing. */
+export interface VmNic {
+  index: number;
+  tapName: string;
+}
+
+export interface VmResources {
+  memoryBytes: number;
+  cpus: number;
+}
+
+/** How a VM came to its end, for the records of what ran in it. */
+export interface VmEnd {
+  /** `requested`: end() was called; `crashed`: QEMU exited or was killed; `guest`: the guest powered off or panicked. */
+  cause: 'requested' | 'crashed' | 'guest';
+  message: string;
+}
+
+export interface Vm {
+  readonly id: string;
+  /** Host pid of QEMU. */
+  readonly pid: number;
+  readonly state: VmState;
+  /** True once a Pod ran in it: the pool never hands it to another owner by itself. */
+  readonly used: boolean;
+  readonly resources: VmResources;
+  readonly nics: readonly VmNic[];
+  readonly agent: Agent;
+  /** Path of the guest's console log. */
+  readonly consoleLogPath: string;
+
+  /** Binds the VM to a Pod and writes that into its run directory. Throws Conflict if it is Associated already. */
+  associate(podId: string): Promise<void>;
+  /** After the agent's pod.teardown: Idle again, marked as used. */
+  release(): Promise<void>;
+  /** Plugs all disks at once; resolves with their LUNs in the same order. Gives the VM's user access to the files. */
+  plugDisks(disks: readonly VmDisk[]): Promise<number[]>;
+  unplugDisks(ids: readonly string[]): Promise<void>;
+  /** LUN by disk id, of what is plugged now (also after a daemon restart). */
+  pluggedDisks(): ReadonlyMap<string, number>;
+  /** QMP block_resize. */
+  resizeDisk(id: string, sizeBytes: number): Promise<void>;
+  /** QMP stop and cont: the vCPUs. */
+  pause(): Promise<void>;
+  resume(): Promise<void>;
+  /** Ends QEMU at once and removes its run directory and taps. Idempotent. Sync in the guest first if it matters. */
+  end(): Promise<void>;
+  /** Resolves when QEMU is gone, however that came. Never rejects. */
+  readonly ended: Promise<VmEnd>;
+}
+
+export interface VmPool {
+  /** An Idle VM, unused, with at least these resources: from the pool, else cloned, else booted. Already associated. */
+  acquire(podId: string, wanted: Partial<VmResources>, signal?: AbortSignal): Promise<Vm>;
+  /** A running VM by id. */
+  find(vmId: string): Vm | undefined;
+  list(): Vm[];
+  /**
+   * Finds the QEMU processes of an earlier daemon in the run directory and re-attaches to them. VMs whose QEMU is
+   * gone, that never finished booting or that answer no more are cleaned up and not returned. Idle ones go back to the pool.
+   */
+  recover(): Promise<Vm[]>;
+  /** Starts filling the pool. */
+  start(): void;
+  /** Stops filling; ends the Idle VMs if `endIdle`; leaves Associated ones running and detaches from them. */
+  close(options: { endIdle: boolean }): Promise<void>;
+  /** For `info` and `doctor`. */
+  status(): { accelerator: 'kvm' | 'tcg'; acceleratorReason: string; idle: number; associated: number; template: boolean };
+}
