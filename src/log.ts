@@ -21,7 +21,9 @@ function write(level: LogLevel, event: string, fields: Fields): void {
   if (logLevels.indexOf(level) < logLevels.indexOf(threshold)) return;
   const rest = Object.entries(fields).filter(([, value]) => value !== undefined);
   const tail = rest.map(([key, value]) => ` ${key}=${fieldText(value)}`).join('');
-  process.stderr.write(`time=${new Date().toISOString()} level=${level} msg=${JSON.stringify(event)}${tail}\n`);
+  process.stderr.write(
+    `time=${new Date().toISOString()} level=${level} msg=${JSON.stringify(event)}${tail}\n`,
+  );
 }
 
 /** A line is an event and its fields: `log.info('vm booted', { vmId, bootMs })`. */

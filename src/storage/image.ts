@@ -12,7 +12,13 @@ export interface ImageRunConfig {
   Labels?: Record<string, string> | null;
   StopSignal?: string;
   StopTimeout?: number;
-  Healthcheck?: { Test?: string[]; Interval?: number; Timeout?: number; StartPeriod?: number; Retries?: number } | null;
+  Healthcheck?: {
+    Test?: string[];
+    Interval?: number;
+    Timeout?: number;
+    StartPeriod?: number;
+    Retries?: number;
+  } | null;
   OnBuild?: string[] | null;
   Shell?: string[] | null;
   ArgsEscaped?: boolean;
@@ -34,7 +40,13 @@ export interface ImageConfig {
   config?: ImageRunConfig | null;
   container_config?: ImageRunConfig | null;
   rootfs: { type: 'layers'; diff_ids: string[] };
-  history?: { created?: string; created_by?: string; author?: string; comment?: string; empty_layer?: boolean }[];
+  history?: {
+    created?: string;
+    created_by?: string;
+    author?: string;
+    comment?: string;
+    empty_layer?: boolean;
+  }[];
 }
 
 export interface Image {

@@ -80,5 +80,11 @@ export interface VmPool {
   /** Stops filling; ends the Idle VMs if `endIdle`; leaves Associated ones running and detaches from them. */
   close(options: { endIdle: boolean }): Promise<void>;
   /** For `info` and `doctor`. */
-  status(): { accelerator: 'kvm' | 'tcg'; acceleratorReason: string; idle: number; associated: number; template: boolean };
+  status(): {
+    accelerator: 'kvm' | 'tcg';
+    acceleratorReason: string;
+    idle: number;
+    associated: number;
+    template: boolean;
+  };
 }

@@ -15,7 +15,11 @@ export interface AgentOutput {
    * Exactly one consumer. `onChunk` gets the bytes in order, without gap or repetition; `onEnd` follows the last one.
    * `onLost` is called instead if the channel can't be continued (the VM is gone).
    */
-  consume(handlers: { onChunk: (chunk: OutputChunk) => void; onEnd: () => void; onLost: (error: Error) => void }): void;
+  consume(handlers: {
+    onChunk: (chunk: OutputChunk) => void;
+    onEnd: () => void;
+    onLost: (error: Error) => void;
+  }): void;
   /** Every byte before `offset` is where it belongs; the guest may forget it and send more. */
   ack(offset: number): void;
   /** Wants no more of it: the guest throws away what comes. */

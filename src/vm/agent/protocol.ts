@@ -55,7 +55,8 @@ export type FrameType = (typeof FrameType)[keyof typeof FrameType];
 export interface AgentFailure {
   /** Symbolic errno, `ENOENT`. */
   code: string;
-  phase: 'request' | 'disk' | 'mount' | 'network' | 'namespace' | 'user' | 'cgroup' | 'security' | 'exec' | 'io';
+  phase:
+    'request' | 'disk' | 'mount' | 'network' | 'namespace' | 'user' | 'cgroup' | 'security' | 'exec' | 'io';
   /** What was attempted, on what: `mount /dev/sda on layer 0`. */
   message: string;
 }
@@ -241,11 +242,17 @@ export interface AgentOperations {
   /** Creates the Pod's net, ipc and uts namespaces and configures its interfaces. Once per Pod. */
   'pod.setup': { params: { pod: GuestPodSpec }; result: Record<string, never> };
   /** Adds or changes one interface of the running Pod; replaces the addresses it had. */
-  'pod.interface.add': { params: { interface: GuestInterface; routes: GuestRoute[] }; result: Record<string, never> };
+  'pod.interface.add': {
+    params: { interface: GuestInterface; routes: GuestRoute[] };
+    result: Record<string, never>;
+  };
   /** Takes the interface out of the Pod and resets its NIC (down, template name and MAC, no addresses). */
   'pod.interface.remove': { params: { nic: number }; result: Record<string, never> };
   /** Replaces the content of a file given in GuestContainerSpec.files, in place (same inode). */
-  'container.file': { params: { id: string; path: string; contentBase64: string }; result: Record<string, never> };
+  'container.file': {
+    params: { id: string; path: string; contentBase64: string };
+    result: Record<string, never>;
+  };
   /** Waits for the disks, mounts, makes the namespaces and runs the process. pid is the VM's, of the container's PID 1. */
   'container.start': { params: { container: GuestContainerSpec }; result: { pid: number } };
   /** To the container's PID 1 (all: to each of its processes). ESRCH once it has exited. */
@@ -259,7 +266,10 @@ export interface AgentOperations {
   'container.top': { params: { id: string; psArgs: string[] }; result: { output: string; pids: number[] } };
   /** After exit: unmounts and forgets it, so that its disks can be unplugged. Syncs if `sync`. */
   'container.remove': { params: { id: string; sync: boolean }; result: Record<string, never> };
-  'exec.start': { params: { id: string; containerId: string; process: GuestProcess }; result: { pid: number } };
+  'exec.start': {
+    params: { id: string; containerId: string; process: GuestProcess };
+    result: { pid: number };
+  };
   /** id of a container or an exec. */
   'process.signal': { params: { id: string; signal: number }; result: Record<string, never> };
   'process.resize': { params: { id: string; rows: number; columns: number }; result: Record<string, never> };
@@ -275,13 +285,27 @@ export type AgentOperation = keyof AgentOperations;
 /** Raw counters; the engine shapes them as Docker's stats. */
 export interface ContainerStats {
   timeMs: number;
-  cpu: { usageUsec: number; userUsec: number; systemUsec: number; throttledUsec: number; periods: number; throttled: number };
+  cpu: {
+    usageUsec: number;
+    userUsec: number;
+    systemUsec: number;
+    throttledUsec: number;
+    periods: number;
+    throttled: number;
+  };
   /** Whole VM, in USER_HZ ticks summed over CPUs, as /proc/stat's first line; and the number of CPUs. */
   systemTicks: number;
   onlineCpus: number;
   memory: { usageBytes: number; maxUsageBytes: number; limitBytes: number; stat: Record<string, number> };
   pids: { current: number; limit: number };
-  io: { major: number; minor: number; readBytes: number; writeBytes: number; reads: number; writes: number }[];
+  io: {
+    major: number;
+    minor: number;
+    readBytes: number;
+    writeBytes: number;
+    reads: number;
+    writes: number;
+  }[];
   networks: Record<
     string,
     {

@@ -1,0 +1,222 @@
+// What the API needs from the engine, and all it knows of it. Handlers parse, make one call and write the reply.
+// Every method throws DaemonError. `ref` is a name, an id or a unique id prefix, as a client sent it.
+
+import type {
+  AuthConfig,
+  AuthResponse,
+  ContainerCreateBody,
+  ContainerCreateResponse,
+  ContainerInspect,
+  ContainerPruneResponse,
+  ContainerSummary,
+  ContainerTopResponse,
+  ContainerWaitResponse,
+  EventMessage,
+  ExecCreateBody,
+  ExecInspect,
+  HistoryItem,
+  ImageDeleteItem,
+  ImageInspect,
+  ImagePruneResponse,
+  ImageSummary,
+  NetworkInspect,
+  ProgressLine,
+  SystemInfo,
+  SystemVersion,
+  VolumeListResponse,
+} from './types';
+
+/** Docker's filters after parsing: name → the set of values. */
+export type Filters = ReadonlyMap<string, readonly string[]>;
+
+/** API version of the request (1.24 …), for what changes with it. */
+export interface ApiVersion {
+  major: number;
+  minor: number;
+}
+
+export interface AttachOptions {
+  logs: boolean;
+  stream: boolean;
+  stdin: boolean;
+  stdout: boolean;
+  stderr: boolean;
+  /** Undefined: Docker's default, ctrl-p,ctrl-q. */
+  detachKeys?: string;
+}
+
+/**
+ * A client's side of attach or exec: bytes in, bytes out. `write` resolves when the client took them (backpressure);
+ * the API frames them (8-byte headers) unless the container has a terminal.
+ */
+export interface StreamClient {
+  /** Ends when the client half-closes; undefined if stdin is not wanted. */
+  stdin: AsyncIterable<Buffer> | undefined;
+  write(stream: 'stdout' | 'stderr', data: Buffer): Promise<void>;
+  /** Aborted when the client is gone. */
+  signal: AbortSignal;
+}
+
+/** Called once, when the engine knows that attaching will work: the API then sends 101 or 200 and gives the client. */
+export type OpenStream = (info: { terminal: boolean }) => StreamClient;
+
+export interface LogsOptions {
+  stdout: boolean;
+  stderr: boolean;
+  follow: boolean;
+  /** Seconds (with fraction) since the epoch; 0: no limit. Parsed from `since`/`until` by the API. */
+  sinceMs: number;
+  untilMs: number;
+  timestamps: boolean;
+  /** Number of lines; undefined: all. */
+  tail?: number;
+  details: boolean;
+}
+
+export interface LogLine {
+  stream: 'stdout' | 'stderr';
+  /** With timestamp and details already put in front if they were asked for; with its newline. */
+  data: Buffer;
+}
+
+export interface ContainerBackend {
+  create(
+    body: ContainerCreateBody,
+    options: { name?: string; platform?: string; version: ApiVersion },
+  ): Promise<ContainerCreateResponse>;
+  list(options: {
+    all: boolean;
+    limit: number;
+    size: boolean;
+    filters: Filters;
+  }): Promise<ContainerSummary[]>;
+  inspect(ref: string, options: { size: boolean }): Promise<ContainerInspect>;
+  start(
+    ref: string,
+    options: { detachKeys?: string; checkpoint?: string; checkpointDir?: string },
+  ): Promise<void>;
+  /** `timeoutSeconds` undefined: the container's StopTimeout, else 10; −1: for ever. */
+  stop(ref: string, options: { timeoutSeconds?: number; signal?: string }): Promise<void>;
+  restart(ref: string, options: { timeoutSeconds?: number; signal?: string }): Promise<void>;
+  kill(ref: string, options: { signal?: string }): Promise<void>;
+  pause(ref: string): Promise<void>;
+  unpause(ref: string): Promise<void>;
+  rename(ref: string, name: string): Promise<void>;
+  resize(ref: string, size: { rows: number; columns: number }): Promise<void>;
+  top(ref: string, psArgs: string): Promise<ContainerTopResponse>;
+  /**
+   * Resolves at once if the ref is known (so that headers can be sent) with a promise of the status. `removed` waits
+   * for the removal, `next-exit` for the next one, `not-running` for none running.
+   */
+  wait(
+    ref: string,
+    condition: 'not-running' | 'next-exit' | 'removed',
+    signal: AbortSignal,
+  ): Promise<{ exit: Promise<ContainerWaitResponse> }>;
+  remove(ref: string, options: { force: boolean; volumes: boolean; link: boolean }): Promise<void>;
+  prune(filters: Filters): Promise<ContainerPruneResponse>;
+  /** First resolves (ref known, driver readable), then yields lines until the end, or until `signal`. */
+  logs(
+    ref: string,
+    options: LogsOptions,
+    signal: AbortSignal,
+  ): Promise<{ terminal: boolean; lines: AsyncIterable<LogLine> }>;
+  /** Resolves when the attachment is over: output ended, detach keys, or the client is gone. */
+  attach(ref: string, options: AttachOptions, open: OpenStream): Promise<void>;
+  update(ref: string, body: Record<string, unknown>): Promise<{ Warnings: string[] | null }>;
+  /** One sample, or a stream of them until `signal`. `oneShot`: no wait for a second sample. */
+  stats(
+    ref: string,
+    options: { stream: boolean; oneShot: boolean },
+    signal: AbortSignal,
+  ): Promise<AsyncIterable<object>>;
+}
+
+export interface ExecBackend {
+  create(containerRef: string, body: ExecCreateBody): Promise<{ Id: string }>;
+  /** `detach`: resolves when started. Otherwise calls `open` and resolves when the stream is over. */
+  start(
+    execId: string,
+    options: { detach: boolean; tty: boolean; consoleSize?: { rows: number; columns: number } },
+    open: OpenStream,
+  ): Promise<void>;
+  inspect(execId: string): Promise<ExecInspect>;
+  resize(execId: string, size: { rows: number; columns: number }): Promise<void>;
+}
+
+/** A sink of JSON progress lines; the API sends 200 with the first one. */
+export type ProgressWriter = (line: ProgressLine) => void;
+
+export interface ImageBackend {
+  list(options: { all: boolean; digests: boolean; filters: Filters }): Promise<ImageSummary[]>;
+  inspect(ref: string): Promise<ImageInspect>;
+  history(ref: string): Promise<HistoryItem[]>;
+  pull(
+    options: { fromImage: string; tag: string; platform?: string; auth?: AuthConfig },
+    progress: ProgressWriter,
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** `fromSrc=-`: the body; or a URL. */
+  importImage(
+    options: {
+      fromSrc: string;
+      repo: string;
+      tag: string;
+      message: string;
+      changes: string[];
+      platform?: string;
+    },
+    body: NodeJS.ReadableStream,
+    progress: ProgressWriter,
+    signal: AbortSignal,
+  ): Promise<void>;
+  load(
+    body: NodeJS.ReadableStream,
+    options: { quiet: boolean },
+    progress: ProgressWriter,
+    signal: AbortSignal,
+  ): Promise<void>;
+  tag(ref: string, options: { repo: string; tag: string }): Promise<void>;
+  remove(ref: string, options: { force: boolean; noprune: boolean }): Promise<ImageDeleteItem[]>;
+  prune(filters: Filters): Promise<ImagePruneResponse>;
+  search(term: string, options: { limit: number; filters: Filters; auth?: AuthConfig }): Promise<object[]>;
+}
+
+export interface SystemBackend {
+  info(): Promise<SystemInfo>;
+  version(): Promise<SystemVersion>;
+  auth(body: AuthConfig): Promise<AuthResponse>;
+  /** Past events since `since`, then live ones until `until` or `signal`. Milliseconds. */
+  events(
+    options: { sinceNs?: bigint; untilNs?: bigint; filters: Filters },
+    signal: AbortSignal,
+  ): Promise<AsyncIterable<EventMessage>>;
+  diskUsage(): Promise<object>;
+}
+
+export interface NetworkBackend {
+  list(filters: Filters): Promise<NetworkInspect[]>;
+  inspect(ref: string, options: { verbose: boolean; scope: string }): Promise<NetworkInspect>;
+  create(body: Record<string, unknown>): Promise<{ Id: string; Warning: string }>;
+  remove(ref: string): Promise<void>;
+  connect(ref: string, body: Record<string, unknown>): Promise<void>;
+  disconnect(ref: string, body: Record<string, unknown>): Promise<void>;
+  prune(filters: Filters): Promise<{ NetworksDeleted: string[] | null }>;
+}
+
+export interface VolumeBackend {
+  list(filters: Filters): Promise<VolumeListResponse>;
+  inspect(name: string): Promise<object>;
+  create(body: Record<string, unknown>): Promise<object>;
+  remove(name: string, options: { force: boolean }): Promise<void>;
+  prune(filters: Filters): Promise<{ VolumesDeleted: string[] | null; SpaceReclaimed: number }>;
+}
+
+export interface Backend {
+  containers: ContainerBackend;
+  exec: ExecBackend;
+  images: ImageBackend;
+  system: SystemBackend;
+  networks: NetworkBackend;
+  volumes: VolumeBackend;
+}

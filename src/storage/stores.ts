@@ -1,0 +1,131 @@
+// What the engine sees of storage. Implementations: image-store, layer-store, container-store, writable-disk-store.
+
+import type { Image, ImageConfig } from './image';
+
+/** One line of Docker's progress stream (pull, push, load, import). */
+export interface ProgressMessage {
+  status?: string;
+  id?: string;
+  progressDetail?: { current?: number; total?: number };
+  /** The text form of progressDetail, as Docker renders it. */
+  progress?: string;
+  stream?: string;
+  aux?: Record<string, unknown>;
+}
+export type ProgressSink = (message: ProgressMessage) => void;
+
+export interface RegistryAuth {
+  username?: string;
+  password?: string;
+  auth?: string;
+  email?: string;
+  serveraddress?: string;
+  identitytoken?: string;
+  registrytoken?: string;
+}
+
+export interface Platform {
+  os: string;
+  architecture: string;
+  variant?: string;
+}
+
+export interface ImageStore {
+  /** By id, unique id prefix (with or without `sha256:`), tag reference or digest reference. Throws NotFound `No such image: …`. */
+  get(ref: string): Image;
+  find(ref: string): Image | undefined;
+  list(): Image[];
+  /** Adds or moves a tag. `target` is `repository[:tag]`, validated with Docker's reference grammar. */
+  tag(imageId: string, target: string): void;
+  /**
+   * Docker's DELETE /images: untags, and deletes what is left without a name. `inUse` tells containers by image id.
+   * Returns Docker's list of `{Untagged}` and `{Deleted}`.
+   */
+  remove(
+    ref: string,
+    options: { force: boolean; prune: boolean },
+    inUse: (imageId: string) => { containerId: string; running: boolean }[],
+  ): Promise<{ Untagged?: string; Deleted?: string }[]>;
+  /** Writes an image whose layers are in the layer store already. Returns its id. */
+  create(config: ImageConfig, options: { parentId?: string; tags?: string[] }): Promise<Image>;
+  /** Docker's `history`, newest first. */
+  history(
+    ref: string,
+  ): {
+    Id: string;
+    Created: number;
+    CreatedBy: string;
+    Tags: string[] | null;
+    Size: number;
+    Comment: string;
+  }[];
+  /** Size on this host's disk of the layers no other image uses, and of shared ones. For system df. */
+  diskUsage(): { imageId: string; uniqueBytes: number; sharedBytes: number }[];
+  pull(
+    reference: string,
+    options: { platform?: Platform; auth?: RegistryAuth; allTags?: boolean },
+    progress: ProgressSink,
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** `docker load`: docker-archive and OCI layouts. Every loaded image is reported as Docker does (`Loaded image: …`). */
+  load(
+    archive: NodeJS.ReadableStream,
+    options: { quiet: boolean },
+    progress: ProgressSink,
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** `docker import`: one layer from a root file system tar (plain, gzip, xz, bzip2, zstd). Returns the image's id. */
+  importTar(
+    source: NodeJS.ReadableStream,
+    options: { reference?: string; changes: string[]; message: string; platform?: Platform },
+    progress: ProgressSink,
+    signal: AbortSignal,
+  ): Promise<string>;
+  /** Deletes what no tag and no container holds (dangling) or, with `all`, every unused image. */
+  prune(
+    options: { all: boolean; filters: (image: Image) => boolean },
+    inUse: (imageId: string) => { containerId: string; running: boolean }[],
+  ): Promise<{ deleted: { Untagged?: string; Deleted?: string }[]; reclaimedBytes: number }>;
+  /** Calls back for each pull, tag, untag, delete, load, import: the engine turns it into an event. */
+  onEvent(
+    listener: (event: { action: string; id: string; attributes: Record<string, string> }) => void,
+  ): void;
+  /** POST /auth. Returns the status text; throws Unauthorized with the registry's words. */
+  login(auth: RegistryAuth): Promise<{ status: string; identityToken: string }>;
+}
+
+export interface LayerStore {
+  /** Host paths of the read-only squashfs images of these diff IDs, in the same order. Throws NotFound if one is missing. */
+  diskPaths(diffIds: readonly string[]): string[];
+  /** Uncompressed tar size. */
+  sizeBytes(diffId: string): number;
+  /** Holds layers while a container uses them, so that no prune removes them. */
+  reference(ownerId: string, diffIds: readonly string[]): void;
+  unreference(ownerId: string): void;
+  /** Removes files of unfinished conversions and of layers nobody refers to. At start-up. */
+  repair(): Promise<void>;
+}
+
+/** Sparse ext4 files, one for each container from `create` on. */
+export interface WritableDiskStore {
+  create(containerId: string, sizeBytes: number): Promise<string>;
+  path(containerId: string): string;
+  /** Allocated bytes on the host. 0 if there is none. */
+  usageBytes(containerId: string): Promise<number>;
+  remove(containerId: string): Promise<void>;
+  list(): Promise<string[]>;
+}
+
+/**
+ * Crash-safe documents by collection and id (SQLite, WAL). Values are JSON. Every write is durable against a crash of
+ * the daemon when it returns.
+ */
+export interface DocumentStore {
+  put(collection: string, id: string, value: object): void;
+  get<T>(collection: string, id: string): T | undefined;
+  all<T>(collection: string): T[];
+  delete(collection: string, id: string): void;
+  /** All or nothing. */
+  transaction<T>(work: () => T): T;
+  close(): void;
+}

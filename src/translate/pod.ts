@@ -1,0 +1,53 @@
+// The Pod: what Docker's containers are translated to, and from which VM and guest are derived. A Docker container is
+// a Pod with one container; nothing here assumes one.
+
+import type { GuestCgroup, GuestDevice, GuestDeviceRule, GuestMount } from '../vm/agent/protocol';
+
+export interface PodSpec {
+  /** Id of the Pod; for a Docker container the container's own id. */
+  id: string;
+  hostname: string;
+  domainname: string;
+  /** Pod-wide sysctls (net.*, kernel.shm*, …). */
+  sysctls: Record<string, string>;
+  /** Enough for the sum of the containers' limits; absent: the default. */
+  memoryBytes?: number;
+  cpus?: number;
+  sharePidNamespace: boolean;
+  containers: PodContainerSpec[];
+}
+
+export interface PodContainerSpec {
+  id: string;
+  process: {
+    args: string[];
+    env: string[];
+    cwd: string;
+    user: string;
+    additionalGroups: string[];
+    terminal: boolean;
+    openStdin: boolean;
+    capabilities: string[];
+    noNewPrivileges: boolean;
+    rlimits: { type: string; soft: number; hard: number }[];
+    oomScoreAdj: number;
+    seccomp: 'default' | 'unconfined' | Record<string, unknown>;
+  };
+  init: boolean;
+  privileged: boolean;
+  readonlyRootfs: boolean;
+  pidNamespace: 'container' | 'pod' | 'vm';
+  ipcNamespace: 'container' | 'pod' | 'vm';
+  utsNamespace: 'pod' | 'vm';
+  cgroupNamespace: 'container' | 'vm';
+  mounts: GuestMount[];
+  devices: GuestDevice[];
+  deviceRules: GuestDeviceRule[];
+  maskedPaths: string[];
+  readonlyPaths: string[];
+  cgroup: GuestCgroup;
+  sysctls: Record<string, string>;
+}
+
+/** None: no record. Created: storage allocated, no VM. Running: on a VM. */
+export type PodState = { kind: 'Created' } | { kind: 'Running'; vmId: string };
