@@ -1,0 +1,26 @@
+// What the lifecycles need of a container's log. ContainerLogStore (logs/) is the implementation.
+
+import type { ContainerRecord } from './container-record';
+
+export type LogStream = 'stdout' | 'stderr';
+
+/** The writing end of one run of one container. One writer at a time. */
+export interface ContainerLogWriter {
+  /** Bytes of this run's stream, counted from the run's start, that the log holds. */
+  durableOffset(stream: LogStream): number;
+  /**
+   * Resolves with the new durable offset of `stream` when the log holds `data`. `offset` is that of its first byte in
+   * the run's stream; what lies before the durable offset is dropped. Calls of one stream come in order; the next may
+   * come before the last has resolved, and writes may be gathered.
+   */
+  append(stream: LogStream, data: Buffer, offset: number): Promise<number>;
+  /** After the last append: followers see the end of the run, a last line without newline is completed. */
+  close(): Promise<void>;
+}
+
+export interface ContainerLogs {
+  /** `record.state` or the caller gives the run; offsets known of the same run go on, those of another start at 0. */
+  openLog(record: ContainerRecord, runId: string): Promise<ContainerLogWriter>;
+  /** Deletes the log. Idempotent. */
+  removeLog(record: ContainerRecord): Promise<void>;
+}

@@ -1,0 +1,62 @@
+// What is kept of a container across restarts of the daemon, as one document of the collection `containers`.
+
+import type { ContainerConfig, EndpointSettings, HostConfig, MountPoint } from '../api/v1.41/types';
+import type { Endpoint, PublishedPort } from '../network/network';
+import type { ContainerState } from './container-state';
+
+export const containerCollection = 'containers';
+
+/** One network of the container, by the network's name: what the client asked for, and what it got while it has an endpoint. */
+export interface ContainerNetwork {
+  /** Id of the network once it was resolved; '' before. */
+  networkId: string;
+  requested: EndpointSettings;
+  /** Present while the endpoint is allocated: from start to exit. */
+  endpoint?: Endpoint;
+  /** The VM's NIC that carries it, while running. */
+  nic?: number;
+}
+
+export interface ContainerRecord {
+  id: string;
+  /** Without the leading slash that the API shows. */
+  name: string;
+  /** RFC 3339 with nanoseconds. */
+  createdAt: string;
+  /** After validation, defaults and the merge with the image's configuration: what inspect shows. */
+  config: ContainerConfig;
+  hostConfig: HostConfig;
+  /** `Path` and `Args` of inspect. */
+  path: string;
+  args: string[];
+  /** `sha256:…`; the reference the client used is `config.Image`. */
+  imageId: string;
+  /** Diff IDs of the image's layers, lowest first. */
+  layers: string[];
+  platform: string;
+  /** The Pod it belongs to: its own id for a Docker container. */
+  podId: string;
+  state: ContainerState;
+  /** Starts by the restart policy since the last start by a user. */
+  restartCount: number;
+  /** A user stopped it: the policies `unless-stopped` and, until the daemon restarts, `always` leave it alone. */
+  manuallyStopped: boolean;
+  logPath: string;
+  writableDiskBytes: number;
+  mounts: MountPoint[];
+  networks: Record<string, ContainerNetwork>;
+  /** Ports bound on the host, while running. */
+  publishedPorts: PublishedPort[];
+  /** Warnings that create answered with. */
+  warnings: string[];
+}
+
+/** Name as the API shows it. */
+export function slashedName(record: ContainerRecord): string {
+  return `/${record.name}`;
+}
+
+/** Docker's attributes of a container event: its labels, image and name. */
+export function eventAttributes(record: ContainerRecord): Record<string, string> {
+  return { ...(record.config.Labels ?? {}), image: record.config.Image ?? '', name: record.name };
+}
