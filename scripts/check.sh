@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Everything mechanical: types, lint, format, the C parts' tests. Runs side by side; prints only what failed.
+set -uo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+cd "$root_dir" || exit 1
+mkdir -p build/check
+
+declare -A pids
+start() {
+  local name=$1
+  shift
+  "$@" </dev/null >"build/check/$name.log" 2>&1 &
+  pids[$name]=$!
+}
+start types npx tsc --noEmit -p tsconfig.json
+start lint npx eslint --cache --cache-location build/check/eslint . bench
+start format npx prettier --check --log-level warn .
+start c bash -c 'make --no-print-directory -C guest check && make --no-print-directory -C native check'
+
+failed=0
+for name in types lint format c; do
+  if wait "${pids[$name]}"; then
+    say "check $name: ok"
+  else
+    say "check $name: FAILED"
+    tail -n 60 "build/check/$name.log" >&2
+    failed=1
+  fi
+done
+exit $failed

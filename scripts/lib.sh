@@ -1,0 +1,31 @@
+# Shared by the scripts: where things are, messages, and how the daemon's pid is checked. Sourced, not run.
+# shellcheck shell=bash
+root_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+run_dir=${CAISSON_RUN_DIR:-/run/caisson}
+data_root=${CAISSON_DATA_ROOT:-/var/lib/caisson}
+socket=$run_dir/caisson.sock
+pid_file=$run_dir/up.pid
+log_file=${CAISSON_LOG:-/var/log/caisson.log}
+
+say() { printf '%s\n' "caisson: $*" >&2; }
+die() {
+  printf '%s\n' "caisson: $*" >&2
+  exit 1
+}
+
+# Writes a digest of names, sizes and times of all files under the given paths: cheap, and changes when a file does.
+fingerprint() {
+  find "$@" -type f -printf '%p %s %T@\n' 2>/dev/null | LC_ALL=C sort | sha256sum | cut -d' ' -f1
+}
+
+# Prints the pid of the daemon that up.sh started, if that very process still runs.
+daemon_pid() {
+  local pid
+  [ -r "$pid_file" ] && pid=$(cat "$pid_file") && [ -n "$pid" ] || return 1
+  tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q -- 'dist/main.js daemon' || return 1
+  printf '%s\n' "$pid"
+}
+
+daemon_answers() {
+  [ -S "$socket" ] && curl -sf --max-time 5 --unix-socket "$socket" http://caisson/_ping >/dev/null 2>&1
+}

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Sets up, starts the daemon in the background, makes it a docker context, seeds a first image. Running it again is fine.
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+cd "$root_dir"
+
+bash scripts/setup.sh
+[ "$(id -u)" = 0 ] || die 'the daemon needs root for now: run `npm run up` as root'
+
+if daemon_answers; then
+  say "already running on unix://$socket"
+else
+  if pid=$(daemon_pid); then die "a daemon (pid $pid) is there but does not answer on $socket; see $log_file, or npm run down"; fi
+  mkdir -p "$run_dir" "$data_root"
+  # a session of its own: it outlives this terminal
+  setsid --fork bash -c 'echo $$ >"$1"; shift; exec "$@"' - "$pid_file" \
+    node "$root_dir/dist/main.js" daemon --data-root "$data_root" --run-dir "$run_dir" --host "unix://$socket" \
+    ${CAISSON_ARGS:-} </dev/null >>"$log_file" 2>&1
+  for _ in $(seq 300); do
+    if daemon_answers; then break; fi
+    sleep 0.2
+    daemon_pid >/dev/null || { tail -n 15 "$log_file" >&2; die "the daemon ended; its log is $log_file"; }
+  done
+  daemon_answers || die "no answer on $socket after a minute; the log is $log_file"
+  say "listening on unix://$socket, log in $log_file"
+fi
+
+if ! docker context inspect caisson >/dev/null 2>&1; then
+  docker context create caisson --description 'a virtual machine for every container' \
+    --docker "host=unix://$socket" >/dev/null
+fi
+
+docker=(docker --host "unix://$socket")
+if ! "${docker[@]}" image inspect caisson/hello >/dev/null 2>&1; then
+  bash scripts/hello-image.sh build/hello.tar
+  "${docker[@]}" load --quiet --input build/hello.tar >/dev/null
+fi
+
+cat <<TEXT
+
+Try:
+  docker --context caisson run --rm caisson/hello
+  docker --context caisson run -it --rm caisson/hello sh
+  docker --context caisson ps -a
+
+Stop the daemon with \`npm run down\`; what is wrong with this machine, if anything, says \`bin/caisson doctor\`.
+TEXT
