@@ -1,0 +1,229 @@
+// Declares cases: each runs against dockerd and against Caisson, and what clients saw must be alike.
+
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import Docker from 'dockerode';
+
+import { type DockerCli, runScript } from '../../support/docker-cli';
+import { sendHttp, socketPathOf } from '../../support/http-client';
+import { exceptions } from '../exceptions';
+import { compareTranscripts, type Observation, type Transcript } from './compare';
+import { compatEnvironment, type EngineName } from './environment';
+
+const cacheDir = join(__dirname, '..', '..', '..', 'build', 'compat-transcripts');
+
+export interface ScriptCase {
+  /** Shell, one step a line; a line that ends in a backslash goes on. `$c` is a name of the case's own. */
+  script: string;
+  /** Run with every docker command this machine has, not only the first: where clients of different ages ask differently. */
+  bothClis?: boolean;
+  timeoutSeconds?: number;
+}
+
+export interface SdkContext {
+  docker: Docker;
+  host: string;
+  /** Put it into every name you give: what carries it is removed after the case. */
+  name: string;
+}
+
+export interface HttpCase {
+  /** `GET /path`, with `$c` for the case's own name; the version prefix is added unless it has one. */
+  request: string;
+  body?: unknown;
+  headers?: Record<string, string>;
+}
+
+type HttpSteps = string | HttpCase | readonly (string | HttpCase)[];
+
+/** Scripts of docker commands: exit code, stdout and stderr of each step. */
+export function scriptCases(group: string, cases: Record<string, string | ScriptCase>): void {
+  const { clis } = compatEnvironment();
+  for (const [name, entry] of Object.entries(cases)) {
+    const options: ScriptCase = typeof entry === 'string' ? { script: entry } : entry;
+    const wanted =
+      options.bothClis === true || process.env['CAISSON_COMPAT_CLIS'] === 'all' ? clis : clis.slice(0, 1);
+    for (const cli of wanted) {
+      const title = wanted.length > 1 ? `${name} [docker ${cli.version.split('+')[0] ?? ''}]` : name;
+      const key = JSON.stringify([options, cli.version]);
+      defineCase(group, title, key, (host, caseName) => runSteps(cli, host, caseName, options));
+    }
+  }
+}
+
+/** Plain requests, one connection each: status, telling headers, body. */
+export function httpCases(group: string, cases: Record<string, HttpSteps>): void {
+  for (const [name, steps] of Object.entries(cases)) {
+    const list = (typeof steps === 'string' || !Array.isArray(steps) ? [steps] : steps) as (
+      string | HttpCase
+    )[];
+    defineCase(group, name, JSON.stringify(list), async (host, caseName) => {
+      const transcript: Observation[] = [];
+      for (const step of list) transcript.push(await sendStep(host, caseName, step));
+      return transcript;
+    });
+  }
+}
+
+/** Calls through dockerode; what the function returns is compared. */
+export function sdkCases(
+  group: string,
+  cases: Record<string, (context: SdkContext) => Promise<unknown>>,
+): void {
+  for (const [name, run] of Object.entries(cases)) {
+    defineCase(group, name, run.toString(), async (host, caseName) => {
+      const docker = new Docker({ socketPath: socketPathOf(host), version: 'v1.41' });
+      try {
+        return [{ label: name, value: await run({ docker, host, name: caseName }) }];
+      } catch (error) {
+        // an error that the case did not expect is compared too: its status and message
+        const { statusCode, json, message } = error as {
+          statusCode?: number;
+          json?: unknown;
+          message: string;
+        };
+        return [
+          { label: name, value: { threw: { statusCode, json, ...(json === undefined ? { message } : {}) } } },
+        ];
+      }
+    });
+  }
+}
+
+type RunCase = (host: string, caseName: string) => Promise<Transcript>;
+
+function defineCase(group: string, title: string, key: string, run: RunCase): void {
+  const fullName = `${group}: ${title}`;
+  const digest = createHash('sha256').update(`${fullName}\n${key}`).digest('hex');
+  const caseName = `c${digest.slice(0, 7)}`;
+  test.concurrent(
+    fullName,
+    async () => {
+      const { target, hosts, knownIds } = compatEnvironment();
+      const runOn = async (engine: EngineName): Promise<Transcript> => {
+        const host = hosts[engine];
+        if (host === undefined) throw new Error(`${engine} is not running`);
+        await removeLeftovers(host, caseName);
+        const transcript = await run(host, caseName);
+        const left = await removeLeftovers(host, caseName);
+        return left.length === 0 ? transcript : [...transcript, { label: '(clean-up)', value: left }];
+      };
+      const saved = join(cacheDir, `${digest.slice(0, 32)}.json`);
+      let expected: Transcript;
+      if (target === 'caisson' && existsSync(saved)) {
+        // written below by a run that had dockerd
+        expected = JSON.parse(readFileSync(saved, 'utf8')) as Transcript;
+      } else {
+        expected = await runOn('dockerd');
+        mkdirSync(cacheDir, { recursive: true });
+        writeFileSync(saved, JSON.stringify(expected, null, 1));
+      }
+      if (process.env['CAISSON_COMPAT_SHOW'] !== undefined) show(fullName, expected);
+      const actual = await runOn(target === 'dockerd' ? 'dockerd' : 'caisson');
+      const differences = compareTranscripts(expected, actual, { caseName: fullName, knownIds, exceptions });
+      if (differences.length > 0)
+        throw new Error(`${differences.length} differences\n  ${differences.join('\n  ')}`);
+    },
+    300_000,
+  );
+}
+
+async function runSteps(
+  cli: DockerCli,
+  host: string,
+  caseName: string,
+  options: ScriptCase,
+): Promise<Transcript> {
+  const results = await runScript({
+    cli,
+    host,
+    steps: splitSteps(options.script),
+    variables: { c: caseName },
+    timeoutMs: (options.timeoutSeconds ?? 90) * 1000,
+  });
+  return results.map(({ step, ...seen }) => ({ label: `$ ${step}`, ...seen }));
+}
+
+function splitSteps(script: string): string[] {
+  return script
+    .replace(/\\\n\s*/g, '')
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !line.startsWith('#'));
+}
+
+async function sendStep(host: string, caseName: string, step: string | HttpCase): Promise<Observation> {
+  const { request, body, headers } = typeof step === 'string' ? ({ request: step } as HttpCase) : step;
+  const [method = 'GET', rawPath = '/'] = request.split(' ');
+  const fill = (text: string): string => text.replaceAll('$c', caseName);
+  const path = fill(rawPath);
+  const reply = await sendHttp(host, {
+    method,
+    path: /^\/(v\d|_ping)/.test(path) ? path : `/v1.41${path}`,
+    ...(headers === undefined ? {} : { headers }),
+    ...(body === undefined
+      ? {}
+      : { body: typeof body === 'string' ? fill(body) : JSON.parse(fill(JSON.stringify(body))) }),
+  });
+  const telling = [
+    'content-type',
+    'docker-experimental',
+    'ostype',
+    'cache-control',
+    'pragma',
+    'location',
+    'allow',
+  ];
+  const shown = Object.fromEntries(
+    telling.flatMap((name) => (name in reply.headers ? [[name, reply.headers[name]]] : [])),
+  );
+  return { label: request, value: { status: reply.status, headers: shown, body: parseBody(reply.body) } };
+}
+
+function parseBody(body: string): unknown {
+  try {
+    return JSON.parse(body);
+  } catch {
+    return body;
+  }
+}
+
+/** Removes containers and images that carry the case's name; returns what could not be removed. */
+async function removeLeftovers(host: string, caseName: string): Promise<string[]> {
+  const failures: string[] = [];
+  const containers = await list(host, `/v1.41/containers/json?all=1`);
+  for (const { Id, Names, Labels } of containers) {
+    const ours = (Names ?? []).some((name) => name.includes(caseName)) || Labels?.['case'] === caseName;
+    if (!ours) continue;
+    const reply = await sendHttp(host, { method: 'DELETE', path: `/v1.41/containers/${Id}?force=1&v=1` });
+    if (reply.status >= 400 && reply.status !== 404 && reply.status !== 409) failures.push(reply.body);
+  }
+  for (const { RepoTags } of await list(host, '/v1.41/images/json')) {
+    for (const tag of (RepoTags ?? []).filter((candidate) => candidate.includes(caseName))) {
+      await sendHttp(host, { method: 'DELETE', path: `/v1.41/images/${tag}?force=1` });
+    }
+  }
+  return failures;
+}
+
+interface Listed {
+  Id: string;
+  Names?: string[];
+  Labels?: Record<string, string>;
+  RepoTags?: string[];
+}
+
+async function list(host: string, path: string): Promise<Listed[]> {
+  const reply = await sendHttp(host, { method: 'GET', path });
+  return reply.status === 200 ? (JSON.parse(reply.body) as Listed[]) : [];
+}
+
+function show(name: string, transcript: Transcript): void {
+  const lines = transcript.map(
+    ({ label, exitCode, stdout, stderr, value }) =>
+      `${label}\n${exitCode === undefined ? '' : `  [${exitCode}] `}${stdout ?? ''}${stderr === undefined || stderr === '' ? '' : `\n  2> ${stderr}`}${value === undefined ? '' : JSON.stringify(value).slice(0, 3000)}`,
+  );
+  process.stdout.write(`\n### ${name}\n${lines.join('\n')}\n`);
+}

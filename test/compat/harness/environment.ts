@@ -1,0 +1,40 @@
+// What a compatibility run works with; global-setup.ts makes it, the test workers read it from one variable.
+
+import type { DockerCli } from '../../support/docker-cli';
+
+/** `both` compares; `dockerd` runs each case twice there, to prove the case; `caisson` compares with dockerd's last run. */
+export type CompatTarget = 'both' | 'dockerd' | 'caisson';
+export type EngineName = 'dockerd' | 'caisson';
+
+export interface CompatEnvironment {
+  target: CompatTarget;
+  /** `unix://…`; the one that the target leaves out is undefined. */
+  hosts: Partial<Record<EngineName, string>>;
+  clis: DockerCli[];
+  /** Ids that must be the same on both sides, by the name to show for them: the test images'. */
+  knownIds: Record<string, string>;
+  /** Name of the network namespace in which ports, bridges and the registry are. */
+  namespace: string;
+  dir: string;
+}
+
+const variable = 'CAISSON_COMPAT_ENVIRONMENT';
+
+export function publishEnvironment(environment: CompatEnvironment): void {
+  process.env[variable] = JSON.stringify(environment);
+}
+
+export function compatEnvironment(): CompatEnvironment {
+  const text = process.env[variable];
+  if (text === undefined) throw new Error('no engines: compat tests run through jest’s compat project');
+  // written by publishEnvironment
+  return JSON.parse(text) as CompatEnvironment;
+}
+
+export function wantedTarget(): CompatTarget {
+  const wanted = process.env['CAISSON_COMPAT_TARGET'] ?? 'both';
+  if (wanted !== 'both' && wanted !== 'dockerd' && wanted !== 'caisson') {
+    throw new Error(`CAISSON_COMPAT_TARGET is ${wanted}, not dockerd, caisson or both`);
+  }
+  return wanted;
+}

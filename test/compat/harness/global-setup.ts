@@ -1,0 +1,101 @@
+// Once per run, before any case: a namespace, a registry with the test images, dockerd, Caisson.
+// CAISSON_COMPAT_KEEP=FILE leaves all of it running and notes it in FILE; a later run with the same FILE uses it again.
+
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { CaissonDaemon } from '../../support/caisson-daemon';
+import { findDockerClis } from '../../support/docker-cli';
+import { sendHttp } from '../../support/http-client';
+import { NetworkNamespace } from '../../support/network-namespace';
+import { startOracle } from '../../support/oracle';
+import { startRegistry } from '../../support/registry-process';
+import { ensureTestImages, registryHost, registryPort, testImages } from '../../support/test-images';
+import { type CompatEnvironment, publishEnvironment, wantedTarget } from './environment';
+
+const stoppers: (() => Promise<void> | void)[] = [];
+
+export default async function setUp(): Promise<void> {
+  const keep = process.env['CAISSON_COMPAT_KEEP'];
+  const target = wantedTarget();
+  if (keep !== undefined && existsSync(keep)) {
+    // written below by an earlier run
+    const kept = JSON.parse(readFileSync(keep, 'utf8')) as CompatEnvironment;
+    if (kept.hosts.caisson === undefined && target !== 'dockerd') {
+      const namespace = NetworkNamespace.existing(kept.namespace);
+      const caisson = await CaissonDaemon.start({ dir: join(kept.dir, 'c'), namespace, detached: true });
+      await pullTestImages(caisson.host);
+      kept.hosts.caisson = caisson.host;
+      writeFileSync(keep, JSON.stringify(kept));
+    }
+    publishEnvironment({ ...kept, target });
+    return;
+  }
+  const detached = keep !== undefined;
+  const images = await ensureTestImages();
+  const dir = mkdtempSync('/tmp/caisson-compat-');
+  stoppers.push(() => rmSync(dir, { recursive: true, force: true }));
+  const namespace = NetworkNamespace.create(`caisson-ct${process.pid}`);
+  stoppers.push(() => namespace.delete());
+  try {
+    const registryDir = join(dir, 'registry');
+    mkdirSync(registryDir);
+    const registry = await startRegistry({
+      dir: registryDir,
+      namespace,
+      port: registryPort,
+      seed: images,
+      detached,
+    });
+    stoppers.push(() => registry.stop());
+    const hosts: CompatEnvironment['hosts'] = {};
+    let knownIds: Record<string, string> = {};
+    if (target !== 'caisson') {
+      const oracle = await startOracle(join(dir, 'd'), namespace, detached);
+      stoppers.push(() => oracle.process.stop());
+      knownIds = await pullTestImages(oracle.host);
+      hosts.dockerd = oracle.host;
+    }
+    if (target !== 'dockerd') {
+      const caisson = await CaissonDaemon.start({ dir: join(dir, 'c'), namespace, detached });
+      stoppers.push(() => caisson.stop());
+      knownIds = { ...(await pullTestImages(caisson.host)), ...knownIds };
+      hosts.caisson = caisson.host;
+    }
+    const environment = { target, hosts, clis: findDockerClis(), knownIds, namespace: namespace.name, dir };
+    publishEnvironment(environment);
+    if (keep !== undefined) writeFileSync(keep, JSON.stringify(environment));
+  } catch (error) {
+    await tearDown();
+    throw error;
+  }
+}
+
+/** Stops what setUp started, in the opposite order. */
+export async function tearDown(): Promise<void> {
+  const errors: unknown[] = [];
+  for (const stop of stoppers.splice(0).reverse()) {
+    try {
+      await stop();
+    } catch (error) {
+      errors.push(error);
+    }
+  }
+  if (errors.length > 0) throw errors[0];
+}
+
+/** Pulls each image from the registry and tags it without the registry's name; returns ids by name. */
+async function pullTestImages(host: string): Promise<Record<string, string>> {
+  const docker = (...args: string[]): string =>
+    execFileSync('/usr/bin/docker', ['--host', host, ...args], { encoding: 'utf8' });
+  const ids: Record<string, string> = {};
+  for (const image of testImages) {
+    docker('pull', '--quiet', `${registryHost}/${image}`);
+    docker('tag', `${registryHost}/${image}`, image);
+    const reply = await sendHttp(host, { method: 'GET', path: `/v1.41/images/${image}/json` });
+    // an image inspect
+    ids[`${image}`] = (JSON.parse(reply.body) as { Id: string }).Id.replace('sha256:', '');
+  }
+  return ids;
+}

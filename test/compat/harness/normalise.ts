@@ -1,0 +1,64 @@
+// Takes out of a transcript what differs from one run to the next: ids, times, addresses, process ids.
+
+/** Known ids by the name to show for them. */
+export type KnownIds = Readonly<Record<string, string>>;
+
+/** One side's view of one case: the same id gets the same number wherever it stands. */
+export class Normaliser {
+  readonly #known: { id: string; name: string }[];
+  readonly #ids: string[] = [];
+
+  constructor(known: KnownIds) {
+    this.#known = Object.entries(known).map(([name, id]) => ({ name, id }));
+  }
+
+  text(text: string): string {
+    return text
+      .replace(/\b[0-9a-f]{64}\b|\b[0-9a-f]{12}\b/g, (id) => this.#id(id))
+      .replace(/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)/g, (time) => timeName(time))
+      .replace(/\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)? [+-]\d{4} \w+/g, '<time>')
+      .replace(
+        /\b(Less than a second|About an? \w+|\d+ (seconds?|minutes?|hours?|days?|weeks?|months?|years?))( ago)?/g,
+        '<duration>',
+      )
+      .replace(/\b02:42(:[0-9a-f]{2}){4}\b/g, '<mac>')
+      .replace(/\b(172\.(1[6-9]|2\d|3[01])|192\.168|10\.\d+)\.\d+\.\d+\b/g, '<ip>')
+      .replace(/\b(0\.0\.0\.0|::|127\.0\.0\.1):(3[2-9]|4\d|5\d|6[0-5])\d{3}\b/g, '$1:<port>')
+      .replace(/ {2,}/g, '  ')
+      .replace(/[ \t]+$/gm, '');
+  }
+
+  /** The same for a parsed JSON value; keys are sorted first, so that ids are numbered alike on both sides. */
+  value(value: unknown, key = ''): unknown {
+    if (typeof value === 'string') return this.text(value);
+    if (typeof value === 'number') return numberName(value, key);
+    if (Array.isArray(value)) return value.map((item) => this.value(item, key));
+    if (typeof value !== 'object' || value === null) return value;
+    return Object.fromEntries(
+      Object.entries(value)
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([name, item]) => [this.text(name), this.value(item, name)]),
+    );
+  }
+
+  #id(id: string): string {
+    // twelve digits in a row may be a number, not an id
+    if (/^\d{12}$/.test(id)) return id;
+    const known = this.#known.find((candidate) => candidate.id.startsWith(id));
+    if (known !== undefined) return `<${known.name}>`;
+    let index = this.#ids.findIndex((seen) => seen.startsWith(id) || id.startsWith(seen));
+    if (index === -1) index = this.#ids.push(id) - 1;
+    return `<id ${index + 1}>`;
+  }
+}
+
+/** Go's zero time and times long past (an image's creation) say something; those of the run do not. */
+function timeName(time: string): string {
+  const ageMs = Date.now() - Date.parse(time);
+  return time.startsWith('0001-') || ageMs > 7 * 86_400_000 ? time : '<time>';
+}
+
+function numberName(value: number, key: string): unknown {
+  const runTime = ['Pid', 'time', 'timeNano', 'Created', 'Size', 'SizeRw', 'SizeRootFs', 'VirtualSize'];
+  return runTime.includes(key) && value !== 0 ? `<${key}>` : value;
+}

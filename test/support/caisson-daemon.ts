@@ -1,0 +1,118 @@
+// The daemon under test, as a process of its own with directories of its own.
+
+import { existsSync, mkdirSync, readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { type GuardedProcess, startGuarded, waitReady } from './guarded-process';
+import { pings, sendHttp } from './http-client';
+import type { NetworkNamespace } from './network-namespace';
+import type { Engine } from './oracle';
+
+const mainScript = join(__dirname, '..', '..', 'dist', 'main.js');
+
+export interface CaissonOptions {
+  /** Takes data root, run directory, socket and log. Keep it short: socket paths have 107 bytes. */
+  dir: string;
+  namespace?: NetworkNamespace;
+  /** More arguments of `caisson daemon`. */
+  args?: readonly string[];
+  detached?: boolean;
+}
+
+/** A daemon that can be killed and started again on the same directories. */
+export class CaissonDaemon implements Engine {
+  readonly name = 'caisson';
+  readonly host: string;
+  readonly dir: string;
+  readonly #options: CaissonOptions;
+  #process: GuardedProcess | undefined;
+
+  private constructor(options: CaissonOptions) {
+    this.#options = options;
+    this.dir = options.dir;
+    this.host = `unix://${options.dir}/caisson.sock`;
+  }
+
+  static async start(options: CaissonOptions): Promise<CaissonDaemon> {
+    if (!existsSync(mainScript)) throw new Error('dist/main.js is missing: npm run build');
+    mkdirSync(options.dir, { recursive: true });
+    const daemon = new CaissonDaemon(options);
+    await daemon.start();
+    return daemon;
+  }
+
+  get process(): GuardedProcess {
+    if (this.#process === undefined) throw new Error('the daemon is not running');
+    return this.#process;
+  }
+
+  async start(): Promise<void> {
+    const command = [
+      ...[process.execPath, mainScript, 'daemon', '--data-root', join(this.dir, 'data')],
+      ...['--run-dir', join(this.dir, 'run'), '--host', this.host, ...(this.#options.args ?? [])],
+    ];
+    const child = await startGuarded(this.#options.namespace?.wrap(command) ?? command, {
+      logPath: join(this.dir, 'caisson.log'),
+      ...(this.#options.detached === undefined ? {} : { detached: this.#options.detached }),
+    });
+    this.#process = child;
+    await waitReady(child, () => pings(this.host));
+  }
+
+  /** As `kill -9` does: no chance to tidy up. Its VMs live on. */
+  async kill9(): Promise<void> {
+    this.process.kill('SIGKILL');
+    await this.process.exited;
+    this.#process = undefined;
+  }
+
+  /** Removes every container, then stops the daemon. Nothing of it is left but its directory. */
+  async stop(): Promise<void> {
+    if (this.#process === undefined) return;
+    await removeAllContainers(this.host);
+    await this.process.stop();
+    this.#process = undefined;
+    for (const pid of this.qemuPids()) {
+      // a VM that outlives its daemon here is a leak, which the leak test reports; it must not pile up
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // gone meanwhile
+      }
+    }
+  }
+
+  /** Pids of the QEMU processes whose command line names this daemon's directories. */
+  qemuPids(): number[] {
+    return readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .filter((pid) => {
+        const command = readProc(pid, 'cmdline');
+        return command.includes('qemu') && command.includes(`${this.dir}/`);
+      })
+      .map(Number);
+  }
+}
+
+function readProc(pid: string, file: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+async function removeAllContainers(host: string): Promise<void> {
+  try {
+    const list = await sendHttp(host, { method: 'GET', path: '/v1.41/containers/json?all=1' });
+    // the engine's reply; anything else throws and is swallowed below
+    const containers = JSON.parse(list.body) as { Id: string }[];
+    await Promise.all(
+      containers.map(({ Id }) =>
+        sendHttp(host, { method: 'DELETE', path: `/v1.41/containers/${Id}?force=1&v=1` }),
+      ),
+    );
+  } catch {
+    // the daemon may be dying: what is left is found by the caller
+  }
+}

@@ -1,0 +1,118 @@
+// The docker command in the versions this machine has, and shell scripts that use one of them.
+
+import { execFileSync, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+export interface DockerCli {
+  /** `20.10.24+dfsg1`; names the cases. */
+  readonly version: string;
+  readonly path: string;
+}
+
+/** Debian's 20.10 first, then a newer one if there is one: on the PATH, or fetched by scripts/fetch-trixie.sh. */
+export function findDockerClis(): DockerCli[] {
+  const fetched = join(__dirname, '..', '..', 'build', 'trixie', 'usr', 'bin', 'docker');
+  const found: DockerCli[] = [];
+  for (const path of ['/usr/bin/docker', '/usr/local/bin/docker', fetched]) {
+    if (!existsSync(path)) continue;
+    const version = /version ([^,]+)/.exec(execFileSync(path, ['--version'], { encoding: 'utf8' }))?.[1];
+    if (version !== undefined && !found.some((cli) => cli.version === version)) found.push({ version, path });
+  }
+  if (found.length === 0) throw new Error('no docker command: npm run setup');
+  return found;
+}
+
+export interface StepResult {
+  step: string;
+  exitCode: number;
+  stdout: string;
+  stderr: string;
+}
+
+export interface ScriptOptions {
+  cli: DockerCli;
+  host: string;
+  /** One shell command each; variables set in one are seen by the next. */
+  steps: readonly string[];
+  /** Shell variables. */
+  variables?: Record<string, string>;
+  timeoutMs: number;
+}
+
+// wait_for: polls a command until it succeeds, for conditions that no docker command waits for.
+const prelude = `
+wait_for() {
+  local i
+  for i in $(seq 150); do if eval "$*" >/dev/null 2>&1; then return 0; fi; sleep 0.2; done
+  echo "wait_for: $* never came true" >&2
+  return 1
+}
+run_step() {
+  eval "$2" >"$OUT/$1.out" 2>"$OUT/$1.err" </dev/null
+  echo $? >"$OUT/$1.rc"
+}
+`;
+
+/** Runs the steps in one shell whose \`docker\` is the given one, pointed at \`host\`. A step that hangs fails them all. */
+export async function runScript(options: ScriptOptions): Promise<StepResult[]> {
+  const dir = mkdtempSync(join(tmpdir(), 'caisson-cli-'));
+  try {
+    mkdirSync(join(dir, 'bin'));
+    mkdirSync(join(dir, 'out'));
+    mkdirSync(join(dir, 'work'));
+    symlinkSync(options.cli.path, join(dir, 'bin', 'docker'));
+    const environment = {
+      PATH: `${join(dir, 'bin')}:${process.env['PATH'] ?? '/usr/bin:/bin'}`,
+      HOME: dir,
+      DOCKER_HOST: options.host,
+      DOCKER_CONFIG: join(dir, 'config'),
+      DOCKER_BUILDKIT: '0',
+      OUT: join(dir, 'out'),
+      LANG: 'C.UTF-8',
+      TERM: 'xterm',
+      ...options.variables,
+    };
+    const body = options.steps.map((step, index) => `run_step ${index} ${quote(step)}`).join('\n');
+    await runShell(`${prelude}\ncd ${quote(join(dir, 'work'))}\n${body}\n`, environment, options);
+    const written = new Set(readdirSync(join(dir, 'out')));
+    return options.steps.map((step, index) => {
+      const read = (kind: string): string =>
+        written.has(`${index}.${kind}`) ? readFileSync(join(dir, 'out', `${index}.${kind}`), 'utf8') : '';
+      return {
+        step,
+        exitCode: Number(read('rc') || 'NaN'),
+        stdout: read('out').replaceAll(dir, '<dir>'),
+        stderr: read('err').replaceAll(dir, '<dir>'),
+      };
+    });
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+function runShell(script: string, env: NodeJS.ProcessEnv, options: ScriptOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    // a process group of its own, so that a hanging docker command ends with it
+    const shell = spawn('bash', ['-c', script], { env, stdio: 'ignore', detached: true });
+    const killGroup = (): void => {
+      try {
+        if (shell.pid !== undefined) process.kill(-shell.pid, 'SIGKILL');
+      } catch {
+        // nobody is left in it
+      }
+    };
+    const timer = setTimeout(killGroup, options.timeoutMs);
+    shell.once('error', reject);
+    shell.once('exit', () => {
+      clearTimeout(timer);
+      killGroup(); // what a step left in the background
+      resolve();
+    });
+  });
+}
+
+function quote(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
