@@ -1,0 +1,194 @@
+// Volumes of the `local` driver: a directory each, below `<dataRoot>/volumes/<name>/_data`, and a record. VMs reach
+// the files through the VM's file server (native/fs-server.c); nothing here is ever mounted on the host.
+
+import { randomBytes } from 'node:crypto';
+import { lstat, mkdir, opendir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DaemonError, systemErrorCode } from '../errors';
+import type { DocumentStore } from './stores';
+
+export interface Volume {
+  name: string;
+  /** As the client gave them; null when it gave none, which inspect shows as such. */
+  labels: Record<string, string> | null;
+  options: Record<string, string> | null;
+  /** RFC 3339 in UTC, whole seconds. */
+  createdAt: string;
+  /** Made for a container without a name: goes with `rm -v` and `run --rm`. */
+  anonymous: boolean;
+}
+
+/** What a volume's files are: a directory of the host that is shared, or a tmpfs that the guest makes. */
+export type VolumeSource = { kind: 'directory'; hostPath: string } | { kind: 'tmpfs'; options: string[] };
+
+const collection = 'volumes';
+const namePattern = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
+const knownOptions = ['type', 'o', 'device', 'size'];
+
+export class VolumeStore {
+  readonly #documents: DocumentStore;
+  readonly #root: string;
+  readonly #volumes: Map<string, Volume>;
+
+  constructor(documents: DocumentStore, dataRoot: string) {
+    this.#documents = documents;
+    this.#root = join(dataRoot, 'volumes');
+    this.#volumes = new Map(documents.all<Volume>(collection).map((volume) => [volume.name, volume]));
+  }
+
+  list(): Volume[] {
+    return [...this.#volumes.values()];
+  }
+
+  find(name: string): Volume | undefined {
+    return this.#volumes.get(name);
+  }
+
+  /** Throws NotFound in Docker's words. */
+  get(name: string): Volume {
+    const volume = this.#volumes.get(name);
+    if (volume === undefined) throw new DaemonError('NotFound', `get ${name}: no such volume`);
+    return volume;
+  }
+
+  /** `Mountpoint` of inspect. */
+  hostPath(name: string): string {
+    return join(this.#root, name, '_data');
+  }
+
+  /**
+   * Finds the volume of this name or makes it; without a name, an anonymous one. Options and labels of one that exists
+   * stay as they are, as in Docker. Throws InvalidParameter and NotFound (driver) in Docker's words.
+   */
+  async create(request: {
+    name?: string;
+    driver?: string;
+    options?: Record<string, string> | null;
+    labels?: Record<string, string> | null;
+  }): Promise<{ volume: Volume; created: boolean }> {
+    const anonymous = request.name === undefined || request.name === '';
+    const name = request.name === undefined || anonymous ? randomBytes(32).toString('hex') : request.name;
+    const driver = request.driver ?? '';
+    if (driver !== '' && driver !== 'local') {
+      throw new DaemonError(
+        'NotFound',
+        `create ${name}: error looking up volume plugin ${driver}: plugin "${driver}" not found`,
+      );
+    }
+    const existing = this.#volumes.get(name);
+    if (existing !== undefined) return { volume: existing, created: false };
+    if (!namePattern.test(name)) throw invalidName(name);
+    const options = request.options ?? null;
+    validateOptions(name, options);
+    const volume: Volume = {
+      name,
+      labels: request.labels ?? null,
+      options,
+      createdAt: `${new Date().toISOString().slice(0, 19)}Z`,
+      anonymous,
+    };
+    await mkdir(this.hostPath(name), { recursive: true, mode: 0o755 });
+    this.#documents.put(collection, name, volume);
+    this.#volumes.set(name, volume);
+    return { volume, created: true };
+  }
+
+  /** What a container that mounts it gets. Throws NotImplemented for file systems that no guest can be given. */
+  source(name: string): VolumeSource {
+    const options = this.get(name).options ?? {};
+    const type = options['type'] ?? '';
+    const words = (options['o'] ?? '').split(',').filter((word) => word !== '');
+    if (type === 'tmpfs') return { kind: 'tmpfs', options: words };
+    if (words.includes('bind') || words.includes('rbind')) {
+      return { kind: 'directory', hostPath: options['device'] ?? '' };
+    }
+    if (type === '') return { kind: 'directory', hostPath: this.hostPath(name) };
+    throw new DaemonError(
+      'NotImplemented',
+      `volume ${name}: file system type "${type}" can't be mounted for a VM: use type=tmpfs, or type=none with o=bind`,
+    );
+  }
+
+  /** Removes record and files. The caller has made sure that no container uses it. */
+  async remove(name: string): Promise<void> {
+    this.get(name);
+    // The record goes first and the files by one rename: what a crash leaves, `repair` finds by its name.
+    this.#documents.delete(collection, name);
+    this.#volumes.delete(name);
+    const doomed = join(this.#root, `.removing-${name}-${randomBytes(4).toString('hex')}`);
+    try {
+      await rename(join(this.#root, name), doomed);
+    } catch (error) {
+      if (systemErrorCode(error) !== 'ENOENT') throw error;
+      return;
+    }
+    await rm(doomed, { recursive: true, force: true });
+  }
+
+  /** Bytes of the volume's files, each hard-linked file once. 0 for a volume without files of its own. */
+  async usageBytes(name: string): Promise<number> {
+    const source = this.source(name);
+    if (source.kind !== 'directory' || source.hostPath !== this.hostPath(name)) return 0;
+    return directoryBytes(source.hostPath);
+  }
+
+  /** At start-up: ends removals that a crash cut short, and makes directories that it kept from being made. */
+  async repair(): Promise<void> {
+    await mkdir(this.#root, { recursive: true, mode: 0o711 });
+    for await (const entry of await opendir(this.#root)) {
+      if (entry.name.startsWith('.removing-') || !this.#volumes.has(entry.name)) {
+        await rm(join(this.#root, entry.name), { recursive: true, force: true });
+      }
+    }
+    for (const name of this.#volumes.keys())
+      await mkdir(this.hostPath(name), { recursive: true, mode: 0o755 });
+  }
+}
+
+function invalidName(name: string): DaemonError {
+  return new DaemonError(
+    'InvalidParameter',
+    `create ${name}: "${name}" includes invalid characters for a local volume name, only ` +
+      '"[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path',
+  );
+}
+
+/** As the `local` driver does: known names only, and `device` whenever something is to be mounted. */
+function validateOptions(name: string, options: Record<string, string> | null): void {
+  for (const option of Object.keys(options ?? {})) {
+    if (!knownOptions.includes(option)) {
+      throw new DaemonError('InvalidParameter', `create ${name}: invalid option: "${option}"`);
+    }
+  }
+  const { type, o, device, size } = options ?? {};
+  if ((type !== undefined || o !== undefined) && (device === undefined || device === '')) {
+    throw new DaemonError('InvalidParameter', `create ${name}: missing required option: "device"`);
+  }
+  if (device !== undefined && (type === undefined || type === '')) {
+    throw new DaemonError('InvalidParameter', `create ${name}: missing required option: "type"`);
+  }
+  if (size !== undefined) {
+    throw new DaemonError('InvalidParameter', `create ${name}: quota size requested but no quota support`);
+  }
+}
+
+async function directoryBytes(path: string): Promise<number> {
+  const seen = new Set<string>();
+  let total = 0;
+  const pending = [path];
+  for (let directory = pending.pop(); directory !== undefined; directory = pending.pop()) {
+    for await (const entry of await opendir(directory)) {
+      const child = join(directory, entry.name);
+      if (entry.isDirectory()) {
+        pending.push(child);
+        continue;
+      }
+      const stats = await lstat(child);
+      const key = `${stats.dev}:${stats.ino}`;
+      if (stats.nlink > 1 && seen.has(key)) continue;
+      seen.add(key);
+      total += stats.size;
+    }
+  }
+  return total;
+}
