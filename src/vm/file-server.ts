@@ -87,10 +87,10 @@ export class FileServer {
             ),
           );
         });
-        child.stdout.once('data', () => resolve());
+        child.stdout?.once('data', () => resolve());
       });
       child.removeAllListeners('exit');
-      child.stdout.destroy();
+      child.stdout?.destroy();
       child.unref();
       await writeFile(join(vmRunDir, 'fs-server.pid'), String(child.pid), { mode: 0o600 });
     } catch (error) {
