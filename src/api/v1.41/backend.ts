@@ -77,6 +77,8 @@ export interface LogLine {
   stream: 'stdout' | 'stderr';
   /** With timestamp and details already put in front if they were asked for; with its newline. */
   data: Buffer;
+  /** The next line is at hand: a writer may gather the two in one write, and must flush when this is absent. */
+  more?: boolean;
 }
 
 export interface ContainerBackend {
