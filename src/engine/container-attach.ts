@@ -1,0 +1,142 @@
+// Attaching a client to a container's or an exec's streams.
+
+import type { AttachOptions, LogLine, OpenStream, StreamClient } from '../api/v1.41/backend';
+import { DaemonError } from '../errors';
+import type { Container } from './container-registry';
+import { DetachKeyFilter, requireDetachKeys } from './detach-keys';
+import type { ProcessInput, StreamHub, StreamSubscription } from './stream-hub';
+
+export interface StreamSession {
+  hub: StreamHub;
+  client: StreamClient;
+  subscription: StreamSubscription;
+  /** Undefined: keys mean nothing (no terminal). */
+  detachKeys: readonly number[] | undefined;
+  /** The client's end of input is the process's; else it is the end of the attachment. */
+  endsInput: boolean;
+}
+
+/** Why a client's attachment was over. */
+export type SessionEnd = 'output' | 'detached' | 'input' | 'gone';
+
+/** Carries bytes both ways until the output ends, the keys are typed or the client is gone. Never rejects for those. */
+export async function runStreamSession(session: StreamSession): Promise<SessionEnd> {
+  const { client, subscription, hub } = session;
+  const over = new AbortController();
+  const onGone = (): void => {
+    subscription.close();
+    over.abort();
+  };
+  if (client.signal.aborted) onGone();
+  client.signal.addEventListener('abort', onGone, { once: true });
+  let end: SessionEnd = 'output';
+  const input = (async () => {
+    if (client.stdin === undefined) return;
+    const reason = await copyInput(session, client.stdin, hub, over.signal);
+    if (reason === 'stay') return;
+    end = reason;
+    subscription.end();
+  })();
+  try {
+    for await (const { stream, data } of subscription) await client.write(stream, data);
+  } catch {
+    subscription.close(); // the client does not take any more
+    end = 'gone';
+  } finally {
+    over.abort();
+    client.signal.removeEventListener('abort', onGone);
+  }
+  // The reader of stdin may stay blocked in the client's socket: it ends with it, and nobody waits for it.
+  void input.catch(() => undefined);
+  return client.signal.aborted ? 'gone' : end;
+}
+
+/** Returns `stay` when the end of the input leaves the attachment as it is. */
+async function copyInput(
+  session: StreamSession,
+  stdin: AsyncIterable<Buffer>,
+  hub: StreamHub,
+  over: AbortSignal,
+): Promise<'stay' | 'detached' | 'input'> {
+  const filter = session.detachKeys === undefined ? undefined : new DetachKeyFilter(session.detachKeys);
+  let target: ProcessInput | undefined;
+  let broken = false;
+  try {
+    for await (const data of stdin) {
+      const { pass, detached } = filter?.push(data) ?? { pass: data, detached: false };
+      if (over.aborted) return 'stay';
+      if (pass.length > 0 && !broken) {
+        target ??= await hub.input(over);
+        // A process that reads no more makes the rest fall on the floor, as into a broken pipe.
+        await target?.write(pass).catch(() => (broken = true));
+      }
+      if (detached) return 'detached';
+    }
+  } catch {
+    // The client broke off: for the process that is the end of its input, too.
+  }
+  if (!session.endsInput) return 'input';
+  target ??= await hub.input(over);
+  target?.end();
+  return 'stay';
+}
+
+/** Refuses as Docker does when the container is in no state to be attached to. */
+export function requireAttachable(container: Container): void {
+  if (container.state.kind === 'paused') {
+    throw new DaemonError(
+      'Conflict',
+      `container ${container.id} is paused, unpause the container before attach`,
+    );
+  }
+  if (container.state.kind === 'restarting') {
+    throw new DaemonError(
+      'Conflict',
+      `container ${container.id} is restarting, wait until the container is running`,
+    );
+  }
+}
+
+export interface AttachDependencies {
+  hub: StreamHub;
+  /** The container's log so far, for `logs=1`. */
+  readLog: (signal: AbortSignal) => Promise<AsyncIterable<LogLine>>;
+  publish: (action: 'attach' | 'detach') => void;
+}
+
+/** ContainerAttach: the log if wanted, then the live streams if wanted. */
+export async function attachToContainer(
+  container: Container,
+  options: AttachOptions,
+  open: OpenStream,
+  { hub, readLog, publish }: AttachDependencies,
+): Promise<void> {
+  const detachKeys = requireDetachKeys(options.detachKeys);
+  requireAttachable(container);
+  const { config } = container.record;
+  const terminal = config.Tty ?? false;
+  const subscription = options.stream
+    ? hub.subscribe({ stdout: options.stdout, stderr: options.stderr })
+    : undefined;
+  try {
+    const client = open({ terminal });
+    if (options.logs) {
+      for await (const line of await readLog(client.signal)) {
+        if (line.stream === 'stdout' ? options.stdout : options.stderr) await client.write(line.stream, line.data);
+      }
+    }
+    publish('attach');
+    if (subscription === undefined) return;
+    const takesInput = (config.OpenStdin ?? false) && options.stdin;
+    const end = await runStreamSession({
+      hub,
+      client: takesInput ? client : { ...client, stdin: undefined },
+      subscription,
+      detachKeys: terminal ? detachKeys : undefined,
+      endsInput: (config.StdinOnce ?? false) && !terminal,
+    });
+    if (end === 'detached') publish('detach');
+  } finally {
+    subscription?.close();
+  }
+}

@@ -1,0 +1,52 @@
+// When a container that exited starts again, and after what pause.
+
+import type { HostConfig } from '../api/v1.41/types';
+
+type Policy = HostConfig['RestartPolicy'];
+
+const firstDelayMs = 100;
+const longestDelayMs = 60_000;
+/** A run this long wipes out the pauses of earlier failures. */
+const steadyRunMs = 10_000;
+
+/** Whether the policy answers this exit with a start. `restartCount` counts its starts so far. */
+export function shouldRestart(
+  policy: Policy,
+  exit: { exitCode: number; manuallyStopped: boolean; restartCount: number },
+): boolean {
+  if (exit.manuallyStopped) return false;
+  switch (policy?.Name ?? '') {
+    case 'always':
+    case 'unless-stopped':
+      return true;
+    case 'on-failure': {
+      const most = policy?.MaximumRetryCount ?? 0;
+      return exit.exitCode !== 0 && (most === 0 || exit.restartCount < most);
+    }
+    default:
+      return false;
+  }
+}
+
+/** The pause before the next start. `lastDelayMs` is 0 before the first. */
+export function nextRestartDelayMs(lastDelayMs: number, ranForMs: number): number {
+  if (ranForMs >= steadyRunMs || lastDelayMs === 0) return firstDelayMs;
+  return Math.min(lastDelayMs * 2, longestDelayMs);
+}
+
+/** Whether the daemon starts the container when it comes up. `wasActive`: it was running when the daemon ended. */
+export function startsWithDaemon(
+  policy: Policy,
+  state: { wasActive: boolean; manuallyStopped: boolean },
+): boolean {
+  switch (policy?.Name ?? '') {
+    case 'always':
+      return true;
+    case 'unless-stopped':
+      return !state.manuallyStopped;
+    case 'on-failure':
+      return state.wasActive;
+    default:
+      return false;
+  }
+}

@@ -1,0 +1,102 @@
+// What a failure in the guest is in Docker's words, and the exit code it leaves in the record.
+
+import { DaemonError, errorMessage } from '../errors';
+import { AgentError } from '../vm/agent/agent-error';
+
+export interface StartFailure {
+  error: DaemonError;
+  /** What inspect and `docker run` show: 127 not found, 126 can't be run, 128 anything else. */
+  exitCode: number;
+}
+
+const errnoTexts: Readonly<Record<string, string>> = {
+  EPERM: 'operation not permitted',
+  ENOENT: 'no such file or directory',
+  EIO: 'input/output error',
+  ENXIO: 'no such device or address',
+  E2BIG: 'argument list too long',
+  ENOEXEC: 'exec format error',
+  EAGAIN: 'resource temporarily unavailable',
+  ENOMEM: 'cannot allocate memory',
+  EACCES: 'permission denied',
+  EBUSY: 'device or resource busy',
+  EEXIST: 'file exists',
+  ENODEV: 'no such device',
+  ENOTDIR: 'not a directory',
+  EISDIR: 'is a directory',
+  EINVAL: 'invalid argument',
+  ENOSPC: 'no space left on device',
+  EROFS: 'read-only file system',
+  ERANGE: 'numerical result out of range',
+  ELOOP: 'too many levels of symbolic links',
+  ENAMETOOLONG: 'file name too long',
+  ENOSYS: 'function not implemented',
+  ETIMEDOUT: 'connection timed out',
+  ESRCH: 'no such process',
+};
+
+function errnoText(code: string): string {
+  return errnoTexts[code] ?? code.toLowerCase();
+}
+
+/** `exec: "nope": executable file not found in $PATH`, as the Go runtime's lookup words it. */
+function execReason(code: string, message: string, command: string): string {
+  if (message.startsWith('chdir')) {
+    const directory = /^chdir(?: to)? (.*)$/.exec(message)?.[1] ?? '';
+    return `chdir to cwd ("${directory}") set in config.json failed: ${errnoText(code)}`;
+  }
+  if (code === 'ENOENT' || code === 'ENOTDIR') {
+    return command.includes('/')
+      ? `exec: "${command}": stat ${command}: ${errnoText(code)}`
+      : `exec: "${command}": executable file not found in $PATH`;
+  }
+  if (code === 'EACCES' || code === 'EISDIR') return `exec: "${command}": permission denied`;
+  return `exec ${command}: ${errnoText(code)}`;
+}
+
+function guestReason(error: AgentError, command: string): { text: string; plain: boolean } {
+  const { code, phase, message } = error.failure;
+  if (phase === 'exec') return { text: execReason(code, message, command), plain: false };
+  // The agent resolves users and groups with the words Docker's own lookup has.
+  if (phase === 'user') return { text: message, plain: true };
+  return { text: `error during container init: ${message}: ${errnoText(code)}`, plain: false };
+}
+
+/** `command` is the first word of what was to run. */
+export function startFailure(error: unknown, command: string): StartFailure {
+  if (!(error instanceof AgentError)) {
+    const known =
+      error instanceof DaemonError ? error : new DaemonError('Internal', errorMessage(error), { cause: error });
+    return { error: known, exitCode: exitCodeOf(known.message) };
+  }
+  const { text, plain } = guestReason(error, command);
+  if (plain) return { error: new DaemonError('Internal', text, { cause: error }), exitCode: 128 };
+  const message =
+    'failed to create shim task: OCI runtime create failed: runc create failed: ' +
+    `unable to start container process: ${text}: unknown`;
+  const exitCode = exitCodeOf(message);
+  return {
+    error: new DaemonError(exitCode === 128 ? 'Internal' : 'InvalidParameter', message, { cause: error }),
+    exitCode,
+  };
+}
+
+/** The same for an exec; Docker records 126 whatever the reason. */
+export function execFailure(error: unknown, command: string): DaemonError {
+  if (!(error instanceof AgentError)) {
+    return error instanceof DaemonError
+      ? error
+      : new DaemonError('Internal', errorMessage(error), { cause: error });
+  }
+  const { text, plain } = guestReason(error, command);
+  if (plain) return new DaemonError('Internal', text, { cause: error });
+  const message = `OCI runtime exec failed: exec failed: unable to start container process: ${text}: unknown`;
+  const code = exitCodeOf(message) === 128 ? 'Internal' : 'InvalidParameter';
+  return new DaemonError(code, message, { cause: error });
+}
+
+function exitCodeOf(message: string): number {
+  if (!message.includes('OCI runtime')) return 128;
+  if (message.includes('executable file not found') || message.includes('no such file or directory')) return 127;
+  return message.includes('permission denied') ? 126 : 128;
+}

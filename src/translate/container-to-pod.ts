@@ -1,0 +1,166 @@
+// A Docker container as a Pod with one container. Pure: what Docker checks only at start is thrown from here.
+
+import type { ContainerConfig, HostConfig } from '../api/v1.41/types';
+import { DaemonError } from '../errors';
+import { effectiveCapabilities } from './capabilities';
+import { containerDevices } from './devices';
+import { containerEnvironment } from './environment';
+import { containerMounts, tmpfsOptions, type TmpfsMount } from './mounts';
+import type { PodContainerSpec, PodSpec } from './pod';
+import { cgroupLimits, wantedResources } from './resources';
+import { containerRlimits } from './rlimits';
+import { parseSecurityOptions, seccompProfile } from './security-options';
+import { namespacedSysctls } from './sysctls';
+
+/** What of a container's record makes its Pod. */
+export interface ContainerDescription {
+  id: string;
+  podId: string;
+  /** Path and arguments, entrypoint and command together. */
+  args: string[];
+  config: ContainerConfig;
+  hostConfig: HostConfig;
+}
+
+/**
+ * Throws DaemonError with the message and the code that Docker's start answers with, for what Docker accepts at create
+ * and refuses at start.
+ */
+export function containerToPod(container: ContainerDescription): PodSpec {
+  const { config, hostConfig } = container;
+  const hostUts = hostConfig.UTSMode === 'host';
+  const ipc = ipcNamespace(hostConfig.IpcMode ?? '');
+  const sysctls = namespacedSysctls(hostConfig.Sysctls, {
+    hostNetwork: hostConfig.NetworkMode === 'host',
+    hostIpc: ipc === 'vm',
+    hostUts,
+  });
+  return {
+    id: container.podId,
+    hostname: config.Hostname ?? '',
+    domainname: config.Domainname ?? '',
+    sysctls: sysctls.pod,
+    ...wantedResources(hostConfig),
+    sharePidNamespace: false,
+    containers: [podContainer(container, ipc, sysctls.container)],
+  };
+}
+
+function podContainer(
+  { id, args, config, hostConfig }: ContainerDescription,
+  ipc: 'container' | 'vm',
+  sysctls: Record<string, string>,
+): PodContainerSpec {
+  const privileged = hostConfig.Privileged ?? false;
+  const security = parseSecurityOptions(hostConfig.SecurityOpt);
+  const terminal = config.Tty ?? false;
+  if ((hostConfig.DeviceRequests ?? []).length > 0) throw deviceRequestRefusal(hostConfig);
+  const devices = containerDevices({
+    privileged,
+    devices: hostConfig.Devices,
+    rules: hostConfig.DeviceCgroupRules,
+  });
+  const shares = hostConfig.CpuShares ?? 0;
+  if (shares === 1) {
+    throw runtimeFailure(
+      'unable to start container process: error during container init: ' +
+        'error setting cgroup config for procHooks process: the minimum allowed cpu-shares is 2',
+    );
+  }
+  return {
+    id,
+    process: {
+      args,
+      env: containerEnvironment({ hostname: config.Hostname ?? '', terminal, env: config.Env }),
+      cwd: config.WorkingDir === undefined || config.WorkingDir === '' ? '/' : config.WorkingDir,
+      user: config.User ?? '',
+      additionalGroups: hostConfig.GroupAdd ?? [],
+      terminal,
+      openStdin: config.OpenStdin ?? false,
+      capabilities: effectiveCapabilities({
+        privileged,
+        add: hostConfig.CapAdd,
+        drop: hostConfig.CapDrop,
+      }),
+      noNewPrivileges: security.noNewPrivileges,
+      rlimits: containerRlimits(hostConfig.Ulimits),
+      oomScoreAdj: hostConfig.OomScoreAdj ?? 0,
+      seccomp: privileged ? 'unconfined' : seccompProfile(security.seccomp),
+    },
+    init: hostConfig.Init ?? false,
+    privileged,
+    readonlyRootfs: hostConfig.ReadonlyRootfs ?? false,
+    pidNamespace: hostConfig.PidMode === 'host' ? 'vm' : 'container',
+    ipcNamespace: ipc,
+    utsNamespace: hostConfig.UTSMode === 'host' ? 'vm' : 'pod',
+    cgroupNamespace: hostConfig.CgroupnsMode === 'host' ? 'vm' : 'container',
+    mounts: containerMounts({
+      privileged,
+      shmBytes: hostConfig.IpcMode === 'none' ? undefined : shmBytes(hostConfig),
+      tmpfs: tmpfsMounts(hostConfig),
+    }),
+    devices: devices.devices,
+    deviceRules: devices.rules,
+    maskedPaths: privileged ? [] : (hostConfig.MaskedPaths ?? []),
+    readonlyPaths: privileged ? [] : (hostConfig.ReadonlyPaths ?? []),
+    cgroup: cgroupLimits(hostConfig),
+    sysctls,
+  };
+}
+
+const defaultShmBytes = 64 * 2 ** 20;
+
+function shmBytes(hostConfig: HostConfig): number {
+  const given = hostConfig.ShmSize ?? 0;
+  return given > 0 ? given : defaultShmBytes;
+}
+
+function ipcNamespace(mode: string): 'container' | 'vm' {
+  if (mode === 'host') return 'vm';
+  if (['', 'private', 'shareable', 'none'].includes(mode)) return 'container';
+  throw new DaemonError('Internal', `Invalid IPC mode: ${mode}`);
+}
+
+function tmpfsMounts(hostConfig: HostConfig): TmpfsMount[] {
+  const mounts: TmpfsMount[] = Object.entries(hostConfig.Tmpfs ?? {}).map(([target, options]) => ({
+    target: cleanPath(target),
+    options: tmpfsOptions(options),
+  }));
+  for (const mount of hostConfig.Mounts ?? []) {
+    if (mount.Type !== 'tmpfs') continue;
+    const options = [];
+    const size = mount.TmpfsOptions?.SizeBytes ?? 0;
+    const mode = mount.TmpfsOptions?.Mode ?? 0;
+    if (mode !== 0) options.push(`mode=${mode.toString(8)}`);
+    if (size !== 0) options.push(`size=${String(size)}`);
+    if (mount.ReadOnly ?? false) options.push('ro');
+    mounts.push({ target: cleanPath(mount.Target ?? ''), options: tmpfsOptions(options.join(',')) });
+  }
+  return mounts;
+}
+
+/** Without doubled or trailing slashes, `.` and `..`; absolute paths stay absolute. */
+export function cleanPath(path: string): string {
+  const parts: string[] = [];
+  for (const part of path.split('/')) {
+    if (part === '..') parts.pop();
+    else if (part !== '' && part !== '.') parts.push(part);
+  }
+  return `/${parts.join('/')}`;
+}
+
+function deviceRequestRefusal(hostConfig: HostConfig): DaemonError {
+  const request = hostConfig.DeviceRequests?.[0];
+  const capabilities = (request?.Capabilities ?? []).map((set) => `[${set.join(' ')}]`).join(' ');
+  return new DaemonError(
+    'Internal',
+    `could not select device driver "${request?.Driver ?? ''}" with capabilities: [${capabilities}]`,
+  );
+}
+
+function runtimeFailure(reason: string): DaemonError {
+  return new DaemonError(
+    'Internal',
+    `failed to create shim task: OCI runtime create failed: runc create failed: ${reason}: unknown`,
+  );
+}

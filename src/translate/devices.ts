@@ -1,0 +1,118 @@
+// Device nodes and device rules of a container. The nodes are the VM's: no device of the host is reachable.
+
+import { DaemonError } from '../errors';
+import type { GuestDevice, GuestDeviceRule } from '../vm/agent/protocol';
+
+type Numbers = readonly [type: 'c' | 'b', major: number, minor: number];
+
+const defaultDevices: readonly (readonly [path: string, ...numbers: Numbers])[] = [
+  ['/dev/null', 'c', 1, 3],
+  ['/dev/zero', 'c', 1, 5],
+  ['/dev/full', 'c', 1, 7],
+  ['/dev/random', 'c', 1, 8],
+  ['/dev/urandom', 'c', 1, 9],
+  ['/dev/tty', 'c', 5, 0],
+];
+
+/** What `--device` may name besides the defaults: character devices with numbers of their own in every Linux. */
+const knownDevices = new Map<string, Numbers>([
+  ...defaultDevices.map(([path, ...numbers]) => [path, numbers] as const),
+  ['/dev/kmsg', ['c', 1, 11]],
+  ['/dev/fuse', ['c', 10, 229]],
+  ['/dev/net/tun', ['c', 10, 200]],
+  ['/dev/loop-control', ['c', 10, 237]],
+  ['/dev/hwrng', ['c', 10, 183]],
+  ['/dev/mapper/control', ['c', 10, 236]],
+  ...Array.from({ length: 8 }, (_, index): [string, Numbers] => [
+    `/dev/loop${String(index)}`,
+    ['b', 7, index],
+  ]),
+]);
+
+const any = -1;
+const deny = { allow: false, type: 'a', major: any, minor: any, access: 'rwm' } as const;
+
+function allowed(type: 'c' | 'b', major: number, minor: number, access = 'rwm'): GuestDeviceRule {
+  return { allow: true, type, major, minor, access };
+}
+
+/** Docker's rules: nodes of any kind may be made, the usual ones and terminals used. */
+const defaultRules: readonly GuestDeviceRule[] = [
+  deny,
+  allowed('c', any, any, 'm'),
+  allowed('b', any, any, 'm'),
+  allowed('c', 1, 3),
+  allowed('c', 1, 5),
+  allowed('c', 1, 7),
+  allowed('c', 1, 8),
+  allowed('c', 1, 9),
+  allowed('c', 5, 0),
+  allowed('c', 5, 1),
+  allowed('c', 5, 2),
+  allowed('c', 136, any),
+];
+
+export interface DeviceMapping {
+  PathOnHost?: string;
+  PathInContainer?: string;
+  CgroupPermissions?: string;
+}
+
+export interface ContainerDevices {
+  devices: GuestDevice[];
+  rules: GuestDeviceRule[];
+}
+
+/**
+ * Throws Internal in Docker's words at start: a device that isn't in the VM, or a rule that can't be read. A privileged
+ * container gets every node of the VM from the agent.
+ */
+export function containerDevices(options: {
+  privileged: boolean;
+  devices: readonly DeviceMapping[] | null | undefined;
+  rules: readonly string[] | null | undefined;
+}): ContainerDevices {
+  const devices = defaultDevices.map(([path, ...numbers]) => deviceNode(path, numbers));
+  if (options.privileged) {
+    return { devices, rules: [{ allow: true, type: 'a', major: any, minor: any, access: 'rwm' }] };
+  }
+  const rules = [...defaultRules];
+  for (const mapping of options.devices ?? []) {
+    const hostPath = mapping.PathOnHost ?? '';
+    const numbers = knownDevices.get(hostPath);
+    if (numbers === undefined) {
+      throw new DaemonError(
+        'Internal',
+        `error gathering device information while adding custom device "${hostPath}": no such file or directory`,
+      );
+    }
+    const path = mapping.PathInContainer === undefined || mapping.PathInContainer === '' ? hostPath : mapping.PathInContainer;
+    const access = mapping.CgroupPermissions === undefined || mapping.CgroupPermissions === '' ? 'rwm' : mapping.CgroupPermissions;
+    if (!devices.some((device) => device.path === path)) devices.push(deviceNode(path, numbers));
+    const [type, major, minor] = numbers;
+    rules.push(allowed(type, major, minor, [...new Set(access)].filter((letter) => 'rwm'.includes(letter)).join('')));
+  }
+  for (const rule of options.rules ?? []) rules.push(parseDeviceRule(rule));
+  return { devices, rules };
+}
+
+/** `c 10:229 rwm`; throws Internal `invalid device cgroup rule format`. */
+export function parseDeviceRule(text: string): GuestDeviceRule {
+  const match = /^([acb]) ([0-9]+|\*):([0-9]+|\*) ([rwm]{1,3})$/.exec(text);
+  const [, type, major, minor, access] = match ?? [];
+  if (type === undefined || major === undefined || minor === undefined || access === undefined) {
+    throw new DaemonError('Internal', `invalid device cgroup rule format: '${text}'`);
+  }
+  const number = (part: string): number => (part === '*' ? any : Number(part));
+  return {
+    allow: true,
+    type: type as GuestDeviceRule['type'], // one of the pattern's letters
+    major: number(major),
+    minor: number(minor),
+    access,
+  };
+}
+
+function deviceNode(path: string, [type, major, minor]: Numbers): GuestDevice {
+  return { path, type, major, minor, mode: 0o666, uid: 0, gid: 0 };
+}

@@ -1,0 +1,122 @@
+// What the agent is told: the Pod's namespaces and interfaces, and each container.
+
+import type {
+  GuestContainerSpec,
+  GuestDisk,
+  GuestFile,
+  GuestInterface,
+  GuestPodSpec,
+  GuestRoute,
+} from '../vm/agent/protocol';
+import type { PodContainerSpec, PodSpec } from './pod';
+
+/** One endpoint of the Pod on the VM's NIC that carries it. */
+export interface PodInterface {
+  nic: number;
+  name: string;
+  mac: string;
+  ipv4Address: string;
+  ipv4PrefixLength: number;
+  ipv4Gateway: string;
+  ipv6Address: string;
+  ipv6PrefixLength: number;
+  ipv6Gateway: string;
+  mtu: number;
+}
+
+export function guestInterface(endpoint: PodInterface): GuestInterface {
+  const addresses = [];
+  if (endpoint.ipv4Address !== '') {
+    addresses.push(`${endpoint.ipv4Address}/${String(endpoint.ipv4PrefixLength)}`);
+  }
+  if (endpoint.ipv6Address !== '') {
+    addresses.push(`${endpoint.ipv6Address}/${String(endpoint.ipv6PrefixLength)}`);
+  }
+  return { nic: endpoint.nic, name: endpoint.name, mac: endpoint.mac, addresses, mtu: endpoint.mtu };
+}
+
+/** The first endpoint with a gateway has the default routes, as in Docker. */
+export function defaultRoutes(endpoints: readonly PodInterface[]): GuestRoute[] {
+  const routes: GuestRoute[] = [];
+  const v4 = endpoints.find((endpoint) => endpoint.ipv4Gateway !== '');
+  if (v4 !== undefined) {
+    routes.push({ destination: '0.0.0.0/0', gateway: v4.ipv4Gateway, interface: v4.name });
+  }
+  const v6 = endpoints.find((endpoint) => endpoint.ipv6Gateway !== '');
+  if (v6 !== undefined) routes.push({ destination: '::/0', gateway: v6.ipv6Gateway, interface: v6.name });
+  return routes;
+}
+
+export function guestPod(
+  pod: PodSpec,
+  endpoints: readonly PodInterface[],
+  dnsForward: string[],
+): GuestPodSpec {
+  return {
+    id: pod.id,
+    hostname: pod.hostname,
+    domainname: pod.domainname,
+    interfaces: endpoints.map(guestInterface),
+    routes: defaultRoutes(endpoints),
+    sysctls: pod.sysctls,
+    dnsForward,
+  };
+}
+
+/** Channels of the process's streams, as allocated in this VM. */
+export interface ProcessChannels {
+  stdin?: number;
+  stdout?: number;
+  stderr?: number;
+}
+
+export function guestContainer(
+  container: PodContainerSpec,
+  given: {
+    rootfs: { layers: GuestDisk[]; writable: GuestDisk };
+    files: GuestFile[];
+    channels: ProcessChannels;
+    consoleSize?: { rows: number; columns: number };
+  },
+): GuestContainerSpec {
+  const { process } = container;
+  return {
+    id: container.id,
+    rootfs: { ...given.rootfs, readonly: container.readonlyRootfs },
+    process: {
+      args: process.args,
+      env: process.env,
+      cwd: process.cwd,
+      user: process.user,
+      additionalGroups: process.additionalGroups,
+      terminal: process.terminal,
+      ...(given.consoleSize === undefined ? {} : { consoleSize: given.consoleSize }),
+      capabilities: process.capabilities,
+      noNewPrivileges: process.noNewPrivileges,
+      rlimits: process.rlimits,
+      oomScoreAdj: process.oomScoreAdj,
+      seccomp: process.seccomp,
+      ...given.channels,
+    },
+    init: container.init,
+    pidNamespace: container.pidNamespace,
+    ipcNamespace: container.ipcNamespace,
+    utsNamespace: container.utsNamespace,
+    networkNamespace: 'pod',
+    cgroupNamespace: container.cgroupNamespace,
+    mounts: container.mounts,
+    files: given.files,
+    devices: container.devices,
+    deviceRules: container.deviceRules,
+    maskedPaths: container.maskedPaths,
+    readonlyPaths: container.readonlyPaths,
+    cgroup: container.cgroup,
+    sysctls: container.sysctls,
+    privileged: container.privileged,
+  };
+}
+
+/** A text file of the daemon's, bind-mounted over `path`. */
+export function guestFile(path: string, content: string, readonly: boolean): GuestFile {
+  return { path, contentBase64: Buffer.from(content).toString('base64'), mode: 0o644, readonly };
+}

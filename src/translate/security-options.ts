@@ -1,0 +1,98 @@
+// HostConfig.SecurityOpt. A VM has neither AppArmor nor SELinux, so their options are checked and have no effect, as
+// on a host without them.
+
+import { DaemonError } from '../errors';
+
+export interface SecurityOptions {
+  noNewPrivileges: boolean;
+  seccomp: 'default' | 'unconfined' | { profileText: string };
+}
+
+/** Throws Internal `invalid --security-opt …` as Docker does at create. A profile's text is not looked at. */
+export function parseSecurityOptions(options: readonly string[] | null | undefined): SecurityOptions {
+  const parsed: SecurityOptions = { noNewPrivileges: false, seccomp: 'default' };
+  for (const option of options ?? []) {
+    if (option === 'no-new-privileges') {
+      parsed.noNewPrivileges = true;
+      continue;
+    }
+    if (option === 'disable') continue; // the old form of label=disable
+    const separator = option.includes('=') ? option.indexOf('=') : option.indexOf(':');
+    if (separator < 0) throw new DaemonError('Internal', `invalid --security-opt 1: "${option}"`);
+    const value = option.slice(separator + 1);
+    switch (option.slice(0, separator)) {
+      case 'label':
+      case 'apparmor':
+        break;
+      case 'seccomp':
+        if (value === 'unconfined') parsed.seccomp = 'unconfined';
+        else parsed.seccomp = { profileText: value };
+        break;
+      case 'no-new-privileges':
+        if (!/^(1|0|t|f|true|false|TRUE|FALSE|True|False|T|F)$/.test(value)) {
+          throw new DaemonError('Internal', `invalid --security-opt 2: "${option}"`);
+        }
+        parsed.noNewPrivileges = /^(1|t)/i.test(value);
+        break;
+      default:
+        throw new DaemonError('Internal', `invalid --security-opt 2: "${option}"`);
+    }
+  }
+  return parsed;
+}
+
+const seccompActions = new Set([
+  'SCMP_ACT_KILL',
+  'SCMP_ACT_KILL_PROCESS',
+  'SCMP_ACT_KILL_THREAD',
+  'SCMP_ACT_TRAP',
+  'SCMP_ACT_ERRNO',
+  'SCMP_ACT_TRACE',
+  'SCMP_ACT_ALLOW',
+  'SCMP_ACT_LOG',
+  'SCMP_ACT_NOTIFY',
+]);
+
+/** The profile for the agent. Throws Internal in Docker's words when the text is no profile; Docker says it at start. */
+export function seccompProfile(
+  seccomp: SecurityOptions['seccomp'],
+): 'default' | 'unconfined' | Record<string, unknown> {
+  if (typeof seccomp === 'string') return seccomp;
+  let profile: unknown;
+  try {
+    profile = JSON.parse(seccomp.profileText);
+  } catch (error) {
+    throw new DaemonError('Internal', `Decoding seccomp profile failed: ${jsonComplaint(seccomp.profileText)}`, {
+      cause: error,
+    });
+  }
+  if (typeof profile !== 'object' || profile === null || Array.isArray(profile)) {
+    throw new DaemonError(
+      'Internal',
+      'Decoding seccomp profile failed: json: cannot unmarshal into Go value of type seccomp.Seccomp',
+    );
+  }
+  const record = profile as Record<string, unknown>; // an object that is no array
+  const action = record['defaultAction'];
+  if (typeof action !== 'string' || !seccompActions.has(action)) {
+    throw new DaemonError(
+      'Internal',
+      'failed to create shim task: OCI runtime create failed: runc create failed: ' +
+        `string ${typeof action === 'string' ? action : ''} is not a valid action for seccomp: unknown`,
+    );
+  }
+  return record;
+}
+
+/** The commonest of Go's complaints about JSON; clients only show it. */
+function jsonComplaint(text: string): string {
+  const trimmed = text.trimStart();
+  if (trimmed === '') return 'unexpected end of JSON input';
+  const first = trimmed.charAt(0);
+  if (first !== '{') return `invalid character '${first}' looking for beginning of value`;
+  const next = trimmed.slice(1).trimStart().charAt(0);
+  if (next !== '"' && next !== '}' && next !== '') {
+    return `invalid character '${next}' looking for beginning of object key string`;
+  }
+  return 'unexpected end of JSON input';
+}
