@@ -1,5 +1,7 @@
 // The one error class of the daemon. Nothing below `api` knows HTTP; api/v1.41/error-handler.ts maps codes.
 
+import { types } from 'node:util';
+
 export type ErrorCode =
   | 'InvalidParameter'
   | 'Unauthorized'
@@ -29,12 +31,17 @@ export function isDaemonError(error: unknown, code?: ErrorCode): error is Daemon
   return error instanceof DaemonError && (code === undefined || error.code === code);
 }
 
+/** Also for errors of Node itself where a test runs in a realm of its own, which `instanceof` does not know. */
+function isError(error: unknown): error is Error {
+  return error instanceof Error || types.isNativeError(error);
+}
+
 /** The text of anything that was thrown. */
 export function errorMessage(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return isError(error) ? error.message : String(error);
 }
 
 /** The `code` of a Node system error (`ENOENT`), or undefined for anything else. */
 export function systemErrorCode(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  return isError(error) && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
