@@ -1,0 +1,119 @@
+// All containers' logs: which are open for writing, and where each lies on disk.
+
+import { createHash } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import * as path from 'node:path';
+import { DaemonError } from '../../errors';
+import type { ContainerLogs, ContainerLogWriter } from '../container-log';
+import type { ContainerRecord } from '../container-record';
+import { logAttributes } from './log-attributes';
+import { logFileOptions } from './log-config';
+import { LogFile, removeLogFiles } from './log-file';
+import { DiscardingLogWriter, FileLogWriter } from './log-writer';
+import { RecordEncoder } from './record-encoder';
+
+interface OpenLog {
+  file: LogFile;
+  writer: ContainerLogWriter;
+}
+
+/** What a reader needs: where the files are, and the log being written if the container runs. */
+export interface LogSource {
+  path: string;
+  maxFiles: number;
+  open: LogFile | undefined;
+}
+
+export class ContainerLogStore implements ContainerLogs {
+  readonly #dataRoot: string;
+  readonly #open = new Map<string, OpenLog>();
+
+  constructor(dataRoot: string) {
+    this.#dataRoot = dataRoot;
+  }
+
+  /** `LogPath` of inspect for a container with this driver: Docker tells only json-file's. */
+  logPath(containerId: string, driver: string): string {
+    return driver === '' || driver === 'json-file' ? this.#jsonPath(containerId) : '';
+  }
+
+  /**
+   * Offsets start at 0 unless the file shows that the same run was written to it. Throws InvalidParameter for options
+   * that Docker refuses at start; logStartError(message) is what State.Error then says.
+   */
+  async openLog(record: ContainerRecord, runId: string): Promise<ContainerLogWriter> {
+    await this.#open.get(record.id)?.writer.close();
+    const config = record.hostConfig.LogConfig ?? {};
+    const options = logFileOptions(config);
+    if (options.driver === 'none') return new DiscardingLogWriter();
+    const file = new LogFile(this.#pathOf(record), options);
+    const run = runMark(runId);
+    const known = file.recovered?.run === run ? file.recovered : { run, stdout: 0, stderr: 0 };
+    const attributes = logAttributes(config.Config ?? {}, {
+      id: record.id,
+      name: record.name,
+      imageId: record.imageId,
+      imageName: record.config.Image ?? '',
+      path: record.path,
+      args: record.args,
+      labels: record.config.Labels ?? {},
+      env: record.config.Env ?? [],
+    });
+    const open: OpenLog = {
+      file,
+      writer: new FileLogWriter(file, new RecordEncoder(known, attributes), () => {
+        if (this.#open.get(record.id) === open) this.#open.delete(record.id);
+      }),
+    };
+    this.#open.set(record.id, open);
+    return open.writer;
+  }
+
+  async removeLog(record: ContainerRecord): Promise<void> {
+    await this.#open.get(record.id)?.writer.close();
+    if (record.hostConfig.LogConfig?.Type === 'local') {
+      await rm(path.dirname(this.#localPath(record.id)), { recursive: true, force: true });
+    } else {
+      removeLogFiles(this.#jsonPath(record.id));
+    }
+  }
+
+  /** For readers. Throws NotImplemented, in Docker's words, for the driver `none`. */
+  source(record: ContainerRecord): LogSource {
+    const config = record.hostConfig.LogConfig ?? {};
+    if (config.Type === 'none') {
+      throw new DaemonError('NotImplemented', 'configured logging driver does not support reading');
+    }
+    const open = this.#open.get(record.id)?.file;
+    return { path: this.#pathOf(record), maxFiles: maxFilesOf(config), open };
+  }
+
+  #pathOf(record: ContainerRecord): string {
+    return record.hostConfig.LogConfig?.Type === 'local'
+      ? this.#localPath(record.id)
+      : this.#jsonPath(record.id);
+  }
+
+  #jsonPath(containerId: string): string {
+    return path.join(this.#dataRoot, 'containers', containerId, `${containerId}-json.log`);
+  }
+
+  #localPath(containerId: string): string {
+    return path.join(this.#dataRoot, 'containers', containerId, 'local-logs', 'container.log');
+  }
+}
+
+function maxFilesOf(config: Parameters<typeof logFileOptions>[0]): number {
+  try {
+    return logFileOptions(config).maxFiles;
+  } catch {
+    // Never started with these options, so nothing was rotated.
+    return 1;
+  }
+}
+
+/** A short word for a run, safe inside JSON; different runs of one container differ. */
+function runMark(runId: string): string {
+  if (/^[\w-]{1,12}$/.test(runId)) return runId;
+  return createHash('sha256').update(runId).digest('hex').slice(0, 12);
+}
