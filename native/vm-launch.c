@@ -1,0 +1,144 @@
+// Starts QEMU for one VM: enters the private network namespace, makes the VM's taps, opens what QEMU must
+// inherit, gives up every privilege and becomes QEMU, in a session of its own so that it outlives the daemon.
+//
+//   vm-launch [--netns PATH] [--tap FD:NAME]... [--open FD:PATH]... [--user UID:GID] --log PATH -- PROGRAM
+//   ARG...
+//
+// A tap is not persistent: it goes when QEMU does. FD is the number QEMU's command line refers to.
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/if.h>
+#include <linux/if_tun.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void die(const char *what, const char *which) {
+    fprintf(stderr, "vm-launch: %s %s: %s\n", what, which, strerror(errno));
+    exit(125);
+}
+
+static void complain(const char *what) {
+    fprintf(stderr, "vm-launch: %s\n", what);
+    exit(125);
+}
+
+static int number(const char *text, char end, const char **rest) {
+    char *after;
+    errno = 0;
+    long value = strtol(text, &after, 10);
+    if (errno != 0 || after == text || *after != end || value < 0 || value > 0x7fffffff)
+        complain("not a number where one belongs");
+    *rest = after + 1;
+    return (int)value;
+}
+
+/** Puts `fd` where QEMU expects it; it stays open over exec. */
+static void place(int fd, int wanted, const char *what) {
+    if (dup2(fd, wanted) < 0)
+        die("dup2", what);
+    if (fd != wanted)
+        close(fd);
+}
+
+static void open_tap(const char *option) {
+    const char *name;
+    int wanted = number(option, ':', &name);
+    struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_TUN_EXCL};
+    if (strlen(name) >= sizeof request.ifr_name)
+        complain("a tap's name is too long");
+    memcpy(request.ifr_name, name, strlen(name) + 1);
+    int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK);
+    if (fd < 0)
+        die("open", "/dev/net/tun");
+    if (ioctl(fd, TUNSETIFF, &request) < 0)
+        die("make tap", name);
+    place(fd, wanted, name);
+}
+
+static void open_file(const char *option) {
+    const char *path;
+    int wanted = number(option, ':', &path);
+    int fd = open(path, O_RDONLY);
+    if (fd < 0)
+        die("open", path);
+    place(fd, wanted, path);
+}
+
+static void enter_network(const char *path) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        die("open", path);
+    if (setns(fd, CLONE_NEWNET) < 0)
+        die("enter network namespace", path);
+    close(fd);
+}
+
+static void become(const char *option) {
+    const char *rest;
+    uid_t uid = (uid_t)number(option, ':', &rest);
+    gid_t gid = (gid_t)number(rest, '\0', &rest);
+    if (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
+        die("become user", option);
+    if (setuid(0) == 0)
+        complain("privileges came back");
+}
+
+static void set_limit(int resource, rlim_t value) {
+    struct rlimit limit = {value, value};
+    if (setrlimit(resource, &limit) < 0)
+        die("setrlimit", "");
+}
+
+int main(int argc, char **argv) {
+    const char *user = NULL;
+    const char *log = NULL;
+    int at = 1;
+    umask(0077);
+    for (; at + 1 < argc && strcmp(argv[at], "--") != 0; at += 2) {
+        const char *value = argv[at + 1];
+        if (strcmp(argv[at], "--netns") == 0)
+            enter_network(value);
+        else if (strcmp(argv[at], "--tap") == 0)
+            open_tap(value);
+        else if (strcmp(argv[at], "--open") == 0)
+            open_file(value);
+        else if (strcmp(argv[at], "--user") == 0)
+            user = value;
+        else if (strcmp(argv[at], "--log") == 0)
+            log = value;
+        else
+            complain("unknown option");
+    }
+    if (at + 1 >= argc || log == NULL)
+        complain(
+            "usage: vm-launch [--netns PATH] [--tap FD:NAME] [--open FD:PATH] [--user UID:GID] --log PATH -- "
+            "PROGRAM ARG...");
+    int output = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (output < 0)
+        die("open", log);
+    setsid();
+    // The daemon's signal mask and ignored signals are not QEMU's.
+    signal(SIGPIPE, SIG_DFL);
+    set_limit(RLIMIT_CORE, 0);
+    set_limit(RLIMIT_NOFILE, 4096);
+    if (user != NULL)
+        become(user);
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        die("prctl", "no_new_privs");
+    int null = open("/dev/null", O_RDONLY);
+    if (null < 0 || dup2(null, 0) < 0 || dup2(output, 1) < 0 || dup2(output, 2) < 0)
+        die("redirect", log);
+    execv(argv[at + 1], argv + at + 1);
+    die("run", argv[at + 1]);
+}

@@ -1,0 +1,127 @@
+// QEMU's command line for a VM: a pure function of a description. Template and clones must describe the same devices,
+// so both come from here and differ only in how the memory is backed.
+
+/** Bus and device names that QMP commands refer to. */
+export const scsiController = 'scsi0';
+export const agentSocketName = 'agent.sock';
+export const qmpSocketName = 'qmp.sock';
+export const fuseSocketName = 'fuse.sock';
+export const consoleLogName = 'console.log';
+
+export interface MachineSpec {
+  accelerator: 'kvm' | 'tcg';
+  memoryBytes: number;
+  cpus: number;
+  kernelPath: string;
+  initramfsPath: string;
+  /** Host TSC in kHz: without it a guest under emulation may hang in its own calibration. Undefined with KVM. */
+  tscKhz: number | undefined;
+  nicCount: number;
+}
+
+export type MemoryBacking =
+  /** Its own memory, not shared with any other VM. */
+  | { kind: 'private' }
+  /** The template itself: writes go to the file. */
+  | { kind: 'template'; path: string }
+  /** A clone: the template's file, copy on write. */
+  | { kind: 'clone'; path: string };
+
+export interface VmLayout {
+  /** Directory of the VM's sockets and console. */
+  runDir: string;
+  memory: MemoryBacking;
+  /** Descriptor of each NIC's tap, as the launcher hands them over; empty: the NICs are there, joined to nothing. */
+  tapDescriptors: readonly number[];
+}
+
+/** MAC that the template's NICs have; the agent gives each NIC its own before its tap joins a bridge. */
+function templateMac(index: number): string {
+  return `02:ca:15:50:00:${index.toString(16).padStart(2, '0')}`;
+}
+
+/** Kernel command line. */
+export function kernelCommandLine(spec: MachineSpec): string {
+  const words = ['console=ttyS0', 'quiet', 'reboot=t', 'panic=-1'];
+  if (spec.tscKhz !== undefined) words.push(`tsc_early_khz=${spec.tscKhz}`, 'tsc=reliable');
+  return words.join(' ');
+}
+
+/** Arguments after the program's name. */
+export function qemuArguments(spec: MachineSpec, layout: VmLayout): string[] {
+  const socket = (id: string, name: string): string =>
+    `socket,id=${id},path=${layout.runDir}/${name},server=on,wait=off`;
+  const memoryMiB = Math.floor(spec.memoryBytes / 1024 / 1024);
+  const args = [
+    '-nodefaults',
+    '-no-user-config',
+    '-no-reboot',
+    '-display',
+    'none',
+    '-sandbox',
+    'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny',
+    '-name',
+    'caisson',
+    '-accel',
+    spec.accelerator === 'kvm' ? 'kvm' : 'tcg,thread=multi,tb-size=64',
+    '-cpu',
+    spec.accelerator === 'kvm' ? 'host' : 'max',
+    '-smp',
+    String(spec.cpus),
+    '-m',
+    `${memoryMiB}M`,
+    '-M',
+    `microvm,acpi=off,pic=on,pit=on,rtc=on,isa-serial=on,x-option-roms=off,auto-kernel-cmdline=on,memory-backend=mem`,
+    '-object',
+    memoryObject(layout.memory, memoryMiB),
+    '-kernel',
+    spec.kernelPath,
+    '-initrd',
+    spec.initramfsPath,
+    '-append',
+    kernelCommandLine(spec),
+    '-chardev',
+    `file,id=console,path=${layout.runDir}/${consoleLogName},append=on`,
+    '-serial',
+    'chardev:console',
+    '-chardev',
+    socket('qmp', qmpSocketName),
+    '-mon',
+    'chardev=qmp,mode=control',
+    '-device',
+    'virtio-serial-device,max_ports=4',
+    '-chardev',
+    socket('agent', agentSocketName),
+    '-device',
+    'virtserialport,chardev=agent,name=caisson.agent.0',
+    '-chardev',
+    socket('fuse', fuseSocketName),
+    '-device',
+    'virtserialport,chardev=fuse,name=caisson.fuse.0',
+    '-object',
+    'rng-random,id=rng,filename=/dev/urandom',
+    '-device',
+    'virtio-rng-device,rng=rng',
+    '-device',
+    `virtio-scsi-device,id=${scsiController}`,
+  ];
+  for (let index = 0; index < spec.nicCount; index += 1) {
+    const descriptor = layout.tapDescriptors[index];
+    if (descriptor !== undefined) args.push('-netdev', `tap,id=net${index},fd=${descriptor},vhost=off`);
+    else args.push('-netdev', `hubport,id=net${index},hubid=${index}`);
+    args.push('-device', `virtio-net-device,id=nic${index},netdev=net${index},mac=${templateMac(index)}`);
+  }
+  if (layout.memory.kind === 'clone') args.push('-incoming', 'defer');
+  return args;
+}
+
+function memoryObject(memory: MemoryBacking, memoryMiB: number): string {
+  switch (memory.kind) {
+    case 'private':
+      return `memory-backend-ram,id=mem,size=${memoryMiB}M`;
+    case 'template':
+      return `memory-backend-file,id=mem,size=${memoryMiB}M,share=on,mem-path=${memory.path}`;
+    case 'clone':
+      return `memory-backend-file,id=mem,size=${memoryMiB}M,share=off,mem-path=${memory.path}`;
+  }
+}

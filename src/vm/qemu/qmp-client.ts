@@ -1,0 +1,197 @@
+// QEMU's monitor protocol (QMP): JSON lines on a unix socket. Commands may be written all at once; QEMU answers in order.
+
+import { connect, type Socket } from 'node:net';
+import split2 from 'split2';
+import { DaemonError, errorMessage } from '../../errors';
+
+export interface QmpCommand {
+  execute: string;
+  arguments?: Record<string, unknown>;
+}
+
+export interface QmpEvent {
+  event: string;
+  data: Record<string, unknown>;
+}
+
+/** QEMU refused a command. */
+export class QmpError extends Error {
+  override readonly name = 'QmpError';
+  readonly errorClass: string;
+
+  constructor(command: string, errorClass: string, description: string) {
+    super(`QMP ${command}: ${description}`);
+    this.errorClass = errorClass;
+  }
+}
+
+interface Pending {
+  command: string;
+  resolve: (value: unknown) => void;
+  reject: (error: Error) => void;
+}
+
+export class QmpClient {
+  /** Resolves when the connection is over: QEMU is gone, or `close` was called. */
+  readonly closed: Promise<void>;
+  readonly #socket: Socket;
+  readonly #pending = new Map<number, Pending>();
+  readonly #listeners = new Set<(event: QmpEvent) => void>();
+  #nextId = 1;
+  #failure: Error | undefined;
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    this.closed = new Promise((resolve) => {
+      socket.on('close', () => {
+        this.#fail(new DaemonError('Unavailable', 'QEMU has closed its monitor'));
+        resolve();
+      });
+    });
+    socket.on('error', (error) => this.#fail(new DaemonError('Unavailable', `QMP: ${error.message}`, { cause: error })));
+  }
+
+  /**
+   * Connects and negotiates. The socket appears some ms after QEMU's start, so a refused connection is tried again
+   * until `timeoutMs` have passed or `signal` aborts.
+   */
+  static async connect(path: string, options: { timeoutMs: number; signal?: AbortSignal }): Promise<QmpClient> {
+    const deadline = Date.now() + options.timeoutMs;
+    for (;;) {
+      try {
+        return await QmpClient.#connectOnce(path, Math.max(1, deadline - Date.now()));
+      } catch (error) {
+        if (options.signal?.aborted === true || Date.now() >= deadline) {
+          throw new DaemonError('Unavailable', `connect to QEMU's monitor: ${errorMessage(error)}`, { cause: error });
+        }
+      }
+      await new Promise((resolve) => setTimeout(resolve, 3));
+    }
+  }
+
+  static #connectOnce(path: string, timeoutMs: number): Promise<QmpClient> {
+    return new Promise((resolve, reject) => {
+      const socket = connect(path);
+      const client = new QmpClient(socket);
+      let greeted = false;
+      const fail = (error: Error): void => {
+        clearTimeout(timer);
+        socket.destroy();
+        reject(error);
+      };
+      const timer = setTimeout(() => fail(new Error('no greeting')), timeoutMs);
+      socket.once('error', fail);
+      void client.closed.then(() => {
+        if (!greeted) fail(new Error('closed before the greeting'));
+      });
+      socket.pipe(split2()).on('data', (line: string) => {
+        const message = parseLine(line);
+        if (message === undefined) return;
+        if (!greeted && 'QMP' in message) {
+          greeted = true;
+          clearTimeout(timer);
+          socket.removeListener('error', fail);
+          client.execute('qmp_capabilities').then(() => resolve(client), reject);
+          return;
+        }
+        client.#receive(message);
+      });
+    });
+  }
+
+  /** Rejects with QmpError when QEMU refuses, with Unavailable when it is gone. */
+  execute(command: string, args?: Record<string, unknown>): Promise<unknown> {
+    const [result] = this.#write([{ execute: command, ...(args === undefined ? {} : { arguments: args }) }]);
+    return result ?? Promise.resolve(undefined);
+  }
+
+  /** Writes all commands at once. Resolves when all were carried out; rejects with the first error when all are answered. */
+  async executeAll(commands: readonly QmpCommand[]): Promise<void> {
+    const results = await Promise.allSettled(this.#write(commands));
+    for (const result of results) {
+      if (result.status === 'rejected') throw result.reason;
+    }
+  }
+
+  onEvent(listener: (event: QmpEvent) => void): void {
+    this.#listeners.add(listener);
+  }
+
+  /** Resolves with the first event of this name from now on. */
+  waitFor(event: string, timeoutMs: number): Promise<QmpEvent> {
+    return new Promise((resolve, reject) => {
+      const stop = (): void => {
+        clearTimeout(timer);
+        this.#listeners.delete(listener);
+      };
+      const listener = (received: QmpEvent): void => {
+        if (received.event !== event) return;
+        stop();
+        resolve(received);
+      };
+      const timer = setTimeout(() => {
+        stop();
+        reject(new DaemonError('Unavailable', `QEMU has not sent ${event} for ${timeoutMs} ms`));
+      }, timeoutMs);
+      this.#listeners.add(listener);
+      void this.closed.then(() => {
+        stop();
+        reject(this.#failure ?? new Error('closed'));
+      });
+    });
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  #write(commands: readonly QmpCommand[]): Promise<unknown>[] {
+    const lines: string[] = [];
+    const results = commands.map((command) => {
+      const id = this.#nextId;
+      this.#nextId += 1;
+      lines.push(`${JSON.stringify({ ...command, id })}\n`);
+      return new Promise<unknown>((resolve, reject) => {
+        if (this.#failure !== undefined) reject(this.#failure);
+        else this.#pending.set(id, { command: command.execute, resolve, reject });
+      });
+    });
+    if (this.#failure === undefined) this.#socket.write(lines.join(''));
+    return results;
+  }
+
+  #receive(message: Record<string, unknown>): void {
+    if (typeof message['event'] === 'string') {
+      const data = typeof message['data'] === 'object' && message['data'] !== null ? message['data'] : {};
+      const event: QmpEvent = { event: message['event'], data: { ...data } };
+      for (const listener of [...this.#listeners]) listener(event);
+      return;
+    }
+    const pending = typeof message['id'] === 'number' ? this.#pending.get(message['id']) : undefined;
+    if (pending === undefined) return;
+    this.#pending.delete(message['id'] as number); // it is one: it was found
+    const error = message['error'];
+    if (typeof error === 'object' && error !== null) {
+      const { class: errorClass, desc } = error as { class?: string; desc?: string };
+      pending.reject(new QmpError(pending.command, errorClass ?? 'GenericError', desc ?? 'refused'));
+    } else {
+      pending.resolve(message['return']);
+    }
+  }
+
+  #fail(error: Error): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = error;
+    for (const pending of this.#pending.values()) pending.reject(error);
+    this.#pending.clear();
+  }
+}
+
+function parseLine(line: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(line);
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined; // QEMU prints nothing else here; a torn line at its end is of no use
+  }
+}
