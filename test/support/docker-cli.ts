@@ -49,13 +49,20 @@ wait_for() {
   echo "wait_for: $* never came true" >&2
   return 1
 }
+# busy_wait: runs a docker command again while the engine says that another prune or pull is in its way.
+busy_wait() {
+  local said
+  while said=$("$@" 2>&1); code=$?; case $said in *"is already running"*) true ;; *) false ;; esac; do sleep 0.2; done
+  printf '%s\\n' "$said"
+  return $code
+}
 run_step() {
   eval "$2" >"$OUT/$1.out" 2>"$OUT/$1.err" </dev/null
   echo $? >"$OUT/$1.rc"
 }
 `;
 
-/** Runs the steps in one shell whose \`docker\` is the given one, pointed at \`host\`. A step that hangs fails them all. */
+/** Runs the steps in one shell whose \`docker\` is the given one, pointed at \`host\`. Throws if they take too long. */
 export async function runScript(options: ScriptOptions): Promise<StepResult[]> {
   const dir = mkdtempSync(join(tmpdir(), 'caisson-cli-'));
   try {
@@ -76,16 +83,17 @@ export async function runScript(options: ScriptOptions): Promise<StepResult[]> {
     };
     const body = options.steps.map((step, index) => `run_step ${index} ${quote(step)}`).join('\n');
     await runShell(`${prelude}\ncd ${quote(join(dir, 'work'))}\n${body}\n`, environment, options);
-    const written = new Set(readdirSync(join(dir, 'out')));
+    const read = (name: string): string =>
+      readFileSync(join(dir, 'out', name), 'utf8').replaceAll(dir, '<dir>');
+    const ended = new Set(readdirSync(join(dir, 'out')).filter((name) => name.endsWith('.rc')));
     return options.steps.map((step, index) => {
-      const read = (kind: string): string =>
-        written.has(`${index}.${kind}`) ? readFileSync(join(dir, 'out', `${index}.${kind}`), 'utf8') : '';
-      return {
-        step,
-        exitCode: Number(read('rc') || 'NaN'),
-        stdout: read('out').replaceAll(dir, '<dir>'),
-        stderr: read('err').replaceAll(dir, '<dir>'),
-      };
+      if (!ended.has(`${index}.rc`)) {
+        const before =
+          index === 0 ? '' : `; before it: ${read(`${index - 1}.out`)}${read(`${index - 1}.err`)}`;
+        throw new Error(`$ ${step}\ndid not end within ${options.timeoutMs} ms${before}`);
+      }
+      const exitCode = Number(read(`${index}.rc`));
+      return { step, exitCode, stdout: read(`${index}.out`), stderr: read(`${index}.err`) };
     });
   } finally {
     rmSync(dir, { recursive: true, force: true });

@@ -25,7 +25,8 @@ export interface GuardOptions {
 // The guard holds the read end of a pipe from us: when we are gone, even by SIGKILL, `cat` ends and so does the command.
 const guardScript = `
 exec 4<&0
-"$@" </dev/null 3>&- 4<&- &
+# a shell without job control ignores SIGINT and SIGQUIT in what it puts in the background; containers would inherit that
+env --default-signal=INT,QUIT "$@" </dev/null 3>&- 4<&- &
 pid=$!
 echo $pid >&3
 exec 3>&-
