@@ -41,8 +41,8 @@ export interface Vm {
   readonly resources: VmResources;
   readonly nics: readonly VmNic[];
   readonly agent: Agent;
-  /** Path of the guest's console log. */
-  readonly consoleLogPath: string;
+  /** What the guest last wrote to its console (64 KiB at most); "" when QEMU is gone. */
+  readConsole(): Promise<string>;
 
   /** Binds the VM to a Pod and writes that into its run directory. Throws Conflict if it is Associated already. */
   associate(podId: string): Promise<void>;

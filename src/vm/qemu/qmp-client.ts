@@ -48,21 +48,28 @@ export class QmpClient {
         resolve();
       });
     });
-    socket.on('error', (error) => this.#fail(new DaemonError('Unavailable', `QMP: ${error.message}`, { cause: error })));
+    socket.on('error', (error) =>
+      this.#fail(new DaemonError('Unavailable', `QMP: ${error.message}`, { cause: error })),
+    );
   }
 
   /**
    * Connects and negotiates. The socket appears some ms after QEMU's start, so a refused connection is tried again
    * until `timeoutMs` have passed or `signal` aborts.
    */
-  static async connect(path: string, options: { timeoutMs: number; signal?: AbortSignal }): Promise<QmpClient> {
+  static async connect(
+    path: string,
+    options: { timeoutMs: number; signal?: AbortSignal },
+  ): Promise<QmpClient> {
     const deadline = Date.now() + options.timeoutMs;
     for (;;) {
       try {
         return await QmpClient.#connectOnce(path, Math.max(1, deadline - Date.now()));
       } catch (error) {
         if (options.signal?.aborted === true || Date.now() >= deadline) {
-          throw new DaemonError('Unavailable', `connect to QEMU's monitor: ${errorMessage(error)}`, { cause: error });
+          throw new DaemonError('Unavailable', `connect to QEMU's monitor: ${errorMessage(error)}`, {
+            cause: error,
+          });
         }
       }
       await new Promise((resolve) => setTimeout(resolve, 3));
@@ -113,8 +120,10 @@ export class QmpClient {
     }
   }
 
-  onEvent(listener: (event: QmpEvent) => void): void {
+  /** Returns what ends the listening. */
+  onEvent(listener: (event: QmpEvent) => void): () => void {
     this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   /** Resolves with the first event of this name from now on. */

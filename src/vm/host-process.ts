@@ -1,0 +1,51 @@
+// Processes that are not (or no longer) our children: known by pid and start time, so that a pid used again is not
+// mistaken for them.
+
+import { readFile } from 'node:fs/promises';
+import { systemErrorCode } from '../errors';
+
+export interface HostProcess {
+  pid: number;
+  /** Field 22 of /proc/PID/stat: clock ticks since the host's boot. */
+  startTicks: string;
+}
+
+/** Fields of /proc/PID/stat after the command's name, which may hold spaces and brackets. */
+async function statFields(pid: number): Promise<string[] | undefined> {
+  try {
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  } catch {
+    return undefined;
+  }
+}
+
+/** The process that has this pid now. Undefined when there is none, or only its remains. */
+export async function findProcess(pid: number): Promise<HostProcess | undefined> {
+  const fields = await statFields(pid);
+  const [state] = fields ?? [];
+  const startTicks = fields?.[19];
+  return startTicks === undefined || state === 'Z' || state === 'X' ? undefined : { pid, startTicks };
+}
+
+export async function isAlive(process: HostProcess): Promise<boolean> {
+  return (await findProcess(process.pid))?.startTicks === process.startTicks;
+}
+
+/** Kills it if it is still the same process. Resolves when it is gone. */
+export async function killProcess(target: HostProcess): Promise<void> {
+  if (!(await isAlive(target))) return;
+  try {
+    process.kill(target.pid, 'SIGKILL');
+  } catch (error) {
+    if (systemErrorCode(error) !== 'ESRCH') throw error;
+  }
+  await waitUntilGone(target);
+}
+
+/** There is no event for the end of a process that isn't our child: look again every few ms. */
+export async function waitUntilGone(target: HostProcess): Promise<void> {
+  for (let pauseMs = 1; await isAlive(target); pauseMs = Math.min(pauseMs * 2, 50)) {
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+  }
+}

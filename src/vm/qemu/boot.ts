@@ -1,0 +1,178 @@
+// Brings a VM up to a connected, identified agent: by booting, or by cloning a template. What fails is cleaned up.
+
+import { randomBytes } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DaemonError, errorMessage } from '../../errors';
+import { log } from '../../log';
+import { AgentClient } from '../agent/agent-client';
+import { killProcess } from '../host-process';
+import {
+  agentSocketName,
+  consoleBytes,
+  consoleChardev,
+  qmpSocketName,
+  type MachineSpec,
+  type MemoryBacking,
+} from './command-line';
+import { launchVm, stateDescriptor, type LaunchedVm, type LaunchSettings } from './launch';
+import { QmpClient } from './qmp-client';
+
+/** A running guest whose agent has said hello. */
+export interface RunningGuest extends LaunchedVm {
+  qmp: QmpClient;
+  agent: AgentClient;
+}
+
+export interface GuestRequest {
+  id: string;
+  slot: number;
+  machine: MachineSpec;
+  signal?: AbortSignal;
+}
+
+const qmpTimeoutMs = 10_000;
+const cloneTimeoutMs = 10_000;
+const entropyBytes = 64;
+
+/** Boots with this memory. Rejects when the agent has not said hello after `timeoutMs`. */
+export function bootGuest(
+  settings: LaunchSettings,
+  request: GuestRequest & { memory: MemoryBacking; timeoutMs: number },
+): Promise<RunningGuest> {
+  return bringUp(settings, request, { memory: request.memory }, async (launched, qmp) => {
+    void qmp;
+    return connectAgent(launched, request.timeoutMs, request.signal);
+  });
+}
+
+/** Starts from a saved template: the same machine, with the template's memory copied on write. */
+export function cloneGuest(
+  settings: LaunchSettings,
+  request: GuestRequest & { memoryPath: string; statePath: string },
+): Promise<RunningGuest> {
+  const backing = {
+    memory: { kind: 'clone', path: request.memoryPath },
+    statePath: request.statePath,
+  } as const;
+  return bringUp(settings, request, backing, async (launched, qmp) => {
+    const arrived = migrationCompleted(qmp, cloneTimeoutMs);
+    // Whatever rejects first is the reason; the other one must not be an unhandled rejection.
+    arrived.catch(() => undefined);
+    await qmp.executeAll([
+      {
+        execute: 'migrate-set-capabilities',
+        arguments: {
+          capabilities: [
+            { capability: 'x-ignore-shared', state: true },
+            { capability: 'events', state: true },
+          ],
+        },
+      },
+      { execute: 'migrate-incoming', arguments: { uri: `fd:${stateDescriptor}` } },
+    ]);
+    await arrived;
+    await qmp.execute('cont');
+    return connectAgent(launched, cloneTimeoutMs, request.signal);
+  });
+}
+
+/**
+ * Gives a guest what clones would otherwise share: random state, clock and machine id. Nothing of a container may run
+ * before it has answered.
+ */
+export async function identifyGuest(agent: AgentClient, machineId: string): Promise<void> {
+  const now = Date.now();
+  await agent.request(
+    'identity',
+    {
+      entropyBase64: randomBytes(entropyBytes).toString('base64'),
+      timeSeconds: Math.floor(now / 1000),
+      timeNanoseconds: (now % 1000) * 1_000_000,
+      machineId,
+    },
+    { timeoutMs: cloneTimeoutMs },
+  );
+}
+
+/** Resolves when a migration (out or in) has completed; rejects when it failed. */
+export async function migrationCompleted(qmp: QmpClient, timeoutMs: number): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const timer = setTimeout(() => {
+      stop();
+      reject(new DaemonError('Unavailable', `QEMU has not finished the migration after ${timeoutMs} ms`));
+    }, timeoutMs);
+    const stop = qmp.onEvent((event) => {
+      const status = event.event === 'MIGRATION' ? event.data['status'] : undefined;
+      if (status !== 'completed' && status !== 'failed') return;
+      clearTimeout(timer);
+      stop();
+      if (status === 'completed') resolve();
+      else reject(new DaemonError('Internal', 'QEMU could not load or save the state of a VM'));
+    });
+    void qmp.closed.then(() => {
+      clearTimeout(timer);
+      reject(new DaemonError('Unavailable', 'QEMU ended during the migration'));
+    });
+  });
+}
+
+/** Ends a guest that is no Vm yet, and removes its directory. */
+export async function discardGuest(
+  guest: LaunchedVm & { qmp?: QmpClient; agent?: AgentClient },
+): Promise<void> {
+  guest.agent?.disconnect();
+  guest.qmp?.close();
+  await killProcess(guest.process);
+  await rm(guest.runDir, { recursive: true, force: true });
+}
+
+async function bringUp(
+  settings: LaunchSettings,
+  request: GuestRequest,
+  backing: { memory: MemoryBacking; statePath?: string },
+  connectGuest: (launched: LaunchedVm, qmp: QmpClient) => Promise<AgentClient>,
+): Promise<RunningGuest> {
+  request.signal?.throwIfAborted();
+  const launched = await launchVm(settings, { ...request, ...backing });
+  let qmp: QmpClient | undefined;
+  const opening = new AbortController();
+  try {
+    const failed = launched.exited.then((text) => {
+      opening.abort();
+      throw new DaemonError('Internal', text);
+    });
+    failed.catch(() => undefined);
+    qmp = await Promise.race([
+      QmpClient.connect(join(launched.runDir, qmpSocketName), {
+        timeoutMs: qmpTimeoutMs,
+        signal: opening.signal,
+      }),
+      failed,
+    ]);
+    const agent = await Promise.race([connectGuest(launched, qmp), failed]);
+    return { ...launched, qmp, agent };
+  } catch (error) {
+    opening.abort();
+    if (qmp !== undefined) log.debug('guest console', { vmId: launched.id, text: await consoleTail(qmp) });
+    await discardGuest({ ...launched, ...(qmp === undefined ? {} : { qmp }) });
+    throw error instanceof DaemonError
+      ? error
+      : new DaemonError('Internal', `start a VM: ${errorMessage(error)}`, { cause: error });
+  }
+}
+
+function connectAgent(launched: LaunchedVm, timeoutMs: number, signal?: AbortSignal): Promise<AgentClient> {
+  const path = join(launched.runDir, agentSocketName);
+  return AgentClient.connect(path, { timeoutMs, ...(signal === undefined ? {} : { signal }) });
+}
+
+async function consoleTail(qmp: QmpClient): Promise<string> {
+  try {
+    return String(await qmp.execute('ringbuf-read', { device: consoleChardev, size: consoleBytes })).slice(
+      -2000,
+    );
+  } catch {
+    return '';
+  }
+}

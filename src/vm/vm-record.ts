@@ -1,0 +1,39 @@
+// vm.json in a VM's run directory: what a new daemon must know to take the VM over.
+
+import { readFile, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { HostProcess } from './host-process';
+import type { VmNic, VmResources } from './vm';
+import type { VmState } from './vm-state';
+
+export interface VmRecord {
+  id: string;
+  /** Decides on the uid and the names of the taps. */
+  slot: number;
+  process: HostProcess;
+  /** Key of the template it is a clone of (or would be). */
+  templateKey: string;
+  state: VmState;
+  used: boolean;
+  resources: VmResources;
+  nics: VmNic[];
+  /** LUN by disk id. */
+  disks: Record<string, number>;
+}
+
+/** Atomic: a reader sees the old or the new record. */
+export async function writeVmRecord(runDir: string, record: VmRecord): Promise<void> {
+  const path = join(runDir, 'vm.json');
+  await writeFile(`${path}.new`, JSON.stringify(record), { mode: 0o600 });
+  await rename(`${path}.new`, path);
+}
+
+/** Undefined when there is none, or one that can't be read: the VM never got that far. */
+export async function readVmRecord(runDir: string): Promise<VmRecord | undefined> {
+  try {
+    // Our own file, in a directory of ours; a damaged one is as good as none.
+    return JSON.parse(await readFile(join(runDir, 'vm.json'), 'utf8')) as VmRecord;
+  } catch {
+    return undefined;
+  }
+}
