@@ -1,0 +1,66 @@
+// The one table from error code to HTTP status, and the reply Docker's clients expect.
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { isDaemonError } from '../../errors';
+import type { ErrorCode } from '../../errors';
+import { log } from '../../log';
+import { sendJson } from './reply';
+
+const statuses: Record<ErrorCode, number> = {
+  InvalidParameter: 400,
+  Unauthorized: 401,
+  Forbidden: 403,
+  NotFound: 404,
+  Conflict: 409,
+  NotModified: 304,
+  NotAcceptable: 406,
+  TooLarge: 413,
+  NotImplemented: 501,
+  Unavailable: 503,
+  Internal: 500,
+};
+
+/** Status and message for anything that was thrown; logs what is nobody's fault but ours. */
+export function describeError(request: IncomingMessage, error: unknown): { status: number; message: string } {
+  if (isDaemonError(error)) {
+    const status = statuses[error.code];
+    if (status >= 500) {
+      log.warn('request failed', {
+        method: request.method,
+        path: pathOf(request),
+        status,
+        message: error.message,
+      });
+    }
+    return { status, message: error.message };
+  }
+  const status = expressStatus(error);
+  if (status === undefined) {
+    log.error('request failed unexpectedly', { method: request.method, path: pathOf(request), error });
+  }
+  return { status: status ?? 500, message: error instanceof Error ? error.message : String(error) };
+}
+
+/** Answers with the error; a response under way can only be cut off. */
+export function sendError(request: IncomingMessage, response: ServerResponse, error: unknown): void {
+  const { status, message } = describeError(request, error);
+  if (response.headersSent || response.destroyed) {
+    response.destroy();
+    return;
+  }
+  // an unread body would be taken for the next request
+  if (!request.complete) response.setHeader('Connection', 'close');
+  if (status === 304) response.writeHead(304).end();
+  else sendJson(response, status, { message });
+}
+
+/** Express' own errors, as for a path that can't be decoded, carry a status below 500. */
+function expressStatus(error: unknown): number | undefined {
+  if (!(error instanceof Error) || !('status' in error) || typeof error.status !== 'number') return undefined;
+  return error.status >= 400 && error.status < 500 ? error.status : undefined;
+}
+
+/** Without the query, which may hold what a log should not. */
+function pathOf(request: IncomingMessage): string {
+  return (request.url ?? '').split('?', 1)[0] ?? '';
+}

@@ -1,0 +1,177 @@
+// The request bodies of API 1.41, by Go's names of structs and types: clients see them in errors.
+
+import type {
+  AuthConfig,
+  ContainerConfig,
+  ContainerCreateBody,
+  ContainerUpdateBody,
+  EndpointSettings,
+  ExecCreateBody,
+  ExecStartBody,
+  HealthConfig,
+  NetworkConnectBody,
+  NetworkCreateBody,
+  NetworkDisconnectBody,
+  VolumeCreateBody,
+} from '../types';
+import { hostConfig, updateFields } from './host-config-schema';
+import { bool, integer, list, map, string, stringList, stringMap, strings, struct } from './schema';
+import type { Schema } from './schema';
+
+const emptyStruct = struct<object>('struct {}', {});
+const consoleSize = list(integer('uint'), '[2]uint', 2);
+
+const healthConfig = struct<HealthConfig>('container.HealthConfig', {
+  Test: stringList,
+  Interval: integer('time.Duration'),
+  Timeout: integer('time.Duration'),
+  StartPeriod: integer('time.Duration'),
+  StartInterval: integer('time.Duration'),
+  Retries: integer('int'),
+});
+
+const endpointSettings = struct<EndpointSettings>('network.EndpointSettings', {
+  IPAMConfig: struct<NonNullable<EndpointSettings['IPAMConfig']>>('network.EndpointIPAMConfig', {
+    IPv4Address: string,
+    IPv6Address: string,
+    LinkLocalIPs: stringList,
+  }),
+  Links: stringList,
+  Aliases: stringList,
+  NetworkID: string,
+  EndpointID: string,
+  Gateway: string,
+  IPAddress: string,
+  IPPrefixLen: integer('int'),
+  IPv6Gateway: string,
+  GlobalIPv6Address: string,
+  GlobalIPv6PrefixLen: integer('int'),
+  MacAddress: string,
+  DriverOpts: stringMap,
+  DNSNames: stringList,
+  GwPriority: integer('int'),
+});
+
+const configFields: { [K in keyof Required<ContainerConfig>]: Schema } = {
+  Hostname: string,
+  Domainname: string,
+  User: string,
+  AttachStdin: bool,
+  AttachStdout: bool,
+  AttachStderr: bool,
+  ExposedPorts: map(emptyStruct, 'nat.PortSet'),
+  Tty: bool,
+  OpenStdin: bool,
+  StdinOnce: bool,
+  Env: stringList,
+  Cmd: strings,
+  Healthcheck: healthConfig,
+  ArgsEscaped: bool,
+  Image: string,
+  Volumes: map(emptyStruct, 'map[string]struct {}'),
+  WorkingDir: string,
+  Entrypoint: strings,
+  NetworkDisabled: bool,
+  MacAddress: string,
+  OnBuild: stringList,
+  Labels: stringMap,
+  StopSignal: string,
+  StopTimeout: integer('int'),
+  Shell: strings,
+};
+
+/** Names of Config's members: a create body without any of them has no Config. */
+export const configFieldNames: readonly string[] = Object.keys(configFields);
+
+export const containerCreate = struct<ContainerCreateBody>('runconfig.ContainerConfigWrapper', {
+  ...configFields,
+  HostConfig: hostConfig,
+  NetworkingConfig: struct<NonNullable<ContainerCreateBody['NetworkingConfig']>>('network.NetworkingConfig', {
+    EndpointsConfig: map(endpointSettings, 'map[string]*network.EndpointSettings'),
+  }),
+});
+
+/** Body of ImageCommit: Config, read through the wrapper. */
+export const containerConfig = struct<ContainerConfig>('runconfig.ContainerConfigWrapper', configFields);
+
+export const containerUpdate = struct<ContainerUpdateBody>('container.UpdateConfig', updateFields);
+
+export const execCreate = struct<ExecCreateBody>('types.ExecConfig', {
+  User: string,
+  Privileged: bool,
+  Tty: bool,
+  ConsoleSize: consoleSize,
+  AttachStdin: bool,
+  AttachStderr: bool,
+  AttachStdout: bool,
+  Detach: bool,
+  DetachKeys: string,
+  Env: stringList,
+  WorkingDir: string,
+  Cmd: stringList,
+});
+
+export const execStart = struct<ExecStartBody>('types.ExecStartCheck', {
+  Detach: bool,
+  Tty: bool,
+  ConsoleSize: consoleSize,
+});
+
+export const authConfig = struct<AuthConfig>('types.AuthConfig', {
+  username: string,
+  password: string,
+  auth: string,
+  email: string,
+  serveraddress: string,
+  identitytoken: string,
+  registrytoken: string,
+});
+
+export const volumeCreate = struct<VolumeCreateBody>('volume.VolumeCreateBody', {
+  Name: string,
+  Driver: string,
+  DriverOpts: stringMap,
+  Labels: stringMap,
+});
+
+const ipam = struct<NonNullable<NetworkCreateBody['IPAM']>>('network.IPAM', {
+  Driver: string,
+  Options: stringMap,
+  Config: list(
+    struct<object>('network.IPAMConfig', {
+      Subnet: string,
+      IPRange: string,
+      Gateway: string,
+      AuxiliaryAddresses: stringMap,
+    }),
+    '[]network.IPAMConfig',
+  ),
+});
+
+export const networkCreate = struct<NetworkCreateBody>('types.NetworkCreateRequest', {
+  Name: string,
+  CheckDuplicate: bool,
+  Driver: string,
+  Scope: string,
+  EnableIPv6: bool,
+  IPAM: ipam,
+  Internal: bool,
+  Attachable: bool,
+  Ingress: bool,
+  ConfigOnly: bool,
+  ConfigFrom: struct<NonNullable<NetworkCreateBody['ConfigFrom']>>('network.ConfigReference', {
+    Network: string,
+  }),
+  Options: stringMap,
+  Labels: stringMap,
+});
+
+export const networkConnect = struct<NetworkConnectBody>('types.NetworkConnect', {
+  Container: string,
+  EndpointConfig: endpointSettings,
+});
+
+export const networkDisconnect = struct<NetworkDisconnectBody>('types.NetworkDisconnect', {
+  Container: string,
+  Force: bool,
+});

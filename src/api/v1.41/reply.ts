@@ -1,0 +1,16 @@
+// Plain replies, in dockerd's form: `application/json` without charset, a newline at the end.
+
+import type { ServerResponse } from 'node:http';
+
+/** Sends `value` as JSON, stringified once. */
+export function sendJson(response: ServerResponse, status: number, value: unknown): void {
+  const body = Buffer.from(`${JSON.stringify(value)}\n`);
+  response.writeHead(status, { 'Content-Type': 'application/json', 'Content-Length': body.length });
+  response.end(body);
+}
+
+/** Sends a status without a body. */
+export function sendStatus(response: ServerResponse, status: number): void {
+  response.writeHead(status, status === 204 || status === 304 ? {} : { 'Content-Length': 0 });
+  response.end();
+}
