@@ -92,6 +92,13 @@ run_if_changed() {
   fingerprint "$@" >"$stamp"
 }
 
+# The guest's kernel is fetched by apt, which must know of it.
+if [ ! -e build/guest/manifest.json ] && command -v apt-cache >/dev/null && ! apt-cache show linux-image-cloud-amd64 >/dev/null 2>&1; then
+  [ "$(id -u)" = 0 ] || die 'apt has no package lists; as root: apt-get update'
+  say 'apt-get update'
+  apt-get update -q </dev/null >build/apt.log 2>&1 || { tail -n 15 build/apt.log >&2; die 'apt-get update failed (build/apt.log)'; }
+fi
+
 run_if_changed build dist/main.js build src tsconfig.json tsconfig.build.json package-lock.json
 run_if_changed guest build/guest/manifest.json guest guest native
 say "ready ($(node -p 'require("./package.json").version'))"

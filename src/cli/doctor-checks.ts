@@ -1,0 +1,224 @@
+// The requirements of a machine that runs containers, each looked at by itself. None of them changes anything.
+
+import { execFile } from 'node:child_process';
+import { accessSync, constants, existsSync, openSync, closeSync, readFileSync, statSync } from 'node:fs';
+import { statfs } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { dirname, join } from 'node:path';
+import { freemem, totalmem } from 'node:os';
+
+import type { Config } from '../config';
+import { errorMessage, systemErrorCode } from '../errors';
+import { type Finding, fail, ok, warn } from './doctor-report';
+
+const gibibyte = 1024 ** 3;
+
+interface ProgramResult {
+  /** Undefined: it could not be executed. */
+  output: string | undefined;
+  exitCode: number;
+}
+
+/** Runs a program to look at it: never rejects, ends it after ten seconds. */
+function runProgram(program: string, args: readonly string[]): Promise<ProgramResult> {
+  return new Promise((resolve) => {
+    execFile(program, args, { timeout: 10_000, encoding: 'utf8' }, (error, stdout, stderr) => {
+      if (systemErrorCode(error) === 'ENOENT') resolve({ output: undefined, exitCode: 127 });
+      else resolve({ output: stdout + stderr, exitCode: error === null ? 0 : 1 });
+    });
+  });
+}
+
+const setupAdvice = 'npm run setup';
+
+/** Programs that the daemon starts, besides QEMU, by the package that has them. */
+const requiredPrograms: readonly (readonly [program: string, versionFlag: string, usedFor: string])[] = [
+  ['sqfstar', '-version', 'turning image layers into disks (squashfs-tools)'],
+  ['mke2fs', '-V', 'writable disks (e2fsprogs)'],
+  ['ip', '-V', 'bridges and taps (iproute2)'],
+  ['nft', '--version', 'isolation between networks (nftables)'],
+  ['slirp4netns', '--version', 'egress of containers (slirp4netns)'],
+  ['zstd', '--version', 'layers compressed with zstd (zstd)'],
+  ['xz', '--version', 'archives compressed with xz (xz-utils)'],
+  ['bzip2', '--help', 'archives compressed with bzip2 (bzip2)'],
+  ['nsenter', '--version', 'entering the private network namespace (util-linux)'],
+];
+
+export async function checkPrograms(): Promise<Finding[]> {
+  const missing: string[] = [];
+  for (const [program, flag, usedFor] of requiredPrograms) {
+    if ((await runProgram(program, [flag])).output === undefined) missing.push(`${program}: ${usedFor}`);
+  }
+  if (missing.length === 0) return [ok('programs', requiredPrograms.map(([program]) => program).join(', '))];
+  return missing.map((line) => fail('programs', `missing ${line}`, setupAdvice));
+}
+
+export async function checkQemu(config: Config): Promise<Finding[]> {
+  const { output } = await runProgram(config.qemuBinary, ['--version']);
+  if (output === undefined) return [fail('qemu', `${config.qemuBinary} is not there`, setupAdvice)];
+  const version = /version (\d+)\.(\d+)[^\s]*/.exec(output);
+  if (version === null) return [fail('qemu', `${config.qemuBinary} says: ${output.trim()}`, setupAdvice)];
+  const finding = Number(version[1]) >= 7 ? ok : warn;
+  const machines = await runProgram(config.qemuBinary, ['-machine', 'help']);
+  return [
+    finding(
+      'qemu',
+      `${config.qemuBinary}, ${version[0]}${Number(version[1]) >= 7 ? '' : '; tested with 7.2'}`,
+    ),
+    ...(machines.output?.includes('microvm') === true
+      ? []
+      : [fail('qemu', 'this QEMU has no machine type microvm', 'install Debian’s qemu-system-x86')]),
+  ];
+}
+
+/** What can be told without booting a guest: whether the device is there, and may be opened. */
+export function checkKvmDevice(): Finding[] {
+  const path = '/dev/kvm';
+  if (!existsSync(path)) {
+    return [
+      warn(
+        'kvm',
+        'no /dev/kvm: guests run under emulation, ten times slower or more inside',
+        'turn on virtualisation in the firmware, or nested virtualisation in the hypervisor above this machine',
+      ),
+    ];
+  }
+  try {
+    closeSync(openSync(path, 'r+'));
+    return [ok('kvm', `${path} can be opened; whether it works is told by the daemon’s own trial boot`)];
+  } catch (error) {
+    return [warn('kvm', `${path}: ${errorMessage(error)}`, 'add the user to the group kvm, or run as root')];
+  }
+}
+
+export function checkGuest(config: Config): Finding[] {
+  const parts = ['vmlinuz', 'initramfs.cpio.gz', 'manifest.json'];
+  const missing = parts.filter((part) => !existsSync(join(config.guestDir, part)));
+  if (missing.length > 0) {
+    return [fail('guest', `missing ${missing.join(', ')} in ${config.guestDir}`, 'npm run guest')];
+  }
+  const sizeMib =
+    parts.reduce((sum, part) => sum + statSync(join(config.guestDir, part)).size, 0) / 1024 ** 2;
+  const helpers = ['vm-launch'].filter((name) => !isExecutable(join(config.nativeDir, name)));
+  return [
+    ok('guest', `${config.guestDir}, ${sizeMib.toFixed(1)} MiB`),
+    helpers.length === 0
+      ? ok('helpers', config.nativeDir)
+      : fail('helpers', `missing ${helpers.join(', ')} in ${config.nativeDir}`, 'npm run guest'),
+  ];
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export async function checkNamespaces(): Promise<Finding[]> {
+  const root = process.getuid?.() === 0;
+  const flags = root ? ['--net', '--mount'] : ['--user', '--map-root-user', '--net', '--mount'];
+  const { output, exitCode } = await runProgram('unshare', [...flags, 'true']);
+  const findings: Finding[] = [
+    root
+      ? ok('user', 'root')
+      : fail('user', 'not root', 'run the daemon as root: this version does not work without'),
+  ];
+  if (exitCode === 0) return [...findings, ok('namespaces', 'network and mount namespaces can be made')];
+  const advice = root
+    ? 'run on the machine itself, or in a container that may make namespaces'
+    : 'sysctl kernel.unprivileged_userns_clone=1, or run as root';
+  return [...findings, fail('namespaces', `unshare: ${(output ?? 'not there').trim()}`, advice)];
+}
+
+export function checkTun(): Finding[] {
+  const path = '/dev/net/tun';
+  try {
+    closeSync(openSync(path, 'r+'));
+    return [ok('tun', path)];
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') {
+      return [fail('tun', `no ${path}`, 'modprobe tun; in a container, pass the device in')];
+    }
+    return [fail('tun', `${path}: ${errorMessage(error)}`, 'run as root, or give this user the device')];
+  }
+}
+
+/** The directory, or the first one above it that exists. */
+function existingAncestor(path: string): string {
+  return existsSync(path) ? path : existingAncestor(dirname(path));
+}
+
+export async function checkDataRoot(config: Config): Promise<Finding[]> {
+  const dir = existingAncestor(config.dataRoot);
+  const findings: Finding[] = [];
+  try {
+    accessSync(dir, constants.W_OK);
+  } catch {
+    findings.push(fail('data root', `${dir} is not writable`, `run as root, or choose another --data-root`));
+  }
+  const { bavail, bsize, type } = await statfs(dir);
+  const freeGib = (bavail * bsize) / gibibyte;
+  const where = `${config.dataRoot}, ${freeGib.toFixed(1)} GiB free`;
+  if (freeGib < 1) {
+    findings.push(fail('data root', where, 'make room: layers, disks and templates live there'));
+  } else if (freeGib < 5) {
+    findings.push(warn('data root', where, 'make room: layers, disks and templates live there'));
+  } else {
+    findings.push(ok('data root', where));
+  }
+  const tmpfsMagic = 0x01021994;
+  if (type === tmpfsMagic) {
+    findings.push(
+      warn(
+        'data root',
+        'a tmpfs: what guests touch of the template stays in memory',
+        'use a disk file system',
+      ),
+    );
+  }
+  return findings;
+}
+
+export function checkMemory(): Finding[] {
+  const available = /^MemAvailable: +(\d+)/m.exec(readFileSync('/proc/meminfo', 'utf8'))?.[1];
+  const freeBytes = available === undefined ? freemem() : Number(available) * 1024;
+  const text = `${(freeBytes / gibibyte).toFixed(1)} of ${(totalmem() / gibibyte).toFixed(1)} GiB available; a VM takes 50 to 60 MiB before its container`;
+  return [freeBytes < gibibyte / 2 ? warn('memory', text, 'stop something') : ok('memory', text)];
+}
+
+/** Whether something answers on each of the daemon's addresses, and whether it could be bound. */
+export async function checkHosts(config: Config): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  for (const host of config.hosts) {
+    if (!host.startsWith('unix://')) {
+      findings.push(ok('listens on', host));
+      continue;
+    }
+    const path = host.slice('unix://'.length);
+    if (Buffer.byteLength(path) > 107) {
+      findings.push(fail('listens on', `${path} is longer than 107 bytes`, 'choose a shorter --host'));
+    } else if (await answers(path)) {
+      findings.push(ok('listens on', `${host}, where a daemon answers`));
+    } else {
+      findings.push(
+        ok('listens on', `${host}, nobody there now${existsSync(path) ? ' (a stale socket is)' : ''}`),
+      );
+    }
+  }
+  return findings;
+}
+
+function answers(socketPath: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(socketPath);
+    const finish = (answered: boolean): void => {
+      socket.destroy();
+      resolve(answered);
+    };
+    socket.once('connect', () => finish(true));
+    socket.once('error', () => finish(false));
+  });
+}

@@ -1,0 +1,49 @@
+// `caisson doctor`: is this machine fit to run containers, and if not, what to do.
+
+import type { Config } from '../config';
+import { errorMessage } from '../errors';
+import {
+  checkDataRoot,
+  checkGuest,
+  checkHosts,
+  checkKvmDevice,
+  checkMemory,
+  checkNamespaces,
+  checkPrograms,
+  checkQemu,
+  checkTun,
+} from './doctor-checks';
+import { exitCodeOf, fail, type Finding, formatReport } from './doctor-report';
+
+type Check = (config: Config) => Finding[] | Promise<Finding[]>;
+
+const checks: readonly (readonly [subject: string, check: Check])[] = [
+  ['qemu', checkQemu],
+  ['kvm', checkKvmDevice],
+  ['guest', checkGuest],
+  ['programs', checkPrograms],
+  ['namespaces', checkNamespaces],
+  ['tun', checkTun],
+  ['data root', checkDataRoot],
+  ['memory', checkMemory],
+  ['listens on', checkHosts],
+];
+
+/** Looks at each requirement and prints what it found. Resolves with the exit status: 0 if containers can run. */
+export async function runDoctor(config: Config): Promise<number> {
+  const findings = await diagnose(config);
+  process.stdout.write(formatReport(findings));
+  return exitCodeOf(findings);
+}
+
+async function diagnose(config: Config): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  for (const [subject, check] of checks) {
+    try {
+      findings.push(...(await check(config)));
+    } catch (error) {
+      findings.push(fail(subject, `could not be told: ${errorMessage(error)}`, 'report this'));
+    }
+  }
+  return findings;
+}
