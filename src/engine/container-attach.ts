@@ -122,7 +122,8 @@ export async function attachToContainer(
     const client = open({ terminal });
     if (options.logs) {
       for await (const line of await readLog(client.signal)) {
-        if (line.stream === 'stdout' ? options.stdout : options.stderr) await client.write(line.stream, line.data);
+        if (line.stream === 'stdout' ? options.stdout : options.stderr)
+          await client.write(line.stream, line.data);
       }
     }
     publish('attach');

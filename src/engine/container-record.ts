@@ -1,6 +1,11 @@
 // What is kept of a container across restarts of the daemon, as one document of the collection `containers`.
 
-import type { ContainerConfig, EndpointSettings, HostConfig, MountPoint } from '../api/v1.41/types';
+import type {
+  EndpointSettings,
+  FilledContainerConfig,
+  FilledHostConfig,
+  MountPoint,
+} from '../api/v1.41/types';
 import type { Endpoint, PublishedPort } from '../network/network';
 import type { ContainerState } from './container-state';
 
@@ -24,8 +29,8 @@ export interface ContainerRecord {
   /** RFC 3339 with nanoseconds. */
   createdAt: string;
   /** After validation, defaults and the merge with the image's configuration: what inspect shows. */
-  config: ContainerConfig;
-  hostConfig: HostConfig;
+  config: FilledContainerConfig;
+  hostConfig: FilledHostConfig;
   /** `Path` and `Args` of inspect. */
   path: string;
   args: string[];
@@ -58,5 +63,5 @@ export function slashedName(record: ContainerRecord): string {
 
 /** Docker's attributes of a container event: its labels, image and name. */
 export function eventAttributes(record: ContainerRecord): Record<string, string> {
-  return { ...(record.config.Labels ?? {}), image: record.config.Image ?? '', name: record.name };
+  return { ...(record.config.Labels ?? {}), image: record.config.Image, name: record.name };
 }

@@ -76,10 +76,12 @@ export function isActive(
 export function nextContainerState(state: ContainerState, event: ContainerEvent): ContainerState | undefined {
   switch (event.kind) {
     case 'start':
-      if (state.kind !== 'created' && state.kind !== 'exited' && state.kind !== 'restarting') return undefined;
+      if (state.kind !== 'created' && state.kind !== 'exited' && state.kind !== 'restarting')
+        return undefined;
       return { kind: 'running', ...event.run };
     case 'startFailed': {
-      if (state.kind !== 'created' && state.kind !== 'exited' && state.kind !== 'restarting') return undefined;
+      if (state.kind !== 'created' && state.kind !== 'exited' && state.kind !== 'restarting')
+        return undefined;
       const kind = state.kind === 'restarting' ? 'exited' : state.kind;
       return { ...state, kind, exitCode: event.exitCode, error: event.error, oomKilled: false };
     }

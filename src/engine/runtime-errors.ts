@@ -39,37 +39,25 @@ function errnoText(code: string): string {
   return errnoTexts[code] ?? code.toLowerCase();
 }
 
-/** `exec: "nope": executable file not found in $PATH`, as the Go runtime's lookup words it. */
-function execReason(code: string, message: string, command: string): string {
-  if (message.startsWith('chdir')) {
-    const directory = /^chdir(?: to)? (.*)$/.exec(message)?.[1] ?? '';
-    return `chdir to cwd ("${directory}") set in config.json failed: ${errnoText(code)}`;
-  }
-  if (code === 'ENOENT' || code === 'ENOTDIR') {
-    return command.includes('/')
-      ? `exec: "${command}": stat ${command}: ${errnoText(code)}`
-      : `exec: "${command}": executable file not found in $PATH`;
-  }
-  if (code === 'EACCES' || code === 'EISDIR') return `exec: "${command}": permission denied`;
-  return `exec ${command}: ${errnoText(code)}`;
-}
-
-function guestReason(error: AgentError, command: string): { text: string; plain: boolean } {
+/** `plain`: Docker finds it before it calls a runtime, so nothing is put around the text. */
+function guestReason(error: AgentError): { text: string; plain: boolean } {
   const { code, phase, message } = error.failure;
-  if (phase === 'exec') return { text: execReason(code, message, command), plain: false };
-  // The agent resolves users and groups with the words Docker's own lookup has.
+  // The agent words what concerns the command and the user as Docker and its runtime do.
+  if (phase === 'exec') return { text: message, plain: false };
   if (phase === 'user') return { text: message, plain: true };
   return { text: `error during container init: ${message}: ${errnoText(code)}`, plain: false };
 }
 
-/** `command` is the first word of what was to run. */
-export function startFailure(error: unknown, command: string): StartFailure {
+/** Whatever a start threw, as the client and the record see it. */
+export function startFailure(error: unknown): StartFailure {
   if (!(error instanceof AgentError)) {
     const known =
-      error instanceof DaemonError ? error : new DaemonError('Internal', errorMessage(error), { cause: error });
+      error instanceof DaemonError
+        ? error
+        : new DaemonError('Internal', errorMessage(error), { cause: error });
     return { error: known, exitCode: exitCodeOf(known.message) };
   }
-  const { text, plain } = guestReason(error, command);
+  const { text, plain } = guestReason(error);
   if (plain) return { error: new DaemonError('Internal', text, { cause: error }), exitCode: 128 };
   const message =
     'failed to create shim task: OCI runtime create failed: runc create failed: ' +
@@ -82,13 +70,13 @@ export function startFailure(error: unknown, command: string): StartFailure {
 }
 
 /** The same for an exec; Docker records 126 whatever the reason. */
-export function execFailure(error: unknown, command: string): DaemonError {
+export function execFailure(error: unknown): DaemonError {
   if (!(error instanceof AgentError)) {
     return error instanceof DaemonError
       ? error
       : new DaemonError('Internal', errorMessage(error), { cause: error });
   }
-  const { text, plain } = guestReason(error, command);
+  const { text, plain } = guestReason(error);
   if (plain) return new DaemonError('Internal', text, { cause: error });
   const message = `OCI runtime exec failed: exec failed: unable to start container process: ${text}: unknown`;
   const code = exitCodeOf(message) === 128 ? 'Internal' : 'InvalidParameter';
@@ -97,6 +85,7 @@ export function execFailure(error: unknown, command: string): DaemonError {
 
 function exitCodeOf(message: string): number {
   if (!message.includes('OCI runtime')) return 128;
-  if (message.includes('executable file not found') || message.includes('no such file or directory')) return 127;
+  if (message.includes('executable file not found') || message.includes('no such file or directory'))
+    return 127;
   return message.includes('permission denied') ? 126 : 128;
 }

@@ -24,12 +24,7 @@ export class ProcessStdio {
   #lost: Error | undefined;
 
   /** Without a writer (exec) output is acknowledged when every client has room. `adopt` goes on after the writer's offsets. */
-  constructor(
-    agent: Agent,
-    channels: StdioChannels,
-    hub: StreamHub,
-    writer: ContainerLogWriter | undefined,
-  ) {
+  constructor(agent: Agent, channels: StdioChannels, hub: StreamHub, writer: ContainerLogWriter | undefined) {
     this.#hub = hub;
     this.#writer = writer;
     if (channels.stdout !== undefined) this.#pump(agent, channels.stdout, 'stdout');

@@ -68,10 +68,7 @@ export const defaultCapabilities: readonly string[] = [
 const known = new Set(allCapabilities);
 
 /** Upper case with prefix, each once; `ALL` stays. `option` names the list in the error: `CapAdd` or `CapDrop`. */
-export function normalizeCapabilities(
-  names: readonly string[] | null | undefined,
-  option: string,
-): string[] {
+export function normalizeCapabilities(names: readonly string[] | null | undefined, option: string): string[] {
   const normalized = new Set<string>();
   for (const given of names ?? []) {
     const upper = given.toUpperCase();

@@ -86,11 +86,19 @@ export function containerDevices(options: {
         `error gathering device information while adding custom device "${hostPath}": no such file or directory`,
       );
     }
-    const path = mapping.PathInContainer === undefined || mapping.PathInContainer === '' ? hostPath : mapping.PathInContainer;
-    const access = mapping.CgroupPermissions === undefined || mapping.CgroupPermissions === '' ? 'rwm' : mapping.CgroupPermissions;
+    const path =
+      mapping.PathInContainer === undefined || mapping.PathInContainer === ''
+        ? hostPath
+        : mapping.PathInContainer;
+    const access =
+      mapping.CgroupPermissions === undefined || mapping.CgroupPermissions === ''
+        ? 'rwm'
+        : mapping.CgroupPermissions;
     if (!devices.some((device) => device.path === path)) devices.push(deviceNode(path, numbers));
     const [type, major, minor] = numbers;
-    rules.push(allowed(type, major, minor, [...new Set(access)].filter((letter) => 'rwm'.includes(letter)).join('')));
+    rules.push(
+      allowed(type, major, minor, [...new Set(access)].filter((letter) => 'rwm'.includes(letter)).join('')),
+    );
   }
   for (const rule of options.rules ?? []) rules.push(parseDeviceRule(rule));
   return { devices, rules };

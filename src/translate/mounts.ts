@@ -116,13 +116,13 @@ export function containerMounts(options: MountOptions): GuestMount[] {
   for (const mount of options.tmpfs) {
     kept.push({ type: 'tmpfs', source: 'tmpfs', target: mount.target, options: mount.options });
   }
-  return kept.map((mount, index) => ({ mount, index })).sort(byDepth).map(({ mount }) => mount);
+  return kept
+    .map((mount, index) => ({ mount, index }))
+    .sort(byDepth)
+    .map(({ mount }) => mount);
 }
 
-function byDepth(
-  a: { mount: GuestMount; index: number },
-  b: { mount: GuestMount; index: number },
-): number {
+function byDepth(a: { mount: GuestMount; index: number }, b: { mount: GuestMount; index: number }): number {
   const depth = (path: string): number => path.split('/').filter((part) => part !== '').length;
   return depth(a.mount.target) - depth(b.mount.target) || a.index - b.index;
 }

@@ -69,7 +69,8 @@ export function wantedResources(limits: Limits): { memoryBytes?: number; cpus?: 
   const nanoCpus = limits.NanoCpus ?? 0;
   const quotaCpus =
     (limits.CpuQuota ?? 0) > 0
-      ? (limits.CpuQuota ?? 0) / ((limits.CpuPeriod ?? 0) > 0 ? (limits.CpuPeriod ?? 0) : defaultCpuPeriodUsec)
+      ? (limits.CpuQuota ?? 0) /
+        ((limits.CpuPeriod ?? 0) > 0 ? (limits.CpuPeriod ?? 0) : defaultCpuPeriodUsec)
       : 0;
   const cpus = Math.ceil(Math.max(nanoCpus / 1e9, quotaCpus));
   return {

@@ -62,9 +62,13 @@ export function seccompProfile(
   try {
     profile = JSON.parse(seccomp.profileText);
   } catch (error) {
-    throw new DaemonError('Internal', `Decoding seccomp profile failed: ${jsonComplaint(seccomp.profileText)}`, {
-      cause: error,
-    });
+    throw new DaemonError(
+      'Internal',
+      `Decoding seccomp profile failed: ${jsonComplaint(seccomp.profileText)}`,
+      {
+        cause: error,
+      },
+    );
   }
   if (typeof profile !== 'object' || profile === null || Array.isArray(profile)) {
     throw new DaemonError(

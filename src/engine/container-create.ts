@@ -1,0 +1,269 @@
+// ContainerCreate: a record, a writable disk and held layers. No process, no VM.
+
+import { availableParallelism, hostname as hostHostname } from 'node:os';
+import type { ApiVersion } from '../api/v1.41/backend';
+import type {
+  ContainerCreateBody,
+  ContainerCreateResponse,
+  EndpointSettings,
+  FilledContainerConfig,
+  FilledHostConfig,
+  HostConfig,
+  MountPoint,
+} from '../api/v1.41/types';
+import { DaemonError } from '../errors';
+import { log } from '../log';
+import type { Image } from '../storage/image';
+import { cleanPath } from '../translate/container-to-pod';
+import { fillHostConfig, mergeImageConfig } from './container-defaults';
+import { newContainerId, parseContainerName, randomContainerName } from './container-names';
+import { eventAttributes, type ContainerNetwork, type ContainerRecord } from './container-record';
+import type { ContainerRegistry } from './container-registry';
+import { storageSizeBytes, validateContainer } from './container-validation';
+import type { EngineContext } from './engine-context';
+import { neverTimestamp, nowTimestamp } from './timestamp';
+
+export interface CreateOptions {
+  name?: string;
+  platform?: string;
+  version: ApiVersion;
+}
+
+export interface CreateDependencies extends EngineContext {
+  /** `LogPath` for a container with this log driver. */
+  logPath: (containerId: string, driver: string) => string;
+}
+
+/** Leaves nothing behind when it throws. */
+export async function createContainer(
+  context: CreateDependencies,
+  body: ContainerCreateBody,
+  options: CreateOptions,
+): Promise<ContainerCreateResponse> {
+  const { registry } = context;
+  const { HostConfig: givenHostConfig, NetworkingConfig, ...config } = body;
+  const hostConfig = givenHostConfig ?? {};
+  const endpoints = NetworkingConfig?.EndpointsConfig ?? {};
+  const given =
+    options.name === undefined || options.name === '' ? undefined : parseContainerName(options.name);
+  requireReferencedContainers(registry, hostConfig);
+  const warnings = validateContainer(config, hostConfig, { cpus: availableParallelism() });
+  requireOneEndpoint(endpoints, options.version);
+  warnings.push(...linkWarnings(registry, hostConfig));
+
+  const image = (config.Image ?? '') === '' ? undefined : context.images.get(config.Image ?? '');
+  requirePlatform(image, config.Image ?? '', options.platform);
+  const id = newContainerId();
+  const filled = mergeImageConfig(
+    config,
+    image?.config.config ?? {},
+    containerHostname(id, config, hostConfig),
+  );
+  if (image === undefined) throw new DaemonError('InvalidParameter', 'No command specified');
+  warnings.push(...configWarnings(filled));
+
+  const name = given ?? randomContainerName((candidate) => registry.nameIsFree(candidate));
+  registry.reserveName(name, id);
+  try {
+    const record = newRecord(context, { id, name, image, filled, hostConfig, endpoints, warnings });
+    context.layers.reference(id, record.layers);
+    await context.disks.create(id, record.writableDiskBytes);
+    const container = registry.add(record);
+    context.events.publish('container', 'create', id, eventAttributes(container.record));
+    return { Id: id, Warnings: warnings };
+  } catch (error) {
+    await undo(context, id, name);
+    throw error;
+  }
+}
+
+/** A failure here is logged: the one that led to it is the one to tell. Recovery removes what is left. */
+async function undo(context: EngineContext, id: string, name: string): Promise<void> {
+  context.registry.releaseName(name, id);
+  try {
+    context.layers.unreference(id);
+    await context.disks.remove(id);
+  } catch (error) {
+    log.warn('half-made container could not be undone', { containerId: id, error });
+  }
+}
+
+interface RecordParts {
+  id: string;
+  name: string;
+  image: Image;
+  filled: FilledContainerConfig;
+  hostConfig: HostConfig;
+  endpoints: Record<string, EndpointSettings | null>;
+  warnings: string[];
+}
+
+function newRecord(context: CreateDependencies, parts: RecordParts): ContainerRecord {
+  const { id, name, image, filled, hostConfig: given } = parts;
+  const hostConfig = fillHostConfig(given);
+  const [path = '', ...args] = [...(filled.Entrypoint ?? []), ...(filled.Cmd ?? [])];
+  return {
+    id,
+    name,
+    createdAt: nowTimestamp(),
+    config: filled,
+    hostConfig,
+    path,
+    args,
+    imageId: image.id,
+    layers: image.config.rootfs.diff_ids,
+    platform: image.config.os,
+    podId: id,
+    state: {
+      kind: 'created',
+      exitCode: 0,
+      error: '',
+      oomKilled: false,
+      startedAt: neverTimestamp,
+      finishedAt: neverTimestamp,
+    },
+    restartCount: 0,
+    manuallyStopped: false,
+    logPath: context.logPath(id, hostConfig.LogConfig?.Type ?? ''),
+    writableDiskBytes: storageSizeBytes(hostConfig.StorageOpt) ?? context.config.writableDiskBytes,
+    mounts: tmpfsMountPoints(hostConfig),
+    networks: containerNetworks(context, filled, hostConfig, parts.endpoints),
+    publishedPorts: [],
+    warnings: parts.warnings,
+  };
+}
+
+function containerHostname(id: string, config: ContainerCreateBody, hostConfig: HostConfig): string {
+  if (hostConfig.UTSMode === 'host') return hostHostname();
+  const given = config.Hostname ?? '';
+  if (given !== '') return given;
+  return hostConfig.NetworkMode === 'host' ? hostHostname() : id.slice(0, 12);
+}
+
+/** Containers that modes and options refer to must exist. */
+function requireReferencedContainers(registry: ContainerRegistry, hostConfig: HostConfig): void {
+  const refs = [hostConfig.IpcMode, hostConfig.PidMode]
+    .filter((mode) => mode?.startsWith('container:') === true)
+    .map((mode) => mode?.slice('container:'.length) ?? '');
+  for (const from of hostConfig.VolumesFrom ?? []) {
+    const [ref = '', ...mode] = from.split(':');
+    if (mode.length > 1 || (mode[0] !== undefined && !/^(ro|rw|z|Z)(,(ro|rw|z|Z))*$/.test(mode[0]))) {
+      throw new DaemonError('InvalidParameter', `invalid mode: ${mode.join(':')}`);
+    }
+    refs.push(ref);
+  }
+  for (const ref of refs) {
+    if (registry.find(ref) === undefined) {
+      throw new DaemonError('InvalidParameter', `No such container: ${ref}`);
+    }
+  }
+}
+
+function linkWarnings(registry: ContainerRegistry, hostConfig: HostConfig): string[] {
+  const links = hostConfig.Links ?? [];
+  for (const link of links) {
+    const ref = link.split(':')[0] ?? '';
+    if (registry.find(ref) === undefined) {
+      throw new DaemonError(
+        'InvalidParameter',
+        `could not get container for ${ref}: No such container: ${ref}`,
+      );
+    }
+  }
+  return links.length === 0 ? [] : ['Links discarded: they are not available yet.'];
+}
+
+function requireOneEndpoint(endpoints: Record<string, unknown>, version: ApiVersion): void {
+  const names = Object.keys(endpoints);
+  const severalAllowed = version.major > 1 || version.minor >= 44;
+  if (names.length > 1 && !severalAllowed) {
+    throw new DaemonError(
+      'InvalidParameter',
+      `Container cannot be connected to network endpoints: ${names.join(', ')}`,
+    );
+  }
+}
+
+function requirePlatform(image: Image | undefined, ref: string, platform: string | undefined): void {
+  if (image === undefined || platform === undefined || platform === '') return;
+  const [os = '', architecture, variant] = platform.split('/');
+  const { config } = image;
+  const fits =
+    (architecture === undefined ? [config.os, config.architecture].includes(os) : config.os === os) &&
+    (architecture === undefined || normalizedArchitecture(architecture) === config.architecture) &&
+    (variant === undefined || config.variant === undefined || variant === config.variant);
+  if (fits) return;
+  throw new DaemonError(
+    'NotFound',
+    `image with reference ${ref} was found but does not match the specified platform: ` +
+      `wanted ${platform}, actual: ${config.os}/${config.architecture}`,
+  );
+}
+
+function normalizedArchitecture(architecture: string): string {
+  const aliases: Readonly<Record<string, string>> = { x86_64: 'amd64', 'x86-64': 'amd64', aarch64: 'arm64' };
+  return aliases[architecture] ?? architecture;
+}
+
+function configWarnings(config: FilledContainerConfig): string[] {
+  const warnings: string[] = [];
+  const volumes = Object.keys(config.Volumes ?? {});
+  if (volumes.length > 0) {
+    warnings.push(
+      `Anonymous volumes are not available yet: ${volumes.join(', ')} will be kept on the container's own disk.`,
+    );
+  }
+  const test = config.Healthcheck?.Test?.[0];
+  if (test !== undefined && test !== 'NONE') {
+    warnings.push('Healthcheck discarded: health checks are not available yet.');
+  }
+  return warnings;
+}
+
+/** Docker lists tmpfs of `--mount`, not those of `--tmpfs`. */
+function tmpfsMountPoints(hostConfig: FilledHostConfig): MountPoint[] {
+  return (hostConfig.Mounts ?? [])
+    .filter((mount) => mount.Type === 'tmpfs')
+    .map((mount) => ({
+      Type: 'tmpfs',
+      Source: '',
+      Destination: cleanPath(mount.Target ?? ''),
+      Mode: '',
+      RW: !(mount.ReadOnly ?? false),
+      Propagation: '',
+    }));
+}
+
+const defaultNetworkName = 'bridge';
+
+/** By network name, as inspect shows them. The network itself may come later: start looks for it. */
+function containerNetworks(
+  context: EngineContext,
+  config: FilledContainerConfig,
+  hostConfig: FilledHostConfig,
+  endpoints: Record<string, EndpointSettings | null>,
+): Record<string, ContainerNetwork> {
+  const mode = hostConfig.NetworkMode;
+  if (mode.startsWith('container:') || (config.NetworkDisabled ?? false)) return {};
+  const networks: Record<string, ContainerNetwork> = {};
+  for (const [name, requested] of Object.entries(endpoints)) {
+    const key = name === 'default' ? defaultNetworkName : networkName(context, name);
+    networks[key] = { networkId: '', requested: requested ?? {} };
+  }
+  const main = mode === 'default' ? defaultNetworkName : networkName(context, mode);
+  if (Object.keys(networks).length === 0) networks[main] = { networkId: '', requested: {} };
+  const own = networks[main];
+  if (own !== undefined && (config.MacAddress ?? '') !== '' && (own.requested.MacAddress ?? '') === '') {
+    own.requested = { ...own.requested, MacAddress: config.MacAddress ?? '' };
+  }
+  return networks;
+}
+
+/** The network's name if the client gave its id; what can't be found keeps the client's word. */
+function networkName(context: EngineContext, ref: string): string {
+  try {
+    return context.networks.resolve(ref).name;
+  } catch {
+    return ref;
+  }
+}

@@ -1,0 +1,207 @@
+// What a container's configuration becomes before it is recorded: the image's part merged in, defaults filled.
+
+import type {
+  ContainerConfig,
+  FilledContainerConfig,
+  FilledHostConfig,
+  HealthConfig,
+  HostConfig,
+  PortMap,
+} from '../api/v1.41/types';
+import { DaemonError } from '../errors';
+import type { ImageRunConfig } from '../storage/image';
+import { variableName } from '../translate/environment';
+import { defaultMaskedPaths, defaultReadonlyPaths } from '../translate/mounts';
+
+/** The client's configuration over the image's, by Docker's rules. Throws InvalidParameter `No command specified`. */
+export function mergeImageConfig(
+  given: ContainerConfig,
+  image: ImageRunConfig,
+  hostname: string,
+): FilledContainerConfig {
+  let cmd = given.Cmd ?? null;
+  let entrypoint = given.Entrypoint ?? null;
+  if (isEmpty(entrypoint)) {
+    if (isEmpty(cmd)) cmd = image.Cmd ?? null;
+    // An empty list from the client means "none"; only an absent one inherits.
+    entrypoint ??= image.Entrypoint ?? null;
+  }
+  if (entrypoint?.length === 1 && entrypoint[0] === '') entrypoint = null;
+  if (isEmpty(entrypoint) && isEmpty(cmd)) throw new DaemonError('InvalidParameter', 'No command specified');
+
+  const stopSignal = orElse(given.StopSignal, image.StopSignal);
+  const healthcheck = mergeHealthcheck(given.Healthcheck, image.Healthcheck);
+  const exposed = { ...image.ExposedPorts, ...given.ExposedPorts };
+  const volumes = { ...image.Volumes, ...given.Volumes };
+  return {
+    Hostname: hostname,
+    Domainname: given.Domainname ?? '',
+    User: orElse(given.User, image.User),
+    AttachStdin: given.AttachStdin ?? false,
+    AttachStdout: given.AttachStdout ?? false,
+    AttachStderr: given.AttachStderr ?? false,
+    ...(Object.keys(exposed).length > 0 ? { ExposedPorts: exposed } : {}),
+    Tty: given.Tty ?? false,
+    OpenStdin: given.OpenStdin ?? false,
+    StdinOnce: given.StdinOnce ?? false,
+    Env: mergeImageEnv(given.Env ?? null, image.Env ?? null),
+    Cmd: cmd,
+    ...(healthcheck === undefined ? {} : { Healthcheck: healthcheck }),
+    ...(given.ArgsEscaped === true ? { ArgsEscaped: true } : {}),
+    Image: given.Image ?? '',
+    Volumes: Object.keys(volumes).length > 0 ? volumes : (given.Volumes ?? null),
+    WorkingDir: orElse(given.WorkingDir, image.WorkingDir),
+    Entrypoint: entrypoint,
+    ...(given.NetworkDisabled === true ? { NetworkDisabled: true } : {}),
+    ...(orElse(given.MacAddress) === '' ? {} : { MacAddress: orElse(given.MacAddress) }),
+    OnBuild: given.OnBuild ?? null,
+    Labels: { ...image.Labels, ...given.Labels },
+    ...(stopSignal === '' ? {} : { StopSignal: stopSignal }),
+    ...(given.StopTimeout === undefined || given.StopTimeout === null
+      ? {}
+      : { StopTimeout: given.StopTimeout }),
+    ...(given.Shell === undefined || given.Shell === null ? {} : { Shell: given.Shell }),
+  };
+}
+
+function isEmpty(list: readonly string[] | null | undefined): boolean {
+  return list === null || list === undefined || list.length === 0;
+}
+
+/** The first that is neither absent nor empty. */
+function orElse(...texts: (string | undefined)[]): string {
+  return texts.find((text) => text !== undefined && text !== '') ?? '';
+}
+
+/** The image's variables follow the client's, but for names that the client has set. */
+function mergeImageEnv(given: string[] | null, image: string[] | null): string[] | null {
+  if (image === null || image.length === 0) return given;
+  const names = new Set((given ?? []).map(variableName));
+  return [...(given ?? []), ...image.filter((entry) => !names.has(variableName(entry)))];
+}
+
+function mergeHealthcheck(
+  given: HealthConfig | null | undefined,
+  image: ImageRunConfig['Healthcheck'],
+): HealthConfig | undefined {
+  if (image === null || image === undefined) return given ?? undefined;
+  if (given === null || given === undefined) return image;
+  const merged: HealthConfig = { ...given };
+  if (isEmpty(merged.Test) && image.Test !== undefined) merged.Test = image.Test;
+  for (const name of ['Interval', 'Timeout', 'StartPeriod', 'Retries'] as const) {
+    if ((merged[name] ?? 0) === 0 && image[name] !== undefined) merged[name] = image[name];
+  }
+  return merged;
+}
+
+const defaultShmBytes = 64 * 2 ** 20;
+
+/** As inspect shows it. Validate first. */
+export function fillHostConfig(given: HostConfig): FilledHostConfig {
+  const privileged = given.Privileged ?? false;
+  const memory = given.Memory ?? 0;
+  const memorySwap = given.MemorySwap ?? 0;
+  const pidsLimit = given.PidsLimit ?? 0;
+  const swappiness = given.MemorySwappiness ?? -1;
+  return {
+    Binds: given.Binds ?? null,
+    ContainerIDFile: given.ContainerIDFile ?? '',
+    LogConfig: {
+      Type: orElse(given.LogConfig?.Type, 'json-file'),
+      Config: given.LogConfig?.Config ?? {},
+    },
+    NetworkMode: orElse(given.NetworkMode, 'default'),
+    PortBindings: fillPorts(given.PortBindings),
+    RestartPolicy: {
+      Name: given.RestartPolicy?.Name ?? '',
+      MaximumRetryCount: given.RestartPolicy?.MaximumRetryCount ?? 0,
+    },
+    AutoRemove: given.AutoRemove ?? false,
+    VolumeDriver: given.VolumeDriver ?? '',
+    VolumesFrom: given.VolumesFrom ?? null,
+    ...(given.Annotations === undefined || given.Annotations === null
+      ? {}
+      : { Annotations: given.Annotations }),
+    CapAdd: given.CapAdd ?? null,
+    CapDrop: given.CapDrop ?? null,
+    CgroupnsMode: orElse(given.CgroupnsMode, privileged ? 'host' : 'private'),
+    Dns: given.Dns ?? null,
+    DnsOptions: given.DnsOptions ?? null,
+    DnsSearch: given.DnsSearch ?? null,
+    ExtraHosts: given.ExtraHosts ?? null,
+    GroupAdd: given.GroupAdd ?? null,
+    IpcMode: orElse(given.IpcMode, 'private'),
+    Cgroup: given.Cgroup ?? '',
+    Links: given.Links ?? null,
+    OomScoreAdj: given.OomScoreAdj ?? 0,
+    PidMode: given.PidMode ?? '',
+    Privileged: privileged,
+    PublishAllPorts: given.PublishAllPorts ?? false,
+    ReadonlyRootfs: given.ReadonlyRootfs ?? false,
+    SecurityOpt: fillSecurityOptions(given),
+    ...(given.StorageOpt === undefined || given.StorageOpt === null ? {} : { StorageOpt: given.StorageOpt }),
+    ...(given.Tmpfs === undefined || given.Tmpfs === null ? {} : { Tmpfs: given.Tmpfs }),
+    UTSMode: given.UTSMode ?? '',
+    UsernsMode: given.UsernsMode ?? '',
+    ShmSize: (given.ShmSize ?? 0) === 0 ? defaultShmBytes : (given.ShmSize ?? 0),
+    ...(given.Sysctls === undefined || given.Sysctls === null ? {} : { Sysctls: given.Sysctls }),
+    Runtime: orElse(given.Runtime, 'runc'),
+    ConsoleSize: given.ConsoleSize ?? [0, 0],
+    Isolation: given.Isolation ?? '',
+    CpuShares: given.CpuShares ?? 0,
+    Memory: memory,
+    NanoCpus: given.NanoCpus ?? 0,
+    CgroupParent: given.CgroupParent ?? '',
+    BlkioWeight: 0,
+    BlkioWeightDevice: given.BlkioWeightDevice ?? null,
+    BlkioDeviceReadBps: given.BlkioDeviceReadBps ?? null,
+    BlkioDeviceWriteBps: given.BlkioDeviceWriteBps ?? null,
+    BlkioDeviceReadIOps: given.BlkioDeviceReadIOps ?? null,
+    BlkioDeviceWriteIOps: given.BlkioDeviceWriteIOps ?? null,
+    CpuPeriod: given.CpuPeriod ?? 0,
+    CpuQuota: given.CpuQuota ?? 0,
+    CpuRealtimePeriod: given.CpuRealtimePeriod ?? 0,
+    CpuRealtimeRuntime: given.CpuRealtimeRuntime ?? 0,
+    CpusetCpus: given.CpusetCpus ?? '',
+    CpusetMems: given.CpusetMems ?? '',
+    Devices: given.Devices ?? null,
+    DeviceCgroupRules: given.DeviceCgroupRules ?? null,
+    DeviceRequests: given.DeviceRequests ?? null,
+    KernelMemory: given.KernelMemory ?? 0,
+    KernelMemoryTCP: given.KernelMemoryTCP ?? 0,
+    MemoryReservation: given.MemoryReservation ?? 0,
+    // Docker's default lets a container swap as much as it may keep in memory.
+    MemorySwap: memory > 0 && memorySwap === 0 ? memory * 2 : memorySwap,
+    MemorySwappiness: swappiness === -1 ? null : swappiness,
+    OomKillDisable: given.OomKillDisable ?? false,
+    PidsLimit: pidsLimit > 0 ? pidsLimit : null,
+    Ulimits: given.Ulimits ?? null,
+    CpuCount: given.CpuCount ?? 0,
+    CpuPercent: 0,
+    IOMaximumIOps: given.IOMaximumIOps ?? 0,
+    IOMaximumBandwidth: given.IOMaximumBandwidth ?? 0,
+    ...(given.Mounts === undefined || given.Mounts === null ? {} : { Mounts: given.Mounts }),
+    MaskedPaths: privileged ? null : (given.MaskedPaths ?? [...defaultMaskedPaths]),
+    ReadonlyPaths: privileged ? null : (given.ReadonlyPaths ?? [...defaultReadonlyPaths]),
+    ...(given.Init === undefined || given.Init === null ? {} : { Init: given.Init }),
+  };
+}
+
+function fillPorts(ports: PortMap | null | undefined): PortMap | null {
+  if (ports === null || ports === undefined) return null;
+  return Object.fromEntries(
+    Object.entries(ports).map(([port, bindings]) => [
+      port,
+      bindings?.map((binding) => ({ HostIp: binding.HostIp ?? '', HostPort: binding.HostPort ?? '' })) ??
+        null,
+    ]),
+  );
+}
+
+/** Docker switches labels off where namespaces of the host are shared, unless the client said something about them. */
+function fillSecurityOptions(given: HostConfig): string[] | null {
+  const options = given.SecurityOpt ?? null;
+  const shares = (given.Privileged ?? false) || given.IpcMode === 'host' || given.PidMode === 'host';
+  if (!shares || (options ?? []).some((option) => option.split('=')[0] === 'label')) return options;
+  return [...(options ?? []), 'label=disable'];
+}

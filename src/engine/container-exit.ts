@@ -1,0 +1,155 @@
+// What follows when a container's process ends: the record, the event, the waiters, and then a restart, a removal or
+// a Pod brought to rest.
+
+import { log } from '../log';
+import type { ExitStatus } from '../vm/agent/protocol';
+import type { VmEnd } from '../vm/vm';
+import {
+  networksWith,
+  publishNetworkEvents,
+  recordedEndpoints,
+  releaseEndpoints,
+  wantedPorts,
+} from './container-network';
+import { eventAttributes, type ContainerRecord } from './container-record';
+import type { Container } from './container-registry';
+import { removeStopped } from './container-remove';
+import { isActive, type ExitFacts, type RunFacts } from './container-state';
+import type { Engine } from './engine';
+import type { RunningPod } from './pods';
+import { shouldRestart } from './restart-policy';
+import { nowTimestamp, parseTimestamp } from './timestamp';
+
+/** What a process killed by the end of its VM shows: as if by SIGKILL. */
+const lostExitCode = 137;
+
+/** The agent reported the exit of a container's first process. `ack` is called when it is recorded. */
+export function onContainerExit(
+  engine: Engine,
+  container: Container,
+  pod: RunningPod,
+  status: ExitStatus,
+  ack: () => void,
+): Promise<void> {
+  return container.operations.run(async () => {
+    const run = container.state;
+    if (!isActive(run) || run.vmId !== pod.vm.id) {
+      ack();
+      return;
+    }
+    await recordExit(engine, container, pod, run, {
+      exitCode: status.exitCode,
+      error: '',
+      oomKilled: status.oomKilled || run.oomKilled,
+    });
+    ack();
+    await afterExit(engine, container, pod, run, true);
+  });
+}
+
+/** The VM of a running Pod is gone although nobody ended it. */
+export function onPodLost(engine: Engine, container: Container, pod: RunningPod, end: VmEnd): Promise<void> {
+  return container.operations.run(async () => {
+    const run = container.state;
+    if (!isActive(run) || run.vmId !== pod.vm.id) return;
+    log.warn('VM of a running container is gone', {
+      containerId: container.id,
+      vmId: pod.vm.id,
+      cause: end.cause,
+      reason: end.message,
+    });
+    await recordExit(engine, container, pod, run, {
+      exitCode: lostExitCode,
+      error: `virtual machine ended: ${end.message}`,
+      oomKilled: run.oomKilled,
+    });
+    await afterExit(engine, container, pod, run, false);
+  });
+}
+
+async function recordExit(
+  engine: Engine,
+  container: Container,
+  pod: RunningPod,
+  run: RunFacts,
+  how: Pick<ExitFacts, 'exitCode' | 'error' | 'oomKilled'>,
+): Promise<void> {
+  const running = pod.containers.get(container.id);
+  pod.containers.delete(container.id);
+  // The last output is in the log, and with the clients, before anyone learns of the exit.
+  await running?.stdio.finish();
+  await running?.writer
+    .close()
+    .catch((error: unknown) => log.error('log could not be closed', { containerId: container.id, error }));
+  engine.endExecs(container);
+  exitTransition(engine, container, run, how);
+}
+
+/** The step of the state machine, and the `die` event. Also for runs that ended while no daemon was there. */
+export function exitTransition(
+  engine: Engine,
+  container: Container,
+  run: RunFacts,
+  how: Pick<ExitFacts, 'exitCode' | 'error' | 'oomKilled'>,
+): void {
+  const { record } = container;
+  const restarts = shouldRestart(record.hostConfig.RestartPolicy, {
+    exitCode: how.exitCode,
+    manuallyStopped: record.manuallyStopped,
+    restartCount: record.restartCount,
+  });
+  const exit: ExitFacts = { ...how, startedAt: run.startedAt, finishedAt: nowTimestamp() };
+  const attached = recordedEndpoints(record);
+  engine.registry.transition(
+    container,
+    { kind: restarts ? 'exitToRestart' : 'exit', exit },
+    { networks: networksWith(record, []), publishedPorts: [] },
+  );
+  engine.events.publish('container', 'die', container.id, {
+    ...eventAttributes(container.record),
+    exitCode: String(how.exitCode),
+  });
+  publishNetworkEvents(engine, record, attached, 'disconnect');
+  engine.background.add(releaseNetwork(engine, record, attached));
+}
+
+async function releaseNetwork(
+  engine: Engine,
+  record: ContainerRecord,
+  attached: ReturnType<typeof recordedEndpoints>,
+): Promise<void> {
+  if (wantedPorts(record).length > 0) {
+    await engine.networks
+      .unpublish(record.id)
+      .catch((error: unknown) => log.warn('ports could not be freed', { containerId: record.id, error }));
+  }
+  await releaseEndpoints(engine, record.id, attached);
+}
+
+/** `alive`: the guest can still bring what was written to the disk. */
+async function afterExit(
+  engine: Engine,
+  container: Container,
+  pod: RunningPod,
+  run: RunFacts,
+  alive: boolean,
+): Promise<void> {
+  if (container.state.kind === 'restarting') {
+    const ranForMs = Number((parseTimestamp(nowTimestamp()) - parseTimestamp(run.startedAt)) / 1_000_000n);
+    engine.restarts.schedule(container.id, ranForMs);
+    if (alive) await engine.pods.stop(pod, { keepData: true });
+    return;
+  }
+  engine.waits.exited(container);
+  if (container.record.hostConfig.AutoRemove) {
+    // Nobody will read the disk again: the VM need not write it back, and nobody waits for its end.
+    const ended = alive ? engine.pods.stop(pod, { keepData: false }) : Promise.resolve();
+    engine.background.add(ended);
+    await removeStopped(engine, container).catch((error: unknown) =>
+      log.error('container could not be removed after its exit', { containerId: container.id, error }),
+    );
+    return;
+  }
+  // Still in the queue: the next start finds the disk complete and free.
+  if (alive) await engine.pods.stop(pod, { keepData: true });
+}

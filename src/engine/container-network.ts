@@ -1,0 +1,222 @@
+// A container's endpoints and ports around its run: allocated before, released after.
+
+import { errorMessage, isDaemonError, DaemonError } from '../errors';
+import { log } from '../log';
+import type { EndpointRequest, PublishedPort } from '../network/network';
+import { hostnameFile, hostsFile } from '../translate/network-files';
+import { guestFile } from '../translate/pod-to-guest';
+import type { GuestFile } from '../vm/agent/protocol';
+import type { ContainerNetwork, ContainerRecord } from './container-record';
+import type { EngineContext } from './engine-context';
+import type { AttachedEndpoint } from './pods';
+
+/** The network that a container's entry stands for while host and shared networks are not available. */
+const fallbackNetwork = 'bridge';
+
+/** Endpoints for a start; frees those it got when one fails. Throws NotFound `network x not found` and the like. */
+export async function allocateEndpoints(
+  context: EngineContext,
+  record: ContainerRecord,
+): Promise<AttachedEndpoint[]> {
+  const attached: AttachedEndpoint[] = [];
+  try {
+    for (const [networkName, network] of wantedNetworks(context, record)) {
+      const summary = context.networks.resolve(network);
+      if (summary.driver === 'null') continue;
+      const networkId = summary.driver === 'host' ? context.networks.resolve(fallbackNetwork).id : summary.id;
+      const requested = record.networks[networkName]?.requested ?? {};
+      const endpoint = await context.networks.allocate(endpointRequest(record, networkId, requested));
+      attached.push({ networkName, endpoint, nic: attached.length });
+    }
+    return attached;
+  } catch (error) {
+    await releaseEndpoints(context, record.id, attached);
+    throw error;
+  }
+}
+
+/** Pairs of the record's key and what to resolve. */
+function wantedNetworks(context: EngineContext, record: ContainerRecord): [string, string][] {
+  const mode = record.hostConfig.NetworkMode;
+  if (record.config.NetworkDisabled ?? false) return [];
+  if (mode.startsWith('container:')) {
+    context.registry.get(mode.slice('container:'.length));
+    return [[fallbackNetwork, fallbackNetwork]];
+  }
+  return Object.keys(record.networks).map((name) => [name, name]);
+}
+
+function endpointRequest(
+  record: ContainerRecord,
+  networkId: string,
+  requested: ContainerNetwork['requested'],
+): EndpointRequest {
+  const ipam = requested.IPAMConfig;
+  const text = <Key extends string>(key: Key, value: string | undefined): { [K in Key]?: string } =>
+    // One computed member: TypeScript widens the key.
+    (value === undefined || value === '' ? {} : { [key]: value }) as { [K in Key]?: string };
+  return {
+    networkId,
+    containerId: record.id,
+    containerName: record.name,
+    aliases: requested.Aliases ?? [],
+    ...text('ipv4Address', ipam?.IPv4Address),
+    ...text('ipv6Address', ipam?.IPv6Address),
+    ...text('macAddress', requested.MacAddress),
+    ...((ipam?.LinkLocalIPs ?? []).length > 0 ? { linkLocalIps: ipam?.LinkLocalIPs ?? [] } : {}),
+  };
+}
+
+/** Frees addresses. Logs what fails: recovery does it again. */
+export async function releaseEndpoints(
+  context: EngineContext,
+  containerId: string,
+  attached: readonly { endpoint: { networkId: string } }[],
+): Promise<void> {
+  for (const { endpoint } of attached) {
+    try {
+      await context.networks.release(endpoint.networkId, containerId);
+    } catch (error) {
+      log.warn('endpoint could not be released', { containerId, networkId: endpoint.networkId, error });
+    }
+  }
+}
+
+/** Endpoints that the record says it has. */
+export function recordedEndpoints(record: ContainerRecord): AttachedEndpoint[] {
+  return Object.entries(record.networks).flatMap(([networkName, { endpoint, nic }]) =>
+    endpoint === undefined ? [] : [{ networkName, endpoint, nic: nic ?? 0 }],
+  );
+}
+
+/** The record's networks with these endpoints; none means that all are gone. */
+export function networksWith(
+  record: ContainerRecord,
+  attached: readonly AttachedEndpoint[],
+): Record<string, ContainerNetwork> {
+  const networks: Record<string, ContainerNetwork> = {};
+  for (const [name, { networkId, requested }] of Object.entries(record.networks)) {
+    networks[name] = { networkId, requested };
+  }
+  for (const { networkName, endpoint, nic } of attached) {
+    const requested = record.networks[networkName]?.requested ?? {};
+    networks[networkName] = { networkId: endpoint.networkId, requested, endpoint, nic };
+  }
+  return networks;
+}
+
+/** DNS servers for the forwarder on 127.0.0.11: only on networks where Docker has its own resolver. */
+export function dnsForwarders(attached: readonly AttachedEndpoint[]): string[] {
+  return [
+    ...new Set(
+      attached
+        .filter(({ networkName }) => hasEmbeddedDns(networkName))
+        .flatMap(({ endpoint }) => endpoint.dnsServers),
+    ),
+  ];
+}
+
+function hasEmbeddedDns(networkName: string): boolean {
+  return !['bridge', 'host', 'none'].includes(networkName);
+}
+
+/** The three files that Docker mounts over the image's. */
+export function networkFiles(
+  context: EngineContext,
+  record: ContainerRecord,
+  attached: readonly AttachedEndpoint[],
+): GuestFile[] {
+  const { config, hostConfig } = record;
+  const readonly = hostConfig.ReadonlyRootfs;
+  const hosts = hostsFile({
+    hostname: config.Hostname,
+    domainname: config.Domainname,
+    extraHosts: hostConfig.ExtraHosts ?? [],
+    hostGateway: context.networks.hostGateway,
+    addresses: attached.flatMap(({ endpoint }) =>
+      [endpoint.ipv4Address, endpoint.ipv6Address].filter((address) => address !== ''),
+    ),
+  });
+  const resolvConf = context.networks.resolvConf({
+    dns: hostConfig.Dns ?? [],
+    search: hostConfig.DnsSearch ?? [],
+    options: hostConfig.DnsOptions ?? [],
+    embedded: attached.some(({ networkName }) => hasEmbeddedDns(networkName)),
+  });
+  return [
+    guestFile('/etc/resolv.conf', resolvConf, readonly),
+    guestFile('/etc/hostname', hostnameFile(config.Hostname), readonly),
+    guestFile('/etc/hosts', hosts, readonly),
+  ];
+}
+
+/** Ports that `-p` and `-P` ask for. */
+export function wantedPorts(record: ContainerRecord): PublishedPort[] {
+  const { PortBindings, PublishAllPorts, NetworkMode } = record.hostConfig;
+  if (NetworkMode === 'host' || NetworkMode === 'none' || NetworkMode.startsWith('container:')) return [];
+  const ports: PublishedPort[] = [];
+  for (const [port, bindings] of Object.entries(PortBindings ?? {})) {
+    for (const binding of bindings ?? []) {
+      ports.push({
+        ...containerPort(port),
+        hostIp: binding.HostIp ?? '',
+        hostPort: Number(binding.HostPort?.split('-')[0] ?? '0'),
+      });
+    }
+  }
+  if (PublishAllPorts) {
+    for (const port of Object.keys(record.config.ExposedPorts ?? {})) {
+      if (PortBindings?.[port] !== undefined) continue;
+      ports.push({ ...containerPort(port), hostIp: '', hostPort: 0 });
+    }
+  }
+  return ports;
+}
+
+function containerPort(port: string): Pick<PublishedPort, 'protocol' | 'containerPort'> {
+  const [number = '0', protocol = 'tcp'] = port.toLowerCase().split('/');
+  return {
+    protocol: protocol === 'udp' || protocol === 'sctp' ? protocol : 'tcp',
+    containerPort: Number(number.split('-')[0]),
+  };
+}
+
+/** Binds the container's ports on its first endpoint. A network layer without published ports is no failure. */
+export async function publishPorts(
+  context: EngineContext,
+  record: ContainerRecord,
+  attached: readonly AttachedEndpoint[],
+  ports = wantedPorts(record),
+): Promise<PublishedPort[]> {
+  const first = attached[0];
+  if (ports.length === 0 || first === undefined) return [];
+  try {
+    return await context.networks.publish(record.id, first.endpoint, ports);
+  } catch (error) {
+    if (isDaemonError(error, 'NotImplemented')) {
+      log.warn('ports are not published', { containerId: record.id, reason: error.message });
+      return [];
+    }
+    throw new DaemonError(
+      'Internal',
+      `driver failed programming external connectivity on endpoint ${record.name} (${first.endpoint.id}): ${errorMessage(error)}`,
+      { cause: error },
+    );
+  }
+}
+
+/** Docker's events about a container and its networks. */
+export function publishNetworkEvents(
+  context: EngineContext,
+  record: ContainerRecord,
+  attached: readonly AttachedEndpoint[],
+  action: 'connect' | 'disconnect',
+): void {
+  for (const { endpoint } of attached) {
+    context.events.publish('network', action, endpoint.networkId, {
+      container: record.id,
+      name: endpoint.networkName,
+      type: 'bridge',
+    });
+  }
+}

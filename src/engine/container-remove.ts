@@ -1,0 +1,124 @@
+// ContainerDelete and ContainerPrune.
+
+import { DaemonError, isDaemonError } from '../errors';
+import { log } from '../log';
+import type { Filters } from '../api/v1.41/backend';
+import type { ContainerPruneResponse } from '../api/v1.41/types';
+import { eventAttributes } from './container-record';
+import type { Container } from './container-registry';
+import { killAndWait } from './container-stop';
+import type { Engine } from './engine';
+import { pruneFilter } from './prune-filter';
+
+export interface RemoveOptions {
+  force: boolean;
+  volumes: boolean;
+  link: boolean;
+}
+
+/** ContainerDelete. Queues by itself. */
+export async function removeContainer(engine: Engine, ref: string, options: RemoveOptions): Promise<void> {
+  const container = engine.registry.get(ref);
+  if (options.link) {
+    throw new DaemonError('Internal', 'Conflict, cannot remove the default link name of the container');
+  }
+  if (options.force) await forceStop(engine, container);
+  await container.operations.run(async () => {
+    if (engine.registry.byId(container.id) === undefined) {
+      // Removed by its own AutoRemove, or by someone else, while this one waited: what was wanted is so.
+      if (options.force) return;
+      throw new DaemonError('NotFound', `No such container: ${ref}`);
+    }
+    requireRemovable(container);
+    await removeStopped(engine, container);
+  });
+}
+
+async function forceStop(engine: Engine, container: Container): Promise<void> {
+  // More than once when the restart policy starts it again between the kill and the removal.
+  for (let attempt = 0; attempt < 3; attempt++) {
+    const { kind } = container.state;
+    if (kind !== 'running' && kind !== 'paused' && kind !== 'restarting') return;
+    await killAndWait(engine, container);
+  }
+}
+
+function requireRemovable(container: Container): void {
+  const { kind } = container.state;
+  if (kind === 'paused') {
+    throw new DaemonError(
+      'Conflict',
+      `You cannot remove a paused container ${container.id}. ` +
+        'Unpause and then stop the container before attempting removal or force remove',
+    );
+  }
+  if (kind === 'running' || kind === 'restarting') {
+    throw new DaemonError(
+      'Conflict',
+      `You cannot remove a ${kind} container ${container.id}. ` +
+        'Stop the container before attempting removal or force remove',
+    );
+  }
+  if (kind === 'removing') {
+    throw new DaemonError('Conflict', `removal of container ${container.id} is already in progress`);
+  }
+}
+
+/**
+ * Removes a container that does not run, in its queue. All steps are tried; when one fails the container is left dead,
+ * from which it can be removed again.
+ */
+export async function removeStopped(engine: Engine, container: Container): Promise<void> {
+  engine.restarts.forget(container.id);
+  engine.registry.transition(container, { kind: 'remove' });
+  const { record } = container;
+  const failures: unknown[] = [];
+  const step = async (work: () => Promise<void> | void): Promise<void> => {
+    try {
+      await work();
+    } catch (error) {
+      failures.push(error);
+    }
+  };
+  await Promise.all([
+    step(() => engine.logs.removeLog(record)),
+    step(() => engine.disks.remove(container.id)),
+    step(() => engine.layers.unreference(container.id)),
+  ]);
+  if (failures.length > 0) {
+    const [first] = failures;
+    engine.registry.transition(container, { kind: 'removeFailed', error: String(first) });
+    throw new DaemonError('Internal', `container ${container.id} could not be removed: ${String(first)}`, {
+      cause: first,
+    });
+  }
+  engine.registry.remove(container);
+  engine.hubs.delete(container.id);
+  engine.consoleSizes.delete(container.id);
+  engine.events.publish('container', 'destroy', container.id, eventAttributes(record));
+  engine.waits.removed(container);
+}
+
+/** ContainerPrune. One that can't be removed is skipped. Throws InvalidParameter for unknown filters. */
+export async function pruneContainers(engine: Engine, filters: Filters): Promise<ContainerPruneResponse> {
+  const matches = pruneFilter('containers', filters);
+  const deleted: string[] = [];
+  let reclaimedBytes = 0;
+  for (const container of engine.registry.list()) {
+    const { record, state } = container;
+    if (!['created', 'exited', 'dead'].includes(state.kind)) continue;
+    if (!matches(record.config.Labels ?? {}, Date.parse(record.createdAt))) continue;
+    const bytes = await engine.disks.usageBytes(container.id);
+    try {
+      await removeContainer(engine, container.id, { force: false, volumes: false, link: false });
+      deleted.push(container.id);
+      reclaimedBytes += bytes;
+    } catch (error) {
+      if (!isDaemonError(error, 'Conflict') && !isDaemonError(error, 'NotFound')) {
+        log.warn('container could not be pruned', { containerId: container.id, error });
+      }
+    }
+  }
+  engine.events.publish('container', 'prune', '', { reclaimed: String(reclaimedBytes) });
+  return { ContainersDeleted: deleted.length === 0 ? null : deleted, SpaceReclaimed: reclaimedBytes };
+}

@@ -1,0 +1,210 @@
+// What create refuses, in Docker's words and with Docker's codes, and what it warns of. Nothing is ignored silently.
+
+import type { ContainerConfig, HealthConfig, HostConfig } from '../api/v1.41/types';
+import { DaemonError, type ErrorCode } from '../errors';
+import { normalizeCapabilities } from '../translate/capabilities';
+import { parseSecurityOptions } from '../translate/security-options';
+import { parseSignal } from '../translate/signals';
+import { validateLogConfig } from './logs/log-config';
+import { validateMounts } from './mount-validation';
+import { validateResources } from './resource-validation';
+
+export interface HostFacts {
+  cpus: number;
+}
+
+/** Throws what Docker would; returns the warnings of the answer. */
+export function validateContainer(
+  config: ContainerConfig,
+  hostConfig: HostConfig,
+  host: HostFacts,
+): string[] {
+  validateConfig(config);
+  return validateHostConfig(hostConfig, host);
+}
+
+function invalid(message: string, code: ErrorCode = 'InvalidParameter'): never {
+  throw new DaemonError(code, message);
+}
+
+function validateConfig(config: ContainerConfig): void {
+  const workingDir = config.WorkingDir ?? '';
+  if (workingDir !== '' && !workingDir.startsWith('/')) {
+    invalid(`the working directory '${workingDir}' is invalid, it needs to be an absolute path`);
+  }
+  if ((config.StopSignal ?? '') !== '') parseSignal(config.StopSignal ?? '');
+  for (const entry of config.Env ?? []) {
+    if (entry === '' || entry.startsWith('=')) invalid(`invalid environment variable: ${entry}`);
+  }
+  validateHealthcheck(config.Healthcheck);
+}
+
+const nanosecondsPerMillisecond = 1e6;
+
+function validateHealthcheck(health: HealthConfig | null | undefined): void {
+  if (health === null || health === undefined) return;
+  for (const name of ['Interval', 'Timeout', 'StartPeriod'] as const) {
+    const value = health[name] ?? 0;
+    if (value !== 0 && value < nanosecondsPerMillisecond) {
+      invalid(`${name} in Healthcheck cannot be less than 1ms`);
+    }
+  }
+  if ((health.Retries ?? 0) < 0) invalid('Retries in Healthcheck cannot be negative');
+}
+
+function validateHostConfig(hostConfig: HostConfig, host: HostFacts): string[] {
+  const warnings: string[] = [];
+  if ((hostConfig.AutoRemove ?? false) && !['', 'no'].includes(hostConfig.RestartPolicy?.Name ?? '')) {
+    invalid("can't create 'AutoRemove' container with restart policy");
+  }
+  for (const extra of hostConfig.ExtraHosts ?? []) validateExtraHost(extra);
+  validatePorts(hostConfig);
+  validateRestartPolicy(hostConfig.RestartPolicy);
+  normalizeCapabilities(hostConfig.CapAdd, 'CapAdd');
+  normalizeCapabilities(hostConfig.CapDrop, 'CapDrop');
+  validateIsolation(hostConfig);
+  parseSecurityOptions(hostConfig.SecurityOpt);
+  validateResources(hostConfig, host, warnings);
+  validateNamespaces(hostConfig, warnings);
+  validateLogConfig({ Type: hostConfig.LogConfig?.Type, Config: hostConfig.LogConfig?.Config });
+  validateStorageOptions(hostConfig.StorageOpt);
+  validateMounts(hostConfig, warnings);
+  warnOfEffectless(hostConfig, warnings);
+  return warnings;
+}
+
+function validateExtraHost(entry: string): void {
+  const colon = entry.indexOf(':');
+  if (colon <= 0) invalid(`bad format for add-host: "${entry}"`);
+  const address = entry.slice(colon + 1);
+  if (address === 'host-gateway') return;
+  if (!/^\d{1,3}(\.\d{1,3}){3}$|^[0-9a-fA-F:.]*:[0-9a-fA-F:.]*$/.test(address)) {
+    invalid(`invalid IP address in add-host: "${address}"`);
+  }
+}
+
+function validatePorts(hostConfig: HostConfig): void {
+  const port = (text: string): void => {
+    const [first, last = first] = text.split('-');
+    for (const part of [first, last]) {
+      if (!/^\d+$/.test(part ?? '') || Number(part) > 65_535)
+        invalid(`invalid port specification: "${text}"`);
+    }
+  };
+  for (const [container, bindings] of Object.entries(hostConfig.PortBindings ?? {})) {
+    port(container.split('/')[0] ?? '');
+    for (const binding of bindings ?? []) {
+      if ((binding.HostPort ?? '') !== '') port(binding.HostPort ?? '');
+    }
+  }
+}
+
+/** Throws InvalidParameter in Docker's words. */
+export function validateRestartPolicy(policy: HostConfig['RestartPolicy']): void {
+  const name = policy?.Name ?? '';
+  const retries = policy?.MaximumRetryCount ?? 0;
+  switch (name) {
+    case 'always':
+    case 'unless-stopped':
+    case 'no':
+      if (retries !== 0) invalid(`maximum retry count cannot be used with restart policy '${name}'`);
+      return;
+    case 'on-failure':
+      if (retries < 0) invalid('maximum retry count cannot be negative');
+      return;
+    case '':
+      return;
+    default:
+      // A client may send any text.
+      invalid(`invalid restart policy '${String(name)}'`);
+  }
+}
+
+function validateIsolation(hostConfig: HostConfig): void {
+  const isolation = hostConfig.Isolation ?? '';
+  if (!['', 'default'].includes(isolation.toLowerCase())) {
+    invalid(`Invalid isolation: "${isolation}" - linux only supports 'default'`, 'Internal');
+  }
+  const runtime = hostConfig.Runtime ?? '';
+  if (!['', 'runc'].includes(runtime)) invalid(`Unknown runtime specified ${runtime}`);
+  if ((hostConfig.IOMaximumBandwidth ?? 0) !== 0) {
+    invalid('Invalid QoS settings: linux does not support configuration of maximum bandwidth', 'Internal');
+  }
+  if ((hostConfig.IOMaximumIOps ?? 0) !== 0) {
+    invalid('Invalid QoS settings: linux does not support configuration of maximum IOPs', 'Internal');
+  }
+}
+
+function validateNamespaces(hostConfig: HostConfig, warnings: string[]): void {
+  const network = hostConfig.NetworkMode ?? '';
+  if (network === 'container:') {
+    invalid('Invalid network mode: invalid container format container:<name|id>');
+  }
+  if (network === 'host') {
+    warnings.push('Host networking is not available: the container gets an address of its own.');
+    if (Object.keys(hostConfig.PortBindings ?? {}).length > 0) {
+      warnings.push('Published ports are discarded when using host network mode');
+    }
+  } else if (network.startsWith('container:')) {
+    warnings.push(
+      'Sharing the network of another container is not available: the container gets an address of its own.',
+    );
+  }
+  const cgroup = hostConfig.CgroupnsMode ?? '';
+  if (!['', 'private', 'host'].includes(cgroup)) invalid(`invalid cgroup namespace mode: ${cgroup}`);
+  for (const [option, mode] of [
+    ['PidMode', hostConfig.PidMode ?? ''],
+    ['IpcMode', hostConfig.IpcMode ?? ''],
+  ] as const) {
+    if (mode.startsWith('container:')) {
+      invalid(`${option} ${mode}: sharing it with another container is not available yet`, 'NotImplemented');
+    }
+  }
+  const hostShared = [
+    ['PidMode', hostConfig.PidMode],
+    ['IpcMode', hostConfig.IpcMode],
+    ['UTSMode', hostConfig.UTSMode],
+    ['CgroupnsMode', cgroup],
+  ].filter(([, mode]) => mode === 'host');
+  for (const [option] of hostShared) {
+    warnings.push(`${option ?? ''} host means the container's own virtual machine, not the Docker host.`);
+  }
+}
+
+const sizePattern = /^(\d+(?:\.\d+)?) ?([kKmMgGtTpP])?[iI]?[bB]?$/;
+
+/** `size` of StorageOpt in bytes; undefined when it isn't given. */
+export function storageSizeBytes(options: Record<string, string> | null | undefined): number | undefined {
+  const text = options?.['size'];
+  if (text === undefined) return undefined;
+  const match = sizePattern.exec(text.trim());
+  if (match === null) return invalid(`invalid size: '${text}'`, 'Internal');
+  const exponent = ' kmgtp'.indexOf((match[2] ?? ' ').toLowerCase());
+  return Math.floor(Number(match[1]) * 1024 ** exponent);
+}
+
+const leastDiskBytes = 4 * 2 ** 20;
+
+function validateStorageOptions(options: Record<string, string> | null | undefined): void {
+  for (const name of Object.keys(options ?? {})) {
+    if (name !== 'size') invalid(`Unknown option ${name}`, 'Internal');
+  }
+  const bytes = storageSizeBytes(options);
+  if (bytes !== undefined && bytes < leastDiskBytes) invalid('size: the smallest disk is 4MB');
+}
+
+/** Options that name something of the host that a container in a VM doesn't have. */
+function warnOfEffectless(hostConfig: HostConfig, warnings: string[]): void {
+  if ((hostConfig.CgroupParent ?? '') !== '') {
+    warnings.push('CgroupParent discarded: the container has a virtual machine of its own.');
+  }
+  if ((hostConfig.Cgroup ?? '') !== '') {
+    warnings.push('Cgroup discarded: the container has a virtual machine of its own.');
+  }
+  if (!['', 'host'].includes(hostConfig.UsernsMode ?? '')) {
+    warnings.push(`UsernsMode ${hostConfig.UsernsMode ?? ''} discarded: user namespaces are not remapped.`);
+  }
+  for (const link of hostConfig.Links ?? []) {
+    if (link.split(':').length > 2) invalid(`bad format for links: ${link}`, 'Internal');
+  }
+}

@@ -1,0 +1,335 @@
+// The container verbs the API calls. Each finds its container and hands over to the file of its verb.
+
+import type {
+  AttachOptions,
+  ContainerBackend,
+  Filters,
+  LogLine,
+  LogsOptions,
+  OpenStream,
+} from '../api/v1.41/backend';
+import type {
+  ContainerCreateBody,
+  ContainerCreateResponse,
+  ContainerInspect,
+  ContainerPruneResponse,
+  ContainerSummary,
+  ContainerTopResponse,
+  ContainerWaitResponse,
+} from '../api/v1.41/types';
+import { DaemonError } from '../errors';
+import { log } from '../log';
+import { attachToContainer } from './container-attach';
+import { createContainer, type CreateOptions } from './container-create';
+import { onContainerExit, onPodLost } from './container-exit';
+import { inspectContainer } from './container-inspect';
+import { ContainerList, type HealthSource } from './container-list';
+import { parseContainerName } from './container-names';
+import { eventAttributes } from './container-record';
+import type { Container } from './container-registry';
+import { pruneContainers, removeContainer } from './container-remove';
+import { runContainer, startContainer } from './container-start';
+import { statsStream } from './container-stats';
+import {
+  killContainer,
+  pauseContainer,
+  requireActive,
+  restartContainer,
+  stopContainer,
+  unpauseContainer,
+  withGuest,
+} from './container-stop';
+import { containerTop } from './container-top';
+import { updateContainer } from './container-update';
+import { ContainerWaits, waitResponse } from './container-wait';
+import { isActive } from './container-state';
+import { BackgroundWork, StreamHubs, type Engine } from './engine';
+import type { EngineContext } from './engine-context';
+import { Execs } from './exec';
+import type { ContainerLogStore } from './logs/container-log-store';
+import { logLines, readLogBatches } from './logs/log-reader';
+import { Pods } from './pods';
+import { RestartTimers } from './restart-timers';
+import type { AgentEvent } from '../vm/agent/protocol';
+import type { RunningPod } from './pods';
+
+export interface ContainersContext extends EngineContext {
+  readonly logs: ContainerLogStore;
+  readonly health: HealthSource;
+}
+
+export class Containers implements ContainerBackend {
+  readonly engine: Engine;
+  readonly execs: Execs;
+  readonly #context: ContainersContext;
+  readonly #list: ContainerList;
+
+  constructor(context: ContainersContext) {
+    this.#context = context;
+    this.engine = {
+      ...context,
+      hubs: new StreamHubs(),
+      waits: new ContainerWaits(),
+      background: new BackgroundWork(),
+      consoleSizes: new Map(),
+      pods: new Pods(context, {
+        onEvent: (pod, event, ack) => this.#onAgentEvent(pod, event, ack),
+        onLost: (pod, end) => {
+          const container = this.#context.registry.byId(pod.id);
+          if (container !== undefined) settle(onPodLost(this.engine, container, pod, end));
+        },
+      }),
+      restarts: new RestartTimers((id) => this.#restartByPolicy(id)),
+      endExecs: (container) => this.execs.endAll(container),
+    };
+    this.execs = new Execs(this.engine);
+    this.#list = new ContainerList(context);
+  }
+
+  create(body: ContainerCreateBody, options: CreateOptions): Promise<ContainerCreateResponse> {
+    const { logs } = this.#context;
+    return createContainer(
+      { ...this.engine, logPath: (id, driver) => logs.logPath(id, driver) },
+      body,
+      options,
+    );
+  }
+
+  list(options: {
+    all: boolean;
+    limit: number;
+    size: boolean;
+    filters: Filters;
+  }): Promise<ContainerSummary[]> {
+    return this.#list.list(options);
+  }
+
+  async inspect(ref: string, options: { size: boolean }): Promise<ContainerInspect> {
+    return inspectContainer(this.#get(ref), this.#context, options);
+  }
+
+  async start(
+    ref: string,
+    options: { checkpoint?: string; checkpointDir?: string; detachKeys?: string },
+  ): Promise<void> {
+    const container = this.#get(ref);
+    if ((options.checkpoint ?? '') !== '' || (options.checkpointDir ?? '') !== '') {
+      throw new DaemonError('NotImplemented', 'checkpoints are not supported');
+    }
+    await container.operations.run(() => startContainer(this.engine, container));
+  }
+
+  async stop(ref: string, options: { timeoutSeconds?: number; signal?: string }): Promise<void> {
+    await stopContainer(this.engine, this.#get(ref), options);
+  }
+
+  async restart(ref: string, options: { timeoutSeconds?: number; signal?: string }): Promise<void> {
+    await restartContainer(this.engine, this.#get(ref), options);
+  }
+
+  async kill(ref: string, options: { signal?: string }): Promise<void> {
+    await killContainer(this.engine, this.#get(ref), { ref, ...options });
+  }
+
+  async pause(ref: string): Promise<void> {
+    const container = this.#get(ref);
+    await container.operations.run(() => pauseContainer(this.engine, container));
+  }
+
+  async unpause(ref: string): Promise<void> {
+    const container = this.#get(ref);
+    await container.operations.run(() => unpauseContainer(this.engine, container));
+  }
+
+  async rename(ref: string, given: string): Promise<void> {
+    const container = this.#get(ref);
+    if (given === '') throw new DaemonError('InvalidParameter', 'Neither old nor new names may be empty');
+    await container.operations.run(() => {
+      this.#rename(container, given);
+      return Promise.resolve();
+    });
+  }
+
+  async resize(ref: string, size: { rows: number; columns: number }): Promise<void> {
+    const container = this.#get(ref);
+    // Kept for the process that a start about to come will make, whatever the answer now is.
+    if (!isActive(container.state)) this.engine.consoleSizes.set(container.id, size);
+    requireActive(container);
+    await container.operations.run(() =>
+      withGuest(this.engine, container, async (pod) => {
+        if (!container.record.config.Tty) return;
+        await pod.vm.agent.request('process.resize', { id: container.id, ...size });
+      }),
+    );
+    this.engine.events.publish('container', 'resize', container.id, {
+      ...eventAttributes(container.record),
+      height: String(size.rows),
+      width: String(size.columns),
+    });
+  }
+
+  async top(ref: string, psArgs: string): Promise<ContainerTopResponse> {
+    return containerTop(this.engine, this.#get(ref), psArgs);
+  }
+
+  wait(
+    ref: string,
+    condition: 'not-running' | 'next-exit' | 'removed',
+    signal: AbortSignal,
+  ): Promise<{ exit: Promise<ContainerWaitResponse> }> {
+    try {
+      const container = this.#get(ref);
+      const exit =
+        condition === 'removed' && this.engine.registry.byId(container.id) === undefined
+          ? Promise.resolve(waitResponse(container.state))
+          : this.engine.waits.wait(container, condition, signal);
+      exit.catch(() => undefined); // the caller may be gone before it looks
+      return Promise.resolve({ exit });
+    } catch (error) {
+      return Promise.reject(error as Error); // registry.get throws DaemonError
+    }
+  }
+
+  async remove(ref: string, options: { force: boolean; volumes: boolean; link: boolean }): Promise<void> {
+    await removeContainer(this.engine, ref, options);
+  }
+
+  prune(filters: Filters): Promise<ContainerPruneResponse> {
+    return pruneContainers(this.engine, filters);
+  }
+
+  // eslint-disable-next-line @typescript-eslint/require-await -- a refusal is a rejection
+  async logs(
+    ref: string,
+    options: LogsOptions,
+    signal: AbortSignal,
+  ): Promise<{ terminal: boolean; lines: AsyncIterable<LogLine> }> {
+    const container = this.#get(ref);
+    if (!options.stdout && !options.stderr) {
+      throw new DaemonError('InvalidParameter', 'You must choose at least one stream');
+    }
+    return {
+      terminal: container.record.config.Tty,
+      lines: this.#readLog(container, options, signal),
+    };
+  }
+
+  async attach(ref: string, options: AttachOptions, open: OpenStream): Promise<void> {
+    const container = this.#get(ref);
+    await attachToContainer(container, options, open, {
+      hub: this.engine.hubs.of(container.id),
+      readLog: (signal) =>
+        Promise.resolve(
+          this.#readLog(
+            container,
+            {
+              stdout: options.stdout,
+              stderr: options.stderr,
+              follow: false,
+              sinceMs: 0,
+              untilMs: 0,
+              timestamps: false,
+              details: false,
+            },
+            signal,
+          ),
+        ),
+      publish: (action) =>
+        this.engine.events.publish('container', action, container.id, eventAttributes(container.record)),
+    });
+  }
+
+  async update(ref: string, body: Record<string, unknown>): Promise<{ Warnings: string[] | null }> {
+    const container = this.#get(ref);
+    return container.operations.run(() => updateContainer(this.engine, container, body));
+  }
+
+  // eslint-disable-next-line @typescript-eslint/require-await -- a refusal is a rejection
+  async stats(
+    ref: string,
+    options: { stream: boolean; oneShot: boolean },
+    signal: AbortSignal,
+  ): Promise<AsyncIterable<object>> {
+    return statsStream(this.engine, this.#get(ref), options, signal);
+  }
+
+  #get(ref: string): Container {
+    return this.engine.registry.get(ref);
+  }
+
+  #rename(container: Container, given: string): void {
+    const before = container.name;
+    const failed = 'Error when allocating new name: ';
+    if (given.replace(/^\//, '') === before) {
+      throw new DaemonError(
+        'InvalidParameter',
+        'Renaming a container with the same name as its current name',
+      );
+    }
+    try {
+      this.engine.registry.rename(container, parseContainerName(given, `/${given.replace(/^\//, '')}`));
+    } catch (error) {
+      if (!(error instanceof DaemonError)) throw error;
+      throw new DaemonError(error.code, `${failed}${error.message}`, { cause: error });
+    }
+    this.engine.events.publish('container', 'rename', container.id, {
+      ...eventAttributes(container.record),
+      oldName: `/${before}`,
+    });
+  }
+
+  #readLog(container: Container, options: LogsOptions, signal: AbortSignal): AsyncIterable<LogLine> {
+    const streams = new Set<'stdout' | 'stderr'>();
+    if (options.stdout) streams.add('stdout');
+    if (options.stderr) streams.add('stderr');
+    const source = this.#context.logs.source(container.record);
+    const { follow, sinceMs, untilMs, timestamps, details } = options;
+    return logLines(
+      readLogBatches(
+        source,
+        { streams, follow, sinceMs, untilMs, timestamps, details, tail: options.tail },
+        signal,
+      ),
+    );
+  }
+
+  #onAgentEvent(pod: RunningPod, event: AgentEvent, ack: () => void): void {
+    const { registry } = this.engine;
+    if (event.event === 'oom') {
+      const container = registry.byId(event.containerId);
+      if (container !== undefined) {
+        registry.transition(container, { kind: 'oom' });
+        this.engine.events.publish('container', 'oom', container.id, eventAttributes(container.record));
+      }
+      ack();
+      return;
+    }
+    if (event.kind === 'exec') {
+      settle(this.execs.onExit(event.id, event.status, ack));
+      return;
+    }
+    const container = registry.byId(event.id);
+    if (container === undefined) ack();
+    else settle(onContainerExit(this.engine, container, pod, event.status, ack));
+  }
+
+  /** A pause of the restart policy is over. */
+  #restartByPolicy(containerId: string): void {
+    const container = this.engine.registry.byId(containerId);
+    if (container === undefined) return;
+    const work = container.operations.run(async () => {
+      if (container.state.kind !== 'restarting') return;
+      const { restartCount } = container.record;
+      await runContainer(this.engine, container, {
+        restartCount: restartCount + 1,
+        manuallyStopped: false,
+      });
+    });
+    settle(work);
+  }
+}
+
+/** For work that nobody waits for and whose failure only the log learns of. */
+function settle(work: Promise<unknown>): void {
+  work.catch((error: unknown) => log.error('background work on a container failed', { error }));
+}

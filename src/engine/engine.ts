@@ -1,0 +1,56 @@
+// The engine's memory of what runs, shared by the files that each do one verb.
+
+import type { Container } from './container-registry';
+import type { ContainerWaits } from './container-wait';
+import type { EngineContext } from './engine-context';
+import type { Pods } from './pods';
+import type { RestartTimers } from './restart-timers';
+import { StreamHub } from './stream-hub';
+
+/** Live streams by container. They outlive runs, so that clients can attach before a start. */
+export class StreamHubs {
+  readonly #hubs = new Map<string, StreamHub>();
+
+  of(id: string): StreamHub {
+    let hub = this.#hubs.get(id);
+    if (hub === undefined) {
+      hub = new StreamHub();
+      this.#hubs.set(id, hub);
+    }
+    return hub;
+  }
+
+  /** The container is gone: who is attached sees the end. */
+  delete(id: string): void {
+    this.#hubs.get(id)?.endRun();
+    this.#hubs.delete(id);
+  }
+}
+
+export interface Engine extends EngineContext {
+  readonly hubs: StreamHubs;
+  readonly pods: Pods;
+  readonly waits: ContainerWaits;
+  readonly restarts: RestartTimers;
+  /** Console sizes asked for before the process existed. */
+  readonly consoleSizes: Map<string, { rows: number; columns: number }>;
+  /** Work that a verb left to the background, so that the daemon can wait for it at its end. */
+  readonly background: BackgroundWork;
+  /** Called when a container's run is over, before it may start again: its execs end with it. */
+  readonly endExecs: (container: Container) => void;
+}
+
+/** Promises nobody else waits for. */
+export class BackgroundWork {
+  readonly #running = new Set<Promise<void>>();
+
+  /** `work` must not reject. */
+  add(work: Promise<void>): void {
+    this.#running.add(work);
+    void work.finally(() => this.#running.delete(work));
+  }
+
+  async settled(): Promise<void> {
+    while (this.#running.size > 0) await Promise.allSettled([...this.#running]);
+  }
+}
