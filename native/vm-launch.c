@@ -1,7 +1,7 @@
 // Starts QEMU for one VM: enters the private network namespace, makes the VM's taps, opens what QEMU must
 // inherit, gives up every privilege and becomes QEMU, in a session of its own so that it outlives the daemon.
 //
-//   vm-launch [--netns PATH] [--tap FD:NAME]... [--open FD:PATH]... [--user UID:GID] --log PATH -- PROGRAM
+//   vm-launch [--netns PATH] [--tap FD:NAME]... [--open FD:PATH]... [--user UID:GID:GROUP] --log PATH -- PROGRAM
 //   ARG...
 //
 // A tap is not persistent: it goes when QEMU does. FD is the number QEMU's command line refers to.
@@ -54,7 +54,7 @@ static void place(int fd, int wanted, const char *what) {
 static void open_tap(const char *option) {
     const char *name;
     int wanted = number(option, ':', &name);
-    struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_TUN_EXCL};
+    struct ifreq request = {.ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR)};
     if (strlen(name) >= sizeof request.ifr_name)
         complain("a tap's name is too long");
     memcpy(request.ifr_name, name, strlen(name) + 1);
@@ -84,11 +84,13 @@ static void enter_network(const char *path) {
     close(fd);
 }
 
+/** UID:GID:GROUP: the user, its group, and a supplementary group (that of /dev/kvm; the same as GID: none). */
 static void become(const char *option) {
     const char *rest;
     uid_t uid = (uid_t)number(option, ':', &rest);
-    gid_t gid = (gid_t)number(rest, '\0', &rest);
-    if (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
+    gid_t gid = (gid_t)number(rest, ':', &rest);
+    gid_t group = (gid_t)number(rest, '\0', &rest);
+    if (setgroups(1, &group) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
         die("become user", option);
     if (setuid(0) == 0)
         complain("privileges came back");
@@ -122,7 +124,7 @@ int main(int argc, char **argv) {
     }
     if (at + 1 >= argc || log == NULL)
         complain(
-            "usage: vm-launch [--netns PATH] [--tap FD:NAME] [--open FD:PATH] [--user UID:GID] --log PATH -- "
+            "usage: vm-launch [--netns PATH] [--tap FD:NAME] [--open FD:PATH] [--user UID:GID:GROUP] --log PATH -- "
             "PROGRAM ARG...");
     int output = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (output < 0)
@@ -136,7 +138,7 @@ int main(int argc, char **argv) {
         become(user);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         die("prctl", "no_new_privs");
-    int null = open("/dev/null", O_RDONLY);
+    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (null < 0 || dup2(null, 0) < 0 || dup2(output, 1) < 0 || dup2(output, 2) < 0)
         die("redirect", log);
     execv(argv[at + 1], argv + at + 1);

@@ -1,7 +1,7 @@
 // Processes that are not (or no longer) our children: known by pid and start time, so that a pid used again is not
 // mistaken for them.
 
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { systemErrorCode } from '../errors';
 
 export interface HostProcess {
@@ -47,5 +47,15 @@ export async function killProcess(target: HostProcess): Promise<void> {
 export async function waitUntilGone(target: HostProcess): Promise<void> {
   for (let pauseMs = 1; await isAlive(target); pauseMs = Math.min(pauseMs * 2, 50)) {
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
+  }
+}
+
+/** Kills every process whose command line holds `text`. For leftovers that no record tells of. */
+export async function killProcessesNaming(text: string): Promise<void> {
+  for (const name of await readdir('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    const commandLine = await readFile(`/proc/${name}/cmdline`, 'utf8').catch(() => '');
+    const found = commandLine.includes(text) ? await findProcess(Number(name)) : undefined;
+    if (found !== undefined) await killProcess(found);
   }
 }

@@ -71,8 +71,8 @@ async function decide(probe: AcceleratorProbe): Promise<{ kind: 'kvm' | 'tcg'; r
     tscKhz: undefined,
     nicCount: 0,
   };
-  // Root, so that the answer is about KVM and not about the mode of /dev/kvm; the VMs' user is put into its group.
-  const settings: LaunchSettings = { ...probe.settings, namespacePath: undefined, uidBase: undefined };
+  // As the same user that VMs run as: a KVM that only root may use is of no use.
+  const settings: LaunchSettings = { ...probe.settings, namespacePath: undefined };
   try {
     const guest = await bootGuest(settings, {
       id: 'kvm-probe',

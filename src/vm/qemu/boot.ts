@@ -40,10 +40,9 @@ export function bootGuest(
   settings: LaunchSettings,
   request: GuestRequest & { memory: MemoryBacking; timeoutMs: number },
 ): Promise<RunningGuest> {
-  return bringUp(settings, request, { memory: request.memory }, async (launched, qmp) => {
-    void qmp;
-    return connectAgent(launched, request.timeoutMs, request.signal);
-  });
+  return bringUp(settings, request, { memory: request.memory }, (launched) =>
+    connectAgent(launched, request.timeoutMs, request.signal),
+  );
 }
 
 /** Starts from a saved template: the same machine, with the template's memory copied on write. */

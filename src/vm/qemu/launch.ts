@@ -1,7 +1,7 @@
 // Starts a QEMU process through native/vm-launch: in the private network namespace, as a user of its own.
 
 import { spawn } from 'node:child_process';
-import { chown, mkdir, readFile } from 'node:fs/promises';
+import { chown, mkdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DaemonError } from '../../errors';
 import { findProcess, type HostProcess } from '../host-process';
@@ -64,7 +64,7 @@ export async function launchVm(
     const uid = vmUid(settings.uidBase, vm.slot);
     const gid = vmGid(settings.uidBase);
     await chown(runDir, uid, gid);
-    options.push('--user', `${uid}:${gid}`);
+    options.push('--user', `${uid}:${gid}:${vm.machine.accelerator === 'kvm' ? await kvmGroup(gid) : gid}`);
   }
   const indexes = Array.from({ length: vm.machine.nicCount }, (_, index) => index);
   const nics =
@@ -112,4 +112,10 @@ export async function launchVm(
   if (found === undefined) throw new DaemonError('Internal', await exited);
   child.unref();
   return { id: vm.id, slot: vm.slot, runDir, process: found, nics, exited };
+}
+
+/** The group that may use /dev/kvm, where it is not open to everybody. */
+async function kvmGroup(otherwise: number): Promise<number> {
+  const { gid } = await stat('/dev/kvm').catch(() => ({ gid: 0 }));
+  return gid === 0 ? otherwise : gid;
 }
