@@ -2,6 +2,7 @@
 
 import type { Filters } from '../api/v1.41/backend';
 import type { EventMessage, EventMessageType } from '../api/v1.41/types';
+import { repositoryOf } from './image-filter';
 import { matchLabels, matchPrefix, matchValue } from './filters';
 
 /** Types whose filter of the same name compares the begin of the object's id or name. */
@@ -39,12 +40,7 @@ export function matchEvent(filters: Filters, event: EventMessage): boolean {
 function matchImage(filters: Filters, event: EventMessage): boolean {
   const { ID: id, Attributes: attributes } = event.Actor;
   const name = attributes[event.Type === 'image' ? 'name' : 'image'] ?? '';
-  return [id, name, withoutTag(id), withoutTag(name)].some((value) => matchValue(filters, 'image', value));
-}
-
-/** The repository of a reference, without tag and digest. */
-function withoutTag(reference: string): string {
-  const [repository = ''] = reference.split('@', 1);
-  const colon = repository.lastIndexOf(':');
-  return colon > repository.lastIndexOf('/') ? repository.slice(0, colon) : repository;
+  return [id, name, repositoryOf(id), repositoryOf(name)].some((value) =>
+    matchValue(filters, 'image', value),
+  );
 }

@@ -1,0 +1,167 @@
+// `docker ps`. Tools ask for it around everything they do, so what only changes with the record is made once for it.
+
+import type { Filters } from '../api/v1.41/backend';
+import type { ContainerSummary, Health } from '../api/v1.41/types';
+import type { ImageStore, WritableDiskStore } from '../storage/stores';
+import { networksSummary, portsSummary } from './container-endpoints';
+import { containerFilter, isListed } from './container-filter';
+import { slashedName, type ContainerRecord } from './container-record';
+import type { Container, ContainerRegistry } from './container-registry';
+import { containerSizes } from './container-sizes';
+import { containerStatus, statusText } from './container-status';
+
+/** The healths of containers that have a check. HealthMonitor is the implementation. */
+export interface HealthSource {
+  /** Undefined: no health check. */
+  health(containerId: string): Health | undefined;
+}
+
+export interface ContainerListOptions {
+  all: boolean;
+  /** 0 or less: no limit. A limit lists stopped containers too. */
+  limit: number;
+  size: boolean;
+  filters: Filters;
+}
+
+type StaticSummary = Omit<ContainerSummary, 'Status' | 'Image' | 'SizeRw' | 'SizeRootFs'>;
+
+export class ContainerList {
+  readonly #registry: ContainerRegistry;
+  readonly #images: ImageStore;
+  readonly #disks: WritableDiskStore;
+  readonly #health: HealthSource;
+  /** Records are replaced, never changed, so an entry is right as long as its key lives. */
+  readonly #summaries = new WeakMap<ContainerRecord, StaticSummary>();
+
+  constructor(context: {
+    registry: ContainerRegistry;
+    images: ImageStore;
+    disks: WritableDiskStore;
+    health: HealthSource;
+  }) {
+    this.#registry = context.registry;
+    this.#images = context.images;
+    this.#disks = context.disks;
+    this.#health = context.health;
+  }
+
+  /** Newest first. Throws Docker's errors for filters it refuses. */
+  async list(options: ContainerListOptions): Promise<ContainerSummary[]> {
+    const containers = this.#select(options);
+    const nowMs = Date.now();
+    const imageNames = new Map<string, string>();
+    const summaries = containers.map((container) => this.#summarize(container, imageNames, nowMs));
+    if (!options.size) return summaries;
+    return Promise.all(
+      containers.map(async ({ record }, index) => {
+        const { SizeRw, SizeRootFs } = await containerSizes(record, {
+          images: this.#images,
+          disks: this.#disks,
+        });
+        const sizes = { ...(SizeRw === 0 ? {} : { SizeRw }), ...(SizeRootFs === 0 ? {} : { SizeRootFs }) };
+        // The summary of the same container: both lists are in the same order.
+        return { ...(summaries[index] as ContainerSummary), ...sizes };
+      }),
+    );
+  }
+
+  #select({ all, limit, filters }: ContainerListOptions): Container[] {
+    const filter = containerFilter(filters, {
+      registry: this.#registry,
+      imageFamily: (ref) => this.#imageFamily(ref),
+      health: (id) => this.#health.health(id)?.Status ?? 'none',
+    });
+    const showAll = all || limit > 0 || filter.impliesAll;
+    const selected: Container[] = [];
+    let passedBefore = filter.before === undefined;
+    for (const container of this.#registry.list()) {
+      if (!passedBefore) {
+        passedBefore = container === filter.before;
+        continue;
+      }
+      if (container === filter.since) break;
+      if (limit > 0 && selected.length === limit) break;
+      if (isListed(container, showAll) && filter.matches(container)) selected.push(container);
+    }
+    return selected;
+  }
+
+  #summarize({ record }: Container, imageNames: Map<string, string>, nowMs: number): ContainerSummary {
+    let summary = this.#summaries.get(record);
+    if (summary === undefined) {
+      summary = staticSummary(record);
+      this.#summaries.set(record, summary);
+    }
+    const { Id, Names, ...rest } = summary;
+    const { Labels, State, HostConfig, NetworkSettings, Mounts, ...middle } = rest;
+    return {
+      Id,
+      Names,
+      Image: this.#imageName(record, imageNames),
+      ...middle,
+      Labels,
+      State,
+      Status: statusText(record.state, this.#health.health(record.id), nowMs),
+      HostConfig,
+      NetworkSettings,
+      Mounts,
+    };
+  }
+
+  /** The reference the client used, as long as it still is that image; then the id. */
+  #imageName(record: ContainerRecord, names: Map<string, string>): string {
+    const reference = record.config.Image;
+    if (reference === record.imageId) return reference;
+    const key = `${reference}\n${record.imageId}`;
+    let name = names.get(key);
+    if (name === undefined) {
+      name = this.#findImage(reference) === record.imageId ? reference : record.imageId;
+      names.set(key, name);
+    }
+    return name;
+  }
+
+  #findImage(reference: string): string | undefined {
+    try {
+      return this.#images.find(reference)?.id;
+    } catch {
+      // An id prefix that has become ambiguous.
+      return undefined;
+    }
+  }
+
+  #imageFamily(ref: string): ReadonlySet<string> {
+    const family = new Set<string>();
+    const root = this.#findImage(ref);
+    if (root === undefined) return family;
+    family.add(root);
+    const images = this.#images.list();
+    for (let size = 0; size !== family.size;) {
+      size = family.size;
+      for (const image of images) if (family.has(image.parentId)) family.add(image.id);
+    }
+    return family;
+  }
+}
+
+function staticSummary(record: ContainerRecord): StaticSummary {
+  return {
+    Id: record.id,
+    Names: [slashedName(record)],
+    ImageID: record.imageId,
+    Command: commandText(record),
+    Created: Math.floor(Date.parse(record.createdAt) / 1000),
+    Ports: portsSummary(record),
+    Labels: record.config.Labels ?? {},
+    State: containerStatus(record.state),
+    HostConfig: { NetworkMode: record.hostConfig.NetworkMode },
+    NetworkSettings: { Networks: networksSummary(record) },
+    Mounts: record.mounts,
+  };
+}
+
+/** Docker quotes arguments that have a space, and nothing else. */
+function commandText({ path, args }: ContainerRecord): string {
+  return [path, ...args.map((arg) => (arg.includes(' ') ? `'${arg}'` : arg))].join(' ');
+}

@@ -1,0 +1,178 @@
+// What the API's image operations mean here: the stores do the work, this shapes questions and answers as Docker.
+
+import type { Filters, ImageBackend, ProgressWriter } from '../api/v1.41/backend';
+import type {
+  AuthConfig,
+  HistoryItem,
+  ImageDeleteItem,
+  ImageInspect,
+  ImagePruneResponse,
+  ImageSummary,
+} from '../api/v1.41/types';
+import { DaemonError, errorMessage, isDaemonError } from '../errors';
+import type { Image } from '../storage/image';
+import type { ImageStore, LayerStore } from '../storage/stores';
+import type { ContainerRegistry } from './container-registry';
+import { isActive } from './container-state';
+import type { EventPublisher } from './event-publisher';
+import { downloadArchive } from './image-download';
+import { imagePruneFilter } from './image-filter';
+import { inspectImage } from './image-inspect';
+import { listImages } from './image-list';
+import { searchImages } from './image-search';
+import { parsePlatform } from './platform';
+
+export interface ImageBackendContext {
+  images: ImageStore;
+  layers: LayerStore;
+  registry: ContainerRegistry;
+  events: EventPublisher;
+}
+
+export class EngineImageBackend implements ImageBackend {
+  readonly #images: ImageStore;
+  readonly #layers: LayerStore;
+  readonly #registry: ContainerRegistry;
+  readonly #events: EventPublisher;
+
+  /** From here on the store's events are the daemon's. */
+  constructor(context: ImageBackendContext) {
+    this.#images = context.images;
+    this.#layers = context.layers;
+    this.#registry = context.registry;
+    this.#events = context.events;
+    this.#images.onEvent(({ action, id, attributes }) => {
+      this.#events.publish('image', action, id, { ...this.#labels(id), ...attributes });
+    });
+  }
+
+  list(options: { all: boolean; digests: boolean; filters: Filters }): Promise<ImageSummary[]> {
+    return promised(() => listImages(this.#images, options));
+  }
+
+  inspect(ref: string): Promise<ImageInspect> {
+    return promised(() => inspectImage(this.#lookUp(ref), this.#layers));
+  }
+
+  history(ref: string): Promise<HistoryItem[]> {
+    return promised(() => this.#images.history(ref));
+  }
+
+  async pull(
+    options: { fromImage: string; tag: string; platform?: string; auth?: AuthConfig },
+    progress: ProgressWriter,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const platform = parsePlatform(options.platform);
+    const reference = withTag(options.fromImage, options.tag);
+    await this.#images.pull(
+      reference,
+      {
+        ...(platform === undefined ? {} : { platform }),
+        ...(options.auth === undefined ? {} : { auth: options.auth }),
+        // Docker's API pulls every tag of a repository that is named alone.
+        allTags: !hasTagOrDigest(reference),
+      },
+      progress,
+      signal,
+    );
+  }
+
+  async importImage(
+    options: {
+      fromSrc: string;
+      repo: string;
+      tag: string;
+      message: string;
+      changes: string[];
+      platform?: string;
+    },
+    body: NodeJS.ReadableStream,
+    progress: ProgressWriter,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const platform = parsePlatform(options.platform);
+    const reference = withTag(options.repo, options.tag);
+    if (reference.includes('@')) throw new DaemonError('InvalidParameter', 'cannot import digest reference');
+    const source = options.fromSrc === '-' ? body : await downloadArchive(options.fromSrc, progress, signal);
+    const message = options.message === '' ? `Imported from ${options.fromSrc}` : options.message;
+    const id = await this.#images.importTar(
+      source,
+      {
+        ...(reference === '' ? {} : { reference }),
+        ...(platform === undefined ? {} : { platform }),
+        changes: options.changes,
+        message,
+      },
+      progress,
+      signal,
+    );
+    progress({ status: id });
+  }
+
+  async load(
+    body: NodeJS.ReadableStream,
+    options: { quiet: boolean },
+    progress: ProgressWriter,
+    signal: AbortSignal,
+  ): Promise<void> {
+    await this.#images.load(body, options, progress, signal);
+  }
+
+  tag(ref: string, options: { repo: string; tag: string }): Promise<void> {
+    return promised(() => this.#images.tag(this.#images.get(ref).id, withTag(options.repo, options.tag)));
+  }
+
+  async remove(ref: string, options: { force: boolean; noprune: boolean }): Promise<ImageDeleteItem[]> {
+    return this.#images.remove(ref, { force: options.force, prune: !options.noprune }, this.#inUse);
+  }
+
+  async prune(filters: Filters): Promise<ImagePruneResponse> {
+    const { all, matches } = imagePruneFilter(filters);
+    const { deleted, reclaimedBytes } = await this.#images.prune({ all, filters: matches }, this.#inUse);
+    this.#events.publish('image', 'prune', '', { reclaimed: String(reclaimedBytes) });
+    return { ImagesDeleted: deleted.length === 0 ? null : deleted, SpaceReclaimed: reclaimedBytes };
+  }
+
+  search(term: string, options: { limit: number; filters: Filters; auth?: AuthConfig }): Promise<object[]> {
+    return searchImages(term, options);
+  }
+
+  #lookUp(ref: string): Image {
+    try {
+      return this.#images.get(ref);
+    } catch (error) {
+      if (!isDaemonError(error, 'NotFound')) throw error;
+      throw new DaemonError('NotFound', `no such image: ${ref}: ${errorMessage(error)}`, { cause: error });
+    }
+  }
+
+  #labels(id: string): Record<string, string> {
+    try {
+      return this.#images.find(id)?.config.config?.Labels ?? {};
+    } catch {
+      return {};
+    }
+  }
+
+  readonly #inUse = (imageId: string): { containerId: string; running: boolean }[] =>
+    this.#registry
+      .list()
+      .filter(({ record }) => record.imageId === imageId)
+      .map(({ id, state }) => ({ containerId: id, running: isActive(state) || state.kind === 'restarting' }));
+}
+
+/** What `work` returns or throws, as a promise. */
+async function promised<T>(work: () => T): Promise<T> {
+  return Promise.resolve(work());
+}
+
+/** The reference that a name and a tag, or a digest in the tag's place, make. */
+export function withTag(name: string, tag: string): string {
+  if (name === '' || tag === '') return name;
+  return /^[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[0-9a-fA-F]{32,}$/.test(tag) ? `${name}@${tag}` : `${name}:${tag}`;
+}
+
+function hasTagOrDigest(reference: string): boolean {
+  return reference.includes('@') || reference.lastIndexOf(':') > reference.lastIndexOf('/');
+}
