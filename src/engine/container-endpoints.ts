@@ -39,7 +39,10 @@ function addresses(endpoint: Endpoint | undefined): Addresses {
 function summarized(network: ContainerNetwork): EndpointInspect {
   const ipam = network.requested.IPAMConfig;
   return {
-    IPAMConfig: ipam == null ? null : { ...address('IPv4Address', ipam), ...address('IPv6Address', ipam) },
+    IPAMConfig:
+      ipam === null || ipam === undefined
+        ? null
+        : { ...address('IPv4Address', ipam), ...address('IPv6Address', ipam) },
     Links: null,
     Aliases: null,
     NetworkID: network.networkId,

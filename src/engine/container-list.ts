@@ -7,7 +7,7 @@ import { networksSummary, portsSummary } from './container-endpoints';
 import { containerFilter, isListed } from './container-filter';
 import { slashedName, type ContainerRecord } from './container-record';
 import type { Container, ContainerRegistry } from './container-registry';
-import { containerSizes } from './container-sizes';
+import { containerSizes, type ContainerSizes } from './container-sizes';
 import { containerStatus, statusText } from './container-status';
 
 /** The healths of containers that have a check. HealthMonitor is the implementation. */
@@ -51,19 +51,22 @@ export class ContainerList {
     const containers = this.#select(options);
     const nowMs = Date.now();
     const imageNames = new Map<string, string>();
-    const summaries = containers.map((container) => this.#summarize(container, imageNames, nowMs));
-    if (!options.size) return summaries;
+    if (!options.size) {
+      return containers.map((container) => this.#summarize(container, imageNames, nowMs));
+    }
     return Promise.all(
-      containers.map(async ({ record }, index) => {
-        const { SizeRw, SizeRootFs } = await containerSizes(record, {
-          images: this.#images,
-          disks: this.#disks,
-        });
-        const sizes = { ...(SizeRw === 0 ? {} : { SizeRw }), ...(SizeRootFs === 0 ? {} : { SizeRootFs }) };
-        // The summary of the same container: both lists are in the same order.
-        return { ...(summaries[index] as ContainerSummary), ...sizes };
-      }),
+      containers.map(async (container) => ({
+        ...this.#summarize(container, imageNames, nowMs),
+        ...(await this.#sizes(container.record)),
+      })),
     );
+  }
+
+  /** Sizes that are 0 are left out, as Docker does. */
+  async #sizes(record: ContainerRecord): Promise<Partial<ContainerSizes>> {
+    const stores = { images: this.#images, disks: this.#disks };
+    const { SizeRw, SizeRootFs } = await containerSizes(record, stores);
+    return { ...(SizeRw === 0 ? {} : { SizeRw }), ...(SizeRootFs === 0 ? {} : { SizeRootFs }) };
   }
 
   #select({ all, limit, filters }: ContainerListOptions): Container[] {

@@ -4,12 +4,12 @@ import type { ContainerTopResponse } from '../api/v1.41/types';
 import { DaemonError } from '../errors';
 
 /** The arguments of ps as Docker splits them; `-ef` when none are given. Throws Internal for what Docker refuses. */
-export function psArguments(psArgs: string): string[] {
+export function parsePsArguments(psArgs: string): string[] {
   // A column renamed to PID would mislead the search for the container's processes.
   for (const [, name = '', value = ''] of psArgs.matchAll(/\s+(\S*)=\s*(PID\S*)/g)) {
     if (name !== 'pid') throw new DaemonError('Internal', `specifying "${name}=${value}" is not allowed`);
   }
-  return (psArgs === '' ? '-ef' : psArgs).split(' ');
+  return (psArgs === '' ? '-ef' : psArgs).split(' ').filter((word) => word !== '');
 }
 
 function fields(line: string): string[] {

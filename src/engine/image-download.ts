@@ -1,7 +1,6 @@
 // `docker import URL`: the archive is fetched by the daemon.
 
 import { Readable } from 'node:stream';
-import type { ReadableStream } from 'node:stream/web';
 import type { ProgressWriter } from '../api/v1.41/backend';
 import { DaemonError, errorMessage } from '../errors';
 
@@ -28,6 +27,5 @@ export async function downloadArchive(
     );
   }
   progress({ status: `Downloading from ${url}` });
-  // The same object under two names: the DOM's declaration and Node's.
-  return Readable.fromWeb(response.body as unknown as ReadableStream);
+  return Readable.fromWeb(response.body);
 }
