@@ -2,13 +2,14 @@
 
 import { execFile } from 'node:child_process';
 import { accessSync, constants, existsSync, openSync, closeSync, readFileSync, statSync } from 'node:fs';
-import { statfs } from 'node:fs/promises';
+import { mkdtemp, rm, statfs } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { freemem, tmpdir, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
-import { freemem, totalmem } from 'node:os';
 
 import type { Config } from '../config';
 import { errorMessage, systemErrorCode } from '../errors';
+import { findAccelerator } from '../vm/qemu/accelerator';
 import { type Finding, fail, ok, warn } from './doctor-report';
 
 const gibibyte = 1024 ** 3;
@@ -85,9 +86,33 @@ export function checkKvmDevice(): Finding[] {
   }
   try {
     closeSync(openSync(path, 'r+'));
-    return [ok('kvm', `${path} can be opened; whether it works is told by the daemon’s own trial boot`)];
+    return [ok('kvm', `${path} can be opened`)];
   } catch (error) {
     return [warn('kvm', `${path}: ${errorMessage(error)}`, 'add the user to the group kvm, or run as root')];
+  }
+}
+
+/** Which accelerator the daemon uses and why: what it remembers of this boot of the machine, else a trial boot now. */
+export async function checkAccelerator(config: Config): Promise<Finding[]> {
+  const guest = {
+    kernelPath: join(config.guestDir, 'vmlinuz'),
+    initramfsPath: join(config.guestDir, 'initramfs.cpio.gz'),
+  };
+  // without a guest there is nothing to try; checkGuest says so
+  if (!existsSync(guest.kernelPath) || !existsSync(guest.initramfsPath)) return [];
+  const dir = await mkdtemp(join(tmpdir(), 'caisson-doctor-'));
+  try {
+    const { qemuBinary, nativeDir, accelerator: choice } = config;
+    const { kind, reason } = await findAccelerator({
+      choice,
+      dataRoot: isWritable(config.dataRoot) ? config.dataRoot : dir,
+      settings: { qemuBinary, nativeDir, vmsDir: dir, namespacePath: undefined, uidBase: undefined },
+      guest,
+      slot: 0,
+    });
+    return [(kind === 'kvm' ? ok : warn)('accelerator', `${kind}: ${reason}`)];
+  } finally {
+    await rm(dir, { recursive: true, force: true });
   }
 }
 
@@ -108,13 +133,21 @@ export function checkGuest(config: Config): Finding[] {
   ];
 }
 
-function isExecutable(path: string): boolean {
+function isAccessible(path: string, mode: number): boolean {
   try {
-    accessSync(path, constants.X_OK);
+    accessSync(path, mode);
     return true;
   } catch {
     return false;
   }
+}
+
+function isExecutable(path: string): boolean {
+  return isAccessible(path, constants.X_OK);
+}
+
+function isWritable(path: string): boolean {
+  return isAccessible(path, constants.W_OK);
 }
 
 export async function checkNamespaces(): Promise<Finding[]> {
@@ -154,9 +187,7 @@ function existingAncestor(path: string): string {
 export async function checkDataRoot(config: Config): Promise<Finding[]> {
   const dir = existingAncestor(config.dataRoot);
   const findings: Finding[] = [];
-  try {
-    accessSync(dir, constants.W_OK);
-  } catch {
+  if (!isWritable(dir)) {
     findings.push(fail('data root', `${dir} is not writable`, `run as root, or choose another --data-root`));
   }
   const { bavail, bsize, type } = await statfs(dir);

@@ -3,6 +3,7 @@
 import type { Config } from '../config';
 import { errorMessage } from '../errors';
 import {
+  checkAccelerator,
   checkDataRoot,
   checkGuest,
   checkHosts,
@@ -19,8 +20,9 @@ type Check = (config: Config) => Finding[] | Promise<Finding[]>;
 
 const checks: readonly (readonly [subject: string, check: Check])[] = [
   ['qemu', checkQemu],
-  ['kvm', checkKvmDevice],
   ['guest', checkGuest],
+  ['kvm', checkKvmDevice],
+  ['accelerator', checkAccelerator],
   ['programs', checkPrograms],
   ['namespaces', checkNamespaces],
   ['tun', checkTun],
