@@ -29,26 +29,26 @@ export async function runStreamSession(session: StreamSession): Promise<SessionE
   };
   if (client.signal.aborted) onGone();
   client.signal.addEventListener('abort', onGone, { once: true });
-  let end: SessionEnd = 'output';
+  const outcome: { end: SessionEnd } = { end: 'output' };
   const input = (async () => {
     if (client.stdin === undefined) return;
     const reason = await copyInput(session, client.stdin, hub, over.signal);
     if (reason === 'stay') return;
-    end = reason;
+    outcome.end = reason;
     subscription.end();
   })();
   try {
     for await (const { stream, data } of subscription) await client.write(stream, data);
   } catch {
     subscription.close(); // the client does not take any more
-    end = 'gone';
+    outcome.end = 'gone';
   } finally {
     over.abort();
     client.signal.removeEventListener('abort', onGone);
   }
   // The reader of stdin may stay blocked in the client's socket: it ends with it, and nobody waits for it.
   void input.catch(() => undefined);
-  return client.signal.aborted ? 'gone' : end;
+  return client.signal.aborted ? 'gone' : outcome.end;
 }
 
 /** Returns `stay` when the end of the input leaves the attachment as it is. */
@@ -59,26 +59,48 @@ async function copyInput(
   over: AbortSignal,
 ): Promise<'stay' | 'detached' | 'input'> {
   const filter = session.detachKeys === undefined ? undefined : new DetachKeyFilter(session.detachKeys);
-  let target: ProcessInput | undefined;
-  let broken = false;
+  const target = new InputTarget(hub, over);
   try {
     for await (const data of stdin) {
       const { pass, detached } = filter?.push(data) ?? { pass: data, detached: false };
       if (over.aborted) return 'stay';
-      if (pass.length > 0 && !broken) {
-        target ??= await hub.input(over);
-        // A process that reads no more makes the rest fall on the floor, as into a broken pipe.
-        await target?.write(pass).catch(() => (broken = true));
-      }
+      if (pass.length > 0) await target.write(pass);
       if (detached) return 'detached';
     }
   } catch {
     // The client broke off: for the process that is the end of its input, too.
   }
   if (!session.endsInput) return 'input';
-  target ??= await hub.input(over);
-  target?.end();
+  await target.end();
   return 'stay';
+}
+
+/** The process's input, as soon as there is a process. One that reads no more lets the rest fall on the floor. */
+class InputTarget {
+  readonly #hub: StreamHub;
+  readonly #over: AbortSignal;
+  #input: ProcessInput | undefined;
+  #broken = false;
+
+  constructor(hub: StreamHub, over: AbortSignal) {
+    this.#hub = hub;
+    this.#over = over;
+  }
+
+  async write(data: Buffer): Promise<void> {
+    if (this.#broken) return;
+    this.#input ??= await this.#hub.input(this.#over);
+    try {
+      await this.#input?.write(data);
+    } catch {
+      this.#broken = true; // as into a broken pipe
+    }
+  }
+
+  async end(): Promise<void> {
+    this.#input ??= await this.#hub.input(this.#over);
+    this.#input?.end();
+  }
 }
 
 /** Refuses as Docker does when the container is in no state to be attached to. */
@@ -100,7 +122,7 @@ export function requireAttachable(container: Container): void {
 export interface AttachDependencies {
   hub: StreamHub;
   /** The container's log so far, for `logs=1`. */
-  readLog: (signal: AbortSignal) => Promise<AsyncIterable<LogLine>>;
+  readLog: (signal: AbortSignal) => AsyncIterable<LogLine>;
   publish: (action: 'attach' | 'detach') => void;
 }
 
@@ -114,27 +136,27 @@ export async function attachToContainer(
   const detachKeys = requireDetachKeys(options.detachKeys);
   requireAttachable(container);
   const { config } = container.record;
-  const terminal = config.Tty ?? false;
+  const terminal = config.Tty;
   const subscription = options.stream
     ? hub.subscribe({ stdout: options.stdout, stderr: options.stderr })
     : undefined;
   try {
     const client = open({ terminal });
     if (options.logs) {
-      for await (const line of await readLog(client.signal)) {
+      for await (const line of readLog(client.signal)) {
         if (line.stream === 'stdout' ? options.stdout : options.stderr)
           await client.write(line.stream, line.data);
       }
     }
     publish('attach');
     if (subscription === undefined) return;
-    const takesInput = (config.OpenStdin ?? false) && options.stdin;
+    const takesInput = config.OpenStdin && options.stdin;
     const end = await runStreamSession({
       hub,
       client: takesInput ? client : { ...client, stdin: undefined },
       subscription,
       detachKeys: terminal ? detachKeys : undefined,
-      endsInput: (config.StdinOnce ?? false) && !terminal,
+      endsInput: config.StdinOnce && !terminal,
     });
     if (end === 'detached') publish('detach');
   } finally {

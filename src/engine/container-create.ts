@@ -21,6 +21,7 @@ import { eventAttributes, type ContainerNetwork, type ContainerRecord } from './
 import type { ContainerRegistry } from './container-registry';
 import { storageSizeBytes, validateContainer } from './container-validation';
 import type { EngineContext } from './engine-context';
+import { parsePlatform } from './platform';
 import { neverTimestamp, nowTimestamp } from './timestamp';
 
 export interface CreateOptions {
@@ -184,25 +185,20 @@ function requireOneEndpoint(endpoints: Record<string, unknown>, version: ApiVers
   }
 }
 
-function requirePlatform(image: Image | undefined, ref: string, platform: string | undefined): void {
-  if (image === undefined || platform === undefined || platform === '') return;
-  const [os = '', architecture, variant] = platform.split('/');
-  const { config } = image;
+function requirePlatform(image: Image | undefined, ref: string, text: string | undefined): void {
+  const wanted = parsePlatform(text);
+  if (image === undefined || wanted === undefined) return;
+  const { os, architecture, variant } = image.config;
   const fits =
-    (architecture === undefined ? [config.os, config.architecture].includes(os) : config.os === os) &&
-    (architecture === undefined || normalizedArchitecture(architecture) === config.architecture) &&
-    (variant === undefined || config.variant === undefined || variant === config.variant);
+    wanted.os === os &&
+    wanted.architecture === architecture &&
+    (wanted.variant === undefined || variant === undefined || wanted.variant === variant);
   if (fits) return;
   throw new DaemonError(
     'NotFound',
     `image with reference ${ref} was found but does not match the specified platform: ` +
-      `wanted ${platform}, actual: ${config.os}/${config.architecture}`,
+      `wanted ${wanted.os}/${wanted.architecture}, actual: ${os}/${architecture}`,
   );
-}
-
-function normalizedArchitecture(architecture: string): string {
-  const aliases: Readonly<Record<string, string>> = { x86_64: 'amd64', 'x86-64': 'amd64', aarch64: 'arm64' };
-  return aliases[architecture] ?? architecture;
 }
 
 function configWarnings(config: FilledContainerConfig): string[] {

@@ -52,17 +52,15 @@ function endpointRequest(
   requested: ContainerNetwork['requested'],
 ): EndpointRequest {
   const ipam = requested.IPAMConfig;
-  const text = <Key extends string>(key: Key, value: string | undefined): { [K in Key]?: string } =>
-    // One computed member: TypeScript widens the key.
-    (value === undefined || value === '' ? {} : { [key]: value }) as { [K in Key]?: string };
+  const set = (value: string | undefined): value is string => value !== undefined && value !== '';
   return {
     networkId,
     containerId: record.id,
     containerName: record.name,
     aliases: requested.Aliases ?? [],
-    ...text('ipv4Address', ipam?.IPv4Address),
-    ...text('ipv6Address', ipam?.IPv6Address),
-    ...text('macAddress', requested.MacAddress),
+    ...(set(ipam?.IPv4Address) ? { ipv4Address: ipam.IPv4Address } : {}),
+    ...(set(ipam?.IPv6Address) ? { ipv6Address: ipam.IPv6Address } : {}),
+    ...(set(requested.MacAddress) ? { macAddress: requested.MacAddress } : {}),
     ...((ipam?.LinkLocalIPs ?? []).length > 0 ? { linkLocalIps: ipam?.LinkLocalIPs ?? [] } : {}),
   };
 }

@@ -56,7 +56,7 @@ async function recoverContainer(
   const { state } = container;
   const vm = vmByPod.get(container.record.podId);
   if (isActive(state)) {
-    if (vm !== undefined && vm.id === state.vmId && (await adopt(engine, container, vm, state))) {
+    if (vm?.id === state.vmId && (await adopt(engine, container, vm, state))) {
       vmByPod.delete(container.record.podId);
       return;
     }
@@ -68,12 +68,11 @@ async function recoverContainer(
     });
   } else {
     // A start or an exit that was cut short may have left an endpoint.
+    const endpoints = engine.networks.endpointsOf(container.id);
     await releaseEndpoints(
       engine,
       container.id,
-      Object.values(container.record.networks)
-        .filter(({ networkId }) => networkId !== '')
-        .map(({ networkId }) => ({ endpoint: { networkId } })),
+      endpoints.map((endpoint) => ({ endpoint })),
     );
   }
   const goes =

@@ -50,8 +50,13 @@ export async function withGuest<T>(
   try {
     return await work(pod);
   } finally {
-    if (container.state.kind === 'paused') await pod.vm.pause();
+    if (isPaused(container)) await pod.vm.pause();
   }
+}
+
+/** Read anew: it may have exited meanwhile. */
+function isPaused(container: Container): boolean {
+  return container.state.kind === 'paused';
 }
 
 /** StopSignal of the container. */

@@ -23,6 +23,7 @@ import { attachToContainer } from './container-attach';
 import { createContainer, type CreateOptions } from './container-create';
 import { onContainerExit, onPodLost } from './container-exit';
 import { inspectContainer } from './container-inspect';
+import { containerLogs } from './container-logs';
 import { ContainerList, type HealthSource } from './container-list';
 import { parseContainerName } from './container-names';
 import { eventAttributes } from './container-record';
@@ -41,13 +42,12 @@ import {
 } from './container-stop';
 import { containerTop } from './container-top';
 import { updateContainer } from './container-update';
-import { ContainerWaits, waitResponse } from './container-wait';
+import { ContainerWaits } from './container-wait';
 import { isActive } from './container-state';
 import { BackgroundWork, StreamHubs, type Engine } from './engine';
 import type { EngineContext } from './engine-context';
 import { Execs } from './exec';
 import type { ContainerLogStore } from './logs/container-log-store';
-import { logLines, readLogBatches } from './logs/log-reader';
 import { Pods } from './pods';
 import { RestartTimers } from './restart-timers';
 import type { AgentEvent } from '../vm/agent/protocol';
@@ -172,22 +172,15 @@ export class Containers implements ContainerBackend {
     return containerTop(this.engine, this.#get(ref), psArgs);
   }
 
-  wait(
+  // eslint-disable-next-line @typescript-eslint/require-await -- a refusal is a rejection
+  async wait(
     ref: string,
     condition: 'not-running' | 'next-exit' | 'removed',
     signal: AbortSignal,
   ): Promise<{ exit: Promise<ContainerWaitResponse> }> {
-    try {
-      const container = this.#get(ref);
-      const exit =
-        condition === 'removed' && this.engine.registry.byId(container.id) === undefined
-          ? Promise.resolve(waitResponse(container.state))
-          : this.engine.waits.wait(container, condition, signal);
-      exit.catch(() => undefined); // the caller may be gone before it looks
-      return Promise.resolve({ exit });
-    } catch (error) {
-      return Promise.reject(error as Error); // registry.get throws DaemonError
-    }
+    const exit = this.engine.waits.wait(this.#get(ref), condition, signal);
+    exit.catch(() => undefined); // the caller may be gone before it looks
+    return { exit };
   }
 
   async remove(ref: string, options: { force: boolean; volumes: boolean; link: boolean }): Promise<void> {
@@ -204,14 +197,7 @@ export class Containers implements ContainerBackend {
     options: LogsOptions,
     signal: AbortSignal,
   ): Promise<{ terminal: boolean; lines: AsyncIterable<LogLine> }> {
-    const container = this.#get(ref);
-    if (!options.stdout && !options.stderr) {
-      throw new DaemonError('InvalidParameter', 'You must choose at least one stream');
-    }
-    return {
-      terminal: container.record.config.Tty,
-      lines: this.#readLog(container, options, signal),
-    };
+    return containerLogs(this.#get(ref), this.#context.logs, options, signal);
   }
 
   async attach(ref: string, options: AttachOptions, open: OpenStream): Promise<void> {
@@ -219,21 +205,20 @@ export class Containers implements ContainerBackend {
     await attachToContainer(container, options, open, {
       hub: this.engine.hubs.of(container.id),
       readLog: (signal) =>
-        Promise.resolve(
-          this.#readLog(
-            container,
-            {
-              stdout: options.stdout,
-              stderr: options.stderr,
-              follow: false,
-              sinceMs: 0,
-              untilMs: 0,
-              timestamps: false,
-              details: false,
-            },
-            signal,
-          ),
-        ),
+        containerLogs(
+          container,
+          this.#context.logs,
+          {
+            stdout: options.stdout,
+            stderr: options.stderr,
+            follow: false,
+            sinceMs: 0,
+            untilMs: 0,
+            timestamps: false,
+            details: false,
+          },
+          signal,
+        ).lines,
       publish: (action) =>
         this.engine.events.publish('container', action, container.id, eventAttributes(container.record)),
     });
@@ -276,21 +261,6 @@ export class Containers implements ContainerBackend {
       ...eventAttributes(container.record),
       oldName: `/${before}`,
     });
-  }
-
-  #readLog(container: Container, options: LogsOptions, signal: AbortSignal): AsyncIterable<LogLine> {
-    const streams = new Set<'stdout' | 'stderr'>();
-    if (options.stdout) streams.add('stdout');
-    if (options.stderr) streams.add('stderr');
-    const source = this.#context.logs.source(container.record);
-    const { follow, sinceMs, untilMs, timestamps, details } = options;
-    return logLines(
-      readLogBatches(
-        source,
-        { streams, follow, sinceMs, untilMs, timestamps, details, tail: options.tail },
-        signal,
-      ),
-    );
   }
 
   #onAgentEvent(pod: RunningPod, event: AgentEvent, ack: () => void): void {
