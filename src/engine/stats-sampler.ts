@@ -101,7 +101,7 @@ export class ContainerStatsService {
     });
     try {
       while (!signal.aborted && this.#registry.byId(container.id) !== undefined) {
-        const sample = latest as Sample | undefined;
+        const sample = latest;
         latest = undefined;
         if (sample !== undefined) {
           yield sample;

@@ -1,0 +1,215 @@
+// Health checks: runs each container's probe while it runs, and keeps what inspect and list show of it.
+
+import type { Health, HealthConfig, HealthcheckResult } from '../api/v1.41/types';
+import { errorMessage } from '../errors';
+import { log } from '../log';
+import type { HealthSource } from './container-list';
+import { eventAttributes } from './container-record';
+import type { Container, ContainerRegistry } from './container-registry';
+import type { EventPublisher } from './event-publisher';
+import { nowTimestamp } from './timestamp';
+
+const nanosecondsPerMillisecond = 1e6;
+const defaultIntervalMs = 30_000;
+const defaultTimeoutMs = 30_000;
+const defaultRetries = 3;
+const keptResults = 5;
+const keptOutputBytes = 4096;
+const brokenProbeExitCode = -1;
+
+export interface ProbeResult {
+  exitCode: number;
+  /** stdout and stderr as they came; cut to 4 KiB by the monitor. */
+  output: Buffer;
+}
+
+/** Runs a command in the container. On `signal` it kills the command and rejects, or resolves, soon. */
+export type RunProbe = (container: Container, args: string[], signal: AbortSignal) => Promise<ProbeResult>;
+
+/** The probe's command; undefined when there is no check. */
+export function probeCommand(
+  config: HealthConfig | null | undefined,
+  shell: readonly string[] | null | undefined,
+): string[] | undefined {
+  const [kind, ...rest] = config?.Test ?? [];
+  switch (kind) {
+    case 'CMD':
+      return rest;
+    case 'CMD-SHELL': {
+      const words = shell ?? [];
+      return [...(words.length > 0 ? words : ['/bin/sh', '-c']), rest[0] ?? ''];
+    }
+    default:
+      // NONE, an inherited empty list, or a kind Docker doesn't know either.
+      return undefined;
+  }
+}
+
+/** The health after a probe. `sinceStartMs`: how long the container ran when the probe began. */
+export function nextHealth(
+  health: Health,
+  result: HealthcheckResult,
+  config: HealthConfig,
+  sinceStartMs: number,
+): Health {
+  const Log = [...(health.Log ?? []), result].slice(-keptResults);
+  if (result.ExitCode === 0) return { Status: 'healthy', FailingStreak: 0, Log };
+  // Until it was healthy once, failures during the start period don't count.
+  const startPeriodMs = (config.StartPeriod ?? 0) / nanosecondsPerMillisecond;
+  if (health.Status === 'starting' && sinceStartMs < startPeriodMs) return { ...health, Log };
+  const FailingStreak = health.FailingStreak + 1;
+  const retries = (config.Retries ?? 0) > 0 ? (config.Retries ?? 0) : defaultRetries;
+  return { Status: FailingStreak >= retries ? 'unhealthy' : health.Status, FailingStreak, Log };
+}
+
+export class HealthMonitor implements HealthSource {
+  readonly #registry: ContainerRegistry;
+  readonly #events: EventPublisher;
+  readonly #healths = new Map<string, Health>();
+  readonly #running = new Map<string, AbortController>();
+  #runProbe: RunProbe | undefined;
+
+  constructor(registry: ContainerRegistry, events: EventPublisher) {
+    this.#registry = registry;
+    this.#events = events;
+  }
+
+  /** Probes what runs now and what will run. Once, when probes can be run. */
+  start(runProbe: RunProbe): void {
+    this.#runProbe = runProbe;
+    this.#registry.onTransition((container, before) => {
+      if (container.state.kind !== 'running') this.#stop(container);
+      else if (before !== 'running') this.#begin(container, { resumed: before === 'paused' });
+    });
+    for (const container of this.#registry.list()) {
+      if (container.state.kind === 'running') this.#begin(container, { resumed: false });
+    }
+  }
+
+  /** Stops all probes. */
+  close(): void {
+    for (const abort of this.#running.values()) abort.abort();
+    this.#running.clear();
+  }
+
+  health(containerId: string): Health | undefined {
+    return this.#healths.get(containerId);
+  }
+
+  #begin(container: Container, { resumed }: { resumed: boolean }): void {
+    const { Healthcheck: config, Shell: shell } = container.record.config;
+    const command = probeCommand(config, shell);
+    if (command === undefined || config === undefined || config === null) return;
+    if (this.#running.has(container.id)) return;
+    const known = this.#healths.get(container.id);
+    if (!resumed || known === undefined) {
+      this.#healths.set(container.id, { Status: 'starting', FailingStreak: 0, Log: known?.Log ?? [] });
+    }
+    const abort = new AbortController();
+    this.#running.set(container.id, abort);
+    void this.#watch(container, config, command, abort.signal);
+  }
+
+  #stop(container: Container): void {
+    const abort = this.#running.get(container.id);
+    if (abort !== undefined) {
+      this.#running.delete(container.id);
+      abort.abort();
+      const health = this.#healths.get(container.id);
+      // Docker shows what is not watched any more as unhealthy, without an event.
+      if (health !== undefined) this.#healths.set(container.id, { ...health, Status: 'unhealthy' });
+    }
+    if (container.state.kind === 'removing') this.#healths.delete(container.id);
+  }
+
+  async #watch(
+    container: Container,
+    config: HealthConfig,
+    command: string[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const intervalMs = milliseconds(config.Interval, defaultIntervalMs);
+    const startedAtMs = Date.parse(container.state.startedAt);
+    while (await pause(intervalMs, signal)) {
+      const beganAtMs = Date.now();
+      const result = await this.#probe(container, config, command, signal);
+      const health = this.#healths.get(container.id);
+      if (signal.aborted || health === undefined) return;
+      const next = nextHealth(health, result, config, beganAtMs - startedAtMs);
+      this.#healths.set(container.id, next);
+      if (next.Status !== health.Status) {
+        const attributes = eventAttributes(container.record);
+        this.#events.publish('container', `health_status: ${next.Status}`, container.id, attributes);
+      }
+    }
+  }
+
+  /** Never rejects: a probe that can't be run is a failed one. */
+  async #probe(
+    container: Container,
+    config: HealthConfig,
+    command: string[],
+    signal: AbortSignal,
+  ): Promise<HealthcheckResult> {
+    const timeoutMs = milliseconds(config.Timeout, defaultTimeoutMs);
+    const Start = nowTimestamp();
+    const timeout = AbortSignal.timeout(timeoutMs);
+    try {
+      if (this.#runProbe === undefined) throw new Error('no probes can be run');
+      const run = this.#runProbe(container, command, AbortSignal.any([signal, timeout]));
+      const { exitCode, output } = await Promise.race([run, rejectOn(timeout), rejectOn(signal)]);
+      return { Start, End: nowTimestamp(), ExitCode: exitCode, Output: cutOutput(output) };
+    } catch (error) {
+      const Output = timeout.aborted
+        ? `Health check exceeded timeout (${goDuration(timeoutMs)})`
+        : errorMessage(error);
+      if (!timeout.aborted && !signal.aborted) {
+        log.debug('health check could not be run', { containerId: container.id, error: Output });
+      }
+      return { Start, End: nowTimestamp(), ExitCode: brokenProbeExitCode, Output };
+    }
+  }
+}
+
+function milliseconds(nanoseconds: number | undefined, fallback: number): number {
+  return nanoseconds === undefined || nanoseconds === 0 ? fallback : nanoseconds / nanosecondsPerMillisecond;
+}
+
+function rejectOn(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const fail = (): void => reject(new Error('the probe was stopped'));
+    if (signal.aborted) fail();
+    else signal.addEventListener('abort', fail, { once: true });
+  });
+}
+
+/** False when the signal came first. */
+function pause(durationMs: number, signal: AbortSignal): Promise<boolean> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve(!signal.aborted);
+    };
+    const timer = setTimeout(done, durationMs);
+    // A health check alone keeps no process alive.
+    timer.unref();
+    signal.addEventListener('abort', done, { once: true });
+    if (signal.aborted) done();
+  });
+}
+
+function cutOutput(output: Buffer): string {
+  if (output.length <= keptOutputBytes) return output.toString('utf8');
+  return `${output.subarray(0, keptOutputBytes).toString('utf8')}...`;
+}
+
+/** A length of time as Go prints it: `30s`, `1m30s`, `500ms`. */
+export function goDuration(durationMs: number): string {
+  if (durationMs < 1000) return `${durationMs}ms`;
+  const hours = Math.floor(durationMs / 3_600_000);
+  const minutes = Math.floor((durationMs % 3_600_000) / 60_000);
+  const seconds = `${(durationMs % 60_000) / 1000}s`;
+  if (hours > 0) return `${hours}h${minutes}m${seconds}`;
+  return minutes > 0 ? `${minutes}m${seconds}` : seconds;
+}
