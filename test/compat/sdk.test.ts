@@ -225,7 +225,7 @@ sdkCases('sdk: containers', {
           options: { Image: 'busybox' },
           statusCodes: { 201: true },
         },
-        (error, data) => (error === null ? resolve(data) : reject(error as Error)),
+        (error, data) => (error === null ? resolve(data) : reject(error)),
       );
     });
     return { keys: Object.keys(reply as object).sort(), warnings: (reply as { Warnings: unknown }).Warnings };
@@ -281,7 +281,7 @@ sdkCases('sdk: exec', {
 
 sdkCases('sdk: images', {
   inspect: async ({ docker }) => docker.getImage('127.0.0.1:5000/layers:latest').inspect(),
-  history: async ({ docker }) => docker.getImage('configured').history(),
+  history: async ({ docker }) => (await docker.getImage('configured').history()) as unknown,
   'tag, list and remove': async ({ docker, name }) => {
     await docker.getImage('busybox').tag({ repo: name, tag: 'one' });
     const listed = await docker.listImages({ filters: JSON.stringify({ reference: [`${name}:one`] }) });

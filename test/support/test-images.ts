@@ -120,7 +120,7 @@ function debianMirror(): string {
   });
   const line = text
     .split('\n')
-    .find((candidate) => / bookworm$/.test(candidate) && candidate.includes('/debian/'));
+    .find((candidate) => candidate.endsWith(' bookworm') && candidate.includes('/debian/'));
   return line?.split(' ')[0] ?? 'http://deb.debian.org/debian/';
 }
 

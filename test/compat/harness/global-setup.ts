@@ -95,7 +95,7 @@ async function pullTestImages(host: string): Promise<Record<string, string>> {
     docker('tag', `${registryHost}/${image}`, image);
     const reply = await sendHttp(host, { method: 'GET', path: `/v1.41/images/${image}/json` });
     // an image inspect
-    ids[`${image}`] = (JSON.parse(reply.body) as { Id: string }).Id.replace('sha256:', '');
+    ids[image] = (JSON.parse(reply.body) as { Id: string }).Id.replace('sha256:', '');
   }
   return ids;
 }

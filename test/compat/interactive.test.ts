@@ -1,0 +1,91 @@
+// A person at a terminal: a real distribution, a shell, window changes, ctrl-C, detaching and coming back.
+
+import { execFileSync } from 'node:child_process';
+
+import { Terminal } from '../support/terminal';
+import { compatEnvironment, type EngineName } from './harness/environment';
+
+const { hosts, clis, target } = compatEnvironment();
+const engines = (Object.keys(hosts) as EngineName[]).filter(
+  (engine) => target === 'both' || engine === target,
+);
+
+describe.each(engines)('interactive use of %s', (engine) => {
+  const host = hosts[engine] ?? '';
+  const docker = (...args: string[]): string =>
+    execFileSync('/usr/bin/docker', ['--host', host, ...args], { encoding: 'utf8' });
+
+  test.each(clis)(
+    'a shell in debian:12, docker $version',
+    async ({ path }) => {
+      const name = `interactive-${String(process.pid)}`;
+      const terminal = Terminal.open({
+        command: `${path} --host ${host} run -it -e TERM=dumb --name ${name} 127.0.0.1:5000/debian:12 bash`,
+        rows: 30,
+        columns: 90,
+      });
+      try {
+        await terminal.waitFor(/root@[0-9a-f]{12}:\/# /, 60_000);
+        terminal.type('stty size\r');
+        await terminal.waitFor(/\b30 90\b/);
+
+        terminal.resize(41, 121);
+        await sizeBecomes(terminal, '41 121');
+
+        terminal.type('python3 -c "print(6 * 7)"; nginx -v; cat /proc/1/comm\r');
+        await terminal.waitFor(/\n42\r\nnginx version: nginx\/.*\r\nbash\r\n/);
+
+        terminal.type('sleep 1000\r');
+        await terminal.waitFor(/sleep 1000\r\n/);
+        terminal.type('\x03');
+        terminal.type('echo status $?\r');
+        await terminal.waitFor(/\nstatus 130\r\n/);
+
+        terminal.type('marker=still-here\r\x10\x11');
+        expect(await terminal.exited()).toBe(0);
+        expect(docker('inspect', '-f', '{{.State.Running}}', name).trim()).toBe('true');
+        expect(docker('exec', name, 'cat', '/proc/1/comm')).toBe('bash\n');
+
+        const back = Terminal.open({ command: `${path} --host ${host} attach ${name}` });
+        await new Promise((resolve) => setTimeout(resolve, 1000)); // attach says nothing when it is ready
+        back.type('echo $marker; exit 3\r');
+        await back.waitFor(/\nstill-here\r\n/);
+        expect(await back.exited()).toBe(3);
+        expect(docker('inspect', '-f', '{{.State.Status}} {{.State.ExitCode}}', name).trim()).toBe(
+          'exited 3',
+        );
+      } finally {
+        docker('rm', '-f', name);
+      }
+    },
+    180_000,
+  );
+
+  test('a web server and a look at it from inside', () => {
+    const name = `nginx-${String(process.pid)}`;
+    try {
+      docker('run', '-d', '--name', name, '127.0.0.1:5000/debian:12', 'nginx', '-g', 'daemon off;');
+      const fetch =
+        'import urllib.request,time\nfor i in range(50):\n  try: print(urllib.request.urlopen("http://127.0.0.1/").read().decode().strip()); break\n  except OSError: time.sleep(0.2)';
+      expect(docker('exec', name, 'python3', '-c', fetch)).toBe('caisson test page\n');
+      // whiteouts and an opaque directory of the image's upper layers
+      const look = 'ls /srv/app /srv/app/old; test -e /usr/share/doc || echo no doc';
+      expect(docker('exec', name, 'sh', '-c', look)).toBe(
+        '/srv/app:\nkeep\nlink\nmade-by-python\nold\n\n/srv/app/old:\nz\nno doc\n',
+      );
+    } finally {
+      docker('rm', '-f', name);
+    }
+  }, 120_000);
+});
+
+/** The client tells the engine of a new size some time after the signal: ask until it is there. */
+async function sizeBecomes(terminal: Terminal, size: string): Promise<void> {
+  for (let tries = 0; ; tries += 1) {
+    const before = terminal.screen.length;
+    terminal.type('stty size\r');
+    const [, seen] = await terminal.waitFor(/[\r\n](\d+ \d+)\r\n/, 30_000, before);
+    if (seen === size) return;
+    if (tries === 20) throw new Error(`the terminal is ${seen ?? ''}, not ${size}`);
+  }
+}

@@ -1,0 +1,507 @@
+// Boots the guest as built by `make -C guest` and speaks the agent's protocol on the port's socket, byte by byte and
+// without src/vm, so that the agent can be tested by itself and treated badly.
+
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import fs from 'node:fs';
+import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+
+import {
+  frameCheckSeed,
+  frameFlagMore,
+  frameHeaderBytes,
+  frameTrailer,
+  frameTrailerBytes,
+  FrameType,
+  maxPayloadBytes,
+  syncMagic,
+  syncNonceBytes,
+  syncPreambleZeros,
+} from '../../src/vm/agent/protocol';
+import type {
+  AgentEvent,
+  AgentFailure,
+  AgentHello,
+  AgentOperation,
+  AgentOperations,
+  GuestContainerSpec,
+  GuestPodSpec,
+  GuestProcess,
+} from '../../src/vm/agent/protocol';
+
+const guestDirectory = path.resolve(__dirname, '../../build/guest');
+
+export function encodeFrame(type: number, channel: number, payload: Buffer, flags = 0): Buffer {
+  const frame = Buffer.alloc(frameHeaderBytes + payload.length + frameTrailerBytes);
+  frame[0] = type;
+  frame[1] = flags;
+  frame.writeUInt32LE(channel, 4);
+  frame.writeUInt32LE(payload.length, 8);
+  frame.writeUInt32LE((type ^ (flags << 8) ^ channel ^ payload.length ^ frameCheckSeed) >>> 0, 12);
+  payload.copy(frame, frameHeaderBytes);
+  frame.writeUInt32LE(frameTrailer, frameHeaderBytes + payload.length);
+  return frame;
+}
+
+function u64(value: number): Buffer {
+  const buffer = Buffer.alloc(8);
+  buffer.writeBigUInt64LE(BigInt(value));
+  return buffer;
+}
+
+export class AgentRefusal extends Error {
+  constructor(readonly failure: AgentFailure) {
+    super(failure.message);
+  }
+}
+
+interface Received {
+  data: Buffer[];
+  length: number;
+  ended: boolean;
+}
+
+/** One VM; may be connected to several times. */
+export class Guest {
+  hello: AgentHello | undefined;
+  /** Output by channel, without gaps and repetitions. */
+  readonly output = new Map<number, Received>();
+  readonly events: AgentEvent[] = [];
+  readonly resets = new Set<number>();
+  /** Whether output is acknowledged as it comes. */
+  autoAck = true;
+  /** Sequence numbers of DATA frames are checked; what was wrong ends up here. */
+  readonly violations: string[] = [];
+  private socket: net.Socket | undefined;
+  private pending = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
+  private partial = new Map<number, Buffer[]>();
+  private buffered = Buffer.alloc(0);
+  private nonce: Buffer | undefined;
+  private nextRequest = 1;
+  private nextChannel = 1;
+  private lastSeq = 0;
+  private waiters = new Set<() => void>();
+  private inputOffsets = new Map<number, number>();
+  private nextLun = 0;
+
+  private constructor(
+    readonly qemu: ChildProcess,
+    readonly directory: string,
+  ) {}
+
+  static async boot(
+    options: { memoryMiB?: number; cpus?: number; nics?: number; arguments?: string[]; append?: string } = {},
+  ): Promise<Guest> {
+    const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'guest-'));
+    const khz = Math.round(
+      Number(/cpu MHz\s*: ([\d.]+)/.exec(fs.readFileSync('/proc/cpuinfo', 'utf8'))?.[1] ?? '2000') * 1000,
+    );
+    const nics = Array.from({ length: options.nics ?? 2 }, (_, index) => [
+      '-netdev',
+      `user,id=n${index},restrict=on`,
+      '-device',
+      `virtio-net-device,netdev=n${index},mac=52:54:00:ca:15:0${index}`,
+    ]).flat();
+    const qemu = spawn(
+      'qemu-system-x86_64',
+      [
+        ...['-M', 'microvm,accel=tcg', '-m', String(options.memoryMiB ?? 512), '-smp', String(options.cpus ?? 2)],
+        ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
+        ...['-kernel', path.join(guestDirectory, 'vmlinuz')],
+        ...['-initrd', path.join(guestDirectory, 'initramfs.cpio.gz')],
+        '-append',
+        `console=ttyS0 quiet reboot=t panic=-1 tsc_early_khz=${khz} tsc=reliable ${options.append ?? ''}`,
+        ...['-serial', `file:${directory}/console.log`],
+        ...['-qmp', `unix:${directory}/qmp.sock,server=on,wait=off`],
+        ...['-device', 'virtio-serial-device', '-chardev', `socket,id=agent,path=${directory}/agent.sock,server=on,wait=off`],
+        ...['-device', 'virtserialport,chardev=agent,name=caisson.agent.0'],
+        ...['-device', 'virtio-scsi-device,id=scsi0', '-device', 'virtio-rng-device'],
+        ...nics,
+        ...(options.arguments ?? []),
+      ],
+      { stdio: ['ignore', 'ignore', 'pipe'] },
+    );
+    qemu.stderr?.on('data', (text: Buffer) => fs.appendFileSync(`${directory}/qemu.log`, text));
+    const guest = new Guest(qemu, directory);
+    const deadline = Date.now() + 60_000;
+    while (!fs.existsSync(`${directory}/agent.sock`)) {
+      if (Date.now() > deadline || qemu.exitCode !== null) throw new Error(`QEMU did not start: ${guest.logs()}`);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    return guest;
+  }
+
+  logs(): string {
+    return ['qemu.log', 'console.log']
+      .map((name) => path.join(this.directory, name))
+      .filter((file) => fs.existsSync(file))
+      .map((file) => fs.readFileSync(file, 'utf8'))
+      .join('');
+  }
+
+  async connect(timeoutMs = 60_000): Promise<AgentHello> {
+    this.hello = undefined;
+    this.buffered = Buffer.alloc(0);
+    this.partial.clear();
+    this.nonce = randomBytes(syncNonceBytes);
+    const socket = net.connect(path.join(this.directory, 'agent.sock'));
+    this.socket = socket;
+    socket.on('error', () => undefined);
+    socket.on('data', (chunk: Buffer) => {
+      if (socket === this.socket) this.take(chunk);
+    });
+    socket.write(Buffer.concat([Buffer.alloc(syncPreambleZeros), Buffer.from(syncMagic), this.nonce]));
+    await this.until(() => this.hello !== undefined, 'HELLO', timeoutMs);
+    this.raw(encodeFrame(FrameType.hello, 0, Buffer.from('{"version":1}')));
+    for (const channel of this.hello!.channels) this.inputOffsets.set(channel.channel, channel.inReceived);
+    return this.hello!;
+  }
+
+  /** Ends the connection as a killed daemon would, after writing `last` (half a frame, say). */
+  async drop(last?: Buffer): Promise<void> {
+    const socket = this.socket!;
+    if (last !== undefined) await new Promise((resolve) => socket.write(last, resolve));
+    this.socket = undefined;
+    for (const { reject } of this.pending.values()) reject(new Error('connection dropped'));
+    this.pending.clear();
+    await new Promise((resolve) => {
+      socket.once('close', resolve);
+      socket.destroy();
+    });
+  }
+
+  raw(bytes: Buffer): void {
+    this.socket!.write(bytes);
+  }
+
+  send(type: number, channel: number, payload: Buffer = Buffer.alloc(0)): void {
+    this.raw(encodeFrame(type, channel, payload));
+  }
+
+  async request<Op extends AgentOperation>(
+    op: Op,
+    params: AgentOperations[Op]['params'],
+  ): Promise<AgentOperations[Op]['result']> {
+    const id = this.nextRequest++;
+    const text = Buffer.from(JSON.stringify({ op, ...params }));
+    const answer = new Promise((resolve, reject) => this.pending.set(id, { resolve, reject }));
+    for (let done = 0; done < text.length; done += maxPayloadBytes) {
+      const more = done + maxPayloadBytes < text.length;
+      this.raw(encodeFrame(FrameType.request, id, text.subarray(done, done + maxPayloadBytes), more ? frameFlagMore : 0));
+    }
+    return (await answer) as AgentOperations[Op]['result'];
+  }
+
+  async identify(): Promise<void> {
+    const now = Date.now();
+    await this.request('identity', {
+      entropyBase64: randomBytes(64).toString('base64'),
+      timeSeconds: Math.floor(now / 1000),
+      timeNanoseconds: (now % 1000) * 1_000_000,
+      machineId: randomBytes(16).toString('hex'),
+    });
+  }
+
+  channel(): number {
+    return this.nextChannel++;
+  }
+
+  text(channel: number): string {
+    return Buffer.concat(this.output.get(channel)?.data ?? []).toString();
+  }
+
+  input(channel: number, data: string | Buffer): void {
+    const bytes = Buffer.from(data);
+    const offset = this.inputOffsets.get(channel) ?? 0;
+    for (let done = 0; done < bytes.length; done += 32_768) {
+      const part = bytes.subarray(done, done + 32_768);
+      this.send(FrameType.data, channel, Buffer.concat([u64(offset + done), part]));
+    }
+    this.inputOffsets.set(channel, offset + bytes.length);
+  }
+
+  endInput(channel: number): void {
+    this.send(FrameType.eof, channel, u64(this.inputOffsets.get(channel) ?? 0));
+  }
+
+  ack(channel: number, offset: number): void {
+    this.send(FrameType.ack, channel, u64(offset));
+  }
+
+  async until(condition: () => boolean, what: string, timeoutMs = 30_000): Promise<void> {
+    if (condition()) return;
+    await new Promise<void>((resolve, reject) => {
+      const check = (): void => {
+        if (!condition()) return;
+        clearTimeout(timer);
+        this.waiters.delete(check);
+        resolve();
+      };
+      const timer = setTimeout(() => {
+        this.waiters.delete(check);
+        reject(new Error(`no ${what} after ${timeoutMs} ms\n${this.logs()}`));
+      }, timeoutMs);
+      this.waiters.add(check);
+    });
+  }
+
+  exitOf(id: string): (AgentEvent & { event: 'exit' }) | undefined {
+    return this.events.find((event): event is AgentEvent & { event: 'exit' } => event.event === 'exit' && event.id === id);
+  }
+
+  async exit(id: string, timeoutMs?: number): Promise<AgentEvent & { event: 'exit' }> {
+    await this.until(() => this.exitOf(id) !== undefined, `exit of ${id}`, timeoutMs);
+    return this.exitOf(id)!;
+  }
+
+  async qmp(...commands: object[]): Promise<unknown[]> {
+    const socket = net.connect(path.join(this.directory, 'qmp.sock'));
+    const results: unknown[] = [];
+    let text = '';
+    socket.write([{ execute: 'qmp_capabilities' }, ...commands].map((command) => JSON.stringify(command)).join('\n'));
+    await new Promise<void>((resolve, reject) => {
+      socket.on('error', reject);
+      socket.on('data', (chunk: Buffer) => {
+        text += chunk.toString();
+        for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n')) {
+          const message = JSON.parse(text.slice(0, end)) as Record<string, unknown>;
+          text = text.slice(end + 1);
+          if ('error' in message) reject(new Error(JSON.stringify(message['error'])));
+          if ('return' in message && results.push(message['return']) === commands.length + 1) resolve();
+        }
+      });
+    });
+    socket.destroy();
+    return results.slice(1);
+  }
+
+  /** Plugs disks; returns their LUNs. */
+  async plug(...disks: { file: string; readOnly: boolean }[]): Promise<number[]> {
+    const luns = disks.map(() => this.nextLun++);
+    await this.qmp(
+      ...disks.flatMap(({ file, readOnly }, index) => {
+        const name = `d${luns[index]}`;
+        return [
+          {
+            execute: 'blockdev-add',
+            arguments: {
+              driver: 'raw',
+              'node-name': name,
+              'read-only': readOnly,
+              ...(readOnly ? {} : { discard: 'unmap', 'detect-zeroes': 'unmap' }),
+              file: { driver: 'file', filename: file, locking: 'off', ...(readOnly ? {} : { discard: 'unmap' }) },
+            },
+          },
+          {
+            execute: 'device_add',
+            arguments: { driver: 'scsi-hd', id: name, drive: name, bus: 'scsi0.0', 'scsi-id': 0, lun: luns[index] },
+          },
+        ];
+      }),
+    );
+    return luns;
+  }
+
+  async unplug(...luns: number[]): Promise<void> {
+    await this.qmp(...luns.map((lun) => ({ execute: 'device_del', arguments: { id: `d${lun}` } })));
+  }
+
+  async end(): Promise<void> {
+    this.socket?.destroy();
+    if (this.qemu.exitCode === null && this.qemu.signalCode === null) {
+      const gone = new Promise((resolve) => this.qemu.once('exit', resolve));
+      this.qemu.kill('SIGKILL');
+      await gone;
+    }
+    fs.rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  private take(chunk: Buffer): void {
+    this.buffered = Buffer.concat([this.buffered, chunk]);
+    if (this.nonce !== undefined) {
+      const at = this.buffered.indexOf(Buffer.concat([Buffer.from(syncMagic), this.nonce]));
+      if (at < 0) return;
+      this.buffered = this.buffered.subarray(at + syncMagic.length + syncNonceBytes);
+      this.nonce = undefined;
+    }
+    for (;;) {
+      if (this.buffered.length < frameHeaderBytes) break;
+      const [type, flags] = [this.buffered[0]!, this.buffered[1]!];
+      const channel = this.buffered.readUInt32LE(4);
+      const length = this.buffered.readUInt32LE(8);
+      const check = (type ^ (flags << 8) ^ channel ^ length ^ frameCheckSeed) >>> 0;
+      if (check !== this.buffered.readUInt32LE(12) || length > maxPayloadBytes)
+        throw new Error(`bad frame header ${this.buffered.subarray(0, 16).toString('hex')}`);
+      if (this.buffered.length < frameHeaderBytes + length + frameTrailerBytes) break;
+      if (this.buffered.readUInt32LE(frameHeaderBytes + length) !== frameTrailer) throw new Error('bad frame trailer');
+      const payload = Buffer.from(this.buffered.subarray(frameHeaderBytes, frameHeaderBytes + length));
+      this.buffered = this.buffered.subarray(frameHeaderBytes + length + frameTrailerBytes);
+      this.frame(type, flags, channel, payload);
+    }
+    for (const waiter of [...this.waiters]) waiter();
+  }
+
+  private frame(type: number, flags: number, channel: number, payload: Buffer): void {
+    if (type === FrameType.hello) this.hello = JSON.parse(payload.toString()) as AgentHello;
+    else if (type === FrameType.response) this.response(channel, flags, payload);
+    else if (type === FrameType.event) this.event(JSON.parse(payload.toString()) as AgentEvent);
+    else if (type === FrameType.reset) this.resets.add(channel);
+    else if (type === FrameType.data) this.data(channel, Number(payload.readBigUInt64LE()), payload.subarray(8));
+    else if (type === FrameType.eof) {
+      const received = this.received(channel);
+      if (Number(payload.readBigUInt64LE()) !== received.length) this.violations.push(`EOF of ${channel} at a gap`);
+      received.ended = true;
+    }
+  }
+
+  private received(channel: number): Received {
+    let received = this.output.get(channel);
+    if (received === undefined) this.output.set(channel, (received = { data: [], length: 0, ended: false }));
+    return received;
+  }
+
+  private response(id: number, flags: number, payload: Buffer): void {
+    const parts = this.partial.get(id) ?? [];
+    parts.push(payload);
+    this.partial.set(id, parts);
+    if ((flags & frameFlagMore) !== 0) return;
+    this.partial.delete(id);
+    const message = JSON.parse(Buffer.concat(parts).toString()) as { result?: unknown; error?: AgentFailure };
+    const waiting = this.pending.get(id);
+    this.pending.delete(id);
+    if (message.error !== undefined) waiting?.reject(new AgentRefusal(message.error));
+    else waiting?.resolve(message.result);
+  }
+
+  private event(event: AgentEvent): void {
+    if (event.seq > this.lastSeq) {
+      this.events.push(event);
+      this.lastSeq = event.seq;
+    }
+    this.send(FrameType.eventAck, 0, u64(event.seq));
+  }
+
+  private data(channel: number, offset: number, bytes: Buffer): void {
+    const received = this.received(channel);
+    if (offset > received.length) this.violations.push(`gap in ${channel}: ${offset} after ${received.length}`);
+    const known = received.length - offset;
+    if (known < bytes.length) {
+      received.data.push(bytes.subarray(Math.max(known, 0)));
+      received.length = offset + bytes.length;
+    }
+    if (this.autoAck) this.ack(channel, received.length);
+  }
+}
+
+const defaultCapabilities = [
+  'CHOWN', 'DAC_OVERRIDE', 'FSETID', 'FOWNER', 'MKNOD', 'NET_RAW', 'SETGID', 'SETUID', 'SETFCAP', 'SETPCAP',
+  'NET_BIND_SERVICE', 'SYS_CHROOT', 'KILL', 'AUDIT_WRITE',
+].map((name) => `CAP_${name}`);
+
+export function processSpec(args: string[], changes: Partial<GuestProcess> = {}): GuestProcess {
+  return {
+    args,
+    env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'HOSTNAME=test'],
+    cwd: '/',
+    user: '',
+    additionalGroups: [],
+    terminal: false,
+    capabilities: defaultCapabilities,
+    noNewPrivileges: false,
+    rlimits: [],
+    oomScoreAdj: 0,
+    seccomp: 'default',
+    ...changes,
+  };
+}
+
+/** What Docker gives a container without options. */
+export function containerSpec(
+  id: string,
+  rootfs: { layers: number[]; writable: number },
+  process: GuestProcess,
+  changes: Partial<GuestContainerSpec> = {},
+): GuestContainerSpec {
+  const secure = ['nosuid', 'noexec', 'nodev'];
+  const mount = (type: string, source: string, target: string, options: string[]) => ({ type, source, target, options });
+  return {
+    id,
+    rootfs: { layers: rootfs.layers.map((lun) => ({ lun })), writable: { lun: rootfs.writable }, readonly: false },
+    process,
+    init: false,
+    pidNamespace: 'container',
+    ipcNamespace: 'pod',
+    utsNamespace: 'pod',
+    networkNamespace: 'pod',
+    cgroupNamespace: 'container',
+    mounts: [
+      mount('proc', 'proc', '/proc', secure),
+      mount('tmpfs', 'tmpfs', '/dev', ['nosuid', 'strictatime', 'mode=755', 'size=65536k']),
+      mount('devpts', 'devpts', '/dev/pts', ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5']),
+      mount('sysfs', 'sysfs', '/sys', [...secure, 'ro']),
+      mount('cgroup', 'cgroup', '/sys/fs/cgroup', ['ro', ...secure]),
+      mount('mqueue', 'mqueue', '/dev/mqueue', secure),
+      mount('tmpfs', 'shm', '/dev/shm', [...secure, 'mode=1777', 'size=67108864']),
+    ],
+    files: [
+      { path: '/etc/hosts', contentBase64: Buffer.from('127.0.0.1\tlocalhost\n').toString('base64'), mode: 0o644, readonly: false },
+    ],
+    devices: [],
+    deviceRules: [{ allow: false, type: 'a', major: -1, minor: -1, access: 'rwm' }],
+    maskedPaths: [
+      '/proc/asound', '/proc/acpi', '/proc/kcore', '/proc/keys', '/proc/latency_stats', '/proc/timer_list',
+      '/proc/timer_stats', '/proc/sched_debug', '/proc/scsi', '/sys/firmware',
+    ],
+    readonlyPaths: ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'],
+    cgroup: {},
+    sysctls: {},
+    privileged: false,
+    ...changes,
+  };
+}
+
+export function podSpec(id: string, changes: Partial<GuestPodSpec> = {}): GuestPodSpec {
+  return { id, hostname: 'pod-host', domainname: '', interfaces: [], routes: [], sysctls: {}, dnsForward: [], ...changes };
+}
+
+/** A layer with a busybox and users, and fresh writable disks, in a directory of the test's own. */
+export class TestImages {
+  readonly directory = fs.mkdtempSync(path.join(os.tmpdir(), 'guest-images-'));
+  readonly layer = path.join(this.directory, 'layer.sqsh');
+  private disks = 0;
+
+  constructor() {
+    const root = path.join(this.directory, 'root');
+    for (const name of ['bin', 'etc', 'tmp', 'home/bob']) fs.mkdirSync(path.join(root, name), { recursive: true });
+    fs.copyFileSync('/bin/busybox', path.join(root, 'bin/busybox'));
+    fs.chmodSync(path.join(root, 'bin/busybox'), 0o755);
+    for (const name of execFileSync('/bin/busybox', ['--list'], { encoding: 'utf8' }).trim().split('\n'))
+      if (name !== 'busybox') fs.symlinkSync('busybox', path.join(root, 'bin', name));
+    const file = (name: string, text: string, mode = 0o644): void => {
+      fs.writeFileSync(path.join(root, name), text);
+      fs.chmodSync(path.join(root, name), mode);
+    };
+    file('etc/passwd', 'root:x:0:0:root:/root:/bin/sh\nbob:x:1000:1000::/home/bob:/bin/sh\n');
+    file('etc/group', 'root:x:0:\nbob:x:1000:\nextra:x:2000:bob\n');
+    file('bin/noshebang', 'nothing', 0o755);
+    file('bin/notexec', 'nothing');
+    execFileSync('mksquashfs', [root, this.layer, '-comp', 'lz4', '-all-root', '-no-progress', '-quiet', '-noappend'], {
+      stdio: 'ignore',
+    });
+  }
+
+  writable(size = '1G'): string {
+    const file = path.join(this.directory, `disk${this.disks++}.ext4`);
+    const features = 'lazy_itable_init=1,lazy_journal_init=1,nodiscard,assume_storage_prezeroed=1';
+    execFileSync('mke2fs', ['-q', '-t', 'ext4', '-F', '-m', '0', '-O', '^resize_inode', '-E', features, file, size], {
+      stdio: 'ignore',
+    });
+    return file;
+  }
+
+  remove(): void {
+    fs.rmSync(this.directory, { recursive: true, force: true });
+  }
+}
