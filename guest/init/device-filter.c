@@ -48,8 +48,9 @@ static void emit(struct code *code, uint8_t operation, uint8_t destination, uint
     };
 }
 
-/* r2: type, r3: access, r4: major, r5: minor. A condition that fails jumps to the next rule. */
-static void emit_rule(struct code *code, const struct rule *rule)
+/* r2: type, r3: access, r4: major, r5: minor. A condition that fails jumps to the next rule. Returns false if the rule
+ * has none: what followed would never run, which the kernel refuses. */
+static bool emit_rule(struct code *code, const struct rule *rule)
 {
     uint32_t jumps[4];
     int jump_count = 0;
@@ -82,6 +83,7 @@ static void emit_rule(struct code *code, const struct rule *rule)
     emit(code, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
     for (int i = 0; i < jump_count; i++)
         code->insns[jumps[i]].off = (int16_t)(code->count - jumps[i] - 1);
+    return jump_count > 0;
 }
 
 static int read_rule(const json_t *object, struct rule *rule, struct failure *failure)
@@ -129,10 +131,13 @@ int device_filter_load(const json_t *rules, int *program, struct failure *failur
     emit(&code, BPF_LDX | BPF_MEM | BPF_W, BPF_REG_5, BPF_REG_1, 8, 0);
     for (size_t i = sizeof(standard) / sizeof(standard[0]); i-- > 0;)
         emit_rule(&code, &standard[i]);
-    for (size_t i = count; i-- > 0;)
-        emit_rule(&code, &wanted[i]);
-    emit(&code, BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 0);
-    emit(&code, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+    bool goes_on = true;
+    for (size_t i = count; goes_on && i-- > 0;)
+        goes_on = emit_rule(&code, &wanted[i]);
+    if (goes_on) {
+        emit(&code, BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 0);
+        emit(&code, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+    }
 
     static const char license[] = "Apache-2.0";
     union bpf_attr attributes = {

@@ -107,7 +107,14 @@ export class Guest {
     const qemu = spawn(
       'qemu-system-x86_64',
       [
-        ...['-M', 'microvm,accel=tcg', '-m', String(options.memoryMiB ?? 512), '-smp', String(options.cpus ?? 2)],
+        ...[
+          '-M',
+          'microvm,accel=tcg',
+          '-m',
+          String(options.memoryMiB ?? 512),
+          '-smp',
+          String(options.cpus ?? 2),
+        ],
         ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
         ...['-kernel', path.join(guestDirectory, 'vmlinuz')],
         ...['-initrd', path.join(guestDirectory, 'initramfs.cpio.gz')],
@@ -115,7 +122,12 @@ export class Guest {
         `console=ttyS0 quiet reboot=t panic=-1 tsc_early_khz=${khz} tsc=reliable ${options.append ?? ''}`,
         ...['-serial', `file:${directory}/console.log`],
         ...['-qmp', `unix:${directory}/qmp.sock,server=on,wait=off`],
-        ...['-device', 'virtio-serial-device', '-chardev', `socket,id=agent,path=${directory}/agent.sock,server=on,wait=off`],
+        ...[
+          '-device',
+          'virtio-serial-device',
+          '-chardev',
+          `socket,id=agent,path=${directory}/agent.sock,server=on,wait=off`,
+        ],
         ...['-device', 'virtserialport,chardev=agent,name=caisson.agent.0'],
         ...['-device', 'virtio-scsi-device,id=scsi0', '-device', 'virtio-rng-device'],
         ...nics,
@@ -127,7 +139,8 @@ export class Guest {
     const guest = new Guest(qemu, directory);
     const deadline = Date.now() + 60_000;
     while (!fs.existsSync(`${directory}/agent.sock`)) {
-      if (Date.now() > deadline || qemu.exitCode !== null) throw new Error(`QEMU did not start: ${guest.logs()}`);
+      if (Date.now() > deadline || qemu.exitCode !== null)
+        throw new Error(`QEMU did not start: ${guest.logs()}`);
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
     return guest;
@@ -189,7 +202,14 @@ export class Guest {
     const answer = new Promise((resolve, reject) => this.pending.set(id, { resolve, reject }));
     for (let done = 0; done < text.length; done += maxPayloadBytes) {
       const more = done + maxPayloadBytes < text.length;
-      this.raw(encodeFrame(FrameType.request, id, text.subarray(done, done + maxPayloadBytes), more ? frameFlagMore : 0));
+      this.raw(
+        encodeFrame(
+          FrameType.request,
+          id,
+          text.subarray(done, done + maxPayloadBytes),
+          more ? frameFlagMore : 0,
+        ),
+      );
     }
     return (await answer) as AgentOperations[Op]['result'];
   }
@@ -248,7 +268,9 @@ export class Guest {
   }
 
   exitOf(id: string): (AgentEvent & { event: 'exit' }) | undefined {
-    return this.events.find((event): event is AgentEvent & { event: 'exit' } => event.event === 'exit' && event.id === id);
+    return this.events.find(
+      (event): event is AgentEvent & { event: 'exit' } => event.event === 'exit' && event.id === id,
+    );
   }
 
   async exit(id: string, timeoutMs?: number): Promise<AgentEvent & { event: 'exit' }> {
@@ -260,7 +282,9 @@ export class Guest {
     const socket = net.connect(path.join(this.directory, 'qmp.sock'));
     const results: unknown[] = [];
     let text = '';
-    socket.write([{ execute: 'qmp_capabilities' }, ...commands].map((command) => JSON.stringify(command)).join('\n'));
+    socket.write(
+      [{ execute: 'qmp_capabilities' }, ...commands].map((command) => JSON.stringify(command)).join('\n'),
+    );
     await new Promise<void>((resolve, reject) => {
       socket.on('error', reject);
       socket.on('data', (chunk: Buffer) => {
@@ -291,12 +315,24 @@ export class Guest {
               'node-name': name,
               'read-only': readOnly,
               ...(readOnly ? {} : { discard: 'unmap', 'detect-zeroes': 'unmap' }),
-              file: { driver: 'file', filename: file, locking: 'off', ...(readOnly ? {} : { discard: 'unmap' }) },
+              file: {
+                driver: 'file',
+                filename: file,
+                locking: 'off',
+                ...(readOnly ? {} : { discard: 'unmap' }),
+              },
             },
           },
           {
             execute: 'device_add',
-            arguments: { driver: 'scsi-hd', id: name, drive: name, bus: 'scsi0.0', 'scsi-id': 0, lun: luns[index] },
+            arguments: {
+              driver: 'scsi-hd',
+              id: name,
+              drive: name,
+              bus: 'scsi0.0',
+              'scsi-id': 0,
+              lun: luns[index],
+            },
           },
         ];
       }),
@@ -335,7 +371,8 @@ export class Guest {
       if (check !== this.buffered.readUInt32LE(12) || length > maxPayloadBytes)
         throw new Error(`bad frame header ${this.buffered.subarray(0, 16).toString('hex')}`);
       if (this.buffered.length < frameHeaderBytes + length + frameTrailerBytes) break;
-      if (this.buffered.readUInt32LE(frameHeaderBytes + length) !== frameTrailer) throw new Error('bad frame trailer');
+      if (this.buffered.readUInt32LE(frameHeaderBytes + length) !== frameTrailer)
+        throw new Error('bad frame trailer');
       const payload = Buffer.from(this.buffered.subarray(frameHeaderBytes, frameHeaderBytes + length));
       this.buffered = this.buffered.subarray(frameHeaderBytes + length + frameTrailerBytes);
       this.frame(type, flags, channel, payload);
@@ -348,10 +385,12 @@ export class Guest {
     else if (type === FrameType.response) this.response(channel, flags, payload);
     else if (type === FrameType.event) this.event(JSON.parse(payload.toString()) as AgentEvent);
     else if (type === FrameType.reset) this.resets.add(channel);
-    else if (type === FrameType.data) this.data(channel, Number(payload.readBigUInt64LE()), payload.subarray(8));
+    else if (type === FrameType.data)
+      this.data(channel, Number(payload.readBigUInt64LE()), payload.subarray(8));
     else if (type === FrameType.eof) {
       const received = this.received(channel);
-      if (Number(payload.readBigUInt64LE()) !== received.length) this.violations.push(`EOF of ${channel} at a gap`);
+      if (Number(payload.readBigUInt64LE()) !== received.length)
+        this.violations.push(`EOF of ${channel} at a gap`);
       received.ended = true;
     }
   }
@@ -385,7 +424,8 @@ export class Guest {
 
   private data(channel: number, offset: number, bytes: Buffer): void {
     const received = this.received(channel);
-    if (offset > received.length) this.violations.push(`gap in ${channel}: ${offset} after ${received.length}`);
+    if (offset > received.length)
+      this.violations.push(`gap in ${channel}: ${offset} after ${received.length}`);
     const known = received.length - offset;
     if (known < bytes.length) {
       received.data.push(bytes.subarray(Math.max(known, 0)));
@@ -396,8 +436,20 @@ export class Guest {
 }
 
 const defaultCapabilities = [
-  'CHOWN', 'DAC_OVERRIDE', 'FSETID', 'FOWNER', 'MKNOD', 'NET_RAW', 'SETGID', 'SETUID', 'SETFCAP', 'SETPCAP',
-  'NET_BIND_SERVICE', 'SYS_CHROOT', 'KILL', 'AUDIT_WRITE',
+  'CHOWN',
+  'DAC_OVERRIDE',
+  'FSETID',
+  'FOWNER',
+  'MKNOD',
+  'NET_RAW',
+  'SETGID',
+  'SETUID',
+  'SETFCAP',
+  'SETPCAP',
+  'NET_BIND_SERVICE',
+  'SYS_CHROOT',
+  'KILL',
+  'AUDIT_WRITE',
 ].map((name) => `CAP_${name}`);
 
 export function processSpec(args: string[], changes: Partial<GuestProcess> = {}): GuestProcess {
@@ -425,10 +477,19 @@ export function containerSpec(
   changes: Partial<GuestContainerSpec> = {},
 ): GuestContainerSpec {
   const secure = ['nosuid', 'noexec', 'nodev'];
-  const mount = (type: string, source: string, target: string, options: string[]) => ({ type, source, target, options });
+  const mount = (type: string, source: string, target: string, options: string[]) => ({
+    type,
+    source,
+    target,
+    options,
+  });
   return {
     id,
-    rootfs: { layers: rootfs.layers.map((lun) => ({ lun })), writable: { lun: rootfs.writable }, readonly: false },
+    rootfs: {
+      layers: rootfs.layers.map((lun) => ({ lun })),
+      writable: { lun: rootfs.writable },
+      readonly: false,
+    },
     process,
     init: false,
     pidNamespace: 'container',
@@ -439,20 +500,40 @@ export function containerSpec(
     mounts: [
       mount('proc', 'proc', '/proc', secure),
       mount('tmpfs', 'tmpfs', '/dev', ['nosuid', 'strictatime', 'mode=755', 'size=65536k']),
-      mount('devpts', 'devpts', '/dev/pts', ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5']),
+      mount('devpts', 'devpts', '/dev/pts', [
+        'nosuid',
+        'noexec',
+        'newinstance',
+        'ptmxmode=0666',
+        'mode=0620',
+        'gid=5',
+      ]),
       mount('sysfs', 'sysfs', '/sys', [...secure, 'ro']),
       mount('cgroup', 'cgroup', '/sys/fs/cgroup', ['ro', ...secure]),
       mount('mqueue', 'mqueue', '/dev/mqueue', secure),
       mount('tmpfs', 'shm', '/dev/shm', [...secure, 'mode=1777', 'size=67108864']),
     ],
     files: [
-      { path: '/etc/hosts', contentBase64: Buffer.from('127.0.0.1\tlocalhost\n').toString('base64'), mode: 0o644, readonly: false },
+      {
+        path: '/etc/hosts',
+        contentBase64: Buffer.from('127.0.0.1\tlocalhost\n').toString('base64'),
+        mode: 0o644,
+        readonly: false,
+      },
     ],
     devices: [],
     deviceRules: [{ allow: false, type: 'a', major: -1, minor: -1, access: 'rwm' }],
     maskedPaths: [
-      '/proc/asound', '/proc/acpi', '/proc/kcore', '/proc/keys', '/proc/latency_stats', '/proc/timer_list',
-      '/proc/timer_stats', '/proc/sched_debug', '/proc/scsi', '/sys/firmware',
+      '/proc/asound',
+      '/proc/acpi',
+      '/proc/kcore',
+      '/proc/keys',
+      '/proc/latency_stats',
+      '/proc/timer_list',
+      '/proc/timer_stats',
+      '/proc/sched_debug',
+      '/proc/scsi',
+      '/sys/firmware',
     ],
     readonlyPaths: ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'],
     cgroup: {},
@@ -463,7 +544,16 @@ export function containerSpec(
 }
 
 export function podSpec(id: string, changes: Partial<GuestPodSpec> = {}): GuestPodSpec {
-  return { id, hostname: 'pod-host', domainname: '', interfaces: [], routes: [], sysctls: {}, dnsForward: [], ...changes };
+  return {
+    id,
+    hostname: 'pod-host',
+    domainname: '',
+    interfaces: [],
+    routes: [],
+    sysctls: {},
+    dnsForward: [],
+    ...changes,
+  };
 }
 
 /** A layer with a busybox and users, and fresh writable disks, in a directory of the test's own. */
@@ -474,7 +564,8 @@ export class TestImages {
 
   constructor() {
     const root = path.join(this.directory, 'root');
-    for (const name of ['bin', 'etc', 'tmp', 'home/bob']) fs.mkdirSync(path.join(root, name), { recursive: true });
+    for (const name of ['bin', 'etc', 'tmp', 'home/bob'])
+      fs.mkdirSync(path.join(root, name), { recursive: true });
     fs.copyFileSync('/bin/busybox', path.join(root, 'bin/busybox'));
     fs.chmodSync(path.join(root, 'bin/busybox'), 0o755);
     for (const name of execFileSync('/bin/busybox', ['--list'], { encoding: 'utf8' }).trim().split('\n'))
@@ -487,17 +578,25 @@ export class TestImages {
     file('etc/group', 'root:x:0:\nbob:x:1000:\nextra:x:2000:bob\n');
     file('bin/noshebang', 'nothing', 0o755);
     file('bin/notexec', 'nothing');
-    execFileSync('mksquashfs', [root, this.layer, '-comp', 'lz4', '-all-root', '-no-progress', '-quiet', '-noappend'], {
-      stdio: 'ignore',
-    });
+    execFileSync(
+      'mksquashfs',
+      [root, this.layer, '-comp', 'lz4', '-all-root', '-no-progress', '-quiet', '-noappend'],
+      {
+        stdio: 'ignore',
+      },
+    );
   }
 
   writable(size = '1G'): string {
     const file = path.join(this.directory, `disk${this.disks++}.ext4`);
     const features = 'lazy_itable_init=1,lazy_journal_init=1,nodiscard,assume_storage_prezeroed=1';
-    execFileSync('mke2fs', ['-q', '-t', 'ext4', '-F', '-m', '0', '-O', '^resize_inode', '-E', features, file, size], {
-      stdio: 'ignore',
-    });
+    execFileSync(
+      'mke2fs',
+      ['-q', '-t', 'ext4', '-F', '-m', '0', '-O', '^resize_inode', '-E', features, file, size],
+      {
+        stdio: 'ignore',
+      },
+    );
     return file;
   }
 
