@@ -5,24 +5,34 @@ import type {
   AuthConfig,
   AuthResponse,
   ContainerCreateBody,
+  ContainerConfig,
   ContainerCreateResponse,
   ContainerInspect,
+  ContainerPathStat,
   ContainerPruneResponse,
   ContainerSummary,
   ContainerTopResponse,
+  ContainerUpdateBody,
   ContainerWaitResponse,
+  DistributionInspect,
   EventMessage,
   ExecCreateBody,
   ExecInspect,
+  FilesystemChange,
   HistoryItem,
   ImageDeleteItem,
   ImageInspect,
   ImagePruneResponse,
   ImageSummary,
+  NetworkConnectBody,
+  NetworkCreateBody,
+  NetworkDisconnectBody,
   NetworkInspect,
   ProgressLine,
   SystemInfo,
   SystemVersion,
+  Volume,
+  VolumeCreateBody,
   VolumeListResponse,
 } from './types';
 
@@ -125,18 +135,41 @@ export interface ContainerBackend {
   ): Promise<{ terminal: boolean; lines: AsyncIterable<LogLine> }>;
   /** Resolves when the attachment is over: output ended, detach keys, or the client is gone. */
   attach(ref: string, options: AttachOptions, open: OpenStream): Promise<void>;
-  update(ref: string, body: Record<string, unknown>): Promise<{ Warnings: string[] | null }>;
+  update(ref: string, body: ContainerUpdateBody): Promise<{ Warnings: string[] | null }>;
   /** One sample, or a stream of them until `signal`. `oneShot`: no wait for a second sample. */
   stats(
     ref: string,
     options: { stream: boolean; oneShot: boolean },
     signal: AbortSignal,
   ): Promise<AsyncIterable<object>>;
+
+  // Where these are missing the API answers 501.
+  changes?(ref: string): Promise<FilesystemChange[] | null>;
+  /** The container's file system as a tar stream. */
+  export?(ref: string, signal: AbortSignal): Promise<NodeJS.ReadableStream>;
+  archiveStat?(ref: string, path: string): Promise<ContainerPathStat>;
+  archiveGet?(
+    ref: string,
+    path: string,
+    signal: AbortSignal,
+  ): Promise<{ stat: ContainerPathStat; archive: NodeJS.ReadableStream }>;
+  /** Resolves when the whole archive, perhaps compressed, is unpacked at `path`. */
+  archivePut?(
+    ref: string,
+    path: string,
+    archive: NodeJS.ReadableStream,
+    options: { noOverwriteDirNonDir: boolean; copyUidGid: boolean },
+    signal: AbortSignal,
+  ): Promise<void>;
 }
 
 export interface ExecBackend {
   create(containerRef: string, body: ExecCreateBody): Promise<{ Id: string }>;
-  /** `detach`: resolves when started. Otherwise calls `open` and resolves when the stream is over. */
+  /**
+   * `detach`: resolves when started. Otherwise calls `open` and resolves when the stream is over. What is thrown before
+   * `open` is answered with a status (no such exec, container not running); what is thrown after it, as by a command
+   * that can't be executed or an exec that has run already, is written to the client's stdout as dockerd does.
+   */
   start(
     execId: string,
     options: { detach: boolean; tty: boolean; consoleSize?: { rows: number; columns: number } },
@@ -182,11 +215,54 @@ export interface ImageBackend {
   remove(ref: string, options: { force: boolean; noprune: boolean }): Promise<ImageDeleteItem[]>;
   prune(filters: Filters): Promise<ImagePruneResponse>;
   search(term: string, options: { limit: number; filters: Filters; auth?: AuthConfig }): Promise<object[]>;
+
+  // Where these are missing the API answers 501.
+  push?(
+    ref: string,
+    options: { tag: string; auth: AuthConfig },
+    progress: ProgressWriter,
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** `docker save`: one tar of all named images. */
+  save?(refs: string[], signal: AbortSignal): Promise<NodeJS.ReadableStream>;
+  commit?(options: CommitOptions): Promise<{ Id: string }>;
+  build?(
+    options: BuildOptions,
+    context: NodeJS.ReadableStream,
+    progress: ProgressWriter,
+    signal: AbortSignal,
+  ): Promise<void>;
+  pruneBuildCache?(options: {
+    all: boolean;
+    keepStorage: number;
+    filters: Filters;
+  }): Promise<{ CachesDeleted: string[] | null; SpaceReclaimed: number }>;
+  /** What the registry has under this name. */
+  distribution?(ref: string, auth?: AuthConfig): Promise<DistributionInspect>;
+}
+
+export interface CommitOptions {
+  container: string;
+  repo: string;
+  tag: string;
+  author: string;
+  comment: string;
+  pause: boolean;
+  /** Dockerfile instructions. */
+  changes: string[];
+  config: ContainerConfig;
+}
+
+/** Query of the legacy builder, by its names; registries' credentials by server address. */
+export interface BuildOptions {
+  query: URLSearchParams;
+  auths: Readonly<Record<string, AuthConfig>>;
 }
 
 export interface SystemBackend {
   info(): Promise<SystemInfo>;
   version(): Promise<SystemVersion>;
+  /** Checks the credentials with the registry. */
   auth(body: AuthConfig): Promise<AuthResponse>;
   /** Past events since `since`, then live ones until `until` or `signal`. Milliseconds. */
   events(
@@ -199,17 +275,17 @@ export interface SystemBackend {
 export interface NetworkBackend {
   list(filters: Filters): Promise<NetworkInspect[]>;
   inspect(ref: string, options: { verbose: boolean; scope: string }): Promise<NetworkInspect>;
-  create(body: Record<string, unknown>): Promise<{ Id: string; Warning: string }>;
+  create(body: NetworkCreateBody): Promise<{ Id: string; Warning: string }>;
   remove(ref: string): Promise<void>;
-  connect(ref: string, body: Record<string, unknown>): Promise<void>;
-  disconnect(ref: string, body: Record<string, unknown>): Promise<void>;
+  connect(ref: string, body: NetworkConnectBody): Promise<void>;
+  disconnect(ref: string, body: NetworkDisconnectBody): Promise<void>;
   prune(filters: Filters): Promise<{ NetworksDeleted: string[] | null }>;
 }
 
 export interface VolumeBackend {
   list(filters: Filters): Promise<VolumeListResponse>;
-  inspect(name: string): Promise<object>;
-  create(body: Record<string, unknown>): Promise<object>;
+  inspect(name: string): Promise<Volume>;
+  create(body: VolumeCreateBody): Promise<Volume>;
   remove(name: string, options: { force: boolean }): Promise<void>;
   prune(filters: Filters): Promise<{ VolumesDeleted: string[] | null; SpaceReclaimed: number }>;
 }

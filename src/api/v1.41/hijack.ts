@@ -13,6 +13,8 @@ interface Upgrade {
 
 const upgrades = new WeakMap<IncomingMessage, Upgrade>();
 const keepAliveMs = 15_000;
+/** How long a finished stream waits for its client to close. */
+const lingerMs = 3_000;
 
 /** Called for each request with an `Upgrade` header, before it is routed. */
 export function registerUpgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
@@ -80,6 +82,21 @@ export function takeSocket(request: IncomingMessage, response: ServerResponse): 
   socket.setNoDelay(true);
   socket.setKeepAlive(true, keepAliveMs);
   return socket;
+}
+
+/** Sends what is written, then closes; the peer's remaining input is dropped. */
+export function closeGently(socket: Socket): void {
+  if (socket.destroyed) return;
+  socket.end();
+  if (socket.readableEnded) {
+    socket.destroySoon();
+    return;
+  }
+  // destroying it with unread input would make the kernel throw away output on its way
+  const timer = setTimeout(() => socket.destroy(), lingerMs);
+  socket.once('close', () => clearTimeout(timer));
+  socket.once('end', () => socket.destroySoon());
+  socket.resume();
 }
 
 /** Node's parser reads a socket until it has a `data` listener of somebody else's and none of its own. */

@@ -3,7 +3,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { StreamClient } from './backend';
-import { isUpgrade, takeSocket } from './hijack';
+import { closeGently, isUpgrade, takeSocket } from './hijack';
 import { isAtLeast } from './api-version';
 
 export const rawStreamType = 'application/vnd.docker.raw-stream';
@@ -12,10 +12,10 @@ export const multiplexedStreamType = 'application/vnd.docker.multiplexed-stream'
 const frameHeaderBytes = 8;
 /** Smaller payloads are copied behind their header: one write instead of two. */
 const copyLimitBytes = 16 * 1024;
+/** Input that is read before anybody asks for it. */
+const readAheadBytes = 64 * 1024;
 /** How often a client that has closed its sending side is asked whether it is still there. */
 const probeMs = 1_000;
-/** How long a finished stream waits for its client to close. */
-const lingerMs = 3_000;
 
 /** The header of a frame: stream number, three zeros, length. */
 export function frameHeader(stream: 'stdout' | 'stderr', length: number): Buffer {
@@ -50,8 +50,9 @@ export function openRawStream(
 }
 
 /** One client on a socket that speaks no HTTP any more. `finish` must be called once. */
-export class RawStream implements StreamClient {
-  readonly stdin: AsyncIterable<Buffer> | undefined;
+export class RawStream {
+  /** What the engine gets: a plain object, so that it may be copied and changed. */
+  readonly client: StreamClient;
   private readonly socket: Socket;
   private readonly multiplexed: boolean;
   private readonly gone = new AbortController();
@@ -63,20 +64,16 @@ export class RawStream implements StreamClient {
     this.multiplexed = options.multiplexed;
     socket.once('close', () => this.onClose());
     socket.once('end', () => this.startProbe());
-    if (options.stdin) {
-      this.stdin = stdinOf(socket);
-    } else {
-      this.stdin = undefined;
-      socket.resume();
-    }
+    if (!options.stdin) socket.resume();
+    this.client = {
+      stdin: options.stdin ? new SocketInput(socket) : undefined,
+      write: (stream, data) => this.write(stream, data),
+      signal: this.gone.signal,
+    };
     if (socket.destroyed) this.onClose();
   }
 
-  get signal(): AbortSignal {
-    return this.gone.signal;
-  }
-
-  write(stream: 'stdout' | 'stderr', data: Buffer): Promise<void> {
+  private write(stream: 'stdout' | 'stderr', data: Buffer): Promise<void> {
     if (data.length === 0 || !this.socket.writable) return Promise.resolve();
     if (this.send(stream, data)) return Promise.resolve();
     this.drained ??= this.untilDrained();
@@ -85,18 +82,7 @@ export class RawStream implements StreamClient {
 
   /** Everything written reaches the client, then the connection closes. */
   finish(): void {
-    const { socket } = this;
-    if (socket.destroyed) return;
-    socket.end();
-    // destroying it with unread input would make the kernel throw away output on its way
-    if (socket.readableEnded) {
-      socket.destroySoon();
-      return;
-    }
-    const timer = setTimeout(() => socket.destroy(), lingerMs);
-    socket.once('close', () => clearTimeout(timer));
-    socket.once('end', () => socket.destroySoon());
-    socket.resume();
+    closeGently(this.socket);
   }
 
   private send(stream: 'stdout' | 'stderr', data: Buffer): boolean {
@@ -140,14 +126,56 @@ export class RawStream implements StreamClient {
   }
 }
 
-/** The client's bytes until it half-closes or is gone; leaving the loop early discards the rest. */
-async function* stdinOf(socket: Socket): AsyncGenerator<Buffer, void, undefined> {
-  try {
-    // a socket without encoding yields buffers; the iterator must not destroy the socket, output may still be due
-    for await (const part of socket.iterator({ destroyOnReturn: false })) yield part as Buffer;
-  } catch {
-    // reset by the client: `signal` tells
-  } finally {
-    socket.resume();
+/**
+ * The client's bytes until it half-closes or is gone. Read ahead up to a limit even when nobody takes them, so that
+ * the end is noticed; leaving the loop discards the rest.
+ */
+class SocketInput implements AsyncIterable<Buffer> {
+  private readonly socket: Socket;
+  private parts: Buffer[] = [];
+  private bytes = 0;
+  private ended = false;
+  private wake: (() => void) | undefined;
+
+  constructor(socket: Socket) {
+    this.socket = socket;
+    // a socket without encoding emits buffers
+    socket.on('data', (part: Buffer) => this.add(part));
+    socket.once('end', () => this.end());
+    socket.once('close', () => this.end());
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Buffer, void, undefined> {
+    try {
+      for (;;) {
+        while (this.parts.length > 0) yield this.take();
+        if (this.ended) return;
+        await new Promise<void>((resolve) => (this.wake = resolve));
+      }
+    } finally {
+      this.ended = true;
+      this.take();
+    }
+  }
+
+  private add(part: Buffer): void {
+    if (this.ended) return;
+    this.parts.push(part);
+    this.bytes += part.length;
+    if (this.bytes >= readAheadBytes) this.socket.pause();
+    this.wake?.();
+  }
+
+  private take(): Buffer {
+    const taken = this.parts.length === 1 ? (this.parts[0] ?? Buffer.alloc(0)) : Buffer.concat(this.parts);
+    this.parts = [];
+    this.bytes = 0;
+    this.socket.resume();
+    return taken;
+  }
+
+  private end(): void {
+    this.ended = true;
+    this.wake?.();
   }
 }

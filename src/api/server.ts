@@ -1,0 +1,165 @@
+// The HTTP server: one application on every listening address. Knows sockets; the API itself is v1.41/router.ts.
+
+import { ServerResponse, createServer } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
+import { Socket } from 'node:net';
+import { posix } from 'node:path';
+import express from 'express';
+import type { Express, NextFunction, Request, Response } from 'express';
+import { log } from '../log';
+import { listen, parseHost } from './listen';
+import { registryProxy } from './registry-proxy';
+import type { RegistryProxyOptions } from './registry-proxy';
+import type { Backend } from './v1.41/backend';
+import { closeGently, registerUpgrade } from './v1.41/hijack';
+import { sendJson } from './v1.41/reply';
+import { dockerApiRouter, errorHandler } from './v1.41/router';
+
+export interface ApiOptions {
+  daemonVersion: string;
+  /** Group of unix sockets by name or number; by default `docker`, where there is one. */
+  socketGroup?: string;
+  /** Absent: `/v2/*` is 404. */
+  registryProxy?: RegistryProxyOptions;
+}
+
+export interface Api {
+  /** For tests that need no socket of ours. Hijacking works on listening addresses only. */
+  readonly app: Express;
+  /** Listens on `unix://` and `tcp://` addresses; returns them with real ports. On an error none is left open. */
+  listen(hosts: readonly string[]): Promise<string[]>;
+  /** Takes no new requests, gives those under way `graceMs`, then cuts them off. */
+  close(graceMs?: number): Promise<void>;
+}
+
+/** As Go's: filters and credentials in headers and queries may be long. */
+const maxHeaderBytes = 2 ** 20;
+/** A client must have sent its header after this long. */
+const headersTimeoutMs = 30_000;
+const checkIntervalMs = 10_000;
+const keepAliveProbeMs = 30_000;
+const defaultGraceMs = 1_000;
+
+export function createApi(backend: Backend, options: ApiOptions): Api {
+  const app = createApp(backend, options);
+  const servers: Server[] = [];
+  const sockets = new Set<Socket>();
+
+  async function open(host: string): Promise<string> {
+    const server = createHttpServer(app, sockets);
+    servers.push(server);
+    const address = await listen(server, parseHost(host), options.socketGroup);
+    log.info('API listening', { address });
+    return address;
+  }
+
+  async function close(graceMs = defaultGraceMs): Promise<void> {
+    const closed = servers.splice(0).map((server) => closeServer(server));
+    const timer = setTimeout(() => {
+      for (const socket of sockets) socket.destroy();
+    }, graceMs);
+    await Promise.all(closed);
+    clearTimeout(timer);
+  }
+
+  return {
+    app,
+    close,
+    async listen(hosts) {
+      const addresses: string[] = [];
+      try {
+        for (const host of hosts) addresses.push(await open(host));
+      } catch (error) {
+        await close(0);
+        throw error;
+      }
+      return addresses;
+    },
+  };
+}
+
+function createApp(backend: Backend, options: ApiOptions): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.set('query parser', false);
+  app.enable('case sensitive routing');
+  app.enable('strict routing');
+  app.use(cleanPath);
+  app.use(options.registryProxy === undefined ? noRegistry : registryProxy(options.registryProxy));
+  app.use(dockerApiRouter(backend, options.daemonVersion));
+  app.use(errorHandler);
+  return app;
+}
+
+/** dockerd's router redirects `//` and `..` to the clean path. */
+function cleanPath(req: Request, res: Response, next: NextFunction): void {
+  const [path = '', ...query] = req.url.split('?');
+  if (!/\/\/|\/\.\.?(?:\/|$)/.test(path)) {
+    next();
+    return;
+  }
+  const location = [posix.normalize(path), ...query].join('?');
+  res.writeHead(301, { Location: location, 'Content-Length': 0 }).end();
+}
+
+/** Without it the path would be taken for version 2 of the API. */
+function noRegistry(req: Request, res: Response, next: NextFunction): void {
+  if (/^\/v2(?:[/?]|$)/.test(req.url)) sendJson(res, 404, { message: 'page not found' });
+  else next();
+}
+
+function createHttpServer(app: Express, sockets: Set<Socket>): Server {
+  const server = createServer(
+    {
+      maxHeaderSize: maxHeaderBytes,
+      headersTimeout: headersTimeoutMs,
+      requestTimeout: 0, // an image to load may take its time; small bodies have a limit of their own
+      connectionsCheckingInterval: checkIntervalMs,
+      keepAliveTimeout: 0, // as dockerd: an idle client may come back any time
+      keepAlive: true,
+      keepAliveInitialDelay: keepAliveProbeMs,
+      noDelay: true,
+    },
+    app,
+  );
+  // A client that closes its sending side still gets its answer. Node has the option, its types have not.
+  Object.assign(server, { httpAllowHalfOpen: true });
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  server.on('upgrade', (request, socket, head) => {
+    if (socket instanceof Socket) serveUpgrade(app, request, socket, head);
+    else socket.destroy();
+  });
+  return server;
+}
+
+/**
+ * A request with an `Upgrade` header goes through the same routes. One that a route does not hijack gets an ordinary
+ * response and the end of the connection.
+ */
+function serveUpgrade(app: Express, request: IncomingMessage, socket: Socket, head: Buffer): void {
+  socket.on('error', () => undefined); // 'close' follows
+  registerUpgrade(request, socket, head);
+  const response = new ServerResponse(request);
+  response.shouldKeepAlive = false;
+  response.assignSocket(socket);
+  const onDrain = () => response.emit('drain');
+  socket.on('drain', onDrain);
+  response.once('finish', () => {
+    socket.off('drain', onDrain);
+    response.detachSocket(socket);
+    closeGently(socket);
+  });
+  // express adds what its own types ask for
+  app(request as Request, response as Response);
+}
+
+function closeServer(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve()); // an error says that it was not listening
+    server.closeIdleConnections();
+  });
+}

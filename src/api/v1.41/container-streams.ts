@@ -1,0 +1,198 @@
+// The parts of `/containers/*` that stream: attach, attach/ws, logs, stats, wait.
+
+import { Router } from 'express';
+import type { Request, Response } from 'express';
+import { DaemonError, errorMessage } from '../../errors';
+import { log } from '../../log';
+import { isAtLeast } from './api-version';
+import { acceptWebSocket, isWebSocketRequest } from './attach-websocket';
+import type { AttachOptions, ContainerBackend, LogLine, LogsOptions } from './backend';
+import { areDetachKeys } from './detach-keys';
+import { describeError } from './error-handler';
+import { optionalText, queryBool, queryBoolOr, queryText } from './query';
+import { frameHeader, multiplexedStreamType, openRawStream, rawStreamType } from './raw-stream';
+import type { RawStream } from './raw-stream';
+import { sendJson } from './reply';
+import { clientSignal, endStream, startStream, writeChunk } from './response-stream';
+import { parseTimestampQuery } from './timestamp-query';
+import type { ContainerWaitResponse } from './types';
+
+/** Lines at hand are gathered up to this much before they are written. */
+const gatherBytes = 64 * 1024;
+
+export function containerStreamRoutes(backend: ContainerBackend): Router {
+  const router = Router({ caseSensitive: true, strict: true });
+
+  // ContainerAttach: 101 | 200 without Upgrade | 400 | 404. Errors are plain text, as dockerd hijacks before it looks.
+  router.post('/containers/:id/attach', async (req, res) => {
+    let stream: RawStream | undefined;
+    try {
+      const options = attachOptions(req, (name) => queryBool(req, name));
+      await backend.attach(req.params.id, options, ({ terminal }) => {
+        stream = openRawStream(req, res, { stdin: options.stdin, terminal, extraHeaders: [] });
+        return stream.client;
+      });
+    } catch (error) {
+      if (stream === undefined) sendRawError(req, res, error);
+      else log.info('attach ended', { path: req.path, error: errorMessage(error) });
+    } finally {
+      stream?.finish();
+    }
+  });
+
+  // ContainerAttachWebsocket: 101 | 400 | 404. Before 1.42 all three streams are attached.
+  router.get('/containers/:id/attach/ws', async (req, res) => {
+    if (!isWebSocketRequest(req)) {
+      res.writeHead(400, { Connection: 'close' }).end('not websocket protocol');
+      return;
+    }
+    const choosesStreams = isAtLeast(req, 42);
+    const options = attachOptions(req, (name) => !choosesStreams || queryBool(req, name));
+    let finish: (() => void) | undefined;
+    try {
+      await backend.attach(req.params.id, options, () => {
+        const socket = acceptWebSocket(req, res, { stdin: options.stdin });
+        finish = () => socket.finish();
+        return socket.client;
+      });
+    } catch (error) {
+      if (finish === undefined) throw error;
+      log.info('attach ended', { path: req.path, error: errorMessage(error) });
+    } finally {
+      finish?.();
+    }
+  });
+
+  // ContainerLogs: 200 | 400 no stream chosen | 404
+  router.get('/containers/:id/logs', async (req, res) => {
+    const options = logsOptions(req);
+    const signal = clientSignal(req, res);
+    const { terminal, lines } = await backend.logs(req.params.id, options, signal);
+    const type = terminal ? rawStreamType : multiplexedStreamType;
+    startStream(res, isAtLeast(req, 42) ? { 'Content-Type': type } : {});
+    await untilClientGone(signal, () => writeLines(res, lines, !terminal));
+    endStream(res);
+  });
+
+  // ContainerStats: 200 | 400 | 404
+  router.get('/containers/:id/stats', async (req, res) => {
+    const stream = queryBoolOr(req, 'stream', true);
+    const oneShot = queryBool(req, 'one-shot');
+    if (stream && oneShot) {
+      throw new DaemonError('InvalidParameter', 'cannot have stream=true and one-shot=true');
+    }
+    const signal = clientSignal(req, res);
+    const samples = await backend.stats(req.params.id, { stream, oneShot }, signal);
+    if (!stream) {
+      for await (const sample of samples) {
+        sendJson(res, 200, sample);
+        return;
+      }
+      if (!signal.aborted) throw new DaemonError('Internal', 'no statistics');
+      return;
+    }
+    startStream(res, { 'Content-Type': 'application/json' });
+    await untilClientGone(signal, async () => {
+      for await (const sample of samples) await writeChunk(res, `${JSON.stringify(sample)}\n`);
+    });
+    endStream(res);
+  });
+
+  // ContainerWait: 200, its header at once | 404
+  router.post('/containers/:id/wait', async (req, res) => {
+    const condition = queryText(req, 'condition');
+    const signal = clientSignal(req, res);
+    const { exit } = await backend.wait(
+      req.params.id,
+      condition === 'next-exit' || condition === 'removed' ? condition : 'not-running',
+      signal,
+    );
+    startStream(res, { 'Content-Type': 'application/json' });
+    const result = await exit.catch((error: unknown): ContainerWaitResponse => {
+      if (!signal.aborted) log.warn('wait failed', { path: req.path, error: errorMessage(error) });
+      return { Error: { Message: errorMessage(error) }, StatusCode: -1 };
+    });
+    if (!res.destroyed) res.end(`${JSON.stringify(result)}\n`);
+  });
+
+  return router;
+}
+
+function attachOptions(
+  request: Request,
+  wants: (name: 'stdin' | 'stdout' | 'stderr') => boolean,
+): AttachOptions {
+  const keys = queryText(request, 'detachKeys');
+  if (keys !== '' && !areDetachKeys(keys)) {
+    throw new DaemonError('InvalidParameter', `Invalid detach keys (${keys}) provided`);
+  }
+  return {
+    logs: queryBool(request, 'logs'),
+    stream: queryBool(request, 'stream'),
+    stdin: wants('stdin'),
+    stdout: wants('stdout'),
+    stderr: wants('stderr'),
+    ...optionalText(request, 'detachKeys', 'detachKeys'),
+  };
+}
+
+/** A status with plain text, and the end of the connection. */
+function sendRawError(request: Request, response: Response, error: unknown): void {
+  const { status, message } = describeError(request, error);
+  if (response.destroyed) return;
+  response.writeHead(status, { 'Content-Type': rawStreamType, Connection: 'close' }).end(`${message}\r\n`);
+}
+
+function logsOptions(request: Request): LogsOptions {
+  const stdout = queryBool(request, 'stdout');
+  const stderr = queryBool(request, 'stderr');
+  if (!stdout && !stderr) {
+    throw new DaemonError('InvalidParameter', 'Bad parameters: you must choose at least one stream');
+  }
+  const tail = queryText(request, 'tail');
+  return {
+    stdout,
+    stderr,
+    follow: queryBool(request, 'follow'),
+    sinceMs: queryMilliseconds(request, 'since'),
+    untilMs: queryMilliseconds(request, 'until'),
+    timestamps: queryBool(request, 'timestamps'),
+    details: queryBool(request, 'details'),
+    // what is no number, or negative, means all
+    ...(/^\d+$/.test(tail) ? { tail: Number(tail) } : {}),
+  };
+}
+
+function queryMilliseconds(request: Request, name: string): number {
+  const nanoseconds = parseTimestampQuery(queryText(request, name), Date.now());
+  return Number(nanoseconds ?? 0n) / 1e6;
+}
+
+async function writeLines(
+  response: Response,
+  lines: AsyncIterable<LogLine>,
+  multiplexed: boolean,
+): Promise<void> {
+  let parts: Buffer[] = [];
+  let bytes = 0;
+  for await (const { stream, data, more } of lines) {
+    if (multiplexed) parts.push(frameHeader(stream, data.length));
+    parts.push(data);
+    bytes += data.length;
+    if (more === true && bytes < gatherBytes) continue;
+    const chunk = parts.length === 1 ? data : Buffer.concat(parts);
+    parts = [];
+    bytes = 0;
+    await writeChunk(response, chunk);
+  }
+  if (parts.length > 0) await writeChunk(response, Buffer.concat(parts));
+}
+
+/** Runs `work`; a failure after the client left is none. */
+async function untilClientGone(signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}

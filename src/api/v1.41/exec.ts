@@ -1,0 +1,78 @@
+// `/containers/{id}/exec` and `/exec/*`.
+
+import { Router } from 'express';
+import type { Response } from 'express';
+import { DaemonError, errorMessage } from '../../errors';
+import { log } from '../../log';
+import type { ExecBackend } from './backend';
+import { readJson } from './body';
+import { areDetachKeys } from './detach-keys';
+import { execCreate, execStart } from './json/request-schemas';
+import { requiredInt } from './query';
+import { openRawStream } from './raw-stream';
+import type { RawStream } from './raw-stream';
+import { sendJson, sendStatus } from './reply';
+import type { ExecCreateBody, ExecStartBody } from './types';
+
+export function execRoutes(backend: ExecBackend): Router {
+  const router = Router({ caseSensitive: true, strict: true });
+
+  // ContainerExec: 201 | 400 no command | 404 | 409 not running
+  router.post('/containers/:id/exec', async (req, res) => {
+    // the schema decides the type
+    const body = (await readJson(req, execCreate)) as ExecCreateBody;
+    if ((body.Cmd ?? []).length === 0) throw new DaemonError('InvalidParameter', 'No exec command specified');
+    const keys = body.DetachKeys ?? '';
+    if (keys !== '' && !areDetachKeys(keys)) {
+      throw new DaemonError('Internal', `Invalid escape keys (${keys}) provided`);
+    }
+    sendJson(res, 201, await backend.create(req.params.id, body));
+  });
+
+  // ExecStart: 200 detached, or without Upgrade | 101 | 400 | 404 | 409 not running
+  router.post('/exec/:id/start', async (req, res) => {
+    const body = (await readJson(req, execStart)) as ExecStartBody;
+    const size = body.ConsoleSize ?? undefined;
+    const options = {
+      detach: body.Detach ?? false,
+      tty: body.Tty ?? false,
+      ...(size === undefined ? {} : { consoleSize: { rows: size[0], columns: size[1] } }),
+    };
+    let stream: RawStream | undefined;
+    try {
+      await backend.start(req.params.id, options, ({ terminal }) => {
+        stream = openRawStream(req, res, { stdin: true, terminal, extraHeaders: ownHeaders(res) });
+        return stream.client;
+      });
+    } catch (error) {
+      if (stream === undefined) throw error;
+      log.info('exec failed', { execId: req.params.id, error: errorMessage(error) });
+      await stream.client.write('stdout', Buffer.from(`${errorMessage(error)}\r\n`));
+    } finally {
+      stream?.finish();
+    }
+    if (stream === undefined) sendStatus(res, 200);
+  });
+
+  // ExecInspect: 200 | 404
+  router.get('/exec/:id/json', async (req, res) => {
+    sendJson(res, 200, await backend.inspect(req.params.id));
+  });
+
+  // ExecResize: 200 | 400 | 404
+  router.post('/exec/:id/resize', async (req, res) => {
+    const rows = requiredInt(req, 'h', 'InvalidParameter');
+    const columns = requiredInt(req, 'w', 'InvalidParameter');
+    await backend.resize(req.params.id, { rows, columns });
+    sendStatus(res, 200);
+  });
+
+  return router;
+}
+
+/** dockerd repeats its usual headers here, and not in attach. */
+function ownHeaders(response: Response): string[] {
+  return Object.entries(response.getHeaders()).map(
+    ([name, value]) => `${name.replace(/\b[a-z]/g, (letter) => letter.toUpperCase())}: ${String(value)}`,
+  );
+}

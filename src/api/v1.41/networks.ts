@@ -1,0 +1,63 @@
+// `/networks/*`.
+
+import { Router } from 'express';
+import type { NetworkBackend } from './backend';
+import { readJson } from './body';
+import { queryFilters } from './filters';
+import { networkConnect, networkCreate, networkDisconnect } from './json/request-schemas';
+import { queryStrictBool, queryText } from './query';
+import { sendJson, sendStatus } from './reply';
+import type { NetworkConnectBody, NetworkCreateBody, NetworkDisconnectBody } from './types';
+
+const listFilters = ['dangling', 'driver', 'id', 'label', 'name', 'scope', 'type'];
+const pruneFilters = ['label', 'label!', 'until'];
+
+export function networkRoutes(backend: NetworkBackend): Router {
+  const router = Router({ caseSensitive: true, strict: true });
+
+  // NetworkList: 200 | 400 unknown filter
+  router.get(['/networks', '/networks/'], async (req, res) => {
+    sendJson(res, 200, await backend.list(queryFilters(req, listFilters)));
+  });
+
+  // NetworkInspect: 200 | 400 | 404
+  router.get('/networks/:id', async (req, res) => {
+    const options = { verbose: queryStrictBool(req, 'verbose'), scope: queryText(req, 'scope') };
+    sendJson(res, 200, await backend.inspect(req.params.id, options));
+  });
+
+  // NetworkCreate: 201 | 400 | 403 | 404 driver not found | 409 name in use
+  router.post('/networks/create', async (req, res) => {
+    // here and below the schema decides the type
+    const body = (await readJson(req, networkCreate)) as NetworkCreateBody;
+    sendJson(res, 201, await backend.create(body));
+  });
+
+  // NetworkConnect: 200 | 403 | 404
+  router.post('/networks/:id/connect', async (req, res) => {
+    await backend.connect(req.params.id, (await readJson(req, networkConnect)) as NetworkConnectBody);
+    sendStatus(res, 200);
+  });
+
+  // NetworkDisconnect: 200 | 403 | 404
+  router.post('/networks/:id/disconnect', async (req, res) => {
+    await backend.disconnect(
+      req.params.id,
+      (await readJson(req, networkDisconnect)) as NetworkDisconnectBody,
+    );
+    sendStatus(res, 200);
+  });
+
+  // NetworkDelete: 204 | 403 pre-defined | 404
+  router.delete('/networks/:id', async (req, res) => {
+    await backend.remove(req.params.id);
+    sendStatus(res, 204);
+  });
+
+  // NetworkPrune: 200 | 400 unknown filter
+  router.post('/networks/prune', async (req, res) => {
+    sendJson(res, 200, await backend.prune(queryFilters(req, pruneFilters, 'InvalidParameter')));
+  });
+
+  return router;
+}

@@ -1,0 +1,113 @@
+// All operations of API 1.41, and what every one of them has: identity headers, the version in the path, errors.
+
+import { Router } from 'express';
+import type { NextFunction, Request, Response } from 'express';
+import { DaemonError } from '../../errors';
+import {
+  advertisedApiVersion,
+  compareVersions,
+  maximumApiVersion,
+  minimumApiVersion,
+  parseVersion,
+  setRequestVersion,
+} from './api-version';
+import { archiveRoutes } from './archives';
+import type { Backend } from './backend';
+import { buildRoutes } from './build';
+import { containerStreamRoutes } from './container-streams';
+import { containerRoutes } from './containers';
+import { sendError } from './error-handler';
+import { execRoutes } from './exec';
+import { imageRoutes } from './images';
+import { networkRoutes } from './networks';
+import { sendStatus } from './reply';
+import { pluginRoutes, swarmRoutes } from './swarm';
+import { systemRoutes } from './system';
+import { volumeRoutes } from './volumes';
+
+const minimum = parseVersion(minimumApiVersion);
+const maximum = parseVersion(maximumApiVersion);
+/** Clients before it can't read errors in JSON. */
+const firstWithJsonErrors = parseVersion('1.23');
+const versionPrefix = /^\/v(\d[\d.]*)(?=\/)/;
+
+/** The whole Docker API. `daemonVersion` goes into the Server header. */
+export function dockerApiRouter(backend: Backend, daemonVersion: string): Router {
+  const router = Router({ caseSensitive: true, strict: true });
+  const server = `Caisson/${daemonVersion} (linux)`;
+
+  router.use((req, res, next) => {
+    res.setHeader('Api-Version', advertisedApiVersion);
+    res.setHeader('Docker-Experimental', 'false');
+    res.setHeader('Ostype', 'linux');
+    res.setHeader('Server', server);
+    if (takeVersion(req, res)) next();
+  });
+  router.use(
+    containerRoutes(backend.containers),
+    containerStreamRoutes(backend.containers),
+    systemRoutes(backend.system),
+    execRoutes(backend.exec),
+    imageRoutes(backend.images),
+    networkRoutes(backend.networks),
+    volumeRoutes(backend.volumes),
+    archiveRoutes(backend.containers),
+    buildRoutes(backend.images),
+    swarmRoutes(),
+    pluginRoutes(),
+  );
+  router.use(() => {
+    throw new DaemonError('NotFound', 'page not found');
+  });
+  return router;
+}
+
+/** Express takes the function with four parameters for an error handler. */
+// eslint-disable-next-line @typescript-eslint/no-unused-vars -- the fourth parameter is what makes it a handler of errors
+export function errorHandler(error: unknown, req: Request, res: Response, _next: NextFunction): void {
+  sendError(req, res, error);
+}
+
+/**
+ * Takes `/v1.41` off the path and checks it. False if the request is answered: with OPTIONS, an empty 200. Throws
+ * InvalidParameter for a version out of range, and NotFound for HEAD of what only GET has.
+ */
+function takeVersion(request: Request, response: Response): boolean {
+  const match = versionPrefix.exec(request.url);
+  if (match !== null) {
+    const text = match[1] ?? '';
+    const version = parseVersion(text);
+    if (compareVersions(version, maximum) > 0) {
+      throw new DaemonError(
+        'InvalidParameter',
+        `client version ${text} is too new. Maximum supported API version is ${maximumApiVersion}`,
+      );
+    }
+    if (compareVersions(version, minimum) < 0) return refuseOldVersion(response, text);
+    setRequestVersion(request, version);
+    request.url = request.url.slice(match[0].length);
+  }
+  if (request.method === 'OPTIONS') {
+    sendStatus(response, 200);
+    return false;
+  }
+  if (request.method === 'HEAD' && !/^\/(_ping|containers\/[^/]+\/archive)(\?|$)/.test(request.url)) {
+    throw new DaemonError('NotFound', 'page not found');
+  }
+  return true;
+}
+
+function refuseOldVersion(response: Response, version: string): false {
+  const message =
+    `client version ${version} is too old. Minimum supported API version is ${minimumApiVersion}, ` +
+    'please upgrade your client to a newer version';
+  if (compareVersions(parseVersion(version), firstWithJsonErrors) >= 0) {
+    throw new DaemonError('InvalidParameter', message);
+  }
+  response.writeHead(400, {
+    'Content-Type': 'text/plain; charset=utf-8',
+    'X-Content-Type-Options': 'nosniff',
+  });
+  response.end(`${message}\n`);
+  return false;
+}

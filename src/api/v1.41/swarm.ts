@@ -1,0 +1,114 @@
+// Swarm's groups, answered as by a dockerd that is in no swarm, and plugins, of which there are none.
+
+import { Router } from 'express';
+import type { Request } from 'express';
+import { DaemonError } from '../../errors';
+import { queryFilters } from './filters';
+import { notImplemented } from './not-implemented';
+import { queryBool, queryText, quote } from './query';
+import { sendJson } from './reply';
+
+const notManager =
+  'This node is not a swarm manager. ' +
+  'Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.';
+
+const managerRoutes = {
+  get: [
+    '/swarm',
+    '/swarm/unlockkey',
+    '/nodes',
+    '/nodes/:id',
+    '/services',
+    '/services/:id',
+    '/tasks',
+    '/tasks/:id',
+    '/secrets',
+    '/secrets/:id',
+    '/configs',
+    '/configs/:id',
+  ],
+  post: ['/swarm/unlock', '/services/create', '/secrets/create', '/configs/create'],
+  delete: ['/nodes/:id', '/services/:id', '/secrets/:id', '/configs/:id'],
+};
+
+export function swarmRoutes(): Router {
+  const router = Router({ caseSensitive: true, strict: true });
+  const refuse = () => {
+    throw new DaemonError('Unavailable', notManager);
+  };
+
+  // Swarm*, Node*, Service*, Task*, Secret*, Config*: 503
+  router.get(managerRoutes.get, refuse);
+  router.post(managerRoutes.post, refuse);
+  router.delete(managerRoutes.delete, refuse);
+
+  // SwarmInit, SwarmJoin: 501
+  router.post(['/swarm/init', '/swarm/join'], () => {
+    throw notImplemented('swarm mode');
+  });
+
+  // SwarmLeave: 503
+  router.post('/swarm/leave', () => {
+    throw new DaemonError('Unavailable', 'This node is not part of a swarm');
+  });
+
+  // SwarmUpdate, NodeUpdate, ServiceUpdate, SecretUpdate, ConfigUpdate: 400 no version | 503
+  router.post('/swarm/update', (req) => refuseUpdate(req, 'swarm'));
+  router.post('/nodes/:id/update', (req) => refuseUpdate(req, 'node'));
+  router.post('/services/:id/update', (req) => refuseUpdate(req, 'service'));
+  router.post('/secrets/:id/update', (req) => refuseUpdate(req, 'secret'));
+  router.post('/configs/:id/update', (req) => refuseUpdate(req, 'config'));
+
+  // ServiceLogs, TaskLogs: 500 no stream chosen | 503
+  router.get(['/services/:id/logs', '/tasks/:id/logs'], (req) => {
+    if (!queryBool(req, 'stdout') && !queryBool(req, 'stderr')) {
+      throw new DaemonError('Internal', 'Bad parameters: you must choose at least one stream');
+    }
+    return refuse();
+  });
+
+  return router;
+}
+
+function refuseUpdate(request: Request, kind: 'swarm' | 'node' | 'service' | 'secret' | 'config'): never {
+  const version = queryText(request, 'version');
+  if (!/^\d+$/.test(version)) {
+    const short = kind === 'secret' || kind === 'config';
+    const reason = `'${version}': strconv.ParseUint: parsing ${quote(version)}: invalid syntax`;
+    throw new DaemonError('InvalidParameter', `invalid ${kind} version${short ? '' : ` ${reason}`}`);
+  }
+  throw new DaemonError('Unavailable', notManager);
+}
+
+export function pluginRoutes(): Router {
+  const router = Router({ caseSensitive: true, strict: true });
+
+  // PluginList: 200 | 400 unknown filter
+  router.get('/plugins', (req, res) => {
+    queryFilters(req, ['capability', 'enabled']);
+    sendJson(res, 200, []);
+  });
+
+  // GetPluginPrivileges, PluginPull, PluginCreate: 501
+  router.get('/plugins/privileges', refusePlugins);
+  router.post(['/plugins/pull', '/plugins/create'], refusePlugins);
+
+  // PluginInspect, PluginDelete, PluginEnable, PluginDisable, PluginUpgrade, PluginPush, PluginSet: 404
+  router.get('/plugins/*name/json', refuseName);
+  router.delete('/plugins/*name', refuseName);
+  for (const verb of ['enable', 'disable', 'upgrade', 'push', 'set']) {
+    router.post(`/plugins/*name/${verb}`, refuseName);
+  }
+
+  return router;
+}
+
+function refusePlugins(): never {
+  throw notImplemented('installing plugins');
+}
+
+function refuseName(request: Request): never {
+  const name: unknown = request.params['name'];
+  const text = Array.isArray(name) ? name.join('/') : String(name);
+  throw new DaemonError('NotFound', `plugin ${quote(text)} not found`);
+}
