@@ -122,7 +122,9 @@ export interface WritableDiskStore {
  */
 export interface DocumentStore {
   put(collection: string, id: string, value: object): void;
+  // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- the caller knows what it has put
   get<T>(collection: string, id: string): T | undefined;
+   
   all<T>(collection: string): T[];
   delete(collection: string, id: string): void;
   /** All or nothing. */

@@ -1,0 +1,19 @@
+// Runs the host's tools (mke2fs, sqfstar …) without a shell.
+
+import { execFile } from 'node:child_process';
+import { DaemonError } from '../errors';
+
+/** Standard output of a tool that succeeded. Rejects with Internal and what the tool complained of. */
+export function runTool(program: string, args: readonly string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    execFile(program, args, { maxBuffer: 64 * 1024 * 1024 }, (error, stdout, stderr) => {
+      if (error === null) {
+        resolve(stdout);
+        return;
+      }
+      const missing = 'code' in error && error.code === 'ENOENT';
+      const why = missing ? 'not installed; run "npm run setup"' : stderr.trim() || error.message;
+      reject(new DaemonError('Internal', `${program}: ${why}`, { cause: error }));
+    });
+  });
+}
