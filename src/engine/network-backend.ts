@@ -1,0 +1,261 @@
+// The API's network operations over the NetworkManager.
+
+import type { Filters, NetworkBackend } from '../api/v1.41/backend';
+import type {
+  EndpointSettings,
+  NetworkConnectBody,
+  NetworkContainer,
+  NetworkCreateBody,
+  NetworkDisconnectBody,
+  NetworkInspect,
+} from '../api/v1.41/types';
+import { DaemonError, errorMessage } from '../errors';
+import { log } from '../log';
+import type { NetworkCreateRequest, NetworkDetails, NetworkManager } from '../network/network';
+import type { Container, ContainerRegistry } from './container-registry';
+import { isActive } from './container-state';
+import type { EventPublisher } from './event-publisher';
+import { matchLabels, matchPattern, matchValue, validateFilters } from './filters';
+import { pruneFilter } from './prune-filter';
+
+const acceptedFilters = ['dangling', 'driver', 'id', 'label', 'name', 'scope', 'type'];
+const predefinedNetworks: readonly string[] = ['bridge', 'host', 'none'];
+const noIpam = { Driver: 'default', Options: null, Config: [] };
+
+export interface NetworkBackendContext {
+  networks: NetworkManager;
+  registry: ContainerRegistry;
+  events: EventPublisher;
+}
+
+export class EngineNetworkBackend implements NetworkBackend {
+  readonly #networks: NetworkManager;
+  readonly #registry: ContainerRegistry;
+  readonly #events: EventPublisher;
+
+  constructor(context: NetworkBackendContext) {
+    this.#networks = context.networks;
+    this.#registry = context.registry;
+    this.#events = context.events;
+  }
+
+  async list(filters: Filters): Promise<NetworkInspect[]> {
+    const matches = networkFilter(filters, (id) => this.#isUsed(id));
+    const all = this.#networks.list().map(({ id }) => this.#networks.inspect(id));
+    // Docker lists no containers here.
+    return Promise.resolve(all.filter(matches).map((details) => inspected(details, {})));
+  }
+
+  async inspect(ref: string, options: { verbose: boolean; scope: string }): Promise<NetworkInspect> {
+    const details = this.#networks.inspect(ref);
+    if (options.scope !== '' && options.scope !== 'local') {
+      throw new DaemonError('NotFound', `network ${ref} not found`);
+    }
+    return Promise.resolve(inspected(details, this.#containers(details.id)));
+  }
+
+  async create(body: NetworkCreateBody): Promise<{ Id: string; Warning: string }> {
+    const request = createRequest(body);
+    const { id, warning } = await this.#networks.create(request);
+    this.#publish('create', this.#networks.inspect(id));
+    return { Id: id, Warning: warning };
+  }
+
+  async remove(ref: string): Promise<void> {
+    const details = this.#networks.inspect(ref);
+    await this.#networks.remove(details.id);
+    this.#publish('destroy', details);
+  }
+
+  /** Only for containers that do not run: what they asked for is kept for their next start. */
+  async connect(ref: string, body: NetworkConnectBody): Promise<void> {
+    const { id, name, driver } = this.#networks.resolve(ref);
+    const { Container: containerRef = '', EndpointConfig } = body;
+    const container = this.#registry.get(containerRef);
+    await container.operations.run(async () => {
+      const { networks } = container.record;
+      if (isActive(container.state) && networks[name] !== undefined) {
+        throw new DaemonError(
+          'Forbidden',
+          `endpoint with name ${container.name} already exists in network ${name}`,
+        );
+      }
+      if (driver === 'host') {
+        throw new DaemonError(
+          'Forbidden',
+          'container cannot be disconnected from host network or connected to host network',
+        );
+      }
+      this.#requireStopped(container, 'connecting a running container to a network');
+      const requested: EndpointSettings = EndpointConfig ?? {};
+      this.#registry.update(container, { networks: { ...networks, [name]: { networkId: id, requested } } });
+      return Promise.resolve();
+    });
+  }
+
+  async disconnect(ref: string, body: NetworkDisconnectBody): Promise<void> {
+    const { name } = this.#networks.resolve(ref);
+    const { Container: containerRef = '' } = body;
+    const container = this.#registry.get(containerRef);
+    await container.operations.run(async () => {
+      const { [name]: left, ...others } = container.record.networks;
+      if (left === undefined) {
+        throw new DaemonError(
+          'Internal',
+          `container ${container.id} is not connected to the network ${name}`,
+        );
+      }
+      this.#requireStopped(container, 'disconnecting a running container from a network');
+      this.#registry.update(container, { networks: others });
+      return Promise.resolve();
+    });
+  }
+
+  async prune(filters: Filters): Promise<{ NetworksDeleted: string[] | null }> {
+    const matches = pruneFilter('networks', filters);
+    const deleted: string[] = [];
+    for (const { id } of this.#networks.list()) {
+      const details = this.#networks.inspect(id);
+      if (predefinedNetworks.includes(details.name) || this.#isUsed(id)) continue;
+      if (!matches(details.labels, Date.parse(details.created))) continue;
+      try {
+        await this.#networks.remove(id);
+        deleted.push(details.name);
+        this.#publish('destroy', details);
+      } catch (error) {
+        log.warn('network could not be pruned', { networkId: id, error: errorMessage(error) });
+      }
+    }
+    this.#events.publish('network', 'prune', '', { reclaimed: '0' });
+    return { NetworksDeleted: deleted.length === 0 ? null : deleted };
+  }
+
+  #requireStopped(container: Container, what: string): void {
+    if (isActive(container.state)) throw new DaemonError('NotImplemented', `${what} is not supported yet`);
+  }
+
+  #isUsed(networkId: string): boolean {
+    return this.#networks.endpoints(networkId, { attached: true }).length > 0;
+  }
+
+  #containers(networkId: string): Record<string, NetworkContainer> {
+    return Object.fromEntries(
+      this.#networks.endpoints(networkId, { attached: true }).map((endpoint) => [
+        endpoint.containerId,
+        {
+          Name: this.#registry.byId(endpoint.containerId)?.name ?? '',
+          EndpointID: endpoint.id,
+          MacAddress: endpoint.macAddress,
+          IPv4Address: withPrefix(endpoint.ipv4Address, endpoint.ipv4PrefixLength),
+          IPv6Address: withPrefix(endpoint.ipv6Address, endpoint.ipv6PrefixLength),
+        },
+      ]),
+    );
+  }
+
+  #publish(action: string, { id, name, driver }: NetworkDetails): void {
+    this.#events.publish('network', action, id, { name, type: driver });
+  }
+}
+
+function withPrefix(address: string, prefixLength: number): string {
+  return address === '' ? '' : `${address}/${prefixLength}`;
+}
+
+function inspected(details: NetworkDetails, containers: Record<string, NetworkContainer>): NetworkInspect {
+  return {
+    Name: details.name,
+    Id: details.id,
+    Created: details.created,
+    Scope: 'local',
+    Driver: details.driver,
+    EnableIPv6: details.enableIpv6,
+    IPAM:
+      details.driver === 'bridge'
+        ? {
+            Driver: details.ipamDriver,
+            Options: details.ipamOptions,
+            Config: details.ipam.map(({ subnet, ipRange, gateway, auxiliaryAddresses }) => ({
+              Subnet: subnet,
+              ...(ipRange === undefined ? {} : { IPRange: ipRange }),
+              ...(gateway === undefined ? {} : { Gateway: gateway }),
+              ...(auxiliaryAddresses === undefined ? {} : { AuxiliaryAddresses: auxiliaryAddresses }),
+            })),
+          }
+        : noIpam,
+    Internal: details.internal,
+    Attachable: details.attachable,
+    Ingress: false,
+    ConfigFrom: { Network: '' },
+    ConfigOnly: false,
+    Containers: containers,
+    Options: details.options,
+    Labels: details.labels,
+  };
+}
+
+function networkFilter(
+  filters: Filters,
+  isUsed: (networkId: string) => boolean,
+): (details: NetworkDetails) => boolean {
+  validateFilters(filters, acceptedFilters);
+  const dangling = danglingFilter(filters.get('dangling'));
+  const types = filters.get('type') ?? [];
+  const unknown = types.find((type) => type !== 'builtin' && type !== 'custom');
+  if (unknown !== undefined) throw new DaemonError('Internal', `invalid filter: 'type'='${unknown}'`);
+  return ({ id, name, driver, labels }) => {
+    const builtin = predefinedNetworks.includes(name);
+    if (dangling !== undefined && dangling !== (!builtin && !isUsed(id))) return false;
+    if (types.length > 0 && !types.includes(builtin ? 'builtin' : 'custom')) return false;
+    return (
+      matchValue(filters, 'driver', driver) &&
+      matchPattern(filters, 'name', name) &&
+      matchPattern(filters, 'id', id) &&
+      matchValue(filters, 'scope', 'local') &&
+      matchLabels(filters.get('label'), labels)
+    );
+  };
+}
+
+function danglingFilter(values: readonly string[] | undefined): boolean | undefined {
+  if (values === undefined || values.length === 0) return undefined;
+  if (values.includes('true') || values.includes('1')) return true;
+  if (values.includes('false') || values.includes('0')) return false;
+  throw new DaemonError(
+    'InvalidParameter',
+    'invalid value for filter \'dangling\', must be "true" (or "1"), or "false" (or "0")',
+  );
+}
+
+function createRequest(body: NetworkCreateBody): NetworkCreateRequest {
+  const ipam = body.IPAM ?? undefined;
+  return {
+    name: body.Name ?? '',
+    driver: body.Driver ?? '',
+    scope: body.Scope ?? '',
+    internal: body.Internal ?? false,
+    attachable: body.Attachable ?? false,
+    ingress: body.Ingress ?? false,
+    configOnly: body.ConfigOnly ?? false,
+    enableIpv6: body.EnableIPv6 ?? false,
+    checkDuplicate: body.CheckDuplicate ?? false,
+    options: body.Options ?? {},
+    labels: body.Labels ?? {},
+    ...(ipam === undefined
+      ? {}
+      : {
+          ipam: {
+            ...(ipam.Driver === undefined ? {} : { driver: ipam.Driver }),
+            ...(ipam.Options === undefined ? {} : { options: ipam.Options }),
+            config: (ipam.Config ?? []).map((pool) => ({
+              ...(pool.Subnet === undefined ? {} : { subnet: pool.Subnet }),
+              ...(pool.IPRange === undefined ? {} : { ipRange: pool.IPRange }),
+              ...(pool.Gateway === undefined ? {} : { gateway: pool.Gateway }),
+              ...(pool.AuxiliaryAddresses === undefined || pool.AuxiliaryAddresses === null
+                ? {}
+                : { auxiliaryAddresses: pool.AuxiliaryAddresses }),
+            })),
+          },
+        }),
+  };
+}

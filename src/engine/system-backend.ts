@@ -1,0 +1,100 @@
+// The API's system operations: info, version, auth, events, disk usage.
+
+import type { Filters, SystemBackend, VolumeBackend } from '../api/v1.41/backend';
+import type {
+  AuthConfig,
+  AuthResponse,
+  DiskUsage,
+  EventMessage,
+  SystemInfo,
+  SystemVersion,
+} from '../api/v1.41/types';
+import type { Config } from '../config';
+import type { ImageStore, LayerStore } from '../storage/stores';
+import type { VmPool } from '../vm/vm';
+import type { ContainerList } from './container-list';
+import type { ContainerRegistry } from './container-registry';
+import { diskUsage } from './disk-usage';
+import { loadEngineId } from './engine-id';
+import type { EventBus } from './events';
+import { listImages } from './image-list';
+import { systemInfo, systemVersion, type SystemVersions } from './system-info';
+
+export interface SystemBackendContext {
+  config: Config;
+  versions: SystemVersions;
+  registry: ContainerRegistry;
+  images: ImageStore;
+  layers: LayerStore;
+  vms: VmPool;
+  events: EventBus;
+  /** For disk usage. */
+  containers: Pick<ContainerList, 'list'>;
+  volumes: Pick<VolumeBackend, 'list'>;
+}
+
+const noFilters: Filters = new Map();
+
+export class EngineSystemBackend implements SystemBackend {
+  readonly #context: SystemBackendContext;
+  readonly #id: string;
+
+  constructor(context: SystemBackendContext) {
+    this.#context = context;
+    this.#id = loadEngineId(context.config.dataRoot);
+  }
+
+  info(): Promise<SystemInfo> {
+    const { config, versions, registry, images, vms, events } = this.#context;
+    const containers = { running: 0, paused: 0, stopped: 0 };
+    for (const { state } of registry.list()) {
+      if (state.kind === 'paused') containers.paused += 1;
+      // Docker counts the wait for a restart as running.
+      else if (state.kind === 'running' || state.kind === 'restarting') containers.running += 1;
+      else containers.stopped += 1;
+    }
+    return Promise.resolve(
+      systemInfo({
+        id: this.#id,
+        config,
+        versions,
+        vmStatus: vms.status(),
+        containers,
+        images: images.list().length,
+        eventListeners: events.listenerCount,
+      }),
+    );
+  }
+
+  version(): Promise<SystemVersion> {
+    return Promise.resolve(systemVersion(this.#context.versions));
+  }
+
+  async auth(body: AuthConfig): Promise<AuthResponse> {
+    const { status, identityToken } = await this.#context.images.login(body);
+    return { IdentityToken: identityToken, Status: status };
+  }
+
+  async events(
+    options: { sinceNs?: bigint; untilNs?: bigint; filters: Filters },
+    signal: AbortSignal,
+  ): Promise<AsyncIterable<EventMessage>> {
+    return Promise.resolve(this.#context.events.subscribe(options, signal));
+  }
+
+  async diskUsage(): Promise<DiskUsage> {
+    const { images, layers, registry, containers, volumes } = this.#context;
+    const [listed, { Volumes }] = await Promise.all([
+      containers.list({ all: true, limit: 0, size: true, filters: noFilters }),
+      volumes.list(noFilters),
+    ]);
+    return diskUsage({
+      images: images.list(),
+      summaries: listImages(images, { all: false, filters: noFilters }),
+      layers,
+      registry,
+      containers: listed,
+      volumes: Volumes,
+    });
+  }
+}
