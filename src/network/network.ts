@@ -13,6 +13,13 @@ export interface EndpointRequest {
   ipv6Address?: string;
   macAddress?: string;
   linkLocalIps?: string[];
+  /** More names under which the name service answers; the container's name and short id always are. */
+  dnsNames?: string[];
+  /** Docker's links on user-defined networks: alias → container id. Only this container sees these names. */
+  links?: Record<string, string>;
+  /** Servers to which this container's other queries go (`--dns`); empty: the host's. */
+  dnsUpstreams?: string[];
+  driverOptions?: Record<string, string>;
 }
 
 export interface Endpoint {
@@ -31,6 +38,71 @@ export interface Endpoint {
   /** What the guest's resolver should ask on this network; empty on `none`. */
   dnsServers: string[];
   aliases: string[];
+  /** What the user asked for, as Docker's inspect shows it. */
+  wanted?: { ipv4Address?: string; ipv6Address?: string; linkLocalIps?: string[] };
+  dnsNames?: string[];
+  links?: Record<string, string>;
+  dnsUpstreams?: string[];
+  driverOptions?: Record<string, string>;
+}
+
+/** One subnet of a network. Docker's IPAM.Config entry in camelCase. */
+export interface NetworkIpamConfig {
+  subnet: string;
+  ipRange?: string;
+  gateway?: string;
+  auxiliaryAddresses?: Record<string, string>;
+}
+
+export interface NetworkCreateRequest {
+  name: string;
+  /** Empty: `bridge`. */
+  driver?: string;
+  scope?: string;
+  internal?: boolean;
+  attachable?: boolean;
+  ingress?: boolean;
+  configOnly?: boolean;
+  enableIpv6?: boolean;
+  /** Refuse a name that exists. Without it Docker makes a second one and warns. */
+  checkDuplicate?: boolean;
+  ipam?: {
+    driver?: string;
+    options?: Record<string, string> | null;
+    config?: {
+      subnet?: string;
+      ipRange?: string;
+      gateway?: string;
+      auxiliaryAddresses?: Record<string, string>;
+    }[];
+  };
+  options?: Record<string, string>;
+  labels?: Record<string, string>;
+}
+
+/** Everything that Docker's inspect tells of a network, apart from its containers (`endpoints`). */
+export interface NetworkDetails extends NetworkSummary {
+  /** RFC 3339 with nanoseconds. */
+  created: string;
+  enableIpv6: boolean;
+  attachable: boolean;
+  labels: Record<string, string>;
+  options: Record<string, string>;
+  ipamDriver: string;
+  ipamOptions: Record<string, string> | null;
+  ipam: NetworkIpamConfig[];
+}
+
+/** Counters of a tap from the container's point of view: `rx` is what it received. */
+export interface InterfaceCounters {
+  rxBytes: number;
+  rxPackets: number;
+  rxErrors: number;
+  rxDropped: number;
+  txBytes: number;
+  txPackets: number;
+  txErrors: number;
+  txDropped: number;
 }
 
 export interface NetworkSummary {
@@ -43,9 +115,12 @@ export interface NetworkSummary {
 export interface PublishedPort {
   protocol: 'tcp' | 'udp' | 'sctp';
   containerPort: number;
+  /** Empty: every address of the host, IPv4 and IPv6; `publish` then returns an entry for each. */
   hostIp: string;
   /** 0: any free port. */
   hostPort: number;
+  /** With a range (`-p 8000-8010:80`): the first free one from `hostPort` to this one. */
+  hostPortEnd?: number;
 }
 
 export interface NetworkManager {
@@ -58,7 +133,20 @@ export interface NetworkManager {
   /** By name, id or unique id prefix. Throws NotFound `network X not found`. */
   resolve(ref: string): NetworkSummary;
   list(): NetworkSummary[];
-  /** Reserves addresses and records the endpoint. Does not need a VM. */
+  /** As `resolve`, with all that is known. */
+  inspect(ref: string): NetworkDetails;
+  /** Makes a network. Throws Docker's errors for overlapping pools, bad options and names. */
+  create(request: NetworkCreateRequest): Promise<{ id: string; warning: string }>;
+  /** Throws Forbidden for a predefined network and for one with active (attached) endpoints. */
+  remove(ref: string): Promise<void>;
+  /** Endpoints of a network; `attached` ones only: those whose VM is joined to it now. */
+  endpoints(networkId: string, options?: { attached?: boolean }): Endpoint[];
+  /** All endpoints of a container, in the order in which they were allocated. */
+  endpointsOf(containerId: string): Endpoint[];
+  /**
+   * Reserves addresses and records the endpoint. Does not need a VM. A second call for the same network and container
+   * keeps the addresses unless others are asked for, and takes over the new names.
+   */
   allocate(request: EndpointRequest): Promise<Endpoint>;
   /** Frees what `allocate` reserved. Idempotent. */
   release(networkId: string, containerId: string): Promise<void>;
@@ -69,6 +157,10 @@ export interface NetworkManager {
   /** Binds the host's ports before a container's start answers; returns them with the real numbers. Throws Docker's error if taken. */
   publish(containerId: string, endpoint: Endpoint, ports: PublishedPort[]): Promise<PublishedPort[]>;
   unpublish(containerId: string): Promise<void>;
+  /** Ports published for a container, also after a restart of the daemon. */
+  publishedPorts(containerId: string): PublishedPort[];
+  /** Counters of an attached tap; undefined if there is no such tap. */
+  counters(tapName: string): Promise<InterfaceCounters | undefined>;
   /** The text of resolv.conf for containers (of the host's resolver, as reached through the namespace). */
   resolvConf(options: { dns: string[]; search: string[]; options: string[]; embedded: boolean }): string;
   /** The address under which containers reach services of the host (`host-gateway`). */

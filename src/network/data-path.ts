@@ -1,0 +1,184 @@
+// The kernel's side of the networks: bridges, taps and rules in the private namespace. Everything here can be done
+// again, and `reconcile` makes the namespace agree with the records, whatever a crash left.
+
+import { createHash } from 'node:crypto';
+
+import { log } from '../log';
+import { formatMac } from './addresses';
+import { egressDevice, egressNameServer, egressSubnet } from './egress';
+import { IpBatch } from './ip-batch';
+import { PrivateNamespace } from './namespace';
+import type { EndpointRecord, NetworkRecord } from './network-record';
+import { bridgeChange, fullRuleset, tapChange } from './ruleset';
+import type { BridgeRules, TapRules } from './ruleset';
+
+interface Link {
+  ifname: string;
+  /** Name of the bridge that it is a port of. */
+  master?: string;
+  linkinfo?: { info_kind?: string };
+}
+
+export interface AttachedTap {
+  tapName: string;
+  network: NetworkRecord;
+  endpoint: EndpointRecord;
+}
+
+export class DataPath {
+  readonly namespace: PrivateNamespace;
+  readonly #ip: IpBatch;
+  /** What the rules say of each attached tap. */
+  readonly #taps = new Map<string, TapRules>();
+  #hostAddress = '';
+
+  private constructor(namespace: PrivateNamespace) {
+    this.namespace = namespace;
+    this.#ip = new IpBatch(namespace);
+  }
+
+  static async open(namespacePath: string): Promise<DataPath> {
+    return new DataPath(await PrivateNamespace.open(namespacePath));
+  }
+
+  close(): void {
+    this.#ip.close();
+  }
+
+  /**
+   * Makes missing bridges, removes those of no network, takes unknown taps off their bridges and loads all rules.
+   * Returns the names of those of `taps` that exist; the others went with their VM.
+   */
+  async reconcile(
+    networks: readonly NetworkRecord[],
+    taps: readonly AttachedTap[],
+    hostAddress: string,
+  ): Promise<Set<string>> {
+    this.#hostAddress = hostAddress;
+    const links = await this.#links();
+    const present = new Map(links.map((link) => [link.ifname, link]));
+    const alive = taps.filter(({ tapName }) => present.has(tapName));
+    this.#taps.clear();
+    for (const tap of alive) this.#taps.set(tap.tapName, tapRules(tap.tapName, tap.endpoint));
+    // rules first: a port of a bridge that no rule names can send nothing
+    await this.#load(networks.filter(isBridge).map(bridgeRules));
+    await this.#ip.run('link set dev lo up');
+    const wanted = new Set(networks.map(({ bridgeName }) => bridgeName));
+    for (const { ifname, linkinfo } of links) {
+      if (linkinfo?.info_kind === 'bridge' && !wanted.has(ifname))
+        await this.#ip.run(`link del dev ${ifname}`);
+    }
+    for (const network of networks.filter(isBridge))
+      await this.#makeBridge(network, present.has(network.bridgeName));
+    for (const { ifname, master } of links) {
+      if (master !== undefined && !this.#taps.has(ifname))
+        await this.#ip.run(`link set dev ${ifname} nomaster down`);
+    }
+    for (const { tapName, network } of alive) await this.#join(tapName, network);
+    return new Set(alive.map(({ tapName }) => tapName));
+  }
+
+  async addNetwork(network: NetworkRecord): Promise<void> {
+    if (!isBridge(network)) return;
+    await this.#nft(bridgeChange('add', bridgeRules(network)));
+    await this.#makeBridge(network, false);
+  }
+
+  async removeNetwork(network: NetworkRecord): Promise<void> {
+    if (!isBridge(network)) return;
+    await this.#ip.run(`link del dev ${network.bridgeName}`);
+    await this.#nft(bridgeChange('delete', bridgeRules(network)));
+  }
+
+  async attach({ tapName, network, endpoint }: AttachedTap): Promise<void> {
+    const rules = tapRules(tapName, endpoint);
+    const before = this.#taps.get(tapName);
+    await this.#nft((before === undefined ? '' : tapChange('delete', before)) + tapChange('add', rules));
+    this.#taps.set(tapName, rules);
+    await this.#join(tapName, network);
+  }
+
+  /** `gone`: the tap does not exist any more, only its rules do. */
+  async detach(tapName: string): Promise<void> {
+    await this.#ip.run(`link set dev ${tapName} nomaster down`).catch((error: unknown) => {
+      log.debug('tap is gone already', { tapName, error });
+    });
+    const rules = this.#taps.get(tapName);
+    if (rules === undefined) return;
+    this.#taps.delete(tapName);
+    await this.#nft(tapChange('delete', rules));
+  }
+
+  async #makeBridge(network: NetworkRecord, exists: boolean): Promise<void> {
+    const name = network.bridgeName;
+    const gateways = bridgeRules(network).gateways;
+    if (!exists) await this.#ip.run(`link add name ${name} address ${bridgeMac(network.id)} type bridge`);
+    if (gateways.some((address) => address.includes(':'))) {
+      await this.namespace.run('sh', ['-c', `echo 0 >/proc/sys/net/ipv6/conf/${name}/disable_ipv6`]);
+    }
+    await this.#ip.run(`link set dev ${name} mtu ${network.mtu} up`);
+    for (const address of gateways) {
+      const prefixLength =
+        network.ipam.find(({ gateway }) => gateway === address)?.subnet.split('/')[1] ?? '32';
+      await this.#ip.run(
+        `addr replace ${address}/${prefixLength} dev ${name}${address.includes(':') ? ' nodad' : ''}`,
+      );
+    }
+  }
+
+  async #join(tapName: string, network: NetworkRecord): Promise<void> {
+    const commands = [`link set dev ${tapName} mtu ${network.mtu} master ${network.bridgeName} up`];
+    if (!network.interContainer) commands.push(`link set dev ${tapName} type bridge_slave isolated on`);
+    await this.#ip.run(...commands);
+  }
+
+  async #links(): Promise<Link[]> {
+    // iproute2's JSON; only names and kinds are read from it
+    return JSON.parse(await this.namespace.run('ip', ['-j', '-d', 'link', 'show'])) as Link[];
+  }
+
+  #load(bridges: BridgeRules[]): Promise<void> {
+    return this.#nft(
+      fullRuleset({
+        egressDevice,
+        egressSubnet,
+        egressNameServer,
+        bridges,
+        taps: [...this.#taps.values()],
+        hostAddress: this.#hostAddress,
+      }),
+    );
+  }
+
+  async #nft(text: string): Promise<void> {
+    if (text !== '') await this.namespace.run('nft', ['-f', '-'], text);
+  }
+}
+
+function isBridge(network: NetworkRecord): boolean {
+  return network.driver === 'bridge';
+}
+
+function bridgeRules(network: NetworkRecord): BridgeRules {
+  return {
+    name: network.bridgeName,
+    gateways: network.ipam.flatMap(({ gateway }) => gateway ?? []),
+    egress: !network.internal && network.masquerade,
+  };
+}
+
+function tapRules(tapName: string, endpoint: EndpointRecord): TapRules {
+  const linkLocal = endpoint.wanted?.linkLocalIps ?? [];
+  const all = [endpoint.ipv4Address, endpoint.ipv6Address, ...linkLocal].filter((address) => address !== '');
+  return {
+    name: tapName,
+    mac: endpoint.macAddress,
+    ipv4: all.filter((address) => !address.includes(':')),
+    ipv6: all.filter((address) => address.includes(':')),
+  };
+}
+
+/** Fixed: without one a bridge takes its smallest port's, and guests would see their gateway's change. */
+function bridgeMac(networkId: string): string {
+  return formatMac([0x02, 0x42, ...createHash('sha256').update(networkId).digest().subarray(0, 4)]);
+}

@@ -1,0 +1,110 @@
+// Addresses of one subnet, and the choice of a subnet for a network. Pure: what is in use is told by the records, so
+// nothing here has to be persisted and a crash cannot make it disagree with them.
+
+import { addressBits, contains, lastValue, overlaps, parseSubnet } from './addresses';
+import type { IpAddress, Subnet } from './addresses';
+
+/** Pools that dockerd's default local address space is made of; each is cut into networks of `size`. */
+const defaultPools: readonly { pool: string; size: number }[] = [
+  { pool: '172.17.0.0/16', size: 16 },
+  { pool: '172.18.0.0/16', size: 16 },
+  { pool: '172.19.0.0/16', size: 16 },
+  { pool: '172.20.0.0/14', size: 16 },
+  { pool: '172.24.0.0/14', size: 16 },
+  { pool: '172.28.0.0/14', size: 16 },
+  { pool: '192.168.0.0/16', size: 20 },
+];
+
+/** Every subnet of the default pools, in the order in which dockerd gives them out. */
+export function defaultSubnets(): Subnet[] {
+  return defaultPools.flatMap(({ pool, size }) => {
+    const whole = mustParse(pool);
+    const count = 1 << (size - whole.prefixLength);
+    const step = 1n << BigInt(addressBits(whole.family) - size);
+    return Array.from({ length: count }, (_, index) => ({
+      family: whole.family,
+      base: whole.base + BigInt(index) * step,
+      prefixLength: size,
+    }));
+  });
+}
+
+function mustParse(text: string): Subnet {
+  const subnet = parseSubnet(text);
+  if (subnet === undefined) throw new Error(`not a subnet: ${text}`);
+  return subnet;
+}
+
+/**
+ * Gives out default subnets. Goes on after the one it gave last, as dockerd does, so that a subnet that was just freed
+ * is not used again at once.
+ */
+export class SubnetChooser {
+  readonly #subnets = defaultSubnets();
+  #next = 0;
+
+  /** A subnet that overlaps none of `taken`; undefined if there is none left. */
+  choose(taken: readonly Subnet[]): Subnet | undefined {
+    for (let tried = 0; tried < this.#subnets.length; tried++) {
+      const index = (this.#next + tried) % this.#subnets.length;
+      const candidate = this.#subnets[index];
+      if (candidate === undefined || taken.some((other) => overlaps(candidate, other))) continue;
+      this.#next = index + 1;
+      return candidate;
+    }
+    return undefined;
+  }
+}
+
+export type AllocationFailure = 'in-use' | 'out-of-range' | 'exhausted';
+
+/** The addresses of one subnet. Gives the lowest free one, as dockerd does. */
+export class AddressPool {
+  readonly subnet: Subnet;
+  readonly #first: bigint;
+  readonly #last: bigint;
+  readonly #used = new Set<bigint>();
+  /** Never given to anyone: network and broadcast address, IPv6's subnet-router anycast address. */
+  readonly #edges = new Set<bigint>();
+  /** No address of the range below this one is free. */
+  #lowest: bigint;
+
+  /** `range`, if given, lies in `subnet` and limits what is chosen; wanted addresses may lie outside of it. */
+  constructor(subnet: Subnet, range: Subnet = subnet) {
+    this.subnet = subnet;
+    this.#first = range.base;
+    this.#last = lastValue(range);
+    this.#lowest = this.#first;
+    // a /31 has neither (RFC 3021)
+    if (addressBits(subnet.family) - subnet.prefixLength >= 2) this.#edges.add(subnet.base);
+    if (subnet.family === 4 && subnet.prefixLength <= 30) this.#edges.add(lastValue(subnet));
+  }
+
+  /** Takes a certain address. */
+  take(address: IpAddress): AllocationFailure | undefined {
+    if (!contains(this.subnet, address)) return 'out-of-range';
+    if (this.isUsed(address)) return 'in-use';
+    this.#used.add(address.value);
+    return undefined;
+  }
+
+  /** Takes the lowest free address of the range. */
+  takeAny(): IpAddress | 'exhausted' {
+    let value = this.#lowest;
+    while (value <= this.#last && this.isUsed({ family: this.subnet.family, value })) value++;
+    this.#lowest = value;
+    if (value > this.#last) return 'exhausted';
+    this.#used.add(value);
+    return { family: this.subnet.family, value };
+  }
+
+  /** Idempotent. */
+  release(address: IpAddress): void {
+    if (!this.#used.delete(address.value)) return;
+    if (address.value >= this.#first && address.value < this.#lowest) this.#lowest = address.value;
+  }
+
+  isUsed(address: IpAddress): boolean {
+    return this.#used.has(address.value) || this.#edges.has(address.value);
+  }
+}

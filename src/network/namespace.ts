@@ -1,0 +1,98 @@
+// The private network namespace: made once, kept alive by a bind mount of its nsfs file, found again at start. It
+// outlives the daemon because the VMs and their taps live in it.
+
+import { execFile, spawn } from 'node:child_process';
+import type { ChildProcess, StdioOptions } from 'node:child_process';
+import { closeSync, existsSync, mkdirSync, openSync, rmSync, statfsSync } from 'node:fs';
+import { dirname } from 'node:path';
+
+import { DaemonError } from '../errors';
+
+/** NSFS_MAGIC of linux/magic.h. */
+const nsfsMagic = 0x6e736673;
+
+/** What differs from a new namespace's defaults. A file that this kernel lacks is passed over. */
+const sysctls: readonly (readonly [string, string])[] = [
+  ['net/ipv4/ip_forward', '1'],
+  ['net/ipv6/conf/all/forwarding', '1'],
+  // Bridges with an IPv6 subnet turn it on for themselves.
+  ['net/ipv6/conf/default/disable_ipv6', '1'],
+  ['net/ipv6/conf/default/accept_ra', '0'],
+  // Without these, traffic inside one bridge would pass the forward chain of the IP families as well.
+  ['net/bridge/bridge-nf-call-iptables', '0'],
+  ['net/bridge/bridge-nf-call-ip6tables', '0'],
+  ['net/bridge/bridge-nf-call-arptables', '0'],
+  // Answer ARP on a bridge only for that bridge's own address, and believe no redirect.
+  ['net/ipv4/conf/all/arp_ignore', '1'],
+  ['net/ipv4/conf/all/arp_announce', '2'],
+  ['net/ipv4/conf/all/accept_redirects', '0'],
+  ['net/ipv4/conf/all/send_redirects', '0'],
+  ['net/ipv4/conf/default/send_redirects', '0'],
+  // The name server runs without privileges.
+  ['net/ipv4/ip_unprivileged_port_start', '0'],
+  ['net/ipv4/ip_local_port_range', '1024 65535'],
+];
+
+export class PrivateNamespace {
+  readonly path: string;
+
+  private constructor(path: string) {
+    this.path = path;
+  }
+
+  /** Finds the namespace at `path` or makes it there, and brings its sysctls to what is wanted. */
+  static async open(path: string): Promise<PrivateNamespace> {
+    const namespace = new PrivateNamespace(path);
+    if (!namespace.exists()) {
+      mkdirSync(dirname(path), { recursive: true });
+      closeSync(openSync(path, 'a', 0o600));
+      await execute('unshare', [`--net=${path}`, 'true']);
+    }
+    const writes = sysctls.map(
+      ([key, value]) => `[ ! -e /proc/sys/${key} ] || echo '${value}' >/proc/sys/${key}`,
+    );
+    await namespace.run('sh', ['-ec', writes.join('\n')]);
+    return namespace;
+  }
+
+  /** True if the path is the mount of a namespace, and not a file that a reboot left. */
+  exists(): boolean {
+    return existsSync(this.path) && statfsSync(this.path).type === nsfsMagic;
+  }
+
+  /** Runs a program to its end inside; resolves with its output. Rejects with what it wrote to stderr. */
+  run(program: string, args: readonly string[], input?: string): Promise<string> {
+    return execute('nsenter', [`--net=${this.path}`, '--', program, ...args], input);
+  }
+
+  /** Starts a program inside. */
+  spawn(program: string, args: readonly string[], stdio: StdioOptions): ChildProcess {
+    return spawn('nsenter', [`--net=${this.path}`, '--', program, ...args], { stdio });
+  }
+
+  /** Gives up the name; the namespace is gone with the last process in it. */
+  async remove(): Promise<void> {
+    // a crash between mount and record may have mounted twice
+    while (this.exists()) await execute('umount', [this.path]);
+    rmSync(this.path, { force: true });
+  }
+}
+
+function execute(program: string, args: readonly string[], input?: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = execFile(program, args, { maxBuffer: 64 * 1024 * 1024 }, (error, stdout, stderr) => {
+      if (error === null) resolve(stdout);
+      else {
+        const said = stderr.trim() === '' ? error.message : stderr.trim();
+        reject(
+          new DaemonError('Internal', `${args.slice(program === 'nsenter' ? 2 : 0).join(' ')}: ${said}`, {
+            cause: error,
+          }),
+        );
+      }
+    });
+    // a child that ends without reading its input is reported by its status
+    child.stdin?.on('error', () => undefined);
+    child.stdin?.end(input);
+  });
+}

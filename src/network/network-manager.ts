@@ -1,0 +1,400 @@
+// The networks of a daemon: records (network-table), the private namespace (data-path), and netd's name service and
+// published ports, kept in agreement. Every change to the kernel is recorded before it is made, so that the next start
+// can finish or undo it.
+
+import { readFileSync, realpathSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+import { DaemonError, errorMessage } from '../errors';
+import { log } from '../log';
+import type { DocumentStore } from '../storage/stores';
+import { DataPath } from './data-path';
+import type { AttachedTap } from './data-path';
+import { egressNameServer, hostServiceAddress, slirpCommand } from './egress';
+import { hostSubnets } from './host-routes';
+import { NetdClient } from './netd-client';
+import type { NetdEndpoint, NetdNetwork } from './netd/protocol';
+import type {
+  Endpoint,
+  EndpointRequest,
+  InterfaceCounters,
+  NetworkCreateRequest,
+  NetworkDetails,
+  NetworkManager,
+  NetworkSummary,
+  PublishedPort,
+} from './network';
+import { planNetwork } from './network-plan';
+import { collections } from './network-record';
+import type { AttachmentRecord, EndpointRecord, NetworkRecord } from './network-record';
+import { NetworkTable } from './network-table';
+import { PortPublisher } from './port-publisher';
+import { parseCounters } from './counters';
+import { formatResolvConf, parseResolvConf, usableNameservers } from './resolv-conf';
+import { readableBy } from './readable-by';
+
+export interface NetworkManagerOptions {
+  /** Sockets and the namespace's mount; gone after a reboot. */
+  runDir: string;
+  documents: DocumentStore;
+  /** Directory of native/'s programs. */
+  nativeDir: string;
+  slirpBinary?: string;
+  /** Lets containers reach the host's loopback at their gateway. Off by default, as with Docker. */
+  hostLoopback?: boolean;
+  /** User of netd. Ignored without root; default `nobody`. */
+  helperUid?: number;
+  /** netd's entry point; tests compile their own. */
+  netdScript?: string;
+  /** The host's resolv.conf. */
+  resolvConfPath?: string;
+}
+
+const egressTimeoutMs = 5000;
+const nobody = 65534;
+/** Where systemd-resolved keeps the servers behind its stub; dockerd looks there as well. */
+const resolvedPath = '/run/systemd/resolve/resolv.conf';
+
+/** Makes the manager; `start` brings it up. */
+export function createNetworkManager(options: NetworkManagerOptions): NetworkManager {
+  return new PrivateNetworkManager(options);
+}
+
+class PrivateNetworkManager implements NetworkManager {
+  readonly namespacePath: string;
+  readonly #options: NetworkManagerOptions;
+  readonly #documents: DocumentStore;
+  readonly #table: NetworkTable;
+  readonly #netd: NetdClient;
+  readonly #ports: PortPublisher;
+  #path: DataPath | undefined;
+  /** Changes to the namespace are made one after the other. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(options: NetworkManagerOptions) {
+    const script = options.netdScript ?? join(__dirname, 'netd', 'main.js');
+    const uid = options.helperUid ?? nobody;
+    this.#options = options;
+    this.#documents = options.documents;
+    this.namespacePath = join(options.runDir, 'netns');
+    this.#table = new NetworkTable(options.documents);
+    this.#netd = new NetdClient(
+      {
+        hostBinary: join(options.nativeDir, 'netd-host'),
+        script,
+        namespace: this.namespacePath,
+        socket: join(options.runDir, 'netd.sock'),
+        pidFile: join(options.runDir, 'netd.pid'),
+        logFile: join(options.runDir, 'netd.log'),
+        uid: process.getuid?.() === 0 && readableBy(dirname(dirname(script)), uid) ? uid : 0,
+        slirp: slirpCommand(this.#egressOptions()),
+      },
+      () => this.#synchronize(),
+    );
+    this.#ports = new PortPublisher(options.documents, this.#netd);
+  }
+
+  async start(): Promise<void> {
+    this.#definePredefined();
+    this.#path = await DataPath.open(this.namespacePath);
+    const attached = this.#attachments();
+    const alive = await this.#path.reconcile(
+      this.#table.records(),
+      attached,
+      hostServiceAddress(this.#egressOptions()),
+    );
+    for (const { tapName } of attached)
+      if (!alive.has(tapName)) this.#documents.delete(collections.attachments, tapName);
+    const containers = new Set(this.#attachments().map(({ endpoint }) => endpoint.containerId));
+    this.#ports.forget((containerId) => containers.has(containerId));
+    await this.#netd.start();
+    if (!(await this.#netd.waitForEgress(egressTimeoutMs))) {
+      log.error('no egress: slirp4netns does not start', { log: join(this.#options.runDir, 'netd.log') });
+    }
+    log.info('networks ready', { networks: this.#table.records().length, taps: alive.size });
+  }
+
+  async stop(options: { removeNamespace: boolean }): Promise<void> {
+    await this.#last.catch(() => undefined);
+    await this.#netd.close({ end: options.removeNamespace });
+    this.#path?.close();
+    if (options.removeNamespace) await this.#path?.namespace.remove();
+    this.#path = undefined;
+  }
+
+  resolve(ref: string): NetworkSummary {
+    const { id, name, driver, internal } = this.#table.resolve(ref);
+    return { id, name, driver, internal };
+  }
+
+  list(): NetworkSummary[] {
+    return this.#table.records().map(({ id, name, driver, internal }) => ({ id, name, driver, internal }));
+  }
+
+  inspect(ref: string): NetworkDetails {
+    return structuredClone(this.#table.resolve(ref));
+  }
+
+  endpoints(networkId: string, options: { attached?: boolean } = {}): Endpoint[] {
+    const all = this.#table.endpoints(networkId);
+    if (options.attached !== true) return all;
+    const attached = new Set(this.#attachments().map(({ endpoint }) => endpoint));
+    return all.filter((endpoint) => attached.has(endpoint));
+  }
+
+  endpointsOf(containerId: string): Endpoint[] {
+    return this.#table.endpointsOf(containerId);
+  }
+
+  create(request: NetworkCreateRequest): Promise<{ id: string; warning: string }> {
+    return this.#queue(async () => {
+      const plan = planNetwork.fromRequest(request);
+      const same = this.#table.byName(plan.name);
+      if (same !== undefined && request.checkDuplicate === true) {
+        throw new DaemonError('Conflict', `network with name ${plan.name} already exists`);
+      }
+      const record = this.#table.create(plan, hostSubnets());
+      try {
+        await this.#dataPath().addNetwork(record);
+        await this.#netd.request('network.put', netdNetwork(record));
+      } catch (error) {
+        this.#table.remove(record.id);
+        await this.#dataPath()
+          .removeNetwork(record)
+          .catch(() => undefined);
+        throw error;
+      }
+      const warning =
+        same === undefined ? '' : `Network with name ${same.name} (id : ${same.id}) already exists`;
+      return { id: record.id, warning };
+    });
+  }
+
+  remove(ref: string): Promise<void> {
+    return this.#queue(async () => {
+      const record = this.#table.resolve(ref);
+      if (isPredefined(record)) {
+        throw new DaemonError('Forbidden', `${record.name} is a pre-defined network and cannot be removed`);
+      }
+      if (this.endpoints(record.id, { attached: true }).length > 0) {
+        throw new DaemonError(
+          'Forbidden',
+          `error while removing network: network ${record.name} id ${record.id} has active endpoints`,
+        );
+      }
+      this.#table.remove(record.id);
+      await this.#netd.request('network.remove', { id: record.id });
+      await this.#dataPath().removeNetwork(record);
+    });
+  }
+
+  allocate(request: EndpointRequest): Promise<Endpoint> {
+    // through the queue, so that a name change reaches netd in order
+    return this.#queue(async () => {
+      const endpoint = this.#table.allocate(request);
+      if (this.#isAttached(endpoint)) await this.#netd.request('endpoint.put', netdEndpoint(endpoint));
+      return endpoint;
+    });
+  }
+
+  release(networkId: string, containerId: string): Promise<void> {
+    return this.#queue(async () => {
+      for (const { tapName, endpoint } of this.#attachments()) {
+        if (endpoint.networkId === networkId && endpoint.containerId === containerId)
+          await this.#detach(tapName);
+      }
+      this.#table.release(networkId, containerId);
+    });
+  }
+
+  attach({ networkId, containerId }: Endpoint, tapName: string): Promise<void> {
+    return this.#queue(async () => {
+      if (!/^[a-z0-9]{1,15}$/.test(tapName))
+        throw new DaemonError('Internal', `not a tap's name: ${tapName}`);
+      const endpoint = this.#table.endpoint(networkId, containerId);
+      const network = this.#table.resolve(networkId);
+      if (endpoint === undefined)
+        throw new DaemonError('NotFound', `container ${containerId} is not on network ${network.name}`);
+      if (network.driver !== 'bridge') return;
+      const record: AttachmentRecord = { tapName, networkId, containerId };
+      this.#documents.put(collections.attachments, tapName, record);
+      try {
+        await this.#dataPath().attach({ tapName, network, endpoint });
+        await this.#netd.request('endpoint.put', netdEndpoint(endpoint));
+      } catch (error) {
+        await this.#detach(tapName);
+        throw error;
+      }
+    });
+  }
+
+  detach(tapName: string): Promise<void> {
+    return this.#queue(() => this.#detach(tapName));
+  }
+
+  publish(containerId: string, endpoint: Endpoint, ports: PublishedPort[]): Promise<PublishedPort[]> {
+    return this.#queue(() => {
+      const record = this.#table.endpoint(endpoint.networkId, containerId);
+      if (record === undefined)
+        throw new DaemonError(
+          'NotFound',
+          `container ${containerId} is not on network ${endpoint.networkName}`,
+        );
+      const { hostBindingAddress } = this.#table.resolve(endpoint.networkId);
+      return this.#ports.publish(record, hostBindingAddress, ports);
+    });
+  }
+
+  unpublish(containerId: string): Promise<void> {
+    return this.#queue(() => this.#ports.unpublish(containerId));
+  }
+
+  publishedPorts(containerId: string): PublishedPort[] {
+    return this.#ports.published(containerId);
+  }
+
+  async counters(tapName: string): Promise<InterfaceCounters | undefined> {
+    const { text } = await this.#netd.request('counters', {});
+    return parseCounters(text, tapName);
+  }
+
+  resolvConf({
+    dns,
+    search,
+    options,
+    embedded,
+  }: {
+    dns: string[];
+    search: string[];
+    options: string[];
+    embedded: boolean;
+  }): string {
+    const host = this.#hostResolvConf();
+    const own = dns.length > 0 ? dns : usableNameservers(host.nameservers, egressNameServer);
+    const wanted = options.length > 0 ? options : host.options;
+    const withDots = wanted.some((option) => option.startsWith('ndots:')) ? wanted : [...wanted, 'ndots:0'];
+    return formatResolvConf({
+      nameservers: embedded ? ['127.0.0.11'] : own,
+      search: search.length > 0 ? search : host.search,
+      options: embedded ? withDots : wanted,
+    });
+  }
+
+  /** The default bridge's gateway, as with Docker. The rules of every network lead its own gateway there too. */
+  get hostGateway(): string {
+    return this.#table.byName('bridge')?.ipam[0]?.gateway ?? '';
+  }
+
+  async #detach(tapName: string): Promise<void> {
+    const record = this.#documents.get<AttachmentRecord>(collections.attachments, tapName);
+    if (record !== undefined) {
+      const { networkId, containerId } = record;
+      await this.#netd.request('endpoint.remove', { networkId, containerId }).catch((error: unknown) => {
+        log.debug('netd is told when it is back', { error: errorMessage(error) });
+      });
+    }
+    await this.#dataPath().detach(tapName);
+    this.#documents.delete(collections.attachments, tapName);
+  }
+
+  /** Tells netd, which has just been connected to, everything. */
+  async #synchronize(): Promise<void> {
+    const { ports } = await this.#netd.request('hello', {});
+    const endpoints = this.#attachments().map(({ endpoint }) => netdEndpoint(endpoint));
+    const networks = this.#table
+      .records()
+      .filter(({ driver }) => driver === 'bridge')
+      .map(netdNetwork);
+    const resolver = { path: this.#resolvConfPath(), loopbackAddress: egressNameServer };
+    await this.#netd.request('state', { networks, endpoints, resolver });
+    await this.#ports.synchronize(ports);
+  }
+
+  #attachments(): AttachedTap[] {
+    return this.#documents
+      .all<AttachmentRecord>(collections.attachments)
+      .flatMap(({ tapName, networkId, containerId }) => {
+        const network = this.#table.records().find(({ id }) => id === networkId);
+        const endpoint = this.#table.endpoint(networkId, containerId);
+        return network === undefined || endpoint === undefined ? [] : [{ tapName, network, endpoint }];
+      });
+  }
+
+  #isAttached(endpoint: EndpointRecord): boolean {
+    return this.#attachments().some((tap) => tap.endpoint === endpoint);
+  }
+
+  #definePredefined(): void {
+    for (const name of ['bridge', 'host', 'none'] as const) {
+      if (this.#table.byName(name) === undefined) this.#table.create(planNetwork.predefined(name), []);
+    }
+  }
+
+  #dataPath(): DataPath {
+    if (this.#path === undefined) throw new DaemonError('Unavailable', 'the networks are not started');
+    return this.#path;
+  }
+
+  #queue<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(work, work);
+    this.#last = result.catch(() => undefined);
+    return result;
+  }
+
+  #egressOptions(): { slirpBinary: string; hostLoopback: boolean } {
+    return {
+      slirpBinary: this.#options.slirpBinary ?? 'slirp4netns',
+      hostLoopback: this.#options.hostLoopback ?? false,
+    };
+  }
+
+  #resolvConfPath(): string {
+    return this.#options.resolvConfPath ?? '/etc/resolv.conf';
+  }
+
+  #hostResolvConf(): ReturnType<typeof parseResolvConf> {
+    const read = (path: string): string => {
+      try {
+        return readFileSync(realpathSync(path), 'utf8');
+      } catch {
+        return ''; // no file: resolv.conf(5)'s defaults
+      }
+    };
+    const host = parseResolvConf(read(this.#resolvConfPath()));
+    const stubOnly = host.nameservers.length === 1 && host.nameservers[0] === '127.0.0.53';
+    return stubOnly ? { ...host, ...parseResolvConf(read(resolvedPath)) } : host;
+  }
+}
+
+function isPredefined(record: NetworkRecord): boolean {
+  return record.driver !== 'bridge' || record.options['com.docker.network.bridge.default_bridge'] === 'true';
+}
+
+function netdNetwork(record: NetworkRecord): NetdNetwork {
+  return {
+    id: record.id,
+    name: record.name,
+    gateways: record.ipam.flatMap(({ gateway }) => gateway ?? []),
+    egress: !record.internal,
+    embedded: !isPredefined(record),
+  };
+}
+
+function netdEndpoint(endpoint: EndpointRecord): NetdEndpoint {
+  const names = [
+    endpoint.containerName,
+    endpoint.containerId.slice(0, 12),
+    ...endpoint.aliases,
+    ...(endpoint.dnsNames ?? []),
+  ];
+  return {
+    networkId: endpoint.networkId,
+    containerId: endpoint.containerId,
+    ipv4Address: endpoint.ipv4Address,
+    ipv6Address: endpoint.ipv6Address,
+    containerName: endpoint.containerName,
+    names: [...new Set(names.map((name) => name.toLowerCase()))],
+    links: endpoint.links ?? {},
+    upstreams: endpoint.dnsUpstreams ?? [],
+  };
+}

@@ -1,0 +1,208 @@
+// Published ports: which host addresses and numbers a container gets, Docker's errors for those it cannot have, and the
+// records by which they are bound again after a crash.
+
+import { existsSync } from 'node:fs';
+
+import { DaemonError, errorMessage } from '../errors';
+import { log } from '../log';
+import type { DocumentStore } from '../storage/stores';
+import type { NetdPort } from './netd/protocol';
+import { NetdError } from './netd-client';
+import type { NetdClient } from './netd-client';
+import type { PublishedPort } from './network';
+import { collections } from './network-record';
+import type { EndpointRecord, PublicationRecord } from './network-record';
+
+/** dockerd takes it from ip_local_port_range, whose default this is. */
+const ephemeralPorts = { first: 32768, last: 60999 };
+
+const systemMessages: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'address already in use',
+  EADDRNOTAVAIL: 'cannot assign requested address',
+  EACCES: 'permission denied',
+};
+
+export class PortPublisher {
+  readonly #documents: DocumentStore;
+  readonly #netd: NetdClient;
+  /** Where the search for a free port goes on, as in dockerd. */
+  #nextEphemeral = ephemeralPorts.first;
+
+  constructor(documents: DocumentStore, netd: NetdClient) {
+    this.#documents = documents;
+    this.#netd = netd;
+  }
+
+  published(containerId: string): PublishedPort[] {
+    return this.#documents.get<PublicationRecord>(collections.publications, containerId)?.ports ?? [];
+  }
+
+  /** All or nothing. `defaultHostIp`: for ports that name no address. */
+  async publish(
+    endpoint: EndpointRecord,
+    defaultHostIp: string,
+    wanted: readonly PublishedPort[],
+  ): Promise<PublishedPort[]> {
+    const { containerId } = endpoint;
+    await this.unpublish(containerId);
+    const ports: PublishedPort[] = [];
+    try {
+      for (const port of wanted) ports.push(...(await this.#open(endpoint, port, defaultHostIp)));
+    } catch (error) {
+      await this.#netd.request('port.close', { containerId });
+      const what = `driver failed programming external connectivity on endpoint ${endpoint.containerName} (${endpoint.id})`;
+      throw new DaemonError('Internal', `${what}: ${errorMessage(error)}`, { cause: error });
+    }
+    const record: PublicationRecord = {
+      containerId,
+      networkId: endpoint.networkId,
+      targetAddress: endpoint.ipv4Address,
+      ports,
+    };
+    if (ports.length > 0) this.#documents.put(collections.publications, containerId, record);
+    return ports;
+  }
+
+  async unpublish(containerId: string): Promise<void> {
+    if (this.#documents.get(collections.publications, containerId) === undefined) return;
+    await this.#netd.request('port.close', { containerId });
+    this.#documents.delete(collections.publications, containerId);
+  }
+
+  /** Brings netd's listeners to what the records say. A port that somebody else has taken meanwhile is logged. */
+  async synchronize(open: readonly NetdPort[]): Promise<void> {
+    const records = this.#documents.all<PublicationRecord>(collections.publications);
+    const key = (port: NetdPort): string =>
+      JSON.stringify([
+        port.containerId,
+        port.protocol,
+        port.hostIp,
+        port.hostPort,
+        port.targetAddress,
+        port.targetPort,
+      ]);
+    const wanted = records.flatMap((record) =>
+      record.ports.map((port) => netdPort(record.containerId, record.targetAddress, port)),
+    );
+    const wantedKeys = new Set(wanted.map(key));
+    const stale = new Set(
+      open.filter((port) => !wantedKeys.has(key(port))).map(({ containerId }) => containerId),
+    );
+    for (const containerId of stale) await this.#netd.request('port.close', { containerId });
+    const kept = new Set(open.filter(({ containerId }) => !stale.has(containerId)).map(key));
+    for (const port of wanted.filter((candidate) => !kept.has(key(candidate)))) {
+      await this.#netd.request('port.open', port).catch((error: unknown) => {
+        log.error('published port is lost', {
+          container: port.containerId,
+          port: port.hostPort,
+          error: errorMessage(error),
+        });
+      });
+    }
+  }
+
+  /** Forgets publications of containers that `isAttached` denies: their VM is gone. */
+  forget(isAttached: (containerId: string) => boolean): void {
+    for (const { containerId } of this.#documents.all<PublicationRecord>(collections.publications)) {
+      if (!isAttached(containerId)) this.#documents.delete(collections.publications, containerId);
+    }
+  }
+
+  /** Opens one port on each address it stands for, with the same number on all. */
+  async #open(
+    endpoint: EndpointRecord,
+    port: PublishedPort,
+    defaultHostIp: string,
+  ): Promise<PublishedPort[]> {
+    if (port.protocol === 'sctp')
+      throw new DaemonError('NotImplemented', 'publishing SCTP ports is not supported');
+    const addresses = hostAddresses(port.hostIp, defaultHostIp);
+    const fixed = port.hostPort !== 0;
+    const last = Math.max(port.hostPort, port.hostPortEnd ?? 0);
+    const count = fixed ? last - port.hostPort + 1 : ephemeralPorts.last - ephemeralPorts.first + 1;
+    for (let tried = 0; ; tried++) {
+      const hostPort = fixed ? port.hostPort + tried : this.#takeEphemeral();
+      const opened = addresses.map((hostIp): PublishedPort => ({
+        protocol: port.protocol,
+        containerPort: port.containerPort,
+        hostIp,
+        hostPort,
+      }));
+      try {
+        await this.#openAll(endpoint, opened);
+        return opened;
+      } catch (error) {
+        const taken = error instanceof PortTaken;
+        if (!taken || tried + 1 >= count) throw error;
+      }
+    }
+  }
+
+  async #openAll(endpoint: EndpointRecord, ports: readonly PublishedPort[]): Promise<void> {
+    const done: PublishedPort[] = [];
+    for (const port of ports) {
+      try {
+        this.#checkOthers(port);
+        await this.#netd.request('port.open', netdPort(endpoint.containerId, endpoint.ipv4Address, port));
+        done.push(port);
+      } catch (error) {
+        for (const only of done.map((opened) => netdPort(endpoint.containerId, '', opened))) {
+          await this.#netd.request('port.close', { containerId: endpoint.containerId, only });
+        }
+        throw error instanceof NetdError ? bindFailure(port, error) : error;
+      }
+    }
+  }
+
+  #checkOthers({ protocol, hostIp, hostPort }: PublishedPort): void {
+    const others = this.#documents
+      .all<PublicationRecord>(collections.publications)
+      .flatMap(({ ports }) => ports);
+    if (
+      others.some(
+        (other) => other.protocol === protocol && other.hostIp === hostIp && other.hostPort === hostPort,
+      )
+    ) {
+      throw new PortTaken(`Bind for ${withPort(hostIp, hostPort)} failed: port is already allocated`);
+    }
+  }
+
+  #takeEphemeral(): number {
+    const port = this.#nextEphemeral;
+    this.#nextEphemeral = port === ephemeralPorts.last ? ephemeralPorts.first : port + 1;
+    return port;
+  }
+}
+
+/** The next port of a range may be free. */
+class PortTaken extends Error {}
+
+function bindFailure(port: PublishedPort, error: NetdError): Error {
+  const reason = systemMessages[error.systemCode ?? ''] ?? error.message;
+  const family = port.hostIp.includes(':') ? 6 : 4;
+  const where = `${port.protocol}${family} ${withPort(port.hostIp, port.hostPort)}`;
+  const message = `Error starting userland proxy: listen ${where}: bind: ${reason}`;
+  return error.systemCode === 'EADDRINUSE' ? new PortTaken(message) : new Error(message);
+}
+
+function withPort(hostIp: string, hostPort: number): string {
+  return `${hostIp.includes(':') ? `[${hostIp}]` : hostIp}:${hostPort}`;
+}
+
+/** No address means all of them: IPv4's and, where the host has it, IPv6's. */
+function hostAddresses(hostIp: string, defaultHostIp: string): string[] {
+  if (hostIp !== '') return [hostIp];
+  if (defaultHostIp !== '0.0.0.0') return [defaultHostIp];
+  return existsSync('/proc/net/if_inet6') ? ['0.0.0.0', '::'] : ['0.0.0.0'];
+}
+
+function netdPort(containerId: string, targetAddress: string, port: PublishedPort): NetdPort {
+  return {
+    containerId,
+    protocol: port.protocol === 'udp' ? 'udp' : 'tcp',
+    hostIp: port.hostIp,
+    hostPort: port.hostPort,
+    targetAddress,
+    targetPort: port.containerPort,
+  };
+}
