@@ -6,7 +6,7 @@
 
 #include "failure.h"
 
-/* Call in the Pod's network namespace. An empty array starts nothing. */
+/* An empty array starts nothing. After a failure dns_stop cleans up. */
 int dns_start(const json_t *servers, struct failure *failure);
 void dns_stop(void);
 

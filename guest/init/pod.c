@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -67,24 +68,23 @@ void pod_prepare(void)
 static int name_and_tune(const json_t *spec, struct failure *failure)
 {
     const char *hostname, *domainname;
-    json_t *sysctls, *servers;
+    json_t *sysctls;
     int result;
     if ((result = field_string(spec, "hostname", &hostname, failure)) < 0 ||
         (result = field_string(spec, "domainname", &domainname, failure)) < 0 ||
-        (result = field_object(spec, "sysctls", &sysctls, failure)) < 0 ||
-        (result = field_array(spec, "dnsForward", &servers, failure)) < 0)
+        (result = field_object(spec, "sysctls", &sysctls, failure)) < 0)
         return result;
     if (sethostname(hostname, strlen(hostname)) < 0 || setdomainname(domainname, strlen(domainname)) < 0)
         return fail_errno(failure, errno, PHASE_NAMESPACE, "sethostname %s", hostname);
-    result = sysctls_write(sysctls, failure);
-    return result < 0 ? result : dns_start(servers, failure);
+    return sysctls_write(sysctls, failure);
 }
 
 static int configure(const json_t *spec, struct failure *failure)
 {
-    json_t *interfaces, *routes;
+    json_t *interfaces, *routes, *servers;
     int result;
-    if ((result = field_array(spec, "interfaces", &interfaces, failure)) < 0 ||
+    if ((result = field_array(spec, "dnsForward", &servers, failure)) < 0 ||
+        (result = field_array(spec, "interfaces", &interfaces, failure)) < 0 ||
         (result = field_array(spec, "routes", &routes, failure)) < 0)
         return result;
     for (size_t i = 0; result == 0 && i < json_array_size(interfaces); i++)
@@ -98,7 +98,7 @@ static int configure(const json_t *spec, struct failure *failure)
     else
         result = name_and_tune(spec, failure);
     leave_namespaces();
-    return result;
+    return result < 0 ? result : dns_start(servers, failure);
 }
 
 int pod_setup(const json_t *params, struct failure *failure)
@@ -124,6 +124,16 @@ int pod_setup(const json_t *params, struct failure *failure)
     result = configure(spec, failure);
     if (result < 0)
         pod_teardown();
+    return result;
+}
+
+int pod_socket(int family, int type)
+{
+    if (setns(pod.net, CLONE_NEWNET) < 0)
+        return -errno;
+    int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int result = fd < 0 ? -errno : fd;
+    setns(own.net, CLONE_NEWNET);
     return result;
 }
 

@@ -23,6 +23,8 @@ int pod_interface_add(const json_t *params, struct failure *failure);
 int pod_interface_remove(const json_t *params, struct failure *failure);
 /* The Pod's PID namespace, made when first asked for. Returns its descriptor or -errno. */
 int pod_pid_namespace(struct failure *failure);
+/* A non-blocking socket in the Pod's network namespace, or -errno. */
+int pod_socket(int family, int type);
 /* After every container is gone: gives the interfaces back and drops the namespaces. */
 void pod_teardown(void);
 

@@ -1,14 +1,119 @@
+/* The end of a Pod, and of the VM: kill, wait until everything is reaped, sync and unmount in a helper, forget. */
 #include "teardown.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include "cgroup.h"
+#include "container.h"
+#include "loop.h"
+#include "pod.h"
+#include "process.h"
+#include "rootfs.h"
+#include "worker.h"
+
+#define DEADLINE_MS 20000
+
+enum stage { STAGE_NONE, STAGE_DYING, STAGE_UNMOUNTING };
+
+static enum stage stage;
+static bool prepare_next; /* the VM goes on: namespaces for the next Pod */
+static struct request waiting;
+static struct timer deadline;
+
+static void finish(const struct failure *failure)
+{
+    stage = STAGE_NONE;
+    timer_stop(&deadline);
+    if (failure != NULL)
+        respond_failure(waiting, failure);
+    else
+        respond(waiting, NULL);
+}
+
+static int unmount_all(void *argument, struct failure *failure)
+{
+    (void)argument;
+    sync();
+    for (const struct container *container = container_first(); container != NULL; container = container->next) {
+        if (!container->launched)
+            continue;
+        int result = rootfs_unmount(container->directory, container->layer_count, 0);
+        if (result < 0)
+            return fail_errno(failure, result, PHASE_MOUNT, "unmount container %s", container->id);
+    }
+    return 0;
+}
+
+static void unmounted(void *argument, const char *output, size_t length, const struct failure *failure)
+{
+    (void)argument;
+    (void)output;
+    (void)length;
+    if (failure == NULL) {
+        while (container_first() != NULL)
+            container_forget(container_first());
+        if (pod.exists)
+            pod_teardown();
+        if (prepare_next)
+            pod_prepare();
+    }
+    finish(failure);
+}
+
+void teardown_continue(void)
+{
+    if (stage != STAGE_DYING)
+        return;
+    for (const struct container *container = container_first(); container != NULL; container = container->next)
+        if (container->removing || (container->launched && cgroup_populated(container->cgroup)))
+            return;
+    for (const struct process *process = process_first(); process != NULL; process = process->next)
+        if (process->pid > 0 && process->state != PROCESS_EXITED)
+            return;
+    stage = STAGE_UNMOUNTING;
+    int result = worker_run(unmount_all, unmounted, NULL);
+    if (result < 0) {
+        struct failure failure;
+        fail_errno(&failure, result, PHASE_IO, "start a helper process");
+        finish(&failure);
+    }
+}
+
+static void too_late(struct timer *timer)
+{
+    (void)timer;
+    struct failure failure;
+    fail(&failure, ETIMEDOUT, PHASE_IO, "processes of the Pod do not end");
+    if (stage == STAGE_DYING)
+        finish(&failure);
+}
+
+static void begin(struct request request, bool goes_on)
+{
+    waiting = request; /* one who asks again waits for the same end */
+    prepare_next = goes_on;
+    if (stage != STAGE_NONE)
+        return;
+    stage = STAGE_DYING;
+    deadline.fire = too_late;
+    timer_start(&deadline, DEADLINE_MS);
+    for (const struct container *container = container_first(); container != NULL; container = container->next)
+        cgroup_kill(container->cgroup);
+    teardown_continue();
+}
+
 void pod_teardown_all(struct request request, const json_t *params)
 {
     (void)params;
-    respond(request, NULL);
+    begin(request, true);
 }
+
 void shut_down(struct request request, const json_t *params)
 {
     (void)params;
-    respond(request, NULL);
-}
-void teardown_continue(void)
-{
+    begin(request, false);
 }
