@@ -36,14 +36,21 @@ export async function sendRequest(request: HttpRequest): Promise<HttpResponse> {
   for (let redirects = 0; ; redirects += 1) {
     const response = await sendOnce(request, url, headers);
     const location = response.headers.location;
-    if (response.status < 300 || response.status >= 400 || location === undefined || request.body !== undefined) {
+    if (
+      response.status < 300 ||
+      response.status >= 400 ||
+      location === undefined ||
+      request.body !== undefined
+    ) {
       return response;
     }
     response.body.resume();
     if (redirects >= maxRedirects) throw new Error(`stopped after ${maxRedirects} redirects`);
     const next = new URL(location, url);
     if (next.host !== url.host) {
-      headers = Object.fromEntries(Object.entries(headers).filter(([name]) => name.toLowerCase() !== 'authorization'));
+      headers = Object.fromEntries(
+        Object.entries(headers).filter(([name]) => name.toLowerCase() !== 'authorization'),
+      );
     }
     url = next;
   }
@@ -86,6 +93,6 @@ function sendOnce(request: HttpRequest, url: URL, headers: Record<string, string
     outgoing.on('timeout', () => outgoing.destroy(new Error('i/o timeout')));
     outgoing.on('error', reject);
     if (request.body === undefined || Buffer.isBuffer(request.body)) outgoing.end(request.body);
-    else request.body.on('error', (error) => outgoing.destroy(error)).pipe(outgoing);
+    else request.body.on('error', (error: Error) => outgoing.destroy(error)).pipe(outgoing);
   });
 }

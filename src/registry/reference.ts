@@ -38,7 +38,8 @@ export function parseReference(text: string): Reference {
   }
   const { domain, remainder } = splitDomain(text);
   const name = /^[^:@]*/.exec(remainder)?.[0] ?? '';
-  if (name !== name.toLowerCase()) throw invalid(`invalid reference format: repository name must be lowercase`);
+  if (name !== name.toLowerCase())
+    throw invalid(`invalid reference format: repository name must be lowercase`);
   const match = referenceExpression.exec(`${domain}/${remainder}`);
   if (match === null) throw invalid('invalid reference format');
   const [, full = '', tag, digest] = match;
@@ -58,7 +59,8 @@ export function parseReference(text: string): Reference {
 function splitDomain(text: string): { domain: string; remainder: string } {
   const slash = text.indexOf('/');
   const first = slash < 0 ? '' : text.slice(0, slash);
-  const isDomain = slash >= 0 && (/[.:]/.test(first) || first === 'localhost' || first.toLowerCase() !== first);
+  const isDomain =
+    slash >= 0 && (/[.:]/.test(first) || first === 'localhost' || first.toLowerCase() !== first);
   let domain = isDomain ? first : defaultDomain;
   let remainder = isDomain ? text.slice(slash + 1) : text;
   if (domain === legacyDomain) domain = defaultDomain;
@@ -78,7 +80,8 @@ function checkDigest(digest: string): void {
 /** Name without tag and digest, as people write it: `busybox`, `127.0.0.1:5000/debian`. */
 export function familiarName(reference: Reference): string {
   if (reference.domain !== defaultDomain) return `${reference.domain}/${reference.path}`;
-  return reference.path.startsWith(officialPrefix) && !reference.path.slice(officialPrefix.length).includes('/')
+  return reference.path.startsWith(officialPrefix) &&
+    !reference.path.slice(officialPrefix.length).includes('/')
     ? reference.path.slice(officialPrefix.length)
     : reference.path;
 }

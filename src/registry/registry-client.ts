@@ -75,7 +75,12 @@ export class RegistryClient {
   }
 
   /** By tag or digest; a digest is checked. Throws NotFound in Docker's words. */
-  async manifest(path: string, tagOrDigest: string, familiar: string, signal: AbortSignal): Promise<FetchedManifest> {
+  async manifest(
+    path: string,
+    tagOrDigest: string,
+    familiar: string,
+    signal: AbortSignal,
+  ): Promise<FetchedManifest> {
     const accept = Object.values(manifestTypes).join(', ');
     const url = `/v2/${path}/manifests/${tagOrDigest}`;
     const response = await this.#send('GET', url, pullScope(path), signal, { accept });
@@ -97,7 +102,7 @@ export class RegistryClient {
       if (response.status !== 200) throw registryError(response.status, body, path);
       const list = JSON.parse(body.toString()) as { tags?: string[] | null };
       tags.push(...(list.tags ?? []));
-      url = /<([^>]+)>;\s*rel="?next"?/.exec(String(response.headers.link ?? ''))?.[1];
+      url = /<([^>]+)>;\s*rel="?next"?/.exec(String(response.headers['link'] ?? ''))?.[1];
     }
     return tags;
   }
@@ -119,11 +124,17 @@ export class RegistryClient {
    */
   async *openBlob(path: string, digest: string, signal: AbortSignal): AsyncGenerator<Buffer> {
     let received = 0;
-    for (let failures = 0; ; ) {
+    for (let failures = 0; ;) {
       const before = received;
       try {
         const range = received > 0 ? { range: `bytes=${received}-` } : {};
-        const response = await this.#send('GET', `/v2/${path}/blobs/${digest}`, pullScope(path), signal, range);
+        const response = await this.#send(
+          'GET',
+          `/v2/${path}/blobs/${digest}`,
+          pullScope(path),
+          signal,
+          range,
+        );
         if (response.status !== 200 && response.status !== 206) {
           throw registryError(response.status, await readBody(response), path);
         }
@@ -157,7 +168,8 @@ export class RegistryClient {
     for (const endpoint of candidates) {
       try {
         const response = await this.#sendTo(endpoint, { method, url, scope, signal, headers });
-        const mirrorMisses = endpoint !== this.#endpoints.at(-1) && this.#endpoint === undefined && response.status === 404;
+        const mirrorMisses =
+          endpoint !== this.#endpoints.at(-1) && this.#endpoint === undefined && response.status === 404;
         if (mirrorMisses && candidates.length > 1) {
           response.body.resume();
           continue;
@@ -166,7 +178,9 @@ export class RegistryClient {
         return response;
       } catch (error) {
         if (signal.aborted || error instanceof DaemonError) throw error;
-        failure = new DaemonError('Internal', goStyleError(method, `${endpoint.base}/v2/`, error), { cause: error });
+        failure = new DaemonError('Internal', goStyleError(method, `${endpoint.base}/v2/`, error), {
+          cause: error,
+        });
       }
     }
     throw failure;
@@ -174,13 +188,23 @@ export class RegistryClient {
 
   async #sendTo(
     endpoint: Endpoint,
-    request: { method: string; url: string; scope: string; signal: AbortSignal; headers: Record<string, string> },
+    request: {
+      method: string;
+      url: string;
+      scope: string;
+      signal: AbortSignal;
+      headers: Record<string, string>;
+    },
   ): Promise<HttpResponse> {
     const { method, scope, signal } = request;
     const url = new URL(request.url, endpoint.base).href;
     const send = (): Promise<HttpResponse> => {
       const token = this.#tokens.get(scope);
-      const headers = { 'user-agent': userAgent, ...request.headers, ...(token === undefined ? {} : { authorization: token }) };
+      const headers = {
+        'user-agent': userAgent,
+        ...request.headers,
+        ...(token === undefined ? {} : { authorization: token }),
+      };
       return sendWithRetry({ method, url, headers, insecure: endpoint.insecure, signal });
     };
     const response = await send();
@@ -192,7 +216,12 @@ export class RegistryClient {
     return send();
   }
 
-  async #authorization(challenge: Challenge, scope: string, endpoint: Endpoint, signal: AbortSignal): Promise<string> {
+  async #authorization(
+    challenge: Challenge,
+    scope: string,
+    endpoint: Endpoint,
+    signal: AbortSignal,
+  ): Promise<string> {
     const { username, password, registrytoken, identitytoken } = this.#auth;
     const basic =
       username === undefined || username === ''
@@ -220,7 +249,14 @@ export class RegistryClient {
       });
       const body = Buffer.from(form.toString());
       const headers = { 'content-type': 'application/x-www-form-urlencoded' };
-      response = await sendRequest({ method: 'POST', url: token.href, headers, body, bodyLength: body.length, ...common });
+      response = await sendRequest({
+        method: 'POST',
+        url: token.href,
+        headers,
+        body,
+        bodyLength: body.length,
+        ...common,
+      });
     } else {
       if (service !== '') token.searchParams.set('service', service);
       if (scopes !== '') token.searchParams.set('scope', scopes);
@@ -234,7 +270,10 @@ export class RegistryClient {
     }
     const body = await readBody(response);
     if (response.status === 401 || response.status === 403) {
-      throw new DaemonError('Unauthorized', `Get "${token.href}": unauthorized: incorrect username or password`);
+      throw new DaemonError(
+        'Unauthorized',
+        `Get "${token.href}": unauthorized: incorrect username or password`,
+      );
     }
     if (response.status !== 200) throw registryError(response.status, body, this.#domain);
     const answer = JSON.parse(body.toString()) as { token?: string; access_token?: string };
@@ -251,7 +290,8 @@ async function sendWithRetry(request: HttpRequest): Promise<HttpResponse> {
       if (attempt > 2) return response;
       response.body.resume();
     } catch (error) {
-      if (attempt > 2 || request.signal.aborted || !passingCodes.has(systemErrorCode(error) ?? '')) throw error;
+      if (attempt > 2 || request.signal.aborted || !passingCodes.has(systemErrorCode(error) ?? ''))
+        throw error;
     }
     await pause(retryPauseMs * 2 ** attempt, request.signal);
   }
@@ -279,7 +319,10 @@ function isLoopback(host: string): boolean {
 /** As dockerd: mirrors for Docker Hub, https before http, and http only for loopback and insecure registries. */
 function endpointsOf(domain: string, options: RegistryOptions): Endpoint[] {
   if (domain === 'docker.io') {
-    const mirrors = options.mirrors.map((mirror) => ({ base: new URL(mirror).origin, insecure: isInsecure(new URL(mirror).host, options) }));
+    const mirrors = options.mirrors.map((mirror) => ({
+      base: new URL(mirror).origin,
+      insecure: isInsecure(new URL(mirror).host, options),
+    }));
     return [...mirrors, { base: `https://${hubHost}`, insecure: false }];
   }
   const insecure = isInsecure(domain, options);
@@ -292,7 +335,8 @@ function isInsecure(host: string, options: RegistryOptions): boolean {
 }
 
 function normaliseAuth(auth: RegistryAuth): RegistryAuth {
-  if (auth.auth === undefined || auth.auth === '' || (auth.username !== undefined && auth.username !== '')) return auth;
+  if (auth.auth === undefined || auth.auth === '' || (auth.username !== undefined && auth.username !== ''))
+    return auth;
   const [username = '', ...rest] = Buffer.from(auth.auth, 'base64').toString().split(':');
   return { ...auth, username, password: rest.join(':') };
 }
@@ -302,7 +346,8 @@ function parseChallenge(header: string | undefined): Challenge | undefined {
   const match = /^(basic|bearer)\s*(.*)$/i.exec(header ?? '');
   if (match === null) return undefined;
   const parameters: Record<string, string> = {};
-  for (const [, name = '', value = ''] of (match[2] ?? '').matchAll(/(\w+)="([^"]*)"/g)) parameters[name.toLowerCase()] = value;
+  for (const [, name = '', value = ''] of (match[2] ?? '').matchAll(/(\w+)="([^"]*)"/g))
+    parameters[name.toLowerCase()] = value;
   return { scheme: match[1]?.toLowerCase() === 'basic' ? 'basic' : 'bearer', parameters };
 }
 
@@ -311,7 +356,8 @@ function registryError(status: number, body: Buffer, familiar: string): DaemonEr
   let code = '';
   let message = '';
   try {
-    const first = (JSON.parse(body.toString()) as { errors?: { code?: string; message?: string }[] }).errors?.[0];
+    const first = (JSON.parse(body.toString()) as { errors?: { code?: string; message?: string }[] })
+      .errors?.[0];
     code = (first?.code ?? '').toLowerCase().replaceAll('_', ' ');
     message = first?.message ?? '';
   } catch {
@@ -322,7 +368,10 @@ function registryError(status: number, body: Buffer, familiar: string): DaemonEr
   }
   if (status === 401 || status === 403 || code === 'name unknown') {
     const repository = familiar.replace(/[:@][^/]*$/, '');
-    const reason = code === 'name unknown' ? `${code}: ${message}` : `${code || 'unauthorized'}: ${message || 'authentication required'}`;
+    const reason =
+      code === 'name unknown'
+        ? `${code}: ${message}`
+        : `${code || 'unauthorized'}: ${message || 'authentication required'}`;
     return code === 'name unknown'
       ? new DaemonError('NotFound', `manifest for ${familiar} not found: ${reason}`)
       : new DaemonError(

@@ -39,7 +39,9 @@ export function createZstdCompressor(): Duplex {
 }
 
 /** Reads the head of a stream without taking it: resolves with its compression and the whole stream. */
-export async function peekCompression(source: Readable): Promise<{ compression: Compression; stream: Readable }> {
+export async function peekCompression(
+  source: Readable,
+): Promise<{ compression: Compression; stream: Readable }> {
   let head = Buffer.alloc(0);
   const iterator = source[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
   let done = false;
@@ -79,7 +81,9 @@ function toolStream(program: string, args: readonly string[]): Duplex {
   });
   const stream = Duplex.from({ writable: child.stdin, readable: child.stdout.pipe(untilExit()) });
   child.once('error', (error) =>
-    stream.destroy(new DaemonError('Internal', `${program} can't be run (${error.message}): run "npm run setup"`)),
+    stream.destroy(
+      new DaemonError('Internal', `${program} can't be run (${error.message}): run "npm run setup"`),
+    ),
   );
   stream.once('close', () => child.kill());
   return stream;
@@ -91,7 +95,9 @@ function toolStream(program: string, args: readonly string[]): Duplex {
       transform: (chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback) => done(null, chunk),
       flush: (done: TransformCallback) => {
         void exited.then((code) => {
-          done(code === 0 ? null : new DaemonError('InvalidParameter', complaint.trim() || `${program} failed`));
+          done(
+            code === 0 ? null : new DaemonError('InvalidParameter', complaint.trim() || `${program} failed`),
+          );
         });
       },
     });

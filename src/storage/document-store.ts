@@ -17,8 +17,12 @@ export function openDocumentStore(path: string): DocumentStore {
     put: database.prepare<[string, string, string]>(
       'INSERT INTO documents VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value',
     ),
-    get: database.prepare<[string, string], { value: string }>('SELECT value FROM documents WHERE collection = ? AND id = ?'),
-    all: database.prepare<[string], { value: string }>('SELECT value FROM documents WHERE collection = ? ORDER BY id'),
+    get: database.prepare<[string, string], { value: string }>(
+      'SELECT value FROM documents WHERE collection = ? AND id = ?',
+    ),
+    all: database.prepare<[string], { value: string }>(
+      'SELECT value FROM documents WHERE collection = ? ORDER BY id',
+    ),
     delete: database.prepare<[string, string]>('DELETE FROM documents WHERE collection = ? AND id = ?'),
   };
   return {
@@ -28,8 +32,9 @@ export function openDocumentStore(path: string): DocumentStore {
       const row = statements.get.get(collection, id);
       return row === undefined ? undefined : (JSON.parse(row.value) as T); // what `put` was given
     },
-     
-    all: <T>(collection: string): T[] => statements.all.all(collection).map((row) => JSON.parse(row.value) as T),
+
+    all: <T>(collection: string): T[] =>
+      statements.all.all(collection).map((row) => JSON.parse(row.value) as T),
     delete: (collection, id) => void statements.delete.run(collection, id),
     transaction: <T>(work: () => T): T => database.transaction(work)(),
     close: () => void database.close(),
@@ -39,7 +44,10 @@ export function openDocumentStore(path: string): DocumentStore {
 function migrate(database: Database.Database, path: string): void {
   const version = Number(database.pragma('user_version', { simple: true }));
   if (version > schemaVersion) {
-    throw new DaemonError('Internal', `${path} was written by a newer Caisson (schema ${version}): upgrade the daemon`);
+    throw new DaemonError(
+      'Internal',
+      `${path} was written by a newer Caisson (schema ${version}): upgrade the daemon`,
+    );
   }
   if (version === schemaVersion) return;
   database.exec(`

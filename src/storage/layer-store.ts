@@ -49,7 +49,9 @@ export class SquashfsLayerStore implements LayerStore {
     this.#layersDir = join(dataRoot, 'layers');
     this.#blobsDir = join(dataRoot, 'blobs', 'sha256');
     this.#layers = new Map(documents.all<LayerRecord>(collection).map((layer) => [layer.diffId, layer]));
-    for (const { owner, diffIds } of documents.all<{ owner: string; diffIds: string[] }>(referenceCollection)) {
+    for (const { owner, diffIds } of documents.all<{ owner: string; diffIds: string[] }>(
+      referenceCollection,
+    )) {
       this.#references.set(owner, diffIds);
     }
   }
@@ -162,7 +164,12 @@ export class SquashfsLayerStore implements LayerStore {
     }
   }
 
-  async #add(source: Readable, options: AddLayerOptions, blobPath: string, diskPath: string): Promise<LayerRecord> {
+  async #add(
+    source: Readable,
+    options: AddLayerOptions,
+    blobPath: string,
+    diskPath: string,
+  ): Promise<LayerRecord> {
     const { compression, stream } = await peekCompression(source);
     const blobHash = createHash('sha256');
     const blobFile = await open(blobPath, 'wx', 0o600);
@@ -184,13 +191,18 @@ export class SquashfsLayerStore implements LayerStore {
       });
       // A layer that comes plain is kept compressed; its blob has no digest that anybody knows.
       const keeper = compression === 'none' ? keepCompressed(tarTap, blobFile) : undefined;
-      await pipeline(stream, receive, createDecompressor(compression), tarTap, layerTar, squashfs.input, { signal });
+      await pipeline(stream, receive, createDecompressor(compression), tarTap, layerTar, squashfs.input, {
+        signal,
+      });
       const kept = await keeper;
       await squashfs.done;
       const blobDigest = `sha256:${blobHash.digest('hex')}`;
       const diffId = `sha256:${tarTap.hash.digest('hex')}`;
       if (options.blobDigest !== undefined && options.blobDigest !== blobDigest) {
-        throw new DaemonError('InvalidParameter', `filesystem layer verification failed for digest ${options.blobDigest}`);
+        throw new DaemonError(
+          'InvalidParameter',
+          `filesystem layer verification failed for digest ${options.blobDigest}`,
+        );
       }
       if (options.diffId !== undefined && options.diffId !== diffId) {
         throw new DaemonError('InvalidParameter', `layers from manifest don't match image configuration`);
@@ -303,9 +315,15 @@ async function convertAgain(blobPath: string, diskPath: string, compression: Com
   await run({ lastEntries: scan.lastEntries });
 }
 
-function startSqfstar(output: string): { input: NodeJS.WritableStream; done: Promise<void>; kill: () => void } {
+function startSqfstar(output: string): {
+  input: NodeJS.WritableStream;
+  done: Promise<void>;
+  kill: () => void;
+} {
   const options = ['-comp', 'lz4', '-mem', '64M', '-root-mode', '755', '-root-uid', '0', '-root-gid', '0'];
-  const child = spawn('sqfstar', [...options, '-no-progress', '-quiet', output], { stdio: ['pipe', 'ignore', 'pipe'] });
+  const child = spawn('sqfstar', [...options, '-no-progress', '-quiet', output], {
+    stdio: ['pipe', 'ignore', 'pipe'],
+  });
   let complaint = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     complaint = (complaint + text).slice(0, 2000);
@@ -316,7 +334,8 @@ function startSqfstar(output: string): { input: NodeJS.WritableStream; done: Pro
     );
     child.once('close', (code) => {
       if (code === 0) resolve();
-      else reject(new DaemonError('Internal', `sqfstar: ${complaint.trim() || `exit status ${String(code)}`}`));
+      else
+        reject(new DaemonError('Internal', `sqfstar: ${complaint.trim() || `exit status ${String(code)}`}`));
     });
   });
   done.catch(() => undefined); // awaited by those who get that far

@@ -183,7 +183,10 @@ export class LayerTar extends Transform {
     const prefix = isUstar ? readText(block, 345, 155) : '';
     const shortName = readText(block, 0, 100);
     const name =
-      text('GNU.sparse.name') ?? text('path') ?? longName ?? (prefix === '' ? shortName : `${prefix}/${shortName}`);
+      text('GNU.sparse.name') ??
+      text('path') ??
+      longName ??
+      (prefix === '' ? shortName : `${prefix}/${shortName}`);
     if (name.length > maxNameBytes) throw invalidHeader();
     const size = count('size', headerSize);
     if (size < 0 || !Number.isSafeInteger(size)) throw invalidHeader();
@@ -208,7 +211,8 @@ export class LayerTar extends Transform {
     if (number >= maxEntries) throw new TarError(`the layer has more than ${maxEntries} entries`);
     const name = cleanName(entry.name);
     const hasData = entry.type === '0' || entry.type === 'S';
-    if (!hasData && !'123456'.includes(entry.type)) throw new TarError(`unhandled tar header type ${block[156] ?? 0}`);
+    if (!hasData && !'123456'.includes(entry.type))
+      throw new TarError(`unhandled tar header type ${block[156] ?? 0}`);
     const dataBytes = hasData ? paddedLength(entry.size) : 0;
     const slash = name.lastIndexOf('/');
     const base = name.slice(slash + 1);
@@ -221,7 +225,10 @@ export class LayerTar extends Transform {
     this.contentBytes += entry.size;
     if (!this.#writes) return;
     if (entry.type === 'S') this.#writeSparse(name, entry, block);
-    else this.push(buildEntry({ ...entry, name, link: entry.type === '1' ? cleanName(entry.link) : entry.link }));
+    else
+      this.push(
+        buildEntry({ ...entry, name, link: entry.type === '1' ? cleanName(entry.link) : entry.link }),
+      );
   }
 
   /** Takes note of what is held back; true for an entry that is to be written now. */
@@ -258,7 +265,7 @@ export class LayerTar extends Transform {
   }
 
   #addParents(directory: string): void {
-    for (let name = directory; name !== '' && !this.#parents.has(name); ) {
+    for (let name = directory; name !== '' && !this.#parents.has(name);) {
       this.#parents.add(name);
       name = name.slice(0, Math.max(0, name.lastIndexOf('/')));
     }

@@ -49,9 +49,7 @@ export interface ImageStore {
   /** Writes an image whose layers are in the layer store already. Returns its id. */
   create(config: ImageConfig, options: { parentId?: string; tags?: string[] }): Promise<Image>;
   /** Docker's `history`, newest first. */
-  history(
-    ref: string,
-  ): {
+  history(ref: string): {
     Id: string;
     Created: number;
     CreatedBy: string;
@@ -124,7 +122,7 @@ export interface DocumentStore {
   put(collection: string, id: string, value: object): void;
   // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- the caller knows what it has put
   get<T>(collection: string, id: string): T | undefined;
-   
+
   all<T>(collection: string): T[];
   delete(collection: string, id: string): void;
   /** All or nothing. */

@@ -34,7 +34,10 @@ export function readNumber(block: Buffer, offset: number, length: number): numbe
     if (!Number.isSafeInteger(number)) throw invalidHeader();
     return number;
   }
-  const text = block.toString('latin1', offset, offset + length).replace(/[\0 ]+$/, '').replace(/^[\0 ]+/, '');
+  const text = block
+    .toString('latin1', offset, offset + length)
+    .replace(/[\0 ]+$/, '')
+    .replace(/^[\0 ]+/, '');
   if (text === '') return 0;
   if (!/^[0-7]+$/.test(text)) throw invalidHeader();
   return parseInt(text, 8);
@@ -68,7 +71,8 @@ export function parsePax(body: Buffer): Map<string, Buffer> {
     const length = /^\d{1,9}$/.test(lengthText) ? Number(lengthText) : 0;
     const equals = body.indexOf(0x3d, space);
     const end = at + length;
-    if (length === 0 || end > body.length || equals < 0 || equals >= end || body[end - 1] !== 0x0a) throw invalidHeader();
+    if (length === 0 || end > body.length || equals < 0 || equals >= end || body[end - 1] !== 0x0a)
+      throw invalidHeader();
     records.set(body.toString('latin1', space + 1, equals), Buffer.from(body.subarray(equals + 1, end - 1)));
     at = end;
   }
@@ -126,7 +130,11 @@ export function buildEntry(entry: TarEntry): Buffer {
   if (entry.type === '2' && link.length > 100) {
     // squashfs-tools 4.5 takes leading dots off a symbolic link's target in a PAX record, but not in GNU's form.
     const body = Buffer.from(`${link}\0`, 'latin1');
-    parts.push(buildHeader({ ...blank, name: '././@LongLink', type: 'K', size: body.length }), body, padding(body.length));
+    parts.push(
+      buildHeader({ ...blank, name: '././@LongLink', type: 'K', size: body.length }),
+      body,
+      padding(body.length),
+    );
     link = link.slice(0, 100);
   } else {
     link = setText('linkpath', link, 100);
@@ -142,7 +150,11 @@ export function buildEntry(entry: TarEntry): Buffer {
   });
   if (pax.size > 0) {
     const body = buildPax(pax);
-    parts.unshift(buildHeader({ ...blank, name: 'PaxHeaders/x', type: 'x', size: body.length }), body, padding(body.length));
+    parts.unshift(
+      buildHeader({ ...blank, name: 'PaxHeaders/x', type: 'x', size: body.length }),
+      body,
+      padding(body.length),
+    );
   }
   return Buffer.concat([...parts, header]);
 }

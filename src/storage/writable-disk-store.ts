@@ -131,5 +131,18 @@ async function makeFileSystem(path: string, sizeBytes: number): Promise<void> {
   await rm(path, { force: true });
   const extended = 'lazy_itable_init=1,lazy_journal_init=1,nodiscard,assume_storage_prezeroed=1';
   const size = `${Math.ceil(sizeBytes / 1024)}k`;
-  await runTool('mke2fs', ['-q', '-t', 'ext4', '-F', '-m', '0', '-O', '^resize_inode', '-E', extended, path, size]);
+  await runTool('mke2fs', [
+    '-q',
+    '-t',
+    'ext4',
+    '-F',
+    '-m',
+    '0',
+    '-O',
+    '^resize_inode',
+    '-E',
+    extended,
+    path,
+    size,
+  ]);
 }

@@ -1,0 +1,219 @@
+// What is known of images: their configurations, tags and digests, kept in memory and in the document store.
+
+import { createHash } from 'node:crypto';
+import { DaemonError } from '../errors';
+import { familiarName, familiarReference, parseReference, type Reference } from '../registry/reference';
+import type { Image, ImageConfig } from './image';
+import type { DocumentStore } from './stores';
+
+interface ImageDocument {
+  id: string;
+  /** The configuration blob as it came: its digest is the id. */
+  configText: string;
+  parentId: string;
+  lastTagTimeMs: number;
+}
+
+/** A tag or digest reference in familiar form. */
+interface NameDocument {
+  name: string;
+  imageId: string;
+}
+
+interface KnownImage {
+  document: ImageDocument;
+  config: ImageConfig;
+}
+
+const images = 'images';
+const names = 'image-names';
+
+export class ImageIndex {
+  readonly #documents: DocumentStore;
+  readonly #layerSize: (diffId: string) => number;
+  readonly #images = new Map<string, KnownImage>();
+  readonly #names = new Map<string, string>();
+
+  constructor(documents: DocumentStore, layerSize: (diffId: string) => number) {
+    this.#documents = documents;
+    this.#layerSize = layerSize;
+    for (const document of documents.all<ImageDocument>(images)) {
+      this.#images.set(document.id, { document, config: parseConfig(document.configText) });
+    }
+    for (const { name, imageId } of documents.all<NameDocument>(names)) this.#names.set(name, imageId);
+  }
+
+  list(): Image[] {
+    const namesOf = new Map<string, string[]>();
+    for (const [name, imageId] of this.#names) {
+      const list = namesOf.get(imageId);
+      if (list === undefined) namesOf.set(imageId, [name]);
+      else list.push(name);
+    }
+    return [...this.#images.values()].map((known) =>
+      this.#toImage(known, namesOf.get(known.document.id) ?? []),
+    );
+  }
+
+  byId(id: string): Image | undefined {
+    const known = this.#images.get(id);
+    if (known === undefined) return undefined;
+    return this.#toImage(
+      known,
+      [...this.#names].filter(([, imageId]) => imageId === id).map(([name]) => name),
+    );
+  }
+
+  /** The configuration's bytes. */
+  configText(id: string): string {
+    return this.#images.get(id)?.document.configText ?? '';
+  }
+
+  /** By id, unique prefix of one, tag or digest. */
+  find(ref: string): Image | undefined {
+    const id = this.#findId(ref);
+    return id === undefined ? undefined : this.byId(id);
+  }
+
+  get(ref: string): Image {
+    const image = this.find(ref);
+    if (image !== undefined) return image;
+    throw new DaemonError('NotFound', `No such image: ${missingName(ref)}`);
+  }
+
+  /** The id that a name leads to. */
+  nameTarget(name: string): string | undefined {
+    return this.#names.get(name);
+  }
+
+  namesOf(imageId: string): string[] {
+    return [...this.#names].filter(([, id]) => id === imageId).map(([name]) => name);
+  }
+
+  /** Adds an image, or finds it: the id is the digest of `configText`. */
+  add(configText: string, parentId = ''): Image {
+    const id = `sha256:${createHash('sha256').update(configText).digest('hex')}`;
+    if (!this.#images.has(id)) {
+      const document: ImageDocument = { id, configText, parentId, lastTagTimeMs: 0 };
+      const config = parseConfig(configText);
+      this.#documents.put(images, id, document);
+      this.#images.set(id, { document, config });
+    }
+    return this.get(id);
+  }
+
+  /** Lets a name lead to an image. */
+  setName(name: string, imageId: string, isTag: boolean): void {
+    const known = this.#images.get(imageId);
+    if (known === undefined) throw new DaemonError('NotFound', `No such image: ${imageId}`);
+    this.#documents.transaction(() => {
+      this.#documents.put(names, name, { name, imageId });
+      if (!isTag) return;
+      known.document = { ...known.document, lastTagTimeMs: Date.now() };
+      this.#documents.put(images, imageId, known.document);
+    });
+    this.#names.set(name, imageId);
+  }
+
+  removeName(name: string): void {
+    this.#documents.delete(names, name);
+    this.#names.delete(name);
+  }
+
+  remove(imageId: string): void {
+    this.#documents.delete(images, imageId);
+    this.#images.delete(imageId);
+  }
+
+  children(imageId: string): string[] {
+    return [...this.#images.values()]
+      .filter(({ document }) => document.parentId === imageId)
+      .map(({ document }) => document.id);
+  }
+
+  #findId(ref: string): string | undefined {
+    if (this.#images.has(ref)) return ref;
+    if (/^[a-f0-9]{64}$/.test(ref)) return this.#images.has(`sha256:${ref}`) ? `sha256:${ref}` : undefined;
+    let reference: Reference | undefined;
+    try {
+      reference = parseReference(ref);
+    } catch {
+      reference = undefined;
+    }
+    if (reference !== undefined) {
+      const byDigest =
+        reference.digest === undefined ? undefined : this.#names.get(familiarReference(reference));
+      const byTag =
+        reference.digest === undefined ? this.#names.get(familiarReference(reference)) : undefined;
+      const found = byDigest ?? byTag;
+      if (found !== undefined) return found;
+    }
+    return this.#findByPrefix(ref);
+  }
+
+  #findByPrefix(ref: string): string | undefined {
+    const prefix = ref.replace(/^sha256:/, '');
+    if (!/^[a-f0-9]+$/.test(prefix)) return undefined;
+    const matches = [...this.#images.keys()].filter((id) => id.startsWith(`sha256:${prefix}`));
+    return matches.length === 1 ? matches[0] : undefined;
+  }
+
+  #toImage({ document, config }: KnownImage, allNames: readonly string[]): Image {
+    const sorted = [...allNames].sort();
+    return {
+      id: document.id,
+      config,
+      repoTags: sorted.filter((name) => !name.includes('@')),
+      repoDigests: sorted.filter((name) => name.includes('@')),
+      sizeBytes: config.rootfs.diff_ids.reduce((sum, diffId) => sum + this.#layerSize(diffId), 0),
+      parentId: document.parentId,
+      lastTagTimeMs: document.lastTagTimeMs,
+    };
+  }
+}
+
+/** Docker adds `latest` to a name without a tag, and leaves what looks like an id as it is. */
+function missingName(ref: string): string {
+  try {
+    const reference = parseReference(ref);
+    return reference.digest === undefined
+      ? `${familiarName(reference)}:${reference.tag ?? 'latest'}`
+      : familiarReference(reference);
+  } catch {
+    return ref;
+  }
+}
+
+/** Throws InvalidParameter for what is no configuration of an image. */
+export function parseConfig(text: string): ImageConfig {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new DaemonError('InvalidParameter', 'invalid image configuration: not JSON', { cause: error });
+  }
+  const { rootfs } = (typeof value === 'object' && value !== null ? value : {}) as {
+    rootfs?: { diff_ids?: unknown };
+  };
+  const diffIds = rootfs?.diff_ids ?? [];
+  const good =
+    Array.isArray(diffIds) &&
+    diffIds.every((id) => typeof id === 'string' && /^sha256:[a-f0-9]{64}$/.test(id));
+  if (!good) throw new DaemonError('InvalidParameter', 'invalid image configuration: rootfs.diff_ids');
+  // Everything else is shown or used member by member, each of which its user checks.
+  return { ...(value as ImageConfig), rootfs: { type: 'layers', diff_ids: diffIds as string[] } };
+}
+
+/** Ids of the stacks of layers, lowest first (OCI image-spec, "Layer ChainID"). */
+export function chainIds(diffIds: readonly string[]): string[] {
+  const chains: string[] = [];
+  for (const diffId of diffIds) {
+    const below = chains.at(-1);
+    chains.push(
+      below === undefined
+        ? diffId
+        : `sha256:${createHash('sha256').update(`${below} ${diffId}`).digest('hex')}`,
+    );
+  }
+  return chains;
+}

@@ -1,0 +1,45 @@
+// Builds the stores of one data root, and brings them to the truth after a crash.
+
+import { chmod, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { openDocumentStore } from './document-store';
+import { DiskImageStore } from './image-store';
+import { SquashfsLayerStore } from './layer-store';
+import type { DocumentStore } from './stores';
+import { VolumeStore } from './volume-store';
+import { DiskFileStore } from './writable-disk-store';
+
+export interface StorageOptions {
+  dataRoot: string;
+  writableDiskBytes: number;
+  insecureRegistries: readonly string[];
+  registryMirrors: readonly string[];
+}
+
+export interface Storage {
+  documents: DocumentStore;
+  images: DiskImageStore;
+  layers: SquashfsLayerStore;
+  writableDisks: DiskFileStore;
+  volumes: VolumeStore;
+}
+
+/** Opens the stores and repairs what a crash left. One daemon at a time. */
+export async function createStorage(options: StorageOptions): Promise<Storage> {
+  const { dataRoot } = options;
+  // VMs run as users of their own and must get through to the files that are theirs.
+  await mkdir(dataRoot, { recursive: true, mode: 0o711 });
+  await chmod(dataRoot, 0o711);
+  const documents = openDocumentStore(join(dataRoot, 'caisson.db'));
+  await chmod(join(dataRoot, 'caisson.db'), 0o600);
+  const layers = new SquashfsLayerStore(documents, dataRoot);
+  await layers.repair();
+  const registry = { insecureRegistries: options.insecureRegistries, mirrors: options.registryMirrors };
+  const images = new DiskImageStore({ documents, layers, registry, dataRoot });
+  await images.repair();
+  const writableDisks = new DiskFileStore(dataRoot);
+  await writableDisks.open(options.writableDiskBytes);
+  const volumes = new VolumeStore(documents, dataRoot);
+  await volumes.repair();
+  return { documents, images, layers, writableDisks, volumes };
+}
