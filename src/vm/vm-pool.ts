@@ -44,7 +44,8 @@ export type VmPoolConfig = Pick<
 
 const nicsPerVm = 8;
 const reattachTimeoutMs = 5000;
-const bootTimeoutMs = 12_000;
+/** A guest under emulation on a busy host takes seconds; one that hangs takes for ever. */
+const bootTimeoutMs = 40_000;
 /** A container that has just been started shall have the CPUs to itself for this long before the pool is filled up. */
 const refillDelayMs = 250;
 const refillRetryMs = 5000;

@@ -54,7 +54,8 @@ interface TemplateDescription {
 }
 
 const bootAttempts = 4;
-const bootTimeoutMs = 12_000;
+/** A guest under emulation on a busy host takes seconds; one that hangs takes for ever. */
+const bootTimeoutMs = 40_000;
 const saveTimeoutMs = 30_000;
 
 /** Everything that the saved state depends on. A changed key means a new template. */
