@@ -1,0 +1,140 @@
+// The composition root: builds storage, network, VMs, engine and API from one configuration, in the order in which
+// they need each other, and takes them down in the opposite one.
+
+import { chmod, mkdir, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { createApi, type Api } from './api/server';
+import type { Config } from './config';
+import { lockDataRoot } from './daemon-lock';
+import { ContainerRegistry } from './engine/container-registry';
+import { recoverContainers } from './engine/container-recovery';
+import { Containers } from './engine/containers';
+import { ContainerList } from './engine/container-list';
+import { EventBus } from './engine/events';
+import { HealthMonitor } from './engine/health';
+import { execProbe } from './engine/health-probe';
+import { EngineImageBackend } from './engine/image-backend';
+import { ContainerLogStore } from './engine/logs/container-log-store';
+import { EngineNetworkBackend } from './engine/network-backend';
+import { EngineSystemBackend } from './engine/system-backend';
+import { EngineVolumeBackend } from './engine/volume-backend';
+import { DaemonError } from './errors';
+import { log } from './log';
+import { createNetworkManager } from './network/network-manager';
+import { createStorage } from './storage/storage';
+import { readVersions } from './versions';
+import { createVmPool } from './vm/vm-pool';
+
+export interface Daemon {
+  /** Where it listens, with real ports. */
+  addresses: string[];
+  /**
+   * Takes no more requests and lets go of everything. Containers go on: their VMs belong to themselves, and the next
+   * daemon on the same directories takes them over.
+   */
+  close(): Promise<void>;
+}
+
+/** Resolves when the API answers and every record is true. Rejects with what is wrong; nothing is left running then. */
+export async function startDaemon(config: Config): Promise<Daemon> {
+  const started = Date.now();
+  await mkdir(config.runDir, { recursive: true, mode: 0o711 });
+  await chmod(config.runDir, 0o711);
+  await mkdir(config.dataRoot, { recursive: true, mode: 0o711 });
+  if (process.getuid?.() === 0) await requireReachable([config.dataRoot, config.runDir]);
+  const undo: (() => unknown)[] = [await lockDataRoot(config.dataRoot)];
+  const close = async (): Promise<void> => {
+    for (const step of undo.splice(0).reverse()) {
+      try {
+        await step();
+      } catch (error) {
+        log.error('a step of the shutdown failed', { error });
+      }
+    }
+  };
+  try {
+    const api = await build(config, undo);
+    const addresses = await api.listen(config.hosts);
+    log.info('ready', { addresses, ms: Date.now() - started });
+    return { addresses, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function build(config: Config, undo: (() => unknown)[]): Promise<Api> {
+  const storage = await createStorage(config);
+  const { documents, images, layers } = storage;
+  undo.push(() => documents.close());
+  const networks = createNetworkManager({ runDir: config.runDir, documents, nativeDir: config.nativeDir });
+  await networks.start();
+  const vms = await createVmPool(config, networks.namespacePath);
+  undo.push(() => networks.stop({ removeNamespace: vms.list().length === 0 }));
+  undo.push(() => vms.close({ endIdle: true }));
+
+  const registry = new ContainerRegistry(documents);
+  registry.load();
+  const events = new EventBus();
+  const logs = new ContainerLogStore(config.dataRoot);
+  const health = new HealthMonitor(registry, events);
+  const disks = storage.writableDisks;
+  const containers = new Containers({
+    config,
+    registry,
+    events,
+    logs,
+    images,
+    layers,
+    disks,
+    networks,
+    vms,
+    health,
+  });
+  const list = new ContainerList({ registry, images, disks, health });
+  const volumes = new EngineVolumeBackend();
+  const system = new EngineSystemBackend({
+    config,
+    versions: readVersions(config),
+    registry,
+    images,
+    layers,
+    vms,
+    events,
+    containers: list,
+    volumes,
+  });
+  await recoverContainers(containers.engine, await vms.recover());
+  undo.push(() => containers.engine.background.settled());
+  health.start(execProbe(containers.engine, containers.execs));
+  undo.push(() => health.close());
+  vms.start();
+
+  const backend = {
+    containers,
+    exec: containers.execs,
+    images: new EngineImageBackend({ images, layers, registry, events }),
+    system,
+    networks: new EngineNetworkBackend({ networks, registry, events }),
+    volumes,
+  };
+  const api = createApi(backend, { daemonVersion: readVersions(config).engine });
+  undo.push(() => api.close());
+  return api;
+}
+
+/** VMs run as users of their own: they must get through every directory above their files. */
+async function requireReachable(paths: readonly string[]): Promise<void> {
+  for (const path of paths) {
+    for (let directory = path; directory !== '/'; directory = dirname(directory)) {
+      const { mode } = await stat(directory);
+      if ((mode & 0o001) === 0) {
+        throw new DaemonError(
+          'Forbidden',
+          `${path} can't be used: virtual machines run as unprivileged users and may not pass ${directory}. ` +
+            `Run "chmod o+x ${directory}" or choose another directory.`,
+        );
+      }
+    }
+  }
+}
