@@ -154,7 +154,10 @@ export interface NetworkManager {
   attach(endpoint: Endpoint, tapName: string): Promise<void>;
   /** Takes the tap off every bridge. */
   detach(tapName: string): Promise<void>;
-  /** Binds the host's ports before a container's start answers; returns them with the real numbers. Throws Docker's error if taken. */
+  /**
+   * Binds the host's ports before a container's start answers; returns them with the real numbers. All or nothing: if
+   * one is taken, throws Docker's words without `driver failed programming external connectivity on endpoint …: `.
+   */
   publish(containerId: string, endpoint: Endpoint, ports: PublishedPort[]): Promise<PublishedPort[]>;
   unpublish(containerId: string): Promise<void>;
   /** Ports published for a container, also after a restart of the daemon. */

@@ -37,7 +37,7 @@ export class PortPublisher {
     return this.#documents.get<PublicationRecord>(collections.publications, containerId)?.ports ?? [];
   }
 
-  /** All or nothing. `defaultHostIp`: for ports that name no address. */
+  /** All or nothing. Throws what Docker says after `driver failed programming external connectivity`. `defaultHostIp`: for ports that name no address. */
   async publish(
     endpoint: EndpointRecord,
     defaultHostIp: string,
@@ -50,8 +50,9 @@ export class PortPublisher {
       for (const port of wanted) ports.push(...(await this.#open(endpoint, port, defaultHostIp)));
     } catch (error) {
       await this.#netd.request('port.close', { containerId });
-      const what = `driver failed programming external connectivity on endpoint ${endpoint.containerName} (${endpoint.id})`;
-      throw new DaemonError('Internal', `${what}: ${errorMessage(error)}`, { cause: error });
+      throw error instanceof DaemonError
+        ? error
+        : new DaemonError('Internal', errorMessage(error), { cause: error });
     }
     const record: PublicationRecord = {
       containerId,

@@ -3,53 +3,212 @@
 
 import { execFile, execFileSync, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join, relative, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
 import { transformSync } from '@swc/core';
 
-const root = resolve(__dirname, '../../..');
+import type { Endpoint, EndpointRequest, NetworkManager } from '../../../src/network/network';
 
-/** Compiles netd to JavaScript and the native programs; once for each directory. */
-export function buildHelpers(directory: string): {
-  netdScript: string;
-  nativeDir: string;
-  frameTool: string;
-} {
+const root = resolve(__dirname, '../../..');
+const driver = 'test/integration/network/manager-driver.ts';
+
+/** Compiles the network code, its driver and the native programs to a new directory below the work tree. */
+function buildHelpers(): string {
+  mkdirSync(join(root, 'build'), { recursive: true });
+  // below the work tree, so that netd finds its packages; searchable by everyone, since netd is nobody
+  const directory = mkdtempSync(join(root, 'build/network-test-'));
+  chmodSync(directory, 0o755);
   const sources = (readdirSync(join(root, 'src/network'), { recursive: true }) as string[])
     .filter((name) => name.endsWith('.ts'))
     .map((name) => join('src/network', name));
-  for (const source of [...sources, 'src/errors.ts', 'src/log.ts']) {
+  const others = ['src/errors.ts', 'src/log.ts', 'src/storage/document-store.ts', driver];
+  for (const source of [...sources, ...others]) {
     const { code } = transformSync(readFileSync(join(root, source), 'utf8'), {
       jsc: { target: 'es2023', parser: { syntax: 'typescript' } },
       module: { type: 'commonjs' },
     });
-    const target = join(directory, relative('src', source).replace(/\.ts$/, '.js'));
+    const target = join(directory, source.replace(/\.ts$/, '.js'));
     mkdirSync(dirname(target), { recursive: true });
     writeFileSync(target, code);
   }
-  const nativeDir = join(directory, 'native');
-  mkdirSync(nativeDir, { recursive: true });
-  const compile = (source: string, program: string): void => {
-    execFileSync('gcc', ['-std=gnu17', '-O1', '-Wall', '-o', program, source]);
+  mkdirSync(join(directory, 'native'));
+  const compileC = (source: string, program: string): void => {
+    execFileSync('gcc', ['-std=gnu17', '-O1', '-Wall', '-o', join(directory, program), join(root, source)]);
   };
-  compile(join(root, 'native/netd-host.c'), join(nativeDir, 'netd-host'));
-  const frameTool = join(directory, 'frame-tool');
-  compile(join(__dirname, 'frame-tool.c'), frameTool);
-  return { netdScript: join(directory, 'network/netd/main.js'), nativeDir, frameTool };
-}
-
-/** A directory below the work tree, so that netd finds its packages; searchable by everyone, since netd is nobody. */
-export function labDirectory(): string {
-  mkdirSync(join(root, 'build'), { recursive: true });
-  const directory = mkdtempSync(join(root, 'build/network-test-'));
-  execFileSync('chmod', ['755', directory]);
+  compileC('native/netd-host.c', 'native/netd-host');
+  compileC('test/integration/network/frame-tool.c', 'frame-tool');
   return directory;
 }
 
-/** Unix socket paths are short, so run directories are not in the work tree. */
-export function runDirectory(): string {
-  return mkdtempSync(join(tmpdir(), 'net-'));
+interface Answer {
+  id: number;
+  result?: unknown;
+  error?: string;
+  code?: string;
+}
+
+/** A NetworkManager in a process of its own (manager-driver.ts). Calls are made by name; see `manager`. */
+export class ManagerProcess {
+  readonly manager: NetworkManager;
+  readonly #child: ChildProcess;
+  readonly #waiting = new Map<number, (answer: Answer) => void>();
+  #nextId = 1;
+
+  constructor(hostNamespace: string, directory: string, runDir: string, options: object) {
+    const script = join(directory, driver.replace(/\.ts$/, '.js'));
+    this.#child = spawnInNamespace(hostNamespace, [
+      process.execPath,
+      script,
+      directory,
+      runDir,
+      JSON.stringify(options),
+    ]);
+    createInterface(this.#child.stdout!).on('line', (line) => {
+      const answer = JSON.parse(line) as Answer;
+      this.#waiting.get(answer.id)?.(answer);
+      this.#waiting.delete(answer.id);
+    });
+    // every member becomes an asynchronous call: what tests await is the same
+    this.manager = new Proxy({} as NetworkManager, {
+      get:
+        (_, method: string) =>
+        (...args: unknown[]) =>
+          this.#call(method, args),
+    });
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  async property(name: keyof NetworkManager): Promise<unknown> {
+    return this.#call(name, []);
+  }
+
+  /** As a crash. */
+  async kill(): Promise<void> {
+    const ended = once(this.#child, 'exit');
+    this.#child.kill('SIGKILL');
+    await ended;
+  }
+
+  /** Closes without a word to the manager. */
+  async end(): Promise<void> {
+    const ended = once(this.#child, 'exit');
+    this.#child.stdin?.end();
+    await ended;
+  }
+
+  #call(method: string, args: unknown[]): Promise<unknown> {
+    const id = this.#nextId++;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, ({ result, error, code }) => {
+        if (error === undefined) resolve(result);
+        else reject(Object.assign(new Error(error), { code }));
+      });
+      this.#child.stdin?.write(`${JSON.stringify({ id, method, args })}\n`);
+    });
+  }
+}
+
+/** A host (a namespace with a network behind it), a run directory, a manager and guests; all gone after `close`. */
+export class NetworkLab {
+  readonly directory = buildHelpers();
+  /** Unix socket paths are short, so not below the work tree. */
+  readonly runDir = mkdtempSync(join(tmpdir(), 'network-test-'));
+  readonly host: LabNamespace;
+  /** Another machine, 192.0.2.1, on the host's network: the host is 192.0.2.2. */
+  readonly world: LabNamespace;
+  readonly guests: FakeGuest[] = [];
+  readonly #options: object;
+  #process: ManagerProcess;
+
+  private constructor(options: object) {
+    this.#options = options;
+    this.host = new LabNamespace(this.runDir, 'host');
+    this.world = new LabNamespace(this.runDir, 'world');
+    this.host.run('ip', 'link', 'add', 'uplink', 'type', 'veth', 'peer', 'name', 'eth0');
+    moveLink(this.host, 'eth0', this.world.path);
+    this.host.run('ip', 'addr', 'add', '192.0.2.2/24', 'dev', 'uplink');
+    this.host.run('ip', 'link', 'set', 'uplink', 'up');
+    this.host.run('ip', 'route', 'add', 'default', 'via', '192.0.2.1');
+    this.world.run('ip', 'addr', 'add', '192.0.2.1/24', 'dev', 'eth0');
+    this.world.run('ip', 'link', 'set', 'eth0', 'up');
+    this.#process = this.#spawn();
+  }
+
+  /** With `start` false the manager is there, and its `start` is the test's. */
+  static async open(options: object = {}, start = true): Promise<NetworkLab> {
+    const lab = new NetworkLab(options);
+    if (start) await lab.manager.start();
+    return lab;
+  }
+
+  get manager(): NetworkManager {
+    return this.#process.manager;
+  }
+
+  get process(): ManagerProcess {
+    return this.#process;
+  }
+
+  get namespacePath(): string {
+    return join(this.runDir, 'netns');
+  }
+
+  get frameTool(): string {
+    return join(this.directory, 'frame-tool');
+  }
+
+  /** Another manager on the same records, as a daemon that starts again. */
+  async restart(): Promise<void> {
+    this.#process = this.#spawn();
+    await this.manager.start();
+  }
+
+  /** An endpoint and a guest with it, as after a container's start. */
+  async join(
+    network: string,
+    name: string,
+    request: Partial<EndpointRequest> = {},
+  ): Promise<{ guest: FakeGuest; endpoint: Endpoint }> {
+    const { id: networkId } = await this.manager.resolve(network);
+    const containerId = containerIdOf(name);
+    const endpoint = await this.manager.allocate({
+      networkId,
+      containerId,
+      containerName: name,
+      aliases: [],
+      ...request,
+    });
+    const guest = new FakeGuest(this.runDir, this.namespacePath, `cv${name}`);
+    this.guests.push(guest);
+    guest.configure(endpoint);
+    await this.manager.attach(endpoint, guest.tapName);
+    return { guest, endpoint };
+  }
+
+  async close(): Promise<void> {
+    for (const guest of this.guests) guest.delete();
+    await this.manager.stop({ removeNamespace: true });
+    await this.#process.end();
+    this.host.delete();
+    this.world.delete();
+    rmSync(this.directory, { recursive: true });
+    rmSync(this.runDir, { recursive: true });
+  }
+
+  #spawn(): ManagerProcess {
+    return new ManagerProcess(this.host.path, this.directory, this.runDir, this.#options);
+  }
+}
+
+export function containerIdOf(name: string): string {
+  return createHash('sha256').update(name).digest('hex');
 }
 
 export function inNamespace(path: string, ...command: string[]): string {
@@ -87,6 +246,7 @@ export function spawnInNamespace(path: string, command: readonly string[]): Chil
 /** A network namespace bound to a file. */
 export class LabNamespace {
   readonly path: string;
+  readonly #children: ChildProcess[] = [];
 
   constructor(directory: string, name: string) {
     this.path = join(directory, name);
@@ -107,12 +267,28 @@ export class LabNamespace {
     return runInNamespace(this.path, command);
   }
 
+  /** A TCP server that answers every connection with `text`. Resolves when it listens. */
+  async serve(port: number, text: string, address = '0.0.0.0'): Promise<ChildProcess> {
+    const script = `require('net').createServer((s) => s.on('error', () => {}).end(${JSON.stringify(text)}))
+      .listen(${port}, '${address}', () => console.log('listening'))`;
+    const child = this.start(process.execPath, '-e', script);
+    this.#children.push(child);
+    await once(child.stdout!, 'data');
+    return child;
+  }
+
+  /** What a TCP server says, or '' if it cannot be reached within a second. */
+  async fetch(address: string, port: number): Promise<string> {
+    return (await this.tryRun('busybox', 'nc', '-w', '1', address, String(port))).output;
+  }
+
   /** Runs a Node script inside. */
   node(script: string, ...args: string[]): Promise<{ code: number; output: string }> {
     return runInNamespace(this.path, [process.execPath, '-', ...args], script);
   }
 
   delete(): void {
+    for (const child of this.#children) child.kill('SIGKILL');
     execFileSync('umount', [this.path]);
     rmSync(this.path);
   }
@@ -136,14 +312,7 @@ export class FakeGuest extends LabNamespace {
     super(directory, `guest-${tapName}`);
     this.tapName = tapName;
     this.run('ip', 'link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', tapName);
-    // `ip link set … netns` takes a pid or a name in /run/netns, so a process of the target lends its pid
-    const holder = spawn('nsenter', [`--net=${privateNamespace}`, '--', 'sleep', '30'], { stdio: 'ignore' });
-    try {
-      waitForNamespace(holder.pid ?? 0, privateNamespace);
-      this.run('ip', 'link', 'set', tapName, 'netns', String(holder.pid));
-    } finally {
-      holder.kill('SIGKILL');
-    }
+    moveLink(this, tapName, privateNamespace);
   }
 
   /** What the agent does. */
@@ -169,6 +338,17 @@ export class FakeGuest extends LabNamespace {
   async canPing(address: string): Promise<boolean> {
     const { code } = await this.tryRun('busybox', 'ping', '-c1', '-W1', address);
     return code === 0;
+  }
+}
+
+/** `ip link set … netns` takes a pid or a name in /run/netns, so a process of the target lends its pid. */
+function moveLink(from: LabNamespace, link: string, target: string): void {
+  const holder = spawn('nsenter', [`--net=${target}`, '--', 'sleep', '30'], { stdio: 'ignore' });
+  try {
+    waitForNamespace(holder.pid ?? 0, target);
+    from.run('ip', 'link', 'set', link, 'netns', String(holder.pid));
+  } finally {
+    holder.kill('SIGKILL');
   }
 }
 

@@ -1,0 +1,238 @@
+// One network's records in memory, and the addresses of its endpoints.
+
+import { randomBytes } from 'node:crypto';
+
+import { DaemonError } from '../errors';
+import {
+  contains,
+  formatAddress,
+  formatMac,
+  macOfIpv4,
+  parseAddress,
+  parseMac,
+  parseSubnet,
+} from './addresses';
+import type { IpAddress, IpFamily, Subnet } from './addresses';
+import { AddressPool } from './ipam';
+import type { EndpointRequest, NetworkIpamConfig } from './network';
+import type { EndpointRecord, NetworkRecord } from './network-record';
+
+export interface NetworkEntry {
+  record: NetworkRecord;
+  pools: AddressPool[];
+  /** By container id, in order of allocation. */
+  endpoints: Map<string, EndpointRecord>;
+  /** Addresses that containers gave back, by container id: each gets its own again if it is still free. */
+  former: Map<string, IpAddress[]>;
+}
+
+/** Containers whose former addresses are remembered, for each network. */
+const maxFormer = 4096;
+
+/** The network with its gateway's and auxiliary addresses taken, and no endpoints. */
+export function makeEntry(record: NetworkRecord): NetworkEntry {
+  const pools = record.ipam.map((config) => {
+    const subnet = parseSubnet(config.subnet);
+    if (subnet === undefined)
+      throw new DaemonError('Internal', `network ${record.name}: bad subnet ${config.subnet}`);
+    const pool = new AddressPool(subnet, config.ipRange === undefined ? subnet : parseSubnet(config.ipRange));
+    for (const text of [config.gateway, ...Object.values(config.auxiliaryAddresses ?? {})]) {
+      const address = text === undefined ? undefined : parseAddress(text);
+      if (address !== undefined) pool.take(address);
+    }
+    return pool;
+  });
+  return { record, pools, endpoints: new Map(), former: new Map() };
+}
+
+/** Takes the addresses of gateway and auxiliaries in a pool of their own, to find Docker's errors. */
+export function withGateway(config: NetworkIpamConfig): NetworkIpamConfig {
+  const subnet = parseSubnet(config.subnet);
+  if (subnet === undefined) throw new DaemonError('Internal', `Invalid subnet ${config.subnet}`);
+  const pool = new AddressPool(subnet, config.ipRange === undefined ? subnet : parseSubnet(config.ipRange));
+  const take = (what: string, text: string): string => {
+    const address = parseAddress(text);
+    const failure = address === undefined ? 'out-of-range' : pool.take(address);
+    if (failure === undefined) return text;
+    const reason = failure === 'in-use' ? 'Address already in use' : 'Requested address is out of range';
+    throw new DaemonError('Internal', `failed to allocate ${what}: ${reason}`);
+  };
+  let gateway = config.gateway;
+  if (gateway !== undefined) take(`gateway (${gateway})`, gateway);
+  else {
+    const any = pool.takeAny();
+    if (any === 'exhausted')
+      throw new DaemonError('Internal', 'failed to allocate gateway (): No available addresses on this pool');
+    gateway = formatAddress(any);
+  }
+  for (const [name, address] of Object.entries(config.auxiliaryAddresses ?? {})) {
+    take(`secondary ip address (${name}:${address})`, address);
+  }
+  return { ...config, gateway };
+}
+
+/** True if the endpoint has what the request asks for. */
+export function keepsAddresses(existing: EndpointRecord, request: EndpointRequest): boolean {
+  const same = (wanted: string | undefined, have: string): boolean =>
+    wanted === undefined || wanted === '' || wanted === have;
+  return (
+    same(request.ipv4Address, existing.ipv4Address) &&
+    same(request.ipv6Address, existing.ipv6Address) &&
+    same(request.macAddress?.toLowerCase(), existing.macAddress)
+  );
+}
+
+/** A new endpoint; its addresses are taken, and it is not in the network yet. */
+export function allocateEndpoint(entry: NetworkEntry, request: EndpointRequest): EndpointRecord {
+  const { record, pools } = entry;
+  for (const address of request.linkLocalIps ?? []) {
+    if (parseAddress(address) === undefined)
+      throw new DaemonError('InvalidParameter', `invalid link local IP address: ${address}`);
+  }
+  const former = entry.former.get(request.containerId) ?? [];
+  const four = takeAddress(record, poolsOf(pools, 4), request.ipv4Address, former);
+  try {
+    const six = takeAddress(record, poolsOf(pools, 6), request.ipv6Address, former);
+    const macAddress = macFor(request, four?.address);
+    return {
+      id: randomBytes(32).toString('hex'),
+      networkId: record.id,
+      networkName: record.name,
+      containerId: request.containerId,
+      macAddress: record.driver === 'bridge' ? macAddress : '',
+      ipv4Address: four === undefined ? '' : formatAddress(four.address),
+      ipv4PrefixLength: four?.pool.subnet.prefixLength ?? 0,
+      ipv4Gateway: record.internal ? '' : gatewayOf(record, four?.pool.subnet),
+      ipv6Address: six === undefined ? '' : formatAddress(six.address),
+      ipv6PrefixLength: six?.pool.subnet.prefixLength ?? 0,
+      ipv6Gateway: record.internal ? '' : gatewayOf(record, six?.pool.subnet),
+      mtu: record.mtu,
+      dnsServers: four === undefined ? [] : [gatewayOf(record, four.pool.subnet)],
+      wanted: {
+        ...(request.ipv4Address === undefined ? {} : { ipv4Address: request.ipv4Address }),
+        ...(request.ipv6Address === undefined ? {} : { ipv6Address: request.ipv6Address }),
+        ...(request.linkLocalIps === undefined ? {} : { linkLocalIps: request.linkLocalIps }),
+      },
+      ...namesOf(request),
+    };
+  } catch (error) {
+    if (four !== undefined) four.pool.release(four.address);
+    throw error;
+  }
+}
+
+/** What can change while the addresses stay. */
+export function namesOf(
+  request: EndpointRequest,
+): Pick<
+  EndpointRecord,
+  'containerName' | 'aliases' | 'dnsNames' | 'links' | 'dnsUpstreams' | 'driverOptions'
+> {
+  return {
+    containerName: request.containerName.replace(/^\//, ''),
+    aliases: request.aliases,
+    dnsNames: request.dnsNames ?? [],
+    links: request.links ?? {},
+    dnsUpstreams: request.dnsUpstreams ?? [],
+    driverOptions: request.driverOptions ?? {},
+  };
+}
+
+function gatewayOf(record: NetworkRecord, subnet: Subnet | undefined): string {
+  if (subnet === undefined) return '';
+  return (
+    record.ipam.find((config) => {
+      const gateway = config.gateway === undefined ? undefined : parseAddress(config.gateway);
+      return gateway !== undefined && contains(subnet, gateway);
+    })?.gateway ?? ''
+  );
+}
+
+function poolsOf(pools: readonly AddressPool[], family: IpFamily): AddressPool[] {
+  return pools.filter(({ subnet }) => subnet.family === family);
+}
+
+function takeAddress(
+  record: NetworkRecord,
+  pools: readonly AddressPool[],
+  wanted: string | undefined,
+  former: readonly IpAddress[],
+): { pool: AddressPool; address: IpAddress } | undefined {
+  if (wanted !== undefined && wanted !== '') return takeWanted(record, pools, wanted);
+  const [first] = pools;
+  if (first === undefined) return undefined;
+  for (const pool of pools) {
+    const own = former.find((address) => contains(pool.subnet, address));
+    if (own !== undefined && pool.take(own) === undefined) return { pool, address: own };
+  }
+  for (const pool of pools) {
+    const address = pool.takeAny();
+    if (address !== 'exhausted') return { pool, address };
+  }
+  throw new DaemonError(
+    'Internal',
+    `no available IPv${first.subnet.family} addresses on this network's address pools: ${record.name} (${record.id})`,
+  );
+}
+
+function takeWanted(
+  record: NetworkRecord,
+  pools: readonly AddressPool[],
+  wanted: string,
+): { pool: AddressPool; address: IpAddress } {
+  if (record.options['com.docker.network.bridge.default_bridge'] === 'true' || record.driver !== 'bridge') {
+    throw new DaemonError(
+      'InvalidParameter',
+      'user specified IP address is supported on user defined networks only',
+    );
+  }
+  if (!record.userSubnet) {
+    throw new DaemonError(
+      'InvalidParameter',
+      'user specified IP address is supported only when connecting to networks with user configured subnets',
+    );
+  }
+  const address = parseAddress(wanted);
+  const pool = address === undefined ? undefined : pools.find(({ subnet }) => contains(subnet, address));
+  if (address === undefined || pool === undefined) {
+    throw new DaemonError(
+      'InvalidParameter',
+      `Invalid address ${wanted}: It does not belong to any of this network's subnets`,
+    );
+  }
+  if (pool.take(address) !== undefined) throw new DaemonError('Forbidden', 'Address already in use');
+  return { pool, address };
+}
+
+function macFor(request: EndpointRequest, ipv4: IpAddress | undefined): string {
+  if (request.macAddress !== undefined && request.macAddress !== '') {
+    const mac = parseMac(request.macAddress);
+    if (mac === undefined)
+      throw new DaemonError('InvalidParameter', `invalid MAC address: ${request.macAddress}`);
+    return mac;
+  }
+  return ipv4 === undefined ? formatMac([0x02, 0x42, ...randomBytes(4)]) : macOfIpv4(ipv4);
+}
+
+/** Puts an endpoint that has its addresses (already) into the network. */
+export function takeBack(entry: NetworkEntry, endpoint: EndpointRecord): void {
+  for (const address of addressesOf(endpoint)) poolFor(entry, address)?.take(address);
+  entry.endpoints.set(endpoint.containerId, endpoint);
+}
+
+/** Frees an endpoint's addresses and remembers them. */
+export function giveBack(entry: NetworkEntry, endpoint: EndpointRecord): void {
+  for (const address of addressesOf(endpoint)) poolFor(entry, address)?.release(address);
+  entry.endpoints.delete(endpoint.containerId);
+  const [oldest] = entry.former.keys();
+  if (entry.former.size >= maxFormer && oldest !== undefined) entry.former.delete(oldest);
+  entry.former.set(endpoint.containerId, addressesOf(endpoint));
+}
+
+function poolFor(entry: NetworkEntry, address: IpAddress): AddressPool | undefined {
+  return entry.pools.find(({ subnet }) => contains(subnet, address));
+}
+
+function addressesOf(endpoint: EndpointRecord): IpAddress[] {
+  return [endpoint.ipv4Address, endpoint.ipv6Address].flatMap((text) => parseAddress(text) ?? []);
+}
