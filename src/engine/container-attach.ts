@@ -9,6 +9,8 @@ import type { ProcessInput, StreamHub, StreamSubscription } from './stream-hub';
 export interface StreamSession {
   hub: StreamHub;
   client: StreamClient;
+  /** Whether the client's input goes to the process. */
+  takesInput: boolean;
   subscription: StreamSubscription;
   /** Undefined: keys mean nothing (no terminal). */
   detachKeys: readonly number[] | undefined;
@@ -31,7 +33,7 @@ export async function runStreamSession(session: StreamSession): Promise<SessionE
   client.signal.addEventListener('abort', onGone, { once: true });
   const outcome: { end: SessionEnd } = { end: 'output' };
   const input = (async () => {
-    if (client.stdin === undefined) return;
+    if (client.stdin === undefined || !session.takesInput) return;
     const reason = await copyInput(session, client.stdin, hub, over.signal);
     if (reason === 'stay') return;
     outcome.end = reason;
@@ -150,10 +152,10 @@ export async function attachToContainer(
     }
     publish('attach');
     if (subscription === undefined) return;
-    const takesInput = config.OpenStdin && options.stdin;
     const end = await runStreamSession({
       hub,
-      client: takesInput ? client : { ...client, stdin: undefined },
+      client,
+      takesInput: config.OpenStdin && options.stdin,
       subscription,
       detachKeys: terminal ? detachKeys : undefined,
       endsInput: config.StdinOnce && !terminal,

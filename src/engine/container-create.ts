@@ -209,10 +209,6 @@ function configWarnings(config: FilledContainerConfig): string[] {
       `Anonymous volumes are not available yet: ${volumes.join(', ')} will be kept on the container's own disk.`,
     );
   }
-  const test = config.Healthcheck?.Test?.[0];
-  if (test !== undefined && test !== 'NONE') {
-    warnings.push('Healthcheck discarded: health checks are not available yet.');
-  }
   return warnings;
 }
 

@@ -105,7 +105,8 @@ export class Execs implements ExecBackend {
     }
     const end = await runStreamSession({
       hub: exec.hub,
-      client: (body.AttachStdin ?? false) ? client : { ...client, stdin: undefined },
+      client,
+      takesInput: body.AttachStdin ?? false,
       subscription,
       detachKeys: terminal ? exec.detachKeys : undefined,
       endsInput: !terminal,

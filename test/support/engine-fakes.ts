@@ -502,7 +502,7 @@ class FakeImages {
 
 /** A whole engine on fakes. Call `dispose` at the end of the test. */
 export class TestEngine {
-  readonly dataRoot = mkdtempSync(join(tmpdir(), 'caisson-engine-test-'));
+  readonly dataRoot: string;
   readonly documents: FakeDocuments;
   readonly disks: FakeDisks;
   readonly layers = new FakeLayers();
@@ -513,8 +513,9 @@ export class TestEngine {
   readonly registry: ContainerRegistry;
   readonly containers: Containers;
 
-  /** With another's documents and disks: the daemon after a restart. */
-  constructor(earlier?: Pick<TestEngine, 'documents' | 'disks'>) {
+  /** With another's documents, disks and logs: the daemon after a restart. */
+  constructor(earlier?: Pick<TestEngine, 'documents' | 'disks' | 'dataRoot'>) {
+    this.dataRoot = earlier?.dataRoot ?? mkdtempSync(join(tmpdir(), 'caisson-engine-test-'));
     this.documents = earlier?.documents ?? new FakeDocuments();
     this.disks = earlier?.disks ?? new FakeDisks();
     this.registry = new ContainerRegistry(this.documents);
