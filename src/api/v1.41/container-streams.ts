@@ -12,7 +12,7 @@ import { describeError } from './error-handler';
 import { optionalText, queryBool, queryBoolOr, queryText } from './query';
 import { frameHeader, multiplexedStreamType, openRawStream, rawStreamType } from './raw-stream';
 import type { RawStream } from './raw-stream';
-import { sendJson } from './reply';
+import { sendJson, sendStatus } from './reply';
 import { clientSignal, endStream, startStream, writeChunk } from './response-stream';
 import { parseTimestampQuery } from './timestamp-query';
 import type { ContainerWaitResponse } from './types';
@@ -38,6 +38,8 @@ export function containerStreamRoutes(backend: ContainerBackend): Router {
     } finally {
       stream?.finish();
     }
+    // nothing to attach to, and no error: dockerd ends the connection without a word
+    if (stream === undefined && !res.headersSent) sendStatus(res, 200);
   });
 
   // ContainerAttachWebsocket: 101 | 400 | 404. Before 1.42 all three streams are attached.
@@ -61,6 +63,7 @@ export function containerStreamRoutes(backend: ContainerBackend): Router {
     } finally {
       finish?.();
     }
+    if (finish === undefined) sendStatus(res, 200);
   });
 
   // ContainerLogs: 200 | 400 no stream chosen | 404
