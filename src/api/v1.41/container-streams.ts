@@ -12,7 +12,7 @@ import { describeError } from './error-handler';
 import { optionalText, queryBool, queryBoolOr, queryText } from './query';
 import { frameHeader, multiplexedStreamType, openRawStream, rawStreamType } from './raw-stream';
 import type { RawStream } from './raw-stream';
-import { sendJson, sendStatus } from './reply';
+import { sendJson, sendStatus, sendText } from './reply';
 import { clientSignal, endStream, startStream, writeChunk } from './response-stream';
 import { parseTimestampQuery } from './timestamp-query';
 import type { ContainerWaitResponse } from './types';
@@ -45,7 +45,7 @@ export function containerStreamRoutes(backend: ContainerBackend): Router {
   // ContainerAttachWebsocket: 101 | 400 | 404. Before 1.42 all three streams are attached.
   router.get('/containers/:id/attach/ws', async (req, res) => {
     if (!isWebSocketRequest(req)) {
-      res.writeHead(400, { Connection: 'close' }).end('not websocket protocol');
+      sendText(res, 400, 'not websocket protocol');
       return;
     }
     const choosesStreams = isAtLeast(req, 42);
@@ -142,8 +142,7 @@ function attachOptions(
 /** A status with plain text, and the end of the connection. */
 function sendRawError(request: Request, response: Response, error: unknown): void {
   const { status, message } = describeError(request, error);
-  if (response.destroyed) return;
-  response.writeHead(status, { 'Content-Type': rawStreamType, Connection: 'close' }).end(`${message}\r\n`);
+  if (!response.destroyed) sendText(response, status, `${message}\r\n`, rawStreamType);
 }
 
 function logsOptions(request: Request): LogsOptions {

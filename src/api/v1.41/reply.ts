@@ -14,3 +14,13 @@ export function sendStatus(response: ServerResponse, status: number): void {
   response.writeHead(status, status === 204 || status === 304 ? {} : { 'Content-Length': 0 });
   response.end();
 }
+
+/** Sends plain text and ends the connection, where dockerd answers so. */
+export function sendText(response: ServerResponse, status: number, text: string, type?: string): void {
+  response.writeHead(status, {
+    ...(type === undefined ? {} : { 'Content-Type': type }),
+    'Content-Length': Buffer.byteLength(text),
+    Connection: 'close',
+  });
+  response.end(text);
+}
