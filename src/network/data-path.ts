@@ -74,7 +74,11 @@ export class DataPath {
       if (master !== undefined && !this.#taps.has(ifname))
         await this.#ip.run(`link set dev ${ifname} nomaster down`);
     }
-    for (const { tapName, network } of alive) await this.#join(tapName, network);
+    for (const { tapName, network } of alive) {
+      await this.#join(tapName, network);
+      const rules = this.#taps.get(tapName);
+      if (rules !== undefined) await this.#knowMac(rules);
+    }
     return new Set(alive.map(({ tapName }) => tapName));
   }
 
@@ -91,14 +95,19 @@ export class DataPath {
   }
 
   async attach({ tapName, network, endpoint }: AttachedTap): Promise<void> {
-    const rules = tapRules(tapName, endpoint);
     const before = this.#taps.get(tapName);
-    await this.#nft((before === undefined ? '' : tapChange('delete', before)) + tapChange('add', rules));
-    this.#taps.set(tapName, rules);
+    if (before !== undefined) {
+      this.#taps.delete(tapName);
+      await this.#nft(tapChange('delete', before));
+    }
+    // until its rules are there, nothing that it sends passes
     await this.#join(tapName, network);
+    const rules = tapRules(tapName, endpoint);
+    await Promise.all([this.#nft(tapChange('add', rules)), this.#knowMac(rules)]);
+    this.#taps.set(tapName, rules);
   }
 
-  /** `gone`: the tap does not exist any more, only its rules do. */
+  /** Takes the tap off its bridge, if it exists, and deletes its rules. */
   async detach(tapName: string): Promise<void> {
     await this.#ip.run(`link set dev ${tapName} nomaster down`).catch((error: unknown) => {
       log.debug('tap is gone already', { tapName, error });
@@ -126,10 +135,20 @@ export class DataPath {
     }
   }
 
-  async #join(tapName: string, network: NetworkRecord): Promise<void> {
-    const commands = [`link set dev ${tapName} mtu ${network.mtu} master ${network.bridgeName} up`];
-    if (!network.interContainer) commands.push(`link set dev ${tapName} type bridge_slave isolated on`);
-    await this.#ip.run(...commands);
+  /**
+   * Bridges learn from frames to reserved destinations without asking any rule, so taps are not learnt from at all:
+   * `#knowMac` says where a MAC address is.
+   */
+  async #join(tapName: string, { mtu, bridgeName, interContainer }: NetworkRecord): Promise<void> {
+    await this.#ip.run(
+      `link set dev ${tapName} mtu ${mtu} master ${bridgeName}`,
+      `link set dev ${tapName} type bridge_slave learning off isolated ${interContainer ? 'off' : 'on'}`,
+      `link set dev ${tapName} up`,
+    );
+  }
+
+  async #knowMac({ name, mac }: TapRules): Promise<void> {
+    await this.namespace.run('bridge', ['fdb', 'replace', mac, 'dev', name, 'master', 'static']);
   }
 
   async #links(): Promise<Link[]> {

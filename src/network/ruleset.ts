@@ -72,11 +72,8 @@ table bridge caisson {
     ether type ip6 udp sport 547 drop
     ether type ip6 meta l4proto icmpv6 icmpv6 type nd-neighbor-advert iifname . @th,64,128 != @nd6 drop
     ether type ip6 ip6 saddr :: meta l4proto icmpv6 icmpv6 type nd-neighbor-solicit iifname . @th,64,128 != @nd6 drop
+    ether type ip6 ip6 saddr :: meta l4proto != icmpv6 drop
     ether type ip6 iifname . ether saddr . ip6 saddr @guest6 accept
-  }
-  chain input {
-    type filter hook input priority -300; policy accept;
-    ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 drop
   }
 }`;
 }
