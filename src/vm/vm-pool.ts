@@ -12,7 +12,7 @@ import { isAlive, killProcess, killProcessesNaming } from './host-process';
 import { findAccelerator, type Accelerator } from './qemu/accelerator';
 import { bootGuest, cloneGuest, discardGuest, identifyGuest, type RunningGuest } from './qemu/boot';
 import { agentSocketName, qmpSocketName, type MachineSpec } from './qemu/command-line';
-import { vmGid, vmUid, type LaunchSettings } from './qemu/launch';
+import { vmGid, vmRunDir, vmUid, type LaunchSettings } from './qemu/launch';
 import { QemuVm } from './qemu/qemu-vm';
 import { QmpClient } from './qemu/qmp-client';
 import {
@@ -25,6 +25,7 @@ import {
   type Template,
   type TemplateSource,
 } from './qemu/template';
+import { warmUp } from './qemu/warm-up';
 import type { Vm, VmPool, VmResources } from './vm';
 import { readVmRecord, writeVmRecord, type VmRecord } from './vm-record';
 
@@ -228,6 +229,22 @@ export class QemuVmPool implements VmPool {
     );
   }
 
+  /** For the pool: where code must be translated, the VM has been through a container once. */
+  async #cloneWarm(): Promise<QemuVm> {
+    const vm = await this.#clone();
+    if (this.#parts.accelerator.kind === 'kvm') return vm;
+    const started = Date.now();
+    try {
+      const { warmUp: disks } = await this.ensureTemplate();
+      await warmUp(vm, disks, join(vmRunDir(this.#parts.settings, vm.id), 'warm-up.ext4'));
+    } catch (error) {
+      await vm.end();
+      throw error;
+    }
+    log.debug('vm warmed up', { vmId: vm.id, ms: Date.now() - started });
+    return vm;
+  }
+
   async #boot(resources: VmResources, signal?: AbortSignal): Promise<QemuVm> {
     await prepareTemplateDir(this.#parts.source, this.#parts.key);
     const machine = { ...this.#parts.machine, ...resources };
@@ -357,7 +374,8 @@ export class QemuVmPool implements VmPool {
   async #refill(): Promise<void> {
     try {
       await this.ensureTemplate();
-      while (!this.#closed && this.#idle.length < this.#parts.poolSize) this.#idle.push(await this.#clone());
+      while (!this.#closed && this.#idle.length < this.#parts.poolSize)
+        this.#idle.push(await this.#cloneWarm());
     } catch (error) {
       if (this.#closed) return;
       log.error('the pool of idle VMs could not be filled', { error });

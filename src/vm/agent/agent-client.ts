@@ -201,11 +201,14 @@ export class AgentClient implements Agent {
     return input;
   }
 
-  onEvent(listener: EventListener): void {
+  onEvent(listener: EventListener): () => void {
     this.#listeners.push(listener);
     const early = this.#earlyEvents;
     this.#earlyEvents = [];
     for (const event of early) this.#deliver(event);
+    return () => {
+      this.#listeners = this.#listeners.filter((other) => other !== listener);
+    };
   }
 
   /** Lets go of the VM, which goes on without us. */

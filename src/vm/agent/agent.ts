@@ -47,6 +47,6 @@ export interface Agent {
   /** Opens the receiving end; call before the request that names the channel. `fromOffset` is for an adopted channel: bytes before it are dropped. */
   openOutput(channel: number, fromOffset?: number): AgentOutput;
   openInput(channel: number): AgentInput;
-  /** Events in order, each once; call `ack` when it is recorded. Events that came before the first listener are kept. */
-  onEvent(listener: (event: AgentEvent, ack: () => void) => void): void;
+  /** Events in order, each once; call `ack` when it is recorded. Events that came before the first listener are kept. Returns what ends the listening. */
+  onEvent(listener: (event: AgentEvent, ack: () => void) => void): () => void;
 }

@@ -42,12 +42,7 @@ export async function findAccelerator(probe: AcceleratorProbe): Promise<Accelera
   const bootId = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
   const qemu = await qemuIdentity(probe.settings.qemuBinary);
   const known = await readRemembered(path);
-  if (
-    known !== undefined &&
-    known.bootId === bootId &&
-    known.qemu === qemu &&
-    known.choice === probe.choice
-  ) {
+  if (known?.bootId === bootId && known.qemu === qemu && known.choice === probe.choice) {
     return known;
   }
   const answer: Accelerator = { ...(await decide(probe)), tscKhz: await hostTscKhz() };

@@ -24,6 +24,7 @@ import { log } from '../../log';
 import { bootGuest, discardGuest, migrationCompleted, type RunningGuest } from './boot';
 import { kernelCommandLine, qemuArguments, type MachineSpec } from './command-line';
 import { vmGid, type LaunchSettings } from './launch';
+import { makeWarmUpDisks, warmUpDisks, type WarmUpDisks } from './warm-up';
 
 export interface Template {
   key: string;
@@ -31,6 +32,7 @@ export interface Template {
   statePath: string;
   /** Id of the agent's build that runs in it. */
   agentBuild: string;
+  warmUp: WarmUpDisks;
 }
 
 export interface TemplateSource {
@@ -53,6 +55,8 @@ interface TemplateDescription {
   seal: TemplateSeal;
 }
 
+/** Of the files in a template's directory. */
+const layoutVersion = 2;
 const bootAttempts = 4;
 /** A guest under emulation on a busy host takes seconds; one that hangs takes for ever. */
 const bootTimeoutMs = 40_000;
@@ -71,6 +75,7 @@ export async function templateKey(
     { runDir: '', memory: { kind: 'private' }, tapDescriptors: [] },
   );
   const parts = [
+    layoutVersion,
     qemu.size,
     qemu.mtimeMs,
     manifest,
@@ -116,7 +121,14 @@ export async function findTemplate(source: TemplateSource, key: string): Promise
       await rm(directory, { recursive: true, force: true });
       return undefined;
     }
-    return { key, memoryPath, statePath: join(directory, 'state'), agentBuild: description.agentBuild };
+    const { agentBuild } = description;
+    return {
+      key,
+      memoryPath,
+      statePath: join(directory, 'state'),
+      agentBuild,
+      warmUp: warmUpDisks(directory),
+    };
   } catch {
     return undefined;
   }
@@ -172,11 +184,12 @@ export async function makeTemplate(
   } finally {
     await discardGuest(guest);
   }
+  await makeWarmUpDisks(directory, join(source.guestDir, 'docker-init'));
   const description: TemplateDescription = { agentBuild, seal: await sealOf(memoryPath) };
   await writeFile(join(directory, 'template.json'), JSON.stringify(description));
   await removeOtherTemplates(source, key);
   log.info('template made', { key, ms: Date.now() - started });
-  return { key, memoryPath, statePath, agentBuild };
+  return { key, memoryPath, statePath, agentBuild, warmUp: warmUpDisks(directory) };
 }
 
 /** A boot under emulation may hang on a loaded host: each has a deadline, and there are several. */
