@@ -6,4 +6,4 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$root_dir"
 bash scripts/setup.sh test
-exec npx jest --selectProjects compat --testPathPatterns "${@:-.}"
+exec npx jest --selectProjects compat --forceExit --testPathPatterns "${@:-.}"

@@ -30,7 +30,7 @@ suite() {
 if bash scripts/check.sh; then passed_total=4; else failed=1 failed_total=1; fi
 suite unit npx jest --selectProjects unit
 suite integration npx jest --selectProjects integration --runInBand
-suite compat npx jest --selectProjects compat
+suite compat npx jest --selectProjects compat --forceExit
 
 echo
 echo "$passed_total passed, $failed_total failed, $skipped_total skipped"

@@ -1,0 +1,200 @@
+// Caisson against dockerd, on this machine, in one run: each row is measured on both before the next one is.
+
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { CaissonDaemon } from '../test/support/caisson-daemon';
+import { NetworkNamespace } from '../test/support/network-namespace';
+import { startOracle } from '../test/support/oracle';
+import { startRegistry } from '../test/support/registry-process';
+import { ensureTestImages, registryHost, registryPort } from '../test/support/test-images';
+import { childPids, DockerClient, median, pssMib, rssMib, sample, timed } from './measure';
+import { formatTable, type Row } from './table';
+
+interface Bench {
+  docker: DockerClient;
+  caisson: DockerClient;
+  /** The same daemon program without a pool. */
+  noPool: DockerClient;
+  caissonDaemon: CaissonDaemon;
+  dockerPid: number;
+}
+
+type Measurement = (bench: Bench) => Promise<Row>;
+
+const pause = (milliseconds: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+/** The same work on both: medians. */
+async function compare(
+  name: string,
+  goal: number,
+  [docker, caisson]: readonly [DockerClient, DockerClient],
+  work: (client: DockerClient) => Promise<number[]>,
+): Promise<Row> {
+  return {
+    name,
+    unit: 'ms',
+    docker: median(await work(docker)),
+    caisson: median(await work(caisson)),
+    maxRatio: goal,
+  };
+}
+
+const runTrue = (client: DockerClient): void => client.run('run', '--rm', 'busybox', 'true');
+
+const measurements: Record<string, Measurement> = {
+  'run --rm busybox true': (bench) =>
+    compare('run --rm busybox true', 1, [bench.docker, bench.caisson], (client) =>
+      // time for the pool to fill up again, as between a person's commands
+      sample(
+        15,
+        () => runTrue(client),
+        () => pause(1500),
+      ),
+    ),
+  'run, back to back': (bench) =>
+    compare('… back to back', 1, [bench.docker, bench.caisson], (client) =>
+      sample(15, () => runTrue(client)),
+    ),
+  'run, pool off': (bench) =>
+    compare('… with the pool off', 2, [bench.docker, bench.noPool], (client) =>
+      sample(15, () => runTrue(client)),
+    ),
+  'exec true': (bench) =>
+    compare('exec true', 1.5, [bench.docker, bench.caisson], async (client) => {
+      client.run('run', '-d', '--name', 'bench-exec', 'busybox', 'sleep', '1000');
+      const taken = await sample(15, () => client.run('exec', 'bench-exec', 'true'));
+      await client.removeAll();
+      return taken;
+    }),
+  create: (bench) =>
+    compare('create', 1, [bench.docker, bench.caisson], async (client) => {
+      const taken = await sample(15, () => client.run('create', 'busybox', 'true'));
+      await client.removeAll();
+      return taken;
+    }),
+  'ps with 200 containers': (bench) =>
+    compare('ps -a with 200 containers', 1, [bench.docker, bench.caisson], async (client) => {
+      for (let index = 0; index < 200; index += 1) {
+        await client.post(`/v1.41/containers/create?name=bench-ps-${index}`, {
+          Image: 'busybox',
+          Cmd: ['true'],
+        });
+      }
+      const taken = await sample(15, () => client.run('ps', '-a'));
+      await client.removeAll();
+      return taken;
+    }),
+  'pull of 100 MB': (bench) =>
+    compare('pull of a 100 MB image', 1.5, [bench.docker, bench.caisson], (client) =>
+      sample(
+        3,
+        () => client.run('pull', `${registryHost}/hundred`),
+        () => client.run('rmi', `${registryHost}/hundred`),
+      ),
+    ),
+  'logs of 200,000 lines': (bench) =>
+    compare('logs of 200,000 lines', 1, [bench.docker, bench.caisson], async (client) => {
+      client.run('run', '--name', 'bench-logs', 'busybox', 'seq', '200000');
+      const taken = await sample(5, () => client.run('logs', 'bench-logs'));
+      await client.removeAll();
+      return taken;
+    }),
+  'idle VM': async ({ caissonDaemon }) => {
+    await pause(5000);
+    const sizes = caissonDaemon.qemuPids().map(pssMib);
+    return {
+      name: `memory of an idle VM (PSS, ${sizes.length} running)`,
+      unit: 'MiB',
+      caisson: median(sizes),
+      max: 64,
+    };
+  },
+  'daemon RSS': ({ caissonDaemon, dockerPid }) => {
+    const docker = [dockerPid, ...childPids(dockerPid)].map(rssMib).reduce((sum, size) => sum + size, 0);
+    const caisson = rssMib(caissonDaemon.process.pid);
+    return Promise.resolve({ name: 'memory of the daemon (RSS)', unit: 'MiB', docker, caisson, max: 120 });
+  },
+  'start-up': async ({ caissonDaemon }) => {
+    await caissonDaemon.process.stop();
+    const taken = await timed(() => caissonDaemon.start());
+    return { name: 'start-up of the daemon, to its first answer', unit: 'ms', caisson: taken, max: 1000 };
+  },
+};
+
+/** An image of 100 MB that does not compress much better than real ones, pushed to the registry. */
+function pushHundredMegabytes(client: DockerClient, dir: string): void {
+  const context = join(dir, 'hundred');
+  mkdirSync(context);
+  // half noise, half text
+  execFileSync(
+    'sh',
+    ['-c', 'head -c 50000000 /dev/urandom >noise; yes "some text of no meaning" | head -c 50000000 >text'],
+    {
+      cwd: context,
+    },
+  );
+  writeFileSync(join(context, 'Dockerfile'), `FROM ${registryHost}/busybox\nCOPY noise text /data/\n`);
+  execFileSync(
+    '/usr/bin/docker',
+    ['--host', client.host, 'build', '-q', '-t', `${registryHost}/hundred`, context],
+    {
+      env: { ...process.env, DOCKER_BUILDKIT: '0' },
+    },
+  );
+  client.run('push', '-q', `${registryHost}/hundred`);
+  client.run('rmi', '-f', `${registryHost}/hundred`);
+}
+
+async function main(wanted: readonly string[]): Promise<void> {
+  const stops: (() => unknown)[] = [];
+  try {
+    const seed = await ensureTestImages();
+    const dir = mkdtempSync('/tmp/caisson-bench-');
+    stops.push(() => rmSync(dir, { recursive: true, force: true }));
+    const namespace = NetworkNamespace.create(`caisson-bn${process.pid}`);
+    stops.push(() => namespace.delete());
+    mkdirSync(join(dir, 'r'));
+    const registry = await startRegistry({ dir: join(dir, 'r'), namespace, port: registryPort, seed });
+    stops.push(() => registry.stop());
+    const oracle = await startOracle(join(dir, 'd'), namespace);
+    stops.push(() => oracle.process.stop());
+    const caissonDaemon = await CaissonDaemon.start({ dir: join(dir, 'c'), namespace });
+    stops.push(() => caissonDaemon.stop());
+    const noPoolDaemon = await CaissonDaemon.start({
+      dir: join(dir, 'n'),
+      namespace,
+      args: ['--pool-size', '0'],
+    });
+    stops.push(() => noPoolDaemon.stop());
+    const bench: Bench = {
+      docker: new DockerClient(oracle.host),
+      caisson: new DockerClient(caissonDaemon.host),
+      noPool: new DockerClient(noPoolDaemon.host),
+      caissonDaemon,
+      dockerPid: oracle.process.pid,
+    };
+    for (const client of [bench.docker, bench.caisson, bench.noPool]) {
+      client.run('pull', '-q', `${registryHost}/busybox`);
+      client.run('tag', `${registryHost}/busybox`, 'busybox');
+    }
+    pushHundredMegabytes(bench.docker, dir);
+
+    const rows: Row[] = [];
+    for (const [name, measure] of Object.entries(measurements)) {
+      if (wanted.length > 0 && !wanted.some((part) => name.includes(part))) continue;
+      process.stderr.write(`measuring ${name}\n`);
+      rows.push(await measure(bench));
+    }
+    process.stdout.write(formatTable(rows));
+  } finally {
+    for (const stop of stops.reverse()) await stop();
+  }
+}
+
+void main(process.argv.slice(2)).catch((error: unknown) => {
+  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  process.exitCode = 1;
+});

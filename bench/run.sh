@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# `npm run bench`: Caisson and dockerd measured in one run, as a table. Arguments name the rows to measure (all if none).
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../scripts/lib.sh"
+cd "$root_dir"
+bash scripts/setup.sh test
+npx tsc -p bench/tsconfig.json
+exec node build/bench/bench/main.js "$@"
