@@ -158,21 +158,30 @@ function timeMs(time: string): number {
 export function logLines(batches: AsyncGenerator<LogLine[], void, undefined>): AsyncIterable<LogLine> {
   let batch: LogLine[] = [];
   let at = 0;
-  const next = async (): Promise<IteratorResult<LogLine>> => {
+  const fromBatch = (): IteratorResult<LogLine> | undefined => {
+    const line = batch[at];
+    if (line === undefined) return undefined;
+    at += 1;
+    if (at < batch.length) line.more = true;
+    return { done: false, value: line };
+  };
+  const fromNextBatch = async (): Promise<IteratorResult<LogLine>> => {
     for (;;) {
-      const line = batch[at];
-      at += 1;
-      if (line !== undefined)
-        return { done: false, value: at < batch.length ? { ...line, more: true } : line };
       const result = await batches.next();
       if (result.done === true) return { done: true, value: undefined };
       batch = result.value;
       at = 0;
+      const line = fromBatch();
+      if (line !== undefined) return line;
     }
   };
   return {
     [Symbol.asyncIterator]: () => ({
-      next,
+      // There may be hundreds of thousands of lines: most of them must not cost an async function's call.
+      next: () => {
+        const line = fromBatch();
+        return line === undefined ? fromNextBatch() : Promise.resolve(line);
+      },
       return: async () => {
         await batches.return();
         return { done: true, value: undefined };

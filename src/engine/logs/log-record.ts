@@ -95,6 +95,7 @@ export function recordSuffix(stream: LogStream, attributesJson: string | undefin
 /** The record as the client sees it: its text, and in front of it what was asked for. */
 export function renderRecord(record: LogRecord, options: { timestamps: boolean; details: boolean }): Buffer {
   let line = record.log;
+  if (!options.details && !options.timestamps) return Buffer.from(line, 'utf8');
   if (options.details) line = `${formatAttributes(record.attrs)} ${line}`;
   if (options.timestamps) line = `${fixedTimestamp(record.time)} ${line}`;
   return Buffer.from(line, 'utf8');
