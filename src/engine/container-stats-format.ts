@@ -2,7 +2,7 @@
 
 import type { BlkioStatEntry, ContainerStats, CpuStats } from '../api/v1.41/types';
 import type { ContainerStats as RawStats } from '../vm/agent/protocol';
-import { formatTimestamp, neverTimestamp } from './timestamp';
+import { formatMilliseconds, neverTimestamp } from './timestamp';
 
 const nanosecondsPerMicrosecond = 1000;
 /** /proc/stat counts in USER_HZ, which is 100 for every process on Linux. */
@@ -48,7 +48,7 @@ export function formatStats(
 }
 
 function time(raw: RawStats | undefined): string {
-  return raw === undefined ? neverTimestamp : formatTimestamp(BigInt(Math.round(raw.timeMs * 1e6)));
+  return raw === undefined ? neverTimestamp : formatMilliseconds(raw.timeMs);
 }
 
 function pids(raw: RawStats | undefined): ContainerStats['pids_stats'] {

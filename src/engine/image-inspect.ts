@@ -5,7 +5,7 @@ import type { Image, ImageRunConfig } from '../storage/image';
 import type { LayerStore } from '../storage/stores';
 import { layerGraphDriver } from './graph-driver';
 import { imageCreatedMs, type ImageFilter } from './image-filter';
-import { formatTimestamp, neverTimestamp } from './timestamp';
+import { formatMilliseconds, neverTimestamp } from './timestamp';
 
 const emptyConfig: FilledContainerConfig = {
   Hostname: '',
@@ -68,10 +68,7 @@ export function inspectImage(image: Image, layers: Pick<LayerStore, 'diskPaths'>
     GraphDriver: layerGraphDriver(diffIds, layers),
     RootFS: { Type: 'layers', ...(diffIds.length === 0 ? {} : { Layers: diffIds }) },
     Metadata: {
-      LastTagTime:
-        image.lastTagTimeMs === 0
-          ? neverTimestamp
-          : formatTimestamp(BigInt(Math.round(image.lastTagTimeMs * 1e6))),
+      LastTagTime: image.lastTagTimeMs === 0 ? neverTimestamp : formatMilliseconds(image.lastTagTimeMs),
     },
   };
 }

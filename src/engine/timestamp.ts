@@ -26,6 +26,11 @@ export function formatTimestamp(nanoseconds: bigint): string {
   return `${base}${fraction === '' ? '' : `.${fraction}`}Z`;
 }
 
+/** The same of milliseconds since the epoch, to the microsecond: a double does not hold more. */
+export function formatMilliseconds(milliseconds: number): string {
+  return formatTimestamp(BigInt(Math.round(milliseconds * 1000)) * 1000n);
+}
+
 /** The present as a record's timestamp. */
 export function nowTimestamp(): string {
   return formatTimestamp(nowNanoseconds());
