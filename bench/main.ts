@@ -1,13 +1,14 @@
 // Caisson against dockerd, on this machine, in one run: each row is measured on both before the next one is.
 
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { CaissonDaemon } from '../test/support/caisson-daemon';
 import { NetworkNamespace } from '../test/support/network-namespace';
 import { startOracle } from '../test/support/oracle';
 import { startRegistry } from '../test/support/registry-process';
+import { makeScratchDir } from '../test/support/scratch-dir';
 import { ensureTestImages, registryHost, registryPort } from '../test/support/test-images';
 import { childPids, DockerClient, median, pssMib, rssMib, sample, timed } from './measure';
 import { formatTable, type Row } from './table';
@@ -152,9 +153,9 @@ async function main(wanted: readonly string[]): Promise<void> {
   const stops: (() => unknown)[] = [];
   try {
     const seed = await ensureTestImages();
-    const dir = mkdtempSync('/tmp/caisson-bench-');
+    const dir = makeScratchDir('bench');
     stops.push(() => rmSync(dir, { recursive: true, force: true }));
-    const namespace = NetworkNamespace.create(`caisson-bn${process.pid}`);
+    const namespace = await NetworkNamespace.create();
     stops.push(() => namespace.delete());
     mkdirSync(join(dir, 'r'));
     const registry = await startRegistry({ dir: join(dir, 'r'), namespace, port: registryPort, seed });

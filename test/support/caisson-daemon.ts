@@ -1,5 +1,6 @@
 // The daemon under test, as a process of its own with directories of its own.
 
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -72,6 +73,10 @@ export class CaissonDaemon implements Engine {
     await removeAllContainers(this.host);
     await this.process.stop();
     this.#process = undefined;
+    this.#cleanUp();
+  }
+
+  #cleanUp(): void {
     for (const pid of this.qemuPids()) {
       // a VM that outlives its daemon here is a leak, which the leak test reports; it must not pile up
       try {
@@ -79,6 +84,12 @@ export class CaissonDaemon implements Engine {
       } catch {
         // gone meanwhile
       }
+    }
+    // the daemon's private namespace is a mount, which would keep the directory from being removed
+    const mounts = readFileSync('/proc/self/mounts', 'utf8').split('\n');
+    for (const line of mounts) {
+      const path = line.split(' ')[1] ?? '';
+      if (path.startsWith(`${this.dir}/`)) execFileSync('umount', ['--lazy', path]);
     }
   }
 

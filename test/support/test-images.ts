@@ -36,7 +36,7 @@ export async function ensureTestImages(): Promise<string> {
   mkdirSync(cacheDir, { recursive: true });
   const debianRootfs = ensureDebianRootfs();
   const dir = mkdtempSync('/tmp/caisson-images-');
-  const namespace = NetworkNamespace.create(`caisson-im${process.pid}`);
+  const namespace = await NetworkNamespace.create();
   try {
     const registry = await startRegistry({ dir: join(dir, 'registry'), namespace, port: registryPort });
     const oracle = await startOracle(join(dir, 'oracle'), namespace);
@@ -50,7 +50,7 @@ export async function ensureTestImages(): Promise<string> {
     moveDirectory(join(dir, 'registry', 'storage'), storage);
     writeFileSync(stamp, recipe);
   } finally {
-    namespace.delete();
+    await namespace.delete();
     rmSync(dir, { recursive: true, force: true });
   }
   return storage;

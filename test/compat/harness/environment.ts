@@ -13,8 +13,8 @@ export interface CompatEnvironment {
   clis: DockerCli[];
   /** Ids that must be the same on both sides, by the name to show for them: the test images'. */
   knownIds: Record<string, string>;
-  /** Name of the network namespace in which ports, bridges and the registry are. */
-  namespace: string;
+  /** A process in the network namespace in which ports, bridges and the registry are. */
+  namespacePid: number;
   dir: string;
 }
 

@@ -2,7 +2,7 @@
 // CAISSON_COMPAT_KEEP=FILE leaves all of it running and notes it in FILE; a later run with the same FILE uses it again.
 
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { CaissonDaemon } from '../../support/caisson-daemon';
@@ -11,6 +11,7 @@ import { sendHttp } from '../../support/http-client';
 import { NetworkNamespace } from '../../support/network-namespace';
 import { startOracle } from '../../support/oracle';
 import { startRegistry } from '../../support/registry-process';
+import { makeScratchDir } from '../../support/scratch-dir';
 import { ensureTestImages, registryHost, registryPort, testImages } from '../../support/test-images';
 import { type CompatEnvironment, publishEnvironment, wantedTarget } from './environment';
 
@@ -23,7 +24,7 @@ export default async function setUp(): Promise<void> {
     // written below by an earlier run
     const kept = JSON.parse(readFileSync(keep, 'utf8')) as CompatEnvironment;
     if (kept.hosts.caisson === undefined && target !== 'dockerd') {
-      const namespace = NetworkNamespace.existing(kept.namespace);
+      const namespace = NetworkNamespace.existing(kept.namespacePid);
       const caisson = await CaissonDaemon.start({ dir: join(kept.dir, 'c'), namespace, detached: true });
       await pullTestImages(caisson.host);
       kept.hosts.caisson = caisson.host;
@@ -34,9 +35,9 @@ export default async function setUp(): Promise<void> {
   }
   const detached = keep !== undefined;
   const images = await ensureTestImages();
-  const dir = mkdtempSync('/tmp/caisson-compat-');
+  const dir = makeScratchDir('compat');
   stoppers.push(() => rmSync(dir, { recursive: true, force: true }));
-  const namespace = NetworkNamespace.create(`caisson-ct${process.pid}`);
+  const namespace = await NetworkNamespace.create(detached);
   stoppers.push(() => namespace.delete());
   try {
     const registryDir = join(dir, 'registry');
@@ -63,7 +64,14 @@ export default async function setUp(): Promise<void> {
       knownIds = { ...(await pullTestImages(caisson.host)), ...knownIds };
       hosts.caisson = caisson.host;
     }
-    const environment = { target, hosts, clis: findDockerClis(), knownIds, namespace: namespace.name, dir };
+    const environment = {
+      target,
+      hosts,
+      clis: findDockerClis(),
+      knownIds,
+      namespacePid: namespace.holderPid,
+      dir,
+    };
     publishEnvironment(environment);
     if (keep !== undefined) writeFileSync(keep, JSON.stringify(environment));
   } catch (error) {

@@ -1,10 +1,11 @@
 // A Caisson of a test file's own, for what must not happen to the one that the cases share: kills, crashes, counting.
 
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 
 import { CaissonDaemon } from '../../support/caisson-daemon';
 import { NetworkNamespace } from '../../support/network-namespace';
+import { makeScratchDir } from '../../support/scratch-dir';
 import { registryHost } from '../../support/test-images';
 import { compatEnvironment } from './environment';
 
@@ -17,8 +18,8 @@ export class OwnDaemon {
   }
 
   async start(args: readonly string[] = []): Promise<void> {
-    const namespace = NetworkNamespace.existing(compatEnvironment().namespace);
-    const dir = mkdtempSync('/tmp/caisson-own-');
+    const namespace = NetworkNamespace.existing(compatEnvironment().namespacePid);
+    const dir = makeScratchDir('own');
     this.#daemon = await CaissonDaemon.start({ dir, namespace, args });
   }
 
