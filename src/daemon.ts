@@ -2,7 +2,7 @@
 // they need each other, and takes them down in the opposite one.
 
 import { chmod, mkdir, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createApi, type Api } from './api/server';
 import type { Config } from './config';
 import { lockDataRoot } from './daemon-lock';
@@ -10,6 +10,7 @@ import { ContainerRegistry } from './engine/container-registry';
 import { recoverContainers } from './engine/container-recovery';
 import { Containers } from './engine/containers';
 import { ContainerList } from './engine/container-list';
+import { EventHistory } from './engine/event-history';
 import { EventBus } from './engine/events';
 import { HealthMonitor } from './engine/health';
 import { execProbe } from './engine/health-probe';
@@ -75,7 +76,8 @@ async function build(config: Config, undo: (() => unknown)[]): Promise<Api> {
 
   const registry = new ContainerRegistry(documents);
   registry.load();
-  const events = new EventBus();
+  const events = new EventBus(new EventHistory(join(config.dataRoot, 'events.ndjson')));
+  undo.push(() => events.close());
   const logs = new ContainerLogStore(config.dataRoot);
   const health = new HealthMonitor(registry, events);
   const disks = storage.writableDisks;
