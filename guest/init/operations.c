@@ -9,6 +9,7 @@
 #include "identity.h"
 #include "pod.h"
 #include "process.h"
+#include "shares.h"
 #include "stats.h"
 #include "teardown.h"
 #include "top.h"
@@ -84,6 +85,7 @@ static const struct {
     { "exec.start", NULL, exec_start },
     { "process.signal", signal_process, NULL },
     { "process.resize", resize_process, NULL },
+    { "shares.mount", shares_mount, NULL },
     { "shutdown", NULL, shut_down },
 };
 

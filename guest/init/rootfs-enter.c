@@ -18,6 +18,7 @@
 #include "mount-options.h"
 #include "resolve.h"
 #include "rootfs.h"
+#include "shares.h"
 #include "sysctl.h"
 
 
@@ -71,6 +72,9 @@ static int mount_one(int root, const json_t *entry, struct failure *failure)
         (result = field_string(entry, "target", &target, failure)) < 0 ||
         (result = field_array(entry, "options", &words, failure)) < 0 ||
         (result = mount_options_read(words, &options, failure)) < 0)
+        return result;
+    if (json_is_true(json_object_get(entry, "populate")) &&
+        (result = shares_populate(root, target, source, failure)) < 0)
         return result;
     if (strcmp(type, "bind") == 0 || (options.flags & MS_BIND))
         return bind_onto(source, root, target, &options, failure);

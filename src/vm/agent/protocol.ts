@@ -137,6 +137,8 @@ export interface GuestMount {
   source: string;
   target: string;
   options: string[];
+  /** Copy what the image has at `target` into the (empty) source first: a volume's first use. */
+  populate?: boolean;
 }
 
 /** A small file given by the daemon (/etc/hosts …), bind-mounted over `path` from a tmpfs outside the container's root. */
@@ -275,6 +277,8 @@ export interface AgentOperations {
   'process.resize': { params: { id: string; rows: number; columns: number }; result: Record<string, never> };
   /** Kills every process of the Pod, syncs, unmounts everything, drops namespaces: the VM may be Idle again. */
   'pod.teardown': { params: Record<string, never>; result: Record<string, never> };
+  /** Mounts the VM's file server at /run/shares; its shares are directories (or files) below that. Harmless twice. */
+  'shares.mount': { params: Record<string, never>; result: Record<string, never> };
   /** Syncs and unmounts; after the answer the VM may be killed. */
   shutdown: { params: Record<string, never>; result: Record<string, never> };
   /** EXT4_IOC_RESIZE_FS of a container's writable disk after block_resize, to the disk's size. */

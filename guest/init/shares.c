@@ -1,0 +1,227 @@
+/* Files shared by the host, and the pump between /dev/fuse and the port. */
+#include "shares.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <linux/fuse.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "resolve.h"
+#include "tar_read.h"
+#include "tar_write.h"
+
+#define PORT_NAME "caisson.fuse.0"
+
+enum {
+    MAX_WRITE = 1 << 20,
+    BUFFER = MAX_WRITE + 65536,
+    /* Of the pump's child after close_range. */
+    FUSE_FD = 3,
+    PORT_FD = 4,
+};
+
+static bool mounted;
+
+/* ---- the pump: a process of its own, so that PID 1 never waits for the host ---- */
+
+static bool write_all(int fd, const char *data, size_t length)
+{
+    while (length > 0) {
+        ssize_t written = write(fd, data, length);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0)
+            return false;
+        data += written;
+        length -= (size_t)written;
+    }
+    return true;
+}
+
+static bool read_all(int fd, char *data, size_t length)
+{
+    while (length > 0) {
+        ssize_t got = read(fd, data, length);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return false;
+        data += got;
+        length -= (size_t)got;
+    }
+    return true;
+}
+
+/* Requests: each read gives one, whole. */
+static void *carry_requests(void *buffer)
+{
+    for (;;) {
+        ssize_t got = read(FUSE_FD, buffer, BUFFER);
+        if (got < 0 && (errno == EINTR || errno == EAGAIN || errno == ENOENT))
+            continue;
+        if (got <= 0 || !write_all(PORT_FD, buffer, (size_t)got))
+            _exit(0);
+    }
+}
+
+/* Answers: each must be written whole. One that the kernel no longer wants (ENOENT: interrupted) is no error. */
+static void carry_answers(char *buffer)
+{
+    for (;;) {
+        struct fuse_out_header header;
+        if (!read_all(PORT_FD, (char *)&header, sizeof(header)) || header.len < sizeof(header) ||
+            header.len > BUFFER)
+            _exit(0);
+        memcpy(buffer, &header, sizeof(header));
+        if (!read_all(PORT_FD, buffer + sizeof(header), header.len - sizeof(header)))
+            _exit(0);
+        while (write(FUSE_FD, buffer, header.len) < 0 && errno == EINTR)
+            ;
+    }
+}
+
+static void pump(int fuse, int port)
+{
+    int pair[2] = { fcntl(fuse, F_DUPFD, 10), fcntl(port, F_DUPFD, 10) };
+    if (pair[0] < 0 || pair[1] < 0 || dup2(pair[0], FUSE_FD) < 0 || dup2(pair[1], PORT_FD) < 0)
+        _exit(1);
+    close_range(PORT_FD + 1, ~0U, 0);
+    prctl(PR_SET_NAME, "shares");
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+    /* Touched only as far as messages are long. */
+    char *requests = malloc(BUFFER), *answers = malloc(BUFFER);
+    pthread_t thread;
+    if (requests == NULL || answers == NULL || pthread_create(&thread, NULL, carry_requests, requests) != 0)
+        _exit(1);
+    carry_answers(answers);
+}
+
+/* Opens the port by its name in sysfs: there is no udev to make /dev/virtio-ports. */
+static int open_port(void)
+{
+    auto_directory directory = opendir("/sys/class/virtio-ports");
+    if (directory == NULL)
+        return -errno;
+    for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
+        char path[320], name[64] = "";
+        snprintf(path, sizeof(path), "/sys/class/virtio-ports/%s/name", entry->d_name);
+        auto_file file = fopen(path, "re");
+        if (file == NULL || fgets(name, sizeof(name), file) == NULL)
+            continue;
+        name[strcspn(name, "\n")] = '\0';
+        if (strcmp(name, PORT_NAME) != 0)
+            continue;
+        snprintf(path, sizeof(path), "/dev/%s", entry->d_name);
+        int fd = open(path, O_RDWR | O_CLOEXEC);
+        return fd < 0 ? -errno : fd;
+    }
+    return -ENODEV;
+}
+
+int shares_mount(const json_t *params, struct failure *failure)
+{
+    (void)params;
+    if (mounted)
+        return 0;
+    auto_fd port = open_port();
+    if (port < 0)
+        return fail_errno(failure, port, PHASE_MOUNT, "open the port " PORT_NAME);
+    auto_fd fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+    if (fuse < 0)
+        return fail_errno(failure, errno, PHASE_MOUNT, "open /dev/fuse");
+    if (mkdir(SHARES_DIRECTORY, 0700) < 0 && errno != EEXIST)
+        return fail_errno(failure, errno, PHASE_MOUNT, "make " SHARES_DIRECTORY);
+    char options[160];
+    snprintf(options, sizeof(options),
+             "fd=%d,rootmode=40000,user_id=0,group_id=0,default_permissions,allow_other,max_read=%d", fuse, MAX_WRITE);
+    if (mount("caisson", SHARES_DIRECTORY, "fuse.caisson", 0, options) < 0)
+        return fail_errno(failure, errno, PHASE_MOUNT, "mount " SHARES_DIRECTORY);
+    pid_t child = fork();
+    if (child == 0)
+        pump(fuse, port);
+    if (child < 0) {
+        umount2(SHARES_DIRECTORY, MNT_DETACH);
+        return fail_errno(failure, errno, PHASE_MOUNT, "start the pump of the shares");
+    }
+    mounted = true;
+    return 0;
+}
+
+/* ---- a volume's first use ---- */
+
+static bool is_empty(const char *path)
+{
+    auto_directory directory = opendir(path);
+    if (directory == NULL)
+        return false;
+    for (struct dirent *entry; (entry = readdir(directory)) != NULL;)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            return false;
+    return true;
+}
+
+/* One process packs, another unpacks with the share as its root: both ends know every kind of file already. */
+static int copy_tree(int from, const char *to, struct failure *failure)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return fail_errno(failure, errno, PHASE_IO, "make a pipe");
+    pid_t reader = fork();
+    if (reader == 0) {
+        char message[256];
+        close(ends[1]);
+        signal(SIGPIPE, SIG_IGN);
+        if (chroot(to) < 0 || chdir("/") < 0)
+            _exit(1);
+        _exit(tar_read(ends[0], "/", (struct tar_read_options){ 0 }, message, sizeof(message)) < 0 ? 1 : 0);
+    }
+    close(ends[0]);
+    signal(SIGPIPE, SIG_IGN);
+    char culprit[256] = "";
+    int result = reader < 0 ? -errno
+                            : tar_write(ends[1], from, ".", "", (struct tar_write_options){ .one_file_system = true },
+                                        culprit, sizeof(culprit));
+    close(ends[1]);
+    signal(SIGPIPE, SIG_DFL);
+    int status = 1;
+    while (reader > 0 && waitpid(reader, &status, 0) < 0 && errno == EINTR)
+        ;
+    if (result == 0 && status != 0)
+        result = -EIO;
+    return result == 0 ? 0 : fail_errno(failure, result, PHASE_IO, "copy %s into the volume", culprit);
+}
+
+int shares_populate(int root, const char *target, const char *share, struct failure *failure)
+{
+    auto_fd source = resolve_open(root, target, RESOLVE_EXISTING);
+    struct stat status;
+    if (source < 0 || fstat(source, &status) < 0 || !S_ISDIR(status.st_mode) || !is_empty(share))
+        return 0;
+    char path[32];
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", source);
+    auto_fd directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (directory < 0)
+        return fail_errno(failure, errno, PHASE_IO, "open %s of the image", target);
+    int result = copy_tree(directory, share, failure);
+    if (result < 0)
+        return result;
+    /* The volume's own directory looks like the image's. */
+    if (chown(share, status.st_uid, status.st_gid) < 0 || chmod(share, status.st_mode & 07777) < 0)
+        return fail_errno(failure, errno, PHASE_IO, "set the owner of the volume");
+    return 0;
+}
