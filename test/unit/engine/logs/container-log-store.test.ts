@@ -3,6 +3,7 @@ import { appendFileSync, existsSync, readFileSync, readdirSync, truncateSync } f
 import path from 'node:path';
 import type { LogLine } from '../../../../src/api/v1.41/backend';
 import { ContainerLogStore } from '../../../../src/engine/logs/container-log-store';
+import { parseRecords } from '../../../../src/engine/logs/log-record';
 import { logLines, readLogBatches } from '../../../../src/engine/logs/log-reader';
 import { parseFile, readAll, readText, recordWith, temporaryDirectory, wholeLog } from './support';
 
@@ -359,4 +360,33 @@ describe('drivers', () => {
     await store.removeLog(record);
     expect(await readText(store.source(record))).toBe('');
   });
+});
+
+describe('records', () => {
+  test('the fast parser and the JSON parser agree on every text', () => {
+    fc.assert(
+      fc.property(
+        fc.string({ unit: 'binary' }),
+        fc.boolean(),
+        fc.boolean(),
+        (text, complete, withAttributes) => {
+          const record = {
+            log: complete ? `${text}\n` : text,
+            stream: complete ? ('stdout' as const) : ('stderr' as const),
+            ...(withAttributes ? { attrs: { a: '","stream":"' } } : {}),
+            time: '2024-01-01T00:00:00.5Z',
+          };
+          const [parsed] = parseRecords(`${JSON.stringify(record)}\n`);
+          expect(parsed).toEqual(record);
+        },
+      ),
+    );
+  });
+
+  test.each([
+    '{"log":"a","stream":"stdout","time":"x"',
+    '{"log":"a","stream":"nowhere","time":"x"}',
+    '{"log":"a"}',
+    '',
+  ])('%s is none', (line) => expect(parseRecords(`${line}\n`)).toEqual([]));
 });
