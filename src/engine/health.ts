@@ -156,8 +156,8 @@ export class HealthMonitor implements HealthSource {
     const timeout = AbortSignal.timeout(timeoutMs);
     try {
       if (this.#runProbe === undefined) throw new Error('no probes can be run');
-      const run = this.#runProbe(container, command, AbortSignal.any([signal, timeout]));
-      const { exitCode, output } = await Promise.race([run, rejectOn(timeout), rejectOn(signal)]);
+      const stop = AbortSignal.any([signal, timeout]);
+      const { exitCode, output } = await unlessAborted(this.#runProbe(container, command, stop), stop);
       return { Start, End: nowTimestamp(), ExitCode: exitCode, Output: cutOutput(output) };
     } catch (error) {
       const Output = timeout.aborted
@@ -175,12 +175,19 @@ function milliseconds(nanoseconds: number | undefined, fallback: number): number
   return nanoseconds === undefined || nanoseconds === 0 ? fallback : nanoseconds / nanosecondsPerMillisecond;
 }
 
-function rejectOn(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    const fail = (): void => reject(new Error('the probe was stopped'));
-    if (signal.aborted) fail();
-    else signal.addEventListener('abort', fail, { once: true });
+/** What `work` does, or a rejection as soon as the signal comes. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  let onAbort: (() => void) | undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(new Error('the probe was stopped'));
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
   });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    if (onAbort !== undefined) signal.removeEventListener('abort', onAbort);
+  }
 }
 
 /** False when the signal came first. */
