@@ -7,6 +7,7 @@ import { posix } from 'node:path';
 import express from 'express';
 import type { Express, NextFunction, Request, Response } from 'express';
 import { log } from '../log';
+import { Connections } from './connections';
 import { listen, parseHost } from './listen';
 import { registryProxy } from './registry-proxy';
 import type { RegistryProxyOptions } from './registry-proxy';
@@ -43,10 +44,10 @@ const defaultGraceMs = 1_000;
 export function createApi(backend: Backend, options: ApiOptions): Api {
   const app = createApp(backend, options);
   const servers: Server[] = [];
-  const sockets = new Set<Socket>();
+  const connections = new Connections();
 
   async function open(host: string): Promise<string> {
-    const server = createHttpServer(app, sockets);
+    const server = createHttpServer(app, connections);
     servers.push(server);
     const address = await listen(server, parseHost(host), options.socketGroup);
     log.info('API listening', { address });
@@ -55,9 +56,8 @@ export function createApi(backend: Backend, options: ApiOptions): Api {
 
   async function close(graceMs = defaultGraceMs): Promise<void> {
     const closed = servers.splice(0).map((server) => closeServer(server));
-    const timer = setTimeout(() => {
-      for (const socket of sockets) socket.destroy();
-    }, graceMs);
+    connections.close();
+    const timer = setTimeout(() => connections.destroyAll(), graceMs);
     await Promise.all(closed);
     clearTimeout(timer);
   }
@@ -109,7 +109,7 @@ function noRegistry(req: Request, res: Response, next: NextFunction): void {
   else next();
 }
 
-function createHttpServer(app: Express, sockets: Set<Socket>): Server {
+function createHttpServer(app: Express, connections: Connections): Server {
   const server = createServer(
     {
       maxHeaderSize: maxHeaderBytes,
@@ -125,13 +125,16 @@ function createHttpServer(app: Express, sockets: Set<Socket>): Server {
   );
   // A client that closes its sending side still gets its answer. Node has the option, its types have not.
   Object.assign(server, { httpAllowHalfOpen: true });
-  server.on('connection', (socket: Socket) => {
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
-  });
+  server.on('connection', (socket: Socket) => connections.add(socket));
+  server.prependListener('request', (request, response) => connections.begin(request.socket, response));
   server.on('upgrade', (request, socket, head) => {
-    if (socket instanceof Socket) serveUpgrade(app, request, socket, head);
-    else socket.destroy();
+    if (!(socket instanceof Socket)) {
+      socket.destroy();
+      return;
+    }
+    const response = new ServerResponse(request);
+    connections.begin(socket, response);
+    serveUpgrade(app, request, response, { socket, head });
   });
   return server;
 }
@@ -140,10 +143,14 @@ function createHttpServer(app: Express, sockets: Set<Socket>): Server {
  * A request with an `Upgrade` header goes through the same routes. One that a route does not hijack gets an ordinary
  * response and the end of the connection.
  */
-function serveUpgrade(app: Express, request: IncomingMessage, socket: Socket, head: Buffer): void {
+function serveUpgrade(
+  app: Express,
+  request: IncomingMessage,
+  response: ServerResponse,
+  { socket, head }: { socket: Socket; head: Buffer },
+): void {
   socket.on('error', () => undefined); // 'close' follows
   registerUpgrade(request, socket, head);
-  const response = new ServerResponse(request);
   response.shouldKeepAlive = false;
   response.assignSocket(socket);
   const onDrain = () => response.emit('drain');
@@ -158,8 +165,6 @@ function serveUpgrade(app: Express, request: IncomingMessage, socket: Socket, he
 }
 
 function closeServer(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve()); // an error says that it was not listening
-    server.closeIdleConnections();
-  });
+  // an error says that it was not listening
+  return new Promise((resolve) => server.close(() => resolve()));
 }

@@ -28,7 +28,7 @@ export function buildRoutes(backend: ImageBackend): Router {
     const pruned = (await prune?.({
       all: queryBool(req, 'all'),
       keepStorage: queryIntOrZero(req, 'keep-storage'),
-      filters: queryFilters(req, undefined, 'InvalidParameter'),
+      filters: queryFilters(req, undefined),
     })) ?? { CachesDeleted: null, SpaceReclaimed: 0 };
     sendJson(res, 200, pruned);
   });

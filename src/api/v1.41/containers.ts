@@ -149,7 +149,7 @@ export function containerRoutes(backend: ContainerBackend): Router {
 
   // ContainerPrune: 200 | 400 unknown filter
   router.post('/containers/prune', async (req, res) => {
-    sendJson(res, 200, await backend.prune(queryFilters(req, pruneFilters, 'InvalidParameter')));
+    sendJson(res, 200, await backend.prune(queryFilters(req, pruneFilters, { code: 'InvalidParameter' })));
   });
 
   return router;

@@ -24,7 +24,7 @@ const statuses: Record<ErrorCode, number> = {
 export function describeError(request: IncomingMessage, error: unknown): { status: number; message: string } {
   if (isDaemonError(error)) {
     const status = statuses[error.code];
-    if (status >= 500) {
+    if (error.code === 'Internal') {
       log.warn('request failed', {
         method: request.method,
         path: pathOf(request),

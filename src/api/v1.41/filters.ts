@@ -13,17 +13,17 @@ const mapForm = map(map(bool, 'map[string]bool'), 'map[string]map[string]bool');
 const listForm = map(stringList, 'map[string][]string');
 
 /**
- * The request's filters. `accepted` are the names this operation knows; undefined: any. `code` is what dockerd answers
- * malformed JSON with, which differs by operation; an unknown name is always InvalidParameter.
+ * The request's filters. `accepted` are the names this operation knows; undefined: any. `malformed` is how dockerd
+ * answers what can't be read, which differs by operation; an unknown name is always InvalidParameter.
  */
 export function queryFilters(
   request: IncomingMessage,
   accepted: readonly string[] | undefined,
-  code: ErrorCode = 'Internal',
+  malformed: { code: ErrorCode; prefix?: string } = { code: 'Internal' },
 ): Filters {
   const text = queryText(request, 'filters');
   if (text === '') return none;
-  const filters = parseFilters(text, code);
+  const filters = parseFilters(text, malformed.code, malformed.prefix ?? '');
   if (accepted === undefined) return filters;
   for (const name of filters.keys()) {
     if (!accepted.includes(name)) throw new DaemonError('InvalidParameter', `Invalid filter '${name}'`);
@@ -31,7 +31,7 @@ export function queryFilters(
   return filters;
 }
 
-function parseFilters(text: string, code: ErrorCode): Filters {
+function parseFilters(text: string, code: ErrorCode, prefix: string): Filters {
   try {
     const value = parseWholeValue(text);
     try {
@@ -43,7 +43,7 @@ function parseFilters(text: string, code: ErrorCode): Filters {
     }
   } catch (error) {
     if (!(error instanceof JsonSyntaxError) && !(error instanceof JsonTypeError)) throw error;
-    throw new DaemonError(code, error.message, { cause: error });
+    throw new DaemonError(code, prefix + error.message, { cause: error });
   }
 }
 

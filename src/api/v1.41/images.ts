@@ -119,7 +119,7 @@ export function imageRoutes(backend: ImageBackend): Router {
 
   // ImagePrune: 200 | 400 unknown filter
   router.post('/images/prune', async (req, res) => {
-    sendJson(res, 200, await backend.prune(queryFilters(req, pruneFilters, 'InvalidParameter')));
+    sendJson(res, 200, await backend.prune(queryFilters(req, pruneFilters)));
   });
 
   // ImageCommit: 201 | 400 | 404 no such container. The body, a Config, may be missing.

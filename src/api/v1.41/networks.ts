@@ -56,7 +56,7 @@ export function networkRoutes(backend: NetworkBackend): Router {
 
   // NetworkPrune: 200 | 400 unknown filter
   router.post('/networks/prune', async (req, res) => {
-    sendJson(res, 200, await backend.prune(queryFilters(req, pruneFilters, 'InvalidParameter')));
+    sendJson(res, 200, await backend.prune(queryFilters(req, pruneFilters)));
   });
 
   return router;

@@ -6,7 +6,7 @@ import { errorMessage } from '../../errors';
 import { log } from '../../log';
 import type { ProgressWriter } from './backend';
 import type { ProgressLine } from './types';
-import { clientSignal, endStream } from './response-stream';
+import { clientSignal } from './response-stream';
 
 /** Above this much unsent output, progress bars are thinned out. */
 const congestedBytes = 256 * 1024;
@@ -43,9 +43,7 @@ export async function streamProgress(
     const message = errorMessage(error);
     sender.send({ errorDetail: { message }, error: message });
   }
-  sender.start();
-  sender.flush();
-  endStream(response);
+  sender.finish();
 }
 
 class ProgressSender {
@@ -56,11 +54,6 @@ class ProgressSender {
   constructor(response: ServerResponse) {
     this.response = response;
     response.on('drain', () => this.flush());
-  }
-
-  /** Sends the header if it was not. */
-  start(): void {
-    if (!this.response.headersSent) this.response.writeHead(200, { 'Content-Type': 'application/json' });
   }
 
   send(line: ProgressLine): void {
@@ -75,7 +68,17 @@ class ProgressSender {
     this.response.write(progressLine(line));
   }
 
-  flush(): void {
+  /** Sends what is still held, and the header if there was no line. */
+  finish(): void {
+    this.start();
+    if (!this.response.destroyed) this.response.end([...this.held.values()].map(progressLine).join(''));
+  }
+
+  private start(): void {
+    if (!this.response.headersSent) this.response.writeHead(200, { 'Content-Type': 'application/json' });
+  }
+
+  private flush(): void {
     const lines = [...this.held.values()];
     this.held.clear();
     for (const line of lines) this.send(line);

@@ -3,9 +3,11 @@
 import { Router } from 'express';
 import type { Request } from 'express';
 import { DaemonError } from '../../errors';
+import { readJson } from './body';
 import { queryFilters } from './filters';
+import { struct } from './json/schema';
 import { notImplemented } from './not-implemented';
-import { queryBool, queryText, quote } from './query';
+import { queryBool, queryText, quote, requiredInt } from './query';
 import { sendJson } from './reply';
 
 const notManager =
@@ -27,8 +29,23 @@ const managerRoutes = {
     '/configs',
     '/configs/:id',
   ],
-  post: ['/swarm/unlock', '/services/create', '/secrets/create', '/configs/create'],
   delete: ['/nodes/:id', '/services/:id', '/secrets/:id', '/configs/:id'],
+};
+
+/** Bodies are looked at only so far that a malformed one is called so. */
+const updateBodies = {
+  swarm: struct<object>('swarm.Spec', {}),
+  node: struct<object>('swarm.NodeSpec', {}),
+  service: struct<object>('swarm.ServiceSpec', {}),
+  secret: struct<object>('swarm.SecretSpec', {}),
+  config: struct<object>('swarm.ConfigSpec', {}),
+};
+
+const createBodies = {
+  '/swarm/unlock': struct<object>('swarm.UnlockRequest', {}),
+  '/services/create': updateBodies.service,
+  '/secrets/create': updateBodies.secret,
+  '/configs/create': updateBodies.config,
 };
 
 export function swarmRoutes(): Router {
@@ -39,11 +56,19 @@ export function swarmRoutes(): Router {
 
   // Swarm*, Node*, Service*, Task*, Secret*, Config*: 503
   router.get(managerRoutes.get, refuse);
-  router.post(managerRoutes.post, refuse);
   router.delete(managerRoutes.delete, refuse);
 
-  // SwarmInit, SwarmJoin: 501
-  router.post(['/swarm/init', '/swarm/join'], () => {
+  // SwarmUnlock, ServiceCreate, SecretCreate, ConfigCreate: 400 malformed body | 503
+  for (const [path, body] of Object.entries(createBodies)) {
+    router.post(path, async (req) => {
+      await readJson(req, body);
+      refuse();
+    });
+  }
+
+  // SwarmInit, SwarmJoin: 400 malformed body | 501
+  router.post(['/swarm/init', '/swarm/join'], async (req) => {
+    await readJson(req, struct<object>('swarm.InitRequest', {}));
     throw notImplemented('swarm mode');
   });
 
@@ -52,7 +77,7 @@ export function swarmRoutes(): Router {
     throw new DaemonError('Unavailable', 'This node is not part of a swarm');
   });
 
-  // SwarmUpdate, NodeUpdate, ServiceUpdate, SecretUpdate, ConfigUpdate: 400 no version | 503
+  // SwarmUpdate, NodeUpdate, ServiceUpdate, SecretUpdate, ConfigUpdate: 400 malformed body, no version | 503
   router.post('/swarm/update', (req) => refuseUpdate(req, 'swarm'));
   router.post('/nodes/:id/update', (req) => refuseUpdate(req, 'node'));
   router.post('/services/:id/update', (req) => refuseUpdate(req, 'service'));
@@ -70,12 +95,13 @@ export function swarmRoutes(): Router {
   return router;
 }
 
-function refuseUpdate(request: Request, kind: 'swarm' | 'node' | 'service' | 'secret' | 'config'): never {
+async function refuseUpdate(request: Request, kind: keyof typeof updateBodies): Promise<never> {
+  await readJson(request, updateBodies[kind]);
   const version = queryText(request, 'version');
   if (!/^\d+$/.test(version)) {
     const short = kind === 'secret' || kind === 'config';
-    const reason = `'${version}': strconv.ParseUint: parsing ${quote(version)}: invalid syntax`;
-    throw new DaemonError('InvalidParameter', `invalid ${kind} version${short ? '' : ` ${reason}`}`);
+    const reason = ` '${version}': strconv.ParseUint: parsing ${quote(version)}: invalid syntax`;
+    throw new DaemonError('InvalidParameter', `invalid ${kind} version${short ? '' : reason}`);
   }
   throw new DaemonError('Unavailable', notManager);
 }
@@ -96,7 +122,11 @@ export function pluginRoutes(): Router {
   // PluginInspect, PluginDelete, PluginEnable, PluginDisable, PluginUpgrade, PluginPush, PluginSet: 404
   router.get('/plugins/*name/json', refuseName);
   router.delete('/plugins/*name', refuseName);
-  for (const verb of ['enable', 'disable', 'upgrade', 'push', 'set']) {
+  router.post('/plugins/*name/enable', (req) => {
+    requiredInt(req, 'timeout', 'Internal');
+    refuseName(req);
+  });
+  for (const verb of ['disable', 'upgrade', 'push', 'set']) {
     router.post(`/plugins/*name/${verb}`, refuseName);
   }
 

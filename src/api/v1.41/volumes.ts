@@ -10,6 +10,7 @@ import { sendJson, sendStatus } from './reply';
 import type { VolumeCreateBody } from './types';
 
 const listFilters = ['dangling', 'driver', 'label', 'name'];
+const malformedList = { code: 'InvalidParameter', prefix: 'error reading volume filters: ' } as const;
 const pruneFilters = ['label', 'label!'];
 
 export function volumeRoutes(backend: VolumeBackend): Router {
@@ -17,7 +18,7 @@ export function volumeRoutes(backend: VolumeBackend): Router {
 
   // VolumeList: 200 | 400 unknown filter
   router.get('/volumes', async (req, res) => {
-    sendJson(res, 200, await backend.list(queryFilters(req, listFilters)));
+    sendJson(res, 200, await backend.list(queryFilters(req, listFilters, malformedList)));
   });
 
   // VolumeInspect: 200 | 404
@@ -39,7 +40,7 @@ export function volumeRoutes(backend: VolumeBackend): Router {
 
   // VolumePrune: 200 | 400 unknown filter
   router.post('/volumes/prune', async (req, res) => {
-    sendJson(res, 200, await backend.prune(queryFilters(req, pruneFilters, 'InvalidParameter')));
+    sendJson(res, 200, await backend.prune(queryFilters(req, pruneFilters)));
   });
 
   return router;

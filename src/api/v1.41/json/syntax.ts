@@ -197,7 +197,9 @@ class Scanner {
   }
 
   private fail(where: string): never {
-    const character = String.fromCodePoint(this.text.codePointAt(this.position) ?? 0);
+    const codePoint = String.fromCodePoint(this.text.codePointAt(this.position) ?? 0);
+    // Go names the first byte of a character beyond ASCII
+    const character = String.fromCharCode(Buffer.from(codePoint)[0] ?? 0);
     throw new JsonSyntaxError(`invalid character ${quoted(character)} ${where}`);
   }
 }

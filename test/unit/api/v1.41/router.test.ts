@@ -185,11 +185,14 @@ describe('operations the engine does not have answer 501', () => {
     ['post', '/commit?container=x'],
     ['post', '/build'],
     ['get', '/distribution/x/json'],
-    ['post', '/swarm/init'],
     ['post', '/plugins/pull?remote=x'],
   ] as const)('%s %s', async (method, path) => {
     const response = await request(bare.app)[method](path).expect(501);
     expect(response.body).toEqual({ message: expect.stringContaining('not supported by Caisson') });
+  });
+
+  test('swarm mode', async () => {
+    await request(bare.app).post('/swarm/init').send({}).expect(501);
   });
 
   test('a prune of the build cache there is not finds nothing', async () => {
