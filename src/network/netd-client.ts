@@ -160,7 +160,7 @@ export class NetdClient {
         return;
       } catch (error) {
         log.error('network helper does not start', { error: errorMessage(error) });
-        await sleep(Math.min(1000 * 2 ** attempt, 30_000));
+        await sleep(Math.min(50 * 2 ** attempt, 30_000));
       }
     }
   }

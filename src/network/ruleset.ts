@@ -29,7 +29,7 @@ export interface RulesetInput {
 }
 
 /** Name service queries per second of one container, and how many may come at once. */
-const dnsRate = { perSecond: 1000, burst: 500 };
+const dnsRate = { perSecond: 500, burst: 500 };
 
 /** Replaces all rules in one step; connections that are established go on. */
 export function fullRuleset(input: RulesetInput): string {
@@ -97,13 +97,13 @@ table inet caisson {
   chain input {
     type filter hook input priority 0; policy drop;
     iifname lo accept
+    meta l4proto { tcp, udp } th dport 53 update @askers4 { ip saddr limit rate over ${dnsRate.perSecond}/second burst ${dnsRate.burst} packets } drop
+    meta l4proto { tcp, udp } th dport 53 update @askers6 { ip6 saddr limit rate over ${dnsRate.perSecond}/second burst ${dnsRate.burst} packets } drop
     ct state established,related accept
     iifname != @bridges drop
     icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit } accept
     iifname . ip daddr @gateway4 icmp type echo-request accept
     iifname . ip6 daddr @gateway6 icmpv6 type echo-request accept
-    meta l4proto { tcp, udp } th dport 53 update @askers4 { ip saddr limit rate over ${dnsRate.perSecond}/second burst ${dnsRate.burst} packets } drop
-    meta l4proto { tcp, udp } th dport 53 update @askers6 { ip6 saddr limit rate over ${dnsRate.perSecond}/second burst ${dnsRate.burst} packets } drop
     iifname . ip daddr @gateway4 meta l4proto { tcp, udp } th dport 53 accept
     iifname . ip6 daddr @gateway6 meta l4proto { tcp, udp } th dport 53 accept
     iifname . ip daddr @gateway4 meta l4proto tcp reject with tcp reset

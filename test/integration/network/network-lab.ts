@@ -124,11 +124,12 @@ export class NetworkLab {
   /** Another machine, 192.0.2.1, on the host's network: the host is 192.0.2.2. */
   readonly world: LabNamespace;
   readonly guests: FakeGuest[] = [];
-  readonly #options: object;
+  /** Of the manager; a change counts from the next `restart` on. */
+  options: object;
   #process: ManagerProcess;
 
   private constructor(options: object) {
-    this.#options = options;
+    this.options = options;
     this.host = new LabNamespace(this.runDir, 'host');
     this.world = new LabNamespace(this.runDir, 'world');
     this.host.run('ip', 'link', 'add', 'uplink', 'type', 'veth', 'peer', 'name', 'eth0');
@@ -162,6 +163,17 @@ export class NetworkLab {
 
   get frameTool(): string {
     return join(this.directory, 'frame-tool');
+  }
+
+  netdHostPid(): number {
+    return Number(readFileSync(join(this.runDir, 'netd.pid'), 'utf8'));
+  }
+
+  /** The child of netd-host that runs Node. */
+  netdPid(): number {
+    const children = readFileSync(`/proc/${this.netdHostPid()}/task/${this.netdHostPid()}/children`, 'utf8');
+    const pids = children.trim().split(' ').map(Number);
+    return pids.find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('netd/main.js'))!;
   }
 
   /** Another manager on the same records, as a daemon that starts again. */
@@ -203,7 +215,7 @@ export class NetworkLab {
   }
 
   #spawn(): ManagerProcess {
-    return new ManagerProcess(this.host.path, this.directory, this.runDir, this.#options);
+    return new ManagerProcess(this.host.path, this.directory, this.runDir, this.options);
   }
 }
 
@@ -271,6 +283,11 @@ export class LabNamespace {
   async serve(port: number, text: string, address = '0.0.0.0'): Promise<ChildProcess> {
     const script = `require('net').createServer((s) => s.on('error', () => {}).end(${JSON.stringify(text)}))
       .listen(${port}, '${address}', () => console.log('listening'))`;
+    return this.startNode(script);
+  }
+
+  /** Runs a Node script that goes on. Resolves when it has printed something. */
+  async startNode(script: string): Promise<ChildProcess> {
     const child = this.start(process.execPath, '-e', script);
     this.#children.push(child);
     await once(child.stdout!, 'data');
