@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cgroup.h"
@@ -23,6 +24,7 @@
 #include "worker.h"
 
 #define FREEZE_DEADLINE_MS 10000
+#define LAST_BREATHS 1000
 
 /* ---- signals ---- */
 
@@ -161,9 +163,13 @@ struct removal {
 static int unmount_work(void *argument, struct failure *failure)
 {
     const struct removal *removal = argument;
-    const struct container *container = removal->container;
+    struct container *container = removal->container; /* this process's copy */
+    drop_fd(&container->mount_namespace);
     char path[64];
     snprintf(path, sizeof(path), "%s/w", container->directory);
+    /* Its first process is gone; in a shared PID namespace the others have only just been killed. */
+    for (int i = 0; i < LAST_BREATHS && cgroup_populated(container->cgroup); i++)
+        nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
     if (removal->sync) {
         auto_fd fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (fd >= 0 && syncfs(fd) < 0)
@@ -215,6 +221,7 @@ void container_remove(struct request request, const json_t *params)
         *removal = (struct removal){ container, request, sync };
         container->removing = true;
         result = worker_run(unmount_work, unmounted, removal);
+        drop_fd(&container->mount_namespace);
         if (result < 0)
             fail_errno(&failure, result, PHASE_IO, "start a helper process");
     }

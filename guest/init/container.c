@@ -84,6 +84,7 @@ void container_forget(struct container *container)
     drop_fd(&container->memory_events.fd);
     drop_fd(&container->freeze_events.fd);
     drop_fd(&container->filter);
+    drop_fd(&container->mount_namespace);
     if (container->cgroup >= 0)
         cgroup_remove(container->id);
     drop_fd(&container->cgroup);
@@ -129,6 +130,13 @@ bool container_was_oom_killed(struct container *container)
     if (container->memory_events.fd >= 0)
         memory_events_ready(&container->memory_events, EPOLLPRI);
     return container->oom_kills > 0;
+}
+
+void container_running(struct container *container)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%d/ns/mnt", container->process->pid);
+    container->mount_namespace = open(path, O_RDONLY | O_CLOEXEC);
 }
 
 void container_exited(struct container *container)
@@ -336,7 +344,7 @@ static struct container *new_container(const char *id, json_t *spec)
     struct container *container = calloc(1, sizeof(*container));
     if (container == NULL)
         return NULL;
-    container->cgroup = container->filter = container->memory_events.fd = container->freeze_events.fd = -1;
+    container->cgroup = container->filter = container->mount_namespace = container->memory_events.fd = container->freeze_events.fd = -1;
     container->disk_timer.fire = disks_are_late;
     container->id = strdup(id);
     container->spec = json_incref(spec);

@@ -25,6 +25,8 @@ struct container {
     struct process *process;
     int cgroup;
     int filter; /* device rules, -1: none */
+    /* Held, so that the exit of the last process need not wait for a dozen file systems to be unmounted. */
+    int mount_namespace;
     struct source memory_events;
     unsigned long long oom_kills;
     bool launched;
@@ -54,6 +56,8 @@ void exec_start(struct request request, const json_t *params);
 
 /* Disks appeared: containers that waited for them go on. */
 void containers_disks_changed(void);
+/* Its first process runs its program. */
+void container_running(struct container *container);
 /* Its first process is gone. */
 void container_exited(struct container *container);
 bool container_was_oom_killed(struct container *container);

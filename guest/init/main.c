@@ -150,6 +150,6 @@ int main(int argc, char **argv)
     char path[300];
     find_port(path);
     port_open(path, hello, handle_request);
-    log_line("ready, build " AGENT_BUILD);
+    log_line("ready after %lld ms, build " AGENT_BUILD, (long long)monotonic_ms());
     loop_run(before_blocking);
 }

@@ -173,8 +173,8 @@ int address_add(int netlink, int index, const struct ip_prefix *address)
         uint8_t broadcast[4];
         for (int i = 0; i < 4; i++) {
             int host_bits = 8 * (i + 1) - address->length;
-            uint8_t mask = host_bits <= 0 ? 0 : host_bits >= 8 ? 0xff : (uint8_t)((1u << host_bits) - 1);
-            broadcast[i] = address->bytes[i] | mask;
+            unsigned mask = host_bits <= 0 ? 0 : host_bits >= 8 ? 0xff : (1u << host_bits) - 1;
+            broadcast[i] = (uint8_t)(address->bytes[i] | mask);
         }
         add(&message, IFA_BROADCAST, broadcast, sizeof(broadcast));
     }

@@ -152,8 +152,11 @@ static void status_ready(struct source *source, uint32_t events)
     /* Closed by execve: it runs. (Or the child was killed on the way: then its exit says so.) */
     loop_remove(&process->status);
     drop_fd(&process->status.fd);
-    if (process->state == PROCESS_STARTING)
+    if (process->state == PROCESS_STARTING) {
         process->state = PROCESS_RUNNING;
+        if (process->kind == PROCESS_CONTAINER)
+            container_running(process->container);
+    }
     answer(process, NULL);
 }
 

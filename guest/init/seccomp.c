@@ -17,10 +17,10 @@
 
 #include "cleanup.h"
 #include "fields.h"
+#include "log.h"
 
 #include "seccomp-default.h"
 
-#define USUAL_CAPABILITIES UINT64_C(0xa80425fb) /* Docker's default set */
 #define CLONE_NEW_MASK UINT64_C(0x7e020000)     /* every namespace flag of clone(2) */
 #define X32_BIT 0x40000000u
 
@@ -35,11 +35,14 @@ static const uint32_t architectures[2] = { SCMP_ARCH_X86_64, SCMP_ARCH_X86 };
 
 /* A finished program, kept in memory that children share. */
 struct program {
-    uint64_t capabilities;
+    uint64_t capabilities; /* those the profile asks about */
     struct sock_fprog code;
 };
 
-static struct program usual, last;
+/* Default profiles by capabilities, and the last one made from JSON. */
+static struct program defaults[8];
+static unsigned next_default;
+static struct program custom;
 
 static void cleanup_filter(scmp_filter_ctx *filter)
 {
@@ -353,10 +356,34 @@ static int compile(const json_t *profile, uint64_t capabilities, struct program 
     return 0;
 }
 
+/* The default profile, made when it is asked for first. The oldest gives way when there are too many. */
+static int default_program(uint64_t capabilities, struct sock_fprog *code, struct failure *failure)
+{
+    const unsigned count = sizeof(defaults) / sizeof(defaults[0]);
+    uint64_t asked_about = 0;
+    for (size_t i = 0; i < sizeof(allowed_by_capability) / sizeof(allowed_by_capability[0]); i++)
+        asked_about |= CAPABILITY_BIT(allowed_by_capability[i].capability);
+    capabilities &= asked_about;
+    for (unsigned i = 0; i < count; i++)
+        if (defaults[i].code.filter != NULL && defaults[i].capabilities == capabilities) {
+            *code = defaults[i].code;
+            return 0;
+        }
+    struct program *program = &defaults[next_default++ % count];
+    free(program->code.filter);
+    *program = (struct program){ 0 };
+    int result = compile(NULL, capabilities, program, failure);
+    *code = program->code;
+    return result;
+}
+
 void seccomp_prepare(void)
 {
     struct failure failure;
-    compile(NULL, USUAL_CAPABILITIES, &usual, &failure);
+    struct sock_fprog code;
+    /* Docker's default set, and --cap-drop ALL. */
+    if (default_program(CAPABILITY_BIT(CAP_SYS_CHROOT), &code, &failure) < 0 || default_program(0, &code, &failure) < 0)
+        log_line("%s", failure.message);
 }
 
 int seccomp_filter_for(const struct process_spec *spec, struct sock_fprog *program, struct failure *failure)
@@ -364,14 +391,12 @@ int seccomp_filter_for(const struct process_spec *spec, struct sock_fprog *progr
     *program = (struct sock_fprog){ 0 };
     if (spec->seccomp == SECCOMP_UNCONFINED)
         return 0;
-    if (spec->seccomp == SECCOMP_DEFAULT && usual.code.filter != NULL && spec->capabilities == usual.capabilities) {
-        *program = usual.code;
-        return 0;
-    }
-    free(last.code.filter);
-    last = (struct program){ 0 };
-    int result = compile(spec->seccomp == SECCOMP_PROFILE ? spec->profile : NULL, spec->capabilities, &last, failure);
-    *program = last.code;
+    if (spec->seccomp == SECCOMP_DEFAULT)
+        return default_program(spec->capabilities, program, failure);
+    free(custom.code.filter);
+    custom = (struct program){ 0 };
+    int result = compile(spec->profile, spec->capabilities, &custom, failure);
+    *program = custom.code;
     return result;
 }
 

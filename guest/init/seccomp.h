@@ -8,7 +8,7 @@
 #include "failure.h"
 #include "spec.h"
 
-/* Builds the filter of the usual capabilities ahead, so that the template's clones have it. */
+/* Builds the usual filters ahead, so that the template's clones have them. */
 void seccomp_prepare(void);
 /* The filter for a process. `program->filter` is NULL for none. It stays valid until the next call and in children. */
 int seccomp_filter_for(const struct process_spec *spec, struct sock_fprog *program, struct failure *failure);

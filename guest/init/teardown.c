@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cgroup.h"
+#include "cleanup.h"
 #include "container.h"
 #include "loop.h"
 #include "pod.h"
@@ -38,7 +39,8 @@ static int unmount_all(void *argument, struct failure *failure)
 {
     (void)argument;
     sync();
-    for (const struct container *container = container_first(); container != NULL; container = container->next) {
+    for (struct container *container = container_first(); container != NULL; container = container->next) {
+        drop_fd(&container->mount_namespace); /* this process's copy */
         if (!container->launched)
             continue;
         int result = rootfs_unmount(container->directory, container->layer_count, 0);
@@ -76,6 +78,8 @@ void teardown_continue(void)
             return;
     stage = STAGE_UNMOUNTING;
     int result = worker_run(unmount_all, unmounted, NULL);
+    for (struct container *container = container_first(); container != NULL; container = container->next)
+        drop_fd(&container->mount_namespace);
     if (result < 0) {
         struct failure failure;
         fail_errno(&failure, result, PHASE_IO, "start a helper process");

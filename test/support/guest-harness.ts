@@ -31,7 +31,7 @@ import type {
   GuestProcess,
 } from '../../src/vm/agent/protocol';
 
-const guestDirectory = path.resolve(__dirname, '../../build/guest');
+const guestDirectory = process.env['GUEST_DIRECTORY'] ?? path.resolve(__dirname, '../../build/guest');
 
 export function encodeFrame(type: number, channel: number, payload: Buffer, flags = 0): Buffer {
   const frame = Buffer.alloc(frameHeaderBytes + payload.length + frameTrailerBytes);
