@@ -3,11 +3,13 @@
 import { randomBytes } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import { DaemonError, errorMessage } from '../../errors';
-import { log } from '../../log';
 import type { Agent, AgentInput, AgentOutput } from './agent';
 import { AgentError } from './agent-error';
-import { brokenPipe, InputChannel, OutputChannel } from './channels';
-import { decodeOffset, encodeMessage, encodeOffset, FrameDecoder, ProtocolError, type Frame } from './frame';
+import { EventInbox, type EventListener } from './event-inbox';
+import { decodeOffset, encodeMessage, FrameDecoder, ProtocolError, type Frame } from './frame';
+import { brokenPipe, InputChannel } from './input-channel';
+import { parseFailure, parseHello, parseObject, parseResult } from './messages';
+import { OutputChannel } from './output-channel';
 import {
   FrameType,
   guestChannelBit,
@@ -15,24 +17,23 @@ import {
   syncMagic,
   syncNonceBytes,
   syncPreambleZeros,
-  type AgentEvent,
-  type AgentFailure,
   type AgentHello,
   type AgentOperation,
   type AgentOperations,
 } from './protocol';
 
+/** Of all answers together that have begun and not ended. */
 const maxMessageBytes = 16 * 1024 * 1024;
+/** What may wait in our memory for a guest that does not read: more than all channels' credit and a large request. */
+const maxUnsentBytes = 64 * 1024 * 1024;
 const defaultRequestTimeoutMs = 60_000;
 
 interface PendingRequest {
+  op: AgentOperation;
   resolve: (result: unknown) => void;
   reject: (error: Error) => void;
   parts: Buffer[];
-  bytes: number;
 }
-
-type EventListener = (event: AgentEvent, ack: () => void) => void;
 
 /**
  * One connection. When it breaks (`closed`), everything that waits is rejected with Unavailable; the VM may be
@@ -46,20 +47,25 @@ export class AgentClient implements Agent {
   readonly #outputs = new Map<number, OutputChannel>();
   readonly #inputs = new Map<number, InputChannel>();
   readonly #requests = new Map<number, PendingRequest>();
-  readonly #knownChannels: Set<number>;
+  readonly #events = new EventInbox((frame) => this.#write(frame));
+  /** Channels that were named since the connection was made, or that the guest told of. */
+  readonly #knownChannels = new Set<number>();
+  /** Those with bytes that are not handed over yet. */
+  readonly #touched = new Set<OutputChannel>();
   #nextRequest = 1;
   #nextChannel = 1;
-  #lastEvent = 0;
-  #listeners: EventListener[] = [];
-  #earlyEvents: AgentEvent[] = [];
+  #answerBytes = 0;
   #failure: Error | undefined;
   #settleClosed: (error: Error) => void = () => undefined;
 
   private constructor(socket: Socket, hello: AgentHello) {
     this.#socket = socket;
     this.hello = hello;
-    this.#knownChannels = new Set(hello.channels.map((channel) => channel.channel));
-    for (const channel of this.#knownChannels) this.#nextChannel = Math.max(this.#nextChannel, channel + 1);
+    for (const { channel, outAcked } of hello.channels) {
+      this.#know(channel);
+      // The guest sends again at once; who takes the channel over comes later.
+      this.#makeOutput(channel, outAcked);
+    }
     this.closed = new Promise((resolve) => {
       this.#settleClosed = resolve;
     });
@@ -112,13 +118,14 @@ export class AgentClient implements Agent {
               client.#receive(frame);
               return;
             }
-            const hello = parseHello(frame);
+            const hello = readHello(frame);
             clearTimeout(timer);
             options.signal?.removeEventListener('abort', onAbort);
             client = new AgentClient(socket, hello);
             client.#send(encodeMessage(FrameType.hello, 0, { version: protocolVersion }));
             resolve(client);
           });
+          if (client !== undefined) client.#deliver();
         } catch (error) {
           fail(error);
         }
@@ -137,12 +144,17 @@ export class AgentClient implements Agent {
         reject(this.#failure);
         return;
       }
+      if (options.signal?.aborted === true) {
+        reject(new DaemonError('Unavailable', `${op} in the VM: given up`));
+        return;
+      }
       const id = this.#nextRequest;
       this.#nextRequest = id >= 0x7fff_ffff ? 1 : id + 1;
       const timeoutMs = options.timeoutMs ?? defaultRequestTimeoutMs;
       const done = (): void => {
         clearTimeout(timer);
         options.signal?.removeEventListener('abort', onAbort);
+        for (const part of this.#requests.get(id)?.parts ?? []) this.#answerBytes -= part.length;
         this.#requests.delete(id);
       };
       const giveUp = (why: string): void => {
@@ -153,12 +165,15 @@ export class AgentClient implements Agent {
       const onAbort = (): void => giveUp('given up');
       options.signal?.addEventListener('abort', onAbort);
       this.#requests.set(id, {
+        op,
         parts: [],
-        bytes: 0,
         resolve: (result) => {
           done();
-          // The agent's answers are not checked member by member: hello has told that it is our own build.
-          resolve(result as AgentOperations[Op]['result']);
+          try {
+            resolve(parseResult(op, result));
+          } catch (error) {
+            reject(new DaemonError('Internal', `${op} in the VM: ${errorMessage(error)}`, { cause: error }));
+          }
         },
         reject: (error) => {
           done();
@@ -166,7 +181,6 @@ export class AgentClient implements Agent {
         },
       });
       this.#send(encodeMessage(FrameType.request, id, { op, ...params }));
-      if (options.signal?.aborted === true) onAbort();
     });
   }
 
@@ -179,18 +193,16 @@ export class AgentClient implements Agent {
   }
 
   openOutput(channel: number, fromOffset = 0): AgentOutput {
-    this.#knownChannels.add(channel);
-    const output = new OutputChannel(channel, fromOffset, this.#write, () => {
-      this.#outputs.delete(channel);
-      this.#forget(channel);
-    });
-    this.#outputs.set(channel, output);
+    this.#know(channel);
+    const known = this.#outputs.get(channel);
+    known?.adopt(fromOffset);
+    const output = known ?? this.#makeOutput(channel, fromOffset);
     if (this.#failure !== undefined) output.lose(this.#failure);
     return output;
   }
 
   openInput(channel: number): AgentInput {
-    this.#knownChannels.add(channel);
+    this.#know(channel);
     const received = this.hello.channels.find((known) => known.channel === channel)?.inReceived ?? 0;
     const input = new InputChannel(channel, received, this.#write, () => {
       this.#inputs.delete(channel);
@@ -202,13 +214,7 @@ export class AgentClient implements Agent {
   }
 
   onEvent(listener: EventListener): () => void {
-    this.#listeners.push(listener);
-    const early = this.#earlyEvents;
-    this.#earlyEvents = [];
-    for (const event of early) this.#deliver(event);
-    return () => {
-      this.#listeners = this.#listeners.filter((other) => other !== listener);
-    };
+    return this.#events.listen(listener);
   }
 
   /** Lets go of the VM, which goes on without us. */
@@ -218,11 +224,31 @@ export class AgentClient implements Agent {
   }
 
   readonly #write = (frame: Buffer): void => {
-    if (this.#failure === undefined) this.#socket.write(frame);
+    if (this.#failure !== undefined) return;
+    if (this.#socket.writableLength > maxUnsentBytes) {
+      this.#socket.destroy(new ProtocolError('the guest does not read what it is sent'));
+      return;
+    }
+    this.#socket.write(frame);
   };
 
   #send(frames: Buffer[]): void {
     for (const frame of frames) this.#write(frame);
+  }
+
+  #makeOutput(channel: number, fromOffset: number): OutputChannel {
+    const output = new OutputChannel(channel, fromOffset, this.#write, () => {
+      this.#outputs.delete(channel);
+      this.#touched.delete(output);
+      this.#forget(channel);
+    });
+    this.#outputs.set(channel, output);
+    return output;
+  }
+
+  #know(channel: number): void {
+    this.#knownChannels.add(channel);
+    if (channel < guestChannelBit) this.#nextChannel = Math.max(this.#nextChannel, channel + 1);
   }
 
   #forget(channel: number): void {
@@ -244,10 +270,11 @@ export class AgentClient implements Agent {
         this.#receiveResponse(frame);
         return;
       case FrameType.event:
-        this.#receiveEvent(frame);
+        this.#deliver(); // output that came before an event is handed over before it
+        this.#events.receive(frame.payload);
         return;
       case FrameType.data:
-        this.#outputs.get(frame.channel)?.receive(decodeOffset(frame.payload), frame.payload.subarray(8));
+        this.#receiveData(frame);
         return;
       case FrameType.eof:
         this.#outputs.get(frame.channel)?.receiveEnd(decodeOffset(frame.payload));
@@ -265,89 +292,48 @@ export class AgentClient implements Agent {
     }
   }
 
+  #receiveData(frame: Frame): void {
+    const output = this.#outputs.get(frame.channel);
+    const offset = decodeOffset(frame.payload);
+    if (output !== undefined) {
+      output.receive(offset, frame.payload.subarray(8));
+      this.#touched.add(output);
+    } else if (frame.channel >= this.#nextChannel && frame.channel < guestChannelBit) {
+      // Later bytes of a channel that was reset are nothing special; these belong to none that ever was.
+      throw new ProtocolError(`bytes of channel ${frame.channel}, which nobody has opened`);
+    }
+  }
+
+  #deliver(): void {
+    for (const output of this.#touched) output.deliver();
+    this.#touched.clear();
+  }
+
   #receiveResponse(frame: Frame): void {
     const request = this.#requests.get(frame.channel);
     if (request === undefined) return; // given up meanwhile
-    request.bytes += frame.payload.length;
-    if (request.bytes > maxMessageBytes) throw new ProtocolError('a response without end');
-    request.parts.push(Buffer.from(frame.payload));
+    this.#answerBytes += frame.payload.length;
+    if (this.#answerBytes > maxMessageBytes) throw new ProtocolError('an answer without end');
+    request.parts.push(frame.payload);
     if (frame.more) return;
+    this.#deliver();
     const message = parseObject(Buffer.concat(request.parts));
     const failure = message['error'];
     if (failure !== undefined) request.reject(new AgentError(parseFailure(failure)));
-    else request.resolve(message['result'] ?? {});
-  }
-
-  #receiveEvent(frame: Frame): void {
-    const event = parseEvent(parseObject(frame.payload));
-    // Sent again after a re-connection: what this client has delivered it does not deliver twice.
-    if (event === undefined || event.seq <= this.#lastEvent) return;
-    this.#lastEvent = event.seq;
-    if (this.#listeners.length > 0) this.#deliver(event);
-    else if (this.#earlyEvents.length < 10_000) this.#earlyEvents.push(event);
-    else throw new ProtocolError('a flood of events');
-  }
-
-  #deliver(event: AgentEvent): void {
-    const ack = (): void => this.#write(encodeOffset(FrameType.eventAck, 0, event.seq));
-    for (const listener of this.#listeners) listener(event, ack);
+    else request.resolve(message['result']);
   }
 }
 
-function parseObject(payload: Buffer): Record<string, unknown> {
-  let value: unknown;
-  try {
-    value = JSON.parse(payload.toString());
-  } catch {
-    throw new ProtocolError('not JSON');
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new ProtocolError('not an object');
-  return value as Record<string, unknown>;
-}
-
-function parseHello(frame: Frame): AgentHello {
+/** Throws Unavailable when the agent speaks another version. */
+function readHello(frame: Frame): AgentHello {
   if (frame.type !== FrameType.hello) throw new ProtocolError('no hello');
-  const hello = parseObject(frame.payload);
-  if (hello['version'] !== protocolVersion) {
+  const message = parseObject(frame.payload);
+  if (message['version'] !== protocolVersion) {
+    const theirs = typeof message['version'] === 'number' ? String(message['version']) : 'an unknown version';
     throw new DaemonError(
       'Unavailable',
-      `the VM's agent speaks version ${String(hello['version'])} of the protocol, this daemon ${protocolVersion}`,
+      `the VM's agent speaks version ${theirs} of the protocol, this daemon ${protocolVersion}`,
     );
   }
-  const list = (name: string): unknown[] => (Array.isArray(hello[name]) ? (hello[name] as unknown[]) : []);
-  return {
-    version: protocolVersion,
-    build: String(hello['build']),
-    identified: hello['identified'] === true,
-    pod: hello['pod'] === true,
-    // Members that our agent fills; a forged one leads to ids and channels that no record knows.
-    containers: list('containers') as AgentHello['containers'],
-    execs: list('execs') as AgentHello['execs'],
-    channels: (list('channels') as AgentHello['channels']).filter(
-      (state) => Number.isSafeInteger(state.channel) && Number.isSafeInteger(state.inReceived),
-    ),
-  };
-}
-
-function parseFailure(value: unknown): AgentFailure {
-  const failure = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>;
-  const text = (name: string, fallback: string): string => {
-    const member = failure[name];
-    return typeof member === 'string' ? member : fallback;
-  };
-  return {
-    code: text('code', 'EIO'),
-    phase: text('phase', 'request') as AgentFailure['phase'], // compared with the known ones where it matters
-    message: text('message', 'no reason given'),
-  };
-}
-
-function parseEvent(message: Record<string, unknown>): AgentEvent | undefined {
-  const seq = message['seq'];
-  if (typeof seq !== 'number' || !Number.isSafeInteger(seq))
-    throw new ProtocolError('an event without number');
-  if (message['event'] === 'exit' || message['event'] === 'oom') return message as unknown as AgentEvent;
-  log.warn('unknown event from a VM', { event: String(message['event']) });
-  return undefined;
+  return parseHello(message);
 }

@@ -17,9 +17,12 @@ export interface Frame {
   type: FrameType;
   more: boolean;
   channel: number;
-  /** A view into what was received: valid until the handler returns, copy it to keep it. */
+  /** A view into what was received, which nobody writes to again: it may be kept, but keeps a whole read alive. */
   payload: Buffer;
 }
+
+/** Writes a frame to the guest. What waits in memory is bounded by each channel's credit. */
+export type FrameWriter = (frame: Buffer) => void;
 
 /** The guest broke the protocol: the connection is of no more use. */
 export class ProtocolError extends Error {
@@ -31,14 +34,7 @@ const frameTypes = new Set<number>(Object.values(FrameType));
 /** Header, payload and trailer as one buffer. `payload` must not be longer than a frame allows. */
 export function encodeFrame(type: FrameType, channel: number, payload: Buffer, more = false): Buffer {
   const frame = Buffer.allocUnsafe(frameHeaderBytes + payload.length + frameTrailerBytes);
-  const flags = more ? frameFlagMore : 0;
-  frame[0] = type;
-  frame[1] = flags;
-  frame[2] = 0;
-  frame[3] = 0;
-  frame.writeUInt32LE(channel >>> 0, 4);
-  frame.writeUInt32LE(payload.length, 8);
-  frame.writeUInt32LE(checkOf(type, flags, channel, payload.length), 12);
+  writeHeader(frame, type, more ? frameFlagMore : 0, channel, payload.length);
   payload.copy(frame, frameHeaderBytes);
   frame.writeUInt32LE(frameTrailer, frameHeaderBytes + payload.length);
   return frame;
@@ -53,6 +49,20 @@ export function encodeMessage(type: FrameType, channel: number, message: object)
     frames.push(encodeFrame(type, channel, text.subarray(at, end), end < text.length));
   }
   return frames;
+}
+
+/** Most bytes of a stream that fit into one DATA frame, beside their offset. */
+export const maxDataBytes = maxPayloadBytes - 8;
+
+/** A DATA frame, built with one copy of the bytes. */
+export function encodeData(channel: number, offset: number, data: Buffer): Buffer {
+  const length = 8 + data.length;
+  const frame = Buffer.allocUnsafe(frameHeaderBytes + length + frameTrailerBytes);
+  writeHeader(frame, FrameType.data, 0, channel, length);
+  frame.writeBigUInt64LE(BigInt(offset), frameHeaderBytes);
+  data.copy(frame, frameHeaderBytes + 8);
+  frame.writeUInt32LE(frameTrailer, frameHeaderBytes + length);
+  return frame;
 }
 
 /** DATA, ACK, EOF and EVENT_ACK begin with (or are) a number of 64 bits. */
@@ -70,6 +80,13 @@ export function decodeOffset(payload: Buffer): number {
   return offset;
 }
 
+function writeHeader(frame: Buffer, type: FrameType, flags: number, channel: number, length: number): void {
+  frame.writeUInt32LE(type | (flags << 8), 0);
+  frame.writeUInt32LE(channel >>> 0, 4);
+  frame.writeUInt32LE(length, 8);
+  frame.writeUInt32LE(checkOf(type, flags, channel, length), 12);
+}
+
 function checkOf(type: number, flags: number, channel: number, length: number): number {
   return (type ^ (flags << 8) ^ channel ^ length ^ frameCheckSeed) >>> 0;
 }
@@ -80,30 +97,43 @@ function checkOf(type: number, flags: number, channel: number, length: number): 
  */
 export class FrameDecoder {
   readonly #answer: Buffer;
-  #pending: Buffer = Buffer.alloc(0);
+  /** What does not make a frame yet: less than one frame and one chunk. Joined only when there is enough. */
+  #pending: Buffer[] = [];
+  #pendingBytes = 0;
+  #neededBytes = 0;
   #synchronised = false;
 
   constructor(nonce: Buffer) {
     if (nonce.length !== syncNonceBytes) throw new RangeError('a nonce of the wrong size');
     this.#answer = Buffer.concat([Buffer.from(syncMagic, 'latin1'), nonce]);
+    this.#neededBytes = this.#answer.length;
   }
 
   /** Calls `onFrame` for each whole frame. Throws ProtocolError when the guest breaks the format. */
   push(chunk: Buffer, onFrame: (frame: Frame) => void): void {
-    let bytes = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk]);
+    this.#pending.push(chunk);
+    this.#pendingBytes += chunk.length;
+    if (this.#pendingBytes < this.#neededBytes) {
+      // One buffer for each read of a byte would weigh more than what it holds.
+      if (this.#pending.length > 64) this.#pending = [Buffer.concat(this.#pending)];
+      return;
+    }
+    let bytes = this.#pending.length === 1 ? chunk : Buffer.concat(this.#pending);
     if (!this.#synchronised) {
       const at = bytes.indexOf(this.#answer);
       if (at < 0) {
-        this.#pending = Buffer.from(bytes.subarray(Math.max(0, bytes.length - this.#answer.length + 1)));
+        this.#keep(bytes.subarray(bytes.length - this.#answer.length + 1), this.#answer.length);
         return;
       }
       this.#synchronised = true;
       bytes = bytes.subarray(at + this.#answer.length);
     }
     let at = 0;
+    let needed = frameHeaderBytes;
     while (bytes.length - at >= frameHeaderBytes) {
       const length = headerLength(bytes, at);
       const end = at + frameHeaderBytes + length + frameTrailerBytes;
+      needed = end - at;
       if (bytes.length < end) break;
       if (bytes.readUInt32LE(end - frameTrailerBytes) !== frameTrailer) {
         throw new ProtocolError('a frame without its trailer');
@@ -115,9 +145,16 @@ export class FrameDecoder {
         payload: bytes.subarray(at + frameHeaderBytes, end - frameTrailerBytes),
       });
       at = end;
+      needed = frameHeaderBytes;
     }
-    // At most one frame is kept, and as a copy, so that a chunk does not stay alive for a few bytes of it.
-    this.#pending = Buffer.from(bytes.subarray(at));
+    this.#keep(bytes.subarray(at), needed);
+  }
+
+  /** A copy, so that a chunk does not stay alive for a few bytes of it. */
+  #keep(rest: Buffer, neededBytes: number): void {
+    this.#pending = rest.length === 0 ? [] : [Buffer.from(rest)];
+    this.#pendingBytes = rest.length;
+    this.#neededBytes = neededBytes;
   }
 }
 
@@ -126,7 +163,12 @@ function headerLength(bytes: Buffer, at: number): number {
   const flags = bytes[at + 1] ?? 0;
   const length = bytes.readUInt32LE(at + 8);
   const check = bytes.readUInt32LE(at + 12);
-  if (check !== checkOf(type, flags, bytes.readUInt32LE(at + 4), length) || !frameTypes.has(type)) {
+  const wellFormed =
+    check === checkOf(type, flags, bytes.readUInt32LE(at + 4), length) &&
+    frameTypes.has(type) &&
+    (flags === 0 || flags === frameFlagMore) &&
+    bytes.readUInt16LE(at + 2) === 0;
+  if (!wellFormed) {
     throw new ProtocolError('not a frame header');
   }
   if (length > maxPayloadBytes) throw new ProtocolError(`a frame of ${length} bytes`);
