@@ -12,6 +12,7 @@ import type { LogFileOptions } from './log-config';
 import { parseRecord, parseRunOffsets, type RunOffsets } from './log-record';
 
 const tailBlockBytes = 65_536;
+const temporarySuffix = '.gz.tmp';
 
 function unlinkIfExists(file: string): void {
   fs.rmSync(file, { force: true });
@@ -68,6 +69,7 @@ export class LogFile {
     const tail = readTail(this.#fd);
     if (tail.endOffset < fs.fstatSync(this.#fd).size) fs.ftruncateSync(this.#fd, tail.endOffset);
     this.#size = tail.endOffset;
+    this.#removeUnfinished();
     this.recovered = tail.offsets ?? (this.#size === 0 ? this.#offsetsOfYoungestRotated() : undefined);
   }
 
@@ -176,7 +178,7 @@ export class LogFile {
 
   async #compress(sequence: number): Promise<void> {
     const current = (): string => rotatedPath(this.path, this.#sequence - sequence);
-    const temporary = `${this.path}.${sequence}.gz.tmp`;
+    const temporary = `${this.path}.${sequence}${temporarySuffix}`;
     try {
       if (!fs.existsSync(current())) return;
       await pipeline(
@@ -193,6 +195,17 @@ export class LogFile {
       log.warn('compressing a rotated log failed', { path: this.path, error: errorMessage(error) });
     } finally {
       unlinkIfExists(temporary);
+    }
+  }
+
+  /** Compressions that a crash cut short; their originals are still there. */
+  #removeUnfinished(): void {
+    if (!this.#options.compress) return;
+    const directory = path.dirname(this.path);
+    for (const name of fs.readdirSync(directory)) {
+      if (name.startsWith(path.basename(this.path)) && name.endsWith(temporarySuffix)) {
+        unlinkIfExists(path.join(directory, name));
+      }
     }
   }
 
