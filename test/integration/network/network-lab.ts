@@ -134,6 +134,8 @@ export class NetworkLab {
     this.world = new LabNamespace(this.runDir, 'world');
     this.host.run('ip', 'link', 'add', 'uplink', 'type', 'veth', 'peer', 'name', 'eth0');
     moveLink(this.host, 'eth0', this.world.path);
+    // no address that comes by itself later, so that the host's state can be compared
+    this.host.run('ip', 'link', 'set', 'uplink', 'addrgenmode', 'none');
     this.host.run('ip', 'addr', 'add', '192.0.2.2/24', 'dev', 'uplink');
     this.host.run('ip', 'link', 'set', 'uplink', 'up');
     this.host.run('ip', 'route', 'add', 'default', 'via', '192.0.2.1');
@@ -169,11 +171,11 @@ export class NetworkLab {
     return Number(readFileSync(join(this.runDir, 'netd.pid'), 'utf8'));
   }
 
-  /** The child of netd-host that runs Node. */
-  netdPid(): number {
+  /** The pid of netd-host's child whose command line has this word. */
+  childOfNetdHost(word: string): number {
     const children = readFileSync(`/proc/${this.netdHostPid()}/task/${this.netdHostPid()}/children`, 'utf8');
     const pids = children.trim().split(' ').map(Number);
-    return pids.find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('netd/main.js'))!;
+    return pids.find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(word))!;
   }
 
   /** Another manager on the same records, as a daemon that starts again. */

@@ -190,7 +190,7 @@ describe('listeners outlive', () => {
 
   it('netd: it is started anew and listens again', async () => {
     await publish(web.endpoint, { hostPort: 8301 });
-    process.kill(lab.netdPid(), 'SIGKILL');
+    process.kill(lab.childOfNetdHost('netd/main.js'), 'SIGKILL');
     let answer = '';
     for (let tried = 0; tried < 100 && answer !== 'hello'; tried++) {
       answer = await dial('127.0.0.1', 8301);
