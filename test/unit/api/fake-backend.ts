@@ -94,9 +94,15 @@ export function fakeBackend(): FakeBackend {
 
 /** Removes the optional methods, as an engine that has not got them yet. */
 export function withoutOptional(backend: FakeBackend): Backend {
-  const { changes, export: _, archiveStat, archiveGet, archivePut, ...containers } = backend.containers;
-  const { push, save, commit, build, pruneBuildCache, distribution, ...images } = backend.images;
-  void [changes, _, archiveStat, archiveGet, archivePut];
-  void [push, save, commit, build, pruneBuildCache, distribution];
-  return { ...backend, containers, images };
+  return {
+    ...backend,
+    containers: without(backend.containers, ['changes', 'export', 'archiveStat', 'archiveGet', 'archivePut']),
+    images: without(backend.images, ['push', 'save', 'commit', 'build', 'pruneBuildCache', 'distribution']),
+  };
+}
+
+function without<T extends object, K extends keyof T>(group: T, names: readonly K[]): Omit<T, K> {
+  const copy = { ...group };
+  for (const name of names) Reflect.deleteProperty(copy, name);
+  return copy;
 }

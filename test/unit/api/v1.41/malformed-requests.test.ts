@@ -20,7 +20,9 @@ describe('malformed requests are refused as dockerd refuses them', () => {
 
   test('none of them reached the engine', () => {
     const calls = Object.values(backend).flatMap((group) =>
-      Object.values(group as Record<string, jest.Mock>).flatMap((mock) => mock.mock.calls),
+      Object.values(group as Record<string, jest.Mock<unknown, unknown[]>>).flatMap(
+        (mock) => mock.mock.calls,
+      ),
     );
     expect(calls).toEqual([]);
   });

@@ -596,7 +596,7 @@ describe.each([
     ['web', signal],
     'application/octet-stream',
   ],
-])('%s', (_name, path, mock, args, type) => {
+])('%s', (_name, path, mock, args: unknown[], type) => {
   test('200: a tar', async () => {
     mock.mockResolvedValueOnce(Readable.from([Buffer.from('tar'), Buffer.from('red')]));
     const response = await asText(request(app).get(path));
