@@ -16,6 +16,7 @@ import { log } from '../log';
 import type { Image } from '../storage/image';
 import { cleanPath } from '../translate/container-to-pod';
 import { fillHostConfig, mergeImageConfig } from './container-defaults';
+import { requireBindSources, resolveMounts, type ResolvedMount } from './container-mounts';
 import { newContainerId, parseContainerName, randomContainerName } from './container-names';
 import { eventAttributes, type ContainerNetwork, type ContainerRecord } from './container-record';
 import type { ContainerRegistry } from './container-registry';
@@ -48,6 +49,7 @@ export async function createContainer(
   const given =
     options.name === undefined || options.name === '' ? undefined : parseContainerName(options.name);
   requireReferencedContainers(registry, hostConfig);
+  await requireBindSources(hostConfig);
   const warnings = validateContainer(config, hostConfig, { cpus: availableParallelism() });
   requireOneEndpoint(endpoints, options.version);
   warnings.push(...linkWarnings(registry, hostConfig));
@@ -61,12 +63,11 @@ export async function createContainer(
     containerHostname(id, config, hostConfig),
   );
   if (image === undefined) throw new DaemonError('InvalidParameter', 'No command specified');
-  warnings.push(...configWarnings(filled));
-
   const name = given ?? randomContainerName((candidate) => registry.nameIsFree(candidate));
   registry.reserveName(name, id);
   try {
-    const record = newRecord(context, { id, name, image, filled, hostConfig, endpoints, warnings });
+    const mounts = await resolveMounts(context, hostConfig, Object.keys(filled.Volumes ?? {}));
+    const record = newRecord(context, { id, name, image, filled, hostConfig, endpoints, warnings, mounts });
     context.layers.reference(id, record.layers);
     await context.disks.create(id, record.writableDiskBytes);
     const container = registry.add(record);
@@ -97,6 +98,7 @@ interface RecordParts {
   hostConfig: HostConfig;
   endpoints: Record<string, EndpointSettings | null>;
   warnings: string[];
+  mounts: ResolvedMount[];
 }
 
 function newRecord(context: CreateDependencies, parts: RecordParts): ContainerRecord {
@@ -127,7 +129,10 @@ function newRecord(context: CreateDependencies, parts: RecordParts): ContainerRe
     manuallyStopped: false,
     logPath: context.logPath(id, hostConfig.LogConfig?.Type ?? ''),
     writableDiskBytes: storageSizeBytes(hostConfig.StorageOpt) ?? context.config.writableDiskBytes,
-    mounts: tmpfsMountPoints(hostConfig),
+    mounts: [...parts.mounts.map(({ point }) => point), ...tmpfsMountPoints(hostConfig)],
+    mountDetails: Object.fromEntries(
+      parts.mounts.map(({ point, ...details }) => [point.Destination, details]),
+    ),
     networks: containerNetworks(context, filled, hostConfig, parts.endpoints),
     publishedPorts: [],
     warnings: parts.warnings,
@@ -199,17 +204,6 @@ function requirePlatform(image: Image | undefined, ref: string, text: string | u
     `image with reference ${ref} was found but does not match the specified platform: ` +
       `wanted ${wanted.os}/${wanted.architecture}, actual: ${os}/${architecture}`,
   );
-}
-
-function configWarnings(config: FilledContainerConfig): string[] {
-  const warnings: string[] = [];
-  const volumes = Object.keys(config.Volumes ?? {});
-  if (volumes.length > 0) {
-    warnings.push(
-      `Anonymous volumes are not available yet: ${volumes.join(', ')} will be kept on the container's own disk.`,
-    );
-  }
-  return warnings;
 }
 
 /** Docker lists tmpfs of `--mount`, not those of `--tmpfs`. */

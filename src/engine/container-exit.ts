@@ -11,6 +11,7 @@ import {
   releaseEndpoints,
   wantedPorts,
 } from './container-network';
+import { publishVolumeEvents } from './container-mounts';
 import { eventAttributes, type ContainerRecord } from './container-record';
 import type { Container } from './container-registry';
 import { removeStopped } from './container-remove';
@@ -110,6 +111,7 @@ export function exitTransition(
     exitCode: String(how.exitCode),
   });
   publishNetworkEvents(engine, record, attached, 'disconnect');
+  publishVolumeEvents(engine.events, record, 'unmount');
   engine.background.add(releaseNetwork(engine, record, attached));
 }
 

@@ -7,6 +7,7 @@ import type {
   MountPoint,
 } from '../api/v1.41/types';
 import type { Endpoint, PublishedPort } from '../network/network';
+import type { MountDetails } from './container-mounts';
 import type { ContainerState } from './container-state';
 
 export const containerCollection = 'containers';
@@ -49,6 +50,8 @@ export interface ContainerRecord {
   logPath: string;
   writableDiskBytes: number;
   mounts: MountPoint[];
+  /** What mount points don't show, by destination; absent where there is nothing to say. */
+  mountDetails?: Record<string, MountDetails>;
   networks: Record<string, ContainerNetwork>;
   /** Ports bound on the host, while running. */
   publishedPorts: PublishedPort[];

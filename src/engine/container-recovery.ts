@@ -94,6 +94,7 @@ async function adopt(engine: Engine, container: Container, vm: Vm, run: RunFacts
   const writer = await engine.logs.openLog(container.record, run.runId);
   const channels = openChannels(agent.hello, run.channels);
   const stdio = new ProcessStdio(agent, channels, engine.hubs.of(container.id), writer);
+  stdio.openInput();
   const containers = new Map<string, RunningContainer>([[container.id, { stdio, writer }]]);
   engine.pods.adopt(container.record.podId, vm, containers);
   if (container.state.kind === 'paused') await vm.pause();

@@ -4,6 +4,7 @@ import { DaemonError, isDaemonError } from '../errors';
 import { log } from '../log';
 import type { Filters } from '../api/v1.41/backend';
 import type { ContainerPruneResponse } from '../api/v1.41/types';
+import { removeAnonymousVolumes } from './container-mounts';
 import { eventAttributes } from './container-record';
 import type { Container } from './container-registry';
 import { killAndWait } from './container-stop';
@@ -30,7 +31,7 @@ export async function removeContainer(engine: Engine, ref: string, options: Remo
       throw new DaemonError('NotFound', `No such container: ${ref}`);
     }
     requireRemovable(container);
-    await removeStopped(engine, container);
+    await removeStopped(engine, container, { volumes: options.volumes });
   });
 }
 
@@ -68,7 +69,11 @@ function requireRemovable(container: Container): void {
  * Removes a container that does not run, in its queue. All steps are tried; when one fails the container is left dead,
  * from which it can be removed again.
  */
-export async function removeStopped(engine: Engine, container: Container): Promise<void> {
+export async function removeStopped(
+  engine: Engine,
+  container: Container,
+  options: { volumes: boolean } = { volumes: container.record.hostConfig.AutoRemove },
+): Promise<void> {
   engine.restarts.forget(container.id);
   engine.registry.transition(container, { kind: 'remove' });
   const { record } = container;
@@ -95,6 +100,11 @@ export async function removeStopped(engine: Engine, container: Container): Promi
   engine.registry.remove(container);
   engine.hubs.delete(container.id);
   engine.consoleSizes.delete(container.id);
+  if (options.volumes) {
+    await removeAnonymousVolumes(engine, record).catch((error: unknown) =>
+      log.warn('anonymous volumes could not be removed', { containerId: container.id, error }),
+    );
+  }
   engine.events.publish('container', 'destroy', container.id, eventAttributes(record));
   engine.waits.removed(container);
 }

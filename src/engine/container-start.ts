@@ -9,6 +9,7 @@ import type { PodContainerSpec, PodSpec } from '../translate/pod';
 import { guestContainer } from '../translate/pod-to-guest';
 import { guestRootfs, type ContainerDisks } from '../translate/pod-to-vm';
 import type { Agent } from '../vm/agent/agent';
+import type { GuestMount } from '../vm/agent/protocol';
 import type { ContainerLogWriter } from './container-log';
 import {
   allocateEndpoints,
@@ -19,6 +20,7 @@ import {
   publishPorts,
   releaseEndpoints,
 } from './container-network';
+import { mergeMounts, prepareShares, publishVolumeEvents } from './container-mounts';
 import { eventAttributes, type ContainerRecord } from './container-record';
 import type { Container } from './container-registry';
 import { removeStopped } from './container-remove';
@@ -128,6 +130,7 @@ class ContainerStart {
     const publishing = publishPorts(engine, record, attached);
     publishing.catch(() => undefined);
     this.#publishing = publishing;
+    const shared = await this.#share(running.pod, record);
     const writer = await this.#writer;
     const channels = allocateChannels(agent, spec);
     // Before the request that names the channels: output may come at once.
@@ -135,16 +138,20 @@ class ContainerStart {
     running.pod.containers.set(record.id, { stdio: this.#stdio, writer });
     const [{ pid }, ports] = await Promise.all([
       agent.request('container.start', {
-        container: guestContainer(spec, {
-          rootfs: guestRootfs(running.plan, running.luns, disks),
-          files: networkFiles(engine, record, attached),
-          channels,
-          ...this.#consoleSize(record),
-        }),
+        container: guestContainer(
+          { ...spec, mounts: mergeMounts(spec.mounts, shared) },
+          {
+            rootfs: guestRootfs(running.plan, running.luns, disks),
+            files: networkFiles(engine, record, attached),
+            channels,
+            ...this.#consoleSize(record),
+          },
+        ),
       }),
       publishing,
       running.ready,
     ]);
+    this.#stdio.openInput();
     const run: RunFacts = {
       vmId: running.pod.vm.id,
       pid,
@@ -159,6 +166,7 @@ class ContainerStart {
       { kind: 'start', run },
       { ...counters, networks: networksWith(record, attached), publishedPorts: ports },
     );
+    publishVolumeEvents(engine.events, record, 'mount');
     publishNetworkEvents(engine, record, attached, 'connect');
     engine.events.publish('container', 'start', record.id, eventAttributes(this.#container.record));
   }
@@ -182,6 +190,13 @@ class ContainerStart {
     await writer
       ?.close()
       .catch((error: unknown) => log.warn('log could not be closed', { containerId: record.id, error }));
+  }
+
+  /** Lets the VM's file server serve the container's binds and volumes. */
+  async #share(pod: RunningPod, record: ContainerRecord): Promise<GuestMount[]> {
+    const { shares, mounts } = await prepareShares(this.#engine.volumes, record);
+    if (shares.length > 0) await pod.vm.shareFiles(shares);
+    return mounts;
   }
 
   async #openLog(record: ContainerRecord, runId: string): Promise<ContainerLogWriter> {

@@ -14,9 +14,8 @@ interface Waiter {
 
 /** What a wait answers for a container in this state. */
 export function waitResponse(state: ContainerState): ContainerWaitResponse {
-  if (isActive(state)) return { StatusCode: 0, Error: null };
-  const error = state.error === '' ? null : { Message: state.error };
-  return { StatusCode: state.exitCode, Error: error };
+  // Docker's Error is about the wait itself: why a start failed is not told here.
+  return { StatusCode: isActive(state) ? 0 : state.exitCode, Error: null };
 }
 
 export class ContainerWaits {

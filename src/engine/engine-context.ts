@@ -3,6 +3,7 @@
 import type { Config } from '../config';
 import type { NetworkManager } from '../network/network';
 import type { ImageStore, LayerStore, WritableDiskStore } from '../storage/stores';
+import type { VolumeStore } from '../storage/volume-store';
 import type { VmPool } from '../vm/vm';
 import type { ContainerLogs } from './container-log';
 import type { ContainerRegistry } from './container-registry';
@@ -18,4 +19,5 @@ export interface EngineContext {
   readonly disks: WritableDiskStore;
   readonly networks: NetworkManager;
   readonly vms: VmPool;
+  readonly volumes: VolumeStore;
 }

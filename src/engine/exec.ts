@@ -200,6 +200,7 @@ export class Execs implements ExecBackend {
           ...(exec.consoleSize === undefined ? {} : { consoleSize: exec.consoleSize }),
         }),
       });
+      exec.stdio.openInput();
       // Its exit may have been reported while the answer was on its way.
       if (this.#kind(exec) === 'starting') exec.state = { kind: 'running', pid };
     } catch (error) {

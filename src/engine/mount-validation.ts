@@ -1,5 +1,5 @@
-// Binds, Mounts, Tmpfs and VolumesFrom: Docker's refusals. What needs the host's files or shared volumes is not
-// available yet and says so.
+// Binds, Mounts, Tmpfs and VolumesFrom: Docker's refusals. What is not
+// available says so.
 
 import type { HostConfig, Mount } from '../api/v1.41/types';
 import { DaemonError } from '../errors';
@@ -30,16 +30,23 @@ export function validateMounts(hostConfig: HostConfig, warnings: string[]): void
   }
   for (const bind of hostConfig.Binds ?? []) claim(bindTarget(bind));
   for (const mount of hostConfig.Mounts ?? []) claim(mountTarget(mount));
-  const mounts = hostConfig.Mounts ?? [];
-  if (mounts.some((mount) => mount.Type === 'bind')) unavailable('bind mounts');
-  if (mounts.some((mount) => mount.Type === 'volume' || mount.Type === 'image')) unavailable('volumes');
-  const binds = hostConfig.Binds ?? [];
-  if (binds.some((bind) => bind.startsWith('/'))) unavailable('bind mounts');
-  if (binds.length > 0) unavailable('volumes');
-  if ((hostConfig.VolumesFrom ?? []).length > 0) unavailable('volumes of other containers');
-  if (!['', 'local'].includes(hostConfig.VolumeDriver ?? '')) {
-    warnings.push(`VolumeDriver ${hostConfig.VolumeDriver ?? ''} discarded: there are no volume drivers.`);
+  for (const mount of hostConfig.Mounts ?? []) {
+    if (mount.Type === 'image') unavailable('image mounts');
+    if (mount.Type === 'bind') warnOfPropagation(mount.BindOptions?.Propagation, warnings);
   }
+  for (const bind of hostConfig.Binds ?? []) {
+    const words = (bind.split(':')[2] ?? '').split(',');
+    warnOfPropagation(
+      words.find((word) => /^r?(shared|slave)$/.test(word)),
+      warnings,
+    );
+  }
+}
+
+/** Mounts made on one side of the VM's wall are not made on the other. */
+function warnOfPropagation(propagation: string | undefined, warnings: string[]): void {
+  if (propagation === undefined || !/^r?(shared|slave)$/.test(propagation)) return;
+  warnings.push(`Bind propagation "${propagation}" discarded: mounts do not propagate into or out of a VM.`);
 }
 
 /** Checks one entry of Binds and returns where it goes. */

@@ -21,7 +21,9 @@ export class ProcessStdio {
   readonly #writer: ContainerLogWriter | undefined;
   readonly #outputs: AgentOutput[] = [];
   readonly #drained: Promise<void>[] = [];
+  readonly #input: ProcessInput | undefined;
   #lost: Error | undefined;
+  #over = false;
 
   /** Without a writer (exec) output is acknowledged when every client has room. `adopt` goes on after the writer's offsets. */
   constructor(agent: Agent, channels: StdioChannels, hub: StreamHub, writer: ContainerLogWriter | undefined) {
@@ -29,7 +31,12 @@ export class ProcessStdio {
     this.#writer = writer;
     if (channels.stdout !== undefined) this.#pump(agent, channels.stdout, 'stdout');
     if (channels.stderr !== undefined) this.#pump(agent, channels.stderr, 'stderr');
-    hub.beginRun(channels.stdin === undefined ? undefined : processInput(agent, channels.stdin));
+    this.#input = channels.stdin === undefined ? undefined : processInput(agent, channels.stdin);
+  }
+
+  /** The guest has the process: what clients type may go to it. Before, it would throw the bytes away. */
+  openInput(): void {
+    if (!this.#over) this.#hub.beginRun(this.#input);
   }
 
   /** Set when the VM went away under an open stream. */
@@ -39,6 +46,7 @@ export class ProcessStdio {
 
   /** Resolves when all output has ended and is logged, at the latest after a timeout; then everyone's stream ends. */
   async finish(): Promise<void> {
+    this.#over = true;
     let timer: NodeJS.Timeout | undefined;
     const timeout = new Promise<'timeout'>((resolve) => {
       timer = setTimeout(() => resolve('timeout'), drainTimeoutMs);
@@ -54,6 +62,7 @@ export class ProcessStdio {
 
   /** Stops everything at once: the process never started, or its VM is gone. */
   abandon(): void {
+    this.#over = true;
     for (const output of this.#outputs) output.reset();
     this.#hub.endRun();
   }
