@@ -7,6 +7,7 @@ import { log } from '../../log';
 import { isAtLeast } from './api-version';
 import { acceptWebSocket, isWebSocketRequest } from './attach-websocket';
 import type { AttachOptions, ContainerBackend, LogLine, LogsOptions } from './backend';
+import { declaredLength, readBody } from './body';
 import { areDetachKeys } from './detach-keys';
 import { describeError } from './error-handler';
 import { optionalText, queryBool, queryBoolOr, queryText } from './query';
@@ -28,6 +29,8 @@ export function containerStreamRoutes(backend: ContainerBackend): Router {
     let stream: RawStream | undefined;
     try {
       const options = attachOptions(req, (name) => queryBool(req, name));
+      // some clients repeat the query as a JSON body, which must not end up in stdin
+      if (declaredLength(req) > 0) await readBody(req);
       await backend.attach(req.params.id, options, ({ terminal }) => {
         stream = openRawStream(req, res, { stdin: options.stdin, terminal, extraHeaders: [] });
         return stream.client;

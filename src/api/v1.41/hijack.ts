@@ -13,6 +13,8 @@ interface Upgrade {
 
 const upgrades = new WeakMap<IncomingMessage, Upgrade>();
 const keepAliveMs = 15_000;
+/** Longest pause within a small body. */
+const bodyPauseMs = 20_000;
 /** How long a finished stream waits for its client to close. */
 const lingerMs = 3_000;
 
@@ -52,13 +54,19 @@ async function readUpgradedBody(request: IncomingMessage, upgrade: Upgrade, limi
   return body;
 }
 
-/** The next bytes; undefined at the end. Leaves the socket without listeners of ours. */
+/** The next bytes; undefined at the end, or when they are too long in coming. Leaves no listener of ours behind. */
 function readSome(socket: Socket): Promise<Buffer | undefined> {
   return new Promise((resolve) => {
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      attempt();
+    }, bodyPauseMs);
     function attempt(): void {
       // without an encoding a socket reads buffers
       const part = socket.read() as Buffer | null;
-      if (part === null && !socket.readableEnded && !socket.destroyed) return;
+      if (part === null && !socket.readableEnded && !socket.destroyed && !late) return;
+      clearTimeout(timer);
       socket.off('readable', attempt).off('end', attempt).off('close', attempt);
       resolve(part ?? undefined);
     }

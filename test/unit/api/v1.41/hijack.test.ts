@@ -189,6 +189,15 @@ describe('ContainerAttach', () => {
     expect(await second.untilEnd()).toContain('Content-Type: application/vnd.docker.raw-stream\r\n');
   });
 
+  test.each([upgrade, {}])('a body that repeats the query is not stdin (%p)', async (headers) => {
+    onAttach(true, async (stream) => stream.write('stdout', Buffer.from(`[${await readAll(stream)}]`)));
+    const connection = await client();
+    connection.request(attach, headers, '{"stream":true}');
+    await connection.until((text) => text.includes('\r\n\r\n'));
+    connection.socket.end('abc');
+    expect(body(await connection.untilEnd())).toBe('[abc]');
+  });
+
   test("the last chunk of a client's empty body is not stdin", async () => {
     onAttach(true, async (stream) => stream.write('stdout', Buffer.from(`[${await readAll(stream)}]`)));
     const connection = await client();
