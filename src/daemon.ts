@@ -91,10 +91,11 @@ async function build(config: Config, undo: (() => unknown)[]): Promise<Api> {
     disks,
     networks,
     vms,
+    volumes: storage.volumes,
     health,
   });
   const list = new ContainerList({ registry, images, disks, health });
-  const volumes = new EngineVolumeBackend();
+  const volumes = new EngineVolumeBackend({ volumes: storage.volumes, registry, events });
   const system = new EngineSystemBackend({
     config,
     versions: readVersions(config),

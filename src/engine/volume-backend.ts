@@ -1,35 +1,137 @@
-// Volumes are a later issue's: there are none, and none can be made.
+// What the API's volume operations mean here: the store keeps the files, containers' records tell who uses them.
 
 import type { Filters, VolumeBackend } from '../api/v1.41/backend';
-import type { Volume, VolumeListResponse } from '../api/v1.41/types';
+import type { Volume as WireVolume, VolumeCreateBody, VolumeListResponse } from '../api/v1.41/types';
 import { DaemonError } from '../errors';
+import type { Volume, VolumeStore } from '../storage/volume-store';
+import { containersUsing } from './container-mounts';
+import type { ContainerRegistry } from './container-registry';
+import type { EventPublisher } from './event-publisher';
+import { matchLabels, validateFilters } from './filters';
 import { pruneFilter } from './prune-filter';
 
-function notYet(what: string): Promise<never> {
-  return Promise.reject(new DaemonError('NotImplemented', `${what} is not supported yet`));
+export interface VolumeBackendContext {
+  volumes: VolumeStore;
+  registry: ContainerRegistry;
+  events: EventPublisher;
 }
 
+const acceptedFilters = ['dangling', 'name', 'driver', 'label'] as const;
+
 export class EngineVolumeBackend implements VolumeBackend {
-  list(): Promise<VolumeListResponse> {
-    return Promise.resolve({ Volumes: [], Warnings: null });
+  readonly #volumes: VolumeStore;
+  readonly #registry: ContainerRegistry;
+  readonly #events: EventPublisher;
+
+  constructor(context: VolumeBackendContext) {
+    this.#volumes = context.volumes;
+    this.#registry = context.registry;
+    this.#events = context.events;
   }
 
-  inspect(name: string): Promise<Volume> {
-    return Promise.reject(new DaemonError('NotFound', `get ${name}: no such volume`));
+  list(filters: Filters): Promise<VolumeListResponse> {
+    return promised(() => {
+      validateFilters(filters, acceptedFilters);
+      const dangling = danglingFilter(filters.get('dangling'));
+      const Volumes = this.#volumes
+        .list()
+        .filter((volume) => matches(filters, volume))
+        .filter((volume) => dangling === undefined || this.#isUnused(volume) === dangling)
+        .map((volume) => this.#shape(volume));
+      return { Volumes, Warnings: null };
+    });
   }
 
-  create(): Promise<Volume> {
-    return notYet('creating volumes');
+  inspect(name: string): Promise<WireVolume> {
+    return promised(() => this.#shape(this.#volumes.get(name)));
   }
 
-  remove(name: string, { force }: { force: boolean }): Promise<void> {
-    if (force) return Promise.resolve();
-    return Promise.reject(new DaemonError('NotFound', `get ${name}: no such volume`));
+  async create(body: VolumeCreateBody): Promise<WireVolume> {
+    const { volume, created } = await this.#volumes.create({
+      ...(body.Name === undefined ? {} : { name: body.Name }),
+      ...(body.Driver === undefined ? {} : { driver: body.Driver }),
+      options: body.DriverOpts ?? null,
+      labels: body.Labels ?? null,
+    });
+    if (created) this.#events.publish('volume', 'create', volume.name, { driver: 'local' });
+    return this.#shape(volume);
+  }
+
+  async remove(name: string, { force }: { force: boolean }): Promise<void> {
+    if (force && this.#volumes.find(name) === undefined) return;
+    this.#volumes.get(name);
+    const users = containersUsing(this.#registry, name);
+    if (users.length > 0) {
+      throw new DaemonError('Conflict', `remove ${name}: volume is in use - [${users.join(', ')}]`);
+    }
+    await this.#destroy(name);
   }
 
   async prune(filters: Filters): Promise<{ VolumesDeleted: string[] | null; SpaceReclaimed: number }> {
-    // Refuses what Docker refuses.
-    pruneFilter('volumes', filters);
-    return Promise.resolve({ VolumesDeleted: [], SpaceReclaimed: 0 });
+    const wanted = pruneFilter('volumes', filters);
+    const VolumesDeleted: string[] = [];
+    let SpaceReclaimed = 0;
+    for (const volume of this.#volumes.list()) {
+      if (!this.#isUnused(volume) || !wanted(volume.labels ?? {}, Date.parse(volume.createdAt))) continue;
+      SpaceReclaimed += await this.#volumes.usageBytes(volume.name);
+      await this.#destroy(volume.name);
+      VolumesDeleted.push(volume.name);
+    }
+    this.#events.publish('volume', 'prune', '', { reclaimed: String(SpaceReclaimed) });
+    return { VolumesDeleted, SpaceReclaimed };
   }
+
+  /** For `system df`: with sizes and counts of users. */
+  async usage(): Promise<WireVolume[]> {
+    return Promise.all(
+      this.#volumes.list().map(async (volume) => ({
+        ...this.#shape(volume),
+        UsageData: {
+          RefCount: containersUsing(this.#registry, volume.name).length,
+          Size: await this.#volumes.usageBytes(volume.name),
+        },
+      })),
+    );
+  }
+
+  async #destroy(name: string): Promise<void> {
+    await this.#volumes.remove(name);
+    this.#events.publish('volume', 'destroy', name, { driver: 'local' });
+  }
+
+  #isUnused(volume: Volume): boolean {
+    return containersUsing(this.#registry, volume.name).length === 0;
+  }
+
+  #shape(volume: Volume): WireVolume {
+    return {
+      CreatedAt: volume.createdAt,
+      Driver: 'local',
+      Labels: volume.labels,
+      Mountpoint: this.#volumes.hostPath(volume.name),
+      Name: volume.name,
+      Options: volume.options,
+      Scope: 'local',
+    };
+  }
+}
+
+function matches(filters: Filters, volume: Volume): boolean {
+  const names = filters.get('name');
+  const drivers = filters.get('driver');
+  if (names !== undefined && !names.some((name) => volume.name.includes(name))) return false;
+  if (drivers !== undefined && !drivers.includes('local')) return false;
+  return matchLabels(filters.get('label'), volume.labels ?? {});
+}
+
+function danglingFilter(values: readonly string[] | undefined): boolean | undefined {
+  if (values === undefined) return undefined;
+  if (values.every((value) => value === 'true' || value === '1')) return true;
+  if (values.every((value) => value === 'false' || value === '0')) return false;
+  throw new DaemonError('InvalidParameter', `Invalid filter 'dangling=[${values.join(' ')}]'`);
+}
+
+/** A function that throws, as a promise that rejects. */
+function promised<T>(work: () => T): Promise<T> {
+  return new Promise((resolve) => resolve(work()));
 }

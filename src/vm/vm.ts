@@ -1,6 +1,7 @@
 // What the engine sees of a virtual machine. QemuVm (vm/qemu) is the implementation; tests have a fake one.
 
 import type { Agent } from './agent/agent';
+import type { FileShare } from './file-server';
 import type { VmState } from './vm-state';
 
 /** A disk to plug into a VM. `durable`: the guest's flushes reach the host's disk (volumes); else they are dropped. */
@@ -53,6 +54,8 @@ export interface Vm {
   unplugDisks(ids: readonly string[]): Promise<void>;
   /** LUN by disk id, of what is plugged now (also after a daemon restart). */
   pluggedDisks(): ReadonlyMap<string, number>;
+  /** Starts the VM's file server with the first share, and mounts it in the guest at /run/shares. */
+  shareFiles(shares: readonly FileShare[]): Promise<void>;
   /** QMP block_resize. */
   resizeDisk(id: string, sizeBytes: number): Promise<void>;
   /** QMP stop and cont: the vCPUs. */

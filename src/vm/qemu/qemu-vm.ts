@@ -5,7 +5,7 @@ import { DaemonError } from '../../errors';
 import { log } from '../../log';
 import type { Agent } from '../agent/agent';
 import type { AgentClient } from '../agent/agent-client';
-import { FileServer } from '../file-server';
+import { FileServer, type FileShare } from '../file-server';
 import { findProcess, killProcess, waitUntilGone } from '../host-process';
 import type { Vm, VmDisk, VmEnd, VmNic, VmResources } from '../vm';
 import { writeVmRecord, type VmRecord } from '../vm-record';
@@ -144,6 +144,11 @@ export class QemuVm implements Vm {
       this.#record = { ...this.#record, disks };
       await this.#save();
     }
+  }
+
+  async shareFiles(shares: readonly FileShare[]): Promise<void> {
+    await this.fileServer.add(shares);
+    await this.#parts.agent.request('shares.mount', {});
   }
 
   async resizeDisk(id: string, sizeBytes: number): Promise<void> {
