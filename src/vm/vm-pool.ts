@@ -3,7 +3,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Config } from '../config';
 import { DaemonError, errorMessage } from '../errors';
 import { log } from '../log';
@@ -11,7 +11,7 @@ import { AgentClient } from './agent/agent-client';
 import { isAlive, killProcess, killProcessesNaming } from './host-process';
 import { findAccelerator, type Accelerator } from './qemu/accelerator';
 import { bootGuest, cloneGuest, discardGuest, identifyGuest, type RunningGuest } from './qemu/boot';
-import { agentSocketName, qmpSocketName, type MachineSpec } from './qemu/command-line';
+import { agentSocketName, processName, qmpSocketName, type MachineSpec } from './qemu/command-line';
 import { vmGid, vmRunDir, vmUid, type LaunchSettings } from './qemu/launch';
 import { QemuVm } from './qemu/qemu-vm';
 import { QmpClient } from './qemu/qmp-client';
@@ -117,6 +117,7 @@ export class QemuVmPool implements VmPool {
   readonly #vms = new Map<string, QemuVm>();
   readonly #idle: QemuVm[] = [];
   readonly #slots = new Set<number>();
+  #nextSlot = 0;
   #template: Promise<Template> | undefined;
   #templateReady = false;
   #refilling: Promise<void> | undefined;
@@ -223,8 +224,7 @@ export class QemuVmPool implements VmPool {
     return this.#make(this.#parts.machine, signal, (request) =>
       cloneGuest(this.#parts.settings, {
         ...request,
-        memoryPath: template.memoryPath,
-        statePath: template.statePath,
+        template,
       }),
     );
   }
@@ -348,16 +348,20 @@ export class QemuVmPool implements VmPool {
   /** Ends what is left of a VM: also one whose record was never written, which is known by its sockets' path. */
   async #sweep(runDir: string, record: VmRecord | undefined): Promise<void> {
     if (record !== undefined) await killProcess(record.process);
-    else await killProcessesNaming(`path=${runDir}/`);
+    else await killProcessesNaming(processName(basename(runDir)));
     await rm(runDir, { recursive: true, force: true });
   }
 
   #takeSlot(): number {
-    let slot = 0;
-    while (this.#slots.has(slot)) slot += 1;
-    if (slot >= probeSlot) throw new DaemonError('Unavailable', 'too many VMs');
-    this.#slots.add(slot);
-    return slot;
+    // The one that was given back last is taken last: the kernel may still be at its taps for a moment.
+    for (let tries = 0; tries < probeSlot; tries++) {
+      const slot = this.#nextSlot;
+      this.#nextSlot = (slot + 1) % probeSlot;
+      if (this.#slots.has(slot)) continue;
+      this.#slots.add(slot);
+      return slot;
+    }
+    throw new DaemonError('Unavailable', 'too many VMs');
   }
 
   #refillLater(delayMs: number): void {
