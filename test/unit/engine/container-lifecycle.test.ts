@@ -44,7 +44,11 @@ describe('create', () => {
       "the working directory 'rel' is invalid, it needs to be an absolute path",
     ],
     [{ HostConfig: { PidMode: 'container:x' } }, 'InvalidParameter', 'No such container: x'],
-    [{ HostConfig: { Binds: ['/tmp:/tmp'] } }, 'NotImplemented', 'bind mounts are not available yet'],
+    [
+      { HostConfig: { Mounts: [{ Type: 'foo', Target: '/t' }] } },
+      'InvalidParameter',
+      'invalid mount config for type "foo": mount type unknown',
+    ],
   ])('refuses %j', async (body, code, message) => {
     await expect(engine.create(body)).rejects.toMatchObject({ code, message });
     expect(engine.disks.disks.size).toBe(0);
