@@ -49,7 +49,7 @@ export function mergeImageConfig(
     ...(healthcheck === undefined ? {} : { Healthcheck: healthcheck }),
     ...(given.ArgsEscaped === true ? { ArgsEscaped: true } : {}),
     Image: given.Image ?? '',
-    Volumes: Object.keys(volumes).length > 0 ? volumes : (given.Volumes ?? null),
+    Volumes: Object.keys(volumes).length > 0 ? volumes : (image.Volumes ?? null),
     WorkingDir: orElse(given.WorkingDir, image.WorkingDir),
     Entrypoint: entrypoint,
     ...(given.NetworkDisabled === true ? { NetworkDisabled: true } : {}),
