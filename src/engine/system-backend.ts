@@ -1,6 +1,6 @@
 // The API's system operations: info, version, auth, events, disk usage.
 
-import type { Filters, SystemBackend, VolumeBackend } from '../api/v1.41/backend';
+import type { Filters, SystemBackend } from '../api/v1.41/backend';
 import type {
   AuthConfig,
   AuthResponse,
@@ -8,6 +8,7 @@ import type {
   EventMessage,
   SystemInfo,
   SystemVersion,
+  Volume,
 } from '../api/v1.41/types';
 import type { Config } from '../config';
 import type { ImageStore, LayerStore } from '../storage/stores';
@@ -30,7 +31,7 @@ export interface SystemBackendContext {
   events: EventBus;
   /** For disk usage. */
   containers: Pick<ContainerList, 'list'>;
-  volumes: Pick<VolumeBackend, 'list'>;
+  volumes: { usage(): Promise<Volume[]> };
 }
 
 const noFilters: Filters = new Map();
@@ -84,9 +85,9 @@ export class EngineSystemBackend implements SystemBackend {
 
   async diskUsage(): Promise<DiskUsage> {
     const { images, layers, registry, containers, volumes } = this.#context;
-    const [listed, { Volumes }] = await Promise.all([
+    const [listed, usage] = await Promise.all([
       containers.list({ all: true, limit: 0, size: true, filters: noFilters }),
-      volumes.list(noFilters),
+      volumes.usage(),
     ]);
     return diskUsage({
       images: images.list(),
@@ -94,7 +95,7 @@ export class EngineSystemBackend implements SystemBackend {
       layers,
       registry,
       containers: listed,
-      volumes: Volumes,
+      volumes: usage,
     });
   }
 }
