@@ -53,7 +53,7 @@ export class ContainerLogStore implements ContainerLogs {
       id: record.id,
       name: record.name,
       imageId: record.imageId,
-      imageName: record.config.Image ?? '',
+      imageName: record.config.Image,
       path: record.path,
       args: record.args,
       labels: record.config.Labels ?? {},
