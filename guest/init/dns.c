@@ -15,10 +15,10 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "dns-redirect.h"
 #include "loop.h"
 #include "pod.h"
 
-#define DNS_PORT 53
 #define MAX_SERVERS 4
 #define MAX_QUERIES 256
 #define MAX_CONNECTIONS 64
@@ -263,7 +263,7 @@ static void accept_ready(struct source *source, uint32_t events)
 static int listen_on(struct source *source, int type, void (*ready)(struct source *source, uint32_t events))
 {
     struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons(DNS_PORT), .sin_addr.s_addr = inet_addr("127.0.0.11"),
+        .sin_family = AF_INET, .sin_port = htons(DNS_LISTEN_PORT), .sin_addr.s_addr = inet_addr("127.0.0.11"),
     };
     int on = 1;
     source->fd = pod_socket(AF_INET, type);
@@ -318,11 +318,14 @@ int dns_start(const json_t *list, struct failure *failure)
     if ((result = listen_on(&udp, SOCK_DGRAM, query_ready)) < 0 ||
         (result = listen_on(&tcp, SOCK_STREAM, accept_ready)) < 0)
         return fail_errno(failure, result, PHASE_NETWORK, "listen on 127.0.0.11");
+    if ((result = dns_redirect_start()) < 0)
+        return fail_errno(failure, result, PHASE_NETWORK, "redirect queries to 127.0.0.11");
     return 0;
 }
 
 void dns_stop(void)
 {
+    dns_redirect_stop();
     struct source *listeners[2] = { &udp, &tcp };
     for (int i = 0; i < 2; i++) {
         loop_remove(listeners[i]);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "dns-redirect.h"
 #include "dns.h"
 #include "fields.h"
 #include "launch.h"
@@ -43,6 +44,8 @@ static int open_namespaces(void)
     netlink = netlink_open();
     int lo = netlink >= 0 ? link_index(netlink, "lo") : netlink;
     int result = lo < 0 ? lo : link_set_up(netlink, lo, true);
+    if (result == 0)
+        result = dns_redirect_prepare(netlink);
     leave_namespaces();
     return pod.net < 0 || pod.ipc < 0 || pod.uts < 0 ? -EMFILE : result;
 }

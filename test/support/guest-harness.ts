@@ -562,7 +562,8 @@ export class TestImages {
   readonly layer = path.join(this.directory, 'layer.sqsh');
   private disks = 0;
 
-  constructor() {
+  /** `programs` are compiled from guest/test/programs into the layer's /bin. */
+  constructor(programs: string[] = []) {
     const root = path.join(this.directory, 'root');
     for (const name of ['bin', 'etc', 'tmp', 'home/bob'])
       fs.mkdirSync(path.join(root, name), { recursive: true });
@@ -578,6 +579,10 @@ export class TestImages {
     file('etc/group', 'root:x:0:\nbob:x:1000:\nextra:x:2000:bob\n');
     file('bin/noshebang', 'nothing', 0o755);
     file('bin/notexec', 'nothing');
+    for (const name of programs) {
+      const source = path.resolve(__dirname, '../../guest/test/programs', `${name}.c`);
+      execFileSync('gcc', ['-O1', '-static', '-o', path.join(root, 'bin', name), source]);
+    }
     execFileSync(
       'mksquashfs',
       [root, this.layer, '-comp', 'lz4', '-all-root', '-no-progress', '-quiet', '-noappend'],
