@@ -238,7 +238,7 @@ scriptCases('lifecycle: rename and remove', {
       busy_wait docker container prune -f --filter label=prune=$c`,
     bothClis: true,
   },
-  'container prune with a bad filter': `docker container prune -f --filter nonsense=1`,
+  'container prune with a bad filter': `busy_wait docker container prune -f --filter nonsense=1`,
 });
 
 scriptCases('lifecycle: restart policy', {

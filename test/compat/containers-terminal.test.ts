@@ -18,9 +18,9 @@ scriptCases('terminal', {
     docker run --rm -t -e TERM=vt100 busybox sh -c 'echo $TERM'`,
   'it has the size of the client': {
     script: `
-      ${tty(`docker run --rm -it busybox sh -c 'sleep 0.5; stty size'`)}
+      sleep 4 | ${tty(`docker run --rm -it busybox sh -c 'sleep 0.5; stty size'`)}
       docker run -d --name $c busybox sleep 60 >/dev/null
-      ${tty(`docker exec -it $c sh -c 'sleep 0.5; stty size'`)}`,
+      sleep 4 | ${tty(`docker exec -it $c sh -c 'sleep 0.5; stty size'`)}`,
     bothClis: true,
   },
   'typed lines are echoed and read': `(sleep 2; echo hello; sleep 1) | ${tty(`docker run --rm -it busybox sh -c 'read line; echo got \\$line'`)}`,

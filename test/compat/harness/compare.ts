@@ -1,7 +1,7 @@
 // Puts two transcripts of one case side by side.
 
 import type { Exception } from '../exceptions';
-import { type KnownIds, Normaliser } from './normalise';
+import { type KnownIds, Normaliser, steadyItems } from './normalise';
 
 /** One thing seen by a client: a step of a shell script, a reply, what an SDK call gave. */
 export interface Observation {
@@ -60,34 +60,38 @@ function flattenObservation(
   exceptions: readonly Exception[],
 ): Flat {
   const flat = new Map<string, string>();
-  const put = (path: string, value: unknown): void => {
-    if (exceptions.some((exception) => exception.path?.test(path) === true)) return;
-    flat.set(path, JSON.stringify(value));
-  };
-  const walk = (path: string, value: unknown): void => {
-    if (typeof value === 'object' && value !== null && Object.keys(value).length > 0) {
-      for (const [key, item] of Object.entries(value)) {
-        walk(Array.isArray(value) ? `${path}[${key}]` : `${path}.${key}`, item);
-      }
-    } else {
-      put(path, value);
-    }
-  };
-  const text = (raw: string): string =>
+  const replaced = (text: string): string =>
     exceptions.reduce(
       (result, exception) =>
         exception.text === undefined ? result : result.replace(exception.text[0], exception.text[1]),
-      normaliser.text(raw),
+      text,
     );
-  if (observation.exitCode !== undefined) put('exit code', observation.exitCode);
+  const put = (path: string, normalised: () => unknown): void => {
+    if (exceptions.some((exception) => exception.path?.test(path) === true)) return;
+    const value = normalised();
+    flat.set(path, JSON.stringify(typeof value === 'string' ? replaced(value) : value));
+  };
+  // sorted by key, so that ids are numbered alike on both sides; what is excepted gets no number
+  const walk = (path: string, value: unknown, key: string): void => {
+    if (Array.isArray(value) && value.length > 0) {
+      steadyItems(value, key).forEach((item, index) => walk(`${path}[${index}]`, item, key));
+    } else if (typeof value === 'object' && value !== null && Object.keys(value).length > 0) {
+      for (const [name, item] of Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) {
+        walk(`${path}.${normaliser.text(name)}`, item, name);
+      }
+    } else {
+      put(path, () => normaliser.leaf(value, key));
+    }
+  };
+  if (observation.exitCode !== undefined) put('exit code', () => observation.exitCode);
   for (const stream of ['stdout', 'stderr'] as const) {
     const raw = observation[stream];
     if (raw === undefined) continue;
     const parsed = parseDocument(raw);
-    if (parsed === undefined) put(stream, text(raw));
-    else walk(stream, normaliser.value(parsed));
+    if (parsed === undefined) put(stream, () => normaliser.text(raw));
+    else walk(stream, parsed, '');
   }
-  if ('value' in observation) walk('value', normaliser.value(observation.value));
+  if ('value' in observation) walk('value', observation.value, '');
   return flat;
 }
 

@@ -33,18 +33,10 @@ export class Normaliser {
     );
   }
 
-  /** The same for a parsed JSON value; keys are sorted first, so that ids are numbered alike on both sides. */
-  value(value: unknown, key = ''): unknown {
+  /** The same for a number, boolean, null, string or empty collection of a JSON document; `key` is its name there. */
+  leaf(value: unknown, key: string): unknown {
     if (typeof value === 'string') return this.text(value);
-    if (typeof value === 'number') return numberName(value, key);
-    if (Array.isArray(value))
-      return value.filter((item) => !isCaseTag(item)).map((item) => this.value(item, key));
-    if (typeof value !== 'object' || value === null) return value;
-    return Object.fromEntries(
-      Object.entries(value)
-        .sort(([a], [b]) => (a < b ? -1 : 1))
-        .map(([name, item]) => [this.text(name), this.value(item, name)]),
-    );
+    return typeof value === 'number' ? numberName(value, key) : value;
   }
 
   #id(id: string): string {
@@ -58,9 +50,10 @@ export class Normaliser {
   }
 }
 
-/** An image's name given by a case: another one may be at it at the same time. */
-function isCaseTag(value: unknown): boolean {
-  return typeof value === 'string' && /^c[0-9a-f]{7}[:/]/.test(value);
+/** An array without what differs by chance: the names that other cases give an image, and the order of all names. */
+export function steadyItems(items: readonly unknown[], key: string): readonly unknown[] {
+  if (key !== 'RepoTags') return items;
+  return items.filter((item) => !(typeof item === 'string' && /^c[0-9a-f]{7}[:/]/.test(item))).sort();
 }
 
 /** Go's zero time and times long past (an image's creation) say something; those of the run do not. */
