@@ -36,7 +36,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { IPC_FD = 3, CONTROL_FD = 4, MAX_SLIRP_ARGS = 32, BACKLOG = 4096 };
+enum { IPC_FD = 3, CONTROL_FD = 4, MAX_SLIRP_ARGS = 32, BACKLOG = 4096, PID_FILE_CHECK_MS = 30000 };
 
 struct supervised {
     const char *name;
@@ -288,7 +288,7 @@ static void reap(void) {
         child->pid = 0;
         if (now_ms() - child->started_at > 10000)
             child->failures = 0;
-        int shift = child->failures < 5 ? child->failures : 5;
+        int shift = child->failures < 9 ? child->failures : 9;
         child->failures++;
         child->restart_at = now_ms() + (100LL << shift);
         fprintf(stderr, "netd-host: %s ended (status %#x), restart\n", child->name, (unsigned)status);
@@ -384,14 +384,13 @@ static void parse_arguments(int argc, char **argv) {
     }
 }
 
+// Until a restart is due, or the pid file should be looked for again.
 static int next_timeout(void) {
-    long long due = 0;
-    if (netd.restart_at > 0)
+    long long due = now_ms() + PID_FILE_CHECK_MS;
+    if (netd.restart_at > 0 && netd.restart_at < due)
         due = netd.restart_at;
-    if (slirp.restart_at > 0 && (due == 0 || slirp.restart_at < due))
+    if (slirp.restart_at > 0 && slirp.restart_at < due)
         due = slirp.restart_at;
-    if (due == 0)
-        return -1;
     long long left = due - now_ms();
     return left < 0 ? 0 : (int)left;
 }
@@ -439,6 +438,10 @@ int main(int argc, char **argv) {
             }
             if (info.ssi_signo == SIGCHLD)
                 reap();
+        }
+        if (access(pid_path, F_OK) < 0) { // the run directory was removed: nobody will find us again
+            stop_children();
+            return 0;
         }
         if (netd.restart_at > 0 && netd.restart_at <= now_ms())
             start_netd();

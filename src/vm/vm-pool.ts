@@ -289,7 +289,7 @@ export class QemuVmPool implements VmPool {
         disks: {},
       };
       await writeVmRecord(guest.runDir, record);
-      const vm = this.#adopt(record, guest.runDir, guest.qmp, guest.agent);
+      const vm = this.#adopt(record, guest.runDir, guest.qmp, guest.agent, guest.exited);
       log.debug('vm ready', { vmId: id, ms: Date.now() - started });
       return vm;
     } catch (error) {
@@ -299,13 +299,20 @@ export class QemuVmPool implements VmPool {
     }
   }
 
-  #adopt(record: VmRecord, runDir: string, qmp: QmpClient, agent: AgentClient): QemuVm {
+  #adopt(
+    record: VmRecord,
+    runDir: string,
+    qmp: QmpClient,
+    agent: AgentClient,
+    exited?: Promise<string>,
+  ): QemuVm {
     const { uidBase, nativeDir } = this.#parts.settings;
     const vm = new QemuVm({
       record,
       runDir,
       qmp,
       agent,
+      exited,
       fileServerBinary: join(nativeDir, 'fs-server'),
       owner: uidBase === undefined ? undefined : { uid: vmUid(uidBase, record.slot), gid: vmGid(uidBase) },
       onEnded: (ended) => {

@@ -19,6 +19,8 @@ export interface VmRecord {
   nics: VmNic[];
   /** LUN by disk id. */
   disks: Record<string, number>;
+  /** Host path by disk id, of those that are written to: the VM's user owns them for the time. */
+  diskPaths?: Record<string, string>;
 }
 
 /** Atomic: a reader sees the old or the new record. */

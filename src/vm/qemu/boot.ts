@@ -12,10 +12,11 @@ import {
   consoleBytes,
   consoleChardev,
   qmpSocketName,
+  stateDescriptor,
   type MachineSpec,
   type MemoryBacking,
 } from './command-line';
-import { launchVm, stateDescriptor, type LaunchedVm, type LaunchSettings } from './launch';
+import { launchVm, type LaunchedVm, type LaunchSettings } from './launch';
 import { QmpClient } from './qmp-client';
 
 /** A running guest whose agent has said hello. */
@@ -48,11 +49,15 @@ export function bootGuest(
 /** Starts from a saved template: the same machine, with the template's memory copied on write. */
 export function cloneGuest(
   settings: LaunchSettings,
-  request: GuestRequest & { memoryPath: string; statePath: string },
+  request: GuestRequest & { template: { memoryPath: string; statePath: string; kernelHeadPath: string } },
 ): Promise<RunningGuest> {
   const backing = {
-    memory: { kind: 'clone', path: request.memoryPath },
-    statePath: request.statePath,
+    memory: {
+      kind: 'clone',
+      path: request.template.memoryPath,
+      kernelHeadPath: request.template.kernelHeadPath,
+    },
+    statePath: request.template.statePath,
   } as const;
   return bringUp(settings, request, backing, async (launched, qmp) => {
     const arrived = migrationCompleted(qmp, cloneTimeoutMs);

@@ -6,6 +6,12 @@ export const scsiController = 'scsi0';
 export const agentSocketName = 'agent.sock';
 export const qmpSocketName = 'qmp.sock';
 export const fuseSocketName = 'fuse.sock';
+/** Inherited descriptors: listening sockets, the template's saved state, taps from the last one on. */
+export const qmpDescriptor = 4;
+export const agentDescriptor = 5;
+export const fuseDescriptor = 6;
+export const stateDescriptor = 9;
+export const firstTapDescriptor = 10;
 /** Ring buffer of the guest's console, read over QMP: a guest that floods it takes no disk. */
 export const consoleChardev = 'console';
 export const consoleBytes = 65_536;
@@ -26,12 +32,15 @@ export type MemoryBacking =
   | { kind: 'private' }
   /** The template itself: writes go to the file. */
   | { kind: 'template'; path: string }
-  /** A clone: the template's file, copy on write. */
-  | { kind: 'clone'; path: string };
+  /**
+   * A clone: the template's file, copy on write. The guest is past its boot: QEMU would keep kernel and initramfs in
+   * its memory for nothing, so it gets the head of a kernel, which leads to the same devices.
+   */
+  | { kind: 'clone'; path: string; kernelHeadPath: string };
 
 export interface VmLayout {
-  /** Directory of the VM's sockets and console. */
-  runDir: string;
+  /** Id of the VM, by which its process is found. */
+  id: string;
   memory: MemoryBacking;
   /** Descriptor of each NIC's tap, as the launcher hands them over; empty: the NICs are there, joined to nothing. */
   tapDescriptors: readonly number[];
@@ -40,6 +49,11 @@ export interface VmLayout {
 /** MAC that the template's NICs have; the agent gives each NIC its own before its tap joins a bridge. */
 function templateMac(index: number): string {
   return `02:ca:15:50:00:${index.toString(16).padStart(2, '0')}`;
+}
+
+/** QEMU's `-name`. */
+export function processName(vmId: string): string {
+  return `caisson-${vmId}`;
 }
 
 /** Kernel command line. */
@@ -51,19 +65,22 @@ export function kernelCommandLine(spec: MachineSpec): string {
 
 /** Arguments after the program's name. */
 export function qemuArguments(spec: MachineSpec, layout: VmLayout): string[] {
-  const socket = (id: string, name: string): string =>
-    `socket,id=${id},path=${layout.runDir}/${name},server=on,wait=off`;
+  const socket = (id: string, descriptor: number): string =>
+    `socket,id=${id},fd=${descriptor},server=on,wait=off`;
+  const { memory } = layout;
   const memoryMiB = Math.floor(spec.memoryBytes / 1024 / 1024);
   const args = [
     '-nodefaults',
     '-no-user-config',
-    '-no-reboot',
+    // A guest that panics or powers off is kept until its console was read; then it is killed.
+    '-action',
+    'reboot=shutdown,shutdown=pause',
     '-display',
     'none',
     '-sandbox',
     'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny',
     '-name',
-    'caisson',
+    processName(layout.id),
     '-accel',
     spec.accelerator === 'kvm' ? 'kvm' : 'tcg,thread=multi,tb-size=64',
     '-cpu',
@@ -75,29 +92,26 @@ export function qemuArguments(spec: MachineSpec, layout: VmLayout): string[] {
     '-M',
     'microvm,x-option-roms=off,memory-backend=mem',
     '-object',
-    memoryObject(layout.memory, memoryMiB),
-    '-kernel',
-    spec.kernelPath,
-    '-initrd',
-    spec.initramfsPath,
-    '-append',
-    kernelCommandLine(spec),
+    memoryObject(memory, memoryMiB),
+    ...(memory.kind === 'clone'
+      ? ['-kernel', memory.kernelHeadPath]
+      : ['-kernel', spec.kernelPath, '-initrd', spec.initramfsPath, '-append', kernelCommandLine(spec)]),
     '-chardev',
     `ringbuf,id=${consoleChardev},size=${consoleBytes}`,
     '-serial',
     `chardev:${consoleChardev}`,
     '-chardev',
-    socket('qmp', qmpSocketName),
+    socket('qmp', qmpDescriptor),
     '-mon',
     'chardev=qmp,mode=control',
     '-device',
     'virtio-serial-device,max_ports=4',
     '-chardev',
-    socket('agent', agentSocketName),
+    socket('agent', agentDescriptor),
     '-device',
     'virtserialport,chardev=agent,name=caisson.agent.0',
     '-chardev',
-    socket('fuse', fuseSocketName),
+    socket('fuse', fuseDescriptor),
     '-device',
     'virtserialport,chardev=fuse,name=caisson.fuse.0',
     '-object',
@@ -113,7 +127,7 @@ export function qemuArguments(spec: MachineSpec, layout: VmLayout): string[] {
     else args.push('-netdev', `hubport,id=net${index},hubid=${index}`);
     args.push('-device', `virtio-net-device,id=nic${index},netdev=net${index},mac=${templateMac(index)}`);
   }
-  if (layout.memory.kind === 'clone') args.push('-incoming', 'defer');
+  if (memory.kind === 'clone') args.push('-incoming', 'defer');
   return args;
 }
 

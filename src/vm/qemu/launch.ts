@@ -1,12 +1,25 @@
 // Starts a QEMU process through native/vm-launch: in the private network namespace, as a user of its own.
 
 import { spawn } from 'node:child_process';
-import { chown, mkdir, readFile, stat } from 'node:fs/promises';
+import { mkdir, stat } from 'node:fs/promises';
+import { Socket } from 'node:net';
 import { join } from 'node:path';
 import { DaemonError } from '../../errors';
 import { findProcess, type HostProcess } from '../host-process';
 import type { VmNic } from '../vm';
-import { qemuArguments, type MachineSpec, type MemoryBacking } from './command-line';
+import {
+  agentDescriptor,
+  agentSocketName,
+  firstTapDescriptor,
+  fuseDescriptor,
+  fuseSocketName,
+  qemuArguments,
+  qmpDescriptor,
+  qmpSocketName,
+  stateDescriptor,
+  type MachineSpec,
+  type MemoryBacking,
+} from './command-line';
 
 export interface LaunchSettings {
   qemuBinary: string;
@@ -30,9 +43,8 @@ export interface LaunchedVm {
   exited: Promise<string>;
 }
 
-/** Inherited descriptor of the template's saved state. */
-export const stateDescriptor = 9;
-const firstTapDescriptor = 10;
+/** Of what QEMU writes to stderr: the end tells why it ended. */
+const complaintBytes = 4096;
 
 /** All VMs have this group, which may read and write the template's memory; the uid is each VM's own. */
 export function vmGid(uidBase: number): number {
@@ -52,66 +64,76 @@ export function vmRunDir(settings: LaunchSettings, id: string): string {
   return join(settings.vmsDir, id);
 }
 
-/** Makes the VM's run directory and starts QEMU in it. Rejects with Internal when QEMU can't be started. */
+/**
+ * Makes the VM's run directory and starts QEMU. The directory and the sockets in it are the daemon's: QEMU, which a
+ * guest may have taken over, can pass through but change nothing there. Rejects with Internal when QEMU can't be started.
+ */
 export async function launchVm(
   settings: LaunchSettings,
   vm: { id: string; slot: number; machine: MachineSpec; memory: MemoryBacking; statePath?: string },
 ): Promise<LaunchedVm> {
   const runDir = vmRunDir(settings, vm.id);
-  await mkdir(runDir, { recursive: true, mode: 0o700 });
-  const options: string[] = [];
-  if (settings.uidBase !== undefined) {
-    const uid = vmUid(settings.uidBase, vm.slot);
-    const gid = vmGid(settings.uidBase);
-    await chown(runDir, uid, gid);
-    options.push('--user', `${uid}:${gid}:${vm.machine.accelerator === 'kvm' ? await kvmGroup(gid) : gid}`);
-  }
+  await mkdir(runDir, { recursive: true, mode: 0o711 });
   const indexes = Array.from({ length: vm.machine.nicCount }, (_, index) => index);
   const nics =
     settings.namespacePath === undefined
       ? []
       : indexes.map((index) => ({ index, tapName: tapName(vm.slot, index) }));
-  const taps = nics.flatMap((nic) => ['--tap', `${firstTapDescriptor + nic.index}:${nic.tapName}`]);
-  // Order matters: the taps are made in the namespace that was entered before.
-  const launcherOptions = [
-    ...(settings.namespacePath === undefined ? [] : ['--netns', settings.namespacePath]),
-    ...taps,
-    ...(vm.statePath === undefined ? [] : ['--open', `${stateDescriptor}:${vm.statePath}`]),
-    ...options,
-    '--log',
-    join(runDir, 'qemu.log'),
-  ];
   const args = qemuArguments(vm.machine, {
-    runDir,
+    id: vm.id,
     memory: vm.memory,
     tapDescriptors: nics.map((nic) => firstTapDescriptor + nic.index),
   });
   const child = spawn(
     join(settings.nativeDir, 'vm-launch'),
-    [...launcherOptions, '--', settings.qemuBinary, ...args],
-    {
-      detached: true,
-      stdio: ['ignore', 'ignore', 'pipe'],
-    },
+    [...(await launcherOptions(settings, vm, runDir, nics)), '--', settings.qemuBinary, ...args],
+    { detached: true, stdio: ['ignore', 'ignore', 'pipe'] },
   );
+  // A pipe and no file: a guest may have QEMU complain without end. It goes on without a reader (EPIPE).
   let complaint = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    complaint += text;
+    complaint = (complaint + text).slice(-complaintBytes);
   });
+  child.stderr.on('error', () => undefined);
   const exited = new Promise<string>((resolve) => {
     child.once('error', (error) => resolve(`start ${settings.nativeDir}/vm-launch: ${error.message}`));
-    child.once('exit', (code, signal) => {
-      void readFile(join(runDir, 'qemu.log'), 'utf8')
-        .catch(() => '')
-        .then((text) =>
-          resolve(`QEMU ended with ${signal ?? String(code)}: ${(complaint + text).trim().slice(-2000)}`),
-        );
+    // `close` follows the last byte of stderr.
+    child.once('close', (code, signal) => {
+      resolve(`QEMU ended with ${signal ?? String(code)}: ${complaint.trim()}`);
     });
   });
   const found = child.pid === undefined ? undefined : await findProcess(child.pid);
   if (found === undefined) throw new DaemonError('Internal', await exited);
   child.unref();
+  if (child.stderr instanceof Socket) child.stderr.unref();
   return { id: vm.id, slot: vm.slot, runDir, process: found, nics, exited };
+}
+
+/** Order matters: the taps are made in the namespace that was entered before. */
+async function launcherOptions(
+  settings: LaunchSettings,
+  vm: { slot: number; machine: MachineSpec; memory: MemoryBacking; statePath?: string },
+  runDir: string,
+  nics: readonly VmNic[],
+): Promise<string[]> {
+  const options: string[] = [];
+  if (settings.namespacePath !== undefined) options.push('--netns', settings.namespacePath);
+  for (const nic of nics) options.push('--tap', `${firstTapDescriptor + nic.index}:${nic.tapName}`);
+  options.push(
+    ...['--socket', `${qmpDescriptor}:${join(runDir, qmpSocketName)}`],
+    ...['--socket', `${agentDescriptor}:${join(runDir, agentSocketName)}`],
+    ...['--socket', `${fuseDescriptor}:${join(runDir, fuseSocketName)}`],
+  );
+  if (vm.statePath !== undefined) options.push('--open', `${stateDescriptor}:${vm.statePath}`);
+  if (vm.memory.kind === 'clone') {
+    options.push('--readonly', `${join(settings.nativeDir, 'readonly-memory.so')}:${vm.memory.path}`);
+  }
+  if (settings.uidBase !== undefined) {
+    const gid = vmGid(settings.uidBase);
+    const group = vm.machine.accelerator === 'kvm' ? await kvmGroup(gid) : gid;
+    options.push('--user', `${vmUid(settings.uidBase, vm.slot)}:${gid}:${group}`);
+  }
+  return options;
 }
 
 /** The group that may use /dev/kvm, where it is not open to everybody. */

@@ -1,21 +1,27 @@
 // A VM that is a QEMU process: implements Vm over QMP and the agent's port.
 
-import { chown, rm } from 'node:fs/promises';
-import { DaemonError } from '../../errors';
+import { rm } from 'node:fs/promises';
+import { DaemonError, errorMessage } from '../../errors';
 import { log } from '../../log';
 import type { Agent } from '../agent/agent';
 import type { AgentClient } from '../agent/agent-client';
+import { ProtocolError } from '../agent/frame';
+import { giveDisk, noteDisk, takeDiskBack, type DiskOwner } from '../disk-access';
 import { FileServer, type FileShare } from '../file-server';
 import { findProcess, killProcess, waitUntilGone } from '../host-process';
 import type { Vm, VmDisk, VmEnd, VmNic, VmResources } from '../vm';
 import { writeVmRecord, type VmRecord } from '../vm-record';
 import { nextVmState, type VmEvent, type VmState } from '../vm-state';
-import { consoleBytes, consoleChardev, scsiController } from './command-line';
-import type { QmpClient, QmpCommand } from './qmp-client';
+import { consoleBytes, consoleChardev } from './command-line';
+import { formatNode, plugCommands, removeDisks } from './disks';
+import type { QmpClient } from './qmp-client';
 
 /** LUNs of one SCSI target; Linux decodes higher ones wrongly in the hot-plug event. */
 const maxDisks = 255;
-const unplugTimeoutMs = 5000;
+/** Between the end of the agent's port and that of QEMU's monitor, when QEMU goes. */
+const agentGraceMs = 1000;
+/** Of the console, in the message about a guest's end. */
+const lastWordsBytes = 2000;
 
 export interface QemuVmParts {
   record: VmRecord;
@@ -24,7 +30,9 @@ export interface QemuVmParts {
   agent: AgentClient;
   fileServerBinary: string;
   /** The user that QEMU runs as, who must be able to open what is plugged. Undefined: the daemon's own. */
-  owner: { uid: number; gid: number } | undefined;
+  owner: DiskOwner | undefined;
+  /** What QEMU said at its end; undefined when an earlier daemon started it. */
+  exited: Promise<string> | undefined;
   /** Frees what the pool holds for the VM. */
   onEnded: (vm: QemuVm, end: VmEnd) => void;
 }
@@ -36,18 +44,21 @@ export class QemuVm implements Vm {
   #record: VmRecord;
   #requested = false;
   #detached = false;
+  /** Why the guest is at its end, if that is where it began. */
   #guestReason: string | undefined;
+  #console = '';
   #writing: Promise<void> = Promise.resolve();
 
   constructor(parts: QemuVmParts) {
     this.#parts = parts;
     this.#record = parts.record;
     this.fileServer = new FileServer({ binary: parts.fileServerBinary, vmRunDir: parts.runDir });
+    for (const path of Object.values(parts.record.diskPaths ?? {})) noteDisk(path, parts.record.id);
     parts.qmp.onEvent((event) => {
-      if (event.event === 'SHUTDOWN' && event.data['guest'] === true) {
-        this.#guestReason = String(event.data['reason']);
-      }
+      // QEMU waits, stopped (-action shutdown=pause).
+      if (event.event === 'SHUTDOWN') void this.#endByGuest(String(event.data['reason']));
     });
+    void this.#watchAgent();
     this.ended = this.#watch();
   }
 
@@ -114,36 +125,45 @@ export class QemuVm implements Vm {
       taken.add(lun);
       luns.push(lun);
     }
-    const { owner } = this.#parts;
-    if (owner !== undefined) {
-      const writable = disks.filter((disk) => !disk.readOnly);
-      await Promise.all(writable.map((disk) => chown(disk.hostPath, owner.uid, owner.gid)));
-    }
+    const { owner, qmp } = this.#parts;
+    const written = disks.filter((disk) => !disk.readOnly);
+    if (owner !== undefined) for (const disk of written) giveDisk(disk.hostPath, this.id, owner);
     const added = Object.fromEntries(disks.map((disk, index) => [disk.id, luns[index] ?? 0]));
+    const paths = Object.fromEntries(written.map((disk) => [disk.id, disk.hostPath]));
     // Recorded first: a daemon that dies in between finds a LUN too many, never one that it doesn't know of.
-    this.#record = { ...this.#record, disks: { ...this.#record.disks, ...added } };
+    this.#record = {
+      ...this.#record,
+      disks: { ...this.#record.disks, ...added },
+      diskPaths: { ...this.#record.diskPaths, ...paths },
+    };
     const saved = this.#save();
-    await this.#parts.qmp.executeAll(disks.flatMap((disk, index) => plugCommands(disk, luns[index] ?? 0)));
+    try {
+      await qmp.executeAll(disks.flatMap((disk, index) => plugCommands(disk, luns[index] ?? 0)));
+    } catch (error) {
+      await this.unplugDisks(disks.map((disk) => disk.id)).catch((cleanup: unknown) =>
+        log.warn('disks stay half plugged', { vmId: this.id, error: errorMessage(cleanup) }),
+      );
+      throw error;
+    }
     await saved;
     return luns;
   }
 
   async unplugDisks(ids: readonly string[]): Promise<void> {
-    const { qmp } = this.#parts;
-    for (const id of ids) {
-      const lun = this.#record.disks[id];
-      if (lun === undefined) continue;
-      const deleted = this.#waitForDeletion(`disk${lun}`);
-      await qmp.execute('device_del', { id: `disk${lun}` });
-      await deleted;
-      await qmp.executeAll([
-        { execute: 'blockdev-del', arguments: { 'node-name': `format${lun}` } },
-        { execute: 'blockdev-del', arguments: { 'node-name': `file${lun}` } },
-      ]);
-      const disks = Object.fromEntries(Object.entries(this.#record.disks).filter(([other]) => other !== id));
-      this.#record = { ...this.#record, disks };
-      await this.#save();
-    }
+    const known = ids.filter((id) => this.#record.disks[id] !== undefined);
+    await removeDisks(
+      this.#parts.qmp,
+      known.map((id) => this.#record.disks[id] ?? 0),
+    );
+    const others = <Value>(values: Record<string, Value>): Record<string, Value> =>
+      Object.fromEntries(Object.entries(values).filter(([id]) => !known.includes(id)));
+    for (const id of known) this.#takeBack(id);
+    this.#record = {
+      ...this.#record,
+      disks: others(this.#record.disks),
+      diskPaths: others(this.#record.diskPaths ?? {}),
+    };
+    await this.#save();
   }
 
   async shareFiles(shares: readonly FileShare[]): Promise<void> {
@@ -154,7 +174,7 @@ export class QemuVm implements Vm {
   async resizeDisk(id: string, sizeBytes: number): Promise<void> {
     const lun = this.#record.disks[id];
     if (lun === undefined) throw new DaemonError('NotFound', `disk ${id} is not plugged`);
-    await this.#parts.qmp.execute('block_resize', { 'node-name': `format${lun}`, size: sizeBytes });
+    await this.#parts.qmp.execute('block_resize', { 'node-name': formatNode(lun), size: sizeBytes });
   }
 
   async pause(): Promise<void> {
@@ -171,10 +191,12 @@ export class QemuVm implements Vm {
         device: consoleChardev,
         size: consoleBytes,
       });
-      return String(text);
+      // Reading empties the buffer.
+      this.#console = (this.#console + String(text)).slice(-consoleBytes);
     } catch {
-      return '';
+      // QEMU is gone: what was read before is all there is.
     }
+    return this.#console;
   }
 
   async end(): Promise<void> {
@@ -209,21 +231,31 @@ export class QemuVm implements Vm {
     return this.#writing;
   }
 
-  #waitForDeletion(device: string): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        stop();
-        reject(
-          new DaemonError('Unavailable', `the guest has not let go of ${device} for ${unplugTimeoutMs} ms`),
-        );
-      }, unplugTimeoutMs);
-      const stop = this.#parts.qmp.onEvent((event) => {
-        if (event.event !== 'DEVICE_DELETED' || event.data['device'] !== device) return;
-        clearTimeout(timer);
-        stop();
-        resolve();
-      });
-    });
+  /** A VM whose agent has broken the protocol, or let go of its port, is of no more use. */
+  async #watchAgent(): Promise<void> {
+    const error = await this.#parts.agent.closed;
+    if (!(error.cause instanceof ProtocolError)) {
+      // QEMU's own end closes the monitor as well, at about the same time.
+      const isOver = await Promise.race([this.#parts.qmp.closed.then(() => true), later(agentGraceMs)]);
+      if (isOver) return;
+    }
+    await this.#endByGuest(error.message);
+  }
+
+  #takeBack(diskId: string): void {
+    const path = this.#record.diskPaths?.[diskId];
+    if (path !== undefined && this.#parts.owner !== undefined) takeDiskBack(path, this.id);
+  }
+
+  /** The guest is at its end, while QEMU may live on: its console is read, then QEMU is killed. Never rejects. */
+  async #endByGuest(reason: string): Promise<void> {
+    if (this.#detached || this.#requested || this.#guestReason !== undefined) return;
+    this.#guestReason = reason;
+    const lastWords = (await this.readConsole()).trim().slice(-lastWordsBytes);
+    if (lastWords !== '') this.#guestReason = `${reason}; its console ends with: ${lastWords}`;
+    await killProcess(this.#record.process).catch((error: unknown) =>
+      log.error('a vm could not be killed', { vmId: this.id, error }),
+    );
   }
 
   async #watch(): Promise<VmEnd> {
@@ -235,62 +267,30 @@ export class QemuVm implements Vm {
     await waitUntilGone(this.#record.process);
     clearTimeout(timer);
     agent.disconnect();
-    const end = this.#describeEnd();
+    const end = await this.#describeEnd();
     if (end.cause !== 'requested')
       log.warn('vm ended', { vmId: this.id, cause: end.cause, message: end.message });
     const serverPid = await this.fileServer.pid();
     const server = serverPid === undefined ? undefined : await findProcess(serverPid);
     if (server !== undefined) await killProcess(server);
     await this.#writing.catch(() => undefined);
+    for (const id of Object.keys(this.#record.diskPaths ?? {})) this.#takeBack(id);
     await rm(runDir, { recursive: true, force: true });
     this.#parts.onEnded(this, end);
     return end;
   }
 
-  #describeEnd(): VmEnd {
+  async #describeEnd(): Promise<VmEnd> {
     if (this.#requested) return { cause: 'requested', message: 'the VM was ended' };
     if (this.#guestReason !== undefined) {
       return { cause: 'guest', message: `the guest ended its VM (${this.#guestReason})` };
     }
-    return { cause: 'crashed', message: 'QEMU ended unexpectedly' };
+    const said = await this.#parts.exited;
+    return { cause: 'crashed', message: said ?? 'QEMU ended unexpectedly' };
   }
 }
 
-/** blockdev nodes and device of one disk. Names come from the LUN: ids of containers are longer than QEMU allows. */
-function plugCommands(disk: VmDisk, lun: number): QmpCommand[] {
-  const cache = { direct: false, 'no-flush': !disk.durable };
-  const access = disk.readOnly
-    ? { 'read-only': true }
-    : { 'read-only': false, discard: 'unmap', 'detect-zeroes': 'unmap' };
-  return [
-    {
-      execute: 'blockdev-add',
-      arguments: {
-        driver: 'file',
-        'node-name': `file${lun}`,
-        filename: disk.hostPath,
-        aio: 'threads',
-        // Layers are shared by many VMs; a container's own disk has one user, and QEMU sees to that.
-        ...(disk.readOnly ? { locking: 'off' } : {}),
-        cache,
-        ...access,
-      },
-    },
-    {
-      execute: 'blockdev-add',
-      arguments: { driver: disk.format, 'node-name': `format${lun}`, file: `file${lun}`, cache, ...access },
-    },
-    {
-      execute: 'device_add',
-      arguments: {
-        driver: 'scsi-hd',
-        id: `disk${lun}`,
-        bus: `${scsiController}.0`,
-        channel: 0,
-        'scsi-id': 0,
-        lun,
-        drive: `format${lun}`,
-      },
-    },
-  ];
+/** Resolves with false after a while. */
+function later(ms: number): Promise<false> {
+  return new Promise((resolve) => setTimeout(() => resolve(false), ms).unref());
 }

@@ -1,5 +1,5 @@
 // The template: a VM that was booted once, saved, and is cloned for each container (docs/adr/0002-template-clones.md).
-// Directory: memory (the RAM, sparse), state (QEMU's devices), vmlinuz, initramfs, template.json.
+// Directory: memory (the RAM, sparse), state (QEMU's devices), vmlinuz, initramfs, kernel-head, template.json.
 
 import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
@@ -19,17 +19,20 @@ import {
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { DaemonError, errorMessage } from '../../errors';
 import { log } from '../../log';
 import { bootGuest, discardGuest, migrationCompleted, type RunningGuest } from './boot';
 import { kernelCommandLine, qemuArguments, type MachineSpec } from './command-line';
-import { vmGid, type LaunchSettings } from './launch';
+import { vmGid, vmUid, type LaunchSettings } from './launch';
 import { makeWarmUpDisks, warmUpDisks, type WarmUpDisks } from './warm-up';
 
 export interface Template {
   key: string;
   memoryPath: string;
   statePath: string;
+  /** For the clones' command line. */
+  kernelHeadPath: string;
   /** Id of the agent's build that runs in it. */
   agentBuild: string;
   warmUp: WarmUpDisks;
@@ -56,7 +59,10 @@ interface TemplateDescription {
 }
 
 /** Of the files in a template's directory. */
-const layoutVersion = 2;
+const layoutVersion = 3;
+const kernelHeadName = 'kernel-head';
+/** The boot sector, the set-up code and a little of the rest: QEMU finds a whole Linux header in it. */
+const kernelHeadBytes = 128 * 1024;
 const bootAttempts = 4;
 /** A guest under emulation on a busy host takes seconds; one that hangs takes for ever. */
 const bootTimeoutMs = 40_000;
@@ -72,7 +78,7 @@ export async function templateKey(
   const manifest = await readManifest(source.guestDir);
   const args = qemuArguments(
     { ...machine, kernelPath: '', initramfsPath: '' },
-    { runDir: '', memory: { kind: 'private' }, tapDescriptors: [] },
+    { id: '', memory: { kind: 'private' }, tapDescriptors: [] },
   );
   const parts = [
     layoutVersion,
@@ -112,11 +118,8 @@ export async function findTemplate(source: TemplateSource, key: string): Promise
   const directory = join(source.templatesDir, key);
   const memoryPath = join(directory, 'memory');
   try {
-    const description = JSON.parse(
-      await readFile(join(directory, 'template.json'), 'utf8'),
-    ) as TemplateDescription;
-    const seal = await sealOf(memoryPath);
-    if (JSON.stringify(seal) !== JSON.stringify(description.seal)) {
+    const description = await readDescription(directory);
+    if (!isDeepStrictEqual(await sealOf(memoryPath), description.seal)) {
       log.error('the template was changed by someone and is thrown away', { key });
       await rm(directory, { recursive: true, force: true });
       return undefined;
@@ -126,6 +129,7 @@ export async function findTemplate(source: TemplateSource, key: string): Promise
       key,
       memoryPath,
       statePath: join(directory, 'state'),
+      kernelHeadPath: join(directory, kernelHeadName),
       agentBuild,
       warmUp: warmUpDisks(directory),
     };
@@ -134,12 +138,38 @@ export async function findTemplate(source: TemplateSource, key: string): Promise
   }
 }
 
+/** For doctor: what there is, without making anything. */
+export async function describeTemplate(
+  templatesDir: string,
+): Promise<{ key: string; agentBuild: string; intact: boolean; allocatedBytes: number }[]> {
+  const names = await readdir(templatesDir).catch(() => []);
+  const found = await Promise.all(
+    names.map(async (key) => {
+      try {
+        const memoryPath = join(templatesDir, key, 'memory');
+        const { agentBuild, seal } = await readDescription(join(templatesDir, key));
+        const intact = isDeepStrictEqual(await sealOf(memoryPath), seal);
+        const { blocks } = await stat(memoryPath);
+        return { key, agentBuild, intact, allocatedBytes: blocks * 512 };
+      } catch {
+        return undefined; // one that is being made
+      }
+    }),
+  );
+  return found.filter((template) => template !== undefined);
+}
+
+async function readDescription(directory: string): Promise<TemplateDescription> {
+  // Our own file; whoever can write it can write all the rest.
+  return JSON.parse(await readFile(join(directory, 'template.json'), 'utf8')) as TemplateDescription;
+}
+
 /** Puts kernel and initramfs in place. Idempotent. */
 export async function prepareTemplateDir(source: TemplateSource, key: string): Promise<void> {
   const directory = join(source.templatesDir, key);
   const { kernelPath, initramfsPath } = templateKernel(source, key);
   await mkdir(directory, { recursive: true, mode: 0o711 });
-  await chmod(source.templatesDir, 0o711);
+  await Promise.all([source.templatesDir, directory].map((path) => chmod(path, 0o711))); // whatever the umask is
   for (const [from, to] of [
     [join(source.guestDir, 'vmlinuz'), kernelPath],
     [join(source.guestDir, 'initramfs.cpio.gz'), initramfsPath],
@@ -168,7 +198,7 @@ export async function makeTemplate(
   const memoryPath = join(directory, 'memory');
   const statePath = join(directory, 'state');
   const guest = await bootWithRetry(async () => {
-    await makeMemoryFile(memoryPath, machine.memoryBytes, settings.uidBase);
+    await makeMemoryFile(memoryPath, machine.memoryBytes, ownerOf(settings, vm.slot));
     return bootGuest(settings, {
       ...vm,
       machine,
@@ -180,16 +210,27 @@ export async function makeTemplate(
   try {
     // The clones' daemon connects anew; the guest shall be saved in the state of nobody being there.
     guest.agent.disconnect();
-    await saveState(guest, statePath);
+    await saveState(guest, statePath, ownerOf(settings, vm.slot));
   } finally {
     await discardGuest(guest);
   }
+  await protectMemoryFile(memoryPath, settings.uidBase);
+  await makeKernelHead(directory);
   await makeWarmUpDisks(directory, join(source.guestDir, 'docker-init'));
   const description: TemplateDescription = { agentBuild, seal: await sealOf(memoryPath) };
+  // After a power failure a description must not stand for memory that never reached the disk.
+  await Promise.all([memoryPath, statePath].map(flush));
   await writeFile(join(directory, 'template.json'), JSON.stringify(description));
   await removeOtherTemplates(source, key);
   log.info('template made', { key, ms: Date.now() - started });
-  return { key, memoryPath, statePath, agentBuild, warmUp: warmUpDisks(directory) };
+  return {
+    key,
+    memoryPath,
+    statePath,
+    kernelHeadPath: join(directory, kernelHeadName),
+    agentBuild,
+    warmUp: warmUpDisks(directory),
+  };
 }
 
 /** A boot under emulation may hang on a loaded host: each has a deadline, and there are several. */
@@ -204,20 +245,25 @@ export async function bootWithRetry(boot: () => Promise<RunningGuest>): Promise<
   }
 }
 
-async function saveState(guest: RunningGuest, statePath: string): Promise<void> {
+async function saveState(
+  guest: RunningGuest,
+  statePath: string,
+  owner: FileOwner | undefined,
+): Promise<void> {
   const socketPath = join(guest.runDir, 'save.sock');
   const server = createServer();
   const saved = new Promise<void>((resolve, reject) => {
     server.on('connection', (socket) => {
-      pipeline(socket, createWriteStream(statePath, { mode: 0o644 })).then(resolve, reject);
+      pipeline(socket, createWriteStream(statePath, { mode: 0o600 })).then(resolve, reject);
     });
     server.on('error', reject);
   });
   saved.catch(() => undefined); // awaited below, unless the migration fails first
   await new Promise<void>((resolve) => server.listen(socketPath, resolve));
   try {
-    // Of the run directory's owner: QEMU is not root.
-    await chmod(socketPath, 0o666);
+    // QEMU connects to it, and nobody else may.
+    await chmod(socketPath, 0o600);
+    if (owner !== undefined) await chown(socketPath, owner.uid, owner.gid);
     await guest.qmp.execute('stop');
     await guest.qmp.execute('migrate-set-capabilities', {
       capabilities: [
@@ -235,17 +281,53 @@ async function saveState(guest: RunningGuest, statePath: string): Promise<void> 
   }
 }
 
-async function makeMemoryFile(path: string, bytes: number, uidBase: number | undefined): Promise<void> {
+interface FileOwner {
+  uid: number;
+  gid: number;
+}
+
+/** The user that the template's QEMU runs as. */
+function ownerOf({ uidBase }: LaunchSettings, slot: number): FileOwner | undefined {
+  return uidBase === undefined ? undefined : { uid: vmUid(uidBase, slot), gid: vmGid(uidBase) };
+}
+
+/** Written by the template's QEMU alone. */
+async function makeMemoryFile(path: string, bytes: number, owner: FileOwner | undefined): Promise<void> {
   await rm(path, { force: true });
-  const file = await open(path, 'wx', 0o660);
+  const file = await open(path, 'wx', 0o600);
   try {
     await file.truncate(bytes);
+    if (owner !== undefined) await file.chown(owner.uid, owner.gid);
   } finally {
     await file.close();
   }
-  if (uidBase !== undefined) {
-    await chown(path, 0, vmGid(uidBase));
-    await chmod(path, 0o660); // whatever the umask is
+}
+
+/** From now on read by all VMs, written by none: one that could would change the memory of the others. */
+async function protectMemoryFile(path: string, uidBase: number | undefined): Promise<void> {
+  if (uidBase !== undefined) await chown(path, 0, vmGid(uidBase));
+  await chmod(path, 0o440);
+}
+
+async function makeKernelHead(directory: string): Promise<void> {
+  const path = join(directory, kernelHeadName);
+  const kernel = await open(join(directory, 'vmlinuz'));
+  try {
+    const head = Buffer.alloc(kernelHeadBytes);
+    const { bytesRead } = await kernel.read(head, 0, kernelHeadBytes, 0);
+    await writeFile(path, head.subarray(0, bytesRead));
+    await chmod(path, 0o644);
+  } finally {
+    await kernel.close();
+  }
+}
+
+async function flush(path: string): Promise<void> {
+  const file = await open(path);
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
   }
 }
 
