@@ -118,7 +118,7 @@ async function build(config: Config, undo: (() => unknown)[]): Promise<Api> {
     exec: containers.execs,
     images: new EngineImageBackend({ images, layers, registry, events }),
     system,
-    networks: new EngineNetworkBackend({ networks, registry, events }),
+    networks: new EngineNetworkBackend(containers.engine),
     volumes,
   };
   const api = createApi(backend, { daemonVersion: readVersions(config).engine });

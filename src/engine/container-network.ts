@@ -46,7 +46,8 @@ function wantedNetworks(context: EngineContext, record: ContainerRecord): [strin
   return Object.keys(record.networks).map((name) => [name, name]);
 }
 
-function endpointRequest(
+/** What a container asks of the network layer for one of its networks. */
+export function endpointRequest(
   record: ContainerRecord,
   networkId: string,
   requested: ContainerNetwork['requested'],

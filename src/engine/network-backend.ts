@@ -2,7 +2,6 @@
 
 import type { Filters, NetworkBackend } from '../api/v1.41/backend';
 import type {
-  EndpointSettings,
   NetworkConnectBody,
   NetworkContainer,
   NetworkCreateBody,
@@ -12,8 +11,10 @@ import type {
 import { DaemonError, errorMessage } from '../errors';
 import { log } from '../log';
 import type { NetworkCreateRequest, NetworkDetails, NetworkManager } from '../network/network';
-import type { Container, ContainerRegistry } from './container-registry';
+import { connectContainer, disconnectContainer } from './container-connect';
+import type { ContainerRegistry } from './container-registry';
 import { isActive } from './container-state';
+import type { Engine } from './engine';
 import type { EventPublisher } from './event-publisher';
 import { matchLabels, matchPattern, matchValue, validateFilters } from './filters';
 import { pruneFilter } from './prune-filter';
@@ -22,18 +23,15 @@ const acceptedFilters = ['dangling', 'driver', 'id', 'label', 'name', 'scope', '
 const predefinedNetworks: readonly string[] = ['bridge', 'host', 'none'];
 const noIpam = { Driver: 'default', Options: null, Config: [] };
 
-export interface NetworkBackendContext {
-  networks: NetworkManager;
-  registry: ContainerRegistry;
-  events: EventPublisher;
-}
-
 export class EngineNetworkBackend implements NetworkBackend {
   readonly #networks: NetworkManager;
   readonly #registry: ContainerRegistry;
   readonly #events: EventPublisher;
 
-  constructor(context: NetworkBackendContext) {
+  readonly #engine: Engine;
+
+  constructor(context: Engine) {
+    this.#engine = context;
     this.#networks = context.networks;
     this.#registry = context.registry;
     this.#events = context.events;
@@ -67,7 +65,6 @@ export class EngineNetworkBackend implements NetworkBackend {
     this.#publish('destroy', details);
   }
 
-  /** Only for containers that do not run: what they asked for is kept for their next start. */
   async connect(ref: string, body: NetworkConnectBody): Promise<void> {
     const { id, name, driver } = this.#networks.resolve(ref);
     const { Container: containerRef = '', EndpointConfig } = body;
@@ -86,10 +83,7 @@ export class EngineNetworkBackend implements NetworkBackend {
           'container cannot be disconnected from host network or connected to host network',
         );
       }
-      this.#requireStopped(container, 'connecting a running container to a network');
-      const requested: EndpointSettings = EndpointConfig ?? {};
-      this.#registry.update(container, { networks: { ...networks, [name]: { networkId: id, requested } } });
-      return Promise.resolve();
+      await connectContainer(this.#engine, container, { id, name }, EndpointConfig ?? {});
     });
   }
 
@@ -98,16 +92,13 @@ export class EngineNetworkBackend implements NetworkBackend {
     const { Container: containerRef = '' } = body;
     const container = this.#registry.get(containerRef);
     await container.operations.run(async () => {
-      const { [name]: left, ...others } = container.record.networks;
-      if (left === undefined) {
+      if (container.record.networks[name] === undefined) {
         throw new DaemonError(
           'Internal',
           `container ${container.id} is not connected to the network ${name}`,
         );
       }
-      this.#requireStopped(container, 'disconnecting a running container from a network');
-      this.#registry.update(container, { networks: others });
-      return Promise.resolve();
+      await disconnectContainer(this.#engine, container, name);
     });
   }
 
@@ -128,10 +119,6 @@ export class EngineNetworkBackend implements NetworkBackend {
     }
     this.#events.publish('network', 'prune', '', { reclaimed: '0' });
     return { NetworksDeleted: deleted.length === 0 ? null : deleted };
-  }
-
-  #requireStopped(container: Container, what: string): void {
-    if (isActive(container.state)) throw new DaemonError('NotImplemented', `${what} is not supported yet`);
   }
 
   #isUsed(networkId: string): boolean {

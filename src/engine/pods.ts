@@ -71,7 +71,7 @@ export class Pods {
       const lunsPromise = vm.plugDisks(plan.disks);
       lunsPromise.catch(() => undefined);
       const attached = await endpoints;
-      const interfaces = attached.map((endpoint, index) => podInterface(endpoint, index));
+      const interfaces = attached.map(podInterface);
       // The answer is not awaited here: the guest works on it while QEMU plugs the disks.
       const ready = this.#setUp(vm, pod, attached, interfaces, dnsForward(attached));
       ready.catch(() => undefined);
@@ -148,10 +148,11 @@ export class Pods {
   }
 }
 
-function podInterface({ endpoint, nic }: AttachedEndpoint, index: number): PodInterface {
+/** Interfaces are named by their NIC, so that a name is free again when its NIC is. */
+export function podInterface({ endpoint, nic }: AttachedEndpoint): PodInterface {
   return {
     nic,
-    name: `eth${String(index)}`,
+    name: `eth${String(nic)}`,
     mac: endpoint.macAddress,
     ipv4Address: endpoint.ipv4Address,
     ipv4PrefixLength: endpoint.ipv4PrefixLength,
@@ -163,7 +164,8 @@ function podInterface({ endpoint, nic }: AttachedEndpoint, index: number): PodIn
   };
 }
 
-async function attachNic(
+/** Call it after the guest has set the NIC's MAC. */
+export async function attachNic(
   networks: NetworkManager,
   vm: Vm,
   { endpoint, nic }: AttachedEndpoint,
