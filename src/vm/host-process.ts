@@ -25,7 +25,9 @@ export async function findProcess(pid: number): Promise<HostProcess | undefined>
   const fields = await statFields(pid);
   const [state] = fields ?? [];
   const startTicks = fields?.[19];
-  return startTicks === undefined || state === 'Z' || state === 'X' ? undefined : { pid, startTicks };
+  // A dead process whose other threads are still going holds its files and taps as before.
+  const isRemains = (state === 'Z' || state === 'X') && Number(fields?.[17]) <= 1;
+  return startTicks === undefined || isRemains ? undefined : { pid, startTicks };
 }
 
 export async function isAlive(process: HostProcess): Promise<boolean> {
