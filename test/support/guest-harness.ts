@@ -135,7 +135,7 @@ export class Guest {
       ],
       { stdio: ['ignore', 'ignore', 'pipe'] },
     );
-    qemu.stderr?.on('data', (text: Buffer) => fs.appendFileSync(`${directory}/qemu.log`, text));
+    qemu.stderr.on('data', (text: Buffer) => fs.appendFileSync(`${directory}/qemu.log`, text));
     const guest = new Guest(qemu, directory);
     const deadline = Date.now() + 60_000;
     while (!fs.existsSync(`${directory}/agent.sock`)) {
