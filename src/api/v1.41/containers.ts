@@ -11,6 +11,7 @@ import { configFieldNames, containerCreate, containerUpdate } from './json/reque
 import { optionalText, queryBool, queryInt, queryText, requiredInt } from './query';
 import { sendJson, sendStatus } from './reply';
 import type { ContainerCreateBody, ContainerUpdateBody } from './types';
+import { applyVersionToCreate } from './version-rules';
 
 const listFilters = [
   'ancestor',
@@ -169,5 +170,6 @@ async function readCreateBody(request: Request): Promise<ContainerCreateBody> {
   if (!configFieldNames.some((name) => name in body)) {
     throw new DaemonError('InvalidParameter', 'Config cannot be empty in order to create a container');
   }
+  applyVersionToCreate(body, requestVersion(request));
   return body;
 }

@@ -20,6 +20,9 @@ const statuses: Record<ErrorCode, number> = {
   Internal: 500,
 };
 
+/** How long an upload that was refused may go on. */
+const drainMs = 5_000;
+
 /** Status and message for anything that was thrown; logs what is nobody's fault but ours. */
 export function describeError(request: IncomingMessage, error: unknown): { status: number; message: string } {
   if (isDaemonError(error)) {
@@ -48,10 +51,18 @@ export function sendError(request: IncomingMessage, response: ServerResponse, er
     response.destroy();
     return;
   }
-  // an unread body would be taken for the next request
-  if (!request.complete) response.setHeader('Connection', 'close');
+  if (!request.complete) response.once('finish', () => drain(request));
   if (status === 304) response.writeHead(304).end();
   else sendJson(response, status, { message });
+}
+
+/** A client that is still sending reads the answer only if the connection is not reset under it: Node drops the rest. */
+function drain(request: IncomingMessage): void {
+  const { socket } = request;
+  const timer = setTimeout(() => socket.destroy(), drainMs);
+  timer.unref();
+  request.once('close', () => clearTimeout(timer));
+  request.resume();
 }
 
 /** Express' own errors, as for a path that can't be decoded, carry a status below 500. */

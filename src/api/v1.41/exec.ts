@@ -4,6 +4,7 @@ import { Router } from 'express';
 import type { Response } from 'express';
 import { DaemonError, errorMessage } from '../../errors';
 import { log } from '../../log';
+import { requestVersion } from './api-version';
 import type { ExecBackend } from './backend';
 import { readJson } from './body';
 import { areDetachKeys } from './detach-keys';
@@ -13,6 +14,7 @@ import { openRawStream } from './raw-stream';
 import type { RawStream } from './raw-stream';
 import { sendJson, sendStatus } from './reply';
 import type { ExecCreateBody, ExecStartBody } from './types';
+import { applyVersionToExec } from './version-rules';
 
 export function execRoutes(backend: ExecBackend): Router {
   const router = Router({ caseSensitive: true, strict: true });
@@ -21,6 +23,7 @@ export function execRoutes(backend: ExecBackend): Router {
   router.post('/containers/:id/exec', async (req, res) => {
     // the schema decides the type
     const body = (await readJson(req, execCreate)) as ExecCreateBody;
+    applyVersionToExec(body, requestVersion(req));
     if ((body.Cmd ?? []).length === 0) throw new DaemonError('InvalidParameter', 'No exec command specified');
     const keys = body.DetachKeys ?? '';
     if (keys !== '' && !areDetachKeys(keys)) {
@@ -32,6 +35,7 @@ export function execRoutes(backend: ExecBackend): Router {
   // ExecStart: 200 detached, or without Upgrade | 101 | 400 | 404 | 409 not running
   router.post('/exec/:id/start', async (req, res) => {
     const body = (await readJson(req, execStart)) as ExecStartBody;
+    applyVersionToExec(body, requestVersion(req));
     const size = body.ConsoleSize ?? undefined;
     const options = {
       detach: body.Detach ?? false,

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { createApi } from '../../../src/api/server';
 import type { Api } from '../../../src/api/server';
 import type { ProgressWriter } from '../../../src/api/v1.41/backend';
+import { DaemonError } from '../../../src/errors';
 import { setLogLevel } from '../../../src/log';
 import { fakeBackend, from } from './fake-backend';
 import { RawClient } from './raw-client';
@@ -165,9 +166,22 @@ describe('connections', () => {
       'Content-Type': 'application/json',
       'Content-Length': '99999999',
     });
-    const received = await connection.untilEnd();
+    const received = await connection.until((text) => text.includes('too large'));
     expect(received).toMatch(/^HTTP\/1\.1 413 /);
     expect(received).toContain('{"message":"http: request body too large"}');
+  });
+
+  test('an upload that is refused is read on, so that its client sees why', async () => {
+    backend.images.importImage.mockRejectedValueOnce(
+      new DaemonError('InvalidParameter', 'no such reference'),
+    );
+    const connection = await connected();
+    const length = 4 * 2 ** 20;
+    connection.request('POST /images/create?fromSrc=-', { 'Content-Length': String(length) });
+    await connection.until((text) => text.includes('no such reference'));
+    connection.socket.write(Buffer.alloc(length));
+    connection.request('GET /_ping', { Connection: 'close' });
+    expect((await connection.untilEnd()).match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 400', 'HTTP/1.1 200']);
   });
 
   test('a body cut short reaches nobody', async () => {

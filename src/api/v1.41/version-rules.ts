@@ -1,0 +1,41 @@
+// Members of requests that came after API 1.41. To a request of an older version they are unknown, and dropped as
+// dockerd drops what it doesn't know; where that would do harm, refused.
+
+import { DaemonError } from '../../errors';
+import type { ApiVersion } from './backend';
+import type { ContainerCreateBody, ExecCreateBody, ExecStartBody, HostConfig, Mount } from './types';
+
+/** Drops from `body`, in place, what API `version` has not got. Throws InvalidParameter for a volume's subpath before 1.45. */
+export function applyVersionToCreate(body: ContainerCreateBody, { major, minor }: ApiVersion): void {
+  const before = (since: number) => major === 1 && minor < since;
+  const { HostConfig: hostConfig, Healthcheck: healthcheck, NetworkingConfig: networking } = body;
+  if (before(43)) delete hostConfig?.Annotations;
+  if (before(44)) delete healthcheck?.StartInterval;
+  for (const endpoint of Object.values(networking?.EndpointsConfig ?? {})) {
+    if (before(48)) delete endpoint?.GwPriority;
+  }
+  for (const mount of mountsOf(hostConfig)) applyVersionToMount(mount, before);
+}
+
+function applyVersionToMount(mount: Mount, before: (since: number) => boolean): void {
+  const { BindOptions: bind, VolumeOptions: volume, TmpfsOptions: tmpfs } = mount;
+  if (before(42)) delete bind?.CreateMountpoint;
+  if (before(44)) {
+    delete bind?.ReadOnlyNonRecursive;
+    delete bind?.ReadOnlyForceRecursive;
+  }
+  if (before(45) && (volume?.Subpath ?? '') !== '') {
+    // without it the container would see the whole volume
+    throw new DaemonError('InvalidParameter', 'VolumeOptions.Subpath needs API version 1.45 or newer');
+  }
+  if (before(46)) delete tmpfs?.Options;
+}
+
+function mountsOf(hostConfig: HostConfig | null | undefined): Mount[] {
+  return hostConfig?.Mounts ?? [];
+}
+
+/** Exec knows the size of its terminal since 1.42. */
+export function applyVersionToExec(body: ExecCreateBody | ExecStartBody, { major, minor }: ApiVersion): void {
+  if (major === 1 && minor < 42) delete body.ConsoleSize;
+}

@@ -1,0 +1,126 @@
+// JSON bodies: their type, their size, and what changes with the version.
+
+import request from 'supertest';
+import { createApi } from '../../../../src/api/server';
+import { setLogLevel } from '../../../../src/log';
+import { fakeBackend } from '../fake-backend';
+
+const backend = fakeBackend();
+const { app } = createApi(backend, { daemonVersion: '0' });
+
+beforeAll(() => setLogLevel('error'));
+beforeEach(() => jest.clearAllMocks());
+
+describe('content types of JSON bodies', () => {
+  const message = (type: string) => ({
+    message: `Content-Type specified (${type}) must be 'application/json'`,
+  });
+
+  test.each(['text/plain', 'application/x-tar', ''])('%p: 400', async (type) => {
+    const sent = request(app).post('/volumes/create').set('Content-Type', type).send('{"Name":"v"}');
+    if (type === '') sent.unset('Content-Type').serialize(String);
+    const response = await sent;
+    expect(response.status).toBe(type === '' ? response.status : 400);
+    if (type !== '') expect(response.body).toEqual(message(type));
+  });
+
+  test('parameters are allowed', async () => {
+    await request(app)
+      .post('/volumes/create')
+      .set('Content-Type', 'Application/JSON; charset=utf-8')
+      .send('{}')
+      .expect(201);
+  });
+
+  test('what follows the JSON value is ignored', async () => {
+    await request(app)
+      .post('/volumes/create')
+      .set('Content-Type', 'application/json')
+      .send('{"Name":"v"} x')
+      .expect(201);
+    expect(backend.volumes.create).toHaveBeenCalledWith({ Name: 'v' });
+  });
+
+  test('keys that mean something to JavaScript mean nothing here', async () => {
+    const labels = '{"__proto__":"a","constructor":"b","toString":"c"}';
+    await request(app)
+      .post('/volumes/create')
+      .set('Content-Type', 'application/json')
+      .send(`{"__proto__":{"Name":"x"},"Labels":${labels}}`)
+      .expect(201);
+    const [body] = backend.volumes.create.mock.calls[0] as [{ Labels: object }];
+    expect(JSON.stringify(body)).toBe(`{"Labels":${labels}}`);
+    expect(Object.getPrototypeOf(body.Labels)).toBe(Object.prototype);
+  });
+
+  test('413 past the limit', async () => {
+    const response = await request(app)
+      .post('/volumes/create')
+      .set('Content-Type', 'application/json')
+      .send(`{"Name":"${'x'.repeat(16 * 2 ** 20)}"}`)
+      .catch((error: unknown) => error); // the server may close before all is sent
+    if (response !== null && typeof response === 'object' && 'status' in response)
+      expect(response.status).toBe(413);
+    expect(backend.volumes.create).not.toHaveBeenCalled();
+  });
+});
+
+describe('members newer than the version of the request', () => {
+  const body = {
+    Image: 'x',
+    Healthcheck: { Interval: 1, StartInterval: 2 },
+    HostConfig: {
+      Annotations: { a: 'b' },
+      Mounts: [
+        {
+          BindOptions: {
+            NonRecursive: true,
+            CreateMountpoint: true,
+            ReadOnlyNonRecursive: true,
+            ReadOnlyForceRecursive: true,
+          },
+        },
+        { TmpfsOptions: { Mode: 1, Options: [['exec']] } },
+      ],
+    },
+    NetworkingConfig: { EndpointsConfig: { n: { Aliases: ['a'], GwPriority: 1 } } },
+  };
+
+  async function created(version: string): Promise<unknown> {
+    await request(app).post(`/v${version}/containers/create`).send(body).expect(201);
+    return (backend.containers.create.mock.calls[0] as unknown[])[0];
+  }
+
+  test('are dropped before they came', async () => {
+    expect(await created('1.41')).toEqual({
+      Image: 'x',
+      Healthcheck: { Interval: 1 },
+      HostConfig: { Mounts: [{ BindOptions: { NonRecursive: true } }, { TmpfsOptions: { Mode: 1 } }] },
+      NetworkingConfig: { EndpointsConfig: { n: { Aliases: ['a'] } } },
+    });
+  });
+
+  test('are kept from then on', async () => {
+    expect(await created('1.47')).toEqual({
+      ...body,
+      NetworkingConfig: { EndpointsConfig: { n: { Aliases: ['a'] } } },
+    });
+  });
+
+  test("a volume's subpath is refused before 1.45", async () => {
+    const mounted = {
+      Image: 'x',
+      HostConfig: { Mounts: [{ Type: 'volume', VolumeOptions: { Subpath: 'a' } }] },
+    };
+    await request(app).post('/v1.44/containers/create').send(mounted).expect(400);
+    await request(app).post('/v1.45/containers/create').send(mounted).expect(201);
+  });
+
+  test("an exec's size is dropped before 1.42", async () => {
+    const exec = { Cmd: ['a'], ConsoleSize: [1, 2] };
+    await request(app).post('/v1.41/containers/x/exec').send(exec).expect(201);
+    expect(backend.exec.create).toHaveBeenLastCalledWith('x', { Cmd: ['a'] });
+    await request(app).post('/v1.42/containers/x/exec').send(exec).expect(201);
+    expect(backend.exec.create).toHaveBeenLastCalledWith('x', exec);
+  });
+});
