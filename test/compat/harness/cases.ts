@@ -76,7 +76,7 @@ export function sdkCases(
     defineCase(group, name, run.toString(), async (host, caseName) => {
       const docker = new Docker({ socketPath: socketPathOf(host), version: 'v1.41' });
       try {
-        return [{ label: name, value: await run({ docker, host, name: caseName }) }];
+        return [{ label: name, value: await withDeadline(run({ docker, host, name: caseName })) }];
       } catch (error) {
         // an error that the case did not expect is compared too: its status and message
         const { statusCode, json, message } = error as {
@@ -90,6 +90,14 @@ export function sdkCases(
       }
     });
   }
+}
+
+/** A call that hangs must not take the rest of the run with it. */
+function withDeadline<T>(work: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error('did not end within 60 s')), 60_000);
+    void work.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
 }
 
 type RunCase = (host: string, caseName: string) => Promise<Transcript>;
@@ -108,7 +116,9 @@ function defineCase(group: string, title: string, key: string, run: RunCase): vo
         await removeLeftovers(host, caseName);
         const transcript = await run(host, caseName);
         const left = await removeLeftovers(host, caseName);
-        return left.length === 0 ? transcript : [...transcript, { label: '(clean-up)', value: left }];
+        const whole = left.length === 0 ? transcript : [...transcript, { label: '(clean-up)', value: left }];
+        // as it comes back from a file: no undefined, no Buffers
+        return JSON.parse(JSON.stringify(whole)) as Transcript;
       };
       const saved = join(cacheDir, `${digest.slice(0, 32)}.json`);
       let expected: Transcript;
