@@ -3,6 +3,7 @@
 
 import { createHash } from 'node:crypto';
 
+import { DaemonError, errorMessage } from '../errors';
 import { log } from '../log';
 import { formatMac } from './addresses';
 import { egressDevice, egressNameServer, egressSubnet } from './egress';
@@ -156,17 +157,21 @@ export class DataPath {
     return JSON.parse(await this.namespace.run('ip', ['-j', '-d', 'link', 'show'])) as Link[];
   }
 
-  #load(bridges: BridgeRules[]): Promise<void> {
-    return this.#nft(
-      fullRuleset({
-        egressDevice,
-        egressSubnet,
-        egressNameServer,
-        bridges,
-        taps: [...this.#taps.values()],
-        hostAddress: this.#hostAddress,
-      }),
-    );
+  async #load(bridges: BridgeRules[]): Promise<void> {
+    const rules = fullRuleset({
+      egressDevice,
+      egressSubnet,
+      egressNameServer,
+      bridges,
+      taps: [...this.#taps.values()],
+      hostAddress: this.#hostAddress,
+    });
+    try {
+      await this.#nft(rules);
+    } catch (error) {
+      const text = `this kernel cannot keep containers apart, so no network is started: ${errorMessage(error)}`;
+      throw new DaemonError('Unavailable', text, { cause: error });
+    }
   }
 
   async #nft(text: string): Promise<void> {

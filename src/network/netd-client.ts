@@ -2,7 +2,7 @@
 // back after either side was restarted.
 
 import { spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, renameSync } from 'node:fs';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import split2 from 'split2';
@@ -186,6 +186,7 @@ export class NetdClient {
 
   async #spawnAndConnect(): Promise<void> {
     const { hostBinary, script, namespace, socket, pidFile, logFile, uid, slirp } = this.#paths;
+    if (existsSync(logFile)) renameSync(logFile, `${logFile}.1`);
     const output = openSync(logFile, 'a', 0o600);
     const args = [
       ...['--netns', namespace, '--socket', socket, '--pid-file', pidFile],

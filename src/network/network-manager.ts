@@ -3,14 +3,16 @@
 // can finish or undo it.
 
 import { readFileSync, realpathSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 
 import { DaemonError, errorMessage } from '../errors';
 import { log } from '../log';
 import type { DocumentStore } from '../storage/stores';
+import { parseCounters } from './counters';
 import { DataPath } from './data-path';
 import type { AttachedTap } from './data-path';
 import { egressNameServer, hostServiceAddress, slirpCommand } from './egress';
+import { helperUid } from './helper-user';
 import { hostSubnets } from './host-routes';
 import { NetdClient } from './netd-client';
 import type { NetdEndpoint, NetdNetwork } from './netd/protocol';
@@ -29,9 +31,7 @@ import { collections } from './network-record';
 import type { AttachmentRecord, EndpointRecord, NetworkRecord } from './network-record';
 import { NetworkTable } from './network-table';
 import { PortPublisher } from './port-publisher';
-import { parseCounters } from './counters';
 import { formatResolvConf, parseResolvConf, usableNameservers } from './resolv-conf';
-import { readableBy } from './readable-by';
 
 export interface NetworkManagerOptions {
   /** Sockets and the namespace's mount; gone after a reboot. */
@@ -73,7 +73,6 @@ class PrivateNetworkManager implements NetworkManager {
 
   constructor(options: NetworkManagerOptions) {
     const script = options.netdScript ?? join(__dirname, 'netd', 'main.js');
-    const uid = options.helperUid ?? nobody;
     this.#options = options;
     this.#documents = options.documents;
     this.namespacePath = join(options.runDir, 'netns');
@@ -86,7 +85,7 @@ class PrivateNetworkManager implements NetworkManager {
         socket: join(options.runDir, 'netd.sock'),
         pidFile: join(options.runDir, 'netd.pid'),
         logFile: join(options.runDir, 'netd.log'),
-        uid: process.getuid?.() === 0 && readableBy(dirname(dirname(script)), uid) ? uid : 0,
+        uid: helperUid(script, options.helperUid ?? nobody),
         slirp: slirpCommand(this.#egressOptions()),
       },
       () => this.#synchronize(),

@@ -5,7 +5,16 @@ import { execFile, execFileSync, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -51,29 +60,38 @@ interface Answer {
   code?: string;
 }
 
+/** The manager's methods, from another process. */
+export type RemoteManager = {
+  [Key in keyof NetworkManager]: NetworkManager[Key] extends (...args: infer Args) => infer Result
+    ? (...args: Args) => Promise<Awaited<Result>>
+    : never;
+};
+
 /** A NetworkManager in a process of its own (manager-driver.ts). Calls are made by name; see `manager`. */
 export class ManagerProcess {
-  readonly manager: NetworkManager;
+  readonly manager: RemoteManager;
   readonly #child: ChildProcess;
   readonly #waiting = new Map<number, (answer: Answer) => void>();
   #nextId = 1;
 
-  constructor(hostNamespace: string, directory: string, runDir: string, options: object) {
+  /** `prefix`: put in front of the command, inside the host's namespace. */
+  constructor(
+    hostNamespace: string,
+    directory: string,
+    runDir: string,
+    options: object,
+    prefix: readonly string[] = [],
+  ) {
     const script = join(directory, driver.replace(/\.ts$/, '.js'));
-    this.#child = spawnInNamespace(hostNamespace, [
-      process.execPath,
-      script,
-      directory,
-      runDir,
-      JSON.stringify(options),
-    ]);
+    const command = [process.execPath, script, directory, runDir, JSON.stringify(options)];
+    this.#child = spawnInNamespace(hostNamespace, [...prefix, ...command]);
     createInterface(this.#child.stdout!).on('line', (line) => {
       const answer = JSON.parse(line) as Answer;
       this.#waiting.get(answer.id)?.(answer);
       this.#waiting.delete(answer.id);
     });
     // every member becomes an asynchronous call: what tests await is the same
-    this.manager = new Proxy({} as NetworkManager, {
+    this.manager = new Proxy({} as RemoteManager, {
       get:
         (_, method: string) =>
         (...args: unknown[]) =>
@@ -128,8 +146,11 @@ export class NetworkLab {
   options: object;
   #process: ManagerProcess;
 
-  private constructor(options: object) {
+  readonly #prefix: readonly string[];
+
+  private constructor(options: object, unprivileged: boolean) {
     this.options = options;
+    this.#prefix = unprivileged ? this.#dropPrivileges() : [];
     this.host = new LabNamespace(this.runDir, 'host');
     this.world = new LabNamespace(this.runDir, 'world');
     this.host.run('ip', 'link', 'add', 'uplink', 'type', 'veth', 'peer', 'name', 'eth0');
@@ -145,13 +166,13 @@ export class NetworkLab {
   }
 
   /** With `start` false the manager is there, and its `start` is the test's. */
-  static async open(options: object = {}, start = true): Promise<NetworkLab> {
-    const lab = new NetworkLab(options);
+  static async open(options: object = {}, start = true, unprivileged = false): Promise<NetworkLab> {
+    const lab = new NetworkLab(options, unprivileged);
     if (start) await lab.manager.start();
     return lab;
   }
 
-  get manager(): NetworkManager {
+  get manager(): RemoteManager {
     return this.#process.manager;
   }
 
@@ -159,8 +180,10 @@ export class NetworkLab {
     return this.#process;
   }
 
+  /** As seen from the manager's mounts, which are its own when it runs without privileges. */
   get namespacePath(): string {
-    return join(this.runDir, 'netns');
+    const path = join(this.runDir, 'netns');
+    return this.#prefix.length === 0 ? path : `/proc/${this.#process.pid}/root${path}`;
   }
 
   get frameTool(): string {
@@ -217,7 +240,20 @@ export class NetworkLab {
   }
 
   #spawn(): ManagerProcess {
-    return new ManagerProcess(this.host.path, this.directory, this.runDir, this.options);
+    return new ManagerProcess(this.host.path, this.directory, this.runDir, this.options, this.#prefix);
+  }
+
+  /** The command that makes the manager an ordinary user's, root only in a user namespace of its own. */
+  #dropPrivileges(): string[] {
+    const uid = 12_345;
+    const tun = join(this.runDir, 'tun'); // as distributions ship /dev/net/tun
+    execFileSync('mknod', ['-m', '666', tun, 'c', '10', '200']);
+    chownSync(this.runDir, uid, uid);
+    return [
+      ...['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', '--'],
+      ...['unshare', '--user', '--map-root-user', '--mount', '--'],
+      ...['sh', '-ec', `mount --bind ${tun} /dev/net/tun; exec "$@"`, 'sh'],
+    ];
   }
 }
 

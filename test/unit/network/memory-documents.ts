@@ -15,6 +15,7 @@ export class MemoryDocuments implements DocumentStore {
     this.#collection(collection).set(id, JSON.stringify(value));
   }
 
+  // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- as in the interface
   get<T>(collection: string, id: string): T | undefined {
     const text = this.#collection(collection).get(id);
     return text === undefined ? undefined : (JSON.parse(text) as T);
@@ -37,8 +38,8 @@ export class MemoryDocuments implements DocumentStore {
   }
 
   #collection(name: string): Map<string, string> {
-    let found = this.#contents.get(name);
-    if (found === undefined) this.#contents.set(name, (found = new Map()));
+    const found = this.#contents.get(name) ?? new Map<string, string>();
+    this.#contents.set(name, found);
     return found;
   }
 }

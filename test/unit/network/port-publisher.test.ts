@@ -1,0 +1,132 @@
+import type { EndpointRecord } from '../../../src/network/network-record';
+import { NetdError } from '../../../src/network/netd-client';
+import type { NetdClient } from '../../../src/network/netd-client';
+import type { NetdPort } from '../../../src/network/netd/protocol';
+import { PortPublisher } from '../../../src/network/port-publisher';
+import { MemoryDocuments } from './memory-documents';
+
+/** A netd in which some host ports are somebody else's. */
+class FakeNetd {
+  open: NetdPort[] = [];
+  readonly taken = new Set<string>();
+
+  request(op: string, params: NetdPort & { only?: NetdPort }): Promise<object> {
+    const same = (one: NetdPort, two: NetdPort): boolean =>
+      one.hostIp === two.hostIp && one.hostPort === two.hostPort && one.protocol === two.protocol;
+    if (op === 'port.close') {
+      const { containerId, only } = params;
+      this.open = this.open.filter(
+        (port) => port.containerId !== containerId || (only !== undefined && !same(port, only)),
+      );
+    } else {
+      if (this.taken.has(`${params.hostIp} ${params.hostPort}`))
+        return Promise.reject(new NetdError('bind', 'EADDRINUSE'));
+      if (params.hostIp === '203.0.113.1') return Promise.reject(new NetdError('bind', 'EADDRNOTAVAIL'));
+      this.open.push(params);
+    }
+    return Promise.resolve({ hostPort: params.hostPort });
+  }
+
+  listening(): string[] {
+    return this.open.map(({ containerId, hostIp, hostPort }) => `${containerId} ${hostIp} ${hostPort}`);
+  }
+}
+
+let netd: FakeNetd;
+let documents: MemoryDocuments;
+let publisher: PortPublisher;
+const tcp = { protocol: 'tcp', containerPort: 80, hostIp: '', hostPort: 0 } as const;
+
+beforeEach(() => {
+  netd = new FakeNetd();
+  documents = new MemoryDocuments();
+  publisher = new PortPublisher(documents, netd as unknown as NetdClient);
+});
+
+function endpoint(containerId: string): EndpointRecord {
+  return {
+    containerId,
+    containerName: containerId,
+    id: 'e',
+    networkId: 'n',
+    ipv4Address: '172.17.0.2',
+  } as EndpointRecord;
+}
+
+it('stands for both families, with one number', async () => {
+  netd.taken.add(':: 32768');
+  const ports = await publisher.publish(endpoint('a'), '0.0.0.0', [tcp]);
+  expect(ports.map(({ hostIp, hostPort }) => [hostIp, hostPort])).toEqual([
+    ['0.0.0.0', 32769],
+    ['::', 32769],
+  ]);
+  expect(netd.listening()).toEqual(['a 0.0.0.0 32769', 'a :: 32769']);
+  expect(publisher.published('a')).toEqual(ports);
+});
+
+it("uses the network's own address where none is named", async () => {
+  await publisher.publish(endpoint('a'), '127.0.0.1', [{ ...tcp, hostPort: 80 }]);
+  expect(netd.listening()).toEqual(['a 127.0.0.1 80']);
+});
+
+it('closes everything when one port is taken', async () => {
+  netd.taken.add('0.0.0.0 8081');
+  await expect(
+    publisher.publish(endpoint('a'), '0.0.0.0', [
+      { ...tcp, hostPort: 8080 },
+      { ...tcp, hostPort: 8081 },
+    ]),
+  ).rejects.toThrow('Error starting userland proxy: listen tcp4 0.0.0.0:8081: bind: address already in use');
+  expect([netd.open, publisher.published('a')]).toEqual([[], []]);
+});
+
+it.each([
+  [
+    '203.0.113.1',
+    80,
+    'Error starting userland proxy: listen tcp4 203.0.113.1:80: bind: cannot assign requested address',
+  ],
+  ['::', 81, 'Error starting userland proxy: listen tcp6 [::]:81: bind: address already in use'],
+])('says why %s:%d cannot be bound', async (hostIp, hostPort, message) => {
+  netd.taken.add(':: 81');
+  await expect(publisher.publish(endpoint('a'), '0.0.0.0', [{ ...tcp, hostIp, hostPort }])).rejects.toThrow(
+    message,
+  );
+});
+
+it('knows what its own containers hold', async () => {
+  await publisher.publish(endpoint('a'), '0.0.0.0', [{ ...tcp, hostPort: 8080 }]);
+  await expect(publisher.publish(endpoint('b'), '0.0.0.0', [{ ...tcp, hostPort: 8080 }])).rejects.toThrow(
+    'Bind for 0.0.0.0:8080 failed: port is already allocated',
+  );
+  await publisher.unpublish('a');
+  await publisher.publish(endpoint('b'), '0.0.0.0', [{ ...tcp, hostPort: 8080 }]);
+  expect(netd.listening()).toEqual(['b 0.0.0.0 8080', 'b :: 8080']);
+});
+
+it('searches a range and gives up at its end', async () => {
+  const range = { ...tcp, hostPort: 8000, hostPortEnd: 8001 };
+  const number = async (name: string): Promise<number | undefined> =>
+    (await publisher.publish(endpoint(name), '0.0.0.0', [range]))[0]?.hostPort;
+  expect([await number('a'), await number('b')]).toEqual([8000, 8001]);
+  await expect(number('c')).rejects.toThrow('port is already allocated');
+});
+
+it('brings a netd that was started anew, or kept running, to the records', async () => {
+  await publisher.publish(endpoint('a'), '0.0.0.0', [{ ...tcp, hostPort: 8080 }]);
+  await publisher.publish(endpoint('b'), '0.0.0.0', [{ ...tcp, hostPort: 8081 }]);
+  const kept = netd.open;
+  netd.open = [];
+  await publisher.synchronize([]);
+  expect(netd.open).toEqual(kept);
+  const stale = { ...kept[0]!, containerId: 'gone', hostPort: 9 };
+  netd.open = [kept[0]!, stale];
+  await publisher.synchronize(netd.open);
+  expect(netd.listening().sort()).toEqual(['a 0.0.0.0 8080', 'a :: 8080', 'b 0.0.0.0 8081', 'b :: 8081']);
+});
+
+it('forgets containers that are gone', async () => {
+  await publisher.publish(endpoint('a'), '0.0.0.0', [{ ...tcp, hostPort: 8080 }]);
+  publisher.forget(() => false);
+  expect(publisher.published('a')).toEqual([]);
+});
