@@ -21,7 +21,7 @@ export function findDockerClis(): DockerCli[] {
     if (version !== undefined && !found.some((cli) => cli.version === version)) found.push({ version, path });
   }
   if (found.length === 0) throw new Error('no docker command: npm run setup');
-  return found;
+  return found.slice(0, 2);
 }
 
 export interface StepResult {
