@@ -30,8 +30,14 @@ export async function findProcess(pid: number): Promise<HostProcess | undefined>
   return startTicks === undefined || isRemains ? undefined : { pid, startTicks };
 }
 
-export async function isAlive(process: HostProcess): Promise<boolean> {
-  return (await findProcess(process.pid))?.startTicks === process.startTicks;
+/** With `named`: and its command line holds that text. */
+export async function isAlive(process: HostProcess, named = ''): Promise<boolean> {
+  if ((await findProcess(process.pid))?.startTicks !== process.startTicks) return false;
+  return named === '' || (await commandLine(process.pid)).includes(named);
+}
+
+async function commandLine(pid: number): Promise<string> {
+  return readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
 }
 
 /** Kills it if it is still the same process. Resolves when it is gone. */
@@ -56,8 +62,8 @@ export async function waitUntilGone(target: HostProcess): Promise<void> {
 export async function killProcessesNaming(text: string): Promise<void> {
   for (const name of await readdir('/proc')) {
     if (!/^\d+$/.test(name)) continue;
-    const commandLine = await readFile(`/proc/${name}/cmdline`, 'utf8').catch(() => '');
-    const found = commandLine.includes(text) ? await findProcess(Number(name)) : undefined;
+    const pid = Number(name);
+    const found = (await commandLine(pid)).includes(text) ? await findProcess(pid) : undefined;
     if (found !== undefined) await killProcess(found);
   }
 }

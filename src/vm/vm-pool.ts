@@ -1,33 +1,24 @@
-// Hands out VMs: idle clones kept ready, clones made on demand, cold boots when there is no template. Knows every VM of
-// this daemon, and takes over those of an earlier one.
+// Hands out VMs: idle ones kept ready, clones made on demand, cold boots for another size. Knows every VM of this
+// daemon, also those that an earlier one has left running.
 
-import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, rm } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { chmod, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Config } from '../config';
 import { DaemonError, errorMessage } from '../errors';
 import { log } from '../log';
-import { AgentClient } from './agent/agent-client';
-import { isAlive, killProcess, killProcessesNaming } from './host-process';
 import { findAccelerator, type Accelerator } from './qemu/accelerator';
-import { bootGuest, cloneGuest, discardGuest, identifyGuest, type RunningGuest } from './qemu/boot';
-import { agentSocketName, processName, qmpSocketName, type MachineSpec } from './qemu/command-line';
-import { vmGid, vmRunDir, vmUid, type LaunchSettings } from './qemu/launch';
-import { QemuVm } from './qemu/qemu-vm';
-import { QmpClient } from './qemu/qmp-client';
+import type { MachineSpec } from './qemu/command-line';
+import type { LaunchSettings } from './qemu/launch';
 import {
-  bootWithRetry,
-  findTemplate,
-  makeTemplate,
+  describeTemplate as describeTemplates,
   prepareTemplateDir,
+  removeTemplateDir,
   templateKernel,
   templateKey,
-  type Template,
   type TemplateSource,
 } from './qemu/template';
-import { warmUp } from './qemu/warm-up';
 import type { Vm, VmPool, VmResources } from './vm';
-import { readVmRecord, writeVmRecord, type VmRecord } from './vm-record';
+import { probeSlot, QemuVmFactory } from './vm-factory';
 
 export type VmPoolConfig = Pick<
   Config,
@@ -44,41 +35,21 @@ export type VmPoolConfig = Pick<
 >;
 
 const nicsPerVm = 8;
-const reattachTimeoutMs = 5000;
-/** A guest under emulation on a busy host takes seconds; one that hangs takes for ever. */
-const bootTimeoutMs = 40_000;
-/** A container that has just been started shall have the CPUs to itself for this long before the pool is filled up. */
-const refillDelayMs = 250;
+/** A container that has just been started shall have the CPUs to itself for this long before the pool is filled up… */
+const refillDelayMs = 150;
+/** …but not for ever, when one start follows the other. */
+const refillLatestMs = 1000;
 const refillRetryMs = 5000;
 
 /** Makes the pool. Finds out the accelerator, which takes some seconds the first time after a boot of the host. */
 export async function createVmPool(
   config: VmPoolConfig,
   namespacePath: string | undefined,
-): Promise<QemuVmPool> {
-  const settings: LaunchSettings = {
-    qemuBinary: config.qemuBinary,
-    nativeDir: config.nativeDir,
-    vmsDir: join(config.runDir, 'vms'),
-    namespacePath,
-    uidBase: process.getuid?.() === 0 ? config.vmUidBase : undefined,
-  };
-  await mkdir(settings.vmsDir, { recursive: true, mode: 0o711 });
-  const source: TemplateSource = {
-    templatesDir: join(config.dataRoot, 'templates'),
-    guestDir: config.guestDir,
-  };
-  await mkdir(source.templatesDir, { recursive: true, mode: 0o711 });
-  const probeDir = 'probe';
-  await prepareTemplateDir(source, probeDir);
-  const accelerator = await findAccelerator({
-    choice: config.accelerator,
-    dataRoot: config.dataRoot,
-    settings,
-    guest: templateKernel(source, probeDir),
-    slot: probeSlot,
-  });
-  await rm(join(source.templatesDir, probeDir), { recursive: true, force: true });
+): Promise<PooledVms> {
+  const settings = launchSettings(config, namespacePath);
+  const source = templateSource(config);
+  await Promise.all([settings.vmsDir, source.templatesDir].map(makePassableDir));
+  const accelerator = await probeAccelerator(config);
   const machine: MachineSpec = {
     accelerator: accelerator.kind,
     memoryBytes: config.vmMemoryBytes,
@@ -89,39 +60,97 @@ export async function createVmPool(
     nicCount: nicsPerVm,
   };
   const key = await templateKey(machine, settings, source);
-  return new QemuVmPool({
+  const factory = new QemuVmFactory({
     settings,
     source,
     key,
-    accelerator,
     machine: { ...machine, ...templateKernel(source, key) },
-    poolSize: config.poolSize,
   });
+  return new PooledVms({ factory, accelerator, poolSize: config.poolSize });
 }
 
-/** Slot of VMs that are no container's: above those of containers. */
-const probeSlot = 65_000;
-const templateSlot = 65_001;
+/**
+ * Which accelerator VMs get on this machine, and why: what is remembered of this boot of the host, else a trial boot of
+ * a few seconds. For the daemon, `caisson prepare` and doctor, which thus agree.
+ */
+export async function probeAccelerator(config: VmPoolConfig): Promise<Accelerator> {
+  const source = templateSource(config);
+  const probeDir = 'probe';
+  try {
+    return await findAccelerator({
+      choice: config.accelerator,
+      dataRoot: config.dataRoot,
+      settings: launchSettings(config, undefined),
+      guest: async () => {
+        await Promise.all([join(config.runDir, 'vms'), source.templatesDir].map(makePassableDir));
+        await prepareTemplateDir(source, probeDir);
+        return templateKernel(source, probeDir);
+      },
+      slot: probeSlot,
+    });
+  } finally {
+    // Mostly there is none; and a user who may not look there has not made one.
+    await removeTemplateDir(source, probeDir).catch(() => undefined);
+  }
+}
 
-interface PoolParts {
-  settings: LaunchSettings;
-  source: TemplateSource;
-  key: string;
+/** The templates of this data root, for doctor. */
+export function describeTemplate(config: VmPoolConfig): ReturnType<typeof describeTemplates> {
+  return describeTemplates(templateSource(config).templatesDir);
+}
+
+function launchSettings(config: VmPoolConfig, namespacePath: string | undefined): LaunchSettings {
+  return {
+    qemuBinary: config.qemuBinary,
+    nativeDir: config.nativeDir,
+    vmsDir: join(config.runDir, 'vms'),
+    namespacePath,
+    uidBase: process.getuid?.() === 0 ? config.vmUidBase : undefined,
+  };
+}
+
+function templateSource(config: VmPoolConfig): TemplateSource {
+  return { templatesDir: join(config.dataRoot, 'templates'), guestDir: config.guestDir };
+}
+
+/** VMs must get through to their files, whatever the umask is; nobody needs to look around. */
+async function makePassableDir(path: string): Promise<void> {
+  await mkdir(path, { recursive: true, mode: 0o711 });
+  await chmod(path, 0o711);
+}
+
+/** What the pool needs of a VM beyond its contract. */
+export interface PoolableVm extends Vm {
+  /** Lets it live on without this daemon. */
+  detach(): void;
+}
+
+/** What the pool needs to come by VMs; QemuVmFactory. */
+export interface VmFactory {
+  readonly resources: VmResources;
+  readonly templateReady: boolean;
+  ensureTemplate(): Promise<unknown>;
+  clone(signal?: AbortSignal): Promise<PoolableVm>;
+  cloneWarm(): Promise<PoolableVm>;
+  boot(resources: VmResources, signal?: AbortSignal): Promise<PoolableVm>;
+  recover(): Promise<{ vm: PoolableVm; isFresh: boolean }[]>;
+  stop(): void;
+}
+
+export interface PoolParts {
+  factory: VmFactory;
   accelerator: Accelerator;
-  machine: MachineSpec;
   poolSize: number;
 }
 
-export class QemuVmPool implements VmPool {
+export class PooledVms implements VmPool {
   readonly #parts: PoolParts;
-  readonly #vms = new Map<string, QemuVm>();
-  readonly #idle: QemuVm[] = [];
-  readonly #slots = new Set<number>();
-  #nextSlot = 0;
-  #template: Promise<Template> | undefined;
-  #templateReady = false;
+  readonly #vms = new Map<string, PoolableVm>();
+  /** Oldest first. */
+  #idle: PoolableVm[] = [];
   #refilling: Promise<void> | undefined;
   #refillTimer: NodeJS.Timeout | undefined;
+  #refillWantedSince: number | undefined;
   #started = false;
   #closed = false;
 
@@ -130,23 +159,24 @@ export class QemuVmPool implements VmPool {
   }
 
   async acquire(podId: string, wanted: Partial<VmResources>, signal?: AbortSignal): Promise<Vm> {
-    const { machine } = this.#parts;
+    if (signal?.aborted === true) throw new DaemonError('Unavailable', 'the start was given up');
+    const { factory } = this.#parts;
     const resources: VmResources = {
-      memoryBytes: Math.max(wanted.memoryBytes ?? 0, machine.memoryBytes),
-      cpus: Math.max(wanted.cpus ?? 0, machine.cpus),
+      memoryBytes: Math.max(wanted.memoryBytes ?? 0, factory.resources.memoryBytes),
+      cpus: Math.max(wanted.cpus ?? 0, factory.resources.cpus),
     };
-    const fits = resources.memoryBytes === machine.memoryBytes && resources.cpus === machine.cpus;
-    const ready = fits ? this.#idle.shift() : undefined;
-    // One of another size is booted: the template's devices and memory can't change.
-    const vm = ready ?? (fits ? await this.#clone(signal) : await this.#boot(resources, signal));
+    const fits =
+      resources.memoryBytes === factory.resources.memoryBytes && resources.cpus === factory.resources.cpus;
     try {
-      await vm.associate(podId);
-    } catch (error) {
-      await vm.end();
-      throw error;
+      const ready = fits ? await this.#associateIdle(podId) : undefined;
+      if (ready !== undefined) return ready;
+      // The template's devices and memory can't change: one of another size is booted.
+      const vm = this.#know(await (fits ? factory.clone(signal) : factory.boot(resources, signal)));
+      await this.#associate(vm, podId);
+      return vm;
+    } finally {
+      this.#refillLater(refillDelayMs);
     }
-    this.#refillLater(refillDelayMs);
-    return vm;
   }
 
   find(vmId: string): Vm | undefined {
@@ -158,15 +188,15 @@ export class QemuVmPool implements VmPool {
   }
 
   async recover(): Promise<Vm[]> {
-    const { vmsDir } = this.#parts.settings;
-    const names = await readdir(vmsDir);
-    await Promise.all(names.map((name) => this.#recoverOne(join(vmsDir, name))));
-    for (const vm of [...this.#vms.values()]) {
-      if (vm.state.kind !== 'Idle') continue;
-      if (vm.used || vm.templateKey !== this.#parts.key) await vm.end();
-      else this.#idle.push(vm);
+    const recovered = await this.#parts.factory.recover();
+    const useless: PoolableVm[] = [];
+    for (const { vm, isFresh } of recovered) {
+      this.#know(vm);
+      if (isFresh) this.#idle.push(vm);
+      else if (vm.state.kind === 'Idle') useless.push(vm);
     }
-    return [...this.#vms.values()];
+    await Promise.all(useless.map((vm) => vm.end()));
+    return this.list();
   }
 
   start(): void {
@@ -174,18 +204,15 @@ export class QemuVmPool implements VmPool {
     this.#refillLater(0);
   }
 
-  /** Makes the template if there is none. For set-up and `start`; rejects with what is wrong. */
-  ensureTemplate(): Promise<Template> {
-    this.#template ??= this.#findOrMakeTemplate().catch((error: unknown) => {
-      this.#template = undefined;
-      throw error;
-    });
-    return this.#template;
+  /** Makes the template if there is none. For set-up; rejects with what is wrong. */
+  async ensureTemplate(): Promise<void> {
+    await this.#parts.factory.ensureTemplate();
   }
 
   async close(options: { endIdle: boolean }): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#refillTimer);
+    this.#parts.factory.stop();
     await this.#refilling;
     const idle = this.#idle.splice(0);
     if (options.endIdle) await Promise.all(idle.map((vm) => vm.end()));
@@ -198,195 +225,69 @@ export class QemuVmPool implements VmPool {
       acceleratorReason: this.#parts.accelerator.reason,
       idle: this.#idle.length,
       associated: [...this.#vms.values()].filter((vm) => vm.state.kind === 'Associated').length,
-      template: this.#templateReady,
+      template: this.#parts.factory.templateReady,
     };
   }
 
-  async #findOrMakeTemplate(): Promise<Template> {
-    const { settings, source, key, machine } = this.#parts;
-    const found = await findTemplate(source, key);
-    const template =
-      found ?? (await makeTemplate(settings, source, key, machine, { id: 'template', slot: templateSlot }));
-    this.#templateReady = true;
-    return template;
-  }
-
-  /** A fresh VM from the template; from a cold boot if there can't be one. */
-  async #clone(signal?: AbortSignal): Promise<QemuVm> {
-    await this.ensureTemplate();
-    // Looked at before each clone: a template that someone has written to must not spread.
-    const template = await findTemplate(this.#parts.source, this.#parts.key);
-    if (template === undefined) {
-      this.#template = undefined;
-      this.#templateReady = false;
-      return this.#boot(this.#parts.machine, signal);
+  /** The first idle VM that can be had: one may have died a moment ago. */
+  async #associateIdle(podId: string): Promise<Vm | undefined> {
+    for (let vm = this.#idle.shift(); vm !== undefined; vm = this.#idle.shift()) {
+      try {
+        await this.#associate(vm, podId);
+        return vm;
+      } catch (error) {
+        log.warn('an idle vm was of no use', { vmId: vm.id, error: errorMessage(error) });
+      }
     }
-    return this.#make(this.#parts.machine, signal, (request) =>
-      cloneGuest(this.#parts.settings, {
-        ...request,
-        template,
-      }),
-    );
+    return undefined;
   }
 
-  /** For the pool: where code must be translated, the VM has been through a container once. */
-  async #cloneWarm(): Promise<QemuVm> {
-    const vm = await this.#clone();
-    if (this.#parts.accelerator.kind === 'kvm') return vm;
-    const started = Date.now();
+  async #associate(vm: PoolableVm, podId: string): Promise<void> {
     try {
-      const { warmUp: disks } = await this.ensureTemplate();
-      await warmUp(vm, disks, join(vmRunDir(this.#parts.settings, vm.id), 'warm-up.ext4'));
+      await vm.associate(podId);
     } catch (error) {
       await vm.end();
       throw error;
     }
-    log.debug('vm warmed up', { vmId: vm.id, ms: Date.now() - started });
-    return vm;
   }
 
-  async #boot(resources: VmResources, signal?: AbortSignal): Promise<QemuVm> {
-    await prepareTemplateDir(this.#parts.source, this.#parts.key);
-    const machine = { ...this.#parts.machine, ...resources };
-    return this.#make(machine, signal, (request) =>
-      bootWithRetry(() =>
-        bootGuest(this.#parts.settings, {
-          ...request,
-          memory: { kind: 'private' },
-          timeoutMs: bootTimeoutMs,
-        }),
-      ),
-    );
-  }
-
-  async #make(
-    machine: MachineSpec,
-    signal: AbortSignal | undefined,
-    bringUp: (request: {
-      id: string;
-      slot: number;
-      machine: MachineSpec;
-      signal?: AbortSignal;
-    }) => Promise<RunningGuest>,
-  ): Promise<QemuVm> {
-    if (this.#closed) throw new DaemonError('Unavailable', 'the daemon is shutting down');
-    const started = Date.now();
-    const slot = this.#takeSlot();
-    const id = randomBytes(6).toString('hex');
-    let guest: RunningGuest | undefined;
-    try {
-      guest = await bringUp({ id, slot, machine, ...(signal === undefined ? {} : { signal }) });
-      await identifyGuest(guest.agent, randomBytes(16).toString('hex'));
-      const record: VmRecord = {
-        id,
-        slot,
-        process: guest.process,
-        templateKey: this.#parts.key,
-        state: { kind: 'Idle' },
-        used: false,
-        resources: { memoryBytes: machine.memoryBytes, cpus: machine.cpus },
-        nics: guest.nics,
-        disks: {},
-      };
-      await writeVmRecord(guest.runDir, record);
-      const vm = this.#adopt(record, guest.runDir, guest.qmp, guest.agent, guest.exited);
-      log.debug('vm ready', { vmId: id, ms: Date.now() - started });
-      return vm;
-    } catch (error) {
-      if (guest !== undefined) await discardGuest(guest);
-      this.#slots.delete(slot);
-      throw error;
-    }
-  }
-
-  #adopt(
-    record: VmRecord,
-    runDir: string,
-    qmp: QmpClient,
-    agent: AgentClient,
-    exited?: Promise<string>,
-  ): QemuVm {
-    const { uidBase, nativeDir } = this.#parts.settings;
-    const vm = new QemuVm({
-      record,
-      runDir,
-      qmp,
-      agent,
-      exited,
-      fileServerBinary: join(nativeDir, 'fs-server'),
-      owner: uidBase === undefined ? undefined : { uid: vmUid(uidBase, record.slot), gid: vmGid(uidBase) },
-      onEnded: (ended) => {
-        this.#vms.delete(ended.id);
-        this.#slots.delete(ended.slot);
-        const at = this.#idle.indexOf(ended);
-        if (at >= 0) this.#idle.splice(at, 1);
-      },
-    });
+  #know(vm: PoolableVm): PoolableVm {
     this.#vms.set(vm.id, vm);
+    void vm.ended.then(() => {
+      this.#vms.delete(vm.id);
+      const wasIdle = this.#idle.includes(vm);
+      this.#idle = this.#idle.filter((other) => other !== vm);
+      if (wasIdle) this.#refillLater(refillDelayMs);
+    });
     return vm;
-  }
-
-  async #recoverOne(runDir: string): Promise<void> {
-    const record = await readVmRecord(runDir);
-    if (record === undefined || !(await isAlive(record.process))) {
-      await this.#sweep(runDir, record);
-      return;
-    }
-    this.#slots.add(record.slot);
-    let qmp: QmpClient | undefined;
-    try {
-      qmp = await QmpClient.connect(join(runDir, qmpSocketName), { timeoutMs: reattachTimeoutMs });
-      const agent = await AgentClient.connect(join(runDir, agentSocketName), {
-        timeoutMs: reattachTimeoutMs,
-      });
-      this.#adopt(record, runDir, qmp, agent);
-      log.info('vm found again', { vmId: record.id, state: record.state.kind });
-    } catch (error) {
-      log.warn('a vm of an earlier daemon does not answer and is ended', {
-        vmId: record.id,
-        error: errorMessage(error),
-      });
-      qmp?.close();
-      this.#slots.delete(record.slot);
-      await this.#sweep(runDir, record);
-    }
-  }
-
-  /** Ends what is left of a VM: also one whose record was never written, which is known by its sockets' path. */
-  async #sweep(runDir: string, record: VmRecord | undefined): Promise<void> {
-    if (record !== undefined) await killProcess(record.process);
-    else await killProcessesNaming(processName(basename(runDir)));
-    await rm(runDir, { recursive: true, force: true });
-  }
-
-  #takeSlot(): number {
-    // The one that was given back last is taken last: the kernel may still be at its taps for a moment.
-    for (let tries = 0; tries < probeSlot; tries++) {
-      const slot = this.#nextSlot;
-      this.#nextSlot = (slot + 1) % probeSlot;
-      if (this.#slots.has(slot)) continue;
-      this.#slots.add(slot);
-      return slot;
-    }
-    throw new DaemonError('Unavailable', 'too many VMs');
   }
 
   #refillLater(delayMs: number): void {
     if (!this.#started || this.#closed) return;
+    const now = Date.now();
+    this.#refillWantedSince ??= now;
+    const latest = this.#refillWantedSince + refillLatestMs - now;
     clearTimeout(this.#refillTimer);
-    this.#refillTimer = setTimeout(() => {
-      this.#refilling ??= this.#refill().finally(() => {
-        this.#refilling = undefined;
-      });
-    }, delayMs);
+    this.#refillTimer = setTimeout(
+      () => {
+        this.#refillWantedSince = undefined;
+        this.#refilling ??= this.#refill().finally(() => {
+          this.#refilling = undefined;
+        });
+      },
+      delayMs > refillLatestMs ? delayMs : Math.min(delayMs, Math.max(0, latest)),
+    );
     this.#refillTimer.unref();
   }
 
+  /** One at a time: it is done in the background. */
   async #refill(): Promise<void> {
+    const { factory, poolSize } = this.#parts;
     try {
-      await this.ensureTemplate();
-      while (!this.#closed && this.#idle.length < this.#parts.poolSize)
-        this.#idle.push(await this.#cloneWarm());
+      await factory.ensureTemplate();
+      while (!this.#closed && this.#idle.length < poolSize) {
+        this.#idle.push(this.#know(await factory.cloneWarm()));
+      }
     } catch (error) {
       if (this.#closed) return;
       log.error('the pool of idle VMs could not be filled', { error });

@@ -1,9 +1,12 @@
 // KVM or emulation? /dev/kvm may be there and not work, so the only proof is a guest that boots under it.
 
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import type { AcceleratorChoice } from '../../config';
 import { errorMessage } from '../../errors';
+import { log } from '../../log';
 import { bootGuest, discardGuest } from './boot';
 import type { MachineSpec } from './command-line';
 import type { LaunchSettings } from './launch';
@@ -21,8 +24,17 @@ interface Remembered extends Accelerator {
   bootId: string;
   qemu: string;
   choice: AcceleratorChoice;
+  /** Root may use a KVM that the VMs' own users may not. */
+  unprivileged: boolean;
 }
 
+interface KernelFiles {
+  kernelPath: string;
+  initramfsPath: string;
+}
+
+/** A rate measured anew differs a little from the last one; templates are made for one of them. */
+const tscTolerance = 20e-6;
 /** A guest under working KVM answers in well under a second. */
 const probeTimeoutMs = 5000;
 
@@ -30,8 +42,8 @@ export interface AcceleratorProbe {
   choice: AcceleratorChoice;
   dataRoot: string;
   settings: LaunchSettings;
-  /** Kernel and initramfs to boot. */
-  guest: { kernelPath: string; initramfsPath: string };
+  /** Kernel and initramfs to boot, or what puts them in place if they are needed. */
+  guest: KernelFiles | (() => Promise<KernelFiles>);
   /** A slot for the probe's VM. */
   slot: number;
 }
@@ -42,13 +54,30 @@ export async function findAccelerator(probe: AcceleratorProbe): Promise<Accelera
   const bootId = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
   const qemu = await qemuIdentity(probe.settings.qemuBinary);
   const known = await readRemembered(path);
-  if (known?.bootId === bootId && known.qemu === qemu && known.choice === probe.choice) {
-    return known;
+  const { choice } = probe;
+  const unprivileged = probe.settings.uidBase !== undefined;
+  const isSame =
+    known?.bootId === bootId &&
+    known.qemu === qemu &&
+    known.choice === choice &&
+    known.unprivileged === unprivileged;
+  if (isSame) return known;
+  const tscKhz = nearly(await hostTscKhz(probe.settings.nativeDir), known?.tscKhz);
+  const answer: Accelerator = { ...(await decide(probe)), tscKhz };
+  const remembered: Remembered = { ...answer, bootId, qemu, choice, unprivileged };
+  try {
+    await writeFile(`${path}.new`, JSON.stringify(remembered));
+    await rename(`${path}.new`, path);
+  } catch (error) {
+    log.warn('the accelerator could not be remembered', { error: errorMessage(error) });
   }
-  const answer: Accelerator = { ...(await decide(probe)), tscKhz: await hostTscKhz() };
-  const remembered: Remembered = { ...answer, bootId, qemu, choice: probe.choice };
-  await writeFile(path, JSON.stringify(remembered));
   return answer;
+}
+
+/** The rate of an earlier boot of the host if it is the same: its template is then of use still. */
+function nearly(measured: number | undefined, earlier: number | undefined): number | undefined {
+  if (measured === undefined || earlier === undefined) return measured;
+  return Math.abs(measured - earlier) <= measured * tscTolerance ? earlier : measured;
 }
 
 async function decide(probe: AcceleratorProbe): Promise<{ kind: 'kvm' | 'tcg'; reason: string }> {
@@ -62,7 +91,7 @@ async function decide(probe: AcceleratorProbe): Promise<{ kind: 'kvm' | 'tcg'; r
     accelerator: 'kvm',
     memoryBytes: 256 * 1024 * 1024,
     cpus: 1,
-    ...probe.guest,
+    ...(typeof probe.guest === 'function' ? await probe.guest() : probe.guest),
     tscKhz: undefined,
     nicCount: 0,
   };
@@ -79,8 +108,15 @@ async function decide(probe: AcceleratorProbe): Promise<{ kind: 'kvm' | 'tcg'; r
     await discardGuest(guest);
     return { kind: 'kvm', reason: 'a guest booted under KVM' };
   } catch (error) {
-    return { kind: 'tcg', reason: `/dev/kvm is there, but no guest boots under it (${errorMessage(error)})` };
+    return {
+      kind: 'tcg',
+      reason: `/dev/kvm is there, but no guest boots under it: ${oneLine(errorMessage(error))}`,
+    };
   }
+}
+
+function oneLine(text: string): string {
+  return text.replace(/\s+/g, ' ').trim();
 }
 
 async function qemuIdentity(binary: string): Promise<string> {
@@ -96,9 +132,14 @@ async function readRemembered(path: string): Promise<Remembered | undefined> {
   }
 }
 
-/** QEMU's emulated TSC is the host's own; its rate as the host's kernel found it. */
-async function hostTscKhz(): Promise<number | undefined> {
-  const text = await readFile('/proc/cpuinfo', 'utf8');
-  const mhz = /^cpu MHz\s*:\s*([\d.]+)/m.exec(text)?.[1];
-  return mhz === undefined ? undefined : Math.round(Number(mhz) * 1000);
+/** QEMU's emulated TSC is the host's own. Without the helper, the clock that the host's kernel tells of. */
+async function hostTscKhz(nativeDir: string): Promise<number | undefined> {
+  try {
+    const { stdout } = await promisify(execFile)(join(nativeDir, 'tsc-rate'));
+    return Number.parseInt(stdout, 10);
+  } catch {
+    const text = await readFile('/proc/cpuinfo', 'utf8');
+    const mhz = /^cpu MHz\s*:\s*([\d.]+)/m.exec(text)?.[1];
+    return mhz === undefined ? undefined : Math.round(Number(mhz) * 1000);
+  }
 }

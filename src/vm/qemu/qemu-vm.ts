@@ -33,8 +33,6 @@ export interface QemuVmParts {
   owner: DiskOwner | undefined;
   /** What QEMU said at its end; undefined when an earlier daemon started it. */
   exited: Promise<string> | undefined;
-  /** Frees what the pool holds for the VM. */
-  onEnded: (vm: QemuVm, end: VmEnd) => void;
 }
 
 export class QemuVm implements Vm {
@@ -276,7 +274,6 @@ export class QemuVm implements Vm {
     await this.#writing.catch(() => undefined);
     for (const id of Object.keys(this.#record.diskPaths ?? {})) this.#takeBack(id);
     await rm(runDir, { recursive: true, force: true });
-    this.#parts.onEnded(this, end);
     return end;
   }
 

@@ -164,6 +164,10 @@ async function readDescription(directory: string): Promise<TemplateDescription> 
   return JSON.parse(await readFile(join(directory, 'template.json'), 'utf8')) as TemplateDescription;
 }
 
+export async function removeTemplateDir(source: TemplateSource, key: string): Promise<void> {
+  await rm(join(source.templatesDir, key), { recursive: true, force: true });
+}
+
 /** Puts kernel and initramfs in place. Idempotent. */
 export async function prepareTemplateDir(source: TemplateSource, key: string): Promise<void> {
   const directory = join(source.templatesDir, key);
@@ -190,7 +194,7 @@ export async function makeTemplate(
   source: TemplateSource,
   key: string,
   machine: MachineSpec,
-  vm: { id: string; slot: number },
+  vm: { id: string; slot: number; signal: AbortSignal },
 ): Promise<Template> {
   const started = Date.now();
   await prepareTemplateDir(source, key);
@@ -205,7 +209,7 @@ export async function makeTemplate(
       memory: { kind: 'template', path: memoryPath },
       timeoutMs: bootTimeoutMs,
     });
-  });
+  }, vm.signal);
   const agentBuild = guest.agent.hello.build;
   try {
     // The clones' daemon connects anew; the guest shall be saved in the state of nobody being there.
@@ -234,12 +238,15 @@ export async function makeTemplate(
 }
 
 /** A boot under emulation may hang on a loaded host: each has a deadline, and there are several. */
-export async function bootWithRetry(boot: () => Promise<RunningGuest>): Promise<RunningGuest> {
+export async function bootWithRetry(
+  boot: () => Promise<RunningGuest>,
+  signal?: AbortSignal,
+): Promise<RunningGuest> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await boot();
     } catch (error) {
-      if (attempt >= bootAttempts) throw error;
+      if (attempt >= bootAttempts || signal?.aborted === true) throw error;
       log.warn('a VM did not boot, trying again', { attempt, error: errorMessage(error) });
     }
   }

@@ -1,0 +1,292 @@
+// Brings VMs into being: clones of the template, cold boots where there can't be one, and those that an earlier daemon
+// has left running. The pool decides when.
+
+import { randomBytes } from 'node:crypto';
+import { readdir, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { DaemonError, errorMessage } from '../errors';
+import { log } from '../log';
+import { AgentClient } from './agent/agent-client';
+import { isAlive, killProcess, killProcessesNaming } from './host-process';
+import {
+  bootGuest,
+  cloneGuest,
+  discardGuest,
+  identifyGuest,
+  type GuestRequest,
+  type RunningGuest,
+} from './qemu/boot';
+import { agentSocketName, processName, qmpSocketName, type MachineSpec } from './qemu/command-line';
+import { vmGid, vmRunDir, vmUid, type LaunchSettings } from './qemu/launch';
+import { QemuVm } from './qemu/qemu-vm';
+import { QmpClient } from './qemu/qmp-client';
+import {
+  bootWithRetry,
+  findTemplate,
+  makeTemplate,
+  prepareTemplateDir,
+  type Template,
+  type TemplateSource,
+} from './qemu/template';
+import { warmUp } from './qemu/warm-up';
+import type { VmResources } from './vm';
+import { readVmRecord, writeVmRecord, type VmRecord } from './vm-record';
+
+/** Slots of VMs that are no container's: above those of containers. */
+export const probeSlot = 65_000;
+const templateSlot = 65_001;
+const templateVmId = 'template';
+const reattachTimeoutMs = 5000;
+/** A guest under emulation on a busy host takes seconds; one that hangs takes for ever. */
+const bootTimeoutMs = 40_000;
+
+export interface VmFactoryParts {
+  settings: LaunchSettings;
+  source: TemplateSource;
+  /** Of the template that fits this QEMU, guest and machine. */
+  key: string;
+  machine: MachineSpec;
+}
+
+export class QemuVmFactory {
+  readonly #parts: VmFactoryParts;
+  /** Aborted by `stop`: what is under way is given up. */
+  readonly #stopping = new AbortController();
+  readonly #slots = new Set<number>();
+  #nextSlot = 0;
+  #template: Promise<Template> | undefined;
+  #templateReady = false;
+
+  constructor(parts: VmFactoryParts) {
+    this.#parts = parts;
+  }
+
+  /** Of a VM that `clone` makes. */
+  get resources(): VmResources {
+    const { memoryBytes, cpus } = this.#parts.machine;
+    return { memoryBytes, cpus };
+  }
+
+  get templateReady(): boolean {
+    return this.#templateReady;
+  }
+
+  /** Makes the template if there is none. Rejects with what is wrong; the next call tries again. */
+  ensureTemplate(): Promise<Template> {
+    this.#template ??= this.#findOrMakeTemplate().catch((error: unknown) => {
+      this.#template = undefined;
+      throw error;
+    });
+    return this.#template;
+  }
+
+  /** A fresh VM from the template; from a cold boot if there can't be one. `signal` gives up. */
+  async clone(signal?: AbortSignal): Promise<QemuVm> {
+    try {
+      const template = await this.#intactTemplate();
+      return await this.#make(this.#parts.machine, signal, (request) =>
+        cloneGuest(this.#parts.settings, { ...request, template }),
+      );
+    } catch (error) {
+      this.#throwIfOver(signal);
+      log.warn('a vm could not be cloned and is booted', { error: errorMessage(error) });
+      return this.boot(this.resources, signal);
+    }
+  }
+
+  /** For the pool: where code must be translated, the VM has been through a container once. */
+  async cloneWarm(): Promise<QemuVm> {
+    const vm = await this.clone();
+    if (this.#parts.machine.accelerator === 'kvm') return vm;
+    const started = Date.now();
+    try {
+      const { warmUp: disks } = await this.ensureTemplate();
+      await warmUp(vm, disks, join(vmRunDir(this.#parts.settings, vm.id), 'warm-up.ext4'));
+    } catch (error) {
+      await vm.end();
+      throw error;
+    }
+    log.debug('vm warmed up', { vmId: vm.id, ms: Date.now() - started });
+    return vm;
+  }
+
+  /** For a VM of another size than the template's, or when that fails. */
+  async boot(resources: VmResources, signal?: AbortSignal): Promise<QemuVm> {
+    await prepareTemplateDir(this.#parts.source, this.#parts.key);
+    return this.#make({ ...this.#parts.machine, ...resources }, signal, (request) =>
+      bootWithRetry(
+        () =>
+          bootGuest(this.#parts.settings, {
+            ...request,
+            memory: { kind: 'private' },
+            timeoutMs: bootTimeoutMs,
+          }),
+        request.signal,
+      ),
+    );
+  }
+
+  /** The VMs of an earlier daemon that still answer, fresh ones told apart. Everything else in the directory is cleared away. */
+  async recover(): Promise<{ vm: QemuVm; isFresh: boolean }[]> {
+    const { vmsDir } = this.#parts.settings;
+    const names = await readdir(vmsDir);
+    const found = await Promise.all(names.map((name) => this.#recoverOne(join(vmsDir, name))));
+    return found.filter((recovered) => recovered !== undefined);
+  }
+
+  /** Gives up what is under way; makes nothing more. */
+  stop(): void {
+    this.#stopping.abort();
+  }
+
+  async #findOrMakeTemplate(): Promise<Template> {
+    const { settings, source, key, machine } = this.#parts;
+    const template =
+      (await findTemplate(source, key)) ??
+      (await makeTemplate(settings, source, key, machine, {
+        id: templateVmId,
+        slot: templateSlot,
+        signal: this.#stopping.signal,
+      }));
+    this.#templateReady = true;
+    return template;
+  }
+
+  /** Looked at before each clone: a template that someone has written to must not spread. */
+  async #intactTemplate(): Promise<Template> {
+    await this.ensureTemplate();
+    const template = await findTemplate(this.#parts.source, this.#parts.key);
+    if (template !== undefined) return template;
+    this.#template = undefined;
+    this.#templateReady = false;
+    return this.ensureTemplate();
+  }
+
+  async #make(
+    machine: MachineSpec,
+    signal: AbortSignal | undefined,
+    bringUp: (request: GuestRequest) => Promise<RunningGuest>,
+  ): Promise<QemuVm> {
+    this.#throwIfOver(signal);
+    const started = Date.now();
+    const slot = this.#takeSlot();
+    const id = randomBytes(6).toString('hex');
+    const either = AbortSignal.any([this.#stopping.signal, ...(signal === undefined ? [] : [signal])]);
+    let guest: RunningGuest | undefined;
+    try {
+      guest = await bringUp({ id, slot, machine, signal: either });
+      await identifyGuest(guest.agent, randomBytes(16).toString('hex'));
+      this.#throwIfOver(signal);
+      const record: VmRecord = {
+        id,
+        slot,
+        process: guest.process,
+        templateKey: this.#parts.key,
+        state: { kind: 'Idle' },
+        used: false,
+        resources: { memoryBytes: machine.memoryBytes, cpus: machine.cpus },
+        nics: guest.nics,
+        disks: {},
+      };
+      await writeVmRecord(guest.runDir, record);
+      log.debug('vm ready', { vmId: id, ms: Date.now() - started });
+      return this.#adopt(record, guest.runDir, guest.qmp, guest.agent, guest.exited);
+    } catch (error) {
+      if (guest !== undefined) await discardGuest(guest);
+      this.#slots.delete(slot);
+      throw error;
+    }
+  }
+
+  #adopt(
+    record: VmRecord,
+    runDir: string,
+    qmp: QmpClient,
+    agent: AgentClient,
+    exited?: Promise<string>,
+  ): QemuVm {
+    const { uidBase, nativeDir } = this.#parts.settings;
+    const vm = new QemuVm({
+      record,
+      runDir,
+      qmp,
+      agent,
+      exited,
+      fileServerBinary: join(nativeDir, 'fs-server'),
+      owner: uidBase === undefined ? undefined : { uid: vmUid(uidBase, record.slot), gid: vmGid(uidBase) },
+    });
+    void vm.ended.then(() => this.#slots.delete(record.slot));
+    return vm;
+  }
+
+  async #recoverOne(runDir: string): Promise<{ vm: QemuVm; isFresh: boolean } | undefined> {
+    const record = await readVmRecord(runDir);
+    if (record === undefined || !(await isAlive(record.process, processName(record.id)))) {
+      await this.#sweep(runDir, undefined);
+      return undefined;
+    }
+    this.#slots.add(record.slot);
+    let qmp: QmpClient | undefined;
+    try {
+      qmp = await QmpClient.connect(join(runDir, qmpSocketName), { timeoutMs: reattachTimeoutMs });
+      await wake(qmp);
+      const agent = await AgentClient.connect(join(runDir, agentSocketName), {
+        timeoutMs: reattachTimeoutMs,
+      });
+      const { identified, pod, containers } = agent.hello;
+      if (!identified) throw new DaemonError('Unavailable', 'it never got an identity of its own');
+      const isFresh =
+        record.templateKey === this.#parts.key &&
+        record.state.kind === 'Idle' &&
+        !record.used &&
+        // The last daemon may have been at its warm-up.
+        !pod &&
+        containers.length === 0 &&
+        Object.keys(record.disks).length === 0;
+      log.info('vm found again', { vmId: record.id, state: record.state.kind });
+      return { vm: this.#adopt(record, runDir, qmp, agent), isFresh };
+    } catch (error) {
+      log.warn('a vm of an earlier daemon is of no use and is ended', {
+        vmId: record.id,
+        error: errorMessage(error),
+      });
+      qmp?.close();
+      this.#slots.delete(record.slot);
+      await this.#sweep(runDir, record);
+      return undefined;
+    }
+  }
+
+  /** Ends what is left of a VM: also one whose record was never written, which is known by its process's name. */
+  async #sweep(runDir: string, record: VmRecord | undefined): Promise<void> {
+    if (record !== undefined) await killProcess(record.process);
+    else await killProcessesNaming(processName(basename(runDir)));
+    await rm(runDir, { recursive: true, force: true });
+  }
+
+  #takeSlot(): number {
+    // The one that was given back last is taken last: the kernel may still be at its taps for a moment.
+    for (let tries = 0; tries < probeSlot; tries++) {
+      const slot = this.#nextSlot;
+      this.#nextSlot = (slot + 1) % probeSlot;
+      if (this.#slots.has(slot)) continue;
+      this.#slots.add(slot);
+      return slot;
+    }
+    throw new DaemonError('Unavailable', 'too many VMs');
+  }
+
+  #throwIfOver(signal: AbortSignal | undefined): void {
+    if (this.#stopping.signal.aborted) throw new DaemonError('Unavailable', 'the daemon is shutting down');
+    if (signal?.aborted === true) throw new DaemonError('Unavailable', 'the start was given up');
+  }
+}
+
+/** A VM that was paused answers only when it runs; whoever wants it paused says so again. */
+async function wake(qmp: QmpClient): Promise<void> {
+  const answer = await qmp.execute('query-status');
+  const status =
+    typeof answer === 'object' && answer !== null && 'status' in answer ? answer.status : undefined;
+  if (status === 'paused') await qmp.execute('cont');
+  else if (status !== 'running') throw new DaemonError('Unavailable', `its state is ${String(status)}`);
+}
