@@ -187,7 +187,8 @@ static void run_container(struct process *process, struct launch *launch)
     const struct container *container = process->container;
     const json_t *spec = container->spec;
     struct failure failure;
-    if (rootfs_mount(container->directory, container->layers, container->layer_count, &container->writable, &failure) < 0 ||
+    if (rootfs_mount(container->directory, container->layers, container->layer_count, &container->writable,
+                     json_object_get(spec, "files"), &failure) < 0 ||
         rootfs_write_files(container->directory, json_object_get(spec, "files"), &failure) < 0 ||
         enter_namespaces(spec, &failure) < 0 || child_limits(launch->spec, &failure) < 0 ||
         rootfs_enter(container->directory, spec, json_is_true(json_object_get(spec, "init")), launch, &failure) < 0)
@@ -292,6 +293,16 @@ static void disks_are_late(struct timer *timer)
     disks_ready(container, &missing);
     fail(&failure, ETIMEDOUT, PHASE_DISK, "the disk of LUN %d did not appear", missing);
     launch_failed(container->process, &failure);
+}
+
+bool container_cancel(struct container *container)
+{
+    if (container->launched)
+        return false;
+    struct failure failure;
+    fail(&failure, ECANCELED, PHASE_DISK, "container %s was given up", container->id);
+    launch_failed(container->process, &failure);
+    return true;
 }
 
 static int read_disks(struct container *container, struct failure *failure)

@@ -63,6 +63,8 @@ void container_exited(struct container *container);
 bool container_was_oom_killed(struct container *container);
 /* Execs whose exit is acknowledged are forgotten. */
 void execs_sweep(uint64_t acknowledged);
+/* Gives up a container that still waits for its disks. False if it does not. */
+bool container_cancel(struct container *container);
 /* Takes the container out of the table, its execs with it; its mounts must be gone. */
 void container_forget(struct container *container);
 

@@ -73,9 +73,12 @@ static void prepare_machine(void)
     leave_rootfs();
     mkdir("/run/c", 0711);
     write_setting("/proc/sys/kernel/modprobe", "/sbin/modprobe");
-    /* A container's limits are its cgroup's; the VM's defaults must not be lower than what Docker's hosts have. */
-    struct rlimit files = { 1048576, 1048576 };
+    /* What Debian's docker.service and systemd give a container; its own limits come on top. */
+    struct rlimit files = { 1048576, 1048576 }, none = { RLIM_INFINITY, RLIM_INFINITY };
     setrlimit(RLIMIT_NOFILE, &files);
+    setrlimit(RLIMIT_NPROC, &none);
+    setrlimit(RLIMIT_CORE, &none);
+    write_setting("/proc/sys/kernel/pid_max", "4194304");
 }
 
 /* The port's name is in sysfs; there is no udev to make /dev/virtio-ports. */

@@ -199,8 +199,8 @@ int process_launch(struct process *process, struct launch *launch, uint64_t flag
 
 int process_signal(struct process *process, int signal, struct failure *failure)
 {
-    if (process->state == PROCESS_EXITED)
-        return fail(failure, ESRCH, PHASE_REQUEST, "process already finished");
+    if (process->state == PROCESS_EXITED || process->pidfd < 0)
+        return fail(failure, ESRCH, PHASE_REQUEST, "process %s", process->pidfd < 0 ? "not running yet" : "already finished");
     if (syscall(SYS_pidfd_send_signal, process->pidfd, signal, NULL, 0) < 0)
         return fail_errno(failure, errno, PHASE_REQUEST, "signal %d", signal);
     return 0;

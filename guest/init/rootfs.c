@@ -15,6 +15,7 @@
 #include "cleanup.h"
 #include "disk.h"
 #include "fields.h"
+#include "init-layer.h"
 
 #define MOUNT_ATTEMPTS 4000
 
@@ -45,11 +46,9 @@ static int make_directory(const char *path, struct failure *failure)
 static int mount_overlay(int layer_count, struct failure *failure)
 {
     char options[4096];
-    int used = snprintf(options, sizeof(options), "lowerdir=");
+    int used = snprintf(options, sizeof(options), "lowerdir=" INIT_LAYER);
     for (int i = 0; i < layer_count; i++)
-        used += snprintf(options + used, sizeof(options) - (size_t)used, "%s%d", i > 0 ? ":" : "", i);
-    if (layer_count == 0)
-        used += snprintf(options + used, sizeof(options) - (size_t)used, "e");
+        used += snprintf(options + used, sizeof(options) - (size_t)used, ":%d", i);
     snprintf(options + used, sizeof(options) - (size_t)used, ",upperdir=w/upper,workdir=w/work");
     if (mount("overlay", "root", "overlay", 0, options) < 0)
         return fail_errno(failure, errno, PHASE_MOUNT, "mount overlay of %d layers", layer_count);
@@ -57,7 +56,7 @@ static int mount_overlay(int layer_count, struct failure *failure)
 }
 
 int rootfs_mount(const char *directory, const struct disk_spec *layers, int layer_count,
-                 const struct disk_spec *writable, struct failure *failure)
+                 const struct disk_spec *writable, const json_t *files, struct failure *failure)
 {
     int result = make_directory(directory, failure);
     if (result == 0 && chdir(directory) < 0)
@@ -77,8 +76,8 @@ int rootfs_mount(const char *directory, const struct disk_spec *layers, int laye
         result = make_directory("w/work", failure);
     if (result == 0)
         result = make_directory("root", failure);
-    if (result == 0 && layer_count == 0)
-        result = make_directory("e", failure);
+    if (result == 0)
+        result = init_layer_make(layer_count, files, failure);
     return result < 0 ? result : mount_overlay(layer_count, failure);
 }
 
@@ -131,6 +130,22 @@ static int unmount(const char *path, int flags)
     return 0;
 }
 
+/* What is left is in the tmpfs of /run: small, and our own. */
+static void remove_tree(int parent, const char *name, int depth)
+{
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    auto_directory directory = fd >= 0 ? fdopendir(fd) : NULL;
+    for (struct dirent *entry; directory != NULL && (entry = readdir(directory)) != NULL;) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        if (entry->d_type == DT_DIR && depth > 0)
+            remove_tree(fd, entry->d_name, depth - 1);
+        else
+            unlinkat(fd, entry->d_name, 0);
+    }
+    unlinkat(parent, name, AT_REMOVEDIR);
+}
+
 int rootfs_unmount(const char *directory, int layer_count, int flags)
 {
     char path[PATH_MAX];
@@ -144,10 +159,7 @@ int rootfs_unmount(const char *directory, int layer_count, int flags)
         other = unmount(path, flags);
         result = result < 0 ? result : other;
     }
-    auto_directory entries = opendir(directory);
-    for (struct dirent *entry; entries != NULL && (entry = readdir(entries)) != NULL;)
-        if (entry->d_name[0] != '.')
-            unlinkat(dirfd(entries), entry->d_name, entry->d_type == DT_DIR ? AT_REMOVEDIR : 0);
-    rmdir(directory);
+    if (result == 0)
+        remove_tree(AT_FDCWD, directory, 4);
     return result;
 }

@@ -105,8 +105,11 @@ static void begin(struct request request, bool goes_on)
     stage = STAGE_DYING;
     deadline.fire = too_late;
     timer_start(&deadline, DEADLINE_MS);
-    for (const struct container *container = container_first(); container != NULL; container = container->next)
-        cgroup_kill(container->cgroup);
+    for (struct container *container = container_first(), *next; container != NULL; container = next) {
+        next = container->next;
+        if (!container_cancel(container))
+            cgroup_kill(container->cgroup);
+    }
     teardown_continue();
 }
 

@@ -456,6 +456,33 @@ describe('exec', () => {
 });
 
 describe('disks', () => {
+  test('are waited for', async () => {
+    const stdout = guest.channel();
+    // The next LUN, not there yet.
+    const spec = containerSpec(
+      'early',
+      { layers: [rootfs.layers[0]!, 2], writable: 3 },
+      processSpec(['echo', 'here'], { stdout }),
+    );
+    const started = guest.request('container.start', { container: spec });
+    const late = { file: images.layer, readOnly: true };
+    expect(await guest.plug(late, { file: images.writable(), readOnly: false })).toEqual([2, 3]);
+    await started;
+    await guest.exit('early');
+    expect(guest.text(stdout)).toBe('here\n');
+    await guest.request('container.remove', { id: 'early', sync: true });
+  });
+
+  test('what Docker adds lies in a layer of its own', async () => {
+    const { out, err } = await run(
+      sh('ls -a / | grep docker; readlink /etc/mtab; stat -c "%a %u" /etc /; cat /etc/hosts'),
+    );
+    expect({ out, err }).toEqual({
+      out: '.dockerenv\n/proc/mounts\n755 0\n755 0\n127.0.0.1\tlocalhost\n',
+      err: '',
+    });
+  });
+
   test('what was written stays for the next start, and the disk grows', async () => {
     await run(sh('echo kept >/kept; rm /bin/tac'));
     expect((await run(sh('cat /kept; test -e /bin/tac || echo gone'))).out).toBe('kept\ngone\n');
