@@ -92,7 +92,14 @@ export class Guest {
   ) {}
 
   static async boot(
-    options: { memoryMiB?: number; cpus?: number; nics?: number; arguments?: string[]; append?: string } = {},
+    options: {
+      memoryMiB?: number;
+      cpus?: number;
+      nics?: number;
+      machine?: string;
+      arguments?: string[];
+      append?: string;
+    } = {},
   ): Promise<Guest> {
     const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'guest-'));
     const khz = Math.round(
@@ -109,7 +116,7 @@ export class Guest {
       [
         ...[
           '-M',
-          'microvm,accel=tcg',
+          `microvm,accel=tcg${options.machine ?? ''}`,
           '-m',
           String(options.memoryMiB ?? 512),
           '-smp',
