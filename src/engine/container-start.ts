@@ -167,6 +167,7 @@ class ContainerStart {
       { ...counters, networks: networksWith(record, attached), publishedPorts: ports },
     );
     publishVolumeEvents(engine.events, record, 'mount');
+    await this.#applyLateSize(agent);
     publishNetworkEvents(engine, record, attached, 'connect');
     engine.events.publish('container', 'start', record.id, eventAttributes(this.#container.record));
   }
@@ -205,6 +206,17 @@ class ContainerStart {
     } catch (error) {
       throw new DaemonError('Internal', logStartError(errorMessage(error)), { cause: error });
     }
+  }
+
+  /** A size that a client asked for while the guest was at it. */
+  async #applyLateSize(agent: Agent): Promise<void> {
+    const { id } = this.#container;
+    const size = this.#engine.consoleSizes.get(id);
+    if (size === undefined) return;
+    this.#engine.consoleSizes.delete(id);
+    await agent
+      .request('process.resize', { id, ...size })
+      .catch((error: unknown) => log.debug('terminal could not be resized', { containerId: id, error }));
   }
 
   #consoleSize(record: ContainerRecord): { consoleSize?: { rows: number; columns: number } } {

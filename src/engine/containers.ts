@@ -153,7 +153,9 @@ export class Containers implements ContainerBackend {
   async resize(ref: string, size: { rows: number; columns: number }): Promise<void> {
     const container = this.#get(ref);
     // Kept for the process that a start about to come will make, whatever the answer now is.
-    if (!isActive(container.state)) this.engine.consoleSizes.set(container.id, size);
+    if (!isActive(container.state) && container.record.config.Tty) {
+      this.engine.consoleSizes.set(container.id, size);
+    }
     requireActive(container);
     await container.operations.run(() =>
       withGuest(this.engine, container, async (pod) => {

@@ -188,6 +188,7 @@ export class Execs implements ExecBackend {
       const { agent } = pod.vm;
       const [spec] = containerToPod({ ...record, args: [record.path, ...record.args] }).containers;
       if (spec === undefined) throw notRunning(exec.container);
+      const size = exec.consoleSize;
       const channels = allocateExecChannels(exec.body, options.attached, () => agent.allocateChannel());
       exec.stdio = new ProcessStdio(agent, channels, exec.hub, undefined);
       const { pid } = await agent.request('exec.start', {
@@ -197,12 +198,18 @@ export class Execs implements ExecBackend {
           hostname: record.config.Hostname,
           containerEnv: record.config.Env ?? [],
           channels,
-          ...(exec.consoleSize === undefined ? {} : { consoleSize: exec.consoleSize }),
+          ...(size === undefined ? {} : { consoleSize: size }),
         }),
       });
       exec.stdio.openInput();
       // Its exit may have been reported while the answer was on its way.
       if (this.#kind(exec) === 'starting') exec.state = { kind: 'running', pid };
+      // A size that came while the guest was at it.
+      if (exec.consoleSize !== undefined && exec.consoleSize !== size) {
+        await this.resize(exec.id, exec.consoleSize).catch((error: unknown) =>
+          log.debug('exec could not be resized', { execId: exec.id, error }),
+        );
+      }
     } catch (error) {
       exec.stdio?.abandon();
       exec.state = { kind: 'exited', pid: 0, exitCode: failedExitCode, atMs: Date.now() };
