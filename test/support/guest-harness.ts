@@ -1,7 +1,7 @@
 // Boots the guest as built by `make -C guest` and speaks the agent's protocol on the port's socket, byte by byte and
 // without src/vm, so that the agent can be tested by itself and treated badly.
 
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import net from 'node:net';
@@ -26,9 +26,6 @@ import type {
   AgentHello,
   AgentOperation,
   AgentOperations,
-  GuestContainerSpec,
-  GuestPodSpec,
-  GuestProcess,
 } from '../../src/vm/agent/protocol';
 
 const guestDirectory = process.env['GUEST_DIRECTORY'] ?? path.resolve(__dirname, '../../build/guest');
@@ -52,8 +49,11 @@ function u64(value: number): Buffer {
 }
 
 export class AgentRefusal extends Error {
-  constructor(readonly failure: AgentFailure) {
+  readonly failure: AgentFailure;
+
+  constructor(failure: AgentFailure) {
     super(failure.message);
+    this.failure = failure;
   }
 }
 
@@ -65,6 +65,8 @@ interface Received {
 
 /** One VM; may be connected to several times. */
 export class Guest {
+  readonly qemu: ChildProcess;
+  readonly directory: string;
   hello: AgentHello | undefined;
   /** Output by channel, without gaps and repetitions. */
   readonly output = new Map<number, Received>();
@@ -86,10 +88,10 @@ export class Guest {
   private inputOffsets = new Map<number, number>();
   private nextLun = 0;
 
-  private constructor(
-    readonly qemu: ChildProcess,
-    readonly directory: string,
-  ) {}
+  private constructor(qemu: ChildProcess, directory: string) {
+    this.qemu = qemu;
+    this.directory = directory;
+  }
 
   static async boot(
     options: {
@@ -439,180 +441,5 @@ export class Guest {
       received.length = offset + bytes.length;
     }
     if (this.autoAck) this.ack(channel, received.length);
-  }
-}
-
-const defaultCapabilities = [
-  'CHOWN',
-  'DAC_OVERRIDE',
-  'FSETID',
-  'FOWNER',
-  'MKNOD',
-  'NET_RAW',
-  'SETGID',
-  'SETUID',
-  'SETFCAP',
-  'SETPCAP',
-  'NET_BIND_SERVICE',
-  'SYS_CHROOT',
-  'KILL',
-  'AUDIT_WRITE',
-].map((name) => `CAP_${name}`);
-
-export function processSpec(args: string[], changes: Partial<GuestProcess> = {}): GuestProcess {
-  return {
-    args,
-    env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'HOSTNAME=test'],
-    cwd: '/',
-    user: '',
-    additionalGroups: [],
-    terminal: false,
-    capabilities: defaultCapabilities,
-    noNewPrivileges: false,
-    rlimits: [],
-    oomScoreAdj: 0,
-    seccomp: 'default',
-    ...changes,
-  };
-}
-
-/** What Docker gives a container without options. */
-export function containerSpec(
-  id: string,
-  rootfs: { layers: number[]; writable: number },
-  process: GuestProcess,
-  changes: Partial<GuestContainerSpec> = {},
-): GuestContainerSpec {
-  const secure = ['nosuid', 'noexec', 'nodev'];
-  const mount = (type: string, source: string, target: string, options: string[]) => ({
-    type,
-    source,
-    target,
-    options,
-  });
-  return {
-    id,
-    rootfs: {
-      layers: rootfs.layers.map((lun) => ({ lun })),
-      writable: { lun: rootfs.writable },
-      readonly: false,
-    },
-    process,
-    init: false,
-    pidNamespace: 'container',
-    ipcNamespace: 'pod',
-    utsNamespace: 'pod',
-    networkNamespace: 'pod',
-    cgroupNamespace: 'container',
-    mounts: [
-      mount('proc', 'proc', '/proc', secure),
-      mount('tmpfs', 'tmpfs', '/dev', ['nosuid', 'strictatime', 'mode=755', 'size=65536k']),
-      mount('devpts', 'devpts', '/dev/pts', [
-        'nosuid',
-        'noexec',
-        'newinstance',
-        'ptmxmode=0666',
-        'mode=0620',
-        'gid=5',
-      ]),
-      mount('sysfs', 'sysfs', '/sys', [...secure, 'ro']),
-      mount('cgroup', 'cgroup', '/sys/fs/cgroup', ['ro', ...secure]),
-      mount('mqueue', 'mqueue', '/dev/mqueue', secure),
-      mount('tmpfs', 'shm', '/dev/shm', [...secure, 'mode=1777', 'size=67108864']),
-    ],
-    files: [
-      {
-        path: '/etc/hosts',
-        contentBase64: Buffer.from('127.0.0.1\tlocalhost\n').toString('base64'),
-        mode: 0o644,
-        readonly: false,
-      },
-    ],
-    devices: [],
-    deviceRules: [{ allow: false, type: 'a', major: -1, minor: -1, access: 'rwm' }],
-    maskedPaths: [
-      '/proc/asound',
-      '/proc/acpi',
-      '/proc/kcore',
-      '/proc/keys',
-      '/proc/latency_stats',
-      '/proc/timer_list',
-      '/proc/timer_stats',
-      '/proc/sched_debug',
-      '/proc/scsi',
-      '/sys/firmware',
-    ],
-    readonlyPaths: ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'],
-    cgroup: {},
-    sysctls: {},
-    privileged: false,
-    ...changes,
-  };
-}
-
-export function podSpec(id: string, changes: Partial<GuestPodSpec> = {}): GuestPodSpec {
-  return {
-    id,
-    hostname: 'pod-host',
-    domainname: '',
-    interfaces: [],
-    routes: [],
-    sysctls: {},
-    dnsForward: [],
-    ...changes,
-  };
-}
-
-/** A layer with a busybox and users, and fresh writable disks, in a directory of the test's own. */
-export class TestImages {
-  readonly directory = fs.mkdtempSync(path.join(os.tmpdir(), 'guest-images-'));
-  readonly layer = path.join(this.directory, 'layer.sqsh');
-  private disks = 0;
-
-  /** `programs` are compiled from guest/test/programs into the layer's /bin. */
-  constructor(programs: string[] = []) {
-    const root = path.join(this.directory, 'root');
-    for (const name of ['bin', 'etc', 'tmp', 'home/bob'])
-      fs.mkdirSync(path.join(root, name), { recursive: true });
-    fs.copyFileSync('/bin/busybox', path.join(root, 'bin/busybox'));
-    fs.chmodSync(path.join(root, 'bin/busybox'), 0o755);
-    for (const name of execFileSync('/bin/busybox', ['--list'], { encoding: 'utf8' }).trim().split('\n'))
-      if (name !== 'busybox') fs.symlinkSync('busybox', path.join(root, 'bin', name));
-    const file = (name: string, text: string, mode = 0o644): void => {
-      fs.writeFileSync(path.join(root, name), text);
-      fs.chmodSync(path.join(root, name), mode);
-    };
-    file('etc/passwd', 'root:x:0:0:root:/root:/bin/sh\nbob:x:1000:1000::/home/bob:/bin/sh\n');
-    file('etc/group', 'root:x:0:\nbob:x:1000:\nextra:x:2000:bob\n');
-    file('bin/noshebang', 'nothing', 0o755);
-    file('bin/notexec', 'nothing');
-    for (const name of programs) {
-      const source = path.resolve(__dirname, '../../guest/test/programs', `${name}.c`);
-      execFileSync('gcc', ['-O1', '-static', '-o', path.join(root, 'bin', name), source]);
-    }
-    execFileSync(
-      'mksquashfs',
-      [root, this.layer, '-comp', 'lz4', '-all-root', '-no-progress', '-quiet', '-noappend'],
-      {
-        stdio: 'ignore',
-      },
-    );
-  }
-
-  writable(size = '1G'): string {
-    const file = path.join(this.directory, `disk${this.disks++}.ext4`);
-    const features = 'lazy_itable_init=1,lazy_journal_init=1,nodiscard,assume_storage_prezeroed=1';
-    execFileSync(
-      'mke2fs',
-      ['-q', '-t', 'ext4', '-F', '-m', '0', '-O', '^resize_inode', '-E', features, file, size],
-      {
-        stdio: 'ignore',
-      },
-    );
-    return file;
-  }
-
-  remove(): void {
-    fs.rmSync(this.directory, { recursive: true, force: true });
   }
 }

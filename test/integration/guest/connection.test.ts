@@ -1,13 +1,7 @@
 // The connection with the agent: lost in the middle of frames, flooded, and fed with nonsense.
 
-import {
-  encodeFrame,
-  Guest,
-  containerSpec,
-  podSpec,
-  processSpec,
-  TestImages,
-} from '../../support/guest-harness';
+import { encodeFrame, Guest } from '../../support/guest-harness';
+import { containerSpec, podSpec, processSpec, TestImages } from '../../support/guest-specs';
 import { channelWindowBytes, FrameType, syncPreambleZeros } from '../../../src/vm/agent/protocol';
 
 jest.setTimeout(120_000);

@@ -1,7 +1,8 @@
 // The Pod's network, namespaces shared and not, and modules loaded when a container asks for them.
 
 import type { GuestContainerSpec, GuestProcess } from '../../../src/vm/agent/protocol';
-import { containerSpec, Guest, podSpec, processSpec, TestImages } from '../../support/guest-harness';
+import { Guest } from '../../support/guest-harness';
+import { containerSpec, podSpec, processSpec, TestImages } from '../../support/guest-specs';
 
 jest.setTimeout(120_000);
 

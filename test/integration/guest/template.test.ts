@@ -3,7 +3,8 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { containerSpec, Guest, podSpec, processSpec, TestImages } from '../../support/guest-harness';
+import { Guest } from '../../support/guest-harness';
+import { containerSpec, podSpec, processSpec, TestImages } from '../../support/guest-specs';
 
 jest.setTimeout(120_000);
 
