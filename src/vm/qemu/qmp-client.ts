@@ -25,10 +25,16 @@ export class QmpError extends Error {
   }
 }
 
+/** Longest line that QEMU has reason to write. */
+const maxLineBytes = 4 * 1024 * 1024;
+/** QEMU answers at once, also on a busy host; one that hangs must not hang the daemon's caller. */
+const defaultTimeoutMs = 30_000;
+
 interface Pending {
   command: string;
   resolve: (value: unknown) => void;
   reject: (error: Error) => void;
+  timer: NodeJS.Timeout;
 }
 
 export class QmpClient {
@@ -64,7 +70,7 @@ export class QmpClient {
     const deadline = Date.now() + options.timeoutMs;
     for (;;) {
       try {
-        return await QmpClient.#connectOnce(path, Math.max(1, deadline - Date.now()));
+        return await QmpClient.#connectOnce(path, Math.max(1, deadline - Date.now()), options.signal);
       } catch (error) {
         if (options.signal?.aborted === true || Date.now() >= deadline) {
           throw new DaemonError('Unavailable', `connect to QEMU's monitor: ${errorMessage(error)}`, {
@@ -76,27 +82,33 @@ export class QmpClient {
     }
   }
 
-  static #connectOnce(path: string, timeoutMs: number): Promise<QmpClient> {
+  static #connectOnce(path: string, timeoutMs: number, signal?: AbortSignal): Promise<QmpClient> {
     return new Promise((resolve, reject) => {
       const socket = connect(path);
       const client = new QmpClient(socket);
       let greeted = false;
       const fail = (error: Error): void => {
         clearTimeout(timer);
+        signal?.removeEventListener('abort', giveUp);
         socket.destroy();
         reject(error);
       };
+      const giveUp = (): void => fail(new Error('given up'));
+      signal?.addEventListener('abort', giveUp);
       const timer = setTimeout(() => fail(new Error('no greeting')), timeoutMs);
       socket.once('error', fail);
       void client.closed.then(() => {
         if (!greeted) fail(new Error('closed before the greeting'));
       });
-      socket.pipe(split2()).on('data', (line: string) => {
+      const lines = socket.pipe(split2({ maxLength: maxLineBytes }));
+      lines.on('error', (error: Error) => socket.destroy(error));
+      lines.on('data', (line: string) => {
         const message = parseLine(line);
         if (message === undefined) return;
         if (!greeted && 'QMP' in message) {
           greeted = true;
           clearTimeout(timer);
+          signal?.removeEventListener('abort', giveUp);
           socket.removeListener('error', fail);
           client.execute('qmp_capabilities').then(() => resolve(client), reject);
           return;
@@ -126,30 +138,6 @@ export class QmpClient {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Resolves with the first event of this name from now on. */
-  waitFor(event: string, timeoutMs: number): Promise<QmpEvent> {
-    return new Promise((resolve, reject) => {
-      const stop = (): void => {
-        clearTimeout(timer);
-        this.#listeners.delete(listener);
-      };
-      const listener = (received: QmpEvent): void => {
-        if (received.event !== event) return;
-        stop();
-        resolve(received);
-      };
-      const timer = setTimeout(() => {
-        stop();
-        reject(new DaemonError('Unavailable', `QEMU has not sent ${event} for ${timeoutMs} ms`));
-      }, timeoutMs);
-      this.#listeners.add(listener);
-      void this.closed.then(() => {
-        stop();
-        reject(this.#failure ?? new Error('closed'));
-      });
-    });
-  }
-
   close(): void {
     this.#socket.destroy();
   }
@@ -161,8 +149,16 @@ export class QmpClient {
       this.#nextId += 1;
       lines.push(`${JSON.stringify({ ...command, id })}\n`);
       return new Promise<unknown>((resolve, reject) => {
-        if (this.#failure !== undefined) reject(this.#failure);
-        else this.#pending.set(id, { command: command.execute, resolve, reject });
+        if (this.#failure !== undefined) {
+          reject(this.#failure);
+          return;
+        }
+        const timer = setTimeout(() => {
+          this.#pending.delete(id);
+          const seconds = defaultTimeoutMs / 1000;
+          reject(new DaemonError('Unavailable', `QEMU has not answered ${command.execute} for ${seconds} s`));
+        }, defaultTimeoutMs).unref();
+        this.#pending.set(id, { command: command.execute, resolve, reject, timer });
       });
     });
     if (this.#failure === undefined) this.#socket.write(lines.join(''));
@@ -179,6 +175,7 @@ export class QmpClient {
     const pending = typeof message['id'] === 'number' ? this.#pending.get(message['id']) : undefined;
     if (pending === undefined) return;
     this.#pending.delete(message['id'] as number); // it is one: it was found
+    clearTimeout(pending.timer);
     const error = message['error'];
     if (typeof error === 'object' && error !== null) {
       const { class: errorClass, desc } = error as { class?: string; desc?: string };
@@ -191,7 +188,10 @@ export class QmpClient {
   #fail(error: Error): void {
     if (this.#failure !== undefined) return;
     this.#failure = error;
-    for (const pending of this.#pending.values()) pending.reject(error);
+    for (const pending of this.#pending.values()) {
+      clearTimeout(pending.timer);
+      pending.reject(error);
+    }
     this.#pending.clear();
   }
 }

@@ -1,0 +1,110 @@
+// VMs and a factory of them, for the pool: no QEMU, no socket.
+
+import type { Agent } from '../../src/vm/agent/agent';
+import type { VmEnd, VmResources } from '../../src/vm/vm';
+import type { PoolableVm, VmFactory } from '../../src/vm/vm-pool';
+import { nextVmState, type VmState } from '../../src/vm/vm-state';
+
+/** What a test does not expect to be called. */
+function unexpected(): never {
+  throw new Error('not part of this test');
+}
+
+export class PlainVm implements PoolableVm {
+  readonly pid = 1;
+  readonly nics = [];
+  readonly ended: Promise<VmEnd>;
+  state: VmState = { kind: 'Idle' };
+  used = false;
+  isDetached = false;
+  associateFailure: Error | undefined;
+  settle: (end: VmEnd) => void = unexpected;
+
+  readonly id: string;
+  readonly resources: VmResources;
+
+  constructor(id: string, resources: VmResources) {
+    this.id = id;
+    this.resources = resources;
+    this.ended = new Promise((resolve) => (this.settle = resolve));
+  }
+
+  get agent(): Agent {
+    return unexpected();
+  }
+
+  associate(podId: string): Promise<void> {
+    if (this.associateFailure !== undefined) return Promise.reject(this.associateFailure);
+    const next = nextVmState(this.state, { kind: 'associate', podId });
+    if (next === undefined) return Promise.reject(new Error('illegal'));
+    this.state = next;
+    this.used = true;
+    return Promise.resolve();
+  }
+
+  end(): Promise<void> {
+    this.settle({ cause: 'requested', message: '' });
+    return Promise.resolve();
+  }
+
+  detach(): void {
+    this.isDetached = true;
+  }
+
+  release = unexpected;
+  plugDisks = unexpected;
+  unplugDisks = unexpected;
+  pluggedDisks = unexpected;
+  resizeDisk = unexpected;
+  shareFiles = unexpected;
+  pause = unexpected;
+  resume = unexpected;
+  readConsole = unexpected;
+}
+
+export class FakeVmFactory implements VmFactory {
+  readonly resources: VmResources = { memoryBytes: 1000, cpus: 2 };
+  readonly made: { vm: PlainVm; how: 'clone' | 'warm' | 'boot' }[] = [];
+  templateReady = false;
+  failure: Error | undefined;
+  left: { vm: PlainVm; isFresh: boolean }[] = [];
+  isStopped = false;
+  /** Called before each VM is there; may wait. */
+  before: (how: string) => Promise<void> = () => Promise.resolve();
+  #count = 0;
+
+  ensureTemplate(): Promise<void> {
+    if (this.failure !== undefined) return Promise.reject(this.failure);
+    this.templateReady = true;
+    return Promise.resolve();
+  }
+
+  clone(): Promise<PlainVm> {
+    return this.#make('clone', this.resources);
+  }
+
+  cloneWarm(): Promise<PlainVm> {
+    return this.#make('warm', this.resources);
+  }
+
+  boot(resources: VmResources): Promise<PlainVm> {
+    return this.#make('boot', resources);
+  }
+
+  recover(): Promise<{ vm: PlainVm; isFresh: boolean }[]> {
+    return Promise.resolve(this.left);
+  }
+
+  stop(): void {
+    this.isStopped = true;
+  }
+
+  async #make(how: 'clone' | 'warm' | 'boot', resources: VmResources): Promise<PlainVm> {
+    await this.before(how);
+    if (this.failure !== undefined) throw this.failure;
+    this.#count += 1;
+    const vm = new PlainVm(`vm${this.#count}`, resources);
+    this.made.push({ vm, how });
+    return vm;
+  }
+}

@@ -1,0 +1,91 @@
+import {
+  kernelCommandLine,
+  qemuArguments,
+  type MachineSpec,
+  type VmLayout,
+} from '../../../../src/vm/qemu/command-line';
+
+const machine: MachineSpec = {
+  accelerator: 'tcg',
+  memoryBytes: 512 * 1024 * 1024,
+  cpus: 2,
+  kernelPath: '/t/vmlinuz',
+  initramfsPath: '/t/initramfs',
+  tscKhz: 2_600_000,
+  nicCount: 8,
+};
+const layout: VmLayout = { id: 'abc', memory: { kind: 'private' }, tapDescriptors: [] };
+const clone: VmLayout['memory'] = { kind: 'clone', path: '/t/memory', kernelHeadPath: '/t/head' };
+
+/** Values of an option, in order. */
+function values(args: readonly string[], option: string): string[] {
+  return args.flatMap((arg, index) => (arg === option ? [args[index + 1] ?? ''] : []));
+}
+
+const devices = (args: readonly string[]) => values(args, '-device');
+
+test('the guest knows the rate of the counter under emulation only', () => {
+  expect(kernelCommandLine(machine)).toMatch(/ tsc_early_khz=2600000 tsc=reliable$/);
+  expect(kernelCommandLine({ ...machine, tscKhz: undefined })).not.toContain('tsc');
+});
+
+test('QEMU is locked up', () => {
+  const args = qemuArguments(machine, layout);
+  expect(values(args, '-sandbox')).toEqual([
+    'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny',
+  ]);
+  expect(args).toEqual(expect.arrayContaining(['-nodefaults', '-no-user-config']));
+});
+
+test('a panic or power-off leaves QEMU there to be asked', () => {
+  expect(values(qemuArguments(machine, layout), '-action')).toEqual(['reboot=shutdown,shutdown=pause']);
+});
+
+test('sockets are inherited: no path of the run directory', () => {
+  const args = qemuArguments(machine, layout);
+  const sockets = values(args, '-chardev').filter((value) => value.startsWith('socket'));
+  expect(sockets).toHaveLength(3);
+  for (const socket of sockets) expect(socket).toMatch(/,fd=\d+,server=on,wait=off$/);
+});
+
+test('the console is bounded', () => {
+  expect(values(qemuArguments(machine, layout), '-chardev')).toContain('ringbuf,id=console,size=65536');
+});
+
+test('each NIC has its tap, or leads nowhere', () => {
+  const joined = qemuArguments(machine, { ...layout, tapDescriptors: [10, 11, 12, 13, 14, 15, 16, 17] });
+  expect(values(joined, '-netdev')[7]).toBe('tap,id=net7,fd=17,vhost=off');
+  const apart = qemuArguments(machine, layout);
+  expect(values(apart, '-netdev')).toHaveLength(8);
+  expect(values(apart, '-netdev').every((value) => value.startsWith('hubport'))).toBe(true);
+  expect(devices(apart)).toEqual(devices(joined));
+});
+
+test('template and clone have the same machine and devices', () => {
+  const template = qemuArguments(machine, { ...layout, memory: { kind: 'template', path: '/t/memory' } });
+  const cloned = qemuArguments(machine, { ...layout, memory: clone });
+  for (const option of ['-M', '-cpu', '-smp', '-m', '-accel', '-device', '-chardev', '-netdev', '-mon']) {
+    expect(values(cloned, option)).toEqual(values(template, option));
+  }
+  expect(values(template, '-object')[0]).toMatch(/size=512M,share=on,mem-path=\/t\/memory$/);
+  expect(values(cloned, '-object')[0]).toMatch(/size=512M,share=off,mem-path=\/t\/memory$/);
+});
+
+test('a clone waits for its state, and carries no kernel about', () => {
+  const args = qemuArguments(machine, { ...layout, memory: clone });
+  expect(values(args, '-incoming')).toEqual(['defer']);
+  expect(values(args, '-kernel')).toEqual(['/t/head']);
+  expect(args).not.toContain('-initrd');
+  expect(qemuArguments(machine, layout)).not.toContain('-incoming');
+});
+
+test('no device that gives memory back: it would punch holes into the template of all clones', () => {
+  expect(qemuArguments(machine, layout).join(' ')).not.toMatch(/balloon|free-page|virtio-mem/);
+});
+
+test.each([
+  ['tcg', 'max'],
+  ['kvm', 'host'],
+] as const)('%s has CPU model %s', (accelerator, cpu) => {
+  expect(values(qemuArguments({ ...machine, accelerator }, layout), '-cpu')).toEqual([cpu]);
+});

@@ -1,0 +1,152 @@
+import { PooledVms } from '../../../src/vm/vm-pool';
+import { FakeVmFactory, PlainVm } from '../../support/fake-vm';
+
+let factory: FakeVmFactory;
+
+beforeEach(() => {
+  jest.useFakeTimers();
+  factory = new FakeVmFactory();
+});
+
+afterEach(() => jest.useRealTimers());
+
+function makePool(poolSize = 2): PooledVms {
+  const accelerator = { kind: 'tcg', reason: 'a test', tscKhz: undefined } as const;
+  return new PooledVms({ factory, accelerator, poolSize });
+}
+
+async function fullPool(poolSize = 2): Promise<PooledVms> {
+  const pool = makePool(poolSize);
+  pool.start();
+  await jest.advanceTimersByTimeAsync(0);
+  return pool;
+}
+
+const made = () => factory.made.map(({ how }) => how);
+
+test('fills itself in the background, one after the other', async () => {
+  let running = 0;
+  factory.before = async () => {
+    expect((running += 1)).toBe(1);
+    await Promise.resolve();
+    running -= 1;
+  };
+  const pool = await fullPool(3);
+  expect(pool.status()).toMatchObject({ idle: 3, associated: 0, template: true, accelerator: 'tcg' });
+  expect(made()).toEqual(['warm', 'warm', 'warm']);
+});
+
+test('hands out the oldest idle VM, associated, and makes another one a little later', async () => {
+  const pool = await fullPool();
+  const vm = await pool.acquire('pod', {});
+  expect(vm).toMatchObject({ id: 'vm1', used: true, state: { kind: 'Associated', podId: 'pod' } });
+  expect(pool.find('vm1')).toBe(vm);
+  await jest.advanceTimersByTimeAsync(149);
+  expect(pool.status()).toMatchObject({ idle: 1, associated: 1 });
+  await jest.advanceTimersByTimeAsync(1);
+  expect(pool.status()).toMatchObject({ idle: 2, associated: 1 });
+});
+
+test('starts that follow each other put off the filling, but not for ever', async () => {
+  const pool = await fullPool(20);
+  const before = factory.made.length;
+  for (let index = 0; index < 9; index += 1) {
+    await pool.acquire(`pod${index}`, {});
+    await jest.advanceTimersByTimeAsync(100);
+  }
+  expect(factory.made.length).toBe(before);
+  await pool.acquire('last', {});
+  await jest.advanceTimersByTimeAsync(100);
+  expect(factory.made.length).toBeGreaterThan(before);
+});
+
+test('without an idle one a clone is made', async () => {
+  const pool = makePool(0);
+  await pool.acquire('pod', { memoryBytes: 500, cpus: 1 });
+  expect(made()).toEqual(['clone']);
+});
+
+test.each([{ memoryBytes: 1001 }, { cpus: 3 }])('one of another size is booted: %j', async (wanted) => {
+  const pool = await fullPool();
+  const vm = await pool.acquire('pod', wanted);
+  expect(made().at(-1)).toBe('boot');
+  expect(vm.resources).toEqual({ ...factory.resources, ...wanted });
+});
+
+test('an idle VM that died is neither kept nor handed out', async () => {
+  const pool = await fullPool();
+  factory.made[0]?.vm.settle({ cause: 'crashed', message: '' });
+  await jest.advanceTimersByTimeAsync(0);
+  expect(pool.list().map(({ id }) => id)).toEqual(['vm2']);
+  await jest.advanceTimersByTimeAsync(150);
+  expect(pool.status().idle).toBe(2);
+});
+
+test('one that can not be associated is ended, and the next one taken', async () => {
+  const pool = await fullPool();
+  factory.made[0]!.vm.associateFailure = new Error('its directory is gone');
+  expect((await pool.acquire('pod', {})).id).toBe('vm2');
+  await expect(factory.made[0]!.vm.ended).resolves.toMatchObject({ cause: 'requested' });
+});
+
+test('a start that was given up takes nothing', async () => {
+  const pool = await fullPool();
+  await expect(pool.acquire('pod', {}, AbortSignal.abort())).rejects.toMatchObject({ code: 'Unavailable' });
+  expect(pool.status().idle).toBe(2);
+});
+
+test('filling that fails is tried again later', async () => {
+  factory.failure = new Error('no memory');
+  const pool = await fullPool();
+  expect(pool.status().idle).toBe(0);
+  factory.failure = undefined;
+  await jest.advanceTimersByTimeAsync(5000);
+  expect(pool.status().idle).toBe(2);
+});
+
+describe('VMs of an earlier daemon', () => {
+  const left = (id: string, isFresh: boolean, podId?: string) => {
+    const vm = new PlainVm(id, factory.resources);
+    if (podId !== undefined) vm.state = { kind: 'Associated', podId };
+    return { vm, isFresh };
+  };
+
+  test('fresh ones are idle again, associated ones go on, others end', async () => {
+    factory.left = [left('fresh', true), left('busy', false, 'pod'), left('used', false)];
+    const pool = makePool();
+    const vms = await pool.recover();
+    expect(vms.map(({ id }) => id).sort()).toEqual(['busy', 'fresh']);
+    expect(pool.status()).toMatchObject({ idle: 1, associated: 1 });
+    await expect(factory.left[2]!.vm.ended).resolves.toMatchObject({ cause: 'requested' });
+    expect((await pool.acquire('new', {})).id).toBe('fresh');
+  });
+
+  test('more than the pool holds are kept, and no more made', async () => {
+    factory.left = ['a', 'b', 'c'].map((id) => left(id, true));
+    const pool = makePool(1);
+    await pool.recover();
+    pool.start();
+    await jest.advanceTimersByTimeAsync(0);
+    expect(factory.made).toEqual([]);
+    expect(pool.status().idle).toBe(3);
+  });
+});
+
+describe('close', () => {
+  test('ends the idle ones if asked to, lets go of the others, makes no more', async () => {
+    const pool = await fullPool();
+    await pool.acquire('pod', {});
+    await pool.close({ endIdle: true });
+    await expect(factory.made[1]!.vm.ended).resolves.toMatchObject({ cause: 'requested' });
+    expect(factory.made[0]!.vm.isDetached).toBe(true);
+    expect(factory.isStopped).toBe(true);
+    await jest.advanceTimersByTimeAsync(60_000);
+    expect(factory.made).toHaveLength(2);
+  });
+
+  test('leaves the idle ones to the next daemon otherwise', async () => {
+    const pool = await fullPool();
+    await pool.close({ endIdle: false });
+    expect(factory.made.every(({ vm }) => vm.isDetached)).toBe(true);
+  });
+});
