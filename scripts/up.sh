@@ -35,6 +35,9 @@ docker=(docker --host "unix://$socket")
 if ! "${docker[@]}" image inspect caisson/hello >/dev/null 2>&1; then
   bash scripts/hello-image.sh build/hello.tar
   "${docker[@]}" load --quiet --input build/hello.tar >/dev/null
+  # also makes the template, which the user's first container would else wait for
+  "${docker[@]}" run --rm caisson/hello >build/hello.log 2>&1 ||
+    { tail -n 5 build/hello.log >&2; die "the first container does not run: see bin/caisson doctor and $log_file"; }
 fi
 
 cat <<TEXT

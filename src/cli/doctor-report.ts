@@ -32,7 +32,7 @@ const marks: Record<FindingLevel, string> = { ok: 'ok  ', warn: 'warn', fail: 'F
 export function formatReport(findings: readonly Finding[]): string {
   const width = Math.max(0, ...findings.map(({ subject }) => subject.length));
   const lines = findings.flatMap(({ level, subject, detail, advice }) => [
-    `${marks[level]}  ${subject.padEnd(width)}  ${detail}`,
+    `${marks[level]}  ${subject.padEnd(width)}  ${detail.trim().replace(/\s*\n\s*/g, '; ')}`,
     ...(advice === undefined ? [] : [`      ${' '.repeat(width)}→ ${advice}`]),
   ]);
   const count = (level: FindingLevel): number => findings.filter((finding) => finding.level === level).length;
