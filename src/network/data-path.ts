@@ -10,7 +10,7 @@ import { egressDevice, egressNameServer, egressSubnet } from './egress';
 import { IpBatch } from './ip-batch';
 import { PrivateNamespace } from './namespace';
 import type { EndpointRecord, NetworkRecord } from './network-record';
-import { bridgeChange, fullRuleset, tapChange } from './ruleset';
+import { bridgeChange, fullRuleset, hostAddressChange, tapChange } from './ruleset';
 import type { BridgeRules, TapRules } from './ruleset';
 
 interface Link {
@@ -81,6 +81,13 @@ export class DataPath {
       if (rules !== undefined) await this.#knowMac(rules);
     }
     return new Set(alive.map(({ tapName }) => tapName));
+  }
+
+  /** For a host that got another address. */
+  async useHostAddress(hostAddress: string): Promise<void> {
+    if (hostAddress === this.#hostAddress) return;
+    await this.#nft(hostAddressChange(hostAddress));
+    this.#hostAddress = hostAddress;
   }
 
   async addNetwork(network: NetworkRecord): Promise<void> {

@@ -2,7 +2,6 @@
 // published ports, kept in agreement. Every change to the kernel is recorded before it is made, so that the next start
 // can finish or undo it.
 
-import { readFileSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { DaemonError, errorMessage } from '../errors';
@@ -13,6 +12,8 @@ import { DataPath } from './data-path';
 import type { AttachedTap } from './data-path';
 import { egressNameServer, hostServiceAddress, slirpCommand } from './egress';
 import { helperUid } from './helper-user';
+import { containerResolvConf, readHostResolvConf } from './host-resolver';
+import type { ResolvConfOptions } from './host-resolver';
 import { hostSubnets } from './host-routes';
 import { NetdClient } from './netd-client';
 import type { NetdEndpoint, NetdNetwork } from './netd/protocol';
@@ -31,7 +32,6 @@ import { collections } from './network-record';
 import type { AttachmentRecord, EndpointRecord, NetworkRecord } from './network-record';
 import { NetworkTable } from './network-table';
 import { PortPublisher } from './port-publisher';
-import { formatResolvConf, parseResolvConf, usableNameservers } from './resolv-conf';
 
 export interface NetworkManagerOptions {
   /** Sockets and the namespace's mount; gone after a reboot. */
@@ -51,9 +51,8 @@ export interface NetworkManagerOptions {
 }
 
 const egressTimeoutMs = 5000;
+const hostAddressIntervalMs = 30_000;
 const nobody = 65534;
-/** Where systemd-resolved keeps the servers behind its stub; dockerd looks there as well. */
-const resolvedPath = '/run/systemd/resolve/resolv.conf';
 
 /** Makes the manager; `start` brings it up. */
 export function createNetworkManager(options: NetworkManagerOptions): NetworkManager {
@@ -68,6 +67,7 @@ class PrivateNetworkManager implements NetworkManager {
   readonly #netd: NetdClient;
   readonly #ports: PortPublisher;
   #path: DataPath | undefined;
+  #hostAddressTimer: NodeJS.Timeout | undefined;
   /** Changes to the namespace are made one after the other. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -110,10 +110,12 @@ class PrivateNetworkManager implements NetworkManager {
     if (!(await this.#netd.waitForEgress(egressTimeoutMs))) {
       log.error('no egress: slirp4netns does not start', { log: join(this.#options.runDir, 'netd.log') });
     }
+    this.#hostAddressTimer = setInterval(() => void this.#followHostAddress(), hostAddressIntervalMs).unref();
     log.info('networks ready', { networks: this.#table.records().length, taps: alive.size });
   }
 
   async stop(options: { removeNamespace: boolean }): Promise<void> {
+    clearInterval(this.#hostAddressTimer);
     await this.#last.catch(() => undefined);
     await this.#netd.close({ end: options.removeNamespace });
     this.#path?.close();
@@ -257,26 +259,8 @@ class PrivateNetworkManager implements NetworkManager {
     return parseCounters(text, tapName);
   }
 
-  resolvConf({
-    dns,
-    search,
-    options,
-    embedded,
-  }: {
-    dns: string[];
-    search: string[];
-    options: string[];
-    embedded: boolean;
-  }): string {
-    const host = this.#hostResolvConf();
-    const own = dns.length > 0 ? dns : usableNameservers(host.nameservers, egressNameServer);
-    const wanted = options.length > 0 ? options : host.options;
-    const withDots = wanted.some((option) => option.startsWith('ndots:')) ? wanted : [...wanted, 'ndots:0'];
-    return formatResolvConf({
-      nameservers: embedded ? ['127.0.0.11'] : own,
-      search: search.length > 0 ? search : host.search,
-      options: embedded ? withDots : wanted,
-    });
+  resolvConf(options: ResolvConfOptions): string {
+    return containerResolvConf(readHostResolvConf(this.#resolvConfPath()), options);
   }
 
   /** The default bridge's gateway, as with Docker. The rules of every network lead its own gateway there too. */
@@ -323,6 +307,15 @@ class PrivateNetworkManager implements NetworkManager {
     return this.#attachments().some((tap) => tap.endpoint === endpoint);
   }
 
+  /** A host's address may change under running containers, whose gateway leads to it. */
+  async #followHostAddress(): Promise<void> {
+    try {
+      await this.#queue(() => this.#dataPath().useHostAddress(hostServiceAddress(this.#egressOptions())));
+    } catch (error) {
+      log.warn("the host's new address is not used", { error: errorMessage(error) });
+    }
+  }
+
   #definePredefined(): void {
     for (const name of ['bridge', 'host', 'none'] as const) {
       if (this.#table.byName(name) === undefined) this.#table.create(planNetwork.predefined(name), []);
@@ -349,19 +342,6 @@ class PrivateNetworkManager implements NetworkManager {
 
   #resolvConfPath(): string {
     return this.#options.resolvConfPath ?? '/etc/resolv.conf';
-  }
-
-  #hostResolvConf(): ReturnType<typeof parseResolvConf> {
-    const read = (path: string): string => {
-      try {
-        return readFileSync(realpathSync(path), 'utf8');
-      } catch {
-        return ''; // no file: resolv.conf(5)'s defaults
-      }
-    };
-    const host = parseResolvConf(read(this.#resolvConfPath()));
-    const stubOnly = host.nameservers.length === 1 && host.nameservers[0] === '127.0.0.53';
-    return stubOnly ? { ...host, ...parseResolvConf(read(resolvedPath)) } : host;
   }
 }
 

@@ -150,7 +150,7 @@ export interface NetworkManager {
   allocate(request: EndpointRequest): Promise<Endpoint>;
   /** Frees what `allocate` reserved. Idempotent. */
   release(networkId: string, containerId: string): Promise<void>;
-  /** Joins the tap to the network's bridge, with the anti-spoofing rules for this endpoint. Call after the guest has set the MAC. */
+  /** Joins the tap to the network's bridge, with the anti-spoofing rules for this endpoint; frames with another MAC don't pass. */
   attach(endpoint: Endpoint, tapName: string): Promise<void>;
   /** Takes the tap off every bridge. */
   detach(tapName: string): Promise<void>;

@@ -34,9 +34,14 @@ const dnsRate = { perSecond: 500, burst: 500 };
 /** Replaces all rules in one step; connections that are established go on. */
 export function fullRuleset(input: RulesetInput): string {
   const elements = [...input.bridges.flatMap(bridgeElements), ...input.taps.flatMap(tapElements)];
-  return [bridgeTable(), inetTable(input), ...elements.map((element) => `add element ${element}`), ''].join(
-    '\n',
-  );
+  const rules = [bridgeTable(), inetTable(input), ...elements.map((element) => `add element ${element}`)];
+  return `${rules.join('\n')}\n${hostAddressChange(input.hostAddress)}`;
+}
+
+/** Where gateways lead for what they do not serve themselves. Empty: nowhere. */
+export function hostAddressChange(hostAddress: string): string {
+  const rule = hostAddress === '' ? '' : `add rule inet caisson host dnat ip to ${hostAddress}\n`;
+  return `flush chain inet caisson host\n${rule}`;
 }
 
 /** Adds or deletes what belongs to one bridge. */
@@ -80,10 +85,6 @@ table bridge caisson {
 
 function inetTable(input: RulesetInput): string {
   const out = input.egressDevice;
-  const hostRule =
-    input.hostAddress === ''
-      ? ''
-      : `iifname @open iifname . ip daddr @gateway4 meta l4proto { tcp, udp } th dport != 53 dnat ip to ${input.hostAddress}`;
   return `
 add table inet caisson
 delete table inet caisson
@@ -120,7 +121,9 @@ table inet caisson {
   }
   chain prerouting {
     type nat hook prerouting priority -100; policy accept;
-    ${hostRule}
+    iifname @open iifname . ip daddr @gateway4 meta l4proto { tcp, udp } th dport != 53 jump host
+  }
+  chain host {
   }
   chain postrouting {
     type nat hook postrouting priority 100; policy accept;

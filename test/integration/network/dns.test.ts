@@ -1,7 +1,6 @@
 // The name service, asked from inside guests.
 
-import { writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 
 import type { Endpoint } from '../../../src/network/network';
 import { containerIdOf, FakeGuest, NetworkLab } from './network-lab';
@@ -35,13 +34,7 @@ net.createServer((s) => s.on('error', () => {}).on('data', (d) => s.write(packet
 `;
 
 beforeAll(async () => {
-  lab = await NetworkLab.open({ resolvConfPath: '/nonexistent' }, false);
-  await lab.process.end();
-  // where netd, which is nobody, can read it
-  const resolvConfPath = join(lab.directory, 'resolv.conf');
-  writeFileSync(resolvConfPath, 'nameserver 192.0.2.1\n', { mode: 0o644 });
-  lab.options = { resolvConfPath };
-  await lab.restart();
+  lab = await NetworkLab.open({ resolvConf: 'nameserver 192.0.2.1\n' });
   await lab.world.startNode(resolver('1.2.3.4'));
   await lab.manager.create({
     name: 'app',
@@ -224,5 +217,31 @@ describe('hostile clients', () => {
       }`);
     expect(await ask(db, 'web', 'A', 'tcp')).toEqual(['NOERROR', web.endpoint.ipv4Address]);
     idle.kill('SIGKILL');
+  });
+});
+
+describe("a resolver on the host's loopback", () => {
+  let other: NetworkLab;
+
+  beforeAll(async () => {
+    other = await NetworkLab.open({ resolvConf: 'nameserver 127.0.0.53\nsearch example.org\n' });
+    await other.host.startNode(resolver('127.0.0.53').replace(/net\.createServer.*\n/, ''));
+    await other.manager.create({ name: 'app' });
+  }, 60_000);
+
+  afterAll(() => other.close());
+
+  it('is asked through the egress, with and without the name service', async () => {
+    expect(await ask(await other.join('app', '1n0'), 'example.org')).toEqual(['NOERROR', '127.0.0.53']);
+    const text = await other.manager.resolvConf({ dns: [], search: [], options: [], embedded: false });
+    expect(text).toBe('search example.org\nnameserver 198.19.255.3\n');
+    const answer = await ask(await other.join('bridge', '2n0'), 'example.org', 'A', 'udp', '198.19.255.3');
+    expect(answer).toEqual(['NOERROR', '127.0.0.53']);
+  });
+
+  it('is named as Docker does for a network of the user', async () => {
+    expect(
+      await other.manager.resolvConf({ dns: ['9.9.9.9'], search: [], options: [], embedded: true }),
+    ).toBe('search example.org\nnameserver 127.0.0.11\noptions ndots:0\n');
   });
 });

@@ -92,3 +92,13 @@ describe('to the outside', () => {
     expect(await inside.canPing(gateway)).toBe(true);
   });
 });
+
+it('the gateway follows when the host gets another address', async () => {
+  await lab.host.serve(7004, 'from the host');
+  lab.host.run('ip', 'addr', 'del', '192.0.2.2/24', 'dev', 'uplink');
+  lab.host.run('ip', 'addr', 'add', '192.0.2.22/24', 'dev', 'uplink');
+  expect(await one.fetch('172.17.0.1', 7004)).not.toBe('from the host');
+  await lab.process.kill();
+  await lab.restart(); // or within half a minute
+  expect(await one.fetch('172.17.0.1', 7004)).toBe('from the host');
+});

@@ -13,12 +13,11 @@ interface Call {
   args: unknown[];
 }
 
-const [directory = '', runDir = '', extra = '{}'] = process.argv.slice(2);
+const [directory = '', runDir = ''] = process.argv.slice(2);
 const manager = createNetworkManager({
   runDir,
   documents: openDocumentStore(join(runDir, 'records.db')),
   nativeDir: join(directory, 'native'),
-  ...(JSON.parse(extra) as object),
 });
 
 async function answer({ id, method, args }: Call): Promise<void> {

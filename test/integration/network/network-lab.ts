@@ -75,15 +75,9 @@ export class ManagerProcess {
   #nextId = 1;
 
   /** `prefix`: put in front of the command, inside the host's namespace. */
-  constructor(
-    hostNamespace: string,
-    directory: string,
-    runDir: string,
-    options: object,
-    prefix: readonly string[] = [],
-  ) {
+  constructor(hostNamespace: string, directory: string, runDir: string, prefix: readonly string[] = []) {
     const script = join(directory, driver.replace(/\.ts$/, '.js'));
-    const command = [process.execPath, script, directory, runDir, JSON.stringify(options)];
+    const command = [process.execPath, script, directory, runDir];
     this.#child = spawnInNamespace(hostNamespace, [...prefix, ...command]);
     createInterface(this.#child.stdout!).on('line', (line) => {
       const answer = JSON.parse(line) as Answer;
@@ -133,6 +127,17 @@ export class ManagerProcess {
   }
 }
 
+export interface LabOptions {
+  /** False: the manager's `start` is the test's. */
+  start?: boolean;
+  /** Run the manager as an ordinary user, root only in a user namespace of its own. */
+  unprivileged?: boolean;
+  /** Content of the host's /etc/resolv.conf. */
+  resolvConf?: string;
+}
+
+const ordinaryUid = 12_345;
+
 /** A host (a namespace with a network behind it), a run directory, a manager and guests; all gone after `close`. */
 export class NetworkLab {
   readonly directory = buildHelpers();
@@ -142,15 +147,11 @@ export class NetworkLab {
   /** Another machine, 192.0.2.1, on the host's network: the host is 192.0.2.2. */
   readonly world: LabNamespace;
   readonly guests: FakeGuest[] = [];
-  /** Of the manager; a change counts from the next `restart` on. */
-  options: object;
+  readonly #prefix: readonly string[];
   #process: ManagerProcess;
 
-  readonly #prefix: readonly string[];
-
-  private constructor(options: object, unprivileged: boolean) {
-    this.options = options;
-    this.#prefix = unprivileged ? this.#dropPrivileges() : [];
+  private constructor(options: LabOptions) {
+    this.#prefix = this.#ownMounts(options);
     this.host = new LabNamespace(this.runDir, 'host');
     this.world = new LabNamespace(this.runDir, 'world');
     this.host.run('ip', 'link', 'add', 'uplink', 'type', 'veth', 'peer', 'name', 'eth0');
@@ -165,10 +166,9 @@ export class NetworkLab {
     this.#process = this.#spawn();
   }
 
-  /** With `start` false the manager is there, and its `start` is the test's. */
-  static async open(options: object = {}, start = true, unprivileged = false): Promise<NetworkLab> {
-    const lab = new NetworkLab(options, unprivileged);
-    if (start) await lab.manager.start();
+  static async open(options: LabOptions = {}): Promise<NetworkLab> {
+    const lab = new NetworkLab(options);
+    if (options.start !== false) await lab.manager.start();
     return lab;
   }
 
@@ -240,19 +240,27 @@ export class NetworkLab {
   }
 
   #spawn(): ManagerProcess {
-    return new ManagerProcess(this.host.path, this.directory, this.runDir, this.options, this.#prefix);
+    return new ManagerProcess(this.host.path, this.directory, this.runDir, this.#prefix);
   }
 
-  /** The command that makes the manager an ordinary user's, root only in a user namespace of its own. */
-  #dropPrivileges(): string[] {
-    const uid = 12_345;
-    const tun = join(this.runDir, 'tun'); // as distributions ship /dev/net/tun
-    execFileSync('mknod', ['-m', '666', tun, 'c', '10', '200']);
-    chownSync(this.runDir, uid, uid);
+  /** A command that gives the manager mounts of its own, and if wanted only the rights of an ordinary user. */
+  #ownMounts({ resolvConf, unprivileged }: LabOptions): string[] {
+    const binds: string[] = [];
+    if (resolvConf !== undefined) {
+      writeFileSync(join(this.directory, 'resolv.conf'), resolvConf);
+      binds.push(`mount --bind ${join(this.directory, 'resolv.conf')} /etc/resolv.conf`);
+    }
+    if (unprivileged === true) {
+      const tun = join(this.runDir, 'tun'); // as distributions ship /dev/net/tun
+      execFileSync('mknod', ['-m', '666', tun, 'c', '10', '200']);
+      chownSync(this.runDir, ordinaryUid, ordinaryUid);
+      binds.push(`mount --bind ${tun} /dev/net/tun`);
+    }
+    if (binds.length === 0) return [];
+    const user = ['setpriv', `--reuid=${ordinaryUid}`, `--regid=${ordinaryUid}`, '--clear-groups', '--'];
     return [
-      ...['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', '--'],
-      ...['unshare', '--user', '--map-root-user', '--mount', '--'],
-      ...['sh', '-ec', `mount --bind ${tun} /dev/net/tun; exec "$@"`, 'sh'],
+      ...(unprivileged === true ? [...user, 'unshare', '--user', '--map-root-user'] : ['unshare']),
+      ...['--mount', '--', 'sh', '-ec', `${binds.join('; ')}; exec "$@"`, 'sh'],
     ];
   }
 }

@@ -11,7 +11,7 @@ jest.setTimeout(60_000);
 let lab: NetworkLab;
 
 beforeEach(async () => {
-  lab = await NetworkLab.open({}, false);
+  lab = await NetworkLab.open({ start: false });
 });
 
 afterEach(() => lab.close());

@@ -7,7 +7,7 @@ jest.setTimeout(60_000);
 let lab: NetworkLab;
 
 beforeAll(async () => {
-  lab = await NetworkLab.open({}, true, true);
+  lab = await NetworkLab.open({ unprivileged: true });
 }, 60_000);
 
 afterAll(() => lab.close());
