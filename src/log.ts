@@ -13,7 +13,7 @@ export function setLogLevel(level: LogLevel): void {
 
 function fieldText(value: unknown): string {
   if (value instanceof Error) return JSON.stringify(value.stack ?? value.message);
-  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? 'undefined');
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
   return /^[\w./:@+-]+$/.test(text) ? text : JSON.stringify(text);
 }
 

@@ -12,6 +12,7 @@ import { ContainerLogStore } from '../../src/engine/logs/container-log-store';
 import { DaemonError } from '../../src/errors';
 import type { Endpoint, EndpointRequest, NetworkManager } from '../../src/network/network';
 import type { Image } from '../../src/storage/image';
+import { VolumeStore } from '../../src/storage/volume-store';
 import type { DocumentStore, ImageStore, LayerStore, WritableDiskStore } from '../../src/storage/stores';
 import type { Agent, AgentInput, AgentOutput, OutputChunk } from '../../src/vm/agent/agent';
 import type {
@@ -57,7 +58,7 @@ export class FakeAgent implements Agent {
       params: AgentOperations[Op]['params'],
     ) => AgentOperations[Op]['result'] | Promise<AgentOperations[Op]['result']>,
   ): void {
-    this.handlers.set(op, handler as Handler);
+    this.handlers.set(op, handler);
   }
 
   async request<Op extends AgentOperation>(
@@ -92,9 +93,12 @@ export class FakeAgent implements Agent {
     return input;
   }
 
-  onEvent(listener: (event: AgentEvent, ack: () => void) => void): void {
+  onEvent(listener: (event: AgentEvent, ack: () => void) => void): () => void {
     this.#listener = listener;
     for (const event of this.#early.splice(0)) this.#deliver(event);
+    return () => {
+      this.#listener = undefined;
+    };
   }
 
   /** As the guest does: ends the streams, then tells of the exit. */
@@ -202,7 +206,6 @@ export class FakeVm implements Vm {
     { index: 1, tapName: 'tap1' },
   ];
   readonly agent = new FakeAgent();
-  readonly consoleLogPath = '';
   readonly ended: Promise<VmEnd>;
   readonly calls: string[] = [];
   plugFailure: Error | undefined;
@@ -237,6 +240,15 @@ export class FakeVm implements Vm {
 
   pluggedDisks(): ReadonlyMap<string, number> {
     return this.#disks;
+  }
+
+  shareFiles(): Promise<void> {
+    this.calls.push('shareFiles');
+    return Promise.resolve();
+  }
+
+  readConsole(): Promise<string> {
+    return Promise.resolve('');
   }
 
   resizeDisk(): Promise<void> {
@@ -393,10 +405,11 @@ export class FakeDocuments implements DocumentStore {
 
   put(collection: string, id: string, value: object): void {
     let documents = this.collections.get(collection);
-    if (documents === undefined) this.collections.set(collection, (documents = new Map()));
+    if (documents === undefined) this.collections.set(collection, (documents = new Map<string, string>()));
     documents.set(id, JSON.stringify(value));
   }
 
+  // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- as in the interface
   get<T>(collection: string, id: string): T | undefined {
     const text = this.collections.get(collection)?.get(id);
     return text === undefined ? undefined : (JSON.parse(text) as T);
@@ -533,6 +546,7 @@ export class TestEngine {
       disks: this.disks,
       networks: this.networks as unknown as NetworkManager,
       vms: this.vms,
+      volumes: new VolumeStore(this.documents, this.dataRoot),
       health: { health: () => undefined },
     });
   }
