@@ -186,7 +186,12 @@ class ContainerStart {
         .catch((error: unknown) => log.warn('ports could not be freed', { containerId: record.id, error }));
     }
     const attached = await this.#endpoints?.catch(() => []);
-    if (attached !== undefined) await releaseEndpoints(engine, record.id, attached);
+    if (attached !== undefined) {
+      // Docker tells of both, as it connects before it makes the process.
+      publishNetworkEvents(engine, record, attached, 'connect');
+      publishNetworkEvents(engine, record, attached, 'disconnect');
+      await releaseEndpoints(engine, record.id, attached);
+    }
     const writer = await this.#writer?.catch(() => undefined);
     await writer
       ?.close()

@@ -182,14 +182,15 @@ async function sendSignal(engine: Engine, container: Container, signal: number):
   const pod = requirePod(engine, container);
   if (stops) registry.update(container, { manuallyStopped: true });
   const paused = container.state.kind === 'paused';
-  if (paused && stops) await resumeProcesses(engine, container, pod);
+  // Frozen CPUs answer nothing. The processes stay frozen until the signal has reached them.
+  if (paused && stops) await pod.vm.resume();
   const send = pod.vm.agent.request(
     'container.signal',
     { id: container.id, signal, all: false },
     { timeoutMs: signalTimeoutMs },
   );
   if (paused && !stops) {
-    // Frozen CPUs can't answer; it is delivered when they turn again.
+    // It is delivered when the CPUs turn again.
     send.catch((error: unknown) =>
       log.debug('signal to a paused container', { containerId: container.id, error }),
     );
@@ -203,6 +204,7 @@ async function sendSignal(engine: Engine, container: Container, signal: number):
     ...eventAttributes(container.record),
     signal: String(signal),
   });
+  if (paused && stops) await thaw(engine, container, pod);
 }
 
 /** ContainerRestart. */
@@ -265,11 +267,12 @@ export async function unpauseContainer(engine: Engine, container: Container): Pr
   if (container.state.kind !== 'paused') {
     throw new DaemonError('Internal', `Container ${container.id} is not paused`);
   }
-  await resumeProcesses(engine, container, requirePod(engine, container));
+  const pod = requirePod(engine, container);
+  await pod.vm.resume();
+  await thaw(engine, container, pod);
 }
 
-async function resumeProcesses(engine: Engine, container: Container, pod: RunningPod): Promise<void> {
-  await pod.vm.resume();
+async function thaw(engine: Engine, container: Container, pod: RunningPod): Promise<void> {
   await pod.vm.agent.request('container.freeze', { id: container.id, frozen: false });
   engine.registry.transition(container, { kind: 'resume' });
   engine.events.publish('container', 'unpause', container.id, eventAttributes(container.record));

@@ -25,7 +25,10 @@ export async function containerTop(
         });
       } catch (error) {
         if (!(error instanceof AgentError)) throw error;
-        throw new DaemonError('Internal', error.failure.message, { cause: error });
+        // Docker shows the first line of what ps complained of.
+        throw new DaemonError('Internal', `ps: ${error.failure.message.split('\n', 1)[0] ?? ''}`, {
+          cause: error,
+        });
       }
     }),
   );

@@ -82,11 +82,15 @@ function givenLimits(body: ContainerUpdateBody): Partial<Pick<HostConfig, (typeo
 
 function requireConsistent(
   container: Container,
-  hostConfig: { Memory: number; MemorySwap: number; NanoCpus: number; CpuQuota: number; CpuPeriod: number },
+  hostConfig: { MemorySwap: number; NanoCpus: number; CpuQuota: number; CpuPeriod: number },
   wanted: Partial<HostConfig>,
 ): void {
-  const { Memory: memory, MemorySwap: swap } = hostConfig;
-  if (wanted.Memory !== undefined && wanted.MemorySwap === undefined && swap > 0 && memory > swap) {
+  // Also where no swap limit was ever set: Docker compares with its 0.
+  if (
+    wanted.Memory !== undefined &&
+    wanted.MemorySwap === undefined &&
+    wanted.Memory > hostConfig.MemorySwap
+  ) {
     throw cannotUpdate(
       container,
       'Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time',
