@@ -178,6 +178,9 @@ export class Guest {
     await this.until(() => this.hello !== undefined, 'HELLO', timeoutMs);
     this.raw(encodeFrame(FrameType.hello, 0, Buffer.from('{"version":1}')));
     for (const channel of this.hello!.channels) this.inputOffsets.set(channel.channel, channel.inReceived);
+    // What the guest has forgotten was acknowledged to its end; only the EOF itself was lost.
+    const open = new Set(this.hello!.channels.map(({ channel }) => channel));
+    for (const [channel, received] of this.output) if (!open.has(channel)) received.ended = true;
     return this.hello!;
   }
 
