@@ -1,8 +1,14 @@
 // HTTP to registries: one request with redirects, by Node's own client, since bodies are streams of any size.
 
-import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
+import { readFileSync } from 'node:fs';
+import {
+  Agent as HttpAgent,
+  request as httpRequest,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+} from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
-import { Agent as HttpAgent } from 'node:http';
+import { createSecureContext, rootCertificates } from 'node:tls';
 
 export interface HttpRequest {
   method: string;
@@ -11,8 +17,7 @@ export interface HttpRequest {
   /** TLS certificates of insecure registries are not looked at. */
   insecure: boolean;
   signal: AbortSignal;
-  body?: Buffer | NodeJS.ReadableStream;
-  bodyLength?: number;
+  body?: Buffer;
 }
 
 export interface HttpResponse {
@@ -24,10 +29,13 @@ export interface HttpResponse {
 /** A connection that says nothing for so long is given up. */
 const idleTimeoutMs = 60_000;
 const maxRedirects = 10;
+const agentOptions = { keepAlive: true, maxSockets: 16 };
+/** Debian's bundle (ca-certificates), where people put the certificates of their own registries. */
+const systemBundle = '/etc/ssl/certs/ca-certificates.crt';
 
-const httpAgent = new HttpAgent({ keepAlive: true, maxSockets: 16 });
-const httpsAgent = new HttpsAgent({ keepAlive: true, maxSockets: 16 });
-const insecureAgent = new HttpsAgent({ keepAlive: true, maxSockets: 16, rejectUnauthorized: false });
+const httpAgent = new HttpAgent(agentOptions);
+let secureAgent: HttpsAgent | undefined;
+let insecureAgent: HttpsAgent | undefined;
 
 /** Credentials go to the first host only, never to where it redirects. */
 export async function sendRequest(request: HttpRequest): Promise<HttpResponse> {
@@ -35,19 +43,15 @@ export async function sendRequest(request: HttpRequest): Promise<HttpResponse> {
   let headers = request.headers;
   for (let redirects = 0; ; redirects += 1) {
     const response = await sendOnce(request, url, headers);
-    const location = response.headers.location;
-    if (
-      response.status < 300 ||
-      response.status >= 400 ||
-      location === undefined ||
-      request.body !== undefined
-    ) {
-      return response;
-    }
+    const { location } = response.headers;
+    const isRedirect = response.status >= 300 && response.status < 400 && location !== undefined;
+    if (!isRedirect || request.body !== undefined) return response;
     response.body.resume();
     if (redirects >= maxRedirects) throw new Error(`stopped after ${maxRedirects} redirects`);
     const next = new URL(location, url);
-    if (next.host !== url.host) {
+    if (next.protocol !== 'https:' && next.protocol !== 'http:')
+      throw new Error(`unsupported protocol scheme "${next.protocol}"`);
+    if (next.origin !== url.origin) {
       headers = Object.fromEntries(
         Object.entries(headers).filter(([name]) => name.toLowerCase() !== 'authorization'),
       );
@@ -56,17 +60,14 @@ export async function sendRequest(request: HttpRequest): Promise<HttpResponse> {
   }
 }
 
-/** The whole body as text, up to a limit: manifests, tokens and errors are small. */
+/** The whole body, up to a limit: manifests, tokens and errors are small. */
 export async function readBody(response: HttpResponse, maxBytes = 4 * 1024 * 1024): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of response.body as AsyncIterable<Buffer>) {
     chunks.push(chunk);
     length += chunk.length;
-    if (length > maxBytes) {
-      response.body.destroy();
-      throw new Error(`the answer is longer than ${maxBytes} bytes`);
-    }
+    if (length > maxBytes) throw new Error(`the answer is longer than ${maxBytes} bytes`);
   }
   return Buffer.concat(chunks);
 }
@@ -74,25 +75,44 @@ export async function readBody(response: HttpResponse, maxBytes = 4 * 1024 * 102
 function sendOnce(request: HttpRequest, url: URL, headers: Record<string, string>): Promise<HttpResponse> {
   return new Promise((resolve, reject) => {
     const secure = url.protocol === 'https:';
+    const { method, signal, body } = request;
+    const length = body === undefined ? {} : { 'content-length': String(body.length) };
     const outgoing = (secure ? httpsRequest : httpRequest)(
       url,
       {
-        method: request.method,
-        headers: {
-          ...headers,
-          ...(request.bodyLength === undefined ? {} : { 'content-length': String(request.bodyLength) }),
-        },
-        agent: secure ? (request.insecure ? insecureAgent : httpsAgent) : httpAgent,
-        signal: request.signal,
+        method,
+        headers: { ...headers, ...length },
+        agent: secure ? httpsAgent(request.insecure) : httpAgent,
+        signal,
         timeout: idleTimeoutMs,
       },
       (incoming) => {
         resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, body: incoming });
       },
     );
-    outgoing.on('timeout', () => outgoing.destroy(new Error('i/o timeout')));
+    outgoing.on('timeout', () => outgoing.destroy(new Error('net/http: TLS handshake or answer timeout')));
     outgoing.on('error', reject);
-    if (request.body === undefined || Buffer.isBuffer(request.body)) outgoing.end(request.body);
-    else request.body.on('error', (error: Error) => outgoing.destroy(error)).pipe(outgoing);
+    outgoing.end(body);
   });
+}
+
+/** Made when first needed: parsing the certificates takes some milliseconds, and memory. */
+function httpsAgent(insecure: boolean): HttpsAgent {
+  if (insecure) {
+    insecureAgent ??= new HttpsAgent({ ...agentOptions, rejectUnauthorized: false });
+    return insecureAgent;
+  }
+  secureAgent ??= new HttpsAgent({
+    ...agentOptions,
+    secureContext: createSecureContext({ ca: [...rootCertificates, ...systemCertificates()] }),
+  });
+  return secureAgent;
+}
+
+function systemCertificates(): string[] {
+  try {
+    return [readFileSync(systemBundle, 'utf8')];
+  } catch {
+    return [];
+  }
 }

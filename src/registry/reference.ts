@@ -37,9 +37,10 @@ export function parseReference(text: string): Reference {
     throw invalid(`invalid repository name (${text}), cannot specify 64-byte hexadecimal strings`);
   }
   const { domain, remainder } = splitDomain(text);
-  const name = /^[^:@]*/.exec(remainder)?.[0] ?? '';
-  if (name !== name.toLowerCase())
-    throw invalid(`invalid reference format: repository name must be lowercase`);
+  const [name = ''] = remainder.split(':', 1);
+  if (name !== name.toLowerCase()) {
+    throw invalid('invalid reference format: repository name must be lowercase');
+  }
   const match = referenceExpression.exec(`${domain}/${remainder}`);
   if (match === null) throw invalid('invalid reference format');
   const [, full = '', tag, digest] = match;
@@ -59,8 +60,7 @@ export function parseReference(text: string): Reference {
 function splitDomain(text: string): { domain: string; remainder: string } {
   const slash = text.indexOf('/');
   const first = slash < 0 ? '' : text.slice(0, slash);
-  const isDomain =
-    slash >= 0 && (/[.:]/.test(first) || first === 'localhost' || first.toLowerCase() !== first);
+  const isDomain = slash >= 0 && (/[.:]/.test(first) || first === 'localhost');
   let domain = isDomain ? first : defaultDomain;
   let remainder = isDomain ? text.slice(slash + 1) : text;
   if (domain === legacyDomain) domain = defaultDomain;
@@ -93,7 +93,16 @@ export function familiarReference(reference: Reference): string {
   return `${name}:${reference.tag ?? 'latest'}`;
 }
 
-/** True for a tag that Docker accepts. */
-export function isValidTag(tag: string): boolean {
-  return new RegExp(`^${tagPattern}$`).test(tag);
+/** As it was written, in familiar form: `busybox`, `busybox:1`, `busybox:1@sha256:…`. */
+export function familiarString(reference: Reference): string {
+  return familiarName(reference) + suffix(reference);
+}
+
+/** With the default domain and path: `docker.io/library/busybox:1`. Docker sorts names by it. */
+export function fullString(reference: Reference): string {
+  return `${reference.domain}/${reference.path}${suffix(reference)}`;
+}
+
+function suffix({ tag, digest }: Reference): string {
+  return (tag === undefined ? '' : `:${tag}`) + (digest === undefined ? '' : `@${digest}`);
 }

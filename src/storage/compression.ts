@@ -1,7 +1,7 @@
 // Finds out how a stream is compressed, and undoes it. gzip by zlib; the others by their tools, which Debian keeps.
 
 import { spawn } from 'node:child_process';
-import { Duplex, PassThrough, Transform, type Readable, type TransformCallback } from 'node:stream';
+import { Duplex, PassThrough, Readable, Transform, type TransformCallback } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { DaemonError } from '../errors';
 
@@ -40,36 +40,20 @@ export function createZstdCompressor(): Duplex {
 
 /** Reads the head of a stream without taking it: resolves with its compression and the whole stream. */
 export async function peekCompression(
-  source: Readable,
+  source: AsyncIterable<Buffer>,
 ): Promise<{ compression: Compression; stream: Readable }> {
+  const iterator = source[Symbol.asyncIterator]();
   let head = Buffer.alloc(0);
-  const iterator = source[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
-  let done = false;
-  while (head.length < magicBytes && !done) {
+  while (head.length < magicBytes) {
     const next = await iterator.next();
-    if (next.done === true) done = true;
-    else head = Buffer.concat([head, next.value]);
+    if (next.done === true) break;
+    head = Buffer.concat([head, next.value]);
   }
-  const stream = new PassThrough({ readableHighWaterMark: 1 << 20, writableHighWaterMark: 1 << 20 });
-  const feed = async (): Promise<void> => {
-    if (head.length > 0) stream.write(head);
-    while (!done) {
-      const next = await iterator.next();
-      if (next.done === true) break;
-      if (!stream.write(next.value)) {
-        await new Promise<void>((resolve) => {
-          stream.once('drain', resolve);
-          stream.once('close', resolve);
-        });
-      }
-      if (stream.destroyed) {
-        await iterator.return?.();
-        return;
-      }
-    }
-    stream.end();
-  };
-  feed().catch((error: unknown) => stream.destroy(error instanceof Error ? error : new Error(String(error))));
+  async function* whole(): AsyncGenerator<Buffer> {
+    if (head.length > 0) yield head;
+    yield* { [Symbol.asyncIterator]: () => iterator };
+  }
+  const stream = Readable.from(whole(), { objectMode: false, highWaterMark: 1 << 20 });
   return { compression: detectCompression(head), stream };
 }
 

@@ -69,7 +69,7 @@ function applyOne(config: ImageRunConfig, line: string): ImageRunConfig {
     case 'HEALTHCHECK':
       return { ...config, Healthcheck: healthcheck(rest) };
     default:
-      throw new DaemonError('InvalidParameter', `${keyword} is not a valid change command`);
+      throw new DaemonError('InvalidParameter', `${keyword.toLowerCase()} is not a valid change command`);
   }
 }
 

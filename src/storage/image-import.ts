@@ -7,7 +7,7 @@ import { applyChanges } from './image-changes';
 import type { ImageConfig } from './image';
 import type { ImageIndex } from './image-index';
 import type { SquashfsLayerStore } from './layer-store';
-import type { Platform, ProgressSink } from './stores';
+import type { Platform } from './stores';
 
 export interface ImportContext {
   index: ImageIndex;
@@ -19,7 +19,6 @@ export async function importTar(
   context: ImportContext,
   source: NodeJS.ReadableStream,
   options: { reference?: string; changes: string[]; message: string; platform?: Platform },
-  progress: ProgressSink,
   signal: AbortSignal,
 ): Promise<string> {
   const { reference } = options;
@@ -44,8 +43,11 @@ export async function importTar(
     history: [{ created, comment: options.message }],
   };
   const image = context.index.add(JSON.stringify(config));
-  if (parsed !== undefined) context.index.setName(familiarReference(parsed), image.id, true);
-  progress({ status: image.id });
+  if (parsed !== undefined) {
+    const name = familiarReference(parsed);
+    context.index.setName(name, image.id, true);
+    context.publish('tag', image.id, { name });
+  }
   context.publish('import', image.id, { name: image.id });
   return image.id;
 }

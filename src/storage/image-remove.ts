@@ -47,8 +47,7 @@ export async function removeImage(
     }
     if (index.namesOf(image.id).length > 0) return removed;
   } else {
-    const repositories = new Set(allNames.map(repositoryOf));
-    if (repositories.size > 1 && !options.force) {
+    if (!isSingleReference(allNames) && !options.force) {
       throw new DaemonError(
         'Conflict',
         `conflict: unable to delete ${short(image.id)} (must be forced) - image is referenced in multiple repositories`,
@@ -87,8 +86,8 @@ export async function deleteImage(
   const chains = chainIds(diffIds);
   for (let i = chains.length - 1; i >= 0; i -= 1) {
     const chain = chains[i] ?? '';
-    if (!usedChains.has(chain)) removed.push({ Deleted: chain });
     const diffId = diffIds[i] ?? '';
+    if (!usedChains.has(chain) && !layers.isReferenced(diffId)) removed.push({ Deleted: chain });
     if (!usedLayers.has(diffId)) await layers.remove(diffId);
   }
   const parent = prune && image.parentId !== '' ? index.byId(image.parentId) : undefined;
@@ -113,6 +112,13 @@ function namedBy(ref: string, image: Image): string | undefined {
     // an id with its algorithm
   }
   return id.startsWith(ref.replace(/^sha256:/, '')) ? undefined : ref;
+}
+
+/** One name, or one tag and the digest it was pulled by. */
+function isSingleReference(names: readonly string[]): boolean {
+  if (names.length <= 1) return true;
+  const digests = names.filter((name) => name.includes('@'));
+  return names.length === 2 && digests.length === 1 && new Set(names.map(repositoryOf)).size === 1;
 }
 
 function repositoryOf(name: string): string {

@@ -12,6 +12,7 @@ import { loadArchive } from './image-load';
 import { pullImages, type PullContext } from './image-pull';
 import { deleteImage, removeImage, type ImageUse, type RemovedItem } from './image-remove';
 import type { SquashfsLayerStore } from './layer-store';
+import { SharedTransfers } from './shared-transfers';
 import type { DocumentStore, ImageStore, Platform, ProgressSink, RegistryAuth } from './stores';
 
 type Listener = (event: { action: string; id: string; attributes: Record<string, string> }) => void;
@@ -24,7 +25,7 @@ export class DiskImageStore implements ImageStore {
   readonly #registry: RegistryOptions;
   readonly #temporaryDir: string;
   readonly #listeners: Listener[] = [];
-  readonly #layersUnderWay: PullContext['layersUnderWay'] = new Map();
+  readonly #transfers = new SharedTransfers();
 
   constructor(parts: {
     documents: DocumentStore;
@@ -131,7 +132,7 @@ export class DiskImageStore implements ImageStore {
       index: this.#index,
       layers: this.#layers,
       registry: this.#registry,
-      layersUnderWay: this.#layersUnderWay,
+      transfers: this.#transfers,
       publish: this.#publish,
     };
     await pullImages(context, reference, options, progress, signal);
@@ -155,11 +156,11 @@ export class DiskImageStore implements ImageStore {
   importTar(
     source: NodeJS.ReadableStream,
     options: { reference?: string; changes: string[]; message: string; platform?: Platform },
-    progress: ProgressSink,
+    _progress: ProgressSink,
     signal: AbortSignal,
   ): Promise<string> {
     const context = { index: this.#index, layers: this.#layers, publish: this.#publish };
-    return importTar(context, source, options, progress, signal);
+    return importTar(context, source, options, signal);
   }
 
   async prune(

@@ -1,51 +1,46 @@
-// Layers by diff ID: each one a read-only squashfs image, made in one pass while the layer comes in, and the blob it
-// came as, for save and push. Nothing is ever unpacked or mounted on the host.
+// Layers by diff ID: each one a read-only squashfs image, and the blob it came as, for save and push. Nothing is ever
+// unpacked or mounted on the host. docs/storage-layout.md
 
-import { spawn } from 'node:child_process';
-import { createHash, randomBytes, type Hash } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { chmod, mkdir, open, readdir, rename, rm, stat, statfs, type FileHandle } from 'node:fs/promises';
+import { chmod, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Transform, type Readable, type TransformCallback } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { DaemonError, errorMessage, systemErrorCode } from '../errors';
-import { createDecompressor, createZstdCompressor, peekCompression, type Compression } from './compression';
-import { LayerTar, type LastEntries } from './layer-tar';
+import { DaemonError } from '../errors';
+import { createDecompressor } from './compression';
+import { convertLayer, type ConvertedLayer, type LayerSource } from './layer-conversion';
+import { isWholeSquashfs } from './squashfs';
 import type { DocumentStore, LayerStore } from './stores';
 
-export interface LayerRecord {
-  diffId: string;
-  /** Bytes of the uncompressed tar. */
-  tarBytes: number;
-  /** Bytes of the layer's files: what Docker counts as the layer's size. */
-  sizeBytes: number;
-  /** The blob as it is kept: of the registry, or compressed by us for a layer that came plain. */
-  blob: { digest: string; sizeBytes: number; compression: Compression; fromRegistry: boolean };
-}
+export type LayerRecord = ConvertedLayer;
 
-export interface AddLayerOptions {
-  /** Digest of the stream as it comes (a registry's blob). Checked. */
-  blobDigest?: string;
+export interface AddLayerOptions extends Omit<LayerSource, 'stream' | 'maxTarBytes'> {
   /** From the image's configuration. Checked. */
   diffId?: string;
-  signal?: AbortSignal;
+  /** Makes the error of a layer that is not what its diff ID says. */
+  wrongDiffId?: (actual: string) => Error;
 }
 
 const collection = 'layers';
 const referenceCollection = 'layer-references';
-/** A layer that would leave less than this free on the host's disk is refused: a small archive can unpack to anything. */
-const reservedBytes = 1024 * 1024 * 1024;
-const spaceCheckBytes = 64 * 1024 * 1024;
-
 export class SquashfsLayerStore implements LayerStore {
   readonly #documents: DocumentStore;
   readonly #layersDir: string;
   readonly #blobsDir: string;
   readonly #layers: Map<string, LayerRecord>;
   readonly #references = new Map<string, readonly string[]>();
+  /** Like references, but gone with the daemon. */
+  readonly #holds = new Set<readonly string[]>();
+  readonly #maxTarBytes: number | undefined;
 
-  constructor(documents: DocumentStore, dataRoot: string) {
+  constructor(
+    documents: DocumentStore,
+    dataRoot: string,
+    options: { maxTarBytes?: number | undefined } = {},
+  ) {
     this.#documents = documents;
+    this.#maxTarBytes = options.maxTarBytes;
     this.#layersDir = join(dataRoot, 'layers');
     this.#blobsDir = join(dataRoot, 'blobs', 'sha256');
     this.#layers = new Map(documents.all<LayerRecord>(collection).map((layer) => [layer.diffId, layer]));
@@ -99,8 +94,16 @@ export class SquashfsLayerStore implements LayerStore {
     this.#references.delete(ownerId);
   }
 
+  /** Keeps layers, also ones that are still to come, until the function it returns is called. */
+  hold(diffIds: readonly string[]): () => void {
+    const held = [...diffIds];
+    this.#holds.add(held);
+    return () => void this.#holds.delete(held);
+  }
+
   isReferenced(diffId: string): boolean {
-    return [...this.#references.values()].some((diffIds) => diffIds.includes(diffId));
+    const refers = (diffIds: readonly string[]): boolean => diffIds.includes(diffId);
+    return [...this.#holds].some(refers) || [...this.#references.values()].some(refers);
   }
 
   blobPath(digest: string): string {
@@ -118,19 +121,29 @@ export class SquashfsLayerStore implements LayerStore {
   }
 
   /**
-   * Takes a layer in: compressed or not. Rejects with InvalidParameter in Docker's words for a stream that is corrupt,
-   * cut or hostile, or not what the digests say; then nothing is left of it.
+   * Takes a layer in: compressed or not. Rejects with Internal in Docker's words for a stream that is corrupt, cut or
+   * hostile, or not what the digests say; then nothing is left of it. Destroys the stream if it was not read to its end.
    */
-  async add(source: Readable, options: AddLayerOptions = {}): Promise<LayerRecord> {
+  async add(stream: Readable, options: AddLayerOptions = {}): Promise<LayerRecord> {
+    const { diffId, wrongDiffId, ...source } = options;
     const work = join(this.#layersDir, `.new-${randomBytes(8).toString('hex')}`);
     const blobPath = `${work}.blob`;
     const diskPath = `${work}.squashfs`;
     try {
-      return await this.#add(source, options, blobPath, diskPath);
-    } catch (error) {
-      throw layerError(error, options.signal);
+      const layer = await convertLayer(
+        { ...source, stream, maxTarBytes: this.#maxTarBytes },
+        blobPath,
+        diskPath,
+      );
+      if (diffId !== undefined && diffId !== layer.diffId) {
+        throw (
+          wrongDiffId?.(layer.diffId) ??
+          new DaemonError('Internal', `layers from manifest don't match image configuration`)
+        );
+      }
+      return await this.#store(layer, blobPath, diskPath);
     } finally {
-      source.destroy();
+      stream.destroy();
       await rm(blobPath, { force: true });
       await rm(diskPath, { force: true });
     }
@@ -142,8 +155,8 @@ export class SquashfsLayerStore implements LayerStore {
     if (layer === undefined || this.isReferenced(diffId)) return;
     this.#documents.delete(collection, diffId);
     this.#layers.delete(diffId);
+    const shared = this.findByBlob(layer.blob.digest) !== undefined;
     await rm(this.#diskPath(diffId), { force: true });
-    const shared = [...this.#layers.values()].some((other) => other.blob.digest === layer.blob.digest);
     if (!shared) await rm(this.blobPath(layer.blob.digest), { force: true });
   }
 
@@ -151,94 +164,36 @@ export class SquashfsLayerStore implements LayerStore {
     await mkdir(this.#layersDir, { recursive: true, mode: 0o711 });
     await chmod(this.#layersDir, 0o711);
     await mkdir(this.#blobsDir, { recursive: true, mode: 0o700 });
-    const known = new Set([...this.#layers.keys()].map((diffId) => this.#diskName(diffId)));
-    for (const name of await readdir(this.#layersDir)) {
-      if (!known.has(name)) await rm(join(this.#layersDir, name), { force: true });
-    }
     const present = new Set(await readdir(this.#layersDir));
     for (const diffId of [...this.#layers.keys()]) {
-      if (!present.has(this.#diskName(diffId))) {
-        this.#documents.delete(collection, diffId);
-        this.#layers.delete(diffId);
-      }
+      const name = this.#diskName(diffId);
+      if (present.has(name) && (await isWholeSquashfs(this.#diskPath(diffId)))) continue;
+      this.#documents.delete(collection, diffId);
+      this.#layers.delete(diffId);
     }
+    const disks = new Set([...this.#layers.keys()].map((diffId) => this.#diskName(diffId)));
+    await removeOthers(this.#layersDir, disks);
+    const blobs = new Set([...this.#layers.values()].map(({ blob }) => blob.digest.slice('sha256:'.length)));
+    await removeOthers(this.#blobsDir, blobs);
   }
 
-  async #add(
-    source: Readable,
-    options: AddLayerOptions,
-    blobPath: string,
-    diskPath: string,
-  ): Promise<LayerRecord> {
-    const { compression, stream } = await peekCompression(source);
-    const blobHash = createHash('sha256');
-    const blobFile = await open(blobPath, 'wx', 0o600);
-    const tarTap = new HashTap(this.#layersDir);
-    const layerTar = new LayerTar();
-    const squashfs = startSqfstar(diskPath);
-    const signal = options.signal;
-    let blobBytes = 0;
-    try {
-      const receive = new Transform({
-        transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback) {
-          blobHash.update(chunk);
-          blobBytes += chunk.length;
-          if (compression === 'none') done(null, chunk);
-          else blobFile.write(chunk).then(() => done(null, chunk), done);
-        },
-        readableHighWaterMark: 1 << 20,
-        writableHighWaterMark: 1 << 20,
-      });
-      // A layer that comes plain is kept compressed; its blob has no digest that anybody knows.
-      const keeper = compression === 'none' ? keepCompressed(tarTap, blobFile) : undefined;
-      await pipeline(stream, receive, createDecompressor(compression), tarTap, layerTar, squashfs.input, {
-        signal,
-      });
-      const kept = await keeper;
-      await squashfs.done;
-      const blobDigest = `sha256:${blobHash.digest('hex')}`;
-      const diffId = `sha256:${tarTap.hash.digest('hex')}`;
-      if (options.blobDigest !== undefined && options.blobDigest !== blobDigest) {
-        throw new DaemonError(
-          'InvalidParameter',
-          `filesystem layer verification failed for digest ${options.blobDigest}`,
-        );
-      }
-      if (options.diffId !== undefined && options.diffId !== diffId) {
-        throw new DaemonError('InvalidParameter', `layers from manifest don't match image configuration`);
-      }
-      const existing = this.#layers.get(diffId);
-      if (existing !== undefined) return existing;
-      const storedCompression = compression === 'none' ? 'zstd' : compression;
-      if (layerTar.repeated) await convertAgain(blobPath, diskPath, storedCompression);
-      const record: LayerRecord = {
-        diffId,
-        tarBytes: tarTap.bytes,
-        sizeBytes: layerTar.contentBytes,
-        blob: {
-          digest: kept?.digest ?? blobDigest,
-          sizeBytes: kept?.bytes ?? blobBytes,
-          compression: storedCompression,
-          fromRegistry: compression !== 'none',
-        },
-      };
-      await this.#store(record, blobFile, blobPath, diskPath);
-      return record;
-    } catch (error) {
-      squashfs.kill();
-      throw error;
-    } finally {
-      await blobFile.close();
-    }
-  }
-
-  async #store(record: LayerRecord, blobFile: FileHandle, blobPath: string, diskPath: string): Promise<void> {
-    await blobFile.sync();
+  /** The record last: a crash leaves files that `repair` removes, never a record without its files. */
+  async #store(layer: LayerRecord, blobPath: string, diskPath: string): Promise<LayerRecord> {
     await chmod(diskPath, 0o644);
-    await rename(blobPath, this.blobPath(record.blob.digest));
-    await rename(diskPath, this.#diskPath(record.diffId));
-    this.#documents.put(collection, record.diffId, record);
-    this.#layers.set(record.diffId, record);
+    const existing = this.#layers.get(layer.diffId);
+    if (existing !== undefined) return existing;
+    await rename(blobPath, this.blobPath(layer.blob.digest));
+    await rename(diskPath, this.#diskPath(layer.diffId));
+    await Promise.all([syncDirectory(this.#blobsDir), syncDirectory(this.#layersDir)]);
+    const meanwhile = this.#layers.get(layer.diffId);
+    if (meanwhile !== undefined) {
+      // The image is the same; a blob that was compressed otherwise is one too many.
+      if (this.findByBlob(layer.blob.digest) === undefined) await rm(this.blobPath(layer.blob.digest));
+      return meanwhile;
+    }
+    this.#documents.put(collection, layer.diffId, layer);
+    this.#layers.set(layer.diffId, layer);
+    return layer;
   }
 
   #diskName(diffId: string): string {
@@ -250,111 +205,17 @@ export class SquashfsLayerStore implements LayerStore {
   }
 }
 
-/** Counts and hashes what passes, and stops it before the disk is full. */
-class HashTap extends Transform {
-  readonly hash: Hash = createHash('sha256');
-  bytes = 0;
-  #unchecked = 0;
-  readonly #directory: string;
-
-  constructor(directory: string) {
-    super({ readableHighWaterMark: 1 << 20, writableHighWaterMark: 1 << 20 });
-    this.#directory = directory;
-  }
-
-  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
-    this.hash.update(chunk);
-    this.bytes += chunk.length;
-    this.#unchecked += chunk.length;
-    if (this.#unchecked < spaceCheckBytes) {
-      done(null, chunk);
-      return;
-    }
-    this.#unchecked = 0;
-    statfs(this.#directory).then(({ bavail, bsize }) => {
-      if (bavail * bsize < reservedBytes) done(new DaemonError('Internal', 'no space left on device'));
-      else done(null, chunk);
-    }, done);
+async function removeOthers(directory: string, known: ReadonlySet<string>): Promise<void> {
+  for (const name of await readdir(directory)) {
+    if (!known.has(name)) await rm(join(directory, name), { force: true, recursive: true });
   }
 }
 
-/** Writes a zstd-compressed copy of what passes through `tap` into `file`. */
-async function keepCompressed(tap: HashTap, file: FileHandle): Promise<{ digest: string; bytes: number }> {
-  const hash = createHash('sha256');
-  let bytes = 0;
-  const compressor = createZstdCompressor();
-  tap.on('close', () => {
-    if (!tap.readableEnded) compressor.destroy();
-  });
-  tap.pipe(compressor);
-  for await (const chunk of compressor as AsyncIterable<Buffer>) {
-    hash.update(chunk);
-    bytes += chunk.length;
-    await file.write(chunk);
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
   }
-  return { digest: `sha256:${hash.digest('hex')}`, bytes };
-}
-
-/** The rare layer with a name twice: looked through once for the last entries, then converted with them. */
-async function convertAgain(blobPath: string, diskPath: string, compression: Compression): Promise<void> {
-  const run = async (options: { lastEntries?: LastEntries; scan?: boolean }): Promise<LayerTar> => {
-    const layerTar = new LayerTar(options);
-    const source = createReadStream(blobPath, { highWaterMark: 1 << 20 });
-    if (options.scan === true) {
-      layerTar.resume();
-      await pipeline(source, createDecompressor(compression), layerTar);
-      return layerTar;
-    }
-    await rm(diskPath, { force: true });
-    const squashfs = startSqfstar(diskPath);
-    await pipeline(source, createDecompressor(compression), layerTar, squashfs.input);
-    await squashfs.done;
-    return layerTar;
-  };
-  const scan = await run({ scan: true });
-  await run({ lastEntries: scan.lastEntries });
-}
-
-function startSqfstar(output: string): {
-  input: NodeJS.WritableStream;
-  done: Promise<void>;
-  kill: () => void;
-} {
-  const options = ['-comp', 'lz4', '-mem', '64M', '-root-mode', '755', '-root-uid', '0', '-root-gid', '0'];
-  const child = spawn('sqfstar', [...options, '-no-progress', '-quiet', output], {
-    stdio: ['pipe', 'ignore', 'pipe'],
-  });
-  let complaint = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    complaint = (complaint + text).slice(0, 2000);
-  });
-  const done = new Promise<void>((resolve, reject) => {
-    child.once('error', (error) =>
-      reject(new DaemonError('Internal', `sqfstar can't be run (${error.message}): run "npm run setup"`)),
-    );
-    child.once('close', (code) => {
-      if (code === 0) resolve();
-      else
-        reject(new DaemonError('Internal', `sqfstar: ${complaint.trim() || `exit status ${String(code)}`}`));
-    });
-  });
-  done.catch(() => undefined); // awaited by those who get that far
-  return { input: child.stdin, done, kill: () => void child.kill('SIGKILL') };
-}
-
-/** Docker's words for a layer that could not be taken in. */
-function layerError(error: unknown, signal: AbortSignal | undefined): unknown {
-  if (signal?.aborted === true || error instanceof DaemonError) return error;
-  const code = systemErrorCode(error);
-  const message =
-    code === 'Z_BUF_ERROR'
-      ? 'unexpected EOF'
-      : code?.startsWith('Z_') === true
-        ? 'gzip: invalid header'
-        : errorMessage(error);
-  return new DaemonError(
-    code === 'ENOSPC' ? 'Internal' : 'InvalidParameter',
-    `failed to register layer: Error processing tar file(exit status 1): ${message}`,
-    { cause: error },
-  );
 }

@@ -4,14 +4,13 @@ const barWidth = 50;
 const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
 
 /** Docker's text form of a progress. Without a total: only the amount. */
-export function progressText(detail: { current: number; total: number }): string {
-  const current = humanSize(detail.current);
-  if (detail.total <= 0) return current;
-  const done = Math.min(barWidth, Math.floor((detail.current / detail.total) * barWidth));
-  const head = done < barWidth ? '>' : '';
-  const bar = `${'='.repeat(done)}${head}`.padEnd(barWidth, ' ');
-  const both = `${current}/${humanSize(detail.total)}`;
-  return `[${bar.slice(0, barWidth)}${done === barWidth ? '>' : ''}] ${both.padStart(8)}`;
+export function progressText({ current, total }: { current: number; total: number }): string {
+  const amount = humanSize(current).padStart(8);
+  if (total <= 0) return amount;
+  const percent = Math.floor((current / total) * 100);
+  const done = Math.min(barWidth, Math.floor(percent / 2));
+  const bar = `[${'='.repeat(done)}>${' '.repeat(barWidth - done)}] `;
+  return bar + (current > total ? amount : `${amount}/${humanSize(total)}`);
 }
 
 /** Four significant digits with decimal units, as Go's units.HumanSize. */

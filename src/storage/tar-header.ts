@@ -34,10 +34,11 @@ export function readNumber(block: Buffer, offset: number, length: number): numbe
     if (!Number.isSafeInteger(number)) throw invalidHeader();
     return number;
   }
-  const text = block
+  const [text = ''] = block
     .toString('latin1', offset, offset + length)
+    .replace(/^[\0 ]+/, '')
     .replace(/[\0 ]+$/, '')
-    .replace(/^[\0 ]+/, '');
+    .split('\0', 1);
   if (text === '') return 0;
   if (!/^[0-7]+$/.test(text)) throw invalidHeader();
   return parseInt(text, 8);
@@ -50,30 +51,40 @@ export function readText(block: Buffer, offset: number, length: number): string 
 
 /** Both sums that tars are found with: of unsigned and of signed bytes. */
 export function checksumIsRight(block: Buffer): boolean {
-  let unsigned = 0;
-  let signed = 0;
-  for (let i = 0; i < tarBlock; i += 1) {
-    const byte = i >= 148 && i < 156 ? 32 : (block[i] ?? 0);
-    unsigned += byte;
-    signed += byte > 127 ? byte - 256 : byte;
-  }
   const wanted = readNumber(block, 148, 8);
-  return wanted === unsigned || wanted === signed;
+  let sum = 8 * 0x20;
+  let high = 0;
+  for (let i = 0; i < tarBlock; i += 1) {
+    if (i === 148) i = 156;
+    const byte = block[i] ?? 0;
+    sum += byte;
+    if (byte > 127) high += 1;
+  }
+  return wanted === sum || wanted === sum - 256 * high;
 }
 
-/** PAX records (POSIX pax, "pax Extended Header"): `length key=value\n`. Throws for anything else. */
-export function parsePax(body: Buffer): Map<string, Buffer> {
-  const records = new Map<string, Buffer>();
+/** Records that become C strings: a zero byte in one would make two names of it. */
+const textRecords = new Set(['path', 'linkpath', 'uname', 'gname', 'GNU.sparse.name']);
+
+/**
+ * PAX records (POSIX pax, "pax Extended Header"): `length key=value\n`, in order, since GNU's first sparse form repeats
+ * a key. Throws for anything else.
+ */
+export function parsePax(body: Buffer): [string, Buffer][] {
+  const records: [string, Buffer][] = [];
   let at = 0;
   while (at < body.length) {
     const space = body.indexOf(0x20, at);
-    const lengthText = space < 0 ? '' : body.toString('latin1', at, space);
-    const length = /^\d{1,9}$/.test(lengthText) ? Number(lengthText) : 0;
+    const lengthText = space < 0 || space > at + 9 ? '' : body.toString('latin1', at, space);
+    const end = /^\d+$/.test(lengthText) ? at + Number(lengthText) : 0;
     const equals = body.indexOf(0x3d, space);
-    const end = at + length;
-    if (length === 0 || end > body.length || equals < 0 || equals >= end || body[end - 1] !== 0x0a)
+    if (end > body.length || equals <= space + 1 || equals >= end || body[end - 1] !== 0x0a) {
       throw invalidHeader();
-    records.set(body.toString('latin1', space + 1, equals), Buffer.from(body.subarray(equals + 1, end - 1)));
+    }
+    const key = body.toString('latin1', space + 1, equals);
+    const value = Buffer.from(body.subarray(equals + 1, end - 1));
+    if (key.includes('\0') || (textRecords.has(key) && value.includes(0))) throw invalidHeader();
+    records.push([key, value]);
     at = end;
   }
   return records;
@@ -95,19 +106,27 @@ export interface TarEntry {
   /** As it stands in the archive. */
   name: string;
   link: string;
-  /** `0` file, `1` hard link, `2` symbolic link, `3` and `4` devices, `5` directory, `6` FIFO, `S` GNU sparse file. */
+  /** `0` file, `1` hard link, `2` symbolic link, `3` and `4` devices, `5` directory, `6` FIFO, others as they are. */
   type: string;
   mode: number;
   uid: number;
   gid: number;
-  /** Bytes of data that follow the header. */
+  /** Bytes of data that follow the header; of a sparse file, those of its parts that are not holes. */
   size: number;
   /** Whole seconds. */
   mtime: number;
   deviceMajor: number;
   deviceMinor: number;
-  /** PAX records that are kept as they are: extended attributes and GNU's sparse maps. */
+  sparse: SparseMap | undefined;
+  /** PAX records that are kept as they are: extended attributes. */
   records: Map<string, Buffer>;
+}
+
+/** Where the data of a sparse file belongs. */
+export interface SparseMap {
+  /** With the holes. */
+  realSize: number;
+  parts: readonly { offset: number; length: number }[];
 }
 
 const maxOctal8 = 0o7777777;
@@ -170,6 +189,7 @@ const blank: TarEntry = {
   mtime: 0,
   deviceMajor: 0,
   deviceMinor: 0,
+  sparse: undefined,
   records: new Map(),
 };
 

@@ -1,0 +1,183 @@
+// One address of a registry and how to get in: the ping that shows what authentication it wants, tokens, and requests.
+
+import { systemErrorCode, type DaemonError } from '../errors';
+import type { RegistryAuth } from '../storage/stores';
+import { readBody, sendRequest, type HttpRequest, type HttpResponse } from './http-client';
+import { requestError, unexpectedStatus } from './registry-errors';
+
+export interface EndpointAddress {
+  /** `https://host:port` */
+  base: string;
+  /** Its certificate is not looked at. */
+  insecure: boolean;
+  isMirror: boolean;
+}
+
+interface Challenge {
+  scheme: 'basic' | 'bearer';
+  parameters: Record<string, string>;
+}
+
+export interface RegistryRequest {
+  method: string;
+  /** What messages show: dockerd asks for the digest of a tag with HEAD before anything else. */
+  shownMethod?: string;
+  /** Below the endpoint's base, or a whole URL. */
+  url: string;
+  /** What the token has to allow: `repository:library/busybox:pull`. */
+  scope: string;
+  headers?: Record<string, string>;
+  signal: AbortSignal;
+}
+
+const userAgent = 'caisson';
+const attempts = 3;
+/** A kept connection that the other side has closed looks like this. */
+const passingCodes = new Set(['ECONNRESET', 'EPIPE']);
+
+export class RegistryEndpoint {
+  readonly address: EndpointAddress;
+  readonly #auth: RegistryAuth;
+  /** Authorization header by scope. */
+  readonly #tokens = new Map<string, string>();
+  #challenge: Challenge | undefined;
+
+  constructor(address: EndpointAddress, auth: RegistryAuth) {
+    this.address = address;
+    this.#auth = auth;
+  }
+
+  /** Asks `/v2/` for the way in. Throws when nothing answers there. */
+  async connect(signal: AbortSignal): Promise<void> {
+    const url = `${this.address.base}/v2/`;
+    const response = await this.#send({ method: 'GET', url, headers: {}, signal });
+    response.body.resume();
+    this.#challenge = parseChallenge(response.headers['www-authenticate']);
+  }
+
+  /** The answer, whatever its status; asked again with credentials where those are wanted. */
+  async request(request: RegistryRequest): Promise<HttpResponse> {
+    const { method, scope, signal } = request;
+    const shownMethod = request.shownMethod ?? method;
+    const url = new URL(request.url, this.address.base).href;
+    const send = async (): Promise<HttpResponse> => {
+      const authorization = await this.#authorization(shownMethod, url, scope, signal);
+      const headers = { ...request.headers, ...(authorization === undefined ? {} : { authorization }) };
+      return this.#send({ method, url, headers, signal });
+    };
+    const response = await send();
+    if (response.status !== 401) return response;
+    // A token that has expired, or a registry that asks only here.
+    const hadToken = this.#tokens.delete(scope);
+    const challenge = parseChallenge(response.headers['www-authenticate']);
+    if (this.#challenge === undefined && challenge === undefined) return response;
+    if (!hadToken && this.#challenge !== undefined) return response;
+    this.#challenge = challenge ?? this.#challenge;
+    if (this.#challenge?.scheme === 'basic' && hadToken) return response; // the same words once more
+    response.body.resume();
+    return send();
+  }
+
+  async #authorization(
+    method: string,
+    url: string,
+    scope: string,
+    signal: AbortSignal,
+  ): Promise<string | undefined> {
+    if (this.#challenge === undefined) return undefined;
+    const known = this.#tokens.get(scope);
+    if (known !== undefined) return known;
+    const value =
+      this.#challenge.scheme === 'basic'
+        ? basicCredentials(this.#auth)
+        : await this.#fetchToken(this.#challenge.parameters, scope, signal, (why, cause) =>
+            requestError(method, url, Object.assign(new Error(why), { cause })),
+          );
+    if (value === undefined) throw requestError(method, url, new Error('no basic auth credentials'));
+    this.#tokens.set(scope, value);
+    return value;
+  }
+
+  /** Docker's token authentication: with a password, or the identity token of an earlier login. */
+  async #fetchToken(
+    challenge: Record<string, string>,
+    scope: string,
+    signal: AbortSignal,
+    failed: (why: string, cause?: unknown) => DaemonError,
+  ): Promise<string> {
+    const { username, registrytoken, identitytoken } = this.#auth;
+    if (registrytoken !== undefined && registrytoken !== '') return `Bearer ${registrytoken}`;
+    const { realm = '', service = '' } = challenge;
+    if (!URL.canParse(realm)) throw failed('the registry names no token server');
+    const scopes = scope === '' ? (challenge['scope'] ?? '') : scope;
+    const isRefresh = identitytoken !== undefined && identitytoken !== '';
+    const query = new URLSearchParams({ ...(service === '' ? {} : { service }) });
+    if (scopes !== '') query.set('scope', scopes);
+    let response: HttpResponse;
+    if (isRefresh) {
+      query.set('grant_type', 'refresh_token');
+      query.set('refresh_token', identitytoken);
+      query.set('client_id', userAgent);
+      const body = Buffer.from(query.toString());
+      const headers = { 'content-type': 'application/x-www-form-urlencoded' };
+      response = await this.#send({ method: 'POST', url: realm, headers, body, signal });
+    } else {
+      if (username !== undefined && username !== '') query.set('account', username);
+      const url = new URL(realm);
+      for (const [name, value] of query) url.searchParams.append(name, value);
+      const credentials = basicCredentials(this.#auth);
+      const headers = credentials === undefined ? {} : { authorization: credentials };
+      response = await this.#send({ method: 'GET', url: url.href, headers, signal });
+    }
+    const body = await readBody(response);
+    if (response.status === 401) throw failed('unauthorized: incorrect username or password');
+    if (response.status === 403) throw failed('denied: the token server refuses access');
+    if (response.status !== 200) throw failed(unexpectedStatus(response.status).message);
+    const token = parseToken(body);
+    if (token === undefined) throw failed('authorization server did not include a token in the response');
+    return `Bearer ${token}`;
+  }
+
+  async #send(request: Omit<HttpRequest, 'insecure'>): Promise<HttpResponse> {
+    const headers = { 'user-agent': userAgent, ...request.headers };
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await sendRequest({ ...request, headers, insecure: this.address.insecure });
+      } catch (error) {
+        if (request.signal.aborted) throw error;
+        if (attempt >= attempts || !passingCodes.has(systemErrorCode(error) ?? ''))
+          throw requestError(request.method, withoutQuery(request.url), error);
+      }
+    }
+  }
+}
+
+function basicCredentials({ username, password }: RegistryAuth): string | undefined {
+  if (username === undefined || username === '') return undefined;
+  return `Basic ${Buffer.from(`${username}:${password ?? ''}`).toString('base64')}`;
+}
+
+function parseToken(body: Buffer): string | undefined {
+  try {
+    const answer = Object(JSON.parse(body.toString())) as Record<string, unknown>;
+    const token = answer['token'] ?? answer['access_token'];
+    return typeof token === 'string' && token !== '' ? token : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Storage servers are named with signatures in their queries: nothing for a message. */
+function withoutQuery(url: string): string {
+  return url.replace(/\?.*$/s, '');
+}
+
+/** RFC 7235, as far as registries use it. */
+function parseChallenge(header: string | undefined): Challenge | undefined {
+  const match = /\b(basic|bearer)\b\s*(.*)$/is.exec(header ?? '');
+  if (match === null) return undefined;
+  const parameters: Record<string, string> = {};
+  for (const [, name = '', quoted, bare] of (match[2] ?? '').matchAll(/(\w+)=(?:"([^"]*)"|([^\s,"]+))/g))
+    parameters[name.toLowerCase()] = quoted ?? bare ?? '';
+  return { scheme: match[1]?.toLowerCase() === 'basic' ? 'basic' : 'bearer', parameters };
+}

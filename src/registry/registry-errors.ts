@@ -1,0 +1,143 @@
+// What goes wrong with registries, in the words of dockerd (checked against version 20.10): clients match on them.
+
+import { STATUS_CODES } from 'node:http';
+import { DaemonError, errorMessage } from '../errors';
+
+/** Message of each code of the distribution-spec when the registry adds nothing of its own. */
+const defaultMessages: Record<string, string> = {
+  BLOB_UNKNOWN: 'blob unknown to registry',
+  DENIED: 'requested access to the resource is denied',
+  MANIFEST_UNKNOWN: 'manifest unknown',
+  NAME_INVALID: 'invalid repository name',
+  NAME_UNKNOWN: 'repository name not known to registry',
+  TOOMANYREQUESTS: 'too many requests',
+  UNAUTHORIZED: 'authentication required',
+  UNAVAILABLE: 'service unavailable',
+  UNSUPPORTED: 'The operation is unsupported.',
+};
+
+interface RegistryErrorItem {
+  code: string;
+  message: string;
+  detail: unknown;
+}
+
+/** The names in a message: `familiarName` without tag, `familiar` as asked for. */
+export interface NamedImage {
+  familiarName: string;
+  familiar: string;
+}
+
+/** The error that an answer other than 2xx to a question about an image means. */
+export function registryError(status: number, body: Buffer, image: NamedImage): DaemonError {
+  if (status >= 500) return unexpectedStatus(status);
+  const item = parseError(body);
+  if (item === undefined) {
+    if (status === 401) return new DaemonError('Internal', 'unauthorized: authentication required');
+    if (status === 404 && body.length === 0) {
+      return new DaemonError('NotFound', `manifest for ${image.familiar} not found: manifest unknown`);
+    }
+    const text = body.toString('utf8', 0, 200);
+    return new DaemonError('Internal', `error parsing HTTP ${status} response body: ${JSON.stringify(text)}`);
+  }
+  const isKnown = Object.hasOwn(defaultMessages, item.code);
+  const code = isKnown ? item.code.toLowerCase().replaceAll('_', ' ') : 'unknown';
+  // Docker's client takes an error without anything of its own for the bare code.
+  const isBare = (item.detail ?? null) === null && item.message === defaultMessages[item.code];
+  if (isBare) return new DaemonError('Internal', code);
+  const text = `${code}: ${item.message}`;
+  switch (item.code) {
+    case 'DENIED':
+      return new DaemonError(
+        'NotFound',
+        `pull access denied for ${image.familiarName}, repository does not exist or may require 'docker login': ${text}`,
+      );
+    case 'MANIFEST_UNKNOWN':
+      return new DaemonError('NotFound', `manifest for ${image.familiar} not found: ${text}`);
+    case 'NAME_UNKNOWN':
+      return new DaemonError('NotFound', `repository ${image.familiarName} not found: ${text}`);
+    default:
+      return new DaemonError('Internal', text);
+  }
+}
+
+/** The error that an answer other than 2xx to a question for a blob means. */
+export function blobError(status: number, body: Buffer, image: NamedImage): DaemonError {
+  return status === 404 ? new DaemonError('Internal', 'unknown blob') : registryError(status, body, image);
+}
+
+export function unexpectedStatus(status: number): DaemonError {
+  return new DaemonError(
+    'Internal',
+    `received unexpected HTTP status: ${status} ${STATUS_CODES[status] ?? ''}`.trim(),
+  );
+}
+
+/** What Go's HTTP client says of a request that got no answer: `Get "https://…": why`. */
+export function requestError(method: string, url: string, error: unknown): DaemonError {
+  const verb = method.charAt(0) + method.slice(1).toLowerCase();
+  return new DaemonError('Internal', `${verb} "${url}": ${reasonOf(error)}`, { cause: error });
+}
+
+function reasonOf(error: unknown): string {
+  const { code, address, port, hostname, cert } = Object(error) as {
+    code?: string;
+    address?: string;
+    port?: number;
+    hostname?: string;
+    cert?: { subjectaltname?: string };
+  };
+  const dial = `dial tcp ${address?.includes(':') === true ? `[${address}]` : (address ?? '')}:${port ?? ''}`;
+  switch (code) {
+    case 'ECONNREFUSED':
+      return `${dial}: connect: connection refused`;
+    case 'EHOSTUNREACH':
+      return `${dial}: connect: no route to host`;
+    case 'ENETUNREACH':
+      return `${dial}: connect: network is unreachable`;
+    case 'ETIMEDOUT':
+      return `${dial}: i/o timeout`;
+    case 'ENOTFOUND':
+      return `dial tcp: lookup ${hostname ?? ''}: no such host`;
+    case 'EAI_AGAIN':
+      return `dial tcp: lookup ${hostname ?? ''}: Temporary failure in name resolution`;
+    case 'ECONNRESET':
+      return 'EOF';
+    case 'DEPTH_ZERO_SELF_SIGNED_CERT':
+    case 'SELF_SIGNED_CERT_IN_CHAIN':
+    case 'UNABLE_TO_GET_ISSUER_CERT':
+    case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
+    case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
+      return 'x509: certificate signed by unknown authority';
+    case 'CERT_HAS_EXPIRED':
+    case 'CERT_NOT_YET_VALID':
+      return 'x509: certificate has expired or is not yet valid';
+    case 'ERR_TLS_CERT_ALTNAME_INVALID':
+      return `x509: certificate is valid for ${cert?.subjectaltname ?? 'other names'}, not this host`;
+    case 'EPROTO':
+    case 'ERR_SSL_WRONG_VERSION_NUMBER':
+    case 'ERR_SSL_PACKET_LENGTH_TOO_LONG':
+      return 'http: server gave HTTP response to HTTPS client';
+    default:
+      return errorMessage(error);
+  }
+}
+
+/** The first error of the body; undefined when it has none. */
+function parseError(body: Buffer): RegistryErrorItem | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(body.toString());
+  } catch {
+    return undefined;
+  }
+  const { errors } = Object(value) as { errors?: unknown };
+  if (!Array.isArray(errors) || errors.length === 0) return undefined;
+  const { code, message, detail } = Object(errors[0]) as Record<string, unknown>;
+  const text = typeof code === 'string' ? code : '';
+  return {
+    code: text,
+    message: typeof message === 'string' ? message : (defaultMessages[text] ?? ''),
+    detail,
+  };
+}

@@ -1,0 +1,281 @@
+// A layer on its way in: hashed, kept as it came and made into a squashfs image, all in one pass.
+
+import { createHash, type Hash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { open, rm, type FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { addAbortSignal, Transform, type Duplex, type Readable, type TransformCallback } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { DaemonError, errorMessage, systemErrorCode } from '../errors';
+import { createDecompressor, createZstdCompressor, peekCompression, type Compression } from './compression';
+import { LayerTar, type LayerTarOptions } from './layer-tar';
+import { freeBytes, noSpace, SpaceGuard } from './space-guard';
+import { startSqfstar } from './squashfs';
+import { TarError } from './tar-header';
+
+export interface LayerSource {
+  stream: Readable;
+  /** Of the stream as it comes (a registry's blob). Checked. */
+  blobDigest?: string | undefined;
+  /** More bytes than this are not what the digest stands for. */
+  blobBytes?: number | undefined;
+  /** Before the error of a layer that can't be unpacked. */
+  processingPrefix?: string | undefined;
+  signal?: AbortSignal | undefined;
+  /** Of the tar, however well it compresses. */
+  maxTarBytes?: number | undefined;
+}
+
+export interface ConvertedLayer {
+  diffId: string;
+  /** Bytes of the uncompressed tar. */
+  tarBytes: number;
+  /** Bytes of the layer's files: what Docker counts as the layer's size. */
+  sizeBytes: number;
+  blob: { digest: string; sizeBytes: number; compression: Compression; fromRegistry: boolean };
+}
+
+/** What the data is like is at fault, not how it came here. */
+class ProcessingError extends Error {}
+
+/**
+ * Writes the blob and the image to the two paths; both are synced. Rejects with Internal in Docker's words for a stream
+ * that is corrupt, cut or hostile, or not what its digest says. The caller removes what a failure leaves.
+ */
+export async function convertLayer(
+  source: LayerSource,
+  blobPath: string,
+  diskPath: string,
+): Promise<ConvertedLayer> {
+  const { compression, stream } = await peekCompression(source.stream);
+  const limit = Math.min(await freeBytes(dirname(diskPath)), source.maxTarBytes ?? Infinity);
+  const blobFile = await open(blobPath, 'wx', 0o600);
+  try {
+    // A layer that comes plain is kept compressed; its blob has no digest that anybody knows.
+    const received = new HashingWriter(compression === 'none' ? undefined : blobFile);
+    const conversion = new Conversion(diskPath, compression, limit);
+    const keeper = compression === 'none' ? keepCompressed(conversion.tar, blobFile) : undefined;
+    keeper?.catch(() => undefined); // awaited if all else went well
+    try {
+      await receive(source, stream, received, conversion);
+      await conversion.finish();
+    } catch (error) {
+      conversion.abort();
+      throw error;
+    }
+    const kept = await keeper;
+    const storedCompression = compression === 'none' ? 'zstd' : compression;
+    await blobFile.sync();
+    if (conversion.layerTar.needsPlan) await convertAgain(blobPath, diskPath, storedCompression, limit);
+    await syncFile(diskPath);
+    return {
+      diffId: conversion.tar.digest(),
+      tarBytes: conversion.tar.bytes,
+      sizeBytes: conversion.layerTar.contentBytes,
+      blob: {
+        digest: kept?.digest ?? received.digest(),
+        sizeBytes: kept?.bytes ?? received.bytes,
+        compression: storedCompression,
+        fromRegistry: compression !== 'none',
+      },
+    };
+  } catch (error) {
+    throw error instanceof ProcessingError || error instanceof TarError
+      ? processingError(error, source.processingPrefix ?? '')
+      : error;
+  } finally {
+    await blobFile.close();
+  }
+}
+
+/** Reads the whole stream, also when what it holds has turned out bad: a wrong digest is the better thing to say. */
+async function receive(
+  source: LayerSource,
+  stream: Readable,
+  received: HashingWriter,
+  conversion: Conversion,
+): Promise<void> {
+  const { blobDigest, signal } = source;
+  if (signal !== undefined) addAbortSignal(signal, stream);
+  const wrongDigest = (): DaemonError =>
+    new DaemonError('Internal', `filesystem layer verification failed for digest ${blobDigest ?? ''}`);
+  for await (const chunk of stream as AsyncIterable<Buffer>) {
+    if (conversion.failed && blobDigest === undefined) break;
+    await Promise.all([received.write(chunk), conversion.write(chunk)]);
+    if (blobDigest !== undefined && received.bytes > (source.blobBytes ?? Infinity)) throw wrongDigest();
+  }
+  signal?.throwIfAborted();
+  if (blobDigest !== undefined && blobDigest !== received.digest()) throw wrongDigest();
+}
+
+/** Hashes what it is given, and writes it to a file if there is one. */
+class HashingWriter {
+  bytes = 0;
+  readonly #hash = createHash('sha256');
+  readonly #file: FileHandle | undefined;
+
+  constructor(file: FileHandle | undefined) {
+    this.#file = file;
+  }
+
+  async write(chunk: Buffer): Promise<void> {
+    this.bytes += chunk.length;
+    this.#hash.update(chunk);
+    await this.#file?.appendFile(chunk);
+  }
+
+  digest(): string {
+    return `sha256:${this.#hash.copy().digest('hex')}`;
+  }
+}
+
+/** decompress | hash | rewrite | sqfstar */
+class Conversion {
+  readonly tar: TarTap;
+  readonly layerTar: LayerTar;
+  failed = false;
+  readonly #decompressor: Duplex;
+  readonly #compression: Compression;
+  readonly #squashfs: ReturnType<typeof startSqfstar>;
+  readonly #done: Promise<void>;
+
+  constructor(diskPath: string, compression: Compression, maxTarBytes: number) {
+    this.#compression = compression;
+    this.tar = new TarTap(dirname(diskPath), maxTarBytes);
+    this.layerTar = new LayerTar({ maxContentBytes: maxTarBytes });
+    this.#decompressor = createDecompressor(compression);
+    this.#squashfs = startSqfstar(diskPath);
+    this.#done = pipeline(this.#decompressor, this.tar, this.layerTar, this.#squashfs.input);
+    this.#done.catch(() => {
+      this.failed = true;
+    });
+  }
+
+  /** Resolves when more may come. Bytes after a failure are dropped. */
+  async write(chunk: Buffer): Promise<void> {
+    if (this.failed || this.#decompressor.destroyed || this.#decompressor.write(chunk)) return;
+    await new Promise<void>((resolve) => {
+      const go = (): void => {
+        this.#decompressor.off('drain', go).off('close', go);
+        resolve();
+      };
+      this.#decompressor.on('drain', go).on('close', go);
+    });
+  }
+
+  /** After the last byte: resolves when the image is whole. Rejects with ProcessingError for bad data. */
+  async finish(): Promise<void> {
+    try {
+      if (!this.#decompressor.destroyed) this.#decompressor.end();
+      await this.#done;
+    } catch (error) {
+      // sqfstar went away: it knows why
+      if (systemErrorCode(error) === 'EPIPE') await this.#squashfs.done;
+      throw this.#described(error);
+    }
+    // What sqfstar got then is cut, and it says so.
+    if (this.layerTar.needsPlan) await this.#squashfs.done.catch(() => undefined);
+    else await this.#squashfs.done;
+  }
+
+  abort(): void {
+    this.#decompressor.destroy();
+    this.#squashfs.kill();
+  }
+
+  /** In the words of Go's decompressors and of dockerd around them. */
+  #described(error: unknown): unknown {
+    const code = systemErrorCode(error);
+    const message = errorMessage(error);
+    if (error instanceof TarError) return error;
+    if (code === 'Z_BUF_ERROR') return new TarError('unexpected EOF');
+    if (code?.startsWith('Z_') === true) {
+      if (message === 'incorrect data check' || message === 'incorrect length check')
+        return new ProcessingError('gzip: invalid checksum');
+      if (message.includes('header')) return new ProcessingError('gzip: invalid header');
+      const offset = (this.#decompressor as Duplex & { bytesWritten?: number }).bytesWritten;
+      return new ProcessingError(`flate: corrupt input before offset ${offset ?? 0}`);
+    }
+    const byTool = this.#compression !== 'none' && this.#compression !== 'gzip';
+    return byTool && error instanceof DaemonError ? new ProcessingError(message) : error;
+  }
+}
+
+/** dockerd names what unpacks first, and what decompresses in its place when that is at fault. */
+function processingError(error: Error, prefix: string): DaemonError {
+  const text = error instanceof TarError ? `exit status 1): ${error.message}` : `${error.message}): `;
+  const full = `${prefix}Error processing tar file(${text}`;
+  return new DaemonError('Internal', full, { cause: error });
+}
+
+/** Counts and hashes the tar, and stops it before the disk is full. */
+class TarTap extends Transform {
+  bytes = 0;
+  readonly #hash: Hash = createHash('sha256');
+  readonly #space: SpaceGuard;
+  readonly #maxBytes: number;
+
+  constructor(directory: string, maxBytes: number) {
+    super({ readableHighWaterMark: 1 << 20, writableHighWaterMark: 1 << 20 });
+    this.#space = new SpaceGuard(directory);
+    this.#maxBytes = maxBytes;
+  }
+
+  digest(): string {
+    return `sha256:${this.#hash.copy().digest('hex')}`;
+  }
+
+  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
+    this.#hash.update(chunk);
+    this.bytes += chunk.length;
+    if (this.bytes > this.#maxBytes) done(noSpace());
+    else this.#space.use(chunk.length, (error) => done(error, chunk));
+  }
+}
+
+/** Writes a zstd-compressed copy of what passes through `tar` into `file`. */
+async function keepCompressed(tar: Transform, file: FileHandle): Promise<{ digest: string; bytes: number }> {
+  const written = new HashingWriter(file);
+  const compressor = createZstdCompressor();
+  tar.once('close', () => {
+    if (!tar.readableEnded) compressor.destroy();
+  });
+  tar.pipe(compressor);
+  for await (const chunk of compressor as AsyncIterable<Buffer>) await written.write(chunk);
+  return { digest: written.digest(), bytes: written.bytes };
+}
+
+/** The rare layer that can't be rewritten as it comes: looked through once for a plan, then converted with it. */
+async function convertAgain(
+  blobPath: string,
+  diskPath: string,
+  compression: Compression,
+  maxContentBytes: number,
+): Promise<void> {
+  const open = (options: LayerTarOptions): [Readable, Duplex, LayerTar] => [
+    createReadStream(blobPath, { highWaterMark: 1 << 20 }),
+    createDecompressor(compression),
+    new LayerTar(options),
+  ];
+  const [blob, plain, scan] = open({ scan: true });
+  scan.resume();
+  await pipeline(blob, plain, scan);
+  await rm(diskPath, { force: true });
+  const squashfs = startSqfstar(diskPath);
+  try {
+    await pipeline(...open({ plan: scan.plan(), maxContentBytes }), squashfs.input);
+    await squashfs.done;
+  } catch (error) {
+    squashfs.kill();
+    throw error;
+  }
+}
+
+async function syncFile(path: string): Promise<void> {
+  const file = await open(path, 'r');
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}

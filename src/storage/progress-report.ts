@@ -1,0 +1,43 @@
+// Docker's progress lines for a stream of known length: not more often than anybody can read.
+
+import { Transform, type TransformCallback } from 'node:stream';
+import { progressText } from './progress-text';
+import type { ProgressSink } from './stores';
+
+const intervalMs = 100;
+
+/** Passes a stream through and tells how far it is as `status` of layer `id`. */
+export class ProgressReport extends Transform {
+  received = 0;
+  readonly #tell: (current: number) => void;
+  readonly #total: number;
+  #lastReport = 0;
+
+  constructor(status: string, id: string, total: number, progress: ProgressSink) {
+    super({ readableHighWaterMark: 1 << 18, writableHighWaterMark: 1 << 18 });
+    this.#total = total;
+    this.#tell = (current) => {
+      progress(progressLine(status, id, current, total));
+    };
+  }
+
+  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
+    this.received += chunk.length;
+    const now = Date.now();
+    if (now - this.#lastReport >= intervalMs || this.received === this.#total) {
+      this.#lastReport = now;
+      this.#tell(this.received);
+    }
+    done(null, chunk);
+  }
+}
+
+export function progressLine(
+  status: string,
+  id: string,
+  current: number,
+  total: number,
+): Parameters<ProgressSink>[0] {
+  const progressDetail = { current, total };
+  return { status, progressDetail, progress: progressText(progressDetail), id };
+}
