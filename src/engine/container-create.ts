@@ -13,6 +13,7 @@ import type {
 } from '../api/v1.41/types';
 import { DaemonError } from '../errors';
 import { log } from '../log';
+import { parseReference } from '../registry/reference';
 import type { Image } from '../storage/image';
 import { cleanPath } from '../translate/container-to-pod';
 import { fillHostConfig, mergeImageConfig } from './container-defaults';
@@ -54,7 +55,7 @@ export async function createContainer(
   requireOneEndpoint(endpoints, options.version);
   warnings.push(...linkWarnings(registry, hostConfig));
 
-  const image = (config.Image ?? '') === '' ? undefined : context.images.get(config.Image ?? '');
+  const image = findImage(context, config.Image ?? '');
   requirePlatform(image, config.Image ?? '', options.platform);
   const id = newContainerId();
   const filled = mergeImageConfig(
@@ -67,7 +68,17 @@ export async function createContainer(
   registry.reserveName(name, id);
   try {
     const mounts = await resolveMounts(context, hostConfig, Object.keys(filled.Volumes ?? {}));
-    const record = newRecord(context, { id, name, image, filled, hostConfig, endpoints, warnings, mounts });
+    const record = newRecord(context, {
+      id,
+      name,
+      image,
+      filled,
+      hostConfig,
+      endpoints,
+      warnings,
+      mounts,
+      hasHostConfig: givenHostConfig !== undefined && givenHostConfig !== null,
+    });
     context.layers.reference(id, record.layers);
     await context.disks.create(id, record.writableDiskBytes);
     const container = registry.add(record);
@@ -77,6 +88,15 @@ export async function createContainer(
     await undo(context, id, name);
     throw error;
   }
+}
+
+/** Undefined without a name. Throws InvalidParameter for what is no name, NotFound for one that isn't there. */
+function findImage({ images }: EngineContext, ref: string): Image | undefined {
+  if (ref === '') return undefined;
+  const image = images.find(ref);
+  if (image !== undefined) return image;
+  if (!/^(sha256:)?[a-f0-9]{64}$/.test(ref)) parseReference(ref);
+  return images.get(ref);
 }
 
 /** A failure here is logged: the one that led to it is the one to tell. Recovery removes what is left. */
@@ -99,11 +119,15 @@ interface RecordParts {
   endpoints: Record<string, EndpointSettings | null>;
   warnings: string[];
   mounts: ResolvedMount[];
+  /** dockerd fills in the runtime only for clients that sent a HostConfig. */
+  hasHostConfig: boolean;
 }
 
 function newRecord(context: CreateDependencies, parts: RecordParts): ContainerRecord {
   const { id, name, image, filled, hostConfig: given } = parts;
-  const hostConfig = fillHostConfig(given);
+  const { Runtime, ...others } = fillHostConfig(given);
+  const hostConfig: FilledHostConfig =
+    parts.hasHostConfig && Runtime !== undefined ? { ...others, Runtime } : others;
   const [path = '', ...args] = [...(filled.Entrypoint ?? []), ...(filled.Cmd ?? [])];
   return {
     id,

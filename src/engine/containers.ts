@@ -128,7 +128,11 @@ export class Containers implements ContainerBackend {
   }
 
   async kill(ref: string, options: { signal?: string }): Promise<void> {
-    await killContainer(this.engine, this.#get(ref), { ref, ...options });
+    const container = this.engine.registry.find(ref);
+    if (container === undefined) {
+      throw new DaemonError('NotFound', `Cannot kill container: ${ref}: No such container: ${ref}`);
+    }
+    await killContainer(this.engine, container, { ref, ...options });
   }
 
   async pause(ref: string): Promise<void> {

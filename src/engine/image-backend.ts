@@ -10,6 +10,7 @@ import type {
   ImageSummary,
 } from '../api/v1.41/types';
 import { DaemonError, errorMessage, isDaemonError } from '../errors';
+import { familiarName, parseReference } from '../registry/reference';
 import type { Image } from '../storage/image';
 import type { ImageStore, LayerStore } from '../storage/stores';
 import type { ContainerRegistry } from './container-registry';
@@ -119,7 +120,10 @@ export class EngineImageBackend implements ImageBackend {
   }
 
   tag(ref: string, options: { repo: string; tag: string }): Promise<void> {
-    return promised(() => this.#images.tag(this.#images.get(ref).id, withTag(options.repo, options.tag)));
+    return promised(() => {
+      const image = this.#images.get(ref);
+      this.#images.tag(image.id, tagTarget(options));
+    });
   }
 
   async remove(ref: string, options: { force: boolean; noprune: boolean }): Promise<ImageDeleteItem[]> {
@@ -174,4 +178,22 @@ export function withTag(name: string, tag: string): string {
 
 function hasTagOrDigest(reference: string): boolean {
   return reference.includes('@') || reference.lastIndexOf(':') > reference.lastIndexOf('/');
+}
+
+/** dockerd answers 500 to a name or a tag that is none. */
+function tagTarget({ repo, tag }: { repo: string; tag: string }): string {
+  let name: string;
+  try {
+    name = familiarName(parseReference(repo));
+  } catch (error) {
+    throw new DaemonError('Internal', errorMessage(error), { cause: error });
+  }
+  if (tag !== '' && !/^\w[\w.-]{0,127}$/.test(tag)) throw new DaemonError('Internal', 'invalid tag format');
+  if (name === 'sha256') {
+    throw new DaemonError(
+      'InvalidParameter',
+      'refusing to create an ambiguous tag using digest algorithm as name',
+    );
+  }
+  return withTag(repo, tag);
 }

@@ -26,7 +26,6 @@ export function validateMounts(hostConfig: HostConfig, warnings: string[]): void
   for (const target of Object.keys(hostConfig.Tmpfs ?? {})) {
     if (!target.startsWith('/')) invalid(`invalid mount path: '${target}' mount path must be absolute`);
     if (cleanPath(target) === '/') invalid("invalid specification: destination can't be '/'");
-    claim(target);
   }
   for (const bind of hostConfig.Binds ?? []) claim(bindTarget(bind));
   for (const mount of hostConfig.Mounts ?? []) claim(mountTarget(mount));
@@ -52,12 +51,14 @@ function warnOfPropagation(propagation: string | undefined, warnings: string[]):
 /** Checks one entry of Binds and returns where it goes. */
 function bindTarget(bind: string): string {
   const parts = bind.split(':');
+  if (parts.length > 3) throw new DaemonError('Internal', `invalid volume specification: '${bind}'`);
+  const type = parts.length > 1 && bind.startsWith('/') ? 'bind' : 'volume';
   const target = parts.length === 1 ? bind : (parts[1] ?? '');
   if (!target.startsWith('/')) {
     const shown = parts.length === 1 ? bind : target;
     throw new DaemonError(
       'Internal',
-      `invalid volume specification: '${bind}': invalid mount config for type "volume": ` +
+      `invalid volume specification: '${bind}': invalid mount config for type "${type}": ` +
         `invalid mount path: '${shown}' mount path must be absolute`,
     );
   }

@@ -17,6 +17,9 @@ export function sendStatus(response: ServerResponse, status: number): void {
 
 /** Sends plain text and ends the connection, where dockerd answers so. */
 export function sendText(response: ServerResponse, status: number, text: string, type?: string): void {
+  // dockerd has taken the connection over by then: the headers that handlers add are not sent.
+  response.removeHeader('Docker-Experimental');
+  response.removeHeader('Ostype');
   response.writeHead(status, {
     ...(type === undefined ? {} : { 'Content-Type': type }),
     'Content-Length': Buffer.byteLength(text),

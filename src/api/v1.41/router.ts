@@ -56,8 +56,8 @@ export function dockerApiRouter(backend: Backend, daemonVersion: string): Router
     swarmRoutes(),
     pluginRoutes(),
   );
-  router.use(() => {
-    throw new DaemonError('NotFound', 'page not found');
+  router.use((_req, res) => {
+    throw pageNotFound(res);
   });
   return router;
 }
@@ -77,6 +77,8 @@ function takeVersion(request: Request, response: Response): boolean {
   if (match !== null) {
     const text = match[1] ?? '';
     const version = parseVersion(text);
+    // dockerd tells of itself only after it has looked at the version.
+    response.removeHeader('Docker-Experimental');
     if (compareVersions(version, maximum) > 0) {
       throw new DaemonError(
         'InvalidParameter',
@@ -84,6 +86,7 @@ function takeVersion(request: Request, response: Response): boolean {
       );
     }
     if (compareVersions(version, minimum) < 0) return refuseOldVersion(response, text);
+    response.setHeader('Docker-Experimental', 'false');
     setRequestVersion(request, version);
     request.url = request.url.slice(match[0].length);
   }
@@ -92,9 +95,16 @@ function takeVersion(request: Request, response: Response): boolean {
     return false;
   }
   if (request.method === 'HEAD' && !/^\/(_ping|containers\/[^/]+\/archive)(\?|$)/.test(request.url)) {
-    throw new DaemonError('NotFound', 'page not found');
+    throw pageNotFound(response);
   }
   return true;
+}
+
+/** What no handler is there for goes out without the headers that handlers add. */
+function pageNotFound(response: Response): DaemonError {
+  response.removeHeader('Docker-Experimental');
+  response.removeHeader('Ostype');
+  return new DaemonError('NotFound', 'page not found');
 }
 
 function refuseOldVersion(response: Response, version: string): false {

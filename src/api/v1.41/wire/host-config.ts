@@ -166,7 +166,7 @@ export interface HostConfig {
 }
 
 /** Members of HostConfig that dockerd omits when they are not set; inspect has all others. */
-type OmittedWhenUnset = 'Annotations' | 'StorageOpt' | 'Tmpfs' | 'Sysctls' | 'Mounts' | 'Init';
+type OmittedWhenUnset = 'Annotations' | 'Runtime' | 'StorageOpt' | 'Tmpfs' | 'Sysctls' | 'Mounts' | 'Init';
 
 /** HostConfig as inspect shows it. */
 export type FilledHostConfig = Required<Omit<HostConfig, OmittedWhenUnset>> &
