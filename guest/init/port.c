@@ -396,11 +396,8 @@ static void read_port(void)
 static void port_ready(struct source *source, uint32_t ready)
 {
     (void)source;
-    if (ready & EPOLLHUP) {
-        /* The daemon is away; what it has not got is sent again when it synchronises. */
-        synchronised = greeted = false;
-        drop_packets();
-    }
+    /* A hang-up is no news: the kernel may tell of the last daemon's after the next one's bytes are here. Only a new
+     * synchronisation ends a connection; until then writes are refused, and nothing is queued that could grow. */
     if (ready & EPOLLOUT)
         writable = true;
     read_port();

@@ -120,6 +120,16 @@ test('a flood that nobody acknowledges blocks its writer only', async () => {
   expect((await guest.exit(flood.id)).status.signal).toBe(9);
 });
 
+test('a daemon that is back at once is heard, however often', async () => {
+  for (let round = 0; round < 60; round++) {
+    await guest.drop(
+      round % 2 === 0 ? encodeFrame(FrameType.request, 5, Buffer.from('{}')).subarray(0, round) : undefined,
+    );
+    expect(await guest.connect(10_000)).toMatchObject({ identified: true });
+    if (round % 3 === 0) expect(await guest.request('pod.setup', { pod: podSpec('pod') })).toEqual({});
+  }
+});
+
 test('stdin survives a reconnection: bytes sent again are taken once', async () => {
   const stdin = guest.channel();
   const { id, stdout } = await exec('cat', stdin);
