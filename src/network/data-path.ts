@@ -2,11 +2,12 @@
 // again, and `reconcile` makes the namespace agree with the records, whatever a crash left.
 
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 
 import { DaemonError, errorMessage } from '../errors';
 import { log } from '../log';
 import { formatMac } from './addresses';
-import { egressDevice, egressNameServer, egressSubnet } from './egress';
+import { egressDevice, egressNameServer, egressSubnet, egressSubnet6 } from './egress';
 import { IpBatch } from './ip-batch';
 import { PrivateNamespace } from './namespace';
 import type { EndpointRecord, NetworkRecord } from './network-record';
@@ -29,8 +30,12 @@ export interface AttachedTap {
 export class DataPath {
   readonly namespace: PrivateNamespace;
   readonly #ip: IpBatch;
+  /** Whether the kernel has it at all. */
+  readonly #ipv6 = existsSync('/proc/net/if_inet6');
   /** What the rules say of each attached tap. */
   readonly #taps = new Map<string, TapRules>();
+  /** By name of the bridge. */
+  readonly #bridges = new Map<string, BridgeRules>();
   #hostAddress = '';
 
   private constructor(namespace: PrivateNamespace) {
@@ -62,7 +67,10 @@ export class DataPath {
     this.#taps.clear();
     for (const tap of alive) this.#taps.set(tap.tapName, tapRules(tap.tapName, tap.endpoint));
     // rules first: a port of a bridge that no rule names can send nothing
-    await this.#load(networks.filter(isBridge).map(bridgeRules));
+    this.#bridges.clear();
+    for (const network of networks.filter(isBridge))
+      this.#bridges.set(network.bridgeName, bridgeRules(network));
+    await this.#load();
     await this.#ip.run('link set dev lo up');
     const wanted = new Set(networks.map(({ bridgeName }) => bridgeName));
     for (const { ifname, linkinfo } of links) {
@@ -92,27 +100,31 @@ export class DataPath {
 
   async addNetwork(network: NetworkRecord): Promise<void> {
     if (!isBridge(network)) return;
-    await this.#nft(bridgeChange('add', bridgeRules(network)));
+    const rules = bridgeRules(network);
+    this.#bridges.set(rules.name, rules);
+    await this.#nft(bridgeChange('add', rules));
     await this.#makeBridge(network, false);
   }
 
   async removeNetwork(network: NetworkRecord): Promise<void> {
     if (!isBridge(network)) return;
-    await this.#ip.run(`link del dev ${network.bridgeName}`);
-    await this.#nft(bridgeChange('delete', bridgeRules(network)));
+    const rules = bridgeRules(network);
+    await this.#ip.run(`link del dev ${rules.name}`);
+    this.#bridges.delete(rules.name);
+    await this.#drop(bridgeChange('delete', rules));
   }
 
   async attach({ tapName, network, endpoint }: AttachedTap): Promise<void> {
     const before = this.#taps.get(tapName);
     if (before !== undefined) {
       this.#taps.delete(tapName);
-      await this.#nft(tapChange('delete', before));
+      await this.#drop(tapChange('delete', before));
     }
     // until its rules are there, nothing that it sends passes
     await this.#join(tapName, network);
     const rules = tapRules(tapName, endpoint);
-    await Promise.all([this.#nft(tapChange('add', rules)), this.#knowMac(rules)]);
     this.#taps.set(tapName, rules);
+    await Promise.all([this.#nft(tapChange('add', rules)), this.#knowMac(rules)]);
   }
 
   /** Takes the tap off its bridge, if it exists, and deletes its rules. */
@@ -123,16 +135,25 @@ export class DataPath {
     const rules = this.#taps.get(tapName);
     if (rules === undefined) return;
     this.#taps.delete(tapName);
-    await this.#nft(tapChange('delete', rules));
+    await this.#drop(tapChange('delete', rules));
+  }
+
+  /** Deletes rules. Should some of them not be there, all are loaded anew: none may stay. */
+  async #drop(change: string): Promise<void> {
+    try {
+      await this.#nft(change);
+    } catch (error) {
+      log.warn('rules were not as expected; loading all', { error: errorMessage(error) });
+      await this.#load();
+    }
   }
 
   async #makeBridge(network: NetworkRecord, exists: boolean): Promise<void> {
     const name = network.bridgeName;
     const gateways = bridgeRules(network).gateways;
+    const six = gateways.some((address) => address.includes(':'));
     if (!exists) await this.#ip.run(`link add name ${name} address ${bridgeMac(network.id)} type bridge`);
-    if (gateways.some((address) => address.includes(':'))) {
-      await this.namespace.run('sh', ['-c', `echo 0 >/proc/sys/net/ipv6/conf/${name}/disable_ipv6`]);
-    }
+    if (!six) await this.#noIpv6(name);
     await this.#ip.run(`link set dev ${name} mtu ${network.mtu} up`);
     for (const address of gateways) {
       const prefixLength =
@@ -148,11 +169,17 @@ export class DataPath {
    * `#knowMac` says where a MAC address is.
    */
   async #join(tapName: string, { mtu, bridgeName, interContainer }: NetworkRecord): Promise<void> {
+    await this.#noIpv6(tapName);
     await this.#ip.run(
       `link set dev ${tapName} mtu ${mtu} master ${bridgeName}`,
       `link set dev ${tapName} type bridge_slave learning off isolated ${interContainer ? 'off' : 'on'}`,
       `link set dev ${tapName} up`,
     );
+  }
+
+  /** Without an address of its own a device says nothing on IPv6. */
+  async #noIpv6(device: string): Promise<void> {
+    if (this.#ipv6) await this.#ip.run(`link set dev ${device} addrgenmode none`);
   }
 
   async #knowMac({ name, mac }: TapRules): Promise<void> {
@@ -164,12 +191,13 @@ export class DataPath {
     return JSON.parse(await this.namespace.run('ip', ['-j', '-d', 'link', 'show'])) as Link[];
   }
 
-  async #load(bridges: BridgeRules[]): Promise<void> {
+  async #load(): Promise<void> {
     const rules = fullRuleset({
       egressDevice,
       egressSubnet,
+      egressSubnet6,
       egressNameServer,
-      bridges,
+      bridges: [...this.#bridges.values()],
       taps: [...this.#taps.values()],
       hostAddress: this.#hostAddress,
     });

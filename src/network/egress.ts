@@ -8,13 +8,15 @@ import { parseSubnet } from './addresses';
 export const egressDevice = 'egress0';
 /** Of the block for benchmarks (RFC 2544): no container network and no network of the host should ever overlap it. */
 export const egressSubnet = '198.19.255.0/24';
+/** Cannot be chosen. */
+export const egressSubnet6 = 'fd00::/64';
 /** slirp's name server: the first of the host's resolv.conf, also one on the host's loopback. */
 export const egressNameServer = '198.19.255.3';
 /** slirp's own address of the host's 127.0.0.1. */
 const slirpHostAddress = '198.19.255.2';
 
 /** No container network may overlap these: the namespace itself uses them. */
-export const reservedSubnets = [egressSubnet, '127.0.0.0/8', 'fd00::/64'].flatMap(
+export const reservedSubnets = [egressSubnet, egressSubnet6, '127.0.0.0/8'].flatMap(
   (text) => parseSubnet(text) ?? [],
 );
 

@@ -15,9 +15,10 @@ const nsfsMagic = 0x6e736673;
 const sysctls: readonly (readonly [string, string])[] = [
   ['net/ipv4/ip_forward', '1'],
   ['net/ipv6/conf/all/forwarding', '1'],
-  // Bridges with an IPv6 subnet turn it on for themselves.
-  ['net/ipv6/conf/default/disable_ipv6', '1'],
-  ['net/ipv6/conf/default/accept_ra', '0'],
+  // slirp4netns configures IPv6 by router advertisement only. From guests none passes the rules.
+  ['net/ipv6/conf/default/accept_ra', '2'],
+  ['net/ipv6/conf/default/accept_dad', '0'],
+  ['net/ipv6/conf/default/router_solicitation_delay', '0'],
   // Without these, traffic inside one bridge would pass the forward chain of the IP families as well.
   ['net/bridge/bridge-nf-call-iptables', '0'],
   ['net/bridge/bridge-nf-call-ip6tables', '0'],

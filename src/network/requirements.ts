@@ -28,6 +28,7 @@ interface Trial {
 const sampleRules = fullRuleset({
   egressDevice: 'egress0',
   egressSubnet: '198.19.255.0/24',
+  egressSubnet6: 'fd00::/64',
   egressNameServer: '198.19.255.3',
   hostAddress: '192.0.2.1',
   bridges: [{ name: 'b', gateways: ['172.17.0.1', 'fd00::1'], egress: true }],

@@ -25,6 +25,7 @@ export interface RulesetInput {
   hostAddress: string;
   /** Addresses that the egress uses itself: of them guests may only ask the name server, and reach `hostAddress`. */
   egressSubnet: string;
+  egressSubnet6: string;
   egressNameServer: string;
 }
 
@@ -101,6 +102,7 @@ table inet caisson {
     meta l4proto { tcp, udp } th dport 53 update @askers4 { ip saddr limit rate over ${dnsRate.perSecond}/second burst ${dnsRate.burst} packets } drop
     meta l4proto { tcp, udp } th dport 53 update @askers6 { ip6 saddr limit rate over ${dnsRate.perSecond}/second burst ${dnsRate.burst} packets } drop
     ct state established,related accept
+    iifname "${out}" icmpv6 type { nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert } accept
     iifname != @bridges drop
     icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit } accept
     iifname . ip daddr @gateway4 icmp type echo-request accept
@@ -117,6 +119,7 @@ table inet caisson {
     oifname "${out}" ct status dnat iifname @open accept
     oifname "${out}" ip daddr ${input.egressNameServer} meta l4proto { tcp, udp } th dport 53 iifname @open accept
     oifname "${out}" ip daddr ${input.egressSubnet} reject
+    oifname "${out}" ip6 daddr ${input.egressSubnet6} reject
     iifname @open oifname "${out}" accept
   }
   chain prerouting {

@@ -59,6 +59,20 @@ describe('to the outside', () => {
     expect(await one.fetch('192.0.2.1', 7000)).toBe('from outside');
   });
 
+  it('guests of a network with IPv6 reach other machines with it', async () => {
+    await lab.manager.create({
+      name: 'six',
+      enableIpv6: true,
+      ipam: { config: [{ subnet: '10.66.0.0/24' }, { subnet: 'fd66::/64' }] },
+    });
+    const { guest } = await lab.join('six', '7n0');
+    await lab.world.serve(7006, 'from outside', '2001:db8::1');
+    let got = '';
+    for (let tried = 0; tried < 5 && got !== 'from outside'; tried++)
+      got = await guest.fetch('2001:db8::1', 7006);
+    expect(got).toBe('from outside');
+  });
+
   it('reach a service that listens on all addresses of the host, at their gateway', async () => {
     await lab.host.serve(7001, 'from the host');
     expect(await one.fetch('172.17.0.1', 7001)).toBe('from the host');

@@ -161,6 +161,8 @@ export class NetworkLab {
     this.host.run('ip', 'addr', 'add', '192.0.2.2/24', 'dev', 'uplink');
     this.host.run('ip', 'link', 'set', 'uplink', 'up');
     this.host.run('ip', 'route', 'add', 'default', 'via', '192.0.2.1');
+    this.host.run('ip', 'addr', 'add', '2001:db8::2/64', 'dev', 'uplink', 'nodad');
+    this.world.run('ip', 'addr', 'add', '2001:db8::1/64', 'dev', 'eth0', 'nodad');
     this.world.run('ip', 'addr', 'add', '192.0.2.1/24', 'dev', 'eth0');
     this.world.run('ip', 'link', 'set', 'eth0', 'up');
     this.#process = this.#spawn();
