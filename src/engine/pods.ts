@@ -1,14 +1,16 @@
 // Pods that run: which VM each has, its endpoints, and the way back when any step fails.
 
+import { DaemonError } from '../errors';
 import { log } from '../log';
 import type { Endpoint, NetworkManager } from '../network/network';
-import type { PodSpec } from '../translate/pod';
+import type { PodSpec, PodState } from '../translate/pod';
 import { guestPod, type PodInterface } from '../translate/pod-to-guest';
 import { podToVm, type ContainerDisks, type VmPlan } from '../translate/pod-to-vm';
 import type { AgentEvent } from '../vm/agent/protocol';
 import type { Vm, VmEnd } from '../vm/vm';
 import type { EngineContext } from './engine-context';
 import type { ContainerLogWriter } from './container-log';
+import { nextPodState } from './pod-state';
 import type { ProcessStdio } from './stdio';
 
 /** How long the guest may take to write everything back before its VM is ended all the same. */
@@ -54,6 +56,11 @@ export class Pods {
     return this.#running.get(podId);
   }
 
+  stateOf(podId: string): PodState {
+    const pod = this.#running.get(podId);
+    return pod === undefined ? { kind: 'Created' } : { kind: 'Running', vmId: pod.vm.id };
+  }
+
   /** Takes a VM for the Pod, plugs its disks and has its namespaces and interfaces made. Undoes all when it throws. */
   async run(
     pod: PodSpec,
@@ -62,6 +69,9 @@ export class Pods {
     dnsForward: (endpoints: readonly AttachedEndpoint[]) => string[],
   ): Promise<{ pod: RunningPod; plan: VmPlan; luns: number[]; ready: Promise<void> }> {
     const plan = podToVm(pod, disks);
+    if (nextPodState(this.stateOf(pod.id), { kind: 'run', vmId: '' }) === undefined) {
+      throw new DaemonError('Conflict', `Pod ${pod.id} is running already`);
+    }
     // Seen here even if the VM fails first: whoever made the promise releases the endpoints.
     endpoints.catch(() => undefined);
     const startedAt = performance.now();
