@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { DaemonError, errorMessage } from '../errors';
 import type { RegistryAuth } from '../storage/stores';
 import { readBody, type HttpResponse } from './http-client';
-import { RegistryEndpoint, type EndpointAddress } from './registry-endpoint';
+import { loginScope, RegistryEndpoint, type EndpointAddress } from './registry-endpoint';
 import { blobError, registryError, type NamedImage } from './registry-errors';
 
 export interface RegistryOptions {
@@ -52,12 +52,15 @@ export class RegistryClient {
     );
   }
 
-  /** Throws Internal in Docker's words when the registry refuses the credentials. */
-  async login(signal: AbortSignal): Promise<void> {
-    await this.#choose(signal, async (endpoint) => {
-      const response = await endpoint.request({ method: 'GET', url: '/v2/', scope: '', signal });
+  /**
+   * Resolves with the identity token, '' where the registry has none. Throws Internal in Docker's words when it refuses
+   * the credentials.
+   */
+  async login(signal: AbortSignal): Promise<string> {
+    return this.#choose(signal, async (endpoint) => {
+      const response = await endpoint.request({ method: 'GET', url: '/v2/', scope: loginScope, signal });
       response.body.resume();
-      if (response.status === 200) return;
+      if (response.status === 200) return endpoint.identityToken;
       const text = `${response.status} ${response.body.statusMessage ?? ''}`;
       throw new DaemonError(
         'Internal',

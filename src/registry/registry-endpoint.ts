@@ -30,6 +30,8 @@ export interface RegistryRequest {
   signal: AbortSignal;
 }
 
+/** Of a request that only tries the credentials; an identity token is asked for with it. */
+export const loginScope = '';
 const userAgent = 'caisson';
 const attempts = 3;
 /** A kept connection that the other side has closed looks like this. */
@@ -41,6 +43,8 @@ export class RegistryEndpoint {
   /** Authorization header by scope. */
   readonly #tokens = new Map<string, string>();
   #challenge: Challenge | undefined;
+  /** What a login got besides: good for later logins in the password's place. */
+  identityToken = '';
 
   constructor(address: EndpointAddress, auth: RegistryAuth) {
     this.address = address;
@@ -109,7 +113,7 @@ export class RegistryEndpoint {
     if (registrytoken !== undefined && registrytoken !== '') return `Bearer ${registrytoken}`;
     const { realm = '', service = '' } = challenge;
     if (!URL.canParse(realm)) throw failed('the registry names no token server');
-    const scopes = scope === '' ? (challenge['scope'] ?? '') : scope;
+    const scopes = scope === loginScope ? (challenge['scope'] ?? '') : scope;
     const isRefresh = identitytoken !== undefined && identitytoken !== '';
     const query = new URLSearchParams({ ...(service === '' ? {} : { service }) });
     if (scopes !== '') query.set('scope', scopes);
@@ -123,6 +127,10 @@ export class RegistryEndpoint {
       response = await this.#send({ method: 'POST', url: realm, headers, body, signal });
     } else {
       if (username !== undefined && username !== '') query.set('account', username);
+      if (scope === loginScope) {
+        query.set('client_id', userAgent);
+        query.set('offline_token', 'true');
+      }
       const url = new URL(realm);
       for (const [name, value] of query) url.searchParams.append(name, value);
       const credentials = basicCredentials(this.#auth);
@@ -133,9 +141,10 @@ export class RegistryEndpoint {
     if (response.status === 401) throw failed('unauthorized: incorrect username or password');
     if (response.status === 403) throw failed('denied: the token server refuses access');
     if (response.status !== 200) throw failed(unexpectedStatus(response.status).message);
-    const token = parseToken(body);
-    if (token === undefined) throw failed('authorization server did not include a token in the response');
-    return `Bearer ${token}`;
+    const answer = parseTokens(body);
+    if (answer === undefined) throw failed('authorization server did not include a token in the response');
+    this.identityToken = answer.identityToken;
+    return `Bearer ${answer.token}`;
   }
 
   async #send(request: Omit<HttpRequest, 'insecure'>): Promise<HttpResponse> {
@@ -157,11 +166,13 @@ function basicCredentials({ username, password }: RegistryAuth): string | undefi
   return `Basic ${Buffer.from(`${username}:${password ?? ''}`).toString('base64')}`;
 }
 
-function parseToken(body: Buffer): string | undefined {
+function parseTokens(body: Buffer): { token: string; identityToken: string } | undefined {
   try {
     const answer = Object(JSON.parse(body.toString())) as Record<string, unknown>;
     const token = answer['token'] ?? answer['access_token'];
-    return typeof token === 'string' && token !== '' ? token : undefined;
+    const identityToken = answer['refresh_token'] ?? '';
+    if (typeof token !== 'string' || token === '' || typeof identityToken !== 'string') return undefined;
+    return { token, identityToken };
   } catch {
     return undefined;
   }

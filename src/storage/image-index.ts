@@ -2,7 +2,13 @@
 
 import { createHash } from 'node:crypto';
 import { DaemonError } from '../errors';
-import { familiarName, familiarReference, parseReference, type Reference } from '../registry/reference';
+import {
+  familiarReference,
+  familiarString,
+  fullString,
+  parseReference,
+  type Reference,
+} from '../registry/reference';
 import type { Image, ImageConfig } from './image';
 import type { DocumentStore } from './stores';
 
@@ -51,17 +57,14 @@ export class ImageIndex {
       else list.push(name);
     }
     return [...this.#images.values()].map((known) =>
-      this.#toImage(known, namesOf.get(known.document.id) ?? []),
+      this.#toImage(known, (namesOf.get(known.document.id) ?? []).sort(byFullName)),
     );
   }
 
   byId(id: string): Image | undefined {
     const known = this.#images.get(id);
     if (known === undefined) return undefined;
-    return this.#toImage(
-      known,
-      [...this.#names].filter(([, imageId]) => imageId === id).map(([name]) => name),
-    );
+    return this.#toImage(known, this.namesOf(id));
   }
 
   /** The configuration's bytes. */
@@ -75,6 +78,7 @@ export class ImageIndex {
     return id === undefined ? undefined : this.byId(id);
   }
 
+  /** Throws NotFound, or InvalidParameter for what can be no name at all. */
   get(ref: string): Image {
     const image = this.find(ref);
     if (image !== undefined) return image;
@@ -86,8 +90,12 @@ export class ImageIndex {
     return this.#names.get(name);
   }
 
+  /** In Docker's order. */
   namesOf(imageId: string): string[] {
-    return [...this.#names].filter(([, id]) => id === imageId).map(([name]) => name);
+    return [...this.#names]
+      .filter(([, id]) => id === imageId)
+      .map(([name]) => name)
+      .sort(byFullName);
   }
 
   /** Adds an image, or finds it: the id is the digest of `configText`. */
@@ -106,6 +114,12 @@ export class ImageIndex {
   setName(name: string, imageId: string, isTag: boolean): void {
     const known = this.#images.get(imageId);
     if (known === undefined) throw new DaemonError('NotFound', `No such image: ${imageId}`);
+    if (/^sha256[:@]/.test(name)) {
+      throw new DaemonError(
+        'InvalidParameter',
+        'refusing to create an ambiguous tag using digest algorithm as name',
+      );
+    }
     this.#documents.transaction(() => {
       this.#documents.put(names, name, { name, imageId });
       if (!isTag) return;
@@ -133,22 +147,17 @@ export class ImageIndex {
 
   #findId(ref: string): string | undefined {
     if (this.#images.has(ref)) return ref;
-    if (/^[a-f0-9]{64}$/.test(ref)) return this.#images.has(`sha256:${ref}`) ? `sha256:${ref}` : undefined;
-    let reference: Reference | undefined;
+    if (/^(sha256:)?[a-f0-9]{64}$/.test(ref)) {
+      const id = `sha256:${ref.slice(-64)}`;
+      return this.#images.has(id) ? id : undefined;
+    }
+    let reference: Reference;
     try {
       reference = parseReference(ref);
     } catch {
-      reference = undefined;
+      return undefined;
     }
-    if (reference !== undefined) {
-      const byDigest =
-        reference.digest === undefined ? undefined : this.#names.get(familiarReference(reference));
-      const byTag =
-        reference.digest === undefined ? this.#names.get(familiarReference(reference)) : undefined;
-      const found = byDigest ?? byTag;
-      if (found !== undefined) return found;
-    }
-    return this.#findByPrefix(ref);
+    return this.#names.get(familiarReference(reference)) ?? this.#findByPrefix(ref);
   }
 
   #findByPrefix(ref: string): string | undefined {
@@ -158,8 +167,7 @@ export class ImageIndex {
     return matches.length === 1 ? matches[0] : undefined;
   }
 
-  #toImage({ document, config }: KnownImage, allNames: readonly string[]): Image {
-    const sorted = [...allNames].sort();
+  #toImage({ document, config }: KnownImage, sorted: readonly string[]): Image {
     return {
       id: document.id,
       config,
@@ -172,16 +180,19 @@ export class ImageIndex {
   }
 }
 
-/** Docker adds `latest` to a name without a tag, and leaves what looks like an id as it is. */
+/** As Docker sorts names: with their registry, also where that is not shown. */
+function byFullName(one: string, other: string): number {
+  const [a, b] = [fullString(parseReference(one)), fullString(parseReference(other))];
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** Docker adds `latest` to a name without a tag. */
 function missingName(ref: string): string {
-  try {
-    const reference = parseReference(ref);
-    return reference.digest === undefined
-      ? `${familiarName(reference)}:${reference.tag ?? 'latest'}`
-      : familiarReference(reference);
-  } catch {
-    return ref;
-  }
+  if (/^[a-f0-9]{64}$/.test(ref)) return `sha256:${ref}`;
+  if (/^sha256:[a-f0-9]{64}$/.test(ref)) return ref;
+  const reference = parseReference(ref);
+  const isBare = reference.tag === undefined && reference.digest === undefined;
+  return familiarString(isBare ? { ...reference, tag: 'latest' } : reference);
 }
 
 /** Throws InvalidParameter for what is no configuration of an image. */

@@ -80,7 +80,6 @@ export async function pullImages(
   if (last !== undefined) warnOfPlatform(last, options.platform, reference, progress);
 }
 
-/** True if the name leads to another image now. */
 async function pullOne(pull: Pull, reference: Reference): Promise<{ isNew: boolean; config: ImageConfig }> {
   const { client, index, progress, signal } = pull;
   const name = repositoryName(reference);

@@ -1,9 +1,10 @@
-// Docker's DELETE /images: what it untags, what it deletes, and when it refuses.
+// Docker's DELETE /images and prune: what they untag, what they delete, and when they refuse (checked against 20.10).
 
 import { DaemonError } from '../errors';
-import { parseReference, familiarName, familiarReference } from '../registry/reference';
+import { familiarReference, parseReference } from '../registry/reference';
 import type { Image } from './image';
 import { chainIds, type ImageIndex } from './image-index';
+import { removeUnused } from './layer-garbage';
 import type { SquashfsLayerStore } from './layer-store';
 
 export type ImageUse = (imageId: string) => { containerId: string; running: boolean }[];
@@ -15,85 +16,155 @@ export interface RemovedItem {
 export interface RemoveContext {
   index: ImageIndex;
   layers: SquashfsLayerStore;
+  inUse: ImageUse;
   publish: (action: string, id: string, attributes: Record<string, string>) => void;
 }
 
+/** Hard ones stand whatever is forced. */
+interface RemoveConflict {
+  hard: boolean;
+  /** By a container. */
+  isUse: boolean;
+  message: string;
+}
+
 const short = (id: string): string => id.replace(/^sha256:/, '').slice(0, 12);
+const repositoryOf = (name: string): string => name.replace(/@.*$|:[^/:]*$/, '');
+const isDigestName = (name: string): boolean => name.includes('@');
 
 export async function removeImage(
   context: RemoveContext,
   ref: string,
   options: { force: boolean; prune: boolean },
-  inUse: ImageUse,
 ): Promise<RemovedItem[]> {
-  const { index } = context;
+  const { index, inUse } = context;
   const image = index.get(ref);
   const removed: RemovedItem[] = [];
-  const allNames = index.namesOf(image.id);
-  const name = namedBy(ref, image);
-  if (name !== undefined) {
-    const tagsLeft = allNames.filter((other) => other !== name && !other.includes('@'));
-    if (!options.force && tagsLeft.length === 0 && !name.includes('@'))
-      refuseWhileUsedByName(image, ref, inUse);
-    untag(context, image, name, removed);
-    // Digest references of a repository go with its last tag.
-    const repository = repositoryOf(name);
-    if (!name.includes('@') && !tagsLeft.some((other) => repositoryOf(other) === repository)) {
-      for (const digest of allNames.filter(
-        (other) => other.includes('@') && repositoryOf(other) === repository,
-      )) {
-        untag(context, image, digest, removed);
-      }
+  const byId = isIdPrefix(ref, image.id);
+  if (byId) {
+    if (isOneReference(index.namesOf(image.id))) {
+      const conflict = findConflict(context, image, { soft: !options.force, names: false });
+      if (conflict !== undefined) throw conflictError(image, conflict);
+      untagAll(context, image, removed);
     }
-    if (index.namesOf(image.id).length > 0) return removed;
   } else {
-    if (!isSingleReference(allNames) && !options.force) {
+    const [use] = inUse(image.id);
+    if (!options.force && use !== undefined && isOneReference(index.namesOf(image.id))) {
       throw new DaemonError(
         'Conflict',
-        `conflict: unable to delete ${short(image.id)} (must be forced) - image is referenced in multiple repositories`,
+        `conflict: unable to remove repository reference ${JSON.stringify(ref)} (must force) - ` +
+          `container ${short(use.containerId)} is using its referenced image ${short(image.id)}`,
       );
     }
-    refuseDeletion(context, image, options.force, inUse);
-    for (const each of allNames) untag(context, image, each, removed);
+    untagOne(context, image, familiarReference(parseReference(ref)), removed);
+    if (index.namesOf(image.id).length > 0) return removed;
   }
-  try {
-    refuseDeletion(context, image, options.force, inUse);
-  } catch (error) {
-    // By name the name is what was to go; the image stays, nameless, for those that stand on it.
-    if (name !== undefined) return removed;
-    throw error;
-  }
-  await deleteImage(context, image, removed, options.prune, inUse);
+  await deleteImage(context, image, { ...options, quiet: !byId }, removed);
   return removed;
 }
 
-/** Deletes an image that has no name, and, with `prune`, parents that are left without name and use. */
-export async function deleteImage(
+/** Untags and deletes what `isCandidate` picks, unless something needs it. */
+export async function pruneImages(
+  context: RemoveContext,
+  options: { all: boolean; filters: (image: Image) => boolean },
+): Promise<{ deleted: RemovedItem[]; reclaimedBytes: number }> {
+  const { index, layers } = context;
+  const deleted: RemovedItem[] = [];
+  const sizes = new Map<string, number>();
+  for (const image of index.list()) {
+    const diffIds = image.config.rootfs.diff_ids;
+    for (const [i, chain] of chainIds(diffIds).entries())
+      sizes.set(chain, layers.sizeBytes(diffIds[i] ?? ''));
+  }
+  for (const { id } of index.list()) {
+    const image = index.byId(id); // may be gone, with its child
+    if (image === undefined || !options.filters(image)) continue;
+    const names = index.namesOf(id);
+    if (index.children(id).length > 0 && (names.length === 0 || !options.all)) continue;
+    if (!options.all && names.some((name) => !isDigestName(name))) continue;
+    // One reference after the other, as Docker: what a container needs stops the last one only.
+    for (const ref of names.length === 0 ? [id] : names) {
+      try {
+        deleted.push(...(await removeImage(context, ref, { force: false, prune: true })));
+      } catch (error) {
+        const isExpected = error instanceof DaemonError && ['Conflict', 'NotFound'].includes(error.code);
+        if (!isExpected) throw error;
+      }
+    }
+  }
+  const reclaimedBytes = deleted.reduce((sum, item) => sum + (sizes.get(item.Deleted ?? '') ?? 0), 0);
+  return { deleted, reclaimedBytes };
+}
+
+/** `quiet`: the name was what had to go; an image that is still needed stays without one. */
+async function deleteImage(
   context: RemoveContext,
   image: Image,
+  options: { force: boolean; prune: boolean; quiet: boolean },
   removed: RemovedItem[],
-  prune: boolean,
-  inUse: ImageUse,
 ): Promise<void> {
   const { index, layers } = context;
-  index.remove(image.id);
-  removed.push({ Deleted: image.id });
-  context.publish('delete', image.id, { name: image.id });
-  const others = index.list();
-  const usedChains = new Set(others.flatMap((other) => chainIds(other.config.rootfs.diff_ids)));
-  const usedLayers = new Set(others.flatMap((other) => other.config.rootfs.diff_ids));
-  const diffIds = image.config.rootfs.diff_ids;
-  const chains = chainIds(diffIds);
-  for (let i = chains.length - 1; i >= 0; i -= 1) {
-    const chain = chains[i] ?? '';
-    const diffId = diffIds[i] ?? '';
-    if (!usedChains.has(chain) && !layers.isReferenced(diffId)) removed.push({ Deleted: chain });
-    if (!usedLayers.has(diffId)) await layers.remove(diffId);
+  const conflict = findConflict(context, image, { soft: !options.force, names: true });
+  if (conflict !== undefined) {
+    const isDangling = index.namesOf(image.id).length === 0 && index.children(image.id).length === 0;
+    if (options.quiet && (!isDangling || conflict.isUse)) return;
+    throw conflictError(image, conflict);
   }
-  const parent = prune && image.parentId !== '' ? index.byId(image.parentId) : undefined;
-  if (parent === undefined) return;
-  const free = index.namesOf(parent.id).length === 0 && index.children(parent.id).length === 0;
-  if (free && inUse(parent.id).length === 0) await deleteImage(context, parent, removed, prune, inUse);
+  untagAll(context, image, removed);
+  index.remove(image.id);
+  context.publish('delete', image.id, { name: image.id });
+  removed.push({ Deleted: image.id });
+  const diffIds = image.config.rootfs.diff_ids;
+  const usedChains = new Set(index.list().flatMap((other) => chainIds(other.config.rootfs.diff_ids)));
+  for (const [i, chain] of [...chainIds(diffIds).entries()].reverse()) {
+    if (!usedChains.has(chain) && !layers.isReferenced(diffIds[i] ?? '')) removed.push({ Deleted: chain });
+  }
+  await removeUnused(context, diffIds);
+  const parent = options.prune && image.parentId !== '' ? index.byId(image.parentId) : undefined;
+  if (parent !== undefined) {
+    await deleteImage(context, parent, { force: false, prune: true, quiet: true }, removed);
+  }
+}
+
+function findConflict(
+  { index, inUse }: RemoveContext,
+  image: Image,
+  look: { soft: boolean; names: boolean },
+): RemoveConflict | undefined {
+  if (index.children(image.id).length > 0) {
+    return { hard: true, isUse: false, message: 'image has dependent child images' };
+  }
+  const uses = inUse(image.id);
+  const running = uses.find((use) => use.running);
+  if (running !== undefined) {
+    const message = `image is being used by running container ${short(running.containerId)}`;
+    return { hard: true, isUse: true, message };
+  }
+  if (!look.soft) return undefined;
+  if (look.names && index.namesOf(image.id).length > 0) {
+    return { hard: false, isUse: false, message: 'image is referenced in multiple repositories' };
+  }
+  const [stopped] = uses;
+  if (stopped === undefined) return undefined;
+  const message = `image is being used by stopped container ${short(stopped.containerId)}`;
+  return { hard: false, isUse: true, message };
+}
+
+function conflictError(image: Image, { hard, message }: RemoveConflict): DaemonError {
+  const how = hard ? 'cannot be forced' : 'must be forced';
+  return new DaemonError('Conflict', `conflict: unable to delete ${short(image.id)} (${how}) - ${message}`);
+}
+
+/** Takes a name away; a repository's digests go with its last tag. */
+function untagOne(context: RemoveContext, image: Image, name: string, removed: RemovedItem[]): void {
+  untag(context, image, name, removed);
+  if (isDigestName(name)) return;
+  const left = context.index.namesOf(image.id).filter((other) => repositoryOf(other) === repositoryOf(name));
+  if (left.every(isDigestName)) for (const digest of left) untag(context, image, digest, removed);
+}
+
+function untagAll(context: RemoveContext, image: Image, removed: RemovedItem[]): void {
+  for (const name of context.index.namesOf(image.id)) untag(context, image, name, removed);
 }
 
 function untag(context: RemoveContext, image: Image, name: string, removed: RemovedItem[]): void {
@@ -102,57 +173,14 @@ function untag(context: RemoveContext, image: Image, name: string, removed: Remo
   context.publish('untag', image.id, { name: image.id });
 }
 
-/** The tag or digest that `ref` names; undefined when it is (part of) an id. */
-function namedBy(ref: string, image: Image): string | undefined {
-  const id = image.id.replace(/^sha256:/, '');
-  try {
-    const name = familiarReference(parseReference(ref));
-    if (image.repoTags.includes(name) || image.repoDigests.includes(name)) return name;
-  } catch {
-    // an id with its algorithm
-  }
-  return id.startsWith(ref.replace(/^sha256:/, '')) ? undefined : ref;
-}
-
-/** One name, or one tag and the digest it was pulled by. */
-function isSingleReference(names: readonly string[]): boolean {
+/** At most one tag, and digests of its repository only. */
+function isOneReference(names: readonly string[]): boolean {
   if (names.length <= 1) return true;
-  const digests = names.filter((name) => name.includes('@'));
-  return names.length === 2 && digests.length === 1 && new Set(names.map(repositoryOf)).size === 1;
+  const tags = names.filter((name) => !isDigestName(name));
+  const repositories = new Set(names.map(repositoryOf));
+  return tags.length <= 1 && repositories.size === 1;
 }
 
-function repositoryOf(name: string): string {
-  return familiarName(parseReference(name));
-}
-
-function refuseWhileUsedByName(image: Image, ref: string, inUse: ImageUse): void {
-  const [use] = inUse(image.id);
-  if (use === undefined) return;
-  throw new DaemonError(
-    'Conflict',
-    `conflict: unable to remove repository reference "${ref}" (must force) - ` +
-      `container ${short(use.containerId)} is using its referenced image ${short(image.id)}`,
-  );
-}
-
-function refuseDeletion(context: RemoveContext, image: Image, force: boolean, inUse: ImageUse): void {
-  const prefix = `conflict: unable to delete ${short(image.id)}`;
-  if (context.index.children(image.id).length > 0) {
-    throw new DaemonError('Conflict', `${prefix} (cannot be forced) - image has dependent child images`);
-  }
-  const uses = inUse(image.id);
-  const running = uses.find((use) => use.running);
-  if (running !== undefined) {
-    throw new DaemonError(
-      'Conflict',
-      `${prefix} (cannot be forced) - image is being used by running container ${short(running.containerId)}`,
-    );
-  }
-  const stopped = uses[0];
-  if (stopped !== undefined && !force) {
-    throw new DaemonError(
-      'Conflict',
-      `${prefix} (must be forced) - image is being used by stopped container ${short(stopped.containerId)}`,
-    );
-  }
+function isIdPrefix(ref: string, id: string): boolean {
+  return id.startsWith(ref) || id.slice('sha256:'.length).startsWith(ref);
 }

@@ -10,14 +10,21 @@ import { importTar } from './image-import';
 import { ImageIndex } from './image-index';
 import { loadArchive } from './image-load';
 import { pullImages, type PullContext } from './image-pull';
-import { deleteImage, removeImage, type ImageUse, type RemovedItem } from './image-remove';
+import {
+  pruneImages,
+  removeImage,
+  type ImageUse,
+  type RemoveContext,
+  type RemovedItem,
+} from './image-remove';
 import type { SquashfsLayerStore } from './layer-store';
 import { SharedTransfers } from './shared-transfers';
 import type { DocumentStore, ImageStore, Platform, ProgressSink, RegistryAuth } from './stores';
 
 type Listener = (event: { action: string; id: string; attributes: Record<string, string> }) => void;
 
-const hubServer = 'https://index.docker.io/v1/';
+const loginTimeoutMs = 30_000;
+const hubHosts = ['', 'docker.io', 'index.docker.io', 'registry-1.docker.io'];
 
 export class DiskImageStore implements ImageStore {
   readonly #index: ImageIndex;
@@ -73,7 +80,7 @@ export class DiskImageStore implements ImageStore {
   }
 
   remove(ref: string, options: { force: boolean; prune: boolean }, inUse: ImageUse): Promise<RemovedItem[]> {
-    return removeImage(this.#removeContext(), ref, options, inUse);
+    return removeImage(this.#removeContext(inUse), ref, options);
   }
 
   async create(config: ImageConfig, options: { parentId?: string; tags?: string[] }): Promise<Image> {
@@ -98,10 +105,13 @@ export class DiskImageStore implements ImageStore {
         Comment: item.comment ?? '',
       });
     }
-    const [newest] = entries;
-    if (newest !== undefined) {
-      newest.Id = image.id;
-      newest.Tags = image.repoTags.length === 0 ? null : image.repoTags;
+    // Those that were made here are known by their own ids: the image, its parent, and so on.
+    let known: Image | undefined = image;
+    for (const entry of entries) {
+      if (known === undefined) break;
+      entry.Id = known.id;
+      entry.Tags = known.repoTags.length === 0 ? null : known.repoTags;
+      known = known.parentId === '' ? undefined : this.#index.byId(known.parentId);
     }
     return entries;
   }
@@ -163,26 +173,11 @@ export class DiskImageStore implements ImageStore {
     return importTar(context, source, options, signal);
   }
 
-  async prune(
+  prune(
     options: { all: boolean; filters: (image: Image) => boolean },
     inUse: ImageUse,
   ): Promise<{ deleted: RemovedItem[]; reclaimedBytes: number }> {
-    const deleted: RemovedItem[] = [];
-    let reclaimedBytes = 0;
-    for (const image of this.#index.list()) {
-      const named = image.repoTags.length > 0 || (options.all && image.repoDigests.length > 0);
-      if ((named && !options.all) || !options.filters(image)) continue;
-      if (inUse(image.id).length > 0 || this.#index.children(image.id).length > 0) continue;
-      const usage = this.diskUsage().find(({ imageId }) => imageId === image.id);
-      for (const name of this.#index.namesOf(image.id)) {
-        this.#index.removeName(name);
-        deleted.push({ Untagged: name });
-        this.#publish('untag', image.id, { name: image.id });
-      }
-      await deleteImage(this.#removeContext(), image, deleted, true, inUse);
-      reclaimedBytes += usage?.uniqueBytes ?? 0;
-    }
-    return { deleted, reclaimedBytes };
+    return pruneImages(this.#removeContext(inUse), options);
   }
 
   onEvent(listener: Listener): void {
@@ -190,19 +185,29 @@ export class DiskImageStore implements ImageStore {
   }
 
   async login(auth: RegistryAuth): Promise<{ status: string; identityToken: string }> {
-    const server = auth.serveraddress ?? '';
-    const host =
-      server === '' || server === hubServer ? 'docker.io' : server.replace(/^https?:\/\//, '').split('/')[0];
-    const client = new RegistryClient(host ?? '', auth, this.#registry);
-    await client.login(AbortSignal.timeout(30_000));
-    return { status: 'Login Succeeded', identityToken: '' };
+    const client = new RegistryClient(loginHost(auth.serveraddress ?? ''), auth, this.#registry);
+    const identityToken = await client.login(AbortSignal.timeout(loginTimeoutMs));
+    return { status: 'Login Succeeded', identityToken };
   }
 
-  #removeContext(): { index: ImageIndex; layers: SquashfsLayerStore; publish: PullContext['publish'] } {
-    return { index: this.#index, layers: this.#layers, publish: this.#publish };
+  #removeContext(inUse: ImageUse): RemoveContext {
+    return { index: this.#index, layers: this.#layers, publish: this.#publish, inUse };
   }
 
   readonly #publish = (action: string, id: string, attributes: Record<string, string>): void => {
     for (const listener of this.#listeners) listener({ action, id, attributes });
   };
+}
+
+/** The registry that a login's address means: `https://host/v1/`, `host:port`, or nothing for Docker Hub. */
+function loginHost(address: string): string {
+  const url = address === '' || /^https?:\/\//.test(address) ? address : `https://${address}`;
+  if (url !== '' && !URL.canParse(url)) {
+    throw new DaemonError(
+      'InvalidParameter',
+      `unable to parse server address: parse ${JSON.stringify(url)}: invalid host name`,
+    );
+  }
+  const host = url === '' ? '' : new URL(url).host;
+  return hubHosts.includes(host) ? 'docker.io' : host;
 }
