@@ -286,7 +286,9 @@ export class PooledVms implements VmPool {
     try {
       await factory.ensureTemplate();
       while (!this.#closed && this.#idle.length < poolSize) {
-        this.#idle.push(this.#know(await factory.cloneWarm()));
+        const vm = this.#know(await factory.cloneWarm());
+        // Not in one expression: the list may be another one after the wait.
+        this.#idle.push(vm);
       }
     } catch (error) {
       if (this.#closed) return;
