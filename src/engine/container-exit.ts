@@ -19,7 +19,7 @@ import { isActive, type ExitFacts, type RunFacts } from './container-state';
 import type { Engine } from './engine';
 import type { RunningPod } from './pods';
 import { shouldRestart } from './restart-policy';
-import { nowTimestamp, parseTimestamp } from './timestamp';
+import { formatTimestamp, nowNanoseconds, nowTimestamp, parseTimestamp } from './timestamp';
 
 /** What a process killed by the end of its VM shows: as if by SIGKILL. */
 const lostExitCode = 137;
@@ -42,6 +42,7 @@ export function onContainerExit(
       exitCode: status.exitCode,
       error: '',
       oomKilled: status.oomKilled || run.oomKilled,
+      finishedAt: exitTime(status, run),
     });
     ack();
     await afterExit(engine, container, pod, run, true);
@@ -68,12 +69,26 @@ export function onPodLost(engine: Engine, container: Container, pod: RunningPod,
   });
 }
 
+/** `finishedAt` absent: now. */
+type HowItEnded = Pick<ExitFacts, 'exitCode' | 'error' | 'oomKilled'> & { finishedAt?: string };
+
+/** News of an exit that is older than this came late, since no daemon was there. */
+const lateNewsMs = 2000;
+
+/** The guest's time of an exit that was reported late, as far as it can be believed; else the present. */
+function exitTime(status: ExitStatus, run: RunFacts): string {
+  const time = BigInt(Math.floor(status.timeMs)) * 1_000_000n;
+  const now = nowNanoseconds();
+  const late = now - time > BigInt(lateNewsMs) * 1_000_000n;
+  return late && time > parseTimestamp(run.startedAt) ? formatTimestamp(time) : formatTimestamp(now);
+}
+
 async function recordExit(
   engine: Engine,
   container: Container,
   pod: RunningPod,
   run: RunFacts,
-  how: Pick<ExitFacts, 'exitCode' | 'error' | 'oomKilled'>,
+  how: HowItEnded,
 ): Promise<void> {
   const running = pod.containers.get(container.id);
   pod.containers.delete(container.id);
@@ -87,19 +102,14 @@ async function recordExit(
 }
 
 /** The step of the state machine, and the `die` event. Also for runs that ended while no daemon was there. */
-export function exitTransition(
-  engine: Engine,
-  container: Container,
-  run: RunFacts,
-  how: Pick<ExitFacts, 'exitCode' | 'error' | 'oomKilled'>,
-): void {
+export function exitTransition(engine: Engine, container: Container, run: RunFacts, how: HowItEnded): void {
   const { record } = container;
   const restarts = shouldRestart(record.hostConfig.RestartPolicy, {
     exitCode: how.exitCode,
     manuallyStopped: record.manuallyStopped,
     restartCount: record.restartCount,
   });
-  const exit: ExitFacts = { ...how, startedAt: run.startedAt, finishedAt: nowTimestamp() };
+  const exit: ExitFacts = { finishedAt: nowTimestamp(), ...how, startedAt: run.startedAt };
   const attached = recordedEndpoints(record);
   engine.registry.transition(
     container,
