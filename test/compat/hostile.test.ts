@@ -85,8 +85,10 @@ describeWithOwnDaemon('hostile containers', { images: ['busybox'] }, (own) => {
 
   test('all of the above have left nothing running', async () => {
     own.docker('rm', '-f', 'neighbour');
-    await eventually('only idle VMs are left', () =>
-      own.docker('ps', '-aq').trim() === '' && own.daemon.qemuPids().length <= 8 ? true : undefined,
+    const left = (): string => `${own.docker('ps', '-aq').trim()} ${own.daemon.qemuPids().length} VMs`;
+    await eventually(
+      () => `only idle VMs are left, but ${left()}`,
+      () => (own.docker('ps', '-aq').trim() === '' && own.daemon.qemuPids().length <= 8 ? true : undefined),
     );
   }, 60_000);
 });

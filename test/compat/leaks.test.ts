@@ -41,13 +41,16 @@ describeWithOwnDaemon('leaks', { images: ['busybox'], args: ['--pool-size', '2']
 
   async function settled(): Promise<Inventory> {
     let last = inventory(own);
-    await eventually('the pool is full and nothing changes', async () => {
-      await new Promise((resolve) => setTimeout(resolve, 1500));
-      const now = inventory(own);
-      const same = JSON.stringify(summary(now)) === JSON.stringify(summary(last));
-      last = now;
-      return same && now.vms === 2 ? true : undefined;
-    });
+    await eventually(
+      () => `two idle VMs and nothing changing, but ${JSON.stringify(summary(last))}`,
+      async () => {
+        await new Promise((resolve) => setTimeout(resolve, 1500));
+        const now = inventory(own);
+        const same = JSON.stringify(summary(now)) === JSON.stringify(summary(last));
+        last = now;
+        return same && now.vms === 2 ? true : undefined;
+      },
+    );
     return last;
   }
 

@@ -69,10 +69,11 @@ export class CaissonDaemon implements Engine {
 
   /** Removes every container, then stops the daemon. Nothing of it is left but its directory. */
   async stop(): Promise<void> {
-    if (this.#process === undefined) return;
-    await removeAllContainers(this.host);
-    await this.process.stop();
-    this.#process = undefined;
+    if (this.#process !== undefined) {
+      await removeAllContainers(this.host);
+      await this.#process.stop();
+      this.#process = undefined;
+    }
     this.#cleanUp();
   }
 

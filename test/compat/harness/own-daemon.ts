@@ -73,7 +73,7 @@ export function describeWithOwnDaemon(
 
 /** Polls until `condition` gives something, which it returns. Throws with `what` after the deadline. */
 export async function eventually<T>(
-  what: string,
+  what: string | (() => string),
   condition: () => T | undefined | Promise<T | undefined>,
   timeoutMs = 30_000,
 ): Promise<T> {
@@ -81,7 +81,8 @@ export async function eventually<T>(
   for (;;) {
     const value = await condition();
     if (value !== undefined && value !== false) return value;
-    if (Date.now() > deadline) throw new Error(`did not happen in time: ${what}`);
+    if (Date.now() > deadline)
+      throw new Error(`did not happen in time: ${typeof what === 'string' ? what : what()}`);
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
 }
