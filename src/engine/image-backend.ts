@@ -97,7 +97,7 @@ export class EngineImageBackend implements ImageBackend {
     if (reference.includes('@')) throw new DaemonError('InvalidParameter', 'cannot import digest reference');
     const source = options.fromSrc === '-' ? body : await downloadArchive(options.fromSrc, progress, signal);
     const message = options.message === '' ? `Imported from ${options.fromSrc}` : options.message;
-    await this.#images.importTar(
+    const id = await this.#images.importTar(
       source,
       {
         ...(reference === '' ? {} : { reference }),
@@ -108,6 +108,7 @@ export class EngineImageBackend implements ImageBackend {
       progress,
       signal,
     );
+    progress({ status: id });
   }
 
   async load(

@@ -105,11 +105,15 @@ async function pullOne(pull: Pull, reference: Reference): Promise<{ isNew: boole
     throw new DaemonError('Internal', `layers from manifest don't match image configuration`);
   }
   return holdingLayers(pull, diffIds, async () => {
-    await pullLayers(
-      pull,
-      name,
-      layers.map((descriptor, i) => ({ descriptor, diffId: diffIds[i] ?? '' })),
-    );
+    const isWhole = diffIds.every((diffId) => pull.layers.find(diffId) !== undefined);
+    // dockerd doesn't look at the layers of an image that it has.
+    if (index.byId(config.digest) === undefined || !isWhole) {
+      await pullLayers(
+        pull,
+        name,
+        layers.map((descriptor, i) => ({ descriptor, diffId: diffIds[i] ?? '' })),
+      );
+    }
     const { id } = index.add(configText);
     progress({ status: `Digest: ${top.digest}` });
     index.setName(`${familiarName(reference)}@${top.digest}`, id, false);

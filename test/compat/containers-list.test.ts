@@ -46,7 +46,7 @@ scriptCases('list', {
   'by label, key alone and both': `
     docker create --name $c-1 --label l=$c --label only busybox true >/dev/null
     docker create --name $c-2 --label l=$c busybox true >/dev/null
-    docker ps -a --filter label=l=$c --format '{{.Names}} {{.Labels}}'
+    docker ps -a --filter label=l=$c --format '{{.Names}} {{.Label "only"}}'
     docker ps -a --filter label=l=$c --filter label=only --format '{{.Names}} {{.Label "l"}}'
     docker ps -a --filter label=l=other-$c --format '{{.Names}}'`,
   'by name as a pattern': `

@@ -48,6 +48,16 @@ export const exceptions: readonly Exception[] = [
     path: /^value\.(status|body\.message)$/,
   },
   {
+    id: 'archives that are none',
+    reason:
+      'dockerd names files of its own temporary directory; Caisson unpacks nothing and says what is wrong.',
+    cases: /load of nothing|load nonsense/,
+    text: [
+      /open \S+repositories: no such file or directory|invalid archive: it has neither a manifest.json nor an index.json|unexpected EOF|manifest.json in the archive is not JSON[^\n"]*/g,
+      '<no image archive>',
+    ],
+  },
+  {
     id: 'network of another container',
     reason: 'Comes with the networking issue; until then a warning says so.',
     cases: /container network of nobody/,

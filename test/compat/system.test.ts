@@ -44,7 +44,7 @@ scriptCases('events', {
     docker events --since $since --until $until --filter container=$c --filter image=configured --format '{{.Action}}'
     docker events --since $since --until $until --filter container=$c --filter image=busybox --filter event=create --format '{{.Action}} {{.Actor.Attributes.l}}'`,
   'as they come': `
-    timeout 6 docker events --filter container=$c --filter event=start --filter event=die --format '{{.Action}}' & sleep 2; docker run --name $c busybox true; wait $!`,
+    timeout 15 docker events --filter container=$c --filter event=start --filter event=die --format '{{.Action}}' & sleep 2; docker run --name $c busybox true; wait $!`,
   'an unknown filter and a bad time': `
     docker events --since 1 --until 2 --filter nonsense=1
     docker events --since nonsense --until 2`,
