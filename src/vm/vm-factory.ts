@@ -194,6 +194,7 @@ export class QemuVmFactory {
     } catch (error) {
       if (guest !== undefined) await discardGuest(guest);
       this.#slots.delete(slot);
+      this.#throwIfOver(signal); // rather than what giving up has led to
       throw error;
     }
   }

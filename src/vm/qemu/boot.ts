@@ -150,7 +150,7 @@ async function bringUp(
     qmp = await Promise.race([
       QmpClient.connect(join(launched.runDir, qmpSocketName), {
         timeoutMs: qmpTimeoutMs,
-        signal: opening.signal,
+        signal: AbortSignal.any([opening.signal, ...(request.signal === undefined ? [] : [request.signal])]),
       }),
       failed,
     ]);

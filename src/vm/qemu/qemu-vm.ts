@@ -20,7 +20,7 @@ import type { QmpClient } from './qmp-client';
 const maxDisks = 255;
 /** Between the end of the agent's port and that of QEMU's monitor, when QEMU goes. */
 const agentGraceMs = 1000;
-/** Of the console, in the message about a guest's end. */
+/** Of the console, in the log after a guest's end. */
 const lastWordsBytes = 2000;
 
 export interface QemuVmParts {
@@ -249,8 +249,10 @@ export class QemuVm implements Vm {
   async #endByGuest(reason: string): Promise<void> {
     if (this.#detached || this.#requested || this.#guestReason !== undefined) return;
     this.#guestReason = reason;
-    const lastWords = (await this.readConsole()).trim().slice(-lastWordsBytes);
-    if (lastWords !== '') this.#guestReason = `${reason}; its console ends with: ${lastWords}`;
+    const text = await this.readConsole();
+    const panic = /Kernel panic - not syncing: ([ -~]{1,200})/.exec(text)?.[1];
+    if (panic !== undefined) this.#guestReason = `kernel panic: ${panic}`;
+    log.debug('guest console', { vmId: this.id, text: text.slice(-lastWordsBytes) });
     await killProcess(this.#record.process).catch((error: unknown) =>
       log.error('a vm could not be killed', { vmId: this.id, error }),
     );
