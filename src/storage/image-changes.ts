@@ -1,127 +1,98 @@
-// The Dockerfile instructions that `import --change` and `commit --change` accept, applied to a configuration.
+// The Dockerfile instructions that `import --change` and `commit --change` accept, applied to a configuration. Results
+// and errors are those of dockerd 20.10.
 
+import { posix } from 'node:path';
 import { DaemonError } from '../errors';
+import { expandWord, jsonArray, logicalLines, splitWords } from './dockerfile-words';
+import { parseHealthcheck } from './healthcheck-instruction';
 import type { ImageRunConfig } from './image';
-
-const nanoseconds: Record<string, number> = { ns: 1, us: 1e3, µs: 1e3, ms: 1e6, s: 1e9, m: 60e9, h: 3600e9 };
 
 /** A new configuration. Throws InvalidParameter in the words of Docker's Dockerfile parser. */
 export function applyChanges(config: ImageRunConfig, changes: readonly string[]): ImageRunConfig {
-  let result = config;
-  for (const change of changes) {
-    for (const line of change.split('\n')) {
-      const text = line.trim();
-      if (text !== '' && !text.startsWith('#')) result = applyOne(result, text);
-    }
-  }
-  return result;
+  if (changes.length === 0) return config;
+  const lines = logicalLines(changes.join('\n'));
+  if (lines.length === 0) throw invalid('file with no instructions');
+  return lines.reduce(applyOne, config);
 }
 
 function applyOne(config: ImageRunConfig, line: string): ImageRunConfig {
   const [, word = '', rest = ''] = /^(\S+)\s*(.*)$/s.exec(line) ?? [];
   const keyword = word.toUpperCase();
-  const needArgument = (): void => {
-    if (rest === '') throw new DaemonError('InvalidParameter', `${keyword} requires at least one argument`);
+  const variables = new Map((config.Env ?? []).map(splitPair));
+  const expand = (text: string): string => expandWord(text, variables);
+  const requireArgument = (how: 'at least' | 'exactly'): void => {
+    if (rest === '') throw invalid(`${keyword} requires ${how} one argument`);
   };
   switch (keyword) {
     case 'CMD':
-      return { ...config, Cmd: command(rest) };
+      return { ...config, Cmd: jsonArray(rest) ?? shellForm(rest) };
     case 'ENTRYPOINT':
-      return { ...config, Entrypoint: command(rest) };
-    case 'ENV': {
-      needArgument();
-      return { ...config, Env: mergeEnv(config.Env ?? [], pairs(rest, 'ENV')) };
-    }
-    case 'LABEL': {
-      needArgument();
-      return { ...config, Labels: { ...config.Labels, ...Object.fromEntries(pairs(rest, 'LABEL')) } };
-    }
+      return { ...config, Entrypoint: rest === '' ? null : (jsonArray(rest) ?? shellForm(rest)) };
+    case 'ENV':
+      requireArgument('at least');
+      return { ...config, Env: mergeEnv(config.Env ?? [], pairs(rest, keyword, expand)) };
+    case 'LABEL':
+      requireArgument('at least');
+      return { ...config, Labels: { ...config.Labels, ...Object.fromEntries(pairs(rest, keyword, expand)) } };
     case 'EXPOSE': {
-      needArgument();
-      const ports = words(rest).map((port) => exposed(port));
-      return {
-        ...config,
-        ExposedPorts: { ...config.ExposedPorts, ...Object.fromEntries(ports.map((port) => [port, {}])) },
-      };
+      requireArgument('at least');
+      const ports = rest.split(/\s+/).flatMap((port) => exposedPorts(expand(port)));
+      return { ...config, ExposedPorts: { ...config.ExposedPorts, ...emptyObjects(ports) } };
     }
     case 'VOLUME': {
-      needArgument();
-      const paths = jsonArray(rest) ?? words(rest);
-      if (paths.includes(''))
-        throw new DaemonError('InvalidParameter', 'VOLUME specified can not be an empty string');
-      return {
-        ...config,
-        Volumes: { ...config.Volumes, ...Object.fromEntries(paths.map((path) => [path, {}])) },
-      };
+      requireArgument('at least');
+      const paths = (jsonArray(rest) ?? rest.split(/\s+/)).map((path) => expand(path).trim());
+      if (paths.includes('')) throw invalid('VOLUME specified can not be an empty string');
+      return { ...config, Volumes: { ...config.Volumes, ...emptyObjects(paths) } };
     }
     case 'USER':
-      needArgument();
-      return { ...config, User: rest };
-    case 'WORKDIR':
-      needArgument();
-      return { ...config, WorkingDir: rest.startsWith('/') ? rest : `${config.WorkingDir ?? ''}/${rest}` };
-    case 'STOPSIGNAL':
-      needArgument();
-      return { ...config, StopSignal: rest };
+      requireArgument('exactly');
+      return { ...config, User: expand(rest) };
+    case 'WORKDIR': {
+      requireArgument('exactly');
+      const path = expand(rest);
+      const isAbsolute = path.startsWith('/');
+      return { ...config, WorkingDir: isAbsolute ? path : posix.join('/', config.WorkingDir ?? '', path) };
+    }
     case 'ONBUILD':
-      needArgument();
-      return { ...config, OnBuild: [...(config.OnBuild ?? []), rest] };
+      requireArgument('at least');
+      return { ...config, OnBuild: [...(config.OnBuild ?? []), onBuildTrigger(rest)] };
     case 'HEALTHCHECK':
-      return { ...config, Healthcheck: healthcheck(rest) };
+      return { ...config, Healthcheck: parseHealthcheck(rest) };
     default:
-      throw new DaemonError('InvalidParameter', `${keyword.toLowerCase()} is not a valid change command`);
+      throw invalid(`${word.toLowerCase()} is not a valid change command`);
   }
 }
 
-/** JSON form, else a shell's command line. */
-function command(text: string): string[] {
-  return jsonArray(text) ?? (text === '' ? [] : ['/bin/sh', '-c', text]);
+function invalid(message: string): DaemonError {
+  return new DaemonError('InvalidParameter', message);
 }
 
-function jsonArray(text: string): string[] | undefined {
-  if (!text.startsWith('[')) return undefined;
-  try {
-    const value: unknown = JSON.parse(text);
-    return Array.isArray(value) && value.every((item) => typeof item === 'string') ? value : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** Splits at spaces that are neither quoted nor escaped, and takes the quotes off. */
-function words(text: string): string[] {
-  const result: string[] = [];
-  for (const match of text.matchAll(/(?:[^\s"'\\]|\\.|"(?:[^"\\]|\\.)*"|'[^']*')+/gs)) {
-    result.push(
-      match[0].replace(
-        /\\(.)|"((?:[^"\\]|\\.)*)"|'([^']*)'/gs,
-        (_all, escaped?: string, double?: string, single?: string) =>
-          double !== undefined ? double.replace(/\\(["\\$])/g, '$1') : (single ?? escaped ?? ''),
-      ),
-    );
-  }
-  return result;
+function shellForm(text: string): string[] {
+  return text === '' ? ['/bin/sh', '-c'] : ['/bin/sh', '-c', text];
 }
 
 /** `a=b c=d`, or the old `a b c` that sets one name to the rest of the line. */
-function pairs(text: string, keyword: string): [string, string][] {
-  const [first = ''] = text.split(/\s/);
+function pairs(text: string, keyword: string, expand: (text: string) => string): [string, string][] {
+  const [first = ''] = splitWords(text);
   if (!first.includes('=')) {
     const [, name = '', value = ''] = /^(\S+)\s+(.*)$/s.exec(text) ?? [];
-    if (name === '') throw new DaemonError('InvalidParameter', `${keyword} must have two arguments`);
-    return [[name, value]];
+    if (name === '') throw invalid(`${keyword} must have two arguments`);
+    return [[expand(name), expand(value)]];
   }
-  return words(text).map((word) => {
-    const equals = word.indexOf('=');
-    if (equals < 0) {
-      throw new DaemonError(
-        'InvalidParameter',
-        `Syntax error - can't find = in "${word}". Must be of the form: name=value`,
-      );
+  return splitWords(text).map((word) => {
+    if (!word.includes('=')) {
+      throw invalid(`Syntax error - can't find = in "${word}". Must be of the form: name=value`);
     }
-    if (equals === 0) throw new DaemonError('InvalidParameter', `${keyword} names can not be blank`);
-    return [word.slice(0, equals), word.slice(equals + 1)];
+    const [name, value] = splitPair(word);
+    if (name === '') throw invalid(`${keyword} names can not be blank`);
+    return [expand(name), expand(value)];
   });
+}
+
+function splitPair(text: string): [string, string] {
+  const equals = text.indexOf('=');
+  return equals < 0 ? [text, ''] : [text.slice(0, equals), text.slice(equals + 1)];
 }
 
 function mergeEnv(env: readonly string[], added: readonly [string, string][]): string[] {
@@ -134,51 +105,30 @@ function mergeEnv(env: readonly string[], added: readonly [string, string][]): s
   return result;
 }
 
-function exposed(port: string): string {
-  const match = /^(\d{1,5})(?:-(\d{1,5}))?(?:\/(tcp|udp|sctp))?$/i.exec(port);
-  if (match === null) throw new DaemonError('InvalidParameter', `invalid containerPort: ${port}`);
-  const range = match[2] === undefined ? '' : `-${match[2]}`;
-  return `${match[1] ?? ''}${range}/${(match[3] ?? 'tcp').toLowerCase()}`;
+/** `80`, `80-82/udp`, and of `[[ip:]host:]container` the container's. */
+function exposedPorts(spec: string): string[] {
+  const [, path = '', protocol = 'tcp'] = /^(.*?)(?:\/(.*))?$/.exec(spec) ?? [];
+  const range = path.slice(path.lastIndexOf(':') + 1);
+  const [, start = '', end = start] = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(range) ?? [];
+  const [first, last] = [Number(start), Number(end)];
+  if (start === '' || last < first || last > 65_535) throw invalid(`Invalid containerPort: ${range}`);
+  if (!['tcp', 'udp', 'sctp'].includes(protocol.toLowerCase())) throw invalid(`Invalid proto: ${protocol}`);
+  return Array.from({ length: last - first + 1 }, (_, i) => `${first + i}/${protocol.toLowerCase()}`);
 }
 
-function healthcheck(text: string): NonNullable<ImageRunConfig['Healthcheck']> {
-  const check: NonNullable<ImageRunConfig['Healthcheck']> = {};
-  let rest = text;
-  for (;;) {
-    const match = /^--([a-z-]+)=(\S+)\s*(.*)$/s.exec(rest);
-    if (match === null) break;
-    const [, flag = '', value = '', tail = ''] = match;
-    if (flag === 'interval') check.Interval = duration(value);
-    else if (flag === 'timeout') check.Timeout = duration(value);
-    else if (flag === 'start-period') check.StartPeriod = duration(value);
-    else if (flag === 'retries') check.Retries = Number(value);
-    else throw new DaemonError('InvalidParameter', `Unknown flag: ${flag}`);
-    rest = tail;
-  }
-  const [, kind = '', argument = ''] = /^(\S*)\s*(.*)$/s.exec(rest) ?? [];
-  switch (kind.toUpperCase()) {
-    case 'NONE':
-      return { ...check, Test: ['NONE'] };
-    case 'CMD': {
-      if (argument === '') throw new DaemonError('InvalidParameter', 'Missing command after HEALTHCHECK CMD');
-      const exec = jsonArray(argument);
-      return { ...check, Test: exec === undefined ? ['CMD-SHELL', argument] : ['CMD', ...exec] };
-    }
-    case '':
-      throw new DaemonError('InvalidParameter', 'HEALTHCHECK requires at least one argument');
+function onBuildTrigger(text: string): string {
+  const [trigger = ''] = text.split(/\s/, 1);
+  switch (trigger.toUpperCase()) {
+    case 'ONBUILD':
+      throw invalid("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed");
+    case 'MAINTAINER':
+    case 'FROM':
+      throw invalid(`${trigger.toUpperCase()} isn't allowed as an ONBUILD trigger`);
     default:
-      throw new DaemonError(
-        'InvalidParameter',
-        `Unknown type "${kind.toUpperCase()}" in HEALTHCHECK (try CMD)`,
-      );
+      return text;
   }
 }
 
-/** Go's durations (`1m30s`), in nanoseconds. */
-function duration(text: string): number {
-  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)/g)];
-  if (parts.length === 0 || parts.map((part) => part[0]).join('') !== text) {
-    throw new DaemonError('InvalidParameter', `time: invalid duration "${text}"`);
-  }
-  return parts.reduce((sum, part) => sum + Number(part[1]) * (nanoseconds[part[2] ?? ''] ?? 0), 0);
+function emptyObjects(names: readonly string[]): Record<string, object> {
+  return Object.fromEntries(names.map((name) => [name, {}]));
 }

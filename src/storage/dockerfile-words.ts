@@ -1,0 +1,138 @@
+// Words of Dockerfile instructions: logical lines, quotes, escapes and variables, as Docker's parser reads them.
+
+import { DaemonError } from '../errors';
+
+/** Instructions with continued lines joined; without comments and blank lines. */
+export function logicalLines(text: string): string[] {
+  const lines: string[] = [];
+  let open = '';
+  for (const line of text.split('\n')) {
+    if (/^\s*(#|$)/.test(line)) continue;
+    const [, continued] = /^(.*)\\[ \t]*$/.exec(line) ?? [];
+    if (continued !== undefined) {
+      open += continued;
+      continue;
+    }
+    lines.push((open + line).trim());
+    open = '';
+  }
+  if (open.trim() !== '') lines.push(open.trim());
+  return lines;
+}
+
+/** Splits at white space that is neither quoted nor escaped; quotes stay for `expandWord`. */
+export function splitWords(text: string): string[] {
+  const words: string[] = [];
+  let word = '';
+  let quote = '';
+  for (let i = 0; i < text.length; i += 1) {
+    const char = text.charAt(i);
+    if (quote === '' && /\s/.test(char)) {
+      if (word !== '') words.push(word);
+      word = '';
+      continue;
+    }
+    word += char;
+    if (char === '\\' && quote !== "'") {
+      i += 1;
+      word += text.charAt(i);
+    } else if (quote === '' && (char === '"' || char === "'")) quote = char;
+    else if (char === quote) quote = '';
+  }
+  if (word !== '') words.push(word);
+  return words;
+}
+
+/** Undefined for what is not meant as JSON. */
+export function jsonArray(text: string): string[] | undefined {
+  if (!text.startsWith('[')) return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (!Array.isArray(value)) return undefined;
+  if (value.every((item) => typeof item === 'string')) return value;
+  throw new DaemonError(
+    'InvalidParameter',
+    'when using JSON array syntax, arrays must be comprised of strings only',
+  );
+}
+
+/** Takes quotes and escapes off and puts variables in. Throws InvalidParameter in Docker's words. */
+export function expandWord(raw: string, variables: ReadonlyMap<string, string>): string {
+  const fail = (why: string): DaemonError =>
+    new DaemonError('InvalidParameter', `failed to process ${JSON.stringify(raw)}: ${why}`);
+  let at = 0;
+
+  function variable(): string {
+    at += 1; // the dollar sign
+    if (raw.charAt(at) === '{') return substitution();
+    const [name] = /^(?:[A-Za-z_]\w*|[0-9@*#?$!-])/.exec(raw.slice(at)) ?? [];
+    if (name === undefined) return '$';
+    at += name.length;
+    return variables.get(name) ?? '';
+  }
+
+  function substitution(): string {
+    const [start, name] = /^\{(\w+)/.exec(raw.slice(at)) ?? [];
+    if (start === undefined || name === undefined) throw fail('bad substitution');
+    at += start.length;
+    const value = variables.get(name) ?? '';
+    if (raw.charAt(at) === '}') {
+      at += 1;
+      return value;
+    }
+    if (raw.charAt(at) !== ':') throw fail("missing ':' in substitution");
+    const modifier = raw.charAt(at + 1);
+    if (modifier !== '-' && modifier !== '+')
+      throw fail(`unsupported modifier (${modifier}) in substitution`);
+    at += 2;
+    const word = until('}', "syntax error: missing '}'");
+    const isSet = value !== '';
+    if (modifier === '+') return isSet ? word : '';
+    return isSet ? value : word;
+  }
+
+  function doubleQuoted(): string {
+    at += 1;
+    return until('"', 'unexpected end of statement while looking for matching double-quote', true);
+  }
+
+  function singleQuoted(): string {
+    const end = raw.indexOf("'", at + 1);
+    if (end < 0) throw fail('unexpected end of statement while looking for matching single-quote');
+    const text = raw.slice(at + 1, end);
+    at = end + 1;
+    return text;
+  }
+
+  function until(stop: string, complaint: string, quoted = false): string {
+    let result = '';
+    for (;;) {
+      const char = raw.charAt(at);
+      if (char === stop) {
+        at += 1;
+        return result;
+      }
+      if (char === '') {
+        if (stop === '') return result;
+        throw fail(complaint);
+      }
+      if (char === '$') result += variable();
+      else if (char === '\\') {
+        const next = raw.charAt(at + 1);
+        result += quoted && !'"$\\'.includes(next) ? char + next : next;
+        at += 2;
+      } else if (!quoted && char === '"') result += doubleQuoted();
+      else if (!quoted && char === "'") result += singleQuoted();
+      else {
+        result += char;
+        at += 1;
+      }
+    }
+  }
+
+  return until('', '');
+}

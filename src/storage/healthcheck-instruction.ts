@@ -1,0 +1,74 @@
+// The Dockerfile's HEALTHCHECK, as Docker's parser reads it.
+
+import { DaemonError } from '../errors';
+import { jsonArray } from './dockerfile-words';
+import type { ImageRunConfig } from './image';
+
+type Healthcheck = NonNullable<ImageRunConfig['Healthcheck']>;
+
+const nanoseconds: Record<string, number> = { ns: 1, us: 1e3, µs: 1e3, ms: 1e6, s: 1e9, m: 60e9, h: 3600e9 };
+const shortestNanoseconds = 1e6;
+
+/** `rest` is what follows the keyword. Throws InvalidParameter in Docker's words. */
+export function parseHealthcheck(rest: string): Healthcheck {
+  const { flags, text } = takeFlags(rest);
+  const [, kind = '', argument = ''] = /^(\S*)\s*(.*)$/s.exec(text) ?? [];
+  switch (kind.toUpperCase()) {
+    case 'NONE':
+      if (argument !== '') throw invalid('HEALTHCHECK NONE takes no arguments');
+      return { Test: ['NONE'] };
+    case 'CMD': {
+      if (argument === '') throw invalid('Missing command after HEALTHCHECK CMD');
+      const exec = jsonArray(argument);
+      return { Test: exec === undefined ? ['CMD-SHELL', argument] : ['CMD', ...exec], ...flags };
+    }
+    case '':
+      throw invalid('HEALTHCHECK requires at least one argument');
+    default:
+      throw invalid(`Unknown type "${kind.toUpperCase()}" in HEALTHCHECK (try CMD)`);
+  }
+}
+
+function takeFlags(rest: string): { flags: Healthcheck; text: string } {
+  const flags: Healthcheck = {};
+  let text = rest;
+  for (;;) {
+    const [all, name = '', value] = /^--([a-z-]*)(?:=(\S*))?\s*/.exec(text) ?? [];
+    if (all === undefined) return { flags, text };
+    text = text.slice(all.length);
+    const known = ['interval', 'timeout', 'start-period', 'retries'].includes(name);
+    if (!known) throw invalid(`Unknown flag: ${name}`);
+    if (value === undefined) throw invalid(`Missing a value on flag: ${name}`);
+    if (name === 'interval') flags.Interval = duration(name, value);
+    else if (name === 'timeout') flags.Timeout = duration(name, value);
+    else if (name === 'start-period') flags.StartPeriod = duration(name, value);
+    else flags.Retries = retries(value);
+  }
+}
+
+function retries(value: string): number {
+  if (!/^[+-]?\d{1,9}$/.test(value)) {
+    throw invalid(`strconv.ParseInt: parsing ${JSON.stringify(value)}: invalid syntax`);
+  }
+  if (Number(value) < 1) throw invalid(`--retries must be at least 1 (not ${Number(value)})`);
+  return Number(value);
+}
+
+/** Go's durations (`1m30s`), in nanoseconds. */
+function duration(name: string, text: string): number {
+  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)/g)];
+  if (text !== '0' && (parts.length === 0 || parts.map((part) => part[0]).join('') !== text)) {
+    const why = /^[\d.]+$/.test(text) ? 'missing unit in' : 'invalid';
+    throw invalid(`time: ${why} duration ${JSON.stringify(text)}`);
+  }
+  const sum = parts.reduce(
+    (total, [, count, unit]) => total + Number(count) * (nanoseconds[unit ?? ''] ?? 0),
+    0,
+  );
+  if (sum < shortestNanoseconds) throw invalid(`Interval "${name}" cannot be less than 1ms`);
+  return sum;
+}
+
+function invalid(message: string): DaemonError {
+  return new DaemonError('InvalidParameter', message);
+}
