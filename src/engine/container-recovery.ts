@@ -1,5 +1,6 @@
 // At the daemon's start: every record, VM, endpoint and disk is brought to the truth.
 
+import { readdir, rm } from 'node:fs/promises';
 import { errorMessage } from '../errors';
 import { log } from '../log';
 import type { AgentHello } from '../vm/agent/protocol';
@@ -7,7 +8,7 @@ import type { Vm } from '../vm/vm';
 import { exitTransition } from './container-exit';
 import { publishPorts, recordedEndpoints, releaseEndpoints } from './container-network';
 import type { Container } from './container-registry';
-import { removeStopped } from './container-remove';
+import { containerDirectory, removeStopped } from './container-remove';
 import { runContainer } from './container-start';
 import { isActive, type RunFacts } from './container-state';
 import type { Engine } from './engine';
@@ -42,6 +43,7 @@ export async function recoverContainers(engine: Engine, vms: readonly Vm[]): Pro
   // What is left in the map belongs to no record that runs.
   await Promise.all([...vmByPod.values()].map((vm) => endOrphan(vm)));
   await removeOrphanDisks(engine);
+  await removeOrphanDirectories(engine);
   for (const container of engine.registry.list()) {
     if (wasActive.has(container.id) && isActive(container.state)) continue;
     startByPolicy(engine, container, wasActive.has(container.id));
@@ -141,6 +143,16 @@ async function removeOrphanDisks(engine: Engine): Promise<void> {
     await engine.disks
       .remove(id)
       .catch((error: unknown) => log.error('disk could not be removed', { containerId: id, error }));
+  }
+}
+
+async function removeOrphanDirectories(engine: Engine): Promise<void> {
+  const names = await readdir(containerDirectory(engine, '')).catch(() => []);
+  for (const id of names) {
+    if (engine.registry.byId(id) !== undefined) continue;
+    await rm(containerDirectory(engine, id), { recursive: true, force: true }).catch((error: unknown) =>
+      log.error('directory could not be removed', { containerId: id, error }),
+    );
   }
 }
 

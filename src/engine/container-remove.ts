@@ -1,5 +1,7 @@
 // ContainerDelete and ContainerPrune.
 
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { DaemonError, isDaemonError } from '../errors';
 import { log } from '../log';
 import type { Filters } from '../api/v1.41/backend';
@@ -15,6 +17,11 @@ export interface RemoveOptions {
   force: boolean;
   volumes: boolean;
   link: boolean;
+}
+
+/** Where the daemon keeps a container's files, its log among them. */
+export function containerDirectory(engine: Pick<Engine, 'config'>, containerId: string): string {
+  return join(engine.config.dataRoot, 'containers', containerId);
 }
 
 /** ContainerDelete. Queues by itself. */
@@ -86,7 +93,10 @@ export async function removeStopped(
     }
   };
   await Promise.all([
-    step(() => engine.logs.removeLog(record)),
+    step(async () => {
+      await engine.logs.removeLog(record);
+      await rm(containerDirectory(engine, container.id), { recursive: true, force: true });
+    }),
     step(() => engine.disks.remove(container.id)),
     step(() => engine.layers.unreference(container.id)),
   ]);

@@ -1,3 +1,5 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { DaemonError } from '../../../src/errors';
 import { AgentError } from '../../../src/vm/agent/agent-error';
 import { TestEngine } from '../../support/engine-fakes';
@@ -198,6 +200,7 @@ describe('exit', () => {
     expect(engine.vms.list()).toHaveLength(0);
     expect(engine.disks.disks.size).toBe(0);
     expect(engine.documents.all('containers')).toHaveLength(0);
+    expect(readdirSync(join(engine.dataRoot, 'containers'))).toEqual([]);
     expect(engine.actions().at(-1)).toBe('destroy');
   });
 
