@@ -109,6 +109,7 @@ async function build(config: Config, undo: (() => unknown)[]): Promise<Api> {
   });
   await recoverContainers(containers.engine, await vms.recover());
   undo.push(() => containers.engine.background.settled());
+  undo.push(() => containers.engine.restarts.cancelAll());
   health.start(execProbe(containers.engine, containers.execs));
   undo.push(() => health.close());
   vms.start();
