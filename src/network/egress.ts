@@ -12,22 +12,14 @@ export const egressSubnet = '198.19.255.0/24';
 export const egressSubnet6 = 'fd00::/64';
 /** slirp's name server: the first of the host's resolv.conf, also one on the host's loopback. */
 export const egressNameServer = '198.19.255.3';
-/** slirp's own address of the host's 127.0.0.1. */
-const slirpHostAddress = '198.19.255.2';
 
 /** No container network may overlap these: the namespace itself uses them. */
 export const reservedSubnets = [egressSubnet, egressSubnet6, '127.0.0.0/8'].flatMap(
   (text) => parseSubnet(text) ?? [],
 );
 
-export interface EgressOptions {
-  slirpBinary: string;
-  /** True: the gateway address leads to the host's loopback. False, as with Docker: to what listens on all addresses. */
-  hostLoopback: boolean;
-}
-
 /** The command line, without what netd-host adds. */
-export function slirpCommand({ slirpBinary, hostLoopback }: EgressOptions): string[] {
+export function slirpCommand(slirpBinary: string): string[] {
   return [
     slirpBinary,
     '--configure',
@@ -35,19 +27,20 @@ export function slirpCommand({ slirpBinary, hostLoopback }: EgressOptions): stri
     `--cidr=${egressSubnet}`,
     '--enable-sandbox',
     '--enable-seccomp',
+    '--disable-host-loopback',
     ...(hostHasIpv6() ? ['--enable-ipv6'] : []),
-    ...(hostLoopback ? [] : ['--disable-host-loopback']),
   ];
 }
 
-/** Where the egress reaches services of the host; empty if the host has no address but its loopback's. */
-export function hostServiceAddress({ hostLoopback }: EgressOptions): string {
-  if (hostLoopback) return slirpHostAddress;
-  for (const addresses of Object.values(networkInterfaces())) {
-    const found = addresses?.find((entry) => entry.family === 'IPv4' && !entry.internal);
-    if (found !== undefined) return found.address;
-  }
-  return '';
+/**
+ * Where the egress reaches what listens on all of the host's addresses; empty if there is none but the loopback's, which
+ * guests do not reach.
+ */
+export function hostServiceAddress(): string {
+  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+  const usable = all.filter(({ family, address }) => family === 'IPv4' && !address.startsWith('127.'));
+  // a host may have an address of its own on the loopback device as well
+  return (usable.find(({ internal }) => !internal) ?? usable[0])?.address ?? '';
 }
 
 function hostHasIpv6(): boolean {

@@ -37,18 +37,31 @@ export class NetdError extends Error {
   }
 }
 
+class NetdEnded extends DaemonError {
+  constructor() {
+    super('Unavailable', 'the network helper ended');
+  }
+}
+
+export type NetdRequester = <Op extends NetdOperation>(
+  op: Op,
+  params: NetdOperations[Op]['params'],
+) => Promise<NetdOperations[Op]['result']>;
+
 interface Pending {
   resolve: (result: unknown) => void;
   reject: (error: Error) => void;
 }
 
 const startTimeoutMs = 10_000;
+/** How long a request waits for a netd that has ended. */
+const restartTimeoutMs = 5000;
 const retryMs = 25;
 
 export class NetdClient {
   readonly #paths: NetdPaths;
-  /** Tells a netd that has just been connected to what to serve. */
-  readonly #synchronize: () => Promise<void>;
+  /** Tells a netd that has just been connected to what to serve, before anyone else may ask it. */
+  readonly #synchronize: (request: NetdRequester) => Promise<void>;
   #socket: Socket | undefined;
   #pending = new Map<number, Pending>();
   #nextId = 1;
@@ -57,8 +70,9 @@ export class NetdClient {
   #steady = false;
   #egress = false;
   #egressWaiters: (() => void)[] = [];
+  #steadyWaiters: (() => void)[] = [];
 
-  constructor(paths: NetdPaths, synchronize: () => Promise<void>) {
+  constructor(paths: NetdPaths, synchronize: (request: NetdRequester) => Promise<void>) {
     this.#paths = paths;
     this.#synchronize = synchronize;
   }
@@ -77,8 +91,9 @@ export class NetdClient {
       await this.#spawnAndConnect();
       await this.#isCurrent();
     }
-    await this.#synchronize();
+    await this.#synchronize((op, params) => this.#send(op, params));
     this.#steady = true;
+    for (const waiter of this.#steadyWaiters.splice(0)) waiter();
     if (this.#socket === undefined) void this.#comeBack(); // it was lost since
   }
 
@@ -102,13 +117,40 @@ export class NetdClient {
     return this.#egress;
   }
 
-  request<Op extends NetdOperation>(
+  /**
+   * Waits for a netd that is being started anew, and asks that one if the request was lost with the former. Rejects with
+   * NetdError, or Unavailable if it does not come back.
+   */
+  readonly request: NetdRequester = async (op, params) => {
+    await this.#untilSteady();
+    try {
+      return await this.#send(op, params);
+    } catch (error) {
+      if (!(error instanceof NetdEnded) || this.#closed) throw error;
+      await this.#untilSteady();
+      return this.#send(op, params);
+    }
+  };
+
+  async #untilSteady(): Promise<void> {
+    if (this.#steady) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, restartTimeoutMs);
+      this.#steadyWaiters.push(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  #send<Op extends NetdOperation>(
     op: Op,
     params: NetdOperations[Op]['params'],
   ): Promise<NetdOperations[Op]['result']> {
     const socket = this.#socket;
-    if (socket === undefined)
+    if (socket === undefined) {
       return Promise.reject(new DaemonError('Unavailable', 'the network helper does not run'));
+    }
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
       // netd answers an operation with its result: protocol.ts
@@ -118,7 +160,7 @@ export class NetdClient {
   }
 
   async #isCurrent(): Promise<boolean> {
-    const status = await this.request('hello', {});
+    const status = await this.#send('hello', {});
     this.#setEgress(status.egress);
     return status.version === netdProtocolVersion;
   }
@@ -142,10 +184,11 @@ export class NetdClient {
     socket.pipe(split2()).on('data', (line: string) => this.#received(line));
     socket.on('close', () => {
       if (this.#socket === socket) this.#socket = undefined;
+      // first, so that who is told to ask again waits for the new one
+      if (this.#steady && !this.#closed) void this.#comeBack();
       const pending = [...this.#pending.values()];
       this.#pending.clear();
-      for (const { reject } of pending) reject(new DaemonError('Unavailable', 'the network helper ended'));
-      if (this.#steady && !this.#closed) void this.#comeBack();
+      for (const { reject } of pending) reject(new NetdEnded());
     });
   }
 

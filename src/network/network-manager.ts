@@ -16,6 +16,7 @@ import { containerResolvConf, readHostResolvConf } from './host-resolver';
 import type { ResolvConfOptions } from './host-resolver';
 import { hostSubnets } from './host-routes';
 import { NetdClient } from './netd-client';
+import type { NetdRequester } from './netd-client';
 import type { NetdEndpoint, NetdNetwork } from './netd/protocol';
 import type {
   Endpoint,
@@ -40,8 +41,6 @@ export interface NetworkManagerOptions {
   /** Directory of native/'s programs. */
   nativeDir: string;
   slirpBinary?: string;
-  /** Lets containers reach the host's loopback at their gateway. Off by default, as with Docker. */
-  hostLoopback?: boolean;
   /** User of netd. Ignored without root; default `nobody`. */
   helperUid?: number;
   /** netd's entry point; tests compile their own. */
@@ -86,9 +85,9 @@ class PrivateNetworkManager implements NetworkManager {
         pidFile: join(options.runDir, 'netd.pid'),
         logFile: join(options.runDir, 'netd.log'),
         uid: helperUid(script, options.helperUid ?? nobody),
-        slirp: slirpCommand(this.#egressOptions()),
+        slirp: slirpCommand(options.slirpBinary ?? 'slirp4netns'),
       },
-      () => this.#synchronize(),
+      (request) => this.#synchronize(request),
     );
     this.#ports = new PortPublisher(options.documents, this.#netd);
   }
@@ -97,11 +96,7 @@ class PrivateNetworkManager implements NetworkManager {
     this.#definePredefined();
     this.#path = await DataPath.open(this.namespacePath);
     const attached = this.#attachments();
-    const alive = await this.#path.reconcile(
-      this.#table.records(),
-      attached,
-      hostServiceAddress(this.#egressOptions()),
-    );
+    const alive = await this.#path.reconcile(this.#table.records(), attached, hostServiceAddress());
     for (const { tapName } of attached)
       if (!alive.has(tapName)) this.#documents.delete(collections.attachments, tapName);
     const containers = new Set(this.#attachments().map(({ endpoint }) => endpoint.containerId));
@@ -281,16 +276,16 @@ class PrivateNetworkManager implements NetworkManager {
   }
 
   /** Tells netd, which has just been connected to, everything. */
-  async #synchronize(): Promise<void> {
-    const { ports } = await this.#netd.request('hello', {});
+  async #synchronize(request: NetdRequester): Promise<void> {
+    const { ports } = await request('hello', {});
     const endpoints = this.#attachments().map(({ endpoint }) => netdEndpoint(endpoint));
     const networks = this.#table
       .records()
       .filter(({ driver }) => driver === 'bridge')
       .map(netdNetwork);
     const resolver = { path: this.#resolvConfPath(), loopbackAddress: egressNameServer };
-    await this.#netd.request('state', { networks, endpoints, resolver });
-    await this.#ports.synchronize(ports);
+    await request('state', { networks, endpoints, resolver });
+    await this.#ports.synchronize(request, ports);
   }
 
   #attachments(): AttachedTap[] {
@@ -310,7 +305,7 @@ class PrivateNetworkManager implements NetworkManager {
   /** A host's address may change under running containers, whose gateway leads to it. */
   async #followHostAddress(): Promise<void> {
     try {
-      await this.#queue(() => this.#dataPath().useHostAddress(hostServiceAddress(this.#egressOptions())));
+      await this.#queue(() => this.#dataPath().useHostAddress(hostServiceAddress()));
     } catch (error) {
       log.warn("the host's new address is not used", { error: errorMessage(error) });
     }
@@ -331,13 +326,6 @@ class PrivateNetworkManager implements NetworkManager {
     const result = this.#last.then(work, work);
     this.#last = result.catch(() => undefined);
     return result;
-  }
-
-  #egressOptions(): { slirpBinary: string; hostLoopback: boolean } {
-    return {
-      slirpBinary: this.#options.slirpBinary ?? 'slirp4netns',
-      hostLoopback: this.#options.hostLoopback ?? false,
-    };
   }
 
   #resolvConfPath(): string {

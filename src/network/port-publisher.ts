@@ -8,7 +8,7 @@ import { log } from '../log';
 import type { DocumentStore } from '../storage/stores';
 import type { NetdPort } from './netd/protocol';
 import { NetdError } from './netd-client';
-import type { NetdClient } from './netd-client';
+import type { NetdRequester } from './netd-client';
 import type { PublishedPort } from './network';
 import { collections } from './network-record';
 import type { EndpointRecord, PublicationRecord } from './network-record';
@@ -24,11 +24,11 @@ const systemMessages: Readonly<Record<string, string>> = {
 
 export class PortPublisher {
   readonly #documents: DocumentStore;
-  readonly #netd: NetdClient;
+  readonly #netd: { request: NetdRequester };
   /** Where the search for a free port goes on, as in dockerd. */
   #nextEphemeral = ephemeralPorts.first;
 
-  constructor(documents: DocumentStore, netd: NetdClient) {
+  constructor(documents: DocumentStore, netd: { request: NetdRequester }) {
     this.#documents = documents;
     this.#netd = netd;
   }
@@ -71,7 +71,7 @@ export class PortPublisher {
   }
 
   /** Brings netd's listeners to what the records say. A port that somebody else has taken meanwhile is logged. */
-  async synchronize(open: readonly NetdPort[]): Promise<void> {
+  async synchronize(request: NetdRequester, open: readonly NetdPort[]): Promise<void> {
     const records = this.#documents.all<PublicationRecord>(collections.publications);
     const key = (port: NetdPort): string =>
       JSON.stringify([
@@ -89,10 +89,10 @@ export class PortPublisher {
     const stale = new Set(
       open.filter((port) => !wantedKeys.has(key(port))).map(({ containerId }) => containerId),
     );
-    for (const containerId of stale) await this.#netd.request('port.close', { containerId });
+    for (const containerId of stale) await request('port.close', { containerId });
     const kept = new Set(open.filter(({ containerId }) => !stale.has(containerId)).map(key));
     for (const port of wanted.filter((candidate) => !kept.has(key(candidate)))) {
-      await this.#netd.request('port.open', port).catch((error: unknown) => {
+      await request('port.open', port).catch((error: unknown) => {
         log.error('published port is lost', {
           container: port.containerId,
           port: port.hostPort,

@@ -199,6 +199,12 @@ describe('listeners outlive', () => {
     expect(answer).toBe('hello');
   });
 
+  it('netd: a port that is published meanwhile waits for it', async () => {
+    process.kill(lab.childOfNetdHost('netd/main.js'), 'SIGKILL');
+    await publish(second.endpoint, { hostPort: 8302 });
+    expect(await lab.manager.publishedPorts(second.endpoint.containerId)).toHaveLength(2);
+  });
+
   it('netd-host as well', async () => {
     process.kill(lab.netdHostPid(), 'SIGKILL');
     let answer = '';

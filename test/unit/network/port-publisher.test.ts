@@ -1,6 +1,6 @@
 import type { EndpointRecord } from '../../../src/network/network-record';
 import { NetdError } from '../../../src/network/netd-client';
-import type { NetdClient } from '../../../src/network/netd-client';
+import type { NetdRequester } from '../../../src/network/netd-client';
 import type { NetdPort } from '../../../src/network/netd/protocol';
 import { PortPublisher } from '../../../src/network/port-publisher';
 import { MemoryDocuments } from './memory-documents';
@@ -35,12 +35,14 @@ class FakeNetd {
 let netd: FakeNetd;
 let documents: MemoryDocuments;
 let publisher: PortPublisher;
+// the fake knows the two operations of ports
+const requester = ((op: string, params: NetdPort) => netd.request(op, params)) as unknown as NetdRequester;
 const tcp = { protocol: 'tcp', containerPort: 80, hostIp: '', hostPort: 0 } as const;
 
 beforeEach(() => {
   netd = new FakeNetd();
   documents = new MemoryDocuments();
-  publisher = new PortPublisher(documents, netd as unknown as NetdClient);
+  publisher = new PortPublisher(documents, { request: requester });
 });
 
 function endpoint(containerId: string): EndpointRecord {
@@ -117,11 +119,11 @@ it('brings a netd that was started anew, or kept running, to the records', async
   await publisher.publish(endpoint('b'), '0.0.0.0', [{ ...tcp, hostPort: 8081 }]);
   const kept = netd.open;
   netd.open = [];
-  await publisher.synchronize([]);
+  await publisher.synchronize(requester, []);
   expect(netd.open).toEqual(kept);
   const stale = { ...kept[0]!, containerId: 'gone', hostPort: 9 };
   netd.open = [kept[0]!, stale];
-  await publisher.synchronize(netd.open);
+  await publisher.synchronize(requester, netd.open);
   expect(netd.listening().sort()).toEqual(['a 0.0.0.0 8080', 'a :: 8080', 'b 0.0.0.0 8081', 'b :: 8081']);
 });
 
