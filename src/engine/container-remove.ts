@@ -128,7 +128,7 @@ export async function pruneContainers(engine: Engine, filters: Filters): Promise
     const { record, state } = container;
     if (!['created', 'exited', 'dead'].includes(state.kind)) continue;
     if (!matches(record.config.Labels ?? {}, Date.parse(record.createdAt))) continue;
-    const bytes = await engine.disks.usageBytes(container.id);
+    const bytes = await engine.disks.contentBytes(container.id);
     try {
       await removeContainer(engine, container.id, { force: false, volumes: false, link: false });
       deleted.push(container.id);

@@ -52,7 +52,7 @@ export class Execs implements ExecBackend {
 
   create(containerRef: string, body: ExecCreateBody): Promise<{ Id: string }> {
     const container = this.#engine.registry.get(containerRef);
-    requireExecutable(container);
+    requireExecutable(container, containerRef);
     const command = body.Cmd ?? [];
     if (command.length === 0) throw new DaemonError('InvalidParameter', 'No exec command specified');
     const detachKeys = parseDetachKeys(body.DetachKeys);
@@ -82,7 +82,7 @@ export class Execs implements ExecBackend {
     open: OpenStream,
   ): Promise<void> {
     const exec = this.#get(execId);
-    requireExecutable(exec.container);
+    requireExecutable(exec.container, exec.container.id);
     if (options.consoleSize !== undefined) exec.consoleSize = options.consoleSize;
     if (options.detach) {
       await this.#run(exec, { attached: false });
@@ -256,14 +256,11 @@ export class Execs implements ExecBackend {
   }
 }
 
-/** Docker's refusals of an exec by the container's state. */
-function requireExecutable(container: Container): void {
+/** Docker's refusals of an exec by the container's state. `ref` is what the client called it. */
+function requireExecutable(container: Container, ref: string): void {
   const { kind } = container.state;
   if (kind === 'paused') {
-    throw new DaemonError(
-      'Conflict',
-      `Container ${container.id} is paused, unpause the container before exec`,
-    );
+    throw new DaemonError('Conflict', `Container ${ref} is paused, unpause the container before exec`);
   }
   if (kind === 'restarting') {
     throw new DaemonError(

@@ -110,6 +110,11 @@ export interface WritableDiskStore {
   path(containerId: string): string;
   /** Allocated bytes on the host. 0 if there is none. */
   usageBytes(containerId: string): Promise<number>;
+  /**
+   * Bytes that a container has put on its disk, in whole blocks, as the file system's superblock tells it: right for
+   * a stopped container, some seconds late for a running one. 0 if there is no disk.
+   */
+  contentBytes(containerId: string): Promise<number>;
   remove(containerId: string): Promise<void>;
   list(): Promise<string[]>;
 }

@@ -19,6 +19,10 @@ interface BlankDisk {
 
 const blockBytes = 4096;
 const suffix = '.ext4';
+/** The superblock of ext4 lies at 1024 and is 1024 bytes long. */
+const superblockEnd = 2048;
+/** Directories that the agent makes for the overlay: upper, work, and work's own. */
+const ownBlocks = 3;
 const maxBlankBytes = 8 * 1024 * 1024;
 
 export class DiskFileStore implements WritableDiskStore {
@@ -66,6 +70,28 @@ export class DiskFileStore implements WritableDiskStore {
     } catch (error) {
       if (systemErrorCode(error) === 'ENOENT') return 0;
       throw error;
+    }
+  }
+
+  async contentBytes(containerId: string): Promise<number> {
+    let file;
+    try {
+      file = await open(this.path(containerId), 'r');
+    } catch (error) {
+      if (systemErrorCode(error) === 'ENOENT') return 0;
+      throw error;
+    }
+    try {
+      const head = Buffer.alloc(superblockEnd);
+      await file.read(head, 0, head.length, 0);
+      const { size } = await file.stat();
+      const blank = await this.#blank(size);
+      const blankHead = blank?.extents[0]?.data;
+      if (blankHead === undefined || blankHead.length < superblockEnd) return 0;
+      const used = freeBlocks(blankHead) - freeBlocks(head) - ownBlocks;
+      return Math.max(0, used) * blockBytes;
+    } finally {
+      await file.close();
     }
   }
 
@@ -145,4 +171,9 @@ async function makeFileSystem(path: string, sizeBytes: number): Promise<void> {
     path,
     size,
   ]);
+}
+
+/** s_free_blocks_count of ext4's superblock (kernel documentation, ext4 "Super Block"): two halves. */
+function freeBlocks(head: Buffer): number {
+  return head.readUInt32LE(1024 + 0x0c) + head.readUInt32LE(1024 + 0x158) * 2 ** 32;
 }

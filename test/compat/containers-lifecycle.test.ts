@@ -102,6 +102,7 @@ scriptCases('lifecycle: start and stop', {
   restart: {
     script: `
       docker run -d --name $c busybox sh -c 'echo up; exec sleep 60' >/dev/null
+      wait_for 'test $(docker logs $c | wc -l) = 1'
       docker restart -t 0 $c
       docker inspect -f '{{.State.Status}} {{.RestartCount}}' $c
       wait_for 'test $(docker logs $c | wc -l) = 2'

@@ -451,6 +451,10 @@ export class FakeDisks implements WritableDiskStore {
     return Promise.resolve(4096);
   }
 
+  contentBytes(): Promise<number> {
+    return Promise.resolve(4096);
+  }
+
   remove(containerId: string): Promise<void> {
     if (this.removeFailure !== undefined) return Promise.reject(this.removeFailure);
     this.disks.delete(containerId);

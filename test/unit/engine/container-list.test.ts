@@ -22,7 +22,7 @@ import {
 
 const busybox = image('1', { repoTags: ['busybox:latest'] });
 const disks = {
-  usageBytes: () => Promise.resolve(3_000_000),
+  contentBytes: () => Promise.resolve(3_000_000),
   path: (id: string) => `/disks/${id}`,
 } as unknown as WritableDiskStore;
 const endpoint = {
@@ -137,7 +137,7 @@ describe('an entry', () => {
   test('has sizes when asked', async () => {
     const { list } = listOf([record('a')]);
     const [entry] = await list.list({ all: true, limit: 0, size: true, filters: filters() });
-    expect(entry).toMatchObject({ SizeRw: 1_951_424, SizeRootFs: 1_952_424 });
+    expect(entry).toMatchObject({ SizeRw: 3_000_000, SizeRootFs: 3_001_000 });
   });
 
   const ago = (ms: number) => new Date(Date.now() - ms).toISOString();
