@@ -10,7 +10,7 @@ import { startOracle } from '../test/support/oracle';
 import { startRegistry } from '../test/support/registry-process';
 import { makeScratchDir } from '../test/support/scratch-dir';
 import { ensureTestImages, registryHost, registryPort } from '../test/support/test-images';
-import { childPids, DockerClient, median, pssMib, rssMib, sample, timed } from './measure';
+import { childPids, DockerClient, median, medians, pssMib, rssMib, timed, type Work } from './measure';
 import { formatTable, type Row } from './table';
 
 interface Bench {
@@ -27,81 +27,61 @@ type Measurement = (bench: Bench) => Promise<Row>;
 const pause = (milliseconds: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-/** The same work on both: medians. */
 async function compare(
   name: string,
-  goal: number,
-  [docker, caisson]: readonly [DockerClient, DockerClient],
-  work: (client: DockerClient) => Promise<number[]>,
+  maxRatio: number,
+  clients: readonly [DockerClient, DockerClient],
+  work: Work,
+  inTurn = true,
 ): Promise<Row> {
-  return {
-    name,
-    unit: 'ms',
-    docker: median(await work(docker)),
-    caisson: median(await work(caisson)),
-    maxRatio: goal,
-  };
+  const [docker = Number.NaN, caisson = Number.NaN] = await medians(clients, work, inTurn);
+  return { name, unit: 'ms', docker, caisson, maxRatio };
 }
 
-const runTrue = (client: DockerClient): void => client.run('run', '--rm', 'busybox', 'true');
+const runTrue: Work = { times: 15, step: (client) => client.run('run', '--rm', 'busybox', 'true') };
 
 const measurements: Record<string, Measurement> = {
-  'run --rm busybox true': (bench) =>
-    compare('run --rm busybox true', 1, [bench.docker, bench.caisson], (client) =>
-      // time for the pool to fill up again, as between a person's commands
-      sample(
-        15,
-        () => runTrue(client),
-        () => pause(1500),
-      ),
-    ),
-  'run, back to back': (bench) =>
-    compare('… back to back', 1, [bench.docker, bench.caisson], (client) =>
-      sample(15, () => runTrue(client)),
-    ),
-  'run, pool off': (bench) =>
-    compare('… with the pool off', 2, [bench.docker, bench.noPool], (client) =>
-      sample(15, () => runTrue(client)),
-    ),
-  'exec true': (bench) =>
-    compare('exec true', 1.5, [bench.docker, bench.caisson], async (client) => {
-      client.run('run', '-d', '--name', 'bench-exec', 'busybox', 'sleep', '1000');
-      const taken = await sample(15, () => client.run('exec', 'bench-exec', 'true'));
-      await client.removeAll();
-      return taken;
+  'run --rm busybox true': ({ docker, caisson }) =>
+    // time for the pool to fill up again, as between a person's commands
+    compare('run --rm busybox true', 1, [docker, caisson], { ...runTrue, between: () => pause(1500) }),
+  'run, back to back': ({ docker, caisson }) =>
+    compare('… back to back', 1, [docker, caisson], runTrue, false),
+  'run, pool off': ({ docker, noPool }) => compare('… with the pool off', 2, [docker, noPool], runTrue),
+  'exec true': ({ docker, caisson }) =>
+    compare('exec true', 1.5, [docker, caisson], {
+      times: 15,
+      prepare: (client) => client.run('run', '-d', '--name', 'bench-exec', 'busybox', 'sleep', '1000'),
+      step: (client) => client.run('exec', 'bench-exec', 'true'),
     }),
-  create: (bench) =>
-    compare('create', 1, [bench.docker, bench.caisson], async (client) => {
-      const taken = await sample(15, () => client.run('create', 'busybox', 'true'));
-      await client.removeAll();
-      return taken;
+  create: ({ docker, caisson }) =>
+    compare('create', 1, [docker, caisson], {
+      times: 15,
+      step: (client) => client.run('create', 'busybox', 'true'),
     }),
-  'ps with 200 containers': (bench) =>
-    compare('ps -a with 200 containers', 1, [bench.docker, bench.caisson], async (client) => {
-      for (let index = 0; index < 200; index += 1) {
-        await client.post(`/v1.41/containers/create?name=bench-ps-${index}`, {
-          Image: 'busybox',
-          Cmd: ['true'],
-        });
-      }
-      const taken = await sample(15, () => client.run('ps', '-a'));
-      await client.removeAll();
-      return taken;
+  'ps with 200 containers': ({ docker, caisson }) =>
+    compare('ps -a with 200 containers', 1, [docker, caisson], {
+      times: 15,
+      prepare: async (client) => {
+        for (let index = 0; index < 200; index += 1) {
+          await client.post(`/v1.41/containers/create?name=bench-ps-${index}`, {
+            Image: 'busybox',
+            Cmd: ['true'],
+          });
+        }
+      },
+      step: (client) => client.run('ps', '-a'),
     }),
-  'pull of 100 MB': (bench) =>
-    compare('pull of a 100 MB image', 1.5, [bench.docker, bench.caisson], (client) =>
-      sample(
-        3,
-        () => client.run('pull', `${registryHost}/hundred`),
-        () => client.run('rmi', `${registryHost}/hundred`),
-      ),
-    ),
-  'logs of 200,000 lines': (bench) =>
-    compare('logs of 200,000 lines', 1, [bench.docker, bench.caisson], async (client) => {
-      client.run('run', '--name', 'bench-logs', 'busybox', 'seq', '200000');
-      const taken = await sample(5, () => client.run('logs', 'bench-logs'));
-      await client.removeAll();
-      return taken;
+  'pull of 100 MB': ({ docker, caisson }) =>
+    compare('pull of a 100 MB image', 1.5, [docker, caisson], {
+      times: 3,
+      step: (client) => client.run('pull', `${registryHost}/hundred`),
+      between: (client) => client.run('rmi', `${registryHost}/hundred`),
+    }),
+  'logs of 200,000 lines': ({ docker, caisson }) =>
+    compare('logs of 200,000 lines', 1, [docker, caisson], {
+      times: 5,
+      prepare: (client) => client.run('run', '--name', 'bench-logs', 'busybox', 'seq', '200000'),
+      step: (client) => client.run('logs', 'bench-logs'),
     }),
   'idle VM': async ({ caissonDaemon }) => {
     await pause(5000);

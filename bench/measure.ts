@@ -19,18 +19,38 @@ export async function timed(work: () => unknown): Promise<number> {
   return Number(process.hrtime.bigint() - start) / 1e6;
 }
 
-/** Milliseconds of each of `times` runs, after one that does not count. `between` is not timed. */
-export async function sample(
-  times: number,
-  work: () => unknown,
-  between: () => unknown = () => undefined,
+export interface Work {
+  times: number;
+  prepare?: (client: DockerClient) => unknown;
+  /** What is timed. */
+  step: (client: DockerClient) => unknown;
+  /** After each step, not timed. */
+  between?: (client: DockerClient) => unknown;
+}
+
+/**
+ * Medians in milliseconds, in the clients' order, after one step of each that does not count. The clients take turns, so
+ * that a busy machine is busy for all of them; `inTurn: false` lets one finish before the next begins.
+ */
+export async function medians(
+  clients: readonly DockerClient[],
+  work: Work,
+  inTurn = true,
 ): Promise<number[]> {
-  const taken: number[] = [];
-  for (let run = 0; run <= times; run += 1) {
-    taken.push(await timed(work));
-    await between();
-  }
-  return taken.slice(1);
+  const taken = clients.map((): number[] => []);
+  const step = async (index: number): Promise<void> => {
+    const client = clients[index];
+    if (client === undefined) return;
+    taken[index]?.push(await timed(() => work.step(client)));
+    await work.between?.(client);
+  };
+  const indexes = clients.map((_, index) => index);
+  const rounds = Array.from({ length: work.times + 1 }, (_, round) => round);
+  for (const client of clients) await work.prepare?.(client);
+  const order = inTurn ? rounds.flatMap(() => indexes) : indexes.flatMap((index) => rounds.map(() => index));
+  for (const index of order) await step(index);
+  for (const client of clients) await client.removeAll();
+  return taken.map((values) => median(values.slice(1)));
 }
 
 export class DockerClient {
@@ -71,7 +91,7 @@ export class DockerClient {
 
 function memoryMib(pid: number, file: string, field: string): number {
   const text = readFileSync(`/proc/${pid}/${file}`, 'utf8');
-  return Number(new RegExp(`^${field}: +(\\d+) kB`, 'm').exec(text)?.[1] ?? 'NaN') / 1024;
+  return Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? 'NaN') / 1024;
 }
 
 export function rssMib(pid: number): number {

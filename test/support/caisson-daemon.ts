@@ -8,8 +8,9 @@ import { type GuardedProcess, startGuarded, waitReady } from './guarded-process'
 import { pings, sendHttp } from './http-client';
 import type { NetworkNamespace } from './network-namespace';
 import type { Engine } from './oracle';
+import { projectDir } from './project-dir';
 
-const mainScript = join(__dirname, '..', '..', 'dist', 'main.js');
+const mainScript = join(projectDir, 'dist', 'main.js');
 
 export interface CaissonOptions {
   /** Takes data root, run directory, socket and log. Keep it short: socket paths have 107 bytes. */

@@ -5,6 +5,8 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { projectDir } from './project-dir';
+
 export interface DockerCli {
   /** `20.10.24+dfsg1`; names the cases. */
   readonly version: string;
@@ -13,7 +15,7 @@ export interface DockerCli {
 
 /** Debian's 20.10 first, then a newer one if there is one: on the PATH, or fetched by scripts/fetch-trixie.sh. */
 export function findDockerClis(): DockerCli[] {
-  const fetched = join(__dirname, '..', '..', 'build', 'trixie', 'usr', 'bin', 'docker');
+  const fetched = join(projectDir, 'build', 'trixie', 'usr', 'bin', 'docker');
   const found: DockerCli[] = [];
   for (const path of ['/usr/bin/docker', '/usr/local/bin/docker', fetched]) {
     if (!existsSync(path)) continue;

@@ -16,10 +16,10 @@ import { join } from 'node:path';
 
 import { NetworkNamespace } from './network-namespace';
 import { startOracle } from './oracle';
+import { projectDir } from './project-dir';
 import { startRegistry } from './registry-process';
 
-const projectDir = join(__dirname, '..', '..');
-const recipeDir = join(__dirname, 'images');
+const recipeDir = join(projectDir, 'test', 'support', 'images');
 const cacheDir = join(projectDir, 'build', 'test-images');
 
 export const registryPort = 5000;

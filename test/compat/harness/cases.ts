@@ -8,11 +8,12 @@ import Docker from 'dockerode';
 
 import { type DockerCli, runScript } from '../../support/docker-cli';
 import { sendHttp, socketPathOf } from '../../support/http-client';
+import { projectDir } from '../../support/project-dir';
 import { exceptions } from '../exceptions';
 import { compareTranscripts, type Observation, type Transcript } from './compare';
 import { compatEnvironment, type EngineName } from './environment';
 
-const cacheDir = join(__dirname, '..', '..', '..', 'build', 'compat-transcripts');
+const cacheDir = join(projectDir, 'build', 'compat-transcripts');
 
 export interface ScriptCase {
   /** Shell, one step a line; a line that ends in a backslash goes on. `$c` is a name of the case's own. */
