@@ -100,8 +100,8 @@ scriptCases('attach', {
     docker logs $c`,
   'a client whose stdin ends does not end it for the process': `
     docker run -di --name $c busybox sh -c 'cat; echo end' >/dev/null
-    echo one | timeout 2 docker attach $c
-    echo two | timeout 2 docker attach $c
+    echo one | timeout 2 docker attach --sig-proxy=false $c
+    echo two | timeout 2 docker attach --sig-proxy=false $c
     docker inspect -f '{{.State.Running}} {{.Config.StdinOnce}}' $c
     docker logs $c`,
   'two at once': `

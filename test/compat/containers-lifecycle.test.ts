@@ -234,7 +234,7 @@ scriptCases('lifecycle: rename and remove', {
       docker create --name $c-1 --label prune=$c busybox true >/dev/null
       docker run -d --name $c-2 --label prune=$c busybox sleep 60 >/dev/null
       docker run --name $c-3 --label prune=$c busybox true
-      busy_wait docker container prune -f --filter label=prune=$c | sort
+      busy_wait docker container prune -f --filter label=prune=$c | grep -v '^[0-9a-f]*$'
       docker ps -a --filter label=prune=$c --format '{{.Names}}'
       busy_wait docker container prune -f --filter label=prune=$c`,
     bothClis: true,
