@@ -4,7 +4,11 @@ import tseslint from 'typescript-eslint';
 const layers = [
   { files: ['src/api/v1.41/**'], forbid: ['engine', 'translate', 'vm', 'storage', 'network', 'registry'] },
   { files: ['src/engine/**'], forbidModules: ['express', 'node:child_process', 'child_process'] },
-  { files: ['src/translate/**'], forbid: ['storage', 'network', 'registry'], forbidModules: ['node:fs', 'node:net', 'node:child_process', 'express'] },
+  {
+    files: ['src/translate/**'],
+    forbid: ['storage', 'network', 'registry'],
+    forbidModules: ['node:fs', 'node:net', 'node:child_process', 'express'],
+  },
   { files: ['src/vm/**'], forbid: ['api', 'engine', 'storage', 'network', 'registry'] },
   { files: ['src/storage/**', 'src/registry/**'], forbid: ['api', 'engine', 'translate', 'vm', 'network'] },
   { files: ['src/network/**'], forbid: ['api', 'engine', 'translate', 'vm', 'storage', 'registry'] },
@@ -20,8 +24,14 @@ export default tseslint.config(
       eqeqeq: 'error',
       'no-console': 'error',
       '@typescript-eslint/consistent-type-imports': 'error',
-      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
-      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
+      '@typescript-eslint/switch-exhaustiveness-check': [
+        'error',
+        { considerDefaultExhaustiveForUnions: true },
+      ],
+      '@typescript-eslint/restrict-template-expressions': [
+        'error',
+        { allowNumber: true, allowBoolean: true },
+      ],
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
     },
   },
@@ -31,14 +41,21 @@ export default tseslint.config(
       '@typescript-eslint/no-restricted-imports': [
         'error',
         {
-          paths: forbidModules.map((name) => ({ name, message: 'not in this layer', allowTypeImports: true })),
-          patterns: forbid.length === 0 ? [] : [
-            {
-              regex: `^(\\.\\./)+(${forbid.join('|')})(/|$)`,
-              message: 'this layer may not import that one (docs/architecture.md)',
-              allowTypeImports: true,
-            },
-          ],
+          paths: forbidModules.map((name) => ({
+            name,
+            message: 'not in this layer',
+            allowTypeImports: true,
+          })),
+          patterns:
+            forbid.length === 0
+              ? []
+              : [
+                  {
+                    regex: `^(\\.\\./)+(${forbid.join('|')})(/|$)`,
+                    message: 'this layer may not import that one (docs/architecture.md)',
+                    allowTypeImports: true,
+                  },
+                ],
         },
       ],
     },

@@ -16,14 +16,31 @@ const { values: options } = parseArgs({
 
 /** Loaded by the agent at the template's boot, in this order, dependencies first. */
 const bootModules = [
-  'virtio_mmio', 'virtio_pci', 'virtio_console', 'virtio_scsi', 'sd_mod', 'virtio_net', 'virtio-rng',
-  'squashfs', 'overlay', 'fuse', 'loop',
+  'virtio_mmio',
+  'virtio_pci',
+  'virtio_console',
+  'virtio_scsi',
+  'sd_mod',
+  'virtio_net',
+  'virtio-rng',
+  'squashfs',
+  'overlay',
+  'fuse',
+  'loop',
 ];
 
 /** Folders of modules a container may ask the kernel for (Docker in Docker, VPNs, file systems). */
 const extraFolders = [
-  'arch/x86/crypto', 'crypto', 'drivers/block', 'drivers/md', 'drivers/net', 'drivers/target', 'drivers/vhost',
-  'fs', 'lib', 'net',
+  'arch/x86/crypto',
+  'crypto',
+  'drivers/block',
+  'drivers/md',
+  'drivers/net',
+  'drivers/target',
+  'drivers/vhost',
+  'fs',
+  'lib',
+  'net',
 ];
 /** Parts of those that need hardware or a host no VM of ours has. */
 const extraExcluded =
@@ -63,7 +80,9 @@ function cpio(entries) {
   const push = (name, mode, data, inode) => {
     const nameBytes = Buffer.from(`${name}\0`);
     const fields = [inode, mode, 0, 0, 1, 0, data.length, 0, 0, 0, 0, nameBytes.length, 0];
-    const header = Buffer.from(`070701${fields.map((field) => field.toString(16).padStart(8, '0')).join('')}`);
+    const header = Buffer.from(
+      `070701${fields.map((field) => field.toString(16).padStart(8, '0')).join('')}`,
+    );
     const padding = (length) => Buffer.alloc((4 - (length % 4)) % 4);
     parts.push(header, nameBytes, padding(header.length + nameBytes.length), data, padding(data.length));
   };
@@ -78,8 +97,24 @@ const symlink = (name, target) => ({ name, mode: 0o120777, data: Buffer.from(tar
 
 /** Users of Debian's base system, so that `top` prints names as a Debian host would. */
 const passwd = [
-  'root:0', 'daemon:1', 'bin:2', 'sys:3', 'sync:4', 'games:5', 'man:6', 'lp:7', 'mail:8', 'news:9', 'uucp:10',
-  'proxy:13', 'www-data:33', 'backup:34', 'list:38', 'irc:39', '_apt:42', 'nobody:65534',
+  'root:0',
+  'daemon:1',
+  'bin:2',
+  'sys:3',
+  'sync:4',
+  'games:5',
+  'man:6',
+  'lp:7',
+  'mail:8',
+  'news:9',
+  'uucp:10',
+  'proxy:13',
+  'www-data:33',
+  'backup:34',
+  'list:38',
+  'irc:39',
+  '_apt:42',
+  'nobody:65534',
 ]
   .map((entry) => entry.split(':'))
   .map(([name, id]) => `${name}:x:${id}:${id}::/:/bin/sh\n`)
@@ -101,7 +136,8 @@ function buildExtra() {
     const wanted = new Set();
     for (const name of dependencies.keys()) {
       const relative = name.replace(/^kernel\//, '');
-      if (!extraFolders.some((folder) => relative.startsWith(`${folder}/`)) || extraExcluded.test(relative)) continue;
+      if (!extraFolders.some((folder) => relative.startsWith(`${folder}/`)) || extraExcluded.test(relative))
+        continue;
       wanted.add(name);
       for (const need of dependencies.get(name)) wanted.add(need);
     }
@@ -121,7 +157,21 @@ function buildExtra() {
     fs.rmSync(image, { force: true });
     execFileSync(
       'mksquashfs',
-      [root, image, '-comp', 'lz4', '-Xhc', '-all-root', '-all-time', '0', '-mkfs-time', '0', '-no-progress', '-quiet', '-no-xattrs'],
+      [
+        root,
+        image,
+        '-comp',
+        'lz4',
+        '-Xhc',
+        '-all-root',
+        '-all-time',
+        '0',
+        '-mkfs-time',
+        '0',
+        '-no-progress',
+        '-quiet',
+        '-no-xattrs',
+      ],
       { env: { ...process.env, SOURCE_DATE_EPOCH: undefined }, stdio: ['ignore', 'ignore', 'inherit'] },
     );
     return fs.readFileSync(image);
@@ -138,7 +188,20 @@ function writeAtomically(target, data) {
 const sha256 = (data) => createHash('sha256').update(data).digest('hex');
 const boot = loadOrder(bootModules);
 const archive = cpio([
-  ...['dev', 'proc', 'sys', 'run', 'tmp', 'etc', 'sbin', 'boot-modules', 'extra', 'root', 'lib', 'newroot'].map(directory),
+  ...[
+    'dev',
+    'proc',
+    'sys',
+    'run',
+    'tmp',
+    'etc',
+    'sbin',
+    'boot-modules',
+    'extra',
+    'root',
+    'lib',
+    'newroot',
+  ].map(directory),
   file('init', fs.readFileSync(options.agent)),
   symlink('sbin/modprobe', '/init'),
   file('sbin/docker-init', fs.readFileSync(options['docker-init'])),
