@@ -79,8 +79,8 @@ export class CaissonDaemon implements Engine {
   }
 
   #cleanUp(): void {
-    for (const pid of this.qemuPids()) {
-      // a VM that outlives its daemon here is a leak, which the leak test reports; it must not pile up
+    for (const pid of this.#pids('')) {
+      // VMs and the network's helpers outlive a daemon that was killed; here they must not pile up
       try {
         process.kill(pid, 'SIGKILL');
       } catch {
@@ -97,11 +97,15 @@ export class CaissonDaemon implements Engine {
 
   /** Pids of the QEMU processes whose command line names this daemon's directories. */
   qemuPids(): number[] {
+    return this.#pids('qemu');
+  }
+
+  #pids(program: string): number[] {
     return readdirSync('/proc')
-      .filter((name) => /^\d+$/.test(name))
+      .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
       .filter((pid) => {
         const command = readProc(pid, 'cmdline');
-        return command.includes('qemu') && command.includes(`${this.dir}/`);
+        return command.includes(program) && command.includes(`${this.dir}/`);
       })
       .map(Number);
   }
