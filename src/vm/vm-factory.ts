@@ -6,17 +6,18 @@ import { readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { DaemonError, errorMessage } from '../errors';
 import { log } from '../log';
-import { AgentClient } from './agent/agent-client';
+import type { AgentClient } from './agent/agent-client';
 import { isAlive, killProcess, killProcessesNaming } from './host-process';
 import {
   bootGuest,
   cloneGuest,
   discardGuest,
   identifyGuest,
+  reconnectAgent,
   type GuestRequest,
   type RunningGuest,
 } from './qemu/boot';
-import { agentSocketName, processName, qmpSocketName, type MachineSpec } from './qemu/command-line';
+import { processName, qmpSocketName, type MachineSpec } from './qemu/command-line';
 import { vmGid, vmRunDir, vmUid, type LaunchSettings } from './qemu/launch';
 import { QemuVm } from './qemu/qemu-vm';
 import { QmpClient } from './qemu/qmp-client';
@@ -231,9 +232,7 @@ export class QemuVmFactory {
     try {
       qmp = await QmpClient.connect(join(runDir, qmpSocketName), { timeoutMs: reattachTimeoutMs });
       await wake(qmp);
-      const agent = await AgentClient.connect(join(runDir, agentSocketName), {
-        timeoutMs: reattachTimeoutMs,
-      });
+      const agent = await reconnectAgent(runDir, reattachTimeoutMs);
       const { identified, pod, containers } = agent.hello;
       if (!identified) throw new DaemonError('Unavailable', 'it never got an identity of its own');
       const isFresh =

@@ -34,6 +34,8 @@ export interface GuestRequest {
 
 const qmpTimeoutMs = 10_000;
 const cloneTimeoutMs = 10_000;
+/** A busy host makes it seconds at times. */
+const firstConnectionMs = 2500;
 const entropyBytes = 64;
 
 /** Boots with this memory. Rejects when the agent has not said hello after `timeoutMs`. */
@@ -77,7 +79,7 @@ export function cloneGuest(
     ]);
     await arrived;
     await qmp.execute('cont');
-    return connectAgent(launched, cloneTimeoutMs, request.signal);
+    return reconnectAgent(launched.runDir, cloneTimeoutMs, request.signal);
   });
 }
 
@@ -169,6 +171,27 @@ async function bringUp(
 function connectAgent(launched: LaunchedVm, timeoutMs: number, signal?: AbortSignal): Promise<AgentClient> {
   const path = join(launched.runDir, agentSocketName);
   return AgentClient.connect(path, { timeoutMs, ...(signal === undefined ? {} : { signal }) });
+}
+
+/**
+ * To an agent that is running. Rarely (one of some hundred clones, with no load to explain it) the guest does not notice
+ * the first connection after the one that it was saved with, or that the last daemon had; the next one it does.
+ */
+export async function reconnectAgent(
+  runDir: string,
+  timeoutMs: number,
+  signal?: AbortSignal,
+): Promise<AgentClient> {
+  const path = join(runDir, agentSocketName);
+  const options = signal === undefined ? {} : { signal };
+  const firstMs = Math.min(firstConnectionMs, timeoutMs);
+  try {
+    return await AgentClient.connect(path, { ...options, timeoutMs: firstMs });
+  } catch (error) {
+    if (signal?.aborted === true || firstMs === timeoutMs) throw error;
+    log.warn('the agent is asked once more', { path, error: errorMessage(error) });
+    return AgentClient.connect(path, { ...options, timeoutMs: timeoutMs - firstMs });
+  }
 }
 
 async function consoleTail(qmp: QmpClient): Promise<string> {

@@ -36,6 +36,19 @@ test('fills itself in the background, one after the other', async () => {
   expect(made()).toEqual(['warm', 'warm', 'warm']);
 });
 
+test('a VM that ends while the next one is made costs neither', async () => {
+  const pool = await fullPool();
+  await pool.acquire('pod', {});
+  factory.before = () => {
+    factory.made[1]?.vm.settle({ cause: 'crashed', message: '' }); // an idle one
+    return Promise.resolve();
+  };
+  await jest.advanceTimersByTimeAsync(2000);
+  const ids = factory.made.slice(2).map(({ vm }) => vm.id);
+  expect(pool.status().idle).toBe(2);
+  expect(pool.list().map(({ id }) => id)).toEqual(['vm1', ...ids]);
+});
+
 test('hands out the oldest idle VM, associated, and makes another one a little later', async () => {
   const pool = await fullPool();
   const vm = await pool.acquire('pod', {});
