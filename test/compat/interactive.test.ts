@@ -26,8 +26,7 @@ describe.each(engines)('interactive use of %s', (engine) => {
       });
       try {
         await terminal.waitFor(/root@[0-9a-f]{12}:\/# /, 60_000);
-        terminal.type('stty size\r');
-        await terminal.waitFor(/\b30 90\b/);
+        await sizeBecomes(terminal, '30 90');
 
         terminal.resize(41, 121);
         await sizeBecomes(terminal, '41 121');
