@@ -40,8 +40,8 @@ const passingCodes = new Set(['ECONNRESET', 'EPIPE']);
 export class RegistryEndpoint {
   readonly address: EndpointAddress;
   readonly #auth: RegistryAuth;
-  /** Authorization header by scope. */
-  readonly #tokens = new Map<string, string>();
+  /** Authorization header by scope, or the way to it: who comes at the same time waits for the same. */
+  readonly #tokens = new Map<string, Promise<string>>();
   #challenge: Challenge | undefined;
   /** What a login got besides: good for later logins in the password's place. */
   identityToken = '';
@@ -64,42 +64,54 @@ export class RegistryEndpoint {
     const { method, scope, signal } = request;
     const shownMethod = request.shownMethod ?? method;
     const url = new URL(request.url, this.address.base).href;
-    const send = async (): Promise<HttpResponse> => {
-      const authorization = await this.#authorization(shownMethod, url, scope, signal);
-      const headers = { ...request.headers, ...(authorization === undefined ? {} : { authorization }) };
-      return this.#send({ method, url, headers, signal });
+    const send = async (): Promise<{ response: HttpResponse; token: Promise<string> | undefined }> => {
+      const token = this.#authorization(shownMethod, url, scope, signal);
+      const headers = { ...request.headers, ...(token === undefined ? {} : { authorization: await token }) };
+      return { response: await this.#send({ method, url, headers, signal }), token };
     };
-    const response = await send();
+    const { response, token } = await send();
     if (response.status !== 401) return response;
     // A token that has expired, or a registry that asks only here.
-    const hadToken = this.#tokens.delete(scope);
+    if (token !== undefined && this.#tokens.get(scope) === token) this.#tokens.delete(scope);
     const challenge = parseChallenge(response.headers['www-authenticate']);
-    if (this.#challenge === undefined && challenge === undefined) return response;
-    if (!hadToken && this.#challenge !== undefined) return response;
+    const isNew = token === undefined && challenge !== undefined;
+    const mayBeRenewed = token !== undefined && this.#challenge?.scheme === 'bearer';
+    if (!isNew && !mayBeRenewed) return response;
     this.#challenge = challenge ?? this.#challenge;
-    if (this.#challenge?.scheme === 'basic' && hadToken) return response; // the same words once more
     response.body.resume();
-    return send();
+    return (await send()).response;
   }
 
-  async #authorization(
+  #authorization(
     method: string,
     url: string,
     scope: string,
     signal: AbortSignal,
-  ): Promise<string | undefined> {
-    if (this.#challenge === undefined) return undefined;
+  ): Promise<string> | undefined {
+    const challenge = this.#challenge;
+    if (challenge === undefined) return undefined;
     const known = this.#tokens.get(scope);
     if (known !== undefined) return known;
-    const value =
-      this.#challenge.scheme === 'basic'
-        ? basicCredentials(this.#auth)
-        : await this.#fetchToken(this.#challenge.parameters, scope, signal, (why, cause) =>
-            requestError(method, url, Object.assign(new Error(why), { cause })),
-          );
-    if (value === undefined) throw requestError(method, url, new Error('no basic auth credentials'));
-    this.#tokens.set(scope, value);
-    return value;
+    const token = this.#credentialsFor(challenge, scope, signal, (why, cause) =>
+      requestError(method, url, new Error(why, { cause })),
+    );
+    this.#tokens.set(scope, token);
+    token.catch(() => {
+      if (this.#tokens.get(scope) === token) this.#tokens.delete(scope);
+    });
+    return token;
+  }
+
+  async #credentialsFor(
+    challenge: Challenge,
+    scope: string,
+    signal: AbortSignal,
+    failed: (why: string, cause?: unknown) => DaemonError,
+  ): Promise<string> {
+    if (challenge.scheme === 'bearer') return this.#fetchToken(challenge.parameters, scope, signal, failed);
+    const credentials = basicCredentials(this.#auth);
+    if (credentials === undefined) throw failed('no basic auth credentials');
+    return credentials;
   }
 
   /** Docker's token authentication: with a password, or the identity token of an earlier login. */

@@ -10,6 +10,7 @@ import {
   type Reference,
 } from '../registry/reference';
 import type { Image, ImageConfig } from './image';
+import { parseConfig } from './image-config';
 import type { DocumentStore } from './stores';
 
 interface ImageDocument {
@@ -67,9 +68,9 @@ export class ImageIndex {
     return this.#toImage(known, this.namesOf(id));
   }
 
-  /** The configuration's bytes. */
-  configText(id: string): string {
-    return this.#images.get(id)?.document.configText ?? '';
+  /** The configuration's bytes; undefined without such an image. */
+  configText(id: string): string | undefined {
+    return this.#images.get(id)?.document.configText;
   }
 
   /** By id, unique prefix of one, tag or digest. */
@@ -193,26 +194,6 @@ function missingName(ref: string): string {
   const reference = parseReference(ref);
   const isBare = reference.tag === undefined && reference.digest === undefined;
   return familiarString(isBare ? { ...reference, tag: 'latest' } : reference);
-}
-
-/** Throws InvalidParameter for what is no configuration of an image. */
-export function parseConfig(text: string): ImageConfig {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw new DaemonError('InvalidParameter', 'invalid image configuration: not JSON', { cause: error });
-  }
-  const { rootfs } = (typeof value === 'object' && value !== null ? value : {}) as {
-    rootfs?: { diff_ids?: unknown };
-  };
-  const diffIds = rootfs?.diff_ids ?? [];
-  const good =
-    Array.isArray(diffIds) &&
-    diffIds.every((id) => typeof id === 'string' && /^sha256:[a-f0-9]{64}$/.test(id));
-  if (!good) throw new DaemonError('InvalidParameter', 'invalid image configuration: rootfs.diff_ids');
-  // Everything else is shown or used member by member, each of which its user checks.
-  return { ...(value as ImageConfig), rootfs: { type: 'layers', diff_ids: diffIds as string[] } };
 }
 
 /** Ids of the stacks of layers, lowest first (OCI image-spec, "Layer ChainID"). */

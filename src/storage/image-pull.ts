@@ -17,7 +17,8 @@ import {
   type RepositoryName,
 } from '../registry/registry-client';
 import type { ImageConfig } from './image';
-import { parseConfig, type ImageIndex } from './image-index';
+import { parseConfig } from './image-config';
+import type { ImageIndex } from './image-index';
 import { holdingLayers } from './layer-garbage';
 import type { SquashfsLayerStore } from './layer-store';
 import { chooseManifest, parseManifest, type Descriptor, type Manifest } from './manifest';
@@ -74,9 +75,7 @@ export async function pullImages(
     last = pulled.config;
   }
   const status = isNew ? 'Downloaded newer image' : 'Image is up to date';
-  progress({
-    status: `Status: ${status} for ${isAll ? familiarName(reference) : familiarString(reference)}`,
-  });
+  progress({ status: `Status: ${status} for ${isAll ? name.familiarName : name.familiar}` });
   if (last !== undefined) warnOfPlatform(last, options.platform, reference, progress);
 }
 
@@ -92,7 +91,8 @@ async function pullOne(pull: Pull, reference: Reference): Promise<{ isNew: boole
     id: reference.digest === undefined ? (reference.tag ?? 'latest') : fullString(reference),
   });
   const { config, layers } = await imageManifest(pull, name, parsed);
-  const configText = (await client.config(name, config.digest, signal)).toString();
+  const configText =
+    index.configText(config.digest) ?? (await client.config(name, config.digest, signal)).toString();
   const imageConfig = parseConfig(configText);
   if (imageConfig.os !== '' && imageConfig.os !== 'linux') {
     throw new DaemonError(
@@ -107,7 +107,7 @@ async function pullOne(pull: Pull, reference: Reference): Promise<{ isNew: boole
   return holdingLayers(pull, diffIds, async () => {
     const isWhole = diffIds.every((diffId) => pull.layers.find(diffId) !== undefined);
     // dockerd doesn't look at the layers of an image that it has.
-    if (index.byId(config.digest) === undefined || !isWhole) {
+    if (index.configText(config.digest) === undefined || !isWhole) {
       await pullLayers(
         pull,
         name,

@@ -56,12 +56,20 @@ export async function convertLayer(
     const conversion = new Conversion(diskPath, compression, limit);
     const keeper = compression === 'none' ? keepCompressed(conversion.tar, blobFile) : undefined;
     keeper?.catch(() => undefined); // awaited if all else went well
+    // Also while sqfstar still works on what it has got.
+    const abort = (): void => {
+      conversion.abort();
+    };
+    source.signal?.addEventListener('abort', abort);
     try {
       await receive(source, stream, received, conversion);
       await conversion.finish();
     } catch (error) {
       conversion.abort();
+      source.signal?.throwIfAborted();
       throw error;
+    } finally {
+      source.signal?.removeEventListener('abort', abort);
     }
     const kept = await keeper;
     const storedCompression = compression === 'none' ? 'zstd' : compression;
@@ -134,6 +142,7 @@ class Conversion {
   readonly tar: TarTap;
   readonly layerTar: LayerTar;
   failed = false;
+  #written = 0;
   readonly #decompressor: Duplex;
   readonly #compression: Compression;
   readonly #squashfs: ReturnType<typeof startSqfstar>;
@@ -153,7 +162,9 @@ class Conversion {
 
   /** Resolves when more may come. Bytes after a failure are dropped. */
   async write(chunk: Buffer): Promise<void> {
-    if (this.failed || this.#decompressor.destroyed || this.#decompressor.write(chunk)) return;
+    if (this.failed || this.#decompressor.destroyed) return;
+    this.#written += chunk.length;
+    if (this.#decompressor.write(chunk)) return;
     await new Promise<void>((resolve) => {
       const go = (): void => {
         this.#decompressor.off('drain', go).off('close', go);
@@ -193,8 +204,7 @@ class Conversion {
       if (message === 'incorrect data check' || message === 'incorrect length check')
         return new ProcessingError('gzip: invalid checksum');
       if (message.includes('header')) return new ProcessingError('gzip: invalid header');
-      const offset = (this.#decompressor as Duplex & { bytesWritten?: number }).bytesWritten;
-      return new ProcessingError(`flate: corrupt input before offset ${offset ?? 0}`);
+      return new ProcessingError(`flate: corrupt input before offset ${this.#written}`);
     }
     const byTool = this.#compression !== 'none' && this.#compression !== 'gzip';
     return byTool && error instanceof DaemonError ? new ProcessingError(message) : error;

@@ -19,6 +19,11 @@ export interface LayerTarOptions {
 
 /** Node holds the names of a layer in memory, and so does sqfstar. */
 const maxEntries = 2_000_000;
+/**
+ * sqfstar looks through the whole list of a directory for every name in it, and so on up to the root: 20,000 files in
+ * one directory are two seconds of work, 100,000 a minute. A layer made to keep the host busy is refused.
+ */
+const maxLookups = 1e10;
 /** PATH_MAX and NAME_MAX. */
 const maxNameBytes = 4095;
 const maxPartBytes = 255;
@@ -43,6 +48,9 @@ export class LayerTar extends Transform {
   readonly #directories = new Map<string, TarEntry>();
   /** Every directory, also those that only the names of others tell of. */
   readonly #parents = new Set<string>();
+  /** Of each directory, how many names it has. */
+  readonly #children = new Map<string, number>();
+  #lookups = 0;
   readonly #opaque = new Set<string>();
   /** Of all that is no directory. */
   readonly #names = new Set<string>();
@@ -118,14 +126,14 @@ export class LayerTar extends Transform {
       return false;
     }
     if (entry.type === '5') {
-      if (this.#names.has(name)) this.needsPlan = true;
+      this.#addParents(name);
       this.#directories.set(name, entry);
-      this.#parents.add(name);
       return false;
     }
     this.#countContent(entry);
     if (this.#names.has(name) || this.#parents.has(name)) this.needsPlan = true;
     this.#names.add(name);
+    this.#addChild(name);
     if (entry.type === '1' && !this.#names.has(entry.link)) this.needsPlan = true;
     if (!this.#writes) return false;
     this.push(buildEntry({ ...entry, size: entry.sparse?.realSize ?? entry.size }));
@@ -154,8 +162,20 @@ export class LayerTar extends Transform {
   #addParents(directory: string): void {
     for (let name = directory; name !== '' && !this.#parents.has(name); name = parentOf(name)) {
       this.#parents.add(name);
+      this.#addChild(name);
       if (this.#names.has(name)) this.needsPlan = true;
     }
+  }
+
+  /** Counts what sqfstar will have to look at to put the name where it belongs. */
+  #addChild(name: string): void {
+    const parent = parentOf(name);
+    this.#children.set(parent, (this.#children.get(parent) ?? 0) + 1);
+    for (let directory = name; directory !== '';) {
+      directory = parentOf(directory);
+      this.#lookups += this.#children.get(directory) ?? 0;
+    }
+    if (this.#lookups > maxLookups) throw new TarError('the layer has too many entries in one directory');
   }
 
   #writeHeldBack(): void {

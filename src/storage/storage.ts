@@ -14,6 +14,8 @@ export interface StorageOptions {
   writableDiskBytes: number;
   insecureRegistries: readonly string[];
   registryMirrors: readonly string[];
+  /** Larger layers (unpacked) are refused. Without it, as large as the disk has room. */
+  maxLayerBytes?: number;
 }
 
 export interface Storage {
@@ -32,7 +34,7 @@ export async function createStorage(options: StorageOptions): Promise<Storage> {
   await chmod(dataRoot, 0o711);
   const documents = openDocumentStore(join(dataRoot, 'caisson.db'));
   await chmod(join(dataRoot, 'caisson.db'), 0o600);
-  const layers = new SquashfsLayerStore(documents, dataRoot);
+  const layers = new SquashfsLayerStore(documents, dataRoot, { maxTarBytes: options.maxLayerBytes });
   await layers.repair();
   const registry = { insecureRegistries: options.insecureRegistries, mirrors: options.registryMirrors };
   const images = new DiskImageStore({ documents, layers, registry, dataRoot });

@@ -72,6 +72,10 @@ export class ScriptedRegistry {
     return digest;
   }
 
+  blob(digest: string): Buffer | undefined {
+    return this.#blobs.get(digest);
+  }
+
   /** Under its digest, and under `tag` if there is one. */
   addManifest(name: string, value: object | Buffer, mediaType: string, tag?: string): Blob {
     const body = Buffer.isBuffer(value) ? value : Buffer.from(JSON.stringify(value));

@@ -388,6 +388,17 @@ describe('bad archives, in the words of Go and dockerd', () => {
     await expect(rewrite(tar, {}, 100)).rejects.toThrow(message);
   });
 
+  test('a directory made to keep sqfstar busy for hours', async () => {
+    const names = (function* (): Generator<Buffer> {
+      for (let i = 0; i < 200_000; i += 1) yield tarHeader({ name: `f${i}` }, 0);
+    })();
+    const layerTar = new LayerTar();
+    layerTar.resume();
+    await expect(pipeline(Readable.from(names), layerTar)).rejects.toThrow(
+      'too many entries in one directory',
+    );
+  }, 60_000);
+
   test('dots within the layer are only dots', async () => {
     const list = await entries([
       { name: '/../x', data: '' },
