@@ -1,7 +1,7 @@
 // Prints the rate of this machine's time stamp counter in kHz, measured against the raw monotonic clock.
 //
-// Guests under emulation see the host's counter and can't calibrate it by themselves. /proc/cpuinfo tells the current
-// clock of a core, which is another number on most real machines.
+// Guests under emulation see the host's counter and can't calibrate it by themselves. /proc/cpuinfo tells the
+// current clock of a core, which is another number on most real machines.
 
 #include <stdint.h>
 #include <stdio.h>

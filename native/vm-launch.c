@@ -4,10 +4,10 @@
 //   vm-launch [--netns PATH] [--tap FD:NAME]... [--socket FD:PATH]... [--open FD:PATH]...
 //             [--readonly LIBRARY:PATH] [--user UID:GID:GROUP] [--log PATH] -- PROGRAM ARG...
 //
-// FD is the number QEMU's command line refers to. A tap is not persistent: it goes when QEMU does. Sockets are made
-// here, so that QEMU needs no access to their directory and nobody but our user can connect. --readonly has QEMU open
-// PATH for reading only, by means of LIBRARY (preload/readonly-memory.c). Errors go to stderr, as do QEMU's own unless
-// there is a --log.
+// FD is the number QEMU's command line refers to. A tap is not persistent: it goes when QEMU does. Sockets
+// are made here, so that QEMU needs no access to their directory and nobody but our user can connect.
+// --readonly has QEMU open PATH for reading only, by means of LIBRARY (preload/readonly-memory.c). Errors go
+// to stderr, as do QEMU's own unless there is a --log.
 
 #define _GNU_SOURCE
 #include <errno.h>
@@ -132,7 +132,8 @@ static void enter_network(const char *path) {
     close(fd);
 }
 
-/** UID:GID:GROUP: the user, its group, and a supplementary group (that of /dev/kvm; the same as GID: none). */
+/** UID:GID:GROUP: the user, its group, and a supplementary group (that of /dev/kvm; the same as GID: none).
+ */
 static void become(const char *option) {
     const char *rest;
     uid_t uid = (uid_t)number(option, ':', &rest);

@@ -1,8 +1,9 @@
 // Preloaded into a clone's QEMU: the template's memory file is opened for reading only.
 //
-// QEMU 7.2 opens the file of a memory-backend-file for writing even if it maps it privately (share=off). Then a guest
-// that has broken out of QEMU could write to the memory of every other clone. With this the file needs to be readable
-// only; a private mapping may be written to all the same, copy on write. Newer versions can do it themselves.
+// QEMU 7.2 opens the file of a memory-backend-file for writing even if it maps it privately (share=off). Then
+// a guest that has broken out of QEMU could write to the memory of every other clone. With this the file
+// needs to be readable only; a private mapping may be written to all the same, copy on write. Newer versions
+// can do it themselves.
 
 #define _GNU_SOURCE
 #include <fcntl.h>
