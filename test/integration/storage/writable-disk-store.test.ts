@@ -1,0 +1,57 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { openLab, type StorageLab } from './storage-lab';
+
+const gibibyte = 1024 ** 3;
+
+describe('writable disks', () => {
+  let lab: StorageLab;
+  beforeEach(async () => {
+    lab = await openLab({ writableDiskBytes: 20 * gibibyte });
+  });
+  afterEach(() => {
+    lab.close();
+  });
+
+  test.each([20 * gibibyte, gibibyte, 10 * 1024 * 1024 + 1000])(
+    '%i bytes: a clean file system, sparse',
+    async (size) => {
+      const { writableDisks } = lab.storage;
+      const path = await writableDisks.create('one', size);
+      expect(path).toBe(writableDisks.path('one'));
+      // The kernel's blocks: a size that is no multiple of them is rounded up.
+      expect(statSync(path).size - size).toBeLessThan(4096);
+      expect(await writableDisks.usageBytes('one')).toBeLessThan(1024 * 1024);
+      expect(statSync(path).mode & 0o777).toBe(0o600);
+      expect(() => execFileSync('e2fsck', ['-fn', path], { stdio: 'pipe' })).not.toThrow();
+    },
+  );
+
+  test('after the first one they take no time', async () => {
+    const { writableDisks } = lab.storage;
+    await writableDisks.create('first', 20 * gibibyte);
+    const start = process.hrtime.bigint();
+    for (let i = 0; i < 20; i += 1) await writableDisks.create(`disk${i}`, 20 * gibibyte);
+    expect(Number(process.hrtime.bigint() - start) / 20e6).toBeLessThan(50);
+    expect(await writableDisks.list()).toHaveLength(21);
+  });
+
+  test('are removed, also twice; what is not there uses nothing', async () => {
+    const { writableDisks } = lab.storage;
+    await writableDisks.create('one', gibibyte);
+    await writableDisks.remove('one');
+    await writableDisks.remove('one');
+    expect(await writableDisks.usageBytes('one')).toBe(0);
+    expect(await writableDisks.list()).toEqual([]);
+  });
+
+  test('a restart removes the half-made ones and keeps the others', async () => {
+    const path = await lab.storage.writableDisks.create('one', gibibyte);
+    const unfinished = join(lab.dataRoot, 'disks', 'two.new');
+    writeFileSync(unfinished, 'x');
+    const { writableDisks } = await lab.reopen();
+    expect(await writableDisks.list()).toEqual(['one']);
+    expect([existsSync(path), existsSync(unfinished)]).toEqual([true, false]);
+  });
+});
