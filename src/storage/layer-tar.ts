@@ -21,7 +21,7 @@ export interface LayerTarOptions {
 const maxEntries = 2_000_000;
 /**
  * sqfstar looks through the whole list of a directory for every name in it, and so on up to the root: 20,000 files in
- * one directory are two seconds of work, 100,000 a minute. A layer made to keep the host busy is refused.
+ * one directory are 1.5 seconds of work, 80,000 are 39. A layer made to keep the host busy is refused.
  */
 const maxLookups = 1e10;
 /** PATH_MAX and NAME_MAX. */
