@@ -204,14 +204,16 @@ async function pullLayer(pull: Pull, name: RepositoryName, { descriptor, diffId 
     blob.on('error', (error) => report.destroy(error));
     report.on('end', () => {
       progress({ status: 'Verifying Checksum', progressDetail: {}, id });
-      progress({ status: 'Download complete', progressDetail: {}, id });
-      progress(progressLine('Extracting', id, report.received, size));
     });
     report.on('close', () => blob.destroy());
     await layers.add(blob.pipe(report), {
       blobDigest: digest,
       blobBytes: size,
       diffId,
+      onVerified: () => {
+        progress({ status: 'Download complete', progressDetail: {}, id });
+        progress(progressLine('Extracting', id, size, size));
+      },
       processingPrefix: 'failed to register layer: ',
       signal,
     });

@@ -17,6 +17,8 @@ export interface LayerSource {
   stream: Readable;
   /** Of the stream as it comes (a registry's blob). Checked. */
   blobDigest?: string | undefined;
+  /** Called when all bytes are here and are what the digest stands for. */
+  onVerified?: (() => void) | undefined;
   /** More bytes than this are not what the digest stands for. */
   blobBytes?: number | undefined;
   /** Before the error of a layer that can't be unpacked. */
@@ -114,6 +116,7 @@ async function receive(
   }
   signal?.throwIfAborted();
   if (blobDigest !== undefined && blobDigest !== received.digest()) throw wrongDigest();
+  source.onVerified?.();
 }
 
 /** Hashes what it is given, and writes it to a file if there is one. */

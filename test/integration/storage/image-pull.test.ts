@@ -297,6 +297,14 @@ describe('pulling', () => {
       expect(lab.files()).toEqual(before);
     });
 
+    test('a layer of another digest is not called complete', async () => {
+      const { layerDigests } = registry.addImage('app', 'latest', [layer('b')]);
+      registry.addBlob(gzipSync(layer('c').tar), layerDigests[0]);
+      const messages: ProgressMessage[] = [];
+      await expect(pull('app', { messages })).rejects.toThrow('filesystem layer verification failed');
+      expect(statuses(messages, shortId(layerDigests[0]!))).not.toContain('Download complete');
+    });
+
     test('a manifest of another digest', async () => {
       const { manifest } = registry.addImage('app', 'latest', [good]);
       const wrong = sha256('other');
