@@ -4,12 +4,12 @@ import { totalmem, cpus } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { runDoctor } from './cli/doctor';
+import { prepare } from './cli/prepare';
 import type { AcceleratorChoice, Config } from './config';
 import { startDaemon } from './daemon';
 import { errorMessage, isDaemonError } from './errors';
 import { log, logLevels, setLogLevel, type LogLevel } from './log';
 import { caissonVersion } from './versions';
-import { createVmPool } from './vm/vm-pool';
 
 const projectDir = join(__dirname, '..');
 const gibibyte = 1024 ** 3;
@@ -118,14 +118,6 @@ async function runDaemon(flags: DaemonFlags): Promise<void> {
   process.on('SIGHUP', () => log.info('nothing to reload'));
 }
 
-/** For `npm run setup`: everything the first container would otherwise wait for. */
-async function prepare(flags: DaemonFlags): Promise<void> {
-  const pool = await createVmPool(toConfig(flags), undefined);
-  const { accelerator, acceleratorReason } = pool.status();
-  process.stdout.write(`accelerator: ${accelerator} (${acceleratorReason})\n`);
-  await pool.close({ endIdle: true });
-}
-
 function main(): void {
   const program = new Command('caisson')
     .description('Docker-compatible engine that runs every container in its own virtual machine')
@@ -136,9 +128,9 @@ function main(): void {
   withDaemonOptions(
     program.command('doctor').description('check that this machine can run containers'),
   ).action(async (flags: DaemonFlags) => process.exit(await runDoctor(toConfig(flags))));
-  withDaemonOptions(program.command('prepare').description('find out the accelerator')).action(
-    (flags: DaemonFlags) => prepare(flags),
-  );
+  withDaemonOptions(
+    program.command('prepare').description('find out the accelerator and make the template'),
+  ).action((flags: DaemonFlags) => prepare(toConfig(flags)));
   program
     .command('version')
     .description('print the version')

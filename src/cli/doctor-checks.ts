@@ -2,14 +2,15 @@
 
 import { execFile } from 'node:child_process';
 import { accessSync, constants, existsSync, openSync, closeSync, readFileSync, statSync } from 'node:fs';
-import { mkdtemp, rm, statfs } from 'node:fs/promises';
+import { chmod, mkdtemp, rm, statfs } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { freemem, tmpdir, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 
 import type { Config } from '../config';
 import { errorMessage, systemErrorCode } from '../errors';
-import { findAccelerator } from '../vm/qemu/accelerator';
+import { checkNetworkRequirements } from '../network/requirements';
+import { describeTemplate, probeAccelerator } from '../vm/vm-pool';
 import { type Finding, fail, ok, warn } from './doctor-report';
 
 const gibibyte = 1024 ** 3;
@@ -92,45 +93,86 @@ export function checkKvmDevice(): Finding[] {
   }
 }
 
-/** Which accelerator the daemon uses and why: what it remembers of this boot of the machine, else a trial boot now. */
+/**
+ * Which accelerator the daemon uses and why: asked of the daemon's own probe, so that the two agree. What it finds is
+ * remembered where the daemon looks for it, if that may be written.
+ */
 export async function checkAccelerator(config: Config): Promise<Finding[]> {
-  const guest = {
-    kernelPath: join(config.guestDir, 'vmlinuz'),
-    initramfsPath: join(config.guestDir, 'initramfs.cpio.gz'),
-  };
-  // without a guest there is nothing to try; checkGuest says so
-  if (!existsSync(guest.kernelPath) || !existsSync(guest.initramfsPath)) return [];
+  // Without a guest or QEMU there is nothing to try; checkGuest and checkQemu say so.
+  if (missingGuestParts(config).length > 0 || !existsSync(config.qemuBinary)) return [];
   const dir = await mkdtemp(join(tmpdir(), 'caisson-doctor-'));
   try {
-    const { qemuBinary, nativeDir, accelerator: choice } = config;
-    const { kind, reason } = await findAccelerator({
-      choice,
-      dataRoot: isWritable(config.dataRoot) ? config.dataRoot : dir,
-      settings: { qemuBinary, nativeDir, vmsDir: dir, namespacePath: undefined, uidBase: undefined },
-      guest,
-      slot: 0,
-    });
+    await chmod(dir, 0o711); // the trial's VM runs as a user of its own
+    const isPlace = isWritable(config.dataRoot) && isWritable(config.runDir);
+    const places = isPlace ? {} : { dataRoot: dir, runDir: dir };
+    const { kind, reason } = await probeAccelerator({ ...config, ...places });
     return [(kind === 'kvm' ? ok : warn)('accelerator', `${kind}: ${reason}`)];
   } finally {
     await rm(dir, { recursive: true, force: true });
   }
 }
 
+/** Whether a template is there to clone. Its absence costs the first container some seconds, once. */
+export async function checkTemplate(config: Config): Promise<Finding[]> {
+  const templates = await describeTemplate(config);
+  const sound = templates.find(({ intact }) => intact);
+  if (sound !== undefined) {
+    const mebibytes = (sound.allocatedBytes / 1024 ** 2).toFixed(0);
+    return [ok('template', `${sound.key}, agent ${sound.agentBuild}, ${mebibytes} MiB on disk`)];
+  }
+  return [
+    templates.length > 0
+      ? warn('template', 'changed since it was made: the daemon will make another')
+      : ok('template', 'none yet: the daemon, or `caisson prepare`, makes it'),
+  ];
+}
+
+const guestParts = ['vmlinuz', 'initramfs.cpio.gz', 'manifest.json'];
+/** Native programs and what each is for; the daemon does without the last, less exactly. */
+const nativeParts: readonly (readonly [name: string, usedFor: string, level: 'fail' | 'warn'])[] = [
+  ['vm-launch', 'starting VMs', 'fail'],
+  ['readonly-memory.so', 'keeping VMs from changing the template', 'fail'],
+  ['fs-server', 'binds and volumes', 'fail'],
+  ['netd-host', 'networks and published ports', 'fail'],
+  ['tsc-rate', 'emulated VMs that boot at the first try', 'warn'],
+];
+
+function missingGuestParts(config: Config): string[] {
+  return guestParts.filter((part) => !existsSync(join(config.guestDir, part)));
+}
+
 export function checkGuest(config: Config): Finding[] {
-  const parts = ['vmlinuz', 'initramfs.cpio.gz', 'manifest.json'];
-  const missing = parts.filter((part) => !existsSync(join(config.guestDir, part)));
+  const missing = missingGuestParts(config);
   if (missing.length > 0) {
     return [fail('guest', `missing ${missing.join(', ')} in ${config.guestDir}`, 'npm run guest')];
   }
   const sizeMib =
-    parts.reduce((sum, part) => sum + statSync(join(config.guestDir, part)).size, 0) / 1024 ** 2;
-  const helpers = ['vm-launch'].filter((name) => !isExecutable(join(config.nativeDir, name)));
-  return [
-    ok('guest', `${config.guestDir}, ${sizeMib.toFixed(1)} MiB`),
-    helpers.length === 0
-      ? ok('helpers', config.nativeDir)
-      : fail('helpers', `missing ${helpers.join(', ')} in ${config.nativeDir}`, 'npm run guest'),
-  ];
+    guestParts.reduce((sum, part) => sum + statSync(join(config.guestDir, part)).size, 0) / 1024 ** 2;
+  return [ok('guest', `${config.guestDir}, ${sizeMib.toFixed(1)} MiB`)];
+}
+
+export function checkHelpers(config: Config): Finding[] {
+  const findings: Finding[] = [];
+  for (const [name, usedFor, level] of nativeParts) {
+    const path = join(config.nativeDir, name);
+    // A library is loaded, not executed.
+    if (name.endsWith('.so') ? existsSync(path) : isExecutable(path)) continue;
+    findings.push({
+      level,
+      subject: 'helpers',
+      detail: `missing ${path}: ${usedFor}`,
+      advice: 'npm run guest',
+    });
+  }
+  return findings.length > 0 ? findings : [ok('helpers', nativeParts.map(([name]) => name).join(', '))];
+}
+
+/** What the networks need of this kernel, each tried in a namespace of its own. */
+export async function checkNetwork(): Promise<Finding[]> {
+  const requirements = await checkNetworkRequirements();
+  return requirements.map(({ level, subject, detail, advice }) =>
+    level === 'ok' ? ok(subject, detail) : fail(subject, detail, advice ?? setupAdvice),
+  );
 }
 
 function isAccessible(path: string, mode: number): boolean {
@@ -150,33 +192,12 @@ function isWritable(path: string): boolean {
   return isAccessible(path, constants.W_OK);
 }
 
-export async function checkNamespaces(): Promise<Finding[]> {
-  const root = process.getuid?.() === 0;
-  const flags = root ? ['--net', '--mount'] : ['--user', '--map-root-user', '--net', '--mount'];
-  const { output, exitCode } = await runProgram('unshare', [...flags, 'true']);
-  const findings: Finding[] = [
-    root
+export function checkUser(): Finding[] {
+  return [
+    process.getuid?.() === 0
       ? ok('user', 'root')
       : fail('user', 'not root', 'run the daemon as root: this version does not work without'),
   ];
-  if (exitCode === 0) return [...findings, ok('namespaces', 'network and mount namespaces can be made')];
-  const advice = root
-    ? 'run on the machine itself, or in a container that may make namespaces'
-    : 'sysctl kernel.unprivileged_userns_clone=1, or run as root';
-  return [...findings, fail('namespaces', `unshare: ${(output ?? 'not there').trim()}`, advice)];
-}
-
-export function checkTun(): Finding[] {
-  const path = '/dev/net/tun';
-  try {
-    closeSync(openSync(path, 'r+'));
-    return [ok('tun', path)];
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') {
-      return [fail('tun', `no ${path}`, 'modprobe tun; in a container, pass the device in')];
-    }
-    return [fail('tun', `${path}: ${errorMessage(error)}`, 'run as root, or give this user the device')];
-  }
 }
 
 /** The directory, or the first one above it that exists. */

@@ -6,13 +6,15 @@ import {
   checkAccelerator,
   checkDataRoot,
   checkGuest,
+  checkHelpers,
   checkHosts,
   checkKvmDevice,
   checkMemory,
-  checkNamespaces,
+  checkNetwork,
   checkPrograms,
   checkQemu,
-  checkTun,
+  checkTemplate,
+  checkUser,
 } from './doctor-checks';
 import { exitCodeOf, fail, type Finding, formatReport } from './doctor-report';
 
@@ -21,11 +23,13 @@ type Check = (config: Config) => Finding[] | Promise<Finding[]>;
 const checks: readonly (readonly [subject: string, check: Check])[] = [
   ['qemu', checkQemu],
   ['guest', checkGuest],
+  ['helpers', checkHelpers],
   ['kvm', checkKvmDevice],
   ['accelerator', checkAccelerator],
+  ['template', checkTemplate],
   ['programs', checkPrograms],
-  ['namespaces', checkNamespaces],
-  ['tun', checkTun],
+  ['user', checkUser],
+  ['network', checkNetwork],
   ['data root', checkDataRoot],
   ['memory', checkMemory],
   ['listens on', checkHosts],

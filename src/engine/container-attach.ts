@@ -4,6 +4,7 @@ import type { AttachOptions, LogLine, OpenStream, StreamClient } from '../api/v1
 import { DaemonError } from '../errors';
 import type { Container } from './container-registry';
 import { DetachKeyFilter, requireDetachKeys } from './detach-keys';
+import type { RunOffsets } from './logs/log-record';
 import type { ProcessInput, StreamHub, StreamSubscription } from './stream-hub';
 
 export interface StreamSession {
@@ -123,8 +124,8 @@ export function requireAttachable(container: Container): void {
 
 export interface AttachDependencies {
   hub: StreamHub;
-  /** The container's log so far, for `logs=1`. */
-  readLog: (signal: AbortSignal) => AsyncIterable<LogLine>;
+  /** The container's log so far, for `logs=1`, and how far in the run that is. */
+  readLog: (signal: AbortSignal, onRead: (offsets: RunOffsets) => void) => AsyncIterable<LogLine>;
   publish: (action: 'attach' | 'detach') => void;
 }
 
@@ -145,10 +146,13 @@ export async function attachToContainer(
   try {
     const client = open({ terminal });
     if (options.logs) {
-      for await (const line of readLog(client.signal)) {
+      let logged: RunOffsets | undefined;
+      for await (const line of readLog(client.signal, (offsets) => (logged = offsets))) {
         if (line.stream === 'stdout' ? options.stdout : options.stderr)
           await client.write(line.stream, line.data);
       }
+      // What came after the subscription began may have got into the log that was read since.
+      if (logged !== undefined) subscription?.skipTo(logged.run, logged);
     }
     publish('attach');
     if (subscription === undefined) return;

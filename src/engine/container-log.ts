@@ -6,6 +6,8 @@ export type LogStream = 'stdout' | 'stderr';
 
 /** The writing end of one run of one container. One writer at a time. */
 export interface ContainerLogWriter {
+  /** The run as the log's records name it; absent where nothing can be read back. */
+  readonly run?: string;
   /** Bytes of this run's stream, counted from the run's start, that the log holds. */
   durableOffset(stream: LogStream): number;
   /**

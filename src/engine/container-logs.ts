@@ -6,17 +6,19 @@ import type { LogStream } from './container-log';
 import type { Container } from './container-registry';
 import type { ContainerLogStore } from './logs/container-log-store';
 import { logLines, readLogBatches } from './logs/log-reader';
+import type { RunOffsets } from './logs/log-record';
 
 /**
  * The lines of a container's log. Following ends with the run, as in Docker also when the container is restarted;
  * one that doesn't run is not followed. Throws before the first line: InvalidParameter without a stream,
- * NotImplemented for the driver `none`, Conflict for what is being removed.
+ * NotImplemented for the driver `none`, Conflict for what is being removed. `onRead`: see LogReadOptions.
  */
 export function containerLogs(
   container: Container,
   logs: ContainerLogStore,
   options: LogsOptions,
   signal: AbortSignal,
+  onRead?: (offsets: RunOffsets) => void,
 ): { terminal: boolean; lines: AsyncIterable<LogLine> } {
   const { record } = container;
   const streams = new Set<LogStream>();
@@ -31,7 +33,16 @@ export function containerLogs(
   const { tail, follow, sinceMs, untilMs, timestamps, details } = options;
   const batches = readLogBatches(
     logs.source(record),
-    { streams, follow, sinceMs, untilMs, tail, timestamps, details },
+    {
+      streams,
+      follow,
+      sinceMs,
+      untilMs,
+      tail,
+      timestamps,
+      details,
+      ...(onRead === undefined ? {} : { onRead }),
+    },
     signal,
   );
   return { terminal: record.config.Tty, lines: logLines(batches) };

@@ -16,6 +16,10 @@ export function parseContainerName(given: string, shown = given): string {
   return given.startsWith('/') ? given.slice(1) : given;
 }
 
+export function isContainerId(text: string): boolean {
+  return /^[\da-f]{64}$/.test(text);
+}
+
 const adjectives = (
   'amber ample apt arctic ardent balmy bold brave breezy bright brisk bronze calm candid cheerful civil clear clever ' +
   'copper coral cosy crisp curious daring deft eager early earnest easy elegant fair faithful festive fleet fond ' +

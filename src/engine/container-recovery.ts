@@ -6,6 +6,7 @@ import { log } from '../log';
 import type { AgentHello } from '../vm/agent/protocol';
 import type { Vm } from '../vm/vm';
 import { exitTransition } from './container-exit';
+import { isContainerId } from './container-names';
 import { publishPorts, recordedEndpoints, releaseEndpoints } from './container-network';
 import type { Container } from './container-registry';
 import { containerDirectory, removeStopped } from './container-remove';
@@ -43,6 +44,7 @@ export async function recoverContainers(engine: Engine, vms: readonly Vm[]): Pro
   // What is left in the map belongs to no record that runs.
   await Promise.all([...vmByPod.values()].map((vm) => endOrphan(vm)));
   await removeOrphanDisks(engine);
+  releaseOrphanLayers(engine);
   await removeOrphanDirectories(engine);
   for (const container of engine.registry.list()) {
     if (wasActive.has(container.id) && isActive(container.state)) continue;
@@ -143,6 +145,15 @@ async function removeOrphanDisks(engine: Engine): Promise<void> {
     await engine.disks
       .remove(id)
       .catch((error: unknown) => log.error('disk could not be removed', { containerId: id, error }));
+  }
+}
+
+/** A daemon that died between taking a container's layers and making its disk left these. */
+function releaseOrphanLayers(engine: Engine): void {
+  for (const owner of engine.layers.owners()) {
+    if (!isContainerId(owner) || engine.registry.byId(owner) !== undefined) continue;
+    log.info('layers of no container are released', { containerId: owner });
+    engine.layers.unreference(owner);
   }
 }
 

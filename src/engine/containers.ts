@@ -210,7 +210,7 @@ export class Containers implements ContainerBackend {
     const container = this.#get(ref);
     await attachToContainer(container, options, open, {
       hub: this.engine.hubs.of(container.id),
-      readLog: (signal) =>
+      readLog: (signal, onRead) =>
         containerLogs(
           container,
           this.#context.logs,
@@ -224,6 +224,7 @@ export class Containers implements ContainerBackend {
             details: false,
           },
           signal,
+          onRead,
         ).lines,
       publish: (action) =>
         this.engine.events.publish('container', action, container.id, eventAttributes(container.record)),

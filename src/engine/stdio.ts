@@ -76,7 +76,8 @@ export class ProcessStdio {
         let last: Promise<void> = Promise.resolve();
         output.consume({
           onChunk: ({ data, offset }) => {
-            this.#hub.publish(stream, data);
+            const run = this.#writer?.run;
+            this.#hub.publish(stream, data, run === undefined ? undefined : { run, offset });
             const end = offset + data.length;
             const stored = this.#writer?.append(stream, data, offset) ?? Promise.resolve(end);
             last = Promise.all([stored, last]).then(

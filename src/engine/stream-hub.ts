@@ -9,6 +9,14 @@ const maxPendingBytes = 1 << 20;
 export interface StreamChunk {
   stream: LogStream;
   data: Buffer;
+  /** Where the first byte lies; absent for what goes to no log. */
+  at?: RunPosition;
+}
+
+/** A place in what a run writes: the run as its log knows it, and bytes of the stream from the run's start. */
+export interface RunPosition {
+  run: string;
+  offset: number;
 }
 
 /** The process's standard input during one run. */
@@ -45,6 +53,17 @@ export class StreamSubscription implements AsyncIterable<StreamChunk> {
     this.#queue.push(chunk);
     this.#pendingBytes += chunk.data.length;
     this.#wakeReader?.();
+  }
+
+  /** Drops what was pushed so far and lies before these offsets: the client has it from the log. */
+  skipTo(run: string, offsets: Record<LogStream, number>): void {
+    for (const chunk of this.#queue.splice(0)) {
+      const known = chunk.at?.run === run ? offsets[chunk.stream] - chunk.at.offset : 0;
+      const data = known > 0 ? chunk.data.subarray(known) : chunk.data;
+      this.#pendingBytes -= chunk.data.length - data.length;
+      if (data.length > 0) this.#queue.push({ ...chunk, data });
+    }
+    this.#onProgress(this);
   }
 
   /** What was pushed can still be read; nothing more comes. */
@@ -97,9 +116,10 @@ export class StreamHub {
   }
 
   /** Hands a piece of output to everyone. */
-  publish(stream: LogStream, data: Buffer): void {
+  publish(stream: LogStream, data: Buffer, at?: RunPosition): void {
     if (data.length === 0) return;
-    for (const subscription of this.#subscriptions) subscription.push({ stream, data });
+    const chunk: StreamChunk = { stream, data, ...(at === undefined ? {} : { at }) };
+    for (const subscription of this.#subscriptions) subscription.push(chunk);
   }
 
   get isFull(): boolean {

@@ -94,6 +94,10 @@ export class SquashfsLayerStore implements LayerStore {
     this.#references.delete(ownerId);
   }
 
+  owners(): string[] {
+    return [...this.#references.keys()];
+  }
+
   /** Keeps layers, also ones that are still to come, until the function it returns is called. */
   hold(diffIds: readonly string[]): () => void {
     const held = [...diffIds];

@@ -100,6 +100,8 @@ export interface LayerStore {
   /** Holds layers while a container uses them, so that no prune removes them. */
   reference(ownerId: string, diffIds: readonly string[]): void;
   unreference(ownerId: string): void;
+  /** Who holds layers. */
+  owners(): string[];
   /** Removes files of unfinished conversions and of layers nobody refers to. At start-up. */
   repair(): Promise<void>;
 }

@@ -149,6 +149,8 @@ export class PooledVms implements VmPool {
   /** Oldest first. */
   #idle: PoolableVm[] = [];
   #refilling: Promise<void> | undefined;
+  /** VMs that are being made for a Pod: none may be left half-made when the daemon ends. */
+  readonly #acquiring = new Set<Promise<unknown>>();
   #refillTimer: NodeJS.Timeout | undefined;
   #refillWantedSince: number | undefined;
   #started = false;
@@ -158,8 +160,17 @@ export class PooledVms implements VmPool {
     this.#parts = parts;
   }
 
-  async acquire(podId: string, wanted: Partial<VmResources>, signal?: AbortSignal): Promise<Vm> {
+  acquire(podId: string, wanted: Partial<VmResources>, signal?: AbortSignal): Promise<Vm> {
+    const acquiring = this.#acquire(podId, wanted, signal);
+    this.#acquiring.add(acquiring);
+    const settled = (): void => void this.#acquiring.delete(acquiring);
+    acquiring.then(settled, settled);
+    return acquiring;
+  }
+
+  async #acquire(podId: string, wanted: Partial<VmResources>, signal?: AbortSignal): Promise<Vm> {
     if (signal?.aborted === true) throw new DaemonError('Unavailable', 'the start was given up');
+    this.#throwIfClosed();
     const { factory } = this.#parts;
     const resources: VmResources = {
       memoryBytes: Math.max(wanted.memoryBytes ?? 0, factory.resources.memoryBytes),
@@ -172,6 +183,8 @@ export class PooledVms implements VmPool {
       if (ready !== undefined) return ready;
       // The template's devices and memory can't change: one of another size is booted.
       const vm = this.#know(await (fits ? factory.clone(signal) : factory.boot(resources, signal)));
+      if (this.#closed) await vm.end(); // nobody would ever come for it
+      this.#throwIfClosed();
       await this.#associate(vm, podId);
       return vm;
     } finally {
@@ -214,6 +227,7 @@ export class PooledVms implements VmPool {
     clearTimeout(this.#refillTimer);
     this.#parts.factory.stop();
     await this.#refilling;
+    await Promise.allSettled([...this.#acquiring]);
     const idle = this.#idle.splice(0);
     if (options.endIdle) await Promise.all(idle.map((vm) => vm.end()));
     for (const vm of this.#vms.values()) vm.detach();
@@ -227,6 +241,10 @@ export class PooledVms implements VmPool {
       associated: [...this.#vms.values()].filter((vm) => vm.state.kind === 'Associated').length,
       template: this.#parts.factory.templateReady,
     };
+  }
+
+  #throwIfClosed(): void {
+    if (this.#closed) throw new DaemonError('Unavailable', 'the daemon is shutting down');
   }
 
   /** The first idle VM that can be had: one may have died a moment ago. */

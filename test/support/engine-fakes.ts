@@ -484,6 +484,10 @@ export class FakeLayers {
   unreference(ownerId: string): void {
     this.references.delete(ownerId);
   }
+
+  owners(): string[] {
+    return [...this.references.keys()];
+  }
 }
 
 export const busyboxImage: Image = {

@@ -5,7 +5,14 @@ import type { LogLine } from '../../api/v1.41/backend';
 import type { LogStream } from '../container-log';
 import type { LogSource } from './container-log-store';
 import { openAge, type LogFile, type OpenLogFile } from './log-file';
-import { parseRecords, renderRecord, type LogRecord } from './log-record';
+import {
+  parseRecord,
+  parseRecords,
+  parseRunOffsets,
+  renderRecord,
+  type LogRecord,
+  type RunOffsets,
+} from './log-record';
 import { LogSegment } from './log-segment';
 
 export interface LogReadOptions {
@@ -19,6 +26,8 @@ export interface LogReadOptions {
   tail: number | undefined;
   timestamps: boolean;
   details: boolean;
+  /** Told of the place in the run up to which all records were read, before their lines are handed out. */
+  onRead?: (offsets: RunOffsets) => void;
 }
 
 /** A double holds milliseconds since the epoch to a quarter of a microsecond. */
@@ -47,6 +56,7 @@ export async function* readLogBatches(
       const text = await segment.nextLines();
       if (text !== '') {
         const { lines, past } = select(parseRecords(text), options);
+        if (options.onRead !== undefined) tellOffsets(text, options.onRead);
         if (lines.length > 0) yield lines;
         if (past) return;
         continue;
@@ -132,6 +142,13 @@ async function openSegments(source: LogSource, tail: number | undefined): Promis
     for (const file of files) fs.closeSync(file.fd);
   }
   return segments;
+}
+
+/** `text` is whole lines: the last says how far they go. */
+function tellOffsets(text: string, onRead: (offsets: RunOffsets) => void): void {
+  const last = text.slice(text.lastIndexOf('\n', text.length - 2) + 1, -1);
+  const offsets = parseRunOffsets(parseRecord(last)?.at);
+  if (offsets !== undefined) onRead(offsets);
 }
 
 function select(records: LogRecord[], options: LogReadOptions): { lines: LogLine[]; past: boolean } {

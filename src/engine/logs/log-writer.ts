@@ -30,6 +30,10 @@ export class FileLogWriter implements ContainerLogWriter {
     this.#durable = { stdout: encoder.recorded('stdout'), stderr: encoder.recorded('stderr') };
   }
 
+  get run(): string {
+    return this.#encoder.run;
+  }
+
   durableOffset(stream: LogStream): number {
     return this.#durable[stream];
   }

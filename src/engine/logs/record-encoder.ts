@@ -57,12 +57,12 @@ interface StreamState {
 
 export class RecordEncoder {
   readonly #clock = new RecordClock();
-  readonly #run: string;
+  readonly run: string;
   readonly #streams: Record<LogStream, StreamState>;
 
   /** `offsets` say which bytes of the run are in the log already. */
   constructor(offsets: RunOffsets, attributes: Record<string, string> | undefined) {
-    this.#run = offsets.run;
+    this.run = offsets.run;
     const attributesJson = attributes === undefined ? undefined : JSON.stringify(attributes);
     const state = (stream: LogStream): StreamState => ({
       held: Buffer.alloc(0),
@@ -148,7 +148,7 @@ export class RecordEncoder {
     state.recorded += length;
     const end = complete ? '\\n' : '';
     into.push(
-      `{"log":"${text}${end}${state.suffix}${time}","at":"${this.#run}:${stdout.recorded}:${stderr.recorded}"}\n`,
+      `{"log":"${text}${end}${state.suffix}${time}","at":"${this.run}:${stdout.recorded}:${stderr.recorded}"}\n`,
     );
   }
 }

@@ -108,3 +108,13 @@ it('stops the CPUs of a paused one again', async () => {
   expect(after.state(id)).toBe('paused');
   expect(vm.calls).toEqual(['pause']);
 });
+
+it('releases layers of a create that was cut short before its disk, and no one else’s', async () => {
+  const id = await before.create();
+  const lost = 'c'.repeat(64);
+  after = new TestEngine(before);
+  for (const owner of [id, lost, 'something else']) after.layers.reference(owner, ['sha256:aaa']);
+  after.registry.load();
+  await recoverContainers(after.containers.engine, []);
+  expect(after.layers.owners()).toEqual([id, 'something else']);
+});

@@ -1,5 +1,8 @@
-import type { AttachOptions } from '../../../src/api/v1.41/backend';
+import type { AttachOptions, LogLine } from '../../../src/api/v1.41/backend';
+import { attachToContainer } from '../../../src/engine/container-attach';
 import { DetachKeyFilter, parseDetachKeys } from '../../../src/engine/detach-keys';
+import type { RunOffsets } from '../../../src/engine/logs/log-record';
+import { StreamHub, type StreamChunk } from '../../../src/engine/stream-hub';
 import { AgentError } from '../../../src/vm/agent/agent-error';
 import { fakeClient, TestEngine, type FakeClient } from '../../support/engine-fakes';
 
@@ -10,6 +13,11 @@ afterEach(() => engine.dispose());
 const everything: AttachOptions = { logs: false, stream: true, stdin: true, stdout: true, stderr: true };
 const attach = (id: string, client: FakeClient, options: Partial<AttachOptions> = {}): Promise<void> =>
   engine.containers.attach(id, { ...everything, ...options }, () => client);
+async function collect(chunks: AsyncIterable<StreamChunk>): Promise<StreamChunk[]> {
+  const all: StreamChunk[] = [];
+  for await (const chunk of chunks) all.push(chunk);
+  return all;
+}
 const tick = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 describe('detach keys', () => {
@@ -42,6 +50,44 @@ describe('detach keys', () => {
     expect(filter([16], [98])).toEqual({ passed: [16, 98], detached: false });
     expect(filter([16, 16, 17])).toEqual({ passed: [16], detached: true });
     expect(filter([16, 16, 98])).toEqual({ passed: [16, 16, 98], detached: false });
+  });
+});
+
+describe('attach with the log', () => {
+  it('repeats nothing that reached the log and the client’s queue', async () => {
+    const container = engine.registry.get(await engine.running());
+    const hub = new StreamHub();
+    const client = fakeClient();
+    const at = (offset: number) => ({ run: 'now', offset });
+    async function* readLog(
+      _signal: AbortSignal,
+      onRead: (offsets: RunOffsets) => void,
+    ): AsyncGenerator<LogLine> {
+      hub.publish('stdout', Buffer.from('one\ntwo\nthr'), at(4));
+      hub.publish('stderr', Buffer.from('err\n'), at(0));
+      await tick();
+      onRead({ run: 'now', stdout: 12, stderr: 0 });
+      yield { stream: 'stdout', data: Buffer.from('zero\none\ntwo\n') };
+      hub.publish('stdout', Buffer.from('ee\n'), at(15));
+    }
+    const attached = attachToContainer(container, { ...everything, logs: true }, () => client, {
+      hub,
+      readLog,
+      publish: () => undefined,
+    });
+    await tick();
+    await tick();
+    hub.endRun();
+    await attached;
+    expect([client.stdout, client.stderr]).toEqual(['zero\none\ntwo\nthree\n', 'err\n']);
+  });
+
+  it('keeps what another run wrote', () => {
+    const subscription = new StreamHub().subscribe({ stdout: true, stderr: true });
+    subscription.push({ stream: 'stdout', data: Buffer.from('new'), at: { run: 'next', offset: 0 } });
+    subscription.skipTo('last', { stdout: 100, stderr: 100 });
+    subscription.end();
+    return expect(collect(subscription)).resolves.toMatchObject([{ data: Buffer.from('new') }]);
   });
 });
 

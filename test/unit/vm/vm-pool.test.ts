@@ -163,3 +163,28 @@ describe('close', () => {
     expect(factory.made.every(({ vm }) => vm.isDetached)).toBe(true);
   });
 });
+
+describe('closing while a VM is being made for a Pod', () => {
+  test('waits for it, and leaves none behind', async () => {
+    const pool = makePool(0);
+    let made = (): void => undefined;
+    factory.before = () => new Promise<void>((resolve) => (made = resolve));
+    const acquired = pool.acquire('pod', {});
+    acquired.catch(() => undefined);
+    await jest.advanceTimersByTimeAsync(0);
+    const closed = jest.fn();
+    const closing = pool.close({ endIdle: true }).then(closed);
+    await jest.advanceTimersByTimeAsync(0);
+    expect(closed).not.toHaveBeenCalled();
+    made();
+    await closing;
+    await expect(acquired).rejects.toMatchObject({ code: 'Unavailable' });
+    await expect(factory.made[0]!.vm.ended).resolves.toMatchObject({ cause: 'requested' });
+  });
+
+  test('nothing is made afterwards', async () => {
+    const pool = await fullPool();
+    await pool.close({ endIdle: false });
+    await expect(pool.acquire('pod', {})).rejects.toMatchObject({ code: 'Unavailable' });
+  });
+});

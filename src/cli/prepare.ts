@@ -1,0 +1,54 @@
+// `caisson prepare`: everything the first container would otherwise wait for. For `npm run setup` and for packages.
+
+import { existsSync } from 'node:fs';
+import { chmod, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Config } from '../config';
+import { lockDataRoot } from '../daemon-lock';
+import { isDaemonError } from '../errors';
+import { PrivateNamespace } from '../network/namespace';
+import { createVmPool } from '../vm/vm-pool';
+
+/**
+ * Finds out the accelerator and makes the template, unless that has been done. With a daemon on the same data root there
+ * is nothing to do: it has both. Throws what is wrong.
+ */
+export async function prepare(config: Config): Promise<void> {
+  for (const directory of [config.dataRoot, config.runDir]) {
+    await mkdir(directory, { recursive: true, mode: 0o711 });
+    await chmod(directory, 0o711); // VMs run as users of their own
+  }
+  let unlock: () => Promise<void>;
+  try {
+    unlock = await lockDataRoot(config.dataRoot);
+  } catch (error) {
+    if (!isDaemonError(error) || error.code !== 'Conflict') throw error;
+    process.stdout.write(`${error.message.split(':')[0] ?? ''}, and has prepared it\n`);
+    return;
+  }
+  try {
+    await makeTemplate(config);
+  } finally {
+    await unlock();
+  }
+}
+
+async function makeTemplate(config: Config): Promise<void> {
+  const path = join(config.runDir, 'netns');
+  // The template's devices are those of the daemon's VMs, whose taps are in the private namespace.
+  const isOurs = !existsSync(path);
+  const namespace = await PrivateNamespace.open(path);
+  try {
+    const pool = await createVmPool(config, path);
+    try {
+      await pool.ensureTemplate();
+      const { accelerator, acceleratorReason } = pool.status();
+      process.stdout.write(`accelerator: ${accelerator} (${acceleratorReason}); the template is ready\n`);
+    } finally {
+      await pool.close({ endIdle: true });
+    }
+  } finally {
+    // What an earlier daemon left running may be in one that was there before.
+    if (isOurs) await namespace.remove();
+  }
+}
