@@ -34,8 +34,9 @@ describe.each(engines)('interactive use of %s', (engine) => {
         terminal.type('python3 -c "print(6 * 7)"; nginx -v; cat /proc/1/comm\r');
         await terminal.waitFor(/\n42\r\nnginx version: nginx\/.*\r\nbash\r\n/);
 
-        terminal.type('sleep 1000\r');
-        await terminal.waitFor(/sleep 1000\r\n/);
+        // said by the process itself, so that the ctrl-C is not for the shell that is still starting it
+        terminal.type(`sh -c 'echo is "here"; exec sleep 1000'\r`);
+        await terminal.waitFor(/\nis here\r\n/);
         const beforeInterrupt = terminal.screen.length;
         terminal.type('\x03');
         // the terminal throws away what was typed ahead of a ctrl-C: type only at the next prompt
