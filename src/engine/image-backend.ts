@@ -120,6 +120,10 @@ export class EngineImageBackend implements ImageBackend {
     await this.#images.load(body, options, progress, signal);
   }
 
+  save(refs: string[], signal: AbortSignal): Promise<NodeJS.ReadableStream> {
+    return promised(() => this.#images.save(refs, signal));
+  }
+
   tag(ref: string, options: { repo: string; tag: string }): Promise<void> {
     return promised(() => {
       const image = this.#images.get(ref);

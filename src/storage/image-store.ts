@@ -2,6 +2,7 @@
 
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { familiarReference, parseReference } from '../registry/reference';
 import { RegistryClient, type RegistryOptions } from '../registry/registry-client';
 import { DaemonError } from '../errors';
@@ -17,6 +18,7 @@ import {
   type RemoveContext,
   type RemovedItem,
 } from './image-remove';
+import { saveImages } from './image-save';
 import type { SquashfsLayerStore } from './layer-store';
 import { SharedTransfers } from './shared-transfers';
 import type { DocumentStore, ImageStore, Platform, ProgressSink, RegistryAuth } from './stores';
@@ -161,6 +163,11 @@ export class DiskImageStore implements ImageStore {
       publish: this.#publish,
     };
     await loadArchive(context, archive, options, progress, signal);
+  }
+
+  save(refs: readonly string[], signal: AbortSignal): Readable {
+    const context = { index: this.#index, layers: this.#layers, publish: this.#publish };
+    return saveImages(context, refs, signal);
   }
 
   importTar(

@@ -72,6 +72,11 @@ export interface ImageStore {
     progress: ProgressSink,
     signal: AbortSignal,
   ): Promise<void>;
+  /**
+   * `docker save`: a docker-archive. Throws NotFound before the first byte; destroying the stream or the signal ends it.
+   * A name without tag stands for all its tags.
+   */
+  save(refs: readonly string[], signal: AbortSignal): NodeJS.ReadableStream;
   /** `docker import`: one layer from a root file system tar (plain, gzip, xz, bzip2, zstd). Returns the image's id. */
   importTar(
     source: NodeJS.ReadableStream,
