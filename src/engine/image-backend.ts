@@ -120,6 +120,16 @@ export class EngineImageBackend implements ImageBackend {
     await this.#images.load(body, options, progress, signal);
   }
 
+  async push(
+    ref: string,
+    options: { tag: string; auth: AuthConfig },
+    progress: ProgressWriter,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const reference = pushTarget(ref, options.tag);
+    await this.#images.push(reference, { auth: options.auth }, progress, signal);
+  }
+
   save(refs: string[], signal: AbortSignal): Promise<NodeJS.ReadableStream> {
     return promised(() => this.#images.save(refs, signal));
   }
@@ -185,6 +195,22 @@ function hasTagOrDigest(reference: string): boolean {
   return reference.includes('@') || reference.lastIndexOf(':') > reference.lastIndexOf('/');
 }
 
+/** The tag that is to be pushed, or the name alone. dockerd answers 500 to a name or a tag that is none. */
+function pushTarget(ref: string, tag: string): string {
+  try {
+    parseReference(ref);
+  } catch (error) {
+    throw new DaemonError('Internal', errorMessage(error), { cause: error });
+  }
+  if (tag === '') return ref;
+  if (!isTag(tag)) throw new DaemonError('Internal', 'invalid tag format');
+  return `${familiarName(parseReference(ref))}:${tag}`;
+}
+
+function isTag(text: string): boolean {
+  return /^\w[\w.-]{0,127}$/.test(text);
+}
+
 /** dockerd answers 500 to a name or a tag that is none. */
 function tagTarget({ repo, tag }: { repo: string; tag: string }): string {
   let name: string;
@@ -193,7 +219,7 @@ function tagTarget({ repo, tag }: { repo: string; tag: string }): string {
   } catch (error) {
     throw new DaemonError('Internal', errorMessage(error), { cause: error });
   }
-  if (tag !== '' && !/^\w[\w.-]{0,127}$/.test(tag)) throw new DaemonError('Internal', 'invalid tag format');
+  if (tag !== '' && !isTag(tag)) throw new DaemonError('Internal', 'invalid tag format');
   if (name === 'sha256') {
     throw new DaemonError(
       'InvalidParameter',

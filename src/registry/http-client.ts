@@ -8,7 +8,16 @@ import {
   type IncomingMessage,
 } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { createSecureContext, rootCertificates } from 'node:tls';
+
+/** A body that is sent as it comes; it can be sent once. */
+export interface StreamBody {
+  stream: Readable;
+  /** Bytes, if they are known. */
+  length?: number | undefined;
+}
 
 export interface HttpRequest {
   method: string;
@@ -17,10 +26,12 @@ export interface HttpRequest {
   /** TLS certificates of insecure registries are not looked at. */
   insecure: boolean;
   signal: AbortSignal;
-  body?: Buffer;
+  body?: Buffer | StreamBody;
 }
 
 export interface HttpResponse {
+  /** Whose answer it is, after redirects. */
+  url: string;
   status: number;
   headers: IncomingHttpHeaders;
   body: IncomingMessage;
@@ -76,7 +87,7 @@ function sendOnce(request: HttpRequest, url: URL, headers: Record<string, string
   return new Promise((resolve, reject) => {
     const secure = url.protocol === 'https:';
     const { method, signal, body } = request;
-    const length = body === undefined ? {} : { 'content-length': String(body.length) };
+    const length = body?.length === undefined ? {} : { 'content-length': String(body.length) };
     const outgoing = (secure ? httpsRequest : httpRequest)(
       url,
       {
@@ -87,12 +98,22 @@ function sendOnce(request: HttpRequest, url: URL, headers: Record<string, string
         timeout: idleTimeoutMs,
       },
       (incoming) => {
-        resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, body: incoming });
+        // A registry that refuses may do so before it has everything.
+        if (body !== undefined && !Buffer.isBuffer(body) && (incoming.statusCode ?? 0) >= 400) {
+          body.stream.destroy();
+        }
+        resolve({
+          url: url.href,
+          status: incoming.statusCode ?? 0,
+          headers: incoming.headers,
+          body: incoming,
+        });
       },
     );
     outgoing.on('timeout', () => outgoing.destroy(new Error('net/http: TLS handshake or answer timeout')));
     outgoing.on('error', reject);
-    outgoing.end(body);
+    if (body === undefined || Buffer.isBuffer(body)) outgoing.end(body);
+    else pipeline(body.stream, outgoing).catch(reject); // has destroyed both
   });
 }
 

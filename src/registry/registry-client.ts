@@ -7,7 +7,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { DaemonError, errorMessage } from '../errors';
 import type { RegistryAuth } from '../storage/stores';
 import { readBody, type HttpResponse } from './http-client';
-import { loginScope, RegistryEndpoint, type EndpointAddress } from './registry-endpoint';
+import {
+  loginScope,
+  RegistryEndpoint,
+  type EndpointAddress,
+  type RegistryRequest,
+} from './registry-endpoint';
 import { blobError, registryError, type NamedImage } from './registry-errors';
 
 export interface RegistryOptions {
@@ -190,6 +195,16 @@ export class RegistryClient {
     if (status === 200 || (status === 206 && rangeStart(response) === start)) return response;
     const error = blobError(status, await readBody(response), name);
     throw status >= 500 || status === 429 ? error : new FinalError(error.code, error.message);
+  }
+
+  /** Finds out which endpoint answers. Throws in Docker's words when none does. */
+  async connect(signal: AbortSignal): Promise<void> {
+    await this.#choose(signal, () => Promise.resolve());
+  }
+
+  /** Any other question, of the endpoint that is chosen. The answer may have any status. */
+  async request(request: RegistryRequest): Promise<HttpResponse> {
+    return this.#choose(request.signal, (endpoint) => endpoint.request(request));
   }
 
   /**

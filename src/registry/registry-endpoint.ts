@@ -2,8 +2,8 @@
 
 import { systemErrorCode, type DaemonError } from '../errors';
 import type { RegistryAuth } from '../storage/stores';
-import { readBody, sendRequest, type HttpRequest, type HttpResponse } from './http-client';
-import { requestError, unexpectedStatus } from './registry-errors';
+import { readBody, sendRequest, type HttpRequest, type HttpResponse, type StreamBody } from './http-client';
+import { CredentialsError, requestError, unexpectedStatus } from './registry-errors';
 
 export interface EndpointAddress {
   /** `https://host:port` */
@@ -24,9 +24,11 @@ export interface RegistryRequest {
   shownMethod?: string;
   /** Below the endpoint's base, or a whole URL. */
   url: string;
-  /** What the token has to allow: `repository:library/busybox:pull`. */
+  /** What the token has to allow: `repository:library/busybox:pull`; several with blanks between. */
   scope: string;
   headers?: Record<string, string>;
+  /** One that streams is sent once only: ask for something small first, which gets the credentials. */
+  body?: Buffer | StreamBody;
   signal: AbortSignal;
 }
 
@@ -61,16 +63,18 @@ export class RegistryEndpoint {
 
   /** The answer, whatever its status; asked again with credentials where those are wanted. */
   async request(request: RegistryRequest): Promise<HttpResponse> {
-    const { method, scope, signal } = request;
+    const { method, scope, signal, body } = request;
+    const isStream = body !== undefined && !Buffer.isBuffer(body);
     const shownMethod = request.shownMethod ?? method;
     const url = new URL(request.url, this.address.base).href;
     const send = async (): Promise<{ response: HttpResponse; token: Promise<string> | undefined }> => {
       const token = this.#authorization(shownMethod, url, scope, signal);
       const headers = { ...request.headers, ...(token === undefined ? {} : { authorization: await token }) };
-      return { response: await this.#send({ method, url, headers, signal }), token };
+      const sent = { method, url, headers, signal, ...(body === undefined ? {} : { body }) };
+      return { response: await this.#send(sent), token };
     };
     const { response, token } = await send();
-    if (response.status !== 401) return response;
+    if (response.status !== 401 || isStream) return response;
     // A token that has expired, or a registry that asks only here.
     if (token !== undefined && this.#tokens.get(scope) === token) this.#tokens.delete(scope);
     const challenge = parseChallenge(response.headers['www-authenticate']);
@@ -92,9 +96,9 @@ export class RegistryEndpoint {
     if (challenge === undefined) return undefined;
     const known = this.#tokens.get(scope);
     if (known !== undefined) return known;
-    const token = this.#credentialsFor(challenge, scope, signal, (why, cause) =>
-      requestError(method, url, new Error(why, { cause })),
-    );
+    const failed = (why: string, cause?: unknown): DaemonError =>
+      new CredentialsError(method, url, why, cause);
+    const token = this.#credentialsFor(challenge, scope, signal, failed);
     this.#tokens.set(scope, token);
     token.catch(() => {
       if (this.#tokens.get(scope) === token) this.#tokens.delete(scope);
@@ -144,7 +148,10 @@ export class RegistryEndpoint {
         query.set('offline_token', 'true');
       }
       const url = new URL(realm);
-      for (const [name, value] of query) url.searchParams.append(name, value);
+      for (const [name, value] of query) {
+        const values = name === 'scope' ? value.split(' ') : [value];
+        for (const each of values) url.searchParams.append(name, each);
+      }
       const credentials = basicCredentials(this.#auth);
       const headers = credentials === undefined ? {} : { authorization: credentials };
       response = await this.#send({ method: 'GET', url: url.href, headers, signal });
@@ -166,7 +173,8 @@ export class RegistryEndpoint {
         return await sendRequest({ ...request, headers, insecure: this.address.insecure });
       } catch (error) {
         if (request.signal.aborted) throw error;
-        if (attempt >= attempts || !passingCodes.has(systemErrorCode(error) ?? ''))
+        const isStream = request.body !== undefined && !Buffer.isBuffer(request.body);
+        if (isStream || attempt >= attempts || !passingCodes.has(systemErrorCode(error) ?? ''))
           throw requestError(request.method, withoutQuery(request.url), error);
       }
     }

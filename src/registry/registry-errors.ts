@@ -30,22 +30,13 @@ export interface NamedImage {
 
 /** The error that an answer other than 2xx to a question about an image means. */
 export function registryError(status: number, body: Buffer, image: NamedImage): DaemonError {
-  if (status >= 500) return unexpectedStatus(status);
-  const item = parseError(body);
-  if (item === undefined) {
-    if (status === 401) return new DaemonError('Internal', 'unauthorized: authentication required');
-    if (status === 404 && body.length === 0) {
-      return new DaemonError('NotFound', `manifest for ${image.familiar} not found: manifest unknown`);
-    }
-    const text = body.toString('utf8', 0, 200);
-    return new DaemonError('Internal', `error parsing HTTP ${status} response body: ${JSON.stringify(text)}`);
+  const isEmpty404 = status === 404 && body.length === 0;
+  const { item, isBare, error } = readError(status, body);
+  if (isEmpty404) {
+    return new DaemonError('NotFound', `manifest for ${image.familiar} not found: manifest unknown`);
   }
-  const isKnown = Object.hasOwn(defaultMessages, item.code);
-  const code = isKnown ? item.code.toLowerCase().replaceAll('_', ' ') : 'unknown';
-  // Docker's client takes an error without anything of its own for the bare code.
-  const isBare = (item.detail ?? null) === null && item.message === defaultMessages[item.code];
-  if (isBare) return new DaemonError('Internal', code);
-  const text = `${code}: ${item.message}`;
+  if (item === undefined || isBare) return error;
+  const text = error.message;
   switch (item.code) {
     case 'DENIED':
       return new DaemonError(
@@ -57,8 +48,35 @@ export function registryError(status: number, body: Buffer, image: NamedImage): 
     case 'NAME_UNKNOWN':
       return new DaemonError('NotFound', `repository ${image.familiarName} not found: ${text}`);
     default:
-      return new DaemonError('Internal', text);
+      return error;
   }
+}
+
+/** The same for what writes to a registry, and for `distribution`: only what the registry says. */
+export function plainError(status: number, body: Buffer): DaemonError {
+  return readError(status, body).error;
+}
+
+/** What the registry says, in the form of Docker's client. `isBare`: only a code. */
+function readError(
+  status: number,
+  body: Buffer,
+): { item?: RegistryErrorItem; isBare: boolean; error: DaemonError } {
+  if (status >= 500) return { isBare: false, error: unexpectedStatus(status) };
+  const item = parseError(body);
+  if (item === undefined) {
+    const text = body.toString('utf8', 0, 200);
+    const message =
+      status === 401
+        ? 'unauthorized: authentication required'
+        : `error parsing HTTP ${status} response body: ${JSON.stringify(text)}`;
+    return { isBare: false, error: new DaemonError('Internal', message) };
+  }
+  const isKnown = Object.hasOwn(defaultMessages, item.code);
+  const code = isKnown ? item.code.toLowerCase().replaceAll('_', ' ') : 'unknown';
+  // Docker's client takes an error without anything of its own for the bare code.
+  const isBare = (item.detail ?? null) === null && item.message === defaultMessages[item.code];
+  return { item, isBare, error: new DaemonError('Internal', isBare ? code : `${code}: ${item.message}`) };
 }
 
 /** The error that an answer other than 2xx to a question for a blob means. */
@@ -71,6 +89,17 @@ export function unexpectedStatus(status: number): DaemonError {
     'Internal',
     `received unexpected HTTP status: ${status} ${STATUS_CODES[status] ?? ''}`.trim(),
   );
+}
+
+/** There is no way in with these credentials: nothing to try again. */
+export class CredentialsError extends DaemonError {
+  /** Without what was asked. */
+  readonly reason: string;
+
+  constructor(method: string, url: string, reason: string, cause?: unknown) {
+    super('Internal', requestError(method, url, new Error(reason)).message, { cause });
+    this.reason = reason;
+  }
 }
 
 /** What Go's HTTP client says of a request that got no answer: `Get "https://…": why`. */

@@ -20,6 +20,7 @@ import type { ImageConfig } from './image';
 import { parseConfig } from './image-config';
 import type { ImageIndex } from './image-index';
 import { holdingLayers } from './layer-garbage';
+import { repositoryOf } from './layer-origins';
 import type { SquashfsLayerStore } from './layer-store';
 import { chooseManifest, parseManifest, type Descriptor, type Manifest } from './manifest';
 import { progressLine, ProgressReport } from './progress-report';
@@ -113,6 +114,11 @@ async function pullOne(pull: Pull, reference: Reference): Promise<{ isNew: boole
         name,
         layers.map((descriptor, i) => ({ descriptor, diffId: diffIds[i] ?? '' })),
       );
+    }
+    for (const [i, { digest, size, mediaType }] of layers.entries()) {
+      // Others can't be pushed as they are.
+      const isGzip = mediaType === undefined || /[.+]gzip$/.test(mediaType);
+      if (isGzip) pull.layers.origins.note(diffIds[i] ?? '', { digest, size }, repositoryOf(reference));
     }
     const { id } = index.add(configText);
     progress({ status: `Digest: ${top.digest}` });

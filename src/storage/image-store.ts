@@ -18,6 +18,7 @@ import {
   type RemoveContext,
   type RemovedItem,
 } from './image-remove';
+import { pushImages } from './image-push';
 import { saveImages } from './image-save';
 import type { SquashfsLayerStore } from './layer-store';
 import { SharedTransfers } from './shared-transfers';
@@ -163,6 +164,21 @@ export class DiskImageStore implements ImageStore {
       publish: this.#publish,
     };
     await loadArchive(context, archive, options, progress, signal);
+  }
+
+  push(
+    reference: string,
+    options: { auth: RegistryAuth },
+    progress: ProgressSink,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const context = {
+      index: this.#index,
+      layers: this.#layers,
+      registry: this.#registry,
+      publish: this.#publish,
+    };
+    return pushImages(context, reference, options, progress, signal);
   }
 
   save(refs: readonly string[], signal: AbortSignal): Readable {

@@ -10,6 +10,7 @@ import { pipeline } from 'node:stream/promises';
 import { DaemonError } from '../errors';
 import { createDecompressor } from './compression';
 import { convertLayer, type ConvertedLayer, type LayerSource } from './layer-conversion';
+import { LayerOrigins } from './layer-origins';
 import { isWholeSquashfs } from './squashfs';
 import type { DocumentStore, LayerStore } from './stores';
 
@@ -24,7 +25,10 @@ export interface AddLayerOptions extends Omit<LayerSource, 'stream' | 'maxTarByt
 
 const collection = 'layers';
 const referenceCollection = 'layer-references';
+
 export class SquashfsLayerStore implements LayerStore {
+  /** In which repositories a layer is, and as which blob. */
+  readonly origins: LayerOrigins;
   readonly #documents: DocumentStore;
   readonly #layersDir: string;
   readonly #blobsDir: string;
@@ -40,6 +44,7 @@ export class SquashfsLayerStore implements LayerStore {
     options: { maxTarBytes?: number | undefined } = {},
   ) {
     this.#documents = documents;
+    this.origins = new LayerOrigins(documents);
     this.#maxTarBytes = options.maxTarBytes;
     this.#layersDir = join(dataRoot, 'layers');
     this.#blobsDir = join(dataRoot, 'blobs', 'sha256');
@@ -158,6 +163,7 @@ export class SquashfsLayerStore implements LayerStore {
     const layer = this.#layers.get(diffId);
     if (layer === undefined || this.isReferenced(diffId)) return;
     this.#documents.delete(collection, diffId);
+    this.origins.forget(diffId);
     this.#layers.delete(diffId);
     const shared = this.findByBlob(layer.blob.digest) !== undefined;
     await rm(this.#diskPath(diffId), { force: true });
@@ -173,6 +179,7 @@ export class SquashfsLayerStore implements LayerStore {
       const name = this.#diskName(diffId);
       if (present.has(name) && (await isWholeSquashfs(this.#diskPath(diffId)))) continue;
       this.#documents.delete(collection, diffId);
+      this.origins.forget(diffId);
       this.#layers.delete(diffId);
     }
     const disks = new Set([...this.#layers.keys()].map((diffId) => this.#diskName(diffId)));

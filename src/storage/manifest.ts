@@ -7,6 +7,7 @@ import type { Platform } from './stores';
 export interface Descriptor {
   digest: string;
   size: number;
+  mediaType?: string;
   platform?: { os?: string; architecture?: string; variant?: string };
 }
 
@@ -55,17 +56,19 @@ function list(value: unknown): unknown[] {
 }
 
 function descriptor(value: unknown): Descriptor {
-  const { digest, size, platform } = Object(value) as Record<string, unknown>;
+  const { digest, size, platform, mediaType } = Object(value) as Record<string, unknown>;
   if (typeof digest !== 'string' || !/^sha256:[a-f0-9]{64}$/.test(digest)) {
     throw new DaemonError('Internal', 'invalid manifest: a digest is missing or malformed');
   }
   const isSize = typeof size === 'number' && Number.isSafeInteger(size) && size >= 0;
   if (!isSize) throw new DaemonError('Internal', `invalid manifest: ${digest} has no size`);
-  if (platform === undefined || platform === null) return { digest, size };
+  const type = typeof mediaType === 'string' ? { mediaType } : {};
+  if (platform === undefined || platform === null) return { digest, size, ...type };
   const { os, architecture, variant } = Object(platform) as Record<string, unknown>;
   return {
     digest,
     size,
+    ...type,
     platform: {
       ...(typeof os === 'string' ? { os } : {}),
       ...(typeof architecture === 'string' ? { architecture } : {}),

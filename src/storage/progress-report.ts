@@ -8,13 +8,15 @@ const intervalMs = 100;
 
 /** Passes a stream through and tells how far it is as `status` of layer `id`. */
 export class ProgressReport extends Transform {
-  received = 0;
+  received: number;
   readonly #tell: (current: number) => void;
   readonly #total: number;
   #lastReport = 0;
 
-  constructor(status: string, id: string, total: number, progress: ProgressSink) {
+  /** `received`: of what was got before, when it goes on from there. */
+  constructor(status: string, id: string, total: number, progress: ProgressSink, received = 0) {
     super({ readableHighWaterMark: 1 << 18, writableHighWaterMark: 1 << 18 });
+    this.received = received;
     this.#total = total;
     this.#tell = (current) => {
       progress(progressLine(status, id, current, total));
@@ -38,6 +40,6 @@ export function progressLine(
   current: number,
   total: number,
 ): Parameters<ProgressSink>[0] {
-  const progressDetail = { current, total };
-  return { status, progressDetail, progress: progressText(progressDetail), id };
+  const progressDetail = { current, ...(total === 0 ? {} : { total }) };
+  return { status, progressDetail, progress: progressText({ current, total }), id };
 }

@@ -65,6 +65,13 @@ export interface ImageStore {
     progress: ProgressSink,
     signal: AbortSignal,
   ): Promise<void>;
+  /** `docker push` of `repository[:tag]`; every tag where there is none. Throws in Docker's words. */
+  push(
+    reference: string,
+    options: { auth: RegistryAuth },
+    progress: ProgressSink,
+    signal: AbortSignal,
+  ): Promise<void>;
   /** `docker load`: docker-archive and OCI layouts. Every loaded image is reported as Docker does (`Loaded image: …`). */
   load(
     archive: NodeJS.ReadableStream,

@@ -11,8 +11,8 @@ export interface V1Layer {
   json: string;
 }
 
-/** Members in the order in which Docker's own structure has them; `keep`: shown also when empty. */
-const runMembers: readonly [name: keyof ImageRunConfig | string, empty: unknown][] = [
+/** Members in the order in which Docker's own structure has them, and what stands for none; undefined: left out. */
+const runMembers: readonly [name: string, empty: unknown][] = [
   ['Hostname', ''],
   ['Domainname', ''],
   ['User', ''],
@@ -55,9 +55,8 @@ export function v1Layers(config: ImageConfig, chainIds: readonly string[]): V1La
     const hex = createHash('sha256')
       .update(goJson(sorted(named)))
       .digest('hex');
-    const { os: _os, ...rest } = members as Record<string, unknown>;
     const json = ordered({
-      ...rest,
+      ...members,
       id: hex,
       ...(parent === undefined ? {} : { parent: parent.slice('sha256:'.length) }),
       os: config.os,
