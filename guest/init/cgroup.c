@@ -1,4 +1,4 @@
-/* The cgroup v2 hierarchy: one leaf for each container below /sys/fs/cgroup/caisson. */
+/* The cgroup v2 hierarchy: one leaf for each container below /sys/fs/cgroup/docker, as a client of Docker knows it. */
 #include "cgroup.h"
 
 #include <errno.h>

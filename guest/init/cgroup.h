@@ -10,7 +10,7 @@
 #include "failure.h"
 
 #define CGROUP_ROOT "/sys/fs/cgroup"
-#define CGROUP_PARENT CGROUP_ROOT "/caisson"
+#define CGROUP_PARENT CGROUP_ROOT "/docker"
 
 /* Mounts the hierarchy and enables every controller. */
 void cgroups_open(void);

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "cgroup.h"
@@ -228,6 +230,39 @@ static const char **init_args(const char *const *args)
     return all;
 }
 
+/* Values of io.max and io.weight are for a disk by its numbers, which are known once it is there. */
+static int limit_disk(const struct container *container, struct disk_spec disk, struct failure *failure)
+{
+    char path[64], text[256];
+    struct stat status;
+    const char *file;
+    json_t *value;
+    disk.partition = 0; /* only whole disks have limits */
+    if (!disk_path(&disk, path, sizeof(path)) || stat(path, &status) < 0)
+        return fail(failure, ENODEV, PHASE_DISK, "no disk of LUN %d to limit", disk.lun);
+    json_object_foreach(json_object_get(container->spec, "blockIo"), file, value)
+    {
+        const char *limit = json_string_value(value);
+        if (limit == NULL || strchr(file, '/') != NULL)
+            return fail(failure, EINVAL, PHASE_REQUEST, "bad cgroup value %s", file);
+        snprintf(text, sizeof(text), "%u:%u %s", major(status.st_rdev), minor(status.st_rdev), limit);
+        int result = cgroup_write_file(container->cgroup, file, text);
+        if (result < 0)
+            return fail_errno(failure, result, PHASE_CGROUP, "failed to write \"%s\" to %s", text, file);
+    }
+    return 0;
+}
+
+static int limit_disks(const struct container *container, struct failure *failure)
+{
+    if (json_object_size(json_object_get(container->spec, "blockIo")) == 0)
+        return 0;
+    int result = limit_disk(container, container->writable, failure);
+    for (int i = 0; result == 0 && i < container->layer_count; i++)
+        result = limit_disk(container, container->layers[i], failure);
+    return result;
+}
+
 static int launch_container(struct container *container, struct failure *failure)
 {
     const json_t *spec = container->spec;
@@ -242,8 +277,9 @@ static int launch_container(struct container *container, struct failure *failure
             return fail(failure, ENOMEM, PHASE_REQUEST, "no memory for arguments");
         launch.args = with_init;
     }
-    int result = seccomp_filter_for(process_spec, &launch.seccomp, failure);
-    if (result < 0)
+    int result;
+    if ((result = limit_disks(container, failure)) < 0 ||
+        (result = seccomp_filter_for(process_spec, &launch.seccomp, failure)) < 0)
         return result;
     int pid_namespace = -1;
     if (word_is(spec, "pidNamespace", "pod") && (pid_namespace = pod_pid_namespace(failure)) < 0)

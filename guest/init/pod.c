@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/utsname.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -77,8 +78,11 @@ static int name_and_tune(const json_t *spec, struct failure *failure)
         (result = field_string(spec, "domainname", &domainname, failure)) < 0 ||
         (result = field_object(spec, "sysctls", &sysctls, failure)) < 0)
         return result;
-    if (sethostname(hostname, strlen(hostname)) < 0 || setdomainname(domainname, strlen(domainname)) < 0)
-        return fail_errno(failure, errno, PHASE_NAMESPACE, "sethostname %s", hostname);
+    if (sethostname(hostname, strlen(hostname)) < 0)
+        return fail_errno(failure, errno, PHASE_NAMESPACE, "sethostname");
+    /* A name that is too long is cut, as the sysctl does through which runc sets it. */
+    if (setdomainname(domainname, strnlen(domainname, __NEW_UTS_LEN)) < 0)
+        return fail_errno(failure, errno, PHASE_NAMESPACE, "setdomainname");
     return sysctls_write(sysctls, failure);
 }
 

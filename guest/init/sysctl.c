@@ -22,8 +22,10 @@ static int write_one(const char *name, const json_t *value, struct failure *fail
         if (*letter == '.' || *letter == '/')
             *letter = *letter == '.' ? '/' : '.';
     auto_fd fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0 || write(fd, json_string_value(value), json_string_length(value)) < 0)
-        return fail_errno(failure, errno, PHASE_NAMESPACE, "write sysctl key %s", name);
+    if (fd < 0)
+        return fail_errno(failure, errno, PHASE_NAMESPACE, "open %s", path);
+    if (write(fd, json_string_value(value), json_string_length(value)) < 0)
+        return fail_errno(failure, errno, PHASE_NAMESPACE, "write %s", path);
     return 0;
 }
 

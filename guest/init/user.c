@@ -193,7 +193,8 @@ int user_resolve(const char *passwd, const char *group, const char *wanted, cons
         if (find_group(group, text, &gid))
             add_group(user, gid);
         else if (!text_number(text, &number))
-            return fail(failure, EINVAL, PHASE_USER, "Unable to find group %s", *additional);
+            return fail(failure, EINVAL, PHASE_USER, "Unable to find group %s: no matching entries in group file",
+                        *additional);
         else if (number < 0 || number > MAX_ID)
             return fail(failure, EINVAL, PHASE_USER, OUT_OF_RANGE);
         else

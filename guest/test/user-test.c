@@ -67,7 +67,7 @@ int main(void)
     CHECK(user.group_count == 4 && user.groups[1] == 10 && user.groups[2] == 500 && user.groups[3] == 29);
     const char *const unknown[] = { "nogroup", NULL };
     CHECK(user_resolve(passwd, group, "", unknown, &user, &failure) < 0);
-    CHECK_TEXT(failure.message, "Unable to find group nogroup");
+    CHECK_TEXT(failure.message, "Unable to find group nogroup: no matching entries in group file");
 
     /* An image without either file. */
     CHECK(user_resolve(NULL, NULL, "12:34", none, &user, &failure) == 0 && user.uid == 12 && user.gid == 34);

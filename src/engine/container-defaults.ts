@@ -119,9 +119,7 @@ export function fillHostConfig(given: HostConfig): FilledHostConfig {
     AutoRemove: given.AutoRemove ?? false,
     VolumeDriver: given.VolumeDriver ?? '',
     VolumesFrom: given.VolumesFrom ?? null,
-    ...(given.Annotations === undefined || given.Annotations === null
-      ? {}
-      : { Annotations: given.Annotations }),
+    ...unlessEmpty('Annotations', given.Annotations),
     CapAdd: given.CapAdd ?? null,
     CapDrop: given.CapDrop ?? null,
     CgroupnsMode: orElse(given.CgroupnsMode, privileged ? 'host' : 'private'),
@@ -139,12 +137,12 @@ export function fillHostConfig(given: HostConfig): FilledHostConfig {
     PublishAllPorts: given.PublishAllPorts ?? false,
     ReadonlyRootfs: given.ReadonlyRootfs ?? false,
     SecurityOpt: fillSecurityOptions(given),
-    ...(given.StorageOpt === undefined || given.StorageOpt === null ? {} : { StorageOpt: given.StorageOpt }),
-    ...(given.Tmpfs === undefined || given.Tmpfs === null ? {} : { Tmpfs: given.Tmpfs }),
+    ...unlessEmpty('StorageOpt', given.StorageOpt),
+    ...unlessEmpty('Tmpfs', given.Tmpfs),
     UTSMode: given.UTSMode ?? '',
     UsernsMode: given.UsernsMode ?? '',
     ShmSize: (given.ShmSize ?? 0) === 0 ? defaultShmBytes : (given.ShmSize ?? 0),
-    ...(given.Sysctls === undefined || given.Sysctls === null ? {} : { Sysctls: given.Sysctls }),
+    ...unlessEmpty('Sysctls', given.Sysctls),
     Runtime: orElse(given.Runtime, 'runc'),
     ConsoleSize: given.ConsoleSize ?? [0, 0],
     Isolation: given.Isolation ?? '',
@@ -152,7 +150,7 @@ export function fillHostConfig(given: HostConfig): FilledHostConfig {
     Memory: memory,
     NanoCpus: given.NanoCpus ?? 0,
     CgroupParent: given.CgroupParent ?? '',
-    BlkioWeight: 0,
+    BlkioWeight: given.BlkioWeight ?? 0,
     BlkioWeightDevice: given.BlkioWeightDevice ?? null,
     BlkioDeviceReadBps: given.BlkioDeviceReadBps ?? null,
     BlkioDeviceWriteBps: given.BlkioDeviceWriteBps ?? null,
@@ -180,11 +178,20 @@ export function fillHostConfig(given: HostConfig): FilledHostConfig {
     CpuPercent: 0,
     IOMaximumIOps: given.IOMaximumIOps ?? 0,
     IOMaximumBandwidth: given.IOMaximumBandwidth ?? 0,
-    ...(given.Mounts === undefined || given.Mounts === null ? {} : { Mounts: given.Mounts }),
+    ...((given.Mounts ?? []).length === 0 ? {} : { Mounts: given.Mounts ?? [] }),
     MaskedPaths: privileged ? null : (given.MaskedPaths ?? [...defaultMaskedPaths]),
     ReadonlyPaths: privileged ? null : (given.ReadonlyPaths ?? [...defaultReadonlyPaths]),
     ...(given.Init === undefined || given.Init === null ? {} : { Init: given.Init }),
   };
+}
+
+/** The member, which Docker leaves out when there is nothing in it. */
+function unlessEmpty<Name extends 'Annotations' | 'StorageOpt' | 'Tmpfs' | 'Sysctls'>(
+  name: Name,
+  map: Record<string, string> | null | undefined,
+): Partial<Record<Name, Record<string, string>>> {
+  if (map === null || map === undefined || Object.keys(map).length === 0) return {};
+  return { [name]: map } as Record<Name, Record<string, string>>; // a computed name becomes any string
 }
 
 function fillPorts(ports: PortMap | null | undefined): PortMap | null {

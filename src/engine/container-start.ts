@@ -10,6 +10,7 @@ import { guestContainer } from '../translate/pod-to-guest';
 import { guestRootfs, type ContainerDisks } from '../translate/pod-to-vm';
 import type { Agent } from '../vm/agent/agent';
 import type { GuestMount } from '../vm/agent/protocol';
+import { requireBlockDevices } from './block-devices';
 import type { ContainerLogWriter } from './container-log';
 import {
   allocateEndpoints,
@@ -111,6 +112,7 @@ class ContainerStart {
     const { record } = this.#container;
     const pod = containerToPod({ ...record, args: [record.path, ...record.args] });
     const spec = onlyContainer(pod);
+    await requireBlockDevices(record.hostConfig);
     const runId = randomBytes(6).toString('hex');
     const disks: ContainerDisks = {
       containerId: record.id,
@@ -136,17 +138,22 @@ class ContainerStart {
     // Before the request that names the channels: output may come at once.
     this.#stdio = new ProcessStdio(agent, channels, engine.hubs.of(record.id), writer);
     running.pod.containers.set(record.id, { stdio: this.#stdio, writer });
+    const started = agent.request('container.start', {
+      container: guestContainer(
+        { ...spec, mounts: mergeMounts(spec.mounts, shared) },
+        {
+          rootfs: guestRootfs(running.plan, running.luns, disks),
+          files: networkFiles(engine, record, attached),
+          channels,
+          ...this.#consoleSize(record),
+        },
+      ),
+    });
     const [{ pid }, ports] = await Promise.all([
-      agent.request('container.start', {
-        container: guestContainer(
-          { ...spec, mounts: mergeMounts(spec.mounts, shared) },
-          {
-            rootfs: guestRootfs(running.plan, running.luns, disks),
-            files: networkFiles(engine, record, attached),
-            channels,
-            ...this.#consoleSize(record),
-          },
-        ),
+      // A Pod that could not be made is the reason to tell, not the container that misses it.
+      started.catch(async (error: unknown) => {
+        await running.ready;
+        throw error;
       }),
       publishing,
       running.ready,

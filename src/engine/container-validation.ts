@@ -20,6 +20,9 @@ export function validateContainer(
   host: HostFacts,
 ): string[] {
   validateConfig(config);
+  if (hostConfig.UTSMode === 'host' && (config.Hostname ?? '') !== '') {
+    invalid('conflicting options: hostname and the UTS mode');
+  }
   return validateHostConfig(hostConfig, host);
 }
 

@@ -1,4 +1,4 @@
-// HostConfig's limits: what Docker refuses, and what has no effect in the guest's cgroup v2.
+// HostConfig's limits: what Docker refuses, and what has no effect in the guest's cgroup v2, as Docker says of a host with it.
 
 import type { HostConfig } from '../api/v1.41/types';
 import { DaemonError } from '../errors';
@@ -18,7 +18,7 @@ export function validateResources(hostConfig: HostConfig, host: { cpus: number }
   }
   validateMemory(hostConfig, warnings);
   validateCpu(hostConfig, host, warnings);
-  warnOfBlockIo(hostConfig, warnings);
+  validateBlockIo(hostConfig);
 }
 
 function validateMemory(hostConfig: HostConfig, warnings: string[]): void {
@@ -35,11 +35,6 @@ function validateMemory(hostConfig: HostConfig, warnings: string[]): void {
   const swappiness = hostConfig.MemorySwappiness ?? -1;
   if (swappiness < -1 || swappiness > 100) {
     invalid(`Invalid value: ${String(swappiness)}, valid memory swappiness range is 0-100`);
-  }
-  if (swappiness !== -1) {
-    warnings.push(
-      'Your kernel does not support memory swappiness capabilities or the cgroup is not mounted. Memory swappiness discarded.',
-    );
   }
   if (reservation > 0 && reservation < leastMemoryBytes) invalid('Minimum memory reservation allowed is 6MB');
   if (reservation > 0 && memory > 0 && memory < reservation) {
@@ -82,20 +77,21 @@ function validateCpu(hostConfig: HostConfig, host: { cpus: number }, warnings: s
     warnings.push('linux does not support CPU percent. Percent discarded.');
   }
   if ((hostConfig.CpuCount ?? 0) > 0) warnings.push('linux does not support CPU count. Count discarded.');
-  validateRealTime(hostConfig, warnings);
+  validateRealTime(hostConfig);
   validateSet(hostConfig.CpusetCpus ?? '', host.cpus - 1, 'cpus', 'CPUs');
   validateSet(hostConfig.CpusetMems ?? '', 0, 'mems', 'memory nodes');
 }
 
-function validateRealTime(hostConfig: HostConfig, warnings: string[]): void {
+/** No kernel of a guest schedules groups in real time, and Docker says so while it reads the request. */
+function validateRealTime(hostConfig: HostConfig): void {
   const period = hostConfig.CpuRealtimePeriod ?? 0;
   const runtime = hostConfig.CpuRealtimeRuntime ?? 0;
-  if (period !== 0 && runtime !== 0 && runtime > period) {
-    throw new DaemonError('Internal', 'cpu real-time runtime cannot be higher than cpu real-time period');
-  }
-  if (period !== 0 || runtime !== 0) {
-    warnings.push('Your kernel does not support CPU real-time scheduler. Real-time settings discarded.');
-  }
+  if (period > 0) throw unsupported('Your kernel does not support cgroup cpu real-time period');
+  if (runtime > 0) throw unsupported('Your kernel does not support cgroup cpu real-time runtime');
+}
+
+function unsupported(message: string): DaemonError {
+  return new DaemonError('Internal', message);
 }
 
 function validateSet(text: string, highest: number, name: string, what: string): void {
@@ -104,6 +100,7 @@ function validateSet(text: string, highest: number, name: string, what: string):
     const match = /^(\d+)(?:-(\d+))?$/.exec(part);
     if (match === null) return invalid(`Invalid value ${text} for cpuset ${name}: invalid format: ${part}`);
     const last = Number(match[2] ?? match[1]);
+    if (last < Number(match[1])) invalid(`Invalid value ${text} for cpuset ${name}: invalid format: ${part}`);
     if (last > highest) {
       const available = highest === 0 ? '0' : `0-${String(highest)}`;
       invalid(`Requested ${what} are not available - requested ${text}, available: ${available}`);
@@ -111,23 +108,7 @@ function validateSet(text: string, highest: number, name: string, what: string):
   }
 }
 
-/** The devices these name are the host's, which the guest doesn't have. */
-function warnOfBlockIo(hostConfig: HostConfig, warnings: string[]): void {
-  const unsupported = 'Your kernel does not support';
-  const unmounted = 'or the cgroup is not mounted.';
-  if ((hostConfig.BlkioWeight ?? 0) > 0) {
-    warnings.push(`${unsupported} Block I/O weight ${unmounted} Weight discarded.`);
-  }
-  if ((hostConfig.BlkioWeightDevice ?? []).length > 0) {
-    warnings.push(`${unsupported} Block I/O weight_device ${unmounted} Weight-device discarded.`);
-  }
-  for (const [devices, limit, discarded] of [
-    [hostConfig.BlkioDeviceReadBps, 'BPS Block I/O read limit', 'Block I/O BPS read limit'],
-    [hostConfig.BlkioDeviceWriteBps, 'BPS Block I/O write limit', 'Block I/O BPS write limit'],
-    [hostConfig.BlkioDeviceReadIOps, 'IOPS Block read limit', 'Block I/O IOPS read limit'],
-    [hostConfig.BlkioDeviceWriteIOps, 'IOPS Block write limit', 'Block I/O IOPS write limit'],
-  ] as const) {
-    if ((devices ?? []).length > 0)
-      warnings.push(`${unsupported} ${limit} ${unmounted} ${discarded} discarded.`);
-  }
+function validateBlockIo(hostConfig: HostConfig): void {
+  const weight = hostConfig.BlkioWeight ?? 0;
+  if (weight > 0 && (weight < 10 || weight > 1000)) invalid('Range of blkio weight is from 10 to 1000');
 }

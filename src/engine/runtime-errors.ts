@@ -45,7 +45,12 @@ function guestReason(error: AgentError): { text: string; plain: boolean } {
   // The agent words what concerns the command and the user as Docker and its runtime do.
   if (phase === 'exec') return { text: message, plain: false };
   if (phase === 'user') return { text: message, plain: true };
-  return { text: `error during container init: ${message}: ${errnoText(code)}`, plain: false };
+  const reason = errnoText(code);
+  // Where the agent has said it too, in C's spelling.
+  const attempted = message.toLowerCase().endsWith(`: ${reason}`)
+    ? message.slice(0, -reason.length - 2)
+    : message;
+  return { text: `error during container init: ${attempted}: ${reason}`, plain: false };
 }
 
 /** Whatever a start threw, as the client and the record see it. */

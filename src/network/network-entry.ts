@@ -208,7 +208,7 @@ function macFor(request: EndpointRequest, ipv4: IpAddress | undefined): string {
   if (request.macAddress !== undefined && request.macAddress !== '') {
     const mac = parseMac(request.macAddress);
     if (mac === undefined)
-      throw new DaemonError('InvalidParameter', `invalid MAC address: ${request.macAddress}`);
+      throw new DaemonError('Internal', `address ${request.macAddress}: invalid MAC address`);
     return mac;
   }
   return ipv4 === undefined ? formatMac([0x02, 0x42, ...randomBytes(4)]) : macOfIpv4(ipv4);

@@ -7,7 +7,7 @@ import { containerDevices } from './devices';
 import { containerEnvironment } from './environment';
 import { containerMounts, tmpfsOptions, type TmpfsMount } from './mounts';
 import type { PodContainerSpec, PodSpec } from './pod';
-import { cgroupLimits, wantedResources } from './resources';
+import { blockIoLimits, cgroupLimits, wantedResources } from './resources';
 import { containerRlimits } from './rlimits';
 import { parseSecurityOptions, seccompProfile } from './security-options';
 import { namespacedSysctls } from './sysctls';
@@ -39,11 +39,17 @@ export function containerToPod(container: ContainerDescription): PodSpec {
     id: container.podId,
     hostname: config.Hostname ?? '',
     domainname: config.Domainname ?? '',
-    sysctls: sysctls.pod,
+    sysctls: { ...sysctls.pod, ...swappiness(hostConfig) },
     ...wantedResources(hostConfig),
     sharePidNamespace: false,
     containers: [podContainer(container, ipc, sysctls.container)],
   };
+}
+
+/** The VM's own: cgroup v2 has none for a group. */
+function swappiness({ MemorySwappiness }: HostConfig): Record<string, string> {
+  const given = MemorySwappiness ?? -1;
+  return given < 0 ? {} : { 'vm.swappiness': String(given) };
 }
 
 function podContainer(
@@ -60,7 +66,9 @@ function podContainer(
     devices: hostConfig.Devices,
     rules: hostConfig.DeviceCgroupRules,
   });
+  const blockIo = blockIoLimits(hostConfig);
   const shares = hostConfig.CpuShares ?? 0;
+  if (shares < 0) throw new DaemonError('Internal', 'shares: invalid argument');
   if (shares === 1) {
     throw runtimeFailure(
       'unable to start container process: error during container init: ' +
@@ -104,6 +112,7 @@ function podContainer(
     maskedPaths: privileged ? [] : (hostConfig.MaskedPaths ?? []),
     readonlyPaths: privileged ? [] : (hostConfig.ReadonlyPaths ?? []),
     cgroup: cgroupLimits(hostConfig),
+    ...(blockIo === undefined ? {} : { blockIo }),
     sysctls,
   };
 }

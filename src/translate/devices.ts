@@ -14,19 +14,29 @@ const defaultDevices: readonly (readonly [path: string, ...numbers: Numbers])[] 
   ['/dev/tty', 'c', 5, 0],
 ];
 
+function range(length: number): number[] {
+  return Array.from({ length }, (_, index) => index);
+}
+
 /** What `--device` may name besides the defaults: character devices with numbers of their own in every Linux. */
 const knownDevices = new Map<string, Numbers>([
   ...defaultDevices.map(([path, ...numbers]) => [path, numbers] as const),
+  ['/dev/mem', ['c', 1, 1]],
   ['/dev/kmsg', ['c', 1, 11]],
+  ['/dev/console', ['c', 5, 1]],
+  ['/dev/ttyS0', ['c', 4, 64]],
+  ...range(64).map((index): [string, Numbers] => [`/dev/tty${String(index)}`, ['c', 4, index]]),
+  ['/dev/ppp', ['c', 108, 0]],
+  ['/dev/vhost-net', ['c', 10, 238]],
+  ['/dev/vhost-vsock', ['c', 10, 241]],
+  ['/dev/btrfs-control', ['c', 10, 234]],
+  ['/dev/autofs', ['c', 10, 235]],
   ['/dev/fuse', ['c', 10, 229]],
   ['/dev/net/tun', ['c', 10, 200]],
   ['/dev/loop-control', ['c', 10, 237]],
   ['/dev/hwrng', ['c', 10, 183]],
   ['/dev/mapper/control', ['c', 10, 236]],
-  ...Array.from({ length: 8 }, (_, index): [string, Numbers] => [
-    `/dev/loop${String(index)}`,
-    ['b', 7, index],
-  ]),
+  ...range(64).map((index): [string, Numbers] => [`/dev/loop${String(index)}`, ['b', 7, index]]),
 ]);
 
 const any = -1;
@@ -79,29 +89,39 @@ export function containerDevices(options: {
   const rules = [...defaultRules];
   for (const mapping of options.devices ?? []) {
     const hostPath = mapping.PathOnHost ?? '';
-    const numbers = knownDevices.get(hostPath);
-    if (numbers === undefined) {
+    const found = devicesAt(hostPath);
+    if (found.length === 0) {
       throw new DaemonError(
         'Internal',
         `error gathering device information while adding custom device "${hostPath}": no such file or directory`,
       );
     }
-    const path =
-      mapping.PathInContainer === undefined || mapping.PathInContainer === ''
-        ? hostPath
-        : mapping.PathInContainer;
-    const access =
-      mapping.CgroupPermissions === undefined || mapping.CgroupPermissions === ''
-        ? 'rwm'
-        : mapping.CgroupPermissions;
-    if (!devices.some((device) => device.path === path)) devices.push(deviceNode(path, numbers));
-    const [type, major, minor] = numbers;
-    rules.push(
-      allowed(type, major, minor, [...new Set(access)].filter((letter) => 'rwm'.includes(letter)).join('')),
-    );
+    const target = orElse(mapping.PathInContainer, hostPath);
+    const access = [...new Set(orElse(mapping.CgroupPermissions, 'rwm'))]
+      .filter((letter) => 'rwm'.includes(letter))
+      .join('');
+    for (const [source, numbers] of found) {
+      const path = target + source.slice(hostPath.length);
+      const [type, major, minor] = numbers;
+      if (!devices.some((device) => device.path === path)) devices.push(deviceNode(path, numbers));
+      rules.push(allowed(type, major, minor, access));
+    }
   }
   for (const rule of options.rules ?? []) rules.push(parseDeviceRule(rule));
   return { devices, rules };
+}
+
+/** The device of this path, or all below it where it is a directory, as Docker takes them. */
+function devicesAt(path: string): (readonly [path: string, numbers: Numbers])[] {
+  const numbers = knownDevices.get(path);
+  if (numbers !== undefined) return [[path, numbers]];
+  const folder = `${path.replace(/\/+$/, '')}/`;
+  if (folder === '/dev/' || folder === '/') return [];
+  return [...knownDevices].filter(([known]) => known.startsWith(folder));
+}
+
+function orElse(text: string | undefined, otherwise: string): string {
+  return text === undefined || text === '' ? otherwise : text;
 }
 
 /** `c 10:229 rwm`; throws Internal `invalid device cgroup rule format`. */

@@ -111,6 +111,7 @@ export function guestContainer(
     maskedPaths: container.maskedPaths,
     readonlyPaths: container.readonlyPaths,
     cgroup: container.cgroup,
+    ...(container.blockIo === undefined ? {} : { blockIo: container.blockIo }),
     sysctls: container.sysctls,
     privileged: container.privileged,
   };

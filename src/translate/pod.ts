@@ -46,6 +46,8 @@ export interface PodContainerSpec {
   maskedPaths: string[];
   readonlyPaths: string[];
   cgroup: GuestCgroup;
+  /** As GuestContainerSpec has it. */
+  blockIo?: GuestCgroup;
   sysctls: Record<string, string>;
 }
 

@@ -70,14 +70,18 @@ export function seccompProfile(
       },
     );
   }
-  if (typeof profile !== 'object' || profile === null || Array.isArray(profile)) {
+  if (profile === null) return 'unconfined';
+  if (typeof profile !== 'object' || Array.isArray(profile)) {
     throw new DaemonError(
       'Internal',
-      'Decoding seccomp profile failed: json: cannot unmarshal into Go value of type seccomp.Seccomp',
+      `Decoding seccomp profile failed: json: cannot unmarshal ${jsonKind(profile)} into Go value of type seccomp.Seccomp`,
     );
   }
   const record = profile as Record<string, unknown>; // an object that is no array
   const action = record['defaultAction'];
+  const syscalls = record['syscalls'];
+  // As runc has it: a profile that says nothing filters nothing.
+  if ((action ?? '') === '' && (!Array.isArray(syscalls) || syscalls.length === 0)) return 'unconfined';
   if (typeof action !== 'string' || !seccompActions.has(action)) {
     throw new DaemonError(
       'Internal',
@@ -88,11 +92,23 @@ export function seccompProfile(
   return record;
 }
 
+function jsonKind(value: unknown): string {
+  if (Array.isArray(value)) return 'array';
+  return typeof value === 'boolean' ? 'bool' : typeof value;
+}
+
 /** The commonest of Go's complaints about JSON; clients only show it. */
 function jsonComplaint(text: string): string {
   const trimmed = text.trimStart();
   if (trimmed === '') return 'unexpected end of JSON input';
   const first = trimmed.charAt(0);
+  const literal = ['null', 'true', 'false'].find((word) => word.startsWith(first));
+  if (literal !== undefined) {
+    const wrong = literal.split('').findIndex((letter, index) => trimmed.charAt(index) !== letter);
+    if (wrong > 0 && wrong < trimmed.length) {
+      return `invalid character '${trimmed.charAt(wrong)}' in literal ${literal} (expecting '${literal.charAt(wrong)}')`;
+    }
+  }
   if (first !== '{') return `invalid character '${first}' looking for beginning of value`;
   const next = trimmed.slice(1).trimStart().charAt(0);
   if (next !== '"' && next !== '}' && next !== '') {

@@ -1,4 +1,5 @@
-// Which namespace a sysctl belongs to, and Docker's refusal of those that belong to none.
+// Which namespace a sysctl belongs to. Those that belong to none, which Docker refuses, are the VM's own: the container
+// is alone there.
 
 import { DaemonError } from '../errors';
 
@@ -13,6 +14,11 @@ const ipcSysctls = new Set([
   'kernel.shm_rmid_forced',
 ]);
 
+/** The agent's: what the kernel runs on its own behalf, and names that come from elsewhere. */
+const agentSysctls =
+  /^kernel\.(modprobe|modules_disabled|hotplug|poweroff_cmd|usermodehelper\..*|core_pattern|core_pipe_limit|kexec_load_disabled|panic.*|sysrq|ctrl-alt-del|ns_last_pid|cad_pid)$/;
+const vmSysctls = /^(vm|kernel|fs)\.[\w.-]+$/;
+
 /** Docker's own, in every network namespace: low ports and ping need no capability. */
 const defaultNetworkSysctls: Readonly<Record<string, string>> = {
   'net.ipv4.ip_unprivileged_port_start': '0',
@@ -20,7 +26,7 @@ const defaultNetworkSysctls: Readonly<Record<string, string>> = {
 };
 
 export interface NamespacedSysctls {
-  /** net.* and kernel.domainname: of the Pod's namespaces. */
+  /** net.* and kernel.domainname: of the Pod's namespaces; others of vm, kernel and fs: the VM's. */
   pod: Record<string, string>;
   /** IPC's: of the container's own namespace. */
   container: Record<string, string>;
@@ -45,6 +51,8 @@ export function namespacedSysctls(
       sorted.pod[name] = value;
     } else if (name === 'kernel.hostname') {
       throw refused(`sysctl "${name}" is not allowed as it conflicts with the OCI "hostname" field`);
+    } else if (vmSysctls.test(name) && !agentSysctls.test(name)) {
+      sorted.pod[name] = value;
     } else {
       throw refused(`sysctl "${name}" is not in a separate kernel namespace`);
     }

@@ -2,6 +2,7 @@
 // daemon, also those that an earlier one has left running.
 
 import { chmod, mkdir } from 'node:fs/promises';
+import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { Config } from '../config';
 import { DaemonError, errorMessage } from '../errors';
@@ -66,7 +67,12 @@ export async function createVmPool(
     key,
     machine: { ...machine, ...templateKernel(source, key) },
   });
-  return new PooledVms({ factory, accelerator, poolSize: config.poolSize });
+  return new PooledVms({
+    factory,
+    accelerator,
+    poolSize: config.poolSize,
+    most: { memoryBytes: wholeMebibytes(totalmem()), cpus: availableParallelism() },
+  });
 }
 
 /**
@@ -119,6 +125,10 @@ async function makePassableDir(path: string): Promise<void> {
   await chmod(path, 0o711);
 }
 
+function wholeMebibytes(bytes: number): number {
+  return Math.floor(bytes / 2 ** 20) * 2 ** 20;
+}
+
 /** What the pool needs of a VM beyond its contract. */
 export interface PoolableVm extends Vm {
   /** Lets it live on without this daemon. */
@@ -141,6 +151,8 @@ export interface PoolParts {
   factory: VmFactory;
   accelerator: Accelerator;
   poolSize: number;
+  /** No VM gets more than this: what the host has. */
+  most: VmResources;
 }
 
 export class PooledVms implements VmPool {
@@ -171,10 +183,14 @@ export class PooledVms implements VmPool {
   async #acquire(podId: string, wanted: Partial<VmResources>, signal?: AbortSignal): Promise<Vm> {
     if (signal?.aborted === true) throw new DaemonError('Unavailable', 'the start was given up');
     this.#throwIfClosed();
-    const { factory } = this.#parts;
+    const { factory, most } = this.#parts;
+    // More than the host has could not be used by anyone, and would not start.
     const resources: VmResources = {
-      memoryBytes: Math.max(wanted.memoryBytes ?? 0, factory.resources.memoryBytes),
-      cpus: Math.max(wanted.cpus ?? 0, factory.resources.cpus),
+      memoryBytes: Math.max(
+        Math.min(wanted.memoryBytes ?? 0, most.memoryBytes),
+        factory.resources.memoryBytes,
+      ),
+      cpus: Math.max(Math.min(wanted.cpus ?? 0, most.cpus), factory.resources.cpus),
     };
     const fits =
       resources.memoryBytes === factory.resources.memoryBytes && resources.cpus === factory.resources.cpus;

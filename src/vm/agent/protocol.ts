@@ -199,6 +199,8 @@ export interface GuestContainerSpec {
   maskedPaths: string[];
   readonlyPaths: string[];
   cgroup: GuestCgroup;
+  /** Values of io.max and io.weight for each of the container's disks, without the disk's numbers: `rbps=1048576`. */
+  blockIo?: GuestCgroup;
   /** Container-level sysctls (kernel.*, fs.mqueue.*) in namespaces the container has of its own. */
   sysctls: Record<string, string>;
   /** Whole VM: all devices, no masking, writable /proc and /sys and cgroup. */
@@ -228,7 +230,7 @@ export interface GuestPodSpec {
   domainname: string;
   interfaces: GuestInterface[];
   routes: GuestRoute[];
-  /** net.*, kernel.shm*, … of the Pod's namespaces. */
+  /** net.*, kernel.shm*, … of the Pod's namespaces; others are the whole VM's. */
   sysctls: Record<string, string>;
   /** Addresses of the DNS servers that the agent's forwarder on 127.0.0.11:53 asks; empty: no forwarder. */
   dnsForward: string[];

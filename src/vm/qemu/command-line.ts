@@ -134,7 +134,7 @@ export function qemuArguments(spec: MachineSpec, layout: VmLayout): string[] {
 function memoryObject(memory: MemoryBacking, memoryMiB: number): string {
   switch (memory.kind) {
     case 'private':
-      return `memory-backend-ram,id=mem,size=${memoryMiB}M`;
+      return `memory-backend-ram,id=mem,size=${memoryMiB}M,reserve=off`;
     case 'template':
       return `memory-backend-file,id=mem,size=${memoryMiB}M,share=on,mem-path=${memory.path}`;
     case 'clone':

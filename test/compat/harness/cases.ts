@@ -103,7 +103,8 @@ function withDeadline<T>(work: Promise<T>): Promise<T> {
 
 type RunCase = (host: string, caseName: string) => Promise<Transcript>;
 
-function defineCase(group: string, title: string, key: string, run: RunCase): void {
+/** One test: `run` against each engine, and what it saw compared. */
+export function defineCase(group: string, title: string, key: string, run: RunCase): void {
   const fullName = `${group}: ${title}`;
   const digest = createHash('sha256').update(`${fullName}\n${key}`).digest('hex');
   const caseName = `c${digest.slice(0, 7)}`;

@@ -205,8 +205,8 @@ describe('endpoints', () => {
       'a bad MAC address',
       'fixed',
       { macAddress: 'ff:ff:ff:ff:ff:ff' },
-      'InvalidParameter',
-      'invalid MAC address: ff:ff:ff:ff:ff:ff',
+      'Internal',
+      'address ff:ff:ff:ff:ff:ff: invalid MAC address',
     ],
     [
       'a bad link-local address',

@@ -11,7 +11,13 @@ import { containerMounts, tmpfsOptions } from '../../../src/translate/mounts';
 import { hostsFile } from '../../../src/translate/network-files';
 import { defaultRoutes, guestContainer, guestInterface } from '../../../src/translate/pod-to-guest';
 import { guestRootfs, podToVm } from '../../../src/translate/pod-to-vm';
-import { cgroupLimits, wantedResources } from '../../../src/translate/resources';
+import {
+  blockIoLimits,
+  cgroupLimits,
+  vmMemoryBytes,
+  usableMemoryBytes,
+  wantedResources,
+} from '../../../src/translate/resources';
 import { containerRlimits } from '../../../src/translate/rlimits';
 import { parseSecurityOptions, seccompProfile } from '../../../src/translate/security-options';
 import { isLinuxSignal, parseSignal } from '../../../src/translate/signals';
@@ -126,13 +132,34 @@ describe('limits', () => {
     expect(cgroupLimits(limits)).toEqual(cgroup),
   );
 
+  it('gives each disk the lowest rate of the devices that are named', () => {
+    expect(blockIoLimits({})).toBeUndefined();
+    expect(
+      blockIoLimits({
+        BlkioDeviceReadBps: [
+          { Path: '/dev/vda', Rate: 2048 },
+          { Path: '/dev/vdb', Rate: 1024 },
+        ],
+        BlkioDeviceWriteIOps: [{ Path: '/dev/vda', Rate: 7 }],
+        BlkioWeightDevice: [{ Path: '/dev/vda', Weight: 1000 }],
+      }),
+    ).toEqual({ 'io.max': 'rbps=1024 wiops=7', 'io.weight': '10000' });
+    expect(cgroupLimits({ BlkioWeight: 10 })).toEqual({ 'io.weight': 'default 1' });
+  });
+
+  it.each([2 ** 27, 2 ** 30, 2 ** 32, 2 ** 36])('leaves %d bytes of a VM to the container', (bytes) => {
+    expect(usableMemoryBytes(vmMemoryBytes(bytes))).toBeGreaterThanOrEqual(bytes);
+    expect(usableMemoryBytes(vmMemoryBytes(bytes))).toBeLessThan(bytes + 2 ** 20);
+  });
+
   it('asks for a VM in which they can be reached', () => {
     expect(wantedResources({})).toEqual({});
     expect(wantedResources({ Memory: 2 ** 30, NanoCpus: 1.5e9 })).toEqual({
-      memoryBytes: 2 ** 30 + 64 * 2 ** 20,
+      memoryBytes: vmMemoryBytes(2 ** 30),
       cpus: 2,
     });
     expect(wantedResources({ CpuQuota: 300_000 })).toEqual({ cpus: 3 });
+    expect(wantedResources({ CpusetCpus: '0,4-6' })).toEqual({ cpus: 7 });
   });
 });
 
@@ -173,7 +200,7 @@ describe('sysctls', () => {
   });
 
   it.each([
-    [{ 'kernel.foo': '1' }, own, 'sysctl "kernel.foo" is not in a separate kernel namespace'],
+    [{ 'kernel.modprobe': '1' }, own, 'sysctl "kernel.modprobe" is not in a separate kernel namespace'],
     [
       { 'net.foo': '1' },
       { ...own, hostNetwork: true },
@@ -355,7 +382,7 @@ describe('container to Pod, VM and guest', () => {
 
   it('makes a Pod with one container', () => {
     const pod = describe_({ Memory: 1e8, Init: true, ReadonlyRootfs: true });
-    expect(pod).toMatchObject({ id: 'p1', hostname: 'h', domainname: 'd', memoryBytes: 1e8 + 64 * 2 ** 20 });
+    expect(pod).toMatchObject({ id: 'p1', hostname: 'h', domainname: 'd', memoryBytes: vmMemoryBytes(1e8) });
     expect(pod.containers).toHaveLength(1);
     expect(pod.containers[0]).toMatchObject({
       id: 'c1',

@@ -12,7 +12,7 @@ afterEach(() => jest.useRealTimers());
 
 function makePool(poolSize = 2): PooledVms {
   const accelerator = { kind: 'tcg', reason: 'a test', tscKhz: undefined } as const;
-  return new PooledVms({ factory, accelerator, poolSize });
+  return new PooledVms({ factory, accelerator, poolSize, most: { memoryBytes: 4000, cpus: 8 } });
 }
 
 async function fullPool(poolSize = 2): Promise<PooledVms> {
@@ -84,6 +84,12 @@ test.each([{ memoryBytes: 1001 }, { cpus: 3 }])('one of another size is booted: 
   const vm = await pool.acquire('pod', wanted);
   expect(made().at(-1)).toBe('boot');
   expect(vm.resources).toEqual({ ...factory.resources, ...wanted });
+});
+
+test('a VM never gets more than the host has', async () => {
+  const pool = await fullPool();
+  const vm = await pool.acquire('pod', { memoryBytes: 2 ** 50, cpus: 99 });
+  expect(vm.resources).toEqual({ memoryBytes: 4000, cpus: 8 });
 });
 
 test('an idle VM that died is neither kept nor handed out', async () => {
