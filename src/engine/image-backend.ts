@@ -3,6 +3,7 @@
 import type { Filters, ImageBackend, ProgressWriter } from '../api/v1.41/backend';
 import type {
   AuthConfig,
+  DistributionInspect,
   HistoryItem,
   ImageDeleteItem,
   ImageInspect,
@@ -128,6 +129,20 @@ export class EngineImageBackend implements ImageBackend {
   ): Promise<void> {
     const reference = pushTarget(ref, options.tag);
     await this.#images.push(reference, { auth: options.auth }, progress, signal);
+  }
+
+  async distribution(ref: string, auth?: AuthConfig): Promise<DistributionInspect> {
+    const { mediaType, digest, sizeBytes, platforms } = await this.#images.distribution(ref, {
+      auth: auth ?? {},
+    });
+    return {
+      Descriptor: { mediaType, digest, size: sizeBytes },
+      Platforms: platforms.map(({ architecture, os, variant }) => ({
+        architecture,
+        os,
+        ...(variant === undefined ? {} : { variant }),
+      })),
+    };
   }
 
   save(refs: string[], signal: AbortSignal): Promise<NodeJS.ReadableStream> {

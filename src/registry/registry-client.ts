@@ -74,8 +74,13 @@ export class RegistryClient {
     });
   }
 
-  /** By tag or digest; a digest is checked. Throws NotFound in Docker's words. */
-  async manifest(name: RepositoryName, tagOrDigest: string, signal: AbortSignal): Promise<FetchedManifest> {
+  /** By tag or digest; a digest is checked. Throws what `errorOf` makes of a refusal: for a pull, NotFound in Docker's words. */
+  async manifest(
+    name: RepositoryName,
+    tagOrDigest: string,
+    signal: AbortSignal,
+    errorOf: typeof registryError = registryError,
+  ): Promise<FetchedManifest> {
     const url = `/v2/${name.path}/manifests/${tagOrDigest}`;
     const headers = { accept: Object.values(manifestTypes).join(', ') };
     const scope = pullScope(name);
@@ -84,7 +89,7 @@ export class RegistryClient {
     const { response, body } = await this.#choose(signal, async (endpoint) => {
       const answer = await endpoint.request({ method: 'GET', shownMethod, url, scope, headers, signal });
       const text = await readBody(answer);
-      if (answer.status !== 200) throw registryError(answer.status, text, name);
+      if (answer.status !== 200) throw errorOf(answer.status, text, name);
       return { response: answer, body: text };
     });
     const digest = sha256(body);

@@ -7,6 +7,7 @@ import { familiarReference, parseReference } from '../registry/reference';
 import { RegistryClient, type RegistryOptions } from '../registry/registry-client';
 import { DaemonError } from '../errors';
 import type { Image, ImageConfig } from './image';
+import { inspectDistribution, type Distribution } from './image-distribution';
 import { importTar } from './image-import';
 import { ImageIndex } from './image-index';
 import { loadArchive } from './image-load';
@@ -27,6 +28,7 @@ import type { DocumentStore, ImageStore, Platform, ProgressSink, RegistryAuth } 
 type Listener = (event: { action: string; id: string; attributes: Record<string, string> }) => void;
 
 const loginTimeoutMs = 30_000;
+const distributionTimeoutMs = 60_000;
 const hubHosts = ['', 'docker.io', 'index.docker.io', 'registry-1.docker.io'];
 
 export class DiskImageStore implements ImageStore {
@@ -164,6 +166,11 @@ export class DiskImageStore implements ImageStore {
       publish: this.#publish,
     };
     await loadArchive(context, archive, options, progress, signal);
+  }
+
+  distribution(reference: string, options: { auth: RegistryAuth }): Promise<Distribution> {
+    const signal = AbortSignal.timeout(distributionTimeoutMs);
+    return inspectDistribution(this.#registry, reference, options.auth, signal);
   }
 
   push(

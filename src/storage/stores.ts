@@ -1,6 +1,7 @@
 // What the engine sees of storage. Implementations: image-store, layer-store, container-store, writable-disk-store.
 
 import type { Image, ImageConfig } from './image';
+import type { Distribution } from './image-distribution';
 
 /** One line of Docker's progress stream (pull, push, load, import). */
 export interface ProgressMessage {
@@ -65,6 +66,8 @@ export interface ImageStore {
     progress: ProgressSink,
     signal: AbortSignal,
   ): Promise<void>;
+  /** What a registry has under a name. Throws in the registry's words. */
+  distribution(reference: string, options: { auth: RegistryAuth }): Promise<Distribution>;
   /** `docker push` of `repository[:tag]`; every tag where there is none. Throws in Docker's words. */
   push(
     reference: string,
