@@ -2,6 +2,7 @@
 
 import type { ContainerSummary, DiskUsage, ImageSummary, Volume } from '../api/v1.41/types';
 import type { Image } from '../storage/image';
+import { chainIds } from '../storage/image-index';
 import type { LayerStore } from '../storage/stores';
 import type { ContainerRegistry } from './container-registry';
 
@@ -25,27 +26,35 @@ export function diskUsage(sources: DiskUsageSources): DiskUsage {
       return 0;
     }
   };
+  // A layer on other layers is another one, as Docker counts.
+  const chainsOf = new Map(
+    images.map((image) => [image.id, new Set(chainIds(image.config.rootfs.diff_ids))]),
+  );
+  const sizes = new Map<string, number>();
+  for (const { config } of images) {
+    const diffIds = config.rootfs.diff_ids;
+    for (const [i, chain] of chainIds(diffIds).entries()) sizes.set(chain, size(diffIds[i] ?? ''));
+  }
+  // Steps of builds are not shown, so what they share with their image is that image's own.
   const users = new Map<string, number>();
-  for (const image of images) {
-    for (const diffId of new Set(image.config.rootfs.diff_ids))
-      users.set(diffId, (users.get(diffId) ?? 0) + 1);
+  for (const { Id } of summaries) {
+    for (const chain of chainsOf.get(Id) ?? []) users.set(chain, (users.get(chain) ?? 0) + 1);
   }
   const containersOf = new Map<string, number>();
   for (const { record } of registry.list()) {
     containersOf.set(record.imageId, (containersOf.get(record.imageId) ?? 0) + 1);
   }
-  const diffIdsOf = new Map(images.map((image) => [image.id, image.config.rootfs.diff_ids]));
-  const sum = (diffIds: Iterable<string>): number => {
+  const sum = (chains: Iterable<string>): number => {
     let total = 0;
-    for (const diffId of diffIds) total += size(diffId);
+    for (const chain of chains) total += sizes.get(chain) ?? 0;
     return total;
   };
   return {
-    LayersSize: sum(users.keys()),
+    LayersSize: sum(sizes.keys()),
     Images: summaries.map((summary) => ({
       ...summary,
       Containers: containersOf.get(summary.Id) ?? 0,
-      SharedSize: sum((diffIdsOf.get(summary.Id) ?? []).filter((diffId) => (users.get(diffId) ?? 0) > 1)),
+      SharedSize: sum([...(chainsOf.get(summary.Id) ?? [])].filter((chain) => (users.get(chain) ?? 0) > 1)),
     })),
     Containers: containers,
     Volumes: volumes,
