@@ -1,17 +1,75 @@
-// The daemon's configuration: one immutable value, made by main.ts from argv and environment.
+// The daemon's configuration, made by src/cli/daemon-config.ts from flags and file.
 
-import type { LogLevel } from './log';
+import type { LogFormat, LogLevel } from './log';
 
 export type AcceleratorChoice = 'auto' | 'kvm' | 'tcg';
 
-export interface Config {
+/** What a reload (SIGHUP) may change: read it where it is needed and keep no copy. Only daemon-reload.ts writes it. */
+export interface LiveConfig {
+  /** dockerd's word for the level `debug` and the endpoints below /debug. */
+  debug: boolean;
+  logLevel: LogLevel;
+  /** `key=value`, for `info`. */
+  labels: readonly string[];
+  /** Registry hosts reached over http or with unverified TLS, besides loopback. */
+  insecureRegistries: readonly string[];
+  /** URLs of mirrors of Docker Hub. */
+  registryMirrors: readonly string[];
+  /** Layers that one pull fetches at a time. */
+  maxConcurrentDownloads: number;
+  /** How long the daemon's own end may take. */
+  shutdownTimeoutSeconds: number;
+  /** Size of /dev/shm of containers that name none. */
+  defaultShmBytes: number;
+}
+
+export interface TlsConfig {
+  /** Clients must have a certificate of the CA. */
+  readonly verify: boolean;
+  readonly caPath: string;
+  readonly certPath: string;
+  readonly keyPath: string;
+}
+
+/** What containers get that do not say otherwise. */
+export interface ContainerDefaults {
+  readonly init: boolean;
+  readonly noNewPrivileges: boolean;
+  readonly ulimits: readonly { Name: string; Soft: number; Hard: number }[];
+  readonly logDriver: string;
+  readonly logOptions: Readonly<Record<string, string>>;
+  readonly dns: readonly string[];
+  readonly dnsOptions: readonly string[];
+  readonly dnsSearch: readonly string[];
+}
+
+/** Of the default bridge, and the pools that subnets of other networks are chosen from. */
+export interface NetworkDefaults {
+  /** The gateway's address with the subnet's prefix length; undefined: 172.17.0.1/16. */
+  readonly bridgeAddress: string | undefined;
+  readonly fixedCidr: string | undefined;
+  readonly mtu: number;
+  readonly interContainer: boolean;
+  readonly hostBindingAddress: string;
+  /** Empty: dockerd's own. */
+  readonly addressPools: readonly { base: string; size: number }[];
+}
+
+export interface Config extends Readonly<LiveConfig> {
   /** Persistent state: records, blobs, layers, disks, logs, templates. */
   readonly dataRoot: string;
   /** Sockets and pid files of the daemon and its VMs; gone after a host reboot. */
   readonly runDir: string;
-  /** `unix:///path` or `tcp://host:port`, as in dockerd's `--host`. */
+  /** `unix:///path`, `tcp://host:port` or `fd://`, as in dockerd's `--host`. */
   readonly hosts: readonly string[];
-  readonly logLevel: LogLevel;
+  /** Of unix sockets, by name or number; undefined: `docker`, where there is one. */
+  readonly socketGroup: string | undefined;
+  /** For tcp addresses. */
+  readonly tls?: TlsConfig;
+  readonly pidFile: string | undefined;
+  readonly logFormat: LogFormat;
+  /** `host:port`. */
+  readonly metricsAddress: string | undefined;
   readonly accelerator: AcceleratorChoice;
   /** Where `npm run guest` left vmlinuz, initramfs and manifest.json. */
   readonly guestDir: string;
@@ -27,7 +85,6 @@ export interface Config {
   readonly vmUidBase: number;
   /** Size of a container's writable disk (sparse). */
   readonly writableDiskBytes: number;
-  /** Registry hosts reached over http or with unverified TLS, besides loopback. */
-  readonly insecureRegistries: readonly string[];
-  readonly registryMirrors: readonly string[];
+  readonly containerDefaults: ContainerDefaults;
+  readonly networkDefaults: NetworkDefaults;
 }

@@ -3,15 +3,19 @@
 
 import { chmod, mkdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { debugRouter } from './api/debug';
 import { createApi, type Api } from './api/server';
+import { tlsOptions } from './api/tls';
 import type { Config } from './config';
 import { lockDataRoot } from './daemon-lock';
+import { reloadConfig } from './daemon-reload';
 import { ContainerRegistry } from './engine/container-registry';
 import { recoverContainers } from './engine/container-recovery';
 import { Containers } from './engine/containers';
 import { ContainerList } from './engine/container-list';
 import { EventHistory } from './engine/event-history';
 import { EventBus } from './engine/events';
+import { graphDriverName } from './engine/graph-driver';
 import { HealthMonitor } from './engine/health';
 import { execProbe } from './engine/health-probe';
 import { EngineImageBackend } from './engine/image-backend';
@@ -21,7 +25,9 @@ import { EngineSystemBackend } from './engine/system-backend';
 import { EngineVolumeBackend } from './engine/volume-backend';
 import { DaemonError } from './errors';
 import { log } from './log';
+import { createMetrics, serveMetrics } from './metrics';
 import { createNetworkManager } from './network/network-manager';
+import { writePidFile } from './pid-file';
 import { createStorage } from './storage/storage';
 import { readVersions } from './versions';
 import { createVmPool } from './vm/vm-pool';
@@ -34,6 +40,14 @@ export interface Daemon {
    * daemon on the same directories takes them over.
    */
   close(): Promise<void>;
+  /** Takes over what of `next` may change while it runs. */
+  reload(next: Config): void;
+}
+
+/** What `build` makes of the parts that a running daemon is asked for. */
+interface Running {
+  api: Api;
+  reload: (next: Config) => void;
 }
 
 /** Resolves when the API answers and every record is true. Rejects with what is wrong; nothing is left running then. */
@@ -54,21 +68,29 @@ export async function startDaemon(config: Config): Promise<Daemon> {
     }
   };
   try {
-    const api = await build(config, undo);
+    if (config.pidFile !== undefined) undo.push(await writePidFile(config.pidFile));
+    const { api, reload } = await build(config, undo);
     const addresses = await api.listen(config.hosts);
     log.info('ready', { addresses, ms: Date.now() - started });
-    return { addresses, close };
+    return { addresses, close, reload };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-async function build(config: Config, undo: (() => unknown)[]): Promise<Api> {
+async function build(config: Config, undo: (() => unknown)[]): Promise<Running> {
+  // Before anything is started: a certificate that can't be read is a mistake in the command line.
+  const tls = config.tls === undefined ? undefined : tlsOptions(config.tls);
   const storage = await createStorage(config);
   const { documents, images, layers } = storage;
   undo.push(() => documents.close());
-  const networks = createNetworkManager({ runDir: config.runDir, documents, nativeDir: config.nativeDir });
+  const networks = createNetworkManager({
+    runDir: config.runDir,
+    documents,
+    nativeDir: config.nativeDir,
+    defaults: config.networkDefaults,
+  });
   await networks.start();
   const vms = await createVmPool(config, networks.namespacePath);
   undo.push(() => networks.stop({ removeNamespace: vms.list().length === 0 }));
@@ -96,9 +118,10 @@ async function build(config: Config, undo: (() => unknown)[]): Promise<Api> {
   });
   const list = new ContainerList({ registry, images, disks, health });
   const volumes = new EngineVolumeBackend({ volumes: storage.volumes, registry, events });
+  const versions = readVersions(config);
   const system = new EngineSystemBackend({
     config,
-    versions: readVersions(config),
+    versions,
     registry,
     images,
     layers,
@@ -122,9 +145,31 @@ async function build(config: Config, undo: (() => unknown)[]): Promise<Api> {
     networks: new EngineNetworkBackend(containers.engine),
     volumes,
   };
-  const api = createApi(backend, { daemonVersion: readVersions(config).engine });
+  const metrics = createMetrics({
+    versions,
+    engineId: system.id,
+    graphDriver: graphDriverName,
+    containers: () => system.containerCounts(),
+    vms: () => vms.status(),
+    events: () => ({ published: events.publishedCount, listeners: events.listenerCount }),
+    healthChecks: () => health.counts,
+  });
+  if (config.metricsAddress !== undefined) {
+    const { close } = await serveMetrics(config.metricsAddress, metrics);
+    undo.push(close);
+  }
+  const api = createApi(backend, {
+    daemonVersion: versions.engine,
+    onRequest: (request, response) => metrics.onRequest(request, response),
+    debug: debugRouter(
+      () => config.debug,
+      () => ({ containers: system.containerCounts(), vms: vms.status(), events: events.publishedCount }),
+    ),
+    ...(tls === undefined ? {} : { tls }),
+    ...(config.socketGroup === undefined ? {} : { socketGroup: config.socketGroup }),
+  });
   undo.push(() => api.close());
-  return api;
+  return { api, reload: (next) => reloadConfig(config, next, events, system.id) };
 }
 
 /** VMs run as users of their own: they must get through every directory above their files. */

@@ -1,14 +1,20 @@
-// Structured log: one logfmt-like line per event on stderr. Never a credential, never a container's environment.
+// Structured log: one line per event on stderr, logfmt-like or JSON. Never a credential, never a container's environment.
 
 export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof logLevels)[number];
+export type LogFormat = 'text' | 'json';
 type Fields = Record<string, unknown>;
 
 let threshold: LogLevel = 'info';
+let logFormat: LogFormat = 'text';
 
 /** Sets the least severe level that is written. */
 export function setLogLevel(level: LogLevel): void {
   threshold = level;
+}
+
+export function setLogFormat(format: LogFormat): void {
+  logFormat = format;
 }
 
 function fieldText(value: unknown): string {
@@ -20,6 +26,20 @@ function fieldText(value: unknown): string {
 function write(level: LogLevel, event: string, fields: Fields): void {
   if (logLevels.indexOf(level) < logLevels.indexOf(threshold)) return;
   const rest = Object.entries(fields).filter(([, value]) => value !== undefined);
+  if (logFormat === 'json') {
+    const plain = rest.map(([key, value]) => [
+      key,
+      value instanceof Error ? (value.stack ?? value.message) : value,
+    ]);
+    const line = {
+      time: new Date().toISOString(),
+      level,
+      msg: event,
+      ...(Object.fromEntries(plain) as Fields),
+    };
+    process.stderr.write(`${JSON.stringify(line)}\n`);
+    return;
+  }
   const tail = rest.map(([key, value]) => ` ${key}=${fieldText(value)}`).join('');
   process.stderr.write(
     `time=${new Date().toISOString()} level=${level} msg=${JSON.stringify(event)}${tail}\n`,

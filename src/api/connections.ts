@@ -1,7 +1,7 @@
 // Which connections are open, and which of them have a request under way: what a graceful close needs to know.
 
 import type { ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
+import type { Server, Socket } from 'node:net';
 
 export class Connections {
   private readonly open = new Set<Socket>();
@@ -13,6 +13,28 @@ export class Connections {
     socket.once('close', () => {
       this.open.delete(socket);
       this.busy.delete(socket);
+    });
+  }
+
+  /** All connections of a TLS server. One that is still at its handshake counts as idle. */
+  addTls(server: Server): void {
+    const handshakes = new Map<string, Socket>();
+    server.on('connection', (socket: Socket) => {
+      const peer = peerOf(socket);
+      handshakes.set(peer, socket);
+      this.open.add(socket);
+      socket.once('close', () => {
+        this.open.delete(socket);
+        if (handshakes.get(peer) === socket) handshakes.delete(peer);
+      });
+    });
+    server.on('secureConnection', (secure: Socket) => {
+      const peer = peerOf(secure);
+      const socket = handshakes.get(peer);
+      handshakes.delete(peer);
+      // From here on the secure one stands for both.
+      if (socket !== undefined) this.open.delete(socket);
+      this.add(secure);
     });
   }
 
@@ -36,4 +58,8 @@ export class Connections {
   destroyAll(): void {
     for (const socket of this.open) socket.destroy();
   }
+}
+
+function peerOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress ?? ''} ${remotePort ?? 0}`;
 }

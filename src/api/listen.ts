@@ -1,4 +1,4 @@
-// The daemon's listening addresses: `unix:///path` and `tcp://host:port`, as in dockerd's --host.
+// The daemon's listening addresses: `unix:///path`, `tcp://host:port` and systemd's `fd://`, as in dockerd's --host.
 
 import { chownSync, lstatSync, mkdirSync, readFileSync, unlinkSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -6,20 +6,34 @@ import type { ListenOptions, Server } from 'node:net';
 import { dirname } from 'node:path';
 import { DaemonError, systemErrorCode } from '../errors';
 import { log } from '../log';
+import { activatedDescriptors } from './socket-activation';
 
-export type HostAddress = { kind: 'unix'; path: string } | { kind: 'tcp'; host: string; port: number };
+export type HostAddress =
+  | { kind: 'unix'; path: string }
+  | { kind: 'tcp'; host: string; port: number }
+  | { kind: 'descriptor'; descriptor: number };
 
 const defaultPort = 2375;
+const defaultTlsPort = 2376;
 const defaultGroup = 'docker';
 const socketMode = 0o660;
 
-/** Throws InvalidParameter for anything but the two forms. */
-export function parseHost(host: string): HostAddress {
+/** The addresses that one `--host` stands for. Throws InvalidParameter for anything but the three forms. */
+export function parseHosts(host: string, hasTls: boolean): HostAddress[] {
+  if (!host.startsWith('fd://')) return [parseHost(host, hasTls)];
+  return activatedDescriptors(host.slice('fd://'.length)).map((descriptor) => ({
+    kind: 'descriptor',
+    descriptor,
+  }));
+}
+
+/** Throws InvalidParameter for anything but unix:// and tcp://. */
+export function parseHost(host: string, hasTls = false): HostAddress {
   if (host.startsWith('unix://') && host.length > 'unix://'.length) {
     return { kind: 'unix', path: host.slice('unix://'.length) };
   }
   const tcp = /^tcp:\/\/(?:\[([\da-f:.]+)\]|([^:/[\]]*))(?::(\d+))?\/?$/i.exec(host);
-  const port = Number(tcp?.[3] ?? defaultPort);
+  const port = Number(tcp?.[3] ?? (hasTls ? defaultTlsPort : defaultPort));
   if (tcp === null || port > 65_535)
     throw new DaemonError('InvalidParameter', `invalid host address: ${host}`);
   const name = tcp[1] ?? tcp[2] ?? '';
@@ -31,10 +45,11 @@ export function parseHost(host: string): HostAddress {
  * and `group`; its file is replaced if it is a socket nobody listens on. Throws Conflict if somebody does.
  */
 export async function listen(server: Server, address: HostAddress, group?: string): Promise<string> {
+  if (address.kind === 'descriptor') {
+    await bind(server, { fd: address.descriptor });
+    return `fd://${address.descriptor}`;
+  }
   if (address.kind === 'tcp') {
-    if (!isLoopback(address.host)) {
-      log.warn('listening without TLS: whoever reaches this address controls the daemon', { ...address });
-    }
     await bind(server, { host: address.host, port: address.port });
     const bound = server.address();
     const port = typeof bound === 'object' && bound !== null ? bound.port : address.port;
@@ -57,7 +72,7 @@ export async function listen(server: Server, address: HostAddress, group?: strin
   return `unix://${address.path}`;
 }
 
-function bind(server: Server, options: ListenOptions): Promise<void> {
+function bind(server: Server, options: ListenOptions | { fd: number }): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen(options, () => {
@@ -65,6 +80,12 @@ function bind(server: Server, options: ListenOptions): Promise<void> {
       resolve();
     });
   });
+}
+
+/** As dockerd warns: whoever reaches such an address controls the daemon. */
+export function warnIfOpen(address: HostAddress, verifiesClients: boolean): void {
+  if (address.kind !== 'tcp' || verifiesClients || isLoopback(address.host)) return;
+  log.warn('whoever reaches this address controls the daemon: use --tlsverify', { ...address });
 }
 
 function isLoopback(host: string): boolean {

@@ -2,13 +2,15 @@
 
 import { ServerResponse, createServer } from 'node:http';
 import type { IncomingMessage, Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { Socket } from 'node:net';
+import type { TlsOptions } from 'node:tls';
 import { posix } from 'node:path';
 import express from 'express';
-import type { Express, NextFunction, Request, Response } from 'express';
+import type { Express, NextFunction, Request, RequestHandler, Response } from 'express';
 import { log } from '../log';
 import { Connections } from './connections';
-import { listen, parseHost } from './listen';
+import { listen, parseHosts, warnIfOpen, type HostAddress } from './listen';
 import { registryProxy } from './registry-proxy';
 import type { RegistryProxyOptions } from './registry-proxy';
 import type { Backend } from './v1.41/backend';
@@ -20,6 +22,12 @@ export interface ApiOptions {
   daemonVersion: string;
   /** Group of unix sockets by name or number; by default `docker`, where there is one. */
   socketGroup?: string;
+  /** For tcp addresses. */
+  tls?: TlsOptions;
+  /** Answers below `/debug`, before the API; absent: 404. */
+  debug?: RequestHandler;
+  /** Told of each request, when it came. */
+  onRequest?: (request: IncomingMessage, response: ServerResponse) => void;
   /** Absent: `/v2/*` is 404. */
   registryProxy?: RegistryProxyOptions;
 }
@@ -46,11 +54,13 @@ export function createApi(backend: Backend, options: ApiOptions): Api {
   const servers: Server[] = [];
   const connections = new Connections();
 
-  async function open(host: string): Promise<string> {
-    const server = createHttpServer(app, connections);
+  async function open(host: HostAddress): Promise<string> {
+    const tls = host.kind === 'tcp' ? options.tls : undefined;
+    warnIfOpen(host, tls?.requestCert === true);
+    const server = createHttpServer(app, connections, tls);
     servers.push(server);
-    const address = await listen(server, parseHost(host), options.socketGroup);
-    log.info('API listening', { address });
+    const address = await listen(server, host, options.socketGroup);
+    log.info('API listening', { address, tls: tls !== undefined });
     return address;
   }
 
@@ -68,7 +78,8 @@ export function createApi(backend: Backend, options: ApiOptions): Api {
     async listen(hosts) {
       const addresses: string[] = [];
       try {
-        for (const host of hosts) addresses.push(await open(host));
+        const all = hosts.flatMap((host) => parseHosts(host, options.tls !== undefined));
+        for (const host of all) addresses.push(await open(host));
       } catch (error) {
         await close(0);
         throw error;
@@ -85,7 +96,15 @@ function createApp(backend: Backend, options: ApiOptions): Express {
   app.set('query parser', false);
   app.enable('case sensitive routing');
   app.enable('strict routing');
+  const { onRequest } = options;
+  if (onRequest !== undefined) {
+    app.use((req, res, next) => {
+      onRequest(req, res);
+      next();
+    });
+  }
   app.use(cleanPath);
+  if (options.debug !== undefined) app.use('/debug', options.debug);
   app.use(options.registryProxy === undefined ? noRegistry : registryProxy(options.registryProxy));
   app.use(dockerApiRouter(backend, options.daemonVersion));
   app.use(errorHandler);
@@ -109,23 +128,25 @@ function noRegistry(req: Request, res: Response, next: NextFunction): void {
   else next();
 }
 
-function createHttpServer(app: Express, connections: Connections): Server {
-  const server = createServer(
-    {
-      maxHeaderSize: maxHeaderBytes,
-      headersTimeout: headersTimeoutMs,
-      requestTimeout: 0, // an image to load may take its time; small bodies have a limit of their own
-      connectionsCheckingInterval: checkIntervalMs,
-      keepAliveTimeout: 0, // as dockerd: an idle client may come back any time
-      keepAlive: true,
-      keepAliveInitialDelay: keepAliveProbeMs,
-      noDelay: true,
-    },
-    app,
-  );
+function createHttpServer(app: Express, connections: Connections, tls: TlsOptions | undefined): Server {
+  const httpOptions = {
+    maxHeaderSize: maxHeaderBytes,
+    headersTimeout: headersTimeoutMs,
+    requestTimeout: 0, // an image to load may take its time; small bodies have a limit of their own
+    connectionsCheckingInterval: checkIntervalMs,
+    keepAliveTimeout: 0, // as dockerd: an idle client may come back any time
+    keepAlive: true,
+    keepAliveInitialDelay: keepAliveProbeMs,
+    noDelay: true,
+  };
+  const server =
+    tls === undefined
+      ? createServer(httpOptions, app)
+      : createTlsServer({ ...httpOptions, ...tls, allowHalfOpen: true }, app);
   // A client that closes its sending side still gets its answer. Node has the option, its types have not.
   Object.assign(server, { httpAllowHalfOpen: true });
-  server.on('connection', (socket: Socket) => connections.add(socket));
+  if (tls === undefined) server.on('connection', (socket: Socket) => connections.add(socket));
+  else serveTls(server, connections);
   server.prependListener('request', (request, response) => connections.begin(request.socket, response));
   server.on('upgrade', (request, socket, head) => {
     if (!(socket instanceof Socket)) {
@@ -137,6 +158,23 @@ function createHttpServer(app: Express, connections: Connections): Server {
     serveUpgrade(app, request, response, { socket, head });
   });
   return server;
+}
+
+function serveTls(server: Server, connections: Connections): void {
+  connections.addTls(server);
+  server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    // In the words of Go's server, which clients know.
+    if (error.code !== 'ERR_SSL_HTTP_REQUEST') return;
+    plainSocketOf(socket)?.end(
+      'HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n',
+    );
+  });
+}
+
+/** The TCP socket below a TLS one, which is of no use after a failed handshake. */
+function plainSocketOf(socket: Socket): Socket | undefined {
+  const { _parent: parent } = socket as Socket & { _parent?: unknown };
+  return parent instanceof Socket ? parent : undefined;
 }
 
 /**

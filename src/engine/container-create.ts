@@ -22,6 +22,7 @@ import { newContainerId, parseContainerName, randomContainerName } from './conta
 import { eventAttributes, type ContainerNetwork, type ContainerRecord } from './container-record';
 import type { ContainerRegistry } from './container-registry';
 import { storageSizeBytes, validateContainer } from './container-validation';
+import { withCreateDefaults } from './daemon-defaults';
 import type { EngineContext } from './engine-context';
 import { parsePlatform } from './platform';
 import { neverTimestamp, nowTimestamp } from './timestamp';
@@ -45,7 +46,7 @@ export async function createContainer(
 ): Promise<ContainerCreateResponse> {
   const { registry } = context;
   const { HostConfig: givenHostConfig, NetworkingConfig, ...config } = body;
-  const hostConfig = givenHostConfig ?? {};
+  const hostConfig = withCreateDefaults(givenHostConfig ?? {}, context.config);
   const endpoints = NetworkingConfig?.EndpointsConfig ?? {};
   const given =
     options.name === undefined || options.name === '' ? undefined : parseContainerName(options.name);

@@ -24,6 +24,7 @@ import {
 import { mergeMounts, prepareShares, publishVolumeEvents } from './container-mounts';
 import { eventAttributes, type ContainerRecord } from './container-record';
 import type { Container } from './container-registry';
+import { withRunDefaults } from './daemon-defaults';
 import { removeStopped } from './container-remove';
 import type { RunFacts } from './container-state';
 import type { Engine } from './engine';
@@ -109,7 +110,9 @@ class ContainerStart {
 
   async run(counters: Pick<ContainerRecord, 'restartCount' | 'manuallyStopped'>): Promise<void> {
     const engine = this.#engine;
-    const { record } = this.#container;
+    const { record: own } = this.#container;
+    const hostConfig = withRunDefaults(own.hostConfig, engine.config.containerDefaults);
+    const record: ContainerRecord = { ...own, hostConfig };
     const pod = containerToPod({ ...record, args: [record.path, ...record.args] });
     const spec = onlyContainer(pod);
     await requireBlockDevices(record.hostConfig);

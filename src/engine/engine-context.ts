@@ -10,7 +10,10 @@ import type { ContainerRegistry } from './container-registry';
 import type { EventPublisher } from './event-publisher';
 
 export interface EngineContext {
-  readonly config: Pick<Config, 'dataRoot' | 'writableDiskBytes' | 'vmCpus' | 'vmMemoryBytes'>;
+  readonly config: Pick<
+    Config,
+    'dataRoot' | 'writableDiskBytes' | 'vmCpus' | 'vmMemoryBytes' | 'containerDefaults' | 'defaultShmBytes'
+  >;
   readonly registry: ContainerRegistry;
   readonly events: EventPublisher;
   readonly logs: ContainerLogs;

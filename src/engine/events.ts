@@ -23,6 +23,7 @@ export class EventBus implements EventPublisher {
   readonly #history: EventHistory;
   readonly #listeners = new Set<(event: EventMessage) => void>();
   #lastNs = 0n;
+  #published = 0;
 
   constructor(history = new EventHistory()) {
     this.#history = history;
@@ -33,7 +34,13 @@ export class EventBus implements EventPublisher {
     return this.#listeners.size;
   }
 
+  /** Events since the daemon's start, for its metrics. */
+  get publishedCount(): number {
+    return this.#published;
+  }
+
   publish(type: EventType, action: string, actorId: string, attributes: Record<string, string>): void {
+    this.#published += 1;
     // Each later than the one before, so that a client may go on from the time of the last one it saw.
     const now = nowNanoseconds();
     this.#lastNs = now > this.#lastNs ? now : this.#lastNs + 1n;

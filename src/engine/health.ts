@@ -67,6 +67,7 @@ export class HealthMonitor implements HealthSource {
   readonly #events: EventPublisher;
   readonly #healths = new Map<string, Health>();
   readonly #running = new Map<string, AbortController>();
+  readonly #counts = { run: 0, failed: 0 };
   #runProbe: RunProbe | undefined;
 
   constructor(registry: ContainerRegistry, events: EventPublisher) {
@@ -90,6 +91,11 @@ export class HealthMonitor implements HealthSource {
   close(): void {
     for (const abort of this.#running.values()) abort.abort();
     this.#running.clear();
+  }
+
+  /** Probes since the daemon's start, for its metrics. */
+  get counts(): Readonly<{ run: number; failed: number }> {
+    return this.#counts;
   }
 
   health(containerId: string): Health | undefined {
@@ -135,6 +141,8 @@ export class HealthMonitor implements HealthSource {
       const result = await this.#probe(container, config, command, signal);
       const health = this.#healths.get(container.id);
       if (signal.aborted || health === undefined) return;
+      this.#counts.run += 1;
+      if (result.ExitCode !== 0) this.#counts.failed += 1;
       const next = nextHealth(health, result, config, beganAtMs - startedAtMs);
       this.#healths.set(container.id, next);
       if (next.Status !== health.Status) {

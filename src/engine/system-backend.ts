@@ -38,25 +38,31 @@ const noFilters: Filters = new Map();
 
 export class EngineSystemBackend implements SystemBackend {
   readonly #context: SystemBackendContext;
-  readonly #id: string;
+  /** As `info` shows it. */
+  readonly id: string;
 
   constructor(context: SystemBackendContext) {
     this.#context = context;
-    this.#id = loadEngineId(context.config.dataRoot);
+    this.id = loadEngineId(context.config.dataRoot);
   }
 
-  info(): Promise<SystemInfo> {
-    const { config, versions, registry, images, vms, events } = this.#context;
+  containerCounts(): { running: number; paused: number; stopped: number } {
     const containers = { running: 0, paused: 0, stopped: 0 };
-    for (const { state } of registry.list()) {
+    for (const { state } of this.#context.registry.list()) {
       if (state.kind === 'paused') containers.paused += 1;
       // Docker counts the wait for a restart as running.
       else if (state.kind === 'running' || state.kind === 'restarting') containers.running += 1;
       else containers.stopped += 1;
     }
+    return containers;
+  }
+
+  info(): Promise<SystemInfo> {
+    const { config, versions, images, vms, events } = this.#context;
+    const containers = this.containerCounts();
     return Promise.resolve(
       systemInfo({
-        id: this.#id,
+        id: this.id,
         config,
         versions,
         vmStatus: vms.status(),

@@ -69,12 +69,12 @@ export function systemInfo(sources: InfoSources): SystemInfo {
     // Inside the private namespace, where isolation is done by rules of its own.
     BridgeNfIptables: false,
     BridgeNfIp6tables: false,
-    Debug: config.logLevel === 'debug',
+    Debug: config.debug,
     NFd: openFiles(),
     OomKillDisable: false,
     NGoroutines: process.getActiveResourcesInfo().length,
     SystemTime: nowTimestamp(),
-    LoggingDriver: 'json-file',
+    LoggingDriver: config.containerDefaults.logDriver,
     CgroupDriver: 'cgroupfs',
     CgroupVersion: '2',
     NEventsListener: sources.eventListeners,
@@ -94,7 +94,7 @@ export function systemInfo(sources: InfoSources): SystemInfo {
     HttpsProxy: process.env['HTTPS_PROXY'] ?? '',
     NoProxy: process.env['NO_PROXY'] ?? '',
     Name: os.hostname(),
-    Labels: [],
+    Labels: [...config.labels],
     ExperimentalBuild: false,
     ServerVersion: versions.engine,
     // The name clients ask for; what runs is the agent in a VM.

@@ -91,6 +91,12 @@ export class DataPath {
     return new Set(alive.map(({ tapName }) => tapName));
   }
 
+  /** Removes a bridge that the next `reconcile` shall make anew. Nothing happens if it is not there. */
+  async discardBridge(name: string): Promise<void> {
+    const links = await this.#links();
+    if (links.some(({ ifname }) => ifname === name)) await this.#ip.run(`link del dev ${name}`);
+  }
+
   /** For a host that got another address. */
   async useHostAddress(hostAddress: string): Promise<void> {
     if (hostAddress === this.#hostAddress) return;

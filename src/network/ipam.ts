@@ -4,22 +4,30 @@
 import { addressBits, contains, lastValue, overlaps, parseSubnet } from './addresses';
 import type { IpAddress, Subnet } from './addresses';
 
-/** Pools that dockerd's default local address space is made of; each is cut into networks of `size`. */
-const defaultPools: readonly { pool: string; size: number }[] = [
-  { pool: '172.17.0.0/16', size: 16 },
-  { pool: '172.18.0.0/16', size: 16 },
-  { pool: '172.19.0.0/16', size: 16 },
-  { pool: '172.20.0.0/14', size: 16 },
-  { pool: '172.24.0.0/14', size: 16 },
-  { pool: '172.28.0.0/14', size: 16 },
-  { pool: '192.168.0.0/16', size: 20 },
-];
+/** A pool is cut into networks of `size` (a prefix length). */
+export interface AddressPoolSpec {
+  base: string;
+  size: number;
+}
 
-/** Every subnet of the default pools, in the order in which dockerd gives them out. */
-export function defaultSubnets(): Subnet[] {
-  return defaultPools.flatMap(({ pool, size }) => {
-    const whole = mustParse(pool);
-    const count = 1 << (size - whole.prefixLength);
+/** What dockerd's default local address space is made of. */
+const defaultPools: readonly AddressPoolSpec[] = [
+  { base: '172.17.0.0/16', size: 16 },
+  { base: '172.18.0.0/16', size: 16 },
+  { base: '172.19.0.0/16', size: 16 },
+  { base: '172.20.0.0/14', size: 16 },
+  { base: '172.24.0.0/14', size: 16 },
+  { base: '172.28.0.0/14', size: 16 },
+  { base: '192.168.0.0/16', size: 20 },
+];
+/** Of one pool: `10.0.0.0/8` cut into /30 has millions, and nobody has as many networks. */
+const mostSubnets = 65_536;
+
+/** Every subnet of the pools, in the order in which dockerd gives them out. */
+export function defaultSubnets(pools: readonly AddressPoolSpec[] = defaultPools): Subnet[] {
+  return pools.flatMap(({ base, size }) => {
+    const whole = mustParse(base);
+    const count = Math.min(2 ** (size - whole.prefixLength), mostSubnets);
     const step = 1n << BigInt(addressBits(whole.family) - size);
     return Array.from({ length: count }, (_, index) => ({
       family: whole.family,
@@ -40,8 +48,13 @@ function mustParse(text: string): Subnet {
  * is not used again at once.
  */
 export class SubnetChooser {
-  readonly #subnets = defaultSubnets();
+  readonly #subnets: readonly Subnet[];
   #next = 0;
+
+  /** No pools: dockerd's. */
+  constructor(pools: readonly AddressPoolSpec[] = []) {
+    this.#subnets = defaultSubnets(pools.length > 0 ? pools : defaultPools);
+  }
 
   /** A subnet that overlaps none of `taken`; undefined if there is none left. */
   choose(taken: readonly Subnet[]): Subnet | undefined {

@@ -28,7 +28,8 @@ import type {
   NetworkSummary,
   PublishedPort,
 } from './network';
-import { planNetwork } from './network-plan';
+import type { AddressPoolSpec } from './ipam';
+import { planNetwork, type BridgeDefaults } from './network-plan';
 import { collections } from './network-record';
 import type { AttachmentRecord, EndpointRecord, NetworkRecord } from './network-record';
 import { NetworkTable } from './network-table';
@@ -45,6 +46,8 @@ export interface NetworkManagerOptions {
   helperUid?: number;
   /** netd's entry point; tests compile their own. */
   netdScript?: string;
+  /** Of the daemon's options; without them dockerd's. */
+  defaults?: BridgeDefaults & { addressPools: readonly AddressPoolSpec[] };
   /** The host's resolv.conf. */
   resolvConfPath?: string;
 }
@@ -75,7 +78,7 @@ class PrivateNetworkManager implements NetworkManager {
     this.#options = options;
     this.#documents = options.documents;
     this.namespacePath = join(options.runDir, 'netns');
-    this.#table = new NetworkTable(options.documents);
+    this.#table = new NetworkTable(options.documents, options.defaults?.addressPools);
     this.#netd = new NetdClient(
       {
         hostBinary: join(options.nativeDir, 'netd-host'),
@@ -93,8 +96,9 @@ class PrivateNetworkManager implements NetworkManager {
   }
 
   async start(): Promise<void> {
-    this.#definePredefined();
+    const outdated = this.#definePredefined();
     this.#path = await DataPath.open(this.namespacePath);
+    if (outdated !== undefined) await this.#path.discardBridge(outdated);
     const attached = this.#attachments();
     const alive = await this.#path.reconcile(this.#table.records(), attached, hostServiceAddress());
     for (const { tapName } of attached)
@@ -311,10 +315,26 @@ class PrivateNetworkManager implements NetworkManager {
     }
   }
 
-  #definePredefined(): void {
+  /** Returns the default bridge that there was, if the daemon's options say something else now. */
+  #definePredefined(): string | undefined {
+    let outdated: string | undefined;
     for (const name of ['bridge', 'host', 'none'] as const) {
-      if (this.#table.byName(name) === undefined) this.#table.create(planNetwork.predefined(name), []);
+      const plan = planNetwork.predefined(name, this.#options.defaults);
+      const known = this.#table.byName(name);
+      if (known !== undefined && planNetwork.isAsPlanned(known, plan)) continue;
+      if (known !== undefined) {
+        if (this.#table.endpoints(known.id).length > 0) {
+          throw new DaemonError(
+            'Conflict',
+            `the options of network ${name} have changed, and containers run on it: stop them under the old options first`,
+          );
+        }
+        this.#table.remove(known.id);
+        outdated = known.bridgeName;
+      }
+      this.#table.create(plan, []);
     }
+    return outdated;
   }
 
   #dataPath(): DataPath {

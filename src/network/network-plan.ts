@@ -5,6 +5,7 @@ import { containsSubnet, formatSubnet, overlaps, parseAddress, parseSubnet } fro
 import type { IpFamily, Subnet } from './addresses';
 import { reservedSubnets } from './egress';
 import type { NetworkCreateRequest, NetworkIpamConfig } from './network';
+import type { NetworkRecord } from './network-record';
 
 export interface NetworkPlan {
   name: string;
@@ -155,16 +156,16 @@ function subnetsOf(plan: NetworkPlan, family: IpFamily, taken: readonly Subnet[]
 }
 
 /** `bridge`, `host` and `none`, which exist from the first start on. */
-function predefinedPlan(name: 'bridge' | 'host' | 'none'): NetworkPlan {
+function predefinedPlan(name: 'bridge' | 'host' | 'none', defaults?: BridgeDefaults): NetworkPlan {
   const defaultBridge = name === 'bridge';
   const options: Record<string, string> = defaultBridge
     ? {
         'com.docker.network.bridge.default_bridge': 'true',
-        'com.docker.network.bridge.enable_icc': 'true',
+        'com.docker.network.bridge.enable_icc': String(defaults?.interContainer ?? true),
         'com.docker.network.bridge.enable_ip_masquerade': 'true',
-        'com.docker.network.bridge.host_binding_ipv4': '0.0.0.0',
+        'com.docker.network.bridge.host_binding_ipv4': defaults?.hostBindingAddress ?? '0.0.0.0',
         'com.docker.network.bridge.name': 'docker0',
-        'com.docker.network.driver.mtu': '1500',
+        'com.docker.network.driver.mtu': String(defaults?.mtu ?? 1500),
       }
     : {};
   return {
@@ -178,9 +179,56 @@ function predefinedPlan(name: 'bridge' | 'host' | 'none'): NetworkPlan {
     options,
     ipamOptions: null,
     // fixed, so that containers find the host at an address one can know
-    subnets: defaultBridge ? [{ subnet: '172.17.0.0/16' }] : [],
+    subnets: defaultBridge ? [defaultBridgeConfig(defaults)] : [],
     defaultBridge,
   };
 }
 
-export const planNetwork = { fromRequest: planOf, subnetsOf, predefined: predefinedPlan };
+/** Of the daemon's options. */
+export interface BridgeDefaults {
+  /** `10.1.0.1/24`: the gateway's address and the subnet's prefix length. */
+  bridgeAddress?: string | undefined;
+  /** Where addresses are chosen from. */
+  fixedCidr?: string | undefined;
+  mtu: number;
+  interContainer: boolean;
+  hostBindingAddress: string;
+}
+
+function defaultBridgeConfig(defaults: BridgeDefaults | undefined): NetworkIpamConfig {
+  const [gateway, prefix] = defaults?.bridgeAddress?.split('/') ?? [];
+  const ipRange = defaults?.fixedCidr;
+  if (gateway === undefined || prefix === undefined) {
+    return checkedConfig({ subnet: '172.17.0.0/16', ...(ipRange === undefined ? {} : { ipRange }) });
+  }
+  const subnet = parseSubnet(maskedSubnet(gateway, Number(prefix)));
+  if (subnet === undefined) throw new DaemonError('InvalidParameter', `invalid bip: ${gateway}/${prefix}`);
+  return checkedConfig({
+    subnet: formatSubnet(subnet),
+    gateway,
+    ...(ipRange === undefined ? {} : { ipRange }),
+  });
+}
+
+/** The IPv4 subnet that an address lies in. */
+function maskedSubnet(address: string, prefixLength: number): string {
+  const value = address.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
+  const size = 2 ** (32 - prefixLength);
+  const base = Math.floor(value / size) * size;
+  return `${[24, 16, 8, 0].map((shift) => Math.floor(base / 2 ** shift) % 256).join('.')}/${prefixLength}`;
+}
+
+/** Whether the network is what the plan would make of it. */
+function isAsPlanned(record: NetworkRecord, plan: NetworkPlan): boolean {
+  const [wanted] = plan.subnets;
+  const [known] = record.ipam;
+  if (wanted === undefined || known === undefined) return true;
+  return (
+    JSON.stringify(record.options) === JSON.stringify(plan.options) &&
+    known.subnet === wanted.subnet &&
+    known.ipRange === wanted.ipRange &&
+    (wanted.gateway === undefined || known.gateway === wanted.gateway)
+  );
+}
+
+export const planNetwork = { fromRequest: planOf, subnetsOf, predefined: predefinedPlan, isAsPlanned };

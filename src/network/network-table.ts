@@ -7,7 +7,7 @@ import { DaemonError } from '../errors';
 import type { DocumentStore } from '../storage/stores';
 import { formatSubnet, parseSubnet } from './addresses';
 import type { IpFamily, Subnet } from './addresses';
-import { SubnetChooser } from './ipam';
+import { SubnetChooser, type AddressPoolSpec } from './ipam';
 import type { EndpointRequest, NetworkIpamConfig } from './network';
 import {
   allocateEndpoint,
@@ -27,9 +27,11 @@ import type { EndpointRecord, NetworkRecord } from './network-record';
 export class NetworkTable {
   readonly #documents: DocumentStore;
   readonly #entries = new Map<string, NetworkEntry>();
-  readonly #chooser = new SubnetChooser();
+  readonly #chooser: SubnetChooser;
 
-  constructor(documents: DocumentStore) {
+  /** `pools`: what subnets are chosen from; none: dockerd's. */
+  constructor(documents: DocumentStore, pools: readonly AddressPoolSpec[] = []) {
+    this.#chooser = new SubnetChooser(pools);
     this.#documents = documents;
     for (const record of documents.all<NetworkRecord>(collections.networks))
       this.#entries.set(record.id, makeEntry(record));

@@ -27,10 +27,15 @@ import { progressLine, ProgressReport } from './progress-report';
 import type { SharedTransfers } from './shared-transfers';
 import type { Platform, ProgressSink, RegistryAuth } from './stores';
 
+export interface PullSettings extends RegistryOptions {
+  /** How many layers a pull fetches at a time. */
+  readonly parallelLayers: number;
+}
+
 export interface PullContext {
   index: ImageIndex;
   layers: SquashfsLayerStore;
-  registry: RegistryOptions;
+  registry: PullSettings;
   /** Of layers, by the digest of their blob. */
   transfers: SharedTransfers;
   publish: (action: string, id: string, attributes: Record<string, string>) => void;
@@ -49,7 +54,6 @@ interface LayerJob {
   diffId: string;
 }
 
-const parallelLayers = 3;
 const maxIndexDepth = 3;
 const shortDigest = (digest: string): string => digest.slice('sha256:'.length, 'sha256:'.length + 12);
 
@@ -175,6 +179,7 @@ async function pullLayers(pull: Pull, name: RepositoryName, jobs: readonly Layer
     if (!isHere) missing.set(job.diffId, job);
   }
   const queue = [...missing.values()];
+  const { parallelLayers } = pull.registry;
   for (const job of queue.slice(parallelLayers)) {
     progress({ status: 'Waiting', progressDetail: {}, id: shortDigest(job.descriptor.digest) });
   }

@@ -4,14 +4,14 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { familiarReference, parseReference } from '../registry/reference';
-import { RegistryClient, type RegistryOptions } from '../registry/registry-client';
+import { RegistryClient } from '../registry/registry-client';
 import { DaemonError } from '../errors';
 import type { Image, ImageConfig } from './image';
 import { inspectDistribution, type Distribution } from './image-distribution';
 import { importTar } from './image-import';
 import { ImageIndex } from './image-index';
 import { loadArchive } from './image-load';
-import { pullImages, type PullContext } from './image-pull';
+import { pullImages, type PullContext, type PullSettings } from './image-pull';
 import {
   pruneImages,
   removeImage,
@@ -34,7 +34,7 @@ const hubHosts = ['', 'docker.io', 'index.docker.io', 'registry-1.docker.io'];
 export class DiskImageStore implements ImageStore {
   readonly #index: ImageIndex;
   readonly #layers: SquashfsLayerStore;
-  readonly #registry: RegistryOptions;
+  readonly #registry: PullSettings;
   readonly #temporaryDir: string;
   readonly #listeners: Listener[] = [];
   readonly #transfers = new SharedTransfers();
@@ -42,7 +42,7 @@ export class DiskImageStore implements ImageStore {
   constructor(parts: {
     documents: DocumentStore;
     layers: SquashfsLayerStore;
-    registry: RegistryOptions;
+    registry: PullSettings;
     dataRoot: string;
   }) {
     this.#layers = parts.layers;

@@ -12,8 +12,10 @@ import { DiskFileStore } from './writable-disk-store';
 export interface StorageOptions {
   dataRoot: string;
   writableDiskBytes: number;
-  insecureRegistries: readonly string[];
-  registryMirrors: readonly string[];
+  /** These three may change while the daemon runs: read when needed. */
+  readonly insecureRegistries: readonly string[];
+  readonly registryMirrors: readonly string[];
+  readonly maxConcurrentDownloads: number;
   /** Larger layers (unpacked) are refused. Without it, as large as the disk has room. */
   maxLayerBytes?: number;
 }
@@ -36,7 +38,17 @@ export async function createStorage(options: StorageOptions): Promise<Storage> {
   await chmod(join(dataRoot, 'caisson.db'), 0o600);
   const layers = new SquashfsLayerStore(documents, dataRoot, { maxTarBytes: options.maxLayerBytes });
   await layers.repair();
-  const registry = { insecureRegistries: options.insecureRegistries, mirrors: options.registryMirrors };
+  const registry = {
+    get insecureRegistries() {
+      return options.insecureRegistries;
+    },
+    get mirrors() {
+      return options.registryMirrors;
+    },
+    get parallelLayers() {
+      return options.maxConcurrentDownloads;
+    },
+  };
   const images = new DiskImageStore({ documents, layers, registry, dataRoot });
   await images.repair();
   const writableDisks = new DiskFileStore(dataRoot);

@@ -1,5 +1,6 @@
 // Stand-ins for what the engine works with: VMs without QEMU, an agent without a guest, stores in memory.
 
+import type { ContainerDefaults } from '../../src/config';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -521,6 +522,18 @@ class FakeImages {
   }
 }
 
+/** Of a daemon without options. */
+export const plainDefaults: ContainerDefaults = {
+  init: false,
+  noNewPrivileges: false,
+  ulimits: [],
+  logDriver: 'json-file',
+  logOptions: {},
+  dns: [],
+  dnsOptions: [],
+  dnsSearch: [],
+};
+
 /** A whole engine on fakes. Call `dispose` at the end of the test. */
 export class TestEngine {
   readonly dataRoot: string;
@@ -544,7 +557,14 @@ export class TestEngine {
       this.published.push({ action: event.Action, attributes: event.Actor.Attributes }),
     );
     this.containers = new Containers({
-      config: { dataRoot: this.dataRoot, writableDiskBytes: 2 ** 30, vmCpus: 2, vmMemoryBytes: 2 ** 30 },
+      config: {
+        dataRoot: this.dataRoot,
+        writableDiskBytes: 2 ** 30,
+        vmCpus: 2,
+        vmMemoryBytes: 2 ** 30,
+        defaultShmBytes: 64 * 2 ** 20,
+        containerDefaults: plainDefaults,
+      },
       registry: this.registry,
       events: this.events,
       logs: new ContainerLogStore(this.dataRoot),

@@ -24,6 +24,7 @@ export async function openLab(options: Partial<StorageOptions> = {}): Promise<St
       dataRoot,
       writableDiskBytes: 64 * 1024 * 1024,
       insecureRegistries: [],
+      maxConcurrentDownloads: 3,
       registryMirrors: [],
       ...options,
     });

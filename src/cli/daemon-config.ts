@@ -1,0 +1,135 @@
+// From what flags and file say to the daemon's Config.
+
+import { cpus, homedir, totalmem } from 'node:os';
+import { join, resolve } from 'node:path';
+import type { Command } from 'commander';
+import type { AcceleratorChoice, Config, LiveConfig, TlsConfig } from '../config';
+import { DaemonError } from '../errors';
+import { validateLogConfig } from '../engine/logs/log-config';
+import type { LogFormat, LogLevel } from '../log';
+import { readConfigFile } from './config-file';
+import { givenFlags } from './daemon-options';
+import type { KindValues, OptionKind, OptionValue } from './option-kinds';
+
+const projectDir = join(__dirname, '..', '..');
+const gibibyte = 1024 ** 3;
+/** Untouched memory of a guest costs nothing, so the template has as much as containers may ask for. */
+const largestVmBytes = 8 * gibibyte;
+export const defaultHost = 'unix:///run/caisson/caisson.sock';
+
+/** Reads the configuration file that the command names and puts it together with its flags. Throws what is wrong. */
+export async function loadConfig(command: Command): Promise<Config> {
+  const flags = givenFlags(command);
+  const { configFile } = command.opts<{ configFile?: string }>();
+  const file = await readConfigFile(configFile, flags);
+  return toConfig(new Settings(new Map([...file, ...flags])));
+}
+
+/** Values by key; a key has values of one kind (daemon-options.ts). */
+class Settings {
+  readonly #values: ReadonlyMap<string, OptionValue>;
+
+  constructor(values: ReadonlyMap<string, OptionValue>) {
+    this.#values = values;
+  }
+
+  get<Kind extends OptionKind>(_kind: Kind, key: string): KindValues[Kind] | undefined {
+    return this.#values.get(key) as KindValues[Kind] | undefined; // as read by its kind
+  }
+
+  string(key: string): string | undefined {
+    const text = this.get('string', key);
+    return text === '' ? undefined : text;
+  }
+}
+
+/** Throws InvalidParameter for values that do not go together. */
+export function toConfig(settings: Settings): Config {
+  const logging = {
+    Type: settings.string('log-driver') ?? 'json-file',
+    Config: settings.get('map', 'log-opts') ?? {},
+  };
+  try {
+    validateLogConfig(logging);
+  } catch (error) {
+    throw new DaemonError('InvalidParameter', `failed to set log opts: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+  const tls = tlsConfig(settings);
+  return {
+    ...liveConfig(settings),
+    dataRoot: resolve(settings.string('data-root') ?? '/var/lib/caisson'),
+    runDir: resolve(settings.string('run-dir') ?? '/run/caisson'),
+    hosts: nonEmpty(settings.get('list', 'hosts')) ?? [defaultHost],
+    socketGroup: settings.string('group'),
+    pidFile: settings.string('pidfile'),
+    ...(tls === undefined ? {} : { tls }),
+    logFormat: (settings.string('log-format') ?? 'text') as LogFormat, // one of its choices
+    metricsAddress: settings.string('metrics-addr'),
+    accelerator: (settings.string('accel') ?? 'auto') as AcceleratorChoice, // one of its choices
+    guestDir: resolve(settings.string('guest-dir') ?? join(projectDir, 'build', 'guest')),
+    nativeDir: join(projectDir, 'build', 'native'),
+    qemuBinary: settings.string('qemu') ?? '/usr/bin/qemu-system-x86_64',
+    poolSize: settings.get('integer', 'pool-size') ?? 3,
+    vmMemoryBytes: Math.min(largestVmBytes, Math.floor(totalmem() / gibibyte) * gibibyte || gibibyte / 2),
+    vmCpus: Math.max(1, cpus().length),
+    vmUidBase: 1_650_000_000,
+    writableDiskBytes: settings.get('size', 'storage-size') ?? 20 * gibibyte,
+    containerDefaults: {
+      init: settings.get('boolean', 'init') ?? false,
+      noNewPrivileges: settings.get('boolean', 'no-new-privileges') ?? false,
+      ulimits: Object.values(settings.get('ulimits', 'default-ulimits') ?? {}),
+      logDriver: logging.Type,
+      logOptions: logging.Config,
+      dns: settings.get('list', 'dns') ?? [],
+      dnsOptions: settings.get('list', 'dns-opts') ?? [],
+      dnsSearch: settings.get('list', 'dns-search') ?? [],
+    },
+    networkDefaults: {
+      bridgeAddress: settings.string('bip'),
+      fixedCidr: settings.string('fixed-cidr'),
+      mtu: settings.get('integer', 'mtu') ?? 1500,
+      interContainer: settings.get('boolean', 'icc') ?? true,
+      hostBindingAddress: settings.string('ip') ?? '0.0.0.0',
+      addressPools: settings.get('address-pools', 'default-address-pools') ?? [],
+    },
+  };
+}
+
+function liveConfig(settings: Settings): LiveConfig {
+  const debug = settings.get('boolean', 'debug') ?? false;
+  return {
+    debug: debug || settings.string('log-level') === 'debug',
+    // dockerd's --debug wins over the level
+    logLevel: debug ? 'debug' : ((settings.string('log-level') ?? 'info') as LogLevel), // one of its choices
+    labels: settings.get('list', 'labels') ?? [],
+    insecureRegistries: settings.get('list', 'insecure-registries') ?? [],
+    registryMirrors: settings.get('list', 'registry-mirrors') ?? [],
+    maxConcurrentDownloads: positive(settings.get('integer', 'max-concurrent-downloads')) ?? 3,
+    shutdownTimeoutSeconds: settings.get('integer', 'shutdown-timeout') ?? 15,
+    defaultShmBytes: positive(settings.get('size', 'default-shm-size')) ?? 64 * 1024 ** 2,
+  };
+}
+
+function tlsConfig(settings: Settings): TlsConfig | undefined {
+  const verify = settings.get('boolean', 'tlsverify') ?? false;
+  if (!verify && settings.get('boolean', 'tls') !== true) return undefined;
+  const directory = process.env['DOCKER_CERT_PATH'] ?? join(homedir(), '.docker');
+  const path = (key: string, name: string): string => settings.string(key) ?? join(directory, name);
+  return {
+    verify,
+    caPath: path('tlscacert', 'ca.pem'),
+    certPath: path('tlscert', 'cert.pem'),
+    keyPath: path('tlskey', 'key.pem'),
+  };
+}
+
+/** 0 stands for the default, as in dockerd. */
+function positive(value: number | undefined): number | undefined {
+  return value === 0 ? undefined : value;
+}
+
+function nonEmpty<Item>(list: Item[] | undefined): Item[] | undefined {
+  return list === undefined || list.length === 0 ? undefined : list;
+}

@@ -1,0 +1,20 @@
+// `--pidfile`: where scripts look for the daemon's pid.
+
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { DaemonError } from './errors';
+import { findProcess } from './vm/host-process';
+
+/** Writes our pid. Throws Conflict, in dockerd's words, if the file names a process that lives. Returns what removes it. */
+export async function writePidFile(path: string): Promise<() => Promise<void>> {
+  const known = Number(await readFile(path, 'utf8').catch(() => ''));
+  if (known > 0 && known !== process.pid && (await findProcess(known)) !== undefined) {
+    throw new DaemonError(
+      'Conflict',
+      `pid file found, ensure docker is not running or delete ${path} (pid ${known})`,
+    );
+  }
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, `${process.pid}`, { mode: 0o644 });
+  return () => rm(path, { force: true });
+}
