@@ -94,7 +94,8 @@ export async function disconnectContainer(
     publishedPorts: ports,
   });
   await rewriteFiles(engine, pod, container, after);
-  publishNetworkEvents(engine, record, [gone], 'disconnect');
+  // twice, as dockerd does
+  publishNetworkEvents(engine, record, [gone, gone], 'disconnect');
 }
 
 /** VMs have a fixed number of NICs: the machine has no hot-plug for more. */

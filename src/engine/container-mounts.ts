@@ -270,13 +270,14 @@ interface VolumeRequest {
 }
 
 async function volumePoint(context: MountContext, request: VolumeRequest): Promise<MountPoint> {
-  const { volume, created } = await context.volumes.create({
+  const { volume } = await context.volumes.create({
     ...(request.name === undefined ? {} : { name: request.name }),
     driver: request.driver,
     options: request.driverOptions ?? null,
     labels: request.labels ?? null,
   });
-  if (created) context.events.publish('volume', 'create', volume.name, { driver: 'local' });
+  // dockerd tells of it each time that a container names the volume
+  context.events.publish('volume', 'create', volume.name, { driver: 'local' });
   return {
     Type: 'volume',
     Name: volume.name,

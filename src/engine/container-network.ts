@@ -7,6 +7,7 @@ import { hostnameFile, hostsFile } from '../translate/network-files';
 import { guestFile } from '../translate/pod-to-guest';
 import type { GuestFile } from '../vm/agent/protocol';
 import type { ContainerNetwork, ContainerRecord } from './container-record';
+import { withRunDefaults } from './daemon-defaults';
 import type { EngineContext } from './engine-context';
 import type { AttachedEndpoint } from './pods';
 
@@ -125,7 +126,8 @@ export function networkFiles(
   record: ContainerRecord,
   attached: readonly AttachedEndpoint[],
 ): GuestFile[] {
-  const { config, hostConfig } = record;
+  const { config } = record;
+  const hostConfig = withRunDefaults(record.hostConfig, context.config.containerDefaults);
   const readonly = hostConfig.ReadonlyRootfs;
   const hosts = hostsFile({
     hostname: config.Hostname,

@@ -176,9 +176,9 @@ class ContainerStart {
       { kind: 'start', run },
       { ...counters, networks: networksWith(record, attached), publishedPorts: ports },
     );
-    publishVolumeEvents(engine.events, record, 'mount');
     await this.#applyLateSize(agent);
     publishNetworkEvents(engine, record, attached, 'connect');
+    publishVolumeEvents(engine.events, record, 'mount');
     engine.events.publish('container', 'start', record.id, eventAttributes(this.#container.record));
   }
 

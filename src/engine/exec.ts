@@ -78,7 +78,13 @@ export class Execs implements ExecBackend {
 
   async start(
     execId: string,
-    options: { detach: boolean; tty: boolean; consoleSize?: { rows: number; columns: number } },
+    options: {
+      detach: boolean;
+      tty: boolean;
+      consoleSize?: { rows: number; columns: number };
+      /** A program that can't be started is a rejection, and no text in the stream. */
+      rejects?: boolean;
+    },
     open: OpenStream,
   ): Promise<void> {
     const exec = this.#get(execId);
@@ -100,6 +106,7 @@ export class Execs implements ExecBackend {
     } catch (error) {
       // The status is sent already: Docker writes the reason into the stream.
       subscription.close();
+      if (options.rejects === true) throw error;
       await writeQuietly(client, `${errorMessage(error)}\r\n`);
       return;
     }

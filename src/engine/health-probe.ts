@@ -34,7 +34,7 @@ export function execProbe(engine: Pick<Engine, 'pods'>, execs: Execs): RunProbe 
     const kill = (): void => killExec(engine, container, execId);
     signal.addEventListener('abort', kill, { once: true });
     try {
-      await execs.start(execId, { detach: false, tty: false }, () => client);
+      await execs.start(execId, { detach: false, tty: false, rejects: true }, () => client);
     } finally {
       signal.removeEventListener('abort', kill);
     }

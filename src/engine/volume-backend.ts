@@ -47,13 +47,14 @@ export class EngineVolumeBackend implements VolumeBackend {
   }
 
   async create(body: VolumeCreateBody): Promise<WireVolume> {
-    const { volume, created } = await this.#volumes.create({
+    const { volume } = await this.#volumes.create({
       ...(body.Name === undefined ? {} : { name: body.Name }),
       ...(body.Driver === undefined ? {} : { driver: body.Driver }),
       options: body.DriverOpts ?? null,
       labels: body.Labels ?? null,
     });
-    if (created) this.#events.publish('volume', 'create', volume.name, { driver: 'local' });
+    // dockerd tells of it also when the volume was there
+    this.#events.publish('volume', 'create', volume.name, { driver: 'local' });
     return this.#shape(volume);
   }
 
