@@ -1,9 +1,9 @@
 // ContainerUpdate: limits of a container's cgroup, also while it runs, and its restart policy.
 
-import { availableParallelism } from 'node:os';
+import { availableParallelism, totalmem } from 'node:os';
 import type { ContainerUpdateBody, HostConfig } from '../api/v1.41/types';
 import { DaemonError, errorMessage } from '../errors';
-import { cgroupLimits } from '../translate/resources';
+import { cgroupLimits, vmMemoryBytes } from '../translate/resources';
 import { eventAttributes } from './container-record';
 import type { Container } from './container-registry';
 import { isActive } from './container-state';
@@ -36,11 +36,13 @@ export async function updateContainer(
   body: ContainerUpdateBody,
 ): Promise<{ Warnings: string[] | null }> {
   const { record } = container;
-  const warnings: string[] = [];
+  const warnings = ignoredMembers(body).map(
+    (name) => `${name} of a container cannot be updated: it keeps what it was created with.`,
+  );
   validateRestartPolicy(body.RestartPolicy);
   const wanted = givenLimits(body);
   const hostConfig = { ...record.hostConfig, ...wanted };
-  validateResources({ ...wanted }, { cpus: availableParallelism() }, warnings);
+  validateResources({ ...wanted }, { cpus: availableParallelism() }, warnings, { update: true });
   requireConsistent(container, hostConfig, wanted);
   const policy = body.RestartPolicy?.Name ?? '';
   if (policy !== '') {
@@ -56,7 +58,11 @@ export async function updateContainer(
     };
   }
   if (isActive(container.state)) {
-    const cgroup = cgroupLimits(hostConfig);
+    requireRoom(engine, container, wanted.Memory ?? 0);
+    const cgroup = cgroupLimits({
+      ...hostConfig,
+      PidsLimit: wanted.PidsLimit === 0 ? -1 : hostConfig.PidsLimit,
+    });
     if (Object.keys(wanted).length > 0 && Object.keys(cgroup).length > 0) {
       try {
         await withGuest(engine, container, (pod) =>
@@ -72,12 +78,37 @@ export async function updateContainer(
   return { Warnings: warnings.length === 0 ? null : warnings };
 }
 
-/** Zero values mean "leave as it is". */
+/** Zero values mean "leave as it is", but for the number of processes: without limit. */
 function givenLimits(body: ContainerUpdateBody): Partial<Pick<HostConfig, (typeof limits)[number]>> {
-  const entries = limits
-    .map((name) => [name, body[name]] as const)
-    .filter(([, value]) => value !== undefined && value !== null && value !== 0 && value !== '');
-  return Object.fromEntries(entries);
+  const entries = limits.map((name) => [name, body[name]] as const).filter(([, value]) => isGiven(value));
+  const pids = body.PidsLimit ?? undefined;
+  return { ...Object.fromEntries(entries), ...(pids === undefined ? {} : { PidsLimit: Math.max(0, pids) }) };
+}
+
+function isGiven(value: unknown): boolean {
+  if (Array.isArray(value)) return value.length > 0;
+  return ![undefined, null, 0, '', false].includes(value as undefined);
+}
+
+/** Members of the request that dockerd takes and forgets. */
+function ignoredMembers(body: ContainerUpdateBody): string[] {
+  const used: readonly string[] = [...limits, 'RestartPolicy'];
+  return Object.entries(body).flatMap(([name, value]) =>
+    !used.includes(name) && isGiven(value) ? [name] : [],
+  );
+}
+
+/** A VM keeps the memory it was started with: what of it a container uses can change at will, up to that. */
+function requireRoom(engine: Engine, container: Container, memoryBytes: number): void {
+  const vm = engine.pods.find(container.record.podId)?.vm;
+  if (vm === undefined || memoryBytes === 0) return;
+  const has = vm.resources.memoryBytes;
+  const mebibyte = 2 ** 20;
+  if (vmMemoryBytes(memoryBytes) <= has || has >= Math.floor(totalmem() / mebibyte) * mebibyte) return;
+  throw cannotUpdate(
+    container,
+    `its virtual machine has ${String(Math.floor(has / mebibyte))} MiB of memory; stop the container before giving it more`,
+  );
 }
 
 function requireConsistent(
@@ -96,20 +127,25 @@ function requireConsistent(
       'Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time',
     );
   }
-  if (wanted.NanoCpus !== undefined && (hostConfig.CpuQuota > 0 || hostConfig.CpuPeriod > 0)) {
+  for (const [limit, name] of [
+    [hostConfig.CpuQuota, 'CPU Quota'],
+    [hostConfig.CpuPeriod, 'CPU Period'],
+  ] as const) {
+    if (wanted.NanoCpus === undefined || limit <= 0) continue;
     throw cannotUpdate(
       container,
-      'Conflicting options: Nano CPUs cannot be updated as CPU Period/Quota has already been set',
+      `Conflicting options: Nano CPUs cannot be updated as ${name} has already been set`,
     );
   }
-  if (
-    wanted.NanoCpus === undefined &&
-    hostConfig.NanoCpus > 0 &&
-    (wanted.CpuQuota ?? wanted.CpuPeriod) !== undefined
-  ) {
+  if (wanted.NanoCpus !== undefined || hostConfig.NanoCpus === 0) return;
+  for (const [limit, name] of [
+    [wanted.CpuQuota, 'CPU Quota'],
+    [wanted.CpuPeriod, 'CPU Period'],
+  ] as const) {
+    if (limit === undefined) continue;
     throw cannotUpdate(
       container,
-      'Conflicting options: CPU Quota cannot be updated as NanoCPUs has already been set',
+      `Conflicting options: ${name} cannot be updated as NanoCPUs has already been set`,
     );
   }
 }

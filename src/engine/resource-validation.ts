@@ -9,19 +9,24 @@ function invalid(message: string): never {
   throw new DaemonError('InvalidParameter', message);
 }
 
-/** Throws InvalidParameter in Docker's words. */
-export function validateResources(hostConfig: HostConfig, host: { cpus: number }, warnings: string[]): void {
+/** Throws InvalidParameter in Docker's words. `update`: what is not there keeps the value it has. */
+export function validateResources(
+  hostConfig: HostConfig,
+  host: { cpus: number },
+  warnings: string[],
+  { update }: { update: boolean } = { update: false },
+): void {
   if ((hostConfig.ShmSize ?? 0) < 0) invalid('SHM size can not be less than 0');
   const score = hostConfig.OomScoreAdj ?? 0;
   if (score < -1000 || score > 1000) {
     invalid(`Invalid value ${String(score)}, range for oom score adj is [-1000, 1000]`);
   }
-  validateMemory(hostConfig, warnings);
+  validateMemory(hostConfig, warnings, update);
   validateCpu(hostConfig, host, warnings);
   validateBlockIo(hostConfig);
 }
 
-function validateMemory(hostConfig: HostConfig, warnings: string[]): void {
+function validateMemory(hostConfig: HostConfig, warnings: string[], update: boolean): void {
   const memory = hostConfig.Memory ?? 0;
   const swap = hostConfig.MemorySwap ?? 0;
   const reservation = hostConfig.MemoryReservation ?? 0;
@@ -29,7 +34,7 @@ function validateMemory(hostConfig: HostConfig, warnings: string[]): void {
   if (memory > 0 && swap > 0 && swap < memory) {
     invalid('Minimum memoryswap limit should be larger than memory limit, see usage');
   }
-  if (memory === 0 && swap > 0) {
+  if (memory === 0 && swap > 0 && !update) {
     invalid('You should always set the Memory limit when using Memoryswap limit, see usage');
   }
   const swappiness = hostConfig.MemorySwappiness ?? -1;

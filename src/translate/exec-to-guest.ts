@@ -1,13 +1,14 @@
 // An exec as the process the agent runs beside a container's own.
 
 import type { ExecCreateBody } from '../api/v1.41/types';
+import { DaemonError } from '../errors';
 import type { GuestProcess } from '../vm/agent/protocol';
 import { allCapabilities } from './capabilities';
 import { containerEnvironment, mergeEnvironment } from './environment';
 import type { PodContainerSpec } from './pod';
 import type { ProcessChannels } from './pod-to-guest';
 
-/** What the container doesn't say of it, an exec inherits from the container. */
+/** Throws Internal for a working directory that is not absolute. What the container doesn't say of it, an exec inherits from the container. */
 export function execProcess(
   exec: ExecCreateBody,
   container: PodContainerSpec,
@@ -18,6 +19,12 @@ export function execProcess(
     consoleSize?: { rows: number; columns: number };
   },
 ): GuestProcess {
+  if (exec.WorkingDir !== undefined && exec.WorkingDir !== '' && !exec.WorkingDir.startsWith('/')) {
+    throw new DaemonError(
+      'Internal',
+      'OCI runtime exec failed: exec failed: Cwd must be an absolute path: unknown',
+    );
+  }
   const terminal = exec.Tty ?? false;
   const user = exec.User ?? '';
   const workingDir = exec.WorkingDir ?? '';
