@@ -72,6 +72,7 @@ static const struct {
     { "pod.setup", pod_setup, NULL },
     { "pod.interface.add", pod_interface_add, NULL },
     { "pod.interface.remove", pod_interface_remove, NULL },
+    { "pod.dns", pod_dns, NULL },
     { "pod.teardown", NULL, pod_teardown_all },
     { "container.start", NULL, container_start },
     { "container.signal", container_signal, NULL },

@@ -169,6 +169,19 @@ int pod_interface_remove(const json_t *params, struct failure *failure)
     return nic_take(number < 0 || number > MAX_NICS ? -1 : (int)number, netlink, failure);
 }
 
+int pod_dns(const json_t *params, struct failure *failure)
+{
+    json_t *servers;
+    int result;
+    if ((result = need_pod(failure)) < 0 || (result = field_array(params, "servers", &servers, failure)) < 0)
+        return result;
+    dns_stop();
+    result = dns_start(servers, failure);
+    if (result < 0)
+        dns_stop();
+    return result;
+}
+
 /* First process of the shared PID namespace: reaps what is orphaned there, until it is killed with the Pod. */
 __attribute__((noreturn)) static void run_pause(void)
 {

@@ -21,6 +21,7 @@ void pod_prepare(void);
 int pod_setup(const json_t *params, struct failure *failure);
 int pod_interface_add(const json_t *params, struct failure *failure);
 int pod_interface_remove(const json_t *params, struct failure *failure);
+int pod_dns(const json_t *params, struct failure *failure);
 /* The Pod's PID namespace, made when first asked for. Returns its descriptor or -errno. */
 int pod_pid_namespace(struct failure *failure);
 /* A non-blocking socket in the Pod's network namespace, or -errno. */

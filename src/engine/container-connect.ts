@@ -4,51 +4,47 @@ import type { EndpointSettings } from '../api/v1.41/types';
 import { DaemonError } from '../errors';
 import { log } from '../log';
 import { defaultRoutes, guestInterface } from '../translate/pod-to-guest';
+import { linkingContainers } from './container-links';
 import {
+  dnsForwarders,
   endpointRequest,
   networkFiles,
   networksWith,
   publishNetworkEvents,
+  publishPorts,
   recordedEndpoints,
 } from './container-network';
 import type { Container } from './container-registry';
 import { isActive } from './container-state';
 import type { Engine } from './engine';
+import { gatewayEndpoint, gatewayOrder } from './gateway-order';
 import { attachNic, podInterface, type AttachedEndpoint, type RunningPod } from './pods';
-
-type ConnectEngine = Pick<Engine, 'networks' | 'registry' | 'events' | 'pods'> & Engine;
 
 /** In the container's queue. Throws Docker's refusals; nothing is changed then. */
 export async function connectContainer(
-  engine: ConnectEngine,
+  engine: Engine,
   container: Container,
   network: { id: string; name: string },
   requested: EndpointSettings,
 ): Promise<void> {
   const { record } = container;
-  if (record.networks['none'] !== undefined && isActive(container.state)) {
-    throw new DaemonError(
-      'Forbidden',
-      'container cannot be connected to multiple networks with one of the networks in private (none) mode',
-    );
-  }
-  const networks = { ...record.networks, [network.name]: { networkId: network.id, requested } };
   const pod = isActive(container.state) ? engine.pods.find(record.podId) : undefined;
-  if (pod === undefined) {
+  if (pod === undefined || network.name === 'none') {
+    // Docker fills the id in at the next start.
+    const networks = { ...record.networks, [network.name]: { networkId: '', requested } };
     engine.registry.update(container, { networks });
     return;
   }
+  const networks = { ...record.networks, [network.name]: { networkId: network.id, requested } };
   const before = recordedEndpoints(record);
   const nic = freeNic(pod, before);
   const endpoint = await engine.networks.allocate(endpointRequest(record, network.id, requested));
   const added: AttachedEndpoint = { networkName: network.name, endpoint, nic };
   const after = [...before, added];
   try {
-    // Only a container that had no way out gets one here: Docker keeps the gateway it has.
-    const hadGateway = before.some((known) => known.endpoint.ipv4Gateway !== '');
     await pod.vm.agent.request('pod.interface.add', {
       interface: guestInterface(podInterface(added)),
-      routes: hadGateway ? [] : defaultRoutes([podInterface(added)]),
+      routes: changedRoutes(before, after),
     });
     await attachNic(engine.networks, pod.vm, added);
   } catch (error) {
@@ -56,13 +52,14 @@ export async function connectContainer(
     throw error;
   }
   engine.registry.update(container, { networks: networksWith({ ...record, networks }, after) });
-  await rewriteFiles(engine, pod, container, after);
+  await movePorts(engine, container, before, after);
+  await renewResolver(engine, pod, container);
   publishNetworkEvents(engine, record, [added], 'connect');
 }
 
 /** In the container's queue; it is connected. */
 export async function disconnectContainer(
-  engine: ConnectEngine,
+  engine: Engine,
   container: Container,
   networkName: string,
 ): Promise<void> {
@@ -78,24 +75,71 @@ export async function disconnectContainer(
     return;
   }
   const after = before.filter((known) => known !== gone);
-  const ports = before[0] === gone ? [] : record.publishedPorts;
-  // Published ports lead to the first endpoint.
-  if (before[0] === gone && record.publishedPorts.length > 0) await engine.networks.unpublish(record.id);
   await takeOff(engine, pod, gone, record.id);
-  const next = after.find((known) => known.endpoint.ipv4Gateway !== '');
-  if (next !== undefined && gone.endpoint.ipv4Gateway !== '') {
+  const next = gatewayEndpoint(after);
+  const routes = changedRoutes(before, after);
+  if (next !== undefined && routes.length > 0) {
     await pod.vm.agent.request('pod.interface.add', {
       interface: guestInterface(podInterface(next)),
-      routes: defaultRoutes([podInterface(next)]),
+      routes,
     });
   }
-  engine.registry.update(container, {
-    networks: networksWith({ ...record, networks }, after),
-    publishedPorts: ports,
-  });
-  await rewriteFiles(engine, pod, container, after);
+  engine.registry.update(container, { networks: networksWith({ ...record, networks }, after) });
+  await movePorts(engine, container, before, after);
+  await renewResolver(engine, pod, container);
   // twice, as dockerd does
   publishNetworkEvents(engine, record, [gone, gone], 'disconnect');
+}
+
+/** A running container's new name, as the name service tells it to others. In its queue. */
+export async function renewNames(engine: Engine, container: Container): Promise<void> {
+  const { record } = container;
+  for (const { networkName, endpoint } of recordedEndpoints(record)) {
+    const requested = record.networks[networkName]?.requested ?? {};
+    await engine.networks.allocate(endpointRequest(record, endpoint.networkId, requested));
+  }
+}
+
+/** Brings /etc/hosts of a running container to what its links and endpoints are now; of others, does nothing. */
+export async function renewHosts(engine: Engine, container: Container): Promise<void> {
+  const pod = isActive(container.state) ? engine.pods.find(container.record.podId) : undefined;
+  if (pod !== undefined) await writeFiles(engine, pod, container, ['/etc/hosts']);
+}
+
+/** Those linked to a container that has just started, perhaps with another address. */
+export async function renewLinkingHosts(engine: Engine, childId: string): Promise<void> {
+  for (const parent of linkingContainers(engine.registry, childId)) await renewHosts(engine, parent);
+}
+
+/** Default routes of the endpoints, if they are not those of before. */
+function changedRoutes(
+  before: readonly AttachedEndpoint[],
+  after: readonly AttachedEndpoint[],
+): ReturnType<typeof defaultRoutes> {
+  const routes = (endpoints: readonly AttachedEndpoint[]): ReturnType<typeof defaultRoutes> =>
+    defaultRoutes(gatewayOrder(endpoints).map(podInterface));
+  const wanted = routes(after);
+  return JSON.stringify(wanted) === JSON.stringify(routes(before)) ? [] : wanted;
+}
+
+/** Published ports lead to the gateway network's endpoint: when that is another, they are bound anew, with their numbers. */
+async function movePorts(
+  engine: Engine,
+  container: Container,
+  before: readonly AttachedEndpoint[],
+  after: readonly AttachedEndpoint[],
+): Promise<void> {
+  const { record } = container;
+  const target = gatewayEndpoint(after);
+  if (gatewayEndpoint(before)?.endpoint.id === target?.endpoint.id) return;
+  if (target === undefined) {
+    // Shown as before, as Docker does, so that a later connect finds them.
+    await engine.networks.unpublish(record.id);
+    return;
+  }
+  const ports = record.publishedPorts.length > 0 ? record.publishedPorts : undefined;
+  const publishedPorts = await publishPorts(engine, record, after, ports);
+  engine.registry.update(container, { publishedPorts });
 }
 
 /** VMs have a fixed number of NICs: the machine has no hot-plug for more. */
@@ -111,7 +155,7 @@ function freeNic(pod: RunningPod, endpoints: readonly AttachedEndpoint[]): numbe
 
 /** Every step is tried. */
 async function takeOff(
-  engine: ConnectEngine,
+  engine: Engine,
   pod: RunningPod,
   gone: AttachedEndpoint,
   containerId: string,
@@ -137,29 +181,27 @@ async function takeOff(
   }
 }
 
-/** /etc/hosts has a line for each address, and names are asked of a network's own name server. */
-async function rewriteFiles(
-  engine: ConnectEngine,
+/** Points the forwarder on 127.0.0.11 at the networks there are now, and renews resolv.conf and hosts. */
+async function renewResolver(engine: Engine, pod: RunningPod, container: Container): Promise<void> {
+  const servers = dnsForwarders(recordedEndpoints(container.record));
+  await pod.vm.agent
+    .request('pod.dns', { servers })
+    .catch((error: unknown) =>
+      log.warn('name servers could not be changed', { containerId: container.id, error }),
+    );
+  await writeFiles(engine, pod, container, ['/etc/resolv.conf', '/etc/hosts']);
+}
+
+async function writeFiles(
+  engine: Engine,
   pod: RunningPod,
   container: Container,
-  endpoints: readonly AttachedEndpoint[],
+  paths: readonly string[],
 ): Promise<void> {
-  // The forwarder on 127.0.0.11 is there only if the Pod began with one; else the network's server is named itself.
-  const began = recordedEndpoints(container.record)[0]?.networkName;
-  for (const file of networkFiles(engine, container.record, endpoints)) {
-    if (file.path === '/etc/hostname') continue;
-    const isResolver = file.path === '/etc/resolv.conf';
-    if (isResolver && began !== 'bridge') continue;
-    const server = endpoints.find(({ networkName }) => networkName !== 'bridge')?.endpoint.dnsServers[0];
-    const text = Buffer.from(file.contentBase64, 'base64').toString();
-    const contentBase64 =
-      isResolver && server !== undefined
-        ? Buffer.from(text.replaceAll('127.0.0.11', server)).toString('base64')
-        : file.contentBase64;
+  const files = networkFiles(engine, container.record, recordedEndpoints(container.record));
+  for (const { path, contentBase64 } of files.filter((file) => paths.includes(file.path))) {
     await pod.vm.agent
-      .request('container.file', { id: container.id, path: file.path, contentBase64 })
-      .catch((error: unknown) =>
-        log.warn('a file of the container could not be renewed', { path: file.path, error }),
-      );
+      .request('container.file', { id: container.id, path, contentBase64 })
+      .catch((error: unknown) => log.warn('a file of the container could not be renewed', { path, error }));
   }
 }

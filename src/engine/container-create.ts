@@ -19,7 +19,13 @@ import { cleanPath } from '../translate/container-to-pod';
 import { fillHostConfig, mergeImageConfig } from './container-defaults';
 import { requireBindSources, resolveMounts, type ResolvedMount } from './container-mounts';
 import { newContainerId, parseContainerName, randomContainerName } from './container-names';
-import { eventAttributes, type ContainerNetwork, type ContainerRecord } from './container-record';
+import { resolveLinks } from './container-links';
+import {
+  eventAttributes,
+  type ContainerNetwork,
+  type ContainerRecord,
+  type LinkRecord,
+} from './container-record';
 import type { ContainerRegistry } from './container-registry';
 import { storageSizeBytes, validateContainer } from './container-validation';
 import { withCreateDefaults } from './daemon-defaults';
@@ -54,7 +60,7 @@ export async function createContainer(
   await requireBindSources(hostConfig);
   const warnings = validateContainer(config, hostConfig, { cpus: availableParallelism() });
   requireOneEndpoint(endpoints, options.version);
-  warnings.push(...linkWarnings(registry, hostConfig));
+  const links = resolveLinks(registry, hostConfig);
 
   const image = findImage(context, config.Image ?? '');
   requirePlatform(image, config.Image ?? '', options.platform);
@@ -76,6 +82,7 @@ export async function createContainer(
       filled,
       hostConfig,
       endpoints,
+      links,
       warnings,
       mounts,
       hasHostConfig: givenHostConfig !== undefined && givenHostConfig !== null,
@@ -118,6 +125,7 @@ interface RecordParts {
   filled: FilledContainerConfig;
   hostConfig: HostConfig;
   endpoints: Record<string, EndpointSettings | null>;
+  links: Record<string, LinkRecord> | undefined;
   warnings: string[];
   mounts: ResolvedMount[];
   /** dockerd fills in the runtime only for clients that sent a HostConfig. */
@@ -129,6 +137,8 @@ function newRecord(context: CreateDependencies, parts: RecordParts): ContainerRe
   const { Runtime, ...others } = fillHostConfig(given);
   const hostConfig: FilledHostConfig =
     parts.hasHostConfig && Runtime !== undefined ? { ...others, Runtime } : others;
+  // Kept as what they mean: `links` here, or the endpoint's own on other networks.
+  hostConfig.Links = null;
   const [path = '', ...args] = [...(filled.Entrypoint ?? []), ...(filled.Cmd ?? [])];
   return {
     id,
@@ -159,6 +169,7 @@ function newRecord(context: CreateDependencies, parts: RecordParts): ContainerRe
       parts.mounts.map(({ point, ...details }) => [point.Destination, details]),
     ),
     networks: containerNetworks(context, filled, hostConfig, parts.endpoints),
+    ...(parts.links === undefined ? {} : { links: parts.links }),
     publishedPorts: [],
     warnings: parts.warnings,
   };
@@ -188,20 +199,6 @@ function requireReferencedContainers(registry: ContainerRegistry, hostConfig: Ho
       throw new DaemonError('InvalidParameter', `No such container: ${ref}`);
     }
   }
-}
-
-function linkWarnings(registry: ContainerRegistry, hostConfig: HostConfig): string[] {
-  const links = hostConfig.Links ?? [];
-  for (const link of links) {
-    const ref = link.split(':')[0] ?? '';
-    if (registry.find(ref) === undefined) {
-      throw new DaemonError(
-        'InvalidParameter',
-        `could not get container for ${ref}: No such container: ${ref}`,
-      );
-    }
-  }
-  return links.length === 0 ? [] : ['Links discarded: they are not available yet.'];
 }
 
 function requireOneEndpoint(endpoints: Record<string, unknown>, version: ApiVersion): void {

@@ -126,6 +126,9 @@ function portMap(record: ContainerRecord): PortMap {
 function hasPorts(record: ContainerRecord): boolean {
   const mode = record.hostConfig.NetworkMode;
   if (mode === 'host' || mode === 'none' || mode.startsWith('container:')) return false;
+  // Nor for one that nothing outside can reach.
+  const endpoints = Object.values(record.networks).flatMap(({ endpoint }) => endpoint ?? []);
+  if (endpoints.length > 0 && endpoints.every(({ internal }) => internal === true)) return false;
   return isActive(record.state);
 }
 

@@ -6,7 +6,8 @@ import type { ImageStore, LayerStore, WritableDiskStore } from '../storage/store
 import { networkSettings } from './container-endpoints';
 import type { HealthSource } from './container-list';
 import { slashedName, type ContainerRecord } from './container-record';
-import type { Container } from './container-registry';
+import { inspectedLinks } from './container-links';
+import type { Container, ContainerRegistry } from './container-registry';
 import { containerSizes } from './container-sizes';
 import { containerStatus } from './container-status';
 import { isActive, type ContainerState } from './container-state';
@@ -14,6 +15,7 @@ import { layerGraphDriver } from './graph-driver';
 import { neverTimestamp } from './timestamp';
 
 export interface InspectSources {
+  registry: Pick<ContainerRegistry, 'byId'>;
   images: ImageStore;
   layers: LayerStore;
   disks: WritableDiskStore;
@@ -55,7 +57,7 @@ export async function inspectContainer(
     ProcessLabel: '',
     AppArmorProfile: '',
     ExecIDs: container.execIds.size === 0 ? null : [...container.execIds],
-    HostConfig: record.hostConfig,
+    HostConfig: { ...record.hostConfig, Links: inspectedLinks(sources.registry, record) },
     GraphDriver: {
       ...graphDriver,
       Data: { ...graphDriver.Data, WritableDisk: sources.disks.path(record.id) },

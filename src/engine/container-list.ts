@@ -5,6 +5,7 @@ import type { ContainerSummary, Health } from '../api/v1.41/types';
 import type { ImageStore, WritableDiskStore } from '../storage/stores';
 import { networksSummary, portsSummary } from './container-endpoints';
 import { containerFilter, isListed } from './container-filter';
+import { linkNames } from './container-links';
 import { slashedName, type ContainerRecord } from './container-record';
 import type { Container, ContainerRegistry } from './container-registry';
 import { containerSizes, type ContainerSizes } from './container-sizes';
@@ -51,12 +52,13 @@ export class ContainerList {
     const containers = this.#select(options);
     const nowMs = Date.now();
     const imageNames = new Map<string, string>();
+    const links = linkNames(this.#registry);
     if (!options.size) {
-      return containers.map((container) => this.#summarize(container, imageNames, nowMs));
+      return containers.map((container) => this.#summarize(container, imageNames, links, nowMs));
     }
     return Promise.all(
       containers.map(async (container) => ({
-        ...this.#summarize(container, imageNames, nowMs),
+        ...this.#summarize(container, imageNames, links, nowMs),
         ...(await this.#sizes(container.record)),
       })),
     );
@@ -90,7 +92,12 @@ export class ContainerList {
     return selected;
   }
 
-  #summarize({ record }: Container, imageNames: Map<string, string>, nowMs: number): ContainerSummary {
+  #summarize(
+    { record }: Container,
+    imageNames: Map<string, string>,
+    links: ReadonlyMap<string, string[]>,
+    nowMs: number,
+  ): ContainerSummary {
     let summary = this.#summaries.get(record);
     if (summary === undefined) {
       summary = staticSummary(record);
@@ -100,7 +107,7 @@ export class ContainerList {
     const { Labels, State, HostConfig, NetworkSettings, Mounts, ...middle } = rest;
     return {
       Id,
-      Names,
+      Names: [...Names, ...(links.get(Id) ?? []).map((name) => `/${name}`)],
       Image: this.#imageName(record, imageNames),
       ...middle,
       Labels,

@@ -1,14 +1,16 @@
 // A container's endpoints and ports around its run: allocated before, released after.
 
-import { errorMessage, isDaemonError, DaemonError } from '../errors';
+import { DaemonError, errorMessage } from '../errors';
 import { log } from '../log';
 import type { EndpointRequest, PublishedPort } from '../network/network';
+import { linkHosts, parseLink } from './container-links';
 import { hostnameFile, hostsFile } from '../translate/network-files';
 import { guestFile } from '../translate/pod-to-guest';
 import type { GuestFile } from '../vm/agent/protocol';
 import type { ContainerNetwork, ContainerRecord } from './container-record';
 import { withRunDefaults } from './daemon-defaults';
 import type { EngineContext } from './engine-context';
+import { gatewayEndpoint } from './gateway-order';
 import type { AttachedEndpoint } from './pods';
 
 /** The network that a container's entry stands for while host and shared networks are not available. */
@@ -55,11 +57,20 @@ export function endpointRequest(
 ): EndpointRequest {
   const ipam = requested.IPAMConfig;
   const set = (value: string | undefined): value is string => value !== undefined && value !== '';
+  const links = (requested.Links ?? []).map(parseLink).map(({ ref, alias }) => [alias, ref]);
+  const { Hostname } = record.config;
   return {
     networkId,
     containerId: record.id,
     containerName: record.name,
     aliases: requested.Aliases ?? [],
+    // Newer engines answer for a host name that was given; 20.10 does not.
+    dnsNames: Hostname === record.id.slice(0, 12) ? [] : [Hostname],
+    links: Object.fromEntries(links) as Record<string, string>,
+    dnsUpstreams: record.hostConfig.Dns ?? [],
+    ...(requested.DriverOpts === null || requested.DriverOpts === undefined
+      ? {}
+      : { driverOptions: requested.DriverOpts }),
     ...(set(ipam?.IPv4Address) ? { ipv4Address: ipam.IPv4Address } : {}),
     ...(set(ipam?.IPv6Address) ? { ipv6Address: ipam.IPv6Address } : {}),
     ...(set(requested.MacAddress) ? { macAddress: requested.MacAddress } : {}),
@@ -134,6 +145,7 @@ export function networkFiles(
     domainname: config.Domainname,
     extraHosts: hostConfig.ExtraHosts ?? [],
     hostGateway: context.networks.hostGateway,
+    links: linkHosts(context.registry, record),
     addresses: attached.flatMap(({ endpoint }) =>
       [endpoint.ipv4Address, endpoint.ipv6Address].filter((address) => address !== ''),
     ),
@@ -161,7 +173,7 @@ export function wantedPorts(record: ContainerRecord): PublishedPort[] {
       ports.push({
         ...containerPort(port),
         hostIp: binding.HostIp ?? '',
-        hostPort: Number(binding.HostPort?.split('-')[0] ?? '0'),
+        ...hostPorts(binding.HostPort ?? ''),
       });
     }
   }
@@ -174,6 +186,12 @@ export function wantedPorts(record: ContainerRecord): PublishedPort[] {
   return ports;
 }
 
+/** A number, a range of which the first free one is taken, or nothing for any. */
+function hostPorts(text: string): Pick<PublishedPort, 'hostPort' | 'hostPortEnd'> {
+  const [first = '', last] = text.split('-');
+  return { hostPort: Number(first), ...(last === undefined ? {} : { hostPortEnd: Number(last) }) };
+}
+
 function containerPort(port: string): Pick<PublishedPort, 'protocol' | 'containerPort'> {
   const [number = '0', protocol = 'tcp'] = port.toLowerCase().split('/');
   return {
@@ -182,25 +200,21 @@ function containerPort(port: string): Pick<PublishedPort, 'protocol' | 'containe
   };
 }
 
-/** Binds the container's ports on its first endpoint. A network layer without published ports is no failure. */
+/** Binds the container's ports on its gateway network. */
 export async function publishPorts(
   context: EngineContext,
   record: ContainerRecord,
   attached: readonly AttachedEndpoint[],
   ports = wantedPorts(record),
 ): Promise<PublishedPort[]> {
-  const first = attached[0];
-  if (ports.length === 0 || first === undefined) return [];
+  const target = gatewayEndpoint(attached);
+  if (ports.length === 0 || target === undefined) return [];
   try {
-    return await context.networks.publish(record.id, first.endpoint, ports);
+    return await context.networks.publish(record.id, target.endpoint, ports);
   } catch (error) {
-    if (isDaemonError(error, 'NotImplemented')) {
-      log.warn('ports are not published', { containerId: record.id, reason: error.message });
-      return [];
-    }
     throw new DaemonError(
       'Internal',
-      `driver failed programming external connectivity on endpoint ${record.name} (${first.endpoint.id}): ${errorMessage(error)}`,
+      `driver failed programming external connectivity on endpoint ${record.name} (${target.endpoint.id}): ${errorMessage(error)}`,
       { cause: error },
     );
   }

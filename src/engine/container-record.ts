@@ -23,6 +23,13 @@ export interface ContainerNetwork {
   nic?: number;
 }
 
+/** A container that this one is linked to on the default bridge. */
+export interface LinkRecord {
+  containerId: string;
+  /** As it was called then: for messages when it is gone. */
+  name: string;
+}
+
 export interface ContainerRecord {
   id: string;
   /** Without the leading slash that the API shows. */
@@ -53,6 +60,8 @@ export interface ContainerRecord {
   /** What mount points don't show, by destination; absent where there is nothing to say. */
   mountDetails?: Record<string, MountDetails>;
   networks: Record<string, ContainerNetwork>;
+  /** Links on the default bridge, by alias; absent where there are none. */
+  links?: Record<string, LinkRecord>;
   /** Ports bound on the host, while running. */
   publishedPorts: PublishedPort[];
   /** Warnings that create answered with. */

@@ -168,8 +168,18 @@ export class ContainerRegistry {
   }
 
   #byName(ref: string): Container | undefined {
-    const id = this.#idByName.get(ref.startsWith('/') ? ref.slice(1) : ref);
+    const name = ref.startsWith('/') ? ref.slice(1) : ref;
+    const id = this.#idByName.get(name) ?? this.#idByLink(name);
     return id === undefined ? undefined : this.#byId.get(id);
+  }
+
+  /** `parent/alias` names what the parent is linked to by that alias. */
+  #idByLink(name: string): string | undefined {
+    const slash = name.indexOf('/');
+    if (slash < 0) return undefined;
+    const parentId = this.#idByName.get(name.slice(0, slash));
+    const parent = parentId === undefined ? undefined : this.#byId.get(parentId);
+    return parent?.record.links?.[name.slice(slash + 1)]?.containerId;
   }
 
   #write(container: Container, record: ContainerRecord): void {

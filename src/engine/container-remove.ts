@@ -6,6 +6,8 @@ import { DaemonError, isDaemonError } from '../errors';
 import { log } from '../log';
 import type { Filters } from '../api/v1.41/backend';
 import type { ContainerPruneResponse } from '../api/v1.41/types';
+import { removeLink } from './container-links';
+import { renewHosts } from './container-connect';
 import { removeAnonymousVolumes } from './container-mounts';
 import { eventAttributes } from './container-record';
 import type { Container } from './container-registry';
@@ -26,10 +28,11 @@ export function containerDirectory(engine: Pick<Engine, 'config'>, containerId: 
 
 /** ContainerDelete. Queues by itself. */
 export async function removeContainer(engine: Engine, ref: string, options: RemoveOptions): Promise<void> {
-  const container = engine.registry.get(ref);
   if (options.link) {
-    throw new DaemonError('Internal', 'Conflict, cannot remove the default link name of the container');
+    await renewHosts(engine, removeLink(engine.registry, ref));
+    return;
   }
+  const container = engine.registry.get(ref);
   if (options.force) await forceStop(engine, container);
   await container.operations.run(async () => {
     if (engine.registry.byId(container.id) === undefined) {

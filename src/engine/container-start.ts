@@ -21,6 +21,8 @@ import {
   publishPorts,
   releaseEndpoints,
 } from './container-network';
+import { linkVariables } from './container-links';
+import { renewLinkingHosts } from './container-connect';
 import { mergeMounts, prepareShares, publishVolumeEvents } from './container-mounts';
 import { eventAttributes, type ContainerRecord } from './container-record';
 import type { Container } from './container-registry';
@@ -113,7 +115,11 @@ class ContainerStart {
     const { record: own } = this.#container;
     const hostConfig = withRunDefaults(own.hostConfig, engine.config.containerDefaults);
     const record: ContainerRecord = { ...own, hostConfig };
-    const pod = containerToPod({ ...record, args: [record.path, ...record.args] });
+    const pod = containerToPod({
+      ...record,
+      args: [record.path, ...record.args],
+      linkEnv: linkVariables(engine.registry, record),
+    });
     const spec = onlyContainer(pod);
     await requireBlockDevices(record.hostConfig);
     const runId = randomBytes(6).toString('hex');
@@ -177,6 +183,7 @@ class ContainerStart {
       { ...counters, networks: networksWith(record, attached), publishedPorts: ports },
     );
     await this.#applyLateSize(agent);
+    await renewLinkingHosts(engine, record.id);
     publishNetworkEvents(engine, record, attached, 'connect');
     publishVolumeEvents(engine.events, record, 'mount');
     engine.events.publish('container', 'start', record.id, eventAttributes(this.#container.record));

@@ -1,6 +1,6 @@
 // ContainerStop, ContainerKill, ContainerRestart, ContainerPause and ContainerUnpause.
 
-import { DaemonError, isDaemonError } from '../errors';
+import { DaemonError, errorMessage, isDaemonError } from '../errors';
 import { log } from '../log';
 import { isLinuxSignal, parseSignal, sigkill, sigterm } from '../translate/signals';
 import { AgentError } from '../vm/agent/agent-error';
@@ -207,8 +207,22 @@ async function sendSignal(engine: Engine, container: Container, signal: number):
   if (paused && stops) await thaw(engine, container, pod);
 }
 
-/** ContainerRestart. */
+/** ContainerRestart. `ref` is what the client called it. */
 export async function restartContainer(
+  engine: Engine,
+  container: Container,
+  options: { ref: string; timeoutSeconds?: number; signal?: string },
+): Promise<void> {
+  try {
+    await stopAndStart(engine, container, options);
+  } catch (error) {
+    throw new DaemonError('Internal', `Cannot restart container ${options.ref}: ${errorMessage(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+async function stopAndStart(
   engine: Engine,
   container: Container,
   options: { timeoutSeconds?: number; signal?: string },

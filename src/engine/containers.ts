@@ -22,6 +22,7 @@ import { log } from '../log';
 import { attachToContainer } from './container-attach';
 import { createContainer, type CreateOptions } from './container-create';
 import { onContainerExit, onPodLost } from './container-exit';
+import { renewNames } from './container-connect';
 import { inspectContainer } from './container-inspect';
 import { containerLogs } from './container-logs';
 import { ContainerList, type HealthSource } from './container-list';
@@ -124,7 +125,7 @@ export class Containers implements ContainerBackend {
   }
 
   async restart(ref: string, options: { timeoutSeconds?: number; signal?: string }): Promise<void> {
-    await restartContainer(this.engine, this.#get(ref), options);
+    await restartContainer(this.engine, this.#get(ref), { ref, ...options });
   }
 
   async kill(ref: string, options: { signal?: string }): Promise<void> {
@@ -150,7 +151,7 @@ export class Containers implements ContainerBackend {
     if (given === '') throw new DaemonError('InvalidParameter', 'Neither old nor new names may be empty');
     await container.operations.run(() => {
       this.#rename(container, given);
-      return Promise.resolve();
+      return isActive(container.state) ? renewNames(this.engine, container) : Promise.resolve();
     });
   }
 

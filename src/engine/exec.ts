@@ -10,6 +10,7 @@ import { execProcess } from '../translate/exec-to-guest';
 import type { ExitStatus } from '../vm/agent/protocol';
 import { runStreamSession } from './container-attach';
 import { eventAttributes } from './container-record';
+import { linkVariables } from './container-links';
 import type { Container } from './container-registry';
 import { notRunning, requirePod } from './container-stop';
 import { isActive } from './container-state';
@@ -203,7 +204,7 @@ export class Execs implements ExecBackend {
         containerId: exec.container.id,
         process: execProcess(exec.body, spec, {
           hostname: record.config.Hostname,
-          containerEnv: record.config.Env ?? [],
+          containerEnv: [...linkVariables(this.#engine.registry, record), ...(record.config.Env ?? [])],
           channels,
           ...(size === undefined ? {} : { consoleSize: size }),
         }),

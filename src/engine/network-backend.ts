@@ -2,17 +2,19 @@
 
 import type { Filters, NetworkBackend } from '../api/v1.41/backend';
 import type {
+  EndpointSettings,
   NetworkConnectBody,
   NetworkContainer,
   NetworkCreateBody,
   NetworkDisconnectBody,
   NetworkInspect,
 } from '../api/v1.41/types';
-import { DaemonError, errorMessage } from '../errors';
+import { DaemonError, errorMessage, isDaemonError } from '../errors';
 import { log } from '../log';
 import type { NetworkCreateRequest, NetworkDetails, NetworkManager } from '../network/network';
 import { connectContainer, disconnectContainer } from './container-connect';
-import type { ContainerRegistry } from './container-registry';
+import { hostNetwork, isUserDefined, requireConnectable, requireValidEndpoint } from './connect-validation';
+import type { Container, ContainerRegistry } from './container-registry';
 import { isActive } from './container-state';
 import type { Engine } from './engine';
 import type { EventPublisher } from './event-publisher';
@@ -66,39 +68,64 @@ export class EngineNetworkBackend implements NetworkBackend {
   }
 
   async connect(ref: string, body: NetworkConnectBody): Promise<void> {
-    const { id, name, driver } = this.#networks.resolve(ref);
-    const { Container: containerRef = '', EndpointConfig } = body;
-    const container = this.#registry.get(containerRef);
+    const container = this.#registry.get(body.Container ?? '');
     await container.operations.run(async () => {
-      const { networks } = container.record;
-      if (isActive(container.state) && networks[name] !== undefined) {
+      const { record, state } = container;
+      requireNotRemoved(container);
+      const network = isActive(state) ? this.#networks.inspect(ref) : this.#find(ref);
+      const requested = body.EndpointConfig ?? {};
+      if (network === undefined) {
+        // Docker looks for it only when the container starts.
+        await connectContainer(this.#engine, container, { id: '', name: ref }, requested);
+        return;
+      }
+      requireValidEndpoint(network, requested);
+      requireConnectable(record, network);
+      const { id, name } = network;
+      if (record.networks[name] !== undefined) {
+        // What a container that does not run has asked for stays as it is.
+        if (!isActive(state)) return;
         throw new DaemonError(
           'Forbidden',
           `endpoint with name ${container.name} already exists in network ${name}`,
         );
       }
-      if (driver === 'host') {
-        throw new DaemonError(
-          'Forbidden',
-          'container cannot be disconnected from host network or connected to host network',
-        );
-      }
-      await connectContainer(this.#engine, container, { id, name }, EndpointConfig ?? {});
+      await connectContainer(
+        this.#engine,
+        container,
+        { id, name },
+        withShortId(container.id, name, requested),
+      );
     });
   }
 
   async disconnect(ref: string, body: NetworkDisconnectBody): Promise<void> {
-    const { name } = this.#networks.resolve(ref);
-    const { Container: containerRef = '' } = body;
-    const container = this.#registry.get(containerRef);
+    const container = this.#registry.find(body.Container ?? '');
+    const force = body.Force ?? false;
+    if (container === undefined) {
+      if (!force) throw new DaemonError('NotFound', `No such container: ${body.Container ?? ''}`);
+      this.#networks.resolve(ref);
+      throw new DaemonError('NotFound', `endpoint ${body.Container ?? ''} not found`);
+    }
     await container.operations.run(async () => {
+      requireNotRemoved(container);
+      const active = isActive(container.state);
+      const network = active && !force ? this.#networks.inspect(ref) : this.#find(ref);
+      const name = network?.name ?? ref;
+      if (active && network?.driver === 'host' && container.record.hostConfig.NetworkMode === 'host') {
+        throw hostNetwork();
+      }
       if (container.record.networks[name] === undefined) {
-        throw new DaemonError(
-          'Internal',
-          `container ${container.id} is not connected to the network ${name}`,
-        );
+        const which = active && network !== undefined ? 'network' : 'the network';
+        throw new DaemonError('Internal', `container ${container.id} is not connected to ${which} ${name}`);
       }
       await disconnectContainer(this.#engine, container, name);
+      if (active || network === undefined) return;
+      this.#events.publish('network', 'disconnect', network.id, {
+        container: container.id,
+        name,
+        type: network.driver,
+      });
     });
   }
 
@@ -119,6 +146,15 @@ export class EngineNetworkBackend implements NetworkBackend {
     }
     this.#events.publish('network', 'prune', '', { reclaimed: '0' });
     return { NetworksDeleted: deleted.length === 0 ? null : deleted };
+  }
+
+  #find(ref: string): NetworkDetails | undefined {
+    try {
+      return this.#networks.inspect(ref);
+    } catch (error) {
+      if (isDaemonError(error, 'NotFound')) return undefined;
+      throw error;
+    }
   }
 
   #isUsed(networkId: string): boolean {
@@ -143,6 +179,26 @@ export class EngineNetworkBackend implements NetworkBackend {
   #publish(action: string, { id, name, driver }: NetworkDetails): void {
     this.#events.publish('network', action, id, { name, type: driver });
   }
+}
+
+function requireNotRemoved({ id, state }: Container): void {
+  if (state.kind !== 'removing' && state.kind !== 'dead') return;
+  throw new DaemonError(
+    'Internal',
+    `Container ${id} is marked for removal and cannot be connected or disconnected to the network`,
+  );
+}
+
+/** On networks with a name service the short id is an alias from the connect on. */
+function withShortId(
+  containerId: string,
+  networkName: string,
+  requested: EndpointSettings,
+): EndpointSettings {
+  const shortId = containerId.slice(0, 12);
+  const aliases = requested.Aliases ?? [];
+  if (!isUserDefined(networkName) || aliases.includes(shortId)) return requested;
+  return { ...requested, Aliases: [...aliases, shortId] };
 }
 
 function withPrefix(address: string, prefixLength: number): string {

@@ -10,6 +10,7 @@ import type { AgentEvent } from '../vm/agent/protocol';
 import type { Vm, VmEnd } from '../vm/vm';
 import type { EngineContext } from './engine-context';
 import type { ContainerLogWriter } from './container-log';
+import { gatewayOrder } from './gateway-order';
 import { nextPodState } from './pod-state';
 import type { ProcessStdio } from './stdio';
 
@@ -81,7 +82,7 @@ export class Pods {
       const lunsPromise = vm.plugDisks(plan.disks);
       lunsPromise.catch(() => undefined);
       const attached = await endpoints;
-      const interfaces = attached.map(podInterface);
+      const interfaces = gatewayOrder(attached).map(podInterface);
       // The answer is not awaited here: the guest works on it while QEMU plugs the disks.
       const ready = this.#setUp(vm, pod, attached, interfaces, dnsForward(attached));
       ready.catch(() => undefined);

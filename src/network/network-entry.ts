@@ -98,14 +98,15 @@ export function allocateEndpoint(entry: NetworkEntry, request: EndpointRequest):
       id: randomBytes(32).toString('hex'),
       networkId: record.id,
       networkName: record.name,
+      ...(record.internal ? { internal: true } : {}),
       containerId: request.containerId,
       macAddress: record.driver === 'bridge' ? macAddress : '',
       ipv4Address: four === undefined ? '' : formatAddress(four.address),
       ipv4PrefixLength: four?.pool.subnet.prefixLength ?? 0,
-      ipv4Gateway: record.internal ? '' : gatewayOf(record, four?.pool.subnet),
+      ipv4Gateway: gatewayOf(record, four?.pool.subnet),
       ipv6Address: six === undefined ? '' : formatAddress(six.address),
       ipv6PrefixLength: six?.pool.subnet.prefixLength ?? 0,
-      ipv6Gateway: record.internal ? '' : gatewayOf(record, six?.pool.subnet),
+      ipv6Gateway: gatewayOf(record, six?.pool.subnet),
       mtu: record.mtu,
       dnsServers: four === undefined ? [] : [gatewayOf(record, four.pool.subnet)],
       wanted: {
@@ -186,7 +187,7 @@ function takeWanted(
       'user specified IP address is supported on user defined networks only',
     );
   }
-  if (!record.userSubnet) {
+  if (!record.userSubnet && !wanted.includes(':')) {
     throw new DaemonError(
       'InvalidParameter',
       'user specified IP address is supported only when connecting to networks with user configured subnets',

@@ -381,7 +381,9 @@ function netdEndpoint(endpoint: EndpointRecord): NetdEndpoint {
     ipv6Address: endpoint.ipv6Address,
     containerName: endpoint.containerName,
     names: [...new Set(names.map((name) => name.toLowerCase()))],
-    links: endpoint.links ?? {},
+    links: Object.fromEntries(
+      Object.entries(endpoint.links ?? {}).map(([alias, name]) => [alias.toLowerCase(), name.toLowerCase()]),
+    ),
     upstreams: endpoint.dnsUpstreams ?? [],
   };
 }

@@ -97,7 +97,7 @@ export class NetworkTable {
       ipamDriver: 'default',
       ipamOptions: plan.ipamOptions,
       ipam,
-      userSubnet: plan.subnets.length > 0,
+      userSubnet: plan.subnets.some(({ subnet }) => !subnet.includes(':')),
       mtu: plan.mtu,
       interContainer: plan.interContainer,
       masquerade: plan.masquerade,

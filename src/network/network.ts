@@ -15,7 +15,7 @@ export interface EndpointRequest {
   linkLocalIps?: string[];
   /** More names under which the name service answers; the container's name and short id always are. */
   dnsNames?: string[];
-  /** Docker's links on user-defined networks: alias → container id. Only this container sees these names. */
+  /** Docker's links on user-defined networks: alias → name on that network. Only this container sees them. */
   links?: Record<string, string>;
   /** Servers to which this container's other queries go (`--dns`); empty: the host's. */
   dnsUpstreams?: string[];
@@ -26,6 +26,8 @@ export interface Endpoint {
   id: string;
   networkId: string;
   networkName: string;
+  /** On an internal network: its gateway answers names and leads nowhere, as with Docker. */
+  internal?: boolean;
   containerId: string;
   macAddress: string;
   ipv4Address: string;
@@ -91,6 +93,8 @@ export interface NetworkDetails extends NetworkSummary {
   ipamDriver: string;
   ipamOptions: Record<string, string> | null;
   ipam: NetworkIpamConfig[];
+  /** The IPv4 subnet was given, not chosen: containers may ask for addresses. */
+  userSubnet: boolean;
 }
 
 /** Counters of a tap from the container's point of view: `rx` is what it received. */

@@ -115,8 +115,7 @@ export class PortPublisher {
     port: PublishedPort,
     defaultHostIp: string,
   ): Promise<PublishedPort[]> {
-    if (port.protocol === 'sctp')
-      throw new DaemonError('NotImplemented', 'publishing SCTP ports is not supported');
+    if (port.protocol === 'sctp') throw new Error('Error starting userland proxy: protocol not supported');
     const addresses = hostAddresses(port.hostIp, defaultHostIp);
     const fixed = port.hostPort !== 0;
     const last = Math.max(port.hostPort, port.hostPortEnd ?? 0);
@@ -134,7 +133,8 @@ export class PortPublisher {
         return opened;
       } catch (error) {
         const taken = error instanceof PortTaken;
-        if (!taken || tried + 1 >= count) throw error;
+        if (!taken || (fixed && count === 1)) throw error;
+        if (tried + 1 >= count) throw new Error('all ports are allocated', { cause: error });
       }
     }
   }

@@ -20,6 +20,8 @@ export interface ContainerDescription {
   args: string[];
   config: ContainerConfig;
   hostConfig: HostConfig;
+  /** Variables of linked containers. */
+  linkEnv?: readonly string[];
 }
 
 /**
@@ -53,7 +55,7 @@ function swappiness({ MemorySwappiness }: HostConfig): Record<string, string> {
 }
 
 function podContainer(
-  { id, args, config, hostConfig }: ContainerDescription,
+  { id, args, config, hostConfig, linkEnv = [] }: ContainerDescription,
   ipc: 'container' | 'vm',
   sysctls: Record<string, string>,
 ): PodContainerSpec {
@@ -79,7 +81,11 @@ function podContainer(
     id,
     process: {
       args,
-      env: containerEnvironment({ hostname: config.Hostname ?? '', terminal, env: config.Env }),
+      env: containerEnvironment({
+        hostname: config.Hostname ?? '',
+        terminal,
+        env: [...linkEnv, ...(config.Env ?? [])],
+      }),
       cwd: config.WorkingDir === undefined || config.WorkingDir === '' ? '/' : config.WorkingDir,
       user: config.User ?? '',
       additionalGroups: hostConfig.GroupAdd ?? [],

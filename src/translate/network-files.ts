@@ -16,6 +16,8 @@ export interface HostsFileOptions {
   extraHosts: readonly string[];
   /** What `host-gateway` stands for. */
   hostGateway: string;
+  /** Containers that it is linked to. */
+  links?: readonly { address: string; names: string }[];
   /** Addresses of the container, one for each endpoint. */
   addresses: readonly string[];
 }
@@ -28,6 +30,7 @@ export function hostsFile(options: HostsFileOptions): string {
     const address = entry.slice(colon + 1);
     lines.push(`${address === 'host-gateway' ? options.hostGateway : address}\t${entry.slice(0, colon)}`);
   }
+  for (const link of options.links ?? []) lines.push(`${link.address}\t${link.names}`);
   const names = hostNames(options.hostname, options.domainname);
   for (const address of options.addresses) lines.push(`${address}\t${names}`);
   return `${lines.join('\n')}\n`;

@@ -65,6 +65,12 @@ export function containerRoutes(backend: ContainerBackend): Router {
     sendJson(res, 200, await backend.inspect(req.params.id, { size: queryBool(req, 'size') }));
   });
 
+  // The same for what the container `parent` is linked to under the name `alias`.
+  router.get('/containers/:parent/:alias/json', async (req, res) => {
+    const { parent, alias } = req.params;
+    sendJson(res, 200, await backend.inspect(`${parent}/${alias}`, { size: queryBool(req, 'size') }));
+  });
+
   // ContainerTop: 200 | 404 | 409 not running
   router.get('/containers/:id/top', async (req, res) => {
     sendJson(res, 200, await backend.top(req.params.id, queryText(req, 'ps_args') || '-ef'));
@@ -145,6 +151,14 @@ export function containerRoutes(backend: ContainerBackend): Router {
       volumes: queryBool(req, 'v'),
       link: queryBool(req, 'link'),
     });
+    sendStatus(res, 204);
+  });
+
+  // A link: `docker rm --link parent/alias`.
+  router.delete('/containers/:parent/:alias', async (req, res) => {
+    const { parent, alias } = req.params;
+    const options = { force: queryBool(req, 'force'), volumes: queryBool(req, 'v') };
+    await backend.remove(`${parent}/${alias}`, { ...options, link: queryBool(req, 'link') });
     sendStatus(res, 204);
   });
 

@@ -88,22 +88,17 @@ export class NameTable {
 
   /** `name` in lower case without a final dot; also `name.network`. Undefined: not one of ours. */
   lookup(containerId: string, name: string): NameAnswer | undefined {
-    const found = new Set<NetdEndpoint>();
     for (const [network, own] of this.#embeddedNetworks(containerId)) {
       const names = this.#names.get(network.id);
       const suffix = `.${network.name.toLowerCase()}`;
       for (const candidate of name.endsWith(suffix) ? [name, name.slice(0, -suffix.length)] : [name]) {
-        for (const endpoint of names?.get(candidate) ?? []) found.add(endpoint);
-        const linked = own.links[candidate];
-        const target = linked === undefined ? undefined : this.#endpoints.get(linked)?.get(network.id);
-        if (target !== undefined) found.add(target);
+        // A link stands for another name, also for one that appears later.
+        const linked = Object.hasOwn(own.links, candidate) ? own.links[candidate] : undefined;
+        const found = names?.get(linked ?? candidate);
+        if (found !== undefined) return addressesByFamily([...found]);
       }
     }
-    if (found.size === 0) return undefined;
-    return {
-      ipv4: [...found].map((endpoint) => endpoint.ipv4Address).filter((address) => address !== ''),
-      ipv6: [...found].map((endpoint) => endpoint.ipv6Address).filter((address) => address !== ''),
-    };
+    return undefined;
   }
 
   /** The name of a reverse query's address, as `container.network`; undefined if it is not one of ours. */
@@ -120,11 +115,22 @@ export class NameTable {
 
   #embeddedNetworks(containerId: string): [NetdNetwork, NetdEndpoint][] {
     const own = [...(this.#endpoints.get(containerId)?.values() ?? [])];
-    return own.flatMap((endpoint): [NetdNetwork, NetdEndpoint][] => {
+    const networks = own.flatMap((endpoint): [NetdNetwork, NetdEndpoint][] => {
       const network = this.#networks.get(endpoint.networkId);
       return network?.embedded === true ? [[network, endpoint]] : [];
     });
+    // Docker's order: those with a way out first, then by name. The first that knows a name answers.
+    return networks.sort(
+      ([a], [b]) => Number(b.egress) - Number(a.egress) || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0),
+    );
   }
+}
+
+function addressesByFamily(endpoints: readonly NetdEndpoint[]): NameAnswer {
+  return {
+    ipv4: endpoints.map((endpoint) => endpoint.ipv4Address).filter((address) => address !== ''),
+    ipv6: endpoints.map((endpoint) => endpoint.ipv6Address).filter((address) => address !== ''),
+  };
 }
 
 function addressesOf(endpoint: NetdEndpoint): string[] {

@@ -1,7 +1,7 @@
 // What the daemon and netd say to each other: lines of JSON over a unix socket, requests with ids and answers to them.
 
 /** Raised when a daemon could no longer use an older netd that still runs: it is then replaced. */
-export const netdProtocolVersion = 1;
+export const netdProtocolVersion = 2;
 
 export interface NetdNetwork {
   id: string;
@@ -23,6 +23,7 @@ export interface NetdEndpoint {
   containerName: string;
   /** Lower case, with `containerName`. */
   names: string[];
+  /** Alias → name on the same network, both in lower case. */
   links: Record<string, string>;
   upstreams: string[];
 }

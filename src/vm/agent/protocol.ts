@@ -252,6 +252,8 @@ export interface AgentOperations {
   };
   /** Takes the interface out of the Pod and resets its NIC (down, template name and MAC, no addresses). */
   'pod.interface.remove': { params: { nic: number }; result: Record<string, never> };
+  /** Makes the forwarder on 127.0.0.11 ask these servers from now on; none: there is no forwarder. */
+  'pod.dns': { params: { servers: string[] }; result: Record<string, never> };
   /** Replaces the content of a file given in GuestContainerSpec.files, in place (same inode). */
   'container.file': {
     params: { id: string; path: string; contentBase64: string };

@@ -47,7 +47,7 @@ beforeAll(async () => {
   db = await lab.join('app', '2n0', {
     containerName: 'db',
     aliases: ['both'],
-    links: { frontend: containerIdOf('1n0') },
+    links: { frontend: 'web' },
   });
   inside = await lab.join('vault', '3n0', { containerName: 'safe' });
   plain = await lab.join('bridge', '4n0', { containerName: 'plain' });

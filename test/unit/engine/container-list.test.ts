@@ -291,7 +291,13 @@ describe('the choice', () => {
 });
 
 describe('inspect', () => {
-  const sources = { images: imagesOf(busybox), layers, disks, health: { health: () => undefined } };
+  const sources = {
+    registry: { byId: () => undefined },
+    images: imagesOf(busybox),
+    layers,
+    disks,
+    health: { health: () => undefined },
+  };
 
   async function inspect(changes: Partial<ContainerRecord>) {
     const container = registryOf(record('a', changes)).get('c-a');

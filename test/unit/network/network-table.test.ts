@@ -173,10 +173,10 @@ describe('endpoints', () => {
     expect(contents.get('network-endpoints')?.size).toBe(0);
   });
 
-  it('have no default route on internal networks', () => {
+  it('lead nowhere on internal networks', () => {
     const vault = create({ name: 'vault', internal: true });
     const endpoint = table.allocate(request(vault.id, 'one'));
-    expect([endpoint.ipv4Gateway, endpoint.dnsServers]).toEqual(['', ['172.18.0.1']]);
+    expect([endpoint.ipv4Gateway, endpoint.internal]).toEqual(['172.18.0.1', true]);
   });
 
   const userOnly = 'user specified IP address is supported on user defined networks only';

@@ -111,7 +111,7 @@ it('searches a range and gives up at its end', async () => {
   const number = async (name: string): Promise<number | undefined> =>
     (await publisher.publish(endpoint(name), '0.0.0.0', [range]))[0]?.hostPort;
   expect([await number('a'), await number('b')]).toEqual([8000, 8001]);
-  await expect(number('c')).rejects.toThrow('port is already allocated');
+  await expect(number('c')).rejects.toThrow('all ports are allocated');
 });
 
 it('brings a netd that was started anew, or kept running, to the records', async () => {
