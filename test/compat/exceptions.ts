@@ -75,6 +75,13 @@ export const exceptions: readonly Exception[] = [
     path: /\.HostConfig\.(CgroupnsMode|KernelMemory|KernelMemoryTCP|MemorySwappiness)$/,
   },
   {
+    id: 'limits that depend on the kernel',
+    reason:
+      'dockerd asks the kernel of its host, with either cgroup version; a guest’s has cgroup v2, block I/O weights and no real-time groups.',
+    cases: /: (CpuRealtime(Period|Runtime)|BlkioWeight(Device)?|KernelMemory(TCP)?|OomKillDisable)$/,
+    path: /^value\.(created|started|warnings|exitCode|output|inspect)/,
+  },
+  {
     id: 'size of a terminal at create',
     reason:
       'A terminal has the size that create gave, as with later dockerds; 20.10 gives it none until it is resized.',

@@ -94,6 +94,11 @@ fieldCases('HostConfig, each in a container of its own', {
   VolumesFrom: { set: host({ VolumesFrom: ['nosuch'] }), alone: true, inspect: [] },
   'VolumesFrom: a bad mode': { set: host({ VolumesFrom: ['nosuch:xx'] }), alone: true, inspect: [] },
   Annotations: { set: host({ Annotations: { a: 'b' } }), alone: true },
+  Privileged: { set: host({ Privileged: false }), alone: true },
+  AutoRemove: {
+    set: host({ AutoRemove: true, RestartPolicy: { Name: 'always' } }),
+    ...{ alone: true, inspect: [] },
+  },
   Cgroup: { set: host({ Cgroup: 'container:x' }), alone: true, inspect: ['HostConfig.Cgroup'] },
   UTSMode: { set: host({ UTSMode: 'nonsense' }), alone: true, inspect: [] },
   'UTSMode: host with a hostname': {
