@@ -7,7 +7,7 @@ import { log } from '../log';
 import { containerToPod } from '../translate/container-to-pod';
 import type { PodContainerSpec, PodSpec } from '../translate/pod';
 import { guestContainer } from '../translate/pod-to-guest';
-import { guestRootfs, type ContainerDisks } from '../translate/pod-to-vm';
+import { guestRootfs, withoutRepeats, type ContainerDisks } from '../translate/pod-to-vm';
 import type { Agent } from '../vm/agent/agent';
 import type { GuestMount } from '../vm/agent/protocol';
 import { requireBlockDevices } from './block-devices';
@@ -123,9 +123,12 @@ class ContainerStart {
     const spec = onlyContainer(pod);
     await requireBlockDevices(record.hostConfig);
     const runId = randomBytes(6).toString('hex');
+    const layers = withoutRepeats(record.layers);
+    const bundlePath = await engine.layers.bundle(layers);
     const disks: ContainerDisks = {
       containerId: record.id,
-      layerPaths: engine.layers.diskPaths(record.layers),
+      layerPaths: engine.layers.diskPaths(layers),
+      ...(bundlePath === undefined ? {} : { bundlePath }),
       writablePath: engine.disks.path(record.id),
     };
     this.#endpoints = allocateEndpoints(engine, record);

@@ -10,7 +10,7 @@ import { spoolArchive, type ArchiveFile } from './archive-file';
 import { parseConfig } from './image-config';
 import type { ImageIndex } from './image-index';
 import { holdingLayers } from './layer-garbage';
-import type { SquashfsLayerStore } from './layer-store';
+import { requireLayerDepth, type SquashfsLayerStore } from './layer-store';
 import { readOciLayout } from './oci-layout';
 import { progressLine, ProgressReport } from './progress-report';
 import type { ProgressSink } from './stores';
@@ -76,6 +76,7 @@ async function loadImage(
       `invalid manifest, layers length mismatch: expected ${image.layers.length}, got ${diffIds.length}`,
     );
   }
+  requireLayerDepth(diffIds);
   await holdingLayers(context, diffIds, async () => {
     for (const [i, layer] of image.layers.entries()) {
       await loadLayer(context, archive, { ...layer, position: i, diffId: diffIds[i] ?? '' }, options);

@@ -21,7 +21,7 @@ import { parseConfig } from './image-config';
 import type { ImageIndex } from './image-index';
 import { holdingLayers } from './layer-garbage';
 import { repositoryOf } from './layer-origins';
-import type { SquashfsLayerStore } from './layer-store';
+import { requireLayerDepth, type SquashfsLayerStore } from './layer-store';
 import { chooseManifest, parseManifest, type Descriptor, type Manifest } from './manifest';
 import { progressLine, ProgressReport } from './progress-report';
 import type { SharedTransfers } from './shared-transfers';
@@ -109,6 +109,7 @@ async function pullOne(pull: Pull, reference: Reference): Promise<{ isNew: boole
   if (diffIds.length !== layers.length) {
     throw new DaemonError('Internal', `layers from manifest don't match image configuration`);
   }
+  requireLayerDepth(diffIds, 'failed to register layer: ');
   return holdingLayers(pull, diffIds, async () => {
     const isWhole = diffIds.every((diffId) => pull.layers.find(diffId) !== undefined);
     // dockerd doesn't look at the layers of an image that it has.

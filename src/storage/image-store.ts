@@ -21,7 +21,7 @@ import {
 } from './image-remove';
 import { pushImages } from './image-push';
 import { saveImages } from './image-save';
-import type { SquashfsLayerStore } from './layer-store';
+import { requireLayerDepth, type SquashfsLayerStore } from './layer-store';
 import { SharedTransfers } from './shared-transfers';
 import type { DocumentStore, ImageStore, Platform, ProgressSink, RegistryAuth } from './stores';
 
@@ -89,6 +89,7 @@ export class DiskImageStore implements ImageStore {
   }
 
   async create(config: ImageConfig, options: { parentId?: string; tags?: string[] }): Promise<Image> {
+    requireLayerDepth(config.rootfs.diff_ids);
     const image = this.#index.add(JSON.stringify(config), options.parentId);
     for (const tag of options.tags ?? []) this.tag(image.id, tag);
     return Promise.resolve(this.#index.get(image.id));

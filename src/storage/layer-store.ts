@@ -1,15 +1,16 @@
 // Layers by diff ID: each one a read-only squashfs image, and the blob it came as, for save and push. Nothing is ever
 // unpacked or mounted on the host. docs/storage-layout.md
 
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { chmod, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { chmod, mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { DaemonError } from '../errors';
 import { createDecompressor } from './compression';
 import { convertLayer, type ConvertedLayer, type LayerSource } from './layer-conversion';
+import { makeBundle, maxBundledFiles } from './layer-bundle';
 import { LayerOrigins } from './layer-origins';
 import { isWholeSquashfs } from './squashfs';
 import type { DocumentStore, LayerStore } from './stores';
@@ -25,6 +26,9 @@ export interface AddLayerOptions extends Omit<LayerSource, 'stream' | 'maxTarByt
 
 const collection = 'layers';
 const referenceCollection = 'layer-references';
+const maxLayers = 125;
+/** More are faster as partitions of one disk. docs/adr/0005-layer-bundles.md */
+const maxSeparateLayers = 24;
 
 export class SquashfsLayerStore implements LayerStore {
   /** In which repositories a layer is, and as which blob. */
@@ -37,6 +41,8 @@ export class SquashfsLayerStore implements LayerStore {
   /** Like references, but gone with the daemon. */
   readonly #holds = new Set<readonly string[]>();
   readonly #maxTarBytes: number | undefined;
+  /** By the path of the descriptor. Those of an earlier daemon are removed at start-up, and made again when needed. */
+  readonly #bundles = new Map<string, { diffIds: readonly string[]; written: Promise<void> }>();
 
   constructor(
     documents: DocumentStore,
@@ -75,6 +81,21 @@ export class SquashfsLayerStore implements LayerStore {
       }
       return this.#diskPath(diffId);
     });
+  }
+
+  async bundle(diffIds: readonly string[]): Promise<string | undefined> {
+    if (diffIds.length <= maxSeparateLayers || diffIds.length > maxBundledFiles) return undefined;
+    const paths = this.diskPaths(diffIds);
+    const name = createHash('sha256').update(diffIds.join('\n')).digest('hex');
+    const path = join(this.#layersDir, `${name}.vmdk`);
+    let made = this.#bundles.get(path);
+    if (made === undefined) {
+      made = { diffIds: [...diffIds], written: writeBundle(paths, path) };
+      this.#bundles.set(path, made);
+      made.written.catch(() => this.#bundles.delete(path));
+    }
+    await made.written;
+    return path;
   }
 
   sizeBytes(diffId: string): number {
@@ -168,6 +189,13 @@ export class SquashfsLayerStore implements LayerStore {
     const shared = this.findByBlob(layer.blob.digest) !== undefined;
     await rm(this.#diskPath(diffId), { force: true });
     if (!shared) await rm(this.blobPath(layer.blob.digest), { force: true });
+    for (const [path, bundle] of this.#bundles) {
+      if (!bundle.diffIds.includes(diffId)) continue;
+      this.#bundles.delete(path);
+      await bundle.written.catch(() => undefined);
+      await rm(path, { force: true });
+      await rm(tableOf(path), { force: true });
+    }
   }
 
   async repair(): Promise<void> {
@@ -214,6 +242,24 @@ export class SquashfsLayerStore implements LayerStore {
   #diskPath(diffId: string): string {
     return join(this.#layersDir, this.#diskName(diffId));
   }
+}
+
+/** Docker's limit (overlay2's); `prefix` goes before its words. */
+export function requireLayerDepth(diffIds: readonly string[], prefix = ''): void {
+  if (diffIds.length > maxLayers) throw new DaemonError('Internal', `${prefix}max depth exceeded`);
+}
+
+function tableOf(bundlePath: string): string {
+  return bundlePath.replace(/vmdk$/, 'gpt');
+}
+
+/** VMs' users have to read both. The table first: a descriptor stands for a whole bundle. */
+async function writeBundle(paths: readonly string[], bundlePath: string): Promise<void> {
+  const files = await Promise.all(paths.map(async (path) => ({ path, sizeBytes: (await stat(path)).size })));
+  const tablePath = tableOf(bundlePath);
+  const { descriptor, table } = makeBundle(files, tablePath);
+  await writeFile(tablePath, table, { mode: 0o644 });
+  await writeFile(bundlePath, descriptor, { mode: 0o644 });
 }
 
 async function removeOthers(directory: string, known: ReadonlySet<string>): Promise<void> {

@@ -110,6 +110,11 @@ export interface ImageStore {
 export interface LayerStore {
   /** Host paths of the read-only squashfs images of these diff IDs, in the same order. Throws NotFound if one is missing. */
   diskPaths(diffIds: readonly string[]): string[];
+  /**
+   * Path of a VMDK descriptor that makes these layers partitions 1, 2 … of one disk, in the same order; undefined where
+   * they are few, and better disks of their own. Good for as long as the layers are held.
+   */
+  bundle(diffIds: readonly string[]): Promise<string | undefined>;
   /** Uncompressed tar size. */
   sizeBytes(diffId: string): number;
   /** Holds layers while a container uses them, so that no prune removes them. */

@@ -9,6 +9,8 @@ export interface ContainerDisks {
   containerId: string;
   /** Lowest layer first, as in the image. */
   layerPaths: string[];
+  /** A VMDK descriptor that has the layers as its partitions, in the same order. */
+  bundlePath?: string;
   writablePath: string;
 }
 
@@ -17,6 +19,14 @@ export interface VmPlan {
   resources: Partial<VmResources>;
   /** Each file once, however many containers use it. */
   disks: VmDisk[];
+}
+
+/**
+ * Of a layer that an image has twice only the upper one shows; overlayfs refuses to have both. Takes and returns them
+ * lowest first.
+ */
+export function withoutRepeats(layers: readonly string[]): string[] {
+  return layers.filter((layer, index) => layers.lastIndexOf(layer) === index);
 }
 
 const idOfContainer = (containerId: string): string => `w-${containerId.slice(0, 12)}`;
@@ -33,11 +43,13 @@ export function podToVm(pod: PodSpec, containers: readonly ContainerDisks[]): Vm
       readOnly: false,
       durable: false,
     });
-    for (const hostPath of container.layerPaths) {
+    const { bundlePath, layerPaths } = container;
+    for (const hostPath of bundlePath === undefined ? layerPaths : [bundlePath]) {
       if (layers.has(hostPath)) continue;
       const id = `l-${String(layers.size)}`;
       layers.set(hostPath, id);
-      disks.push({ id, hostPath, format: 'raw', readOnly: true, durable: false });
+      const format = bundlePath === undefined ? 'raw' : 'vmdk';
+      disks.push({ id, hostPath, format, readOnly: true, durable: false });
     }
   }
   return {
@@ -60,9 +72,14 @@ export function guestRootfs(
     if (lun === undefined) throw new RangeError(`no disk was plugged for ${hostPath}`);
     return { lun };
   };
+  const { bundlePath, layerPaths } = container;
+  const layers =
+    bundlePath === undefined
+      ? layerPaths.map(diskOf)
+      : layerPaths.map((_path, index) => ({ ...diskOf(bundlePath), partition: index + 1 }));
   return {
     // The guest wants the top layer first, as overlayfs does.
-    layers: container.layerPaths.map(diskOf).reverse(),
+    layers: layers.reverse(),
     writable: diskOf(container.writablePath),
   };
 }

@@ -470,6 +470,10 @@ export class FakeDisks implements WritableDiskStore {
 export class FakeLayers {
   readonly references = new Map<string, readonly string[]>();
 
+  bundle(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
   diskPaths(diffIds: readonly string[]): string[] {
     return diffIds.map((id) => `/layers/${id}`);
   }
