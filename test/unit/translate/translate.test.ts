@@ -10,7 +10,7 @@ import { containerEnvironment, mergeEnvironment } from '../../../src/translate/e
 import { containerMounts, tmpfsOptions } from '../../../src/translate/mounts';
 import { hostsFile } from '../../../src/translate/network-files';
 import { defaultRoutes, guestContainer, guestInterface } from '../../../src/translate/pod-to-guest';
-import { guestRootfs, podToVm } from '../../../src/translate/pod-to-vm';
+import { guestRootfs, podToVm, withoutRepeats } from '../../../src/translate/pod-to-vm';
 import {
   blockIoLimits,
   cgroupLimits,
@@ -426,6 +426,31 @@ describe('container to Pod, VM and guest', () => {
       layers: [{ lun: 12 }, { lun: 11 }],
       writable: { lun: 10 },
     });
+  });
+
+  test('a bundle is one disk, and the layers are its partitions', () => {
+    const disks = {
+      containerId: 'c1',
+      layerPaths: ['/l/low', '/l/top'],
+      bundlePath: '/l/both.vmdk',
+      writablePath: '/w1',
+    };
+    const plan = podToVm(pod, [disks]);
+    expect(plan.disks.map(({ hostPath, format }) => [hostPath, format])).toEqual([
+      ['/w1', 'raw'],
+      ['/l/both.vmdk', 'vmdk'],
+    ]);
+    expect(guestRootfs(plan, [3, 4], disks)).toEqual({
+      layers: [
+        { lun: 4, partition: 2 },
+        { lun: 4, partition: 1 },
+      ],
+      writable: { lun: 3 },
+    });
+  });
+
+  test('of a layer that an image has twice, the upper one stays', () => {
+    expect(withoutRepeats(['a', 'b', 'a', 'c'])).toEqual(['b', 'a', 'c']);
   });
 
   it('leaves out channels that are not wanted', () => {
