@@ -435,7 +435,7 @@ describe('container to Pod, VM and guest', () => {
       bundlePath: '/l/both.vmdk',
       writablePath: '/w1',
     };
-    const plan = podToVm(pod, [disks]);
+    const plan = podToVm(describe_({}), [disks]);
     expect(plan.disks.map(({ hostPath, format }) => [hostPath, format])).toEqual([
       ['/w1', 'raw'],
       ['/l/both.vmdk', 'vmdk'],
