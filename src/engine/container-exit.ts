@@ -122,7 +122,9 @@ export function exitTransition(engine: Engine, container: Container, run: RunFac
   });
   publishNetworkEvents(engine, record, attached, 'disconnect');
   publishVolumeEvents(engine.events, record, 'unmount');
-  engine.background.add(releaseNetwork(engine, record, attached));
+  const released = releaseNetwork(engine, record, attached);
+  engine.networkReleases.add(released);
+  engine.background.add(released);
 }
 
 async function releaseNetwork(

@@ -72,6 +72,7 @@ export class Containers implements ContainerBackend {
       hubs: new StreamHubs(),
       waits: new ContainerWaits(),
       background: new BackgroundWork(),
+      networkReleases: new BackgroundWork(),
       consoleSizes: new Map(),
       pods: new Pods(context, {
         onEvent: (pod, event, ack) => this.#onAgentEvent(pod, event, ack),

@@ -36,6 +36,8 @@ export interface Engine extends EngineContext {
   readonly consoleSizes: Map<string, { rows: number; columns: number }>;
   /** Work that a verb left to the background, so that the daemon can wait for it at its end. */
   readonly background: BackgroundWork;
+  /** Of that, endpoints that are given back: a network is in use until they are. */
+  readonly networkReleases: BackgroundWork;
   /** Called when a container's run is over, before it may start again: its execs end with it. */
   readonly endExecs: (container: Container) => void;
 }
@@ -48,6 +50,11 @@ export class BackgroundWork {
   add(work: Promise<void>): void {
     this.#running.add(work);
     void work.finally(() => this.#running.delete(work));
+  }
+
+  /** When what runs now is over; not what comes meanwhile. */
+  async current(): Promise<void> {
+    await Promise.allSettled([...this.#running]);
   }
 
   async settled(): Promise<void> {

@@ -47,11 +47,12 @@ export class EngineNetworkBackend implements NetworkBackend {
   }
 
   async inspect(ref: string, options: { verbose: boolean; scope: string }): Promise<NetworkInspect> {
+    await this.#engine.networkReleases.current();
     const details = this.#networks.inspect(ref);
     if (options.scope !== '' && options.scope !== 'local') {
       throw new DaemonError('NotFound', `network ${ref} not found`);
     }
-    return Promise.resolve(inspected(details, this.#containers(details.id)));
+    return inspected(details, this.#containers(details.id));
   }
 
   async create(body: NetworkCreateBody): Promise<{ Id: string; Warning: string }> {
@@ -62,6 +63,8 @@ export class EngineNetworkBackend implements NetworkBackend {
   }
 
   async remove(ref: string): Promise<void> {
+    // To a client a container that has exited is on no network any more.
+    await this.#engine.networkReleases.current();
     const details = this.#networks.inspect(ref);
     await this.#networks.remove(details.id);
     this.#publish('destroy', details);
@@ -131,6 +134,7 @@ export class EngineNetworkBackend implements NetworkBackend {
 
   async prune(filters: Filters): Promise<{ NetworksDeleted: string[] | null }> {
     const matches = pruneFilter('networks', filters);
+    await this.#engine.networkReleases.current();
     const deleted: string[] = [];
     for (const { id } of this.#networks.list()) {
       const details = this.#networks.inspect(id);

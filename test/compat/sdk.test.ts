@@ -298,3 +298,114 @@ sdkCases('sdk: images', {
   'progress of a pull that fails': async ({ docker }) =>
     caught(docker.pull('127.0.0.1:5000/busybox:no-such-tag')),
 });
+
+sdkCases('sdk: networks, volumes, events', {
+  'a network with two containers': async ({ docker, name }) => {
+    const network = await docker.createNetwork({
+      Name: `${name}-n`,
+      CheckDuplicate: true,
+      Labels: { of: name },
+    });
+    const one = await docker.createContainer({ name: `${name}-1`, Image: 'busybox', Cmd: ['sleep', '60'] });
+    await one.start();
+    await network.connect({ Container: one.id, EndpointConfig: { Aliases: ['first'] } });
+    const [out, err] = [new PassThrough(), new PassThrough()];
+    const said = text(out);
+    const [{ StatusCode }] = (await docker.run('busybox', ['nslookup', 'first'], [out, err], {
+      name: `${name}-2`,
+      Tty: false,
+      HostConfig: { NetworkMode: `${name}-n` },
+    })) as [{ StatusCode: number }];
+    out.end();
+    const { Containers, Labels } = (await network.inspect()) as { Containers: object; Labels: object };
+    const busy = await caught(network.remove());
+    await docker.getContainer(`${name}-2`).remove();
+    await network.disconnect({ Container: one.id, Force: true });
+    await network.remove();
+    return {
+      StatusCode,
+      answered: (await said).includes('Address'),
+      members: Object.keys(Containers).length,
+      Labels,
+      busy,
+      gone: await caught(network.inspect()),
+    };
+  },
+  'a volume': async ({ docker, name }) => {
+    await docker.createVolume({ Name: `${name}-v`, Labels: { of: name } });
+    const container = await docker.createContainer({
+      name,
+      Image: 'busybox',
+      Cmd: ['sh', '-c', 'echo x > /data/file'],
+      HostConfig: { Mounts: [{ Type: 'volume', Source: `${name}-v`, Target: '/data' }] },
+    });
+    await container.start();
+    await container.wait();
+    const handle = docker.getVolume(`${name}-v`);
+    const busy = await caught(handle.remove());
+    const { Mounts } = await container.inspect();
+    await container.remove();
+    const listed = await docker.listVolumes({ filters: { label: [`of=${name}`] } });
+    await handle.remove();
+    return {
+      busy,
+      mounts: Mounts.map(({ Type, Name, Destination, RW }) => ({ Type, Name, Destination, RW })),
+      listed: listed.Volumes.map(({ Name, Labels }) => ({ Name, Labels })),
+      gone: await caught(handle.inspect()),
+    };
+  },
+  'events as they come': async ({ docker, name }) => {
+    const stream = await docker.getEvents({ filters: { label: [`of=${name}`] } });
+    const seen: unknown[] = [];
+    const over = (async () => {
+      let rest = '';
+      for await (const chunk of stream) {
+        rest += String(chunk);
+        const lines = rest.split('\n');
+        rest = lines.pop() ?? '';
+        for (const line of lines.filter((each) => each !== '')) {
+          const event = JSON.parse(line) as Record<string, unknown>;
+          seen.push([
+            event['Type'],
+            event['Action'],
+            event['status'],
+            event['from'],
+            Object.keys(event).sort(),
+          ]);
+          if (event['Action'] === 'destroy') return;
+        }
+      }
+    })();
+    const container = await docker.createContainer({
+      name,
+      Image: 'busybox',
+      Cmd: ['true'],
+      Labels: { of: name },
+    });
+    await container.start();
+    await container.wait();
+    await container.remove();
+    await over;
+    return seen;
+  },
+  'stats, once and in a stream': async ({ docker, name }) => {
+    const container = await docker.createContainer({ name, Image: 'busybox', Cmd: ['sleep', '60'] });
+    await container.start();
+    const once = await container.stats({ stream: false });
+    const stream = await container.stats({ stream: true });
+    const first = await new Promise<string>((resolve) => {
+      stream.once('data', (chunk: Buffer) => resolve(String(chunk)));
+    });
+    (stream as unknown as { destroy: () => void }).destroy();
+    return { keys: Object.keys(once).sort(), same: Object.keys(JSON.parse(first) as object).length };
+  },
+  'update, top, rename': async ({ docker, name }) => {
+    const container = await docker.createContainer({ name, Image: 'busybox', Cmd: ['sleep', '60'] });
+    await container.start();
+    const update: unknown = await container.update({ Memory: 64 * 2 ** 20, MemorySwap: 64 * 2 ** 20 });
+    const { Titles } = (await container.top()) as { Titles: string[] };
+    await container.rename({ name: `${name}-new` });
+    const { Name, HostConfig } = await container.inspect();
+    return { update, Titles, Name, Memory: HostConfig.Memory };
+  },
+});
