@@ -183,6 +183,14 @@ static int enter_namespaces(const json_t *spec, struct failure *failure)
     return result;
 }
 
+/* A container that is only looked at runs nothing: its file system is there until it is killed. */
+__attribute__((noreturn)) static void hold(const struct launch *launch)
+{
+    close(launch->status);
+    for (;;)
+        pause();
+}
+
 /* The container's first process, until its program runs. */
 static void run_container(struct process *process, struct launch *launch)
 {
@@ -195,6 +203,8 @@ static void run_container(struct process *process, struct launch *launch)
         enter_namespaces(spec, &failure) < 0 || child_limits(launch->spec, &failure) < 0 ||
         rootfs_enter(container->directory, spec, json_is_true(json_object_get(spec, "init")), launch, &failure) < 0)
         child_fail(launch, &failure);
+    if (json_is_true(json_object_get(spec, "hold")))
+        hold(launch);
     child_run(launch);
 }
 

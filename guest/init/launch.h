@@ -18,6 +18,7 @@ struct launch {
     int filter;  /* cgroup device program to attach at the end, -1: none */
     int cgroup;  /* where to */
     const char *const *args; /* what to run; spec->args, or an init in front of them */
+    const json_t *job;       /* of a job: no program, but this */
 };
 
 /* What the child tells the agent on the status socket, one packet each. End of file without any: it runs. */

@@ -7,6 +7,7 @@
 #include "container.h"
 #include "fields.h"
 #include "identity.h"
+#include "job.h"
 #include "pod.h"
 #include "process.h"
 #include "shares.h"
@@ -84,6 +85,7 @@ static const struct {
     { "container.growDisk", NULL, container_grow_disk },
     { "container.remove", NULL, container_remove },
     { "exec.start", NULL, exec_start },
+    { "job.start", NULL, job_start },
     { "process.signal", signal_process, NULL },
     { "process.resize", resize_process, NULL },
     { "shares.mount", shares_mount, NULL },

@@ -205,6 +205,8 @@ export interface GuestContainerSpec {
   sysctls: Record<string, string>;
   /** Whole VM: all devices, no masking, writable /proc and /sys and cgroup. */
   privileged: boolean;
+  /** Runs nothing: the file system is there, for jobs, until the container is killed. */
+  hold?: boolean;
 }
 
 export interface GuestInterface {
@@ -237,6 +239,30 @@ export interface GuestPodSpec {
 }
 
 /** Parameters and result of every operation. */
+/** Paths are absolute, in the container; links are followed in it and never leave it. */
+export type GuestJob =
+  /** To stdout: `mode size seconds nanoseconds targetMode`, NUL, where it is, NUL, a link's target, NUL, where the path leads. */
+  | { kind: 'stat'; path: string }
+  /** A tar of `path` with `name` as its first element. */
+  | { kind: 'archive'; path: string; name: string }
+  /** Unpacks stdin, an uncompressed tar, in the directory `path`. */
+  | {
+      kind: 'extract';
+      path: string;
+      noOverwriteDirNonDir: boolean;
+      /** Everything belongs to uid and gid. */
+      setOwner: boolean;
+      uid: number;
+      gid: number;
+      makeDirectory: boolean;
+    }
+  /** A tar of all that is not mounted. */
+  | { kind: 'export' }
+  /** What the container changed, as the tar of a layer. */
+  | { kind: 'layer' }
+  /** Its list: a letter (A, C, D) and a path, each ended by NUL. */
+  | { kind: 'changes' };
+
 export interface AgentOperations {
   /** First request to every clone. Entropy is credited (RNDADDENTROPY) and the CRNG reseeded before it answers. */
   identity: {
@@ -276,7 +302,12 @@ export interface AgentOperations {
     params: { id: string; containerId: string; process: GuestProcess };
     result: { pid: number };
   };
-  /** id of a container or an exec. */
+  /** A job of the agent's own on the container's files. Its exit is that of an exec: 0, or an errno, with text on stderr. */
+  'job.start': {
+    params: { id: string; containerId: string; job: GuestJob; stdin: number; stdout: number; stderr: number };
+    result: { pid: number };
+  };
+  /** id of a container, an exec or a job. */
   'process.signal': { params: { id: string; signal: number }; result: Record<string, never> };
   'process.resize': { params: { id: string; rows: number; columns: number }; result: Record<string, never> };
   /** Kills every process of the Pod, syncs, unmounts everything, drops namespaces: the VM may be Idle again. */

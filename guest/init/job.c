@@ -1,0 +1,280 @@
+/* Jobs: the agent's own programs in a container, for files rather than for users. A job is an exec in all that concerns
+ * its streams and its exit, but runs no program of the container's and none of its cgroup: a frozen container's files
+ * can be copied too. Errors are text on its standard error, and the exit code is their errno. */
+#include "job.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "container.h"
+#include "fields.h"
+#include "file-changes.h"
+#include "follow.h"
+#include "launch.h"
+#include "process.h"
+#include "tar_read.h"
+#include "tar_write.h"
+
+struct job {
+    const struct container *container;
+    const json_t *params;
+    char message[PATH_MAX + 256];
+};
+
+static const char *text_of(const struct job *job, const char *field)
+{
+    const char *text = json_string_value(json_object_get(job->params, field));
+    return text == NULL ? "" : text;
+}
+
+static bool flag(const struct job *job, const char *field)
+{
+    return json_is_true(json_object_get(job->params, field));
+}
+
+static unsigned number(const struct job *job, const char *field)
+{
+    return (unsigned)json_integer_value(json_object_get(job->params, field));
+}
+
+static int fail_job(struct job *job, int code, const char *what, const char *path)
+{
+    snprintf(job->message, sizeof(job->message), "%s %s: %s", what, path, strerror(code));
+    return -code;
+}
+
+/* From now on "/" is the container's, with all that is mounted in it. */
+static int enter_container(struct job *job)
+{
+    if (setns(job->container->mount_namespace, CLONE_NEWNS) < 0)
+        return fail_job(job, errno, "join the mount namespace of", job->container->id);
+    return 0;
+}
+
+/* The last element is not followed, unless `path` ends in "/" or "/.": Docker's way to say what a path means. */
+static int place_of(struct job *job, char place[PATH_MAX])
+{
+    const char *path = text_of(job, "path");
+    const char *base = strrchr(path, '/');
+    if (*path != '/' || strlen(path) >= PATH_MAX)
+        return fail_job(job, ENAMETOOLONG, "path", path);
+    char directory[PATH_MAX], resolved[PATH_MAX];
+    snprintf(directory, sizeof(directory), "%.*s/", (int)(base - path), path);
+    int result = follow_path(directory, resolved);
+    if (result < 0)
+        return fail_job(job, -result, "follow", path);
+    if (snprintf(place, PATH_MAX, "%s%s%s", resolved, strcmp(resolved, "/") == 0 ? "" : "/", base + 1) >= PATH_MAX)
+        return fail_job(job, ENAMETOOLONG, "path", path);
+    return 0;
+}
+
+/* Mode, size, time, and the mode of what the path leads to in the end (0: nothing); then three names, all ended by
+ * NUL: where the entry is, where a link leads, and where the path leads. */
+static int run_stat(struct job *job)
+{
+    char place[PATH_MAX], target[PATH_MAX];
+    struct stat status, end;
+    int result = enter_container(job);
+    if (result == 0)
+        result = place_of(job, place);
+    if (result < 0)
+        return result;
+    if (lstat(place, &status) < 0)
+        return fail_job(job, errno, "lstat", text_of(job, "path"));
+    result = follow_path(place, target);
+    if (result < 0)
+        return fail_job(job, -result, "follow", text_of(job, "path"));
+    if (stat(target, &end) < 0)
+        end.st_mode = 0;
+    dprintf(STDOUT_FILENO, "%u %lld %lld %ld %u", status.st_mode, (long long)status.st_size,
+            (long long)status.st_mtim.tv_sec, status.st_mtim.tv_nsec, end.st_mode);
+    const char *names[] = { place, S_ISLNK(status.st_mode) ? target : "", target };
+    for (int i = 0; i < 3; i++)
+        dprintf(STDOUT_FILENO, "%c%s", '\0', names[i]);
+    return 0;
+}
+
+static int write_tar(struct job *job, int directory, const char *path, const char *name, struct tar_write_options options)
+{
+    char culprit[PATH_MAX];
+    int result = tar_write(STDOUT_FILENO, directory, path, name, options, culprit, sizeof(culprit));
+    return result < 0 ? fail_job(job, -result, "archive", *culprit == '\0' ? path : culprit) : 0;
+}
+
+static int run_archive(struct job *job)
+{
+    char place[PATH_MAX];
+    int result = enter_container(job);
+    if (result == 0)
+        result = place_of(job, place);
+    if (result < 0)
+        return result;
+    /* "dir/" and "dir/.": the directory itself, as a clean path names it */
+    size_t length = strlen(place);
+    if (length > 2 && strcmp(place + length - 2, "/.") == 0)
+        place[length -= 2] = '\0';
+    while (length > 1 && place[length - 1] == '/')
+        place[--length] = '\0';
+    return write_tar(job, AT_FDCWD, *place == '\0' ? "/" : place, text_of(job, "name"), (struct tar_write_options){ 0 });
+}
+
+static int run_extract(struct job *job)
+{
+    struct tar_read_options options = {
+        .no_overwrite_dir_non_dir = flag(job, "noOverwriteDirNonDir"),
+        .set_owner = flag(job, "setOwner"),
+        .uid = number(job, "uid"),
+        .gid = number(job, "gid"),
+    };
+    char directory[PATH_MAX];
+    int result = enter_container(job);
+    if (result < 0)
+        return result;
+    if (flag(job, "makeDirectory") && (result = follow_make_directory(text_of(job, "path"), options.uid, options.gid)) < 0)
+        return fail_job(job, -result, "mkdir", text_of(job, "path"));
+    result = follow_path(text_of(job, "path"), directory);
+    if (result < 0)
+        return fail_job(job, -result, "follow", text_of(job, "path"));
+    return tar_read(STDIN_FILENO, directory, options, job->message, sizeof(job->message));
+}
+
+/* What is mounted in the VM's own namespace: the container's own mounts are not there. */
+static int open_in_vm(struct job *job, const char *name)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "%s/%s", job->container->directory, name);
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    return fd < 0 ? fail_job(job, errno, "open", name) : fd;
+}
+
+/* Docker's export: all there is, but nothing of what is mounted. */
+static int run_export(struct job *job)
+{
+    auto_fd root = open_in_vm(job, "root");
+    return root < 0 ? root : write_tar(job, root, ".", "", (struct tar_write_options){ .one_file_system = true });
+}
+
+/* What the container changed, as a layer. */
+static int run_layer(struct job *job)
+{
+    auto_fd upper = open_in_vm(job, "w/upper");
+    return upper < 0 ? upper : write_tar(job, upper, ".", "", (struct tar_write_options){ .layer = true });
+}
+
+static int run_changes(struct job *job)
+{
+    int result = file_changes(job->container->directory, job->container->layer_count, STDOUT_FILENO);
+    return result < 0 ? fail_job(job, -result, "compare", "the container with its image") : 0;
+}
+
+static const struct {
+    const char *name;
+    int (*run)(struct job *job);
+} jobs[] = {
+    { "stat", run_stat },     { "archive", run_archive }, { "extract", run_extract },
+    { "export", run_export }, { "layer", run_layer },     { "changes", run_changes },
+};
+
+static int (*find_job(const char *name))(struct job *job)
+{
+    for (size_t i = 0; i < sizeof(jobs) / sizeof(jobs[0]); i++)
+        if (strcmp(jobs[i].name, name) == 0)
+            return jobs[i].run;
+    return NULL;
+}
+
+static void connect_streams(const struct launch *launch)
+{
+    for (int i = 0; i < 3; i++) {
+        int fd = launch->stdio.fds[i];
+        if (fd < 0)
+            fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+        if (fd < 0 || dup2(fd, i) < 0)
+            _exit(EIO);
+    }
+}
+
+/* In the clone. The request's parameters live in the agent's memory, of which this is a copy. */
+static void run_job(struct process *process, struct launch *launch)
+{
+    struct job *job = calloc(1, sizeof(*job));
+    if (job == NULL)
+        _exit(ENOMEM);
+    job->container = process->container;
+    job->params = launch->job;
+    connect_streams(launch);
+    close(launch->status); /* it runs */
+    signal(SIGPIPE, SIG_DFL); /* nobody reads: no need to go on */
+    umask(0);
+    int result = find_job(text_of(job, "kind"))(job);
+    if (result == 0)
+        _exit(0);
+    dprintf(STDERR_FILENO, "%s", *job->message == '\0' ? strerror(-result) : job->message);
+    _exit(-result & 0x7f);
+}
+
+static int launch_job(struct process *process, const json_t *params, json_t *job, struct failure *failure)
+{
+    int64_t input, output, error;
+    int result;
+    if ((result = field_integer(params, "stdin", &input, failure)) < 0 ||
+        (result = field_integer(params, "stdout", &output, failure)) < 0 ||
+        (result = field_integer(params, "stderr", &error, failure)) < 0)
+        return result;
+    struct process_spec spec = { .input = (uint32_t)input, .output = (uint32_t)output, .error = (uint32_t)error };
+    struct launch launch = { .spec = &spec, .filter = -1, .cgroup = -1, .job = job };
+    return process_launch(process, &launch, 0, -1, -1, run_job, failure);
+}
+
+static void job_failed(struct process *process, const struct failure *failure)
+{
+    bool waiting = process->waiting;
+    struct request request = process->request;
+    process_free(process);
+    if (waiting)
+        respond_failure(request, failure);
+}
+
+void job_start(struct request request, const json_t *params)
+{
+    struct failure failure;
+    const char *id, *kind;
+    json_t *job;
+    struct container *container = container_need(params, &failure);
+    if (container == NULL || field_id(params, "id", &id, &failure) < 0 ||
+        field_object(params, "job", &job, &failure) < 0 || field_string(job, "kind", &kind, &failure) < 0) {
+        respond_failure(request, &failure);
+        return;
+    }
+    struct process *process = process_find(id);
+    if (process != NULL && process->kind == PROCESS_EXEC) { /* asked again after a lost connection */
+        process_answer_start(process, request);
+        return;
+    }
+    if (process != NULL)
+        fail(&failure, EEXIST, PHASE_REQUEST, "%s is a container", id);
+    else if (find_job(kind) == NULL)
+        fail(&failure, EINVAL, PHASE_REQUEST, "no such job: %s", kind);
+    else if (container->mount_namespace < 0 || container->removing)
+        fail(&failure, ESRCH, PHASE_REQUEST, "container %s is not mounted", container->id);
+    else if ((process = process_new(PROCESS_EXEC, id, container)) == NULL)
+        fail(&failure, ENOMEM, PHASE_REQUEST, "no memory for a job");
+    else {
+        process->on_failure = job_failed;
+        process->waiting = true;
+        process->request = request;
+        if (launch_job(process, params, job, &failure) < 0)
+            job_failed(process, &failure);
+        return;
+    }
+    respond_failure(request, &failure);
+}

@@ -1,0 +1,12 @@
+/* Work on a container's files: docker cp, diff, export and commit. */
+#ifndef CAISSON_JOB_H
+#define CAISSON_JOB_H
+
+#include <jansson.h>
+
+#include "port.h"
+
+/* Operation job.start. Answers by itself. */
+void job_start(struct request request, const json_t *params);
+
+#endif
