@@ -21,7 +21,7 @@ export function logicalLines(text: string): string[] {
 }
 
 /** Splits at white space that is neither quoted nor escaped; quotes stay for `expandWord`. */
-export function splitWords(text: string): string[] {
+export function splitWords(text: string, escape = '\\'): string[] {
   const words: string[] = [];
   let word = '';
   let quote = '';
@@ -32,8 +32,10 @@ export function splitWords(text: string): string[] {
       word = '';
       continue;
     }
+    // an escape at the very end is dropped
+    if (char === escape && quote !== "'" && i + 1 === text.length) continue;
     word += char;
-    if (char === '\\' && quote !== "'") {
+    if (char === escape && quote !== "'") {
       i += 1;
       word += text.charAt(i);
     } else if (quote === '' && (char === '"' || char === "'")) quote = char;
@@ -43,12 +45,13 @@ export function splitWords(text: string): string[] {
   return words;
 }
 
-/** Undefined for what is not meant as JSON. */
+/** Undefined for what is not meant as JSON. What follows the array is ignored, as Docker does. */
 export function jsonArray(text: string): string[] | undefined {
-  if (!text.startsWith('[')) return undefined;
+  const [array] = /^\[(?:[^\]"]|"(?:[^"\\]|\\.)*")*\]/s.exec(text) ?? [];
+  if (array === undefined) return undefined;
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = JSON.parse(array);
   } catch {
     return undefined;
   }
@@ -61,7 +64,7 @@ export function jsonArray(text: string): string[] | undefined {
 }
 
 /** Takes quotes and escapes off and puts variables in. Throws InvalidParameter in Docker's words. */
-export function expandWord(raw: string, variables: ReadonlyMap<string, string>): string {
+export function expandWord(raw: string, variables: ReadonlyMap<string, string>, escape = '\\'): string {
   const fail = (why: string): DaemonError =>
     new DaemonError('InvalidParameter', `failed to process ${JSON.stringify(raw)}: ${why}`);
   let at = 0;
@@ -77,22 +80,31 @@ export function expandWord(raw: string, variables: ReadonlyMap<string, string>):
 
   function substitution(): string {
     const [start, name] = /^\{(\w+)/.exec(raw.slice(at)) ?? [];
-    if (start === undefined || name === undefined) throw fail('bad substitution');
+    if (start === undefined || name === undefined) throw fail('syntax error: bad substitution');
     at += start.length;
     const value = variables.get(name) ?? '';
     if (raw.charAt(at) === '}') {
       at += 1;
       return value;
     }
-    if (raw.charAt(at) !== ':') throw fail("missing ':' in substitution");
-    const modifier = raw.charAt(at + 1);
-    if (modifier !== '-' && modifier !== '+')
+    const colon = raw.charAt(at) === ':';
+    if (!colon && raw.charAt(at) !== '?') throw fail("missing ':' in substitution");
+    const modifier = raw.charAt(colon ? at + 1 : at);
+    if (!['-', '+', '?'].includes(modifier))
       throw fail(`unsupported modifier (${modifier}) in substitution`);
-    at += 2;
+    at += colon ? 2 : 1;
     const word = until('}', "syntax error: missing '}'");
     const isSet = value !== '';
-    if (modifier === '+') return isSet ? word : '';
-    return isSet ? value : word;
+    switch (modifier) {
+      case '+':
+        return isSet ? word : '';
+      case '-':
+        return isSet ? value : word;
+      default:
+        if (!variables.has(name)) throw fail(`${name}: ${word || 'not allowed to be unset'}`);
+        if (colon && !isSet) throw fail(`${name}: ${word || 'not allowed to be empty'}`);
+        return value;
+    }
   }
 
   function doubleQuoted(): string {
@@ -121,9 +133,9 @@ export function expandWord(raw: string, variables: ReadonlyMap<string, string>):
         throw fail(complaint);
       }
       if (char === '$') result += variable();
-      else if (char === '\\') {
+      else if (char === escape) {
         const next = raw.charAt(at + 1);
-        result += quoted && !'"$\\'.includes(next) ? char + next : next;
+        result += quoted && next !== '"' && next !== '$' && next !== escape ? char + next : next;
         at += 2;
       } else if (!quoted && char === '"') result += doubleQuoted();
       else if (!quoted && char === "'") result += singleQuoted();

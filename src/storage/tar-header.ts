@@ -120,6 +120,8 @@ export interface TarEntry {
   sparse: SparseMap | undefined;
   /** PAX records that are kept as they are: extended attributes. */
   records: Map<string, Buffer>;
+  /** As read: what Docker's checksums of build contexts count besides; headers are written without. */
+  asRead?: { modeField: number; userName: string; groupName: string };
 }
 
 /** Where the data of a sparse file belongs. */

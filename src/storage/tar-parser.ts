@@ -207,6 +207,11 @@ function readEntry(block: Buffer, extension: Extension, headerType: string, head
     deviceMinor: isPosix ? readNumber(block, 337, 8) : 0,
     sparse: undefined,
     records: new Map([...records].filter(([key]) => key.startsWith('SCHILY.xattr.'))),
+    asRead: {
+      modeField: readNumber(block, 100, 8),
+      userName: text('uname') ?? (isPosix ? readText(block, 265, 32) : ''),
+      groupName: text('gname') ?? (isPosix ? readText(block, 297, 32) : ''),
+    },
   };
 }
 
