@@ -19,6 +19,7 @@ import { graphDriverName } from './engine/graph-driver';
 import { HealthMonitor } from './engine/health';
 import { execProbe } from './engine/health-probe';
 import { EngineImageBackend } from './engine/image-backend';
+import { ImageBuilds } from './engine/image-build';
 import { ContainerLogStore } from './engine/logs/container-log-store';
 import { EngineNetworkBackend } from './engine/network-backend';
 import { EngineSystemBackend } from './engine/system-backend';
@@ -137,10 +138,17 @@ async function build(config: Config, undo: (() => unknown)[]): Promise<Running> 
   undo.push(() => health.close());
   vms.start();
 
+  const builds = new ImageBuilds({
+    containers,
+    images,
+    layers,
+    dataRoot: config.dataRoot,
+    engineVersion: versions.engine,
+  });
   const backend = {
     containers,
     exec: containers.execs,
-    images: new EngineImageBackend({ images, layers, registry, events }),
+    images: new EngineImageBackend({ images, layers, registry, events, builds }),
     system,
     networks: new EngineNetworkBackend(containers.engine),
     volumes,

@@ -30,7 +30,7 @@ import type { ContainerRegistry } from './container-registry';
 import { storageSizeBytes, validateContainer } from './container-validation';
 import { withCreateDefaults } from './daemon-defaults';
 import type { EngineContext } from './engine-context';
-import { parsePlatform } from './platform';
+import { parsePlatform } from '../storage/platform';
 import { neverTimestamp, nowTimestamp } from './timestamp';
 
 export interface CreateOptions {

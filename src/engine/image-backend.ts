@@ -1,6 +1,6 @@
 // What the API's image operations mean here: the stores do the work, this shapes questions and answers as Docker.
 
-import type { Filters, ImageBackend, ProgressWriter } from '../api/v1.41/backend';
+import type { BuildOptions, Filters, ImageBackend, ProgressWriter } from '../api/v1.41/backend';
 import type {
   AuthConfig,
   DistributionInspect,
@@ -18,17 +18,19 @@ import type { ContainerRegistry } from './container-registry';
 import { isActive } from './container-state';
 import type { EventPublisher } from './event-publisher';
 import { downloadArchive } from './image-download';
+import type { ImageBuilds } from './image-build';
 import { imagePruneFilter } from './image-filter';
 import { inspectImage } from './image-inspect';
 import { listImages } from './image-list';
 import { searchImages } from './image-search';
-import { parsePlatform } from './platform';
+import { parsePlatform } from '../storage/platform';
 
 export interface ImageBackendContext {
   images: ImageStore;
   layers: LayerStore;
   registry: ContainerRegistry;
   events: EventPublisher;
+  builds: ImageBuilds;
 }
 
 export class EngineImageBackend implements ImageBackend {
@@ -36,6 +38,7 @@ export class EngineImageBackend implements ImageBackend {
   readonly #layers: LayerStore;
   readonly #registry: ContainerRegistry;
   readonly #events: EventPublisher;
+  readonly #builds: ImageBuilds;
 
   /** From here on the store's events are the daemon's. */
   constructor(context: ImageBackendContext) {
@@ -43,6 +46,7 @@ export class EngineImageBackend implements ImageBackend {
     this.#layers = context.layers;
     this.#registry = context.registry;
     this.#events = context.events;
+    this.#builds = context.builds;
     this.#images.onEvent(({ action, id, attributes }) => {
       this.#events.publish('image', action, id, { ...this.#labels(id), ...attributes });
     });
@@ -147,6 +151,15 @@ export class EngineImageBackend implements ImageBackend {
 
   save(refs: string[], signal: AbortSignal): Promise<NodeJS.ReadableStream> {
     return promised(() => this.#images.save(refs, signal));
+  }
+
+  build(
+    options: BuildOptions,
+    context: NodeJS.ReadableStream,
+    progress: ProgressWriter,
+    signal: AbortSignal,
+  ): Promise<void> {
+    return this.#builds.build(options, context, progress, signal);
   }
 
   tag(ref: string, options: { repo: string; tag: string }): Promise<void> {

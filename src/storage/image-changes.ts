@@ -105,8 +105,8 @@ function mergeEnv(env: readonly string[], added: readonly [string, string][]): s
   return result;
 }
 
-/** `80`, `80-82/udp`, and of `[[ip:]host:]container` the container's. */
-function exposedPorts(spec: string): string[] {
+/** Of `EXPOSE`: `80`, `80-82/udp`, and of `[[ip:]host:]container` the container's. */
+export function exposedPorts(spec: string): string[] {
   const [, path = '', protocol = 'tcp'] = /^(.*?)(?:\/(.*))?$/.exec(spec) ?? [];
   const range = path.slice(path.lastIndexOf(':') + 1);
   const [, start = '', end = start] = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(range) ?? [];

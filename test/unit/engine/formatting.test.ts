@@ -4,7 +4,7 @@ import { formatStats } from '../../../src/engine/container-stats-format';
 import { humanDuration } from '../../../src/engine/duration-format';
 import { globMatcher, matchLabels } from '../../../src/engine/filters';
 import { repositoryOf } from '../../../src/engine/image-filter';
-import { parsePlatform } from '../../../src/engine/platform';
+import { parsePlatform } from '../../../src/storage/platform';
 import { pruneFilter } from '../../../src/engine/prune-filter';
 import { parseHumanSize, parseRamSize } from '../../../src/engine/size-format';
 import { parseGoDuration, parseTimeReference } from '../../../src/engine/time-reference';

@@ -1,5 +1,6 @@
 import type { ImageSummary } from '../../../src/api/v1.41/types';
 import { EngineImageBackend, withTag } from '../../../src/engine/image-backend';
+import type { ImageBuilds } from '../../../src/engine/image-build';
 import { inspectImage } from '../../../src/engine/image-inspect';
 import { listImages } from '../../../src/engine/image-list';
 import { diskUsage } from '../../../src/engine/disk-usage';
@@ -153,7 +154,13 @@ describe('the backend', () => {
       },
     } as unknown as ImageStore;
     const events: EventPublisher = { publish: (...event) => published.push(event) };
-    const backend = new EngineImageBackend({ images: store, layers, registry: registryOf(), events });
+    const backend = new EngineImageBackend({
+      images: store,
+      layers,
+      registry: registryOf(),
+      events,
+      builds: {} as ImageBuilds, // not asked here
+    });
     const { signal } = new AbortController();
     await backend.pull({ fromImage: '127.0.0.1:5000/a', tag: '' }, () => undefined, signal);
     await backend.pull({ fromImage: 'a:1', tag: '' }, () => undefined, signal);

@@ -1,7 +1,7 @@
 // `--platform`: `os[/architecture[/variant]]`, in the names OCI uses.
 
 import { DaemonError } from '../errors';
-import type { Platform } from '../storage/stores';
+import type { Platform } from './stores';
 
 const architectures: Record<string, string> = {
   x86_64: 'amd64',

@@ -1,0 +1,250 @@
+// Lets the builder (src/build) work on this engine: its images, its layers, and ordinary containers for RUN.
+
+import { join } from 'node:path';
+import { StringDecoder } from 'node:string_decoder';
+import type { BuildOptions, ProgressWriter } from '../api/v1.41/backend';
+import type { AuthConfig, HostConfig } from '../api/v1.41/types';
+import type { BuildHost, BuildLimits, ContainerOutput, RunConfig } from '../build/build-host';
+import { LayerIndexes } from '../build/image-files';
+import { runBuild } from '../build/run-build';
+import { DaemonError } from '../errors';
+import { log } from '../log';
+import { parseReference } from '../registry/reference';
+import type { Image, ImageConfig, ImageRunConfig } from '../storage/image';
+import type { SquashfsLayerStore } from '../storage/layer-store';
+import type { ImageStore } from '../storage/stores';
+import { createContainer } from './container-create';
+import { newContainerId } from './container-names';
+import type { Container } from './container-registry';
+import { removeContainer } from './container-remove';
+import { startContainer } from './container-start';
+import { killContainer } from './container-stop';
+import type { Containers } from './containers';
+import { filledImageConfig } from './image-inspect';
+
+const maxHeldText = 16 * 1024;
+
+export interface ImageBuildContext {
+  containers: Containers;
+  images: ImageStore;
+  layers: SquashfsLayerStore;
+  dataRoot: string;
+  /** Version in images' `docker_version`. */
+  engineVersion: string;
+}
+
+/** What builds share: names of files in layers. */
+export class ImageBuilds {
+  readonly #context: ImageBuildContext;
+  readonly #indexes: LayerIndexes;
+
+  constructor(context: ImageBuildContext) {
+    this.#context = context;
+    this.#indexes = new LayerIndexes(context.layers);
+  }
+
+  async build(
+    options: BuildOptions,
+    body: NodeJS.ReadableStream,
+    progress: ProgressWriter,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const host = new EngineBuildHost(this.#context, options.auths);
+    try {
+      await runBuild(host, this.#indexes, { query: options.query, body, send: progress, signal });
+    } finally {
+      await host.release();
+    }
+  }
+}
+
+class EngineBuildHost implements BuildHost {
+  readonly layers: SquashfsLayerStore;
+  readonly engineVersion: string;
+  readonly temporaryDir: string;
+  readonly #context: ImageBuildContext;
+  readonly #auths: Readonly<Record<string, AuthConfig>>;
+  /** Layers of this build; held until its images have them. */
+  readonly #holds = new Map<string, () => void>();
+  /** Containers that are none: there is no image to make one of. */
+  readonly #imageless = new Set<string>();
+
+  constructor(context: ImageBuildContext, auths: Readonly<Record<string, AuthConfig>>) {
+    this.#context = context;
+    this.#auths = auths;
+    this.layers = context.layers;
+    this.engineVersion = context.engineVersion;
+    this.temporaryDir = join(context.dataRoot, 'tmp');
+  }
+
+  findImage(ref: string): Image | undefined {
+    if (!/^(sha256:)?[a-f0-9]{64}$/.test(ref)) parseReference(ref);
+    return this.#context.images.find(ref);
+  }
+
+  getImage(ref: string): Image {
+    return this.#context.images.get(ref);
+  }
+
+  listImages(): Image[] {
+    return this.#context.images.list();
+  }
+
+  async pull(...[ref, options, progress, signal]: Parameters<BuildHost['pull']>): Promise<void> {
+    const auth = this.#authFor(ref);
+    await this.#context.images.pull(
+      ref,
+      { ...options, ...(auth === undefined ? {} : { auth }) },
+      // dockerd leaves out which name it is that came
+      (message) => progress(message),
+      signal,
+    );
+  }
+
+  createImage(config: ImageConfig, parentId: string): Promise<Image> {
+    const filled: ImageConfig = {
+      ...config,
+      config: filledRunConfig(config.config),
+      ...(config.container_config === undefined
+        ? {}
+        : { container_config: filledRunConfig(config.container_config) }),
+    };
+    return this.#context.images.create(filled, { parentId });
+  }
+
+  tag(imageId: string, name: string): void {
+    this.#context.images.tag(imageId, name);
+  }
+
+  async addLayer(...[stream, signal]: Parameters<BuildHost['addLayer']>): Promise<string> {
+    const { diffId } = await this.layers.add(stream, { signal });
+    if (!this.#holds.has(diffId)) this.#holds.set(diffId, this.layers.hold([diffId]));
+    return diffId;
+  }
+
+  /** Layers that no image got are removed. */
+  async release(): Promise<void> {
+    for (const release of this.#holds.values()) release();
+    const used = new Set(this.listImages().flatMap((image) => image.config.rootfs.diff_ids));
+    for (const diffId of this.#holds.keys()) if (!used.has(diffId)) await this.layers.remove(diffId);
+  }
+
+  async createContainer(config: RunConfig, limits: BuildLimits): Promise<{ id: string; warnings: string[] }> {
+    if (config.Image === undefined || config.Image === '') {
+      const id = newContainerId();
+      this.#imageless.add(id);
+      return { id, warnings: [] };
+    }
+    const { engine } = this.#context.containers;
+    const created = await createContainer(
+      { ...engine, logPath: () => '' },
+      { ...config, HostConfig: hostConfig(limits) },
+      { version: { major: 1, minor: 41 } },
+    );
+    return { id: created.Id, warnings: created.Warnings };
+  }
+
+  async runContainer(id: string, output: ContainerOutput, signal: AbortSignal): Promise<number> {
+    if (this.#imageless.has(id)) {
+      throw new DaemonError(
+        'Internal',
+        'failed to create shim task: OCI runtime create failed: runc create failed: unable to start container ' +
+          'process: exec: "/bin/sh": stat /bin/sh: no such file or directory: unknown',
+      );
+    }
+    const { engine } = this.#context.containers;
+    const container = engine.registry.get(id);
+    const subscription = engine.hubs.of(id).subscribe({ stdout: true, stderr: true });
+    const kill = (): void => {
+      killQuietly(this.#context.containers, container);
+    };
+    signal.addEventListener('abort', kill);
+    try {
+      const copied = copyOutput(subscription, output);
+      await container.operations.run(() => startContainer(engine, container));
+      if (signal.aborted) kill();
+      await copied;
+      const { StatusCode } = await engine.waits.wait(container, 'not-running');
+      return StatusCode;
+    } finally {
+      signal.removeEventListener('abort', kill);
+      subscription.close();
+    }
+  }
+
+  // eslint-disable-next-line @typescript-eslint/require-await -- comes with `docker commit`
+  async commitContainer(): Promise<string | undefined> {
+    throw new DaemonError('NotImplemented', 'RUN is not supported yet');
+  }
+
+  async removeContainer(id: string): Promise<void> {
+    if (this.#imageless.delete(id)) return;
+    const { engine } = this.#context.containers;
+    if (engine.registry.byId(id) === undefined) return;
+    await removeContainer(engine, id, { force: true, volumes: true, link: false });
+  }
+
+  /** Credentials by the server's address; Docker Hub's is an old URL. */
+  #authFor(ref: string): AuthConfig | undefined {
+    const { domain } = parseReference(ref);
+    return this.#auths[domain === 'docker.io' ? 'https://index.docker.io/v1/' : domain];
+  }
+}
+
+/** With all the members that dockerd writes into an image. */
+function filledRunConfig(config: ImageConfig['config']): ImageRunConfig {
+  // what is null there is null in Docker's images too
+  return filledImageConfig(config) as ImageRunConfig;
+}
+
+/** Lines of stderr are told whole, since each piece of it is coloured by itself. */
+async function copyOutput(
+  chunks: AsyncIterable<{ stream: 'stdout' | 'stderr'; data: Buffer }>,
+  output: ContainerOutput,
+): Promise<void> {
+  const decoders = { stdout: new StringDecoder(), stderr: new StringDecoder() };
+  let held = '';
+  const release = (): void => {
+    if (held !== '') output.stderr(held);
+    held = '';
+  };
+  for await (const { stream, data } of chunks) {
+    const text = decoders[stream].write(data);
+    if (stream === 'stderr') {
+      held += text;
+      if (held.endsWith('\n') || held.length > maxHeldText) release();
+    } else if (text !== '') {
+      release();
+      output.stdout(text);
+    }
+  }
+  held += decoders.stderr.end();
+  release();
+  const rest = decoders.stdout.end();
+  if (rest !== '') output.stdout(rest);
+}
+
+function killQuietly({ engine }: Containers, container: Container): void {
+  killContainer(engine, container, { ref: container.id }).catch((error: unknown) =>
+    log.debug('a cancelled build’s container could not be killed', { containerId: container.id, error }),
+  );
+}
+
+function hostConfig(limits: BuildLimits): HostConfig {
+  return {
+    // what the client sent for an ulimit is checked by create
+    Ulimits: limits.ulimits,
+    Memory: limits.memoryBytes,
+    MemorySwap: limits.memorySwapBytes,
+    CpuShares: limits.cpuShares,
+    CpuPeriod: limits.cpuPeriod,
+    CpuQuota: limits.cpuQuota,
+    CpusetCpus: limits.cpusetCpus,
+    CpusetMems: limits.cpusetMems,
+    CgroupParent: limits.cgroupParent,
+    ShmSize: limits.shmBytes,
+    NetworkMode: limits.networkMode,
+    ExtraHosts: limits.extraHosts,
+    LogConfig: { Type: 'none', Config: {} },
+  };
+}
