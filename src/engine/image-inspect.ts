@@ -58,7 +58,7 @@ export function inspectImage(image: Image, layers: Pick<LayerStore, 'diskPaths'>
     ContainerConfig: filledImageConfig(config.container_config),
     DockerVersion: config.docker_version ?? '',
     Author: config.author ?? '',
-    Config: filledImageConfig(config.config),
+    Config: (config.config ?? null) === null ? null : filledImageConfig(config.config),
     Architecture: config.architecture,
     ...(isEmpty(config.variant ?? '') ? {} : { Variant: config.variant ?? '' }),
     Os: config.os,

@@ -20,7 +20,8 @@ export interface ImageInspect {
   ContainerConfig: FilledContainerConfig;
   DockerVersion: string;
   Author: string;
-  Config: FilledContainerConfig;
+  /** Null where the image has none. */
+  Config: FilledContainerConfig | null;
   Architecture: string;
   Variant?: string;
   Os: string;
