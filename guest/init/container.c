@@ -20,10 +20,12 @@
 #include "launch.h"
 #include "log.h"
 #include "namespaces.h"
+#include "netlink.h"
 #include "pod.h"
 #include "process.h"
 #include "rootfs.h"
 #include "seccomp.h"
+#include "sharing.h"
 
 #define DISK_DEADLINE_MS 20000
 #define MAX_LAYERS 500
@@ -164,16 +166,54 @@ static int join(int namespace, int type, const char *name, struct failure *failu
     return 0;
 }
 
+/* `container:<id>` names another container of the Pod; NULL for any other word. */
+static const char *named_container(const json_t *spec, const char *field)
+{
+    static const char prefix[] = "container:";
+    const char *value = json_string_value(json_object_get(spec, field));
+    return value != NULL && strncmp(value, prefix, strlen(prefix)) == 0 ? value + strlen(prefix) : NULL;
+}
+
+/* Descriptor of a namespace of another container's first process, or -errno. */
+static int namespace_of(const char *id, const char *kind, struct failure *failure)
+{
+    const struct container *other = container_find(id);
+    if (other == NULL || other->process == NULL || other->process->state != PROCESS_RUNNING)
+        return fail(failure, ESRCH, PHASE_NAMESPACE, "container %s is not running", id);
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%d/ns/%s", other->process->pid, kind);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    return fd >= 0 ? fd : fail_errno(failure, errno, PHASE_NAMESPACE, "open the %s namespace of container %s", kind, id);
+}
+
+/* A network namespace with nothing but its loopback. */
+static int own_network(struct failure *failure)
+{
+    if (unshare(CLONE_NEWNET) < 0)
+        return fail_errno(failure, errno, PHASE_NAMESPACE, "make a network namespace");
+    auto_fd netlink = netlink_open();
+    int lo = netlink >= 0 ? link_index(netlink, "lo") : netlink;
+    int result = lo < 0 ? lo : link_set_up(netlink, lo, true);
+    return result < 0 ? fail_errno(failure, result, PHASE_NETWORK, "set the loopback up") : 0;
+}
+
 static int enter_namespaces(const json_t *spec, struct failure *failure)
 {
     int fresh = CLONE_NEWNS;
     int result = 0;
     if (word_is(spec, "networkNamespace", "pod"))
         result = join(pod.net, CLONE_NEWNET, "network", failure);
+    else if (word_is(spec, "networkNamespace", "container"))
+        result = own_network(failure);
     if (result == 0 && word_is(spec, "utsNamespace", "pod"))
         result = join(pod.uts, CLONE_NEWUTS, "uts", failure);
     if (result == 0 && word_is(spec, "ipcNamespace", "pod"))
         result = join(pod.ipc, CLONE_NEWIPC, "ipc", failure);
+    const char *donor = named_container(spec, "ipcNamespace");
+    if (result == 0 && donor != NULL) {
+        auto_fd ipc = namespace_of(donor, "ipc", failure);
+        result = ipc < 0 ? ipc : join(ipc, CLONE_NEWIPC, "ipc", failure);
+    }
     if (word_is(spec, "ipcNamespace", "container"))
         fresh |= CLONE_NEWIPC;
     if (word_is(spec, "cgroupNamespace", "container"))
@@ -291,10 +331,16 @@ static int launch_container(struct container *container, struct failure *failure
     if ((result = limit_disks(container, failure)) < 0 ||
         (result = seccomp_filter_for(process_spec, &launch.seccomp, failure)) < 0)
         return result;
+    container->launched = true; /* from here on there may be something to unmount */
+    if ((result = sharing_resolve(container, failure)) < 0)
+        return result;
     int pid_namespace = -1;
+    auto_fd donors_pids = -1;
+    const char *donor = named_container(spec, "pidNamespace");
+    if (donor != NULL && (pid_namespace = donors_pids = namespace_of(donor, "pid", failure)) < 0)
+        return pid_namespace;
     if (word_is(spec, "pidNamespace", "pod") && (pid_namespace = pod_pid_namespace(failure)) < 0)
         return pid_namespace;
-    container->launched = true;
     return process_launch(container->process, &launch, word_is(spec, "pidNamespace", "container") ? CLONE_NEWPID : 0,
                           container->cgroup, pid_namespace, run_container, failure);
 }

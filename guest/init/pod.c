@@ -23,6 +23,7 @@
 #include "namespaces.h"
 #include "netlink.h"
 #include "nics.h"
+#include "sharing.h"
 #include "sysctl.h"
 
 struct pod pod = { .net = -1, .ipc = -1, .uts = -1, .pid = -1 };
@@ -219,6 +220,7 @@ int pod_pid_namespace(struct failure *failure)
 void pod_teardown(void)
 {
     dns_stop();
+    sharing_drop_pod();
     nics_take_all(netlink);
     if (pod.pause > 0)
         kill(pod.pause, SIGKILL);

@@ -121,7 +121,11 @@ static int bind_files(const char *directory, int root, const json_t *files, stru
             (result = field_bool(file, "readonly", &readonly, failure)) < 0)
             return result;
         char source[PATH_MAX];
-        snprintf(source, sizeof(source), "%s/f%zu", directory, i);
+        const char *shared = json_string_value(json_object_get(file, "source"));
+        if (shared != NULL)
+            snprintf(source, sizeof(source), "%s", shared);
+        else
+            snprintf(source, sizeof(source), "%s/f%zu", directory, i);
         struct mount_options options = { .flags = readonly ? MS_RDONLY : 0 };
         result = bind_onto(source, root, path, &options, failure);
         if (result < 0)

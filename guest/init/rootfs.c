@@ -154,6 +154,9 @@ int rootfs_unmount(const char *directory, int layer_count, int flags)
     snprintf(path, sizeof(path), "%s/w", directory);
     int other = unmount(path, flags);
     result = result < 0 ? result : other;
+    snprintf(path, sizeof(path), "%s/shm", directory);
+    other = unmount(path, flags);
+    result = result < 0 ? result : other;
     for (int i = 0; i < layer_count; i++) {
         snprintf(path, sizeof(path), "%s/%d", directory, i);
         other = unmount(path, flags);

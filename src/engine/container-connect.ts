@@ -3,6 +3,7 @@
 import type { EndpointSettings } from '../api/v1.41/types';
 import { DaemonError } from '../errors';
 import { log } from '../log';
+import { donorOf } from '../translate/container-to-pod';
 import { defaultRoutes, guestInterface } from '../translate/pod-to-guest';
 import { linkingContainers } from './container-links';
 import {
@@ -15,7 +16,6 @@ import {
   recordedEndpoints,
 } from './container-network';
 import type { Container } from './container-registry';
-import { isActive } from './container-state';
 import type { Engine } from './engine';
 import { gatewayEndpoint, gatewayOrder } from './gateway-order';
 import { attachNic, podInterface, type AttachedEndpoint, type RunningPod } from './pods';
@@ -28,7 +28,13 @@ export async function connectContainer(
   requested: EndpointSettings,
 ): Promise<void> {
   const { record } = container;
-  const pod = isActive(container.state) ? engine.pods.find(record.podId) : undefined;
+  if (donorOf(record.hostConfig.NetworkMode) !== undefined) {
+    throw new DaemonError(
+      'InvalidParameter',
+      'container sharing network namespace with another container or host cannot be connected to any other network',
+    );
+  }
+  const pod = engine.pods.of(container);
   if (pod === undefined || network.name === 'none') {
     // Docker fills the id in at the next start.
     const networks = { ...record.networks, [network.name]: { networkId: '', requested } };
@@ -37,7 +43,7 @@ export async function connectContainer(
   }
   const networks = { ...record.networks, [network.name]: { networkId: network.id, requested } };
   const before = recordedEndpoints(record);
-  const nic = freeNic(pod, before);
+  const nic = freeNic(engine, pod);
   const endpoint = await engine.networks.allocate(endpointRequest(record, network.id, requested));
   const added: AttachedEndpoint = { networkName: network.name, endpoint, nic };
   const after = [...before, added];
@@ -69,7 +75,7 @@ export async function disconnectContainer(
   );
   const before = recordedEndpoints(record);
   const gone = before.find((known) => known.networkName === networkName);
-  const pod = isActive(container.state) ? engine.pods.find(record.podId) : undefined;
+  const pod = engine.pods.of(container);
   if (pod === undefined || gone === undefined) {
     engine.registry.update(container, { networks });
     return;
@@ -102,7 +108,7 @@ export async function renewNames(engine: Engine, container: Container): Promise<
 
 /** Brings /etc/hosts of a running container to what its links and endpoints are now; of others, does nothing. */
 export async function renewHosts(engine: Engine, container: Container): Promise<void> {
-  const pod = isActive(container.state) ? engine.pods.find(container.record.podId) : undefined;
+  const pod = engine.pods.of(container);
   if (pod !== undefined) await writeFiles(engine, pod, container, ['/etc/hosts']);
 }
 
@@ -142,9 +148,14 @@ async function movePorts(
   engine.registry.update(container, { publishedPorts });
 }
 
-/** VMs have a fixed number of NICs: the machine has no hot-plug for more. */
-function freeNic(pod: RunningPod, endpoints: readonly AttachedEndpoint[]): number {
-  const taken = new Set(endpoints.map(({ nic }) => nic));
+/** VMs have a fixed number of NICs: the machine has no hot-plug for more. All containers of the Pod share them. */
+function freeNic(engine: Engine, pod: RunningPod): number {
+  const taken = new Set(
+    [...pod.members.keys()].flatMap((id) => {
+      const member = engine.registry.byId(id);
+      return member === undefined ? [] : recordedEndpoints(member.record).map(({ nic }) => nic);
+    }),
+  );
   const free = pod.vm.nics.find(({ index }) => !taken.has(index));
   if (free !== undefined) return free.index;
   throw new DaemonError(

@@ -15,7 +15,7 @@ import { DaemonError } from '../errors';
 import { log } from '../log';
 import { parseReference } from '../registry/reference';
 import type { Image } from '../storage/image';
-import { cleanPath } from '../translate/container-to-pod';
+import { cleanPath, donorOf } from '../translate/container-to-pod';
 import { fillHostConfig, mergeImageConfig } from './container-defaults';
 import { requireBindSources, resolveMounts, type ResolvedMount } from './container-mounts';
 import { newContainerId, parseContainerName, randomContainerName } from './container-names';
@@ -52,7 +52,7 @@ export async function createContainer(
 ): Promise<ContainerCreateResponse> {
   const { registry } = context;
   const { HostConfig: givenHostConfig, NetworkingConfig, ...config } = body;
-  const hostConfig = withCreateDefaults(givenHostConfig ?? {}, context.config);
+  const hostConfig = withDonorIds(registry, withCreateDefaults(givenHostConfig ?? {}, context.config));
   const endpoints = NetworkingConfig?.EndpointsConfig ?? {};
   const given =
     options.name === undefined || options.name === '' ? undefined : parseContainerName(options.name);
@@ -195,10 +195,27 @@ function requireReferencedContainers(registry: ContainerRegistry, hostConfig: Ho
     refs.push(ref);
   }
   for (const ref of refs) {
+    if (ref === '') continue; // an answer for start to give
     if (registry.find(ref) === undefined) {
       throw new DaemonError('InvalidParameter', `No such container: ${ref}`);
     }
   }
+}
+
+/** `container:<name>` as `container:<id>`, where there is such a container now; start looks again. */
+function withDonorIds(registry: ContainerRegistry, hostConfig: HostConfig): HostConfig {
+  const byId = <Mode extends string>(mode: Mode | null | undefined): Mode | undefined => {
+    const donor = donorOf(mode ?? '');
+    const found = donor === undefined || donor === '' ? undefined : registry.find(donor);
+    // The type is a client's word, and so is this.
+    return found === undefined ? (mode ?? undefined) : (`container:${found.id}` as Mode);
+  };
+  const changed = { ...hostConfig };
+  for (const mode of ['NetworkMode', 'IpcMode', 'PidMode'] as const) {
+    const named = byId(hostConfig[mode]);
+    if (named !== undefined) changed[mode] = named;
+  }
+  return changed;
 }
 
 function requireOneEndpoint(endpoints: Record<string, unknown>, version: ApiVersion): void {

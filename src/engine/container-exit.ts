@@ -15,6 +15,7 @@ import { publishVolumeEvents } from './container-mounts';
 import { eventAttributes, type ContainerRecord } from './container-record';
 import type { Container } from './container-registry';
 import { removeStopped } from './container-remove';
+import { settleCpus } from './pod-cpus';
 import { isActive, type ExitFacts, type RunFacts } from './container-state';
 import type { Engine } from './engine';
 import type { RunningPod } from './pods';
@@ -36,6 +37,7 @@ export function onContainerExit(
     const run = container.state;
     if (!isActive(run) || run.vmId !== pod.vm.id) {
       ack();
+      pod.exitListeners.get(container.id)?.();
       return;
     }
     await recordExit(engine, container, pod, run, {
@@ -91,18 +93,47 @@ async function recordExit(
   how: HowItEnded,
 ): Promise<void> {
   const running = pod.containers.get(container.id);
-  pod.containers.delete(container.id);
   // The last output is in the log, and with the clients, before anyone learns of the exit.
   await running?.stdio.finish();
   await running?.writer
     .close()
     .catch((error: unknown) => log.error('log could not be closed', { containerId: container.id, error }));
+  pod.containers.delete(container.id);
   engine.endExecs(container);
-  exitTransition(engine, container, run, how);
+  const attached = recordedEndpoints(container.record);
+  const released = exitTransition(engine, container, run, how);
+  // Those that share its network keep the namespace, with nothing but a loopback, as under dockerd.
+  if (pod.members.size > 1)
+    engine.background.add(released.then(() => takeOffInterfaces(engine, pod, attached)));
 }
 
-/** The step of the state machine, and the `die` event. Also for runs that ended while no daemon was there. */
-export function exitTransition(engine: Engine, container: Container, run: RunFacts, how: HowItEnded): void {
+/** Never rejects. */
+export async function takeOffInterfaces(
+  engine: Engine,
+  pod: RunningPod,
+  attached: readonly { nic: number }[],
+): Promise<void> {
+  for (const { nic } of attached) {
+    try {
+      const tap = pod.vm.nics[nic];
+      if (tap !== undefined) await engine.networks.detach(tap.tapName);
+      await pod.vm.agent.request('pod.interface.remove', { nic });
+    } catch (error) {
+      log.warn('an interface could not be taken off', { vmId: pod.vm.id, nic, error });
+    }
+  }
+}
+
+/**
+ * The step of the state machine, and the `die` event. Also for runs that ended while no daemon was there. Resolves, and never
+ * rejects, when its ports and addresses are free.
+ */
+export function exitTransition(
+  engine: Engine,
+  container: Container,
+  run: RunFacts,
+  how: HowItEnded,
+): Promise<void> {
   const { record } = container;
   const restarts = shouldRestart(record.hostConfig.RestartPolicy, {
     exitCode: how.exitCode,
@@ -125,6 +156,7 @@ export function exitTransition(engine: Engine, container: Container, run: RunFac
   const released = releaseNetwork(engine, record, attached);
   engine.networkReleases.add(released);
   engine.background.add(released);
+  return released;
 }
 
 async function releaseNetwork(
@@ -151,19 +183,33 @@ async function afterExit(
   if (container.state.kind === 'restarting') {
     const ranForMs = Number((parseTimestamp(nowTimestamp()) - parseTimestamp(run.startedAt)) / 1_000_000n);
     engine.restarts.schedule(container.id, ranForMs);
-    if (alive) await engine.pods.stop(pod, { keepData: true });
+    if (alive) await leavePod(engine, container, pod, { keepData: true });
     return;
   }
   engine.waits.exited(container);
   if (container.record.hostConfig.AutoRemove) {
     // Nobody will read the disk again: the VM need not write it back, and nobody waits for its end.
-    const ended = alive ? engine.pods.stop(pod, { keepData: false }) : Promise.resolve();
+    const shared = pod.members.size > 1;
+    const ended = alive ? leavePod(engine, container, pod, { keepData: false }) : Promise.resolve();
     engine.background.add(ended);
+    // Others go on in this VM: it must have let go of the disk before that is removed.
+    if (shared) await ended;
     await removeStopped(engine, container).catch((error: unknown) =>
       log.error('container could not be removed after its exit', { containerId: container.id, error }),
     );
     return;
   }
   // Still in the queue: the next start finds the disk complete and free.
-  if (alive) await engine.pods.stop(pod, { keepData: true });
+  if (alive) await leavePod(engine, container, pod, { keepData: true });
+}
+
+/** Its VM goes on for the others that are in it; vCPUs that only paused ones are left to are stopped. */
+async function leavePod(
+  engine: Engine,
+  container: Container,
+  pod: RunningPod,
+  options: { keepData: boolean },
+): Promise<void> {
+  await engine.pods.leave(pod, container.id, options);
+  await settleCpus(engine, pod);
 }

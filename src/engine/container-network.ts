@@ -13,7 +13,7 @@ import type { EngineContext } from './engine-context';
 import { gatewayEndpoint } from './gateway-order';
 import type { AttachedEndpoint } from './pods';
 
-/** The network that a container's entry stands for while host and shared networks are not available. */
+/** The network that a container's entry stands for while the host's is not available. */
 const fallbackNetwork = 'bridge';
 
 /** Endpoints for a start; frees those it got when one fails. Throws NotFound `network x not found` and the like. */
@@ -23,7 +23,7 @@ export async function allocateEndpoints(
 ): Promise<AttachedEndpoint[]> {
   const attached: AttachedEndpoint[] = [];
   try {
-    for (const [networkName, network] of wantedNetworks(context, record)) {
+    for (const [networkName, network] of wantedNetworks(record)) {
       const summary = context.networks.resolve(network);
       if (summary.driver === 'null') continue;
       const networkId = summary.driver === 'host' ? context.networks.resolve(fallbackNetwork).id : summary.id;
@@ -39,13 +39,10 @@ export async function allocateEndpoints(
 }
 
 /** Pairs of the record's key and what to resolve. */
-function wantedNetworks(context: EngineContext, record: ContainerRecord): [string, string][] {
+function wantedNetworks(record: ContainerRecord): [string, string][] {
   const mode = record.hostConfig.NetworkMode;
   if (record.config.NetworkDisabled ?? false) return [];
-  if (mode.startsWith('container:')) {
-    context.registry.get(mode.slice('container:'.length));
-    return [[fallbackNetwork, fallbackNetwork]];
-  }
+  if (mode.startsWith('container:')) return [];
   return Object.keys(record.networks).map((name) => [name, name]);
 }
 
@@ -161,6 +158,11 @@ export function networkFiles(
     guestFile('/etc/hostname', hostnameFile(config.Hostname), readonly),
     guestFile('/etc/hosts', hosts, readonly),
   ];
+}
+
+/** The same paths with what another container of the VM has there. */
+export function filesOf(files: readonly GuestFile[], containerId: string): GuestFile[] {
+  return files.map((file) => ({ ...file, of: containerId }));
 }
 
 /** Ports that `-p` and `-P` ask for. */

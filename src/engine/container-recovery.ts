@@ -5,15 +5,17 @@ import { errorMessage } from '../errors';
 import { log } from '../log';
 import type { AgentHello } from '../vm/agent/protocol';
 import type { Vm } from '../vm/vm';
-import { exitTransition } from './container-exit';
+import { exitTransition, takeOffInterfaces } from './container-exit';
 import { isContainerId } from './container-names';
 import { publishPorts, recordedEndpoints, releaseEndpoints } from './container-network';
 import type { Container } from './container-registry';
 import { containerDirectory, removeStopped } from './container-remove';
-import { runContainer } from './container-start';
+import { donorsOf } from './container-placement';
+import { disksOf, runContainer } from './container-start';
 import { isActive, type RunFacts } from './container-state';
 import type { Engine } from './engine';
-import type { RunningContainer } from './pods';
+import { settleCpus } from './pod-cpus';
+import type { RunningPod } from './pods';
 import { startsWithDaemon } from './restart-policy';
 import { ProcessStdio, type StdioChannels } from './stdio';
 
@@ -26,46 +28,76 @@ const shutdownTimeoutMs = 20_000;
  * policies ask for go on in the background.
  */
 export async function recoverContainers(engine: Engine, vms: readonly Vm[]): Promise<void> {
-  const vmByPod = new Map<string, Vm>();
+  const associated = new Map<string, Vm>();
   for (const vm of vms) {
-    if (vm.state.kind === 'Associated') vmByPod.set(vm.state.podId, vm);
+    if (vm.state.kind === 'Associated') associated.set(vm.id, vm);
   }
   const containers = engine.registry.list();
   const wasActive = new Set(containers.filter(({ state }) => isActive(state)).map(({ id }) => id));
   await Promise.all(
     containers.map((container) =>
       container.operations
-        .run(() => recoverContainer(engine, container, vmByPod))
+        .run(() => recoverContainer(engine, container, associated))
         .catch((error: unknown) => {
           log.error('container could not be recovered', { containerId: container.id, error });
         }),
     ),
   );
-  // What is left in the map belongs to no record that runs.
-  await Promise.all([...vmByPod.values()].map((vm) => endOrphan(vm)));
+  // Those without a member belong to no record that runs.
+  const used = new Set(engine.pods.list().map(({ vm }) => vm.id));
+  await Promise.all([...associated.values()].filter(({ id }) => !used.has(id)).map((vm) => endOrphan(vm)));
+  await Promise.all(
+    engine.pods.list().map(async (pod) => {
+      await tidyPod(engine, pod);
+      await settleCpus(engine, pod);
+    }),
+  );
   await removeOrphanDisks(engine);
   releaseOrphanLayers(engine);
   await removeOrphanDirectories(engine);
-  for (const container of engine.registry.list()) {
-    if (wasActive.has(container.id) && isActive(container.state)) continue;
-    startByPolicy(engine, container, wasActive.has(container.id));
-  }
+  const stopped = engine.registry.list().filter(({ state }) => !isActive(state));
+  const starts = new Map<string, Promise<void>>();
+  // Whoever joins another comes after it.
+  const start = (container: Container): Promise<void> => {
+    const begun = starts.get(container.id);
+    if (begun !== undefined) return begun;
+    starts.set(container.id, Promise.resolve()); // a circle of donors ends here
+    const donors = donorsOf(engine, container.record).filter((donor) => stopped.includes(donor));
+    const started = startByPolicy(engine, container, wasActive.has(container.id), donors.map(start));
+    starts.set(container.id, started);
+    return started;
+  };
+  for (const container of stopped) void start(container);
+}
+
+/** What a start or an exit that was cut short has left in a VM that others run in. Never rejects. */
+async function tidyPod(engine: Engine, pod: RunningPod): Promise<void> {
+  const strays = pod.vm.agent.hello.containers.filter(({ id }) => !pod.members.has(id));
+  if (!(await engine.pods.tidy(pod, strays))) return;
+  const used = new Set(
+    [...pod.members.keys()].flatMap((id) => {
+      const member = engine.registry.byId(id);
+      return member === undefined ? [] : recordedEndpoints(member.record).map(({ nic }) => nic);
+    }),
+  );
+  await takeOffInterfaces(
+    engine,
+    pod,
+    pod.vm.nics.filter(({ index }) => !used.has(index)).map(({ index }) => ({ nic: index })),
+  );
 }
 
 async function recoverContainer(
   engine: Engine,
   container: Container,
-  vmByPod: Map<string, Vm>,
+  vms: ReadonlyMap<string, Vm>,
 ): Promise<void> {
   const { state } = container;
-  const vm = vmByPod.get(container.record.podId);
   if (isActive(state)) {
-    if (vm?.id === state.vmId && (await adopt(engine, container, vm, state))) {
-      vmByPod.delete(container.record.podId);
-      return;
-    }
+    const vm = vms.get(state.vmId);
+    if (vm !== undefined && (await adopt(engine, container, vm, state))) return;
     log.warn('container did not outlive the daemon', { containerId: container.id });
-    exitTransition(engine, container, state, {
+    void exitTransition(engine, container, state, {
       exitCode: lostExitCode,
       error: '',
       oomKilled: state.oomKilled,
@@ -83,25 +115,36 @@ async function recoverContainer(
     container.state.kind === 'removing' ||
     (container.state.kind === 'exited' && container.record.hostConfig.AutoRemove);
   if (!goes) return;
-  if (vm !== undefined) {
-    vmByPod.delete(container.record.podId);
-    await vm.end();
-  }
+  const unused = [...vms.values()].filter(
+    (vm) =>
+      vm.state.kind === 'Associated' &&
+      vm.state.podId === container.record.podId &&
+      activeOn(engine, vm).length === 0,
+  );
+  await Promise.all(unused.map((vm) => vm.end()));
   await removeStopped(engine, container);
 }
 
-/** Takes up the process where the last daemon left it. False: it isn't there any more, and the VM is to be ended. */
+/** Containers whose records say that they run on this VM. */
+function activeOn(engine: Engine, vm: Vm): Container[] {
+  return engine.registry.list().filter(({ state }) => isActive(state) && state.vmId === vm.id);
+}
+
+/** Takes up the process where the last daemon left it. False: it isn't there any more. */
 async function adopt(engine: Engine, container: Container, vm: Vm, run: RunFacts): Promise<boolean> {
   const { agent } = vm;
-  const known = agent.hello.containers.find(({ id }) => id === container.id);
-  if (known === undefined) return false;
+  const known = new Set(agent.hello.containers.map(({ id }) => id));
+  if (!known.has(container.id)) return false;
   const writer = await engine.logs.openLog(container.record, run.runId);
   const channels = openChannels(agent.hello, run.channels);
   const stdio = new ProcessStdio(agent, channels, engine.hubs.of(container.id), writer);
   stdio.openInput();
-  const containers = new Map<string, RunningContainer>([[container.id, { stdio, writer }]]);
-  engine.pods.adopt(container.record.podId, vm, containers);
-  if (container.state.kind === 'paused') await vm.pause();
+  const members = activeOn(engine, vm).filter(({ id }) => known.has(id));
+  const disks = await Promise.all(members.map(({ record }) => disksOf(engine, record)));
+  // Each of them comes by here; the first takes up the Pod for all.
+  const podId = vm.state.kind === 'Associated' ? vm.state.podId : container.record.podId;
+  const pod = engine.pods.of(container) ?? engine.pods.adopt(podId, vm, disks);
+  pod.containers.set(container.id, { stdio, writer });
   await republish(engine, container);
   log.info('container adopted', { containerId: container.id, vmId: vm.id, pid: run.pid });
   return true;
@@ -167,26 +210,35 @@ async function removeOrphanDirectories(engine: Engine): Promise<void> {
   }
 }
 
-function startByPolicy(engine: Engine, container: Container, wasActive: boolean): void {
+/** Resolves when it is started, or has failed to: then that is logged. */
+function startByPolicy(
+  engine: Engine,
+  container: Container,
+  wasActive: boolean,
+  donors: readonly Promise<void>[],
+): Promise<void> {
   const { record, state } = container;
   if (state.kind === 'restarting') {
     engine.restarts.schedule(container.id, 0);
-    return;
+    return Promise.resolve();
   }
   const starts =
     state.kind === 'exited' &&
     startsWithDaemon(record.hostConfig.RestartPolicy, { wasActive, manuallyStopped: record.manuallyStopped });
-  if (!starts) return;
-  const start = container.operations
-    .run(async () => {
-      if (container.state.kind !== 'exited') return;
-      await runContainer(engine, container, {
-        restartCount: record.restartCount,
-        manuallyStopped: record.manuallyStopped,
-      });
-    })
+  if (!starts) return Promise.resolve();
+  const start = Promise.all(donors)
+    .then(() =>
+      container.operations.run(async () => {
+        if (container.state.kind !== 'exited') return;
+        await runContainer(engine, container, {
+          restartCount: record.restartCount,
+          manuallyStopped: record.manuallyStopped,
+        });
+      }),
+    )
     .catch((error: unknown) =>
       log.error('container could not be started', { containerId: container.id, error }),
     );
   engine.background.add(start);
+  return start;
 }

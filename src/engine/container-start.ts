@@ -4,35 +4,38 @@
 import { randomBytes } from 'node:crypto';
 import { DaemonError, errorMessage } from '../errors';
 import { log } from '../log';
-import { containerToPod } from '../translate/container-to-pod';
+import { containerToPod, donorOf } from '../translate/container-to-pod';
 import type { PodContainerSpec, PodSpec } from '../translate/pod';
 import { guestContainer } from '../translate/pod-to-guest';
 import { guestRootfs, withoutRepeats, type ContainerDisks } from '../translate/pod-to-vm';
 import type { Agent } from '../vm/agent/agent';
-import type { GuestMount } from '../vm/agent/protocol';
+import type { GuestFile, GuestMount } from '../vm/agent/protocol';
 import { requireBlockDevices } from './block-devices';
 import type { ContainerLogWriter } from './container-log';
 import {
   allocateEndpoints,
   dnsForwarders,
+  filesOf,
   networkFiles,
   networksWith,
   publishNetworkEvents,
   publishPorts,
+  recordedEndpoints,
   releaseEndpoints,
 } from './container-network';
 import { linkVariables } from './container-links';
 import { renewLinkingHosts } from './container-connect';
 import { mergeMounts, prepareShares, publishVolumeEvents } from './container-mounts';
 import { eventAttributes, type ContainerRecord } from './container-record';
+import { networkOwner, placeContainer, type Joining } from './container-placement';
 import type { Container } from './container-registry';
 import { withRunDefaults } from './daemon-defaults';
 import { removeStopped } from './container-remove';
-import type { RunFacts } from './container-state';
+import { isActive, type RunFacts } from './container-state';
 import type { Engine } from './engine';
 import { logStartError } from './logs/log-config';
 import type { AttachedEndpoint, RunningPod } from './pods';
-import { startFailure } from './runtime-errors';
+import { generalFailureCode, startFailure } from './runtime-errors';
 import { ProcessStdio } from './stdio';
 import { nowTimestamp } from './timestamp';
 
@@ -79,7 +82,7 @@ export async function runContainer(
     await start.undo();
     engine.registry.transition(
       container,
-      { kind: 'startFailed', exitCode: failure.exitCode, error: failure.error.message },
+      { kind: 'startFailed', exitCode: failedExitCode(container, failure), error: failure.error.message },
       { networks: networksWith(container.record, []), publishedPorts: [] },
     );
     engine.waits.exited(container);
@@ -93,6 +96,14 @@ export async function runContainer(
     }
     throw failure.error;
   }
+}
+
+/** dockerd keeps the code of an earlier end where it knows no better one. */
+function failedExitCode({ state }: Container, failure: { exitCode: number }): number {
+  if (failure.exitCode !== generalFailureCode || isActive(state) || state.exitCode === 0) {
+    return failure.exitCode;
+  }
+  return state.exitCode;
 }
 
 /** One attempt and what it has taken so far. */
@@ -123,25 +134,23 @@ class ContainerStart {
     const spec = onlyContainer(pod);
     await requireBlockDevices(record.hostConfig);
     const runId = randomBytes(6).toString('hex');
-    const layers = withoutRepeats(record.layers);
-    const bundlePath = await engine.layers.bundle(layers);
-    const disks: ContainerDisks = {
-      containerId: record.id,
-      layerPaths: engine.layers.diskPaths(layers),
-      ...(bundlePath === undefined ? {} : { bundlePath }),
-      writablePath: engine.disks.path(record.id),
-    };
-    this.#endpoints = allocateEndpoints(engine, record);
+    const disks = await disksOf(engine, record);
+    const joining = placeContainer(engine, record);
+    // What it joins has its endpoints already.
+    this.#endpoints = joining === undefined ? allocateEndpoints(engine, record) : Promise.resolve([]);
     this.#writer = this.#openLog(record, runId);
     // Each is awaited below; a failure of one before that must not count as unhandled.
     this.#endpoints.catch(() => undefined);
     this.#writer.catch(() => undefined);
 
-    const running = await engine.pods.run(pod, [disks], this.#endpoints, dnsForwarders);
+    const running =
+      joining === undefined
+        ? await engine.pods.run(pod, [disks], this.#endpoints, dnsForwarders)
+        : { pod: joining.pod, luns: await engine.pods.join(joining.pod, disks), ready: Promise.resolve() };
     this.#pod = running.pod;
     const { agent } = running.pod.vm;
     const attached = await this.#endpoints;
-    const publishing = publishPorts(engine, record, attached);
+    const publishing = publishPorts(engine, record, this.#reachedAt(joining, attached));
     publishing.catch(() => undefined);
     this.#publishing = publishing;
     const shared = await this.#share(running.pod, record);
@@ -152,11 +161,17 @@ class ContainerStart {
     running.pod.containers.set(record.id, { stdio: this.#stdio, writer });
     const started = agent.request('container.start', {
       container: guestContainer(
-        { ...spec, mounts: mergeMounts(spec.mounts, shared) },
         {
-          rootfs: guestRootfs(running.plan, running.luns, disks),
-          files: networkFiles(engine, record, attached),
+          ...spec,
+          mounts: mergeMounts(spec.mounts, shared),
+          // Those of the Pod's namespaces, which others have made.
+          sysctls: joining === undefined ? spec.sysctls : { ...pod.sysctls, ...spec.sysctls },
+        },
+        {
+          rootfs: guestRootfs(running.luns, disks),
+          files: this.#files(joining, attached),
           channels,
+          ownNetwork: joining !== undefined && joining.networkOf === undefined,
           ...this.#consoleSize(record),
         },
       ),
@@ -183,7 +198,13 @@ class ContainerStart {
     engine.registry.transition(
       this.#container,
       { kind: 'start', run },
-      { ...counters, networks: networksWith(record, attached), publishedPorts: ports },
+      {
+        ...counters,
+        podId: running.pod.id,
+        ...this.#namesOf(joining),
+        networks: networksWith(record, attached),
+        publishedPorts: ports,
+      },
     );
     await this.#applyLateSize(agent);
     await renewLinkingHosts(engine, record.id);
@@ -198,7 +219,7 @@ class ContainerStart {
     const { record } = this.#container;
     this.#stdio?.abandon();
     engine.hubs.of(record.id).endRun();
-    if (this.#pod !== undefined) await engine.pods.stop(this.#pod, { keepData: false });
+    if (this.#pod !== undefined) await engine.pods.abandon(this.#pod, record.id);
     await this.#publishing?.catch(() => undefined);
     if (this.#publishing !== undefined) {
       await engine.networks
@@ -216,6 +237,28 @@ class ContainerStart {
     await writer
       ?.close()
       .catch((error: unknown) => log.warn('log could not be closed', { containerId: record.id, error }));
+  }
+
+  /** Its own endpoints, or those of the container whose network it shares. */
+  #reachedAt(joining: Joining | undefined, own: readonly AttachedEndpoint[]): readonly AttachedEndpoint[] {
+    if (joining === undefined) return own;
+    const { networkOf } = joining;
+    if (networkOf === undefined) return [];
+    return recordedEndpoints(networkOwner(this.#engine.registry, networkOf).record);
+  }
+
+  #files(joining: Joining | undefined, attached: readonly AttachedEndpoint[]): GuestFile[] {
+    const { record } = this.#container;
+    const files = networkFiles(this.#engine, record, attached);
+    return joining?.networkOf === undefined ? files : filesOf(files, joining.networkOf.id);
+  }
+
+  /** As dockerd records it: a container that shares another's network has its name there too. */
+  #namesOf(joining: Joining | undefined): Partial<Pick<ContainerRecord, 'config'>> {
+    const { record } = this.#container;
+    if (joining?.networkOf === undefined || donorOf(record.hostConfig.NetworkMode) === undefined) return {};
+    const { Hostname, Domainname } = joining.networkOf.record.config;
+    return { config: { ...record.config, Hostname, Domainname } };
   }
 
   /** Lets the VM's file server serve the container's binds and volumes. */
@@ -252,6 +295,21 @@ class ContainerStart {
     if (asked !== undefined) return { consoleSize: asked };
     return rows > 0 && columns > 0 ? { consoleSize: { rows, columns } } : {};
   }
+}
+
+/** Host paths of what a container's root is made of. */
+export async function disksOf(
+  engine: Pick<Engine, 'layers' | 'disks'>,
+  record: ContainerRecord,
+): Promise<ContainerDisks> {
+  const layers = withoutRepeats(record.layers);
+  const bundlePath = await engine.layers.bundle(layers);
+  return {
+    containerId: record.id,
+    layerPaths: engine.layers.diskPaths(layers),
+    ...(bundlePath === undefined ? {} : { bundlePath }),
+    writablePath: engine.disks.path(record.id),
+  };
 }
 
 function onlyContainer(pod: PodSpec): PodContainerSpec {

@@ -9,6 +9,7 @@ import type { Container } from './container-registry';
 import { startContainer } from './container-start';
 import { isActive, type RunFacts } from './container-state';
 import type { Engine } from './engine';
+import { onlyPausedLeft } from './pod-cpus';
 import type { RunningPod } from './pods';
 
 const defaultStopSeconds = 10;
@@ -30,7 +31,7 @@ export function notRunning(container: Container): DaemonError {
 /** The Pod of a running container. */
 export function requirePod(engine: Engine, container: Container): RunningPod {
   requireActive(container);
-  const pod = engine.pods.find(container.record.podId);
+  const pod = engine.pods.of(container);
   if (pod === undefined) throw notRunning(container);
   return pod;
 }
@@ -46,17 +47,15 @@ export async function withGuest<T>(
 ): Promise<T> {
   const pod = requirePod(engine, container);
   if (container.state.kind !== 'paused') return work(pod);
-  await pod.vm.resume();
-  try {
-    return await work(pod);
-  } finally {
-    if (isPaused(container)) await pod.vm.pause();
-  }
-}
-
-/** Read anew: it may have exited meanwhile. */
-function isPaused(container: Container): boolean {
-  return container.state.kind === 'paused';
+  return pod.cpus.run(async () => {
+    await pod.vm.resume();
+    try {
+      return await work(pod);
+    } finally {
+      // Looked at anew: it may have exited meanwhile.
+      if (pod.members.size > 0 && onlyPausedLeft(engine, pod)) await pod.vm.pause();
+    }
+  });
 }
 
 /** StopSignal of the container. */
@@ -113,7 +112,7 @@ export async function killAndWait(engine: Engine, container: Container): Promise
   }
   if (await settlesWithin(exited, killGraceMs)) return;
   log.warn('guest does not answer: its VM is ended', { containerId: container.id });
-  await engine.pods.find(container.record.podId)?.vm.end();
+  await engine.pods.of(container)?.vm.end();
   await exited;
 }
 
@@ -182,29 +181,49 @@ async function sendSignal(engine: Engine, container: Container, signal: number):
   const pod = requirePod(engine, container);
   if (stops) registry.update(container, { manuallyStopped: true });
   const paused = container.state.kind === 'paused';
-  // Frozen CPUs answer nothing. The processes stay frozen until the signal has reached them.
-  if (paused && stops) await pod.vm.resume();
-  const send = pod.vm.agent.request(
+  if (paused && stops) {
+    // Frozen CPUs answer nothing. The processes stay frozen until the signal has reached them.
+    await pod.cpus.run(async () => {
+      await pod.vm.resume();
+      await deliverSignal(engine, container, pod, signal);
+      await thaw(engine, container, pod);
+    });
+    return;
+  }
+  const delivered = deliverSignal(engine, container, pod, signal);
+  if (!paused) {
+    await delivered;
+    return;
+  }
+  // It is delivered when the CPUs turn again.
+  delivered.catch((error: unknown) =>
+    log.debug('signal to a paused container', { containerId: container.id, error }),
+  );
+}
+
+async function deliverSignal(
+  engine: Engine,
+  container: Container,
+  pod: RunningPod,
+  signal: number,
+): Promise<void> {
+  const sent = pod.vm.agent.request(
     'container.signal',
     { id: container.id, signal, all: false },
     { timeoutMs: signalTimeoutMs },
   );
-  if (paused && !stops) {
-    // It is delivered when the CPUs turn again.
-    send.catch((error: unknown) =>
-      log.debug('signal to a paused container', { containerId: container.id, error }),
-    );
-  } else {
-    await send.catch((error: unknown) => {
-      if (error instanceof AgentError && error.failure.code === 'ESRCH') return; // its exit is on its way
-      throw error;
+  const paused = container.state.kind === 'paused';
+  const tell = (): void =>
+    engine.events.publish('container', 'kill', container.id, {
+      ...eventAttributes(container.record),
+      signal: String(signal),
     });
-  }
-  engine.events.publish('container', 'kill', container.id, {
-    ...eventAttributes(container.record),
-    signal: String(signal),
+  if (paused) tell();
+  await sent.catch((error: unknown) => {
+    if (error instanceof AgentError && error.failure.code === 'ESRCH') return; // its exit is on its way
+    throw error;
   });
-  if (paused && stops) await thaw(engine, container, pod);
+  if (!paused) tell();
 }
 
 /** ContainerRestart. `ref` is what the client called it. */
@@ -270,9 +289,11 @@ export async function pauseContainer(engine: Engine, container: Container): Prom
     throw new DaemonError('Conflict', `Container ${container.id} is already paused`);
   }
   const pod = requirePod(engine, container);
-  await pod.vm.agent.request('container.freeze', { id: container.id, frozen: true });
-  await pod.vm.pause();
-  engine.registry.transition(container, { kind: 'pause' });
+  await pod.cpus.run(async () => {
+    await pod.vm.agent.request('container.freeze', { id: container.id, frozen: true });
+    if (onlyPausedLeft(engine, pod, container.id)) await pod.vm.pause();
+    engine.registry.transition(container, { kind: 'pause' });
+  });
   engine.events.publish('container', 'pause', container.id, eventAttributes(container.record));
 }
 
@@ -282,8 +303,10 @@ export async function unpauseContainer(engine: Engine, container: Container): Pr
     throw new DaemonError('Internal', `Container ${container.id} is not paused`);
   }
   const pod = requirePod(engine, container);
-  await pod.vm.resume();
-  await thaw(engine, container, pod);
+  await pod.cpus.run(async () => {
+    await pod.vm.resume();
+    await thaw(engine, container, pod);
+  });
 }
 
 async function thaw(engine: Engine, container: Container, pod: RunningPod): Promise<void> {

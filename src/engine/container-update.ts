@@ -100,7 +100,7 @@ function ignoredMembers(body: ContainerUpdateBody): string[] {
 
 /** A VM keeps the memory it was started with: what of it a container uses can change at will, up to that. */
 function requireRoom(engine: Engine, container: Container, memoryBytes: number): void {
-  const vm = engine.pods.find(container.record.podId)?.vm;
+  const vm = engine.pods.of(container)?.vm;
   if (vm === undefined || memoryBytes === 0) return;
   const has = vm.resources.memoryBytes;
   const mebibyte = 2 ** 20;

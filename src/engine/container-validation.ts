@@ -19,6 +19,7 @@ export function validateContainer(
   hostConfig: HostConfig,
   host: HostFacts,
 ): string[] {
+  validateNetworkMode(config, hostConfig);
   validateConfig(config);
   if (hostConfig.UTSMode === 'host' && (config.Hostname ?? '') !== '') {
     invalid('conflicting options: hostname and the UTS mode');
@@ -138,30 +139,55 @@ function validateIsolation(hostConfig: HostConfig): void {
   }
 }
 
-function validateNamespaces(hostConfig: HostConfig, warnings: string[]): void {
+/** What can't go with a namespace of another's, in dockerd's order. */
+function validateNetworkMode(config: ContainerConfig, hostConfig: HostConfig): void {
   const network = hostConfig.NetworkMode ?? '';
-  if (network === 'container:') {
+  const conflict = (isSo: boolean, what: string): void => {
+    if (isSo) invalid(`conflicting options: ${what}`);
+  };
+  const some = (value: object | null | undefined): boolean => Object.keys(value ?? {}).length > 0;
+  const undefinedBehavior = "can't be used with links. This would result in undefined behavior";
+  const named = (config.Hostname ?? '') !== '';
+  conflict(hostConfig.UTSMode === 'host' && named, 'hostname and the UTS mode');
+  conflict(network === 'host' && some(hostConfig.Links), `host type networking ${undefinedBehavior}`);
+  const joins = network.startsWith('container:');
+  if (network === 'container' || network === 'container:') {
     invalid('Invalid network mode: invalid container format container:<name|id>');
   }
+  conflict(joins && named, 'hostname and the network mode');
+  conflict(joins && some(hostConfig.Links), `container type network ${undefinedBehavior}`);
+  conflict(joins && some(hostConfig.Dns), 'dns and the network mode');
+  conflict(joins && some(hostConfig.ExtraHosts), 'custom host-to-IP mapping and the network mode');
+  conflict(
+    (joins || network === 'host') && (config.MacAddress ?? '') !== '',
+    'mac-address and the network mode',
+  );
+  conflict(
+    joins && (some(hostConfig.PortBindings) || (hostConfig.PublishAllPorts ?? false)),
+    'port publishing and the container type network mode',
+  );
+  conflict(joins && some(config.ExposedPorts), 'port exposing and the container type network mode');
+}
+
+function validateNamespaces(hostConfig: HostConfig, warnings: string[]): void {
+  const network = hostConfig.NetworkMode ?? '';
   if (network === 'host') {
     warnings.push('Host networking is not available: the container gets an address of its own.');
     if (Object.keys(hostConfig.PortBindings ?? {}).length > 0) {
       warnings.push('Published ports are discarded when using host network mode');
     }
-  } else if (network.startsWith('container:')) {
-    warnings.push(
-      'Sharing the network of another container is not available: the container gets an address of its own.',
-    );
   }
   const cgroup = hostConfig.CgroupnsMode ?? '';
   if (!['', 'private', 'host'].includes(cgroup)) invalid(`invalid cgroup namespace mode: ${cgroup}`);
+  const ownNetwork = network !== 'none' && !network.startsWith('container:');
   for (const [option, mode] of [
     ['PidMode', hostConfig.PidMode ?? ''],
     ['IpcMode', hostConfig.IpcMode ?? ''],
   ] as const) {
-    if (mode.startsWith('container:')) {
-      invalid(`${option} ${mode}: sharing it with another container is not available yet`, 'NotImplemented');
-    }
+    if (!mode.startsWith('container:') || !ownNetwork) continue;
+    warnings.push(
+      `${option} ${mode} means that the container runs in that one's virtual machine: it shares its network too.`,
+    );
   }
   const hostShared = [
     ['PidMode', hostConfig.PidMode],

@@ -77,8 +77,10 @@ export class Containers implements ContainerBackend {
       pods: new Pods(context, {
         onEvent: (pod, event, ack) => this.#onAgentEvent(pod, event, ack),
         onLost: (pod, end) => {
-          const container = this.#context.registry.byId(pod.id);
-          if (container !== undefined) settle(onPodLost(this.engine, container, pod, end));
+          for (const id of pod.members.keys()) {
+            const container = this.#context.registry.byId(id);
+            if (container !== undefined) settle(onPodLost(this.engine, container, pod, end));
+          }
         },
       }),
       restarts: new RestartTimers((id) => this.#restartByPolicy(id)),

@@ -44,7 +44,7 @@ export function execProbe(engine: Pick<Engine, 'pods'>, execs: Execs): RunProbe 
 }
 
 function killExec(engine: Pick<Engine, 'pods'>, container: Container, execId: string): void {
-  const agent = engine.pods.find(container.record.podId)?.vm.agent;
+  const agent = engine.pods.of(container)?.vm.agent;
   agent?.request('process.signal', { id: execId, signal: sigkill }).catch((error: unknown) => {
     // It may have ended by itself, and the container with it.
     log.debug('health check could not be killed', { containerId: container.id, error });

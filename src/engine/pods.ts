@@ -3,19 +3,24 @@
 import { DaemonError } from '../errors';
 import { log } from '../log';
 import type { Endpoint, NetworkManager } from '../network/network';
-import type { PodSpec, PodState } from '../translate/pod';
+import type { PodSpec } from '../translate/pod';
+import { sigkill } from '../translate/signals';
 import { guestPod, type PodInterface } from '../translate/pod-to-guest';
-import { podToVm, type ContainerDisks, type VmPlan } from '../translate/pod-to-vm';
+import { containerDisks, diskIds, podToVm, type ContainerDisks } from '../translate/pod-to-vm';
 import type { AgentEvent } from '../vm/agent/protocol';
 import type { Vm, VmEnd } from '../vm/vm';
 import type { EngineContext } from './engine-context';
 import type { ContainerLogWriter } from './container-log';
+import { isActive, type ContainerState } from './container-state';
+import { OperationQueue } from './operation-queue';
 import { gatewayOrder } from './gateway-order';
-import { nextPodState } from './pod-state';
 import type { ProcessStdio } from './stdio';
 
 /** How long the guest may take to write everything back before its VM is ended all the same. */
 const shutdownTimeoutMs = 20_000;
+
+/** How long a container whose start failed may take to die. */
+const killTimeoutMs = 10_000;
 
 /** A container that runs in a Pod, as long as the daemon lives. */
 export interface RunningContainer {
@@ -23,11 +28,22 @@ export interface RunningContainer {
   writer: ContainerLogWriter;
 }
 
-/** A Pod on its VM. */
+/** A Pod on its VM. One Pod may be on two for a while: what had joined a container stays when that one starts anew. */
 export interface RunningPod {
   readonly id: string;
   readonly vm: Vm;
+  /** Streams of the containers that run. */
   readonly containers: Map<string, RunningContainer>;
+  /** Every container that runs or is being started, with the disks it uses. The VM is ended with the last. */
+  readonly members: Map<string, ContainerDisks>;
+  /** Told when the guest reports the exit of a container whose start has failed. */
+  readonly exitListeners: Map<string, () => void>;
+  /** Plugging and unplugging, one behind the other. */
+  readonly disks: OperationQueue;
+  /** What stops and wakes the vCPUs, one behind the other. */
+  readonly cpus: OperationQueue;
+  /** The guest has made the namespaces and interfaces; rejects when it could not. */
+  readonly ready: Promise<void>;
 }
 
 /** An endpoint and the NIC that carries it. */
@@ -46,6 +62,7 @@ export interface PodHandlers {
 export class Pods {
   readonly #context: Pick<EngineContext, 'vms' | 'networks'>;
   readonly #handlers: PodHandlers;
+  /** By VM. */
   readonly #running = new Map<string, RunningPod>();
 
   constructor(context: Pick<EngineContext, 'vms' | 'networks'>, handlers: PodHandlers) {
@@ -53,13 +70,23 @@ export class Pods {
     this.#handlers = handlers;
   }
 
-  find(podId: string): RunningPod | undefined {
-    return this.#running.get(podId);
+  /** The Pod on which a container runs; undefined when it doesn't. */
+  of(container: { state: ContainerState }): RunningPod | undefined {
+    return isActive(container.state) ? this.#running.get(container.state.vmId) : undefined;
   }
 
-  stateOf(podId: string): PodState {
-    const pod = this.#running.get(podId);
-    return pod === undefined ? { kind: 'Created' } : { kind: 'Running', vmId: pod.vm.id };
+  /** Whether its VM is there, as far as is known. */
+  isUp(pod: RunningPod): boolean {
+    return this.#running.get(pod.vm.id) === pod;
+  }
+
+  /** The Pod's newest place; older ones are left to those that are in them. */
+  find(podId: string): RunningPod | undefined {
+    return [...this.#running.values()].findLast(({ id }) => id === podId);
+  }
+
+  list(): RunningPod[] {
+    return [...this.#running.values()];
   }
 
   /** Takes a VM for the Pod, plugs its disks and has its namespaces and interfaces made. Undoes all when it throws. */
@@ -68,46 +95,133 @@ export class Pods {
     disks: readonly ContainerDisks[],
     endpoints: Promise<AttachedEndpoint[]>,
     dnsForward: (endpoints: readonly AttachedEndpoint[]) => string[],
-  ): Promise<{ pod: RunningPod; plan: VmPlan; luns: number[]; ready: Promise<void> }> {
+  ): Promise<{ pod: RunningPod; luns: ReadonlyMap<string, number>; ready: Promise<void> }> {
     const plan = podToVm(pod, disks);
-    if (nextPodState(this.stateOf(pod.id), { kind: 'run', vmId: '' }) === undefined) {
-      throw new DaemonError('Conflict', `Pod ${pod.id} is running already`);
-    }
     // Seen here even if the VM fails first: whoever made the promise releases the endpoints.
     endpoints.catch(() => undefined);
     const startedAt = performance.now();
     const vm = await this.#context.vms.acquire(pod.id, plan.resources);
     const acquiredMs = Math.round(performance.now() - startedAt);
     try {
-      const lunsPromise = vm.plugDisks(plan.disks);
-      lunsPromise.catch(() => undefined);
+      const plugged = vm.plugDisks(plan.disks);
+      plugged.catch(() => undefined);
       const attached = await endpoints;
       const interfaces = gatewayOrder(attached).map(podInterface);
       // The answer is not awaited here: the guest works on it while QEMU plugs the disks.
       const ready = this.#setUp(vm, pod, attached, interfaces, dnsForward(attached));
       ready.catch(() => undefined);
-      const luns = await lunsPromise;
+      await plugged;
       log.debug('pod has its VM', {
         podId: pod.id,
         vmId: vm.id,
         acquiredMs,
         pluggedMs: Math.round(performance.now() - startedAt),
       });
-      return { pod: this.#adopt(pod.id, vm, new Map()), plan, luns, ready };
+      return { pod: this.#adopt(pod.id, vm, disks, ready), luns: vm.pluggedDisks(), ready };
     } catch (error) {
       await vm.end();
       throw error;
     }
   }
 
-  /** Takes up a Pod that an earlier daemon left running. Events that waited are handled at once. */
-  adopt(podId: string, vm: Vm, containers: Map<string, RunningContainer>): RunningPod {
-    return this.#adopt(podId, vm, containers);
+  /**
+   * Makes one more container a member of a Pod that runs, and plugs what it needs. Undoes that when it throws. Throws
+   * Conflict when the Pod has come to its end meanwhile.
+   */
+  async join(pod: RunningPod, disks: ContainerDisks): Promise<ReadonlyMap<string, number>> {
+    if (this.#running.get(pod.vm.id) !== pod) throw new DaemonError('Conflict', `Pod ${pod.id} has ended`);
+    // At once: it must not end while this one comes.
+    pod.members.set(disks.containerId, disks);
+    try {
+      await pod.cpus.run(() => pod.vm.resume());
+      await pod.disks.run(async () => {
+        const known = pod.vm.pluggedDisks();
+        await pod.vm.plugDisks(containerDisks([disks]).filter(({ id }) => !known.has(id)));
+      });
+      await pod.ready;
+      return pod.vm.pluggedDisks();
+    } catch (error) {
+      await this.leave(pod, disks.containerId, { keepData: false });
+      throw error;
+    }
   }
 
-  /** Ends the Pod's VM. `keepData`: what its containers wrote is brought to their disks first. Never throws. */
-  async stop(pod: RunningPod, options: { keepData: boolean }): Promise<void> {
-    this.#running.delete(pod.id);
+  /** Takes up a Pod that an earlier daemon left running. Events that waited are handled at once. */
+  adopt(podId: string, vm: Vm, members: readonly ContainerDisks[]): RunningPod {
+    return this.#adopt(podId, vm, members, Promise.resolve());
+  }
+
+  /**
+   * A container's process is gone, or never came. With the last member the VM is ended; before that only what is this
+   * one's is taken out. `keepData`: what it wrote is brought to its disk first. Never throws.
+   */
+  async leave(pod: RunningPod, containerId: string, options: { keepData: boolean }): Promise<void> {
+    const disks = pod.members.get(containerId);
+    pod.members.delete(containerId);
+    pod.containers.delete(containerId);
+    if (this.#running.get(pod.vm.id) !== pod) return;
+    if (pod.members.size === 0) {
+      await this.#stop(pod, options);
+      return;
+    }
+    if (disks === undefined) return;
+    await pod.disks
+      .run(async () => {
+        await pod.vm.agent.request(
+          'container.remove',
+          { id: containerId, sync: options.keepData },
+          { timeoutMs: shutdownTimeoutMs },
+        );
+        const used = new Set([...pod.members.values()].flatMap(diskIds));
+        await pod.vm.unplugDisks(diskIds(disks).filter((id) => !used.has(id)));
+      })
+      .catch((error: unknown) =>
+        log.warn('what a container had in its VM could not be taken out', {
+          containerId,
+          vmId: pod.vm.id,
+          error,
+        }),
+      );
+  }
+
+  /** As `leave`, for a start that failed: whatever of the container runs by then is killed first. Never throws. */
+  async abandon(pod: RunningPod, containerId: string): Promise<void> {
+    if (pod.members.size > 1) await endProcess(pod, containerId);
+    await this.leave(pod, containerId, { keepData: false });
+  }
+
+  /**
+   * Ends and takes out containers that the guest knows and nobody else does, and unplugs what no member uses. True: there
+   * was something. Never throws.
+   */
+  async tidy(pod: RunningPod, strays: readonly { id: string }[]): Promise<boolean> {
+    const used = new Set([...pod.members.values()].flatMap(diskIds));
+    const unused = [...pod.vm.pluggedDisks().keys()].filter((id) => !used.has(id));
+    if (strays.length === 0 && unused.length === 0) return false;
+    log.info('VM is rid of what an earlier daemon left', {
+      vmId: pod.vm.id,
+      strays: strays.map(({ id }) => id),
+    });
+    try {
+      for (const { id } of strays) {
+        await endProcess(pod, id);
+        await pod.vm.agent.request('container.remove', { id, sync: true }, { timeoutMs: shutdownTimeoutMs });
+      }
+      await pod.disks.run(() => pod.vm.unplugDisks(unused));
+    } catch (error) {
+      log.warn('VM could not be rid of what an earlier daemon left', { vmId: pod.vm.id, error });
+    }
+    return true;
+  }
+
+  /** Without its VM: the daemon ends and leaves it to the next one. */
+  forget(pod: RunningPod): void {
+    this.#running.delete(pod.vm.id);
+  }
+
+  /** Never throws. */
+  async #stop(pod: RunningPod, options: { keepData: boolean }): Promise<void> {
+    this.#running.delete(pod.vm.id);
     if (options.keepData) {
       try {
         await pod.vm.agent.request('shutdown', {}, { timeoutMs: shutdownTimeoutMs });
@@ -120,11 +234,6 @@ export class Pods {
     } catch (error) {
       log.error('VM could not be ended', { podId: pod.id, vmId: pod.vm.id, error });
     }
-  }
-
-  /** Without its VM: the daemon ends and leaves it to the next one. */
-  forget(pod: RunningPod): void {
-    this.#running.delete(pod.id);
   }
 
   async #setUp(
@@ -144,16 +253,42 @@ export class Pods {
     log.debug('pod is set up', { podId: pod.id, setUpMs, networkMs: since() });
   }
 
-  #adopt(podId: string, vm: Vm, containers: Map<string, RunningContainer>): RunningPod {
-    const pod: RunningPod = { id: podId, vm, containers };
-    this.#running.set(podId, pod);
+  #adopt(podId: string, vm: Vm, members: readonly ContainerDisks[], ready: Promise<void>): RunningPod {
+    const pod: RunningPod = {
+      id: podId,
+      vm,
+      containers: new Map(),
+      members: new Map(members.map((disks) => [disks.containerId, disks])),
+      exitListeners: new Map(),
+      disks: new OperationQueue(),
+      cpus: new OperationQueue(),
+      ready,
+    };
+    this.#running.set(vm.id, pod);
     vm.agent.onEvent((event, ack) => this.#handlers.onEvent(pod, event, ack));
     void vm.ended.then((end) => {
-      if (this.#running.get(podId) !== pod) return;
-      this.#running.delete(podId);
+      if (this.#running.get(vm.id) !== pod) return;
+      this.#running.delete(vm.id);
       this.#handlers.onLost(pod, end);
     });
     return pod;
+  }
+}
+
+/** SIGKILL, and until the guest has told of the exit. Never throws. */
+async function endProcess(pod: RunningPod, containerId: string): Promise<void> {
+  const exited = new Promise<void>((resolve) => {
+    pod.exitListeners.set(containerId, resolve);
+    setTimeout(resolve, killTimeoutMs).unref();
+  });
+  try {
+    await pod.vm.agent.request('container.signal', { id: containerId, signal: sigkill, all: true });
+    await exited;
+  } catch (error) {
+    // The common case: the start failed in the guest, which has left nothing.
+    log.debug('container of a failed start', { containerId, error });
+  } finally {
+    pod.exitListeners.delete(containerId);
   }
 }
 

@@ -9,6 +9,9 @@ export interface StartFailure {
   exitCode: number;
 }
 
+/** Of a start that failed for no reason that has a code of its own. */
+export const generalFailureCode = 128;
+
 const errnoTexts: Readonly<Record<string, string>> = {
   EPERM: 'operation not permitted',
   ENOENT: 'no such file or directory',
@@ -63,13 +66,16 @@ export function startFailure(error: unknown): StartFailure {
     return { error: known, exitCode: exitCodeOf(known.message) };
   }
   const { text, plain } = guestReason(error);
-  if (plain) return { error: new DaemonError('Internal', text, { cause: error }), exitCode: 128 };
+  if (plain)
+    return { error: new DaemonError('Internal', text, { cause: error }), exitCode: generalFailureCode };
   const message =
     'failed to create shim task: OCI runtime create failed: runc create failed: ' +
     `unable to start container process: ${text}: unknown`;
   const exitCode = exitCodeOf(message);
   return {
-    error: new DaemonError(exitCode === 128 ? 'Internal' : 'InvalidParameter', message, { cause: error }),
+    error: new DaemonError(exitCode === generalFailureCode ? 'Internal' : 'InvalidParameter', message, {
+      cause: error,
+    }),
     exitCode,
   };
 }
@@ -84,13 +90,13 @@ export function execFailure(error: unknown): DaemonError {
   const { text, plain } = guestReason(error);
   if (plain) return new DaemonError('Internal', text, { cause: error });
   const message = `OCI runtime exec failed: exec failed: unable to start container process: ${text}: unknown`;
-  const code = exitCodeOf(message) === 128 ? 'Internal' : 'InvalidParameter';
+  const code = exitCodeOf(message) === generalFailureCode ? 'Internal' : 'InvalidParameter';
   return new DaemonError(code, message, { cause: error });
 }
 
 function exitCodeOf(message: string): number {
-  if (!message.includes('OCI runtime')) return 128;
+  if (!message.includes('OCI runtime')) return generalFailureCode;
   if (message.includes('executable file not found') || message.includes('no such file or directory'))
     return 127;
-  return message.includes('permission denied') ? 126 : 128;
+  return message.includes('permission denied') ? 126 : generalFailureCode;
 }

@@ -6,6 +6,7 @@ import { effectiveCapabilities } from './capabilities';
 import { containerDevices } from './devices';
 import { containerEnvironment } from './environment';
 import { containerMounts, tmpfsOptions, type TmpfsMount } from './mounts';
+import type { SharedNamespace } from '../vm/agent/protocol';
 import type { PodContainerSpec, PodSpec } from './pod';
 import { blockIoLimits, cgroupLimits, wantedResources } from './resources';
 import { containerRlimits } from './rlimits';
@@ -22,6 +23,8 @@ export interface ContainerDescription {
   hostConfig: HostConfig;
   /** Variables of linked containers. */
   linkEnv?: readonly string[];
+  /** It shares a Pod by its label: IPC goes with it, unless the client asked for something of its own. */
+  sharesPod?: boolean;
 }
 
 /**
@@ -31,7 +34,7 @@ export interface ContainerDescription {
 export function containerToPod(container: ContainerDescription): PodSpec {
   const { config, hostConfig } = container;
   const hostUts = hostConfig.UTSMode === 'host';
-  const ipc = ipcNamespace(hostConfig.IpcMode ?? '');
+  const ipc = ipcNamespace(hostConfig.IpcMode ?? '', container.sharesPod ?? false);
   const sysctls = namespacedSysctls(hostConfig.Sysctls, {
     hostNetwork: hostConfig.NetworkMode === 'host',
     hostIpc: ipc === 'vm',
@@ -56,7 +59,7 @@ function swappiness({ MemorySwappiness }: HostConfig): Record<string, string> {
 
 function podContainer(
   { id, args, config, hostConfig, linkEnv = [] }: ContainerDescription,
-  ipc: 'container' | 'vm',
+  ipc: SharedNamespace,
   sysctls: Record<string, string>,
 ): PodContainerSpec {
   const privileged = hostConfig.Privileged ?? false;
@@ -104,13 +107,14 @@ function podContainer(
     init: hostConfig.Init ?? false,
     privileged,
     readonlyRootfs: hostConfig.ReadonlyRootfs ?? false,
-    pidNamespace: hostConfig.PidMode === 'host' ? 'vm' : 'container',
+    pidNamespace: pidNamespace(hostConfig.PidMode ?? ''),
     ipcNamespace: ipc,
     utsNamespace: hostConfig.UTSMode === 'host' ? 'vm' : 'pod',
     cgroupNamespace: hostConfig.CgroupnsMode === 'host' ? 'vm' : 'container',
     mounts: containerMounts({
       privileged,
       shmBytes: hostConfig.IpcMode === 'none' ? undefined : shmBytes(hostConfig),
+      ...sharedMemory(hostConfig.IpcMode ?? '', ipc),
       tmpfs: tmpfsMounts(hostConfig),
     }),
     devices: devices.devices,
@@ -130,10 +134,33 @@ function shmBytes(hostConfig: HostConfig): number {
   return given > 0 ? given : defaultShmBytes;
 }
 
-function ipcNamespace(mode: string): 'container' | 'vm' {
+function ipcNamespace(mode: string, sharesPod: boolean): SharedNamespace {
   if (mode === 'host') return 'vm';
-  if (['', 'private', 'shareable', 'none'].includes(mode)) return 'container';
-  throw new DaemonError('Internal', `Invalid IPC mode: ${mode}`);
+  const donor = donorOf(mode);
+  if (donor !== undefined) return `container:${donor}`;
+  if (!['', 'private', 'shareable', 'none'].includes(mode)) {
+    throw new DaemonError('Internal', `Invalid IPC mode: ${mode}`);
+  }
+  return sharesPod && mode !== 'none' ? 'pod' : 'container';
+}
+
+function pidNamespace(mode: string): SharedNamespace {
+  if (mode === 'host') return 'vm';
+  const donor = donorOf(mode);
+  return donor === undefined ? 'container' : `container:${donor}`;
+}
+
+/** The container that a mode `container:<name|id>` names. */
+export function donorOf(mode: string): string | undefined {
+  return mode.startsWith('container:') ? mode.slice('container:'.length) : undefined;
+}
+
+/** /dev/shm goes with the IPC namespace. */
+function sharedMemory(mode: string, ipc: SharedNamespace): { shmOf?: string } {
+  if (ipc === 'pod') return { shmOf: 'pod' };
+  const donor = donorOf(ipc);
+  if (donor !== undefined) return { shmOf: donor };
+  return mode === 'shareable' ? { shmOf: '' } : {};
 }
 
 function tmpfsMounts(hostConfig: HostConfig): TmpfsMount[] {

@@ -69,6 +69,8 @@ export interface MountOptions {
   privileged: boolean;
   /** Undefined: no /dev/shm (IPC mode none). */
   shmBytes: number | undefined;
+  /** Whose shared memory is at /dev/shm, as GuestMount has it; undefined: nobody else's, and nobody else may have it. */
+  shmOf?: string;
   tmpfs: readonly TmpfsMount[];
 }
 
@@ -105,8 +107,9 @@ export function containerMounts(options: MountOptions): GuestMount[] {
   ];
   if (options.shmBytes !== undefined) {
     mounts.push({
-      type: 'tmpfs',
-      source: 'shm',
+      ...(options.shmOf === undefined
+        ? { type: 'tmpfs', source: 'shm' }
+        : { type: 'shm', source: options.shmOf }),
       target: '/dev/shm',
       options: ['nosuid', 'noexec', 'nodev', 'mode=1777', `size=${String(options.shmBytes)}`],
     });

@@ -77,6 +77,8 @@ export function guestContainer(
     files: GuestFile[];
     channels: ProcessChannels;
     consoleSize?: { rows: number; columns: number };
+    /** Not the Pod's, but a network namespace with nothing in it. */
+    ownNetwork?: boolean;
   },
 ): GuestContainerSpec {
   const { process } = container;
@@ -102,7 +104,7 @@ export function guestContainer(
     pidNamespace: container.pidNamespace,
     ipcNamespace: container.ipcNamespace,
     utsNamespace: container.utsNamespace,
-    networkNamespace: 'pod',
+    networkNamespace: given.ownNetwork === true ? 'container' : 'pod',
     cgroupNamespace: container.cgroupNamespace,
     mounts: container.mounts,
     files: given.files,

@@ -14,7 +14,7 @@ export interface ContainerDisks {
   writablePath: string;
 }
 
-/** What to plug for a Pod, and how the LUNs become each container's root. */
+/** What to plug for a Pod, and what it needs besides. */
 export interface VmPlan {
   resources: Partial<VmResources>;
   /** Each file once, however many containers use it. */
@@ -29,57 +29,62 @@ export function withoutRepeats(layers: readonly string[]): string[] {
   return layers.filter((layer, index) => layers.lastIndexOf(layer) === index);
 }
 
-const idOfContainer = (containerId: string): string => `w-${containerId.slice(0, 12)}`;
+const writableDiskId = (containerId: string): string => `w-${containerId.slice(0, 12)}`;
+
+/** The same for every container of the VM, and for every daemon: layers lie under their digests. */
+function layerDiskId(hostPath: string): string {
+  const name = hostPath.slice(hostPath.lastIndexOf('/') + 1).split('.')[0] ?? '';
+  return `l-${name.replaceAll(/[^A-Za-z0-9]/g, '-')}`;
+}
+
+/** Ids of the disks that a container uses, its writable one first. */
+export function diskIds(container: ContainerDisks): string[] {
+  return [writableDiskId(container.containerId), ...readOnlyPaths(container).map(layerDiskId)];
+}
+
+function readOnlyPaths({ bundlePath, layerPaths }: ContainerDisks): readonly string[] {
+  return bundlePath === undefined ? layerPaths : [bundlePath];
+}
 
 /** Writable disks of containers drop flushes: what runs in them ends with the VM or is synced before. */
-export function podToVm(pod: PodSpec, containers: readonly ContainerDisks[]): VmPlan {
-  const disks: VmDisk[] = [];
-  const layers = new Map<string, string>();
+export function containerDisks(containers: readonly ContainerDisks[]): VmDisk[] {
+  const disks = new Map<string, VmDisk>();
+  const add = (id: string, hostPath: string, format: VmDisk['format'], readOnly: boolean): unknown =>
+    disks.set(id, { id, hostPath, format, readOnly, durable: false });
   for (const container of containers) {
-    disks.push({
-      id: idOfContainer(container.containerId),
-      hostPath: container.writablePath,
-      format: 'raw',
-      readOnly: false,
-      durable: false,
-    });
-    const { bundlePath, layerPaths } = container;
-    for (const hostPath of bundlePath === undefined ? layerPaths : [bundlePath]) {
-      if (layers.has(hostPath)) continue;
-      const id = `l-${String(layers.size)}`;
-      layers.set(hostPath, id);
-      const format = bundlePath === undefined ? 'raw' : 'vmdk';
-      disks.push({ id, hostPath, format, readOnly: true, durable: false });
-    }
+    add(writableDiskId(container.containerId), container.writablePath, 'raw', false);
+    const format = container.bundlePath === undefined ? 'raw' : 'vmdk';
+    for (const hostPath of readOnlyPaths(container)) add(layerDiskId(hostPath), hostPath, format, true);
   }
+  return [...disks.values()];
+}
+
+export function podToVm(pod: PodSpec, containers: readonly ContainerDisks[]): VmPlan {
   return {
     resources: {
       ...(pod.memoryBytes === undefined ? {} : { memoryBytes: pod.memoryBytes }),
       ...(pod.cpus === undefined ? {} : { cpus: pod.cpus }),
     },
-    disks,
+    disks: containerDisks(containers),
   };
 }
 
-/** The guest's view of one container's root, once the plan's disks have these LUNs (in the order of `plan.disks`). */
+/** The guest's view of one container's root, by the LUNs of the VM's disks. */
 export function guestRootfs(
-  plan: VmPlan,
-  luns: readonly number[],
+  luns: ReadonlyMap<string, number>,
   container: ContainerDisks,
 ): { layers: GuestDisk[]; writable: GuestDisk } {
-  const diskOf = (hostPath: string): GuestDisk => {
-    const lun = luns[plan.disks.findIndex((disk) => disk.hostPath === hostPath)];
-    if (lun === undefined) throw new RangeError(`no disk was plugged for ${hostPath}`);
+  const diskOf = (id: string): GuestDisk => {
+    const lun = luns.get(id);
+    if (lun === undefined) throw new RangeError(`disk ${id} was not plugged`);
     return { lun };
   };
   const { bundlePath, layerPaths } = container;
+  const [writable = ''] = diskIds(container);
   const layers =
     bundlePath === undefined
-      ? layerPaths.map(diskOf)
-      : layerPaths.map((_path, index) => ({ ...diskOf(bundlePath), partition: index + 1 }));
-  return {
-    // The guest wants the top layer first, as overlayfs does.
-    layers: layers.reverse(),
-    writable: diskOf(container.writablePath),
-  };
+      ? layerPaths.map((path) => diskOf(layerDiskId(path)))
+      : layerPaths.map((_path, index) => ({ ...diskOf(layerDiskId(bundlePath)), partition: index + 1 }));
+  // The guest wants the top layer first, as overlayfs does.
+  return { layers: layers.reverse(), writable: diskOf(writable) };
 }

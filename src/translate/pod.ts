@@ -1,7 +1,13 @@
 // The Pod: what Docker's containers are translated to, and from which VM and guest are derived. A Docker container is
 // a Pod with one container; nothing here assumes one.
 
-import type { GuestCgroup, GuestDevice, GuestDeviceRule, GuestMount } from '../vm/agent/protocol';
+import type {
+  GuestCgroup,
+  GuestDevice,
+  GuestDeviceRule,
+  GuestMount,
+  SharedNamespace,
+} from '../vm/agent/protocol';
 
 export interface PodSpec {
   /** Id of the Pod; for a Docker container the container's own id. */
@@ -36,8 +42,8 @@ export interface PodContainerSpec {
   init: boolean;
   privileged: boolean;
   readonlyRootfs: boolean;
-  pidNamespace: 'container' | 'pod' | 'vm';
-  ipcNamespace: 'container' | 'pod' | 'vm';
+  pidNamespace: SharedNamespace;
+  ipcNamespace: SharedNamespace;
   utsNamespace: 'pod' | 'vm';
   cgroupNamespace: 'container' | 'vm';
   mounts: GuestMount[];

@@ -131,7 +131,10 @@ export interface GuestDisk {
   partition?: number;
 }
 
-/** `type` as in mount(2); `source` is a path in the VM for binds. Options are fstab words (`nosuid`, `size=64m`). */
+/**
+ * `type` as in mount(2); `source` is a path in the VM for binds. Options are fstab words (`nosuid`, `size=64m`). Type `shm` is
+ * shared memory: of source '' the container's own, which others may join; `pod` the Pod's; else that of the container named.
+ */
 export interface GuestMount {
   type: string;
   source: string;
@@ -144,6 +147,8 @@ export interface GuestMount {
 /** A small file given by the daemon (/etc/hosts …), bind-mounted over `path` from a tmpfs outside the container's root. */
 export interface GuestFile {
   path: string;
+  /** Id of the container in the same VM whose file of this path it is; the content given here is not used then. */
+  of?: string;
   contentBase64: string;
   mode: number;
   readonly: boolean;
@@ -173,6 +178,9 @@ export interface GuestDeviceRule {
   access: string;
 }
 
+/** Whose namespace a container runs in; a container that is named must run in the same VM. */
+export type SharedNamespace = 'container' | 'pod' | 'vm' | `container:${string}`;
+
 export interface GuestContainerSpec {
   id: string;
   rootfs: {
@@ -185,11 +193,12 @@ export interface GuestContainerSpec {
   process: GuestProcess;
   /** A minimal init as PID 1 of the container (docker run --init). */
   init: boolean;
-  /** `pod`: shares the Pod's PID namespace; `container`: own; `vm`: the VM's own (pid=host). */
-  pidNamespace: 'container' | 'pod' | 'vm';
-  ipcNamespace: 'container' | 'pod' | 'vm';
+  /** `pod`: shares the Pod's PID namespace; `container`: own; `vm`: the VM's own (pid=host); else that of the one named. */
+  pidNamespace: SharedNamespace;
+  ipcNamespace: SharedNamespace;
   utsNamespace: 'pod' | 'vm';
-  networkNamespace: 'pod' | 'vm';
+  /** `container`: its own, with nothing but a loopback. */
+  networkNamespace: 'pod' | 'vm' | 'container';
   cgroupNamespace: 'container' | 'vm';
   /** In mount order. The agent adds nothing of its own but /dev's symlinks and the device nodes. */
   mounts: GuestMount[];

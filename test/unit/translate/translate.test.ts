@@ -422,7 +422,8 @@ describe('container to Pod, VM and guest', () => {
       ['/l/high', true],
       ['/w2', false],
     ]);
-    expect(guestRootfs(plan, [10, 11, 12, 13], disks)).toEqual({
+    const luns = new Map(plan.disks.map(({ id }, index) => [id, 10 + index]));
+    expect(guestRootfs(luns, disks)).toEqual({
       layers: [{ lun: 12 }, { lun: 11 }],
       writable: { lun: 10 },
     });
@@ -440,7 +441,7 @@ describe('container to Pod, VM and guest', () => {
       ['/w1', 'raw'],
       ['/l/both.vmdk', 'vmdk'],
     ]);
-    expect(guestRootfs(plan, [3, 4], disks)).toEqual({
+    expect(guestRootfs(new Map(plan.disks.map(({ id }, index) => [id, 3 + index])), disks)).toEqual({
       layers: [
         { lun: 4, partition: 2 },
         { lun: 4, partition: 1 },
