@@ -16,6 +16,7 @@
 #include "fields.h"
 #include "launch.h"
 #include "mount-options.h"
+#include "nested-engine.h"
 #include "resolve.h"
 #include "rootfs.h"
 #include "shares.h"
@@ -321,6 +322,8 @@ int rootfs_enter(const char *directory, const json_t *spec, bool init, struct la
     bool own_dev;
     struct mount_options readonly = { .flags = MS_RDONLY };
     int result = mount_all(root, spec, &own_dev, failure);
+    if (result == 0)
+        result = nested_engine_bind(directory, root, spec, failure);
     if (result == 0)
         result = bind_files(directory, root, json_object_get(spec, "files"), failure);
     if (result == 0 && own_dev)

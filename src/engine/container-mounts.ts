@@ -36,6 +36,8 @@ export interface MountContext {
 
 /** Where the agent mounts the VM's file server. */
 const sharesDirectory = '/run/shares';
+/** Where a Docker engine in a privileged container keeps its layers. */
+const nestedEngineRoot = '/var/lib/docker';
 const noDetails: MountDetails = { noCopy: false, subpath: '', createSource: false, nonRecursive: false };
 const propagations = /^r?(shared|slave|private)$/;
 
@@ -68,6 +70,8 @@ export async function resolveMounts(
   for (const volume of configVolumes) {
     const destination = cleanPath(volume);
     if (mounts.has(destination) || elsewhere.has(destination)) continue;
+    // The guest gives it a directory of the container's own disk, which overlayfs can lie on.
+    if ((hostConfig.Privileged ?? false) && destination === nestedEngineRoot) continue;
     const point = await volumePoint(context, {
       destination,
       mode: '',

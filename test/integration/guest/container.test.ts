@@ -318,6 +318,25 @@ describe('confinement', () => {
     });
   });
 
+  test('limits of block I/O are on each of its disks', async () => {
+    const blockIo = { 'io.max': 'rbps=1048576 wiops=77' };
+    const { out } = await run(sh('cut -d" " -f2- /sys/fs/cgroup/io.max'), {}, { blockIo });
+    expect(out).toBe('rbps=1048576 wbps=max riops=max wiops=77\n'.repeat(2));
+  });
+
+  test('an engine in a privileged one has a place that overlayfs can lie on, which stays', async () => {
+    await run(sh('mkdir -p /usr/bin; touch /usr/bin/dockerd'));
+    const capabilities = ['CAP_SYS_ADMIN', 'CAP_DAC_OVERRIDE', 'CAP_NET_ADMIN'];
+    const unconfined: Partial<GuestProcess> = { capabilities, seccomp: 'unconfined' };
+    const script =
+      'cd /var/lib/docker && mkdir -p l u w m && touch l/lower && mount -t overlay -o lowerdir=l,upperdir=u,workdir=w none m && ls m; ip link add br0 type bridge && ls /sys/class/net | grep br0; ip link del br0';
+    expect(await run(sh(script), unconfined, { privileged: true, readonlyPaths: [] })).toMatchObject({
+      out: 'lower\nbr0\n',
+    });
+    expect((await run(sh('ls /var/lib/docker'), unconfined, { privileged: true })).out).toBe('l\nm\nu\nw\n');
+    expect((await run(sh('ls /var/lib/docker'))).out).toBe('');
+  });
+
   test('read-only root, read-only files, limits on processes and descriptors', async () => {
     const file = { contentBase64: Buffer.from('given\n').toString('base64'), mode: 0o644, readonly: true };
     const { out, err } = await run(
