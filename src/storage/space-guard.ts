@@ -3,8 +3,9 @@
 import { statfs } from 'node:fs/promises';
 import { TarError } from './tar-header';
 
-/** Left free for everything else. */
-const reservedBytes = 1024 * 1024 * 1024;
+/** Left free for everything else: a twentieth of a small disk, at most this much of a large one. */
+const maxReservedBytes = 1024 * 1024 * 1024;
+const reservedPart = 0.05;
 const checkEveryBytes = 64 * 1024 * 1024;
 
 export class SpaceGuard {
@@ -29,8 +30,8 @@ export class SpaceGuard {
 
 /** Bytes that may still be written in a directory. */
 export async function freeBytes(directory: string): Promise<number> {
-  const { bavail, bsize } = await statfs(directory);
-  return bavail * bsize - reservedBytes;
+  const { bavail, bsize, blocks } = await statfs(directory);
+  return bavail * bsize - Math.min(maxReservedBytes, blocks * bsize * reservedPart);
 }
 
 export function noSpace(): TarError {
