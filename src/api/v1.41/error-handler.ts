@@ -1,6 +1,7 @@
 // The one table from error code to HTTP status, and the reply Docker's clients expect.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { isDaemonError } from '../../errors';
 import type { ErrorCode } from '../../errors';
 import { log } from '../../log';
@@ -58,7 +59,9 @@ export function sendError(request: IncomingMessage, response: ServerResponse, er
 
 /** A client that is still sending reads the answer only if the connection is not reset under it: Node drops the rest. */
 function drain(request: IncomingMessage): void {
-  const { socket } = request;
+  // Node takes it away once the client has left: then nobody reads, and nothing more comes.
+  const socket = request.socket as Socket | null;
+  if (socket === null) return;
   const timer = setTimeout(() => socket.destroy(), drainMs);
   timer.unref();
   request.once('close', () => clearTimeout(timer));
