@@ -166,6 +166,7 @@ async function build(config: Config, undo: (() => unknown)[]): Promise<Running> 
     const { close } = await serveMetrics(config.metricsAddress, metrics);
     undo.push(close);
   }
+  const recordRepliesTo = process.env['CAISSON_RECORD_REPLIES'];
   const api = createApi(backend, {
     daemonVersion: versions.engine,
     onRequest: (request, response) => metrics.onRequest(request, response),
@@ -174,6 +175,7 @@ async function build(config: Config, undo: (() => unknown)[]): Promise<Running> 
       () => ({ containers: system.containerCounts(), vms: vms.status(), events: events.publishedCount }),
     ),
     ...(tls === undefined ? {} : { tls }),
+    ...(recordRepliesTo === undefined ? {} : { recordRepliesTo }),
     ...(config.socketGroup === undefined ? {} : { socketGroup: config.socketGroup }),
   });
   undo.push(() => api.close());

@@ -12,6 +12,7 @@ import { log } from '../log';
 import { Connections } from './connections';
 import { listen, parseHosts, warnIfOpen, type HostAddress } from './listen';
 import { registryProxy } from './registry-proxy';
+import { recordReplies } from './reply-recorder';
 import type { RegistryProxyOptions } from './registry-proxy';
 import type { Backend } from './v1.41/backend';
 import { closeGently, registerUpgrade } from './v1.41/hijack';
@@ -26,6 +27,8 @@ export interface ApiOptions {
   tls?: TlsOptions;
   /** Answers below `/debug`, before the API; absent: 404. */
   debug?: RequestHandler;
+  /** For tests: where replies are recorded. */
+  recordRepliesTo?: string;
   /** Told of each request, when it came. */
   onRequest?: (request: IncomingMessage, response: ServerResponse) => void;
   /** Absent: `/v2/*` is 404. */
@@ -103,6 +106,7 @@ function createApp(backend: Backend, options: ApiOptions): Express {
       next();
     });
   }
+  if (options.recordRepliesTo !== undefined) app.use(recordReplies(options.recordRepliesTo));
   app.use(cleanPath);
   if (options.debug !== undefined) app.use('/debug', options.debug);
   app.use(options.registryProxy === undefined ? noRegistry : registryProxy(options.registryProxy));

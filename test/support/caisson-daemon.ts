@@ -43,6 +43,11 @@ export class CaissonDaemon implements Engine {
     return daemon;
   }
 
+  /** What it answered in JSON, a line each (src/api/reply-recorder.ts). */
+  get repliesPath(): string {
+    return join(this.dir, 'replies.ndjson');
+  }
+
   get process(): GuardedProcess {
     if (this.#process === undefined) throw new Error('the daemon is not running');
     return this.#process;
@@ -55,6 +60,7 @@ export class CaissonDaemon implements Engine {
     ];
     const child = await startGuarded(this.#options.namespace?.wrap(command) ?? command, {
       logPath: join(this.dir, 'caisson.log'),
+      env: { CAISSON_RECORD_REPLIES: this.repliesPath },
       ...(this.#options.detached === undefined ? {} : { detached: this.#options.detached }),
     });
     this.#process = child;

@@ -9,6 +9,7 @@ import Docker from 'dockerode';
 import { type DockerCli, runScript } from '../../support/docker-cli';
 import { sendHttp, socketPathOf } from '../../support/http-client';
 import { projectDir } from '../../support/project-dir';
+import { replyErrors } from '../../support/wire-replies';
 import { exceptions } from '../exceptions';
 import { compareTranscripts, type Observation, type Transcript } from './compare';
 import { compatEnvironment, type EngineName } from './environment';
@@ -191,6 +192,9 @@ async function sendStep(host: string, caseName: string, step: string | HttpCase)
       ? {}
       : { body: typeof body === 'string' ? fill(body) : JSON.parse(fill(JSON.stringify(body))) }),
   });
+  const errors = replyErrors({ method, path, status: reply.status, body: reply.body });
+  // Of either engine: where dockerd's own answer is none, the declaration is wrong.
+  if (errors.length > 0) throw new Error(`not as declared in src/api/v1.41/wire:\n  ${errors.join('\n  ')}`);
   const telling = [
     'content-type',
     'docker-experimental',

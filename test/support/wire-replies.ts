@@ -1,0 +1,69 @@
+// Which declared type each operation's answer has, and the check of an answer.
+
+import { wireTypeErrors } from './wire-types';
+
+/** By method and path without version; the first that fits counts. A list of lines of JSON has one value a line. */
+const answers: readonly (readonly [method: string, path: RegExp, type: string])[] = [
+  ['GET', /^\/containers\/json$/, 'ContainerSummary[]'],
+  ['POST', /^\/containers\/create$/, 'ContainerCreateResponse'],
+  ['POST', /^\/containers\/prune$/, 'ContainerPruneResponse'],
+  ['GET', /^\/containers\/[^/]+\/json$/, 'ContainerInspect'],
+  ['GET', /^\/containers\/[^/]+\/top$/, 'ContainerTopResponse'],
+  ['GET', /^\/containers\/[^/]+\/stats$/, 'ContainerStats'],
+  ['POST', /^\/containers\/[^/]+\/wait$/, 'ContainerWaitResponse'],
+  ['POST', /^\/containers\/[^/]+\/update$/, 'ContainerUpdateResponse'],
+  ['GET', /^\/exec\/[^/]+\/json$/, 'ExecInspect'],
+  ['GET', /^\/images\/json$/, 'ImageSummary[]'],
+  ['GET', /^\/images\/search$/, 'ImageSearchItem[]'],
+  ['POST', /^\/images\/prune$/, 'ImagePruneResponse'],
+  ['GET', /^\/images\/.+\/history$/, 'HistoryItem[]'],
+  ['GET', /^\/images\/.+\/json$/, 'ImageInspect'],
+  ['DELETE', /^\/images\/.+$/, 'ImageDeleteItem[]'],
+  ['POST', /^\/images\/(create|load)$/, 'ProgressLine'],
+  ['GET', /^\/distribution\/.+\/json$/, 'DistributionInspect'],
+  ['GET', /^\/networks$/, 'NetworkInspect[]'],
+  ['POST', /^\/networks\/create$/, 'NetworkCreateResponse'],
+  ['POST', /^\/networks\/prune$/, 'NetworkPruneResponse'],
+  ['GET', /^\/networks\/[^/]+$/, 'NetworkInspect'],
+  ['GET', /^\/volumes$/, 'VolumeListResponse'],
+  ['POST', /^\/volumes\/create$/, 'Volume'],
+  ['POST', /^\/volumes\/prune$/, 'VolumePruneResponse'],
+  ['GET', /^\/volumes\/[^/]+$/, 'Volume'],
+  ['GET', /^\/info$/, 'SystemInfo'],
+  ['GET', /^\/version$/, 'SystemVersion'],
+  ['GET', /^\/system\/df$/, 'DiskUsage'],
+  ['GET', /^\/events$/, 'EventMessage'],
+  ['POST', /^\/auth$/, 'AuthResponse'],
+];
+
+export interface WireReply {
+  method: string;
+  /** As requested, with version and query. */
+  path: string;
+  status: number;
+  /** JSON, or lines of it. */
+  body: string;
+}
+
+/** What is wrong with a successful answer in JSON; nothing of operations that have no declared answer. */
+export function replyErrors({ method, path, status, body }: WireReply): string[] {
+  if (status < 200 || status >= 300 || body.trim() === '') return [];
+  const plain = (path.split('?')[0] ?? '').replace(/^\/v\d+\.\d+(?=\/)/, '');
+  const type = answers.find(([m, pattern]) => m === method && pattern.test(plain))?.[2];
+  if (type === undefined) return [];
+  const errors = jsonValues(body).flatMap((value) => wireTypeErrors(type, value));
+  return [...new Set(errors.map((error) => `${method} ${plain}: ${error.replace(/\[\d+\]/g, '[]')}`))];
+}
+
+function jsonValues(body: string): unknown[] {
+  try {
+    return [JSON.parse(body)];
+  } catch {
+    // The last line of a stream that was left may be cut.
+    return body
+      .split(/\r?\n/)
+      .slice(0, -1)
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as unknown);
+  }
+}
