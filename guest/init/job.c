@@ -247,14 +247,14 @@ static void job_failed(struct process *process, const struct failure *failure)
 void job_start(struct request request, const json_t *params)
 {
     struct failure failure;
-    const char *id, *kind;
+    const char *id, *container_id, *kind;
     json_t *job;
-    struct container *container = container_need(params, &failure);
-    if (container == NULL || field_id(params, "id", &id, &failure) < 0 ||
+    if (field_id(params, "id", &id, &failure) < 0 || field_id(params, "containerId", &container_id, &failure) < 0 ||
         field_object(params, "job", &job, &failure) < 0 || field_string(job, "kind", &kind, &failure) < 0) {
         respond_failure(request, &failure);
         return;
     }
+    struct container *container = container_find(container_id);
     struct process *process = process_find(id);
     if (process != NULL && process->kind == PROCESS_EXEC) { /* asked again after a lost connection */
         process_answer_start(process, request);
@@ -262,6 +262,8 @@ void job_start(struct request request, const json_t *params)
     }
     if (process != NULL)
         fail(&failure, EEXIST, PHASE_REQUEST, "%s is a container", id);
+    else if (container == NULL)
+        fail(&failure, ENOENT, PHASE_REQUEST, "no container %s", container_id);
     else if (find_job(kind) == NULL)
         fail(&failure, EINVAL, PHASE_REQUEST, "no such job: %s", kind);
     else if (container->mount_namespace < 0 || container->removing)

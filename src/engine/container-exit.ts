@@ -199,8 +199,10 @@ async function afterExit(
     );
     return;
   }
+  if (!alive) return;
   // Still in the queue: the next start finds the disk complete and free.
-  if (alive) await leavePod(engine, container, pod, { keepData: true });
+  const how = (await engine.beforeRest.get(container.id)?.(pod)) ?? { keepData: true };
+  await leavePod(engine, container, pod, how);
 }
 
 /** Its VM goes on for the others that are in it; vCPUs that only paused ones are left to are stopped. */

@@ -74,6 +74,7 @@ export class Containers implements ContainerBackend {
       background: new BackgroundWork(),
       networkReleases: new BackgroundWork(),
       consoleSizes: new Map(),
+      beforeRest: new Map(),
       pods: new Pods(context, {
         onEvent: (pod, event, ack) => this.#onAgentEvent(pod, event, ack),
         onLost: (pod, end) => {

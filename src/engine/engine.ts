@@ -3,7 +3,7 @@
 import type { Container } from './container-registry';
 import type { ContainerWaits } from './container-wait';
 import type { EngineContext } from './engine-context';
-import type { Pods } from './pods';
+import type { Pods, RunningPod } from './pods';
 import type { RestartTimers } from './restart-timers';
 import { StreamHub } from './stream-hub';
 
@@ -38,6 +38,11 @@ export interface Engine extends EngineContext {
   readonly background: BackgroundWork;
   /** Of that, endpoints that are given back: a network is in use until they are. */
   readonly networkReleases: BackgroundWork;
+  /**
+   * Asked for by a container's id, when its run is over and recorded, before its VM is ended: who needs what is still in
+   * the VM holds it up. Whether the data must be kept afterwards is the answer.
+   */
+  readonly beforeRest: Map<string, (pod: RunningPod) => Promise<{ keepData: boolean }>>;
   /** Called when a container's run is over, before it may start again: its execs end with it. */
   readonly endExecs: (container: Container) => void;
 }

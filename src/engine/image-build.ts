@@ -1,6 +1,7 @@
 // Lets the builder (src/build) work on this engine: its images, its layers, and ordinary containers for RUN.
 
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { StringDecoder } from 'node:string_decoder';
 import type { BuildOptions, ProgressWriter } from '../api/v1.41/backend';
 import type { AuthConfig, HostConfig } from '../api/v1.41/types';
@@ -13,6 +14,7 @@ import { parseReference } from '../registry/reference';
 import type { Image, ImageConfig, ImageRunConfig } from '../storage/image';
 import type { SquashfsLayerStore } from '../storage/layer-store';
 import type { ImageStore } from '../storage/stores';
+import { tarBlock } from '../storage/tar-header';
 import { createContainer } from './container-create';
 import { newContainerId } from './container-names';
 import type { Container } from './container-registry';
@@ -21,6 +23,8 @@ import { startContainer } from './container-start';
 import { killContainer } from './container-stop';
 import type { Containers } from './containers';
 import { filledImageConfig } from './image-inspect';
+import { exportLayer } from './layer-export';
+import type { RunningPod } from './pods';
 
 const maxHeldText = 16 * 1024;
 
@@ -66,6 +70,10 @@ class EngineBuildHost implements BuildHost {
   readonly #auths: Readonly<Record<string, AuthConfig>>;
   /** Layers of this build; held until its images have them. */
   readonly #holds = new Map<string, () => void>();
+  readonly #held = new Map<
+    string,
+    { pod: Promise<RunningPod>; letGo: (how: { keepData: boolean }) => void }
+  >();
   /** Containers that are none: there is no image to make one of. */
   readonly #imageless = new Set<string>();
 
@@ -124,6 +132,7 @@ class EngineBuildHost implements BuildHost {
 
   /** Layers that no image got are removed. */
   async release(): Promise<void> {
+    for (const id of [...this.#held.keys()]) this.leaveContainer(id);
     for (const release of this.#holds.values()) release();
     const used = new Set(this.listImages().flatMap((image) => image.config.rootfs.diff_ids));
     for (const diffId of this.#holds.keys()) if (!used.has(diffId)) await this.layers.remove(diffId);
@@ -154,6 +163,7 @@ class EngineBuildHost implements BuildHost {
     }
     const { engine } = this.#context.containers;
     const container = engine.registry.get(id);
+    this.#hold(id);
     const subscription = engine.hubs.of(id).subscribe({ stdout: true, stderr: true });
     const kill = (): void => {
       killQuietly(this.#context.containers, container);
@@ -172,16 +182,43 @@ class EngineBuildHost implements BuildHost {
     }
   }
 
-  // eslint-disable-next-line @typescript-eslint/require-await -- comes with `docker commit`
-  async commitContainer(): Promise<string | undefined> {
-    throw new DaemonError('NotImplemented', 'RUN is not supported yet');
+  async commitContainer(id: string, signal: AbortSignal): Promise<string | undefined> {
+    const pod = await this.#held.get(id)?.pod;
+    if (pod === undefined) throw new DaemonError('Internal', `container ${id} has not run`);
+    const layer = await nonEmptyLayer(exportLayer(pod.vm.agent, id));
+    return layer === undefined ? undefined : this.addLayer(layer, signal);
+  }
+
+  leaveContainer(id: string): void {
+    this.#letGo(id, { keepData: true });
   }
 
   async removeContainer(id: string): Promise<void> {
     if (this.#imageless.delete(id)) return;
+    this.#letGo(id, { keepData: false });
     const { engine } = this.#context.containers;
     if (engine.registry.byId(id) === undefined) return;
     await removeContainer(engine, id, { force: true, volumes: true, link: false });
+  }
+
+  /** Keeps the VM of a container, once that has ended, until `#letGo`: the changes are read there. */
+  #hold(id: string): void {
+    const { beforeRest } = this.#context.containers.engine;
+    let arrived: (pod: RunningPod) => void = () => undefined;
+    let letGo: (how: { keepData: boolean }) => void = () => undefined;
+    const pod = new Promise<RunningPod>((resolve) => (arrived = resolve));
+    const released = new Promise<{ keepData: boolean }>((resolve) => (letGo = resolve));
+    beforeRest.set(id, (ended) => {
+      arrived(ended);
+      return released;
+    });
+    this.#held.set(id, { pod, letGo });
+  }
+
+  #letGo(id: string, how: { keepData: boolean }): void {
+    this.#context.containers.engine.beforeRest.delete(id);
+    this.#held.get(id)?.letGo(how);
+    this.#held.delete(id);
   }
 
   /** Credentials by the server's address; Docker Hub's is an old URL. */
@@ -189,6 +226,26 @@ class EngineBuildHost implements BuildHost {
     const { domain } = parseReference(ref);
     return this.#auths[domain === 'docker.io' ? 'https://index.docker.io/v1/' : domain];
   }
+}
+
+/** Undefined for the archive of nothing: such a step adds no layer to its image. */
+async function nonEmptyLayer(stream: Readable): Promise<Readable | undefined> {
+  const chunks = (stream as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
+  let head = Buffer.alloc(0);
+  while (head.length < tarBlock) {
+    const next = await chunks.next();
+    if (next.done === true) break;
+    head = Buffer.concat([head, next.value]);
+  }
+  if (head.subarray(0, tarBlock).every((byte) => byte === 0)) {
+    stream.destroy();
+    return undefined;
+  }
+  async function* whole(): AsyncGenerator<Buffer> {
+    yield head;
+    yield* { [Symbol.asyncIterator]: () => chunks };
+  }
+  return Readable.from(whole(), { objectMode: false });
 }
 
 /** With all the members that dockerd writes into an image. */

@@ -1,0 +1,65 @@
+// What a build needs from the engine: images, layers, and containers to run commands in.
+
+import type { Readable } from 'node:stream';
+import type { Image, ImageConfig, ImageRunConfig } from '../storage/image';
+import type { Platform, ProgressMessage } from '../storage/stores';
+import type { LayerReader } from './file-contents';
+
+/** The configuration that goes from instruction to instruction; `Image` is the one before. */
+export type RunConfig = ImageRunConfig & { Image?: string };
+
+export interface BuildLimits {
+  memoryBytes: number;
+  memorySwapBytes: number;
+  cpuShares: number;
+  cpuPeriod: number;
+  cpuQuota: number;
+  cpusetCpus: string;
+  cpusetMems: string;
+  cgroupParent: string;
+  shmBytes: number;
+  ulimits: object[];
+  networkMode: string;
+  extraHosts: string[];
+}
+
+export interface ContainerOutput {
+  stdout(text: string): void;
+  stderr(text: string): void;
+}
+
+export interface BuildHost {
+  /** By name or id. Throws InvalidParameter for what can be no name. */
+  findImage(ref: string): Image | undefined;
+  getImage(ref: string): Image;
+  listImages(): Image[];
+  pull(
+    ref: string,
+    options: { platform?: Platform },
+    progress: (message: ProgressMessage) => void,
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** Its layers are in the store. */
+  createImage(config: ImageConfig, parentId: string): Promise<Image>;
+  tag(imageId: string, name: string): void;
+  /** Version in `docker_version`. */
+  readonly engineVersion: string;
+
+  readonly layers: LayerReader;
+  /** Takes a layer's tar; its diff ID. Kept from the garbage until the build's image is there. */
+  addLayer(stream: Readable, signal: AbortSignal): Promise<string>;
+
+  /** An intermediate container: listed, with Docker's events, and never started unless `run` is called. */
+  createContainer(config: RunConfig, limits: BuildLimits): Promise<{ id: string; warnings: string[] }>;
+  /** Starts it; resolves with its exit code when it has ended and all its output was given. */
+  runContainer(id: string, output: ContainerOutput, signal: AbortSignal): Promise<number>;
+  /** Its changes as a layer's diff ID; undefined if there are none. */
+  commitContainer(id: string, signal: AbortSignal): Promise<string | undefined>;
+  /** With its anonymous volumes, running or not. Does nothing if it is gone. */
+  removeContainer(id: string): Promise<void>;
+  /** The client wants to keep it: it is as any other from now on. */
+  leaveContainer(id: string): void;
+
+  /** For contexts and downloads; emptied when the daemon starts. */
+  readonly temporaryDir: string;
+}

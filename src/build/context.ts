@@ -1,0 +1,109 @@
+// A build's context: a tar of whatever compression from the client, spooled to one file as it comes, indexed and summed
+// in the same pass. It is hostile input, and nothing of it is unpacked.
+
+import { createWriteStream } from 'node:fs';
+import type { Hash } from 'node:crypto';
+import { dirname } from 'node:path';
+import { Transform, type TransformCallback } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { DaemonError, errorMessage, isDaemonError, systemErrorCode } from '../errors';
+import { createDecompressor, peekCompression } from '../storage/compression';
+import { SpaceGuard } from '../storage/space-guard';
+import { TarError } from '../storage/tar-header';
+import { TarParser } from '../storage/tar-parser';
+import { applyArchive, type ArchivedEntry } from './archive-tree';
+import { FileTree } from './file-tree';
+import { headerOfEntry, startSum } from './tar-sum';
+import { TreeChanges } from './tree-changes';
+
+const maxEntries = 1_000_000;
+
+export interface BuildContext {
+  tree: FileTree;
+  /** Checksums of entries by their names. */
+  sums: ReadonlyMap<string, string>;
+}
+
+/** Writes the plain tar to `path`, which the caller removes. Rejects in Docker's words for what is no tar. */
+export async function spoolContext(
+  source: NodeJS.ReadableStream,
+  path: string,
+  signal: AbortSignal,
+): Promise<BuildContext> {
+  const indexer = new ContextIndexer(dirname(path));
+  try {
+    const { compression, stream } = await peekCompression(source as AsyncIterable<Buffer>); // never a string stream
+    const file = createWriteStream(path, { mode: 0o600 });
+    await pipeline(stream, createDecompressor(compression), indexer, file, { signal });
+    const tree = new FileTree();
+    applyArchive(new TreeChanges(tree), '', indexer.entries, { kind: 'file', path });
+    return { tree, sums: indexer.sums };
+  } catch (error) {
+    if (signal.aborted || isDaemonError(error)) throw error;
+    const text = systemErrorCode(error)?.startsWith('Z_') === true ? 'unexpected EOF' : errorMessage(error);
+    throw new DaemonError('Internal', text, { cause: error });
+  }
+}
+
+class ContextIndexer extends Transform {
+  readonly entries: ArchivedEntry[] = [];
+  readonly sums = new Map<string, string>();
+  readonly #parser: TarParser;
+  readonly #space: SpaceGuard;
+  #open: { name: string; hash: Hash; left: number } | undefined;
+
+  constructor(directory: string) {
+    super({ readableHighWaterMark: 1 << 20, writableHighWaterMark: 1 << 20 });
+    this.#space = new SpaceGuard(directory);
+    this.#parser = new TarParser({
+      entry: (entry, offset) => {
+        if (this.entries.length >= maxEntries) throw new TarError('the context has too many entries');
+        this.#finishSum();
+        this.entries.push({ entry, offset });
+        this.#open = { name: summedName(entry.name), hash: startSum(headerOfEntry(entry)), left: entry.size };
+        return true;
+      },
+      data: (chunk) => {
+        if (this.#open === undefined) return;
+        const data = chunk.subarray(0, this.#open.left); // without the padding
+        this.#open.hash.update(data);
+        this.#open.left -= data.length;
+      },
+    });
+  }
+
+  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
+    try {
+      this.#parser.write(chunk);
+    } catch (error) {
+      done(error as Error); // everything thrown there is an Error
+      return;
+    }
+    this.#space.use(chunk.length, (error) => done(error, chunk));
+  }
+
+  override _flush(done: TransformCallback): void {
+    try {
+      this.#parser.end();
+      this.#finishSum();
+      done();
+    } catch (error) {
+      done(error as Error);
+    }
+  }
+
+  /** Of two entries of one name Docker takes the first one's sum. */
+  #finishSum(): void {
+    const open = this.#open;
+    if (open !== undefined && !this.sums.has(open.name)) this.sums.set(open.name, open.hash.digest('hex'));
+  }
+}
+
+function summedName(name: string): string {
+  const parts: string[] = [];
+  for (const part of name.split('/')) {
+    if (part === '..') parts.pop();
+    else if (part !== '' && part !== '.') parts.push(part);
+  }
+  return parts.join('/');
+}

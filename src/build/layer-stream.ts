@@ -1,0 +1,48 @@
+// The changes to a tree as the tar of a layer (OCI image-spec, "Layer Filesystem Changeset").
+
+import { buildEntry, emptyEntry, paddedLength, tarBlock, type TarEntry } from '../storage/tar-header';
+import { readContents, type LayerReader } from './file-contents';
+import type { FileNode, TreeNode } from './file-tree';
+import type { TreeChanges } from './tree-changes';
+
+/** Ends with the archive's end mark. Reads contents as they are wanted. */
+export async function* layerStream(
+  changes: TreeChanges,
+  layers: LayerReader,
+): AsyncGenerator<Buffer, void, undefined> {
+  const links: [string, string][] = [];
+  const names = new Map<FileNode, string>();
+  for (const { path, node } of changes.entries()) {
+    if (node.kind === 'directory') {
+      yield buildEntry({ ...headerOf(`${path}/`, node), type: '5' });
+      if (changes.isOpaque(path)) yield buildEntry(emptyEntry({ name: `${path}/.wh..wh..opq`, type: '0' }));
+      continue;
+    }
+    const first = names.get(node);
+    if (first !== undefined) links.push([path, first]);
+    else {
+      names.set(node, path);
+      if (node.data === undefined) yield buildEntry({ ...headerOf(path, node), ...special(node) });
+    }
+  }
+  let open: FileNode | undefined;
+  for await (const { node, chunk, last } of readContents(layers, names.keys())) {
+    if (open !== node) {
+      yield buildEntry({ ...headerOf(names.get(node) ?? '', node), type: '0', size: node.size });
+    }
+    open = node;
+    if (chunk.length > 0) yield chunk;
+    if (last) yield Buffer.alloc(paddedLength(node.size) - node.size);
+  }
+  for (const [path, target] of links) yield buildEntry(emptyEntry({ name: path, type: '1', link: target }));
+  yield Buffer.alloc(2 * tarBlock);
+}
+
+function headerOf(name: string, { attributes }: TreeNode): TarEntry {
+  const { mode, uid, gid, mtime, xattrs } = attributes;
+  return emptyEntry({ name, mode, uid, gid, mtime, records: new Map(xattrs) });
+}
+
+function special({ type, link, deviceMajor, deviceMinor }: FileNode): Partial<TarEntry> {
+  return { type, link, deviceMajor, deviceMinor };
+}

@@ -1,0 +1,109 @@
+// Changes to a file tree that are to become a layer: what was written, and which directories took another's place.
+
+import { DaemonError } from '../errors';
+import {
+  baseOf,
+  displayName,
+  joinPath,
+  newDirectory,
+  parentOf,
+  partsOf,
+  type Attributes,
+  type DirectoryNode,
+  type FileNode,
+  type FileTree,
+  type TreeNode,
+} from './file-tree';
+
+/** Paths are without symbolic links, as `FileTree.resolve` gives them. */
+export class TreeChanges {
+  readonly tree: FileTree;
+  /** Written here, and still there. */
+  readonly #written = new Set<string>();
+  /** Directories that something else took the place of: should one come back, the old content must stay hidden. */
+  readonly #removed = new Set<string>();
+  readonly #opaque = new Set<string>();
+
+  constructor(tree: FileTree) {
+    this.tree = tree;
+  }
+
+  get isEmpty(): boolean {
+    return this.#written.size === 0;
+  }
+
+  isOpaque(path: string): boolean {
+    return this.#opaque.has(path);
+  }
+
+  /** What the layer has, with the directories that lead there, parents first. */
+  *entries(): Generator<{ path: string; node: TreeNode }, void, undefined> {
+    const all = new Set<string>();
+    for (const path of this.#written) {
+      for (let at = path; at !== '' && !all.has(at); at = parentOf(at)) all.add(at);
+    }
+    for (const path of [...all].sort()) {
+      const node = this.tree.lookup(path);
+      if (node !== undefined) yield { path, node };
+    }
+  }
+
+  /** Creates what is missing of the path. Throws `mkdir …: not a directory` in the words of Go. */
+  makeDirectories(path: string, attributes: Partial<Attributes> = {}): DirectoryNode {
+    let node = this.tree.root;
+    let at = '';
+    for (const part of partsOf(path)) {
+      at = joinPath(at, part);
+      let child = node.children.get(part);
+      if (child === undefined) {
+        child = newDirectory(attributes);
+        node.children.set(part, child);
+        this.#note(at, child);
+      }
+      if (child.kind !== 'directory') throw notADirectory('mkdir', path);
+      node = child;
+    }
+    return node;
+  }
+
+  /** Makes it a directory with these attributes; an existing one keeps its content. */
+  setDirectory(path: string, attributes: Attributes): void {
+    const parent = this.#parent(path);
+    const name = baseOf(path);
+    const before = parent.children.get(name);
+    const children = before?.kind === 'directory' ? before.children : new Map<string, TreeNode>();
+    const node: DirectoryNode = { kind: 'directory', attributes, children };
+    parent.children.set(name, node);
+    this.#note(path, node);
+  }
+
+  /** Puts it in the place of whatever is there. */
+  setFile(path: string, node: FileNode): void {
+    const parent = this.#parent(path);
+    const name = baseOf(path);
+    if (parent.children.get(name)?.kind === 'directory') this.#forget(path);
+    parent.children.set(name, node);
+    this.#note(path, node);
+  }
+
+  #parent(path: string): DirectoryNode {
+    const parent = this.tree.lookup(parentOf(path));
+    if (parent?.kind !== 'directory') throw notADirectory('lstat', path);
+    return parent;
+  }
+
+  #note(path: string, node: TreeNode): void {
+    this.#written.add(path);
+    if (node.kind === 'directory' && this.#removed.delete(path)) this.#opaque.add(path);
+  }
+
+  #forget(directory: string): void {
+    this.#removed.add(directory);
+    this.#opaque.delete(directory);
+    for (const path of this.#written) if (path.startsWith(`${directory}/`)) this.#written.delete(path);
+  }
+}
+
+function notADirectory(operation: string, path: string): DaemonError {
+  return new DaemonError('Internal', `${operation} /${displayName(path)}: not a directory`);
+}
