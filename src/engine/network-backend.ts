@@ -40,7 +40,7 @@ export class EngineNetworkBackend implements NetworkBackend {
   }
 
   async list(filters: Filters): Promise<NetworkInspect[]> {
-    const matches = networkFilter(filters, (id) => this.#isUsed(id));
+    const matches = networkFilter(filters);
     const all = this.#networks.list().map(({ id }) => this.#networks.inspect(id));
     // Docker lists no containers here.
     return Promise.resolve(all.filter(matches).map((details) => inspected(details, {})));
@@ -222,10 +222,10 @@ function inspected(details: NetworkDetails, containers: Record<string, NetworkCo
         ? {
             Driver: details.ipamDriver,
             Options: details.ipamOptions,
-            Config: details.ipam.map(({ subnet, ipRange, gateway, auxiliaryAddresses }) => ({
+            Config: details.ipam.map(({ subnet, ipRange, gateway, hideGateway, auxiliaryAddresses }) => ({
               Subnet: subnet,
               ...(ipRange === undefined ? {} : { IPRange: ipRange }),
-              ...(gateway === undefined ? {} : { Gateway: gateway }),
+              ...(gateway === undefined || hideGateway === true ? {} : { Gateway: gateway }),
               ...(auxiliaryAddresses === undefined ? {} : { AuxiliaryAddresses: auxiliaryAddresses }),
             })),
           }
@@ -234,17 +234,15 @@ function inspected(details: NetworkDetails, containers: Record<string, NetworkCo
     Attachable: details.attachable,
     Ingress: false,
     ConfigFrom: { Network: '' },
-    ConfigOnly: false,
+    ConfigOnly: details.configOnly ?? false,
     Containers: containers,
     Options: details.options,
     Labels: details.labels,
   };
 }
 
-function networkFilter(
-  filters: Filters,
-  isUsed: (networkId: string) => boolean,
-): (details: NetworkDetails) => boolean {
+/** Docker's `dangling` is true of every network that a user made: it does not look for containers here. */
+function networkFilter(filters: Filters): (details: NetworkDetails) => boolean {
   validateFilters(filters, acceptedFilters);
   const dangling = danglingFilter(filters.get('dangling'));
   const types = filters.get('type') ?? [];
@@ -252,7 +250,7 @@ function networkFilter(
   if (unknown !== undefined) throw new DaemonError('Internal', `invalid filter: 'type'='${unknown}'`);
   return ({ id, name, driver, labels }) => {
     const builtin = predefinedNetworks.includes(name);
-    if (dangling !== undefined && dangling !== (!builtin && !isUsed(id))) return false;
+    if (dangling !== undefined && dangling === builtin) return false;
     if (types.length > 0 && !types.includes(builtin ? 'builtin' : 'custom')) return false;
     return (
       matchValue(filters, 'driver', driver) &&

@@ -46,7 +46,7 @@ export function makeEntry(record: NetworkRecord): NetworkEntry {
 }
 
 /** Takes the addresses of gateway and auxiliaries in a pool of their own, to find Docker's errors. */
-export function withGateway(config: NetworkIpamConfig): NetworkIpamConfig {
+export function withGateway(config: NetworkIpamConfig, isGiven: boolean): NetworkIpamConfig {
   const subnet = parseSubnet(config.subnet);
   if (subnet === undefined) throw new DaemonError('Internal', `Invalid subnet ${config.subnet}`);
   const pool = new AddressPool(subnet, config.ipRange === undefined ? subnet : parseSubnet(config.ipRange));
@@ -58,17 +58,19 @@ export function withGateway(config: NetworkIpamConfig): NetworkIpamConfig {
     throw new DaemonError('Internal', `failed to allocate ${what}: ${reason}`);
   };
   let gateway = config.gateway;
+  let chosen = false;
   if (gateway !== undefined) take(`gateway (${gateway})`, gateway);
   else {
     const any = pool.takeAny();
     if (any === 'exhausted')
       throw new DaemonError('Internal', 'failed to allocate gateway (): No available addresses on this pool');
     gateway = formatAddress(any);
+    chosen = true;
   }
   for (const [name, address] of Object.entries(config.auxiliaryAddresses ?? {})) {
     take(`secondary ip address (${name}:${address})`, address);
   }
-  return { ...config, gateway };
+  return { ...config, gateway, ...(chosen && isGiven ? { hideGateway: true } : {}) };
 }
 
 /** True if the endpoint has what the request asks for. */

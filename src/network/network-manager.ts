@@ -354,7 +354,7 @@ class PrivateNetworkManager implements NetworkManager {
 }
 
 function isPredefined(record: NetworkRecord): boolean {
-  return record.driver !== 'bridge' || record.options['com.docker.network.bridge.default_bridge'] === 'true';
+  return ['bridge', 'host', 'none'].includes(record.name);
 }
 
 function netdNetwork(record: NetworkRecord): NetdNetwork {

@@ -12,6 +12,7 @@ export interface NetworkPlan {
   driver: 'bridge' | 'host' | 'null';
   internal: boolean;
   attachable: boolean;
+  configOnly?: boolean;
   enableIpv6: boolean;
   labels: Record<string, string>;
   options: Record<string, string>;
@@ -50,6 +51,7 @@ function planOf(request: NetworkCreateRequest): NetworkPlan {
     driver,
     internal: request.internal ?? false,
     attachable: request.attachable ?? false,
+    ...(request.configOnly === true ? { configOnly: true } : {}),
     enableIpv6: request.enableIpv6 ?? false,
     labels: request.labels ?? {},
     options: request.options ?? {},

@@ -78,7 +78,7 @@ export class NetworkTable {
       const taken = this.#subnets();
       for (const family of plan.enableIpv6 ? ([4, 6] as const) : ([4] as const)) {
         for (const config of this.#choose(plan, family, taken, hostSubnets)) {
-          ipam.push(withGateway(config));
+          ipam.push(withGateway(config, plan.subnets.includes(config) && !plan.defaultBridge));
           const subnet = parseSubnet(config.subnet);
           if (subnet !== undefined) taken.push(subnet);
         }
@@ -92,6 +92,7 @@ export class NetworkTable {
       created: `${new Date().toISOString().slice(0, -1)}000000Z`,
       enableIpv6: plan.enableIpv6,
       attachable: plan.attachable,
+      ...(plan.configOnly === true ? { configOnly: true } : {}),
       labels: plan.labels,
       options: plan.options,
       ipamDriver: 'default',

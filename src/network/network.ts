@@ -53,6 +53,8 @@ export interface NetworkIpamConfig {
   subnet: string;
   ipRange?: string;
   gateway?: string;
+  /** The subnet was given without a gateway: Docker's inspect does not show the one that is in use. */
+  hideGateway?: boolean;
   auxiliaryAddresses?: Record<string, string>;
 }
 
@@ -93,6 +95,8 @@ export interface NetworkDetails extends NetworkSummary {
   ipamDriver: string;
   ipamOptions: Record<string, string> | null;
   ipam: NetworkIpamConfig[];
+  /** Only a configuration for other networks: nothing can join it. */
+  configOnly?: boolean;
   /** The IPv4 subnet was given, not chosen: containers may ask for addresses. */
   userSubnet: boolean;
 }

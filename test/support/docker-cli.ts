@@ -58,6 +58,8 @@ busy_wait() {
   printf '%s\\n' "$said"
   return $code
 }
+# on_host: runs a command where the engines publish their ports.
+on_host() { nsenter --net="$HOST_NETWORK" "$@"; }
 run_step() {
   eval "$2" >"$OUT/$1.out" 2>"$OUT/$1.err" </dev/null
   echo $? >"$OUT/$1.rc"

@@ -165,7 +165,7 @@ async function runSteps(
     cli,
     host,
     steps: splitSteps(options.script),
-    variables: { c: caseName },
+    variables: { c: caseName, HOST_NETWORK: `/proc/${compatEnvironment().namespacePid}/ns/net` },
     timeoutMs: (options.timeoutSeconds ?? 90) * 1000,
   });
   return results.map(({ step, ...seen }) => ({ label: `$ ${step}`, ...seen }));
@@ -218,7 +218,7 @@ function parseBody(body: string): unknown {
   }
 }
 
-/** Removes containers and images that carry the case's name; returns what could not be removed. */
+/** Removes what carries the case's name; returns what could not be removed. */
 async function removeLeftovers(host: string, caseName: string): Promise<string[]> {
   const failures: string[] = [];
   const containers = await list(host, `/v1.41/containers/json?all=1`);
@@ -233,11 +233,17 @@ async function removeLeftovers(host: string, caseName: string): Promise<string[]
       await sendHttp(host, { method: 'DELETE', path: `/v1.41/images/${tag}?force=1` });
     }
   }
+  for (const { Id, Name } of await list(host, '/v1.41/networks')) {
+    if (Name?.includes(caseName) !== true) continue;
+    const reply = await sendHttp(host, { method: 'DELETE', path: `/v1.41/networks/${Id}` });
+    if (reply.status >= 400 && reply.status !== 404) failures.push(reply.body);
+  }
   return failures;
 }
 
 interface Listed {
   Id: string;
+  Name?: string;
   Names?: string[];
   Labels?: Record<string, string>;
   RepoTags?: string[];

@@ -1,0 +1,114 @@
+// Compose of both generations: the same project, the same steps. What Compose prints on its way is in an order of its
+// own; what it leaves is compared.
+
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { projectDir } from '../support/project-dir';
+import { scriptCases } from './harness/cases';
+
+const plugin = join(
+  projectDir,
+  'build',
+  'trixie',
+  'usr',
+  'libexec',
+  'docker',
+  'cli-plugins',
+  'docker-compose',
+);
+
+const generations: { name: string; command: string; available: boolean; port: number }[] = [
+  {
+    name: 'Compose v1',
+    command: 'docker-compose --ansi never',
+    available: existsSync('/usr/bin/docker-compose'),
+    port: 18201,
+  },
+  {
+    name: 'Compose v2',
+    command: 'docker compose --ansi never --progress quiet',
+    available: existsSync(plugin),
+    port: 18202,
+  },
+];
+
+/** `$$` is Compose's own quoting of a dollar. */
+const project = (port: number): string => `
+version: '2.4'
+services:
+  db:
+    image: busybox
+    init: true
+    stop_grace_period: 1s
+    command: sh -c 'test -e /data/count || echo first >/data/count; echo second >>/data/count; touch /tmp/ready; echo db up; exec nc -ll -p 5432 -e cat /data/count'
+    volumes: ['data:/data']
+    networks: [back]
+    healthcheck: {test: test -e /tmp/ready, interval: 1s, retries: 60}
+  setup:
+    image: busybox
+    command: sh -c 'echo set up'
+    networks: [back]
+  web:
+    image: busybox
+    init: true
+    stop_grace_period: 1s
+    command: sh -c 'mkdir -p /www; echo "hello $$WHO $$EXTRA" >/www/index.html; cp /run/secret /www/secret; exec httpd -f -p 80 -h /www'
+    environment: {WHO: compose}
+    env_file: web.env
+    ports: ['127.0.0.1:${String(port)}:80']
+    volumes: ['./secret.txt:/run/secret:ro']
+    depends_on:
+      db: {condition: service_healthy}
+    networks:
+      back: {}
+      front: {aliases: [www, site]}
+  tool:
+    image: busybox
+    profiles: [tools]
+    command: echo a tool
+    networks: [front]
+volumes: {data: {}}
+networks: {front: {}, back: {internal: true}}
+`;
+
+const script = (command: string, port: number): string => `
+  mkdir -p $DOCKER_CONFIG/cli-plugins; ln -s ${plugin} $DOCKER_CONFIG/cli-plugins/
+  echo ${Buffer.from(project(port)).toString('base64')} | base64 -d >docker-compose.yml; echo EXTRA=first >web.env; echo word >secret.txt
+  compose() { ${command} -p $c "$@" 2>stderr; }; look() { docker ps -a --filter label=com.docker.compose.project=$c --format '{{.Label "com.docker.compose.service"}} {{.Label "com.docker.compose.container-number"}} {{.State}}' | sort; }; page() { wait_for on_host curl -sf 127.0.0.1:${String(port)}; on_host curl -s 127.0.0.1:${String(port)}/$1; }
+  compose up -d >/dev/null; wait_for 'look | grep "setup 1 exited"'; look
+  page; page secret
+  compose exec -T web nslookup -type=a db | grep -c ^Name; compose exec -T web sh -c 'exit 3'; compose exec -T web nc db 5432 </dev/null
+  compose exec -T db sh -c 'nslookup -type=a web | grep -c ^Name; nslookup -type=a www 2>&1 | grep -c ^Name'
+  compose port web 80; compose ps -q | wc -l; compose logs --no-color db | grep -o 'db up'
+  docker network inspect -f '{{.Internal}} {{len .Containers}} {{index .Labels "com.docker.compose.network"}}' "$c"_back
+  docker inspect -f '{{range $n, $e := .NetworkSettings.Networks}}{{$n}} {{len $e.Aliases}} {{end}}{{json .HostConfig.PortBindings}}' $(compose ps -q web)
+  compose run --rm setup; compose --profile tools run --rm tool
+  before=$(compose ps -q web); compose up -d >/dev/null; test "$before" = "$(compose ps -q web)"
+  echo EXTRA=second >web.env; compose up -d >/dev/null; test "$before" = "$(compose ps -q web)"; page
+  compose up -d --scale db=2 >/dev/null; look; compose up -d --scale db=1 >/dev/null
+  compose restart -t 1 db web >/dev/null; page; compose exec -T db tail -n 1 /data/count
+  compose stop -t 1 >/dev/null; look; compose start >/dev/null; page; look | grep -v setup
+  compose pause web >/dev/null; look | grep web; compose unpause web >/dev/null; compose kill -s KILL web >/dev/null; wait_for 'look | grep "web 1 exited"'
+  compose rm -f web >/dev/null; look | grep -v setup
+  compose down -v -t 1 >/dev/null; look; docker network ls --filter name=$c -q; docker volume ls --filter name=$c -q`;
+
+/** Attached: output of the services, and an end with the code of one of them. */
+const attached = (command: string): string => `
+  mkdir -p $DOCKER_CONFIG/cli-plugins; ln -s ${plugin} $DOCKER_CONFIG/cli-plugins/
+  printf '%s\\n' "version: '3.9'" services: '  job: {image: busybox, command: sh -c "echo from the job; exit 4", depends_on: {first: {condition: service_completed_successfully}}}' '  first: {image: busybox, command: echo from the first}' >docker-compose.yml
+  ${command} -p $c up --exit-code-from job >out 2>err; echo $?; grep -o 'from the first' out
+  (timeout 20 ${command} -p $c logs -f --no-color; echo $?) 2>/dev/null | grep -o 'from the .*' | sort
+  ${command} -p $c up 2>/dev/null | grep -o 'from the .*' | sort
+  ${command} -p $c down >/dev/null 2>&1; docker network ls --filter name=$c -q`;
+
+for (const { name, command, available, port } of generations) {
+  if (available) {
+    scriptCases(name, {
+      'a project from up to down': { script: script(command, port), timeoutSeconds: 240 },
+      attached: { script: attached(command), timeoutSeconds: 120 },
+    });
+  } else {
+    it.todo(`${name} is not on this machine`);
+  }
+}
