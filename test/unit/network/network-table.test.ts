@@ -66,7 +66,7 @@ describe('creating', () => {
       enableIpv6: true,
       ipam: { config: [config, { subnet: 'fd77::/64' }] },
     });
-    expect(record.ipam).toEqual([config, { subnet: 'fd77::/64', gateway: 'fd77::1' }]);
+    expect(record.ipam).toEqual([config, { subnet: 'fd77::/64', gateway: 'fd77::1', hideGateway: true }]);
     const endpoint = table.allocate(request(record.id, 'c'));
     expect([endpoint.ipv4Address, endpoint.ipv6Address]).toEqual(['10.5.0.129', 'fd77::2']);
     expect(endpoint.macAddress).toBe('02:42:0a:05:00:81');
