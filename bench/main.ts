@@ -10,6 +10,7 @@ import { startOracle } from '../test/support/oracle';
 import { startRegistry } from '../test/support/registry-process';
 import { makeScratchDir } from '../test/support/scratch-dir';
 import { ensureTestImages, registryHost, registryPort } from '../test/support/test-images';
+import { family, manyAtOnce, manyInARow, watchingMany } from './crowd';
 import { childPids, DockerClient, median, medians, pssMib, rssMib, timed, type Work } from './measure';
 import { formatTable, type Row } from './table';
 
@@ -98,6 +99,12 @@ const measurements: Record<string, Measurement> = {
     const caisson = rssMib(caissonDaemon.process.pid);
     return Promise.resolve({ name: 'memory of the daemon (RSS)', unit: 'MiB', docker, caisson, max: 120 });
   },
+  '100 in a row': manyInARow,
+  '20 at once': manyAtOnce,
+  'stats of 50: daemon': ({ caisson, caissonDaemon }) =>
+    watchingMany(caisson, () => family(caissonDaemon.process.pid), 'the daemon'),
+  'stats of 50: VMs': ({ caisson, caissonDaemon }) =>
+    watchingMany(caisson, () => caissonDaemon.qemuPids(), 'all VMs'),
   'start-up': async ({ caissonDaemon }) => {
     await caissonDaemon.process.stop();
     const taken = await timed(() => caissonDaemon.start());

@@ -2,7 +2,7 @@
 
 export interface Row {
   name: string;
-  unit: 'ms' | 'MiB';
+  unit: 'ms' | 'MiB' | '%';
   /** Absent where dockerd has nothing of the kind. */
   docker?: number;
   caisson: number;

@@ -19,6 +19,8 @@ export interface CaissonOptions {
   /** More arguments of `caisson daemon`. */
   args?: readonly string[];
   detached?: boolean;
+  /** Its answers are kept in `repliesPath`. */
+  recordsReplies?: boolean;
 }
 
 /** A daemon that can be killed and started again on the same directories. */
@@ -60,7 +62,7 @@ export class CaissonDaemon implements Engine {
     ];
     const child = await startGuarded(this.#options.namespace?.wrap(command) ?? command, {
       logPath: join(this.dir, 'caisson.log'),
-      env: { CAISSON_RECORD_REPLIES: this.repliesPath },
+      ...(this.#options.recordsReplies === true ? { env: { CAISSON_RECORD_REPLIES: this.repliesPath } } : {}),
       ...(this.#options.detached === undefined ? {} : { detached: this.#options.detached }),
     });
     this.#process = child;

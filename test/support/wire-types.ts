@@ -149,5 +149,5 @@ function checkerOf(): ts.TypeChecker {
 }
 
 function describe(value: unknown): string {
-  return (JSON.stringify(value) ?? 'undefined').slice(0, 60);
+  return (value === undefined ? 'undefined' : JSON.stringify(value)).slice(0, 60);
 }

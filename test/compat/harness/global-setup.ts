@@ -25,7 +25,12 @@ export default async function setUp(): Promise<void> {
     const kept = JSON.parse(readFileSync(keep, 'utf8')) as CompatEnvironment;
     if (kept.hosts.caisson === undefined && target !== 'dockerd') {
       const namespace = NetworkNamespace.existing(kept.namespacePid);
-      const caisson = await CaissonDaemon.start({ dir: join(kept.dir, 'c'), namespace, detached: true });
+      const caisson = await CaissonDaemon.start({
+        dir: join(kept.dir, 'c'),
+        namespace,
+        detached: true,
+        recordsReplies: true,
+      });
       await pullTestImages(caisson.host);
       kept.hosts.caisson = caisson.host;
       writeFileSync(keep, JSON.stringify(kept));
@@ -59,7 +64,12 @@ export default async function setUp(): Promise<void> {
       hosts.dockerd = oracle.host;
     }
     if (target !== 'dockerd') {
-      const caisson = await CaissonDaemon.start({ dir: join(dir, 'c'), namespace, detached });
+      const caisson = await CaissonDaemon.start({
+        dir: join(dir, 'c'),
+        namespace,
+        detached,
+        recordsReplies: true,
+      });
       stoppers.push(() => caisson.stop());
       knownIds = { ...(await pullTestImages(caisson.host)), ...knownIds };
       hosts.caisson = caisson.host;

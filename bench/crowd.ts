@@ -1,0 +1,115 @@
+// Many containers: a hundred one after the other, twenty at once, and what watching fifty of them costs.
+
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { childPids, type DockerClient, timed } from './measure';
+import type { Row } from './table';
+
+const inARow = 100;
+const atOnce = 20;
+const watched = 50;
+const watchSeconds = 20;
+/** Of /proc/PID/stat: USER_HZ. */
+const ticksPerSecond = 100;
+
+/** Resolves when the command has ended well. */
+function runAsync(client: DockerClient, ...args: string[]): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const child = spawn('/usr/bin/docker', ['--host', client.host, ...args], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    let complaint = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (complaint += text));
+    child.once('close', (code) => {
+      if (code === 0) resolve();
+      else reject(new Error(`docker ${args.join(' ')}: ${complaint}`));
+    });
+  });
+}
+
+const both = async (
+  clients: { docker: DockerClient; caisson: DockerClient },
+  work: (client: DockerClient) => Promise<void>,
+): Promise<{ docker: number; caisson: number }> => {
+  await work(clients.docker).then(() => work(clients.caisson)); // does not count
+  return {
+    docker: await timed(() => work(clients.docker)),
+    caisson: await timed(() => work(clients.caisson)),
+  };
+};
+
+/** Throws if one of them fails. */
+export async function manyInARow(clients: { docker: DockerClient; caisson: DockerClient }): Promise<Row> {
+  const work = async (client: DockerClient): Promise<void> => {
+    for (let index = 0; index < inARow / 2; index += 1)
+      await runAsync(client, 'run', '--rm', 'busybox', 'true');
+  };
+  const { docker, caisson } = await both(clients, work);
+  // The round that does not count has run the other half.
+  return {
+    name: `${inARow} × run --rm true, in a row (half of them timed)`,
+    unit: 'ms',
+    docker,
+    caisson,
+    maxRatio: 1.5,
+  };
+}
+
+/** Throws if one of them fails. */
+export async function manyAtOnce(clients: { docker: DockerClient; caisson: DockerClient }): Promise<Row> {
+  const work = async (client: DockerClient): Promise<void> => {
+    const runs = Array.from({ length: atOnce }, () => runAsync(client, 'run', '--rm', 'busybox', 'true'));
+    await Promise.all(runs);
+  };
+  const { docker, caisson } = await both(clients, work);
+  return { name: `${atOnce} × run --rm true, at once`, unit: 'ms', docker, caisson, maxRatio: 1.5 };
+}
+
+/** CPU of the daemon and, where there are any, of its VMs, for `docker stats`, beyond what they take unwatched. */
+export async function watchingMany(
+  client: DockerClient,
+  pids: () => readonly number[],
+  name: string,
+): Promise<Row> {
+  for (let index = 0; index < watched; index += 1) {
+    await runAsync(client, 'run', '-d', '--name', `bench-stats-${index}`, 'busybox', 'sleep', '10000');
+  }
+  const idle = await cpuPercent(pids);
+  const stats = spawn('/usr/bin/docker', ['--host', client.host, 'stats'], { stdio: 'ignore' });
+  await pause(3000); // the first samples
+  const busy = await cpuPercent(pids);
+  stats.kill();
+  await client.removeAll();
+  return {
+    name: `docker stats of ${watched}: ${name}, % of a core`,
+    unit: '%',
+    caisson: busy - idle,
+    max: 10,
+  };
+}
+
+async function cpuPercent(pids: () => readonly number[]): Promise<number> {
+  const total = (): number => pids().reduce((sum, pid) => sum + cpuSeconds(pid), 0);
+  const before = total();
+  await pause(watchSeconds * 1000);
+  return ((total() - before) / watchSeconds) * 100;
+}
+
+function cpuSeconds(pid: number): number {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
+  } catch {
+    return 0; // gone meanwhile
+  }
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+/** A process and its children. */
+export function family(pid: number): number[] {
+  return [pid, ...childPids(pid)];
+}
