@@ -18,7 +18,7 @@ export interface StorageLab {
 }
 
 export async function openLab(options: Partial<StorageOptions> = {}): Promise<StorageLab> {
-  const dataRoot = mkdtempSync(join(tmpdir(), 'caisson-storage-'));
+  const dataRoot = options.dataRoot ?? mkdtempSync(join(tmpdir(), 'caisson-storage-'));
   const open = (): Promise<Storage> =>
     createStorage({
       dataRoot,

@@ -1,0 +1,78 @@
+// A disk that has no room: Docker's error, and nothing of what did not fit is left.
+
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+
+import { makeTar } from '../../unit/storage/tar-maker';
+import { sha256 } from './scripted-registry';
+import { openLab, type StorageLab } from './storage-lab';
+
+const never = new AbortController().signal;
+const megabyte = 1024 * 1024;
+jest.setTimeout(60_000);
+
+function archiveOf(tag: string, tar: Buffer): Readable {
+  const rootfs = { type: 'layers', diff_ids: [sha256(tar)] };
+  const archive = makeTar([
+    { name: 'manifest.json', data: JSON.stringify([{ Config: 'c', RepoTags: [tag], Layers: ['l'] }]) },
+    { name: 'c', data: JSON.stringify({ architecture: 'amd64', os: 'linux', rootfs }) },
+    { name: 'l', data: tar },
+  ]);
+  return Readable.from([archive], { objectMode: false });
+}
+
+describe('on a disk of 24 MiB', () => {
+  const disk = mkdtempSync(join(tmpdir(), 'caisson-small-'));
+  let lab: StorageLab;
+  beforeAll(async () => {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', disk]);
+    lab = await openLab({ dataRoot: join(disk, 'root') });
+  });
+  afterAll(() => {
+    lab.close();
+    execFileSync('umount', [disk]);
+    rmSync(disk, { recursive: true, force: true });
+  });
+  const load = (tag: string, tar: Buffer): Promise<void> =>
+    lab.storage.images.load(archiveOf(tag, tar), { quiet: true }, () => undefined, never);
+  const importTar = (tar: Buffer): Promise<string> =>
+    lab.storage.images.importTar(
+      Readable.from([tar], { objectMode: false }),
+      { changes: [], message: '' },
+      () => undefined,
+      never,
+    );
+
+  test('what is too large is refused, what is not comes in after it', async () => {
+    await load('small:1', makeTar([{ name: 'a', data: randomBytes(megabyte) }]));
+    const before = lab.files();
+    const tooLarge = makeTar([{ name: 'b', data: randomBytes(25 * megabyte) }]);
+    await expect(load('large:1', tooLarge)).rejects.toThrow(/no space left on device/);
+    await expect(importTar(tooLarge)).rejects.toThrow(/no space left on device/);
+    expect(lab.files()).toEqual(before);
+    await load('small:2', makeTar([{ name: 'c', data: randomBytes(megabyte) }]));
+    await lab.reopen();
+    expect(lab.storage.images.list()).toHaveLength(2);
+  });
+
+  test('others may fill it meanwhile', async () => {
+    const before = lab.files();
+    const filler = join(disk, 'filler');
+    execFileSync('sh', ['-c', 'head -c 50000000 /dev/zero >"$1" || true', 'sh', filler], {
+      stdio: 'ignore',
+    });
+    try {
+      const tar = makeTar([{ name: 'd', data: randomBytes(4 * megabyte) }]);
+      await expect(load('late:1', tar)).rejects.toThrow(/no space left on device/);
+      await expect(importTar(tar)).rejects.toThrow(/no space left on device/);
+      expect(lab.files()).toEqual(before);
+    } finally {
+      writeFileSync(filler, '');
+    }
+    await load('late:1', makeTar([{ name: 'e', data: 'fits' }]));
+  });
+});
