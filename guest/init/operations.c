@@ -14,6 +14,7 @@
 #include "stats.h"
 #include "teardown.h"
 #include "top.h"
+#include "tunnel.h"
 
 static bool identified;
 
@@ -89,6 +90,8 @@ static const struct {
     { "process.signal", signal_process, NULL },
     { "process.resize", resize_process, NULL },
     { "shares.mount", shares_mount, NULL },
+    { "tunnel.listen", tunnel_listen, NULL },
+    { "tunnel.close", tunnel_close, NULL },
     { "shutdown", NULL, shut_down },
 };
 

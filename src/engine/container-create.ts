@@ -31,6 +31,7 @@ import { storageSizeBytes, validateContainer } from './container-validation';
 import { withCreateDefaults } from './daemon-defaults';
 import type { EngineContext } from './engine-context';
 import { parsePlatform } from '../storage/platform';
+import { apiSocketPath } from './socket-tunnels';
 import { neverTimestamp, nowTimestamp } from './timestamp';
 
 export interface CreateOptions {
@@ -57,7 +58,7 @@ export async function createContainer(
   const given =
     options.name === undefined || options.name === '' ? undefined : parseContainerName(options.name);
   requireReferencedContainers(registry, hostConfig);
-  await requireBindSources(hostConfig);
+  await requireBindSources(hostConfig, apiSocketPath(context.config.hosts));
   const warnings = validateContainer(config, hostConfig, { cpus: availableParallelism() });
   requireOneEndpoint(endpoints, options.version);
   const links = resolveLinks(registry, hostConfig);

@@ -9,6 +9,7 @@ import { cleanPath } from '../translate/container-to-pod';
 import type { GuestMount } from '../vm/agent/protocol';
 import type { FileShare } from '../vm/file-server';
 import type { ContainerRecord } from './container-record';
+import { socketBehind, tunnelName, type SocketShare } from './socket-tunnels';
 import type { ContainerRegistry } from './container-registry';
 import type { EventPublisher } from './event-publisher';
 
@@ -34,10 +35,11 @@ export interface MountContext {
   events: EventPublisher;
 }
 
-/** Where the agent mounts the VM's file server. */
+/** Where the agent mounts the VM's file server, and where it listens for connections to the host's sockets. */
 const sharesDirectory = '/run/shares';
 /** Where a Docker engine in a privileged container keeps its layers. */
 const nestedEngineRoot = '/var/lib/docker';
+const tunnelsDirectory = '/run/tunnels';
 const noDetails: MountDetails = { noCopy: false, subpath: '', createSource: false, nonRecursive: false };
 const propagations = /^r?(shared|slave|private)$/;
 
@@ -84,10 +86,14 @@ export async function resolveMounts(
 }
 
 /** Refuses a Mounts bind whose source is not there, as dockerd does at create. */
-export async function requireBindSources(hostConfig: HostConfig): Promise<void> {
+export async function requireBindSources(
+  hostConfig: HostConfig,
+  apiSocket: string | undefined,
+): Promise<void> {
   for (const mount of hostConfig.Mounts ?? []) {
     if (mount.Type !== 'bind' || createsMountpoint(mount)) continue;
     const source = cleanPath(mount.Source ?? '');
+    if ((await socketBehind(source, apiSocket)) !== undefined) continue;
     try {
       await lstat(source);
     } catch {
@@ -113,8 +119,10 @@ export function containersUsing(registry: ContainerRegistry, volumeName: string)
 export async function prepareShares(
   volumes: VolumeStore,
   record: ContainerRecord,
-): Promise<{ shares: FileShare[]; mounts: GuestMount[] }> {
+  apiSocket: string | undefined,
+): Promise<{ shares: FileShare[]; sockets: SocketShare[]; mounts: GuestMount[] }> {
   const shares: FileShare[] = [];
+  const sockets: SocketShare[] = [];
   const mounts: GuestMount[] = [];
   for (const [index, point] of record.mounts.entries()) {
     if (point.Type !== 'bind' && point.Type !== 'volume') continue;
@@ -126,7 +134,18 @@ export async function prepareShares(
       mounts.push({ type: 'tmpfs', source: 'tmpfs', target: point.Destination, options });
       continue;
     }
-    const name = `${record.id.slice(0, 12)}-${index}`;
+    const name = tunnelName(record.id, index);
+    const socket = point.Type === 'bind' ? await socketBehind(point.Source, apiSocket) : undefined;
+    if (socket !== undefined) {
+      sockets.push({ name, mode: socket.mode, uid: socket.uid, gid: socket.gid });
+      mounts.push({
+        type: 'bind',
+        source: `${tunnelsDirectory}/${name}`,
+        target: point.Destination,
+        options: [access],
+      });
+      continue;
+    }
     const hostPath = await shareSource(source?.hostPath ?? point.Source, point, details);
     // 0: what other VMs and the host change is seen at once, which locks and databases rely on.
     shares.push({ name, hostPath, readOnly: !point.RW, cacheMilliseconds: 0 });
@@ -138,7 +157,7 @@ export async function prepareShares(
       populate: point.Type === 'volume' && point.RW && !details.noCopy && details.subpath === '',
     });
   }
-  return { shares, mounts };
+  return { shares, sockets, mounts };
 }
 
 /** Default mounts and those of binds and volumes as one list: a user's mount replaces a default, parents come first. */
@@ -166,10 +185,10 @@ async function shareSource(path: string, point: MountPoint, details: MountDetail
   }
   try {
     const stats = await stat(path);
-    if (stats.isSocket() || stats.isFIFO() || stats.isCharacterDevice() || stats.isBlockDevice()) {
+    if (stats.isFIFO() || stats.isCharacterDevice() || stats.isBlockDevice()) {
       throw new DaemonError(
         'NotImplemented',
-        `bind source ${path} is neither a directory nor a regular file: sockets, FIFOs and devices of the host can't be shared with a VM yet`,
+        `bind source ${path} is neither a directory, a regular file nor a socket: FIFOs and devices of the host can't be shared with a VM`,
       );
     }
     return await realpath(path);

@@ -36,6 +36,7 @@ import type { Engine } from './engine';
 import { logStartError } from './logs/log-config';
 import type { AttachedEndpoint, RunningPod } from './pods';
 import { generalFailureCode, startFailure } from './runtime-errors';
+import { apiSocketPath } from './socket-tunnels';
 import { ProcessStdio } from './stdio';
 import { nowTimestamp } from './timestamp';
 
@@ -263,8 +264,13 @@ class ContainerStart {
 
   /** Lets the VM's file server serve the container's binds and volumes. */
   async #share(pod: RunningPod, record: ContainerRecord): Promise<GuestMount[]> {
-    const { shares, mounts } = await prepareShares(this.#engine.volumes, record);
+    const { shares, sockets, mounts } = await prepareShares(
+      this.#engine.volumes,
+      record,
+      apiSocketPath(this.#engine.config.hosts),
+    );
     if (shares.length > 0) await pod.vm.shareFiles(shares);
+    await Promise.all(sockets.map((socket) => pod.vm.agent.request('tunnel.listen', { ...socket })));
     return mounts;
   }
 

@@ -51,6 +51,7 @@ import { Execs } from './exec';
 import type { ContainerLogStore } from './logs/container-log-store';
 import { Pods } from './pods';
 import { RestartTimers } from './restart-timers';
+import { apiSocketPath, SocketTunnels } from './socket-tunnels';
 import type { AgentEvent } from '../vm/agent/protocol';
 import type { RunningPod } from './pods';
 
@@ -64,9 +65,11 @@ export class Containers implements ContainerBackend {
   readonly execs: Execs;
   readonly #context: ContainersContext;
   readonly #list: ContainerList;
+  readonly #sockets: SocketTunnels;
 
   constructor(context: ContainersContext) {
     this.#context = context;
+    this.#sockets = new SocketTunnels(context.registry, apiSocketPath(context.config.hosts));
     this.engine = {
       ...context,
       hubs: new StreamHubs(),
@@ -77,6 +80,7 @@ export class Containers implements ContainerBackend {
       beforeRest: new Map(),
       pods: new Pods(context, {
         onEvent: (pod, event, ack) => this.#onAgentEvent(pod, event, ack),
+        onTunnel: (pod, tunnel) => this.#sockets.serve(pod, tunnel),
         onLost: (pod, end) => {
           for (const id of pod.members.keys()) {
             const container = this.#context.registry.byId(id);

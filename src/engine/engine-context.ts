@@ -12,7 +12,7 @@ import type { EventPublisher } from './event-publisher';
 export interface EngineContext {
   readonly config: Pick<
     Config,
-    'dataRoot' | 'writableDiskBytes' | 'vmCpus' | 'vmMemoryBytes' | 'containerDefaults' | 'defaultShmBytes'
+    'dataRoot' | 'hosts' | 'writableDiskBytes' | 'vmCpus' | 'vmMemoryBytes' | 'containerDefaults' | 'defaultShmBytes'
   >;
   readonly registry: ContainerRegistry;
   readonly events: EventPublisher;

@@ -7,6 +7,7 @@ import type { PodSpec } from '../translate/pod';
 import { sigkill } from '../translate/signals';
 import { guestPod, type PodInterface } from '../translate/pod-to-guest';
 import { containerDisks, diskIds, podToVm, type ContainerDisks } from '../translate/pod-to-vm';
+import type { AgentTunnel } from '../vm/agent/agent';
 import type { AgentEvent } from '../vm/agent/protocol';
 import type { Vm, VmEnd } from '../vm/vm';
 import type { EngineContext } from './engine-context';
@@ -14,6 +15,7 @@ import type { ContainerLogWriter } from './container-log';
 import { isActive, type ContainerState } from './container-state';
 import { OperationQueue } from './operation-queue';
 import { gatewayOrder } from './gateway-order';
+import { tunnelPrefix } from './socket-tunnels';
 import type { ProcessStdio } from './stdio';
 
 /** How long the guest may take to write everything back before its VM is ended all the same. */
@@ -55,6 +57,8 @@ export interface AttachedEndpoint {
 
 export interface PodHandlers {
   onEvent: (pod: RunningPod, event: AgentEvent, ack: () => void) => void;
+  /** A process in the VM has connected to a socket of the host. */
+  onTunnel: (pod: RunningPod, tunnel: AgentTunnel) => void;
   /** The VM is gone and nobody asked for it. */
   onLost: (pod: RunningPod, end: VmEnd) => void;
 }
@@ -172,6 +176,7 @@ export class Pods {
           { id: containerId, sync: options.keepData },
           { timeoutMs: shutdownTimeoutMs },
         );
+        await pod.vm.agent.request('tunnel.close', { prefix: tunnelPrefix(containerId) });
         const used = new Set([...pod.members.values()].flatMap(diskIds));
         await pod.vm.unplugDisks(diskIds(disks).filter((id) => !used.has(id)));
       })
@@ -266,6 +271,7 @@ export class Pods {
     };
     this.#running.set(vm.id, pod);
     vm.agent.onEvent((event, ack) => this.#handlers.onEvent(pod, event, ack));
+    vm.agent.onTunnel((tunnel) => this.#handlers.onTunnel(pod, tunnel));
     void vm.ended.then((end) => {
       if (this.#running.get(vm.id) !== pod) return;
       this.#running.delete(vm.id);

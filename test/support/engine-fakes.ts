@@ -15,7 +15,7 @@ import type { Endpoint, EndpointRequest, NetworkManager } from '../../src/networ
 import type { Image } from '../../src/storage/image';
 import { VolumeStore } from '../../src/storage/volume-store';
 import type { DocumentStore, ImageStore, LayerStore, WritableDiskStore } from '../../src/storage/stores';
-import type { Agent, AgentInput, AgentOutput, OutputChunk } from '../../src/vm/agent/agent';
+import type { Agent, AgentInput, AgentOutput, AgentTunnel, OutputChunk } from '../../src/vm/agent/agent';
 import type {
   AgentEvent,
   AgentHello,
@@ -48,6 +48,8 @@ export class FakeAgent implements Agent {
   readonly inputs = new Map<number, FakeInput>();
   readonly acked: number[] = [];
   #listener: ((event: AgentEvent, ack: () => void) => void) | undefined;
+  /** Opens a connection of the guest's. */
+  openTunnel: ((tunnel: AgentTunnel) => void) | undefined;
   #early: AgentEvent[] = [];
   #channels = 0;
   #seq = 0;
@@ -92,6 +94,10 @@ export class FakeAgent implements Agent {
     const input = new FakeInput(channel);
     this.inputs.set(channel, input);
     return input;
+  }
+
+  onTunnel(listener: (tunnel: AgentTunnel) => void): void {
+    this.openTunnel = listener;
   }
 
   onEvent(listener: (event: AgentEvent, ack: () => void) => void): () => void {
@@ -562,6 +568,7 @@ export class TestEngine {
     );
     this.containers = new Containers({
       config: {
+        hosts: [],
         dataRoot: this.dataRoot,
         writableDiskBytes: 2 ** 30,
         vmCpus: 2,

@@ -3,13 +3,14 @@
 import { randomBytes } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import { DaemonError, errorMessage } from '../../errors';
-import type { Agent, AgentInput, AgentOutput } from './agent';
+import type { Agent, AgentInput, AgentOutput, AgentTunnel } from './agent';
 import { AgentError } from './agent-error';
 import { EventInbox, type EventListener } from './event-inbox';
-import { decodeOffset, encodeMessage, FrameDecoder, ProtocolError, type Frame } from './frame';
+import { decodeOffset, encodeFrame, encodeMessage, FrameDecoder, ProtocolError, type Frame } from './frame';
 import { brokenPipe, InputChannel } from './input-channel';
 import { parseFailure, parseHello, parseObject, parseResult } from './messages';
 import { OutputChannel } from './output-channel';
+import { TunnelInbox } from './tunnel-inbox';
 import {
   FrameType,
   guestChannelBit,
@@ -48,6 +49,10 @@ export class AgentClient implements Agent {
   readonly #inputs = new Map<number, InputChannel>();
   readonly #requests = new Map<number, PendingRequest>();
   readonly #events = new EventInbox((frame) => this.#write(frame));
+  readonly #tunnels = new TunnelInbox((channel) => ({
+    output: this.openOutput(channel),
+    input: this.openInput(channel),
+  }));
   /** Channels that were named since the connection was made, or that the guest told of. */
   readonly #knownChannels = new Set<number>();
   /** Those with bytes that are not handed over yet. */
@@ -65,6 +70,7 @@ export class AgentClient implements Agent {
       this.#know(channel);
       // The guest sends again at once; who takes the channel over comes later.
       this.#makeOutput(channel, outAcked);
+      if (channel >= guestChannelBit) this.#tunnels.found(channel, outAcked);
     }
     this.closed = new Promise((resolve) => {
       this.#settleClosed = resolve;
@@ -217,6 +223,10 @@ export class AgentClient implements Agent {
     return this.#events.listen(listener);
   }
 
+  onTunnel(listener: (tunnel: AgentTunnel) => void): void {
+    this.#tunnels.listen(listener);
+  }
+
   /** Lets go of the VM, which goes on without us. */
   disconnect(): void {
     this.#socket.destroy();
@@ -293,8 +303,17 @@ export class AgentClient implements Agent {
   }
 
   #receiveData(frame: Frame): void {
-    const output = this.#outputs.get(frame.channel);
     const offset = decodeOffset(frame.payload);
+    if (offset === 0 && frame.channel >= guestChannelBit && !this.#outputs.has(frame.channel)) {
+      if (this.#tunnels.full) {
+        this.#write(encodeFrame(FrameType.reset, frame.channel, Buffer.alloc(0)));
+        return;
+      }
+      this.#know(frame.channel);
+      this.#makeOutput(frame.channel, 0);
+      this.#tunnels.opened(frame.channel);
+    }
+    const output = this.#outputs.get(frame.channel);
     if (output !== undefined) {
       output.receive(offset, frame.payload.subarray(8));
       this.#touched.add(output);

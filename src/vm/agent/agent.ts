@@ -34,6 +34,13 @@ export interface AgentInput {
   end(): void;
 }
 
+/** A connection that the guest has opened (`tunnel.listen`): both ends of one of its own channels. */
+export interface AgentTunnel {
+  /** Its first line is the name of the socket. */
+  readonly output: AgentOutput;
+  readonly input: AgentInput;
+}
+
 export interface Agent {
   readonly hello: AgentHello;
   /** Rejects with AgentError when the agent refuses, with DaemonError('Unavailable') when the VM is gone or the time is over. */
@@ -49,4 +56,9 @@ export interface Agent {
   openInput(channel: number): AgentInput;
   /** Events in order, each once; call `ack` when it is recorded. Events that came before the first listener are kept. Returns what ends the listening. */
   onEvent(listener: (event: AgentEvent, ack: () => void) => void): () => void;
+  /**
+   * One listener for the guest's connections; those that came before it are kept. Connections that an earlier daemon has
+   * served can't be gone on with: they are closed.
+   */
+  onTunnel(listener: (tunnel: AgentTunnel) => void): void;
 }

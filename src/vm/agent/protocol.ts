@@ -323,6 +323,16 @@ export interface AgentOperations {
   'pod.teardown': { params: Record<string, never>; result: Record<string, never> };
   /** Mounts the VM's file server at /run/shares; its shares are directories (or files) below that. Harmless twice. */
   'shares.mount': { params: Record<string, never>; result: Record<string, never> };
+  /**
+   * Listens on the unix socket /run/tunnels/<name> of the VM. Each connection to it is a channel of the guest's, whose first
+   * line is the name. Harmless twice.
+   */
+  'tunnel.listen': {
+    params: { name: string; mode: number; uid: number; gid: number };
+    result: Record<string, never>;
+  };
+  /** Listens no more on those whose names begin with `prefix`; connections go on. */
+  'tunnel.close': { params: { prefix: string }; result: Record<string, never> };
   /** Syncs and unmounts; after the answer the VM may be killed. */
   shutdown: { params: Record<string, never>; result: Record<string, never> };
   /** EXT4_IOC_RESIZE_FS of a container's writable disk after block_resize, to the disk's size. */
