@@ -105,8 +105,14 @@ export function applyArchive(
     const path = inside(name);
     if (entry.type === '5') changes.setDirectory(path, attributesOf(entry));
     else if (entry.type === '1') {
-      const target = tree.lookup(inside(entry.link));
-      if (target?.kind !== 'file') throw new DaemonError('Internal', `link /${entry.link} /${name}: no such file or directory`);
+      const first = inside(entry.link);
+      const target = tree.lookup(first);
+      if (target?.kind !== 'file') {
+        throw new DaemonError('Internal', `link /${entry.link} /${name}: no such file or directory`);
+      }
+      // dockerd gives the file what the header of the link says: it has that under all its names
+      if (target.type !== '2') target.attributes = attributesOf(entry);
+      changes.setFile(first, target);
       changes.setFile(path, target);
     } else changes.setFile(path, fileNode(item, archive));
   }

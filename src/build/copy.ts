@@ -7,6 +7,7 @@ import { applyArchive } from './archive-tree';
 import type { CopyItem } from './copy-source';
 import {
   baseOf,
+  displayName,
   joinPath,
   parentOf,
   walk,
@@ -95,6 +96,9 @@ function copyFile(
 ): void {
   const isInto = isDirectoryName || changes.tree.lookup(path)?.kind === 'directory';
   const target = isInto ? joinPath(path, baseOf(name)) : path;
+  if (changes.tree.lookup(parentOf(target))?.kind === 'file') {
+    throw new DaemonError('Internal', `lstat /${displayName(target)}: not a directory`);
+  }
   changes.makeDirectories(parentOf(target), owner ?? {});
   changes.setFile(target, copyOf(node, owner));
 }

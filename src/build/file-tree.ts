@@ -25,7 +25,7 @@ export interface FileData {
   sparse: SparseMap | undefined;
 }
 
-/** An inode: several names of one directory tree may lead to the same object (hard links). Never changed in place. */
+/** An inode: several names of one tree may lead to the same object (hard links). No two trees share one. */
 export interface FileNode {
   kind: 'file';
   /** As in tar headers: `0` file, `2` symbolic link, `3` and `4` devices, `6` FIFO. */
