@@ -12,10 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "cleanup.h"
 #include "container.h"
+#include "container-path.h"
+#include "container-view.h"
 #include "fields.h"
 #include "file-changes.h"
 #include "follow.h"
@@ -52,54 +55,76 @@ static int fail_job(struct job *job, int code, const char *what, const char *pat
     return -code;
 }
 
-/* From now on "/" is the container's, with all that is mounted in it. */
-static int enter_container(struct job *job)
+/* What is mounted in the VM's own namespace: the container's own mounts are not there. */
+static int open_in_vm(struct job *job, const char *name)
 {
-    if (setns(job->container->mount_namespace, CLONE_NEWNS) < 0)
-        return fail_job(job, errno, "join the mount namespace of", job->container->id);
-    return 0;
+    char path[64];
+    snprintf(path, sizeof(path), "%s/%s", job->container->directory, name);
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    return fd < 0 ? fail_job(job, errno, "open", name) : fd;
 }
 
-/* The last element is not followed, unless `path` ends in "/" or "/.": Docker's way to say what a path means. */
-static int place_of(struct job *job, char place[PATH_MAX])
+/* A descriptor of the root of the container's files, or -errno. */
+static int open_view(struct job *job)
+{
+    struct failure failure;
+    int root = container_view_open(job->container, &failure);
+    if (root < 0)
+        snprintf(job->message, sizeof(job->message), "%s", failure.message);
+    return root;
+}
+
+/* Where a path leads: the directory, and the name in it. The last element is not followed, unless `path` ends in "/" or
+ * "/.": Docker's way to say what a path means. */
+struct place {
+    int root;
+    int directory;
+    char path[PATH_MAX]; /* of the directory */
+    char name[NAME_MAX + 1];
+    struct stat status;
+};
+
+static int find_place(struct job *job, struct place *place)
 {
     const char *path = text_of(job, "path");
-    const char *base = strrchr(path, '/');
-    if (*path != '/' || strlen(path) >= PATH_MAX)
-        return fail_job(job, ENAMETOOLONG, "path", path);
-    char directory[PATH_MAX], resolved[PATH_MAX];
-    snprintf(directory, sizeof(directory), "%.*s/", (int)(base - path), path);
-    int result = follow_path(directory, resolved);
-    if (result < 0)
-        return fail_job(job, -result, "follow", path);
-    if (snprintf(place, PATH_MAX, "%s%s%s", resolved, strcmp(resolved, "/") == 0 ? "" : "/", base + 1) >= PATH_MAX)
-        return fail_job(job, ENAMETOOLONG, "path", path);
-    return 0;
+    const char *slash = strrchr(path, '/');
+    char directory[PATH_MAX];
+    place->directory = -1;
+    place->root = open_view(job);
+    if (place->root < 0)
+        return place->root;
+    if (*path != '/' || strlen(path) >= PATH_MAX || strlen(slash + 1) > NAME_MAX)
+        return fail_job(job, ENAMETOOLONG, "lstat", path);
+    snprintf(directory, sizeof(directory), "%.*s", (int)(slash - path), path);
+    snprintf(place->name, sizeof(place->name), "%s", slash[1] == '\0' ? "." : slash + 1);
+    int result = container_path_evaluate(place->root, directory, place->path, sizeof(place->path));
+    if (result == 0)
+        result = place->directory = container_path_open(place->root, place->path, O_RDONLY | O_DIRECTORY);
+    if (result >= 0)
+        result = fstatat(place->directory, place->name, &place->status, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+    return result < 0 ? fail_job(job, -result, "lstat", path) : 0;
 }
 
 /* Mode, size, time, and the mode of what the path leads to in the end (0: nothing); then three names, all ended by
  * NUL: where the entry is, where a link leads, and where the path leads. */
 static int run_stat(struct job *job)
 {
-    char place[PATH_MAX], target[PATH_MAX];
-    struct stat status, end;
-    int result = enter_container(job);
-    if (result == 0)
-        result = place_of(job, place);
+    static struct place place;
+    char target[PATH_MAX];
+    struct stat end = { 0 };
+    int result = find_place(job, &place);
     if (result < 0)
         return result;
-    if (lstat(place, &status) < 0)
-        return fail_job(job, errno, "lstat", text_of(job, "path"));
-    result = follow_path(place, target);
+    result = container_path_evaluate(place.root, text_of(job, "path"), target, sizeof(target));
     if (result < 0)
-        return fail_job(job, -result, "follow", text_of(job, "path"));
-    if (stat(target, &end) < 0)
-        end.st_mode = 0;
-    dprintf(STDOUT_FILENO, "%u %lld %lld %ld %u", status.st_mode, (long long)status.st_size,
-            (long long)status.st_mtim.tv_sec, status.st_mtim.tv_nsec, end.st_mode);
-    const char *names[] = { place, S_ISLNK(status.st_mode) ? target : "", target };
-    for (int i = 0; i < 3; i++)
-        dprintf(STDOUT_FILENO, "%c%s", '\0', names[i]);
+        return fail_job(job, -result, "evaluate", text_of(job, "path"));
+    auto_fd fd = container_path_open(place.root, target, O_PATH);
+    if (fd >= 0)
+        fstat(fd, &end);
+    dprintf(STDOUT_FILENO, "%u %lld %lld %ld %u%c%s/%s%c%s%c%s", place.status.st_mode, (long long)place.status.st_size,
+            (long long)place.status.st_mtim.tv_sec, place.status.st_mtim.tv_nsec, end.st_mode, 0,
+            strcmp(place.path, "/") == 0 ? "" : place.path, place.name, 0, S_ISLNK(place.status.st_mode) ? target : "", 0,
+            target);
     return 0;
 }
 
@@ -112,19 +137,9 @@ static int write_tar(struct job *job, int directory, const char *path, const cha
 
 static int run_archive(struct job *job)
 {
-    char place[PATH_MAX];
-    int result = enter_container(job);
-    if (result == 0)
-        result = place_of(job, place);
-    if (result < 0)
-        return result;
-    /* "dir/" and "dir/.": the directory itself, as a clean path names it */
-    size_t length = strlen(place);
-    if (length > 2 && strcmp(place + length - 2, "/.") == 0)
-        place[length -= 2] = '\0';
-    while (length > 1 && place[length - 1] == '/')
-        place[--length] = '\0';
-    return write_tar(job, AT_FDCWD, *place == '\0' ? "/" : place, text_of(job, "name"), (struct tar_write_options){ 0 });
+    static struct place place;
+    int result = find_place(job, &place);
+    return result < 0 ? result : write_tar(job, place.directory, place.name, text_of(job, "name"), (struct tar_write_options){ 0 });
 }
 
 static int run_extract(struct job *job)
@@ -136,24 +151,23 @@ static int run_extract(struct job *job)
         .gid = number(job, "gid"),
     };
     char directory[PATH_MAX];
-    int result = enter_container(job);
-    if (result < 0)
-        return result;
+    auto_fd disk = open_in_vm(job, "w");
+    auto_fd root = disk < 0 ? disk : open_view(job);
+    if (root < 0)
+        return root;
+    if (fchdir(root) < 0 || chroot(".") < 0)
+        return fail_job(job, errno, "enter the root of", job->container->id);
+    int result = 0;
     if (flag(job, "makeDirectory") && (result = follow_make_directory(text_of(job, "path"), options.uid, options.gid)) < 0)
         return fail_job(job, -result, "mkdir", text_of(job, "path"));
     result = follow_path(text_of(job, "path"), directory);
     if (result < 0)
         return fail_job(job, -result, "follow", text_of(job, "path"));
-    return tar_read(STDIN_FILENO, directory, options, job->message, sizeof(job->message));
-}
-
-/* What is mounted in the VM's own namespace: the container's own mounts are not there. */
-static int open_in_vm(struct job *job, const char *name)
-{
-    char path[64];
-    snprintf(path, sizeof(path), "%s/%s", job->container->directory, name);
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    return fd < 0 ? fail_job(job, errno, "open", name) : fd;
+    result = tar_read(STDIN_FILENO, directory, options, job->message, sizeof(job->message));
+    /* What the client is told is there must not be lost with this VM. */
+    if (result == 0 && syncfs(disk) < 0)
+        return fail_job(job, errno, "sync", directory);
+    return result;
 }
 
 /* Docker's export: all there is, but nothing of what is mounted. */
@@ -212,7 +226,8 @@ static void run_job(struct process *process, struct launch *launch)
     job->container = process->container;
     job->params = launch->job;
     connect_streams(launch);
-    close(launch->status); /* it runs */
+    /* The end of the status socket among them: it runs. And pipes of others, which would never end while a copy is here. */
+    syscall(SYS_close_range, 3, ~0u, 0);
     signal(SIGPIPE, SIG_DFL); /* nobody reads: no need to go on */
     umask(0);
     int result = find_job(text_of(job, "kind"))(job);
@@ -244,6 +259,13 @@ static void job_failed(struct process *process, const struct failure *failure)
         respond_failure(request, failure);
 }
 
+void jobs_kill(void)
+{
+    for (struct process *process = process_first(); process != NULL; process = process->next)
+        if (process->job && process->pid > 0 && process->state != PROCESS_EXITED)
+            kill(process->pid, SIGKILL);
+}
+
 void job_start(struct request request, const json_t *params)
 {
     struct failure failure;
@@ -271,6 +293,7 @@ void job_start(struct request request, const json_t *params)
     else if ((process = process_new(PROCESS_EXEC, id, container)) == NULL)
         fail(&failure, ENOMEM, PHASE_REQUEST, "no memory for a job");
     else {
+        process->job = true;
         process->on_failure = job_failed;
         process->waiting = true;
         process->request = request;

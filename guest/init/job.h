@@ -8,5 +8,7 @@
 
 /* Operation job.start. Answers by itself. */
 void job_start(struct request request, const json_t *params);
+/* A new connection, or the end of the Pod: who wanted them is gone. */
+void jobs_kill(void);
 
 #endif

@@ -11,6 +11,7 @@
 #include "channel.h"
 #include "cleanup.h"
 #include "frame.h"
+#include "job.h"
 #include "log.h"
 #include "loop.h"
 
@@ -274,6 +275,7 @@ static void greet(const struct frame *frame)
         return;
     }
     greeted = true;
+    jobs_kill(); /* their client was the last daemon's */
     channels_restart();
     for (struct event *event = events; event != NULL; event = event->next)
         event->sent = false;

@@ -23,6 +23,7 @@ struct process {
     enum process_state state;
     char *id;
     struct container *container;
+    bool job; /* an exec that is the agent's own */
     pid_t pid;
     int pidfd;
     struct stdio stdio;

@@ -10,6 +10,7 @@
 #include "cgroup.h"
 #include "cleanup.h"
 #include "container.h"
+#include "job.h"
 #include "loop.h"
 #include "pod.h"
 #include "process.h"
@@ -103,6 +104,7 @@ static void begin(struct request request, bool goes_on)
     if (stage != STAGE_NONE)
         return;
     stage = STAGE_DYING;
+    jobs_kill();
     deadline.fire = too_late;
     timer_start(&deadline, DEADLINE_MS);
     for (struct container *container = container_first(), *next; container != NULL; container = next) {
