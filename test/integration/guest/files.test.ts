@@ -1,0 +1,128 @@
+// Jobs on a container's files in a real VM, by the agent's protocol alone.
+
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync, symlinkSync, mkdirSync, linkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { GuestJob } from '../../../src/vm/agent/protocol';
+import { Guest } from '../../support/guest-harness';
+import { containerSpec, podSpec, processSpec, TestImages } from '../../support/guest-specs';
+
+jest.setTimeout(120_000);
+
+const images = new TestImages();
+const scratch = mkdtempSync(path.join(tmpdir(), 'caisson-files-'));
+let guest: Guest;
+let count = 0;
+
+beforeAll(async () => {
+  guest = await Guest.boot();
+  await guest.connect();
+  await guest.identify();
+  await guest.request('pod.setup', { pod: podSpec('pod') });
+  const [layer, writable] = await guest.plug(
+    { file: images.layer, readOnly: true },
+    { file: images.writable(), readOnly: false },
+  );
+  const rootfs = { layers: [layer!], writable: writable! };
+  const spec = containerSpec('held', rootfs, processSpec(['none']));
+  await guest.request('container.start', { container: { ...spec, hold: true } });
+});
+
+afterAll(async () => {
+  await guest.end();
+  images.remove();
+  rmSync(scratch, { recursive: true, force: true });
+});
+
+async function run(job: GuestJob, input?: Buffer): Promise<{ code: number; out: Buffer; err: string }> {
+  const id = `job${count++}`;
+  const channels = { stdin: guest.channel(), stdout: guest.channel(), stderr: guest.channel() };
+  await guest.request('job.start', { id, containerId: 'held', job, ...channels });
+  if (input !== undefined) {
+    guest.input(channels.stdin, input);
+    guest.endInput(channels.stdin);
+  }
+  const { status } = await guest.exit(id);
+  return {
+    code: status.exitCode,
+    out: Buffer.from(guest.text(channels.stdout), 'utf8'),
+    err: guest.text(channels.stderr),
+  };
+}
+
+const extract = (at: string, archive: Buffer): ReturnType<typeof run> =>
+  run(
+    {
+      kind: 'extract',
+      path: at,
+      noOverwriteDirNonDir: false,
+      setOwner: false,
+      uid: 0,
+      gid: 0,
+      makeDirectory: false,
+    },
+    archive,
+  );
+
+const tarOf = (directory: string): Buffer => execFileSync('tar', ['-C', directory, '-cf', '-', '.']);
+const listing = (archive: Buffer): string[] =>
+  execFileSync('tar', ['-tf', '-'], { input: archive, encoding: 'utf8' }).trim().split('\n');
+
+test('what is unpacked is found, archived, listed as a change and part of the layer', async () => {
+  const source = path.join(scratch, 'source');
+  mkdirSync(path.join(source, 'new/deep'), { recursive: true });
+  writeFileSync(path.join(source, 'new/file'), 'text');
+  linkSync(path.join(source, 'new/file'), path.join(source, 'new/hard'));
+  symlinkSync('/new/deep', path.join(source, 'new/link'));
+  expect(await extract('/', tarOf(source))).toEqual({ code: 0, out: Buffer.alloc(0), err: '' });
+
+  const stat = (await run({ kind: 'stat', path: '/new/link' })).out.toString().split('\0');
+  expect(stat.slice(1)).toEqual(['/new/link', '/new/deep', '/new/deep']);
+  const behind = (await run({ kind: 'stat', path: '/new/link/' })).out.toString().split('\0');
+  expect(Number(behind[0]?.split(' ')[0]) & 0o170000).toBe(0o040000);
+
+  const { out } = await run({ kind: 'archive', path: '/new', name: 'name' });
+  expect(listing(out)).toEqual(['name/', 'name/deep/', 'name/file', 'name/hard', 'name/link']);
+  const changes = (await run({ kind: 'changes' })).out.toString().split('\0');
+  expect(changes).toEqual(expect.arrayContaining(['A/new', 'A/new/deep', 'A/new/file', 'A/new/link']));
+  expect(changes.join(' ')).not.toContain('dockerenv');
+  expect(listing((await run({ kind: 'layer' })).out)).toEqual(
+    expect.arrayContaining(['new/', 'new/deep/', 'new/file']),
+  );
+});
+
+test('mounts of the container are not seen, and no path leads out of it', async () => {
+  const proc = await run({ kind: 'archive', path: '/proc', name: 'proc' });
+  expect(listing(proc.out)).toEqual(['proc/']);
+  const up = await run({ kind: 'stat', path: '/../../../etc/passwd' });
+  expect(up.out.toString()).toContain('/etc/passwd');
+  expect(await run({ kind: 'stat', path: '/run/c' })).toMatchObject({ code: 2 });
+});
+
+test('archives that lead out, are cut or are none fail', async () => {
+  const entry = (name: string): Buffer =>
+    execFileSync('tar', ['-C', scratch, '-P', '--transform', `s,.*,${name},`, '-cf', '-', 'plain']);
+  writeFileSync(path.join(scratch, 'plain'), 'x');
+  expect((await extract('/etc', entry('../../evil'))).code).not.toBe(0);
+  expect((await extract('/', entry('cut').subarray(0, 700))).err).toContain('unexpected EOF');
+  expect((await extract('/', Buffer.alloc(2048, 'x'))).err).toContain('invalid tar header');
+  expect(await run({ kind: 'stat', path: '/evil' })).toMatchObject({ code: 2 });
+});
+
+test('a job that nobody reads ends with its signal, and the end of the Pod waits for none', async () => {
+  const id = 'unread';
+  const channels = { stdin: guest.channel(), stdout: guest.channel(), stderr: guest.channel() };
+  const job: GuestJob = {
+    kind: 'extract',
+    path: '/',
+    noOverwriteDirNonDir: false,
+    setOwner: false,
+    uid: 0,
+    gid: 0,
+    makeDirectory: false,
+  };
+  await guest.request('job.start', { id, containerId: 'held', job, ...channels });
+  await guest.request('pod.teardown', {});
+  expect((await guest.exit(id)).status.signal).toBe(9);
+});
