@@ -53,7 +53,7 @@ export function systemInfo(sources: InfoSources): SystemInfo {
       Volume: ['local'],
       Network: ['bridge', 'host', 'null'],
       Authorization: null,
-      Log: ['json-file', 'local'],
+      Log: ['fluentd', 'json-file', 'local', 'syslog'],
     },
     MemoryLimit: true,
     SwapLimit: true,

@@ -99,6 +99,123 @@ fieldCases('HostConfig, each in a container of its own', {
     set: host({ AutoRemove: true, RestartPolicy: { Name: 'always' } }),
     ...{ alone: true, inspect: [] },
   },
+  'LogConfig: local': {
+    set: host({ LogConfig: { Type: 'local', Config: { 'max-size': '1m' } } }),
+    probe: 'echo line',
+    alone: true,
+    inspect: ['HostConfig.LogConfig', 'LogPath'],
+  },
+  'LogConfig: none': {
+    set: host({ LogConfig: { Type: 'none', Config: {} } }),
+    probe: 'echo line',
+    alone: true,
+    inspect: ['HostConfig.LogConfig'],
+  },
+  'LogConfig: syslog over UDP': {
+    set: host({ LogConfig: { Type: 'syslog', Config: { 'syslog-address': 'udp://127.0.0.1:1', tag: 'x' } } }),
+    probe: 'echo line',
+    alone: true,
+    inspect: ['HostConfig.LogConfig', 'LogPath'],
+  },
+  'LogConfig: syslog that nobody takes': {
+    set: host({ LogConfig: { Type: 'syslog', Config: { 'syslog-address': 'tcp://127.0.0.1:1' } } }),
+    alone: true,
+    inspect: [],
+  },
+  'LogConfig: syslog with an unknown facility': {
+    set: host({
+      LogConfig: {
+        Type: 'syslog',
+        Config: { 'syslog-address': 'udp://127.0.0.1:1', 'syslog-facility': 'nosuch' },
+      },
+    }),
+    alone: true,
+    inspect: [],
+  },
+  'LogConfig: syslog with an unknown format': {
+    set: host({
+      LogConfig: {
+        Type: 'syslog',
+        Config: { 'syslog-address': 'udp://127.0.0.1:1', 'syslog-format': 'nosuch' },
+      },
+    }),
+    alone: true,
+    inspect: [],
+  },
+  'LogConfig: syslog at no address': {
+    set: host({ LogConfig: { Type: 'syslog', Config: { 'syslog-address': 'nonsense' } } }),
+    alone: true,
+    inspect: [],
+  },
+  'LogConfig: syslog with an unknown option': {
+    set: host({ LogConfig: { Type: 'syslog', Config: { nosuch: '1' } } }),
+    alone: true,
+    inspect: [],
+  },
+  'LogConfig: fluentd that nobody takes': {
+    set: host({ LogConfig: { Type: 'fluentd', Config: { 'fluentd-address': '127.0.0.1:1' } } }),
+    alone: true,
+    inspect: [],
+  },
+  'LogConfig: fluentd that waits': {
+    set: host({
+      LogConfig: { Type: 'fluentd', Config: { 'fluentd-address': '127.0.0.1:1', 'fluentd-async': 'true' } },
+    }),
+    probe: 'echo line',
+    alone: true,
+    inspect: ['HostConfig.LogConfig'],
+  },
+  'LogConfig: fluentd with an unknown option': {
+    set: host({ LogConfig: { Type: 'fluentd', Config: { nosuch: '1' } } }),
+    alone: true,
+    inspect: [],
+  },
+  'LogConfig: fluentd with a bad limit': {
+    set: host({ LogConfig: { Type: 'fluentd', Config: { 'fluentd-buffer-limit': 'lots' } } }),
+    alone: true,
+    inspect: [],
+  },
+  'LogConfig: json-file with attributes': {
+    set: host({
+      LogConfig: {
+        Type: 'json-file',
+        Config: {
+          labels: 'a',
+          env: 'B',
+          tag: '{{.Name}}',
+          'max-size': '10k',
+          'max-file': '2',
+          compress: 'true',
+        },
+      },
+    }),
+    probe: 'echo line',
+    alone: true,
+    inspect: ['HostConfig.LogConfig'],
+  },
+  'LogConfig: json-file with a bad size': {
+    set: host({ LogConfig: { Type: 'json-file', Config: { 'max-size': 'lots' } } }),
+    alone: true,
+    inspect: [],
+  },
+  'LogConfig: json-file with an unknown option': {
+    set: host({ LogConfig: { Type: 'json-file', Config: { nosuch: '1' } } }),
+    alone: true,
+    inspect: [],
+  },
+  'LogConfig: a mode that is none': {
+    set: host({ LogConfig: { Type: 'json-file', Config: { mode: 'nonsense' } } }),
+    alone: true,
+    inspect: [],
+  },
+  'LogConfig: non-blocking': {
+    set: host({
+      LogConfig: { Type: 'json-file', Config: { mode: 'non-blocking', 'max-buffer-size': '1m' } },
+    }),
+    probe: 'echo line',
+    alone: true,
+    inspect: ['HostConfig.LogConfig'],
+  },
   Cgroup: { set: host({ Cgroup: 'container:x' }), alone: true, inspect: ['HostConfig.Cgroup'] },
   UTSMode: { set: host({ UTSMode: 'nonsense' }), alone: true, inspect: [] },
   'UTSMode: host with a hostname': {

@@ -6,14 +6,16 @@ import * as path from 'node:path';
 import { DaemonError } from '../../errors';
 import type { ContainerLogs, ContainerLogWriter } from '../container-log';
 import type { ContainerRecord } from '../container-record';
-import { logAttributes } from './log-attributes';
-import { logFileOptions } from './log-config';
+import { isActive } from '../container-state';
+import { logAttributes, type LogSubject } from './log-attributes';
+import { logFileOptions, type LogConfigInput, type LogFileOptions } from './log-config';
+import { isRemoteDriver, remoteWriter } from './remote/remote-driver';
 import { LogFile, removeLogFiles } from './log-file';
 import { DiscardingLogWriter, FileLogWriter } from './log-writer';
 import { RecordEncoder } from './record-encoder';
 
 interface OpenLog {
-  file: LogFile;
+  readonly file: LogFile;
   writer: ContainerLogWriter;
 }
 
@@ -45,20 +47,28 @@ export class ContainerLogStore implements ContainerLogs {
     await this.#open.get(record.id)?.writer.close();
     const config = record.hostConfig.LogConfig ?? {};
     const options = logFileOptions(config);
-    if (options.driver === 'none') return new DiscardingLogWriter();
+    const subject = logSubject(record);
+    const local =
+      options.driver === 'none' ? new DiscardingLogWriter() : this.#openFile(record, runId, options);
+    if (!isRemoteDriver(config.Type)) return local;
+    try {
+      // Of a container that runs already its daemon was away.
+      const resumed = isActive(record.state);
+      const writer = await remoteWriter(config.Type, config.Config ?? {}, subject, local, { resumed });
+      const open = this.#open.get(record.id);
+      if (open?.writer === local) open.writer = writer;
+      return writer;
+    } catch (error) {
+      await local.close();
+      throw error;
+    }
+  }
+
+  #openFile(record: ContainerRecord, runId: string, options: LogFileOptions): ContainerLogWriter {
     const file = new LogFile(this.#pathOf(record), options);
     const run = runMark(runId);
     const known = file.recovered?.run === run ? file.recovered : { run, stdout: 0, stderr: 0 };
-    const attributes = logAttributes(config.Config ?? {}, {
-      id: record.id,
-      name: record.name,
-      imageId: record.imageId,
-      imageName: record.config.Image,
-      path: record.path,
-      args: record.args,
-      labels: record.config.Labels ?? {},
-      env: record.config.Env ?? [],
-    });
+    const attributes = logAttributes(record.hostConfig.LogConfig?.Config ?? {}, logSubject(record));
     const open: OpenLog = {
       file,
       writer: new FileLogWriter(file, new RecordEncoder(known, attributes), () => {
@@ -71,7 +81,7 @@ export class ContainerLogStore implements ContainerLogs {
 
   async removeLog(record: ContainerRecord): Promise<void> {
     await this.#open.get(record.id)?.writer.close();
-    if (record.hostConfig.LogConfig?.Type === 'local') {
+    if (hasLocalFile(record)) {
       await rm(path.dirname(this.#localPath(record.id)), { recursive: true, force: true });
     } else {
       removeLogFiles(this.#jsonPath(record.id));
@@ -81,7 +91,7 @@ export class ContainerLogStore implements ContainerLogs {
   /** For readers. Throws NotImplemented, in Docker's words, for the driver `none`. */
   source(record: ContainerRecord): LogSource {
     const config = record.hostConfig.LogConfig ?? {};
-    if (config.Type === 'none') {
+    if (keepsNothing(config)) {
       throw new DaemonError('NotImplemented', 'configured logging driver does not support reading');
     }
     const open = this.#open.get(record.id)?.file;
@@ -89,9 +99,7 @@ export class ContainerLogStore implements ContainerLogs {
   }
 
   #pathOf(record: ContainerRecord): string {
-    return record.hostConfig.LogConfig?.Type === 'local'
-      ? this.#localPath(record.id)
-      : this.#jsonPath(record.id);
+    return hasLocalFile(record) ? this.#localPath(record.id) : this.#jsonPath(record.id);
   }
 
   #jsonPath(containerId: string): string {
@@ -101,6 +109,32 @@ export class ContainerLogStore implements ContainerLogs {
   #localPath(containerId: string): string {
     return path.join(this.#dataRoot, 'containers', containerId, 'local-logs', 'container.log');
   }
+}
+
+/** Also drivers that send lines elsewhere keep such a file, for readers. */
+function hasLocalFile({ hostConfig }: ContainerRecord): boolean {
+  return hostConfig.LogConfig?.Type === 'local' || isRemoteDriver(hostConfig.LogConfig?.Type);
+}
+
+function keepsNothing(config: LogConfigInput): boolean {
+  try {
+    return logFileOptions(config).driver === 'none';
+  } catch {
+    return false; // never started, so there is nothing, which is no error
+  }
+}
+
+function logSubject(record: ContainerRecord): LogSubject {
+  return {
+    id: record.id,
+    name: record.name,
+    imageId: record.imageId,
+    imageName: record.config.Image,
+    path: record.path,
+    args: record.args,
+    labels: record.config.Labels ?? {},
+    env: record.config.Env ?? [],
+  };
 }
 
 function maxFilesOf(config: Parameters<typeof logFileOptions>[0]): number {

@@ -42,7 +42,8 @@ export function checkTagTemplate(template: string): void {
   throw new DaemonError('InvalidParameter', `template: log-tag:1: ${reason}`);
 }
 
-function expandTag(template: string, subject: LogSubject): string {
+/** The tag of this container. Call checkTagTemplate first. */
+export function expandTag(template: string, subject: LogSubject): string {
   return template.replace(
     /\{\{-?\s*\.(\w+)\s*-?\}\}/g,
     (whole, field: string) => tagFields[field]?.(subject) ?? whole,

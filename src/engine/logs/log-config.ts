@@ -3,6 +3,7 @@
 import { DaemonError } from '../../errors';
 import { parseHumanSize, parseRamSize } from '../size-format';
 import { checkTagTemplate } from './log-attributes';
+import { isRemoteDriver, remoteOptions, validateRemoteOptions } from './remote/remote-driver';
 
 /** The part of HostConfig.LogConfig that matters here. */
 export interface LogConfigInput {
@@ -34,17 +35,9 @@ const jsonFileOptions = [
 ];
 const localOptions = ['max-file', 'max-size', 'compress'];
 /** dockerd's drivers that this daemon does not have. */
-const foreignDrivers = [
-  'awslogs',
-  'etwlogs',
-  'fluentd',
-  'gcplogs',
-  'gelf',
-  'journald',
-  'logentries',
-  'splunk',
-  'syslog',
-];
+const foreignDrivers = ['awslogs', 'etwlogs', 'gcplogs', 'gelf', 'journald', 'logentries', 'splunk'];
+/** Of the file that a driver keeps besides, whose lines are sent elsewhere. */
+const cacheOptions = ['cache-disabled', 'cache-max-size', 'cache-max-file', 'cache-compress'];
 const localDefaultBytes = 20_000_000;
 const localDefaultFiles = 5;
 
@@ -58,13 +51,17 @@ export function validateLogConfig(config: LogConfigInput | undefined): void {
   const driver = type === '' ? 'json-file' : type;
   if (driver === 'none') return;
   if (foreignDrivers.includes(driver)) throw invalid(`logger: no log driver named '${driver}' is registered`);
-  if (driver !== 'json-file' && driver !== 'local') {
+  if (driver !== 'json-file' && driver !== 'local' && !isRemoteDriver(driver)) {
     throw invalid(`error looking up logging plugin ${driver}: plugin "${driver}" not found`);
   }
   const options = config?.Config ?? {};
   validateMode(options);
   for (const name of Object.keys(options).sort()) {
     if (commonOptions.includes(name)) continue;
+    if (isRemoteDriver(driver)) {
+      if (remoteOptions(driver).includes(name) || cacheOptions.includes(name)) continue;
+      throw invalid(`unknown log opt '${name}' for ${driver} log driver`);
+    }
     if (driver === 'json-file' && !jsonFileOptions.includes(name)) {
       throw invalid(`unknown log opt '${name}' for json-file log driver`);
     }
@@ -72,6 +69,7 @@ export function validateLogConfig(config: LogConfigInput | undefined): void {
       throw invalid(`unknown log opt '${name}' for log driver local`);
     }
   }
+  if (isRemoteDriver(driver)) validateRemoteOptions(driver, options);
 }
 
 function validateMode(options: Record<string, string>): void {
@@ -94,6 +92,17 @@ export function logFileOptions(config: LogConfigInput | undefined): LogFileOptio
   const driver = config?.Type ?? '';
   const options = config?.Config ?? {};
   if (driver === 'none') return { driver, maxFiles: 1, compress: false };
+  if (isRemoteDriver(driver)) {
+    checkTagTemplate(options['tag'] ?? '');
+    for (const name of ['labels-regex', 'env-regex']) checkRegex(options[name]);
+    if (parseBoolean(options['cache-disabled'] ?? 'false'))
+      return { driver: 'none', maxFiles: 1, compress: false };
+    const cache = ['max-size', 'max-file', 'compress'].flatMap((name) => {
+      const value = options[`cache-${name}`];
+      return value === undefined ? [] : [[name, value] as const];
+    });
+    return localOptionsOf(Object.fromEntries(cache));
+  }
   // mode=non-blocking needs nothing here: output waits in the guest, and a slow disk never blocks another container.
   return driver === 'local' ? localOptionsOf(options) : jsonFileOptionsOf(options);
 }
