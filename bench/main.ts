@@ -1,7 +1,7 @@
 // Caisson against dockerd, on this machine, in one run: each row is measured on both before the next one is.
 
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { CaissonDaemon } from '../test/support/caisson-daemon';
@@ -21,6 +21,8 @@ interface Bench {
   noPool: DockerClient;
   caissonDaemon: CaissonDaemon;
   dockerPid: number;
+  /** Scratch. */
+  dir: string;
 }
 
 type Measurement = (bench: Bench) => Promise<Row>;
@@ -78,6 +80,30 @@ const measurements: Record<string, Measurement> = {
       step: (client) => client.run('pull', `${registryHost}/hundred`),
       between: (client) => client.run('rmi', `${registryHost}/hundred`),
     }),
+  'push of 100 MB': ({ docker, caisson, dir }) =>
+    compare('push of a new layer of 100 MB', 1.5, [docker, caisson], {
+      times: 3,
+      prepare: (client) => importNew(client, dir),
+      step: (client) => client.run('push', '-q', pushedName),
+      between: (client) => importNew(client, dir),
+    }),
+  'save of 200 MB': ({ docker, caisson, dir }) => {
+    const archive = twoHundredMegabytes(dir);
+    return compare('save of 200 MB', 1.5, [docker, caisson], {
+      times: 3,
+      prepare: (client) => client.run('load', '-q', '-i', archive),
+      step: (client) => client.run('save', '-o', join(dir, 'saved.tar'), 'two-hundred'),
+    });
+  },
+  'load of 200 MB': ({ docker, caisson, dir }) => {
+    const archive = twoHundredMegabytes(dir);
+    return compare('load of 200 MB', 1.5, [docker, caisson], {
+      times: 3,
+      prepare: (client) => client.run('rmi', '-f', 'two-hundred'),
+      step: (client) => client.run('load', '-q', '-i', archive),
+      between: (client) => client.run('rmi', 'two-hundred'),
+    });
+  },
   'logs of 200,000 lines': ({ docker, caisson }) =>
     compare('logs of 200,000 lines', 1, [docker, caisson], {
       times: 5,
@@ -112,18 +138,44 @@ const measurements: Record<string, Measurement> = {
   },
 };
 
+const pushedName = `${registryHost}/pushed`;
+
+/** An image of one layer of 100 MB, half noise and half text, that no registry has yet. */
+function importNew(client: DockerClient, dir: string): void {
+  const tar = join(dir, 'pushed.tar');
+  shell(dir, `${content} && date +%N >stamp && tar -cf pushed.tar noise text stamp`);
+  client.run('import', tar, pushedName);
+}
+
+/** A docker-archive of one layer of 200 MB. */
+function twoHundredMegabytes(dir: string): string {
+  const archive = join(dir, 'two-hundred.tar');
+  if (existsSync(archive)) return archive;
+  shell(
+    dir,
+    `${content} && mkdir two && cp noise two/a && cp text two/b && cp text two/c && head -c 50000000 /dev/urandom >two/d && tar -C two -cf layer.tar . && rm -r two
+    d=$(sha256sum <layer.tar | cut -c-64)
+    printf '{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":["sha256:%s"]}}' $d >config.json
+    echo '[{"Config":"config.json","RepoTags":["two-hundred:latest"],"Layers":["layer.tar"]}]' >manifest.json
+    tar -cf two-hundred.tar manifest.json config.json layer.tar && rm layer.tar`,
+  );
+  return archive;
+}
+
+/** Half noise, half text: compresses as real images do. */
+const content =
+  '{ [ -e noise ] || { head -c 50000000 /dev/urandom >noise; yes "some text of no meaning" | head -c 50000000 >text; }; }';
+
+function shell(cwd: string, script: string): void {
+  execFileSync('sh', ['-ec', script], { cwd });
+}
+
 /** An image of 100 MB that does not compress much better than real ones, pushed to the registry. */
 function pushHundredMegabytes(client: DockerClient, dir: string): void {
   const context = join(dir, 'hundred');
   mkdirSync(context);
   // half noise, half text
-  execFileSync(
-    'sh',
-    ['-c', 'head -c 50000000 /dev/urandom >noise; yes "some text of no meaning" | head -c 50000000 >text'],
-    {
-      cwd: context,
-    },
-  );
+  shell(context, content);
   writeFileSync(join(context, 'Dockerfile'), `FROM ${registryHost}/busybox\nCOPY noise text /data/\n`);
   execFileSync(
     '/usr/bin/docker',
@@ -163,6 +215,7 @@ async function main(wanted: readonly string[]): Promise<void> {
       noPool: new DockerClient(noPoolDaemon.host),
       caissonDaemon,
       dockerPid: oracle.process.pid,
+      dir,
     };
     for (const client of [bench.docker, bench.caisson, bench.noPool]) {
       client.run('pull', '-q', `${registryHost}/busybox`);
