@@ -14,6 +14,7 @@ import { writeVmRecord, type VmRecord } from '../vm-record';
 import { nextVmState, type VmEvent, type VmState } from '../vm-state';
 import { consoleBytes, consoleChardev } from './command-line';
 import { formatNode, plugCommands, removeDisks } from './disks';
+import { HostDiskFull } from './host-disk-full';
 import type { QmpClient } from './qmp-client';
 
 /** LUNs of one SCSI target; Linux decodes higher ones wrongly in the hot-plug event. */
@@ -52,12 +53,16 @@ export class QemuVm implements Vm {
     this.#record = parts.record;
     this.fileServer = new FileServer({ binary: parts.fileServerBinary, vmRunDir: parts.runDir });
     for (const path of Object.values(parts.record.diskPaths ?? {})) noteDisk(path, parts.record.id);
+    const diskFull = new HostDiskFull(parts.record.id, parts.qmp);
     parts.qmp.onEvent((event) => {
+      diskFull.onEvent(event);
       // QEMU waits, stopped (-action shutdown=pause).
       if (event.event === 'SHUTDOWN') void this.#endByGuest(String(event.data['reason']));
     });
+    void diskFull.check().catch((error: unknown) => log.debug('state of a VM', { vmId: this.id, error }));
     void this.#watchAgent();
     this.ended = this.#watch();
+    void this.ended.then(() => diskFull.close());
   }
 
   get id(): string {

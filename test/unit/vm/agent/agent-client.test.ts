@@ -494,3 +494,45 @@ describe('a hostile guest ends its own connection', () => {
     expect((await client.closed).message).toContain('our own mistake');
   });
 });
+
+describe("the guest's connections", () => {
+  const channel = guestChannelBit + 1;
+
+  test('are told of with their first bytes, also those from before there was a listener', async () => {
+    const client = await connect();
+    guest.data(channel, 0, 'one\n');
+    guest.data(channel + 1, 0, 'two\n');
+    const texts = await new Promise<string[]>((resolve) => {
+      const heard: string[] = [];
+      client.onTunnel(({ output }) =>
+        output.consume({
+          onChunk: ({ data }) => {
+            heard.push(data.toString());
+            if (heard.length === 2) resolve(heard);
+          },
+          onEnd: () => undefined,
+          onLost: () => undefined,
+        }),
+      );
+    });
+    expect(texts).toEqual(['one\n', 'two\n']);
+  });
+
+  test('of an earlier daemon are closed, those nobody had served are served', async () => {
+    guest.hello = {
+      ...plainHello,
+      channels: [
+        { channel, outAcked: 12, outEnd: 20, inReceived: 5 },
+        { channel: channel + 1, outAcked: 0, outEnd: 4, inReceived: 0 },
+      ],
+    };
+    const client = await connect();
+    const served: number[] = [];
+    client.onTunnel(({ output }) => served.push(output.channel));
+    expect(served).toEqual([channel + 1]);
+    const reset = await guest.frame(({ type }) => type === FrameType.reset);
+    expect(reset.channel).toBe(channel);
+    const end = await guest.frame(({ type }) => type === FrameType.eof);
+    expect([end.channel, offsetOf(end)]).toEqual([channel, 5]);
+  });
+});

@@ -1,0 +1,74 @@
+// A host's disk that is full: QEMU stops the VM at the write that has no room (werror=enospc, its default for disks), and
+// repeats that write when the VM goes on. Nothing is lost; it only has to be told when to try.
+
+import { log } from '../../log';
+import type { QmpClient, QmpEvent } from './qmp-client';
+
+const retryMs = 2000;
+
+/** Stops and starts of one VM for want of room on the host. It holds no VM back that a user has paused. */
+export class HostDiskFull {
+  readonly #vmId: string;
+  readonly #qmp: Pick<QmpClient, 'execute'>;
+  readonly #retryMs: number;
+  #timer: NodeJS.Timeout | undefined;
+  #told = false;
+
+  constructor(vmId: string, qmp: Pick<QmpClient, 'execute'>, options: { retryMs: number } = { retryMs }) {
+    this.#vmId = vmId;
+    this.#qmp = qmp;
+    this.#retryMs = options.retryMs;
+  }
+
+  /** Every event of the VM's monitor. */
+  onEvent({ event, data }: QmpEvent): void {
+    if (event !== 'BLOCK_IO_ERROR' || data['action'] !== 'stop') return;
+    if (!this.#told) {
+      this.#told = true;
+      log.error('the host has no room for what a VM writes: it waits until there is some', {
+        vmId: this.#vmId,
+        device: data['device'] ?? data['node-name'],
+        reason: data['reason'],
+      });
+    }
+    this.#wait();
+  }
+
+  /** For a VM that an earlier daemon has left. */
+  async check(): Promise<void> {
+    if (await this.#isStopped()) this.#wait();
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #wait(): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.#resume().catch((error: unknown) =>
+        log.debug('a VM that waits for room', { vmId: this.#vmId, error }),
+      );
+    }, this.#retryMs).unref();
+  }
+
+  /** The write is tried again; without room it stops again. A VM that is found running a whole pause later goes on. */
+  async #resume(): Promise<void> {
+    // A user's pause is another state, and ends by the user's word; the write is tried again then.
+    if (await this.#isStopped()) {
+      await this.#qmp.execute('cont');
+      this.#wait();
+      return;
+    }
+    if (this.#told) log.info('a VM that waited for room on the host goes on', { vmId: this.#vmId });
+    this.#told = false;
+  }
+
+  async #isStopped(): Promise<boolean> {
+    const status = await this.#qmp.execute('query-status');
+    return (
+      typeof status === 'object' && status !== null && 'status' in status && status.status === 'io-error'
+    );
+  }
+}
