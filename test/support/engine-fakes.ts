@@ -390,6 +390,12 @@ export class FakeNetworks {
     return Promise.resolve();
   }
 
+  detach(tapName: string): Promise<void> {
+    const index = this.attached.indexOf(tapName);
+    if (index >= 0) this.attached.splice(index, 1);
+    return Promise.resolve();
+  }
+
   publish(containerId: string, _endpoint: Endpoint, ports: unknown[]): Promise<unknown[]> {
     if (this.publishFailure !== undefined) return Promise.reject(this.publishFailure);
     this.published.push(containerId);
