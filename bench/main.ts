@@ -12,11 +12,10 @@ import { makeScratchDir } from '../test/support/scratch-dir';
 import { ensureTestImages, registryHost, registryPort } from '../test/support/test-images';
 import { family, manyAtOnce, manyInARow, watchingMany } from './crowd';
 import { childPids, DockerClient, median, medians, pssMib, rssMib, timed, type Work } from './measure';
+import { networkMeasurements, type NetworkBench } from './network';
 import { formatTable, type Row } from './table';
 
-interface Bench {
-  docker: DockerClient;
-  caisson: DockerClient;
+interface Bench extends NetworkBench {
   /** The same daemon program without a pool. */
   noPool: DockerClient;
   caissonDaemon: CaissonDaemon;
@@ -44,6 +43,7 @@ async function compare(
 const runTrue: Work = { times: 15, step: (client) => client.run('run', '--rm', 'busybox', 'true') };
 
 const measurements: Record<string, Measurement> = {
+  ...networkMeasurements,
   'run --rm busybox true': ({ docker, caisson }) =>
     // time for the pool to fill up again, as between a person's commands
     compare('run --rm busybox true', 1, [docker, caisson], { ...runTrue, between: () => pause(1500) }),
@@ -214,6 +214,8 @@ async function main(wanted: readonly string[]): Promise<void> {
       caisson: new DockerClient(caissonDaemon.host),
       noPool: new DockerClient(noPoolDaemon.host),
       caissonDaemon,
+      namespace,
+      runDir: join(caissonDaemon.dir, 'run'),
       dockerPid: oracle.process.pid,
       dir,
     };

@@ -1,0 +1,116 @@
+// Rows about networks: what a client on the host, and another container, see of a container's network.
+
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+
+import type { NetworkNamespace } from '../test/support/network-namespace';
+import { median, medians, timed, type DockerClient } from './measure';
+import type { Row } from './table';
+
+export interface NetworkBench {
+  docker: DockerClient;
+  caisson: DockerClient;
+  /** In which both publish their ports. */
+  namespace: NetworkNamespace;
+  /** Caisson's `--run-dir`: where its private network namespace is. */
+  runDir: string;
+}
+
+const webPort = 18080;
+const bigBytes = 30_000_000;
+const web = `echo hello >/index.html; head -c ${String(bigBytes)} /dev/zero >/big; exec httpd -f -p 80`;
+
+export const networkMeasurements: Record<string, (bench: NetworkBench) => Promise<Row>> = {
+  'network connect': async (bench) => {
+    const row = await compare(bench, 'network connect, of a running container', {
+      times: 15,
+      prepare: (client) => {
+        client.run('network', 'create', 'bench-connect');
+        client.run('run', '-d', '--name', 'bench-connect', 'busybox', 'sleep', '1000');
+      },
+      step: (client) => client.post('/v1.41/networks/bench-connect/connect', { Container: 'bench-connect' }),
+      between: (client) =>
+        client.post('/v1.41/networks/bench-connect/disconnect', { Container: 'bench-connect' }),
+    });
+    for (const client of [bench.docker, bench.caisson]) client.run('network', 'rm', 'bench-connect');
+    return { ...row, max: 100 };
+  },
+  'run -d -p to the first byte': (bench) =>
+    compare(bench, 'run -d -p, to the first byte', {
+      times: 8,
+      step: (client) => {
+        client.run(...runWeb('echo hello >/index.html; exec httpd -f -p 80'));
+        onHost(bench, 'sh', '-c', `until curl -sf -o /dev/null ${page('')}; do sleep 0.01; done`);
+      },
+      between: (client) => client.run('rm', '-f', 'bench-web'),
+    }),
+  'http through a published port': (bench) =>
+    eachInTurn(bench, '50 requests through a published port, one after the other', () => {
+      onHost(bench, 'curl', '-sf', '-o', '/dev/null', `${page('index.html')}?[1-50]`);
+    }),
+  'throughput of a published port': (bench) =>
+    eachInTurn(bench, '30 MB through a published port', () => {
+      onHost(bench, 'curl', '-sf', '-o', '/dev/null', page('big'));
+    }),
+  'throughput without the forwarder': async ({ caisson, runDir }) => {
+    caisson.run(...runWeb(web));
+    const address = caisson.output('inspect', '-f', '{{.NetworkSettings.IPAddress}}', 'bench-web').trim();
+    const fetch = `until curl -sf -o /dev/null http://${address}/big; do sleep 0.01; done`;
+    const netns = `--net=${join(runDir, 'netns')}`;
+    const once = (): unknown => execFileSync('nsenter', [netns, 'sh', '-c', fetch]);
+    once();
+    const taken: number[] = [];
+    for (let round = 0; round < 5; round++) taken.push(await timed(once));
+    await caisson.removeAll();
+    return { name: '… from the private namespace: what QEMU gives', unit: 'ms', caisson: median(taken) };
+  },
+  'container to container': async (bench) => {
+    const row = await compare(bench, '30 MB from container to container', {
+      times: 5,
+      prepare: (client) => {
+        client.run('network', 'create', 'bench-net');
+        const serve = ['nc', '-ll', '-p', '5000', '-e', 'head', '-c', String(bigBytes), '/dev/zero'];
+        client.run('run', '-d', '--name', 'bench-a', '--network', 'bench-net', 'busybox', ...serve);
+        const rest = ['--network', 'bench-net', 'busybox', 'sleep', '1000'];
+        client.run('run', '-d', '--name', 'bench-b', ...rest);
+      },
+      step: (client) => client.run('exec', 'bench-b', 'sh', '-c', 'nc bench-a 5000 </dev/null >/dev/null'),
+    });
+    for (const client of [bench.docker, bench.caisson]) client.run('network', 'rm', 'bench-net');
+    return row;
+  },
+};
+
+async function compare(bench: NetworkBench, name: string, work: Parameters<typeof medians>[1]): Promise<Row> {
+  const [docker = Number.NaN, caisson = Number.NaN] = await medians([bench.docker, bench.caisson], work);
+  return { name, unit: 'ms', docker, caisson };
+}
+
+/** The engines publish the same port, so one is done before the other begins. */
+async function eachInTurn(bench: NetworkBench, name: string, step: () => void): Promise<Row> {
+  const measured: number[] = [];
+  for (const client of [bench.docker, bench.caisson]) {
+    client.run(...runWeb(web));
+    onHost(bench, 'sh', '-c', `until curl -sf -o /dev/null ${page('index.html')}; do sleep 0.01; done`);
+    const taken: number[] = [];
+    for (let round = 0; round < 6; round++) taken.push(await timed(step));
+    measured.push(median(taken.slice(1)));
+    await client.removeAll();
+  }
+  const [docker = Number.NaN, caisson = Number.NaN] = measured;
+  return { name, unit: 'ms', docker, caisson };
+}
+
+function runWeb(script: string): string[] {
+  const publish = `127.0.0.1:${String(webPort)}:80`;
+  return ['run', '-d', '--name', 'bench-web', '-p', publish, 'busybox', 'sh', '-c', script];
+}
+
+function page(path: string): string {
+  return `http://127.0.0.1:${String(webPort)}/${path}`;
+}
+
+function onHost(bench: NetworkBench, ...command: string[]): void {
+  const [program = '', ...args] = bench.namespace.wrap(command);
+  execFileSync(program, args, { stdio: 'ignore', timeout: 60_000 });
+}
