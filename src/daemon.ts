@@ -133,6 +133,7 @@ async function build(config: Config, undo: (() => unknown)[]): Promise<Running> 
   });
   await recoverContainers(containers.engine, await vms.recover());
   undo.push(() => containers.engine.background.settled());
+  undo.push(() => containers.engine.fileHolders.releaseAll());
   undo.push(() => containers.engine.restarts.cancelAll());
   health.start(execProbe(containers.engine, containers.execs));
   undo.push(() => health.close());
@@ -148,7 +149,7 @@ async function build(config: Config, undo: (() => unknown)[]): Promise<Running> 
   const backend = {
     containers,
     exec: containers.execs,
-    images: new EngineImageBackend({ images, layers, registry, events, builds }),
+    images: new EngineImageBackend({ images, layers, registry, events, builds, commits: containers }),
     system,
     networks: new EngineNetworkBackend(containers.engine),
     volumes,

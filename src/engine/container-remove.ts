@@ -87,6 +87,7 @@ export async function removeStopped(
   engine.restarts.forget(container.id);
   engine.registry.transition(container, { kind: 'remove' });
   const { record } = container;
+  await engine.fileHolders.release(container.id);
   const failures: unknown[] = [];
   const step = async (work: () => Promise<void> | void): Promise<void> => {
     try {

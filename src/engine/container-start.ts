@@ -71,6 +71,7 @@ export async function runContainer(
   counters: Pick<ContainerRecord, 'restartCount' | 'manuallyStopped'>,
 ): Promise<void> {
   const startedAt = performance.now();
+  await engine.fileHolders.release(container.id);
   const start = new ContainerStart(engine, container);
   try {
     await start.run(counters);

@@ -1,7 +1,9 @@
 // The container verbs the API calls. Each finds its container and hands over to the file of its verb.
 
+import type { Readable } from 'node:stream';
 import type {
   AttachOptions,
+  CommitOptions,
   ContainerBackend,
   Filters,
   LogLine,
@@ -12,17 +14,23 @@ import type {
   ContainerCreateBody,
   ContainerCreateResponse,
   ContainerInspect,
+  ContainerPathStat,
   ContainerPruneResponse,
   ContainerSummary,
   ContainerTopResponse,
   ContainerWaitResponse,
+  FilesystemChange,
 } from '../api/v1.41/types';
 import { DaemonError } from '../errors';
 import { log } from '../log';
+import { archivePath, exportContainer, extractArchive, statPath } from './container-archive';
 import { attachToContainer } from './container-attach';
+import { containerChanges } from './container-changes';
+import { commitContainer } from './container-commit';
 import { createContainer, type CreateOptions } from './container-create';
 import { onContainerExit, onPodLost } from './container-exit';
 import { renewNames } from './container-connect';
+import { FileHolders } from './container-files';
 import { inspectContainer } from './container-inspect';
 import { containerLogs } from './container-logs';
 import { ContainerList, type HealthSource } from './container-list';
@@ -48,6 +56,7 @@ import { isActive } from './container-state';
 import { BackgroundWork, StreamHubs, type Engine } from './engine';
 import type { EngineContext } from './engine-context';
 import { Execs } from './exec';
+import { FileJobs } from './file-jobs';
 import type { ContainerLogStore } from './logs/container-log-store';
 import { Pods } from './pods';
 import { RestartTimers } from './restart-timers';
@@ -70,8 +79,11 @@ export class Containers implements ContainerBackend {
   constructor(context: ContainersContext) {
     this.#context = context;
     this.#sockets = new SocketTunnels(context.registry, apiSocketPath(context.config.hosts));
+    const fileJobs = new FileJobs();
     this.engine = {
       ...context,
+      fileJobs,
+      fileHolders: new FileHolders(context, fileJobs),
       hubs: new StreamHubs(),
       waits: new ContainerWaits(),
       background: new BackgroundWork(),
@@ -254,6 +266,40 @@ export class Containers implements ContainerBackend {
     return statsStream(this.engine, this.#get(ref), options, signal);
   }
 
+  changes(ref: string): Promise<FilesystemChange[] | null> {
+    return containerChanges(this.engine, this.#get(ref));
+  }
+
+  export(ref: string, signal: AbortSignal): Promise<Readable> {
+    return exportContainer(this.engine, this.#get(ref), signal);
+  }
+
+  archiveStat(ref: string, path: string): Promise<ContainerPathStat> {
+    return statPath(this.engine, this.#get(ref), path);
+  }
+
+  archiveGet(
+    ref: string,
+    path: string,
+    signal: AbortSignal,
+  ): Promise<{ stat: ContainerPathStat; archive: Readable }> {
+    return archivePath(this.engine, this.#get(ref), path, signal);
+  }
+
+  archivePut(
+    ref: string,
+    path: string,
+    archive: NodeJS.ReadableStream,
+    options: { noOverwriteDirNonDir: boolean; copyUidGid: boolean },
+    signal: AbortSignal,
+  ): Promise<void> {
+    return extractArchive(this.engine, this.#get(ref), path, archive, options, signal);
+  }
+
+  commit(options: CommitOptions): Promise<{ Id: string }> {
+    return commitContainer(this.engine, this.#get(options.container), options);
+  }
+
   #get(ref: string): Container {
     return this.engine.registry.get(ref);
   }
@@ -291,6 +337,10 @@ export class Containers implements ContainerBackend {
       return;
     }
     if (event.kind === 'exec') {
+      if (this.engine.fileJobs.onExit(event.id, event.status)) {
+        ack();
+        return;
+      }
       settle(this.execs.onExit(event.id, event.status, ack));
       return;
     }

@@ -2,8 +2,10 @@
 
 import type { Container } from './container-registry';
 import type { ContainerWaits } from './container-wait';
+import type { FileHolders } from './container-files';
 import type { EngineContext } from './engine-context';
 import type { Pods, RunningPod } from './pods';
+import type { FileJobs } from './file-jobs';
 import type { RestartTimers } from './restart-timers';
 import { StreamHub } from './stream-hub';
 
@@ -32,6 +34,9 @@ export interface Engine extends EngineContext {
   readonly pods: Pods;
   readonly waits: ContainerWaits;
   readonly restarts: RestartTimers;
+  /** What the agents do on files, and VMs that hold those of containers that don't run. */
+  readonly fileJobs: FileJobs;
+  readonly fileHolders: FileHolders;
   /** Console sizes asked for before the process existed. */
   readonly consoleSizes: Map<string, { rows: number; columns: number }>;
   /** Work that a verb left to the background, so that the daemon can wait for it at its end. */

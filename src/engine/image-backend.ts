@@ -1,6 +1,12 @@
 // What the API's image operations mean here: the stores do the work, this shapes questions and answers as Docker.
 
-import type { BuildOptions, Filters, ImageBackend, ProgressWriter } from '../api/v1.41/backend';
+import type {
+  CommitOptions,
+  BuildOptions,
+  Filters,
+  ImageBackend,
+  ProgressWriter,
+} from '../api/v1.41/backend';
 import type {
   AuthConfig,
   DistributionInspect,
@@ -31,6 +37,8 @@ export interface ImageBackendContext {
   registry: ContainerRegistry;
   events: EventPublisher;
   builds: ImageBuilds;
+  /** `docker commit`, which is about a container and answers with an image. */
+  commits: { commit(options: CommitOptions): Promise<{ Id: string }> };
 }
 
 export class EngineImageBackend implements ImageBackend {
@@ -39,6 +47,7 @@ export class EngineImageBackend implements ImageBackend {
   readonly #registry: ContainerRegistry;
   readonly #events: EventPublisher;
   readonly #builds: ImageBuilds;
+  readonly #commits: ImageBackendContext['commits'];
 
   /** From here on the store's events are the daemon's. */
   constructor(context: ImageBackendContext) {
@@ -47,6 +56,7 @@ export class EngineImageBackend implements ImageBackend {
     this.#registry = context.registry;
     this.#events = context.events;
     this.#builds = context.builds;
+    this.#commits = context.commits;
     this.#images.onEvent(({ action, id, attributes }) => {
       this.#events.publish('image', action, id, { ...this.#labels(id), ...attributes });
     });
@@ -160,6 +170,10 @@ export class EngineImageBackend implements ImageBackend {
     signal: AbortSignal,
   ): Promise<void> {
     return this.#builds.build(options, context, progress, signal);
+  }
+
+  commit(options: CommitOptions): Promise<{ Id: string }> {
+    return this.#commits.commit(options);
   }
 
   tag(ref: string, options: { repo: string; tag: string }): Promise<void> {

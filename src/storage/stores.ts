@@ -1,5 +1,6 @@
 // What the engine sees of storage. Implementations: image-store, layer-store, container-store, writable-disk-store.
 
+import type { Readable } from 'node:stream';
 import type { Image, ImageConfig } from './image';
 import type { Distribution } from './image-distribution';
 
@@ -117,6 +118,15 @@ export interface LayerStore {
   bundle(diffIds: readonly string[]): Promise<string | undefined>;
   /** Uncompressed tar size. */
   sizeBytes(diffId: string): number;
+  /**
+   * Takes a layer's tar in: compressed or not. Rejects with Internal in Docker's words for a stream that is corrupt, cut
+   * or hostile; then nothing is left of it.
+   */
+  add(stream: Readable, options: { signal?: AbortSignal }): Promise<{ diffId: string; sizeBytes: number }>;
+  /** Removes a layer that nothing uses. Does nothing while something does. */
+  remove(diffId: string): Promise<void>;
+  /** Keeps layers until the function it returns is called. */
+  hold(diffIds: readonly string[]): () => void;
   /** Holds layers while a container uses them, so that no prune removes them. */
   reference(ownerId: string, diffIds: readonly string[]): void;
   unreference(ownerId: string): void;

@@ -159,6 +159,7 @@ describe('the backend', () => {
       layers,
       registry: registryOf(),
       events,
+      commits: { commit: () => Promise.reject(new Error('not asked for')) },
       builds: {} as ImageBuilds, // not asked here
     });
     const { signal } = new AbortController();

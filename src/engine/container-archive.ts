@@ -1,0 +1,212 @@
+// docker cp: what a path in a container is, a tar of it, and a tar unpacked there.
+
+import { constants } from 'node:os';
+import { posix } from 'node:path';
+import type { Duplex, Readable } from 'node:stream';
+import type { ContainerPathStat } from '../api/v1.41/types';
+import { DaemonError } from '../errors';
+import { createDecompressor, peekCompression } from '../storage/compression';
+import type { Agent } from '../vm/agent/agent';
+import { withFiles } from './container-files';
+import type { Container } from './container-registry';
+import { eventAttributes } from './container-record';
+import type { Engine } from './engine';
+import { JobError, readJob } from './file-jobs';
+import { goFileMode, isDirectoryMode } from './go-file-mode';
+
+/** Three paths at most, and some numbers. */
+const maxStatBytes = 16_384;
+
+interface PathInfo {
+  stat: ContainerPathStat;
+  /** st_mode of what the path leads to in the end; 0: nothing. */
+  targetMode: number;
+  /** Where the path leads, without links. */
+  target: string;
+}
+
+export async function statPath(
+  engine: Engine,
+  container: Container,
+  path: string,
+): Promise<ContainerPathStat> {
+  return withFiles(engine, container, async (agent) => (await inquire(engine, agent, container, path)).stat);
+}
+
+/** The stream ends the job if it is closed early; a container that does not run is kept from starting meanwhile. */
+export async function archivePath(
+  engine: Engine,
+  container: Container,
+  path: string,
+  signal: AbortSignal,
+): Promise<{ stat: ContainerPathStat; archive: Readable }> {
+  const result = await streamed(engine, container, async (agent) => {
+    const { stat } = await inquire(engine, agent, container, path);
+    const job = await engine.fileJobs.start(
+      agent,
+      container.id,
+      { kind: 'archive', path: absolutePath(path), name: archiveName(path) },
+      signal,
+    );
+    return { stat, stream: job.output, done: job.done };
+  });
+  engine.events.publish('container', 'archive-path', container.id, eventAttributes(container.record));
+  return { stat: result.stat, archive: result.stream };
+}
+
+/** Resolves when everything is unpacked. */
+export async function extractArchive(
+  engine: Engine,
+  container: Container,
+  path: string,
+  archive: NodeJS.ReadableStream,
+  options: { noOverwriteDirNonDir: boolean; copyUidGid: boolean },
+  signal: AbortSignal,
+): Promise<void> {
+  await withFiles(engine, container, async (agent) => {
+    const { target, targetMode } = await inquire(engine, agent, container, path);
+    if (!isDirectoryMode(targetMode)) {
+      throw new DaemonError('InvalidParameter', 'extraction point is not a directory');
+    }
+    requireWritable(container, target);
+    const job = await engine.fileJobs.start(
+      agent,
+      container.id,
+      {
+        kind: 'extract',
+        path: target,
+        noOverwriteDirNonDir: options.noOverwriteDirNonDir,
+        setOwner: false,
+        uid: 0,
+        gid: 0,
+        makeDirectory: false,
+      },
+      signal,
+    );
+    job.output.resume();
+    const failed = job.done.catch((error: unknown) => {
+      throw asDaemonError(error);
+    });
+    failed.catch(() => undefined);
+    try {
+      const { compression, stream } = await peekCompression(archive as AsyncIterable<Buffer>);
+      const plain = stream.compose<Duplex>(createDecompressor(compression));
+      for await (const chunk of plain as AsyncIterable<Buffer>) await job.input.write(chunk);
+    } catch (error) {
+      // A job that has given up reads no more, and its reason is the better one.
+      job.output.destroy();
+      await failed;
+      throw error;
+    }
+    job.input.end();
+    await failed;
+  });
+  engine.events.publish('container', 'extract-to-dir', container.id, eventAttributes(container.record));
+}
+
+/** docker export. */
+export async function exportContainer(
+  engine: Engine,
+  container: Container,
+  signal: AbortSignal,
+): Promise<Readable> {
+  const { stream } = await streamed(engine, container, async (agent) => {
+    const job = await engine.fileJobs.start(agent, container.id, { kind: 'export' }, signal);
+    return { stream: job.output, done: job.done };
+  });
+  engine.events.publish('container', 'export', container.id, eventAttributes(container.record));
+  return stream;
+}
+
+/** Resolves as soon as there is a stream, and holds the container's files until that is over. */
+function streamed<T extends { stream: Readable; done: Promise<void> }>(
+  engine: Engine,
+  container: Container,
+  begin: (agent: Agent) => Promise<T>,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    withFiles(engine, container, async (agent) => {
+      const begun = await begin(agent);
+      resolve(begun);
+      await begun.done.catch(() => undefined);
+    }).catch(reject);
+  });
+}
+
+async function inquire(engine: Engine, agent: Agent, container: Container, path: string): Promise<PathInfo> {
+  const job = await engine.fileJobs.start(
+    agent,
+    container.id,
+    { kind: 'stat', path: absolutePath(path) },
+    new AbortController().signal,
+  );
+  try {
+    return parseStat(await readJob(job, maxStatBytes), path);
+  } catch (error) {
+    if (error instanceof JobError && error.errno === constants.errno.ENOENT) {
+      throw new DaemonError('NotFound', `Could not find the file ${path} in container ${container.id}`);
+    }
+    throw asDaemonError(error);
+  }
+}
+
+function parseStat(output: Buffer, path: string): PathInfo {
+  const [numbers = '', , linkTarget = '', target = ''] = output.toString().split('\0');
+  const [mode = 0, size = 0, seconds = 0, nanoseconds = 0, targetMode = 0] = numbers.split(' ').map(Number);
+  return {
+    stat: {
+      name: baseName(absolutePath(path)),
+      size,
+      mode: goFileMode(mode),
+      mtime: goTime(seconds, nanoseconds),
+      linkTarget,
+    },
+    targetMode,
+    target,
+  };
+}
+
+/** As Go writes a time in JSON: UTC, and no more digits than it needs. */
+function goTime(seconds: number, nanoseconds: number): string {
+  const whole = new Date(seconds * 1000).toISOString().slice(0, 19);
+  const fraction = String(nanoseconds).padStart(9, '0').replace(/0+$/, '');
+  return `${whole}${fraction === '' ? '' : `.${fraction}`}Z`;
+}
+
+/** From the root, with a "/" or "/." at the end kept: it says that a link is to be followed. */
+function absolutePath(path: string): string {
+  const clean = posix.normalize(`/${path}`).replace(/(.)\/$/, '$1');
+  if (path.endsWith('/.') || path === '.') return clean === '/' ? '/.' : `${clean}/.`;
+  return path.endsWith('/') && clean !== '/' ? `${clean}/` : clean;
+}
+
+/** Go's filepath.Base. */
+function baseName(path: string): string {
+  return path.endsWith('/.') ? '.' : path === '/' ? '/' : posix.basename(path);
+}
+
+/** The first element of the names in an archive of `path`. */
+function archiveName(path: string): string {
+  const name = baseName(absolutePath(path));
+  return name === '/' ? '' : name;
+}
+
+/** As dockerd: a volume counts by its own mode, everything else by the root's. */
+function requireWritable(container: Container, target: string): void {
+  const { mounts, hostConfig } = container.record;
+  const within = (destination: string): boolean =>
+    target === destination || target.startsWith(`${destination}/`);
+  const point = mounts
+    .filter(({ Destination }) => within(Destination))
+    .sort((a, b) => b.Destination.length - a.Destination.length)[0];
+  if (point !== undefined) {
+    if (!point.RW) throw new DaemonError('Forbidden', 'mounted volume is marked read-only');
+    return;
+  }
+  if (hostConfig.ReadonlyRootfs) throw new DaemonError('Forbidden', 'container rootfs is marked read-only');
+}
+
+function asDaemonError(error: unknown): Error {
+  if (!(error instanceof JobError)) return error as Error;
+  return new DaemonError('Internal', error.message, { cause: error });
+}

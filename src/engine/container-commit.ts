@@ -1,0 +1,130 @@
+// docker commit: what a container changed becomes a layer, and its configuration an image's.
+
+import type { CommitOptions } from '../api/v1.41/backend';
+import type { ContainerConfig, FilledContainerConfig } from '../api/v1.41/types';
+import { DaemonError } from '../errors';
+import { applyChanges } from '../storage/image-changes';
+import type { ImageConfig, ImageRunConfig } from '../storage/image';
+import { mergeImageConfig } from './container-defaults';
+import { withFiles } from './container-files';
+import { eventAttributes } from './container-record';
+import type { Container } from './container-registry';
+import { pauseContainer, unpauseContainer } from './container-stop';
+import type { Engine } from './engine';
+
+/** Diff ID of a tar without entries: such a layer is none. */
+const emptyDiffId = 'sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef';
+
+/** Returns the image's id. */
+export async function commitContainer(
+  engine: Engine,
+  container: Container,
+  options: CommitOptions,
+): Promise<{ Id: string }> {
+  requireCommittable(container);
+  const { record } = container;
+  // Checked before anything is done: a mistake in it must not cost a pause.
+  const config = committedConfig(record.config, options);
+  const resume = await pauseFor(engine, container, options.pause);
+  let diffId: string | undefined;
+  try {
+    diffId = await addChangesLayer(engine, container, new AbortController().signal);
+  } finally {
+    await resume();
+  }
+  const release = engine.layers.hold(diffId === undefined ? [] : [diffId]);
+  try {
+    const image = await engine.images.create(imageConfig(engine, container, config, options, diffId), {
+      parentId: record.imageId,
+    });
+    let imageRef = '';
+    if (options.repo !== '') {
+      imageRef = options.tag === '' ? `${options.repo}:latest` : `${options.repo}:${options.tag}`;
+      engine.images.tag(image.id, imageRef);
+    }
+    engine.events.publish('container', 'commit', container.id, {
+      ...eventAttributes(record),
+      comment: options.comment,
+      imageID: image.id,
+      imageRef,
+    });
+    return { Id: image.id };
+  } finally {
+    release();
+  }
+}
+
+/** What the container changed, as a layer of the store that nobody holds yet; undefined if nothing. */
+export async function addChangesLayer(
+  engine: Engine,
+  container: Container,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  return withFiles(engine, container, async (agent) => {
+    const job = await engine.fileJobs.start(agent, container.id, { kind: 'layer' }, signal);
+    const { diffId } = await engine.layers.add(job.output, { signal });
+    if (diffId !== emptyDiffId) return diffId;
+    await engine.layers.remove(diffId);
+    return undefined;
+  });
+}
+
+function requireCommittable(container: Container): void {
+  const refuse = (why: string): never => {
+    throw new DaemonError('Conflict', `You cannot commit container ${container.id} which is ${why}`);
+  };
+  if (container.state.kind === 'dead') refuse('Dead');
+  if (container.state.kind === 'removing') refuse('being removed');
+}
+
+/** Returns what makes it run again. */
+async function pauseFor(engine: Engine, container: Container, wanted: boolean): Promise<() => Promise<void>> {
+  if (!wanted || container.state.kind !== 'running') return () => Promise.resolve();
+  await container.operations.run(() => pauseContainer(engine, container));
+  return () => container.operations.run(() => unpauseContainer(engine, container));
+}
+
+/** Without a configuration of the client's the container's own is changed, else the client's is laid over it. */
+function committedConfig(
+  own: FilledContainerConfig,
+  { config, changes }: CommitOptions,
+): FilledContainerConfig {
+  const base = Object.keys(config).length === 0 ? own : config;
+  const changed = applyChanges(base as ImageRunConfig, changes) as ContainerConfig;
+  return mergeImageConfig(changed, own as ImageRunConfig, changed.Hostname ?? '');
+}
+
+function imageConfig(
+  engine: Engine,
+  { record }: Container,
+  config: FilledContainerConfig,
+  options: CommitOptions,
+  diffId: string | undefined,
+): ImageConfig {
+  const parent = engine.images.find(record.imageId)?.config;
+  const created = new Date().toISOString();
+  const { author, comment } = options;
+  const createdBy = (record.config.Cmd ?? []).join(' ');
+  return {
+    architecture: parent?.architecture ?? 'amd64',
+    ...(parent?.variant === undefined ? {} : { variant: parent.variant }),
+    os: parent?.os ?? 'linux',
+    created,
+    ...(author === '' ? {} : { author }),
+    ...(comment === '' ? {} : { comment }),
+    container: record.id,
+    config: config as ImageRunConfig,
+    container_config: record.config as ImageRunConfig,
+    rootfs: { type: 'layers', diff_ids: [...record.layers, ...(diffId === undefined ? [] : [diffId])] },
+    history: [
+      ...(parent?.history ?? []),
+      {
+        created,
+        ...(createdBy === '' ? {} : { created_by: createdBy }),
+        ...(author === '' ? {} : { author }),
+        ...(comment === '' ? {} : { comment }),
+        ...(diffId === undefined ? { empty_layer: true } : {}),
+      },
+    ],
+  };
+}

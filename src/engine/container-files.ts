@@ -1,0 +1,148 @@
+// Where a container's files can be reached: in the VM it runs on, or, while it does not run, in a VM that only holds
+// them. No file system of a guest is ever mounted on the host.
+
+import { DaemonError } from '../errors';
+import { log } from '../log';
+import { containerToPod } from '../translate/container-to-pod';
+import { guestContainer, guestPod } from '../translate/pod-to-guest';
+import { guestRootfs, podToVm, withoutRepeats, type ContainerDisks } from '../translate/pod-to-vm';
+import type { Agent } from '../vm/agent/agent';
+import type { Vm } from '../vm/vm';
+import { mergeMounts, prepareShares } from './container-mounts';
+import type { ContainerRecord } from './container-record';
+import type { Container } from './container-registry';
+import { isActive } from './container-state';
+import { requirePod } from './container-stop';
+import { withCpus } from './pod-cpus';
+import type { EngineContext } from './engine-context';
+import type { Engine } from './engine';
+import type { FileJobs } from './file-jobs';
+
+/** A VM that holds a container's files waits this long for the next question: `docker cp` asks three in a row. */
+const keptMs = 5_000;
+const shutdownTimeoutMs = 20_000;
+
+interface Holder {
+  vm: Vm;
+  timer: NodeJS.Timeout | undefined;
+}
+
+/** VMs that hold files, by container. Used and ended in the container's queue only. */
+export class FileHolders {
+  readonly #context: EngineContext;
+  readonly #jobs: FileJobs;
+  readonly #holders = new Map<string, Holder>();
+
+  constructor(context: EngineContext, jobs: FileJobs) {
+    this.#context = context;
+    this.#jobs = jobs;
+  }
+
+  async use<T>(container: Container, work: (agent: Agent) => Promise<T>): Promise<T> {
+    const holder = this.#holders.get(container.id) ?? (await this.#make(container.record));
+    clearTimeout(holder.timer);
+    this.#holders.set(container.id, holder);
+    try {
+      return await work(holder.vm.agent);
+    } finally {
+      if (this.#holders.get(container.id) === holder) {
+        holder.timer = setTimeout(() => this.#expire(container), keptMs);
+        holder.timer.unref();
+      }
+    }
+  }
+
+  /** What was written is on the container's disk, and its disk is free, when this resolves. Never throws. */
+  async release(containerId: string): Promise<void> {
+    const holder = this.#holders.get(containerId);
+    if (holder === undefined) return;
+    clearTimeout(holder.timer);
+    this.#holders.delete(containerId);
+    try {
+      await holder.vm.agent.request('shutdown', {}, { timeoutMs: shutdownTimeoutMs });
+    } catch (error) {
+      log.warn('a VM that held files did not shut down in order', { containerId, error });
+    }
+    await holder.vm
+      .end()
+      .catch((error: unknown) => log.error('VM could not be ended', { containerId, error }));
+  }
+
+  async releaseAll(): Promise<void> {
+    await Promise.all([...this.#holders.keys()].map((id) => this.release(id)));
+  }
+
+  #expire(container: Container): void {
+    void container.operations.run(async () => {
+      // Somebody may have asked while this waited for its turn.
+      if (this.#holders.get(container.id)?.timer?.hasRef() === false) await this.release(container.id);
+    });
+  }
+
+  async #make(record: ContainerRecord): Promise<Holder> {
+    const { vms, layers, disks } = this.#context;
+    const pod = containerToPod({ ...record, args: [record.path, ...record.args] });
+    const [spec] = pod.containers;
+    if (spec === undefined) throw new RangeError(`Pod ${pod.id} has no container`);
+    const diffIds = withoutRepeats(record.layers);
+    const bundlePath = await layers.bundle(diffIds);
+    const paths: ContainerDisks = {
+      containerId: record.id,
+      layerPaths: layers.diskPaths(diffIds),
+      ...(bundlePath === undefined ? {} : { bundlePath }),
+      writablePath: disks.path(record.id),
+    };
+    const plan = podToVm(pod, [paths]);
+    const vm = await vms.acquire(`files-${record.id}`, {});
+    try {
+      const numbers = await vm.plugDisks(plan.disks);
+      const luns = new Map(plan.disks.map(({ id }, index) => [id, numbers[index] ?? -1]));
+      const { shares, mounts } = await prepareShares(this.#context.volumes, record);
+      if (shares.length > 0) await vm.shareFiles(shares);
+      vm.agent.onEvent((event, ack) => {
+        if (event.event === 'exit') this.#jobs.onExit(event.id, event.status);
+        ack();
+      });
+      await vm.agent.request('pod.setup', { pod: guestPod(pod, [], []) });
+      const guest = guestContainer(
+        {
+          ...spec,
+          pidNamespace: 'container',
+          ipcNamespace: 'container',
+          // What the first start fills stays unfilled: looking is no start.
+          mounts: mergeMounts(spec.mounts, mounts).map((mount) => ({ ...mount, populate: false })),
+          cgroup: {},
+        },
+        { rootfs: guestRootfs(luns, paths), files: [], channels: {} },
+      );
+      await vm.agent.request('container.start', { container: { ...guest, hold: true } });
+      return { vm, timer: undefined };
+    } catch (error) {
+      await vm.end();
+      throw error;
+    }
+  }
+}
+
+/**
+ * Runs `work` with an agent that has the container's file system mounted. A container that does not run can't be
+ * started or removed before `work` is over.
+ */
+export async function withFiles<T>(
+  engine: Engine,
+  container: Container,
+  work: (agent: Agent) => Promise<T>,
+): Promise<T> {
+  const onItsVm = (): Promise<T> => {
+    const pod = requirePod(engine, container);
+    return withCpus(engine, pod, () => work(pod.vm.agent));
+  };
+  if (isActive(container.state)) return onItsVm();
+  return container.operations.run(async () => {
+    if (isActive(container.state)) return onItsVm();
+    if (container.state.kind === 'removing' || container.state.kind === 'dead') {
+      throw new DaemonError('Conflict', `container ${container.id} is marked for removal`);
+    }
+    return engine.fileHolders.use(container, work);
+  });
+}

@@ -1,0 +1,166 @@
+// Jobs of the agent on a container's files: their streams and their ends.
+
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { Readable } from 'node:stream';
+import { DaemonError } from '../errors';
+import type { Agent, AgentInput, AgentOutput } from '../vm/agent/agent';
+import type { ExitStatus, GuestJob } from '../vm/agent/protocol';
+
+/** What a job said on its standard error, with its errno. */
+export class JobError extends Error {
+  override readonly name = 'JobError';
+  readonly errno: number;
+
+  constructor(errno: number, message: string) {
+    super(message);
+    this.errno = errno;
+  }
+}
+
+const maxErrorBytes = 16_384;
+const sigKill = 9;
+
+export interface FileJob {
+  /** Ends, or fails with JobError, when the job is over: a job's failure is never mistaken for its end. */
+  readonly output: Readable;
+  readonly input: AgentInput;
+  /** Rejects with JobError. */
+  readonly done: Promise<void>;
+}
+
+/** Jobs by id, so that the agent's events find them. */
+export class FileJobs {
+  readonly #ends = new Map<string, (status: ExitStatus) => void>();
+
+  /** Whether the process was a job. */
+  onExit(id: string, status: ExitStatus): boolean {
+    const end = this.#ends.get(id);
+    end?.(status);
+    return this.#ends.delete(id);
+  }
+
+  /** Rejects when the agent refuses. `signal` kills the job. */
+  async start(agent: Agent, containerId: string, job: GuestJob, signal: AbortSignal): Promise<FileJob> {
+    signal.throwIfAborted();
+    const id = `job-${randomBytes(8).toString('hex')}`;
+    const channels = {
+      stdin: agent.allocateChannel(),
+      stdout: agent.allocateChannel(),
+      stderr: agent.allocateChannel(),
+    };
+    const output = new ChannelReader(agent.openOutput(channels.stdout));
+    const errors = collectText(agent.openOutput(channels.stderr));
+    const exited = new Promise<ExitStatus>((resolve) => this.#ends.set(id, resolve));
+    try {
+      await agent.request('job.start', { id, containerId, job, ...channels });
+    } catch (error) {
+      this.#ends.delete(id);
+      output.destroy();
+      throw error;
+    }
+    const kill = (): void => {
+      agent.request('process.signal', { id, signal: sigKill }).catch(() => undefined);
+    };
+    signal.addEventListener('abort', kill, { once: true });
+    // Who stops reading wants no more of it.
+    output.once('close', () => {
+      if (!output.readableEnded) kill();
+    });
+    const lost = once(output, 'lost').then(([error]) => {
+      throw error as Error;
+    });
+    lost.catch(() => undefined);
+    const done = Promise.race([exited, lost])
+      .then(async ({ exitCode }) => {
+        if (exitCode !== 0) throw new JobError(exitCode, await errors);
+        signal.throwIfAborted();
+      })
+      .finally(() => {
+        this.#ends.delete(id);
+        signal.removeEventListener('abort', kill);
+      });
+    done.then(
+      () => output.finish(),
+      (error: unknown) => output.destroy(error as Error),
+    );
+    // The stream has the error too; who only reads that one needs nothing of this.
+    done.catch(() => undefined);
+    return { output, input: agent.openInput(channels.stdin), done };
+  }
+}
+
+/** A guest-to-host channel as a stream with backpressure. It does not end before `finish` says that all went well. */
+class ChannelReader extends Readable {
+  readonly #channel: AgentOutput;
+  #unread = 0;
+  #ended = false;
+  #finished = false;
+
+  constructor(channel: AgentOutput) {
+    super();
+    this.#channel = channel;
+    channel.consume({
+      onChunk: ({ data, offset }) => {
+        if (this.destroyed) return;
+        this.#unread = offset + data.length;
+        if (this.push(data)) channel.ack(this.#unread);
+      },
+      onEnd: () => {
+        this.#ended = true;
+        this.#endIfOver();
+      },
+      onLost: (error) => {
+        this.emit('lost', error);
+        this.destroy(error);
+      },
+    });
+  }
+
+  finish(): void {
+    this.#finished = true;
+    this.#endIfOver();
+  }
+
+  override _read(): void {
+    this.#channel.ack(this.#unread);
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    if (!this.#ended) this.#channel.reset();
+    callback(error);
+  }
+
+  #endIfOver(): void {
+    if (this.#ended && this.#finished && !this.destroyed) this.push(null);
+  }
+}
+
+function collectText(channel: AgentOutput): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  return new Promise((resolve) => {
+    const settle = (): void => resolve(Buffer.concat(chunks).toString());
+    channel.consume({
+      onChunk: ({ data, offset }) => {
+        size += data.length;
+        if (size <= maxErrorBytes) chunks.push(Buffer.from(data));
+        channel.ack(offset + data.length);
+      },
+      onEnd: settle,
+      onLost: settle,
+    });
+  });
+}
+
+/** All of a job's output. For small ones. Throws JobError, and DaemonError past `maxBytes`. */
+export async function readJob({ output }: FileJob, maxBytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of output as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > maxBytes) throw new DaemonError('Internal', 'the guest answered with too much');
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
