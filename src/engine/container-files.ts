@@ -7,6 +7,7 @@ import { containerToPod } from '../translate/container-to-pod';
 import { guestContainer, guestPod } from '../translate/pod-to-guest';
 import { guestRootfs, podToVm, withoutRepeats, type ContainerDisks } from '../translate/pod-to-vm';
 import type { Agent } from '../vm/agent/agent';
+import type { GuestMount } from '../vm/agent/protocol';
 import type { Vm } from '../vm/vm';
 import { mergeMounts, prepareShares } from './container-mounts';
 import type { ContainerRecord } from './container-record';
@@ -97,7 +98,11 @@ export class FileHolders {
     try {
       const numbers = await vm.plugDisks(plan.disks);
       const luns = new Map(plan.disks.map(({ id }, index) => [id, numbers[index] ?? -1]));
-      const { shares, mounts } = await prepareShares(this.#context.volumes, record);
+      const { shares, sockets, mounts } = await prepareShares(this.#context.volumes, record, undefined);
+      // A socket is no file to be copied, and nobody here would answer in it.
+      const isSocket = ({ source }: GuestMount): boolean =>
+        sockets.some(({ name }) => source.endsWith(`/${name}`));
+      const files = mounts.filter((mount) => !isSocket(mount));
       if (shares.length > 0) await vm.shareFiles(shares);
       vm.agent.onEvent((event, ack) => {
         if (event.event === 'exit') this.#jobs.onExit(event.id, event.status);
@@ -110,7 +115,7 @@ export class FileHolders {
           pidNamespace: 'container',
           ipcNamespace: 'container',
           // What the first start fills stays unfilled: looking is no start.
-          mounts: mergeMounts(spec.mounts, mounts).map((mount) => ({ ...mount, populate: false })),
+          mounts: mergeMounts(spec.mounts, files).map((mount) => ({ ...mount, populate: false })),
           cgroup: {},
         },
         { rootfs: guestRootfs(luns, paths), files: [], channels: {} },
