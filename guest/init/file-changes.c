@@ -13,6 +13,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -45,9 +46,26 @@ static int open_lower(const char *directory, int layer_count)
     return fd < 0 ? -errno : fd;
 }
 
+/* A directory on the way to what is looked at, and whether it has a record. */
+struct frame {
+    struct frame *up; /* NULL: this is the root, which never gets one */
+    const char *path;
+    bool told;
+};
+
 static void record(const struct walk *walk, char letter, const char *path)
 {
     fprintf(walk->output, "%c/%s%c", letter, path, '\0');
+}
+
+/* Whatever changes in a directory changes it and all above it. */
+static void tell(const struct walk *walk, struct frame *frame)
+{
+    if (frame->told || frame->up == NULL)
+        return;
+    tell(walk, frame->up);
+    record(walk, 'C', frame->path);
+    frame->told = true;
 }
 
 static bool is_whiteout(const struct stat *status)
@@ -55,48 +73,22 @@ static bool is_whiteout(const struct stat *status)
     return S_ISCHR(status->st_mode) && status->st_rdev == makedev(0, 0);
 }
 
-/* A directory that was only looked into, or whose entries changed, is no change of its own unless something of it is
- * different. */
-static bool same_directory(const struct stat *a, const struct stat *b)
+/* As dockerd compares: of a directory neither size nor time count, and layers keep whole seconds. */
+static bool is_different(const struct stat *a, const struct stat *b)
 {
-    return S_ISDIR(a->st_mode) && S_ISDIR(b->st_mode) && a->st_mode == b->st_mode && a->st_uid == b->st_uid &&
-           a->st_gid == b->st_gid && a->st_mtim.tv_sec == b->st_mtim.tv_sec;
+    if (a->st_mode != b->st_mode || a->st_uid != b->st_uid || a->st_gid != b->st_gid || a->st_rdev != b->st_rdev)
+        return true;
+    if (S_ISDIR(a->st_mode))
+        return false;
+    bool same_time = a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+                     (a->st_mtim.tv_nsec == b->st_mtim.tv_nsec || a->st_mtim.tv_nsec == 0 || b->st_mtim.tv_nsec == 0);
+    return !same_time || a->st_size != b->st_size;
 }
 
-static int walk_directory(const struct walk *walk, int parent, const char *name, const char *prefix, bool *told,
-                          unsigned depth);
-
-/* `told`: the directory it is in has a record already. */
-static int walk_entry(const struct walk *walk, int directory, const char *name, const char *prefix, bool *told,
-                      unsigned depth)
+static bool is_opaque(int directory)
 {
-    char path[PATH_MAX];
-    struct stat upper, lower;
-    if (snprintf(path, sizeof(path), "%s%s%s", prefix, *prefix == '\0' ? "" : "/", name) >= (int)sizeof(path))
-        return -ENAMETOOLONG;
-    if (fstatat(directory, name, &upper, AT_SYMLINK_NOFOLLOW) < 0)
-        return errno == ENOENT ? 0 : -errno; /* the container runs: it has been removed meanwhile */
-    bool existed = fstatat(walk->lower, path, &lower, AT_SYMLINK_NOFOLLOW) == 0;
-    bool own_record = true;
-    char letter = is_whiteout(&upper) ? 'D' : existed ? 'C' : 'A';
-    if (letter == 'D' && !existed)
-        return 0; /* made and removed again over an opaque directory */
-    if (letter == 'C' && same_directory(&upper, &lower))
-        own_record = false;
-    if (letter != 'C' && !*told && *prefix != '\0') {
-        record(walk, 'C', prefix);
-        *told = true;
-    }
-    if (own_record)
-        record(walk, letter, path);
-    if (S_ISDIR(upper.st_mode))
-        return walk_directory(walk, directory, name, path, &own_record, depth);
-    return 0;
-}
-
-static int by_name(const struct dirent **a, const struct dirent **b)
-{
-    return strcmp((*a)->d_name, (*b)->d_name);
+    char value[2];
+    return fgetxattr(directory, "trusted.overlay.opaque", value, sizeof(value)) == 1 && value[0] == 'y';
 }
 
 static int no_dots(const struct dirent *entry)
@@ -104,8 +96,61 @@ static int no_dots(const struct dirent *entry)
     return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
 }
 
-static int walk_directory(const struct walk *walk, int parent, const char *name, const char *prefix, bool *told,
-                          unsigned depth)
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int walk_directory(const struct walk *walk, int parent, const char *name, struct frame *frame, unsigned depth);
+
+static int join_path(char path[PATH_MAX], const char *prefix, const char *name)
+{
+    int length = snprintf(path, PATH_MAX, "%s%s%s", prefix, *prefix == '\0' ? "" : "/", name);
+    return length >= PATH_MAX ? -ENAMETOOLONG : 0;
+}
+
+static int walk_entry(const struct walk *walk, int directory, const char *name, struct frame *frame, unsigned depth)
+{
+    char path[PATH_MAX];
+    struct stat upper, lower;
+    if (join_path(path, frame->path, name) < 0)
+        return -ENAMETOOLONG;
+    if (fstatat(directory, name, &upper, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT ? 0 : -errno; /* the container runs: it has been removed meanwhile */
+    bool existed = fstatat(walk->lower, path, &lower, AT_SYMLINK_NOFOLLOW) == 0;
+    if (is_whiteout(&upper) && !existed)
+        return 0; /* made and removed again over an opaque directory */
+    char letter = is_whiteout(&upper) ? 'D' : !existed ? 'A' : is_different(&upper, &lower) ? 'C' : '\0';
+    struct frame own = { frame, path, letter != '\0' };
+    if (letter != '\0') {
+        tell(walk, frame);
+        record(walk, letter, path);
+    }
+    return S_ISDIR(upper.st_mode) ? walk_directory(walk, directory, name, &own, depth) : 0;
+}
+
+/* What an opaque directory hides is gone unless it was made again. */
+static int tell_hidden(const struct walk *walk, int directory, struct frame *frame)
+{
+    struct dirent **entries;
+    int count = scandirat(walk->lower, *frame->path == '\0' ? "." : frame->path, &entries, no_dots, by_name);
+    if (count < 0)
+        return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
+    for (int i = 0; i < count; i++) {
+        char path[PATH_MAX];
+        struct stat status;
+        if (fstatat(directory, entries[i]->d_name, &status, AT_SYMLINK_NOFOLLOW) < 0 &&
+            join_path(path, frame->path, entries[i]->d_name) == 0) {
+            tell(walk, frame);
+            record(walk, 'D', path);
+        }
+        free(entries[i]);
+    }
+    free(entries);
+    return 0;
+}
+
+static int walk_directory(const struct walk *walk, int parent, const char *name, struct frame *frame, unsigned depth)
 {
     if (depth > MAX_DEPTH)
         return -ELOOP;
@@ -116,10 +161,10 @@ static int walk_directory(const struct walk *walk, int parent, const char *name,
     int count = scandirat(directory, ".", &entries, no_dots, by_name);
     if (count < 0)
         return -errno;
-    int result = 0;
+    int result = is_opaque(directory) ? tell_hidden(walk, directory, frame) : 0;
     for (int i = 0; i < count; i++) {
         if (result == 0)
-            result = walk_entry(walk, directory, entries[i]->d_name, prefix, told, depth + 1);
+            result = walk_entry(walk, directory, entries[i]->d_name, frame, depth + 1);
         free(entries[i]);
     }
     free(entries);
@@ -138,8 +183,8 @@ int file_changes(const char *directory, int layer_count, int output)
     if (stream == NULL)
         return -errno;
     struct walk walk = { lower, stream };
-    bool told = false;
-    int result = walk_directory(&walk, upper, ".", "", &told, 0);
+    struct frame root = { NULL, "", true };
+    int result = walk_directory(&walk, upper, ".", &root, 0);
     if (fflush(stream) != 0 && result == 0)
         result = -EIO;
     return result;

@@ -366,6 +366,24 @@ static bool clean_relative(const char *path, char *cleaned, size_t size) {
     return true;
 }
 
+/* The same of an absolute path, above whose start there is nothing. */
+static const char *clean_absolute(const char *path, char *cleaned, size_t size) {
+    size_t length = 0;
+    cleaned[0] = '\0';
+    for (path += strspn(path, "/"); *path != '\0'; path += strspn(path, "/")) {
+        size_t part = strcspn(path, "/");
+        if (part == 2 && path[0] == '.' && path[1] == '.') {
+            char *slash = strrchr(cleaned, '/');
+            length = slash == NULL ? 0 : (size_t)(slash - cleaned);
+            cleaned[length] = '\0';
+        } else if (!(part == 1 && path[0] == '.') && length + part + 2 <= size) {
+            length += (size_t)snprintf(cleaned + length, size - length, "/%.*s", (int)part, path);
+        }
+        path += part;
+    }
+    return cleaned[0] == '\0' ? "/" : cleaned;
+}
+
 /* The absolute path of an entry; names that lead out of the destination are refused in Docker's words. */
 static int resolve(struct reader *reader, const char *name, char *path, size_t size) {
     char relative[PATH_MAX];
@@ -462,8 +480,12 @@ static int make_symlink(struct reader *reader, const struct entry *entry, const 
 static int make_hard_link(struct reader *reader, const struct entry *entry, const char *path) {
     char target[PATH_MAX];
     char cleaned[PATH_MAX];
-    if (!clean_relative(entry->link, cleaned, sizeof cleaned))
-        return fail(reader, EINVAL, "invalid hardlink \"%s\" -> \"%s\"", entry->link, path);
+    if (!clean_relative(entry->link, cleaned, sizeof cleaned)) {
+        char joined[2 * PATH_MAX];
+        snprintf(joined, sizeof joined, "%s/%s", reader->destination, entry->link);
+        return fail(reader, EINVAL, "invalid hardlink \"%s\" -> \"%s\"",
+                    clean_absolute(joined, cleaned, sizeof cleaned), entry->link);
+    }
     int result = resolve(reader, entry->link, target, sizeof target);
     if (result < 0)
         return result;

@@ -73,6 +73,8 @@ test('what is unpacked is found, archived, listed as a change and part of the la
   const source = path.join(scratch, 'source');
   mkdirSync(path.join(source, 'new/deep'), { recursive: true });
   writeFileSync(path.join(source, 'new/file'), 'text');
+  mkdirSync(path.join(source, 'etc'));
+  writeFileSync(path.join(source, 'etc/group'), 'other');
   linkSync(path.join(source, 'new/file'), path.join(source, 'new/hard'));
   symlinkSync('/new/deep', path.join(source, 'new/link'));
   expect(await extract('/', tarOf(source))).toEqual({ code: 0, out: Buffer.alloc(0), err: '' });
@@ -85,7 +87,9 @@ test('what is unpacked is found, archived, listed as a change and part of the la
   const { out } = await run({ kind: 'archive', path: '/new', name: 'name' });
   expect(listing(out)).toEqual(['name/', 'name/deep/', 'name/file', 'name/hard', 'name/link']);
   const changes = (await run({ kind: 'changes' })).out.toString().split('\0');
-  expect(changes).toEqual(expect.arrayContaining(['A/new', 'A/new/deep', 'A/new/file', 'A/new/link']));
+  expect(changes).toEqual(
+    expect.arrayContaining(['C/etc', 'C/etc/group', 'A/new', 'A/new/deep', 'A/new/file', 'A/new/link']),
+  );
   expect(changes.join(' ')).not.toContain('dockerenv');
   expect(listing((await run({ kind: 'layer' })).out)).toEqual(
     expect.arrayContaining(['new/', 'new/deep/', 'new/file']),
