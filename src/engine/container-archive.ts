@@ -66,7 +66,7 @@ export async function extractArchive(
   await withFiles(engine, container, async (agent) => {
     const { target, targetMode } = await inquire(engine, agent, container, path);
     if (!isDirectoryMode(targetMode)) {
-      throw new DaemonError('InvalidParameter', 'extraction point is not a directory');
+      throw new DaemonError('Internal', 'extraction point is not a directory');
     }
     requireWritable(container, target);
     const job = await engine.fileJobs.start(
@@ -188,7 +188,7 @@ function baseName(path: string): string {
 /** The first element of the names in an archive of `path`. */
 function archiveName(path: string): string {
   const name = baseName(absolutePath(path));
-  return name === '/' ? '' : name;
+  return name;
 }
 
 /** As dockerd: a volume counts by its own mode, everything else by the root's. */
@@ -200,10 +200,10 @@ function requireWritable(container: Container, target: string): void {
     .filter(({ Destination }) => within(Destination))
     .sort((a, b) => b.Destination.length - a.Destination.length)[0];
   if (point !== undefined) {
-    if (!point.RW) throw new DaemonError('Forbidden', 'mounted volume is marked read-only');
+    if (!point.RW) throw new DaemonError('Internal', 'mounted volume is marked read-only');
     return;
   }
-  if (hostConfig.ReadonlyRootfs) throw new DaemonError('Forbidden', 'container rootfs is marked read-only');
+  if (hostConfig.ReadonlyRootfs) throw new DaemonError('Internal', 'container rootfs is marked read-only');
 }
 
 function asDaemonError(error: unknown): Error {
