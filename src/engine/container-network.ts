@@ -20,30 +20,43 @@ const fallbackNetwork = 'bridge';
 export async function allocateEndpoints(
   context: EngineContext,
   record: ContainerRecord,
+  requestOf: (network: WantedNetwork) => EndpointRequest = ({ networkId, networkName }) =>
+    endpointRequest(record, networkId, record.networks[networkName]?.requested ?? {}),
 ): Promise<AttachedEndpoint[]> {
   const attached: AttachedEndpoint[] = [];
+  const networks = wantedNetworks(context, record);
+  let owner = record.id;
   try {
-    for (const [networkName, network] of wantedNetworks(record)) {
-      const summary = context.networks.resolve(network);
-      if (summary.driver === 'null') continue;
-      const networkId = summary.driver === 'host' ? context.networks.resolve(fallbackNetwork).id : summary.id;
-      const requested = record.networks[networkName]?.requested ?? {};
-      const endpoint = await context.networks.allocate(endpointRequest(record, networkId, requested));
-      attached.push({ networkName, endpoint, nic: attached.length });
+    for (const network of networks) {
+      const request = requestOf(network);
+      owner = request.containerId;
+      const endpoint = await context.networks.allocate(request);
+      attached.push({ networkName: network.networkName, endpoint, nic: attached.length });
     }
     return attached;
   } catch (error) {
-    await releaseEndpoints(context, record.id, attached);
+    await releaseEndpoints(context, owner, attached);
     throw error;
   }
 }
 
-/** Pairs of the record's key and what to resolve. */
-function wantedNetworks(record: ContainerRecord): [string, string][] {
-  const mode = record.hostConfig.NetworkMode;
+/** A network under the name that the container's record has for it. */
+export interface WantedNetwork {
+  networkName: string;
+  networkId: string;
+}
+
+/** Networks that a start connects the container to. Throws NotFound `network x not found`. */
+export function wantedNetworks(context: EngineContext, record: ContainerRecord): WantedNetwork[] {
   if (record.config.NetworkDisabled ?? false) return [];
-  if (mode.startsWith('container:')) return [];
-  return Object.keys(record.networks).map((name) => [name, name]);
+  if (record.hostConfig.NetworkMode.startsWith('container:')) return [];
+  return Object.keys(record.networks).flatMap((networkName) => {
+    const { driver, id } = context.networks.resolve(networkName);
+    if (driver === 'null') return [];
+    return [
+      { networkName, networkId: driver === 'host' ? context.networks.resolve(fallbackNetwork).id : id },
+    ];
+  });
 }
 
 /** What a container asks of the network layer for one of its networks. */

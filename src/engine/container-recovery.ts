@@ -15,7 +15,8 @@ import { disksOf, runContainer } from './container-start';
 import { isActive, type RunFacts } from './container-state';
 import type { Engine } from './engine';
 import { settleCpus } from './pod-cpus';
-import type { RunningPod } from './pods';
+import { namedPodIdOf } from './named-pods';
+import type { AttachedEndpoint, RunningPod } from './pods';
 import { startsWithDaemon } from './restart-policy';
 import { ProcessStdio, type StdioChannels } from './stdio';
 
@@ -46,6 +47,7 @@ export async function recoverContainers(engine: Engine, vms: readonly Vm[]): Pro
   // Those without a member belong to no record that runs.
   const used = new Set(engine.pods.list().map(({ vm }) => vm.id));
   await Promise.all([...associated.values()].filter(({ id }) => !used.has(id)).map((vm) => endOrphan(vm)));
+  await releasePodEndpoints(engine);
   await Promise.all(
     engine.pods.list().map(async (pod) => {
       await tidyPod(engine, pod);
@@ -143,11 +145,35 @@ async function adopt(engine: Engine, container: Container, vm: Vm, run: RunFacts
   const disks = await Promise.all(members.map(({ record }) => disksOf(engine, record)));
   // Each of them comes by here; the first takes up the Pod for all.
   const podId = vm.state.kind === 'Associated' ? vm.state.podId : container.record.podId;
-  const pod = engine.pods.of(container) ?? engine.pods.adopt(podId, vm, disks);
+  const pod = engine.pods.of(container) ?? engine.pods.adopt(podId, vm, disks, podEndpoints(members));
   pod.containers.set(container.id, { stdio, writer });
   await republish(engine, container);
   log.info('container adopted', { containerId: container.id, vmId: vm.id, pid: run.pid });
   return true;
+}
+
+/** Those of a named Pod, as its containers have them; undefined for a Pod without any of its own. */
+function podEndpoints(members: readonly Container[]): AttachedEndpoint[] | undefined {
+  const named = members.filter(({ record }) => namedPodIdOf(record) !== undefined);
+  if (named.length === 0) return undefined;
+  const byNic = new Map(
+    named.flatMap(({ record }) => recordedEndpoints(record)).map((attached) => [attached.nic, attached]),
+  );
+  return [...byNic.values()];
+}
+
+/** Named Pods without a container that runs have no use for theirs. */
+async function releasePodEndpoints(engine: Engine): Promise<void> {
+  const podIds = new Set(engine.registry.list().flatMap(({ record }) => namedPodIdOf(record) ?? []));
+  for (const podId of podIds) {
+    if (engine.pods.find(podId) !== undefined) continue;
+    const endpoints = engine.networks.endpointsOf(podId);
+    await releaseEndpoints(
+      engine,
+      podId,
+      endpoints.map((endpoint) => ({ endpoint })),
+    );
+  }
 }
 
 /** A channel that the guest has forgotten was read to its end by the last daemon. */

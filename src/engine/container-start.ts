@@ -27,6 +27,7 @@ import { linkVariables } from './container-links';
 import { renewLinkingHosts } from './container-connect';
 import { mergeMounts, prepareShares, publishVolumeEvents } from './container-mounts';
 import { eventAttributes, type ContainerRecord } from './container-record';
+import { extendEndpoints, namedPodId, podEndpointRequest, podNameOf, sharedPidLabel } from './named-pods';
 import { networkOwner, placeContainer, type Joining } from './container-placement';
 import type { Container } from './container-registry';
 import { withRunDefaults } from './daemon-defaults';
@@ -108,6 +109,11 @@ function failedExitCode({ state }: Container, failure: { exitCode: number }): nu
   return state.exitCode;
 }
 
+interface Entered {
+  joining: Joining | undefined;
+  running: { pod: RunningPod; luns: ReadonlyMap<string, number>; ready: Promise<void> };
+}
+
 /** One attempt and what it has taken so far. */
 class ContainerStart {
   readonly #engine: Engine;
@@ -128,30 +134,28 @@ class ContainerStart {
     const { record: own } = this.#container;
     const hostConfig = withRunDefaults(own.hostConfig, engine.config.containerDefaults);
     const record: ContainerRecord = { ...own, hostConfig };
+    const podName = podNameOf(record);
     const pod = containerToPod({
       ...record,
       args: [record.path, ...record.args],
       linkEnv: linkVariables(engine.registry, record),
+      ...(podName === undefined ? {} : { namedPod: namedPodOf(record, podName) }),
     });
     const spec = onlyContainer(pod);
     await requireBlockDevices(record.hostConfig);
     const runId = randomBytes(6).toString('hex');
     const disks = await disksOf(engine, record);
-    const joining = placeContainer(engine, record);
-    // What it joins has its endpoints already.
-    this.#endpoints = joining === undefined ? allocateEndpoints(engine, record) : Promise.resolve([]);
     this.#writer = this.#openLog(record, runId);
     // Each is awaited below; a failure of one before that must not count as unhandled.
-    this.#endpoints.catch(() => undefined);
     this.#writer.catch(() => undefined);
 
-    const running =
-      joining === undefined
-        ? await engine.pods.run(pod, [disks], this.#endpoints, dnsForwarders)
-        : { pod: joining.pod, luns: await engine.pods.join(joining.pod, disks), ready: Promise.resolve() };
+    const { joining, running } =
+      podName === undefined
+        ? await this.#enter(record, pod, disks)
+        : await engine.podGates.of(pod.id).run(() => this.#enterNamed(record, pod, disks));
     this.#pod = running.pod;
     const { agent } = running.pod.vm;
-    const attached = await this.#endpoints;
+    const attached = (await this.#endpoints) ?? [];
     const publishing = publishPorts(engine, record, this.#reachedAt(joining, attached));
     publishing.catch(() => undefined);
     this.#publishing = publishing;
@@ -215,6 +219,44 @@ class ContainerStart {
     engine.events.publish('container', 'start', record.id, eventAttributes(this.#container.record));
   }
 
+  /** A VM of its own, or that of the containers whose namespaces it wants. */
+  async #enter(record: ContainerRecord, pod: PodSpec, disks: ContainerDisks): Promise<Entered> {
+    const engine = this.#engine;
+    const joining = placeContainer(engine, record);
+    // What it joins has its endpoints already.
+    this.#endpoints = joining === undefined ? allocateEndpoints(engine, record) : Promise.resolve([]);
+    this.#endpoints.catch(() => undefined);
+    const running =
+      joining === undefined
+        ? await engine.pods.run(pod, [disks], this.#endpoints, dnsForwarders)
+        : { pod: joining.pod, luns: await engine.pods.join(joining.pod, disks), ready: Promise.resolve() };
+    return { joining, running };
+  }
+
+  /** The VM of its named Pod, and a share in that one's endpoints. In the Pod's gate. */
+  async #enterNamed(record: ContainerRecord, pod: PodSpec, disks: ContainerDisks): Promise<Entered> {
+    const engine = this.#engine;
+    const existing = engine.pods.find(pod.id);
+    if (existing !== undefined) {
+      const luns = await engine.pods.join(existing, disks);
+      this.#pod = existing;
+      this.#endpoints = extendEndpoints(engine, existing, record);
+      await this.#endpoints;
+      return { joining: undefined, running: { pod: existing, luns, ready: existing.ready } };
+    }
+    const endpoints = allocateEndpoints(engine, record, (network) =>
+      podEndpointRequest(engine, record, network),
+    );
+    this.#endpoints = endpoints;
+    try {
+      const running = await engine.pods.run(pod, [disks], endpoints, dnsForwarders, { ownsEndpoints: true });
+      return { joining: undefined, running };
+    } catch (error) {
+      await releaseEndpoints(engine, pod.id, await endpoints.catch(() => []));
+      throw error;
+    }
+  }
+
   /** Gives everything back. Never throws. */
   async undo(): Promise<void> {
     const engine = this.#engine;
@@ -250,7 +292,9 @@ class ContainerStart {
   }
 
   #files(joining: Joining | undefined, attached: readonly AttachedEndpoint[]): GuestFile[] {
-    const { record } = this.#container;
+    const { record: own } = this.#container;
+    const name = podNameOf(own);
+    const record = name === undefined ? own : { ...own, config: { ...own.config, Hostname: name } };
     const files = networkFiles(this.#engine, record, attached);
     return joining?.networkOf === undefined ? files : filesOf(files, joining.networkOf.id);
   }
@@ -317,6 +361,13 @@ export async function disksOf(
     ...(bundlePath === undefined ? {} : { bundlePath }),
     writablePath: engine.disks.path(record.id),
   };
+}
+
+function namedPodOf(
+  { config }: ContainerRecord,
+  name: string,
+): { id: string; name: string; sharePid: boolean } {
+  return { id: namedPodId(name), name, sharePid: config.Labels?.[sharedPidLabel] === 'true' };
 }
 
 function onlyContainer(pod: PodSpec): PodContainerSpec {

@@ -58,6 +58,7 @@ import type { EngineContext } from './engine-context';
 import { Execs } from './exec';
 import { FileJobs } from './file-jobs';
 import type { ContainerLogStore } from './logs/container-log-store';
+import { PodGates } from './named-pods';
 import { Pods } from './pods';
 import { RestartTimers } from './restart-timers';
 import { apiSocketPath, SocketTunnels } from './socket-tunnels';
@@ -90,6 +91,7 @@ export class Containers implements ContainerBackend {
       networkReleases: new BackgroundWork(),
       consoleSizes: new Map(),
       beforeRest: new Map(),
+      podGates: new PodGates(),
       pods: new Pods(context, {
         onEvent: (pod, event, ack) => this.#onAgentEvent(pod, event, ack),
         onTunnel: (pod, tunnel) => this.#sockets.serve(pod, tunnel),

@@ -6,6 +6,7 @@ import type { FileHolders } from './container-files';
 import type { EngineContext } from './engine-context';
 import type { Pods, RunningPod } from './pods';
 import type { FileJobs } from './file-jobs';
+import type { PodGates } from './named-pods';
 import type { RestartTimers } from './restart-timers';
 import { StreamHub } from './stream-hub';
 
@@ -32,6 +33,7 @@ export class StreamHubs {
 export interface Engine extends EngineContext {
   readonly hubs: StreamHubs;
   readonly pods: Pods;
+  readonly podGates: PodGates;
   readonly waits: ContainerWaits;
   readonly restarts: RestartTimers;
   /** What the agents do on files, and VMs that hold those of containers that don't run. */

@@ -9,7 +9,7 @@ import { guestPod, type PodInterface } from '../translate/pod-to-guest';
 import { containerDisks, diskIds, podToVm, type ContainerDisks } from '../translate/pod-to-vm';
 import type { AgentTunnel } from '../vm/agent/agent';
 import type { AgentEvent } from '../vm/agent/protocol';
-import type { Vm, VmEnd } from '../vm/vm';
+import type { Vm, VmEnd, VmResources } from '../vm/vm';
 import type { EngineContext } from './engine-context';
 import type { ContainerLogWriter } from './container-log';
 import { isActive, type ContainerState } from './container-state';
@@ -40,10 +40,16 @@ export interface RunningPod {
   readonly members: Map<string, ContainerDisks>;
   /** Told when the guest reports the exit of a container whose start has failed. */
   readonly exitListeners: Map<string, () => void>;
+  /** No more of the VM's events are this Pod's. */
+  readonly stopListening: () => void;
   /** Plugging and unplugging, one behind the other. */
   readonly disks: OperationQueue;
   /** What stops and wakes the vCPUs, one behind the other. */
   readonly cpus: OperationQueue;
+  /** Whose the endpoints are: the Pod's own are given back with its VM, others with the container that brought them. */
+  readonly ownsEndpoints: boolean;
+  /** Of a Pod that has its own. */
+  readonly endpoints: AttachedEndpoint[];
   /** The guest has made the namespaces and interfaces; rejects when it could not. */
   readonly ready: Promise<void>;
 }
@@ -68,6 +74,9 @@ export class Pods {
   readonly #handlers: PodHandlers;
   /** By VM. */
   readonly #running = new Map<string, RunningPod>();
+  /** VM by Pod. */
+  readonly #places = new Map<string, string>();
+  readonly #keeping = new Set<string>();
 
   constructor(context: Pick<EngineContext, 'vms' | 'networks'>, handlers: PodHandlers) {
     this.#context = context;
@@ -99,12 +108,13 @@ export class Pods {
     disks: readonly ContainerDisks[],
     endpoints: Promise<AttachedEndpoint[]>,
     dnsForward: (endpoints: readonly AttachedEndpoint[]) => string[],
+    options: { ownsEndpoints: boolean } = { ownsEndpoints: false },
   ): Promise<{ pod: RunningPod; luns: ReadonlyMap<string, number>; ready: Promise<void> }> {
     const plan = podToVm(pod, disks);
     // Seen here even if the VM fails first: whoever made the promise releases the endpoints.
     endpoints.catch(() => undefined);
     const startedAt = performance.now();
-    const vm = await this.#context.vms.acquire(pod.id, plan.resources);
+    const vm = await this.#takeVm(pod.id, plan.resources);
     const acquiredMs = Math.round(performance.now() - startedAt);
     try {
       const plugged = vm.plugDisks(plan.disks);
@@ -121,7 +131,8 @@ export class Pods {
         acquiredMs,
         pluggedMs: Math.round(performance.now() - startedAt),
       });
-      return { pod: this.#adopt(pod.id, vm, disks, ready), luns: vm.pluggedDisks(), ready };
+      const running = this.#adopt(pod.id, vm, disks, ready, options.ownsEndpoints ? attached : undefined);
+      return { pod: running, luns: vm.pluggedDisks(), ready };
     } catch (error) {
       await vm.end();
       throw error;
@@ -151,8 +162,25 @@ export class Pods {
   }
 
   /** Takes up a Pod that an earlier daemon left running. Events that waited are handled at once. */
-  adopt(podId: string, vm: Vm, members: readonly ContainerDisks[]): RunningPod {
-    return this.#adopt(podId, vm, members, Promise.resolve());
+  adopt(
+    podId: string,
+    vm: Vm,
+    members: readonly ContainerDisks[],
+    endpoints?: readonly AttachedEndpoint[],
+  ): RunningPod {
+    return this.#adopt(podId, vm, members, Promise.resolve(), endpoints);
+  }
+
+  /** Where the Pod's next start shall find its VM; undefined: anywhere. */
+  place(podId: string, vmId: string | undefined): void {
+    if (vmId === undefined) this.#places.delete(podId);
+    else this.#places.set(podId, vmId);
+  }
+
+  /** Whether the VM is kept, Idle, when the Pod's last container ends. */
+  keepVm(podId: string, keep: boolean): void {
+    if (keep) this.#keeping.add(podId);
+    else this.#keeping.delete(podId);
   }
 
   /**
@@ -224,9 +252,40 @@ export class Pods {
     this.#running.delete(pod.vm.id);
   }
 
+  async #takeVm(podId: string, wanted: Partial<VmResources>): Promise<Vm> {
+    const place = this.#places.get(podId);
+    this.#places.delete(podId);
+    return place === undefined
+      ? this.#context.vms.acquire(podId, wanted)
+      : this.#context.vms.take(place, podId);
+  }
+
   /** Never throws. */
   async #stop(pod: RunningPod, options: { keepData: boolean }): Promise<void> {
     this.#running.delete(pod.vm.id);
+    const kept = (this.#keeping.has(pod.id) || pod.vm.held) && (await this.#reset(pod));
+    if (!kept) await this.#end(pod, options);
+    await this.#releaseEndpoints(pod);
+  }
+
+  /** The VM is Idle again, for whoever asks for it by name. False: it could not be reset. */
+  async #reset({ id, vm, stopListening }: RunningPod): Promise<boolean> {
+    try {
+      await vm.agent.request('pod.teardown', {}, { timeoutMs: shutdownTimeoutMs });
+      await Promise.all(vm.nics.map(({ tapName }) => this.#context.networks.detach(tapName)));
+      await vm.unplugDisks([...vm.pluggedDisks().keys()]);
+      stopListening();
+      await vm.release();
+      await vm.hold();
+      return true;
+    } catch (error) {
+      log.warn('VM could not be kept', { podId: id, vmId: vm.id, error });
+      return false;
+    }
+  }
+
+  /** Never throws. */
+  async #end(pod: RunningPod, options: { keepData: boolean }): Promise<void> {
     if (options.keepData) {
       try {
         await pod.vm.agent.request('shutdown', {}, { timeoutMs: shutdownTimeoutMs });
@@ -238,6 +297,15 @@ export class Pods {
       await pod.vm.end();
     } catch (error) {
       log.error('VM could not be ended', { podId: pod.id, vmId: pod.vm.id, error });
+    }
+  }
+
+  /** Never throws. */
+  async #releaseEndpoints(pod: RunningPod): Promise<void> {
+    for (const { endpoint } of pod.endpoints) {
+      await this.#context.networks
+        .release(endpoint.networkId, pod.id)
+        .catch((error: unknown) => log.warn('endpoint could not be released', { podId: pod.id, error }));
     }
   }
 
@@ -258,10 +326,20 @@ export class Pods {
     log.debug('pod is set up', { podId: pod.id, setUpMs, networkMs: since() });
   }
 
-  #adopt(podId: string, vm: Vm, members: readonly ContainerDisks[], ready: Promise<void>): RunningPod {
+  #adopt(
+    podId: string,
+    vm: Vm,
+    members: readonly ContainerDisks[],
+    ready: Promise<void>,
+    endpoints: readonly AttachedEndpoint[] | undefined,
+  ): RunningPod {
+    let stopListening = (): void => undefined;
     const pod: RunningPod = {
       id: podId,
       vm,
+      ownsEndpoints: endpoints !== undefined,
+      endpoints: [...(endpoints ?? [])],
+      stopListening: () => stopListening(),
       containers: new Map(),
       members: new Map(members.map((disks) => [disks.containerId, disks])),
       exitListeners: new Map(),
@@ -270,11 +348,12 @@ export class Pods {
       ready,
     };
     this.#running.set(vm.id, pod);
-    vm.agent.onEvent((event, ack) => this.#handlers.onEvent(pod, event, ack));
+    stopListening = vm.agent.onEvent((event, ack) => this.#handlers.onEvent(pod, event, ack));
     vm.agent.onTunnel((tunnel) => this.#handlers.onTunnel(pod, tunnel));
     void vm.ended.then((end) => {
       if (this.#running.get(vm.id) !== pod) return;
       this.#running.delete(vm.id);
+      void this.#releaseEndpoints(pod);
       this.#handlers.onLost(pod, end);
     });
     return pod;

@@ -23,8 +23,8 @@ export interface ContainerDescription {
   hostConfig: HostConfig;
   /** Variables of linked containers. */
   linkEnv?: readonly string[];
-  /** It shares a Pod by its label: IPC goes with it, unless the client asked for something of its own. */
-  sharesPod?: boolean;
+  /** The Pod that it shares by its label: host name and IPC are that one's, processes if asked. */
+  namedPod?: { id: string; name: string; sharePid: boolean };
 }
 
 /**
@@ -34,19 +34,19 @@ export interface ContainerDescription {
 export function containerToPod(container: ContainerDescription): PodSpec {
   const { config, hostConfig } = container;
   const hostUts = hostConfig.UTSMode === 'host';
-  const ipc = ipcNamespace(hostConfig.IpcMode ?? '', container.sharesPod ?? false);
+  const ipc = ipcNamespace(hostConfig.IpcMode ?? '', container.namedPod !== undefined);
   const sysctls = namespacedSysctls(hostConfig.Sysctls, {
     hostNetwork: hostConfig.NetworkMode === 'host',
     hostIpc: ipc === 'vm',
     hostUts,
   });
   return {
-    id: container.podId,
-    hostname: config.Hostname ?? '',
+    id: container.namedPod?.id ?? container.id,
+    hostname: container.namedPod?.name ?? config.Hostname ?? '',
     domainname: config.Domainname ?? '',
     sysctls: { ...sysctls.pod, ...swappiness(hostConfig) },
     ...wantedResources(hostConfig),
-    sharePidNamespace: false,
+    sharePidNamespace: container.namedPod?.sharePid ?? false,
     containers: [podContainer(container, ipc, sysctls.container)],
   };
 }
@@ -58,7 +58,7 @@ function swappiness({ MemorySwappiness }: HostConfig): Record<string, string> {
 }
 
 function podContainer(
-  { id, args, config, hostConfig, linkEnv = [] }: ContainerDescription,
+  { id, args, config, hostConfig, linkEnv = [], namedPod }: ContainerDescription,
   ipc: SharedNamespace,
   sysctls: Record<string, string>,
 ): PodContainerSpec {
@@ -107,7 +107,7 @@ function podContainer(
     init: hostConfig.Init ?? false,
     privileged,
     readonlyRootfs: hostConfig.ReadonlyRootfs ?? false,
-    pidNamespace: pidNamespace(hostConfig.PidMode ?? ''),
+    pidNamespace: pidNamespace(hostConfig.PidMode ?? '', namedPod?.sharePid ?? false),
     ipcNamespace: ipc,
     utsNamespace: hostConfig.UTSMode === 'host' ? 'vm' : 'pod',
     cgroupNamespace: hostConfig.CgroupnsMode === 'host' ? 'vm' : 'container',
@@ -144,10 +144,11 @@ function ipcNamespace(mode: string, sharesPod: boolean): SharedNamespace {
   return sharesPod && mode !== 'none' ? 'pod' : 'container';
 }
 
-function pidNamespace(mode: string): SharedNamespace {
+function pidNamespace(mode: string, sharePid: boolean): SharedNamespace {
   if (mode === 'host') return 'vm';
   const donor = donorOf(mode);
-  return donor === undefined ? 'container' : `container:${donor}`;
+  if (donor !== undefined) return `container:${donor}`;
+  return sharePid ? 'pod' : 'container';
 }
 
 /** The container that a mode `container:<name|id>` names. */

@@ -30,6 +30,7 @@ const controlTimeoutMs = 5000;
 export class FileServer {
   readonly #paths: FileServerPaths;
   #starting: Promise<void> | undefined;
+  readonly #names = new Set<string>();
 
   constructor(paths: FileServerPaths) {
     this.#paths = paths;
@@ -38,6 +39,7 @@ export class FileServer {
   /** Adds shares; starts the server with the first. Adding the same name again is harmless. */
   async add(shares: readonly FileShare[]): Promise<void> {
     if (shares.length === 0) return;
+    for (const { name } of shares) this.#names.add(name);
     this.#starting ??= this.#start();
     await this.#starting;
     const lines = shares.map(
@@ -55,6 +57,12 @@ export class FileServer {
   /** Takes shares away; files that the guest has open stay open. */
   async remove(names: readonly string[]): Promise<void> {
     if (names.length > 0) await this.#command(names.map((name) => `remove ${name}`));
+  }
+
+  /** Takes away what this daemon has added. */
+  async removeAll(): Promise<void> {
+    await this.remove([...this.#names]);
+    this.#names.clear();
   }
 
   /** Pid of the server, for the VM's end; undefined when there is none. */

@@ -239,6 +239,7 @@ export class QemuVmFactory {
         record.templateKey === this.#parts.key &&
         record.state.kind === 'Idle' &&
         !record.used &&
+        record.held !== true &&
         // The last daemon may have been at its warm-up.
         !pod &&
         containers.length === 0 &&

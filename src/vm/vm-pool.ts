@@ -173,14 +173,42 @@ export class PooledVms implements VmPool {
   }
 
   acquire(podId: string, wanted: Partial<VmResources>, signal?: AbortSignal): Promise<Vm> {
-    const acquiring = this.#acquire(podId, wanted, signal);
+    return this.#provide((vm) => vm.associate(podId), wanted, signal);
+  }
+
+  hold(wanted: Partial<VmResources>): Promise<Vm> {
+    return this.#provide((vm) => vm.hold(), wanted);
+  }
+
+  async take(vmId: string, podId: string): Promise<Vm> {
+    const vm = this.#vms.get(vmId);
+    if (vm === undefined) throw new DaemonError('NotFound', `No such VM: ${vmId}`);
+    if (vm.state.kind !== 'Idle') {
+      throw new DaemonError('Conflict', `VM ${vmId} is in use by Pod ${vm.state.podId}`);
+    }
+    this.#idle = this.#idle.filter((other) => other !== vm);
+    this.#refillLater(refillDelayMs);
+    await vm.associate(podId);
+    return vm;
+  }
+
+  #provide(
+    claim: (vm: PoolableVm) => Promise<void>,
+    wanted: Partial<VmResources>,
+    signal?: AbortSignal,
+  ): Promise<Vm> {
+    const acquiring = this.#acquire(claim, wanted, signal);
     this.#acquiring.add(acquiring);
     const settled = (): void => void this.#acquiring.delete(acquiring);
     acquiring.then(settled, settled);
     return acquiring;
   }
 
-  async #acquire(podId: string, wanted: Partial<VmResources>, signal?: AbortSignal): Promise<Vm> {
+  async #acquire(
+    claim: (vm: PoolableVm) => Promise<void>,
+    wanted: Partial<VmResources>,
+    signal?: AbortSignal,
+  ): Promise<Vm> {
     if (signal?.aborted === true) throw new DaemonError('Unavailable', 'the start was given up');
     this.#throwIfClosed();
     const { factory, most } = this.#parts;
@@ -195,13 +223,13 @@ export class PooledVms implements VmPool {
     const fits =
       resources.memoryBytes === factory.resources.memoryBytes && resources.cpus === factory.resources.cpus;
     try {
-      const ready = fits ? await this.#associateIdle(podId) : undefined;
+      const ready = fits ? await this.#claimIdle(claim) : undefined;
       if (ready !== undefined) return ready;
       // The template's devices and memory can't change: one of another size is booted.
       const vm = this.#know(await (fits ? factory.clone(signal) : factory.boot(resources, signal)));
       if (this.#closed) await vm.end(); // nobody would ever come for it
       this.#throwIfClosed();
-      await this.#associate(vm, podId);
+      await this.#claim(vm, claim);
       return vm;
     } finally {
       this.#refillLater(refillDelayMs);
@@ -222,7 +250,7 @@ export class PooledVms implements VmPool {
     for (const { vm, isFresh } of recovered) {
       this.#know(vm);
       if (isFresh) this.#idle.push(vm);
-      else if (vm.state.kind === 'Idle') useless.push(vm);
+      else if (vm.state.kind === 'Idle' && !vm.held) useless.push(vm);
     }
     await Promise.all(useless.map((vm) => vm.end()));
     return this.list();
@@ -264,10 +292,10 @@ export class PooledVms implements VmPool {
   }
 
   /** The first idle VM that can be had: one may have died a moment ago. */
-  async #associateIdle(podId: string): Promise<Vm | undefined> {
+  async #claimIdle(claim: (vm: PoolableVm) => Promise<void>): Promise<Vm | undefined> {
     for (let vm = this.#idle.shift(); vm !== undefined; vm = this.#idle.shift()) {
       try {
-        await this.#associate(vm, podId);
+        await this.#claim(vm, claim);
         return vm;
       } catch (error) {
         log.warn('an idle vm was of no use', { vmId: vm.id, error: errorMessage(error) });
@@ -276,9 +304,9 @@ export class PooledVms implements VmPool {
     return undefined;
   }
 
-  async #associate(vm: PoolableVm, podId: string): Promise<void> {
+  async #claim(vm: PoolableVm, claim: (vm: PoolableVm) => Promise<void>): Promise<void> {
     try {
-      await vm.associate(podId);
+      await claim(vm);
     } catch (error) {
       await vm.end();
       throw error;

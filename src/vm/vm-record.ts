@@ -15,6 +15,8 @@ export interface VmRecord {
   templateKey: string;
   state: VmState;
   used: boolean;
+  /** Kept by a user's wish. */
+  held?: boolean;
   resources: VmResources;
   nics: VmNic[];
   /** LUN by disk id. */

@@ -39,6 +39,8 @@ export interface Vm {
   readonly state: VmState;
   /** True once a Pod ran in it: the pool never hands it to another owner by itself. */
   readonly used: boolean;
+  /** True once a user asked to keep it: it stays, Idle, until it is ended by name, and the pool hands it to nobody. */
+  readonly held: boolean;
   readonly resources: VmResources;
   readonly nics: readonly VmNic[];
   readonly agent: Agent;
@@ -49,6 +51,8 @@ export interface Vm {
   associate(podId: string): Promise<void>;
   /** After the agent's pod.teardown: Idle again, marked as used. */
   release(): Promise<void>;
+  /** From now on `held`; recorded. */
+  hold(): Promise<void>;
   /** Plugs all disks at once; resolves with their LUNs in the same order. Gives the VM's user access to the files. */
   plugDisks(disks: readonly VmDisk[]): Promise<number[]>;
   unplugDisks(ids: readonly string[]): Promise<void>;
@@ -70,6 +74,10 @@ export interface Vm {
 export interface VmPool {
   /** An Idle VM, unused, with at least these resources: from the pool, else cloned, else booted. Already associated. */
   acquire(podId: string, wanted: Partial<VmResources>, signal?: AbortSignal): Promise<Vm>;
+  /** A fresh Idle VM that is nobody's: held until someone takes or ends it. */
+  hold(wanted: Partial<VmResources>): Promise<Vm>;
+  /** This very VM, associated. Throws NotFound, or Conflict when it isn't Idle. */
+  take(vmId: string, podId: string): Promise<Vm>;
   /** A running VM by id. */
   find(vmId: string): Vm | undefined;
   list(): Vm[];

@@ -207,6 +207,7 @@ export class FakeVm implements Vm {
   readonly pid = 1;
   state: VmState = { kind: 'Idle' };
   readonly used = false;
+  held = false;
   readonly resources = { memoryBytes: 2 ** 30, cpus: 2 };
   readonly nics = [
     { index: 0, tapName: 'tap0' },
@@ -227,6 +228,11 @@ export class FakeVm implements Vm {
 
   associate(podId: string): Promise<void> {
     this.state = { kind: 'Associated', podId };
+    return Promise.resolve();
+  }
+
+  hold(): Promise<void> {
+    this.held = true;
     return Promise.resolve();
   }
 
@@ -300,6 +306,20 @@ export class FakeVmPool implements VmPool {
     this.vms.push(vm);
     this.prepare(vm);
     await vm.associate(podId);
+    return vm;
+  }
+
+  async take(vmId: string, podId: string): Promise<Vm> {
+    const vm = this.vms.find(({ id }) => id === vmId);
+    if (vm === undefined) throw new DaemonError('NotFound', `No such VM: ${vmId}`);
+    await vm.associate(podId);
+    return vm;
+  }
+
+  async hold(): Promise<Vm> {
+    const vm = new FakeVm(`vm${String(this.vms.length)}`);
+    this.vms.push(vm);
+    await vm.hold();
     return vm;
   }
 

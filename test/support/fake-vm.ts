@@ -16,6 +16,7 @@ export class PlainVm implements PoolableVm {
   readonly ended: Promise<VmEnd>;
   state: VmState = { kind: 'Idle' };
   used = false;
+  held = false;
   isDetached = false;
   associateFailure: Error | undefined;
   settle: (end: VmEnd) => void = unexpected;
@@ -31,6 +32,11 @@ export class PlainVm implements PoolableVm {
 
   get agent(): Agent {
     return unexpected();
+  }
+
+  hold(): Promise<void> {
+    this.held = true;
+    return Promise.resolve();
   }
 
   associate(podId: string): Promise<void> {

@@ -85,6 +85,10 @@ export class QemuVm implements Vm {
     return this.#record.used;
   }
 
+  get held(): boolean {
+    return this.#record.held ?? false;
+  }
+
   get resources(): VmResources {
     return this.#record.resources;
   }
@@ -107,7 +111,13 @@ export class QemuVm implements Vm {
   }
 
   async release(): Promise<void> {
+    await this.fileServer.removeAll();
     this.#step({ kind: 'release' }, {});
+    await this.#save();
+  }
+
+  async hold(): Promise<void> {
+    this.#record = { ...this.#record, held: true };
     await this.#save();
   }
 

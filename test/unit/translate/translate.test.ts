@@ -382,7 +382,7 @@ describe('container to Pod, VM and guest', () => {
 
   it('makes a Pod with one container', () => {
     const pod = describe_({ Memory: 1e8, Init: true, ReadonlyRootfs: true });
-    expect(pod).toMatchObject({ id: 'p1', hostname: 'h', domainname: 'd', memoryBytes: vmMemoryBytes(1e8) });
+    expect(pod).toMatchObject({ id: 'c1', hostname: 'h', domainname: 'd', memoryBytes: vmMemoryBytes(1e8) });
     expect(pod.containers).toHaveLength(1);
     expect(pod.containers[0]).toMatchObject({
       id: 'c1',
