@@ -103,7 +103,7 @@ async function recordExit(
   const attached = recordedEndpoints(container.record);
   const released = exitTransition(engine, container, run, how);
   // Those that share its network keep the namespace, with nothing but a loopback, as under dockerd.
-  if (pod.members.size > 1)
+  if (!pod.ownsEndpoints && pod.members.size > 1 && engine.pods.isUp(pod))
     engine.background.add(released.then(() => takeOffInterfaces(engine, pod, attached)));
 }
 

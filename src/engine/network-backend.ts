@@ -19,6 +19,7 @@ import { isActive } from './container-state';
 import type { Engine } from './engine';
 import type { EventPublisher } from './event-publisher';
 import { matchLabels, matchPattern, matchValue, validateFilters } from './filters';
+import { namedPodIdOf, podNameOf } from './named-pods';
 import { pruneFilter } from './prune-filter';
 
 const acceptedFilters = ['dangling', 'driver', 'id', 'label', 'name', 'scope', 'type'];
@@ -165,12 +166,18 @@ export class EngineNetworkBackend implements NetworkBackend {
     return this.#networks.endpoints(networkId, { attached: true }).length > 0;
   }
 
+  /** Endpoints of a named Pod are its own. */
+  #podName(podId: string): string {
+    const member = this.#registry.list().find(({ record }) => namedPodIdOf(record) === podId);
+    return member === undefined ? '' : (podNameOf(member.record) ?? '');
+  }
+
   #containers(networkId: string): Record<string, NetworkContainer> {
     return Object.fromEntries(
       this.#networks.endpoints(networkId, { attached: true }).map((endpoint) => [
         endpoint.containerId,
         {
-          Name: this.#registry.byId(endpoint.containerId)?.name ?? '',
+          Name: this.#registry.byId(endpoint.containerId)?.name ?? this.#podName(endpoint.containerId),
           EndpointID: endpoint.id,
           MacAddress: endpoint.macAddress,
           IPv4Address: withPrefix(endpoint.ipv4Address, endpoint.ipv4PrefixLength),

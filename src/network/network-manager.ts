@@ -234,14 +234,14 @@ class PrivateNetworkManager implements NetworkManager {
 
   publish(containerId: string, endpoint: Endpoint, ports: PublishedPort[]): Promise<PublishedPort[]> {
     return this.#queue(() => {
-      const record = this.#table.endpoint(endpoint.networkId, containerId);
+      const record = this.#table.endpoint(endpoint.networkId, endpoint.containerId);
       if (record === undefined)
         throw new DaemonError(
           'NotFound',
-          `container ${containerId} is not on network ${endpoint.networkName}`,
+          `container ${endpoint.containerId} is not on network ${endpoint.networkName}`,
         );
       const { hostBindingAddress } = this.#table.resolve(endpoint.networkId);
-      return this.#ports.publish(record, hostBindingAddress, ports);
+      return this.#ports.publish(record, hostBindingAddress, ports, containerId);
     });
   }
 

@@ -41,6 +41,8 @@ export interface AttachmentRecord {
 
 export interface PublicationRecord {
   containerId: string;
+  /** Whose endpoint the ports lead to, if it is another's. */
+  endpointOf?: string;
   networkId: string;
   targetAddress: string;
   ports: PublishedPort[];

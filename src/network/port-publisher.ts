@@ -39,11 +39,13 @@ export class PortPublisher {
 
   /** All or nothing. Throws what Docker says after `driver failed programming external connectivity`. `defaultHostIp`: for ports that name no address. */
   async publish(
-    endpoint: EndpointRecord,
+    at: EndpointRecord,
     defaultHostIp: string,
     wanted: readonly PublishedPort[],
+    containerId = at.containerId,
   ): Promise<PublishedPort[]> {
-    const { containerId } = endpoint;
+    // Ports of a container that shares another's endpoint are its own all the same.
+    const endpoint = { ...at, containerId };
     await this.unpublish(containerId);
     const ports: PublishedPort[] = [];
     try {
@@ -56,6 +58,7 @@ export class PortPublisher {
     }
     const record: PublicationRecord = {
       containerId,
+      ...(at.containerId === containerId ? {} : { endpointOf: at.containerId }),
       networkId: endpoint.networkId,
       targetAddress: endpoint.ipv4Address,
       ports,
@@ -104,8 +107,9 @@ export class PortPublisher {
 
   /** Forgets publications of containers that `isAttached` denies: their VM is gone. */
   forget(isAttached: (containerId: string) => boolean): void {
-    for (const { containerId } of this.#documents.all<PublicationRecord>(collections.publications)) {
-      if (!isAttached(containerId)) this.#documents.delete(collections.publications, containerId);
+    for (const record of this.#documents.all<PublicationRecord>(collections.publications)) {
+      const { containerId, endpointOf = containerId } = record;
+      if (!isAttached(endpointOf)) this.#documents.delete(collections.publications, containerId);
     }
   }
 
