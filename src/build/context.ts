@@ -69,7 +69,7 @@ class ContextIndexer extends Transform {
         this.#open.hash.update(data);
         this.#open.left -= data.length;
       },
-    });
+    }, { mayEndInPadding: true });
   }
 
   override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {

@@ -45,6 +45,7 @@ interface OpenSparse {
 /** Give it the archive with `write`, then call `end`. Both throw TarError. */
 export class TarParser {
   readonly #handler: TarHandler;
+  readonly #mayEndInPadding: boolean;
   /** A block that came in pieces. */
   #pieces: Buffer[] = [];
   #piecesBytes = 0;
@@ -54,12 +55,16 @@ export class TarParser {
   #extension: Extension = noExtension();
   #sparse: OpenSparse | undefined;
   #dataBytes = 0;
+  /** Of the data, at its end. */
+  #paddingBytes = 0;
   #dataWanted = false;
   #sawZeroBlock = false;
   #ended = false;
 
-  constructor(handler: TarHandler) {
+  /** `mayEndInPadding`: as Go reads, which the docker CLI's build contexts count on. */
+  constructor(handler: TarHandler, options: { mayEndInPadding?: boolean } = {}) {
     this.#handler = handler;
+    this.#mayEndInPadding = options.mayEndInPadding ?? false;
   }
 
   write(chunk: Buffer): void {
@@ -94,7 +99,7 @@ export class TarParser {
   end(): void {
     const inside =
       this.#piecesBytes > 0 ||
-      this.#dataBytes > 0 ||
+      this.#dataBytes > this.#paddingBytes ||
       this.#extensionHeader !== undefined ||
       this.#sparse !== undefined;
     if (!this.#ended && inside) throw new TarError('unexpected EOF');
@@ -167,6 +172,7 @@ export class TarParser {
 
   #entry(entry: TarEntry): void {
     this.#dataBytes = paddedLength(entry.size);
+    this.#paddingBytes = this.#mayEndInPadding ? this.#dataBytes - entry.size : 0;
     this.#dataWanted = this.#handler.entry(entry, this.#offset);
   }
 }
