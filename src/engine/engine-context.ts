@@ -12,7 +12,13 @@ import type { EventPublisher } from './event-publisher';
 export interface EngineContext {
   readonly config: Pick<
     Config,
-    'dataRoot' | 'hosts' | 'writableDiskBytes' | 'vmCpus' | 'vmMemoryBytes' | 'containerDefaults' | 'defaultShmBytes'
+    | 'dataRoot'
+    | 'hosts'
+    | 'writableDiskBytes'
+    | 'vmCpus'
+    | 'vmMemoryBytes'
+    | 'containerDefaults'
+    | 'defaultShmBytes'
   >;
   readonly registry: ContainerRegistry;
   readonly events: EventPublisher;

@@ -91,7 +91,8 @@ export async function convertLayer(
     };
   } catch (thrown) {
     // The disk may be filled by others, between two looks of ours.
-    const isFull = systemErrorCode(thrown) === 'ENOSPC' || /no space left on device/i.test(errorMessage(thrown));
+    const isFull =
+      systemErrorCode(thrown) === 'ENOSPC' || /no space left on device/i.test(errorMessage(thrown));
     const error = isFull ? noSpace() : thrown;
     throw error instanceof ProcessingError || error instanceof TarError
       ? processingError(error, source.processingPrefix ?? '')

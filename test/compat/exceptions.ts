@@ -42,8 +42,7 @@ export const exceptions: readonly Exception[] = [
   },
   {
     id: 'files of containers',
-    reason:
-      'cp, diff and export come with their own issue; until then 501, as docs/compatibility.md says.',
+    reason: 'cp, diff and export come with their own issue; until then 501, as docs/compatibility.md says.',
     cases: /^errors: unknown container: (changes|export|archive)/,
     path: /^value\.(status|body\.message)$/,
   },
