@@ -4,6 +4,8 @@ import { scriptCases } from './harness/cases';
 
 /** The image's files under /x, without the sizes of directories, which file systems count differently. */
 const listing = `find /x -exec stat -c '%n|%F|%a|%u|%g|%s|%h' {} + | sed -E 's/(directory.*)[|][0-9]+[|]([0-9]+)$/\\1/' | sort; find /x -type l -exec ls -l {} + | sed 's/.*\\/x/\\/x/'`;
+/** For printf, inside single quotes. */
+const quotedListing = listing.replace(/\\/g, '\\\\').replace(/%/g, '%%').replace(/'/g, "'\\''");
 const history = `docker history --no-trunc --format '{{.CreatedBy}}|{{.Size}}'`;
 
 const files = `
@@ -50,7 +52,7 @@ scriptCases('build: steps', {
 scriptCases('build: files', {
   COPY: {
     script: `${files}
-      printf 'FROM busybox\\nRUN mkdir -m 711 /x; chown 5:6 /x; mkdir /x/t; ln -s t /x/to\\nCOPY f /x/\\nCOPY f /x/p/q/r\\nCOPY --chown=nobody:5 d /x/d1\\nCOPY d/ /x/d2/\\nCOPY w?.txt lf /x/w/\\nCOPY g /x/to/\\nCOPY ["f","/x/e f"]\\nWORKDIR /x/wd\\nCOPY f .\\nCOPY d sub\\nRUN ${listing.replace(/'/g, "'\\''").replace(/%/g, '%%').replace(/\\/g, '\\\\')}\\n' >Dockerfile
+      printf 'FROM busybox\\nRUN mkdir -m 711 /x; chown 5:6 /x; mkdir /x/t; ln -s t /x/to\\nCOPY f /x/\\nCOPY f /x/p/q/r\\nCOPY --chown=nobody:5 d /x/d1\\nCOPY d/ /x/d2/\\nCOPY w?.txt lf /x/w/\\nCOPY g /x/to/\\nCOPY ["f","/x/e f"]\\nWORKDIR /x/wd\\nCOPY f .\\nCOPY d sub\\nRUN ${quotedListing}\\n' >Dockerfile
       docker build -t $c .
       touch -d @1 f g d/a && docker build . | grep -c 'Using cache'
       chmod 600 f && docker build . | grep -c 'Using cache'`,
@@ -58,7 +60,7 @@ scriptCases('build: files', {
   },
   'ADD, stages': {
     script: `${files}
-      printf 'FROM busybox AS one\\nRUN mkdir -p /x/usr; ln -s usr /x/lib; echo 1 >/x/s; chmod 4755 /x/s; ln /x/s /x/h; mkfifo /x/p\\nADD a.tar f /x/\\nFROM busybox\\nCOPY --from=one /x /x\\nCOPY --from=0 --chown=8:9 /x/s /x/lib/ /x/c/\\nCOPY --from=busybox /bin/busybox /x/\\nRUN ${listing.replace(/'/g, "'\\''").replace(/%/g, '%%').replace(/\\/g, '\\\\')}\\n' >Dockerfile
+      printf 'FROM busybox AS one\\nRUN mkdir -p /x/usr; ln -s usr /x/lib; echo 1 >/x/s; chmod 4755 /x/s; ln /x/s /x/h; mkfifo /x/p\\nADD a.tar f /x/\\nFROM busybox\\nCOPY --from=one /x /x\\nCOPY --from=0 --chown=8:9 /x/s /x/lib/ /x/c/\\nCOPY --from=busybox /bin/busybox /x/\\nRUN ${quotedListing}\\n' >Dockerfile
       docker build -t $c .
       ${history} $c | grep -v 'find /x' | grep -v dir:
       docker build . | grep -c 'Using cache'`,
