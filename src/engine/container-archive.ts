@@ -14,8 +14,16 @@ import type { Engine } from './engine';
 import { JobError, readJob } from './file-jobs';
 import { goFileMode, isDirectoryMode } from './go-file-mode';
 
+/** dockerd unpacks in a process of its own, and says how that ended. */
+const untarFailed = 'Error processing tar file(exit status 1): ';
 /** Three paths at most, and some numbers. */
 const maxStatBytes = 16_384;
+
+/** A container, and what the client called it. */
+export interface Named {
+  container: Container;
+  ref: string;
+}
 
 interface PathInfo {
   stat: ContainerPathStat;
@@ -27,21 +35,25 @@ interface PathInfo {
 
 export async function statPath(
   engine: Engine,
-  container: Container,
+  { container, ref }: Named,
   path: string,
 ): Promise<ContainerPathStat> {
-  return withFiles(engine, container, async (agent) => (await inquire(engine, agent, container, path)).stat);
+  return withFiles(
+    engine,
+    container,
+    async (agent) => (await inquire(engine, agent, { container, ref }, path)).stat,
+  );
 }
 
 /** The stream ends the job if it is closed early; a container that does not run is kept from starting meanwhile. */
 export async function archivePath(
   engine: Engine,
-  container: Container,
+  { container, ref }: Named,
   path: string,
   signal: AbortSignal,
 ): Promise<{ stat: ContainerPathStat; archive: Readable }> {
   const result = await streamed(engine, container, async (agent) => {
-    const { stat } = await inquire(engine, agent, container, path);
+    const { stat } = await inquire(engine, agent, { container, ref }, path);
     const job = await engine.fileJobs.start(
       agent,
       container.id,
@@ -57,14 +69,14 @@ export async function archivePath(
 /** Resolves when everything is unpacked. */
 export async function extractArchive(
   engine: Engine,
-  container: Container,
+  { container, ref }: Named,
   path: string,
   archive: NodeJS.ReadableStream,
   options: { noOverwriteDirNonDir: boolean; copyUidGid: boolean },
   signal: AbortSignal,
 ): Promise<void> {
   await withFiles(engine, container, async (agent) => {
-    const { target, targetMode } = await inquire(engine, agent, container, path);
+    const { target, targetMode } = await inquire(engine, agent, { container, ref }, path);
     if (!isDirectoryMode(targetMode)) {
       throw new DaemonError('Internal', 'extraction point is not a directory');
     }
@@ -76,16 +88,14 @@ export async function extractArchive(
         kind: 'extract',
         path: target,
         noOverwriteDirNonDir: options.noOverwriteDirNonDir,
-        setOwner: false,
-        uid: 0,
-        gid: 0,
+        ...owner(options.copyUidGid ? container.record.config.User : ''),
         makeDirectory: false,
       },
       signal,
     );
     job.output.resume();
     const failed = job.done.catch((error: unknown) => {
-      throw asDaemonError(error);
+      throw error instanceof JobError ? new DaemonError('Internal', `${untarFailed}${error.message}`) : error;
     });
     failed.catch(() => undefined);
     try {
@@ -133,7 +143,12 @@ function streamed<T extends { stream: Readable; done: Promise<void> }>(
   });
 }
 
-async function inquire(engine: Engine, agent: Agent, container: Container, path: string): Promise<PathInfo> {
+async function inquire(
+  engine: Engine,
+  agent: Agent,
+  { container, ref }: Named,
+  path: string,
+): Promise<PathInfo> {
   const job = await engine.fileJobs.start(
     agent,
     container.id,
@@ -144,7 +159,7 @@ async function inquire(engine: Engine, agent: Agent, container: Container, path:
     return parseStat(await readJob(job, maxStatBytes), path);
   } catch (error) {
     if (error instanceof JobError && error.errno === constants.errno.ENOENT) {
-      throw new DaemonError('NotFound', `Could not find the file ${path} in container ${container.id}`);
+      throw new DaemonError('NotFound', `Could not find the file ${path} in container ${ref}`);
     }
     throw asDaemonError(error);
   }
@@ -204,6 +219,12 @@ function requireWritable(container: Container, target: string): void {
     return;
   }
   if (hostConfig.ReadonlyRootfs) throw new DaemonError('Internal', 'container rootfs is marked read-only');
+}
+
+/** Docker's copyUIDGID: all that comes belongs to the container's user. A name is left to the archive's own numbers. */
+function owner(user: string): { setOwner: boolean; uid: number; gid: number } {
+  const [, uid, gid] = /^(\d+)(?::(\d+))?$/.exec(user) ?? [];
+  return { setOwner: uid !== undefined, uid: Number(uid ?? 0), gid: Number(gid ?? uid ?? 0) };
 }
 
 function asDaemonError(error: unknown): Error {

@@ -5,6 +5,7 @@ import type { ContainerConfig, FilledContainerConfig } from '../api/v1.41/types'
 import { DaemonError } from '../errors';
 import { applyChanges } from '../storage/image-changes';
 import type { ImageConfig, ImageRunConfig } from '../storage/image';
+import { caissonVersion } from '../versions';
 import { mergeImageConfig } from './container-defaults';
 import { withFiles } from './container-files';
 import { eventAttributes } from './container-record';
@@ -112,6 +113,7 @@ function imageConfig(
     created,
     ...(author === '' ? {} : { author }),
     ...(comment === '' ? {} : { comment }),
+    docker_version: caissonVersion(),
     container: record.id,
     config: config as ImageRunConfig,
     container_config: record.config as ImageRunConfig,

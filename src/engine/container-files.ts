@@ -9,7 +9,7 @@ import { guestRootfs, podToVm, withoutRepeats, type ContainerDisks } from '../tr
 import type { Agent } from '../vm/agent/agent';
 import type { GuestMount } from '../vm/agent/protocol';
 import type { Vm } from '../vm/vm';
-import { mergeMounts, prepareShares } from './container-mounts';
+import { mergeMounts, prepareShares, publishVolumeEvents } from './container-mounts';
 import type { ContainerRecord } from './container-record';
 import type { Container } from './container-registry';
 import { isActive } from './container-state';
@@ -43,9 +43,11 @@ export class FileHolders {
     const holder = this.#holders.get(container.id) ?? (await this.#make(container.record));
     clearTimeout(holder.timer);
     this.#holders.set(container.id, holder);
+    publishVolumeEvents(this.#context.events, container.record, 'mount');
     try {
       return await work(holder.vm.agent);
     } finally {
+      publishVolumeEvents(this.#context.events, container.record, 'unmount');
       if (this.#holders.get(container.id) === holder) {
         holder.timer = setTimeout(() => this.#expire(container), keptMs);
         holder.timer.unref();

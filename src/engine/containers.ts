@@ -277,7 +277,7 @@ export class Containers implements ContainerBackend {
   }
 
   archiveStat(ref: string, path: string): Promise<ContainerPathStat> {
-    return statPath(this.engine, this.#get(ref), path);
+    return statPath(this.engine, { container: this.#get(ref), ref }, path);
   }
 
   archiveGet(
@@ -285,7 +285,7 @@ export class Containers implements ContainerBackend {
     path: string,
     signal: AbortSignal,
   ): Promise<{ stat: ContainerPathStat; archive: Readable }> {
-    return archivePath(this.engine, this.#get(ref), path, signal);
+    return archivePath(this.engine, { container: this.#get(ref), ref }, path, signal);
   }
 
   archivePut(
@@ -295,7 +295,7 @@ export class Containers implements ContainerBackend {
     options: { noOverwriteDirNonDir: boolean; copyUidGid: boolean },
     signal: AbortSignal,
   ): Promise<void> {
-    return extractArchive(this.engine, this.#get(ref), path, archive, options, signal);
+    return extractArchive(this.engine, { container: this.#get(ref), ref }, path, archive, options, signal);
   }
 
   commit(options: CommitOptions): Promise<{ Id: string }> {
