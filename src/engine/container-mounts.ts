@@ -9,7 +9,7 @@ import { cleanPath } from '../translate/container-to-pod';
 import type { GuestMount } from '../vm/agent/protocol';
 import type { FileShare } from '../vm/file-server';
 import type { ContainerRecord } from './container-record';
-import { socketBehind, tunnelName, type SocketShare } from './socket-tunnels';
+import { socketBehind, tunnelName, type SocketShare, type SocketTargets } from './socket-tunnels';
 import type { ContainerRegistry } from './container-registry';
 import type { EventPublisher } from './event-publisher';
 
@@ -120,9 +120,15 @@ export async function prepareShares(
   volumes: VolumeStore,
   record: ContainerRecord,
   apiSocket: string | undefined,
-): Promise<{ shares: FileShare[]; sockets: SocketShare[]; mounts: GuestMount[] }> {
+): Promise<{
+  shares: FileShare[];
+  sockets: SocketShare[];
+  socketTargets: SocketTargets;
+  mounts: GuestMount[];
+}> {
   const shares: FileShare[] = [];
   const sockets: SocketShare[] = [];
+  const socketTargets: Record<string, string> = {};
   const mounts: GuestMount[] = [];
   for (const [index, point] of record.mounts.entries()) {
     if (point.Type !== 'bind' && point.Type !== 'volume') continue;
@@ -137,6 +143,7 @@ export async function prepareShares(
     const name = tunnelName(record.id, index);
     const socket = point.Type === 'bind' ? await socketBehind(point.Source, apiSocket) : undefined;
     if (socket !== undefined) {
+      socketTargets[name] = socket.path;
       sockets.push({ name, mode: socket.mode, uid: socket.uid, gid: socket.gid });
       mounts.push({
         type: 'bind',
@@ -157,7 +164,7 @@ export async function prepareShares(
       populate: point.Type === 'volume' && point.RW && !details.noCopy && details.subpath === '',
     });
   }
-  return { shares, sockets, mounts };
+  return { shares, sockets, socketTargets, mounts };
 }
 
 /** Default mounts and those of binds and volumes as one list: a user's mount replaces a default, parents come first. */

@@ -88,6 +88,7 @@ export async function removeStopped(
   engine.registry.transition(container, { kind: 'remove' });
   const { record } = container;
   await engine.fileHolders.release(container.id);
+  engine.sockets.forget(container.id);
   const failures: unknown[] = [];
   const step = async (work: () => Promise<void> | void): Promise<void> => {
     try {

@@ -37,7 +37,7 @@ import type { Engine } from './engine';
 import { logStartError } from './logs/log-config';
 import type { AttachedEndpoint, RunningPod } from './pods';
 import { generalFailureCode, startFailure } from './runtime-errors';
-import { apiSocketPath } from './socket-tunnels';
+import { apiSocketPath, type SocketTargets } from './socket-tunnels';
 import { ProcessStdio } from './stdio';
 import { nowTimestamp } from './timestamp';
 
@@ -169,7 +169,7 @@ class ContainerStart {
       container: guestContainer(
         {
           ...spec,
-          mounts: mergeMounts(spec.mounts, shared),
+          mounts: mergeMounts(spec.mounts, shared.mounts),
           // Those of the Pod's namespaces, which others have made.
           sysctls: joining === undefined ? spec.sysctls : { ...pod.sysctls, ...spec.sysctls },
         },
@@ -200,6 +200,7 @@ class ContainerStart {
       startedAt: nowTimestamp(),
       finishedAt: this.#container.state.finishedAt,
       oomKilled: false,
+      ...(Object.keys(shared.sockets).length === 0 ? {} : { sockets: shared.sockets }),
     };
     engine.registry.transition(
       this.#container,
@@ -308,15 +309,19 @@ class ContainerStart {
   }
 
   /** Lets the VM's file server serve the container's binds and volumes. */
-  async #share(pod: RunningPod, record: ContainerRecord): Promise<GuestMount[]> {
-    const { shares, sockets, mounts } = await prepareShares(
+  async #share(
+    pod: RunningPod,
+    record: ContainerRecord,
+  ): Promise<{ mounts: GuestMount[]; sockets: SocketTargets }> {
+    const { shares, sockets, socketTargets, mounts } = await prepareShares(
       this.#engine.volumes,
       record,
       apiSocketPath(this.#engine.config.hosts),
     );
     if (shares.length > 0) await pod.vm.shareFiles(shares);
+    this.#engine.sockets.allow(socketTargets);
     await Promise.all(sockets.map((socket) => pod.vm.agent.request('tunnel.listen', { ...socket })));
-    return mounts;
+    return { mounts, sockets: socketTargets };
   }
 
   async #openLog(record: ContainerRecord, runId: string): Promise<ContainerLogWriter> {

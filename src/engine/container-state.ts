@@ -15,6 +15,8 @@
 //
 // A start that fails stays in its state, with the exit code and the error of the attempt (Docker does the same).
 
+import type { SocketTargets } from './socket-tunnels';
+
 /** What a process that runs, or ran, is known by. True from start to exit. */
 export interface RunFacts {
   /** VM the Pod runs on. */
@@ -30,6 +32,8 @@ export interface RunFacts {
   finishedAt: string;
   /** OOM kills of a child were seen in this run. */
   oomKilled: boolean;
+  /** Sockets of the host that it may connect to, by their tunnels' names. */
+  sockets?: SocketTargets;
 }
 
 /** How the last run ended, or why it could not begin. */

@@ -61,7 +61,7 @@ import type { ContainerLogStore } from './logs/container-log-store';
 import { PodGates } from './named-pods';
 import { Pods } from './pods';
 import { RestartTimers } from './restart-timers';
-import { apiSocketPath, SocketTunnels } from './socket-tunnels';
+import { SocketTunnels } from './socket-tunnels';
 import type { AgentEvent } from '../vm/agent/protocol';
 import type { RunningPod } from './pods';
 
@@ -75,15 +75,14 @@ export class Containers implements ContainerBackend {
   readonly execs: Execs;
   readonly #context: ContainersContext;
   readonly #list: ContainerList;
-  readonly #sockets: SocketTunnels;
 
   constructor(context: ContainersContext) {
     this.#context = context;
-    this.#sockets = new SocketTunnels(context.registry, apiSocketPath(context.config.hosts));
     const fileJobs = new FileJobs();
     this.engine = {
       ...context,
       fileJobs,
+      sockets: new SocketTunnels(),
       fileHolders: new FileHolders(context, fileJobs),
       hubs: new StreamHubs(),
       waits: new ContainerWaits(),
@@ -94,7 +93,7 @@ export class Containers implements ContainerBackend {
       podGates: new PodGates(),
       pods: new Pods(context, {
         onEvent: (pod, event, ack) => this.#onAgentEvent(pod, event, ack),
-        onTunnel: (pod, tunnel) => this.#sockets.serve(pod, tunnel),
+        onTunnel: (pod, tunnel) => this.engine.sockets.serve(pod, tunnel),
         onLost: (pod, end) => {
           for (const id of pod.members.keys()) {
             const container = this.#context.registry.byId(id);

@@ -8,6 +8,7 @@ import type { Pods, RunningPod } from './pods';
 import type { FileJobs } from './file-jobs';
 import type { PodGates } from './named-pods';
 import type { RestartTimers } from './restart-timers';
+import type { SocketTunnels } from './socket-tunnels';
 import { StreamHub } from './stream-hub';
 
 /** Live streams by container. They outlive runs, so that clients can attach before a start. */
@@ -39,6 +40,7 @@ export interface Engine extends EngineContext {
   /** What the agents do on files, and VMs that hold those of containers that don't run. */
   readonly fileJobs: FileJobs;
   readonly fileHolders: FileHolders;
+  readonly sockets: SocketTunnels;
   /** Console sizes asked for before the process existed. */
   readonly consoleSizes: Map<string, { rows: number; columns: number }>;
   /** Work that a verb left to the background, so that the daemon can wait for it at its end. */

@@ -1,10 +1,10 @@
 // Bind mounts of unix sockets: the guest's connections are carried to the host's socket, a channel for each.
 
-import { stat } from 'node:fs/promises';
+import { closeSync, constants, fstatSync, openSync, readlinkSync } from 'node:fs';
+import { realpath, stat } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { log } from '../log';
 import type { AgentTunnel } from '../vm/agent/agent';
-import type { ContainerRegistry } from './container-registry';
 import type { RunningPod } from './pods';
 
 /** A socket of the host's, as the guest shows it. */
@@ -15,6 +15,11 @@ export interface SocketShare {
   gid: number;
 }
 
+/** Where each name's connections go: paths without links, as they were when the container started. */
+export type SocketTargets = Readonly<Record<string, string>>;
+
+/** Linux: the file itself, without opening it. Node has no name for it. */
+const openPath = 0o10000000;
 /** Where clients expect Docker's socket: a bind of one of these is a bind of our own. */
 const dockerSockets: readonly string[] = ['/var/run/docker.sock', '/run/docker.sock'];
 /** The guest's own limit is the same (guest/init/tunnel.c). */
@@ -50,22 +55,29 @@ export async function socketBehind(
   const path = destinationOf(source, apiSocket);
   try {
     const stats = await stat(path);
-    return stats.isSocket() ? { path, mode: stats.mode & 0o777, uid: stats.uid, gid: stats.gid } : undefined;
+    if (!stats.isSocket()) return undefined;
+    return { path: await realpath(path), mode: stats.mode & 0o777, uid: stats.uid, gid: stats.gid };
   } catch {
     return undefined;
   }
 }
 
-/** Serves what guests open. What a connection leads to follows from the container's record: a guest chooses among its own. */
+/** Serves what guests open: each container its own binds, as they were resolved at its start. */
 export class SocketTunnels {
-  readonly #registry: ContainerRegistry;
-  readonly #apiSocket: string | undefined;
+  readonly #targets = new Map<string, string>();
   /** Open connections by VM. */
   readonly #open = new Map<string, number>();
 
-  constructor(registry: ContainerRegistry, apiSocket: string | undefined) {
-    this.#registry = registry;
-    this.#apiSocket = apiSocket;
+  /** Before the guest may connect. Names are those of tunnelName. */
+  allow(targets: SocketTargets): void {
+    for (const [name, path] of Object.entries(targets)) this.#targets.set(name, path);
+  }
+
+  /** The container is gone. */
+  forget(containerId: string): void {
+    for (const name of this.#targets.keys()) {
+      if (name.startsWith(tunnelPrefix(containerId))) this.#targets.delete(name);
+    }
   }
 
   serve(pod: RunningPod, tunnel: AgentTunnel): void {
@@ -87,13 +99,35 @@ export class SocketTunnels {
     );
   }
 
+  /** A guest can only name what its own containers have. */
   #destination(pod: RunningPod, name: string): string | undefined {
-    for (const containerId of pod.members.keys()) {
-      const mounts = this.#registry.byId(containerId)?.record.mounts ?? [];
-      const point = mounts.find((_, index) => tunnelName(containerId, index) === name);
-      if (point?.Type === 'bind') return destinationOf(point.Source, this.#apiSocket);
-    }
-    return undefined;
+    const isOwn = [...pod.members.keys()].some((id) => name.startsWith(tunnelPrefix(id)));
+    return isOwn ? this.#targets.get(name) : undefined;
+  }
+}
+
+/**
+ * Connects to the socket at `path`, never through a link: a guest that has the directory too may have put one there.
+ * Throws if there is none any more. The few calls block, and are for one local path that was good at the start.
+ */
+function connectPinned(path: string): Socket {
+  const descriptor = openSync(path, openPath | constants.O_NOFOLLOW);
+  const pinned = `/proc/self/fd/${String(descriptor)}`;
+  try {
+    if (readlinkSync(pinned) !== path) throw new Error(`${path} leads elsewhere now`);
+    if (!fstatSync(descriptor).isSocket()) throw new Error(`${path} is no socket any more`);
+    const socket = connect({ path: pinned, allowHalfOpen: true });
+    const close = (): void => {
+      socket.off('connect', close);
+      socket.off('close', close);
+      closeSync(descriptor);
+    };
+    socket.on('connect', close);
+    socket.on('close', close);
+    return socket;
+  } catch (error) {
+    closeSync(descriptor);
+    throw error;
   }
 }
 
@@ -122,7 +156,13 @@ function carry(
   const open = (name: string): Socket | undefined => {
     const path = destination(name);
     if (path === undefined) return undefined;
-    const opened = connect({ path, allowHalfOpen: true });
+    let opened: Socket;
+    try {
+      opened = connectPinned(path);
+    } catch (error) {
+      log.debug('connection of a VM to a socket of the host', { path, error });
+      return undefined;
+    }
     opened.on('error', (error) => log.debug('connection of a VM to a socket of the host', { path, error }));
     opened.on('close', close);
     opened.on('end', () => input.end());

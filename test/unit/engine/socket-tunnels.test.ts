@@ -1,9 +1,8 @@
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ContainerRegistry } from '../../../src/engine/container-registry';
 import type { RunningPod } from '../../../src/engine/pods';
 import { apiSocketPath, socketBehind, SocketTunnels, tunnelName } from '../../../src/engine/socket-tunnels';
 import { FakeInput, FakeOutput } from '../../support/engine-fakes';
@@ -29,15 +28,13 @@ afterEach(() => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-/** Tunnels of a VM with one container that has these binds. */
+/** Tunnels of a VM with one container that has binds of these sockets. */
 function tunnels(...sources: string[]): { open: (name: string) => { output: FakeOutput; input: FakeInput } } {
-  const mounts = sources.map((Source) => ({ Type: 'bind', Source }));
-  // Only what the tunnels look at.
-  const registry = {
-    byId: (id: string) => (id === containerId ? { record: { mounts } } : undefined),
-  } as unknown as ContainerRegistry;
   const pod = { vm: { id: 'vm' }, members: new Map([[containerId, {}]]) } as unknown as RunningPod;
-  const serving = new SocketTunnels(registry, apiPath());
+  const serving = new SocketTunnels();
+  serving.allow(Object.fromEntries(sources.map((source, index) => [tunnelName(containerId, index), source])));
+  // Another container's, of another VM.
+  serving.allow({ [tunnelName('cd'.repeat(32), 0)]: path });
   let channel = 0x8000_0000;
   return {
     open: (name) => {
@@ -103,10 +100,20 @@ describe('a connection', () => {
     expect(output.acked).toBe(tunnelName(containerId, 1).length + 1 + 'question'.length);
   });
 
-  test("to Docker's socket comes to ours", async () => {
-    const arrived = accepted(api);
-    tunnels('/var/run/docker.sock').open(tunnelName(containerId, 0));
-    (await arrived).destroy();
+  test('through a link that was put in its place is closed', () => {
+    renameSync(path, `${path}.old`);
+    symlinkSync(apiPath(), path);
+    const { output } = tunnels(path).open(tunnelName(containerId, 0));
+    expect(output.wasReset).toBe(true);
+  });
+
+  test('through a link that was put in the place of its directory is closed', () => {
+    const [own, other] = [join(directory, 'own'), join(directory, 'other')];
+    mkdirSync(other);
+    renameSync(path, join(other, 'service.sock'));
+    symlinkSync(other, own);
+    const { output } = tunnels(join(own, 'service.sock')).open(tunnelName(containerId, 0));
+    expect(output.wasReset).toBe(true);
   });
 
   test.each([
