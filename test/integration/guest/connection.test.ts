@@ -87,8 +87,8 @@ test('nobody connected: the window fills, the process waits, and nothing is lost
 });
 
 test('an exit while nobody is connected is told later, once, after the output', async () => {
+  guest.autoAck = false; // before it starts: it may be over at once
   const { id, stdout } = await exec('echo last words; exit 9');
-  guest.autoAck = false;
   await guest.drop();
   await new Promise((resolve) => setTimeout(resolve, 300));
   const hello = await guest.connect();

@@ -172,7 +172,7 @@ describe('namespaces', () => {
       {},
       vm,
     );
-    expect(out).toMatch(/^init\n2\n0::\/caisson\/p\d+\n$/);
+    expect(out).toMatch(/^init\n2\n0::\/docker\/p\d+\n$/);
   });
 
   test('a PID namespace shared by the Pod', async () => {

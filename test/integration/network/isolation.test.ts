@@ -100,7 +100,7 @@ describe('to the outside', () => {
     await lab.host.serve(7003, 'from the host');
     const { ipam } = await lab.manager.inspect('vault');
     const gateway = ipam[0]!.gateway!;
-    inside.run('ip', 'route', 'add', 'default', 'via', gateway);
+    inside.run('ip', 'route', 'replace', 'default', 'via', gateway);
     expect(await inside.fetch('192.0.2.1', 7003)).not.toContain('from');
     expect(await inside.fetch(gateway, 7003)).not.toContain('from');
     expect(await inside.canPing(gateway)).toBe(true);
