@@ -8,13 +8,11 @@ import type { ImageConfig, ImageRunConfig } from '../storage/image';
 import { caissonVersion } from '../versions';
 import { mergeImageConfig } from './container-defaults';
 import { withFiles } from './container-files';
+import { nonEmptyLayer } from './empty-layer';
 import { eventAttributes } from './container-record';
 import type { Container } from './container-registry';
 import { pauseContainer, unpauseContainer } from './container-stop';
 import type { Engine } from './engine';
-
-/** Diff ID of a tar without entries: such a layer is none. */
-const emptyDiffId = 'sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef';
 
 /** Returns the image's id. */
 export async function commitContainer(
@@ -63,10 +61,8 @@ export async function addChangesLayer(
 ): Promise<string | undefined> {
   return withFiles(engine, container, async (agent) => {
     const job = await engine.fileJobs.start(agent, container.id, { kind: 'layer' }, signal);
-    const { diffId } = await engine.layers.add(job.output, { signal });
-    if (diffId !== emptyDiffId) return diffId;
-    await engine.layers.remove(diffId);
-    return undefined;
+    const layer = await nonEmptyLayer(job.output);
+    return layer === undefined ? undefined : (await engine.layers.add(layer, { signal })).diffId;
   });
 }
 

@@ -1,7 +1,6 @@
 // Lets the builder (src/build) work on this engine: its images, its layers, and ordinary containers for RUN.
 
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
 import { StringDecoder } from 'node:string_decoder';
 import type { BuildOptions, ProgressWriter } from '../api/v1.41/backend';
 import type { AuthConfig, HostConfig } from '../api/v1.41/types';
@@ -14,7 +13,6 @@ import { parseReference } from '../registry/reference';
 import type { Image, ImageConfig, ImageRunConfig } from '../storage/image';
 import type { SquashfsLayerStore } from '../storage/layer-store';
 import type { ImageStore } from '../storage/stores';
-import { tarBlock } from '../storage/tar-header';
 import { createContainer } from './container-create';
 import { newContainerId } from './container-names';
 import type { Container } from './container-registry';
@@ -23,7 +21,7 @@ import { startContainer } from './container-start';
 import { killContainer } from './container-stop';
 import type { Containers } from './containers';
 import { filledImageConfig } from './image-inspect';
-import { exportLayer } from './layer-export';
+import { nonEmptyLayer } from './empty-layer';
 import type { RunningPod } from './pods';
 
 const maxHeldText = 16 * 1024;
@@ -185,7 +183,9 @@ class EngineBuildHost implements BuildHost {
   async commitContainer(id: string, signal: AbortSignal): Promise<string | undefined> {
     const pod = await this.#held.get(id)?.pod;
     if (pod === undefined) throw new DaemonError('Internal', `container ${id} has not run`);
-    const layer = await nonEmptyLayer(exportLayer(pod.vm.agent, id));
+    const { fileJobs } = this.#context.containers.engine;
+    const job = await fileJobs.start(pod.vm.agent, id, { kind: 'layer' }, signal);
+    const layer = await nonEmptyLayer(job.output);
     return layer === undefined ? undefined : this.addLayer(layer, signal);
   }
 
@@ -226,26 +226,6 @@ class EngineBuildHost implements BuildHost {
     const { domain } = parseReference(ref);
     return this.#auths[domain === 'docker.io' ? 'https://index.docker.io/v1/' : domain];
   }
-}
-
-/** Undefined for the archive of nothing: such a step adds no layer to its image. */
-async function nonEmptyLayer(stream: Readable): Promise<Readable | undefined> {
-  const chunks = (stream as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
-  let head = Buffer.alloc(0);
-  while (head.length < tarBlock) {
-    const next = await chunks.next();
-    if (next.done === true) break;
-    head = Buffer.concat([head, next.value]);
-  }
-  if (head.subarray(0, tarBlock).every((byte) => byte === 0)) {
-    stream.destroy();
-    return undefined;
-  }
-  async function* whole(): AsyncGenerator<Buffer> {
-    yield head;
-    yield* { [Symbol.asyncIterator]: () => chunks };
-  }
-  return Readable.from(whole(), { objectMode: false });
 }
 
 /** With all the members that dockerd writes into an image. */
