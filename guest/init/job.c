@@ -22,6 +22,7 @@
 #include "fields.h"
 #include "file-changes.h"
 #include "follow.h"
+#include "go-error.h"
 #include "launch.h"
 #include "process.h"
 #include "tar_read.h"
@@ -51,7 +52,7 @@ static unsigned number(const struct job *job, const char *field)
 
 static int fail_job(struct job *job, int code, const char *what, const char *path)
 {
-    snprintf(job->message, sizeof(job->message), "%s %s: %s", what, path, strerror(code));
+    snprintf(job->message, sizeof(job->message), "%s %s: %s", what, path, go_error(code));
     return -code;
 }
 
@@ -233,7 +234,7 @@ static void run_job(struct process *process, struct launch *launch)
     int result = find_job(text_of(job, "kind"))(job);
     if (result == 0)
         _exit(0);
-    dprintf(STDERR_FILENO, "%s", *job->message == '\0' ? strerror(-result) : job->message);
+    dprintf(STDERR_FILENO, "%s", *job->message == '\0' ? go_error(-result) : job->message);
     _exit(-result & 0x7f);
 }
 

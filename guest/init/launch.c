@@ -1,5 +1,6 @@
 /* From a clone of the agent to the container's program. The order of the steps is runc's, since it shows: in which
  * errors come first, and in what the seccomp filter must allow. */
+#include "go-error.h"
 #include "launch.h"
 
 #include <ctype.h>
@@ -55,14 +56,6 @@ void child_fail(const struct launch *launch, const struct failure *failure)
     ssize_t ignored = write(launch->status, packet, sizeof(packet));
     (void)ignored;
     _exit(127);
-}
-
-/* strerror as Go words it, for texts that clients know from runc. */
-static const char *go_error(int code, char text[128])
-{
-    snprintf(text, 128, "%s", strerror(code));
-    text[0] = (char)tolower(text[0]);
-    return text;
 }
 
 int child_limits(const struct process_spec *spec, struct failure *failure)
@@ -170,9 +163,8 @@ static int set_user(const struct process_spec *spec, const struct user *user, st
     return 0;
 no_cwd:;
     int code = errno;
-    char text[128];
     return fail(failure, code, PHASE_EXEC, "chdir to cwd (\"%s\") set in config.json failed: %s", spec->cwd,
-                go_error(code, text));
+                go_error(code));
 }
 
 static const char *environment_value(const char *const *env, const char *name)
@@ -197,7 +189,6 @@ static int executable(const char *path)
 
 static int find_program(const char *name, const char *search, char path[4096], struct failure *failure)
 {
-    char text[128];
     if (strchr(name, '/') != NULL) {
         int code = executable(name);
         if (code == 0) {
@@ -206,7 +197,7 @@ static int find_program(const char *name, const char *search, char path[4096], s
         }
         if (code == EACCES)
             return fail(failure, code, PHASE_EXEC, "exec: \"%s\": permission denied", name);
-        return fail(failure, code, PHASE_EXEC, "exec: \"%s\": stat %s: %s", name, name, go_error(code, text));
+        return fail(failure, code, PHASE_EXEC, "exec: \"%s\": stat %s: %s", name, name, go_error(code));
     }
     while (search != NULL && *name != '\0') {
         size_t length = strcspn(search, ":");
@@ -275,7 +266,6 @@ void child_run(struct launch *launch)
     /* execve takes non-const arrays only for C's sake. */
     execve(program, (char *const *)(uintptr_t)launch->args, (char *const *)(uintptr_t)env);
     /* Too late for a failed start: runc's program also says this on the container's stderr, and exits with 1. */
-    char text[128];
-    dprintf(STDERR_FILENO, "exec %s: %s\n", program, go_error(errno, text));
+    dprintf(STDERR_FILENO, "exec %s: %s\n", program, go_error(errno));
     _exit(1);
 }

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "go-error.h"
 #include "tar_format.h"
 
 enum {
@@ -76,7 +77,7 @@ static int read_all(struct reader *reader, void *buffer, size_t length) {
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            return fail(reader, errno, "read the archive: %s", strerror(errno));
+            return fail(reader, errno, "read the archive: %s", go_error(errno));
         if (got == 0)
             return done == 0 ? 0 : fail(reader, EINVAL, "unexpected EOF");
         done += (size_t)got;
@@ -404,7 +405,7 @@ static int make_parents(struct reader *reader, const char *path) {
     for (char *at = strchr(parent + 1, '/'); at != NULL; at = strchr(at + 1, '/')) {
         *at = '\0';
         if (mkdir(parent, 0755) < 0 && errno != EEXIST)
-            return fail(reader, errno, "mkdir %s: %s", parent, strerror(errno));
+            return fail(reader, errno, "mkdir %s: %s", parent, go_error(errno));
         *at = '/';
     }
     return 0;
@@ -436,14 +437,14 @@ static int make_room(struct reader *reader, const struct entry *entry, const cha
     if (strcmp(path, reader->destination) == 0)
         return 0;
     if (nftw(path, remove_one, 32, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) < 0)
-        return fail(reader, errno, "remove %s: %s", path, strerror(errno));
+        return fail(reader, errno, "remove %s: %s", path, go_error(errno));
     return 0;
 }
 
 static int unpack_data(struct reader *reader, const struct entry *entry, const char *path) {
     auto_fd fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
-        return fail(reader, errno, "open %s: %s", path, strerror(errno));
+        return fail(reader, errno, "open %s: %s", path, go_error(errno));
     uint64_t left = (uint64_t)entry->size;
     while (left > 0) {
         size_t part = left < COPY_BYTES ? (size_t)left : COPY_BYTES;
@@ -455,7 +456,7 @@ static int unpack_data(struct reader *reader, const struct entry *entry, const c
             if (written < 0 && errno == EINTR)
                 continue;
             if (written < 0)
-                return fail(reader, errno, "write %s: %s", path, strerror(errno));
+                return fail(reader, errno, "write %s: %s", path, go_error(errno));
             done += (size_t)written;
         }
         left -= part;
@@ -473,7 +474,7 @@ static int make_symlink(struct reader *reader, const struct entry *entry, const 
     if (!clean_relative(joined, cleaned, sizeof cleaned))
         return fail(reader, EINVAL, "invalid symlink \"%s\" -> \"%s\"", path, entry->link);
     if (symlink(entry->link, path) < 0)
-        return fail(reader, errno, "symlink %s %s: %s", entry->link, path, strerror(errno));
+        return fail(reader, errno, "symlink %s %s: %s", entry->link, path, go_error(errno));
     return 0;
 }
 
@@ -490,7 +491,7 @@ static int make_hard_link(struct reader *reader, const struct entry *entry, cons
     if (result < 0)
         return result;
     if (link(target, path) < 0)
-        return fail(reader, errno, "link %s %s: %s", target, path, strerror(errno));
+        return fail(reader, errno, "link %s %s: %s", target, path, go_error(errno));
     return 0;
 }
 
@@ -499,7 +500,7 @@ static int make_node(struct reader *reader, const struct entry *entry, const cha
                   : entry->type == TAR_TYPE_CHARACTER ? S_IFCHR
                                                       : S_IFIFO;
     if (mknod(path, type | entry->mode, entry->device) < 0)
-        return fail(reader, errno, "mknod %s: %s", path, strerror(errno));
+        return fail(reader, errno, "mknod %s: %s", path, go_error(errno));
     return 0;
 }
 
@@ -518,23 +519,23 @@ static int set_attributes(struct reader *reader, const struct entry *entry, cons
     uid_t uid = reader->options.set_owner ? reader->options.uid : (uid_t)entry->uid;
     gid_t gid = reader->options.set_owner ? reader->options.gid : (gid_t)entry->gid;
     if (lchown(path, uid, gid) < 0)
-        return fail(reader, errno, "lchown %s: %s", path, strerror(errno));
+        return fail(reader, errno, "lchown %s: %s", path, go_error(errno));
     if (entry->type == TAR_TYPE_SYMLINK) {
         struct timespec times[2] = {entry->mtime, entry->mtime};
         utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW);
         return 0;
     }
     if (chmod(path, entry->mode) < 0)
-        return fail(reader, errno, "chmod %s: %s", path, strerror(errno));
+        return fail(reader, errno, "chmod %s: %s", path, go_error(errno));
     if (entry->capability_length > 0 &&
         lsetxattr(path, TAR_CAPABILITY_XATTR, entry->capability, entry->capability_length, 0) < 0 &&
         errno != EOPNOTSUPP && errno != EPERM)
-        return fail(reader, errno, "setxattr %s: %s", path, strerror(errno));
+        return fail(reader, errno, "setxattr %s: %s", path, go_error(errno));
     if (entry->type == TAR_TYPE_DIRECTORY)
         return remember_time(reader, entry, path);
     struct timespec times[2] = {entry->mtime, entry->mtime};
     if (utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW) < 0)
-        return fail(reader, errno, "utimensat %s: %s", path, strerror(errno));
+        return fail(reader, errno, "utimensat %s: %s", path, go_error(errno));
     return 0;
 }
 
@@ -553,7 +554,7 @@ static int unpack_entry(struct reader *reader, const struct entry *entry) {
         break;
     case TAR_TYPE_DIRECTORY:
         if (mkdir(path, 0700) < 0 && errno != EEXIST)
-            return fail(reader, errno, "mkdir %s: %s", path, strerror(errno));
+            return fail(reader, errno, "mkdir %s: %s", path, go_error(errno));
         break;
     case TAR_TYPE_SYMLINK:
         result = make_symlink(reader, entry, path);

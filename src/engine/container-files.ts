@@ -9,6 +9,7 @@ import { guestRootfs, podToVm, withoutRepeats, type ContainerDisks } from '../tr
 import type { Agent } from '../vm/agent/agent';
 import type { GuestMount } from '../vm/agent/protocol';
 import type { Vm } from '../vm/vm';
+import { networkFiles } from './container-network';
 import { mergeMounts, prepareShares, publishVolumeEvents } from './container-mounts';
 import type { ContainerRecord } from './container-record';
 import type { Container } from './container-registry';
@@ -120,7 +121,7 @@ export class FileHolders {
           mounts: mergeMounts(spec.mounts, files).map((mount) => ({ ...mount, populate: false })),
           cgroup: {},
         },
-        { rootfs: guestRootfs(luns, paths), files: [], channels: {} },
+        { rootfs: guestRootfs(luns, paths), files: networkFiles(this.#context, record, []), channels: {} },
       );
       await vm.agent.request('container.start', { container: { ...guest, hold: true } });
       return { vm, timer: undefined };

@@ -15,7 +15,7 @@ const files = `
 scriptCases('build: steps', {
   'metadata, its output, configuration and history': {
     script: `
-      printf 'FROM busybox\\nMAINTAINER me <a@b>\\nENV a=b c="d $a"\\nENV e f  g\\nARG z=1\\nLABEL l=m "n o"=$a\\nEXPOSE 80 53/udp 90-91\\nUSER 5\\nWORKDIR /w/x\\nWORKDIR y\\nVOLUME /v\\nSTOPSIGNAL 9\\nHEALTHCHECK --interval=5s --retries=3 CMD foo\\nONBUILD RUN x\\nSHELL ["/bin/sh","-x"]\\nCMD a b\\nENTRYPOINT ["q","r"]\\n' >Dockerfile
+      printf 'FROM busybox\\nMAINTAINER '$c' <a@b>\\nENV a=b c="d $a"\\nENV e f  g\\nARG z=1\\nLABEL l=m "n o"=$a\\nEXPOSE 80 53/udp 90-91\\nUSER 5\\nWORKDIR /w/x\\nWORKDIR y\\nVOLUME /v\\nSTOPSIGNAL 9\\nHEALTHCHECK --interval=5s --retries=3 CMD foo\\nONBUILD RUN x\\nSHELL ["/bin/sh","-x"]\\nCMD a b\\nENTRYPOINT ["q","r"]\\n' >Dockerfile
       docker build --no-cache -t $c --label z=y --label y=z .
       docker image inspect -f '{{json .Config}}' $c
       docker image inspect -f '{{.Author}} {{.Os}} {{.Architecture}} {{len .RootFS.Layers}}' $c

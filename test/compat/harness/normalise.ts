@@ -17,6 +17,11 @@ export class Normaliser {
       text
         // the client's own race between wait and a start that failed
         .replace(/^time="[^"]*" level=error msg="error waiting for container: (context canceled)?"\n/gm, '')
+        // an id of digits alone is known by its place only
+        .replace(
+          /(---> (?:Running in )?|container |built )(\d{12})\b/g,
+          (_, before: string, id: string) => `${before}${this.#number(id)}`,
+        )
         .replace(/\b[0-9a-f]{64}\b|\b[0-9a-f]{12}\b/g, (id) => this.#id(id))
         .replace(/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)/g, (time) => timeName(time))
         .replace(/\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)? [+-]\d{4} \w+/g, '<time>')
@@ -41,7 +46,10 @@ export class Normaliser {
 
   #id(id: string): string {
     // twelve digits in a row may be a number, not an id
-    if (/^\d{12}$/.test(id)) return id;
+    return /^\d{12}$/.test(id) ? id : this.#number(id);
+  }
+
+  #number(id: string): string {
     const known = this.#known.find((candidate) => candidate.id.startsWith(id));
     if (known !== undefined) return `<${known.name}>`;
     let index = this.#ids.findIndex((seen) => seen.startsWith(id) || id.startsWith(seen));
