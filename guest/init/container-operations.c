@@ -249,15 +249,6 @@ static void run_exec(struct process *process, struct launch *launch)
     child_run(launch);
 }
 
-static void exec_failed(struct process *process, const struct failure *failure)
-{
-    bool waiting = process->waiting;
-    struct request request = process->request;
-    process_free(process);
-    if (waiting)
-        respond_failure(request, failure);
-}
-
 static int launch_exec(struct process *process, const json_t *params, struct failure *failure)
 {
     struct process_spec spec;
@@ -303,11 +294,11 @@ void exec_start(struct request request, const json_t *params)
     else if ((process = process_new(PROCESS_EXEC, id, container)) == NULL)
         fail(&failure, ENOMEM, PHASE_REQUEST, "no memory for an exec");
     else {
-        process->on_failure = exec_failed;
+        process->on_failure = process_give_up;
         process->waiting = true;
         process->request = request;
         if (launch_exec(process, params, &failure) < 0)
-            exec_failed(process, &failure);
+            process_give_up(process, &failure);
         return;
     }
     respond_failure(request, &failure);

@@ -251,15 +251,6 @@ static int launch_job(struct process *process, const json_t *params, json_t *job
     return process_launch(process, &launch, 0, -1, -1, run_job, failure);
 }
 
-static void job_failed(struct process *process, const struct failure *failure)
-{
-    bool waiting = process->waiting;
-    struct request request = process->request;
-    process_free(process);
-    if (waiting)
-        respond_failure(request, failure);
-}
-
 void jobs_kill(void)
 {
     for (struct process *process = process_first(); process != NULL; process = process->next)
@@ -295,11 +286,11 @@ void job_start(struct request request, const json_t *params)
         fail(&failure, ENOMEM, PHASE_REQUEST, "no memory for a job");
     else {
         process->job = true;
-        process->on_failure = job_failed;
+        process->on_failure = process_give_up;
         process->waiting = true;
         process->request = request;
         if (launch_job(process, params, job, &failure) < 0)
-            job_failed(process, &failure);
+            process_give_up(process, &failure);
         return;
     }
     respond_failure(request, &failure);

@@ -73,6 +73,15 @@ void process_free(struct process *process)
     free(process);
 }
 
+void process_give_up(struct process *process, const struct failure *failure)
+{
+    bool waiting = process->waiting;
+    struct request request = process->request;
+    process_free(process);
+    if (waiting)
+        respond_failure(request, failure);
+}
+
 /* ---- start ---- */
 
 static void answer(struct process *process, const struct failure *failure)

@@ -44,6 +44,8 @@ struct process *process_find(const char *id);
 struct process *process_new(enum process_kind kind, const char *id, struct container *container);
 /* Takes it out of the table; channels with unacknowledged output live on. */
 void process_free(struct process *process);
+/* An exec or a job that could not be started: frees it, and answers who waits for it. */
+void process_give_up(struct process *process, const struct failure *failure);
 
 /* Clones. In the child, calls `run` with launch ready but for its namespaces; that never returns. In the agent the
  * request is answered when the program runs or could not. `pid_namespace`: a descriptor, -1 for the agent's own. */

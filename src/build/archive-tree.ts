@@ -150,8 +150,7 @@ export function fileNode({ entry, offset }: ArchivedEntry, archive: Archive): Fi
     deviceMajor: entry.deviceMajor,
     deviceMinor: entry.deviceMinor,
     size: entry.type === '0' ? (sparse?.realSize ?? entry.size) : 0,
-    data:
-      hasData || sparse !== undefined ? { archive, offset, storedBytes: entry.size, sparse } : undefined,
+    data: hasData || sparse !== undefined ? { archive, offset, storedBytes: entry.size, sparse } : undefined,
   };
 }
 

@@ -29,7 +29,9 @@ export class BuildCache {
   /** The id of the image that the step would make; undefined if it must be carried out. */
   async probe(parentId: string, config: RunConfig): Promise<string | undefined> {
     if (this.#disabled || this.#missed) return undefined;
-    const id = this.#useLocal ? this.#findChild(parentId, config) : await this.#findInSources(parentId, config);
+    const id = this.#useLocal
+      ? this.#findChild(parentId, config)
+      : await this.#findInSources(parentId, config);
     this.#missed = id === undefined;
     return id;
   }
@@ -45,7 +47,8 @@ export class BuildCache {
 
   async #findInSources(parentId: string, config: RunConfig): Promise<string | undefined> {
     const local = this.#findChild(parentId, config);
-    if (local !== undefined && this.#givenSources.some((source) => this.#descends(source, local))) return local;
+    if (local !== undefined && this.#givenSources.some((source) => this.#descends(source, local)))
+      return local;
     const parent = parentId === '' ? undefined : this.#host.getImage(parentId);
     const length = parent?.config.history?.length ?? 0;
     for (const source of this.#sources) {
@@ -61,7 +64,7 @@ export class BuildCache {
   }
 
   #descends(image: Image, ancestorId: string): boolean {
-    for (let at: Image | undefined = image; at !== undefined; ) {
+    for (let at: Image | undefined = image; at !== undefined;) {
       if (at.id === ancestorId) return true;
       at = at.parentId === '' ? undefined : findQuietly(this.#host, at.parentId);
     }

@@ -89,7 +89,8 @@ function readSize(text: string): number {
 /** `null` stands for a name without a value. */
 function readMap(text: string, what: string): Record<string, string | undefined> {
   const value = readJson(text, (message) => invalid(`${what}: ${message}`)) ?? {};
-  if (!isRecord(value)) throw invalid(`${what}: json: cannot unmarshal into Go value of type map[string]*string`);
+  if (!isRecord(value))
+    throw invalid(`${what}: json: cannot unmarshal into Go value of type map[string]*string`);
   return Object.fromEntries(
     Object.entries(value).map(([key, item]) => {
       if (item === null) return [key, undefined];

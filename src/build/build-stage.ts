@@ -3,7 +3,7 @@
 import type { Image, ImageConfig } from '../storage/image';
 import type { Platform } from '../storage/stores';
 import type { BuildHost, RunConfig } from './build-host';
-import type { LayerIndexes} from './image-files';
+import type { LayerIndexes } from './image-files';
 import { StageFiles } from './image-files';
 
 const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';

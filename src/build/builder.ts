@@ -141,7 +141,9 @@ export class Builder {
     }
     const base = this.#expandMeta(baseName);
     if (base === '') throw new DaemonError('Internal', `base name (${baseName}) should not be blank`);
-    const stage = this.#finished.find((finished) => finished.name !== '' && finished.name === base.toLowerCase());
+    const stage = this.#finished.find(
+      (finished) => finished.name !== '' && finished.name === base.toLowerCase(),
+    );
     const image =
       stage !== undefined
         ? this.#imageOfStage(stage)
@@ -217,7 +219,10 @@ export class Builder {
           `ARG ${command.args.map(({ key, value }) => (value === undefined ? key : `${key}=${value}`)).join(' ')}`,
         );
       default:
-        return this.#commitComment(stage, applyMetadata(stage, command, (text) => this.#output.stdout(text)));
+        return this.#commitComment(
+          stage,
+          applyMetadata(stage, command, (text) => this.#output.stdout(text)),
+        );
     }
   }
 
@@ -254,7 +259,8 @@ export class Builder {
       workDir: this.#parts.workDir,
       signal: this.#signal,
     };
-    const source = command.from === '' ? contextSource(this.#parts.context) : await this.#sourceOf(command.from);
+    const source =
+      command.from === '' ? contextSource(this.#parts.context) : await this.#sourceOf(command.from);
     const items = await itemsToCopy(command, source, tools);
     const chown = command.chown === '' ? '' : `--chown=${command.chown}`;
     const comment = `${command.kind.toUpperCase()} ${chown}${hashOfItems(items)} in ${command.destination} `;
@@ -270,11 +276,16 @@ export class Builder {
   /** The files of a stage, by its name or number, or of an image. */
   async #sourceOf(from: string): Promise<CopySource> {
     const fail = (error: unknown): DaemonError =>
-      new DaemonError('Internal', `invalid from flag value ${from}: ${errorMessage(error)}`, { cause: error });
+      new DaemonError('Internal', `invalid from flag value ${from}: ${errorMessage(error)}`, {
+        cause: error,
+      });
     let image: Image | undefined;
     try {
       const stage = this.#findStage(from);
-      image = stage === undefined ? await this.#baseImage(from, this.#settings.platform) : this.#imageOfStage(stage);
+      image =
+        stage === undefined
+          ? await this.#baseImage(from, this.#settings.platform)
+          : this.#imageOfStage(stage);
     } catch (error) {
       this.#signal.throwIfAborted();
       throw fail(error);
@@ -348,4 +359,3 @@ export class Builder {
     }
   }
 }
-

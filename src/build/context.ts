@@ -4,11 +4,10 @@
 import { createWriteStream } from 'node:fs';
 import type { Hash } from 'node:crypto';
 import { dirname } from 'node:path';
-import { Transform, type TransformCallback } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { DaemonError, errorMessage, isDaemonError, systemErrorCode } from '../errors';
 import { createDecompressor, peekCompression } from '../storage/compression';
-import { SpaceGuard } from '../storage/space-guard';
+import { ParsedArchive } from '../storage/parsed-archive';
 import { TarError } from '../storage/tar-header';
 import { TarParser } from '../storage/tar-parser';
 import { applyArchive, type ArchivedEntry } from './archive-tree';
@@ -45,51 +44,40 @@ export async function spoolContext(
   }
 }
 
-class ContextIndexer extends Transform {
+class ContextIndexer extends ParsedArchive {
   readonly entries: ArchivedEntry[] = [];
   readonly sums = new Map<string, string>();
-  readonly #parser: TarParser;
-  readonly #space: SpaceGuard;
+  protected override readonly parser: TarParser;
   #open: { name: string; hash: Hash; left: number } | undefined;
 
   constructor(directory: string) {
-    super({ readableHighWaterMark: 1 << 20, writableHighWaterMark: 1 << 20 });
-    this.#space = new SpaceGuard(directory);
-    this.#parser = new TarParser({
-      entry: (entry, offset) => {
-        if (this.entries.length >= maxEntries) throw new TarError('the context has too many entries');
-        this.#finishSum();
-        this.entries.push({ entry, offset });
-        this.#open = { name: summedName(entry.name), hash: startSum(headerOfEntry(entry)), left: entry.size };
-        return true;
+    super(directory);
+    this.parser = new TarParser(
+      {
+        entry: (entry, offset) => {
+          if (this.entries.length >= maxEntries) throw new TarError('the context has too many entries');
+          this.#finishSum();
+          this.entries.push({ entry, offset });
+          this.#open = {
+            name: summedName(entry.name),
+            hash: startSum(headerOfEntry(entry)),
+            left: entry.size,
+          };
+          return true;
+        },
+        data: (chunk) => {
+          if (this.#open === undefined) return;
+          const data = chunk.subarray(0, this.#open.left); // without the padding
+          this.#open.hash.update(data);
+          this.#open.left -= data.length;
+        },
       },
-      data: (chunk) => {
-        if (this.#open === undefined) return;
-        const data = chunk.subarray(0, this.#open.left); // without the padding
-        this.#open.hash.update(data);
-        this.#open.left -= data.length;
-      },
-    }, { mayEndInPadding: true });
+      { mayEndInPadding: true },
+    );
   }
 
-  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
-    try {
-      this.#parser.write(chunk);
-    } catch (error) {
-      done(error as Error); // everything thrown there is an Error
-      return;
-    }
-    this.#space.use(chunk.length, (error) => done(error, chunk));
-  }
-
-  override _flush(done: TransformCallback): void {
-    try {
-      this.#parser.end();
-      this.#finishSum();
-      done();
-    } catch (error) {
-      done(error as Error);
-    }
+  protected override ended(): void {
+    this.#finishSum();
   }
 
   /** Of two entries of one name Docker takes the first one's sum. */

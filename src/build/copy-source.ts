@@ -108,7 +108,10 @@ export function hashOfItems(items: readonly CopyItem[]): string {
   const [first] = items;
   return items.length === 1 && first !== undefined
     ? first.hash
-    : hashOf('multi', items.map(({ hash }) => hash));
+    : hashOf(
+        'multi',
+        items.map(({ hash }) => hash),
+      );
 }
 
 function hashOf(prefix: string, sums: readonly string[]): string {

@@ -180,8 +180,14 @@ class ArchiveSpool extends Transform {
       let data = chunk;
       if (!this.isArchive) {
         this.#head = Buffer.concat([this.#head, chunk]);
-        if (this.#head.length < tarBlock) { done(); return; }
-        if (!isHeader(this.#head)) { done(new NoArchive()); return; }
+        if (this.#head.length < tarBlock) {
+          done();
+          return;
+        }
+        if (!isHeader(this.#head)) {
+          done(new NoArchive());
+          return;
+        }
         this.isArchive = true;
         data = this.#head;
       }

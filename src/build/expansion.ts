@@ -32,7 +32,10 @@ export function expandCommand(command: Command, env: readonly string[], escape: 
       return command.literal ? command : { ...command, pairs: pairs(command.pairs) };
     case 'expose':
       // the one place where a value may become several words
-      return { ...command, ports: command.ports.flatMap((port) => expand(port).split(/\s+/).filter(Boolean)) };
+      return {
+        ...command,
+        ports: command.ports.flatMap((port) => expand(port).split(/\s+/).filter(Boolean)),
+      };
     case 'stopsignal':
       return { ...command, signal: expand(command.signal) };
     case 'user':

@@ -15,7 +15,14 @@ export interface KeyValue {
 }
 
 export type Command = { original: string } & (
-  | { kind: 'add' | 'copy'; sources: string[]; destination: string; chown: string; chmod: string; from: string }
+  | {
+      kind: 'add' | 'copy';
+      sources: string[];
+      destination: string;
+      chown: string;
+      chmod: string;
+      from: string;
+    }
   | { kind: 'arg'; args: { key: string; value: string | undefined }[] }
   | { kind: 'cmd' | 'entrypoint'; command: CommandLine }
   | { kind: 'run'; command: CommandLine; flagsUsed: string[] }

@@ -91,9 +91,7 @@ async function build(host: BuildHost, indexes: LayerIndexes, work: Work): Promis
 async function openContext({ settings, workDir, body, signal, send }: Work): Promise<BuildContext> {
   const path = join(workDir, 'context.tar');
   const source =
-    settings.remote === ''
-      ? body
-      : await remoteContext(settings.remote, { workDir, signal, progress: send });
+    settings.remote === '' ? body : await remoteContext(settings.remote, { workDir, signal, progress: send });
   return spoolContext(source, path, signal);
 }
 
@@ -171,5 +169,3 @@ function tagName(given: string): string {
     throw new DaemonError('Internal', errorMessage(error), { cause: error });
   }
 }
-
-

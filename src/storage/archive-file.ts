@@ -4,11 +4,11 @@
 import { createReadStream, createWriteStream } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { Readable, Transform, type TransformCallback } from 'node:stream';
+import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { DaemonError, errorMessage, systemErrorCode } from '../errors';
 import { createDecompressor, peekCompression } from './compression';
-import { SpaceGuard } from './space-guard';
+import { ParsedArchive } from './parsed-archive';
 import { TarError, type TarEntry } from './tar-header';
 import { TarParser } from './tar-parser';
 
@@ -102,41 +102,20 @@ export class ArchiveFile {
 }
 
 /** Passes an archive through and notes where its members are. */
-class Indexer extends Transform {
+class Indexer extends ParsedArchive {
   readonly #members: Map<string, Member>;
-  readonly #parser: TarParser;
-  readonly #space: SpaceGuard;
+  protected override readonly parser: TarParser;
 
   constructor(members: Map<string, Member>, directory: string) {
-    super({ readableHighWaterMark: 1 << 20, writableHighWaterMark: 1 << 20 });
+    super(directory);
     this.#members = members;
-    this.#space = new SpaceGuard(directory);
-    this.#parser = new TarParser({
+    this.parser = new TarParser({
       entry: (entry, offset) => {
         this.#add(entry, offset);
         return false;
       },
       data: () => undefined,
     });
-  }
-
-  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
-    try {
-      this.#parser.write(chunk);
-    } catch (error) {
-      done(error as Error); // everything thrown there is an Error
-      return;
-    }
-    this.#space.use(chunk.length, (error) => done(error, chunk));
-  }
-
-  override _flush(done: TransformCallback): void {
-    try {
-      this.#parser.end();
-      done();
-    } catch (error) {
-      done(error as Error);
-    }
   }
 
   #add({ name: path, type, link, size, sparse }: TarEntry, offset: number): void {

@@ -36,10 +36,29 @@ describe('instructions', () => {
     ['CMD', { kind: 'cmd', command: { words: [], usesShell: true } }],
     ['ENTRYPOINT', { kind: 'entrypoint', command: { words: undefined, usesShell: true } }],
     ['RUN --mount=type=cache a', { kind: 'run', flagsUsed: ['mount'] }],
-    ['ENV a=b c="d e"', { pairs: [{ key: 'a', value: 'b' }, { key: 'c', value: '"d e"' }] }],
+    [
+      'ENV a=b c="d e"',
+      {
+        pairs: [
+          { key: 'a', value: 'b' },
+          { key: 'c', value: '"d e"' },
+        ],
+      },
+    ],
     ['ENV a b  c', { pairs: [{ key: 'a', value: 'b  c' }] }],
-    ['ARG a b=1', { args: [{ key: 'a', value: undefined }, { key: 'b', value: '1' }] }],
-    ['COPY --from=x --chown=1:2 a b /c/', { from: 'x', chown: '1:2', sources: ['a', 'b'], destination: '/c/' }],
+    [
+      'ARG a b=1',
+      {
+        args: [
+          { key: 'a', value: undefined },
+          { key: 'b', value: '1' },
+        ],
+      },
+    ],
+    [
+      'COPY --from=x --chown=1:2 a b /c/',
+      { from: 'x', chown: '1:2', sources: ['a', 'b'], destination: '/c/' },
+    ],
     ['COPY ["a b", "/c"]', { sources: ['a b'], destination: '/c' }],
     ['EXPOSE 80 53/udp', { ports: ['53/udp', '80'] }],
     ['VOLUME /a /b', { paths: ['/a', '/b'] }],
@@ -51,16 +70,28 @@ describe('instructions', () => {
 
   test.each([
     ['FOO', 'dockerfile parse error line 2: unknown instruction: FOO'],
-    ['COPY a', 'dockerfile parse error line 2: COPY requires at least two arguments, but only one was provided. Destination could not be determined'],
+    [
+      'COPY a',
+      'dockerfile parse error line 2: COPY requires at least two arguments, but only one was provided. Destination could not be determined',
+    ],
     ['COPY --link a b', 'dockerfile parse error line 2: Unknown flag: link'],
     ['COPY --from a b', 'dockerfile parse error line 2: Missing a value on flag: from'],
     ['FROM a b', 'dockerfile parse error line 2: FROM requires either one or three arguments'],
-    ['FROM a AS 1', 'dockerfile parse error line 2: invalid name for build stage: "1", name can\'t start with a number or contain symbols'],
+    [
+      'FROM a AS 1',
+      'dockerfile parse error line 2: invalid name for build stage: "1", name can\'t start with a number or contain symbols',
+    ],
     ['ENV a', 'failed to parse Dockerfile: ENV must have two arguments'],
     ['ENV =a', 'dockerfile parse error line 2: ENV names can not be blank'],
-    ['LABEL a=b c', `failed to parse Dockerfile: Syntax error - can't find = in "c". Must be of the form: name=value`],
+    [
+      'LABEL a=b c',
+      `failed to parse Dockerfile: Syntax error - can't find = in "c". Must be of the form: name=value`,
+    ],
     ['SHELL a', 'dockerfile parse error line 2: SHELL requires the arguments to be in JSON form'],
-    ['CMD ["a", 1]', 'failed to parse Dockerfile: when using JSON array syntax, arrays must be comprised of strings only'],
+    [
+      'CMD ["a", 1]',
+      'failed to parse Dockerfile: when using JSON array syntax, arrays must be comprised of strings only',
+    ],
     ['ONBUILD FROM a', "dockerfile parse error line 2: FROM isn't allowed as an ONBUILD trigger"],
   ])('%s is refused', (line, message) => {
     expect(() => only(line)).toThrow(message);
@@ -75,8 +106,43 @@ describe('instructions', () => {
 
 describe('whatever the text', () => {
   const words = fc.constantFrom(
-    ...['FROM', 'RUN', 'ENV', 'COPY', 'ARG', 'LABEL', 'HEALTHCHECK', 'ONBUILD', 'CMD', '--from=', '--x', '[', '"a"', ',', ']'],
-    ...['=', '$', '${', '}', '\\', '`', '# escape=', "'", '"', ' ', '\t', '\n', '\r\n', 'a', '\u0000', 'ü', 'CMD', 'AS'],
+    ...[
+      'FROM',
+      'RUN',
+      'ENV',
+      'COPY',
+      'ARG',
+      'LABEL',
+      'HEALTHCHECK',
+      'ONBUILD',
+      'CMD',
+      '--from=',
+      '--x',
+      '[',
+      '"a"',
+      ',',
+      ']',
+    ],
+    ...[
+      '=',
+      '$',
+      '${',
+      '}',
+      '\\',
+      '`',
+      '# escape=',
+      "'",
+      '"',
+      ' ',
+      '\t',
+      '\n',
+      '\r\n',
+      'a',
+      '\u0000',
+      'ü',
+      'CMD',
+      'AS',
+    ],
   );
   const texts = fc.oneof(
     fc.string({ unit: 'binary', maxLength: 200 }),

@@ -112,7 +112,16 @@ describe('COPY and ADD', () => {
   ];
 
   test.each([
-    ['COPY d /x/y', ['5 x/ 755 0:0', '5 x/y/ 755 0:0', '2 x/y/link 777 0:0 suid', '0 x/y/hard 755 0:0', '1 x/y/suid 644 0:0 x/y/hard']],
+    [
+      'COPY d /x/y',
+      [
+        '5 x/ 755 0:0',
+        '5 x/y/ 755 0:0',
+        '2 x/y/link 777 0:0 suid',
+        '0 x/y/hard 755 0:0',
+        '1 x/y/suid 644 0:0 x/y/hard',
+      ],
+    ],
     ['COPY --chown=3:4 d/suid /x/', ['5 x/ 755 3:4', '0 x/suid 755 3:4']],
     ['COPY d/link /x', ['0 x 755 0:0']],
     ['COPY d/s* d/l* /x/', ['5 x/ 755 0:0', '0 x/link 755 0:0', '0 x/suid 755 0:0']],
@@ -120,8 +129,12 @@ describe('COPY and ADD', () => {
     ['COPY a.tgz /x/', ['5 x/ 755 0:0', '0 x/a.tgz 644 0:0']],
   ])('%s', async (instruction, expected) => {
     await buildText(host, context(`FROM scratch\n${instruction}\n`, files));
-    const names = lastLayer().map(shown).map((line) => line.replace('link 0 ', 'link 777 '));
-    expect(names.map((line) => line.replace(/^2 (\S+) \d+/, '2 $1 777')).sort()).toEqual([...expected].sort());
+    const names = lastLayer()
+      .map(shown)
+      .map((line) => line.replace('link 0 ', 'link 777 '));
+    expect(names.map((line) => line.replace(/^2 (\S+) \d+/, '2 $1 777')).sort()).toEqual(
+      [...expected].sort(),
+    );
   });
 
   test('from a stage, owners stay; links of the destination are followed inside', async () => {
@@ -133,10 +146,16 @@ describe('COPY and ADD', () => {
   });
 
   test.each([
-    ['COPY none /x', 'COPY failed: file not found in build context or excluded by .dockerignore: stat none: file does not exist'],
+    [
+      'COPY none /x',
+      'COPY failed: file not found in build context or excluded by .dockerignore: stat none: file does not exist',
+    ],
     ['COPY none* /x', 'COPY failed: no source files were specified'],
     ['COPY ../x /x', 'COPY failed: forbidden path outside the build context: ../x ()'],
-    ['COPY d d /x', 'When using COPY with more than one source file, the destination must be a directory and end with a /'],
+    [
+      'COPY d d /x',
+      'When using COPY with more than one source file, the destination must be a directory and end with a /',
+    ],
     ['COPY --from=0 d /x', 'invalid from flag value 0: refers to current build stage'],
     ['COPY --chmod=755 d /x', 'the --chmod option requires BuildKit'],
     ['COPY http://a/b /x', "COPY failed: source can't be a URL for COPY"],
@@ -151,7 +170,21 @@ describe('COPY and ADD', () => {
     expect(lastLayer().map(({ name }) => name)).toEqual(['f']);
   });
 
-  const names = fc.constantFrom('a', 'b', 'a/b', '/a', '../a', 'a/../../b', './a/', 'a/b/c', '.', '..', '', 'ü\u0001', '.wh.a');
+  const names = fc.constantFrom(
+    'a',
+    'b',
+    'a/b',
+    '/a',
+    '../a',
+    'a/../../b',
+    './a/',
+    'a/b/c',
+    '.',
+    '..',
+    '',
+    'ü\u0001',
+    '.wh.a',
+  );
   const items = fc.record({
     name: names,
     type: fc.constantFrom('0', '1', '2', '3', '5', '6', 'g', 'V', '\0'),
@@ -161,19 +194,26 @@ describe('COPY and ADD', () => {
 
   test('whatever the context, no name leads out of a layer and nothing is left', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(items, { maxLength: 12 }), fc.integer({ min: 0, max: 600 }), async (list, cut) => {
-        const whole = context('FROM scratch\nCOPY . /x/\nCOPY a* /\nADD b /a/b\n', list.map((item) => ({ ...item, data: '0'.includes(item.type) ? item.data : '' })));
-        const tar = cut > 512 ? whole.subarray(0, whole.length - cut) : whole;
-        try {
-          await buildText(host, tar);
-        } catch (error) {
-          expect(error).toBeInstanceOf(DaemonError);
-        }
-        for (const { name } of layers().flat()) expect(name.split('/')).not.toContain('..');
-        expect(readdirSync(host.temporaryDir)).toEqual([]);
-        host.tarsByDiffId.clear();
-        host.images.clear();
-      }),
+      fc.asyncProperty(
+        fc.array(items, { maxLength: 12 }),
+        fc.integer({ min: 0, max: 600 }),
+        async (list, cut) => {
+          const whole = context(
+            'FROM scratch\nCOPY . /x/\nCOPY a* /\nADD b /a/b\n',
+            list.map((item) => ({ ...item, data: '0'.includes(item.type) ? item.data : '' })),
+          );
+          const tar = cut > 512 ? whole.subarray(0, whole.length - cut) : whole;
+          try {
+            await buildText(host, tar);
+          } catch (error) {
+            expect(error).toBeInstanceOf(DaemonError);
+          }
+          for (const { name } of layers().flat()) expect(name.split('/')).not.toContain('..');
+          expect(readdirSync(host.temporaryDir)).toEqual([]);
+          host.tarsByDiffId.clear();
+          host.images.clear();
+        },
+      ),
       { numRuns: 60 },
     );
   }, 60_000);
