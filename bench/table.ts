@@ -25,8 +25,8 @@ export function formatTable(rows: readonly Row[]): string {
       row.docker === undefined ? '-' : `${row.docker.toFixed(0)} ${row.unit}`,
       `${row.caisson.toFixed(0)} ${row.unit}`,
       ratio === undefined ? '-' : ratio.toFixed(2),
-      row.maxRatio === undefined ? `≤ ${row.max ?? '-'} ${row.unit}` : `≤ ${row.maxRatio.toFixed(1)}`,
-      reached ? 'reached' : 'MISSED',
+      goalOf(row),
+      goalOf(row) === '-' ? '' : reached ? 'reached' : 'MISSED',
     ];
   });
   const widths = header.map((title, column) =>
@@ -40,4 +40,9 @@ export function formatTable(rows: readonly Row[]): string {
       .join('  ')
       .trimEnd();
   return `\n${[header, ...lines].map(format).join('\n')}\n`;
+}
+
+function goalOf({ maxRatio, max, unit }: Row): string {
+  if (maxRatio !== undefined) return `≤ ${maxRatio.toFixed(1)}`;
+  return max === undefined ? '-' : `≤ ${max} ${unit}`;
 }

@@ -8,33 +8,15 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "bind.h"
 #include "cleanup.h"
 #include "container.h"
 #include "fields.h"
-#include "resolve.h"
 #include "shares.h"
 
-static int bind(const char *source, int root, const char *target, bool readonly, struct failure *failure)
-{
-    struct stat status;
-    if (stat(source, &status) < 0)
-        return fail_errno(failure, errno, PHASE_MOUNT, "find the source of %s", target);
-    auto_fd at = resolve_open(root, target, S_ISDIR(status.st_mode) ? RESOLVE_MAKE_DIRECTORY : RESOLVE_MAKE_FILE);
-    if (at < 0)
-        return fail_errno(failure, at, PHASE_MOUNT, "make mount point %s", target);
-    char path[32];
-    snprintf(path, sizeof(path), "/proc/self/fd/%d", at);
-    if (mount(source, path, NULL, MS_BIND, NULL) < 0)
-        return fail_errno(failure, errno, PHASE_MOUNT, "bind %s", target);
-    auto_fd mounted = resolve_open(root, target, RESOLVE_EXISTING);
-    snprintf(path, sizeof(path), "/proc/self/fd/%d", mounted);
-    if (readonly && mounted >= 0 && mount(NULL, path, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL) < 0)
-        return fail_errno(failure, errno, PHASE_MOUNT, "make %s read-only", target);
-    return 0;
-}
+static const struct mount_options none, readonly = { .flags = MS_RDONLY };
 
 static bool is_volume(const json_t *entry)
 {
@@ -68,7 +50,7 @@ static int mount_volumes(const struct container *container, int root, struct fai
         if (json_is_true(json_object_get(entry, "populate")) &&
             (result = shares_populate(root, target, source, failure)) < 0)
             return result;
-        if ((result = bind(source, root, target, has_option(entry, "ro"), failure)) < 0)
+        if ((result = bind_onto(source, root, target, has_option(entry, "ro") ? &readonly : &none, failure)) < 0)
             return result;
     }
     return 0;
@@ -83,7 +65,7 @@ static int mount_files(const struct container *container, int root, struct failu
         int result = field_string(json_array_get(files, i), "path", &path, failure);
         snprintf(source, sizeof(source), "%s/f%zu", container->directory, i);
         if (result == 0)
-            result = bind(source, root, path, false, failure);
+            result = bind_onto(source, root, path, &none, failure);
         if (result < 0)
             return result;
     }

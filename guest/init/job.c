@@ -21,7 +21,6 @@
 #include "container-view.h"
 #include "fields.h"
 #include "file-changes.h"
-#include "follow.h"
 #include "go-error.h"
 #include "launch.h"
 #include "process.h"
@@ -156,14 +155,11 @@ static int run_extract(struct job *job)
     auto_fd root = disk < 0 ? disk : open_view(job);
     if (root < 0)
         return root;
+    int result = container_path_evaluate(root, text_of(job, "path"), directory, sizeof(directory));
+    if (result < 0)
+        return fail_job(job, -result, "evaluate", text_of(job, "path"));
     if (fchdir(root) < 0 || chroot(".") < 0)
         return fail_job(job, errno, "enter the root of", job->container->id);
-    int result = 0;
-    if (flag(job, "makeDirectory") && (result = follow_make_directory(text_of(job, "path"), options.uid, options.gid)) < 0)
-        return fail_job(job, -result, "mkdir", text_of(job, "path"));
-    result = follow_path(text_of(job, "path"), directory);
-    if (result < 0)
-        return fail_job(job, -result, "follow", text_of(job, "path"));
     result = tar_read(STDIN_FILENO, directory, options, job->message, sizeof(job->message));
     /* What the client is told is there must not be lost with this VM. */
     if (result == 0 && syncfs(disk) < 0)

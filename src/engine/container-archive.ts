@@ -13,6 +13,7 @@ import { eventAttributes } from './container-record';
 import type { Engine } from './engine';
 import { JobError, readJob } from './file-jobs';
 import { goFileMode, isDirectoryMode } from './go-file-mode';
+import { formatTimestamp } from './timestamp';
 
 /** dockerd unpacks in a process of its own, and says how that ended. */
 const untarFailed = 'Error processing tar file(exit status 1): ';
@@ -57,7 +58,7 @@ export async function archivePath(
     const job = await engine.fileJobs.start(
       agent,
       container.id,
-      { kind: 'archive', path: absolutePath(path), name: archiveName(path) },
+      { kind: 'archive', path: absolutePath(path), name: baseName(absolutePath(path)) },
       signal,
     );
     return { stat, stream: job.output, done: job.done };
@@ -89,7 +90,6 @@ export async function extractArchive(
         path: target,
         noOverwriteDirNonDir: options.noOverwriteDirNonDir,
         ...owner(options.copyUidGid ? container.record.config.User : ''),
-        makeDirectory: false,
       },
       signal,
     );
@@ -173,19 +173,12 @@ function parseStat(output: Buffer, path: string): PathInfo {
       name: baseName(absolutePath(path)),
       size,
       mode: goFileMode(mode),
-      mtime: goTime(seconds, nanoseconds),
+      mtime: formatTimestamp(BigInt(seconds) * 1_000_000_000n + BigInt(nanoseconds)),
       linkTarget,
     },
     targetMode,
     target,
   };
-}
-
-/** As Go writes a time in JSON: UTC, and no more digits than it needs. */
-function goTime(seconds: number, nanoseconds: number): string {
-  const whole = new Date(seconds * 1000).toISOString().slice(0, 19);
-  const fraction = String(nanoseconds).padStart(9, '0').replace(/0+$/, '');
-  return `${whole}${fraction === '' ? '' : `.${fraction}`}Z`;
 }
 
 /** From the root, with a "/" or "/." at the end kept: it says that a link is to be followed. */
@@ -198,12 +191,6 @@ function absolutePath(path: string): string {
 /** Go's filepath.Base. */
 function baseName(path: string): string {
   return path.endsWith('/.') ? '.' : path === '/' ? '/' : posix.basename(path);
-}
-
-/** The first element of the names in an archive of `path`. */
-function archiveName(path: string): string {
-  const name = baseName(absolutePath(path));
-  return name;
 }
 
 /** As dockerd: a volume counts by its own mode, everything else by the root's. */

@@ -5,7 +5,7 @@ import { DaemonError } from '../errors';
 import { log } from '../log';
 import { containerToPod } from '../translate/container-to-pod';
 import { guestContainer, guestPod } from '../translate/pod-to-guest';
-import { guestRootfs, podToVm, withoutRepeats, type ContainerDisks } from '../translate/pod-to-vm';
+import { guestRootfs, podToVm } from '../translate/pod-to-vm';
 import type { Agent } from '../vm/agent/agent';
 import type { GuestMount } from '../vm/agent/protocol';
 import type { Vm } from '../vm/vm';
@@ -13,6 +13,7 @@ import { networkFiles } from './container-network';
 import { mergeMounts, prepareShares, publishVolumeEvents } from './container-mounts';
 import type { ContainerRecord } from './container-record';
 import type { Container } from './container-registry';
+import { disksOf } from './container-start';
 import { isActive } from './container-state';
 import { requirePod } from './container-stop';
 import { withCpus } from './pod-cpus';
@@ -50,8 +51,8 @@ export class FileHolders {
     } finally {
       publishVolumeEvents(this.#context.events, container.record, 'unmount');
       if (this.#holders.get(container.id) === holder) {
-        holder.timer = setTimeout(() => this.#expire(container), keptMs);
-        holder.timer.unref();
+        const timer = setTimeout(() => this.#expire(container, timer), keptMs).unref();
+        holder.timer = timer;
       }
     }
   }
@@ -76,31 +77,22 @@ export class FileHolders {
     await Promise.all([...this.#holders.keys()].map((id) => this.release(id)));
   }
 
-  #expire(container: Container): void {
+  #expire(container: Container, timer: NodeJS.Timeout): void {
     void container.operations.run(async () => {
-      // Somebody may have asked while this waited for its turn.
-      if (this.#holders.get(container.id)?.timer?.hasRef() === false) await this.release(container.id);
+      // Somebody may have asked while this waited for its turn: then there is a new timer.
+      if (this.#holders.get(container.id)?.timer === timer) await this.release(container.id);
     });
   }
 
   async #make(record: ContainerRecord): Promise<Holder> {
-    const { vms, layers, disks } = this.#context;
     const pod = containerToPod({ ...record, args: [record.path, ...record.args] });
     const [spec] = pod.containers;
     if (spec === undefined) throw new RangeError(`Pod ${pod.id} has no container`);
-    const diffIds = withoutRepeats(record.layers);
-    const bundlePath = await layers.bundle(diffIds);
-    const paths: ContainerDisks = {
-      containerId: record.id,
-      layerPaths: layers.diskPaths(diffIds),
-      ...(bundlePath === undefined ? {} : { bundlePath }),
-      writablePath: disks.path(record.id),
-    };
+    const paths = await disksOf(this.#context, record);
     const plan = podToVm(pod, [paths]);
-    const vm = await vms.acquire(`files-${record.id}`, {});
+    const vm = await this.#context.vms.acquire(`files-${record.id}`, {});
     try {
-      const numbers = await vm.plugDisks(plan.disks);
-      const luns = new Map(plan.disks.map(({ id }, index) => [id, numbers[index] ?? -1]));
+      await vm.plugDisks(plan.disks);
       const { shares, sockets, mounts } = await prepareShares(this.#context.volumes, record, undefined);
       // A socket is no file to be copied, and nobody here would answer in it.
       const isSocket = ({ source }: GuestMount): boolean =>
@@ -121,7 +113,11 @@ export class FileHolders {
           mounts: mergeMounts(spec.mounts, files).map((mount) => ({ ...mount, populate: false })),
           cgroup: {},
         },
-        { rootfs: guestRootfs(luns, paths), files: networkFiles(this.#context, record, []), channels: {} },
+        {
+          rootfs: guestRootfs(vm.pluggedDisks(), paths),
+          files: networkFiles(this.#context, record, []),
+          channels: {},
+        },
       );
       await vm.agent.request('container.start', { container: { ...guest, hold: true } });
       return { vm, timer: undefined };

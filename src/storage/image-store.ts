@@ -20,7 +20,7 @@ import {
   type RemovedItem,
 } from './image-remove';
 import { pushImages } from './image-push';
-import { saveImages } from './image-save';
+import { saveImages, type SaveContext } from './image-save';
 import { requireLayerDepth, type SquashfsLayerStore } from './layer-store';
 import { SharedTransfers } from './shared-transfers';
 import type { DocumentStore, ImageStore, Platform, ProgressSink, RegistryAuth } from './stores';
@@ -145,11 +145,9 @@ export class DiskImageStore implements ImageStore {
     signal: AbortSignal,
   ): Promise<void> {
     const context: PullContext = {
-      index: this.#index,
-      layers: this.#layers,
+      ...this.#context(),
       registry: this.#registry,
       transfers: this.#transfers,
-      publish: this.#publish,
     };
     await pullImages(context, reference, options, progress, signal);
   }
@@ -160,12 +158,7 @@ export class DiskImageStore implements ImageStore {
     progress: ProgressSink,
     signal: AbortSignal,
   ): Promise<void> {
-    const context = {
-      index: this.#index,
-      layers: this.#layers,
-      temporaryDir: this.#temporaryDir,
-      publish: this.#publish,
-    };
+    const context = { ...this.#context(), temporaryDir: this.#temporaryDir };
     await loadArchive(context, archive, options, progress, signal);
   }
 
@@ -180,18 +173,12 @@ export class DiskImageStore implements ImageStore {
     progress: ProgressSink,
     signal: AbortSignal,
   ): Promise<void> {
-    const context = {
-      index: this.#index,
-      layers: this.#layers,
-      registry: this.#registry,
-      publish: this.#publish,
-    };
+    const context = { ...this.#context(), registry: this.#registry };
     return pushImages(context, reference, options, progress, signal);
   }
 
   save(refs: readonly string[], signal: AbortSignal): Readable {
-    const context = { index: this.#index, layers: this.#layers, publish: this.#publish };
-    return saveImages(context, refs, signal);
+    return saveImages(this.#context(), refs, signal);
   }
 
   importTar(
@@ -200,8 +187,7 @@ export class DiskImageStore implements ImageStore {
     _progress: ProgressSink,
     signal: AbortSignal,
   ): Promise<string> {
-    const context = { index: this.#index, layers: this.#layers, publish: this.#publish };
-    return importTar(context, source, options, signal);
+    return importTar(this.#context(), source, options, signal);
   }
 
   prune(
@@ -222,7 +208,12 @@ export class DiskImageStore implements ImageStore {
   }
 
   #removeContext(inUse: ImageUse): RemoveContext {
-    return { index: this.#index, layers: this.#layers, publish: this.#publish, inUse };
+    return { ...this.#context(), inUse };
+  }
+
+  /** What every operation on images works with. */
+  #context(): SaveContext {
+    return { index: this.#index, layers: this.#layers, publish: this.#publish };
   }
 
   readonly #publish = (action: string, id: string, attributes: Record<string, string>): void => {

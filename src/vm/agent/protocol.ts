@@ -263,7 +263,6 @@ export type GuestJob =
       setOwner: boolean;
       uid: number;
       gid: number;
-      makeDirectory: boolean;
     }
   /** A tar of all that is not mounted. */
   | { kind: 'export' }

@@ -60,7 +60,6 @@ const extract = (at: string, archive: Buffer): ReturnType<typeof run> =>
       setOwner: false,
       uid: 0,
       gid: 0,
-      makeDirectory: false,
     },
     archive,
   );
@@ -124,7 +123,6 @@ test('a job that nobody reads ends with its signal, and the end of the Pod waits
     setOwner: false,
     uid: 0,
     gid: 0,
-    makeDirectory: false,
   };
   await guest.request('job.start', { id, containerId: 'held', job, ...channels });
   await guest.request('pod.teardown', {});
