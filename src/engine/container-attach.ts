@@ -106,23 +106,19 @@ class InputTarget {
   }
 }
 
-/** Refuses as Docker does when the container is in no state to be attached to. */
-export function requireAttachable(container: Container): void {
+/** Refuses as Docker does when the container, which the client called `ref`, is in no state to be attached to. */
+export function requireAttachable(container: Container, ref: string): void {
   if (container.state.kind === 'paused') {
-    throw new DaemonError(
-      'Conflict',
-      `container ${container.id} is paused, unpause the container before attach`,
-    );
+    throw new DaemonError('Conflict', `container ${ref} is paused, unpause the container before attach`);
   }
   if (container.state.kind === 'restarting') {
-    throw new DaemonError(
-      'Conflict',
-      `container ${container.id} is restarting, wait until the container is running`,
-    );
+    throw new DaemonError('Conflict', `container ${ref} is restarting, wait until the container is running`);
   }
 }
 
 export interface AttachDependencies {
+  /** What the client called the container. */
+  ref: string;
   hub: StreamHub;
   /** The container's log so far, for `logs=1`, and how far in the run that is. */
   readLog: (signal: AbortSignal, onRead: (offsets: RunOffsets) => void) => AsyncIterable<LogLine>;
@@ -134,10 +130,10 @@ export async function attachToContainer(
   container: Container,
   options: AttachOptions,
   open: OpenStream,
-  { hub, readLog, publish }: AttachDependencies,
+  { ref, hub, readLog, publish }: AttachDependencies,
 ): Promise<void> {
   const detachKeys = requireDetachKeys(options.detachKeys);
-  requireAttachable(container);
+  requireAttachable(container, ref);
   const { config } = container.record;
   const terminal = config.Tty;
   const subscription = options.stream

@@ -3,6 +3,7 @@
 import type { CommitOptions } from '../api/v1.41/backend';
 import type { ContainerConfig, FilledContainerConfig } from '../api/v1.41/types';
 import { DaemonError } from '../errors';
+import { familiarReference, parseReference } from '../registry/reference';
 import { applyChanges } from '../storage/image-changes';
 import type { ImageConfig, ImageRunConfig } from '../storage/image';
 import { caissonVersion } from '../versions';
@@ -11,6 +12,7 @@ import { withFiles } from './container-files';
 import { nonEmptyLayer } from './empty-layer';
 import { eventAttributes } from './container-record';
 import type { Container } from './container-registry';
+import { tagTarget } from './image-backend';
 import { pauseContainer, unpauseContainer } from './container-stop';
 import type { Engine } from './engine';
 
@@ -24,6 +26,7 @@ export async function commitContainer(
   const { record } = container;
   // Checked before anything is done: a mistake in it must not cost a pause.
   const config = committedConfig(record.config, options);
+  const imageRef = options.repo === '' ? '' : familiarReference(parseReference(tagTarget(options)));
   const resume = await pauseFor(engine, container, options.pause);
   let diffId: string | undefined;
   try {
@@ -36,11 +39,7 @@ export async function commitContainer(
     const image = await engine.images.create(imageConfig(engine, container, config, options, diffId), {
       parentId: record.imageId,
     });
-    let imageRef = '';
-    if (options.repo !== '') {
-      imageRef = options.tag === '' ? `${options.repo}:latest` : `${options.repo}:${options.tag}`;
-      engine.images.tag(image.id, imageRef);
-    }
+    if (imageRef !== '') engine.images.tag(image.id, imageRef);
     engine.events.publish('container', 'commit', container.id, {
       ...eventAttributes(record),
       comment: options.comment,

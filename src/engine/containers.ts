@@ -231,6 +231,7 @@ export class Containers implements ContainerBackend {
   async attach(ref: string, options: AttachOptions, open: OpenStream): Promise<void> {
     const container = this.#get(ref);
     await attachToContainer(container, options, open, {
+      ref,
       hub: this.engine.hubs.of(container.id),
       readLog: (signal, onRead) =>
         containerLogs(

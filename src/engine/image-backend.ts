@@ -254,7 +254,7 @@ function isTag(text: string): boolean {
 }
 
 /** dockerd answers 500 to a name or a tag that is none. */
-function tagTarget({ repo, tag }: { repo: string; tag: string }): string {
+export function tagTarget({ repo, tag }: { repo: string; tag: string }): string {
   let name: string;
   try {
     name = familiarName(parseReference(repo));

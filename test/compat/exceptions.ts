@@ -41,12 +41,6 @@ export const exceptions: readonly Exception[] = [
     text: [/(dial tcp: |getaddrinfo ).*/, '<not resolved>'],
   },
   {
-    id: 'files of containers',
-    reason: 'cp, diff and export come with their own issue; until then 501, as docs/compatibility.md says.',
-    cases: /^errors: unknown container: (changes|export|archive)/,
-    path: /^value\.(status|body\.message)$/,
-  },
-  {
     id: 'archives that are none',
     reason:
       'dockerd names files of its own temporary directory; Caisson unpacks nothing and says what is wrong.',

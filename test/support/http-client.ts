@@ -1,6 +1,6 @@
 // Raw HTTP to an engine's unix socket: for cases about the wire itself, and for readiness.
 
-import { request } from 'node:http';
+import { type IncomingMessage, request } from 'node:http';
 
 export interface HttpRequest {
   method: string;
@@ -22,7 +22,10 @@ export function socketPathOf(host: string): string {
   return host.slice('unix://'.length);
 }
 
-/** One request on a connection of its own; collects the whole reply. Rejects when the connection breaks. */
+/**
+ * One request on a connection of its own; collects the whole reply. A connection that was taken over (101) is closed.
+ * Rejects when the connection breaks.
+ */
 export function sendHttp(host: string, options: HttpRequest): Promise<HttpResponse> {
   const isText = typeof options.body === 'string' || Buffer.isBuffer(options.body);
   const body = options.body === undefined || isText ? options.body : JSON.stringify(options.body);
@@ -42,18 +45,27 @@ export function sendHttp(host: string, options: HttpRequest): Promise<HttpRespon
         incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
         incoming.on('error', reject);
         incoming.on('end', () => {
-          const headers = Object.fromEntries(
-            Object.entries(incoming.headers).map(([name, value]) => [name, String(value)]),
-          );
-          resolve({ status: incoming.statusCode ?? 0, headers, body: Buffer.concat(chunks).toString() });
+          resolve({
+            status: incoming.statusCode ?? 0,
+            headers: textHeaders(incoming),
+            body: Buffer.concat(chunks).toString(),
+          });
         });
       },
     );
+    outgoing.on('upgrade', (incoming, socket) => {
+      socket.destroy();
+      resolve({ status: incoming.statusCode ?? 0, headers: textHeaders(incoming), body: '' });
+    });
     outgoing.on('timeout', () => outgoing.destroy(new Error(`${options.method} ${options.path}: no answer`)));
     outgoing.on('error', reject);
     // isText has told that the rest is a string
     outgoing.end(body as string | Buffer | undefined);
   });
+}
+
+function textHeaders(incoming: IncomingMessage): Record<string, string> {
+  return Object.fromEntries(Object.entries(incoming.headers).map(([name, value]) => [name, String(value)]));
 }
 
 /** True when the engine answers its ping. */

@@ -232,11 +232,6 @@ export interface ImageBackend {
     progress: ProgressWriter,
     signal: AbortSignal,
   ): Promise<void>;
-  pruneBuildCache?(options: {
-    all: boolean;
-    keepStorage: number;
-    filters: Filters;
-  }): Promise<{ CachesDeleted: string[] | null; SpaceReclaimed: number }>;
   /** What the registry has under this name. */
   distribution?(ref: string, auth?: AuthConfig): Promise<DistributionInspect>;
 }

@@ -8,8 +8,10 @@ import { isUpgrade } from './hijack';
 import { registryConfig } from './image-request';
 import { notImplemented, supported } from './not-implemented';
 import { streamProgress } from './progress-stream';
-import { queryBool, queryIntOrZero, queryOf, queryText } from './query';
+import { queryOf, queryText, quote } from './query';
 import { sendJson } from './reply';
+
+const cacheFilters = ['until', 'id', 'parent', 'type', 'description', 'inuse', 'shared', 'private'];
 
 export function buildRoutes(backend: ImageBackend): Router {
   const router = Router({ caseSensitive: true, strict: true });
@@ -21,16 +23,15 @@ export function buildRoutes(backend: ImageBackend): Router {
     await streamProgress(req, res, (progress, signal) => build(options, req, progress, signal));
   });
 
-  // BuildPrune: 200
-  router.post('/build/prune', async (req, res) => {
-    const prune = backend.pruneBuildCache?.bind(backend);
-    // there is no cache where there is no builder, and `docker system prune` asks for it
-    const pruned = (await prune?.({
-      all: queryBool(req, 'all'),
-      keepStorage: queryIntOrZero(req, 'keep-storage'),
-      filters: queryFilters(req, undefined),
-    })) ?? { CachesDeleted: null, SpaceReclaimed: 0 };
-    sendJson(res, 200, pruned);
+  // BuildPrune: 200 | 400 unknown filter | 500 what is no number. The classic builder's cache is its images: nothing is pruned.
+  router.post('/build/prune', (req, res) => {
+    checkKeepStorage(queryText(req, 'keep-storage'));
+    queryFilters(req, cacheFilters, {
+      code: 'Internal',
+      prefix: 'could not parse filters: ',
+      unknownPrefix: 'failed to prune build cache: ',
+    });
+    sendJson(res, 200, { CachesDeleted: null, SpaceReclaimed: 0 });
   });
 
   // BuildCancel: 500 no id. Nothing is left to cancel once the client's connection is closed.
@@ -51,4 +52,12 @@ export function buildRoutes(backend: ImageBackend): Router {
   });
 
   return router;
+}
+
+function checkKeepStorage(text: string): void {
+  if (text === '' || /^[+-]?\d+$/.test(text)) return;
+  throw new DaemonError(
+    'Internal',
+    `keep-storage is in bytes and expects an integer, got ${text}: strconv.Atoi: parsing ${quote(text)}: invalid syntax`,
+  );
 }

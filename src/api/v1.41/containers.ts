@@ -138,7 +138,7 @@ export function containerRoutes(backend: ContainerBackend): Router {
     sendStatus(res, 204);
   });
 
-  // ContainerUnpause: 204 | 404 | 409 not paused
+  // ContainerUnpause: 204 | 404 | 500 not paused
   router.post('/containers/:id/unpause', async (req, res) => {
     await backend.unpause(req.params.id);
     sendStatus(res, 204);

@@ -19,14 +19,15 @@ const listForm = map(stringList, 'map[string][]string');
 export function queryFilters(
   request: IncomingMessage,
   accepted: readonly string[] | undefined,
-  malformed: { code: ErrorCode; prefix?: string } = { code: 'Internal' },
+  malformed: { code: ErrorCode; prefix?: string; unknownPrefix?: string } = { code: 'Internal' },
 ): Filters {
   const text = queryText(request, 'filters');
   if (text === '') return none;
   const filters = parseFilters(text, malformed.code, malformed.prefix ?? '');
   if (accepted === undefined) return filters;
   for (const name of filters.keys()) {
-    if (!accepted.includes(name)) throw new DaemonError('InvalidParameter', `Invalid filter '${name}'`);
+    if (accepted.includes(name)) continue;
+    throw new DaemonError('InvalidParameter', `${malformed.unknownPrefix ?? ''}Invalid filter '${name}'`);
   }
   return filters;
 }

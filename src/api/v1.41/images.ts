@@ -98,7 +98,7 @@ export function imageRoutes(backend: ImageBackend): Router {
     sendJson(res, 200, await backend.history(imageName(req)));
   });
 
-  // ImagePush: 200 | 400 no credentials | 404
+  // ImagePush: 200, errors as a line | 400 no credentials
   router.post('/images/*name/push', async (req, res) => {
     const options = { tag: queryText(req, 'tag'), auth: await requiredAuth(req) };
     const push = supported(backend.push?.bind(backend), 'pushing images');

@@ -54,12 +54,6 @@ export function queryStrictBool(request: IncomingMessage, name: string): boolean
   );
 }
 
-/** dockerd's Int64ValueOrZero: what is not a number is 0. */
-export function queryIntOrZero(request: IncomingMessage, name: string): number {
-  const value = queryText(request, name);
-  return /^[+-]?\d+$/.test(value) ? Number(value) : 0;
-}
-
 /** Undefined if absent or empty; Go's Atoi error, with `code`, if not a number. */
 export function queryInt(
   request: IncomingMessage,

@@ -2,10 +2,10 @@
 
 import { Router } from 'express';
 import type { Request } from 'express';
-import { DaemonError } from '../../errors';
+import { DaemonError, type ErrorCode, errorMessage } from '../../errors';
 import { readJson } from './body';
 import { queryFilters } from './filters';
-import { struct } from './json/schema';
+import { list, type Schema, stringList, struct } from './json/schema';
 import { notImplemented } from './not-implemented';
 import { queryBool, queryText, quote, requiredInt } from './query';
 import { sendJson } from './reply';
@@ -126,9 +126,23 @@ export function pluginRoutes(): Router {
     requiredInt(req, 'timeout', 'Internal');
     refuseName(req);
   });
-  for (const verb of ['disable', 'upgrade', 'push', 'set']) {
-    router.post(`/plugins/*name/${verb}`, refuseName);
-  }
+  router.post('/plugins/*name/upgrade', async (req) => {
+    const prefix = 'failed to parse privileges: ';
+    await readList(
+      req,
+      list(struct<object>('types.PluginPrivilege', {}), 'types.PluginPrivileges'),
+      'Internal',
+      prefix,
+    );
+    const name = pluginName(req);
+    throw noSuchPlugin(name.includes(':') ? name : `${name}:latest`);
+  });
+  router.post('/plugins/*name/set', async (req) => {
+    await readList(req, stringList, 'InvalidParameter', '');
+    refuseName(req);
+  });
+  router.post('/plugins/*name/disable', refuseName);
+  router.post('/plugins/*name/push', refuseName);
 
   return router;
 }
@@ -137,8 +151,24 @@ function refusePlugins(): never {
   throw notImplemented('installing plugins');
 }
 
+/** A malformed body is called so, with `prefix`; it is not used. */
+async function readList(request: Request, schema: Schema, code: ErrorCode, prefix: string): Promise<void> {
+  try {
+    await readJson(request, schema);
+  } catch (error) {
+    throw new DaemonError(code, `${prefix}${errorMessage(error)}`, { cause: error });
+  }
+}
+
 function refuseName(request: Request): never {
+  throw noSuchPlugin(pluginName(request));
+}
+
+function pluginName(request: Request): string {
   const name: unknown = request.params['name'];
-  const text = Array.isArray(name) ? name.join('/') : String(name);
-  throw new DaemonError('NotFound', `plugin ${quote(text)} not found`);
+  return Array.isArray(name) ? name.join('/') : String(name);
+}
+
+function noSuchPlugin(name: string): DaemonError {
+  return new DaemonError('NotFound', `plugin ${quote(name)} not found`);
 }

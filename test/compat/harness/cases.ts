@@ -13,6 +13,7 @@ import { replyErrors } from '../../support/wire-replies';
 import { exceptions } from '../exceptions';
 import { compareTranscripts, type Observation, type Transcript } from './compare';
 import { compatEnvironment, type EngineName } from './environment';
+import { isUnseen, type StatusTable } from '../statuses/steps';
 import { inTurn } from './turns';
 
 const cacheDir = join(projectDir, 'build', 'compat-transcripts');
@@ -37,9 +38,11 @@ export interface HttpCase {
   request: string;
   body?: unknown;
   headers?: Record<string, string>;
+  /** Headers and body are not compared. */
+  statusOnly?: boolean;
 }
 
-type HttpSteps = string | HttpCase | readonly (string | HttpCase)[];
+export type HttpSteps = string | HttpCase | readonly (string | HttpCase)[];
 
 /** Scripts of docker commands: exit code, stdout and stderr of each step. */
 export function scriptCases(group: string, cases: Record<string, string | ScriptCase>): void {
@@ -59,14 +62,22 @@ export function scriptCases(group: string, cases: Record<string, string | Script
 /** Plain requests, one connection each: status, telling headers, body. */
 export function httpCases(group: string, cases: Record<string, HttpSteps>): void {
   for (const [name, steps] of Object.entries(cases)) {
-    const list = (typeof steps === 'string' || !Array.isArray(steps) ? [steps] : steps) as (
-      string | HttpCase
-    )[];
-    defineCase(group, name, JSON.stringify(list), async (host, caseName) => {
-      const transcript: Observation[] = [];
-      for (const step of list) transcript.push(await sendStep(host, caseName, step));
-      return transcript;
-    });
+    defineCase(group, name, JSON.stringify(steps), (host, caseName) => sendSteps(host, caseName, steps));
+  }
+}
+
+/** One case for each status: the last answer must have it, on dockerd too. */
+export function statusCases(table: StatusTable): void {
+  for (const [operation, statuses] of Object.entries(table)) {
+    for (const [status, steps] of Object.entries(statuses)) {
+      if (isUnseen(steps)) continue;
+      defineCase('statuses', `${operation} ${status}`, JSON.stringify(steps), async (host, caseName) => {
+        const transcript = await sendSteps(host, caseName, steps);
+        const { value } = transcript.at(-1) as { value: { status: number } };
+        if (value.status !== Number(status)) throw new Error(`${host} answers ${JSON.stringify(value)}`);
+        return transcript;
+      });
+    }
   }
 }
 
@@ -181,10 +192,35 @@ function splitSteps(script: string): string[] {
     .filter((line) => line !== '' && !line.startsWith('#'));
 }
 
-async function sendStep(host: string, caseName: string, step: string | HttpCase): Promise<Observation> {
-  const { request, body, headers } = typeof step === 'string' ? ({ request: step } as HttpCase) : step;
+/** `$id` in a request is the `Id` of the last answer that had one. */
+async function sendSteps(host: string, caseName: string, steps: HttpSteps): Promise<Transcript> {
+  const list = (Array.isArray(steps) ? steps : [steps]) as (string | HttpCase)[];
+  const transcript: Observation[] = [];
+  let id = '';
+  for (const step of list) {
+    const request: HttpCase = typeof step === 'string' ? { request: step } : step;
+    const seen = await sendStep(
+      host,
+      (text) => text.replaceAll('$c', caseName).replaceAll('$id', id),
+      request,
+    );
+    id = (seen.value.body as { Id?: string } | null)?.Id ?? id;
+    if (request.statusOnly === true) seen.value = { status: seen.value.status };
+    transcript.push(seen);
+  }
+  return transcript;
+}
+
+interface SeenReply extends Observation {
+  value: { status: number; headers?: object; body?: unknown };
+}
+
+async function sendStep(
+  host: string,
+  fill: (text: string) => string,
+  { request, body, headers }: HttpCase,
+): Promise<SeenReply> {
   const [method = 'GET', rawPath = '/'] = request.split(' ');
-  const fill = (text: string): string => text.replaceAll('$c', caseName);
   const path = fill(rawPath);
   const reply = await sendHttp(host, {
     method,
@@ -239,6 +275,13 @@ async function removeLeftovers(host: string, caseName: string): Promise<string[]
     if (Name?.includes(caseName) !== true) continue;
     const reply = await sendHttp(host, { method: 'DELETE', path: `/v1.41/networks/${Id}` });
     if (reply.status >= 400 && reply.status !== 404) failures.push(reply.body);
+  }
+  const volumes = await sendHttp(host, {
+    method: 'GET',
+    path: `/v1.41/volumes?filters={"name":["${caseName}"]}`,
+  });
+  for (const { Name } of (JSON.parse(volumes.body) as { Volumes: { Name: string }[] }).Volumes) {
+    await sendHttp(host, { method: 'DELETE', path: `/v1.41/volumes/${Name}` });
   }
   return failures;
 }

@@ -63,7 +63,6 @@ export function fakeBackend(): FakeBackend {
       save: answer(),
       commit: answer({ Id: 'sha256:1' }),
       build: answer(),
-      pruneBuildCache: answer({ CachesDeleted: null, SpaceReclaimed: 0 }),
       distribution: answer({}),
     },
     system: {
@@ -97,7 +96,7 @@ export function withoutOptional(backend: FakeBackend): Backend {
   return {
     ...backend,
     containers: without(backend.containers, ['changes', 'export', 'archiveStat', 'archiveGet', 'archivePut']),
-    images: without(backend.images, ['push', 'save', 'commit', 'build', 'pruneBuildCache', 'distribution']),
+    images: without(backend.images, ['push', 'save', 'commit', 'build', 'distribution']),
   };
 }
 

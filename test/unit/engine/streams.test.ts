@@ -71,6 +71,7 @@ describe('attach with the log', () => {
       hub.publish('stdout', Buffer.from('ee\n'), at(15));
     }
     const attached = attachToContainer(container, { ...everything, logs: true }, () => client, {
+      ref: 'c',
       hub,
       readLog,
       publish: () => undefined,

@@ -306,13 +306,6 @@ const cases: [string, [Verb, string, object?], number, unknown, Call][] = [
     {},
     [backend.images.distribution, 'a/b', undefined],
   ],
-  [
-    'BuildPrune',
-    ['post', '/build/prune?all=1&keep-storage=5'],
-    200,
-    { CachesDeleted: null, SpaceReclaimed: 0 },
-    [backend.images.pruneBuildCache, { all: true, keepStorage: 5, filters: none }],
-  ],
   ['NetworkList', ['get', '/networks'], 200, [], [backend.networks.list, none]],
   [
     'NetworkInspect',

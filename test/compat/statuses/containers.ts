@@ -1,0 +1,213 @@
+// Containers and execs: each documented status of each operation.
+
+import {
+  create,
+  created,
+  engineFault,
+  malformed,
+  only,
+  started,
+  type StatusTable,
+  unseen,
+  upgraded,
+  webSocket,
+  withExec,
+} from './steps';
+
+export const containerStatuses: StatusTable = {
+  ContainerList: {
+    200: 'GET /containers/json?filters={"name":["$c"]}',
+    400: 'GET /containers/json?filters={"nonsense":["1"]}',
+    500: 'GET /containers/json?limit=x',
+  },
+  ContainerCreate: {
+    201: created,
+    400: create({ Image: 'busybox', Cmd: ['true'], HostConfig: { NetworkMode: 'container:' } }),
+    404: create({ Image: 'no-such-image:tag' }),
+    409: [created, created],
+    500: malformed('POST /containers/create?name=$c'),
+  },
+  ContainerInspect: {
+    200: [created, only('GET /containers/$c/json')],
+    404: 'GET /containers/no-such/json',
+    500: engineFault,
+  },
+  ContainerTop: {
+    200: [...started, only('GET /containers/$c/top')],
+    404: 'GET /containers/no-such/top',
+    409: [created, 'GET /containers/$c/top'],
+    500: [...started, only('GET /containers/$c/top?ps_args=-nonsense')],
+  },
+  ContainerLogs: {
+    200: [created, 'GET /containers/$c/logs?stdout=1'],
+    400: [created, 'GET /containers/$c/logs'],
+    404: 'GET /containers/no-such/logs?stdout=1',
+    500: [created, only('GET /containers/$c/logs?stdout=1&since=x')],
+  },
+  ContainerChanges: {
+    200: [created, 'GET /containers/$c/changes'],
+    404: 'GET /containers/no-such/changes',
+    500: engineFault,
+  },
+  ContainerExport: {
+    200: [created, only('GET /containers/$c/export')],
+    404: 'GET /containers/no-such/export',
+    500: engineFault,
+  },
+  ContainerStats: {
+    200: [created, only('GET /containers/$c/stats?stream=0')],
+    400: [created, 'GET /containers/$c/stats?stream=1&one-shot=1'],
+    404: 'GET /containers/no-such/stats?stream=0',
+    500: engineFault,
+  },
+  ContainerResize: {
+    200: [
+      create({ Image: 'busybox', Cmd: ['sleep', '600'], Tty: true, StopSignal: 'SIGKILL' }),
+      'POST /containers/$c/start',
+      'POST /containers/$c/resize?h=10&w=20',
+    ],
+    400: [...started, 'POST /containers/$c/resize?h=x&w=20'],
+    404: 'POST /containers/no-such/resize?h=1&w=1',
+    409: [created, 'POST /containers/$c/resize?h=1&w=1'],
+    500: engineFault,
+  },
+  ContainerStart: {
+    204: started,
+    304: [...started, 'POST /containers/$c/start'],
+    400: [create({ Image: 'busybox', Cmd: ['/no/such/program'] }), 'POST /containers/$c/start'],
+    404: 'POST /containers/no-such/start',
+    500: [
+      create({
+        Image: 'busybox',
+        HostConfig: { LogConfig: { Type: 'json-file', Config: { 'max-file': 'x' } } },
+      }),
+      'POST /containers/$c/start',
+    ],
+  },
+  ContainerStop: {
+    204: [...started, 'POST /containers/$c/stop'],
+    304: [created, 'POST /containers/$c/stop'],
+    404: 'POST /containers/no-such/stop',
+    500: [created, 'POST /containers/$c/stop?t=x'],
+  },
+  ContainerRestart: {
+    204: [...started, 'POST /containers/$c/restart'],
+    404: 'POST /containers/no-such/restart',
+    500: [created, 'POST /containers/$c/restart?t=x'],
+  },
+  ContainerKill: {
+    204: [...started, 'POST /containers/$c/kill'],
+    400: [...started, 'POST /containers/$c/kill?signal=NOSUCH'],
+    404: 'POST /containers/no-such/kill',
+    409: [created, 'POST /containers/$c/kill'],
+    500: engineFault,
+  },
+  ContainerUpdate: {
+    200: [created, { request: 'POST /containers/$c/update', body: { PidsLimit: 100 } }],
+    400: [created, { request: 'POST /containers/$c/update', body: { Memory: 1024 } }],
+    404: { request: 'POST /containers/no-such/update', body: {} },
+    500: [created, malformed('POST /containers/$c/update')],
+  },
+  ContainerRename: {
+    204: [created, 'POST /containers/$c/rename?name=$c-b'],
+    400: [created, 'POST /containers/$c/rename?name=$c'],
+    404: 'POST /containers/no-such/rename?name=x1',
+    409: [created, create({ Image: 'busybox' }, '$c-b'), 'POST /containers/$c/rename?name=$c-b'],
+    500: engineFault,
+  },
+  ContainerPause: {
+    204: [...started, 'POST /containers/$c/pause'],
+    404: 'POST /containers/no-such/pause',
+    409: [created, 'POST /containers/$c/pause'],
+    500: engineFault,
+  },
+  ContainerUnpause: {
+    204: [...started, 'POST /containers/$c/pause', 'POST /containers/$c/unpause'],
+    404: 'POST /containers/no-such/unpause',
+    500: [...started, 'POST /containers/$c/unpause'],
+  },
+  ContainerAttach: {
+    101: [...started, upgraded('POST /containers/$c/attach?stream=1&stdout=1')],
+    200: [created, 'POST /containers/$c/attach?logs=1&stdout=1'],
+    400: [...started, 'POST /containers/$c/attach?stream=1&stdout=1&detachKeys=nonsense'],
+    404: 'POST /containers/no-such/attach?stream=1&stdout=1',
+    409: [...started, 'POST /containers/$c/pause', 'POST /containers/$c/attach?stream=1&stdout=1'],
+    500: engineFault,
+  },
+  ContainerAttachWebsocket: {
+    101: [...started, webSocket('GET /containers/$c/attach/ws?stream=1&stdout=1')],
+    200: unseen('An upgrade is answered with 101, what is none with 400.'),
+    400: [...started, only('GET /containers/$c/attach/ws?stream=1&stdout=1&detachKeys=nonsense')],
+    404: webSocket('GET /containers/no-such/attach/ws?stream=1'),
+    500: engineFault,
+  },
+  ContainerWait: {
+    200: [...started, 'POST /containers/$c/kill', 'POST /containers/$c/wait'],
+    400: unseen('dockerd 20.10 takes an unknown condition for not-running.'),
+    404: 'POST /containers/no-such/wait',
+    500: engineFault,
+  },
+  ContainerDelete: {
+    204: [created, 'DELETE /containers/$c'],
+    400: unseen('dockerd 20.10 has none: what is wrong with the parameters is 500.'),
+    404: 'DELETE /containers/no-such',
+    409: [...started, 'DELETE /containers/$c'],
+    500: [created, 'DELETE /containers/$c?link=1'],
+  },
+  ContainerArchiveInfo: {
+    200: [created, 'HEAD /containers/$c/archive?path=/bin'],
+    400: [created, 'HEAD /containers/$c/archive'],
+    404: [created, 'HEAD /containers/$c/archive?path=/no/such'],
+    500: engineFault,
+  },
+  ContainerArchive: {
+    200: [created, only('GET /containers/$c/archive?path=/etc')],
+    400: [created, 'GET /containers/$c/archive'],
+    404: [created, 'GET /containers/$c/archive?path=/no/such'],
+    500: engineFault,
+  },
+  PutContainerArchive: {
+    200: [created, { request: 'PUT /containers/$c/archive?path=/tmp', body: Buffer.alloc(1024).toString() }],
+    400: [created, { request: 'PUT /containers/$c/archive', body: '' }],
+    403: unseen('dockerd 20.10 answers 500 for a read-only root.'),
+    404: [created, { request: 'PUT /containers/$c/archive?path=/no/such', body: '' }],
+    500: [
+      create({ Image: 'busybox', HostConfig: { ReadonlyRootfs: true } }),
+      { request: 'PUT /containers/$c/archive?path=/tmp', body: '' },
+    ],
+  },
+  ContainerPrune: {
+    200: 'POST /containers/prune?filters={"label":["case=$c"]}',
+    400: 'POST /containers/prune?filters={"nonsense":["1"]}',
+    500: 'POST /containers/prune?filters={"until":["nonsense"]}',
+  },
+  ContainerExec: {
+    201: withExec,
+    400: [...started, { request: 'POST /containers/$c/exec', body: {} }],
+    404: { request: 'POST /containers/no-such/exec', body: { Cmd: ['true'] } },
+    409: [created, { request: 'POST /containers/$c/exec', body: { Cmd: ['true'] } }],
+    500: engineFault,
+  },
+  ExecStart: {
+    101: [...withExec, { ...upgraded('POST /exec/$id/start'), body: {} }],
+    200: [...withExec, { request: 'POST /exec/$id/start', body: { Detach: true } }],
+    400: [...withExec, malformed('POST /exec/$id/start')],
+    404: { request: 'POST /exec/no-such/start', body: {} },
+    409: [
+      ...withExec,
+      'POST /containers/$c/pause',
+      { request: 'POST /exec/$id/start', body: { Detach: true } },
+    ],
+  },
+  ExecResize: {
+    200: unseen('Only while the exec runs: containers-terminal.test.ts resizes one.'),
+    400: [...withExec, 'POST /exec/$id/resize?h=x&w=1'],
+    404: 'POST /exec/no-such/resize?h=1&w=1',
+    500: unseen('dockerd waits ten seconds for an exec that was not started.'),
+  },
+  ExecInspect: {
+    200: [...withExec, only('GET /exec/$id/json')],
+    404: 'GET /exec/no-such/json',
+    500: engineFault,
+  },
+};
