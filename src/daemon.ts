@@ -22,13 +22,18 @@ import { EngineImageBackend } from './engine/image-backend';
 import { ImageBuilds } from './engine/image-build';
 import { ContainerLogStore } from './engine/logs/container-log-store';
 import { EngineNetworkBackend } from './engine/network-backend';
+import { PodDirectory } from './engine/pod-directory';
+import { PodRecords } from './engine/pod-record';
+import { EnginePods } from './engine/pod-service';
 import { EngineSystemBackend } from './engine/system-backend';
+import { EngineVms } from './engine/vm-service';
 import { EngineVolumeBackend } from './engine/volume-backend';
 import { DaemonError } from './errors';
 import { log } from './log';
 import { createMetrics, serveMetrics } from './metrics';
 import { createNetworkManager } from './network/network-manager';
 import { writePidFile } from './pid-file';
+import { podsRouter } from './pods-api/router';
 import { createStorage } from './storage/storage';
 import { readVersions } from './versions';
 import { createVmPool } from './vm/vm-pool';
@@ -131,7 +136,11 @@ async function build(config: Config, undo: (() => unknown)[]): Promise<Running> 
     containers: list,
     volumes,
   });
+  const records = new PodRecords(documents);
+  const directory = new PodDirectory(registry, records);
+  const pods = new EnginePods({ containers, records, directory });
   await recoverContainers(containers.engine, await vms.recover());
+  await pods.recover();
   undo.push(() => containers.engine.background.settled());
   undo.push(() => containers.engine.fileHolders.releaseAll());
   undo.push(() => containers.engine.restarts.cancelAll());
@@ -146,6 +155,12 @@ async function build(config: Config, undo: (() => unknown)[]): Promise<Running> 
     dataRoot: config.dataRoot,
     engineVersion: versions.engine,
   });
+  const podVms = new EngineVms(vms, directory);
+  const podsBackend = {
+    pods,
+    vms: podVms,
+    info: () => ({ version: versions.engine, ...podVms.facts(), pods: pods.counts() }),
+  };
   const backend = {
     containers,
     exec: containers.execs,
@@ -175,6 +190,7 @@ async function build(config: Config, undo: (() => unknown)[]): Promise<Running> 
       () => config.debug,
       () => ({ containers: system.containerCounts(), vms: vms.status(), events: events.publishedCount }),
     ),
+    pods: podsRouter(podsBackend),
     ...(tls === undefined ? {} : { tls }),
     ...(recordRepliesTo === undefined ? {} : { recordRepliesTo }),
     ...(config.socketGroup === undefined ? {} : { socketGroup: config.socketGroup }),

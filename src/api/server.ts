@@ -31,6 +31,8 @@ export interface ApiOptions {
   recordRepliesTo?: string;
   /** Told of each request, when it came. */
   onRequest?: (request: IncomingMessage, response: ServerResponse) => void;
+  /** Asked before Docker's API: `/v1`. */
+  pods?: RequestHandler;
   /** Absent: `/v2/*` is 404. */
   registryProxy?: RegistryProxyOptions;
 }
@@ -110,6 +112,7 @@ function createApp(backend: Backend, options: ApiOptions): Express {
   app.use(cleanPath);
   if (options.debug !== undefined) app.use('/debug', options.debug);
   app.use(options.registryProxy === undefined ? noRegistry : registryProxy(options.registryProxy));
+  if (options.pods !== undefined) app.use(options.pods);
   app.use(dockerApiRouter(backend, options.daemonVersion));
   app.use(errorHandler);
   return app;

@@ -189,7 +189,7 @@ async function afterExit(
   engine.waits.exited(container);
   if (container.record.hostConfig.AutoRemove) {
     // Nobody will read the disk again: the VM need not write it back, and nobody waits for its end.
-    const shared = pod.members.size > 1;
+    const shared = pod.members.size > 1 || engine.pods.isPinned(pod.id);
     const ended = alive ? leavePod(engine, container, pod, { keepData: false }) : Promise.resolve();
     engine.background.add(ended);
     // Others go on in this VM: it must have let go of the disk before that is removed.

@@ -27,7 +27,7 @@ import { linkVariables } from './container-links';
 import { renewLinkingHosts } from './container-connect';
 import { mergeMounts, prepareShares, publishVolumeEvents } from './container-mounts';
 import { eventAttributes, type ContainerRecord } from './container-record';
-import { extendEndpoints, namedPodId, podEndpointRequest, podNameOf, sharedPidLabel } from './named-pods';
+import { extendEndpoints, namedPodOf, namedPodResources, podEndpointRequest } from './named-pods';
 import { networkOwner, placeContainer, type Joining } from './container-placement';
 import type { Container } from './container-registry';
 import { withRunDefaults } from './daemon-defaults';
@@ -134,13 +134,16 @@ class ContainerStart {
     const { record: own } = this.#container;
     const hostConfig = withRunDefaults(own.hostConfig, engine.config.containerDefaults);
     const record: ContainerRecord = { ...own, hostConfig };
-    const podName = podNameOf(record);
-    const pod = containerToPod({
-      ...record,
-      args: [record.path, ...record.args],
-      linkEnv: linkVariables(engine.registry, record),
-      ...(podName === undefined ? {} : { namedPod: namedPodOf(record, podName) }),
-    });
+    const namedPod = namedPodOf(record);
+    const pod = {
+      ...containerToPod({
+        ...record,
+        args: [record.path, ...record.args],
+        linkEnv: linkVariables(engine.registry, record),
+        ...(namedPod === undefined ? {} : { namedPod }),
+      }),
+      ...(namedPod === undefined ? {} : namedPodResources(engine, namedPod.name)),
+    };
     const spec = onlyContainer(pod);
     await requireBlockDevices(record.hostConfig);
     const runId = randomBytes(6).toString('hex');
@@ -150,7 +153,7 @@ class ContainerStart {
     this.#writer.catch(() => undefined);
 
     const { joining, running } =
-      podName === undefined
+      namedPod === undefined
         ? await this.#enter(record, pod, disks)
         : await engine.podGates.of(pod.id).run(() => this.#enterNamed(record, pod, disks));
     this.#pod = running.pod;
@@ -237,6 +240,8 @@ class ContainerStart {
   /** The VM of its named Pod, and a share in that one's endpoints. In the Pod's gate. */
   async #enterNamed(record: ContainerRecord, pod: PodSpec, disks: ContainerDisks): Promise<Entered> {
     const engine = this.#engine;
+    // The Pod's endpoints are given back with its end.
+    await engine.pods.settled(pod.id);
     const existing = engine.pods.find(pod.id);
     if (existing !== undefined) {
       const luns = await engine.pods.join(existing, disks);
@@ -294,8 +299,8 @@ class ContainerStart {
 
   #files(joining: Joining | undefined, attached: readonly AttachedEndpoint[]): GuestFile[] {
     const { record: own } = this.#container;
-    const name = podNameOf(own);
-    const record = name === undefined ? own : { ...own, config: { ...own.config, Hostname: name } };
+    const pod = namedPodOf(own);
+    const record = pod === undefined ? own : { ...own, config: { ...own.config, Hostname: pod.hostname } };
     const files = networkFiles(this.#engine, record, attached);
     return joining?.networkOf === undefined ? files : filesOf(files, joining.networkOf.id);
   }
@@ -366,13 +371,6 @@ export async function disksOf(
     ...(bundlePath === undefined ? {} : { bundlePath }),
     writablePath: engine.disks.path(record.id),
   };
-}
-
-function namedPodOf(
-  { config }: ContainerRecord,
-  name: string,
-): { id: string; name: string; sharePid: boolean } {
-  return { id: namedPodId(name), name, sharePid: config.Labels?.[sharedPidLabel] === 'true' };
 }
 
 function onlyContainer(pod: PodSpec): PodContainerSpec {

@@ -2,11 +2,14 @@
 // Their endpoints are the Pod's: they come with its first container and go with its last.
 
 import { createHash } from 'node:crypto';
+import { DaemonError } from '../errors';
 import { log } from '../log';
 import { defaultRoutes, guestInterface } from '../translate/pod-to-guest';
+import { wantedResources } from '../translate/resources';
 import type { EndpointRequest } from '../network/network';
 import { endpointRequest, wantedNetworks, type WantedNetwork } from './container-network';
 import type { ContainerRecord } from './container-record';
+import { withRunDefaults } from './daemon-defaults';
 import type { Engine } from './engine';
 import { OperationQueue } from './operation-queue';
 import { attachNic, podInterface, type AttachedEndpoint, type RunningPod } from './pods';
@@ -15,6 +18,15 @@ import { attachNic, podInterface, type AttachedEndpoint, type RunningPod } from 
 export const podLabel = 'caisson.pod';
 /** `true`: the containers of the Pod see each other's processes. */
 export const sharedPidLabel = 'caisson.pod.share-pid';
+
+/** Host name of the Pod, where it is not its name. */
+export const podHostnameLabel = 'caisson.pod.hostname';
+/** Bytes and CPUs that the Pod's VM shall have at least. */
+export const podMemoryLabel = 'caisson.pod.memory';
+export const podCpusLabel = 'caisson.pod.cpus';
+/** Name of the container in its Pod, and what it is there: `init` or `sidecar`. */
+export const podContainerLabel = 'caisson.pod.container';
+export const podRoleLabel = 'caisson.pod.role';
 
 /** Name of the Pod that the container's label asks for. */
 export function podNameOf({ config }: Pick<ContainerRecord, 'config'>): string | undefined {
@@ -31,6 +43,51 @@ export function namedPodId(name: string): string {
 export function namedPodIdOf(record: Pick<ContainerRecord, 'config'>): string | undefined {
   const name = podNameOf(record);
   return name === undefined ? undefined : namedPodId(name);
+}
+
+/** What its containers have in common, by their labels; undefined for a container with a Pod of its own. */
+export function namedPodOf({
+  config,
+}: Pick<ContainerRecord, 'config'>):
+  { id: string; name: string; hostname: string; sharePid: boolean } | undefined {
+  const name = podNameOf({ config });
+  if (name === undefined) return undefined;
+  const hostname = config.Labels?.[podHostnameLabel] ?? '';
+  return {
+    id: namedPodId(name),
+    name,
+    hostname: hostname === '' ? name : hostname,
+    sharePid: config.Labels?.[sharedPidLabel] === 'true',
+  };
+}
+
+/** What the VM of the Pod needs for all of its containers, be they started or not, and what their labels ask for. */
+export function namedPodResources(
+  engine: Pick<Engine, 'registry' | 'config'>,
+  name: string,
+): { memoryBytes?: number; cpus?: number } {
+  let memoryBytes = 0;
+  let cpus = 0;
+  let leastMemory = 0;
+  let leastCpus = 0;
+  for (const { record } of engine.registry.list()) {
+    if (podNameOf(record) !== name) continue;
+    const wanted = wantedResources(withRunDefaults(record.hostConfig, engine.config.containerDefaults));
+    memoryBytes += wanted.memoryBytes ?? 0;
+    cpus += wanted.cpus ?? 0;
+    leastMemory = Math.max(leastMemory, labelNumber(record, podMemoryLabel));
+    leastCpus = Math.max(leastCpus, labelNumber(record, podCpusLabel));
+  }
+  memoryBytes = Math.max(memoryBytes, leastMemory);
+  cpus = Math.max(cpus, leastCpus);
+  return { ...(memoryBytes > 0 ? { memoryBytes } : {}), ...(cpus > 0 ? { cpus } : {}) };
+}
+
+function labelNumber({ config, name }: ContainerRecord, label: string): number {
+  const text = config.Labels?.[label] ?? '0';
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value >= 0) return value;
+  throw new DaemonError('InvalidParameter', `container ${name}: label ${label}: "${text}" is no number`);
 }
 
 /** Starts of a Pod's containers find their VM one after the other. */

@@ -1,20 +1,26 @@
-// The state machine of a Pod.
+// The state machine of a Pod with a record.
 //
-//     (None) ──create──▶ Created ──run──▶ Running ──stop──▶ Created
-//                           └──────────── remove ───────────▶ (None)
+//     (None) ──create──▶ Making ──made──▶ Created ──run──▶ Starting ──started──▶ Running
+//                           │                │ ▲               │                    │
+//                           │              remove └──── rest ──┴────────────────────┘
+//                           └──(crash)──▶ (None)
 //
-// A Docker container's Pod is Created with it and Running while one of its containers is.
+// Created and Running are what a user sees: Starting is Running with not all of its containers started yet. The Pod of a
+// Docker container has no record: it is Created with it, and Running while the container is.
 
-import type { PodState } from '../translate/pod';
+/** Making: its containers are being made; a daemon that finds this removes them. */
+export type PodPhase = 'Making' | 'Created' | 'Starting' | 'Running';
+export type PodEvent = 'made' | 'run' | 'started' | 'rest';
 
-export type PodEvent = { kind: 'run'; vmId: string } | { kind: 'stop' };
+const steps: Record<PodEvent, { from: readonly PodPhase[]; to: PodPhase }> = {
+  made: { from: ['Making'], to: 'Created' },
+  run: { from: ['Created'], to: 'Starting' },
+  started: { from: ['Starting'], to: 'Running' },
+  rest: { from: ['Starting', 'Running'], to: 'Created' },
+};
 
-/** The state after `event`, or undefined when it is illegal in this one. */
-export function nextPodState(state: PodState, event: PodEvent): PodState | undefined {
-  switch (state.kind) {
-    case 'Created':
-      return event.kind === 'run' ? { kind: 'Running', vmId: event.vmId } : undefined;
-    case 'Running':
-      return event.kind === 'stop' ? { kind: 'Created' } : undefined;
-  }
+/** The phase after `event`, or undefined when it is illegal in this one. */
+export function nextPodPhase(phase: PodPhase, event: PodEvent): PodPhase | undefined {
+  const { from, to } = steps[event];
+  return from.includes(phase) ? to : undefined;
 }

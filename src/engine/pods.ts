@@ -77,6 +77,10 @@ export class Pods {
   /** VM by Pod. */
   readonly #places = new Map<string, string>();
   readonly #keeping = new Set<string>();
+  /** Pods that keep their VM while no container of theirs runs. */
+  readonly #pinned = new Set<string>();
+  /** Ends of Pods that are under way, by Pod. */
+  readonly #stopping = new Map<string, Promise<void>>();
 
   constructor(context: Pick<EngineContext, 'vms' | 'networks'>, handlers: PodHandlers) {
     this.#context = context;
@@ -183,16 +187,38 @@ export class Pods {
     else this.#keeping.delete(podId);
   }
 
+  /** From now on the Pod's VM does not end with its last container, but with `unpin`. */
+  pin(podId: string): void {
+    this.#pinned.add(podId);
+  }
+
+  /** Whether the VM is still of use when the Pod's last container has left it. */
+  isPinned(podId: string): boolean {
+    return this.#pinned.has(podId);
+  }
+
+  /** Ends the VM if nothing is in it. Resolves when that is done; never throws. */
+  async unpin(podId: string): Promise<void> {
+    this.#pinned.delete(podId);
+    const pod = this.find(podId);
+    if (pod?.members.size === 0) await this.#stop(pod, { keepData: true });
+  }
+
+  /** Resolves when an end of the Pod that is under way is over: its endpoints and its VM are free. Never rejects. */
+  async settled(podId: string): Promise<void> {
+    await this.#stopping.get(podId);
+  }
+
   /**
-   * A container's process is gone, or never came. With the last member the VM is ended; before that only what is this
-   * one's is taken out. `keepData`: what it wrote is brought to its disk first. Never throws.
+   * A container's process is gone, or never came. With the last member the VM is ended, unless the Pod is pinned; before
+   * that only what is this one's is taken out. `keepData`: what it wrote is brought to its disk first. Never throws.
    */
   async leave(pod: RunningPod, containerId: string, options: { keepData: boolean }): Promise<void> {
     const disks = pod.members.get(containerId);
     pod.members.delete(containerId);
     pod.containers.delete(containerId);
     if (this.#running.get(pod.vm.id) !== pod) return;
-    if (pod.members.size === 0) {
+    if (pod.members.size === 0 && !this.#pinned.has(pod.id)) {
       await this.#stop(pod, options);
       return;
     }
@@ -219,7 +245,7 @@ export class Pods {
 
   /** As `leave`, for a start that failed: whatever of the container runs by then is killed first. Never throws. */
   async abandon(pod: RunningPod, containerId: string): Promise<void> {
-    if (pod.members.size > 1) await endProcess(pod, containerId);
+    if (pod.members.size > 1 || this.#pinned.has(pod.id)) await endProcess(pod, containerId);
     await this.leave(pod, containerId, { keepData: false });
   }
 
@@ -257,13 +283,21 @@ export class Pods {
     this.#places.delete(podId);
     return place === undefined
       ? this.#context.vms.acquire(podId, wanted)
-      : this.#context.vms.take(place, podId);
+      : this.#context.vms.take(place, podId, wanted);
   }
 
   /** Never throws. */
   async #stop(pod: RunningPod, options: { keepData: boolean }): Promise<void> {
     this.#running.delete(pod.vm.id);
-    const kept = (this.#keeping.has(pod.id) || pod.vm.held) && (await this.#reset(pod));
+    const stopped = this.#takeDown(pod, options);
+    this.#stopping.set(pod.id, stopped);
+    await stopped;
+    if (this.#stopping.get(pod.id) === stopped) this.#stopping.delete(pod.id);
+  }
+
+  /** Never throws. */
+  async #takeDown(pod: RunningPod, options: { keepData: boolean }): Promise<void> {
+    const kept = this.#keeping.has(pod.id) && (await this.#reset(pod));
     if (!kept) await this.#end(pod, options);
     await this.#releaseEndpoints(pod);
   }
@@ -276,7 +310,6 @@ export class Pods {
       await vm.unplugDisks([...vm.pluggedDisks().keys()]);
       stopListening();
       await vm.release();
-      await vm.hold();
       return true;
     } catch (error) {
       log.warn('VM could not be kept', { podId: id, vmId: vm.id, error });

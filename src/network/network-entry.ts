@@ -236,6 +236,6 @@ function poolFor(entry: NetworkEntry, address: IpAddress): AddressPool | undefin
   return entry.pools.find(({ subnet }) => contains(subnet, address));
 }
 
-function addressesOf(endpoint: EndpointRecord): IpAddress[] {
+export function addressesOf(endpoint: EndpointRecord): IpAddress[] {
   return [endpoint.ipv4Address, endpoint.ipv6Address].flatMap((text) => parseAddress(text) ?? []);
 }

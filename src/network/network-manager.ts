@@ -197,6 +197,10 @@ class PrivateNetworkManager implements NetworkManager {
     });
   }
 
+  inherit(from: string, to: string): void {
+    this.#table.inherit(from, to);
+  }
+
   release(networkId: string, containerId: string): Promise<void> {
     return this.#queue(async () => {
       for (const { tapName, endpoint } of this.#attachments()) {

@@ -10,6 +10,7 @@ import type { IpFamily, Subnet } from './addresses';
 import { SubnetChooser, type AddressPoolSpec } from './ipam';
 import type { EndpointRequest, NetworkIpamConfig } from './network';
 import {
+  addressesOf,
   allocateEndpoint,
   giveBack,
   keepsAddresses,
@@ -161,6 +162,15 @@ export class NetworkTable {
     if (entry === undefined || endpoint === undefined) return;
     this.#documents.delete(collections.endpoints, endpointKey(networkId, containerId));
     giveBack(entry, endpoint);
+  }
+
+  /** See NetworkManager.inherit. */
+  inherit(from: string, to: string): void {
+    for (const entry of this.#entries.values()) {
+      const endpoint = entry.endpoints.get(from);
+      const addresses = endpoint === undefined ? entry.former.get(from) : addressesOf(endpoint);
+      if (addresses !== undefined) entry.former.set(to, addresses);
+    }
   }
 
   #put(entry: NetworkEntry, endpoint: EndpointRecord): void {

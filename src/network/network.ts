@@ -156,6 +156,8 @@ export interface NetworkManager {
    * keeps the addresses unless others are asked for, and takes over the new names.
    */
   allocate(request: EndpointRequest): Promise<Endpoint>;
+  /** From now on `allocate` for `to` prefers the addresses that `from` has, or had last, on each network, once they are free. */
+  inherit(from: string, to: string): void;
   /** Frees what `allocate` reserved. Idempotent. */
   release(networkId: string, containerId: string): Promise<void>;
   /** Joins the tap to the network's bridge, with the anti-spoofing rules for this endpoint; frames with another MAC don't pass. */

@@ -24,7 +24,7 @@ export interface ContainerDescription {
   /** Variables of linked containers. */
   linkEnv?: readonly string[];
   /** The Pod that it shares by its label: host name and IPC are that one's, processes if asked. */
-  namedPod?: { id: string; name: string; sharePid: boolean };
+  namedPod?: { id: string; hostname: string; sharePid: boolean };
 }
 
 /**
@@ -42,7 +42,7 @@ export function containerToPod(container: ContainerDescription): PodSpec {
   });
   return {
     id: container.namedPod?.id ?? container.id,
-    hostname: container.namedPod?.name ?? config.Hostname ?? '',
+    hostname: container.namedPod?.hostname ?? config.Hostname ?? '',
     domainname: config.Domainname ?? '',
     sysctls: { ...sysctls.pod, ...swappiness(hostConfig) },
     ...wantedResources(hostConfig),

@@ -56,6 +56,3 @@ export interface PodContainerSpec {
   blockIo?: GuestCgroup;
   sysctls: Record<string, string>;
 }
-
-/** None: no record. Created: storage allocated, no VM. Running: on a VM. */
-export type PodState = { kind: 'Created' } | { kind: 'Running'; vmId: string };

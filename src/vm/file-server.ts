@@ -30,10 +30,12 @@ const controlTimeoutMs = 5000;
 export class FileServer {
   readonly #paths: FileServerPaths;
   #starting: Promise<void> | undefined;
-  readonly #names = new Set<string>();
+  readonly #names: Set<string>;
 
-  constructor(paths: FileServerPaths) {
+  /** `names`: of shares that an earlier daemon has added. */
+  constructor(paths: FileServerPaths, names: readonly string[] = []) {
     this.#paths = paths;
+    this.#names = new Set(names);
   }
 
   /** Adds shares; starts the server with the first. Adding the same name again is harmless. */
@@ -59,7 +61,7 @@ export class FileServer {
     if (names.length > 0) await this.#command(names.map((name) => `remove ${name}`));
   }
 
-  /** Takes away what this daemon has added. */
+  /** Takes away whatever was added. */
   async removeAll(): Promise<void> {
     await this.remove([...this.#names]);
     this.#names.clear();

@@ -125,6 +125,10 @@ async function makePassableDir(path: string): Promise<void> {
   await chmod(path, 0o711);
 }
 
+function describeSize({ memoryBytes, cpus }: VmResources): string {
+  return `${memoryBytes / 2 ** 20} MiB of memory and ${cpus} CPUs`;
+}
+
 function wholeMebibytes(bytes: number): number {
   return Math.floor(bytes / 2 ** 20) * 2 ** 20;
 }
@@ -180,11 +184,18 @@ export class PooledVms implements VmPool {
     return this.#provide((vm) => vm.hold(), wanted);
   }
 
-  async take(vmId: string, podId: string): Promise<Vm> {
+  async take(vmId: string, podId: string, wanted: Partial<VmResources>): Promise<Vm> {
     const vm = this.#vms.get(vmId);
     if (vm === undefined) throw new DaemonError('NotFound', `No such VM: ${vmId}`);
     if (vm.state.kind !== 'Idle') {
       throw new DaemonError('Conflict', `VM ${vmId} is in use by Pod ${vm.state.podId}`);
+    }
+    const { memoryBytes, cpus } = this.#size(wanted);
+    if (vm.resources.memoryBytes < memoryBytes || vm.resources.cpus < cpus) {
+      throw new DaemonError(
+        'Conflict',
+        `VM ${vmId} has ${describeSize(vm.resources)}, and ${describeSize({ memoryBytes, cpus })} are needed`,
+      );
     }
     this.#idle = this.#idle.filter((other) => other !== vm);
     this.#refillLater(refillDelayMs);
@@ -211,15 +222,8 @@ export class PooledVms implements VmPool {
   ): Promise<Vm> {
     if (signal?.aborted === true) throw new DaemonError('Unavailable', 'the start was given up');
     this.#throwIfClosed();
-    const { factory, most } = this.#parts;
-    // More than the host has could not be used by anyone, and would not start.
-    const resources: VmResources = {
-      memoryBytes: Math.max(
-        Math.min(wanted.memoryBytes ?? 0, most.memoryBytes),
-        factory.resources.memoryBytes,
-      ),
-      cpus: Math.max(Math.min(wanted.cpus ?? 0, most.cpus), factory.resources.cpus),
-    };
+    const { factory } = this.#parts;
+    const resources = this.#size(wanted);
     const fits =
       resources.memoryBytes === factory.resources.memoryBytes && resources.cpus === factory.resources.cpus;
     try {
@@ -234,6 +238,18 @@ export class PooledVms implements VmPool {
     } finally {
       this.#refillLater(refillDelayMs);
     }
+  }
+
+  /** What a VM gets of whom so much is wanted: more than the host has could not be used by anyone, and would not start. */
+  #size(wanted: Partial<VmResources>): VmResources {
+    const { factory, most } = this.#parts;
+    return {
+      memoryBytes: Math.max(
+        Math.min(wanted.memoryBytes ?? 0, most.memoryBytes),
+        factory.resources.memoryBytes,
+      ),
+      cpus: Math.max(Math.min(wanted.cpus ?? 0, most.cpus), factory.resources.cpus),
+    };
   }
 
   find(vmId: string): Vm | undefined {
@@ -284,6 +300,7 @@ export class PooledVms implements VmPool {
       idle: this.#idle.length,
       associated: [...this.#vms.values()].filter((vm) => vm.state.kind === 'Associated').length,
       template: this.#parts.factory.templateReady,
+      factory: { poolSize: this.#parts.poolSize, default: this.#parts.factory.resources, templates: [] },
     };
   }
 

@@ -17,6 +17,8 @@ export interface VmRecord {
   used: boolean;
   /** Kept by a user's wish. */
   held?: boolean;
+  /** Names of what its file server shares; they are taken away when a kept VM is reset. */
+  shares?: string[];
   resources: VmResources;
   nics: VmNic[];
   /** LUN by disk id. */

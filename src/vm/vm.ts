@@ -39,7 +39,7 @@ export interface Vm {
   readonly state: VmState;
   /** True once a Pod ran in it: the pool never hands it to another owner by itself. */
   readonly used: boolean;
-  /** True once a user asked to keep it: it stays, Idle, until it is ended by name, and the pool hands it to nobody. */
+  /** A user asked to keep it: it stays, Idle, until it is taken or ended by name, and the pool hands it to nobody else. */
   readonly held: boolean;
   readonly resources: VmResources;
   readonly nics: readonly VmNic[];
@@ -47,9 +47,9 @@ export interface Vm {
   /** What the guest last wrote to its console (64 KiB at most); "" when QEMU is gone. */
   readConsole(): Promise<string>;
 
-  /** Binds the VM to a Pod and writes that into its run directory. Throws Conflict if it is Associated already. */
+  /** Binds the VM to a Pod, no longer `held`, and writes that into its run directory. Throws Conflict if it is Associated. */
   associate(podId: string): Promise<void>;
-  /** After the agent's pod.teardown: Idle again, marked as used. */
+  /** After the agent's pod.teardown: Idle again, marked as used, and `held`. */
   release(): Promise<void>;
   /** From now on `held`; recorded. */
   hold(): Promise<void>;
@@ -76,8 +76,8 @@ export interface VmPool {
   acquire(podId: string, wanted: Partial<VmResources>, signal?: AbortSignal): Promise<Vm>;
   /** A fresh Idle VM that is nobody's: held until someone takes or ends it. */
   hold(wanted: Partial<VmResources>): Promise<Vm>;
-  /** This very VM, associated. Throws NotFound, or Conflict when it isn't Idle. */
-  take(vmId: string, podId: string): Promise<Vm>;
+  /** This very VM, associated. Throws NotFound, or Conflict when it isn't Idle or has less than is wanted. */
+  take(vmId: string, podId: string, wanted: Partial<VmResources>): Promise<Vm>;
   /** A running VM by id. */
   find(vmId: string): Vm | undefined;
   list(): Vm[];
@@ -97,5 +97,7 @@ export interface VmPool {
     idle: number;
     associated: number;
     template: boolean;
+    /** What is kept ready, and which other sizes are cloned as well. */
+    factory: { poolSize: number; default: VmResources; templates: VmResources[] };
   };
 }

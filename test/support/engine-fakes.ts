@@ -228,6 +228,7 @@ export class FakeVm implements Vm {
 
   associate(podId: string): Promise<void> {
     this.state = { kind: 'Associated', podId };
+    this.held = false;
     return Promise.resolve();
   }
 
@@ -238,6 +239,7 @@ export class FakeVm implements Vm {
 
   release(): Promise<void> {
     this.state = { kind: 'Idle' };
+    this.held = true;
     return Promise.resolve();
   }
 
@@ -344,7 +346,14 @@ export class FakeVmPool implements VmPool {
   }
 
   status(): ReturnType<VmPool['status']> {
-    return { accelerator: 'tcg', acceleratorReason: '', idle: 0, associated: 0, template: false };
+    return {
+      accelerator: 'tcg',
+      acceleratorReason: '',
+      idle: 0,
+      associated: 0,
+      template: false,
+      factory: { poolSize: 0, default: { memoryBytes: 2 ** 30, cpus: 2 }, templates: [] },
+    };
   }
 
   get last(): FakeVm {

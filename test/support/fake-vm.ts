@@ -45,6 +45,7 @@ export class PlainVm implements PoolableVm {
     if (next === undefined) return Promise.reject(new Error('illegal'));
     this.state = next;
     this.used = true;
+    this.held = false;
     return Promise.resolve();
   }
 

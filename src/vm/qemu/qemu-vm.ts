@@ -51,7 +51,10 @@ export class QemuVm implements Vm {
   constructor(parts: QemuVmParts) {
     this.#parts = parts;
     this.#record = parts.record;
-    this.fileServer = new FileServer({ binary: parts.fileServerBinary, vmRunDir: parts.runDir });
+    this.fileServer = new FileServer(
+      { binary: parts.fileServerBinary, vmRunDir: parts.runDir },
+      parts.record.shares,
+    );
     for (const path of Object.values(parts.record.diskPaths ?? {})) noteDisk(path, parts.record.id);
     const diskFull = new HostDiskFull(parts.record.id, parts.qmp);
     parts.qmp.onEvent((event) => {
@@ -106,13 +109,13 @@ export class QemuVm implements Vm {
   }
 
   async associate(podId: string): Promise<void> {
-    this.#step({ kind: 'associate', podId }, { used: true });
+    this.#step({ kind: 'associate', podId }, { used: true, held: false });
     await this.#save();
   }
 
   async release(): Promise<void> {
     await this.fileServer.removeAll();
-    this.#step({ kind: 'release' }, {});
+    this.#step({ kind: 'release' }, { held: true, shares: [] });
     await this.#save();
   }
 
@@ -180,7 +183,11 @@ export class QemuVm implements Vm {
   }
 
   async shareFiles(shares: readonly FileShare[]): Promise<void> {
+    const names = new Set([...(this.#record.shares ?? []), ...shares.map(({ name }) => name)]);
+    this.#record = { ...this.#record, shares: [...names] };
+    const saved = this.#save();
     await this.fileServer.add(shares);
+    await saved;
     await this.#parts.agent.request('shares.mount', {});
   }
 

@@ -5,7 +5,6 @@ import {
   type ExitFacts,
   type RunFacts,
 } from '../../../src/engine/container-state';
-import { nextPodState } from '../../../src/engine/pod-state';
 
 const exit: ExitFacts = { exitCode: 3, error: '', oomKilled: false, startedAt: 's', finishedAt: 'f' };
 const run: RunFacts = {
@@ -62,13 +61,4 @@ it('carries the data of its state', () => {
   expect(nextContainerState(states.exited, events.startFailed)).toMatchObject({ exitCode: 127, error: 'no' });
   expect(nextContainerState(states.running, events.oom)).toMatchObject({ oomKilled: true, pid: 7 });
   expect(nextContainerState(states.removing, events.removeFailed)).toMatchObject({ error: 'no' });
-});
-
-it('of a Pod: Created and Running in turn', () => {
-  const created = { kind: 'Created' } as const;
-  const running = { kind: 'Running', vmId: 'vm' } as const;
-  expect(nextPodState(created, { kind: 'run', vmId: 'vm' })).toEqual(running);
-  expect(nextPodState(running, { kind: 'stop' })).toEqual(created);
-  expect(nextPodState(created, { kind: 'stop' })).toBeUndefined();
-  expect(nextPodState(running, { kind: 'run', vmId: 'x' })).toBeUndefined();
 });
