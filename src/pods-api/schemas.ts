@@ -77,7 +77,8 @@ let ajv: Ajv2020 | undefined;
 /** Compiled with its first use: most daemons are never asked for a Pod. */
 function validator(name: keyof typeof requestSchemas): ValidateFunction {
   if (ajv === undefined) {
-    ajv = new Ajv2020({ allErrors: false });
+    ajv = new Ajv2020();
+    ajv.addVocabulary(['components']);
     ajv.addSchema({ $id: 'caisson-v1', components: { schemas: requestSchemas } });
   }
   const validate = ajv.getSchema(`caisson-v1#/components/schemas/${name}`);
