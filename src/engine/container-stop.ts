@@ -9,6 +9,7 @@ import type { Container } from './container-registry';
 import { startContainer } from './container-start';
 import { isActive, type RunFacts } from './container-state';
 import type { Engine } from './engine';
+import { namedPodIdOf } from './named-pods';
 import { onlyPausedLeft } from './pod-cpus';
 import type { RunningPod } from './pods';
 
@@ -232,12 +233,16 @@ export async function restartContainer(
   container: Container,
   options: { ref: string; timeoutSeconds?: number; signal?: string },
 ): Promise<void> {
+  // Its Pod must not end in between.
+  const release = engine.podHolds.hold(namedPodIdOf(container.record) ?? container.id);
   try {
     await stopAndStart(engine, container, options);
   } catch (error) {
     throw new DaemonError('Internal', `Cannot restart container ${options.ref}: ${errorMessage(error)}`, {
       cause: error,
     });
+  } finally {
+    release();
   }
 }
 

@@ -59,6 +59,7 @@ import { Execs } from './exec';
 import { FileJobs } from './file-jobs';
 import type { ContainerLogStore } from './logs/container-log-store';
 import { PodGates } from './named-pods';
+import { PodHolds } from './pod-holds';
 import { Pods } from './pods';
 import { RestartTimers } from './restart-timers';
 import { SocketTunnels } from './socket-tunnels';
@@ -91,6 +92,7 @@ export class Containers implements ContainerBackend {
       consoleSizes: new Map(),
       beforeRest: new Map(),
       podGates: new PodGates(),
+      podHolds: new PodHolds(),
       pods: new Pods(context, {
         onEvent: (pod, event, ack) => this.#onAgentEvent(pod, event, ack),
         onTunnel: (pod, tunnel) => this.engine.sockets.serve(pod, tunnel),

@@ -7,6 +7,7 @@ import type { EngineContext } from './engine-context';
 import type { Pods, RunningPod } from './pods';
 import type { FileJobs } from './file-jobs';
 import type { PodGates } from './named-pods';
+import type { PodHolds } from './pod-holds';
 import type { RestartTimers } from './restart-timers';
 import type { SocketTunnels } from './socket-tunnels';
 import { StreamHub } from './stream-hub';
@@ -35,6 +36,7 @@ export interface Engine extends EngineContext {
   readonly hubs: StreamHubs;
   readonly pods: Pods;
   readonly podGates: PodGates;
+  readonly podHolds: PodHolds;
   readonly waits: ContainerWaits;
   readonly restarts: RestartTimers;
   /** What the agents do on files, and VMs that hold those of containers that don't run. */

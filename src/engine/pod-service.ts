@@ -262,7 +262,7 @@ export class EnginePods implements PodService {
   hold(ref: string): () => void {
     const pod = this.#directory.find(ref);
     if (!this.#isUp(pod)) throw notRunning(pod);
-    return this.#watch.hold(pod.id);
+    return this.#engine.podHolds.hold(pod.id);
   }
 
   async #makeContainers({ id, template }: PodRecord): Promise<string[]> {
@@ -419,7 +419,7 @@ export class EnginePods implements PodService {
 
   /** No container of it runs: its VM goes, or is kept, and it goes with it if that was asked for. */
   async #rest(pod: PodHandle): Promise<void> {
-    this.#watch.dropHolds(pod.id);
+    this.#engine.podHolds.drop(pod.id);
     await this.#engine.pods.unpin(pod.id);
     await this.#engine.pods.settled(pod.id);
     this.#records.step(pod.id, 'rest');

@@ -31,12 +31,11 @@ interface Waiter {
 
 export class PodWatch {
   readonly #parts: PodWatchParts;
-  /** Who wants the Pod to go on without a container, by Pod. */
-  readonly #holds = new Map<string, Set<symbol>>();
   readonly #waiters = new Map<string, Set<Waiter>>();
 
   constructor(parts: PodWatchParts) {
     this.#parts = parts;
+    parts.engine.podHolds.onChange((podId) => this.#onHold(podId));
     parts.engine.registry.onTransition((container) => this.#onTransition(container));
   }
 
@@ -65,25 +64,6 @@ export class PodWatch {
         else if (phase === 'Running') this.#review(id);
       }
     }
-  }
-
-  /** See PodService.hold. */
-  hold(podId: string): () => void {
-    const hold = Symbol();
-    const holds = this.#holds.get(podId) ?? new Set<symbol>();
-    this.#holds.set(podId, holds.add(hold));
-    this.#parts.engine.pods.pin(podId);
-    return () => {
-      if (!holds.delete(hold) || holds.size > 0) return;
-      this.#holds.delete(podId);
-      this.changed(podId);
-    };
-  }
-
-  /** The Pod is stopped, whoever held it. */
-  dropHolds(podId: string): void {
-    this.#holds.get(podId)?.clear();
-    this.#holds.delete(podId);
   }
 
   /** See PodService.wait. */
@@ -115,10 +95,16 @@ export class PodWatch {
     });
   }
 
-  /** Something other than a container's state has changed: a start is over, a hold is given up. */
+  /** Something other than a container's state has changed. */
   changed(podId: string): void {
     this.#tellWaiters(podId);
-    this.#review(podId);
+    if (this.#parts.records.get(podId) !== undefined) this.#review(podId);
+  }
+
+  #onHold(podId: string): void {
+    const { engine, records } = this.#parts;
+    if (records.get(podId) !== undefined && engine.podHolds.has(podId)) engine.pods.pin(podId);
+    this.changed(podId);
   }
 
   #onTransition(container: Container): void {
@@ -134,7 +120,7 @@ export class PodWatch {
   }
 
   #isBusy(podId: string, mains: readonly PodMember[]): boolean {
-    return this.#parts.isStarting(podId) || this.#holds.has(podId) || mains.some(isAlive);
+    return this.#parts.isStarting(podId) || this.#parts.engine.podHolds.has(podId) || mains.some(isAlive);
   }
 
   #review(podId: string, container?: Container): void {
