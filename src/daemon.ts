@@ -17,6 +17,7 @@ import { EventHistory } from './engine/event-history';
 import { EventBus } from './engine/events';
 import { graphDriverName } from './engine/graph-driver';
 import { HealthMonitor } from './engine/health';
+import { HealthRecords } from './engine/health-records';
 import { execProbe } from './engine/health-probe';
 import { EngineImageBackend } from './engine/image-backend';
 import { ImageBuilds } from './engine/image-build';
@@ -107,7 +108,7 @@ async function build(config: Config, undo: (() => unknown)[]): Promise<Running> 
   const events = new EventBus(new EventHistory(join(config.dataRoot, 'events.ndjson')));
   undo.push(() => events.close());
   const logs = new ContainerLogStore(config.dataRoot);
-  const health = new HealthMonitor(registry, events);
+  const health = new HealthMonitor(registry, events, new HealthRecords(documents));
   const disks = storage.writableDisks;
   const containers = new Containers({
     config,

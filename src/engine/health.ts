@@ -7,6 +7,7 @@ import type { HealthSource } from './container-list';
 import { eventAttributes } from './container-record';
 import type { Container, ContainerRegistry } from './container-registry';
 import type { EventPublisher } from './event-publisher';
+import type { HealthRecords } from './health-records';
 import { nowTimestamp } from './timestamp';
 
 const nanosecondsPerMillisecond = 1e6;
@@ -65,19 +66,22 @@ export function nextHealth(
 export class HealthMonitor implements HealthSource {
   readonly #registry: ContainerRegistry;
   readonly #events: EventPublisher;
-  readonly #healths = new Map<string, Health>();
+  readonly #healths: HealthRecords;
   readonly #running = new Map<string, AbortController>();
   readonly #counts = { run: 0, failed: 0 };
   #runProbe: RunProbe | undefined;
 
-  constructor(registry: ContainerRegistry, events: EventPublisher) {
+  constructor(registry: ContainerRegistry, events: EventPublisher, healths: HealthRecords) {
     this.#registry = registry;
     this.#events = events;
+    this.#healths = healths;
   }
 
   /** Probes what runs now and what will run. Once, when probes can be run. */
   start(runProbe: RunProbe): void {
     this.#runProbe = runProbe;
+    const known = new Set(this.#registry.list().map(({ id }) => id));
+    this.#healths.keepOnly((id) => known.has(id));
     this.#registry.onTransition((container, before) => {
       if (container.state.kind !== 'running') this.#stop(container);
       else if (before !== 'running') this.#begin(container, { resumed: before === 'paused' });

@@ -123,6 +123,32 @@ describeWithOwnDaemon('a daemon killed by SIGKILL', { images: ['busybox'] }, (ow
     own.docker('rm', '-f', 'again');
   }, 120_000);
 
+  test('what health checks have found is kept', async () => {
+    own.docker(
+      'run',
+      '-d',
+      '--name',
+      'checked',
+      '--health-cmd',
+      'echo fine',
+      '--health-interval',
+      '300ms',
+      'busybox',
+      'sleep',
+      '1000',
+    );
+    const health = (): string =>
+      own.docker('inspect', '-f', '{{.State.Health.Status}} {{json .State.Health.Log}}', 'checked');
+    await eventually('it is healthy', () => health().startsWith('healthy') || undefined);
+    own.docker('kill', 'checked');
+    const before = health();
+    expect(before).toContain('"Output":"fine\\n"');
+    await own.daemon.kill9();
+    await own.daemon.start();
+    expect(health()).toBe(before);
+    own.docker('rm', 'checked');
+  }, 120_000);
+
   test('SIGTERM lets containers run on too', async () => {
     own.docker('run', '-d', '--name', 'steady', 'busybox', 'sleep', '1000');
     const startTime = (): string => own.docker('exec', 'steady', 'cut', '-d ', '-f22', '/proc/1/stat');
