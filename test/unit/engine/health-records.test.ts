@@ -1,7 +1,8 @@
+import type { Health } from '../../../src/api/v1.41/types';
 import { HealthRecords } from '../../../src/engine/health-records';
 import { FakeDocuments } from '../../support/engine-fakes';
 
-const healthy = { Status: 'healthy', FailingStreak: 0, Log: [] };
+const healthy: Health = { Status: 'healthy', FailingStreak: 0, Log: [] };
 
 test('what was set is there for the next daemon, what was deleted is not', () => {
   const documents = new FakeDocuments();
