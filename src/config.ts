@@ -17,6 +17,10 @@ export interface LiveConfig {
   registryMirrors: readonly string[];
   /** Layers that one pull fetches at a time. */
   maxConcurrentDownloads: number;
+  /** Layers that one push sends at a time. */
+  maxConcurrentUploads: number;
+  /** How often a layer's download that breaks is taken up again. */
+  maxDownloadAttempts: number;
   /** How long the daemon's own end may take. */
   shutdownTimeoutSeconds: number;
   /** Size of /dev/shm of containers that name none. */
@@ -41,6 +45,11 @@ export interface ContainerDefaults {
   readonly dns: readonly string[];
   readonly dnsOptions: readonly string[];
   readonly dnsSearch: readonly string[];
+  readonly ipcMode: string;
+  /** Undefined: `private`, and `host` for privileged ones. */
+  readonly cgroupnsMode: string | undefined;
+  /** Instead of Docker's profile; `path` is what `info` shows. */
+  readonly seccompProfile: { path: string; text: string } | undefined;
 }
 
 /** Of the default bridge, and the pools that subnets of other networks are chosen from. */
@@ -51,6 +60,8 @@ export interface NetworkDefaults {
   readonly mtu: number;
   readonly interContainer: boolean;
   readonly hostBindingAddress: string;
+  /** What `host-gateway` stands for; undefined: the default bridge's gateway. */
+  readonly hostGatewayAddress: string | undefined;
   /** Empty: dockerd's own. */
   readonly addressPools: readonly { base: string; size: number }[];
 }
@@ -70,6 +81,8 @@ export interface Config extends Readonly<LiveConfig> {
   readonly logFormat: LogFormat;
   /** `host:port`. */
   readonly metricsAddress: string | undefined;
+  /** Clients are told so, and ask for what dockerd has only then. */
+  readonly experimental: boolean;
   readonly accelerator: AcceleratorChoice;
   /** Where `npm run guest` left vmlinuz, initramfs and manifest.json. */
   readonly guestDir: string;

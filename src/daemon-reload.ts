@@ -13,6 +13,8 @@ const liveKeys: Record<keyof LiveConfig, true> = {
   insecureRegistries: true,
   registryMirrors: true,
   maxConcurrentDownloads: true,
+  maxConcurrentUploads: true,
+  maxDownloadAttempts: true,
   shutdownTimeoutSeconds: true,
   defaultShmBytes: true,
 };
@@ -43,6 +45,8 @@ function reloadAttributes(config: Config): Record<string, string> {
     labels: JSON.stringify(config.labels),
     'live-restore': 'true',
     'max-concurrent-downloads': String(config.maxConcurrentDownloads),
+    'max-concurrent-uploads': String(config.maxConcurrentUploads),
+    'max-download-attempts': String(config.maxDownloadAttempts),
     'registry-mirrors': JSON.stringify(config.registryMirrors),
     'default-runtime': 'runc',
     'default-shm-size': String(config.defaultShmBytes),

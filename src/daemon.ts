@@ -155,6 +155,7 @@ async function build(config: Config, undo: (() => unknown)[]): Promise<Running> 
     layers,
     dataRoot: config.dataRoot,
     engineVersion: versions.engine,
+    experimental: config.experimental,
   });
   const podVms = new EngineVms(vms, directory);
   const podsBackend = {
@@ -186,6 +187,7 @@ async function build(config: Config, undo: (() => unknown)[]): Promise<Running> 
   const recordRepliesTo = process.env['CAISSON_RECORD_REPLIES'];
   const api = createApi(backend, {
     daemonVersion: versions.engine,
+    experimental: config.experimental,
     onRequest: (request, response) => metrics.onRequest(request, response),
     debug: debugRouter(
       () => config.debug,

@@ -21,6 +21,8 @@ import { dockerApiRouter, errorHandler } from './v1.41/router';
 
 export interface ApiOptions {
   daemonVersion: string;
+  /** What clients are told; absent: false. */
+  experimental?: boolean;
   /** Group of unix sockets by name or number; by default `docker`, where there is one. */
   socketGroup?: string;
   /** For tcp addresses. */
@@ -113,7 +115,7 @@ function createApp(backend: Backend, options: ApiOptions): Express {
   if (options.debug !== undefined) app.use('/debug', options.debug);
   app.use(options.registryProxy === undefined ? noRegistry : registryProxy(options.registryProxy));
   if (options.pods !== undefined) app.use(options.pods);
-  app.use(dockerApiRouter(backend, options.daemonVersion));
+  app.use(dockerApiRouter(backend, options.daemonVersion, options.experimental));
   app.use(errorHandler);
   return app;
 }

@@ -44,6 +44,7 @@ export interface BuildHost {
   tag(imageId: string, name: string): void;
   /** Version in `docker_version`. */
   readonly engineVersion: string;
+  readonly experimental: boolean;
 
   readonly layers: LayerReader;
   /** Takes a layer's tar; its diff ID. Kept from the garbage until the build's image is there. */

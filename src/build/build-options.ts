@@ -24,7 +24,7 @@ export interface BuildSettings {
 }
 
 /** Throws what dockerd answers; what only BuildKit can do is refused. */
-export function readBuildOptions(query: URLSearchParams): BuildSettings {
+export function readBuildOptions(query: URLSearchParams, experimental: boolean): BuildSettings {
   const text = (name: string): string => query.get(name) ?? '';
   const flag = (name: string): boolean =>
     !['', '0', 'no', 'false', 'none'].includes(text(name).toLowerCase().trim());
@@ -70,7 +70,11 @@ export function readBuildOptions(query: URLSearchParams): BuildSettings {
     },
   };
   readJson(text('outputs'), (message) => new DaemonError('Internal', message));
-  if (flag('squash')) throw invalid('squash is only supported with experimental mode');
+  if (flag('squash')) {
+    throw experimental
+      ? new DaemonError('NotImplemented', 'squash is not supported by Caisson')
+      : invalid('squash is only supported with experimental mode');
+  }
   if (text('version') === '2') {
     throw new DaemonError(
       'NotImplemented',

@@ -42,7 +42,7 @@ const ignoreFile = '.dockerignore';
  * Leaves images (Docker's, too, are kept as cache), and nothing else.
  */
 export async function runBuild(host: BuildHost, indexes: LayerIndexes, request: BuildRequest): Promise<void> {
-  const settings = readBuildOptions(request.query);
+  const settings = readBuildOptions(request.query, host.experimental);
   const held: BuildMessage[] = [];
   const send = settings.quiet ? (message: BuildMessage) => void held.push(message) : request.send;
   const workDir = join(host.temporaryDir, `build-${randomBytes(8).toString('hex')}`);

@@ -1,10 +1,11 @@
 // From what flags and file say to the daemon's Config.
 
+import { readFileSync } from 'node:fs';
 import { cpus, homedir, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { AcceleratorChoice, Config, LiveConfig, TlsConfig } from '../config';
-import { DaemonError } from '../errors';
+import { DaemonError, errorMessage, systemErrorCode } from '../errors';
 import { validateLogConfig } from '../engine/logs/log-config';
 import type { LogFormat, LogLevel } from '../log';
 import { readConfigFile } from './config-file';
@@ -66,6 +67,7 @@ export function toConfig(settings: Settings): Config {
     pidFile: settings.string('pidfile'),
     ...(tls === undefined ? {} : { tls }),
     logFormat: (settings.string('log-format') ?? 'text') as LogFormat, // one of its choices
+    experimental: settings.get('boolean', 'experimental') ?? false,
     metricsAddress: settings.string('metrics-addr'),
     accelerator: (settings.string('accel') ?? 'auto') as AcceleratorChoice, // one of its choices
     guestDir: resolve(settings.string('guest-dir') ?? join(projectDir, 'build', 'guest')),
@@ -85,6 +87,9 @@ export function toConfig(settings: Settings): Config {
       dns: settings.get('list', 'dns') ?? [],
       dnsOptions: settings.get('list', 'dns-opts') ?? [],
       dnsSearch: settings.get('list', 'dns-search') ?? [],
+      ipcMode: settings.string('default-ipc-mode') ?? 'private',
+      cgroupnsMode: settings.string('default-cgroupns-mode'),
+      seccompProfile: readSeccompProfile(settings.string('seccomp-profile')),
     },
     networkDefaults: {
       bridgeAddress: settings.string('bip'),
@@ -92,6 +97,7 @@ export function toConfig(settings: Settings): Config {
       mtu: settings.get('integer', 'mtu') ?? 1500,
       interContainer: settings.get('boolean', 'icc') ?? true,
       hostBindingAddress: settings.string('ip') ?? '0.0.0.0',
+      hostGatewayAddress: settings.string('host-gateway-ip'),
       addressPools: settings.get('address-pools', 'default-address-pools') ?? [],
     },
   };
@@ -107,9 +113,28 @@ function liveConfig(settings: Settings): LiveConfig {
     insecureRegistries: settings.get('list', 'insecure-registries') ?? [],
     registryMirrors: settings.get('list', 'registry-mirrors') ?? [],
     maxConcurrentDownloads: positive(settings.get('integer', 'max-concurrent-downloads')) ?? 3,
+    maxConcurrentUploads: positive(settings.get('integer', 'max-concurrent-uploads')) ?? 5,
+    maxDownloadAttempts: settings.get('integer', 'max-download-attempts') ?? 5,
     shutdownTimeoutSeconds: settings.get('integer', 'shutdown-timeout') ?? 15,
     defaultShmBytes: positive(settings.get('size', 'default-shm-size')) ?? 64 * 1024 ** 2,
   };
+}
+
+/** Throws InvalidParameter in dockerd's words. What is in it is looked at when a container starts, as dockerd does. */
+function readSeccompProfile(path: string | undefined): { path: string; text: string } | undefined {
+  if (path === undefined) return undefined;
+  try {
+    return { path, text: readFileSync(path, 'utf8') };
+  } catch (error) {
+    const reason = systemErrorCode(error) === 'ENOENT' ? 'no such file or directory' : errorMessage(error);
+    throw new DaemonError(
+      'InvalidParameter',
+      `opening seccomp profile (${path}) failed: open ${path}: ${reason}`,
+      {
+        cause: error,
+      },
+    );
+  }
 }
 
 function tlsConfig(settings: Settings): TlsConfig | undefined {

@@ -1,7 +1,7 @@
 // The daemon's options, each with its flag and its key in the configuration file. Names are dockerd's where it has one.
 
-import { Option, type Command } from 'commander';
-import { InvalidArgumentError } from 'commander';
+import { isIP } from 'node:net';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { errorMessage } from '../errors';
 import { logLevels } from '../log';
 import { readFlag, requireAddress, OptionError, type OptionKind, type OptionValue } from './option-kinds';
@@ -180,6 +180,28 @@ export const daemonOptions: readonly DaemonOption[] = [
     reloads: true,
   },
   {
+    key: 'max-concurrent-uploads',
+    flags: '--max-concurrent-uploads <n>',
+    kind: 'integer',
+    description: 'layers that a push sends at once (default: 5)',
+    check: oneOrMore('max concurrent uploads', 0),
+    reloads: true,
+  },
+  {
+    key: 'max-download-attempts',
+    flags: '--max-download-attempts <n>',
+    kind: 'integer',
+    description: 'how often a layer whose download breaks is taken up again (default: 5)',
+    check: oneOrMore('max download attempts', 1),
+    reloads: true,
+  },
+  {
+    key: 'experimental',
+    flags: '--experimental [bool]',
+    kind: 'boolean',
+    description: 'tell clients that they may use what is experimental in Docker',
+  },
+  {
     key: 'shutdown-timeout',
     flags: '--shutdown-timeout <seconds>',
     kind: 'integer',
@@ -205,6 +227,26 @@ export const daemonOptions: readonly DaemonOption[] = [
     flags: '--no-new-privileges [bool]',
     kind: 'boolean',
     description: 'for containers that do not say otherwise',
+  },
+  {
+    key: 'default-ipc-mode',
+    flags: '--default-ipc-mode <mode>',
+    kind: 'string',
+    description: 'IPC namespace of containers that name none: private or shareable (default: private)',
+    check: requireIpcMode,
+  },
+  {
+    key: 'default-cgroupns-mode',
+    flags: '--default-cgroupns-mode <mode>',
+    kind: 'string',
+    description: 'cgroup namespace of containers that name none: private or host (default: private)',
+    check: requireCgroupnsMode,
+  },
+  {
+    key: 'seccomp-profile',
+    flags: '--seccomp-profile <path>',
+    kind: 'string',
+    description: "instead of Docker's profile, for containers that name none",
   },
   {
     key: 'log-driver',
@@ -270,6 +312,13 @@ export const daemonOptions: readonly DaemonOption[] = [
     check: requireAddress,
   },
   {
+    key: 'host-gateway-ip',
+    flags: '--host-gateway-ip <address>',
+    kind: 'string',
+    description: "what `host-gateway` in --add-host stands for (default: the default bridge's gateway)",
+    check: requireIpAddress,
+  },
+  {
     key: 'default-address-pools',
     flags: '--default-address-pool <pool>',
     kind: 'address-pools',
@@ -285,23 +334,40 @@ export const foreignDirectives: Readonly<Record<string, string>> = {
   'authorization-plugins': 'there are no plugins',
   bridge: 'bridges are in a private network namespace',
   'cgroup-parent': 'cgroups are the guest’s',
+  'cluster-advertise': 'there is no swarm mode',
+  'cluster-store': 'there is no swarm mode',
+  'cluster-store-opts': 'there is no swarm mode',
   containerd: 'there is no containerd',
   'containerd-namespace': 'there is no containerd',
+  'containerd-plugin-namespace': 'there is no containerd',
+  'cpu-rt-period': 'cgroups are the guest’s',
+  'cpu-rt-runtime': 'cgroups are the guest’s',
+  'default-gateway': 'containers on the default bridge go out by its own address',
+  'default-gateway-v6': 'the default bridge has no IPv6: make a network with it',
   'default-runtime': 'containers run in VMs of this daemon',
   'exec-opts': 'cgroups are the guest’s',
   'exec-root': 'use run-dir',
+  'fixed-cidr-v6': 'the default bridge has no IPv6: make a network with it',
+  'init-path': 'the init is the guest’s',
   features: 'there is nothing to switch',
   'ip-forward': 'the host’s network is left alone',
   'ip-masq': 'the host’s network is left alone',
   iptables: 'the host’s network is left alone',
   ip6tables: 'the host’s network is left alone',
+  ipv6: 'the default bridge has no IPv6: make a network with it',
   'live-restore': 'containers always outlive the daemon',
+  'network-control-plane-mtu': 'there is no swarm mode',
+  'node-generic-resources': 'there is no swarm mode',
+  'oom-score-adjust': 'it is for the service manager to say, like systemd’s OOMScoreAdjust=',
+  'raw-logs': 'logs have no colors: see log-format',
+  rootless: 'it is nothing to choose: without root there are no VMs',
   runtimes: 'containers run in VMs of this daemon',
-  'seccomp-profile': 'give each container its own',
   'selinux-enabled': 'containers are kept apart by VMs',
   'storage-driver': 'layers are disks of the VMs',
   'storage-opts': 'layers are disks of the VMs: use storage-size',
+  'swarm-default-advertise-addr': 'there is no swarm mode',
   'userland-proxy': 'published ports have a server of their own',
+  'userland-proxy-path': 'published ports have a server of their own',
   'userns-remap': 'containers are kept apart by VMs',
 };
 
@@ -312,7 +378,18 @@ export function addDaemonOptions(command: Command): Command {
     if (option.kind === 'boolean') flag.preset('true');
     command.addOption(flag);
   }
+  for (const [key, reason] of Object.entries(foreignDirectives)) command.addOption(foreignFlag(key, reason));
   return command;
+}
+
+/** A flag of dockerd's that is refused with the reason. Of a list the flag's name is the singular. */
+function foreignFlag(key: string, reason: string): Option {
+  const name = key.replace(/(plugin|opt|resource|artifact|runtime)s$/, '$1');
+  const flag = new Option(`--${name} [value]`).preset('').hideHelp();
+  flag.negate = false;
+  return flag.argParser(() => {
+    throw new InvalidArgumentError(`it has no meaning for this daemon: ${reason}`);
+  });
 }
 
 function flagOf({ flags, description }: DaemonOption): Option {
@@ -379,6 +456,25 @@ function requireMirrors(mirrors: string[]): void {
       throw new OptionError('invalid mirror: path, query, or fragment at end of the URI, or user in it');
     }
   }
+}
+
+function requireIpcMode(mode: string): void {
+  if (mode === 'private' || mode === 'shareable') return;
+  const known = mode === 'host' || mode === 'none' || mode.startsWith('container:');
+  throw new OptionError(
+    known
+      ? `IPC mode "${mode}" is not supported as default value; use "shareable" or "private"`
+      : `default IPC mode setting (${mode}) is invalid; use "shareable" or "private"`,
+  );
+}
+
+function requireCgroupnsMode(mode: string): void {
+  if (mode === 'private' || mode === 'host') return;
+  throw new OptionError(`default cgroup namespace mode (${mode}) is invalid; use "host" or "private"`);
+}
+
+function requireIpAddress(text: string): void {
+  if (isIP(text) === 0) throw new OptionError(`invalid IP address: ${text}`);
 }
 
 function requireDiskSize(bytes: number): void {

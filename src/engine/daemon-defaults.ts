@@ -4,7 +4,7 @@
 import type { FilledHostConfig, HostConfig } from '../api/v1.41/types';
 import type { Config, ContainerDefaults } from '../config';
 
-/** With the daemon's log driver and size of /dev/shm where the client named none. As dockerd, before validation. */
+/** With the daemon's log driver, size of /dev/shm and namespaces where the client named none. As dockerd, before validation. */
 export function withCreateDefaults(
   given: HostConfig,
   config: Pick<Config, 'containerDefaults' | 'defaultShmBytes'>,
@@ -17,9 +17,14 @@ export function withCreateDefaults(
     Type === '' || Type === logDriver
       ? { Type: logDriver, Config: { ...logOptions, ...own } }
       : { ...given.LogConfig, Config: own };
+  const { ipcMode, cgroupnsMode } = config.containerDefaults;
   return {
     ...given,
     LogConfig,
+    IpcMode: given.IpcMode === undefined || given.IpcMode === '' ? ipcMode : given.IpcMode,
+    ...((given.CgroupnsMode ?? '') === '' && given.Privileged !== true && cgroupnsMode !== undefined
+      ? { CgroupnsMode: cgroupnsMode }
+      : {}),
     ShmSize: (given.ShmSize ?? 0) === 0 ? config.defaultShmBytes : (given.ShmSize ?? 0),
   };
 }
@@ -28,14 +33,18 @@ export function withCreateDefaults(
 export function withRunDefaults(own: FilledHostConfig, defaults: ContainerDefaults): FilledHostConfig {
   const named = new Set((own.Ulimits ?? []).map(({ Name }) => Name));
   const ulimits = defaults.ulimits.filter(({ Name }) => !named.has(Name));
-  const saysPrivileges = (own.SecurityOpt ?? []).some((option) => option.startsWith('no-new-privileges'));
+  const says = (name: string): boolean => (own.SecurityOpt ?? []).some((option) => option.startsWith(name));
+  const security = [
+    ...(defaults.noNewPrivileges && !says('no-new-privileges') ? ['no-new-privileges'] : []),
+    ...(defaults.seccompProfile !== undefined && !own.Privileged && !says('seccomp')
+      ? [`seccomp=${defaults.seccompProfile.text}`]
+      : []),
+  ];
   return {
     ...own,
     Init: own.Init ?? defaults.init,
     ...(ulimits.length > 0 ? { Ulimits: [...(own.Ulimits ?? []), ...ulimits] } : {}),
-    ...(defaults.noNewPrivileges && !saysPrivileges
-      ? { SecurityOpt: [...(own.SecurityOpt ?? []), 'no-new-privileges'] }
-      : {}),
+    ...(security.length > 0 ? { SecurityOpt: [...(own.SecurityOpt ?? []), ...security] } : {}),
     Dns: orElse(own.Dns, defaults.dns),
     DnsOptions: orElse(own.DnsOptions, defaults.dnsOptions),
     DnsSearch: orElse(own.DnsSearch, defaults.dnsSearch),

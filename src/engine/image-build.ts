@@ -33,6 +33,7 @@ export interface ImageBuildContext {
   dataRoot: string;
   /** Version in images' `docker_version`. */
   engineVersion: string;
+  experimental: boolean;
 }
 
 /** What builds share: names of files in layers. */
@@ -63,6 +64,7 @@ export class ImageBuilds {
 class EngineBuildHost implements BuildHost {
   readonly layers: SquashfsLayerStore;
   readonly engineVersion: string;
+  readonly experimental: boolean;
   readonly temporaryDir: string;
   readonly #context: ImageBuildContext;
   readonly #auths: Readonly<Record<string, AuthConfig>>;
@@ -80,6 +82,7 @@ class EngineBuildHost implements BuildHost {
     this.#auths = auths;
     this.layers = context.layers;
     this.engineVersion = context.engineVersion;
+    this.experimental = context.experimental;
     this.temporaryDir = join(context.dataRoot, 'tmp');
   }
 

@@ -74,7 +74,7 @@ export class EngineSystemBackend implements SystemBackend {
   }
 
   version(): Promise<SystemVersion> {
-    return Promise.resolve(systemVersion(this.#context.versions));
+    return Promise.resolve(systemVersion(this.#context.versions, this.#context.config.experimental));
   }
 
   async auth(body: AuthConfig): Promise<AuthResponse> {

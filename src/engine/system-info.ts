@@ -95,7 +95,7 @@ export function systemInfo(sources: InfoSources): SystemInfo {
     NoProxy: process.env['NO_PROXY'] ?? '',
     Name: os.hostname(),
     Labels: [...config.labels],
-    ExperimentalBuild: false,
+    ExperimentalBuild: config.experimental,
     ServerVersion: versions.engine,
     // The name clients ask for; what runs is the agent in a VM.
     Runtimes: { runc: { path: 'caisson-agent' } },
@@ -115,7 +115,10 @@ export function systemInfo(sources: InfoSources): SystemInfo {
     ContainerdCommit: nothing,
     RuncCommit: nothing,
     InitCommit: nothing,
-    SecurityOptions: ['name=seccomp,profile=default', 'name=cgroupns'],
+    SecurityOptions: [
+      `name=seccomp,profile=${config.containerDefaults.seccompProfile?.path ?? 'default'}`,
+      'name=cgroupns',
+    ],
     Warnings: warnings(vmStatus),
   };
 }
@@ -182,7 +185,7 @@ function osRelease(): Record<string, string> {
   );
 }
 
-export function systemVersion(versions: SystemVersions): SystemVersion {
+export function systemVersion(versions: SystemVersions, experimental: boolean): SystemVersion {
   const common = {
     ApiVersion: versions.api,
     MinAPIVersion: versions.minimumApi,
@@ -197,13 +200,18 @@ export function systemVersion(versions: SystemVersions): SystemVersion {
   return {
     Platform: { Name: 'Caisson' },
     Components: [
-      { Name: 'Engine', Version: versions.engine, Details: { ...common, Experimental: 'false' } },
+      {
+        Name: 'Engine',
+        Version: versions.engine,
+        Details: { ...common, Experimental: String(experimental) },
+      },
       { Name: 'QEMU', Version: versions.qemu, Details: {} },
       { Name: 'Guest kernel', Version: versions.guestKernel, Details: {} },
       { Name: 'Guest agent', Version: versions.agentBuild, Details: {} },
     ],
     Version: versions.engine,
     ...common,
+    ...(experimental ? { Experimental: true } : {}),
   };
 }
 

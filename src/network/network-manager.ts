@@ -47,7 +47,10 @@ export interface NetworkManagerOptions {
   /** netd's entry point; tests compile their own. */
   netdScript?: string;
   /** Of the daemon's options; without them dockerd's. */
-  defaults?: BridgeDefaults & { addressPools: readonly AddressPoolSpec[] };
+  defaults?: BridgeDefaults & {
+    addressPools: readonly AddressPoolSpec[];
+    hostGatewayAddress?: string | undefined;
+  };
   /** The host's resolv.conf. */
   resolvConfPath?: string;
 }
@@ -266,9 +269,9 @@ class PrivateNetworkManager implements NetworkManager {
     return containerResolvConf(readHostResolvConf(this.#resolvConfPath()), options);
   }
 
-  /** The default bridge's gateway, as with Docker. The rules of every network lead its own gateway there too. */
+  /** The default bridge's gateway, as with Docker, unless the daemon's options say otherwise. The rules of every network lead its own gateway there too. */
   get hostGateway(): string {
-    return this.#table.byName('bridge')?.ipam[0]?.gateway ?? '';
+    return this.#options.defaults?.hostGatewayAddress ?? this.#table.byName('bridge')?.ipam[0]?.gateway ?? '';
   }
 
   async #detach(tapName: string): Promise<void> {

@@ -18,6 +18,8 @@ import { blobError, registryError, type NamedImage } from './registry-errors';
 export interface RegistryOptions {
   insecureRegistries: readonly string[];
   mirrors: readonly string[];
+  /** How often a download that breaks is taken up again. */
+  maxDownloadAttempts: number;
 }
 
 /** A repository, and how messages name what is asked of it. */
@@ -40,17 +42,17 @@ export const manifestTypes = {
   ociManifest: 'application/vnd.oci.image.manifest.v1+json',
   ociIndex: 'application/vnd.oci.image.index.v1+json',
 } as const;
-/** As dockerd: the first try and five more. */
-const maxAttempts = 6;
 const maxConfigBytes = 16 * 1024 * 1024;
 
 export class RegistryClient {
   readonly #endpoints: readonly RegistryEndpoint[];
+  readonly #maxDownloadAttempts: number;
   /** The endpoint that has what is asked for. */
   #chosen: RegistryEndpoint | undefined;
 
   constructor(domain: string, auth: RegistryAuth, options: RegistryOptions) {
     const own = withDecodedAuth(auth);
+    this.#maxDownloadAttempts = options.maxDownloadAttempts;
     this.#endpoints = endpointsOf(domain, options).map(
       // Docker Hub's credentials are not the mirrors' business.
       (address) => new RegistryEndpoint(address, address.isMirror ? {} : own),
@@ -165,10 +167,10 @@ export class RegistryClient {
       } catch (error) {
         if (signal.aborted || error instanceof FinalError) throw error;
         if (received > before) attempt = 0;
-        if (attempt >= maxAttempts) {
+        if (attempt > this.#maxDownloadAttempts) {
           throw new DaemonError(
             'Internal',
-            `download failed after attempts=${maxAttempts}: ${errorMessage(error)}`,
+            `download failed after attempts=${attempt}: ${errorMessage(error)}`,
             { cause: error },
           );
         }

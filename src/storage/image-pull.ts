@@ -27,15 +27,16 @@ import { progressLine, ProgressReport } from './progress-report';
 import type { SharedTransfers } from './shared-transfers';
 import type { Platform, ProgressSink, RegistryAuth } from './stores';
 
-export interface PullSettings extends RegistryOptions {
-  /** How many layers a pull fetches at a time. */
-  readonly parallelLayers: number;
+export interface TransferSettings extends RegistryOptions {
+  /** How many layers a pull fetches at a time, and a push sends. */
+  readonly parallelDownloads: number;
+  readonly parallelUploads: number;
 }
 
 export interface PullContext {
   index: ImageIndex;
   layers: SquashfsLayerStore;
-  registry: PullSettings;
+  registry: TransferSettings;
   /** Of layers, by the digest of their blob. */
   transfers: SharedTransfers;
   publish: (action: string, id: string, attributes: Record<string, string>) => void;
@@ -180,8 +181,8 @@ async function pullLayers(pull: Pull, name: RepositoryName, jobs: readonly Layer
     if (!isHere) missing.set(job.diffId, job);
   }
   const queue = [...missing.values()];
-  const { parallelLayers } = pull.registry;
-  for (const job of queue.slice(parallelLayers)) {
+  const { parallelDownloads } = pull.registry;
+  for (const job of queue.slice(parallelDownloads)) {
     progress({ status: 'Waiting', progressDetail: {}, id: shortDigest(job.descriptor.digest) });
   }
   // One that fails ends the others.
@@ -198,7 +199,7 @@ async function pullLayers(pull: Pull, name: RepositoryName, jobs: readonly Layer
       }
     }
   };
-  await Promise.all(Array.from({ length: parallelLayers }, worker));
+  await Promise.all(Array.from({ length: parallelDownloads }, worker));
   if (failure !== undefined) throw failure;
 }
 

@@ -7,9 +7,10 @@ import { PassThrough, pipeline, type Readable } from 'node:stream';
 import { createGzip } from 'node:zlib';
 import { DaemonError } from '../errors';
 import { familiarName, familiarReference, parseReference, type Reference } from '../registry/reference';
-import { manifestTypes, RegistryClient, type RegistryOptions } from '../registry/registry-client';
+import { manifestTypes, RegistryClient } from '../registry/registry-client';
 import { RegistryUpload, type BlobDescriptor, type BlobSource } from '../registry/registry-upload';
 import type { Image } from './image';
+import type { TransferSettings } from './image-pull';
 import type { ImageIndex } from './image-index';
 import { repositoryOf, type LayerOrigin } from './layer-origins';
 import type { LayerRecord, SquashfsLayerStore } from './layer-store';
@@ -19,7 +20,7 @@ import type { ProgressSink, RegistryAuth } from './stores';
 export interface PushContext {
   index: ImageIndex;
   layers: SquashfsLayerStore;
-  registry: RegistryOptions;
+  registry: TransferSettings;
   publish: (action: string, id: string, attributes: Record<string, string>) => void;
 }
 
@@ -33,7 +34,6 @@ interface Push extends PushContext {
 
 const configType = 'application/vnd.docker.container.image.v1+json';
 const layerType = 'application/vnd.docker.image.rootfs.diff.tar.gzip';
-const parallelLayers = 5;
 /** As dockerd: more than this is not tried before the bytes are sent. */
 const maxMounts = 4;
 const maxChecks = 3;
@@ -109,10 +109,11 @@ async function pushTag(push: Push, tag: string, image: Image): Promise<void> {
 /** By diff ID, what stands for each layer in the registry. One that fails ends the others. */
 async function pushLayers(push: Push, diffIds: readonly string[]): Promise<Map<string, BlobDescriptor>> {
   const { progress } = push;
+  const { parallelUploads } = push.registry;
   const topFirst = [...diffIds].reverse();
   for (const diffId of topFirst) tell(progress, 'Preparing', diffId);
   const queue = [...new Set(topFirst)];
-  for (const diffId of queue.slice(parallelLayers)) tell(progress, 'Waiting', diffId);
+  for (const diffId of queue.slice(parallelUploads)) tell(progress, 'Waiting', diffId);
   const pushed = new Map<string, BlobDescriptor>();
   const stop = new AbortController();
   const signal = AbortSignal.any([push.signal, stop.signal]);
@@ -128,7 +129,7 @@ async function pushLayers(push: Push, diffIds: readonly string[]): Promise<Map<s
       }
     }
   };
-  await Promise.all(Array.from({ length: parallelLayers }, worker));
+  await Promise.all(Array.from({ length: parallelUploads }, worker));
   if (failure !== undefined) throw failure;
   return pushed;
 }

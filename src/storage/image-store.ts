@@ -11,7 +11,7 @@ import { inspectDistribution, type Distribution } from './image-distribution';
 import { importTar } from './image-import';
 import { ImageIndex } from './image-index';
 import { loadArchive } from './image-load';
-import { pullImages, type PullContext, type PullSettings } from './image-pull';
+import { pullImages, type PullContext, type TransferSettings } from './image-pull';
 import {
   pruneImages,
   removeImage,
@@ -34,7 +34,7 @@ const hubHosts = ['', 'docker.io', 'index.docker.io', 'registry-1.docker.io'];
 export class DiskImageStore implements ImageStore {
   readonly #index: ImageIndex;
   readonly #layers: SquashfsLayerStore;
-  readonly #registry: PullSettings;
+  readonly #registry: TransferSettings;
   readonly #temporaryDir: string;
   readonly #listeners: Listener[] = [];
   readonly #transfers = new SharedTransfers();
@@ -42,7 +42,7 @@ export class DiskImageStore implements ImageStore {
   constructor(parts: {
     documents: DocumentStore;
     layers: SquashfsLayerStore;
-    registry: PullSettings;
+    registry: TransferSettings;
     dataRoot: string;
   }) {
     this.#layers = parts.layers;

@@ -12,10 +12,12 @@ import { DiskFileStore } from './writable-disk-store';
 export interface StorageOptions {
   dataRoot: string;
   writableDiskBytes: number;
-  /** These three may change while the daemon runs: read when needed. */
+  /** These may change while the daemon runs: read when needed. */
   readonly insecureRegistries: readonly string[];
   readonly registryMirrors: readonly string[];
   readonly maxConcurrentDownloads: number;
+  readonly maxConcurrentUploads: number;
+  readonly maxDownloadAttempts: number;
   /** Larger layers (unpacked) are refused. Without it, as large as the disk has room. */
   maxLayerBytes?: number;
 }
@@ -45,8 +47,14 @@ export async function createStorage(options: StorageOptions): Promise<Storage> {
     get mirrors() {
       return options.registryMirrors;
     },
-    get parallelLayers() {
+    get parallelDownloads() {
       return options.maxConcurrentDownloads;
+    },
+    get parallelUploads() {
+      return options.maxConcurrentUploads;
+    },
+    get maxDownloadAttempts() {
+      return options.maxDownloadAttempts;
     },
   };
   const images = new DiskImageStore({ documents, layers, registry, dataRoot });

@@ -577,6 +577,9 @@ export const plainDefaults: ContainerDefaults = {
   dns: [],
   dnsOptions: [],
   dnsSearch: [],
+  ipcMode: 'private',
+  cgroupnsMode: undefined,
+  seccompProfile: undefined,
 };
 
 /** A whole engine on fakes. Call `dispose` at the end of the test. */

@@ -31,17 +31,17 @@ const maximum = parseVersion(maximumApiVersion);
 const firstWithJsonErrors = parseVersion('1.23');
 const versionPrefix = /^\/v(\d[\d.]*)(?=\/)/;
 
-/** The whole Docker API. `daemonVersion` goes into the Server header. */
-export function dockerApiRouter(backend: Backend, daemonVersion: string): Router {
+/** The whole Docker API. `daemonVersion` goes into the Server header, `experimental` into Docker-Experimental. */
+export function dockerApiRouter(backend: Backend, daemonVersion: string, experimental = false): Router {
   const router = Router({ caseSensitive: true, strict: true });
   const server = `Caisson/${daemonVersion} (linux)`;
 
   router.use((req, res, next) => {
     res.setHeader('Api-Version', advertisedApiVersion);
-    res.setHeader('Docker-Experimental', 'false');
+    res.setHeader('Docker-Experimental', String(experimental));
     res.setHeader('Ostype', 'linux');
     res.setHeader('Server', server);
-    if (takeVersion(req, res)) next();
+    if (takeVersion(req, res, experimental)) next();
   });
   router.use(
     containerRoutes(backend.containers),
@@ -72,7 +72,7 @@ export function errorHandler(error: unknown, req: Request, res: Response, _next:
  * Takes `/v1.41` off the path and checks it. False if the request is answered: with OPTIONS, an empty 200. Throws
  * InvalidParameter for a version out of range, and NotFound for HEAD of what only GET has.
  */
-function takeVersion(request: Request, response: Response): boolean {
+function takeVersion(request: Request, response: Response, experimental: boolean): boolean {
   const match = versionPrefix.exec(request.url);
   if (match !== null) {
     const text = match[1] ?? '';
@@ -86,7 +86,7 @@ function takeVersion(request: Request, response: Response): boolean {
       );
     }
     if (compareVersions(version, minimum) < 0) return refuseOldVersion(response, text);
-    response.setHeader('Docker-Experimental', 'false');
+    response.setHeader('Docker-Experimental', String(experimental));
     setRequestVersion(request, version);
     request.url = request.url.slice(match[0].length);
   }

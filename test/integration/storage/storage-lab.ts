@@ -25,6 +25,8 @@ export async function openLab(options: Partial<StorageOptions> = {}): Promise<St
       writableDiskBytes: 64 * 1024 * 1024,
       insecureRegistries: [],
       maxConcurrentDownloads: 3,
+      maxConcurrentUploads: 5,
+      maxDownloadAttempts: 5,
       registryMirrors: [],
       ...options,
     });

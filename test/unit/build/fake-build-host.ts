@@ -18,6 +18,7 @@ export class FakeBuildHost implements BuildHost {
   readonly containers = new Map<string, RunConfig>();
   readonly pulled: string[] = [];
   readonly engineVersion = '1';
+  readonly experimental = false;
   readonly temporaryDir = mkdtempSync(join(tmpdir(), 'caisson-build-'));
   exitCode = 0;
   #count = 0;

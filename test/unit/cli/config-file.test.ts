@@ -41,6 +41,30 @@ describe('the file is refused as dockerd refuses it', () => {
       '{"max-concurrent-downloads":-1}',
       'configuration validation from file failed: invalid max concurrent downloads: -1',
     ],
+    [
+      '{"max-concurrent-uploads":-1}',
+      'configuration validation from file failed: invalid max concurrent uploads: -1',
+    ],
+    [
+      '{"max-download-attempts":0}',
+      'configuration validation from file failed: invalid max download attempts: 0',
+    ],
+    [
+      '{"experimental":"x"}',
+      'json: cannot unmarshal string into Go struct field Config.experimental of type bool',
+    ],
+    [
+      '{"default-ipc-mode":"host"}',
+      'configuration validation from file failed: IPC mode "host" is not supported as default value; use "shareable" or "private"',
+    ],
+    [
+      '{"default-ipc-mode":"x"}',
+      'configuration validation from file failed: default IPC mode setting (x) is invalid; use "shareable" or "private"',
+    ],
+    [
+      '{"default-cgroupns-mode":"x"}',
+      'configuration validation from file failed: default cgroup namespace mode (x) is invalid; use "host" or "private"',
+    ],
     ['', 'EOF'],
     ['[]', 'json: cannot unmarshal array into Go value of type map[string]interface {}'],
     ['null', ''],
@@ -97,6 +121,11 @@ describe('flags are refused as dockerd refuses them', () => {
     [['--default-address-pool', 'base=10.0.0.0/8,size=4'], 'invalid pools size: 4'],
     [['--bip', '10.0.0.1'], 'invalid CIDR address: 10.0.0.1'],
     [['--init=maybe'], 'invalid syntax'],
+    [['--host-gateway-ip', 'x'], 'invalid IP address: x'],
+    [['--iptables=false'], 'it has no meaning for this daemon: the host’s network is left alone'],
+    [['--rootless'], 'it has no meaning for this daemon'],
+    [['--storage-opt', 'a=b'], 'use storage-size'],
+    [['--nonsense'], "unknown option '--nonsense'"],
   ])('%j', (args, message) => expect(() => commandOf(...args)).toThrow(message));
 });
 
@@ -117,6 +146,9 @@ describe('the configuration', () => {
       debug: false,
       logLevel: 'info',
       maxConcurrentDownloads: 3,
+      maxConcurrentUploads: 5,
+      maxDownloadAttempts: 5,
+      experimental: false,
       shutdownTimeoutSeconds: 15,
       defaultShmBytes: 64 * 2 ** 20,
       containerDefaults: { logDriver: 'json-file', logOptions: {}, init: false, dns: [] },
@@ -155,6 +187,16 @@ describe('the configuration', () => {
       },
       networkDefaults: { addressPools: [{ base: '10.0.0.0/8', size: 24 }] },
     });
+  });
+
+  it('takes a seccomp profile, which must be there', async () => {
+    const path = join(directory, 'profile.json');
+    writeFileSync(path, '{}');
+    const { containerDefaults } = await load({ 'seccomp-profile': path });
+    expect(containerDefaults.seccompProfile).toEqual({ path, text: '{}' });
+    await expect(load({ 'seccomp-profile': '/nowhere' })).rejects.toThrow(
+      'opening seccomp profile (/nowhere) failed: open /nowhere: no such file or directory',
+    );
   });
 
   it('refuses options that the log driver does not have', async () => {

@@ -23,6 +23,15 @@ describe('at create', () => {
     expect(withCreateDefaults({}, config).ShmSize).toBe(1024);
     expect(withCreateDefaults({ ShmSize: 5 }, config).ShmSize).toBe(5);
   });
+
+  it('namespaces', () => {
+    const namespaces = { ...plainDefaults, ipcMode: 'shareable', cgroupnsMode: 'host' };
+    const given = { ...config, containerDefaults: namespaces };
+    expect(withCreateDefaults({}, given)).toMatchObject({ IpcMode: 'shareable', CgroupnsMode: 'host' });
+    const own = { IpcMode: 'none', CgroupnsMode: 'private' };
+    expect(withCreateDefaults(own, given)).toMatchObject(own);
+    expect(withCreateDefaults({}, config)).not.toHaveProperty('CgroupnsMode');
+  });
 });
 
 describe('at start', () => {
@@ -46,6 +55,15 @@ describe('at start', () => {
       DnsSearch: ['example.org'],
       SecurityOpt: ['no-new-privileges'],
     });
+  });
+
+  it.each([
+    [{}, ['seccomp={}']],
+    [{ SecurityOpt: ['seccomp=unconfined'] }, ['seccomp=unconfined']],
+    [{ Privileged: true }, ['label=disable']],
+  ])('the seccomp profile of %j', (own, expected) => {
+    const profile = { ...plainDefaults, seccompProfile: { path: '/profile', text: '{}' } };
+    expect(withRunDefaults(fillHostConfig(own), profile).SecurityOpt).toEqual(expected);
   });
 
   it('what it says itself stands', () => {
