@@ -8,12 +8,12 @@ import {
   mkdtempSync,
   readFileSync,
   readdirSync,
-  renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 
+import { ensureDebianRootfs, ensureServicesLayer } from './debian-rootfs';
 import { NetworkNamespace } from './network-namespace';
 import { startOracle } from './oracle';
 import { projectDir } from './project-dir';
@@ -24,7 +24,7 @@ const cacheDir = join(projectDir, 'build', 'test-images');
 
 export const registryPort = 5000;
 export const registryHost = `127.0.0.1:${registryPort}`;
-/** In the order in which they are built: the later ones stand on the earlier. */
+/** Every engine under test has these; the registry also has `services`, which is large: cases that want it pull it. */
 export const testImages = ['busybox', 'configured', 'layers', 'debian:12'] as const;
 
 /** Path of a registry's storage that holds every test image; made once and kept until a recipe changes. Needs root. */
@@ -34,14 +34,15 @@ export async function ensureTestImages(): Promise<string> {
   const recipe = recipeDigest();
   if (existsSync(storage) && existsSync(stamp) && readFileSync(stamp, 'utf8') === recipe) return storage;
   mkdirSync(cacheDir, { recursive: true });
-  const debianRootfs = ensureDebianRootfs();
+  const debianRootfs = ensureDebianRootfs(cacheDir);
+  const servicesLayer = ensureServicesLayer(cacheDir, debianRootfs);
   const dir = mkdtempSync('/tmp/caisson-images-');
   const namespace = await NetworkNamespace.create();
   try {
     const registry = await startRegistry({ dir: join(dir, 'registry'), namespace, port: registryPort });
     const oracle = await startOracle(join(dir, 'oracle'), namespace);
     try {
-      buildAndPush(oracle.host, dir, debianRootfs);
+      buildAndPush(oracle.host, dir, { debianRootfs, servicesLayer });
     } finally {
       await oracle.process.stop();
       await registry.stop();
@@ -56,7 +57,11 @@ export async function ensureTestImages(): Promise<string> {
   return storage;
 }
 
-function buildAndPush(host: string, dir: string, debianRootfs: string): void {
+function buildAndPush(
+  host: string,
+  dir: string,
+  { debianRootfs, servicesLayer }: { debianRootfs: string; servicesLayer: string },
+): void {
   const docker = (...args: string[]): string =>
     // the legacy builder: part of the daemon, so that nothing else is needed
     execFileSync('/usr/bin/docker', args, {
@@ -80,54 +85,24 @@ function buildAndPush(host: string, dir: string, debianRootfs: string): void {
     docker('build', '--quiet', '--tag', `${registryHost}/${image}`, join(recipeDir, image));
     docker('push', '--quiet', `${registryHost}/${image}`);
   }
-  const context = join(dir, 'debian');
-  mkdirSync(context);
-  execFileSync('cp', [join(recipeDir, 'debian', 'Dockerfile'), context]);
-  execFileSync('cp', ['--reflink=auto', debianRootfs, join(context, 'rootfs.tar')]);
-  docker('build', '--quiet', '--tag', `${registryHost}/debian:12`, context);
-  docker('push', '--quiet', `${registryHost}/debian:12`);
-}
-
-/** A root file system of the stable release with python3 and nginx, as a tar. */
-function ensureDebianRootfs(): string {
-  const tar = join(cacheDir, 'debian-12.tar');
-  if (existsSync(tar)) return tar;
-  const work = mkdtempSync('/tmp/caisson-debootstrap-');
-  try {
-    const packages = '--include=python3,nginx,procps,iproute2';
-    const rootfs = join(work, 'rootfs');
-    // chroots into what it made, so mounts of its own keep a killed run from leaving any
-    execFileSync(
-      'unshare',
-      ['--mount', 'debootstrap', '--variant=minbase', packages, 'bookworm', rootfs, debianMirror()],
-      { stdio: ['ignore', 'ignore', 'inherit'], maxBuffer: 1 << 26 },
-    );
-    for (const leftover of ['var/cache/apt', 'var/lib/apt/lists']) {
-      rmSync(join(rootfs, leftover), { recursive: true, force: true });
-    }
-    execFileSync('tar', ['-C', rootfs, '--numeric-owner', '--xattrs', '-cf', `${tar}.part`, '.']);
-    renameSync(`${tar}.part`, tar);
-  } finally {
-    rmSync(work, { recursive: true, force: true });
+  for (const [image, tar, content] of [
+    ['debian:12', 'rootfs.tar', debianRootfs],
+    ['services', 'services.tar', servicesLayer],
+  ] as const) {
+    const recipe = image.replace(/:.*/, '');
+    const context = join(dir, recipe);
+    execFileSync('cp', ['--recursive', join(recipeDir, recipe), context]);
+    execFileSync('cp', ['--reflink=auto', content, join(context, tar)]);
+    docker('build', '--quiet', '--tag', `${registryHost}/${image}`, context);
+    docker('push', '--quiet', `${registryHost}/${image}`);
   }
-  return tar;
-}
-
-/** The mirror this machine itself installs from. */
-function debianMirror(): string {
-  const text = execFileSync('apt-get', ['indextargets', '--format', '$(REPO_URI) $(RELEASE)'], {
-    encoding: 'utf8',
-  });
-  const line = text
-    .split('\n')
-    .find((candidate) => candidate.endsWith(' bookworm') && candidate.includes('/debian/'));
-  return line?.split(' ')[0] ?? 'http://deb.debian.org/debian/';
 }
 
 function recipeDigest(): string {
   const hash = createHash('sha256');
-  for (const name of readdirSync(recipeDir).sort())
-    hash.update(readFileSync(join(recipeDir, name, 'Dockerfile')));
+  for (const image of readdirSync(recipeDir).sort())
+    for (const name of readdirSync(join(recipeDir, image)).sort())
+      hash.update(readFileSync(join(recipeDir, image, name)));
   hash.update(readFileSync(join(projectDir, 'scripts', 'docker-archive.sh')));
   return hash.digest('hex');
 }
