@@ -1,12 +1,11 @@
 // The command `caisson`: argv, environment and signals. The only process.exit.
 
 import { Command } from 'commander';
+import { addClientCommands } from './cli/client';
 import { loadConfig } from './cli/daemon-config';
 import { addDaemonOptions } from './cli/daemon-options';
 import { defaultConfigFile } from './cli/config-file';
-import { runDoctor } from './cli/doctor';
-import { prepare } from './cli/prepare';
-import { startDaemon, type Daemon } from './daemon';
+import type { Daemon } from './daemon';
 import { errorMessage, isDaemonError } from './errors';
 import { log, setLogFormat, setLogLevel } from './log';
 import { notifySystemd } from './systemd-notify';
@@ -21,6 +20,8 @@ async function runDaemon(command: Command): Promise<void> {
   setLogLevel(config.logLevel);
   setLogFormat(config.logFormat);
   process.on('unhandledRejection', (error) => log.error('unhandled rejection', { error }));
+  // Loaded where it is needed: the commands that speak to a daemon start faster without.
+  const { startDaemon } = await import('./daemon');
   const daemon = await startDaemon(config);
   let closing = false;
   const stop = (signal: string): void => {
@@ -71,22 +72,30 @@ function main(): void {
     .option('--validate', 'check the configuration and exit')
     .action(() => runDaemon(daemon));
   const doctor = daemonCommand(program, 'doctor', 'check that this machine can run containers').action(
-    async () => process.exit(await runDoctor(await loadConfig(doctor))),
+    async () => {
+      const { runDoctor } = await import('./cli/doctor');
+      process.exit(await runDoctor(await loadConfig(doctor)));
+    },
   );
   const preparing = daemonCommand(
     program,
     'prepare',
     'find out the accelerator and make the template',
-  ).action(async () => prepare(await loadConfig(preparing)));
+  ).action(async () => {
+    const { prepare } = await import('./cli/prepare');
+    await prepare(await loadConfig(preparing));
+  });
   program
     .command('version')
     .description('print the version')
     .action(() => void process.stdout.write(`caisson ${caissonVersion()}\n`));
-  program.parseAsync().catch((error: unknown) => {
+  const fail = (error: unknown, code: number): never => {
     process.stderr.write(`caisson: ${errorMessage(error)}\n`);
     if (!isDaemonError(error)) log.debug('cause', { error });
-    process.exit(1);
-  });
+    process.exit(code);
+  };
+  addClientCommands(program, fail);
+  program.parseAsync().catch((error: unknown) => fail(error, 1));
 }
 
 main();

@@ -1,0 +1,95 @@
+// The daemon, as the client commands see it: dockerode for what Docker has, its transport for /v1.
+
+import Docker from 'dockerode';
+import { errorMessage } from '../../errors';
+
+/** Where a daemon without `--host` listens. */
+export const defaultHost = 'unix:///run/caisson/caisson.sock';
+
+/** A refusal of the daemon, or that there is none. */
+export class ClientError extends Error {
+  /** HTTP's; 0: no answer. */
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+type Query = Record<string, string | readonly string[] | number | boolean | undefined>;
+
+export class ApiClient {
+  readonly docker: Docker;
+  readonly host: string;
+
+  /** `host` as `docker -H` takes it; TLS by DOCKER_TLS_VERIFY and DOCKER_CERT_PATH. */
+  constructor(host: string | undefined) {
+    this.host = host ?? process.env['DOCKER_HOST'] ?? defaultHost;
+    // The transport reads it from there, with all its forms.
+    process.env['DOCKER_HOST'] = this.host;
+    this.docker = new Docker();
+  }
+
+  /** The JSON of the answer; undefined without one. Throws ClientError. */
+  async call<Reply>(
+    method: 'GET' | 'POST' | 'DELETE',
+    path: string,
+    { query = {}, body }: { query?: Query; body?: object } = {},
+  ): Promise<Reply> {
+    const reply: unknown = await this.#dial(method, path, query, body, false);
+    const text = Buffer.isBuffer(reply) ? reply.toString() : '';
+    // The transport parses what says that it is JSON. The caller knows the operation's reply.
+    return (Buffer.isBuffer(reply) ? (text === '' ? undefined : JSON.parse(text)) : reply) as Reply;
+  }
+
+  /** The answer as it comes. */
+  async stream(path: string, query: Query = {}): Promise<NodeJS.ReadableStream> {
+    return (await this.#dial('GET', path, query, undefined, true)) as NodeJS.ReadableStream;
+  }
+
+  /** What dockerode rejects with, as ClientError. */
+  explain(error: unknown): Error {
+    if (error instanceof ClientError) return error;
+    const { statusCode, json, code } = error as { statusCode?: number; json?: unknown; code?: string };
+    if (statusCode !== undefined) return new ClientError(statusCode, messageOf(json) ?? errorMessage(error));
+    if (code === 'ENOENT' || code === 'ECONNREFUSED' || code === 'EACCES') {
+      const hint =
+        code === 'EACCES'
+          ? 'you may not use its socket: run as root, or join its group'
+          : 'is it running? ("caisson daemon", or DOCKER_HOST or --host for another address)';
+      return new ClientError(0, `cannot connect to the daemon at ${this.host}: ${hint}`);
+    }
+    return error instanceof Error ? error : new Error(String(error));
+  }
+
+  #dial(method: string, path: string, query: Query, body: object | undefined, isStream: boolean) {
+    const search = new URLSearchParams();
+    for (const [name, value] of Object.entries(query)) {
+      for (const item of Array.isArray(value) ? value : [value]) {
+        if (item !== undefined) search.append(name, String(item));
+      }
+    }
+    const suffix = search.size === 0 ? '' : `?${search.toString()}&`;
+    return new Promise<unknown>((resolve, reject) => {
+      this.docker.modem.dial(
+        {
+          path: `${path}${suffix}`,
+          method,
+          isStream,
+          statusCodes: { 200: true, 201: true, 204: true, 304: true },
+          ...(body === undefined ? {} : { options: { _query: {}, _body: body } }),
+        },
+        (error: unknown, reply: unknown) => {
+          if (error === null || error === undefined) resolve(reply);
+          else reject(this.explain(error));
+        },
+      );
+    });
+  }
+}
+
+function messageOf(json: unknown): string | undefined {
+  const { message } = (json ?? {}) as { message?: unknown };
+  return typeof message === 'string' ? message : undefined;
+}

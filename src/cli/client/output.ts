@@ -1,0 +1,91 @@
+// How the client commands show things: tables for people, JSON and YAML for programs.
+
+import Table from 'cli-table3';
+import { stringify } from 'yaml';
+
+export const formats = ['table', 'json', 'yaml'] as const;
+export type Format = (typeof formats)[number];
+
+const noBorders = Object.fromEntries(
+  [
+    'top',
+    'top-mid',
+    'top-left',
+    'top-right',
+    'bottom',
+    'bottom-mid',
+    'bottom-left',
+    'bottom-right',
+    'left',
+    'left-mid',
+    'mid',
+    'mid-mid',
+    'right',
+    'right-mid',
+    'middle',
+  ].map((name) => [name, '']),
+);
+
+/** Columns as wide as they need, three blanks apart, as docker's. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const shown = new Table({
+    chars: noBorders,
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 3 },
+  });
+  shown.push(head.map(printable), ...rows.map((row) => row.map(printable)));
+  return shown
+    .toString()
+    .split('\n')
+    .map((line) => `${line.trimEnd()}\n`)
+    .join('');
+}
+
+/** What came from elsewhere must not drive the terminal. */
+function printable(text: string): string {
+  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, '?');
+}
+
+/** Prints `value` as asked for; `asTable` is only called for that. */
+export function print(format: Format, value: unknown, asTable: () => string): void {
+  if (format === 'json') write(`${JSON.stringify(value, undefined, 2)}\n`);
+  else if (format === 'yaml') write(stringify(value));
+  else write(asTable());
+}
+
+export function write(text: string): void {
+  process.stdout.write(text);
+}
+
+export function shortId(id: string): string {
+  return id.slice(0, 12);
+}
+
+/** As docker has sizes of memory: 1.5GiB. */
+export function binarySize(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit += 1;
+  }
+  return `${Number(value.toPrecision(4))}${units[unit] ?? ''}`;
+}
+
+/** "3 minutes ago". */
+export function ago(timestamp: string, now = Date.now()): string {
+  const seconds = Math.max(0, Math.round((now - Date.parse(timestamp)) / 1000));
+  const steps: [number, string][] = [
+    [60, 'second'],
+    [60, 'minute'],
+    [24, 'hour'],
+    [7, 'day'],
+    [Infinity, 'week'],
+  ];
+  let value = seconds;
+  for (const [size, unit] of steps) {
+    if (value < size) return `${value} ${unit}${value === 1 ? '' : 's'} ago`;
+    value = Math.floor(value / size);
+  }
+  return '';
+}
