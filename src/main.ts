@@ -21,7 +21,7 @@ async function runDaemon(command: Command): Promise<void> {
   setLogFormat(config.logFormat);
   process.on('unhandledRejection', (error) => log.error('unhandled rejection', { error }));
   // Loaded where it is needed: the commands that speak to a daemon start faster without.
-  const { startDaemon } = await import('./daemon');
+  const { startDaemon } = await import('./daemon.js');
   const daemon = await startDaemon(config);
   let closing = false;
   const stop = (signal: string): void => {
@@ -73,7 +73,7 @@ function main(): void {
     .action(() => runDaemon(daemon));
   const doctor = daemonCommand(program, 'doctor', 'check that this machine can run containers').action(
     async () => {
-      const { runDoctor } = await import('./cli/doctor');
+      const { runDoctor } = await import('./cli/doctor.js');
       process.exit(await runDoctor(await loadConfig(doctor)));
     },
   );
@@ -82,7 +82,7 @@ function main(): void {
     'prepare',
     'find out the accelerator and make the template',
   ).action(async () => {
-    const { prepare } = await import('./cli/prepare');
+    const { prepare } = await import('./cli/prepare.js');
     await prepare(await loadConfig(preparing));
   });
   program
