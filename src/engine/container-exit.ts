@@ -18,7 +18,7 @@ import { removeStopped } from './container-remove';
 import { settleCpus } from './pod-cpus';
 import { isActive, type ExitFacts, type RunFacts } from './container-state';
 import type { Engine } from './engine';
-import type { RunningPod } from './pods';
+import type { LeaveOptions, RunningPod } from './pods';
 import { shouldRestart } from './restart-policy';
 import { formatTimestamp, nowNanoseconds, nowTimestamp, parseTimestamp } from './timestamp';
 
@@ -210,7 +210,7 @@ async function leavePod(
   engine: Engine,
   container: Container,
   pod: RunningPod,
-  options: { keepData: boolean },
+  options: LeaveOptions,
 ): Promise<void> {
   await engine.pods.leave(pod, container.id, options);
   await settleCpus(engine, pod);

@@ -4,7 +4,7 @@ import type { Container } from './container-registry';
 import type { ContainerWaits } from './container-wait';
 import type { FileHolders } from './container-files';
 import type { EngineContext } from './engine-context';
-import type { Pods, RunningPod } from './pods';
+import type { LeaveOptions, Pods, RunningPod } from './pods';
 import type { FileJobs } from './file-jobs';
 import type { PodGates } from './named-pods';
 import type { PodHolds } from './pod-holds';
@@ -51,9 +51,9 @@ export interface Engine extends EngineContext {
   readonly networkReleases: BackgroundWork;
   /**
    * Asked for by a container's id, when its run is over and recorded, before its VM is ended: who needs what is still in
-   * the VM holds it up. Whether the data must be kept afterwards is the answer.
+   * the VM holds it up. The answer is what must be kept afterwards.
    */
-  readonly beforeRest: Map<string, (pod: RunningPod) => Promise<{ keepData: boolean }>>;
+  readonly beforeRest: Map<string, (pod: RunningPod) => Promise<LeaveOptions>>;
   /** Called when a container's run is over, before it may start again: its execs end with it. */
   readonly endExecs: (container: Container) => void;
 }

@@ -22,7 +22,7 @@ import { killContainer } from './container-stop';
 import type { Containers } from './containers';
 import { filledImageConfig } from './image-inspect';
 import { nonEmptyLayer } from './empty-layer';
-import type { RunningPod } from './pods';
+import type { LeaveOptions, RunningPod } from './pods';
 
 const maxHeldText = 16 * 1024;
 
@@ -70,10 +70,10 @@ class EngineBuildHost implements BuildHost {
   readonly #auths: Readonly<Record<string, AuthConfig>>;
   /** Layers of this build; held until its images have them. */
   readonly #holds = new Map<string, () => void>();
-  readonly #held = new Map<
-    string,
-    { pod: Promise<RunningPod>; letGo: (how: { keepData: boolean }) => void }
-  >();
+  readonly #held = new Map<string, { pod: Promise<RunningPod>; letGo: (how: LeaveOptions) => void }>();
+  /** The VM of the steps so far, and what they did in it: the next step's is the same one. */
+  #vmId: string | undefined;
+  #lastStep: Promise<void> = Promise.resolve();
   /** Containers that are none: there is no image to make one of. */
   readonly #imageless = new Set<string>();
 
@@ -131,9 +131,10 @@ class EngineBuildHost implements BuildHost {
     return diffId;
   }
 
-  /** Layers that no image got are removed. */
+  /** Ends the VM. Layers that no image got are removed. */
   async release(): Promise<void> {
     for (const id of [...this.#held.keys()]) this.leaveContainer(id);
+    await this.#endVm();
     for (const release of this.#holds.values()) release();
     const used = new Set(this.listImages().flatMap((image) => image.config.rootfs.diff_ids));
     for (const diffId of this.#holds.keys()) if (!used.has(diffId)) await this.layers.remove(diffId);
@@ -164,7 +165,8 @@ class EngineBuildHost implements BuildHost {
     }
     const { engine } = this.#context.containers;
     const container = engine.registry.get(id);
-    this.#hold(id);
+    await this.#useVm(container);
+    this.#hold(container);
     const subscription = engine.hubs.of(id).subscribe({ stdout: true, stderr: true });
     const kill = (): void => {
       killQuietly(this.#context.containers, container);
@@ -205,23 +207,40 @@ class EngineBuildHost implements BuildHost {
   }
 
   /** Keeps the VM of a container, once that has ended, until `#letGo`: the changes are read there. */
-  #hold(id: string): void {
+  #hold({ id, operations }: Container): void {
     const { beforeRest } = this.#context.containers.engine;
     let arrived: (pod: RunningPod) => void = () => undefined;
-    let letGo: (how: { keepData: boolean }) => void = () => undefined;
+    let letGo: (how: LeaveOptions) => void = () => undefined;
     const pod = new Promise<RunningPod>((resolve) => (arrived = resolve));
-    const released = new Promise<{ keepData: boolean }>((resolve) => (letGo = resolve));
+    const released = new Promise<LeaveOptions>((resolve) => (letGo = resolve));
     beforeRest.set(id, (ended) => {
       arrived(ended);
+      this.#vmId = ended.vm.id;
+      this.#lastStep = operations.run(() => Promise.resolve());
       return released;
     });
     this.#held.set(id, { pod, letGo });
   }
 
+  /** The container's VM goes on, empty, as the build's. */
   #letGo(id: string, how: { keepData: boolean }): void {
     this.#context.containers.engine.beforeRest.delete(id);
-    this.#held.get(id)?.letGo(how);
+    this.#held.get(id)?.letGo({ ...how, keepVm: true });
     this.#held.delete(id);
+  }
+
+  /** Steps of one build trust each other: what one may have done to the VM, it could have done to the files. */
+  async #useVm({ record }: Container): Promise<void> {
+    const { pods, vms } = this.#context.containers.engine;
+    await this.#lastStep;
+    if (this.#vmId === undefined || vms.find(this.#vmId)?.state.kind !== 'Idle') return;
+    pods.place(record.podId, this.#vmId);
+  }
+
+  async #endVm(): Promise<void> {
+    await this.#lastStep;
+    const vm = this.#vmId === undefined ? undefined : this.#context.containers.engine.vms.find(this.#vmId);
+    if (vm?.state.kind === 'Idle') await vm.end();
   }
 
   /** Credentials by the server's address; Docker Hub's is an old URL. */

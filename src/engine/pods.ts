@@ -6,10 +6,10 @@ import type { Endpoint, NetworkManager } from '../network/network';
 import type { PodSpec } from '../translate/pod';
 import { sigkill } from '../translate/signals';
 import { guestPod, type PodInterface } from '../translate/pod-to-guest';
-import { containerDisks, diskIds, podToVm, type ContainerDisks } from '../translate/pod-to-vm';
+import { containerDisks, diskIds, isLayerDisk, podToVm, type ContainerDisks } from '../translate/pod-to-vm';
 import type { AgentTunnel } from '../vm/agent/agent';
 import type { AgentEvent } from '../vm/agent/protocol';
-import type { Vm, VmEnd, VmResources } from '../vm/vm';
+import type { Vm, VmDisk, VmEnd, VmResources } from '../vm/vm';
 import type { EngineContext } from './engine-context';
 import type { ContainerLogWriter } from './container-log';
 import { isActive, type ContainerState } from './container-state';
@@ -52,6 +52,14 @@ export interface RunningPod {
   readonly endpoints: AttachedEndpoint[];
   /** The guest has made the namespaces and interfaces; rejects when it could not. */
   readonly ready: Promise<void>;
+}
+
+/** How a container is taken out of its Pod. */
+export interface LeaveOptions {
+  /** What it wrote is brought to its disk first. */
+  keepData: boolean;
+  /** If it is the Pod's last, the VM is Idle afterwards, for whoever places a Pod there; ended if that fails. */
+  keepVm?: boolean;
 }
 
 /** An endpoint and the NIC that carries it. */
@@ -121,7 +129,7 @@ export class Pods {
     const vm = await this.#takeVm(pod.id, plan.resources);
     const acquiredMs = Math.round(performance.now() - startedAt);
     try {
-      const plugged = vm.plugDisks(plan.disks);
+      const plugged = plugAll(vm, plan.disks);
       plugged.catch(() => undefined);
       const attached = await endpoints;
       const interfaces = gatewayOrder(attached).map(podInterface);
@@ -211,9 +219,9 @@ export class Pods {
 
   /**
    * A container's process is gone, or never came. With the last member the VM is ended, unless the Pod is pinned; before
-   * that only what is this one's is taken out. `keepData`: what it wrote is brought to its disk first. Never throws.
+   * that only what is this one's is taken out. Never throws.
    */
-  async leave(pod: RunningPod, containerId: string, options: { keepData: boolean }): Promise<void> {
+  async leave(pod: RunningPod, containerId: string, options: LeaveOptions): Promise<void> {
     const disks = pod.members.get(containerId);
     pod.members.delete(containerId);
     pod.containers.delete(containerId);
@@ -287,7 +295,7 @@ export class Pods {
   }
 
   /** Never throws. */
-  async #stop(pod: RunningPod, options: { keepData: boolean }): Promise<void> {
+  async #stop(pod: RunningPod, options: LeaveOptions): Promise<void> {
     this.#running.delete(pod.vm.id);
     const stopped = this.#takeDown(pod, options);
     this.#stopping.set(pod.id, stopped);
@@ -296,18 +304,27 @@ export class Pods {
   }
 
   /** Never throws. */
-  async #takeDown(pod: RunningPod, options: { keepData: boolean }): Promise<void> {
-    const kept = this.#keeping.has(pod.id) && (await this.#reset(pod));
+  async #takeDown(pod: RunningPod, options: LeaveOptions): Promise<void> {
+    const isAsked = this.#keeping.has(pod.id);
+    const isKept = isAsked || (options.keepVm ?? false);
+    const kept = isKept && (await this.#reset(pod, { keepLayers: !isAsked }));
     if (!kept) await this.#end(pod, options);
     await this.#releaseEndpoints(pod);
   }
 
-  /** The VM is Idle again, for whoever asks for it by name. False: it could not be reset. */
-  async #reset({ id, vm, stopListening }: RunningPod): Promise<boolean> {
+  /**
+   * The VM is Idle again, for whoever asks for it by name. `keepLayers`: its next Pod may see what layers this one had, and
+   * finds them plugged. False: it could not be reset.
+   */
+  async #reset(
+    { id, vm, stopListening }: RunningPod,
+    { keepLayers }: { keepLayers: boolean },
+  ): Promise<boolean> {
     try {
       await vm.agent.request('pod.teardown', {}, { timeoutMs: shutdownTimeoutMs });
       await Promise.all(vm.nics.map(({ tapName }) => this.#context.networks.detach(tapName)));
-      await vm.unplugDisks([...vm.pluggedDisks().keys()]);
+      const plugged = [...vm.pluggedDisks().keys()];
+      await vm.unplugDisks(plugged.filter((disk) => !(keepLayers && isLayerDisk(disk))));
       stopListening();
       await vm.release();
       return true;
@@ -391,6 +408,15 @@ export class Pods {
     });
     return pod;
   }
+}
+
+/** Brings the VM's disks to these. */
+async function plugAll(vm: Vm, disks: readonly VmDisk[]): Promise<void> {
+  const known = vm.pluggedDisks();
+  const wanted = new Set(disks.map(({ id }) => id));
+  const useless = [...known.keys()].filter((id) => !wanted.has(id));
+  if (useless.length > 0) await vm.unplugDisks(useless);
+  await vm.plugDisks(disks.filter(({ id }) => !known.has(id)));
 }
 
 /** SIGKILL, and until the guest has told of the exit. Never throws. */

@@ -37,6 +37,11 @@ function layerDiskId(hostPath: string): string {
   return `l-${name.replaceAll(/[^A-Za-z0-9]/g, '-')}`;
 }
 
+/** Whether the disk is read-only, and thus the same for whoever has it plugged. */
+export function isLayerDisk(id: string): boolean {
+  return id.startsWith('l-');
+}
+
 /** Ids of the disks that a container uses, its writable one first. */
 export function diskIds(container: ContainerDisks): string[] {
   return [writableDiskId(container.containerId), ...readOnlyPaths(container).map(layerDiskId)];

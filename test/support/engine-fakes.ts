@@ -245,11 +245,13 @@ export class FakeVm implements Vm {
 
   plugDisks(disks: readonly VmDisk[]): Promise<number[]> {
     if (this.plugFailure !== undefined) return Promise.reject(this.plugFailure);
-    disks.forEach((disk, index) => this.#disks.set(disk.id, index));
-    return Promise.resolve(disks.map((_, index) => index));
+    const first = this.#disks.size;
+    disks.forEach((disk, index) => this.#disks.set(disk.id, first + index));
+    return Promise.resolve(disks.map((_, index) => first + index));
   }
 
-  unplugDisks(): Promise<void> {
+  unplugDisks(ids: readonly string[]): Promise<void> {
+    for (const id of ids) this.#disks.delete(id);
     return Promise.resolve();
   }
 
