@@ -307,26 +307,23 @@ export class Pods {
   async #takeDown(pod: RunningPod, options: LeaveOptions): Promise<void> {
     const isAsked = this.#keeping.has(pod.id);
     const isKept = isAsked || (options.keepVm ?? false);
-    const kept = isKept && (await this.#reset(pod, { keepLayers: !isAsked }));
+    const kept = isKept && (await this.#reset(pod, { forBuild: !isAsked }));
     if (!kept) await this.#end(pod, options);
     await this.#releaseEndpoints(pod);
   }
 
   /**
-   * The VM is Idle again, for whoever asks for it by name. `keepLayers`: its next Pod may see what layers this one had, and
-   * finds them plugged. False: it could not be reset.
+   * The VM is Idle again, for whoever asks for it by name. That of a build keeps its layers plugged, since its next Pod is of
+   * the same build, and does not outlive the daemon. False: it could not be reset.
    */
-  async #reset(
-    { id, vm, stopListening }: RunningPod,
-    { keepLayers }: { keepLayers: boolean },
-  ): Promise<boolean> {
+  async #reset({ id, vm, stopListening }: RunningPod, { forBuild }: { forBuild: boolean }): Promise<boolean> {
     try {
       await vm.agent.request('pod.teardown', {}, { timeoutMs: shutdownTimeoutMs });
       await Promise.all(vm.nics.map(({ tapName }) => this.#context.networks.detach(tapName)));
       const plugged = [...vm.pluggedDisks().keys()];
-      await vm.unplugDisks(plugged.filter((disk) => !(keepLayers && isLayerDisk(disk))));
+      await vm.unplugDisks(plugged.filter((disk) => !(forBuild && isLayerDisk(disk))));
       stopListening();
-      await vm.release();
+      await vm.release({ hold: !forBuild });
       return true;
     } catch (error) {
       log.warn('VM could not be kept', { podId: id, vmId: vm.id, error });

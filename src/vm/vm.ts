@@ -49,8 +49,8 @@ export interface Vm {
 
   /** Binds the VM to a Pod, no longer `held`, and writes that into its run directory. Throws Conflict if it is Associated. */
   associate(podId: string): Promise<void>;
-  /** After the agent's pod.teardown: Idle again, marked as used, and `held`. */
-  release(): Promise<void>;
+  /** After the agent's pod.teardown: Idle again, and marked as used. Without `hold` it ends with the daemon's next start. */
+  release(options: { hold: boolean }): Promise<void>;
   /** From now on `held`; recorded. */
   hold(): Promise<void>;
   /** Plugs all disks at once; resolves with their LUNs in the same order. Gives the VM's user access to the files. */

@@ -237,9 +237,9 @@ export class FakeVm implements Vm {
     return Promise.resolve();
   }
 
-  release(): Promise<void> {
+  release({ hold }: { hold: boolean }): Promise<void> {
     this.state = { kind: 'Idle' };
-    this.held = true;
+    this.held = hold;
     return Promise.resolve();
   }
 

@@ -113,9 +113,9 @@ export class QemuVm implements Vm {
     await this.#save();
   }
 
-  async release(): Promise<void> {
+  async release({ hold }: { hold: boolean }): Promise<void> {
     await this.fileServer.removeAll();
-    this.#step({ kind: 'release' }, { held: true, shares: [] });
+    this.#step({ kind: 'release' }, { held: hold, shares: [] });
     await this.#save();
   }
 
