@@ -1,0 +1,120 @@
+#include "attributes.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "handles.h"
+#include "operation.h"
+
+enum { MAX_DEVICES = 4096 };
+
+static dev_t devices[MAX_DEVICES];
+static size_t device_count;
+
+/** Inode numbers are only unique on one device, and the guest sees one: the device's index goes into the top
+ * bits. */
+static uint64_t guest_ino(const struct stat *st) {
+    size_t index = 0;
+    pthread_mutex_lock(&table_lock);
+    while (index < device_count && devices[index] != st->st_dev)
+        index++;
+    if (index == device_count && device_count < MAX_DEVICES)
+        devices[device_count++] = st->st_dev;
+    pthread_mutex_unlock(&table_lock);
+    return (uint64_t)st->st_ino ^ ((uint64_t)index << 48);
+}
+
+static void fill_attr(struct fuse_attr *attr, const struct stat *st) {
+    *attr = (struct fuse_attr){
+        .ino = guest_ino(st),
+        .size = (uint64_t)st->st_size,
+        .blocks = (uint64_t)st->st_blocks,
+        .atime = (uint64_t)st->st_atim.tv_sec,
+        .mtime = (uint64_t)st->st_mtim.tv_sec,
+        .ctime = (uint64_t)st->st_ctim.tv_sec,
+        .atimensec = (uint32_t)st->st_atim.tv_nsec,
+        .mtimensec = (uint32_t)st->st_mtim.tv_nsec,
+        .ctimensec = (uint32_t)st->st_ctim.tv_nsec,
+        .mode = st->st_mode,
+        .nlink = (uint32_t)st->st_nlink,
+        .uid = st->st_uid,
+        .gid = st->st_gid,
+        .rdev = (uint32_t)((major(st->st_rdev) << 8) | (minor(st->st_rdev) & 0xff) |
+                           ((minor(st->st_rdev) & ~0xffu) << 12)),
+        .blksize = (uint32_t)st->st_blksize,
+    };
+}
+
+static void split_seconds(double seconds, uint64_t *whole, uint32_t *nanoseconds) {
+    *whole = (uint64_t)seconds;
+    *nanoseconds = (uint32_t)((seconds - (double)*whole) * 1e9);
+}
+
+void fill_entry(struct fuse_entry_out *entry, const struct inode *inode, const struct stat *st) {
+    *entry = (struct fuse_entry_out){.nodeid = inode->id};
+    split_seconds(inode->share->cache_seconds, &entry->entry_valid, &entry->entry_valid_nsec);
+    split_seconds(inode->share->cache_seconds, &entry->attr_valid, &entry->attr_valid_nsec);
+    fill_attr(&entry->attr, st);
+}
+
+void answer_attr(uint64_t unique, const struct inode *inode, int fd) {
+    struct stat st;
+    if (fstatat(fd, "", &st, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0) {
+        answer_error(unique, errno);
+        return;
+    }
+    struct fuse_attr_out out = {0};
+    split_seconds(inode->share->cache_seconds, &out.attr_valid, &out.attr_valid_nsec);
+    fill_attr(&out.attr, &st);
+    answer(unique, 0, &out, sizeof out);
+}
+
+void do_setattr(struct operation *op) {
+    TAKE(struct fuse_setattr_in, in);
+    uint64_t unique = op->in->unique;
+    const struct inode *inode = op->inode;
+    struct handle *handle = (in.valid & FATTR_FH) != 0 ? hold_handle(in.fh, inode->id) : NULL;
+    struct fd_path path = path_of(inode);
+    int error = 0;
+    if ((in.valid & FATTR_MODE) != 0 && chmod(path.text, in.mode & 07777) < 0)
+        error = errno;
+    if (error == 0 && (in.valid & (FATTR_UID | FATTR_GID)) != 0) {
+        uid_t uid = (in.valid & FATTR_UID) != 0 ? in.uid : (uid_t)-1;
+        gid_t gid = (in.valid & FATTR_GID) != 0 ? in.gid : (gid_t)-1;
+        if (fchownat(inode->fd, "", uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0)
+            error = errno;
+    }
+    if (error == 0 && (in.valid & FATTR_SIZE) != 0) {
+        if (handle != NULL && handle->dir == NULL) {
+            if (ftruncate(handle->fd, (off_t)in.size) < 0)
+                error = errno;
+        } else {
+            int fd = reopen(inode, O_WRONLY);
+            if (fd < 0 || ftruncate(fd, (off_t)in.size) < 0)
+                error = errno;
+            if (fd >= 0)
+                close(fd);
+        }
+    }
+    if (error == 0 && (in.valid & (FATTR_ATIME | FATTR_MTIME)) != 0) {
+        struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_nsec = UTIME_OMIT}};
+        if ((in.valid & FATTR_ATIME_NOW) != 0)
+            times[0].tv_nsec = UTIME_NOW;
+        else if ((in.valid & FATTR_ATIME) != 0)
+            times[0] = (struct timespec){(time_t)in.atime, (long)in.atimensec};
+        if ((in.valid & FATTR_MTIME_NOW) != 0)
+            times[1].tv_nsec = UTIME_NOW;
+        else if ((in.valid & FATTR_MTIME) != 0)
+            times[1] = (struct timespec){(time_t)in.mtime, (long)in.mtimensec};
+        if (utimensat(AT_FDCWD, path.text, times, 0) < 0)
+            error = errno;
+    }
+    drop_handle(handle, false);
+    if (error != 0)
+        answer_error(unique, error);
+    else
+        answer_attr(unique, inode, inode->fd);
+}

@@ -1,0 +1,8 @@
+/* What the daemon says: one command a line, one answer a line (`ok` or the name of an errno). */
+#ifndef FS_SERVER_CONTROL_H
+#define FS_SERVER_CONTROL_H
+
+/** Obeys in a thread of its own, on the listening socket; 0 or an errno. */
+int start_control(int listener);
+
+#endif

@@ -1,0 +1,30 @@
+/* Open files and directories. */
+#ifndef FS_SERVER_HANDLES_H
+#define FS_SERVER_HANDLES_H
+
+#include <dirent.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/** An open file or directory. */
+struct handle {
+    struct handle *next;
+    uint64_t id;
+    uint64_t node;
+    int fd;
+    DIR *dir;
+    unsigned users;
+    bool released;
+    // A DIR has one position.
+    pthread_mutex_t reading;
+};
+
+/** Consumes `fd`, or `dir` that is made of it; returns the number for the guest. */
+uint64_t add_handle(uint64_t node, int fd, DIR *dir);
+/** NULL if the guest made the number up, or if it is another file's. */
+struct handle *hold_handle(uint64_t id, uint64_t node);
+/** Gives back what hold_handle() took; `release`: the guest has closed it. NULL is allowed. */
+void drop_handle(struct handle *handle, bool release);
+
+#endif

@@ -1,0 +1,121 @@
+#include "inodes.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fuse.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "memory.h"
+
+pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct inode *inodes_by_id[BUCKETS];
+static struct inode *inodes_by_key[BUCKETS];
+static uint64_t next_inode_id = FUSE_ROOT_ID + 1;
+
+size_t bucket_of(uint64_t value) {
+    return (size_t)((value * 0x9E3779B97F4A7C15ull) >> 50) % BUCKETS;
+}
+
+static size_t bucket_of_key(dev_t dev, ino_t ino, const struct share *share) {
+    return bucket_of((uint64_t)ino ^ ((uint64_t)dev << 40) ^ (uint64_t)(uintptr_t)share);
+}
+
+static struct inode *find_inode(uint64_t id) {
+    struct inode *inode = inodes_by_id[bucket_of(id)];
+    while (inode != NULL && inode->id != id)
+        inode = inode->next_by_id;
+    return inode;
+}
+
+struct inode *hold_inode(uint64_t id) {
+    pthread_mutex_lock(&table_lock);
+    struct inode *inode = find_inode(id);
+    if (inode != NULL)
+        inode->users++;
+    pthread_mutex_unlock(&table_lock);
+    return inode;
+}
+
+static void free_if_unused(struct inode *inode) {
+    if (inode->lookups > 0 || inode->users > 0 || inode->share->root == inode)
+        return;
+    struct inode **link = &inodes_by_id[bucket_of(inode->id)];
+    while (*link != inode)
+        link = &(*link)->next_by_id;
+    *link = inode->next_by_id;
+    link = &inodes_by_key[bucket_of_key(inode->dev, inode->ino, inode->share)];
+    while (*link != inode)
+        link = &(*link)->next_by_key;
+    *link = inode->next_by_key;
+    while (inode->locks != NULL) {
+        struct lock_owner *lock = inode->locks;
+        inode->locks = lock->next;
+        close(lock->fd);
+        free(lock);
+    }
+    close(inode->fd);
+    free(inode);
+}
+
+void drop_inode(struct inode *inode) {
+    if (inode == NULL)
+        return;
+    pthread_mutex_lock(&table_lock);
+    inode->users--;
+    free_if_unused(inode);
+    pthread_mutex_unlock(&table_lock);
+}
+
+void forget(uint64_t id, uint64_t lookups) {
+    pthread_mutex_lock(&table_lock);
+    struct inode *inode = find_inode(id);
+    if (inode != NULL) {
+        inode->lookups -= lookups > inode->lookups ? inode->lookups : lookups;
+        free_if_unused(inode);
+    }
+    pthread_mutex_unlock(&table_lock);
+}
+
+struct inode *adopt_inode(int fd, const struct stat *st, struct share *share) {
+    pthread_mutex_lock(&table_lock);
+    size_t key = bucket_of_key(st->st_dev, st->st_ino, share);
+    struct inode *inode = inodes_by_key[key];
+    while (inode != NULL && !(inode->dev == st->st_dev && inode->ino == st->st_ino && inode->share == share))
+        inode = inode->next_by_key;
+    if (inode != NULL) {
+        close(fd);
+    } else {
+        inode = allocate(sizeof *inode);
+        inode->id = next_inode_id++;
+        inode->dev = st->st_dev;
+        inode->ino = st->st_ino;
+        inode->type = st->st_mode & S_IFMT;
+        inode->fd = fd;
+        inode->share = share;
+        inode->next_by_key = inodes_by_key[key];
+        inodes_by_key[key] = inode;
+        size_t bucket = bucket_of(inode->id);
+        inode->next_by_id = inodes_by_id[bucket];
+        inodes_by_id[bucket] = inode;
+    }
+    inode->lookups++;
+    pthread_mutex_unlock(&table_lock);
+    return inode;
+}
+
+struct fd_path path_of(const struct inode *inode) {
+    struct fd_path path;
+    snprintf(path.text, sizeof path.text, "/proc/self/fd/%d", inode->fd);
+    return path;
+}
+
+int reopen(const struct inode *inode, int flags) {
+    if (inode->type != S_IFREG && inode->type != S_IFDIR) {
+        errno = inode->type == S_IFLNK ? ELOOP : ENXIO;
+        return -1;
+    }
+    struct fd_path path = path_of(inode);
+    return open(path.text, (flags & ~(O_NOFOLLOW | O_CREAT | O_EXCL | O_NOCTTY)) | O_CLOEXEC);
+}

@@ -1,0 +1,63 @@
+/* What the guest knows by number: files (inodes) and shares, their roots. */
+#ifndef FS_SERVER_INODES_H
+#define FS_SERVER_INODES_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+struct share {
+    struct share *next;
+    char name[64];
+    bool readonly;
+    // Seconds that the guest may cache names and attributes of this share.
+    double cache_seconds;
+    struct inode *root;
+};
+
+struct lock_owner {
+    struct lock_owner *next;
+    uint64_t owner;
+    int fd;
+};
+
+/** A file the guest knows. `fd` is O_PATH; it is freed when the guest has forgotten it and no request uses
+ * it. */
+struct inode {
+    struct inode *next_by_id, *next_by_key;
+    uint64_t id;
+    dev_t dev;
+    ino_t ino;
+    mode_t type;
+    int fd;
+    uint64_t lookups;
+    unsigned users;
+    struct share *share;
+    struct lock_owner *locks;
+};
+
+/** Guards all tables: inodes, handles, shares, devices. Nothing that may block is done under it. */
+extern pthread_mutex_t table_lock;
+
+enum { BUCKETS = 1 << 14 };
+size_t bucket_of(uint64_t value);
+
+/** Takes the inode for the time of a request; NULL if the guest made the number up. */
+struct inode *hold_inode(uint64_t id);
+/** Gives back what hold_inode() took. NULL is allowed. */
+void drop_inode(struct inode *inode);
+/** The guest gives up so many of its lookups. */
+void forget(uint64_t id, uint64_t lookups);
+/** Gives `fd` (O_PATH, consumed) a number, or finds the one it has; counts one lookup. */
+struct inode *adopt_inode(int fd, const struct stat *st, struct share *share);
+/** Opens what an O_PATH descriptor stands for. Never a special file: that would act on the host's devices. */
+int reopen(const struct inode *inode, int flags);
+
+/** How `/proc/self/fd/N` is spelled: the way to calls that take no O_PATH descriptor. */
+struct fd_path {
+    char text[40];
+};
+struct fd_path path_of(const struct inode *inode);
+
+#endif

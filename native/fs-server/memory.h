@@ -1,0 +1,12 @@
+/* Memory and complaints. */
+#ifndef FS_SERVER_MEMORY_H
+#define FS_SERVER_MEMORY_H
+
+#include <stddef.h>
+
+/** A line on stderr: the VM's fs-server.log. */
+__attribute__((format(printf, 1, 2))) void complain(const char *format, ...);
+/** Zeroed; ends the process when there is none. */
+void *allocate(size_t size);
+
+#endif

@@ -1,0 +1,14 @@
+/* What of the host the guest may see: the children of the virtual root. */
+#ifndef FS_SERVER_SHARES_H
+#define FS_SERVER_SHARES_H
+
+#include "inodes.h"
+
+/** 0 or an errno. Adding a name again is harmless. */
+int add_share(const char *name, const char *mode, double cache_seconds, const char *path);
+/** Forgets the name; inodes in use stay until the guest forgets them. 0 or an errno. */
+int remove_share(const char *name);
+/** The share's root with one lookup counted, and held as by hold_inode(); NULL if there is none. */
+struct inode *look_up_share(const char *name);
+
+#endif

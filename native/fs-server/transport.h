@@ -1,0 +1,30 @@
+/* The bytes between us and the guest's kernel: requests come one after the other, answers go in any order. */
+#ifndef FS_SERVER_TRANSPORT_H
+#define FS_SERVER_TRANSPORT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    MAX_WRITE = 1 << 20,
+    MAX_REQUEST = MAX_WRITE + 65536,
+    // A guest that sends without reading answers is not read from beyond this; it stalls only itself.
+    MAX_QUEUED_BYTES = 64 << 20,
+    WORKERS = 4,
+};
+
+struct request {
+    struct request *next;
+    size_t length;
+    // Followed by the bytes as they came: struct fuse_in_header, then the operation's own.
+    unsigned char bytes[];
+};
+
+/** `error` is 0 or a negative errno. Ends the process when the VM is gone. */
+void answer(uint64_t unique, int error, const void *data, size_t length);
+/** `error` is 0 or an errno. */
+void answer_error(uint64_t unique, int error);
+/** Serves the guest on the connected socket `fd` until the VM is gone; never returns. 1 if it can't begin. */
+int serve_guest(int fd);
+
+#endif
