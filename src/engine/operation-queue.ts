@@ -13,13 +13,17 @@ export class OperationQueue {
   /** Resolves or rejects as `work` does; a failure doesn't hold up those behind it. */
   run<T>(work: () => Promise<T>): Promise<T> {
     this.#length += 1;
+    const before = this.#tail;
+    let settled = (): void => undefined;
+    // Before the work begins: what it puts into this queue at once comes behind it.
+    this.#tail = new Promise<void>((resolve) => (settled = resolve));
     // The common case is an empty queue: begin at once, without a turn of the microtask queue in between.
-    const result = this.#length === 1 ? startNow(work) : this.#tail.then(work);
-    this.#tail = result
-      .catch(() => undefined)
-      .finally(() => {
-        this.#length -= 1;
-      });
+    const result = this.#length === 1 ? startNow(work) : before.then(work);
+    const next = (): void => {
+      this.#length -= 1;
+      settled();
+    };
+    result.then(next, next);
     return result;
   }
 }

@@ -370,6 +370,7 @@ export class FakeNetworks {
   readonly endpoints = new Map<string, Endpoint>();
   readonly attached: string[] = [];
   readonly published: string[] = [];
+  readonly inherited: [string, string][] = [];
   readonly hostGateway = '172.17.0.1';
   readonly namespacePath = '';
   allocateFailure: Error | undefined;
@@ -404,6 +405,10 @@ export class FakeNetworks {
     };
     this.endpoints.set(`${request.networkId}/${request.containerId}`, endpoint);
     return Promise.resolve(endpoint);
+  }
+
+  inherit(from: string, to: string): void {
+    this.inherited.push([from, to]);
   }
 
   release(networkId: string, containerId: string): Promise<void> {

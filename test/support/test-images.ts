@@ -57,6 +57,16 @@ export async function ensureTestImages(): Promise<string> {
   return storage;
 }
 
+/** An archive for `docker load` with Debian's busybox as the image `name`. Returns its path, in `dir`. */
+export function makeBusyboxArchive(dir: string, name: string): string {
+  const archive = join(dir, 'busybox.tar');
+  const scripts = join(projectDir, 'scripts');
+  const rootfs = join(dir, 'busybox');
+  const build = `. "$1/lib.sh" && . "$1/docker-archive.sh" && busybox_rootfs "$2" && docker_archive "$2" "$3" "$4" '["sh"]'`;
+  execFileSync('bash', ['-ec', build, 'build', scripts, rootfs, name, archive]);
+  return archive;
+}
+
 function buildAndPush(
   host: string,
   dir: string,
@@ -73,13 +83,8 @@ function buildAndPush(
       },
       encoding: 'utf8',
     });
-  const archive = join(dir, 'busybox.tar');
-  const scripts = join(projectDir, 'scripts');
-  const rootfs = join(dir, 'busybox');
-  const build = `. "$1/lib.sh" && . "$1/docker-archive.sh" && busybox_rootfs "$2" && docker_archive "$2" "$3" "$4" '["sh"]'`;
   const name = `${registryHost}/busybox:latest`;
-  execFileSync('bash', ['-ec', build, 'build', scripts, rootfs, name, archive]);
-  docker('load', '--quiet', '--input', archive);
+  docker('load', '--quiet', '--input', makeBusyboxArchive(dir, name));
   docker('push', '--quiet', name);
   for (const image of ['configured', 'layers']) {
     docker('build', '--quiet', '--tag', `${registryHost}/${image}`, join(recipeDir, image));
