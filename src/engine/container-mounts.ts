@@ -125,11 +125,14 @@ export async function prepareShares(
   sockets: SocketShare[];
   socketTargets: SocketTargets;
   mounts: GuestMount[];
+  /** Volumes that get the image's files if they are empty, by where they are mounted. */
+  fillable: Map<string, string>;
 }> {
   const shares: FileShare[] = [];
   const sockets: SocketShare[] = [];
   const socketTargets: Record<string, string> = {};
   const mounts: GuestMount[] = [];
+  const fillable = new Map<string, string>();
   for (const [index, point] of record.mounts.entries()) {
     if (point.Type !== 'bind' && point.Type !== 'volume') continue;
     const details = record.mountDetails?.[point.Destination] ?? noDetails;
@@ -156,15 +159,19 @@ export async function prepareShares(
     const hostPath = await shareSource(source?.hostPath ?? point.Source, point, details);
     // 0: what other VMs and the host change is seen at once, which locks and databases rely on.
     shares.push({ name, hostPath, readOnly: !point.RW, cacheMilliseconds: 0 });
+    const populate = point.Type === 'volume' && point.RW && !details.noCopy && details.subpath === '';
+    // One that is a directory elsewhere (o=bind) has no place for notes beside it.
+    if (populate && source?.hostPath === volumes.hostPath(point.Name ?? ''))
+      fillable.set(point.Destination, point.Name ?? '');
     mounts.push({
       type: 'bind',
       source: `${sharesDirectory}/${name}`,
       target: point.Destination,
       options: [access],
-      populate: point.Type === 'volume' && point.RW && !details.noCopy && details.subpath === '',
+      populate,
     });
   }
-  return { shares, sockets, socketTargets, mounts };
+  return { shares, sockets, socketTargets, mounts, fillable };
 }
 
 /** Default mounts and those of binds and volumes as one list: a user's mount replaces a default, parents come first. */

@@ -8,7 +8,9 @@ import { containerToPod, donorOf } from '../translate/container-to-pod';
 import type { PodContainerSpec, PodSpec } from '../translate/pod';
 import { guestContainer } from '../translate/pod-to-guest';
 import { guestRootfs, withoutRepeats, type ContainerDisks } from '../translate/pod-to-vm';
+import type { VolumeFilling } from '../storage/volume-filling';
 import type { Agent } from '../vm/agent/agent';
+import { AgentError } from '../vm/agent/agent-error';
 import type { GuestFile, GuestMount } from '../vm/agent/protocol';
 import { requireBlockDevices } from './block-devices';
 import type { ContainerLogWriter } from './container-log';
@@ -40,6 +42,9 @@ import { generalFailureCode, startFailure } from './runtime-errors';
 import { apiSocketPath, type SocketTargets } from './socket-tunnels';
 import { ProcessStdio } from './stdio';
 import { nowTimestamp } from './timestamp';
+
+/** A volume's first use copies the image's files, which may be many. */
+const fillingTimeoutMs = 30 * 60_000;
 
 /** Throws Docker's refusals; NotModified when it runs already. */
 export function requireStartable(container: Container): void {
@@ -123,6 +128,7 @@ class ContainerStart {
   #pod: RunningPod | undefined;
   #stdio: ProcessStdio | undefined;
   #publishing: Promise<unknown> | undefined;
+  #filling: VolumeFilling | undefined;
 
   constructor(engine: Engine, container: Container) {
     this.#engine = engine;
@@ -168,7 +174,7 @@ class ContainerStart {
     // Before the request that names the channels: output may come at once.
     this.#stdio = new ProcessStdio(agent, channels, engine.hubs.of(record.id), writer);
     running.pod.containers.set(record.id, { stdio: this.#stdio, writer });
-    const started = agent.request('container.start', {
+    const request = {
       container: guestContainer(
         {
           ...spec,
@@ -184,7 +190,10 @@ class ContainerStart {
           ...this.#consoleSize(record),
         },
       ),
-    });
+    };
+    const started = this.#filled(
+      agent.request('container.start', request, shared.fills ? { timeoutMs: fillingTimeoutMs } : {}),
+    );
     const [{ pid }, ports] = await Promise.all([
       // A Pod that could not be made is the reason to tell, not the container that misses it.
       started.catch(async (error: unknown) => {
@@ -270,6 +279,9 @@ class ContainerStart {
     this.#stdio?.abandon();
     engine.hubs.of(record.id).endRun();
     if (this.#pod !== undefined) await engine.pods.abandon(this.#pod, record.id);
+    await this.#filling
+      ?.abandon()
+      .catch((error: unknown) => log.warn('volume could not be emptied', { containerId: record.id, error }));
     await this.#publishing?.catch(() => undefined);
     if (this.#publishing !== undefined) {
       await engine.networks
@@ -313,12 +325,24 @@ class ContainerStart {
     return { config: { ...record.config, Hostname, Domainname } };
   }
 
+  /** Volumes have their files once the guest has come as far as the command, whether or not that could be run. */
+  async #filled<T>(started: Promise<T>): Promise<T> {
+    try {
+      const result = await started;
+      await this.#filling?.complete();
+      return result;
+    } catch (error) {
+      if (error instanceof AgentError && error.failure.phase !== 'io') await this.#filling?.complete();
+      throw error;
+    }
+  }
+
   /** Lets the VM's file server serve the container's binds and volumes. */
   async #share(
     pod: RunningPod,
     record: ContainerRecord,
-  ): Promise<{ mounts: GuestMount[]; sockets: SocketTargets }> {
-    const { shares, sockets, socketTargets, mounts } = await prepareShares(
+  ): Promise<{ mounts: GuestMount[]; sockets: SocketTargets; fills: boolean }> {
+    const { shares, sockets, socketTargets, mounts, fillable } = await prepareShares(
       this.#engine.volumes,
       record,
       apiSocketPath(this.#engine.config.hosts),
@@ -326,7 +350,16 @@ class ContainerStart {
     if (shares.length > 0) await pod.vm.shareFiles(shares);
     this.#engine.sockets.allow(socketTargets);
     await Promise.all(sockets.map((socket) => pod.vm.agent.request('tunnel.listen', { ...socket })));
-    return { mounts, sockets: socketTargets };
+    const { names } = (this.#filling = await this.#engine.volumes.fillings.begin(fillable.values()));
+    const isFilled = (mount: GuestMount): boolean => {
+      const volume = fillable.get(mount.target);
+      return mount.populate === true && (volume === undefined || names.has(volume));
+    };
+    return {
+      mounts: mounts.map((mount) => ({ ...mount, populate: isFilled(mount) })),
+      sockets: socketTargets,
+      fills: names.size > 0,
+    };
   }
 
   async #openLog(record: ContainerRecord, runId: string): Promise<ContainerLogWriter> {

@@ -445,6 +445,7 @@ export function podInterface({ endpoint, nic }: AttachedEndpoint): PodInterface 
     ipv6Address: endpoint.ipv6Address,
     ipv6PrefixLength: endpoint.ipv6PrefixLength,
     ipv6Gateway: endpoint.ipv6Gateway,
+    linkLocalIps: endpoint.wanted?.linkLocalIps ?? [],
     mtu: endpoint.mtu,
   };
 }

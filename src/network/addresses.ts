@@ -106,6 +106,13 @@ export function containsSubnet(outer: Subnet, inner: Subnet): boolean {
   return outer.family === inner.family && inner.base >= outer.base && lastValue(inner) <= lastValue(outer);
 }
 
+/** RFC 3927, RFC 4291. */
+const linkLocalSubnets = ['169.254.0.0/16', 'fe80::/10'].flatMap((text) => parseSubnet(text) ?? []);
+
+export function isLinkLocal(address: IpAddress): boolean {
+  return linkLocalSubnets.some((subnet) => contains(subnet, address));
+}
+
 export function overlaps(first: Subnet, second: Subnet): boolean {
   return first.family === second.family && first.base <= lastValue(second) && second.base <= lastValue(first);
 }

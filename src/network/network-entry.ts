@@ -11,6 +11,7 @@ import {
   parseAddress,
   parseMac,
   parseSubnet,
+  isLinkLocal,
 } from './addresses';
 import type { IpAddress, IpFamily, Subnet } from './addresses';
 import { AddressPool } from './ipam';
@@ -88,9 +89,12 @@ export function keepsAddresses(existing: EndpointRecord, request: EndpointReques
 export function allocateEndpoint(entry: NetworkEntry, request: EndpointRequest): EndpointRecord {
   const { record, pools } = entry;
   for (const address of request.linkLocalIps ?? []) {
-    if (parseAddress(address) === undefined)
+    const parsed = parseAddress(address);
+    if (parsed === undefined || !isLinkLocal(parsed))
       throw new DaemonError('InvalidParameter', `invalid link local IP address: ${address}`);
   }
+  if (record.configOnly === true)
+    throw new DaemonError('Forbidden', 'cannot create endpoint on configuration-only network');
   const former = entry.former.get(request.containerId) ?? [];
   const four = takeAddress(record, poolsOf(pools, 4), request.ipv4Address, former);
   try {

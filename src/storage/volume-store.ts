@@ -6,6 +6,7 @@ import { lstat, mkdir, opendir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DaemonError, systemErrorCode } from '../errors';
 import type { DocumentStore } from './stores';
+import { VolumeFillings } from './volume-filling';
 
 export interface Volume {
   name: string;
@@ -29,10 +30,12 @@ export class VolumeStore {
   readonly #documents: DocumentStore;
   readonly #root: string;
   readonly #volumes: Map<string, Volume>;
+  readonly fillings: VolumeFillings;
 
   constructor(documents: DocumentStore, dataRoot: string) {
     this.#documents = documents;
     this.#root = join(dataRoot, 'volumes');
+    this.fillings = new VolumeFillings(this.#root);
     this.#volumes = new Map(documents.all<Volume>(collection).map((volume) => [volume.name, volume]));
   }
 

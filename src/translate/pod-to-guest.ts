@@ -21,6 +21,8 @@ export interface PodInterface {
   ipv6Address: string;
   ipv6PrefixLength: number;
   ipv6Gateway: string;
+  /** Without prefix length. */
+  linkLocalIps: readonly string[];
   mtu: number;
 }
 
@@ -32,6 +34,9 @@ export function guestInterface(endpoint: PodInterface): GuestInterface {
   if (endpoint.ipv6Address !== '') {
     addresses.push(`${endpoint.ipv6Address}/${String(endpoint.ipv6PrefixLength)}`);
   }
+  // RFC 3927 and RFC 4291
+  for (const address of endpoint.linkLocalIps)
+    addresses.push(`${address}/${address.includes(':') ? '64' : '16'}`);
   return { nic: endpoint.nic, name: endpoint.name, mac: endpoint.mac, addresses, mtu: endpoint.mtu };
 }
 

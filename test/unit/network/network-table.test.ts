@@ -215,8 +215,23 @@ describe('endpoints', () => {
       'InvalidParameter',
       'invalid link local IP address: 1; drop',
     ],
+    [
+      'that is not link-local as such',
+      'fixed',
+      { linkLocalIps: ['1.2.3.4'] },
+      'InvalidParameter',
+      'invalid link local IP address: 1.2.3.4',
+    ],
+    [
+      'on a configuration',
+      'configuration',
+      {},
+      'Forbidden',
+      'cannot create endpoint on configuration-only network',
+    ],
   ])('refuse an address %s and take nothing', (_, name, wanted, code, message) => {
     create({ name: 'auto' });
+    create({ name: 'configuration', configOnly: true });
     const fixed = create({ name: 'fixed', ipam: { config: [{ subnet: '10.7.0.0/24' }] } });
     table.allocate(request(fixed.id, 'holder', { ipv4Address: '10.7.0.9' }));
     expect(thrown(() => table.allocate(request(table.resolve(name).id, 'one', wanted)))).toEqual([

@@ -472,6 +472,7 @@ describe('container to Pod, VM and guest', () => {
     ipv6Address: '',
     ipv6PrefixLength: 0,
     ipv6Gateway: '',
+    linkLocalIps: [],
     mtu: 1500,
   };
   it('configures interfaces and default routes', () => {
