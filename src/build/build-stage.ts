@@ -1,5 +1,6 @@
 // One stage while it is built: the image so far, its configuration and files; and how a step becomes an image.
 
+import { inheritTimings } from '../storage/healthcheck-instruction';
 import type { Image, ImageConfig } from '../storage/image';
 import type { Platform } from '../storage/stores';
 import type { BuildHost, RunConfig } from './build-host';
@@ -60,6 +61,13 @@ export class BuildStage {
   /** The configuration as the next step starts from it. */
   get config(): RunConfig {
     return { ...this.runConfig, Image: this.imageId };
+  }
+
+  /** As dockerd's builder, whose intermediate container gives the configuration what it has from the image. */
+  inheritHealthcheck(): void {
+    const { Healthcheck: own } = this.runConfig;
+    const inherited = this.image?.config.config?.Healthcheck;
+    if (own && inherited) this.runConfig.Healthcheck = inheritTimings(own, inherited);
   }
 
   /** With the comment that metadata leaves in history. */

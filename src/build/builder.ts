@@ -227,8 +227,9 @@ export class Builder {
   }
 
   async #commitComment(stage: BuildStage, comment: string): Promise<void> {
+    if (await this.#probe(stage, stage.commented(comment))) return;
+    stage.inheritHealthcheck();
     const config = stage.commented(comment);
-    if (await this.#probe(stage, config)) return;
     const containerId = await this.#createContainer(config);
     await stage.commit({ ...config, Hostname: shortId(containerId) }, { containerId });
   }

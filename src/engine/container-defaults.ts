@@ -9,6 +9,7 @@ import type {
   PortMap,
 } from '../api/v1.41/types';
 import { DaemonError } from '../errors';
+import { inheritTimings } from '../storage/healthcheck-instruction';
 import type { ImageRunConfig } from '../storage/image';
 import { variableName } from '../translate/environment';
 import { defaultMaskedPaths, defaultReadonlyPaths } from '../translate/mounts';
@@ -86,11 +87,8 @@ function mergeHealthcheck(
 ): HealthConfig | undefined {
   if (image === null || image === undefined) return given ?? undefined;
   if (given === null || given === undefined) return image;
-  const merged: HealthConfig = { ...given };
+  const merged = inheritTimings(given, image);
   if (isEmpty(merged.Test) && image.Test !== undefined) merged.Test = image.Test;
-  for (const name of ['Interval', 'Timeout', 'StartPeriod', 'Retries'] as const) {
-    if ((merged[name] ?? 0) === 0 && image[name] !== undefined) merged[name] = image[name];
-  }
   return merged;
 }
 

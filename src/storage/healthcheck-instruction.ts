@@ -9,6 +9,18 @@ type Healthcheck = NonNullable<ImageRunConfig['Healthcheck']>;
 const nanoseconds: Record<string, number> = { ns: 1, us: 1e3, µs: 1e3, ms: 1e6, s: 1e9, m: 60e9, h: 3600e9 };
 const shortestNanoseconds = 1e6;
 
+const timings = ['Interval', 'Timeout', 'StartPeriod', 'Retries'] as const;
+type Timings = Partial<Record<(typeof timings)[number], number>>;
+
+/** What is 0 or absent comes from the image's health check, even if that one tests something else: Docker does so. */
+export function inheritTimings<Check extends Timings>(given: Check, image: Timings): Check {
+  const merged = { ...given };
+  for (const name of timings) {
+    if ((merged[name] ?? 0) === 0 && image[name] !== undefined) merged[name] = image[name];
+  }
+  return merged;
+}
+
 /** `rest` is what follows the keyword. Throws InvalidParameter in Docker's words. */
 export function parseHealthcheck(rest: string): Healthcheck {
   const { flags, text } = takeFlags(rest);

@@ -19,7 +19,10 @@ import { inTurn } from './turns';
 const cacheDir = join(projectDir, 'build', 'compat-transcripts');
 
 export interface ScriptCase {
-  /** Shell, one step a line; a line that ends in a backslash goes on. `$c` is a name of the case's own. */
+  /**
+   * Shell, one step a line; a line that ends in a backslash goes on. `$c` is a name of the case's own; `docker -H $OTHER` asks
+   * the other engine, where the case itself removes what it made.
+   */
   script: string;
   /** Run with every docker command this machine has, not only the first: where clients of different ages ask differently. */
   bothClis?: boolean;
@@ -174,11 +177,16 @@ async function runSteps(
   caseName: string,
   options: ScriptCase,
 ): Promise<Transcript> {
+  const { hosts, namespacePid } = compatEnvironment();
   const results = await runScript({
     cli,
     host,
     steps: splitSteps(options.script),
-    variables: { c: caseName, HOST_NETWORK: `/proc/${compatEnvironment().namespacePid}/ns/net` },
+    variables: {
+      c: caseName,
+      HOST_NETWORK: `/proc/${namespacePid}/ns/net`,
+      OTHER: Object.values(hosts).find((other) => other !== host) ?? host,
+    },
     timeoutMs: (options.timeoutSeconds ?? 90) * 1000,
   });
   return results.map(({ step, ...seen }) => ({ label: `$ ${step}`, ...seen }));
