@@ -2,8 +2,10 @@
 #include "top.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,6 +31,25 @@ static void free_top(struct top *top)
     free(top);
 }
 
+/* What was written to the file, from its start, to our output. */
+static void pass_on(int file)
+{
+    char buffer[16384];
+    off_t offset = 0;
+    for (;;) {
+        ssize_t length = pread(file, buffer, sizeof(buffer), offset);
+        if (length <= 0)
+            return;
+        for (ssize_t written = 0; written < length;) {
+            ssize_t part = write(STDOUT_FILENO, buffer + written, (size_t)(length - written));
+            if (part < 0 && errno != EINTR)
+                return;
+            written += part > 0 ? part : 0;
+        }
+        offset += length;
+    }
+}
+
 static int run_ps(void *argument, struct failure *failure)
 {
     const struct top *top = argument;
@@ -44,18 +65,25 @@ static int run_ps(void *argument, struct failure *failure)
         all[used++] = loader[i];
     for (size_t i = 0; i < count; i++)
         all[used++] = top->args[i];
-    dup2(STDOUT_FILENO, STDERR_FILENO);
+    auto_fd output = memfd_create("ps-output", MFD_CLOEXEC);
+    auto_fd complaint = memfd_create("ps-complaint", MFD_CLOEXEC);
+    if (output < 0 || complaint < 0)
+        return fail_errno(failure, errno, PHASE_IO, "make room for what ps says");
     const char *const env[] = { "PATH=/bin", "LC_ALL=C", NULL };
     pid_t pid = fork();
     if (pid == 0) {
+        dup2(output, STDOUT_FILENO);
+        dup2(complaint, STDERR_FILENO);
         execve(loader[0], (char *const *)(uintptr_t)all, (char *const *)(uintptr_t)env);
         _exit(127);
     }
     int status = 0;
     if (pid < 0 || waitpid(pid, &status, 0) < 0)
         return fail_errno(failure, errno, PHASE_IO, "run ps");
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        return fail(failure, EINVAL, PHASE_REQUEST, "ps: exit status %d", WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+    const bool fine = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    pass_on(fine ? output : complaint);
+    if (!fine)
+        return fail(failure, EINVAL, PHASE_REQUEST, "exit status %d", WIFEXITED(status) ? WEXITSTATUS(status) : -1);
     return 0;
 }
 

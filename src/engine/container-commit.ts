@@ -28,14 +28,10 @@ export async function commitContainer(
   const config = committedConfig(record.config, options);
   const imageRef = options.repo === '' ? '' : familiarReference(parseReference(tagTarget(options)));
   const resume = await pauseFor(engine, container, options.pause);
-  let diffId: string | undefined;
+  let release: (() => void) | undefined;
   try {
-    diffId = await addChangesLayer(engine, container, new AbortController().signal);
-  } finally {
-    await resume();
-  }
-  const release = engine.layers.hold(diffId === undefined ? [] : [diffId]);
-  try {
+    const diffId = await addChangesLayer(engine, container, new AbortController().signal);
+    release = engine.layers.hold(diffId === undefined ? [] : [diffId]);
     const image = await engine.images.create(imageConfig(engine, container, config, options, diffId), {
       parentId: record.imageId,
     });
@@ -48,7 +44,8 @@ export async function commitContainer(
     });
     return { Id: image.id };
   } finally {
-    release();
+    release?.();
+    await resume(); // after the event, as dockerd does
   }
 }
 

@@ -77,6 +77,17 @@ scriptCases('exec', {
       docker top $c --nonsense 2>&1 | grep -c .`,
     bothClis: true,
   },
+  'top with other arguments, and what ps says of them': `
+    ${up}
+    docker top $c -eo pid,comm | awk '{ print $2 }'
+    docker top $c -C sleep -o pid,args | awk '{ print $2, $3 }'
+    docker top $c -ef -o pid,cmd
+    docker top $c -o comm
+    docker top $c -o pid=X
+    docker top $c -o nosuch
+    docker top $c -p 1 | head -n 1 | awk '{ print $1 }'
+    docker top $c -ef --forest | awk '{ print $1 }'
+    docker top $c --no-headers`,
   'top of a stopped and an unknown one': `
     docker create --name $c busybox true >/dev/null
     docker top $c 2>&1 | sed "s/[0-9a-f]\\{64\\}/<container>/"

@@ -54,6 +54,23 @@ scriptCases('events of containers', {
     since=$(date +%s.%N)
     docker rm -f $c >/dev/null
     ${told} --filter container=$c --filter type=container`,
+  'pause, unpause, commit, export, cp': `
+    docker run -d --name $c busybox sleep 60 >/dev/null
+    since=$(date +%s.%N)
+    docker pause $c >/dev/null; docker unpause $c >/dev/null
+    docker commit $c $c:one >/dev/null; docker export $c >/dev/null; docker cp $c:/etc/passwd - >/dev/null
+    echo x >file; docker cp file $c:/tmp/; docker diff $c >/dev/null
+    ${told} --filter container=$c --filter type=container`,
+  'detached from, by keys': `
+    docker run -dit --name $c busybox sleep 60 >/dev/null
+    since=$(date +%s.%N)
+    (sleep 1; printf 'xy') | script -qec "docker attach --detach-keys x,y $c" /dev/null >/dev/null
+    ${told} --filter container=$c --filter event=attach --filter event=detach`,
+  'an exec detached from': `
+    docker run -d --name $c busybox sleep 60 >/dev/null
+    since=$(date +%s.%N)
+    (sleep 1; printf 'xy') | script -qec "docker exec -it --detach-keys x,y $c sleep 20" /dev/null >/dev/null
+    ${told} --filter container=$c --filter event=exec_detach | sed 's/"execID":"[0-9a-f]*"/"execID":"ID"/'`,
   'prune tells of itself': `
     docker create --name $c --label only=$c busybox true >/dev/null
     since=$(date +%s.%N)
@@ -86,6 +103,14 @@ scriptCases('events of networks, volumes and images', {
     since=$(date +%s.%N)
     id=$(docker create --name $c busybox true); docker start -a $c; docker rm $c >/dev/null
     docker events --since $since --until $(date +%s.%N) --filter type=network --format '{{json .Actor.Attributes}} {{.Action}}' | grep $id | sed s/$id/ID/`,
+  'save, load, push and pull': `
+    docker tag busybox 127.0.0.1:5000/$c:one
+    since=$(date +%s.%N)
+    docker push -q 127.0.0.1:5000/$c:one >/dev/null
+    docker save -o saved.tar 127.0.0.1:5000/$c:one; docker rmi 127.0.0.1:5000/$c:one >/dev/null; docker load -q -i saved.tar >/dev/null
+    docker rmi 127.0.0.1:5000/$c:one >/dev/null; docker pull -q 127.0.0.1:5000/$c:one >/dev/null
+    ${told} --filter type=image --filter event=push --filter event=pull | grep $c
+    docker events --since $since --until $(date +%s.%N) --filter event=save --filter event=load --format '{{.Type}} {{.Action}}' | sort -u`,
   'tag, untag, delete, import, load': `
     since=$(date +%s.%N)
     tar -c -C /etc hostname | docker import --change 'LABEL a=b' - $c:imported >/dev/null
@@ -106,6 +131,9 @@ scriptCases('filters of events', {
     show --filter label=one=other --filter container=$c
     show --filter scope=local --filter container=$c --filter event=create
     show --filter scope=swarm --filter container=$c
+    show --filter type=volume --filter type=image --filter type=daemon --filter container=$c
+    show --filter container=$c --filter container=$id --filter event=die
+    show --filter container=no-such-container; show --filter network=no-such; show --filter volume=no-such; show --filter plugin=no-such --filter container=$c
     show --filter daemon=x --filter container=$c; show --filter image=busybox:latest --filter container=$c --filter event=die`,
   'since and until in every form': `
     before=$(date +%s)
