@@ -55,11 +55,6 @@ services:
     stop_grace_period: 1s
     command: sh -c 'mkdir -p /www; echo "hello $$WHO $$EXTRA" >/www/index.html; cp /run/secret /www/secret; exec httpd -f -p 80 -h /www'
     environment: {WHO: compose}
-    mem_limit: 96m
-    cpus: 0.5
-    pids_limit: 60
-    restart: unless-stopped
-    ulimits: {nofile: {soft: 100, hard: 200}}
     env_file: web.env
     ports: ['127.0.0.1:${String(port)}:80']
     volumes: ['./secret.txt:/run/secret:ro']
@@ -88,9 +83,6 @@ const script = (command: string, port: number): string => `
   compose port web 80; compose ps -q | wc -l; compose logs --no-color db | grep -o 'db up'
   docker network inspect -f '{{.Internal}} {{len .Containers}} {{index .Labels "com.docker.compose.network"}}' "$c"_back
   docker inspect -f '{{range $n, $e := .NetworkSettings.Networks}}{{$n}} {{len $e.Aliases}} {{end}}{{json .HostConfig.PortBindings}}' $(compose ps -q web)
-  docker inspect -f '{{with .HostConfig}}{{.Memory}} {{.NanoCpus}} {{.PidsLimit}} {{.RestartPolicy.Name}} {{json .Ulimits}}{{end}}' $(compose ps -q web)
-  compose exec -T web sh -c 'cat /sys/fs/cgroup/memory.max 2>/dev/null || cat /sys/fs/cgroup/memory/memory.limit_in_bytes'
-  docker inspect -f '{{.State.Health.Status}} {{json .Config.Healthcheck}}' $(compose ps -q db)
   compose run --rm setup; compose --profile tools run --rm tool
   before=$(compose ps -q web); compose up -d >/dev/null; test "$before" = "$(compose ps -q web)"
   echo EXTRA=second >web.env; compose up -d >/dev/null; test "$before" = "$(compose ps -q web)"; page
