@@ -72,11 +72,22 @@ export class EnginePods implements PodService {
   /** Once, after the containers were recovered. */
   async recover(): Promise<void> {
     await this.#watch.recover((id) => {
-      const restart = this.start(id).then(
-        () => undefined,
-        (error: unknown) => log.error('Pod could not be started', { podId: id, error }),
+      const again = this.#startAgain(id).catch((error: unknown) =>
+        log.error('Pod could not be started', { podId: id, error }),
       );
-      this.#engine.background.add(restart);
+      this.#engine.background.add(again);
+    });
+  }
+
+  /** After a start that the last daemon did not come to the end of. */
+  #startAgain(id: string): Promise<void> {
+    return this.#operations.of(id).run(async () => {
+      const pod = this.#still(id, id);
+      await killMembers(this.#engine, pod);
+      await this.#engine.pods.unpin(id);
+      await this.#engine.pods.settled(id);
+      this.#records.step(id, 'rest');
+      await this.#start(pod, {});
     });
   }
 

@@ -54,14 +54,14 @@ export class PodWatch {
         continue;
       }
       if (template.keepVm === true) engine.pods.keepVm(id, true);
-      if (mainsOf(pod).some(isAlive)) {
+      if (phase === 'Starting') restart(id);
+      else if (mainsOf(pod).some(isAlive)) {
         engine.pods.pin(id);
         records.step(id, 'run');
         records.step(id, 'started');
       } else {
         records.step(id, 'rest');
-        if (phase === 'Starting') restart(id);
-        else if (phase === 'Running') this.#review(id);
+        if (phase === 'Running') this.#review(id);
       }
     }
   }

@@ -26,14 +26,14 @@ beforeAll(async () => {
 afterAll(async () => {
   await daemon.stop();
   rmSync(dir, { recursive: true, force: true });
-});
+}, caseTimeoutMs);
 
 afterEach(async () => {
   for (const { name } of await show<PodSummary[]>('pod', 'ls')) await caisson('pod', 'rm', '--force', name);
   for (const { id, purpose } of await show<VmSummary[]>('vm', 'ls')) {
     if (purpose === 'kept') await caisson('vm', 'rm', id);
   }
-});
+}, caseTimeoutMs);
 
 interface Outcome {
   exitCode: number;
