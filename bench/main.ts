@@ -104,6 +104,42 @@ const measurements: Record<string, Measurement> = {
       between: (client) => client.run('rmi', 'two-hundred'),
     });
   },
+  'build, nothing cached': ({ docker, caisson, dir }) =>
+    compare('build of 20 steps, nothing cached', 1.5, [docker, caisson], {
+      times: 3,
+      step: (client) => client.run('build', '-q', '--no-cache', twentySteps(dir)),
+    }),
+  'build, all cached': ({ docker, caisson, dir }) =>
+    compare('build of 20 steps, all cached', 1.5, [docker, caisson], {
+      times: 5,
+      prepare: (client) => client.run('build', '-q', twentySteps(dir)),
+      step: (client) => client.run('build', '-q', twentySteps(dir)),
+    }),
+  'cp of 100 MB in': ({ docker, caisson, dir }) =>
+    compare('cp of 100 MB into a container', 5, [docker, caisson], {
+      times: 3,
+      prepare: (client) => client.run('run', '-d', '--name', 'bench-cp', 'busybox', 'sleep', '1000'),
+      step: (client) => client.run('cp', hundredMegabytes(dir), 'bench-cp:/file'),
+    }),
+  'cp of 100 MB out': ({ docker, caisson, dir }) =>
+    compare('cp of 100 MB out of a container', 5, [docker, caisson], {
+      times: 3,
+      prepare: (client) => {
+        client.run('run', '-d', '--name', 'bench-cp', 'busybox', 'sleep', '1000');
+        client.run('cp', hundredMegabytes(dir), 'bench-cp:/file');
+      },
+      step: (client) => client.run('cp', 'bench-cp:/file', join(dir, 'copied')),
+    }),
+  'commit of 100 MB': ({ docker, caisson, dir }) =>
+    compare('commit of 100 MB', 5, [docker, caisson], {
+      times: 3,
+      prepare: (client) => {
+        client.run('run', '-d', '--name', 'bench-cp', 'busybox', 'sleep', '1000');
+        client.run('cp', hundredMegabytes(dir), 'bench-cp:/file');
+      },
+      step: (client) => client.run('commit', 'bench-cp', 'bench-committed'),
+      between: (client) => client.run('rmi', 'bench-committed'),
+    }),
   'logs of 200,000 lines': ({ docker, caisson }) =>
     compare('logs of 200,000 lines', 1, [docker, caisson], {
       times: 5,
@@ -160,6 +196,26 @@ function twoHundredMegabytes(dir: string): string {
     tar -cf two-hundred.tar manifest.json config.json layer.tar && rm layer.tar`,
   );
   return archive;
+}
+
+/** A file of 100 MB. */
+function hundredMegabytes(dir: string): string {
+  const path = join(dir, 'hundred.bin');
+  if (!existsSync(path)) shell(dir, `${content} && cat noise text >hundred.bin`);
+  return path;
+}
+
+/** A build's context: 20 steps, of which 8 run a command and 4 copy a file. */
+function twentySteps(dir: string): string {
+  const context = join(dir, 'twenty');
+  if (existsSync(context)) return context;
+  mkdirSync(context);
+  writeFileSync(join(context, 'file'), 'content\n');
+  const four = (index: number): string =>
+    `COPY file /f${index}\nRUN cat /f${index} >/r${index}\nENV e${index}=x\nRUN echo $e${index} >/s${index}\n`;
+  const steps = [1, 2, 3, 4].map(four).join('');
+  writeFileSync(join(context, 'Dockerfile'), `FROM busybox\n${steps}LABEL a=b\nUSER nobody\nCMD ["true"]\n`);
+  return context;
 }
 
 /** Half noise, half text: compresses as real images do. */
