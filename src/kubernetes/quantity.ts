@@ -46,5 +46,5 @@ export function parseBytes(quantity: string | number, path: string): number {
 /** In thousandths of a CPU, rounded up. */
 export function parseMilliCpus(quantity: string | number, path: string): number {
   // 1e-6: what multiplying by a decimal suffix may have added
-  return Math.ceil(parseQuantity(quantity, path) * 1000 - 1e-6);
+  return Math.max(0, Math.ceil(parseQuantity(quantity, path) * 1000 - 1e-6));
 }
