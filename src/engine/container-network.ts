@@ -52,7 +52,8 @@ export function wantedNetworks(context: EngineContext, record: ContainerRecord):
   if (record.hostConfig.NetworkMode.startsWith('container:')) return [];
   return Object.keys(record.networks).flatMap((networkName) => {
     const { driver, id } = context.networks.resolve(networkName);
-    if (driver === 'null') return [];
+    // A configuration is refused by `allocate`.
+    if (driver === 'null' && context.networks.inspect(id).configOnly !== true) return [];
     return [
       { networkName, networkId: driver === 'host' ? context.networks.resolve(fallbackNetwork).id : id },
     ];

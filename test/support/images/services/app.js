@@ -6,7 +6,7 @@ const { Pool } = require('pg');
 const redis = require('redis');
 
 const password = fs.readFileSync(process.env.DB_PASSWORD_FILE, 'utf8').trim();
-const database = new Pool({ host: 'database', user: 'postgres', database: 'postgres', password });
+const database = new Pool({ host: 'database', user: 'postgres', database: 'template1', password });
 const cache = redis.createClient({ url: 'redis://cache:6379' });
 for (const client of [database, cache]) client.on('error', (error) => console.error(error.message));
 // goes on trying by itself
