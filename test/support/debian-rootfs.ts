@@ -22,32 +22,57 @@ export function ensureDebianRootfs(cacheDir: string): string {
   });
 }
 
-// Unpacked, not installed: no program of theirs runs here. $1: the root file system's tar, $2: a work directory.
-const unpackServices = `
-cd "$2"; mkdir base services
+/** What Debian's packages, with those they need, add to a root file system. */
+export interface PackagesLayer {
+  /** Of the tar that is kept. */
+  name: string;
+  packages: string;
+  /** Shell patterns of packages that come along and can be done without. */
+  unwanted: string;
+}
+
+/** PostgreSQL, Redis, and Node with clients for both. */
+export const servicesLayer: PackagesLayer = {
+  name: 'services',
+  packages: 'redis-server postgresql-15 nodejs node-pg node-redis',
+  // PostgreSQL's just-in-time compiler and its scripts in Perl
+  unwanted:
+    'libllvm*.deb libz3*.deb *perl*.deb postgresql-*common_*.deb locales_*.deb libc-l10n_*.deb openssl_*.deb',
+};
+
+/** Docker's own engine, and a shell for the image that it shall run. */
+export const engineLayer: PackagesLayer = {
+  name: 'engine',
+  packages: 'docker.io iptables busybox-static',
+  unwanted: '*perl*.deb',
+};
+
+// Unpacked, not installed: no program of theirs runs here. The root file system's tar, a work directory, packages, unwanted.
+const unpackPackages = `
+cd "$2"; mkdir base layer
 tar -C base -xf "$1"
 in_base() { chroot base env DEBIAN_FRONTEND=noninteractive apt-get -q "$@" >&2; }
 in_base update
-in_base install -y --download-only --no-install-recommends redis-server postgresql-15 nodejs node-pg node-redis
+in_base install -y --download-only --no-install-recommends $3
 cd base/var/cache/apt/archives
-# PostgreSQL's just-in-time compiler and its scripts in Perl
-rm -f libllvm*.deb libz3*.deb *perl*.deb postgresql-*common_*.deb locales_*.deb libc-l10n_*.deb openssl_*.deb
+rm -f $4
 # as the root file system has them: a layer with a directory in a link's place would hide what is in it
-for link in bin lib lib64 sbin; do ln -s "usr/$link" "$2/services/$link"; done
-mkdir -p "$2"/services/usr/{bin,lib,lib64,sbin}
+for link in bin lib lib64 sbin; do ln -s "usr/$link" "$2/layer/$link"; done
+mkdir -p "$2"/layer/usr/{bin,lib,lib64,sbin}
 for package in *.deb; do
-  dpkg-deb --fsys-tarfile "$package" | tar -C "$2/services" -x --keep-directory-symlink --exclude='*/bitcode' \\
+  dpkg-deb --fsys-tarfile "$package" | tar -C "$2/layer" -x --keep-directory-symlink --exclude='*/bitcode' \\
     --exclude='*llvmjit*' --exclude=./usr/share/doc --exclude=./usr/share/man --exclude=./usr/share/locale
 done`;
 
-/** What PostgreSQL, Redis and Node with clients for both add to `rootfs`. Returns the tar's path. */
-export function ensureServicesLayer(cacheDir: string, rootfs: string): string {
-  return ensureTar(join(cacheDir, 'services.tar'), (work) => {
-    execFileSync('unshare', ['--mount', 'bash', '-ec', unpackServices, 'bash', rootfs, work], {
+/** What the packages add to `rootfs`. Returns the tar's path. */
+export function ensurePackagesLayer(cacheDir: string, rootfs: string, layer: PackagesLayer): string {
+  return ensureTar(join(cacheDir, `${layer.name}.tar`), (work) => {
+    const words = [rootfs, work, layer.packages, layer.unwanted];
+    execFileSync('unshare', ['--mount', 'bash', '-ec', unpackPackages, 'bash', ...words], {
       stdio: ['ignore', 'ignore', 'pipe'],
       maxBuffer: 1 << 26,
     });
-    return join(work, 'services');
+    return join(work, 'layer');
   });
 }
 

@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 
-import { ensureDebianRootfs, ensureServicesLayer } from './debian-rootfs';
+import { engineLayer, ensureDebianRootfs, ensurePackagesLayer, servicesLayer } from './debian-rootfs';
 import { NetworkNamespace } from './network-namespace';
 import { startOracle } from './oracle';
 import { projectDir } from './project-dir';
@@ -24,7 +24,7 @@ const cacheDir = join(projectDir, 'build', 'test-images');
 
 export const registryPort = 5000;
 export const registryHost = `127.0.0.1:${registryPort}`;
-/** Every engine under test has these; the registry also has `services`, which is large: cases that want it pull it. */
+/** Every engine under test has these; the registry also has `services` and `engine`, which are large: cases that want them pull them. */
 export const testImages = ['busybox', 'configured', 'layers', 'debian:12'] as const;
 
 /** Path of a registry's storage that holds every test image; made once and kept until a recipe changes. Needs root. */
@@ -35,14 +35,15 @@ export async function ensureTestImages(): Promise<string> {
   if (existsSync(storage) && existsSync(stamp) && readFileSync(stamp, 'utf8') === recipe) return storage;
   mkdirSync(cacheDir, { recursive: true });
   const debianRootfs = ensureDebianRootfs(cacheDir);
-  const servicesLayer = ensureServicesLayer(cacheDir, debianRootfs);
+  const services = ensurePackagesLayer(cacheDir, debianRootfs, servicesLayer);
+  const engine = ensurePackagesLayer(cacheDir, debianRootfs, engineLayer);
   const dir = mkdtempSync('/tmp/caisson-images-');
   const namespace = await NetworkNamespace.create();
   try {
     const registry = await startRegistry({ dir: join(dir, 'registry'), namespace, port: registryPort });
     const oracle = await startOracle(join(dir, 'oracle'), namespace);
     try {
-      buildAndPush(oracle.host, dir, { debianRootfs, servicesLayer });
+      buildAndPush(oracle.host, dir, { 'debian:12': debianRootfs, services, engine });
     } finally {
       await oracle.process.stop();
       await registry.stop();
@@ -67,11 +68,8 @@ export function makeBusyboxArchive(dir: string, name: string): string {
   return archive;
 }
 
-function buildAndPush(
-  host: string,
-  dir: string,
-  { debianRootfs, servicesLayer }: { debianRootfs: string; servicesLayer: string },
-): void {
+/** `contents`: the tar that the recipe of each of these images adds, under its own name. In the order to build them. */
+function buildAndPush(host: string, dir: string, contents: Record<string, string>): void {
   const docker = (...args: string[]): string =>
     // the legacy builder: part of the daemon, so that nothing else is needed
     execFileSync('/usr/bin/docker', args, {
@@ -90,14 +88,11 @@ function buildAndPush(
     docker('build', '--quiet', '--tag', `${registryHost}/${image}`, join(recipeDir, image));
     docker('push', '--quiet', `${registryHost}/${image}`);
   }
-  for (const [image, tar, content] of [
-    ['debian:12', 'rootfs.tar', debianRootfs],
-    ['services', 'services.tar', servicesLayer],
-  ] as const) {
+  for (const [image, content] of Object.entries(contents)) {
     const recipe = image.replace(/:.*/, '');
     const context = join(dir, recipe);
     execFileSync('cp', ['--recursive', join(recipeDir, recipe), context]);
-    execFileSync('cp', ['--reflink=auto', content, join(context, tar)]);
+    execFileSync('cp', ['--reflink=auto', content, context]);
     docker('build', '--quiet', '--tag', `${registryHost}/${image}`, context);
     docker('push', '--quiet', `${registryHost}/${image}`);
   }
