@@ -2,6 +2,7 @@
 #include "bind.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -16,6 +17,13 @@ struct fd_path path_of(int fd)
     return path;
 }
 
+/* A directory goes on a directory only, anything else on anything but one. */
+static bool same_kind(const struct stat *source, int at)
+{
+    struct stat status;
+    return fstat(at, &status) < 0 || S_ISDIR(status.st_mode) == S_ISDIR(source->st_mode);
+}
+
 int bind_onto(const char *source, int root, const char *target, const struct mount_options *options,
               struct failure *failure)
 {
@@ -23,6 +31,8 @@ int bind_onto(const char *source, int root, const char *target, const struct mou
     if (stat(source, &status) < 0)
         return fail_errno(failure, errno, PHASE_MOUNT, "bind source %s", source);
     auto_fd at = resolve_open(root, target, S_ISDIR(status.st_mode) ? RESOLVE_MAKE_DIRECTORY : RESOLVE_MAKE_FILE);
+    if (at == -EISDIR || at == -ENOTDIR || (at >= 0 && !same_kind(&status, at)))
+        return fail_errno(failure, ENOTDIR, PHASE_MOUNT, "error mounting \"%s\" to rootfs at \"%s\"", source, target);
     if (at < 0)
         return fail_errno(failure, at, PHASE_MOUNT, "make mount point %s", target);
     if (mount(source, path_of(at).text, NULL, MS_BIND | (options->flags & MS_REC), NULL) < 0)

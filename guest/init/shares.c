@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -175,20 +176,39 @@ static bool is_empty(const char *path)
     return true;
 }
 
+/* Why unpacking failed, for the process that packs: in memory that both have. */
+struct unpacking {
+    int error;
+    char message[256];
+};
+
+static void unpack(int from, const char *to, struct unpacking *unpacking)
+{
+    signal(SIGPIPE, SIG_IGN);
+    if (chroot(to) < 0 || chdir("/") < 0)
+        unpacking->error = -errno;
+    else
+        unpacking->error = tar_read(from, "/", (struct tar_read_options){ 0 }, unpacking->message,
+                                    sizeof(unpacking->message));
+}
+
 /* One process packs, another unpacks with the share as its root: both ends know every kind of file already. */
 static int copy_tree(int from, const char *to, struct failure *failure)
 {
     int ends[2];
-    if (pipe2(ends, O_CLOEXEC) < 0)
+    struct unpacking *unpacking =
+        mmap(NULL, sizeof(*unpacking), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (unpacking == MAP_FAILED)
+        return fail_errno(failure, errno, PHASE_IO, "map memory");
+    if (pipe2(ends, O_CLOEXEC) < 0) {
+        munmap(unpacking, sizeof(*unpacking));
         return fail_errno(failure, errno, PHASE_IO, "make a pipe");
+    }
     pid_t reader = fork();
     if (reader == 0) {
-        char message[256];
         close(ends[1]);
-        signal(SIGPIPE, SIG_IGN);
-        if (chroot(to) < 0 || chdir("/") < 0)
-            _exit(1);
-        _exit(tar_read(ends[0], "/", (struct tar_read_options){ 0 }, message, sizeof(message)) < 0 ? 1 : 0);
+        unpack(ends[0], to, unpacking);
+        _exit(unpacking->error < 0 ? 1 : 0);
     }
     close(ends[0]);
     signal(SIGPIPE, SIG_IGN);
@@ -201,9 +221,12 @@ static int copy_tree(int from, const char *to, struct failure *failure)
     int status = 1;
     while (reader > 0 && waitpid(reader, &status, 0) < 0 && errno == EINTR)
         ;
-    if (result == 0 && status != 0)
-        result = -EIO;
-    return result == 0 ? 0 : fail_errno(failure, result, PHASE_IO, "copy %s into the volume", culprit);
+    if (unpacking->error < 0) /* and the writer's pipe broke for it */
+        result = fail_errno(failure, unpacking->error, PHASE_IO, "fill the volume: %s", unpacking->message);
+    else if (result < 0 || status != 0)
+        result = fail_errno(failure, result < 0 ? result : -EIO, PHASE_IO, "copy %s into the volume", culprit);
+    munmap(unpacking, sizeof(*unpacking));
+    return result;
 }
 
 int shares_populate(int root, const char *target, const char *share, struct failure *failure)

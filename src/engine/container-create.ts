@@ -189,6 +189,9 @@ function requireReferencedContainers(registry: ContainerRegistry, hostConfig: Ho
     .filter((mode) => mode?.startsWith('container:') === true)
     .map((mode) => mode?.slice('container:'.length) ?? '');
   for (const from of hostConfig.VolumesFrom ?? []) {
+    if (from === '') {
+      throw new DaemonError('InvalidParameter', 'volumes-from specification cannot be an empty string');
+    }
     const [ref = '', ...mode] = from.split(':');
     if (mode.length > 1 || (mode[0] !== undefined && !/^(ro|rw|z|Z)(,(ro|rw|z|Z))*$/.test(mode[0]))) {
       throw new DaemonError('InvalidParameter', `invalid mode: ${mode.join(':')}`);

@@ -1,15 +1,13 @@
-// Binds and volumes of a container: resolved at create into mount points, shared with the VM at start.
+// Binds and volumes of a container: resolved at create into mount points. container-shares.ts gives them to a VM.
 
-import { lstat, mkdir, realpath, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { lstat } from 'node:fs/promises';
 import type { HostConfig, Mount, MountPoint } from '../api/v1.41/types';
-import { DaemonError, systemErrorCode } from '../errors';
+import { DaemonError } from '../errors';
 import type { VolumeStore } from '../storage/volume-store';
 import { cleanPath } from '../translate/container-to-pod';
-import type { GuestMount } from '../vm/agent/protocol';
-import type { FileShare } from '../vm/file-server';
+import { parseBindSpec } from './bind-spec';
 import type { ContainerRecord } from './container-record';
-import { socketBehind, tunnelName, type SocketShare, type SocketTargets } from './socket-tunnels';
+import { socketBehind } from './socket-tunnels';
 import type { ContainerRegistry } from './container-registry';
 import type { EventPublisher } from './event-publisher';
 
@@ -35,13 +33,15 @@ export interface MountContext {
   events: EventPublisher;
 }
 
-/** Where the agent mounts the VM's file server, and where it listens for connections to the host's sockets. */
-const sharesDirectory = '/run/shares';
 /** Where a Docker engine in a privileged container keeps its layers. */
 const nestedEngineRoot = '/var/lib/docker';
-const tunnelsDirectory = '/run/tunnels';
-const noDetails: MountDetails = { noCopy: false, subpath: '', createSource: false, nonRecursive: false };
-const propagations = /^r?(shared|slave|private)$/;
+/** Of a mount that asks for nothing special. */
+export const noDetails: MountDetails = {
+  noCopy: false,
+  subpath: '',
+  createSource: false,
+  nonRecursive: false,
+};
 
 /**
  * The binds and volumes of a container to be, in Docker's order of precedence: VolumesFrom, Binds, Mounts, and the
@@ -92,6 +92,8 @@ export async function requireBindSources(
 ): Promise<void> {
   for (const mount of hostConfig.Mounts ?? []) {
     if (mount.Type !== 'bind' || createsMountpoint(mount)) continue;
+    // What is no absolute path is refused by validateMounts, for another reason.
+    if (!(mount.Source ?? '').startsWith('/')) continue;
     const source = cleanPath(mount.Source ?? '');
     if ((await socketBehind(source, apiSocket)) !== undefined) continue;
     try {
@@ -115,110 +117,6 @@ export function containersUsing(registry: ContainerRegistry, volumeName: string)
     .map(({ id }) => id);
 }
 
-/** What start tells the VM: what its file server shares, and where the guest mounts it. */
-export async function prepareShares(
-  volumes: VolumeStore,
-  record: ContainerRecord,
-  apiSocket: string | undefined,
-): Promise<{
-  shares: FileShare[];
-  sockets: SocketShare[];
-  socketTargets: SocketTargets;
-  mounts: GuestMount[];
-  /** Volumes that get the image's files if they are empty, by where they are mounted. */
-  fillable: Map<string, string>;
-}> {
-  const shares: FileShare[] = [];
-  const sockets: SocketShare[] = [];
-  const socketTargets: Record<string, string> = {};
-  const mounts: GuestMount[] = [];
-  const fillable = new Map<string, string>();
-  for (const [index, point] of record.mounts.entries()) {
-    if (point.Type !== 'bind' && point.Type !== 'volume') continue;
-    const details = record.mountDetails?.[point.Destination] ?? noDetails;
-    const access = point.RW ? 'rw' : 'ro';
-    const source = point.Type === 'volume' ? volumes.source(point.Name ?? '') : undefined;
-    if (source?.kind === 'tmpfs') {
-      const options = [...source.options, access];
-      mounts.push({ type: 'tmpfs', source: 'tmpfs', target: point.Destination, options });
-      continue;
-    }
-    const name = tunnelName(record.id, index);
-    const socket = point.Type === 'bind' ? await socketBehind(point.Source, apiSocket) : undefined;
-    if (socket !== undefined) {
-      socketTargets[name] = socket.path;
-      sockets.push({ name, mode: socket.mode, uid: socket.uid, gid: socket.gid });
-      mounts.push({
-        type: 'bind',
-        source: `${tunnelsDirectory}/${name}`,
-        target: point.Destination,
-        options: [access],
-      });
-      continue;
-    }
-    const hostPath = await shareSource(source?.hostPath ?? point.Source, point, details);
-    // 0: what other VMs and the host change is seen at once, which locks and databases rely on.
-    shares.push({ name, hostPath, readOnly: !point.RW, cacheMilliseconds: 0 });
-    const populate = point.Type === 'volume' && point.RW && !details.noCopy && details.subpath === '';
-    // One that is a directory elsewhere (o=bind) has no place for notes beside it.
-    if (populate && source?.hostPath === volumes.hostPath(point.Name ?? ''))
-      fillable.set(point.Destination, point.Name ?? '');
-    mounts.push({
-      type: 'bind',
-      source: `${sharesDirectory}/${name}`,
-      target: point.Destination,
-      options: [access],
-      populate,
-    });
-  }
-  return { shares, sockets, socketTargets, mounts, fillable };
-}
-
-/** Default mounts and those of binds and volumes as one list: a user's mount replaces a default, parents come first. */
-export function mergeMounts(defaults: readonly GuestMount[], own: readonly GuestMount[]): GuestMount[] {
-  const replaced = new Set(own.map((mount) => mount.target));
-  const depth = (mount: GuestMount): number => mount.target.split('/').filter((part) => part !== '').length;
-  const all = [...defaults.filter((mount) => !replaced.has(mount.target)), ...own];
-  return all
-    .map((mount, index) => ({ mount, index }))
-    .sort((a, b) => depth(a.mount) - depth(b.mount) || a.index - b.index)
-    .map(({ mount }) => mount);
-}
-
-/** The file or directory to share. Made if it may be; a volume's subpath may not lead out of it. */
-async function shareSource(path: string, point: MountPoint, details: MountDetails): Promise<string> {
-  if (point.Type === 'volume') {
-    if (details.subpath === '') return path;
-    const root = await realpath(path);
-    const target = await realpath(join(path, details.subpath)).catch(() => undefined);
-    if (target !== undefined && (target === root || target.startsWith(`${root}/`))) return target;
-    throw new DaemonError(
-      'InvalidParameter',
-      `cannot access path ${details.subpath} of volume ${point.Name ?? ''}`,
-    );
-  }
-  try {
-    const stats = await stat(path);
-    if (stats.isFIFO() || stats.isCharacterDevice() || stats.isBlockDevice()) {
-      throw new DaemonError(
-        'NotImplemented',
-        `bind source ${path} is neither a directory, a regular file nor a socket: FIFOs and devices of the host can't be shared with a VM`,
-      );
-    }
-    return await realpath(path);
-  } catch (error) {
-    if (systemErrorCode(error) !== 'ENOENT') throw error;
-  }
-  if (!details.createSource) {
-    throw new DaemonError(
-      'InvalidParameter',
-      `invalid mount config for type "bind": bind source path does not exist: ${path}`,
-    );
-  }
-  await mkdir(path, { recursive: true, mode: 0o755 });
-  return path;
-}
-
 function inheritedMounts(registry: ContainerRegistry, from: string): ResolvedMount[] {
   const [ref = '', mode = ''] = from.split(':');
   const { record } = registry.get(ref);
@@ -226,37 +124,39 @@ function inheritedMounts(registry: ContainerRegistry, from: string): ResolvedMou
     .filter((point) => point.Type === 'bind' || point.Type === 'volume')
     .map((point) => ({
       ...(record.mountDetails?.[point.Destination] ?? noDetails),
+      // What the other container has not filled stays empty, as with dockerd.
+      noCopy: true,
       point: {
         ...point,
-        ...(mode === '' ? {} : { Mode: mode }),
+        Mode: '',
         RW: point.RW && !mode.split(',').includes('ro'),
       },
     }));
 }
 
 async function resolveBind(context: MountContext, bind: string, driver: string): Promise<ResolvedMount> {
-  const parts = bind.split(':');
-  const [source = '', destination = '', modeText = ''] = parts.length === 1 ? ['', bind] : parts;
-  const words = modeText.split(',').filter((word) => word !== '');
-  const readWrite = !words.includes('ro');
+  const { source, destination, mode, readWrite, noCopy, propagation } = parseBindSpec(bind);
   const target = cleanPath(destination);
-  const details = { ...noDetails, noCopy: words.includes('nocopy') };
   if (!source.startsWith('/')) {
-    const mode = modeText === '' ? 'z' : modeText;
-    const point = await volumePoint(context, { name: source, destination: target, mode, readWrite, driver });
-    return { ...details, point };
+    const point = await volumePoint(context, {
+      name: source,
+      destination: target,
+      mode: mode === '' ? 'z' : mode,
+      readWrite,
+      driver,
+    });
+    return { ...noDetails, noCopy, point };
   }
-  const propagation = words.find((word) => propagations.test(word)) ?? 'rprivate';
   return {
-    ...details,
+    ...noDetails,
     createSource: true,
     point: {
       Type: 'bind',
       Source: cleanPath(source),
       Destination: target,
-      Mode: modeText,
+      Mode: mode,
       RW: readWrite,
-      Propagation: propagation,
+      Propagation: propagation ?? 'rprivate',
     },
   };
 }

@@ -171,12 +171,17 @@ export function networkFiles(
     guestFile('/etc/resolv.conf', resolvConf, readonly),
     guestFile('/etc/hostname', hostnameFile(config.Hostname), readonly),
     guestFile('/etc/hosts', hosts, readonly),
-  ];
+  ].filter(({ path }) => !mountsOver(record, path));
 }
 
-/** The same paths with what another container of the VM has there. */
-export function filesOf(files: readonly GuestFile[], containerId: string): GuestFile[] {
-  return files.map((file) => ({ ...file, of: containerId }));
+/** Whether a bind or volume of its own lies there, which the engine's file must not cover. */
+function mountsOver(record: ContainerRecord, path: string): boolean {
+  return record.mounts.some(({ Destination }) => Destination === path);
+}
+
+/** The same paths with what another container of the VM has there, unless that one mounts something of its own. */
+export function filesOf(files: readonly GuestFile[], owner: ContainerRecord): GuestFile[] {
+  return files.map((file) => (mountsOver(owner, file.path) ? file : { ...file, of: owner.id }));
 }
 
 /** Ports that `-p` and `-P` ask for. */

@@ -27,7 +27,8 @@ import {
 } from './container-network';
 import { linkVariables } from './container-links';
 import { renewLinkingHosts } from './container-connect';
-import { mergeMounts, prepareShares, publishVolumeEvents } from './container-mounts';
+import { publishVolumeEvents, requireBindSources } from './container-mounts';
+import { mergeMounts, prepareShares } from './container-shares';
 import { eventAttributes, type ContainerRecord } from './container-record';
 import { extendEndpoints, namedPodOf, namedPodResources, podEndpointRequest } from './named-pods';
 import { networkOwner, placeContainer, type Joining } from './container-placement';
@@ -66,6 +67,7 @@ export function requireStartable(container: Container): void {
 /** A start that a user asked for. Call it in the container's queue. */
 export async function startContainer(engine: Engine, container: Container): Promise<void> {
   requireStartable(container);
+  await requireBindSources(container.record.hostConfig, apiSocketPath(engine.config.hosts));
   engine.restarts.forget(container.id);
   await runContainer(engine, container, { restartCount: 0, manuallyStopped: false });
 }
@@ -314,7 +316,7 @@ class ContainerStart {
     const pod = namedPodOf(own);
     const record = pod === undefined ? own : { ...own, config: { ...own.config, Hostname: pod.hostname } };
     const files = networkFiles(this.#engine, record, attached);
-    return joining?.networkOf === undefined ? files : filesOf(files, joining.networkOf.id);
+    return joining?.networkOf === undefined ? files : filesOf(files, joining.networkOf.record);
   }
 
   /** As dockerd records it: a container that shares another's network has its name there too. */

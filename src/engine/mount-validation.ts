@@ -1,9 +1,9 @@
-// Binds, Mounts, Tmpfs and VolumesFrom: Docker's refusals. What is not
-// available says so.
+// Binds, Mounts and Tmpfs: Docker's refusals. What is not available says so.
 
 import type { HostConfig, Mount } from '../api/v1.41/types';
 import { DaemonError } from '../errors';
 import { cleanPath } from '../translate/container-to-pod';
+import { parseBindSpec } from './bind-spec';
 
 function invalid(message: string): never {
   throw new DaemonError('InvalidParameter', message);
@@ -13,8 +13,6 @@ function unavailable(what: string): never {
   throw new DaemonError('NotImplemented', `${what} are not available yet`);
 }
 
-const bindModes = /^(ro|rw|z|Z|nocopy|consistent|cached|delegated|r?shared|r?slave|r?private)$/;
-
 /** Throws InvalidParameter or Internal as Docker does, NotImplemented for mounts that are still to come. */
 export function validateMounts(hostConfig: HostConfig, warnings: string[]): void {
   const targets = new Set<string>();
@@ -23,22 +21,21 @@ export function validateMounts(hostConfig: HostConfig, warnings: string[]): void
     if (targets.has(path)) invalid(`Duplicate mount point: ${path}`);
     targets.add(path);
   };
-  for (const target of Object.keys(hostConfig.Tmpfs ?? {})) {
-    if (!target.startsWith('/')) invalid(`invalid mount path: '${target}' mount path must be absolute`);
-    if (cleanPath(target) === '/') invalid("invalid specification: destination can't be '/'");
+  for (const target of Object.keys(hostConfig.Tmpfs ?? {})) requirePath(target, invalid);
+  for (const bind of hostConfig.Binds ?? []) {
+    const target = bindTarget(bind);
+    claim(target);
+    if (hostConfig.Tmpfs?.[cleanPath(target)] !== undefined) {
+      invalid(`Duplicate mount point: ${cleanPath(target)}`);
+    }
   }
-  for (const bind of hostConfig.Binds ?? []) claim(bindTarget(bind));
   for (const mount of hostConfig.Mounts ?? []) claim(mountTarget(mount));
   for (const mount of hostConfig.Mounts ?? []) {
     if (mount.Type === 'image') unavailable('image mounts');
     if (mount.Type === 'bind') warnOfPropagation(mount.BindOptions?.Propagation, warnings);
   }
   for (const bind of hostConfig.Binds ?? []) {
-    const words = (bind.split(':')[2] ?? '').split(',');
-    warnOfPropagation(
-      words.find((word) => /^r?(shared|slave)$/.test(word)),
-      warnings,
-    );
+    warnOfPropagation(parseBindSpec(bind).propagation, warnings);
   }
 }
 
@@ -50,31 +47,25 @@ function warnOfPropagation(propagation: string | undefined, warnings: string[]):
 
 /** Checks one entry of Binds and returns where it goes. */
 function bindTarget(bind: string): string {
-  const parts = bind.split(':');
-  if (parts.length > 3) throw new DaemonError('Internal', `invalid volume specification: '${bind}'`);
-  const type = parts.length > 1 && bind.startsWith('/') ? 'bind' : 'volume';
-  const target = parts.length === 1 ? bind : (parts[1] ?? '');
-  if (!target.startsWith('/')) {
-    const shown = parts.length === 1 ? bind : target;
+  const { source, destination, noCopy, propagation } = parseBindSpec(bind);
+  const type = source.startsWith('/') ? 'bind' : 'volume';
+  const refuse = (reason: string): never => {
     throw new DaemonError(
       'Internal',
-      `invalid volume specification: '${bind}': invalid mount config for type "${type}": ` +
-        `invalid mount path: '${shown}' mount path must be absolute`,
+      `invalid volume specification: '${bind}': invalid mount config for type "${type}": ${reason}`,
     );
-  }
-  if (parts.length > 2) {
-    const mode = parts.slice(2).join(':');
-    if (mode === '' || !mode.split(',').every((word) => bindModes.test(word))) {
-      throw new DaemonError('Internal', `invalid mode: ${mode}`);
-    }
-  }
-  if (cleanPath(target) === '/') {
-    throw new DaemonError(
-      'Internal',
-      `invalid volume specification: '${bind}': invalid specification: destination can't be '/'`,
-    );
-  }
-  return target;
+  };
+  if (destination === '') refuse('field Target must not be empty');
+  requirePath(destination, refuse);
+  if (type === 'bind' && noCopy) refuse('field VolumeOptions must not be specified');
+  if (type === 'volume' && propagation !== undefined) refuse('field BindOptions must not be specified');
+  return destination;
+}
+
+/** Where something is mounted: absolute, and not the root. */
+function requirePath(target: string, refuse: (reason: string) => never): void {
+  if (!target.startsWith('/')) refuse(`invalid mount path: '${target}' mount path must be absolute`);
+  if (cleanPath(target) === '/') refuse("invalid specification: destination can't be '/'");
 }
 
 const mountTypes = new Set(['bind', 'volume', 'tmpfs', 'image']);
@@ -86,8 +77,7 @@ function mountTarget(mount: Mount): string {
   const refuse = (reason: string): never => invalid(`invalid mount config for type "${type}": ${reason}`);
   if (target === '') refuse('field Target must not be empty');
   if (!mountTypes.has(type)) refuse('mount type unknown');
-  if (!target.startsWith('/')) refuse(`invalid mount path: '${target}' mount path must be absolute`);
-  if (cleanPath(target) === '/') refuse("invalid specification: destination can't be '/'");
+  requirePath(target, refuse);
   for (const [options, owner] of [
     [mount.BindOptions, 'bind'],
     [mount.VolumeOptions, 'volume'],
@@ -102,6 +92,13 @@ function mountTarget(mount: Mount): string {
   if (type === 'bind' && (mount.Source ?? '') === '') refuse('field Source must not be empty');
   if (type === 'bind' && !(mount.Source ?? '').startsWith('/')) {
     refuse(`invalid mount path: '${mount.Source ?? ''}' mount path must be absolute`);
+  }
+  const propagation = mount.BindOptions?.Propagation ?? '';
+  if (type === 'bind' && propagation !== '' && !/^r?(shared|slave|private)$/.test(propagation)) {
+    refuse(`invalid propagation mode: ${propagation}`);
+  }
+  if (type === 'volume' && (mount.Source ?? '') === '' && (mount.ReadOnly ?? false)) {
+    refuse('must not set ReadOnly mode when using anonymous volumes');
   }
   return target;
 }

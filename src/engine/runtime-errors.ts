@@ -9,6 +9,10 @@ export interface StartFailure {
   exitCode: number;
 }
 
+const mountHint =
+  ': Are you trying to mount a directory onto a file (or vice-versa)? ' +
+  'Check if the specified host path exists and is the expected type.';
+
 /** Of a start that failed for no reason that has a code of its own. */
 export const generalFailureCode = 128;
 
@@ -38,7 +42,8 @@ const errnoTexts: Readonly<Record<string, string>> = {
   ESRCH: 'no such process',
 };
 
-function errnoText(code: string): string {
+/** An errno's name as Go words it. */
+export function errnoText(code: string): string {
   return errnoTexts[code] ?? code.toLowerCase();
 }
 
@@ -70,7 +75,7 @@ export function startFailure(error: unknown): StartFailure {
     return { error: new DaemonError('Internal', text, { cause: error }), exitCode: generalFailureCode };
   const message =
     'failed to create shim task: OCI runtime create failed: runc create failed: ' +
-    `unable to start container process: ${text}: unknown`;
+    `unable to start container process: ${text}: unknown${text.includes('not a directory') ? mountHint : ''}`;
   const exitCode = exitCodeOf(message);
   return {
     error: new DaemonError(exitCode === generalFailureCode ? 'Internal' : 'InvalidParameter', message, {
@@ -96,7 +101,7 @@ export function execFailure(error: unknown): DaemonError {
 
 function exitCodeOf(message: string): number {
   if (!message.includes('OCI runtime')) return generalFailureCode;
-  if (message.includes('executable file not found') || message.includes('no such file or directory'))
-    return 127;
+  const missing = ['executable file not found', 'no such file or directory', 'not a directory'];
+  if (missing.some((text) => message.includes(text))) return 127;
   return message.includes('permission denied') ? 126 : generalFailureCode;
 }

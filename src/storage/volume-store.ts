@@ -24,6 +24,8 @@ export type VolumeSource = { kind: 'directory'; hostPath: string } | { kind: 'tm
 
 const collection = 'volumes';
 const namePattern = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
+/** As Docker's clients and engine read sizes. */
+const sizePattern = /^\d+(\.\d+)? ?([kmgtp]?(i?b)?)$/i;
 const knownOptions = ['type', 'o', 'device', 'size'];
 
 export class VolumeStore {
@@ -80,6 +82,10 @@ export class VolumeStore {
     }
     const existing = this.#volumes.get(name);
     if (existing !== undefined) return { volume: existing, created: false };
+    if (Buffer.byteLength(name) === 1) {
+      const reason = 'volume name is too short, names should be at least two alphanumeric characters';
+      throw new DaemonError('InvalidParameter', `create ${name}: ${reason}`);
+    }
     if (!namePattern.test(name)) throw invalidName(name);
     const options = request.options ?? null;
     validateOptions(name, options);
@@ -90,10 +96,25 @@ export class VolumeStore {
       createdAt: `${new Date().toISOString().slice(0, 19)}Z`,
       anonymous,
     };
-    await mkdir(this.hostPath(name), { recursive: true, mode: 0o755 });
+    await this.#makeDirectory(name);
     this.#documents.put(collection, name, volume);
     this.#volumes.set(name, volume);
     return { volume, created: true };
+  }
+
+  async #makeDirectory(name: string): Promise<void> {
+    const path = this.hostPath(name);
+    try {
+      await mkdir(path, { recursive: true, mode: 0o755 });
+    } catch (error) {
+      if (systemErrorCode(error) !== 'ENAMETOOLONG') throw error;
+      const root = join(this.#root, name);
+      throw new DaemonError(
+        'Internal',
+        `create ${name}: error while creating volume root path '${root}': mkdir ${root}: file name too long`,
+        { cause: error },
+      );
+    }
   }
 
   /** What a container that mounts it gets. Throws NotImplemented for file systems that no guest can be given. */
@@ -118,7 +139,7 @@ export class VolumeStore {
     // The record goes first and the files by one rename: what a crash leaves, `repair` finds by its name.
     this.#documents.delete(collection, name);
     this.#volumes.delete(name);
-    const doomed = join(this.#root, `.removing-${name}-${randomBytes(4).toString('hex')}`);
+    const doomed = join(this.#root, `.removing-${randomBytes(16).toString('hex')}`);
     try {
       await rename(join(this.#root, name), doomed);
     } catch (error) {
@@ -130,9 +151,8 @@ export class VolumeStore {
 
   /** Bytes of the volume's files, each hard-linked file once. 0 for a volume without files of its own. */
   async usageBytes(name: string): Promise<number> {
-    const source = this.source(name);
-    if (source.kind !== 'directory' || source.hostPath !== this.hostPath(name)) return 0;
-    return directoryBytes(source.hostPath);
+    const { type, o } = this.get(name).options ?? {};
+    return (type ?? '') === '' && (o ?? '') === '' ? directoryBytes(this.hostPath(name)) : 0;
   }
 
   /** At start-up: ends removals that a crash cut short, and makes directories that it kept from being made. */
@@ -164,13 +184,17 @@ function validateOptions(name: string, options: Record<string, string> | null): 
     }
   }
   const { type, o, device, size } = options ?? {};
-  if ((type !== undefined || o !== undefined) && (device === undefined || device === '')) {
-    throw new DaemonError('InvalidParameter', `create ${name}: missing required option: "device"`);
+  const missing = (option: string): never => {
+    throw new DaemonError('InvalidParameter', `create ${name}: missing required option: "${option}"`);
+  };
+  // Whether they are there, not what they say: dockerd takes empty ones.
+  if ((type !== undefined || o !== undefined) && device === undefined) missing('device');
+  if ((device !== undefined || o !== undefined) && type === undefined) missing('type');
+  if (size === undefined) return;
+  if (!sizePattern.test(size)) {
+    throw new DaemonError('InvalidParameter', `create ${name}: invalid size: '${size}'`);
   }
-  if (device !== undefined && (type === undefined || type === '')) {
-    throw new DaemonError('InvalidParameter', `create ${name}: missing required option: "type"`);
-  }
-  if (size !== undefined) {
+  if (Number.parseFloat(size) > 0) {
     throw new DaemonError('InvalidParameter', `create ${name}: quota size requested but no quota support`);
   }
 }

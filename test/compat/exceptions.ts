@@ -62,6 +62,11 @@ export const exceptions: readonly Exception[] = [
     path: /\.(ResolvConfPath|HostnamePath|HostsPath|LogPath|SandboxKey)$/,
   },
   {
+    id: 'data root',
+    reason: 'The same, for the directories of volumes.',
+    text: [/(\/[\w.-]+)+(?=\/volumes\/)/g, '<data root>'],
+  },
+  {
     id: 'cgroup version',
     reason:
       'The guest has cgroup v2; the dockerd that the tests start has what the host has, and defaults to match.',

@@ -279,6 +279,11 @@ async function removeLeftovers(host: string, caseName: string): Promise<string[]
       await sendHttp(host, { method: 'DELETE', path: `/v1.41/images/${tag}?force=1` });
     }
   }
+  for (const { Name } of await listVolumes(host)) {
+    if (Name?.includes(caseName) !== true) continue;
+    const reply = await sendHttp(host, { method: 'DELETE', path: `/v1.41/volumes/${Name}?force=1` });
+    if (reply.status >= 400 && reply.status !== 404) failures.push(reply.body);
+  }
   for (const { Id, Name } of await list(host, '/v1.41/networks')) {
     if (Name?.includes(caseName) !== true) continue;
     const reply = await sendHttp(host, { method: 'DELETE', path: `/v1.41/networks/${Id}` });
@@ -305,6 +310,11 @@ interface Listed {
 async function list(host: string, path: string): Promise<Listed[]> {
   const reply = await sendHttp(host, { method: 'GET', path });
   return reply.status === 200 ? (JSON.parse(reply.body) as Listed[]) : [];
+}
+
+async function listVolumes(host: string): Promise<Listed[]> {
+  const reply = await sendHttp(host, { method: 'GET', path: '/v1.41/volumes' });
+  return reply.status === 200 ? (JSON.parse(reply.body) as { Volumes: Listed[] }).Volumes : [];
 }
 
 function show(name: string, transcript: Transcript): void {

@@ -1,0 +1,135 @@
+// Binds and volumes at start: what the VM's file server shares, and what the guest mounts.
+
+import { lstat, mkdir, realpath, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { MountPoint } from '../api/v1.41/types';
+import { DaemonError, errorMessage, systemErrorCode } from '../errors';
+import type { VolumeStore } from '../storage/volume-store';
+import type { GuestMount } from '../vm/agent/protocol';
+import type { FileShare } from '../vm/file-server';
+import { noDetails, type MountDetails } from './container-mounts';
+import type { ContainerRecord } from './container-record';
+import { errnoText } from './runtime-errors';
+import { socketBehind, tunnelName, type SocketShare, type SocketTargets } from './socket-tunnels';
+
+/** Where the agent mounts the VM's file server, and where it listens for connections to the host's sockets. */
+const sharesDirectory = '/run/shares';
+const tunnelsDirectory = '/run/tunnels';
+
+/** What start tells the VM: what its file server shares, and where the guest mounts it. */
+export async function prepareShares(
+  volumes: VolumeStore,
+  record: ContainerRecord,
+  apiSocket: string | undefined,
+): Promise<{
+  shares: FileShare[];
+  sockets: SocketShare[];
+  socketTargets: SocketTargets;
+  mounts: GuestMount[];
+  /** Volumes that get the image's files if they are empty, by where they are mounted. */
+  fillable: Map<string, string>;
+}> {
+  const shares: FileShare[] = [];
+  const sockets: SocketShare[] = [];
+  const socketTargets: Record<string, string> = {};
+  const mounts: GuestMount[] = [];
+  const fillable = new Map<string, string>();
+  for (const [index, point] of record.mounts.entries()) {
+    if (point.Type !== 'bind' && point.Type !== 'volume') continue;
+    const details = record.mountDetails?.[point.Destination] ?? noDetails;
+    const access = point.RW ? 'rw' : 'ro';
+    const source = point.Type === 'volume' ? volumes.source(point.Name ?? '') : undefined;
+    if (source?.kind === 'tmpfs') {
+      const options = [...source.options, access];
+      mounts.push({ type: 'tmpfs', source: 'tmpfs', target: point.Destination, options });
+      continue;
+    }
+    const name = tunnelName(record.id, index);
+    const socket = point.Type === 'bind' ? await socketBehind(point.Source, apiSocket) : undefined;
+    if (socket !== undefined) {
+      socketTargets[name] = socket.path;
+      sockets.push({ name, mode: socket.mode, uid: socket.uid, gid: socket.gid });
+      mounts.push({
+        type: 'bind',
+        source: `${tunnelsDirectory}/${name}`,
+        target: point.Destination,
+        options: [access],
+      });
+      continue;
+    }
+    const hostPath = await shareSource(source?.hostPath ?? point.Source, point, details);
+    // 0: what other VMs and the host change is seen at once, which locks and databases rely on.
+    shares.push({ name, hostPath, readOnly: !point.RW, cacheMilliseconds: 0 });
+    const populate = point.Type === 'volume' && point.RW && !details.noCopy && details.subpath === '';
+    // One that is a directory elsewhere (o=bind) has no place for notes beside it.
+    if (populate && source?.hostPath === volumes.hostPath(point.Name ?? ''))
+      fillable.set(point.Destination, point.Name ?? '');
+    mounts.push({
+      type: 'bind',
+      source: `${sharesDirectory}/${name}`,
+      target: point.Destination,
+      options: [access],
+      populate,
+    });
+  }
+  return { shares, sockets, socketTargets, mounts, fillable };
+}
+
+/** Default mounts and those of binds and volumes as one list: a user's mount replaces a default, parents come first. */
+export function mergeMounts(defaults: readonly GuestMount[], own: readonly GuestMount[]): GuestMount[] {
+  const replaced = new Set(own.map((mount) => mount.target));
+  const depth = (mount: GuestMount): number => mount.target.split('/').filter((part) => part !== '').length;
+  const all = [...defaults.filter((mount) => !replaced.has(mount.target)), ...own];
+  return all
+    .map((mount, index) => ({ mount, index }))
+    .sort((a, b) => depth(a.mount) - depth(b.mount) || a.index - b.index)
+    .map(({ mount }) => mount);
+}
+
+/** The file or directory to share. Made if it may be; a volume's subpath may not lead out of it. */
+async function shareSource(path: string, point: MountPoint, details: MountDetails): Promise<string> {
+  if (point.Type === 'volume') {
+    if (details.subpath === '') return path;
+    const root = await realpath(path);
+    const target = await realpath(join(path, details.subpath)).catch(() => undefined);
+    if (target !== undefined && (target === root || target.startsWith(`${root}/`))) return target;
+    throw new DaemonError(
+      'InvalidParameter',
+      `cannot access path ${details.subpath} of volume ${point.Name ?? ''}`,
+    );
+  }
+  try {
+    const stats = await stat(path);
+    if (stats.isFIFO() || stats.isCharacterDevice() || stats.isBlockDevice()) {
+      throw new DaemonError(
+        'NotImplemented',
+        `bind source ${path} is neither a directory, a regular file nor a socket: FIFOs and devices of the host can't be shared with a VM`,
+      );
+    }
+    return await realpath(path);
+  } catch (error) {
+    if (systemErrorCode(error) !== 'ENOENT') throw error;
+  }
+  if (!details.createSource) {
+    throw new DaemonError(
+      'InvalidParameter',
+      `invalid mount config for type "bind": bind source path does not exist: ${path}`,
+    );
+  }
+  try {
+    await mkdir(path, { recursive: true, mode: 0o755 });
+  } catch (error) {
+    // A link that leads nowhere is in the way, and mkdir says ENOENT of it where Go says what dockerd tells.
+    const dangling = await lstat(path).then(
+      () => 'EEXIST',
+      () => undefined,
+    );
+    const reason = errnoText(dangling ?? systemErrorCode(error) ?? errorMessage(error));
+    throw new DaemonError(
+      'Internal',
+      `error while creating mount source path '${path}': mkdir ${path}: ${reason}`,
+      { cause: error },
+    );
+  }
+  return path;
+}

@@ -1,0 +1,125 @@
+import { linkSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { VolumeStore } from '../../../src/storage/volume-store';
+import { FakeDocuments } from '../../support/engine-fakes';
+
+let root: string;
+let documents: FakeDocuments;
+let store: VolumeStore;
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'caisson-volumes-'));
+  documents = new FakeDocuments();
+  store = new VolumeStore(documents, root);
+});
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+const directories = (): string[] => readdirSync(join(root, 'volumes')).sort();
+
+describe('create', () => {
+  test('what is there stays as it is', async () => {
+    const first = await store.create({ name: 'data', labels: { a: '1' } });
+    const again = await store.create({ name: 'data', labels: { a: '2' } });
+    expect([first.created, again.created]).toEqual([true, false]);
+    expect(again.volume.labels).toEqual({ a: '1' });
+  });
+
+  test('without a name it is anonymous', async () => {
+    const { volume } = await store.create({});
+    expect(volume.name).toMatch(/^[0-9a-f]{64}$/);
+    expect(volume.anonymous).toBe(true);
+  });
+
+  test('a name never leads out of the directory of volumes', async () => {
+    await store.repair();
+    await fc.assert(
+      fc.asyncProperty(fc.string({ minLength: 1, maxLength: 12 }), async (name) => {
+        const made = await store.create({ name }).then(
+          () => true,
+          () => false,
+        );
+        expect(made).toBe(/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(name));
+      }),
+    );
+    expect(readdirSync(root)).toEqual(['volumes']);
+    expect(directories()).toEqual(
+      store
+        .list()
+        .map(({ name }) => name)
+        .sort(),
+    );
+  });
+
+  test.each([
+    [{ type: 'tmpfs' }, 'missing required option: "device"'],
+    [{ device: 'x' }, 'missing required option: "type"'],
+    [{ o: 'bind', device: 'x' }, 'missing required option: "type"'],
+    [{ other: 'x' }, 'invalid option: "other"'],
+    [{ size: '10m' }, 'quota size requested but no quota support'],
+    [{ size: 'ten' }, "invalid size: 'ten'"],
+  ])('options %j are refused', async (options, message) => {
+    await expect(store.create({ name: 'data', options })).rejects.toThrow(`create data: ${message}`);
+    expect(store.list()).toEqual([]);
+  });
+
+  test('a name that the file system refuses leaves nothing', async () => {
+    await expect(store.create({ name: 'x'.repeat(300) })).rejects.toThrow('file name too long');
+    expect(store.list()).toEqual([]);
+  });
+});
+
+describe('source', () => {
+  test.each([
+    [
+      { type: 'tmpfs', device: 'tmpfs', o: 'size=1m,mode=700' },
+      { kind: 'tmpfs', options: ['size=1m', 'mode=700'] },
+    ],
+    [
+      { type: 'none', device: '/srv', o: 'bind' },
+      { kind: 'directory', hostPath: '/srv' },
+    ],
+    [
+      { type: 'none', device: '/srv', o: 'rbind,ro' },
+      { kind: 'directory', hostPath: '/srv' },
+    ],
+  ])('of %j', async (options, source) => {
+    await store.create({ name: 'data', options });
+    expect(store.source('data')).toEqual(source);
+  });
+
+  test('another file system is refused, and still listed, measured and removed', async () => {
+    await store.create({ name: 'data', options: { type: 'nfs', device: ':/x', o: 'addr=192.0.2.1' } });
+    expect(() => store.source('data')).toThrow('file system type "nfs" can\'t be mounted for a VM');
+    expect(await store.usageBytes('data')).toBe(0);
+    await store.remove('data');
+    expect(store.list()).toEqual([]);
+  });
+});
+
+test('a file with several names counts once', async () => {
+  await store.create({ name: 'data' });
+  const path = store.hostPath('data');
+  mkdirSync(join(path, 'sub'));
+  writeFileSync(join(path, 'one'), '12345');
+  linkSync(join(path, 'one'), join(path, 'sub', 'two'));
+  writeFileSync(join(path, 'sub', 'three'), '123');
+  expect(await store.usageBytes('data')).toBe(8);
+});
+
+test('the longest name can be removed', async () => {
+  const name = 'x'.repeat(255);
+  await store.create({ name });
+  await store.remove(name);
+  expect(directories()).toEqual([]);
+});
+
+test('repair ends what a crash cut short, and keeps what is recorded', async () => {
+  await store.create({ name: 'kept' });
+  mkdirSync(join(root, 'volumes', '.removing-data'));
+  mkdirSync(join(root, 'volumes', 'unknown'));
+  rmSync(join(root, 'volumes', 'kept'), { recursive: true });
+  await new VolumeStore(documents, root).repair();
+  expect(directories()).toEqual(['kept']);
+});
