@@ -298,14 +298,20 @@ async function runPod(
     ended.catch(() => undefined);
     await start();
     await done;
-    return (await waitFor(client, id, ended)).exitCode;
+    const { exitCode } = await waitFor(client, id, ended);
+    // The daemon removes it by itself; whoever asked for that finds nothing left once the command has ended.
+    if (options.rm === true) await removePod(client, id);
+    return exitCode;
   } catch (error) {
     // As a start that fails leaves a Pod, one whose `run` fails does not.
-    await client
-      .call('DELETE', podPath(id), { query: { force: true, volumes: true } })
-      .catch(() => undefined);
+    await removePod(client, id);
     throw error;
   }
+}
+
+/** It may be gone already. */
+async function removePod(client: ApiClient, id: string): Promise<void> {
+  await client.call('DELETE', podPath(id), { query: { force: true, volumes: true } }).catch(() => undefined);
 }
 
 /** The wait that began before the start was for a Pod that did not run: it may have been over at once. */
