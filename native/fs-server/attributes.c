@@ -72,6 +72,16 @@ void answer_attr(uint64_t unique, const struct inode *inode, int fd) {
     answer(unique, 0, &out, sizeof out);
 }
 
+int drop_set_id_bits(const struct inode *inode) {
+    struct stat st;
+    if (fstatat(inode->fd, "", &st, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0)
+        return errno;
+    mode_t gone = (st.st_mode & S_IXGRP) != 0 ? S_ISUID | S_ISGID : S_ISUID;
+    if (!S_ISREG(st.st_mode) || (st.st_mode & gone) == 0)
+        return 0;
+    return chmod(path_of(inode).text, st.st_mode & 07777 & ~gone) < 0 ? errno : 0;
+}
+
 void do_setattr(struct operation *op) {
     TAKE(struct fuse_setattr_in, in);
     uint64_t unique = op->in->unique;
@@ -99,6 +109,8 @@ void do_setattr(struct operation *op) {
                 close(fd);
         }
     }
+    if (error == 0 && (in.valid & FATTR_KILL_SUIDGID) != 0 && (in.valid & FATTR_MODE) == 0)
+        error = drop_set_id_bits(inode);
     if (error == 0 && (in.valid & (FATTR_ATIME | FATTR_MTIME)) != 0) {
         struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_nsec = UTIME_OMIT}};
         if ((in.valid & FATTR_ATIME_NOW) != 0)

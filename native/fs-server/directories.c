@@ -20,7 +20,10 @@ void do_opendir(struct operation *op) {
         return;
     }
     struct fuse_open_out out = {.fh = add_handle(op->inode->id, fd, dir)};
-    answer(op->in->unique, 0, &out, sizeof out);
+    if (out.fh == 0)
+        answer_error(op->in->unique, ENFILE);
+    else
+        answer(op->in->unique, 0, &out, sizeof out);
 }
 
 void do_readdir(struct operation *op, bool plus) {

@@ -6,7 +6,9 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "attributes.h"
 #include "handles.h"
+#include "identity.h"
 #include "names.h"
 #include "operation.h"
 
@@ -17,6 +19,18 @@ static int open_flags(uint32_t flags, bool readonly, int *error) {
     return (int)(flags & (O_ACCMODE | O_TRUNC | O_SYNC | O_DSYNC | O_NOATIME | O_APPEND));
 }
 
+/** Opens as OPEN and CREATE want it; -1 and errno. */
+static int open_as_asked(const struct inode *inode, int flags, uint32_t fuse_flags) {
+    int fd = reopen(inode, flags);
+    if (fd >= 0 && (fuse_flags & FUSE_OPEN_KILL_SUIDGID) != 0 && (errno = drop_set_id_bits(inode)) != 0) {
+        int error = errno;
+        close(fd);
+        errno = error;
+        return -1;
+    }
+    return fd;
+}
+
 void do_open(struct operation *op) {
     TAKE(struct fuse_open_in, in);
     int error = 0;
@@ -24,7 +38,7 @@ void do_open(struct operation *op) {
     int fd = -1;
     if (error == 0 && op->inode->type != S_IFREG)
         error = ENXIO;
-    if (error == 0 && (fd = reopen(op->inode, flags)) < 0)
+    if (error == 0 && (fd = open_as_asked(op->inode, flags, in.open_flags)) < 0)
         error = errno;
     if (error != 0) {
         answer_error(op->in->unique, error);
@@ -32,7 +46,20 @@ void do_open(struct operation *op) {
     }
     // With AUTO_INVAL_DATA the guest drops its pages when size or mtime have changed; else they may stay.
     struct fuse_open_out out = {.fh = add_handle(op->inode->id, fd, NULL), .open_flags = FOPEN_KEEP_CACHE};
-    answer(op->in->unique, 0, &out, sizeof out);
+    if (out.fh == 0)
+        answer_error(op->in->unique, ENFILE);
+    else
+        answer(op->in->unique, 0, &out, sizeof out);
+}
+
+/** Makes and opens a file that must not be there; the descriptor, or -1 and errno. */
+static int make_file(struct operation *op, const char *name, int flags, const struct fuse_create_in *in) {
+    enter_caller(op->in, in->umask);
+    int fd = openat(op->inode->fd, name, flags | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, in->mode & 07777);
+    int error = errno;
+    leave_caller();
+    errno = error;
+    return fd;
 }
 
 void do_create(struct operation *op) {
@@ -40,41 +67,38 @@ void do_create(struct operation *op) {
     const char *name = take_name(op);
     int error = name == NULL ? EINVAL : 0;
     int flags = open_flags(in.flags, op->inode->share->readonly, &error);
-    int fd = -1;
-    bool made = true;
-    if (error == 0) {
-        fd = openat(op->inode->fd, name, flags | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, in.mode & 07777);
-        if (fd < 0 && errno == EEXIST && (in.flags & O_EXCL) == 0) {
-            made = false; // made on the host since the guest looked; look at it before opening it
-            struct fuse_entry_out entry;
-            error = look_up(op->inode, name, &entry);
-            struct inode *found = error == 0 ? hold_inode(entry.nodeid) : NULL;
-            if (found != NULL && (fd = reopen(found, flags)) < 0)
-                error = errno;
-            drop_inode(found);
-            if (error == 0)
-                forget(entry.nodeid, 1);
-        } else if (fd < 0) {
-            error = errno;
-        }
-    }
-    if (error == 0 && made)
-        error = give_to_caller(op->inode->fd, name, op->in, S_IFREG | in.mode);
     struct {
         struct fuse_entry_out entry;
         struct fuse_open_out open;
     } out = {0};
-    if (error == 0)
+    int fd = -1;
+    if (error == 0 && (fd = make_file(op, name, flags, &in)) >= 0) {
+        // by the descriptor: the name may lead to another file already
+        int path_fd = open(fd_path(fd).text, O_PATH | O_CLOEXEC);
+        error = path_fd < 0 ? errno : adopt_entry(path_fd, op->inode->share, &out.entry);
+    } else if (error == 0 && errno == EEXIST && (in.flags & O_EXCL) == 0) {
+        // made by somebody else since the guest looked: it is looked at before it is opened
         error = look_up(op->inode, name, &out.entry);
-    if (error != 0) {
-        if (fd >= 0)
-            close(fd);
-        answer_error(op->in->unique, error);
-        return;
+        struct inode *found = error == 0 ? hold_inode(out.entry.nodeid) : NULL;
+        if (found != NULL && (fd = open_as_asked(found, flags, in.open_flags)) < 0) {
+            error = errno;
+            forget(out.entry.nodeid, 1);
+        }
+        drop_inode(found);
+    } else if (error == 0) {
+        error = errno;
     }
-    out.open.fh = add_handle(out.entry.nodeid, fd, NULL);
+    if (error == 0 && (out.open.fh = add_handle(out.entry.nodeid, fd, NULL)) == 0) {
+        forget(out.entry.nodeid, 1);
+        error = ENFILE;
+    } else if (error != 0 && fd >= 0) {
+        close(fd);
+    }
     out.open.open_flags = FOPEN_KEEP_CACHE;
-    answer(op->in->unique, 0, &out, sizeof out);
+    if (error != 0)
+        answer_error(op->in->unique, error);
+    else
+        answer(op->in->unique, 0, &out, sizeof out);
 }
 
 void do_read(struct operation *op) {
@@ -99,8 +123,9 @@ void do_write(struct operation *op) {
     if (in.size > op->length) {
         error = EINVAL;
     } else if (handle != NULL && handle->dir == NULL) {
-        length = pwrite(handle->fd, op->body, in.size, (off_t)in.offset);
-        error = errno;
+        error = (in.write_flags & FUSE_WRITE_KILL_SUIDGID) != 0 ? drop_set_id_bits(op->inode) : 0;
+        length = error == 0 ? pwrite(handle->fd, op->body, in.size, (off_t)in.offset) : -1;
+        error = error == 0 ? errno : error;
     }
     if (length < 0) {
         answer_error(op->in->unique, error);

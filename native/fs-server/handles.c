@@ -7,9 +7,18 @@
 #include "memory.h"
 
 static struct handle *handles[BUCKETS];
+static unsigned open_directories;
 static uint64_t next_handle_id = 1;
 
 uint64_t add_handle(uint64_t node, int fd, DIR *dir) {
+    pthread_mutex_lock(&table_lock);
+    bool full = dir != NULL && open_directories == MAX_OPEN_DIRECTORIES;
+    open_directories += dir != NULL && !full ? 1 : 0;
+    pthread_mutex_unlock(&table_lock);
+    if (full) {
+        closedir(dir);
+        return 0;
+    }
     struct handle *handle = allocate(sizeof *handle);
     handle->fd = fd;
     handle->dir = dir;
@@ -48,6 +57,7 @@ void drop_handle(struct handle *handle, bool release) {
         *link = handle->next;
     }
     bool last = --handle->users == 0 && handle->released;
+    open_directories -= last && handle->dir != NULL ? 1 : 0;
     pthread_mutex_unlock(&table_lock);
     if (!last)
         return;

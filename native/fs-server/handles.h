@@ -20,7 +20,13 @@ struct handle {
     pthread_mutex_t reading;
 };
 
-/** Consumes `fd`, or `dir` that is made of it; returns the number for the guest. */
+enum {
+    // Each has a buffer of 32 KiB.
+    MAX_OPEN_DIRECTORIES = 4096,
+};
+
+/** Consumes `fd`, or `dir` that is made of it; returns the number for the guest. 0, and all is closed: too
+ * many are open. */
 uint64_t add_handle(uint64_t node, int fd, DIR *dir);
 /** NULL if the guest made the number up, or if it is another file's. */
 struct handle *hold_handle(uint64_t id, uint64_t node);

@@ -105,10 +105,14 @@ struct inode *adopt_inode(int fd, const struct stat *st, struct share *share) {
     return inode;
 }
 
-struct fd_path path_of(const struct inode *inode) {
+struct fd_path fd_path(int fd) {
     struct fd_path path;
-    snprintf(path.text, sizeof path.text, "/proc/self/fd/%d", inode->fd);
+    snprintf(path.text, sizeof path.text, "/proc/self/fd/%d", fd);
     return path;
+}
+
+struct fd_path path_of(const struct inode *inode) {
+    return fd_path(inode->fd);
 }
 
 int reopen(const struct inode *inode, int flags) {

@@ -20,6 +20,9 @@ struct lock_owner {
     struct lock_owner *next;
     uint64_t owner;
     int fd;
+    // Requests that use it; `dropped` ones go with the last.
+    unsigned users;
+    bool dropped;
 };
 
 /** A file the guest knows. `fd` is O_PATH; it is freed when the guest has forgotten it and no request uses
@@ -58,6 +61,7 @@ int reopen(const struct inode *inode, int flags);
 struct fd_path {
     char text[40];
 };
+struct fd_path fd_path(int fd);
 struct fd_path path_of(const struct inode *inode);
 
 #endif

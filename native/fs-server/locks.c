@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -13,6 +14,11 @@
 #include "handles.h"
 #include "memory.h"
 #include "operation.h"
+
+enum {
+    // A guest with more processes than these in waits for locks is told ENOLCK.
+    MAX_WAITING = 1024,
+};
 
 /** A request that waits for a lock, in a thread of its own. */
 struct waiting {
@@ -25,43 +31,73 @@ struct waiting {
 
 static pthread_mutex_t waiting_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct waiting *waiting_list;
+static unsigned waiting_count;
 
-/** The descriptor that carries one POSIX lock owner's locks on an inode. -1 with errno set. */
-static int lock_fd(struct inode *inode, uint64_t owner, bool make) {
-    pthread_mutex_lock(&table_lock);
+static struct lock_owner *find_owner(const struct inode *inode, uint64_t owner) {
     struct lock_owner *lock = inode->locks;
     while (lock != NULL && lock->owner != owner)
         lock = lock->next;
-    int fd = lock != NULL ? lock->fd : -1;
-    pthread_mutex_unlock(&table_lock);
-    if (fd >= 0 || !make) {
-        errno = EBADF;
-        return fd;
-    }
-    fd = reopen(inode, inode->share->readonly ? O_RDONLY : O_RDWR);
-    if (fd < 0)
-        return -1;
-    lock = allocate(sizeof *lock);
-    *lock = (struct lock_owner){.owner = owner, .fd = fd};
+    return lock;
+}
+
+/** Takes the carrier of one POSIX lock owner's locks on an inode. NULL with errno set. */
+static struct lock_owner *hold_owner(struct inode *inode, uint64_t owner, bool make) {
     pthread_mutex_lock(&table_lock);
-    lock->next = inode->locks;
-    inode->locks = lock;
+    struct lock_owner *lock = find_owner(inode, owner);
+    if (lock != NULL)
+        lock->users++;
     pthread_mutex_unlock(&table_lock);
-    return fd;
+    errno = EBADF;
+    // the kernel keeps locks on directories to itself
+    if (lock != NULL || !make || inode->type != S_IFREG)
+        return lock;
+    int fd = reopen(inode, inode->share->readonly ? O_RDONLY : O_RDWR);
+    if (fd < 0 && (fd = reopen(inode, O_RDONLY)) < 0)
+        return NULL;
+    struct lock_owner *made = allocate(sizeof *made);
+    *made = (struct lock_owner){.owner = owner, .fd = fd, .users = 1};
+    pthread_mutex_lock(&table_lock);
+    // another thread of the same process may have been faster
+    lock = find_owner(inode, owner);
+    if (lock == NULL) {
+        made->next = inode->locks;
+        inode->locks = lock = made;
+        made = NULL;
+    } else {
+        lock->users++;
+    }
+    pthread_mutex_unlock(&table_lock);
+    if (made != NULL) {
+        close(made->fd);
+        free(made);
+    }
+    return lock;
+}
+
+static void give_up(struct lock_owner *lock) {
+    pthread_mutex_lock(&table_lock);
+    bool last = --lock->users == 0 && lock->dropped;
+    pthread_mutex_unlock(&table_lock);
+    if (last) {
+        close(lock->fd);
+        free(lock);
+    }
 }
 
 static void drop_locks(struct inode *inode, uint64_t owner) {
     pthread_mutex_lock(&table_lock);
-    for (struct lock_owner **link = &inode->locks; *link != NULL; link = &(*link)->next) {
-        if ((*link)->owner == owner) {
-            struct lock_owner *lock = *link;
-            *link = lock->next;
-            close(lock->fd);
-            free(lock);
-            break;
-        }
+    struct lock_owner **link = &inode->locks;
+    while (*link != NULL && (*link)->owner != owner)
+        link = &(*link)->next;
+    struct lock_owner *lock = *link;
+    if (lock != NULL) {
+        *link = lock->next;
+        lock->dropped = true;
+        lock->users++;
     }
     pthread_mutex_unlock(&table_lock);
+    if (lock != NULL)
+        give_up(lock);
 }
 
 static struct flock to_flock(const struct fuse_file_lock *lock) {
@@ -73,9 +109,12 @@ static struct flock to_flock(const struct fuse_file_lock *lock) {
 void do_getlk(struct operation *op) {
     TAKE(struct fuse_lk_in, in);
     struct flock lock = to_flock(&in.lk);
-    int fd = lock_fd(op->inode, in.owner, true);
-    if (fd < 0 || fcntl(fd, F_OFD_GETLK, &lock) < 0) {
-        answer_error(op->in->unique, errno);
+    struct lock_owner *owner = hold_owner(op->inode, in.owner, true);
+    int error = owner == NULL || fcntl(owner->fd, F_OFD_GETLK, &lock) < 0 ? errno : 0;
+    if (owner != NULL)
+        give_up(owner);
+    if (error != 0) {
+        answer_error(op->in->unique, error);
         return;
     }
     struct fuse_lk_out out = {.lk = {.type = (uint32_t)lock.l_type, .pid = 0}};
@@ -97,10 +136,12 @@ static int set_lock(struct operation *op, const struct fuse_lk_in *in, bool wait
         return error;
     }
     struct flock lock = to_flock(&in->lk);
-    int fd = lock_fd(op->inode, in->owner, lock.l_type != F_UNLCK);
-    if (fd < 0)
+    struct lock_owner *owner = hold_owner(op->inode, in->owner, lock.l_type != F_UNLCK);
+    if (owner == NULL)
         return lock.l_type == F_UNLCK ? 0 : errno;
-    return fcntl(fd, wait ? F_OFD_SETLKW : F_OFD_SETLK, &lock) < 0 ? errno : 0;
+    int error = fcntl(owner->fd, wait ? F_OFD_SETLKW : F_OFD_SETLK, &lock) < 0 ? errno : 0;
+    give_up(owner);
+    return error;
 }
 
 void do_setlk(struct operation *op, bool wait) {
@@ -134,6 +175,17 @@ void interrupt_waiting(uint64_t unique) {
     }
 }
 
+static void remove_waiting(struct waiting *item) {
+    pthread_mutex_lock(&waiting_lock);
+    struct waiting **link = &waiting_list;
+    while (*link != item)
+        link = &(*link)->next;
+    *link = item->next;
+    waiting_count--;
+    pthread_mutex_unlock(&waiting_lock);
+    free(item);
+}
+
 static void *wait_for_lock(void *argument) {
     struct waiting *item = argument;
     pthread_mutex_lock(&waiting_lock);
@@ -141,20 +193,28 @@ static void *wait_for_lock(void *argument) {
     item->started = true;
     pthread_mutex_unlock(&waiting_lock);
     handle_request(item->request);
-    pthread_mutex_lock(&waiting_lock);
-    struct waiting **link = &waiting_list;
-    while (*link != item)
-        link = &(*link)->next;
-    *link = item->next;
-    pthread_mutex_unlock(&waiting_lock);
-    free(item);
+    remove_waiting(item);
     return NULL;
 }
 
+static void refuse_waiting(struct request *request, uint64_t unique) {
+    answer_error(unique, ENOLCK);
+    free(request);
+}
+
 void start_waiting(struct request *request) {
+    uint64_t unique = ((const struct fuse_in_header *)(const void *)request->bytes)->unique;
+    pthread_mutex_lock(&waiting_lock);
+    bool full = waiting_count == MAX_WAITING;
+    waiting_count += full ? 0 : 1;
+    pthread_mutex_unlock(&waiting_lock);
+    if (full) {
+        refuse_waiting(request, unique);
+        return;
+    }
     struct waiting *item = allocate(sizeof *item);
     item->request = request;
-    item->unique = ((const struct fuse_in_header *)(const void *)request->bytes)->unique;
+    item->unique = unique;
     pthread_mutex_lock(&waiting_lock);
     item->next = waiting_list;
     waiting_list = item;
@@ -164,15 +224,12 @@ void start_waiting(struct request *request) {
     pthread_attr_init(&attributes);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attributes, 128 * 1024);
-    if (pthread_create(&thread, &attributes, wait_for_lock, item) != 0) {
-        pthread_mutex_lock(&waiting_lock);
-        waiting_list = item->next; // nobody else adds to the list
-        pthread_mutex_unlock(&waiting_lock);
-        answer_error(item->unique, ENOLCK);
-        free(request);
-        free(item);
-    }
+    int error = pthread_create(&thread, &attributes, wait_for_lock, item);
     pthread_attr_destroy(&attributes);
+    if (error != 0) {
+        remove_waiting(item);
+        refuse_waiting(request, unique);
+    }
 }
 
 static void wake_up(int signal_number) {

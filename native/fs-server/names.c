@@ -9,6 +9,18 @@
 #include <unistd.h>
 
 #include "attributes.h"
+#include "identity.h"
+
+int adopt_entry(int fd, struct share *share, struct fuse_entry_out *entry) {
+    struct stat st;
+    if (fstatat(fd, "", &st, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0) {
+        int error = errno;
+        close(fd);
+        return error;
+    }
+    fill_entry(entry, adopt_inode(fd, &st, share), &st);
+    return 0;
+}
 
 int look_up(struct inode *parent, const char *name, struct fuse_entry_out *entry) {
     if (parent->type != S_IFDIR)
@@ -16,14 +28,7 @@ int look_up(struct inode *parent, const char *name, struct fuse_entry_out *entry
     int fd = openat(parent->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return errno;
-    struct stat st;
-    if (fstatat(fd, "", &st, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0) {
-        int error = errno;
-        close(fd);
-        return error;
-    }
-    fill_entry(entry, adopt_inode(fd, &st, parent->share), &st);
-    return 0;
+    return adopt_entry(fd, parent->share, entry);
 }
 
 static void answer_entry(uint64_t unique, struct inode *parent, const char *name) {
@@ -33,21 +38,6 @@ static void answer_entry(uint64_t unique, struct inode *parent, const char *name
         answer_error(unique, error);
     else
         answer(unique, 0, &entry, sizeof entry);
-}
-
-int give_to_caller(int parent_fd, const char *name, const struct fuse_in_header *in, mode_t mode) {
-    if (!privileged)
-        return 0;
-    struct stat parent;
-    if (fstat(parent_fd, &parent) < 0)
-        return errno;
-    gid_t gid = (parent.st_mode & S_ISGID) != 0 ? parent.st_gid : in->gid;
-    if (fchownat(parent_fd, name, in->uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
-        return errno;
-    // chown drops the set-id bits of a file
-    if (!S_ISLNK(mode) && (mode & (S_ISUID | S_ISGID)) != 0 && fchmodat(parent_fd, name, mode & 07777, 0) < 0)
-        return errno;
-    return 0;
 }
 
 void do_lookup(struct operation *op) {
@@ -67,49 +57,48 @@ void do_readlink(struct operation *op) {
         answer(op->in->unique, 0, target, (size_t)length);
 }
 
-/** What a made thing's name leads to is answered, or the half-made thing is taken away again. */
-static void finish_make(struct operation *op, const char *name, mode_t mode) {
-    int error = give_to_caller(op->inode->fd, name, op->in, mode);
-    if (error != 0) {
-        unlinkat(op->inode->fd, name, S_ISDIR(mode) ? AT_REMOVEDIR : 0);
+/** Answers a request to make something: `result` is the system call's, errno its error. */
+static void finish_make(struct operation *op, const char *name, int result) {
+    int error = result < 0 ? errno : 0;
+    leave_caller();
+    if (error != 0)
         answer_error(op->in->unique, error);
-    } else {
+    else
         answer_entry(op->in->unique, op->inode, name);
-    }
 }
 
 void do_symlink(struct operation *op) {
     const char *name = take_name(op);
     const char *target = name != NULL ? take_string(op) : NULL;
-    if (target == NULL)
+    if (target == NULL) {
         answer_error(op->in->unique, EINVAL);
-    else if (symlinkat(target, op->inode->fd, name) < 0)
-        answer_error(op->in->unique, errno);
-    else
-        finish_make(op, name, S_IFLNK);
+        return;
+    }
+    enter_caller(op->in, 0);
+    finish_make(op, name, symlinkat(target, op->inode->fd, name));
 }
 
 void do_mknod(struct operation *op) {
     TAKE(struct fuse_mknod_in, in);
     const char *name = take_name(op);
     dev_t device = makedev((in.rdev >> 8) & 0xfff, (in.rdev & 0xff) | ((in.rdev >> 12) & 0xfff00));
-    if (name == NULL)
+    if (name == NULL) {
         answer_error(op->in->unique, EINVAL);
-    else if (mknodat(op->inode->fd, name, in.mode, device) < 0)
-        answer_error(op->in->unique, errno);
-    else
-        finish_make(op, name, in.mode);
+        return;
+    }
+    enter_caller(op->in, in.umask);
+    finish_make(op, name, mknodat(op->inode->fd, name, in.mode, device));
 }
 
 void do_mkdir(struct operation *op) {
     TAKE(struct fuse_mkdir_in, in);
     const char *name = take_name(op);
-    if (name == NULL)
+    if (name == NULL) {
         answer_error(op->in->unique, EINVAL);
-    else if (mkdirat(op->inode->fd, name, in.mode & 07777) < 0)
-        answer_error(op->in->unique, errno);
-    else
-        finish_make(op, name, S_IFDIR | (in.mode & 07777));
+        return;
+    }
+    enter_caller(op->in, in.umask);
+    finish_make(op, name, mkdirat(op->inode->fd, name, in.mode & 07777));
 }
 
 void do_remove(struct operation *op, int flags) {

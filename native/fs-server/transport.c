@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "dispatch.h"
+#include "identity.h"
 #include "inodes.h"
 #include "locks.h"
 #include "memory.h"
@@ -56,6 +57,10 @@ void answer_error(uint64_t unique, int error) {
 
 static void *work(void *unused) {
     (void)unused;
+    if (prepare_identity() != 0) {
+        complain("fs-server: a worker can't have a umask of its own");
+        exit(1);
+    }
     for (;;) {
         pthread_mutex_lock(&queue_lock);
         while (queue_head == NULL)

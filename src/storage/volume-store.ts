@@ -1,5 +1,5 @@
 // Volumes of the `local` driver: a directory each, below `<dataRoot>/volumes/<name>/_data`, and a record. VMs reach
-// the files through the VM's file server (native/fs-server.c); nothing here is ever mounted on the host.
+// the files through the VM's file server (native/fs-server); nothing here is ever mounted on the host.
 
 import { randomBytes } from 'node:crypto';
 import { lstat, mkdir, opendir, rename, rm } from 'node:fs/promises';

@@ -1,0 +1,51 @@
+#include "identity.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/fsuid.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "memory.h"
+#include "operation.h"
+
+int prepare_identity(void) {
+    return unshare(CLONE_FS) < 0 ? errno : 0;
+}
+
+/** A file system uid other than 0 takes effective capabilities away; what is permitted may be taken back. */
+static void regain_capabilities(void) {
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+    if (syscall(SYS_capget, &header, data) < 0)
+        return;
+    for (size_t i = 0; i < _LINUX_CAPABILITY_U32S_3; i++)
+        data[i].effective = data[i].permitted;
+    syscall(SYS_capset, &header, data);
+}
+
+void enter_caller(const struct fuse_in_header *in, uint32_t umask_bits) {
+    umask(umask_bits & 0777);
+    if (!privileged || (in->uid == 0 && in->gid == 0))
+        return;
+    setfsgid(in->gid);
+    setfsuid(in->uid);
+    // Neither call tells of failure but by what it finds: a file must not become root's.
+    if ((gid_t)setfsgid((gid_t)-1) != in->gid || (uid_t)setfsuid((uid_t)-1) != in->uid) {
+        complain("fs-server: can't make files as %u:%u", in->uid, in->gid);
+        exit(1);
+    }
+    if (in->uid != 0)
+        regain_capabilities();
+}
+
+void leave_caller(void) {
+    umask(0);
+    if (!privileged)
+        return;
+    setfsuid(0);
+    setfsgid(0);
+}

@@ -1,0 +1,165 @@
+// The guest's end of a file server, for tests: sends FUSE requests as bytes, well-formed or not.
+
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
+import { connect, createServer, type Socket } from 'node:net';
+import { join, resolve } from 'node:path';
+
+/** Operations by their numbers in linux/fuse.h. */
+export const fuse = {
+  lookup: 1,
+  forget: 2,
+  getattr: 3,
+  setattr: 4,
+  symlink: 6,
+  mknod: 8,
+  mkdir: 9,
+  unlink: 10,
+  rename: 12,
+  link: 13,
+  open: 14,
+  read: 15,
+  write: 16,
+  release: 18,
+  init: 26,
+  opendir: 27,
+  releasedir: 29,
+  setlk: 32,
+  setlkw: 33,
+  create: 35,
+  interrupt: 36,
+  batchForget: 42,
+  fallocate: 43,
+  syncfs: 50,
+} as const;
+
+export const fuseRoot = 1n;
+/** Never answered. */
+const silent = new Set<number>([fuse.forget, fuse.interrupt, fuse.batchForget]);
+
+export interface FuseAnswer {
+  /** 0 or a negative errno. */
+  error: number;
+  body: Buffer;
+}
+
+/** Little-endian numbers of 8 bytes. */
+export function u64s(...values: bigint[]): Buffer {
+  const bytes = Buffer.alloc(values.length * 8);
+  values.forEach((value, index) => bytes.writeBigUInt64LE(BigInt.asUintN(64, value), index * 8));
+  return bytes;
+}
+
+/** Little-endian numbers of 4 bytes. */
+export function u32s(...values: number[]): Buffer {
+  const bytes = Buffer.alloc(values.length * 4);
+  values.forEach((value, index) => bytes.writeUInt32LE(value >>> 0, index * 4));
+  return bytes;
+}
+
+/** Names as the kernel sends them. */
+export function names(...texts: string[]): Buffer {
+  return Buffer.from(texts.map((text) => `${text}\0`).join(''), 'latin1');
+}
+
+export class FuseClient {
+  readonly server: ChildProcess;
+  /** What the server has complained of. */
+  complaints = '';
+  readonly #socket: Socket;
+  readonly #controlPath: string;
+  readonly #waiting = new Map<bigint, (answer: FuseAnswer) => void>();
+  readonly #orphans: bigint[] = [];
+  #pending = Buffer.alloc(0);
+  #unique = 1n;
+
+  private constructor(server: ChildProcess, socket: Socket, controlPath: string) {
+    this.server = server;
+    this.#socket = socket;
+    this.#controlPath = controlPath;
+    server.stderr?.on('data', (text: Buffer) => (this.complaints += text.toString()));
+    socket.on('data', (bytes: Buffer) => this.#take(bytes));
+    socket.on('error', () => undefined);
+  }
+
+  /** Builds the server with sanitizers and starts it; its sockets lie in `directory`. */
+  static async start(directory: string): Promise<FuseClient> {
+    const native = resolve(__dirname, '../../native');
+    execFileSync('make', ['-s', '-C', native, 'fs-server-checked'], { stdio: 'pipe' });
+    const path = join(directory, 'fuse.sock');
+    const controlPath = join(directory, 'control.sock');
+    const listener = createServer().listen(path);
+    await once(listener, 'listening');
+    const server = spawn(resolve(native, '../build/native/fs-server-checked'), [path, controlPath], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const [[socket]] = await Promise.all([
+      once(listener, 'connection') as Promise<[Socket]>,
+      once(server.stdout, 'data'),
+    ]);
+    listener.close();
+    return new FuseClient(server, socket, controlPath);
+  }
+
+  /** One line to the control socket and its answer. */
+  async control(line: string): Promise<string> {
+    const socket = connect(this.#controlPath);
+    socket.write(`${line}\n`);
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    socket.destroy();
+    return answer.toString().trim();
+  }
+
+  /** Bytes as they are. */
+  raw(bytes: Buffer): void {
+    this.#socket.write(bytes);
+  }
+
+  /** Number of the request that is sent next. */
+  get next(): bigint {
+    return this.#unique;
+  }
+
+  /** Resolves with the answer; at once for what is never answered. */
+  async request(opcode: number, nodeid: bigint, body: Buffer, owner = 0): Promise<FuseAnswer> {
+    const unique = this.#unique++;
+    const answer = silent.has(opcode)
+      ? Promise.resolve({ error: 0, body: Buffer.alloc(0) })
+      : new Promise<FuseAnswer>((done) => this.#waiting.set(unique, done));
+    const header = [u32s(40 + body.length, opcode), u64s(unique, nodeid), u32s(owner, owner, 1, 0)];
+    this.#socket.write(Buffer.concat([...header, body]));
+    return await answer;
+  }
+
+  /** Answers that nobody asked for, or that came twice. */
+  get strays(): readonly bigint[] {
+    return this.#orphans;
+  }
+
+  descriptors(): number {
+    return readdirSync(`/proc/${this.server.pid}/fd`).length;
+  }
+
+  /** As the VM's end: resolves with the server's exit code. */
+  async end(): Promise<number | null> {
+    if (this.server.exitCode !== null) return this.server.exitCode;
+    const exited = once(this.server, 'exit') as Promise<[number | null]>;
+    this.#socket.destroy();
+    return (await exited)[0];
+  }
+
+  #take(bytes: Buffer): void {
+    this.#pending = Buffer.concat([this.#pending, bytes]);
+    while (this.#pending.length >= 16) {
+      const length = this.#pending.readUInt32LE(0);
+      if (this.#pending.length < length) return;
+      const unique = this.#pending.readBigUInt64LE(8);
+      const done = this.#waiting.get(unique);
+      this.#waiting.delete(unique);
+      if (done === undefined) this.#orphans.push(unique);
+      done?.({ error: this.#pending.readInt32LE(4), body: this.#pending.subarray(16, length) });
+      this.#pending = this.#pending.subarray(length);
+    }
+  }
+}

@@ -1,0 +1,221 @@
+// The file server against a guest that lies: built with the address and undefined-behaviour sanitizers, it must answer each
+// request once, reach nothing outside its share, and give back what it was given.
+
+import { existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+
+import { fuse, FuseClient, fuseRoot, names, u32s, u64s } from '../../support/fuse-client';
+import { makeScratchDir } from '../../support/scratch-dir';
+
+jest.setTimeout(120_000);
+
+const { EINVAL, ENOENT, EROFS, EXDEV, ELOOP, ESTALE, ENXIO } = constants.errno;
+/** More lookups than a node has. */
+const allLookups = 1n << 62n;
+
+let directory: string;
+let client: FuseClient;
+let share: bigint;
+
+beforeEach(async () => {
+  directory = makeScratchDir('fs-server');
+  for (const name of ['share', 'fixed', 'outside']) mkdirSync(join(directory, name));
+  writeFileSync(join(directory, 'outside', 'secret'), 'untouched');
+  writeFileSync(join(directory, 'share', 'file'), 'content');
+  writeFileSync(join(directory, 'fixed', 'file'), 'fixed');
+  symlinkSync(join(directory, 'outside'), join(directory, 'share', 'way-out'));
+  symlinkSync('../outside/secret', join(directory, 'share', 'secret'));
+  client = await FuseClient.start(directory);
+  expect(await client.control(`add rw rw 0 ${join(directory, 'share')}`)).toBe('ok');
+  expect(await client.control(`add ro ro 0 ${join(directory, 'fixed')}`)).toBe('ok');
+  await client.request(fuse.init, 0n, u32s(7, 37, 1 << 20, 0xffffffff));
+  share = await lookUp(fuseRoot, 'rw');
+});
+
+afterEach(async () => {
+  const code = await client.end();
+  expect({ code, complaints: client.complaints }).toEqual({ code: 0, complaints: '' });
+  expect(readFileSync(join(directory, 'outside', 'secret'), 'utf8')).toBe('untouched');
+  expect(readdirSync(join(directory, 'outside'))).toEqual(['secret']);
+  expect(readFileSync(join(directory, 'fixed', 'file'), 'utf8')).toBe('fixed');
+});
+
+async function lookUp(parent: bigint, name: string): Promise<bigint> {
+  const { error, body } = await client.request(fuse.lookup, parent, names(name));
+  expect(error).toBe(0);
+  return body.readBigUInt64LE(0);
+}
+
+const refusal = async (opcode: number, node: bigint, body: Buffer): Promise<number> =>
+  Math.abs((await client.request(opcode, node, body)).error);
+
+test.each(['..', '.', '', '/etc/passwd', '../outside/secret', 'way-out/secret', 'x'.repeat(60_000)])(
+  'a name that is no name of the directory reaches nothing: %#',
+  async (name) => {
+    expect(await refusal(fuse.lookup, share, names(name))).not.toBe(0);
+    expect(await refusal(fuse.mkdir, share, Buffer.concat([u32s(0o755, 0), names(name)]))).not.toBe(0);
+    expect(
+      await refusal(fuse.create, share, Buffer.concat([u32s(0o102, 0o644, 0, 0), names(name)])),
+    ).not.toBe(0);
+    expect(await refusal(fuse.unlink, share, names(name))).not.toBe(0);
+    expect(await refusal(fuse.symlink, share, names(name, '/'))).not.toBe(0);
+    expect(await refusal(fuse.rename, share, Buffer.concat([u64s(share), names('file', name)]))).not.toBe(0);
+    expect(existsSync(join(directory, 'share', 'file'))).toBe(true);
+  },
+);
+
+test('symbolic links are never followed, and lead nowhere on the host', async () => {
+  const [wayOut, secret] = [await lookUp(share, 'way-out'), await lookUp(share, 'secret')];
+  expect(await refusal(fuse.open, secret, u32s(2, 0))).toBe(ENXIO);
+  expect(await refusal(fuse.lookup, wayOut, names('secret'))).not.toBe(0);
+  const truncate = Buffer.concat([u32s(8, 0), Buffer.alloc(80)]);
+  expect(await refusal(fuse.setattr, secret, truncate)).toBe(ELOOP);
+  // O_CREAT on a link that was made meanwhile
+  expect(await refusal(fuse.create, share, Buffer.concat([u32s(0o1002, 0o644, 0, 0), names('secret')]))).toBe(
+    ELOOP,
+  );
+});
+
+test('a read-only share stays as it is, whatever the guest mounts it as', async () => {
+  const root = await lookUp(fuseRoot, 'ro');
+  const file = await lookUp(root, 'file');
+  expect(await refusal(fuse.open, file, u32s(2, 0))).toBe(EROFS);
+  expect(await refusal(fuse.open, file, u32s(0o1000, 0))).toBe(EROFS);
+  expect(await refusal(fuse.unlink, root, names('file'))).toBe(EROFS);
+  expect(await refusal(fuse.setattr, file, Buffer.concat([u32s(8, 0), Buffer.alloc(80)]))).toBe(EROFS);
+  expect(await refusal(fuse.link, share, Buffer.concat([u64s(file), names('linked')]))).toBe(EXDEV);
+  expect(await refusal(fuse.rename, share, Buffer.concat([u64s(root), names('file', 'moved')]))).toBe(EXDEV);
+});
+
+test('numbers that were never handed out', async () => {
+  expect(await refusal(fuse.getattr, 999_999n, Buffer.alloc(16))).toBe(ESTALE);
+  expect(await refusal(fuse.lookup, 999_999n, names('file'))).toBe(ESTALE);
+  expect(await refusal(fuse.lookup, fuseRoot, names('outside'))).toBe(ENOENT);
+  expect(await refusal(fuse.rename, share, Buffer.concat([u64s(12_345n), names('file', 'moved')]))).toBe(
+    EINVAL,
+  );
+  const node = await lookUp(share, 'file');
+  expect(await refusal(fuse.read, node, Buffer.concat([u64s(77n, 0n), u32s(4096, 0)]))).not.toBe(0);
+  const opened = await client.request(fuse.open, node, u32s(0, 0));
+  const handle = opened.body.readBigUInt64LE(0);
+  // a handle is only good with its own file
+  expect(await refusal(fuse.read, share, Buffer.concat([u64s(handle, 0n), u32s(4096, 0)]))).not.toBe(0);
+  expect(await refusal(fuse.release, node, u64s(handle, 0n, 0n))).toBe(0);
+});
+
+test('directories that are opened and never closed, and locks that are waited for, have a limit', async () => {
+  const before = client.descriptors();
+  const handles: bigint[] = [];
+  for (;;) {
+    const { error, body } = await client.request(fuse.opendir, share, u32s(0, 0));
+    if (error !== 0) break;
+    handles.push(body.readBigUInt64LE(0));
+  }
+  expect(handles.length).toBe(4096);
+  await Promise.all(handles.map((handle) => client.request(fuse.releasedir, share, u64s(handle, 0n, 0n))));
+
+  const node = await lookUp(share, 'file');
+  const lock = (owner: bigint): Buffer =>
+    Buffer.concat([u64s(0n, owner, 0n, (1n << 63n) - 1n), u32s(1, 0, 0, 0)]);
+  expect(await refusal(fuse.setlk, node, lock(1n))).toBe(0);
+  expect(await refusal(fuse.setlk, node, lock(2n))).toBe(constants.errno.EAGAIN);
+  const first = client.next;
+  const waits = Array.from({ length: 1100 }, (_, index) =>
+    refusal(fuse.setlkw, node, lock(BigInt(index + 2))),
+  );
+  const last = client.next;
+  // what was refused has been answered already; the others are told to give up
+  expect(await Promise.race(waits)).not.toBe(0);
+  for (let unique = first; unique < last; unique += 1n)
+    await client.request(fuse.interrupt, 0n, u64s(unique));
+  const ends = await Promise.all(waits);
+  expect(new Set(ends)).toEqual(new Set([constants.errno.EINTR, 37 /* ENOLCK */]));
+  await client.request(fuse.forget, node, u64s(allLookups));
+  await settledAt(before);
+});
+
+const anyName = fc.oneof(
+  fc.constantFrom('file', 'way-out', 'secret', 'a', 'b', '..', '.', '', '../outside', '/etc', 'a/b'),
+  fc.stringMatching(/^[\w./]{0,20}$/),
+);
+const anyNumber = fc.oneof(
+  fc.constantFrom(0n, 1n, 2n, 3n, 0o102n, 0o1000n, 1n << 31n, (1n << 32n) - 1n, 1n << 62n, (1n << 64n) - 1n),
+  fc.bigInt(0n, 40n),
+  fc.bigInt(0n, (1n << 64n) - 1n),
+);
+const anyBody = fc
+  .array(
+    fc.oneof(
+      anyNumber.map((value) => u64s(value)),
+      anyNumber.map((value) => u32s(Number(value & 0xffffffffn))),
+      anyName.map((name) => names(name)),
+      fc.uint8Array({ maxLength: 60 }).map((bytes) => Buffer.from(bytes)),
+    ),
+    { maxLength: 12 },
+  )
+  .map((parts) => Buffer.concat(parts));
+/** SETLKW may rightly wait for ever, FALLOCATE rightly fill the disk, and SYNCFS waits for everybody's writes. */
+const unwelcome = new Set<number>([fuse.setlkw, fuse.fallocate, fuse.syncfs]);
+const anyRequest = fc.record({
+  opcode: fc.oneof(fc.integer({ min: 1, max: 55 }), fc.nat()).filter((opcode) => !unwelcome.has(opcode)),
+  node: fc.oneof(fc.bigInt(0n, 12n), anyNumber),
+  body: anyBody,
+});
+
+test('any requests at all: each is answered once, and what was taken can be given back', async () => {
+  await client.request(fuse.forget, share, u64s(1n));
+  const before = client.descriptors();
+  let highest = 0n;
+  await fc.assert(
+    fc.asyncProperty(fc.array(anyRequest, { minLength: 1, maxLength: 40 }), async (requests) => {
+      const root = await lookUp(fuseRoot, 'rw');
+      await Promise.all(
+        requests.map(async ({ opcode, node: other, body }, index) => {
+          const node = index % 2 === 0 ? root : other;
+          const answer = await client.request(opcode, node, body);
+          if (answer.error !== 0) return;
+          if (opcode === fuse.open || opcode === fuse.opendir)
+            await release(node, answer.body.readBigUInt64LE(0));
+          if (opcode === fuse.create)
+            await release(answer.body.readBigUInt64LE(0), answer.body.readBigUInt64LE(128));
+        }),
+      );
+      // numbers of nodes count up
+      const made = Buffer.concat([u32s(0o100644, 0, 0, 0), names('newest')]);
+      const { body } = await client.request(fuse.mknod, root, made);
+      if (body.length > 0) highest = body.readBigUInt64LE(0);
+      await client.request(fuse.unlink, root, names('newest'));
+    }),
+    { numRuns: 300 },
+  );
+  expect(client.strays).toEqual([]);
+  expect(client.server.exitCode).toBeNull();
+  expect(highest).toBeGreaterThan(300n);
+  for (let node = 2n; node <= highest; node += 1n) await client.request(fuse.forget, node, u64s(allLookups));
+  await lookUp(fuseRoot, 'rw');
+  await settledAt(before);
+});
+
+/** The answer to a request comes a little before the server lets go of the file: the number of descriptors has a deadline. */
+async function settledAt(descriptors: number): Promise<void> {
+  const deadline = Date.now() + 20_000;
+  while (client.descriptors() !== descriptors && Date.now() < deadline) await lookUp(fuseRoot, 'rw');
+  expect(client.descriptors()).toBe(descriptors);
+}
+
+async function release(node: bigint, handle: bigint): Promise<void> {
+  await client.request(fuse.release, node, u64s(handle, 0n, 0n));
+}
+
+test.each([0, 39, (1 << 20) + 65_537, 0xffffffff])(
+  'a frame that says it has %d bytes ends the server, in order',
+  async (length) => {
+    const doomed = await FuseClient.start(makeScratchDir('fs-server-frame'));
+    doomed.raw(Buffer.concat([u32s(length, 1), Buffer.alloc(32)]));
+    const code = await new Promise((resolve) => doomed.server.once('exit', resolve));
+    expect(code).toBe(1);
+    expect(doomed.complaints).toMatch(/^fs-server: a request of \d+ bytes from the guest\n$/);
+  },
+);
