@@ -1,37 +1,8 @@
 // Compose of both generations: the same project, the same steps. What Compose prints on its way is in an order of its
 // own; what it leaves is compared.
 
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-
-import { projectDir } from '../support/project-dir';
 import { scriptCases } from './harness/cases';
-
-const plugin = join(
-  projectDir,
-  'build',
-  'trixie',
-  'usr',
-  'libexec',
-  'docker',
-  'cli-plugins',
-  'docker-compose',
-);
-
-const generations: { name: string; command: string; available: boolean; port: number }[] = [
-  {
-    name: 'Compose v1',
-    command: 'docker-compose --ansi never',
-    available: existsSync('/usr/bin/docker-compose'),
-    port: 18201,
-  },
-  {
-    name: 'Compose v2',
-    command: 'docker compose --ansi never --progress quiet',
-    available: existsSync(plugin),
-    port: 18202,
-  },
-];
+import { composeGenerations } from './harness/compose';
 
 /** `$$` is Compose's own quoting of a dollar. */
 const project = (port: number): string => `
@@ -72,8 +43,8 @@ volumes: {data: {}}
 networks: {front: {}, back: {internal: true}}
 `;
 
-const script = (command: string, port: number): string => `
-  mkdir -p $DOCKER_CONFIG/cli-plugins; ln -s ${plugin} $DOCKER_CONFIG/cli-plugins/
+const script = (setUp: string, command: string, port: number): string => `
+  ${setUp}
   echo ${Buffer.from(project(port)).toString('base64')} | base64 -d >docker-compose.yml; echo EXTRA=first >web.env; echo word >secret.txt
   compose() { ${command} -p $c "$@" 2>stderr; }; look() { docker ps -a --filter label=com.docker.compose.project=$c --format '{{.Label "com.docker.compose.service"}} {{.Label "com.docker.compose.container-number"}} {{.State}}' | sort; }; page() { wait_for on_host curl -sf 127.0.0.1:${String(port)}; on_host curl -s 127.0.0.1:${String(port)}/$1; }
   compose up -d >/dev/null; wait_for 'look | grep "setup 1 exited"'; look
@@ -94,19 +65,20 @@ const script = (command: string, port: number): string => `
   compose down -v -t 1 >/dev/null; look; docker network ls --filter name=$c -q; docker volume ls --filter name=$c -q`;
 
 /** Attached: output of the services, and an end with the code of one of them. */
-const attached = (command: string): string => `
-  mkdir -p $DOCKER_CONFIG/cli-plugins; ln -s ${plugin} $DOCKER_CONFIG/cli-plugins/
+const attached = (setUp: string, command: string): string => `
+  ${setUp}
   printf '%s\\n' "version: '3.9'" services: '  job: {image: busybox, command: sh -c "echo from the job; exit 4", depends_on: {first: {condition: service_completed_successfully}}}' '  first: {image: busybox, command: echo from the first}' >docker-compose.yml
   ${command} -p $c up --exit-code-from job >out 2>err; echo $?; grep -o 'from the first' out
   (timeout 20 ${command} -p $c logs -f --no-color; echo $?) 2>/dev/null | grep -o 'from the .*' | sort
   ${command} -p $c up 2>/dev/null | grep -o 'from the .*' | sort
   ${command} -p $c down >/dev/null 2>&1; docker network ls --filter name=$c -q`;
 
-for (const { name, command, available, port } of generations) {
+for (const { name, setUp, command, available } of composeGenerations) {
   if (available) {
+    const port = name === 'Compose v1' ? 18201 : 18202;
     scriptCases(name, {
-      'a project from up to down': { script: script(command, port), timeoutSeconds: 240 },
-      attached: { script: attached(command), timeoutSeconds: 120 },
+      'a project from up to down': { script: script(setUp, command, port), timeoutSeconds: 240 },
+      attached: { script: attached(setUp, command), timeoutSeconds: 120 },
     });
   } else {
     it.todo(`${name} is not on this machine`);

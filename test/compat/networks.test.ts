@@ -37,7 +37,17 @@ scriptCases('networks: create', {
   'configuration only': `
     docker network create --config-only --label z=1 $c >/dev/null
     docker network inspect -f '{{.ConfigOnly}} {{.Driver}} {{json .Labels}}' $c
+    docker run --name $c --network $c busybox true 2>&1 | head -n 1
+    docker inspect -f '{{.State.Status}} {{.State.Error}}' $c
+    docker run -d --name $c-b ${idle} >/dev/null
+    docker network connect $c $c-b
     docker network rm $c`,
+  'link-local addresses': `
+    docker network create $c >/dev/null
+    docker run -d --name $c --network $c --link-local-ip 169.254.7.1 ${idle} >/dev/null
+    docker run --rm --network $c --link-local-ip 169.254.7.2 busybox sh -c 'ip -o -4 address show eth0 | grep -o 169.254.*scope; ping -c 1 -I 169.254.7.2 169.254.7.1 | grep -o "1 packets received"'
+    docker inspect -f '{{json (index .NetworkSettings.Networks "'$c'").IPAMConfig}}' $c
+    docker run --rm --network $c --link-local-ip 1.2.3.4 busybox true 2>&1 | head -n 1`,
   filters: `
     docker network create --label a=$c --label b $c >/dev/null
     docker run -d --name $c --network $c ${idle} >/dev/null
