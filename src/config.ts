@@ -81,7 +81,7 @@ export interface Config extends Readonly<LiveConfig> {
   readonly logFormat: LogFormat;
   /** `host:port`. */
   readonly metricsAddress: string | undefined;
-  /** Clients are told so, and ask for what dockerd has only then. */
+  /** dockerd's word for what it has on trial, checkpoints among them. Clients are told so. */
   readonly experimental: boolean;
   readonly accelerator: AcceleratorChoice;
   /** Where `npm run guest` left vmlinuz, initramfs and manifest.json. */

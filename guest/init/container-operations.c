@@ -152,6 +152,31 @@ int container_file(const json_t *params, struct failure *failure)
     return fail(failure, ENOENT, PHASE_REQUEST, "%s is none of the container's files", path);
 }
 
+int container_rename(const json_t *params, struct failure *failure)
+{
+    const char *id, *new_id;
+    if (field_id(params, "id", &id, failure) < 0 || field_id(params, "newId", &new_id, failure) < 0)
+        return -failure->code;
+    struct container *container = container_find(id);
+    if (strcmp(id, new_id) == 0 || (container == NULL && container_find(new_id) != NULL))
+        return 0; /* asked again after a lost connection */
+    if (container == NULL)
+        return fail(failure, ENOENT, PHASE_REQUEST, "no container %s", id);
+    if (process_find(new_id) != NULL)
+        return fail(failure, EEXIST, PHASE_REQUEST, "there is a process %s", new_id);
+    char *name = strdup(new_id), *process_name = strdup(new_id);
+    if (name == NULL || process_name == NULL) {
+        free(name);
+        free(process_name);
+        return fail(failure, ENOMEM, PHASE_REQUEST, "no memory for a container's name");
+    }
+    free(container->id);
+    container->id = name;
+    free(container->process->id);
+    container->process->id = process_name;
+    return 0;
+}
+
 /* ---- removal ---- */
 
 struct removal {

@@ -90,11 +90,12 @@ void container_forget(struct container *container)
     drop_fd(&container->filter);
     drop_fd(&container->mount_namespace);
     if (container->cgroup >= 0)
-        cgroup_remove(container->id);
+        cgroup_remove(container->cgroup_name);
     drop_fd(&container->cgroup);
     process_spec_free(&container->process_spec);
     json_decref(container->spec);
     free(container->layers);
+    free(container->cgroup_name);
     free(container->id);
     free(container);
 }
@@ -433,7 +434,7 @@ static int prepare(struct container *container, struct failure *failure)
         (result = field_array(container->spec, "deviceRules", &rules, failure)) < 0 ||
         (result = read_disks(container, failure)) < 0 ||
         (result = process_spec_read(container->spec, &container->process_spec, failure)) < 0 ||
-        (result = container->cgroup = cgroup_create(container->id, failure)) < 0 ||
+        (result = container->cgroup = cgroup_create(container->cgroup_name, failure)) < 0 ||
         (result = cgroup_write(container->cgroup, cgroup, failure)) < 0)
         return result;
     watch_memory(container);
@@ -450,11 +451,12 @@ static struct container *new_container(const char *id, json_t *spec)
     container->cgroup = container->filter = container->mount_namespace = container->memory_events.fd = container->freeze_events.fd = -1;
     container->disk_timer.fire = disks_are_late;
     container->id = strdup(id);
+    container->cgroup_name = strdup(id);
     container->spec = json_incref(spec);
     snprintf(container->directory, sizeof(container->directory), "/run/c/%u", next_number++);
     container->next = containers;
     containers = container;
-    if (container->id != NULL)
+    if (container->id != NULL && container->cgroup_name != NULL)
         container->process = process_new(PROCESS_CONTAINER, id, container);
     if (container->process == NULL) {
         container_forget(container);

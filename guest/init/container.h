@@ -16,6 +16,7 @@ struct process;
 struct container {
     struct container *next;
     char *id;
+    char *cgroup_name; /* the id it was made with: a group can't be renamed */
     char directory[32]; /* /run/c/<number> */
     json_t *spec;
     struct disk_spec *layers;
@@ -52,6 +53,8 @@ void container_remove(struct request request, const json_t *params);
 int container_signal(const json_t *params, struct failure *failure);
 int container_update(const json_t *params, struct failure *failure);
 int container_file(const json_t *params, struct failure *failure);
+/* Its checkpoint goes on as another container. */
+int container_rename(const json_t *params, struct failure *failure);
 void exec_start(struct request request, const json_t *params);
 
 /* Disks appeared: containers that waited for them go on. */

@@ -72,6 +72,7 @@ static const struct {
 } operations[] = {
     { "identity", identity, NULL },
     { "pod.setup", pod_setup, NULL },
+    { "pod.renew", pod_renew, NULL },
     { "pod.interface.add", pod_interface_add, NULL },
     { "pod.interface.remove", pod_interface_remove, NULL },
     { "pod.dns", pod_dns, NULL },
@@ -81,6 +82,7 @@ static const struct {
     { "container.freeze", NULL, container_freeze },
     { "container.update", container_update, NULL },
     { "container.file", container_file, NULL },
+    { "container.rename", container_rename, NULL },
     { "container.stats", NULL, container_stats },
     { "container.top", NULL, container_top },
     { "container.growDisk", NULL, container_grow_disk },

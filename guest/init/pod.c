@@ -150,6 +150,24 @@ static int need_pod(struct failure *failure)
     return pod.exists ? 0 : fail(failure, ENOENT, PHASE_REQUEST, "there is no Pod yet");
 }
 
+int pod_renew(const json_t *params, struct failure *failure)
+{
+    json_t *spec;
+    const char *id;
+    int result;
+    if ((result = need_pod(failure)) < 0 || (result = field_object(params, "pod", &spec, failure)) < 0 ||
+        (result = field_id(spec, "id", &id, failure)) < 0)
+        return result;
+    char *name = strdup(id);
+    if (name == NULL)
+        return fail(failure, ENOMEM, PHASE_REQUEST, "no memory for a Pod");
+    free(pod.id);
+    pod.id = name;
+    dns_stop();
+    nics_take_all(netlink);
+    return configure(spec, failure);
+}
+
 int pod_interface_add(const json_t *params, struct failure *failure)
 {
     json_t *interface, *routes;

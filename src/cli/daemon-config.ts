@@ -67,8 +67,8 @@ export function toConfig(settings: Settings): Config {
     pidFile: settings.string('pidfile'),
     ...(tls === undefined ? {} : { tls }),
     logFormat: (settings.string('log-format') ?? 'text') as LogFormat, // one of its choices
-    experimental: settings.get('boolean', 'experimental') ?? false,
     metricsAddress: settings.string('metrics-addr'),
+    experimental: settings.get('boolean', 'experimental') ?? false,
     accelerator: (settings.string('accel') ?? 'auto') as AcceleratorChoice, // one of its choices
     guestDir: resolve(settings.string('guest-dir') ?? join(projectDir, 'build', 'guest')),
     nativeDir: join(projectDir, 'build', 'native'),

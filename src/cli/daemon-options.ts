@@ -199,7 +199,7 @@ export const daemonOptions: readonly DaemonOption[] = [
     key: 'experimental',
     flags: '--experimental [bool]',
     kind: 'boolean',
-    description: 'tell clients that they may use what is experimental in Docker',
+    description: 'allow what is experimental in Docker: checkpoints',
   },
   {
     key: 'shutdown-timeout',

@@ -4,6 +4,9 @@ import type { ContainerRecord } from './container-record';
 
 export type LogStream = 'stdout' | 'stderr';
 
+/** Bytes of each of a run's streams. */
+export type LogOffsets = Record<LogStream, number>;
+
 /** The writing end of one run of one container. One writer at a time. */
 export interface ContainerLogWriter {
   /** The run as the log's records name it; absent where nothing can be read back. */
@@ -21,8 +24,11 @@ export interface ContainerLogWriter {
 }
 
 export interface ContainerLogs {
-  /** `record.state` or the caller gives the run; offsets known of the same run go on, those of another start at 0. */
-  openLog(record: ContainerRecord, runId: string): Promise<ContainerLogWriter>;
+  /**
+   * `record.state` or the caller gives the run; offsets known of the same run go on, those of another begin at
+   * `first`, by default 0.
+   */
+  openLog(record: ContainerRecord, runId: string, first?: LogOffsets): Promise<ContainerLogWriter>;
   /** Deletes the log. Idempotent. */
   removeLog(record: ContainerRecord): Promise<void>;
 }

@@ -5,6 +5,8 @@ import { errorMessage } from '../errors';
 import { log } from '../log';
 import type { AgentHello } from '../vm/agent/protocol';
 import type { Vm } from '../vm/vm';
+import { checkpointsOf } from './container-checkpoint';
+import { RestoredDisk } from './container-restore';
 import { exitTransition, takeOffInterfaces } from './container-exit';
 import { isContainerId } from './container-names';
 import { publishPorts, recordedEndpoints, releaseEndpoints } from './container-network';
@@ -95,6 +97,8 @@ async function recoverContainer(
   vms: ReadonlyMap<string, Vm>,
 ): Promise<void> {
   const { state } = container;
+  await new RestoredDisk(engine.disks.path(container.id)).recover(isActive(state));
+  await checkpointsOf(engine, container, container.id, '').removeUnfinished();
   if (isActive(state)) {
     const vm = vms.get(state.vmId);
     if (vm !== undefined && (await adopt(engine, container, vm, state))) return;

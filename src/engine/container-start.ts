@@ -11,9 +11,9 @@ import { guestRootfs, withoutRepeats, type ContainerDisks } from '../translate/p
 import type { VolumeFilling } from '../storage/volume-filling';
 import type { Agent } from '../vm/agent/agent';
 import { AgentError } from '../vm/agent/agent-error';
-import type { GuestFile, GuestMount } from '../vm/agent/protocol';
+import type { GuestContainerSpec, GuestFile, GuestMount } from '../vm/agent/protocol';
 import { requireBlockDevices } from './block-devices';
-import type { ContainerLogWriter } from './container-log';
+import type { ContainerLogWriter, LogOffsets } from './container-log';
 import {
   allocateEndpoints,
   dnsForwarders,
@@ -29,6 +29,8 @@ import { linkVariables } from './container-links';
 import { renewLinkingHosts } from './container-connect';
 import { publishVolumeEvents, requireBindSources } from './container-mounts';
 import { mergeMounts, prepareShares } from './container-shares';
+import type { StoredCheckpoint } from './checkpoint-store';
+import { requireFitting, RestoredDisk, restoreSource, resumeSaved, savedChannels } from './container-restore';
 import { eventAttributes, type ContainerRecord } from './container-record';
 import { extendEndpoints, namedPodOf, namedPodResources, podEndpointRequest } from './named-pods';
 import { networkOwner, placeContainer, type Joining } from './container-placement';
@@ -65,11 +67,15 @@ export function requireStartable(container: Container): void {
 }
 
 /** A start that a user asked for. Call it in the container's queue. */
-export async function startContainer(engine: Engine, container: Container): Promise<void> {
+export async function startContainer(
+  engine: Engine,
+  container: Container,
+  findCheckpoint?: () => Promise<StoredCheckpoint>,
+): Promise<void> {
   requireStartable(container);
   await requireBindSources(container.record.hostConfig, apiSocketPath(engine.config.hosts));
   engine.restarts.forget(container.id);
-  await runContainer(engine, container, { restartCount: 0, manuallyStopped: false });
+  await runContainer(engine, container, { restartCount: 0, manuallyStopped: false }, findCheckpoint);
 }
 
 /** Starts it from created, exited or restarting, and records these counters with the new state. In the container's queue. */
@@ -77,12 +83,13 @@ export async function runContainer(
   engine: Engine,
   container: Container,
   counters: Pick<ContainerRecord, 'restartCount' | 'manuallyStopped'>,
+  findCheckpoint?: () => Promise<StoredCheckpoint>,
 ): Promise<void> {
   const startedAt = performance.now();
   await engine.fileHolders.release(container.id);
   const start = new ContainerStart(engine, container);
   try {
-    await start.run(counters);
+    await start.run(counters, await findCheckpoint?.());
     log.debug('container started', {
       containerId: container.id,
       startMs: Math.round(performance.now() - startedAt),
@@ -131,38 +138,35 @@ class ContainerStart {
   #stdio: ProcessStdio | undefined;
   #publishing: Promise<unknown> | undefined;
   #filling: VolumeFilling | undefined;
+  #restoredDisk: RestoredDisk | undefined;
 
   constructor(engine: Engine, container: Container) {
     this.#engine = engine;
     this.#container = container;
   }
 
-  async run(counters: Pick<ContainerRecord, 'restartCount' | 'manuallyStopped'>): Promise<void> {
+  async run(
+    counters: Pick<ContainerRecord, 'restartCount' | 'manuallyStopped'>,
+    checkpoint: StoredCheckpoint | undefined,
+  ): Promise<void> {
     const engine = this.#engine;
     const { record: own } = this.#container;
     const hostConfig = withRunDefaults(own.hostConfig, engine.config.containerDefaults);
     const record: ContainerRecord = { ...own, hostConfig };
     const namedPod = namedPodOf(record);
-    const pod = {
-      ...containerToPod({
-        ...record,
-        args: [record.path, ...record.args],
-        linkEnv: linkVariables(engine.registry, record),
-        ...(namedPod === undefined ? {} : { namedPod }),
-      }),
-      ...(namedPod === undefined ? {} : namedPodResources(engine, namedPod.name)),
-    };
+    const pod = podOf(engine, own);
     const spec = onlyContainer(pod);
     await requireBlockDevices(record.hostConfig);
     const runId = randomBytes(6).toString('hex');
     const disks = await disksOf(engine, record);
-    this.#writer = this.#openLog(record, runId);
+    if (checkpoint !== undefined) await this.#takeDisk(pod, checkpoint);
+    this.#writer = this.#openLog(record, runId, checkpoint?.record.logged);
     // Each is awaited below; a failure of one before that must not count as unhandled.
     this.#writer.catch(() => undefined);
 
     const { joining, running } =
       namedPod === undefined
-        ? await this.#enter(record, pod, disks)
+        ? await this.#enter(record, pod, disks, checkpoint)
         : await engine.podGates.of(pod.id).run(() => this.#enterNamed(record, pod, disks));
     this.#pod = running.pod;
     const { agent } = running.pod.vm;
@@ -172,11 +176,13 @@ class ContainerStart {
     this.#publishing = publishing;
     const shared = await this.#share(running.pod, record);
     const writer = await this.#writer;
-    const channels = allocateChannels(agent, spec);
+    const channels =
+      checkpoint === undefined ? allocateChannels(agent, spec) : savedChannels(agent, checkpoint);
     // Before the request that names the channels: output may come at once.
     this.#stdio = new ProcessStdio(agent, channels, engine.hubs.of(record.id), writer);
     running.pod.containers.set(record.id, { stdio: this.#stdio, writer });
-    const request = {
+    const files = this.#files(joining, attached);
+    const request = (): { container: GuestContainerSpec } => ({
       container: guestContainer(
         {
           ...spec,
@@ -186,16 +192,19 @@ class ContainerStart {
         },
         {
           rootfs: guestRootfs(running.luns, disks),
-          files: this.#files(joining, attached),
+          files,
           channels,
           ownNetwork: joining !== undefined && joining.networkOf === undefined,
           ...this.#consoleSize(record),
         },
       ),
-    };
-    const started = this.#filled(
-      agent.request('container.start', request, shared.fills ? { timeoutMs: fillingTimeoutMs } : {}),
-    );
+    });
+    const started =
+      checkpoint === undefined
+        ? this.#filled(
+            agent.request('container.start', request(), shared.fills ? { timeoutMs: fillingTimeoutMs } : {}),
+          )
+        : running.ready.then(() => resumeSaved(agent, checkpoint, { id: record.id, spec, files }));
     const [{ pid }, ports] = await Promise.all([
       // A Pod that could not be made is the reason to tell, not the container that misses it.
       started.catch(async (error: unknown) => {
@@ -227,6 +236,7 @@ class ContainerStart {
         publishedPorts: ports,
       },
     );
+    await this.#restoredDisk?.keep();
     await this.#applyLateSize(agent);
     await renewLinkingHosts(engine, record.id);
     publishNetworkEvents(engine, record, attached, 'connect');
@@ -235,17 +245,35 @@ class ContainerStart {
   }
 
   /** A VM of its own, or that of the containers whose namespaces it wants. */
-  async #enter(record: ContainerRecord, pod: PodSpec, disks: ContainerDisks): Promise<Entered> {
+  async #enter(
+    record: ContainerRecord,
+    pod: PodSpec,
+    disks: ContainerDisks,
+    checkpoint: StoredCheckpoint | undefined,
+  ): Promise<Entered> {
     const engine = this.#engine;
     const joining = placeContainer(engine, record);
     // What it joins has its endpoints already.
     this.#endpoints = joining === undefined ? allocateEndpoints(engine, record) : Promise.resolve([]);
     this.#endpoints.catch(() => undefined);
+    const options =
+      checkpoint === undefined
+        ? {}
+        : { saved: { vm: checkpoint.record.vm, source: restoreSource(checkpoint, disks) } };
     const running =
       joining === undefined
-        ? await engine.pods.run(pod, [disks], this.#endpoints, dnsForwarders)
+        ? await engine.pods.run(pod, [disks], this.#endpoints, dnsForwarders, options)
         : { pod: joining.pod, luns: await engine.pods.join(joining.pod, disks), ready: Promise.resolve() };
     return { joining, running };
+  }
+
+  /** Throws what speaks against this checkpoint before anything of the container is touched. */
+  async #takeDisk(pod: PodSpec, checkpoint: StoredCheckpoint): Promise<void> {
+    const { record } = this.#container;
+    requireFitting(this.#engine, record, pod, checkpoint);
+    const disk = new RestoredDisk(this.#engine.disks.path(record.id));
+    this.#restoredDisk = disk;
+    await disk.replace(checkpoint);
   }
 
   /** The VM of its named Pod, and a share in that one's endpoints. In the Pod's gate. */
@@ -284,6 +312,11 @@ class ContainerStart {
     await this.#filling
       ?.abandon()
       .catch((error: unknown) => log.warn('volume could not be emptied', { containerId: record.id, error }));
+    await this.#restoredDisk
+      ?.undo()
+      .catch((error: unknown) =>
+        log.error('disk is that of a checkpoint', { containerId: record.id, error }),
+      );
     await this.#publishing?.catch(() => undefined);
     if (this.#publishing !== undefined) {
       await engine.networks
@@ -364,9 +397,9 @@ class ContainerStart {
     };
   }
 
-  async #openLog(record: ContainerRecord, runId: string): Promise<ContainerLogWriter> {
+  async #openLog(record: ContainerRecord, runId: string, first?: LogOffsets): Promise<ContainerLogWriter> {
     try {
-      return await this.#engine.logs.openLog(record, runId);
+      return await this.#engine.logs.openLog(record, runId, first);
     } catch (error) {
       throw new DaemonError('Internal', logStartError(errorMessage(error)), { cause: error });
     }
@@ -391,6 +424,21 @@ class ContainerStart {
     if (asked !== undefined) return { consoleSize: asked };
     return rows > 0 && columns > 0 ? { consoleSize: { rows, columns } } : {};
   }
+}
+
+/** What a start of the container makes. */
+export function podOf(engine: Pick<Engine, 'config' | 'registry'>, own: ContainerRecord): PodSpec {
+  const record = { ...own, hostConfig: withRunDefaults(own.hostConfig, engine.config.containerDefaults) };
+  const namedPod = namedPodOf(record);
+  return {
+    ...containerToPod({
+      ...record,
+      args: [record.path, ...record.args],
+      linkEnv: linkVariables(engine.registry, record),
+      ...(namedPod === undefined ? {} : { namedPod }),
+    }),
+    ...(namedPod === undefined ? {} : namedPodResources(engine, namedPod.name)),
+  };
 }
 
 /** Host paths of what a container's root is made of. */

@@ -26,6 +26,7 @@ import { log } from '../log';
 import { archivePath, exportContainer, extractArchive, statPath } from './container-archive';
 import { attachToContainer } from './container-attach';
 import { containerChanges } from './container-changes';
+import { checkpointsOf, createCheckpoint, type CheckpointRequest } from './container-checkpoint';
 import { commitContainer } from './container-commit';
 import { createContainer, type CreateOptions } from './container-create';
 import { onContainerExit, onPodLost } from './container-exit';
@@ -137,10 +138,30 @@ export class Containers implements ContainerBackend {
     options: { checkpoint?: string; checkpointDir?: string; detachKeys?: string },
   ): Promise<void> {
     const container = this.#get(ref);
-    if ((options.checkpoint ?? '') !== '' || (options.checkpointDir ?? '') !== '') {
-      throw new DaemonError('NotImplemented', 'checkpoints are not supported');
+    const { checkpoint = '', checkpointDir = '' } = options;
+    if (checkpoint === '') {
+      await container.operations.run(() => startContainer(this.engine, container));
+      return;
     }
-    await container.operations.run(() => startContainer(this.engine, container));
+    if (!this.engine.config.experimental) {
+      throw new DaemonError('InvalidParameter', 'checkpoint is only supported in experimental mode');
+    }
+    const store = checkpointsOf(this.engine, container, `/${container.name}`, checkpointDir);
+    await container.operations.run(() =>
+      startContainer(this.engine, container, () => store.find(checkpoint)),
+    );
+  }
+
+  async checkpointCreate(ref: string, request: CheckpointRequest): Promise<void> {
+    await createCheckpoint(this.engine, this.#get(ref), ref, request);
+  }
+
+  checkpointList(ref: string, directory: string): Promise<string[]> {
+    return checkpointsOf(this.engine, this.#get(ref), ref, directory).list(directory === '');
+  }
+
+  async checkpointDelete(ref: string, name: string, directory: string): Promise<void> {
+    await checkpointsOf(this.engine, this.#get(ref), ref, directory).remove(name);
   }
 
   async stop(ref: string, options: { timeoutSeconds?: number; signal?: string }): Promise<void> {

@@ -19,6 +19,7 @@ export interface EngineContext {
     | 'vmMemoryBytes'
     | 'containerDefaults'
     | 'defaultShmBytes'
+    | 'experimental'
   >;
   readonly registry: ContainerRegistry;
   readonly events: EventPublisher;

@@ -9,7 +9,7 @@ import { guestPod, type PodInterface } from '../translate/pod-to-guest';
 import { containerDisks, diskIds, isLayerDisk, podToVm, type ContainerDisks } from '../translate/pod-to-vm';
 import type { AgentTunnel } from '../vm/agent/agent';
 import type { AgentEvent } from '../vm/agent/protocol';
-import type { Vm, VmDisk, VmEnd, VmResources } from '../vm/vm';
+import type { RestoreSource, SavedVm, Vm, VmDisk, VmEnd, VmResources } from '../vm/vm';
 import type { EngineContext } from './engine-context';
 import type { ContainerLogWriter } from './container-log';
 import { isActive, type ContainerState } from './container-state';
@@ -114,27 +114,35 @@ export class Pods {
     return [...this.#running.values()];
   }
 
-  /** Takes a VM for the Pod, plugs its disks and has its namespaces and interfaces made. Undoes all when it throws. */
+  /**
+   * Takes a VM for the Pod, plugs its disks and has its namespaces and interfaces made. With `saved` it is that VM, and
+   * what it has of them becomes this Pod's. Undoes all when it throws.
+   */
   async run(
     pod: PodSpec,
     disks: readonly ContainerDisks[],
     endpoints: Promise<AttachedEndpoint[]>,
     dnsForward: (endpoints: readonly AttachedEndpoint[]) => string[],
-    options: { ownsEndpoints: boolean } = { ownsEndpoints: false },
+    options: { ownsEndpoints?: boolean; saved?: { vm: SavedVm; source: RestoreSource } } = {},
   ): Promise<{ pod: RunningPod; luns: ReadonlyMap<string, number>; ready: Promise<void> }> {
     const plan = podToVm(pod, disks);
     // Seen here even if the VM fails first: whoever made the promise releases the endpoints.
     endpoints.catch(() => undefined);
     const startedAt = performance.now();
-    const vm = await this.#takeVm(pod.id, plan.resources);
+    const { saved } = options;
+    const vm =
+      saved === undefined
+        ? await this.#takeVm(pod.id, plan.resources)
+        : await this.#context.vms.restore(pod.id, saved.vm, saved.source);
     const acquiredMs = Math.round(performance.now() - startedAt);
     try {
-      const plugged = plugAll(vm, plan.disks);
+      const plugged = saved === undefined ? plugAll(vm, plan.disks) : Promise.resolve();
       plugged.catch(() => undefined);
       const attached = await endpoints;
       const interfaces = gatewayOrder(attached).map(podInterface);
       // The answer is not awaited here: the guest works on it while QEMU plugs the disks.
-      const ready = this.#setUp(vm, pod, attached, interfaces, dnsForward(attached));
+      const setUp = { vm, op: saved === undefined ? 'pod.setup' : 'pod.renew' } as const;
+      const ready = this.#setUp(setUp, pod, attached, interfaces, dnsForward(attached));
       ready.catch(() => undefined);
       await plugged;
       log.debug('pod has its VM', {
@@ -143,7 +151,13 @@ export class Pods {
         acquiredMs,
         pluggedMs: Math.round(performance.now() - startedAt),
       });
-      const running = this.#adopt(pod.id, vm, disks, ready, options.ownsEndpoints ? attached : undefined);
+      const running = this.#adopt(
+        pod.id,
+        vm,
+        disks,
+        ready,
+        options.ownsEndpoints === true ? attached : undefined,
+      );
       return { pod: running, luns: vm.pluggedDisks(), ready };
     } catch (error) {
       await vm.end();
@@ -357,7 +371,7 @@ export class Pods {
   }
 
   async #setUp(
-    vm: Vm,
+    { vm, op }: { vm: Vm; op: 'pod.setup' | 'pod.renew' },
     pod: PodSpec,
     attached: readonly AttachedEndpoint[],
     interfaces: readonly PodInterface[],
@@ -367,7 +381,7 @@ export class Pods {
     const since = (): number => Math.round(performance.now() - startedAt);
     // Side by side: until the guest has given a NIC its own MAC, the tap's rules let nothing of it pass.
     const [setUpMs] = await Promise.all([
-      vm.agent.request('pod.setup', { pod: guestPod(pod, interfaces, dnsForward) }).then(since),
+      vm.agent.request(op, { pod: guestPod(pod, interfaces, dnsForward) }).then(since),
       ...attached.map((endpoint) => attachNic(this.#context.networks, vm, endpoint)),
     ]);
     log.debug('pod is set up', { podId: pod.id, setUpMs, networkMs: since() });

@@ -19,6 +19,8 @@ interface BlankDisk {
 
 const blockBytes = 4096;
 const suffix = '.ext4';
+/** After a disk's path: what it was while a start from a checkpoint is tried. It outlives the daemon. */
+export const diskBeforeSuffix = '.before';
 /** The superblock of ext4 lies at 1024 and is 1024 bytes long. */
 const superblockEnd = 2048;
 /** Directories that the agent makes for the overlay: upper, work, and work's own. */
@@ -36,7 +38,10 @@ export class DiskFileStore implements WritableDiskStore {
   /** Makes the directory and removes files that a crash left half-made. Prepares the blank disk of the usual size. */
   async open(usualSizeBytes: number): Promise<void> {
     await mkdir(this.#directory, { recursive: true, mode: 0o711 });
-    for (const name of await readdir(this.#directory)) {
+    const names = new Set(await readdir(this.#directory));
+    for (const name of names) {
+      const isBefore = name.endsWith(suffix + diskBeforeSuffix);
+      if (isBefore && names.has(name.slice(0, -diskBeforeSuffix.length))) continue;
       if (!name.endsWith(suffix)) await rm(join(this.#directory, name), { force: true });
     }
     void this.#blank(usualSizeBytes);

@@ -7,6 +7,7 @@ import { basename, join } from 'node:path';
 import { DaemonError, errorMessage } from '../errors';
 import { log } from '../log';
 import type { AgentClient } from './agent/agent-client';
+import { giveDisk, takeDiskBack, type DiskOwner } from './disk-access';
 import { isAlive, killProcess, killProcessesNaming } from './host-process';
 import {
   bootGuest,
@@ -14,10 +15,12 @@ import {
   discardGuest,
   identifyGuest,
   reconnectAgent,
+  restoreGuest,
   type GuestRequest,
   type RunningGuest,
 } from './qemu/boot';
 import { processName, qmpSocketName, type MachineSpec } from './qemu/command-line';
+import { plugCommands } from './qemu/disks';
 import { vmGid, vmRunDir, vmUid, type LaunchSettings } from './qemu/launch';
 import { QemuVm } from './qemu/qemu-vm';
 import { QmpClient } from './qemu/qmp-client';
@@ -30,7 +33,7 @@ import {
   type TemplateSource,
 } from './qemu/template';
 import { warmUp } from './qemu/warm-up';
-import type { VmResources } from './vm';
+import type { RestoreSource, SavedVm, VmResources } from './vm';
 import { readVmRecord, writeVmRecord, type VmRecord } from './vm-record';
 
 /** Slots of VMs that are no container's: above those of containers. */
@@ -127,6 +130,36 @@ export class QemuVmFactory {
     );
   }
 
+  /** A VM that goes on where another was saved. Throws Conflict when this one could not. */
+  async restore(saved: SavedVm, { statePath, disks }: RestoreSource): Promise<QemuVm> {
+    if (saved.templateKey !== this.#parts.key) {
+      throw new DaemonError(
+        'Conflict',
+        'the checkpoint was made under another version or machine of QEMU, kernel or agent',
+      );
+    }
+    const { kernelHeadPath } = await this.ensureTemplate();
+    const machine = { ...this.#parts.machine, ...saved.resources };
+    const written = disks.filter(({ disk }) => !disk.readOnly);
+    const give = ({ id, slot }: GuestRequest): void => {
+      const owner = this.#ownerOf(slot);
+      if (owner !== undefined) for (const { disk } of written) giveDisk(disk.hostPath, id, owner);
+    };
+    return this.#make(
+      machine,
+      undefined,
+      (request) => {
+        give(request);
+        const plug = disks.flatMap(({ disk, lun }) => plugCommands(disk, lun));
+        return restoreGuest(this.#parts.settings, { ...request, statePath, kernelHeadPath, plug });
+      },
+      {
+        disks: Object.fromEntries(disks.map(({ disk, lun }) => [disk.id, lun])),
+        diskPaths: Object.fromEntries(written.map(({ disk }) => [disk.id, disk.hostPath])),
+      },
+    );
+  }
+
   /** The VMs of an earlier daemon that still answer, fresh ones told apart. Everything else in the directory is cleared away. */
   async recover(): Promise<{ vm: QemuVm; isFresh: boolean }[]> {
     const { vmsDir } = this.#parts.settings;
@@ -167,6 +200,7 @@ export class QemuVmFactory {
     machine: MachineSpec,
     signal: AbortSignal | undefined,
     bringUp: (request: GuestRequest) => Promise<RunningGuest>,
+    plugged: Pick<VmRecord, 'disks' | 'diskPaths'> = { disks: {} },
   ): Promise<QemuVm> {
     this.#throwIfOver(signal);
     const started = Date.now();
@@ -187,13 +221,14 @@ export class QemuVmFactory {
         used: false,
         resources: { memoryBytes: machine.memoryBytes, cpus: machine.cpus },
         nics: guest.nics,
-        disks: {},
+        ...plugged,
       };
       await writeVmRecord(guest.runDir, record);
       log.debug('vm ready', { vmId: id, ms: Date.now() - started });
       return this.#adopt(record, guest.runDir, guest.qmp, guest.agent, guest.exited);
     } catch (error) {
       if (guest !== undefined) await discardGuest(guest);
+      for (const path of Object.values(plugged.diskPaths ?? {})) takeDiskBack(path, id);
       this.#slots.delete(slot);
       this.#throwIfOver(signal); // rather than what giving up has led to
       throw error;
@@ -207,7 +242,7 @@ export class QemuVmFactory {
     agent: AgentClient,
     exited?: Promise<string>,
   ): QemuVm {
-    const { uidBase, nativeDir } = this.#parts.settings;
+    const { nativeDir } = this.#parts.settings;
     const vm = new QemuVm({
       record,
       runDir,
@@ -215,10 +250,16 @@ export class QemuVmFactory {
       agent,
       exited,
       fileServerBinary: join(nativeDir, 'fs-server'),
-      owner: uidBase === undefined ? undefined : { uid: vmUid(uidBase, record.slot), gid: vmGid(uidBase) },
+      owner: this.#ownerOf(record.slot),
     });
     void vm.ended.then(() => this.#slots.delete(record.slot));
     return vm;
+  }
+
+  /** The user that a VM's QEMU runs as; undefined: the daemon's own. */
+  #ownerOf(slot: number): DiskOwner | undefined {
+    const { uidBase } = this.#parts.settings;
+    return uidBase === undefined ? undefined : { uid: vmUid(uidBase, slot), gid: vmGid(uidBase) };
   }
 
   async #recoverOne(runDir: string): Promise<{ vm: QemuVm; isFresh: boolean } | undefined> {

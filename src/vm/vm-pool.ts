@@ -18,7 +18,7 @@ import {
   templateKey,
   type TemplateSource,
 } from './qemu/template';
-import type { Vm, VmPool, VmResources } from './vm';
+import type { RestoreSource, SavedVm, Vm, VmPool, VmResources } from './vm';
 import { probeSlot, QemuVmFactory } from './vm-factory';
 
 export type VmPoolConfig = Pick<
@@ -147,6 +147,7 @@ export interface VmFactory {
   clone(signal?: AbortSignal): Promise<PoolableVm>;
   cloneWarm(): Promise<PoolableVm>;
   boot(resources: VmResources, signal?: AbortSignal): Promise<PoolableVm>;
+  restore(saved: SavedVm, source: RestoreSource): Promise<PoolableVm>;
   recover(): Promise<{ vm: PoolableVm; isFresh: boolean }[]>;
   stop(): void;
 }
@@ -203,12 +204,34 @@ export class PooledVms implements VmPool {
     return vm;
   }
 
+  restore(podId: string, saved: SavedVm, source: RestoreSource): Promise<Vm> {
+    return this.#track(this.#restore(podId, saved, source));
+  }
+
+  async #restore(podId: string, saved: SavedVm, source: RestoreSource): Promise<Vm> {
+    this.#throwIfClosed();
+    const { most } = this.#parts;
+    if (saved.resources.memoryBytes > most.memoryBytes || saved.resources.cpus > most.cpus) {
+      throw new DaemonError(
+        'Conflict',
+        'the checkpoint is of a VM with more memory or CPUs than this host has',
+      );
+    }
+    const vm = this.#know(await this.#parts.factory.restore(saved, source));
+    await this.#claim(vm, () => vm.associate(podId));
+    return vm;
+  }
+
   #provide(
     claim: (vm: PoolableVm) => Promise<void>,
     wanted: Partial<VmResources>,
     signal?: AbortSignal,
   ): Promise<Vm> {
-    const acquiring = this.#acquire(claim, wanted, signal);
+    return this.#track(this.#acquire(claim, wanted, signal));
+  }
+
+  /** The daemon's end waits for it. */
+  #track(acquiring: Promise<Vm>): Promise<Vm> {
     this.#acquiring.add(acquiring);
     const settled = (): void => void this.#acquiring.delete(acquiring);
     acquiring.then(settled, settled);

@@ -25,6 +25,15 @@ export interface VmResources {
   cpus: number;
 }
 
+/** What a saved VM must be started with again. */
+export interface SavedVm {
+  /** Of QEMU, guest and machine together: a state is of use to the same ones only. */
+  templateKey: string;
+  resources: VmResources;
+  /** LUN by disk id. */
+  disks: Record<string, number>;
+}
+
 /** How a VM came to its end, for the records of what ran in it. */
 export interface VmEnd {
   /** `requested`: end() was called; `crashed`: QEMU exited or was killed; `guest`: the guest powered off or panicked. */
@@ -65,10 +74,20 @@ export interface Vm {
   /** QMP stop and cont: the vCPUs. */
   pause(): Promise<void>;
   resume(): Promise<void>;
+  /**
+   * Stops the vCPUs and writes memory and devices to a new file. However it ends, `resume` has the VM go on. The disks
+   * hold what the guest has written to them, and nothing is in flight.
+   */
+  save(statePath: string): Promise<SavedVm>;
   /** Ends QEMU at once and removes its run directory and taps. Idempotent. Sync in the guest first if it matters. */
   end(): Promise<void>;
   /** Resolves when QEMU is gone, however that came. Never rejects. */
   readonly ended: Promise<VmEnd>;
+}
+
+export interface RestoreSource {
+  statePath: string;
+  disks: readonly { disk: VmDisk; lun: number }[];
 }
 
 export interface VmPool {
@@ -76,6 +95,11 @@ export interface VmPool {
   acquire(podId: string, wanted: Partial<VmResources>, signal?: AbortSignal): Promise<Vm>;
   /** A fresh Idle VM that is nobody's: held until someone takes or ends it. */
   hold(wanted: Partial<VmResources>): Promise<Vm>;
+  /**
+   * A VM that goes on where `saved` was, with these disks at the LUNs that it had; a disk may have another id and file
+   * than then. Associated, with an identity of its own. Throws Conflict when this daemon can't run such a VM.
+   */
+  restore(podId: string, saved: SavedVm, source: RestoreSource): Promise<Vm>;
   /** This very VM, associated. Throws NotFound, or Conflict when it isn't Idle or has less than is wanted. */
   take(vmId: string, podId: string, wanted: Partial<VmResources>): Promise<Vm>;
   /** A running VM by id. */

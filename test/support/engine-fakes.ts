@@ -268,6 +268,10 @@ export class FakeVm implements Vm {
     return Promise.resolve('');
   }
 
+  save(): Promise<never> {
+    return Promise.reject(new Error('a fake VM has no state'));
+  }
+
   resizeDisk(): Promise<void> {
     return Promise.resolve();
   }
@@ -318,6 +322,10 @@ export class FakeVmPool implements VmPool {
     if (vm === undefined) throw new DaemonError('NotFound', `No such VM: ${vmId}`);
     await vm.associate(podId);
     return vm;
+  }
+
+  restore(): Promise<never> {
+    return Promise.reject(new Error('a fake VM has no state'));
   }
 
   async hold(): Promise<Vm> {
@@ -614,6 +622,7 @@ export class TestEngine {
     this.containers = new Containers({
       config: {
         hosts: [],
+        experimental: false,
         dataRoot: this.dataRoot,
         writableDiskBytes: 2 ** 30,
         vmCpus: 2,

@@ -67,6 +67,7 @@ export class PlainVm implements PoolableVm {
   pause = unexpected;
   resume = unexpected;
   readConsole = unexpected;
+  save = unexpected;
 }
 
 export class FakeVmFactory implements VmFactory {
@@ -96,6 +97,10 @@ export class FakeVmFactory implements VmFactory {
 
   boot(resources: VmResources): Promise<PlainVm> {
     return this.#make('boot', resources);
+  }
+
+  restore(): Promise<PlainVm> {
+    return this.#make('clone', this.resources);
   }
 
   recover(): Promise<{ vm: PlainVm; isFresh: boolean }[]> {

@@ -108,6 +108,10 @@ export interface ContainerBackend {
     options: { detachKeys?: string; checkpoint?: string; checkpointDir?: string },
   ): Promise<void>;
   /** `timeoutSeconds` undefined: the container's StopTimeout, else 10; −1: for ever. */
+  checkpointCreate(ref: string, request: { name: string; directory: string; exit: boolean }): Promise<void>;
+  /** Names. `directory` '': the container's own checkpoints. */
+  checkpointList(ref: string, directory: string): Promise<string[]>;
+  checkpointDelete(ref: string, name: string, directory: string): Promise<void>;
   stop(ref: string, options: { timeoutSeconds?: number; signal?: string }): Promise<void>;
   restart(ref: string, options: { timeoutSeconds?: number; signal?: string }): Promise<void>;
   kill(ref: string, options: { signal?: string }): Promise<void>;

@@ -15,6 +15,7 @@ import { archiveRoutes } from './archives';
 import type { Backend } from './backend';
 import { buildRoutes } from './build';
 import { containerStreamRoutes } from './container-streams';
+import { checkpointRoutes } from './checkpoints';
 import { containerRoutes } from './containers';
 import { sendError } from './error-handler';
 import { execRoutes } from './exec';
@@ -44,6 +45,7 @@ export function dockerApiRouter(backend: Backend, daemonVersion: string, experim
     if (takeVersion(req, res, experimental)) next();
   });
   router.use(
+    checkpointRoutes(backend.containers, { experimental }),
     containerRoutes(backend.containers),
     containerStreamRoutes(backend.containers),
     systemRoutes(backend.system),

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import * as path from 'node:path';
 import { DaemonError } from '../../errors';
-import type { ContainerLogs, ContainerLogWriter } from '../container-log';
+import type { ContainerLogs, ContainerLogWriter, LogOffsets } from '../container-log';
 import type { ContainerRecord } from '../container-record';
 import { isActive } from '../container-state';
 import { logAttributes, type LogSubject } from './log-attributes';
@@ -40,16 +40,22 @@ export class ContainerLogStore implements ContainerLogs {
   }
 
   /**
-   * Offsets start at 0 unless the file shows that the same run was written to it. Throws InvalidParameter for options
+   * Offsets start at `first` unless the file shows that the same run was written to it. Throws InvalidParameter for options
    * that Docker refuses at start; logStartError(message) is what State.Error then says.
    */
-  async openLog(record: ContainerRecord, runId: string): Promise<ContainerLogWriter> {
+  async openLog(
+    record: ContainerRecord,
+    runId: string,
+    first: LogOffsets = { stdout: 0, stderr: 0 },
+  ): Promise<ContainerLogWriter> {
     await this.#open.get(record.id)?.writer.close();
     const config = record.hostConfig.LogConfig ?? {};
     const options = logFileOptions(config);
     const subject = logSubject(record);
     const local =
-      options.driver === 'none' ? new DiscardingLogWriter() : this.#openFile(record, runId, options);
+      options.driver === 'none'
+        ? new DiscardingLogWriter(first)
+        : this.#openFile(record, { runId, first }, options);
     if (!isRemoteDriver(config.Type)) return local;
     try {
       // Of a container that runs already its daemon was away.
@@ -64,10 +70,14 @@ export class ContainerLogStore implements ContainerLogs {
     }
   }
 
-  #openFile(record: ContainerRecord, runId: string, options: LogFileOptions): ContainerLogWriter {
+  #openFile(
+    record: ContainerRecord,
+    { runId, first }: { runId: string; first: LogOffsets },
+    options: LogFileOptions,
+  ): ContainerLogWriter {
     const file = new LogFile(this.#pathOf(record), options);
     const run = runMark(runId);
-    const known = file.recovered?.run === run ? file.recovered : { run, stdout: 0, stderr: 0 };
+    const known = file.recovered?.run === run ? file.recovered : { run, ...first };
     const attributes = logAttributes(record.hostConfig.LogConfig?.Config ?? {}, logSubject(record));
     const open: OpenLog = {
       file,

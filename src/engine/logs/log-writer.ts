@@ -2,7 +2,7 @@
 
 import { errorMessage } from '../../errors';
 import { log } from '../../log';
-import type { ContainerLogWriter, LogStream } from '../container-log';
+import type { ContainerLogWriter, LogOffsets, LogStream } from '../container-log';
 import type { LogFile } from './log-file';
 import type { RecordEncoder } from './record-encoder';
 
@@ -103,7 +103,11 @@ export class FileLogWriter implements ContainerLogWriter {
 
 /** The writer of a container whose driver keeps nothing. */
 export class DiscardingLogWriter implements ContainerLogWriter {
-  readonly #offsets: Record<LogStream, number> = { stdout: 0, stderr: 0 };
+  readonly #offsets: LogOffsets;
+
+  constructor(first: LogOffsets = { stdout: 0, stderr: 0 }) {
+    this.#offsets = { ...first };
+  }
 
   durableOffset(stream: LogStream): number {
     return this.#offsets[stream];

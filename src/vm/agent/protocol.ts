@@ -279,6 +279,8 @@ export interface AgentOperations {
   };
   /** Creates the Pod's net, ipc and uts namespaces and configures its interfaces. Once per Pod. */
   'pod.setup': { params: { pod: GuestPodSpec }; result: Record<string, never> };
+  /** For a VM from a checkpoint: replaces the Pod's id, host name, interfaces, routes and name servers. */
+  'pod.renew': { params: { pod: GuestPodSpec }; result: Record<string, never> };
   /** Adds or changes one interface of the running Pod; replaces the addresses it had. */
   'pod.interface.add': {
     params: { interface: GuestInterface; routes: GuestRoute[] };
@@ -301,6 +303,8 @@ export interface AgentOperations {
   'container.freeze': { params: { id: string; frozen: boolean }; result: Record<string, never> };
   /** Writes cgroup v2 files of a running container. */
   'container.update': { params: { id: string; cgroup: GuestCgroup }; result: Record<string, never> };
+  /** For a VM from a checkpoint: its container goes on under another id. Harmless twice. */
+  'container.rename': { params: { id: string; newId: string }; result: Record<string, never> };
   'container.stats': { params: { id: string }; result: ContainerStats };
   /** Runs the guest's ps with these arguments; `pids` are the container's, in the VM's PID namespace. */
   'container.top': { params: { id: string; psArgs: string[] }; result: { output: string; pids: number[] } };

@@ -17,7 +17,7 @@ import {
   type MemoryBacking,
 } from './command-line';
 import { launchVm, type LaunchedVm, type LaunchSettings } from './launch';
-import { QmpClient } from './qmp-client';
+import { QmpClient, type QmpCommand } from './qmp-client';
 
 /** A running guest whose agent has said hello. */
 export interface RunningGuest extends LaunchedVm {
@@ -34,6 +34,8 @@ export interface GuestRequest {
 
 const qmpTimeoutMs = 10_000;
 const cloneTimeoutMs = 10_000;
+/** All of a guest's memory is read. */
+const restoreTimeoutMs = 120_000;
 /** A busy host makes it seconds at times. */
 const firstConnectionMs = 2500;
 const entropyBytes = 64;
@@ -53,34 +55,47 @@ export function cloneGuest(
   settings: LaunchSettings,
   request: GuestRequest & { template: { memoryPath: string; statePath: string; kernelHeadPath: string } },
 ): Promise<RunningGuest> {
-  const backing = {
-    memory: {
-      kind: 'clone',
-      path: request.template.memoryPath,
-      kernelHeadPath: request.template.kernelHeadPath,
-    },
-    statePath: request.template.statePath,
-  } as const;
+  const { memoryPath, statePath, kernelHeadPath } = request.template;
+  const backing = { memory: { kind: 'clone', path: memoryPath, kernelHeadPath }, statePath } as const;
   return bringUp(settings, request, backing, async (launched, qmp) => {
-    const arrived = migrationCompleted(qmp, cloneTimeoutMs);
-    // Whatever rejects first is the reason; the other one must not be an unhandled rejection.
-    arrived.catch(() => undefined);
-    await qmp.executeAll([
-      {
-        execute: 'migrate-set-capabilities',
-        arguments: {
-          capabilities: [
-            { capability: 'x-ignore-shared', state: true },
-            { capability: 'events', state: true },
-          ],
-        },
-      },
-      { execute: 'migrate-incoming', arguments: { uri: `fd:${stateDescriptor}` } },
-    ]);
-    await arrived;
-    await qmp.execute('cont');
+    await loadState(qmp, { withMemory: false, timeoutMs: cloneTimeoutMs });
     return reconnectAgent(launched.runDir, cloneTimeoutMs, request.signal);
   });
+}
+
+/** Starts from a checkpoint: the same machine and disks, with memory of its own. */
+export function restoreGuest(
+  settings: LaunchSettings,
+  request: GuestRequest & { statePath: string; kernelHeadPath: string; plug: readonly QmpCommand[] },
+): Promise<RunningGuest> {
+  const { statePath, kernelHeadPath } = request;
+  const backing = { memory: { kind: 'restored', kernelHeadPath }, statePath } as const;
+  return bringUp(settings, request, backing, async (launched, qmp) => {
+    await qmp.executeAll(request.plug);
+    await loadState(qmp, { withMemory: true, timeoutMs: restoreTimeoutMs });
+    return reconnectAgent(launched.runDir, restoreTimeoutMs, request.signal);
+  });
+}
+
+/** Has a QEMU that waits for a state take the one it was launched with, and lets the guest go on. */
+async function loadState(qmp: QmpClient, options: { withMemory: boolean; timeoutMs: number }): Promise<void> {
+  const arrived = migrationCompleted(qmp, options.timeoutMs);
+  // Whatever rejects first is the reason; the other one must not be an unhandled rejection.
+  arrived.catch(() => undefined);
+  await qmp.executeAll([
+    {
+      execute: 'migrate-set-capabilities',
+      arguments: {
+        capabilities: [
+          { capability: 'x-ignore-shared', state: !options.withMemory },
+          { capability: 'events', state: true },
+        ],
+      },
+    },
+    { execute: 'migrate-incoming', arguments: { uri: `fd:${stateDescriptor}` } },
+  ]);
+  await arrived;
+  await qmp.execute('cont');
 }
 
 /**

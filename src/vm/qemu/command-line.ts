@@ -36,7 +36,9 @@ export type MemoryBacking =
    * A clone: the template's file, copy on write. The guest is past its boot: QEMU would keep kernel and initramfs in
    * its memory for nothing, so it gets the head of a kernel, which leads to the same devices.
    */
-  | { kind: 'clone'; path: string; kernelHeadPath: string };
+  | { kind: 'clone'; path: string; kernelHeadPath: string }
+  /** From a checkpoint: memory of its own, which arrives with the saved state. */
+  | { kind: 'restored'; kernelHeadPath: string };
 
 export interface VmLayout {
   /** Id of the VM, by which its process is found. */
@@ -93,7 +95,7 @@ export function qemuArguments(spec: MachineSpec, layout: VmLayout): string[] {
     'microvm,x-option-roms=off,memory-backend=mem',
     '-object',
     memoryObject(memory, memoryMiB),
-    ...(memory.kind === 'clone'
+    ...('kernelHeadPath' in memory
       ? ['-kernel', memory.kernelHeadPath]
       : ['-kernel', spec.kernelPath, '-initrd', spec.initramfsPath, '-append', kernelCommandLine(spec)]),
     '-chardev',
@@ -127,13 +129,14 @@ export function qemuArguments(spec: MachineSpec, layout: VmLayout): string[] {
     else args.push('-netdev', `hubport,id=net${index},hubid=${index}`);
     args.push('-device', `virtio-net-device,id=nic${index},netdev=net${index},mac=${templateMac(index)}`);
   }
-  if (memory.kind === 'clone') args.push('-incoming', 'defer');
+  if ('kernelHeadPath' in memory) args.push('-incoming', 'defer');
   return args;
 }
 
 function memoryObject(memory: MemoryBacking, memoryMiB: number): string {
   switch (memory.kind) {
     case 'private':
+    case 'restored':
       return `memory-backend-ram,id=mem,size=${memoryMiB}M,reserve=off`;
     case 'template':
       return `memory-backend-file,id=mem,size=${memoryMiB}M,share=on,mem-path=${memory.path}`;

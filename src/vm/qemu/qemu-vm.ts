@@ -9,18 +9,21 @@ import { ProtocolError } from '../agent/frame';
 import { giveDisk, noteDisk, takeDiskBack, type DiskOwner } from '../disk-access';
 import { FileServer, type FileShare } from '../file-server';
 import { findProcess, killProcess, waitUntilGone } from '../host-process';
-import type { Vm, VmDisk, VmEnd, VmNic, VmResources } from '../vm';
+import type { SavedVm, Vm, VmDisk, VmEnd, VmNic, VmResources } from '../vm';
 import { writeVmRecord, type VmRecord } from '../vm-record';
 import { nextVmState, type VmEvent, type VmState } from '../vm-state';
 import { consoleBytes, consoleChardev } from './command-line';
 import { formatNode, plugCommands, removeDisks } from './disks';
 import { HostDiskFull } from './host-disk-full';
 import type { QmpClient } from './qmp-client';
+import { saveState } from './save-state';
 
 /** LUNs of one SCSI target; Linux decodes higher ones wrongly in the hot-plug event. */
 const maxDisks = 255;
 /** Between the end of the agent's port and that of QEMU's monitor, when QEMU goes. */
 const agentGraceMs = 1000;
+/** All of a guest's memory is looked at. */
+const saveTimeoutMs = 120_000;
 /** Of the console, in the log after a guest's end. */
 const lastWordsBytes = 2000;
 
@@ -203,6 +206,13 @@ export class QemuVm implements Vm {
 
   async resume(): Promise<void> {
     await this.#parts.qmp.execute('cont');
+  }
+
+  async save(statePath: string): Promise<SavedVm> {
+    const { qmp, runDir, owner } = this.#parts;
+    await saveState({ qmp, runDir }, statePath, { owner, withMemory: true, timeoutMs: saveTimeoutMs });
+    const { templateKey, resources, disks } = this.#record;
+    return { templateKey, resources, disks };
   }
 
   async readConsole(): Promise<string> {

@@ -2,7 +2,6 @@
 // Directory: memory (the RAM, sparse), state (QEMU's devices), vmlinuz, initramfs, kernel-head, template.json.
 
 import { createHash } from 'node:crypto';
-import { createWriteStream } from 'node:fs';
 import {
   chmod,
   chown,
@@ -16,15 +15,15 @@ import {
   stat,
   writeFile,
 } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { DaemonError, errorMessage } from '../../errors';
 import { log } from '../../log';
-import { bootGuest, discardGuest, migrationCompleted, type RunningGuest } from './boot';
+import type { DiskOwner } from '../disk-access';
+import { bootGuest, discardGuest, type RunningGuest } from './boot';
 import { kernelCommandLine, qemuArguments, type MachineSpec } from './command-line';
 import { vmGid, vmUid, type LaunchSettings } from './launch';
+import { saveState } from './save-state';
 import { makeWarmUpDisks, warmUpDisks, type WarmUpDisks } from './warm-up';
 
 export interface Template {
@@ -214,7 +213,11 @@ export async function makeTemplate(
   try {
     // The clones' daemon connects anew; the guest shall be saved in the state of nobody being there.
     guest.agent.disconnect();
-    await saveState(guest, statePath, ownerOf(settings, vm.slot));
+    await saveState(guest, statePath, {
+      owner: ownerOf(settings, vm.slot),
+      withMemory: false,
+      timeoutMs: saveTimeoutMs,
+    });
   } finally {
     await discardGuest(guest);
   }
@@ -252,54 +255,13 @@ export async function bootWithRetry(
   }
 }
 
-async function saveState(
-  guest: RunningGuest,
-  statePath: string,
-  owner: FileOwner | undefined,
-): Promise<void> {
-  const socketPath = join(guest.runDir, 'save.sock');
-  const server = createServer();
-  const saved = new Promise<void>((resolve, reject) => {
-    server.on('connection', (socket) => {
-      pipeline(socket, createWriteStream(statePath, { mode: 0o600 })).then(resolve, reject);
-    });
-    server.on('error', reject);
-  });
-  saved.catch(() => undefined); // awaited below, unless the migration fails first
-  await new Promise<void>((resolve) => server.listen(socketPath, resolve));
-  try {
-    // QEMU connects to it, and nobody else may.
-    await chmod(socketPath, 0o600);
-    if (owner !== undefined) await chown(socketPath, owner.uid, owner.gid);
-    await guest.qmp.execute('stop');
-    await guest.qmp.execute('migrate-set-capabilities', {
-      capabilities: [
-        { capability: 'x-ignore-shared', state: true },
-        { capability: 'events', state: true },
-      ],
-    });
-    const completed = migrationCompleted(guest.qmp, saveTimeoutMs);
-    completed.catch(() => undefined);
-    await guest.qmp.execute('migrate', { uri: `unix:${socketPath}` });
-    await completed;
-    await saved;
-  } finally {
-    server.close();
-  }
-}
-
-interface FileOwner {
-  uid: number;
-  gid: number;
-}
-
 /** The user that the template's QEMU runs as. */
-function ownerOf({ uidBase }: LaunchSettings, slot: number): FileOwner | undefined {
+function ownerOf({ uidBase }: LaunchSettings, slot: number): DiskOwner | undefined {
   return uidBase === undefined ? undefined : { uid: vmUid(uidBase, slot), gid: vmGid(uidBase) };
 }
 
 /** Written by the template's QEMU alone. */
-async function makeMemoryFile(path: string, bytes: number, owner: FileOwner | undefined): Promise<void> {
+async function makeMemoryFile(path: string, bytes: number, owner: DiskOwner | undefined): Promise<void> {
   await rm(path, { force: true });
   const file = await open(path, 'wx', 0o600);
   try {

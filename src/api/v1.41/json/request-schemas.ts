@@ -3,6 +3,7 @@
 import type {
   AuthConfig,
   ContainerConfig,
+  CheckpointCreateBody,
   ContainerCreateBody,
   ContainerUpdateBody,
   EndpointSettings,
@@ -115,6 +116,12 @@ export const execStart = struct<ExecStartBody>('types.ExecStartCheck', {
   Detach: bool,
   Tty: bool,
   ConsoleSize: consoleSize,
+});
+
+export const checkpointCreate = struct<CheckpointCreateBody>('types.CheckpointCreateOptions', {
+  CheckpointID: string,
+  CheckpointDir: string,
+  Exit: bool,
 });
 
 export const authConfig = struct<AuthConfig>('types.AuthConfig', {

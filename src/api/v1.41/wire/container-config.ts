@@ -114,3 +114,11 @@ export type ContainerUpdateBody = Pick<
   | 'RestartPolicy'
   | 'Ulimits'
 >;
+
+export interface CheckpointCreateBody {
+  CheckpointID?: string;
+  /** '': the container's own. */
+  CheckpointDir?: string;
+  /** The container ends when it is saved. */
+  Exit?: boolean;
+}

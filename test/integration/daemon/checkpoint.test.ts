@@ -1,0 +1,140 @@
+// Checkpoints with real VMs: memory, processes and disk come back, after a crash of the daemon too, and in another
+// container.
+
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { CaissonDaemon } from '../../support/caisson-daemon';
+import { NetworkNamespace } from '../../support/network-namespace';
+import { makeScratchDir } from '../../support/scratch-dir';
+import { makeBusyboxArchive } from '../../support/test-images';
+
+/** Counts in memory, and tells it on its output and on its disk. */
+const counter = 'i=0; while :; do i=$((i+1)); echo $i; echo $i >/n; usleep 100000; done';
+/** More than the template has, where the host does: QEMU reads all memory, and that of a clone is slow the first time. */
+const memory = ['--memory', '9g'];
+let dir: string;
+let namespace: NetworkNamespace;
+let daemon: CaissonDaemon;
+
+beforeAll(async () => {
+  dir = makeScratchDir('checkpoint');
+  namespace = await NetworkNamespace.create();
+  daemon = await CaissonDaemon.start({
+    dir,
+    namespace,
+    args: ['--accel', 'tcg', '--pool-size', '0', '--experimental'],
+  });
+  docker('load', '--input', makeBusyboxArchive(dir, 'busybox:latest'));
+}, 60_000);
+
+afterAll(async () => {
+  await daemon.stop();
+  await namespace.delete();
+  rmSync(dir, { recursive: true, force: true });
+}, 60_000);
+
+function docker(...args: string[]): string {
+  return execFileSync('docker', ['--host', daemon.host, ...args], { encoding: 'utf8', stdio: 'pipe' }).trim();
+}
+
+/** What a command that fails says. */
+function refusal(...args: string[]): string {
+  const { status, stderr } = spawnSync('docker', ['--host', daemon.host, ...args], { encoding: 'utf8' });
+  expect(status).not.toBe(0);
+  return stderr.trim();
+}
+
+function counted(container: string): number[] {
+  return docker('logs', container).split('\n').filter(Boolean).map(Number);
+}
+
+/** What the file says: the processes run, and their disk is there. */
+function fileOf(container: string): number {
+  return Number(docker('exec', container, 'cat', '/n'));
+}
+
+/** Resolves when it has counted on from `from`. */
+async function countsOn(container: string, from: number): Promise<void> {
+  for (;;) {
+    if ((counted(container).at(-1) ?? 0) > from && fileOf(container) > from) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+/** A value that each guest has for itself, by a command in the container. */
+function factOf(container: string, command: string): string {
+  return docker('exec', container, 'sh', '-c', command);
+}
+
+test('a container goes on where it was, after a crash of the daemon too, and as another container', async () => {
+  docker('run', '--detach', '--name', 'one', ...memory, 'busybox', 'sh', '-c', counter);
+  await countsOn('one', 2);
+  docker('checkpoint', 'create', '--leave-running', 'one', 'early');
+  const early = counted('one').length;
+  await countsOn('one', early);
+  docker('checkpoint', 'create', 'one', 'late');
+  // Recorded by the time that the command is back.
+  expect(docker('inspect', '--format', '{{.State.Status}} {{.State.ExitCode}}', 'one')).toBe('exited 137');
+  expect(docker('checkpoint', 'ls', 'one').split('\n').slice(1)).toEqual(['early', 'late']);
+  expect(refusal('checkpoint', 'create', 'one', 'later')).toContain('Container one not running');
+  const before = counted('one');
+
+  const checkpoints = join(
+    daemon.dir,
+    'data',
+    'containers',
+    docker('inspect', '-f', '{{.Id}}', 'one'),
+    'checkpoints',
+  );
+  await daemon.kill9();
+  mkdirSync(join(checkpoints, '.half.new'));
+  await daemon.start();
+  expect(readdirSync(checkpoints).sort()).toEqual(['early', 'late']);
+
+  expect(refusal('start', '--checkpoint', 'nosuch', 'one')).toContain(
+    'checkpoint nosuch does not exist for container /one',
+  );
+  docker('start', '--checkpoint', 'late', 'one');
+  await countsOn('one', before.length);
+  const after = counted('one');
+  expect(after).toEqual(after.map((_, index) => index + 1));
+
+  docker('create', '--name', 'two', '--hostname', 'twin', '--memory', '300m', 'busybox', 'sh', '-c', counter);
+  docker('start', '--checkpoint', 'early', '--checkpoint-dir', checkpoints, 'two');
+  const first = counted('two')[0] ?? early;
+  expect(first).toBeLessThan(before.length);
+  await countsOn('two', first);
+  expect(counted('two')[0]).toBeGreaterThan(2);
+  expect(factOf('two', 'hostname; cat /etc/hostname; cat /sys/fs/cgroup/memory.max')).toBe(
+    'twin\ntwin\n314572800',
+  );
+  for (const fact of ['cat /sys/class/net/eth0/address', 'hostname -i', 'cat /proc/sys/kernel/random/uuid']) {
+    expect(factOf('two', fact)).not.toBe(factOf('one', fact));
+  }
+  expect(
+    factOf('two', 'ping -c 1 -W 5 "$0" >/dev/null && echo there'.replace('$0', factOf('one', 'hostname -i'))),
+  ).toBe('there');
+  docker('rm', '--force', 'two');
+
+  expect(refusal('checkpoint', 'create', 'one', 'late')).toContain(
+    'cannot checkpoint container one: checkpoint with name late already exists for container one',
+  );
+  docker('checkpoint', 'rm', 'one', 'late');
+  expect(refusal('checkpoint', 'rm', 'one', 'late')).toContain(
+    'checkpoint late does not exist for container one',
+  );
+  docker('rm', '--force', 'one');
+  expect(existsSync(checkpoints)).toBe(false);
+}, 120_000);
+
+test('what could not be restored is refused before anything of it is saved', () => {
+  docker('run', '--detach', '--name', 'terminal', '--tty', 'busybox', 'cat');
+  expect(refusal('checkpoint', 'create', 'terminal', 'never')).toContain(
+    'checkpoint not support on containers with tty',
+  );
+  docker('run', '--detach', '--name', 'volume', '--volume', '/data', 'busybox', 'sleep', '1000');
+  expect(refusal('checkpoint', 'create', 'volume', 'never')).toContain('/data is a volume mount');
+  expect(refusal('checkpoint', 'create', 'volume', '../x')).toContain('Invalid checkpoint ID (../x)');
+  expect(docker('checkpoint', 'ls', 'volume').split('\n')).toHaveLength(1);
+}, 60_000);
