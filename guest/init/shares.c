@@ -188,7 +188,7 @@ static void unpack(int from, const char *to, struct unpacking *unpacking)
     if (chroot(to) < 0 || chdir("/") < 0)
         unpacking->error = -errno;
     else
-        unpacking->error = tar_read(from, "/", (struct tar_read_options){ 0 }, unpacking->message,
+        unpacking->error = tar_read(from, "/", (struct tar_read_options){ .any_symlinks = true }, unpacking->message,
                                     sizeof(unpacking->message));
 }
 

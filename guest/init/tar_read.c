@@ -471,7 +471,7 @@ static int make_symlink(struct reader *reader, const struct entry *entry, const 
     const char *below = path + strlen(base);
     const char *slash = strrchr(below, '/');
     snprintf(joined, sizeof joined, "%.*s/%s", slash == NULL ? 0 : (int)(slash - below), below, entry->link);
-    if (!clean_relative(joined, cleaned, sizeof cleaned))
+    if (!reader->options.any_symlinks && !clean_relative(joined, cleaned, sizeof cleaned))
         return fail(reader, EINVAL, "invalid symlink \"%s\" -> \"%s\"", path, entry->link);
     if (symlink(entry->link, path) < 0)
         return fail(reader, errno, "symlink %s %s: %s", entry->link, path, go_error(errno));

@@ -14,6 +14,9 @@ struct tar_read_options {
     bool set_owner;
     uid_t uid;
     gid_t gid;
+    /* Symbolic links may lead out of the destination: the archive is a copy of a part of a tree, the process can't leave
+     * the destination all the same, and whoever follows the links does so in the whole tree. */
+    bool any_symlinks;
 };
 
 /* Unpacks below the absolute directory `destination`. Returns 0 or -errno; `message`, of `message_size`

@@ -144,6 +144,14 @@ scriptCases('volumes: in a container', {
       create -v $c:/x -v $c:/x/ busybox
       create -v $c:/x:cached busybox
       create -v a:b:c:d busybox`,
+  'the first use takes what the image has there': `
+    printf 'FROM busybox\\nRUN mkdir -p /d/sub && echo x >/d/f && ln /d/f /d/again && ln -s ../etc/passwd /d/out && ln -s /bin/sh /d/absolute && mkfifo /d/fifo && chown 5:6 /d/f /d && chmod 2751 /d/sub /d\\nVOLUME /d\\n' >Dockerfile
+    DOCKER_BUILDKIT=0 docker build -qt $c . >/dev/null
+    docker run --rm -v $c-v:/d $c sh -c 'cd /d && stat -c "%n %F %a %u:%g %h" . * && readlink out; readlink absolute; echo more >f && cat again'
+    docker run --rm -v $c-v:/other busybox cat /other/again
+    docker run --rm -v $c-w:/d:nocopy $c ls /d
+    docker run --rm $c ls /d
+    docker volume rm $c-v $c-w && docker rmi -f $c | grep -c Untagged`,
   'anonymous ones go with --rm and rm -v, others stay': `
       docker run --rm --name $c -v /a -v $c-named:/n busybox touch /n/f
       docker volume ls -q --filter name=$c
