@@ -1,6 +1,6 @@
 // volumes of a Pod: directories in memory or on disk, of the host, of a claim, or of files made from data.
 
-import { DataObjects, type Data, type DataKind } from './data-objects';
+import type { DataObjects, Data, DataKind } from './data-objects';
 import { podField, type PodFields } from './fields';
 import { ManifestError } from './manifest';
 import type { FilePlan, VolumePlan } from './plan';
@@ -38,8 +38,7 @@ export function planVolumes(spec: PodSpec, path: string, context: VolumeContext)
 }
 
 function planSource(volume: Volume, path: string, context: VolumeContext): VolumePlan['source'] {
-  const { name: _name, ...sources } = volume;
-  const given = Object.values(sources).filter((source) => source !== undefined);
+  const given = Object.entries(volume).filter(([field, source]) => field !== 'name' && source !== undefined);
   // no source at all is an emptyDir, as Kubernetes reads it
   if (given.length > 1) throw new ManifestError(`${path}: has several sources`);
   const { hostPath, persistentVolumeClaim: claim, configMap, secret, downwardAPI, projected } = volume;
@@ -49,7 +48,7 @@ function planSource(volume: Volume, path: string, context: VolumeContext): Volum
     const declared = context.claims.has(claim.claimName);
     return { kind: 'claim', claimName, readOnly: claim.readOnly ?? false, declared };
   }
-  const files = new FileCollector(context, `${path}`);
+  const files = new FileCollector(context, path);
   if (configMap !== undefined) {
     files.add('ConfigMap', configMap, configMap.defaultMode, `${path}.configMap`);
     return files.source();
