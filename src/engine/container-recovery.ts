@@ -54,6 +54,7 @@ export async function recoverContainers(engine: Engine, vms: readonly Vm[]): Pro
     engine.pods.list().map(async (pod) => {
       await tidyPod(engine, pod);
       await settleCpus(engine, pod);
+      await thaw(engine, pod);
     }),
   );
   await removeOrphanDisks(engine);
@@ -89,6 +90,16 @@ async function tidyPod(engine: Engine, pod: RunningPod): Promise<void> {
     pod,
     pod.vm.nics.filter(({ index }) => !used.has(index)).map(({ index }) => ({ nic: index })),
   );
+}
+
+/** A checkpoint that was cut short has left its container frozen. */
+async function thaw(engine: Engine, pod: RunningPod): Promise<void> {
+  for (const id of pod.members.keys()) {
+    if (engine.registry.byId(id)?.state.kind !== 'running') continue;
+    await pod.vm.agent
+      .request('container.freeze', { id, frozen: false })
+      .catch((error: unknown) => log.warn('container may be frozen', { containerId: id, error }));
+  }
 }
 
 async function recoverContainer(
