@@ -2,7 +2,9 @@
 // they need each other, and takes them down in the opposite one.
 
 import { chmod, mkdir, stat } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
+import { Router } from 'express';
 import { debugRouter } from './api/debug';
 import { createApi, type Api } from './api/server';
 import { tlsOptions } from './api/tls';
@@ -34,6 +36,8 @@ import { log } from './log';
 import { createMetrics, serveMetrics } from './metrics';
 import { createNetworkManager } from './network/network-manager';
 import { writePidFile } from './pid-file';
+import { PlayService } from './play/play-service';
+import { playRouter } from './play/router';
 import { podsRouter } from './pods-api/router';
 import { createStorage } from './storage/storage';
 import { readVersions } from './versions';
@@ -145,7 +149,8 @@ async function build(config: Config, undo: (() => unknown)[]): Promise<Running> 
   undo.push(() => containers.engine.background.settled());
   undo.push(() => containers.engine.fileHolders.releaseAll());
   undo.push(() => containers.engine.restarts.cancelAll());
-  health.start(execProbe(containers.engine, containers.execs));
+  const probe = execProbe(containers.engine, containers.execs);
+  health.start(probe);
   undo.push(() => health.close());
   vms.start();
 
@@ -171,6 +176,18 @@ async function build(config: Config, undo: (() => unknown)[]): Promise<Running> 
     networks: new EngineNetworkBackend(containers.engine),
     volumes,
   };
+  const plays = new PlayService({
+    pods,
+    containers,
+    images: backend.images,
+    volumes,
+    documents,
+    exec: (containerId, command, signal) => probe(registry.get(containerId), command, signal),
+    probe: (wanted) => networks.probe(wanted),
+    nodeName: hostname(),
+  });
+  plays.recover();
+  undo.push(() => plays.close());
   const metrics = createMetrics({
     versions,
     engineId: system.id,
@@ -193,7 +210,7 @@ async function build(config: Config, undo: (() => unknown)[]): Promise<Running> 
       () => config.debug,
       () => ({ containers: system.containerCounts(), vms: vms.status(), events: events.publishedCount }),
     ),
-    pods: podsRouter(podsBackend),
+    pods: Router().use(playRouter(plays), podsRouter(podsBackend)),
     ...(tls === undefined ? {} : { tls }),
     ...(recordRepliesTo === undefined ? {} : { recordRepliesTo }),
     ...(config.socketGroup === undefined ? {} : { socketGroup: config.socketGroup }),

@@ -2,6 +2,7 @@
 // published ports, kept in agreement. Every change to the kernel is recorded before it is made, so that the next start
 // can finish or undo it.
 
+import type { NetdProbe } from './netd/protocol';
 import { join } from 'node:path';
 
 import { DaemonError, errorMessage } from '../errors';
@@ -258,6 +259,10 @@ class PrivateNetworkManager implements NetworkManager {
 
   publishedPorts(containerId: string): PublishedPort[] {
     return this.#ports.published(containerId);
+  }
+
+  async probe(probe: NetdProbe): Promise<string> {
+    return (await this.#netd.request('probe', probe)).failure;
   }
 
   async counters(tapName: string): Promise<InterfaceCounters | undefined> {

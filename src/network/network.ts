@@ -1,6 +1,8 @@
 // What the engine sees of networking. NetworkManager (network-manager.ts) is the implementation.
 // One private network namespace holds every bridge, tap, route and rule; the host's own network is never touched.
 
+import type { NetdProbe } from './netd/protocol';
+
 /** One container's (Pod's) place on one network. */
 export interface EndpointRequest {
   networkId: string;
@@ -174,6 +176,8 @@ export interface NetworkManager {
   publishedPorts(containerId: string): PublishedPort[];
   /** Counters of an attached tap; undefined if there is no such tap. */
   counters(tapName: string): Promise<InterfaceCounters | undefined>;
+  /** Whether a container's address answers: '' if so, else why not. */
+  probe(probe: NetdProbe): Promise<string>;
   /** The text of resolv.conf for containers (of the host's resolver, as reached through the namespace). */
   resolvConf(options: { dns: string[]; search: string[]; options: string[]; embedded: boolean }): string;
   /** The address under which containers reach services of the host (`host-gateway`). */

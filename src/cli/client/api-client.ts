@@ -35,9 +35,13 @@ export class ApiClient {
   async call<Reply>(
     method: 'GET' | 'POST' | 'DELETE',
     path: string,
-    { query = {}, body }: { query?: Query; body?: object } = {},
+    {
+      query = {},
+      body,
+      text: file,
+    }: { query?: Query; body?: object; /** As it is, instead of JSON. */ text?: string } = {},
   ): Promise<Reply> {
-    const reply: unknown = await this.#dial(method, path, query, body, false);
+    const reply: unknown = await this.#dial(method, path, query, body, false, file);
     const text = Buffer.isBuffer(reply) ? reply.toString() : '';
     // The transport parses what says that it is JSON. The caller knows the operation's reply.
     return (Buffer.isBuffer(reply) ? (text === '' ? undefined : JSON.parse(text)) : reply) as Reply;
@@ -63,7 +67,14 @@ export class ApiClient {
     return error instanceof Error ? error : new Error(String(error));
   }
 
-  #dial(method: string, path: string, query: Query, body: object | undefined, isStream: boolean) {
+  #dial(
+    method: string,
+    path: string,
+    query: Query,
+    body: object | undefined,
+    isStream: boolean,
+    file?: string,
+  ) {
     const search = new URLSearchParams();
     for (const [name, value] of Object.entries(query)) {
       for (const item of Array.isArray(value) ? value : [value]) {
@@ -78,6 +89,7 @@ export class ApiClient {
           method,
           isStream,
           statusCodes: { 200: true, 201: true, 204: true, 304: true },
+          ...(file === undefined ? {} : { file: Buffer.from(file) }),
           ...(body === undefined ? {} : { options: { _query: {}, _body: body } }),
         },
         (error: unknown, reply: unknown) => {

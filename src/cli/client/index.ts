@@ -5,6 +5,7 @@ import { defaultHost } from './api-client';
 import { clientAction } from './command';
 import { completeCommand, completions, completionScripts } from './completion';
 import { write } from './output';
+import { addPlayCommands } from './play-commands';
 import { addPodCommands } from './pod-commands';
 import { addSystemCommands } from './system-commands';
 import { addVmCommands } from './vm-commands';
@@ -17,6 +18,7 @@ export function addClientCommands(program: Command, fail: (error: Error, code: n
   addSystemCommands(program, action);
   addPodCommands(program, action);
   addVmCommands(program, action);
+  addPlayCommands(program, action);
   addHost(program, `the daemon's address (default: DOCKER_HOST, else ${defaultHost})`);
   for (const command of program.commands.filter((other) => !others.has(other))) addHostBelow(command);
   program.hook('preAction', (_program, command) => {

@@ -18,7 +18,7 @@ export async function readPodFile(path: string): Promise<PodTemplate> {
   return checkRequest('PodTemplate', value) as PodTemplate; // the schema decides
 }
 
-async function readStandardInput(): Promise<string> {
+export async function readStandardInput(): Promise<string> {
   const parts: Buffer[] = [];
   for await (const part of process.stdin) parts.push(part as Buffer); // no encoding is set
   return Buffer.concat(parts).toString();

@@ -10,6 +10,7 @@ import type { HostSockets } from './host-sockets';
 import type { NameTable } from './name-table';
 import type { PortServers } from './port-servers';
 import { netdProtocolVersion } from './protocol';
+import { probeAddress } from './reachability';
 import type { NetdOperation, NetdOperations, NetdReply, NetdRequest } from './protocol';
 
 interface Parts {
@@ -47,13 +48,14 @@ export class ControlServer {
     client.on('error', () => undefined);
     client.on('close', () => this.#clients.delete(client));
     client.pipe(split2()).on('data', (line: string) => {
-      this.#last = this.#last.then(() => this.#handle(client, line));
+      const request = JSON.parse(line) as NetdRequest; // the daemon wrote it: protocol.ts
+      // A probe takes as long as its target, and changes nothing.
+      if (request.op === 'probe') void this.#handle(client, request);
+      else this.#last = this.#last.then(() => this.#handle(client, request));
     });
   }
 
-  async #handle(client: Socket, line: string): Promise<void> {
-    // the daemon wrote it; protocol.ts is the contract of both
-    const request = JSON.parse(line) as NetdRequest;
+  async #handle(client: Socket, request: NetdRequest): Promise<void> {
     try {
       const handler = this.#handlers[request.op] as ((params: unknown) => unknown) | undefined;
       if (handler === undefined) throw new Error(`no such operation: ${request.op}`);
@@ -109,6 +111,7 @@ function handlersOf({ names, dns, ports, sockets }: Parts): Handlers {
       ports.close(containerId, only);
       return {};
     },
+    probe: async (probe) => ({ failure: await probeAddress(probe) }),
     counters: async () => ({ text: await readFile('/proc/net/dev', 'utf8') }),
   };
 }

@@ -1,7 +1,7 @@
 // What the daemon and netd say to each other: lines of JSON over a unix socket, requests with ids and answers to them.
 
 /** Raised when a daemon could no longer use an older netd that still runs: it is then replaced. */
-export const netdProtocolVersion = 2;
+export const netdProtocolVersion = 3;
 
 export interface NetdNetwork {
   id: string;
@@ -37,6 +37,15 @@ export interface NetdPort {
   targetPort: number;
 }
 
+/** One attempt to reach a container's address from within the private namespace. */
+export interface NetdProbe {
+  address: string;
+  port: number;
+  timeoutMs: number;
+  /** Absent: a TCP connection will do. */
+  http?: { scheme: 'http' | 'https'; path: string; headers: Record<string, string> };
+}
+
 export interface NetdOperations {
   hello: { params: object; result: NetdStatus };
   /** Replaces everything known of networks and endpoints. */
@@ -55,6 +64,8 @@ export interface NetdOperations {
     params: { containerId: string; only?: Pick<NetdPort, 'protocol' | 'hostIp' | 'hostPort'> };
     result: object;
   };
+  /** '' when it is reached, else why not. Other operations do not wait for it. */
+  probe: { params: NetdProbe; result: { failure: string } };
   /** /proc/net/dev of the private namespace. */
   counters: { params: object; result: { text: string } };
 }

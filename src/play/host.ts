@@ -1,0 +1,23 @@
+// What playing manifests needs of the daemon.
+
+import type { ContainerBackend, ImageBackend, VolumeBackend } from '../api/v1.41/backend';
+import type { NetdProbe } from '../network/netd/protocol';
+import type { PodService } from '../pods-api/backend';
+import type { DocumentStore } from '../storage/stores';
+
+export interface PlayHost {
+  pods: PodService;
+  containers: Pick<ContainerBackend, 'start' | 'stop' | 'wait'>;
+  images: Pick<ImageBackend, 'inspect' | 'pull'>;
+  volumes: Pick<VolumeBackend, 'create' | 'inspect' | 'remove'>;
+  documents: DocumentStore;
+  /** Exit code and output of a command in a running container; killed when the signal comes. */
+  exec(
+    containerId: string,
+    command: string[],
+    signal: AbortSignal,
+  ): Promise<{ exitCode: number; output: Buffer }>;
+  /** '' when a Pod's address answers, else why not. */
+  probe(probe: NetdProbe): Promise<string>;
+  nodeName: string;
+}

@@ -1,0 +1,19 @@
+// What is kept of a played workload, so that the next daemon goes on with it.
+
+import type { PodOutcome } from './pod-runner';
+
+export const playCollection = 'plays';
+
+export interface PlayRecord {
+  /** `Kind/name`. */
+  id: string;
+  /** The file it came from, whole: its ConfigMaps and Secrets are in it. */
+  text: string;
+  /** `ended` once its Pods, or its Job, have; `stopped`: it was not to be started. */
+  state: 'active' | 'ended' | 'stopped';
+  reason: string;
+  /** Of Pods that have ended. */
+  outcomes: Record<string, PodOutcome>;
+  /** Of a Job's Pods. */
+  failures: number;
+}

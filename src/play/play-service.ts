@@ -1,0 +1,236 @@
+// `play` and `down`: what a file of manifests makes, keeps running and takes away again.
+
+import { createHash } from 'node:crypto';
+import { OperationQueue } from '../engine/operation-queue';
+import { DaemonError, errorMessage, isDaemonError } from '../errors';
+import { compileManifests, type Compiled } from '../kubernetes/compile';
+import { parseManifests } from '../kubernetes/manifest';
+import type { PodPlan, WorkloadPlan } from '../kubernetes/plan';
+import { log } from '../log';
+import type { PlayHost } from './host';
+import { prepareImages } from './images';
+import { playCollection, type PlayRecord } from './play-record';
+import type { ContainerReport } from './pod-runner';
+import { stopPod } from './pod-runner';
+import { playLabel, prepareVolumes, removeVolumes } from './volumes';
+import { WorkloadRunner } from './workload-runner';
+
+export interface PlayReply {
+  workloads: WorkloadStatus[];
+  warnings: string[];
+}
+
+export interface WorkloadStatus {
+  kind: string;
+  name: string;
+  state: PlayRecord['state'];
+  reason: string;
+  /** Of a Job. */
+  failures: number;
+  pods: { name: string; phase: string; containers: ContainerReport[] }[];
+}
+
+export class PlayService {
+  readonly #host: PlayHost;
+  readonly #workloads = new Map<string, WorkloadRunner>();
+  readonly #operations = new OperationQueue();
+
+  constructor(host: PlayHost) {
+    this.#host = host;
+    host.pods.setHooks({
+      afterContainerStart: async ({ name }, container) => {
+        await this.#runnerOf(name)?.containerStarted(container);
+      },
+      beforeContainerStop: async ({ name, detail }, container) => {
+        const runner = this.#runnerOf(name);
+        if (detail === 'Stopping') runner?.podStopping();
+        await runner?.containerStopping(container);
+      },
+    });
+  }
+
+  /** Once, after the Pods were recovered: goes on with what was played. */
+  recover(): void {
+    for (const record of this.#host.documents.all<PlayRecord>(playCollection)) {
+      try {
+        const plan = this.#compile(record.text).workloads.find((workload) => idOf(workload) === record.id);
+        if (plan !== undefined) this.#run(plan, record);
+      } catch (error) {
+        log.error('played manifest can not be read any more', { id: record.id, error });
+      }
+    }
+  }
+
+  /** Everything is made or nothing. Resolves when the Pods exist; they start behind. Conflict: played already. */
+  play(text: string, options: { replace: boolean; start: boolean }, signal: AbortSignal): Promise<PlayReply> {
+    const { warnings, workloads, claims } = this.#compile(text);
+    if (workloads.length === 0) {
+      throw new DaemonError(
+        'InvalidParameter',
+        'the file has no Pod, Deployment, StatefulSet, DaemonSet or Job',
+      );
+    }
+    return this.#operations.run(async () => {
+      const there = workloads.flatMap((plan) => this.#workloads.get(idOf(plan)) ?? []);
+      const [first] = there;
+      if (first !== undefined && !options.replace) {
+        throw new DaemonError(
+          'Conflict',
+          `${idOf(first.plan)} is played already: replace it, or take it down first`,
+        );
+      }
+      // What may fail for long is done while the old ones run.
+      for (const pod of workloads.flatMap(({ pods }) => pods)) await prepareImages(this.#host, pod, signal);
+      for (const old of there) await this.#down(old, { force: false });
+      await this.#make(workloads, claims);
+      for (const plan of workloads) {
+        const state = options.start ? 'active' : 'stopped';
+        const record: PlayRecord = { id: idOf(plan), text, state, reason: '', outcomes: {}, failures: 0 };
+        this.#host.documents.put(playCollection, record.id, record);
+        this.#run(plan, record);
+      }
+      return {
+        workloads: this.list().filter(({ kind, name }) =>
+          workloads.some((w) => w.kind === kind && w.name === name),
+        ),
+        warnings,
+      };
+    });
+  }
+
+  /** NotFound: nothing of the file is played. */
+  down(text: string, options: { force: boolean; volumes: boolean }): Promise<void> {
+    const { workloads, claims } = this.#compile(text);
+    return this.#operations.run(async () => {
+      const there = workloads.flatMap((plan) => this.#workloads.get(idOf(plan)) ?? []);
+      if (there.length === 0) throw new DaemonError('NotFound', 'nothing of the file is played');
+      await Promise.all(there.map((workload) => this.#down(workload, options)));
+      if (!options.volumes) return;
+      for (const name of claims) await this.#host.volumes.remove(name, { force: true });
+    });
+  }
+
+  list(): WorkloadStatus[] {
+    return [...this.#workloads.values()].map((workload) => {
+      const { plan, record } = workload;
+      return {
+        kind: plan.kind,
+        name: plan.name,
+        state: record.state,
+        reason: record.reason,
+        failures: record.failures,
+        pods: plan.pods.map((pod) => this.#podStatus(workload, pod)),
+      };
+    });
+  }
+
+  /** Pods run on. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#workloads.values()].map((workload) => workload.letGo()));
+  }
+
+  #podStatus(
+    workload: WorkloadRunner,
+    { template: { name }, containers }: PodPlan,
+  ): WorkloadStatus['pods'][number] {
+    const runner = workload.pod(name);
+    const report =
+      runner?.report() ?? containers.map((c) => ({ name: c.name, ready: false, restartCount: 0 }));
+    const outcome = workload.record.outcomes[name];
+    if (outcome !== undefined) return { name, phase: outcome, containers: report };
+    const pod = this.#find(name);
+    const phase =
+      pod === undefined ? 'Gone' : pod.state === 'Running' && pod.detail === '' ? 'Running' : 'Pending';
+    return { name, phase, containers: report };
+  }
+
+  #find(name: string) {
+    try {
+      return this.#host.pods.inspect(name);
+    } catch (error) {
+      if (isDaemonError(error, 'NotFound')) return undefined;
+      throw error;
+    }
+  }
+
+  #compile(text: string): Compiled & { warnings: string[] } {
+    const { manifests, warnings } = parseManifests(text);
+    const { nodeName } = this.#host;
+    return {
+      ...compileManifests(manifests, { nodeName, uidOf: (pod) => uid(`${nodeName}/${pod}`) }),
+      warnings,
+    };
+  }
+
+  async #make(workloads: readonly WorkloadPlan[], claims: readonly string[]): Promise<void> {
+    for (const Name of claims) await this.#host.volumes.create({ Name, Labels: { [playLabel]: '' } });
+    const made: PodPlan[] = [];
+    try {
+      for (const pod of workloads.flatMap(({ pods }) => pods)) {
+        await prepareVolumes(this.#host, pod);
+        made.push(pod);
+        await this.#host.pods.create(pod.template);
+      }
+    } catch (error) {
+      const failed = made.at(-1)?.template.name;
+      for (const pod of made.reverse()) {
+        // The last one may be another's Pod of the same name.
+        if (pod.template.name !== failed) await this.#host.pods.remove(pod.template.name, { force: true });
+        await removeVolumes(this.#host, pod).catch((undoError: unknown) =>
+          log.warn('volumes of a Pod could not be removed', { error: errorMessage(undoError) }),
+        );
+      }
+      throw error;
+    }
+  }
+
+  #run(plan: WorkloadPlan, record: PlayRecord): void {
+    const runner = new WorkloadRunner(this.#host, plan, record, (next) =>
+      this.#host.documents.put(playCollection, next.id, next),
+    );
+    this.#workloads.set(record.id, runner);
+    runner.start();
+  }
+
+  async #down(workload: WorkloadRunner, { force }: { force: boolean }): Promise<void> {
+    const { plan } = workload;
+    // Its Pods keep their runners until they are stopped, for the hooks.
+    await Promise.all(
+      plan.pods.map(async (pod) => {
+        workload.pod(pod.template.name)?.podStopping();
+        if (!force && pod.gracePeriodSeconds > 0) await stopPod(this.#host, pod);
+      }),
+    );
+    await workload.letGo();
+    for (const pod of plan.pods) {
+      await this.#host.pods
+        .remove(pod.template.name, { force: true, volumes: true })
+        .catch((error: unknown) => {
+          if (!isDaemonError(error, 'NotFound')) throw error;
+        });
+      await removeVolumes(this.#host, pod);
+    }
+    this.#host.documents.delete(playCollection, idOf(plan));
+    this.#workloads.delete(idOf(plan));
+  }
+
+  #runnerOf(podName: string) {
+    for (const workload of this.#workloads.values()) {
+      const runner = workload.pod(podName);
+      if (runner !== undefined) return runner;
+    }
+    return undefined;
+  }
+}
+
+function idOf({ kind, name }: { kind: string; name: string }): string {
+  return `${kind}/${name}`;
+}
+
+/** A UUID that stays the same for the same name. */
+function uid(name: string): string {
+  const hex = createHash('sha256').update(name).digest('hex');
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20, 32)].join(
+    '-',
+  );
+}

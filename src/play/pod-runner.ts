@@ -1,0 +1,311 @@
+// One Pod of a played manifest: starts it, restarts its containers by Kubernetes' rules, runs its probes and hooks, and says
+// how it came to its end.
+
+import { DaemonError, errorMessage, isDaemonError } from '../errors';
+import type { ContainerPlan, PodPlan } from '../kubernetes/plan';
+import { log } from '../log';
+import type { PodContainerStatus, PodInspect } from '../pods-api/types';
+import { runAction, type ActionTarget } from './actions';
+import { BackOff, pause } from './back-off';
+import type { PlayHost } from './host';
+import { Prober } from './prober';
+
+export type PodOutcome = 'Succeeded' | 'Failed' | 'Stopped';
+
+export interface ContainerReport {
+  name: string;
+  ready: boolean;
+  restartCount: number;
+}
+
+/** How a container's part ended: with a code, or since the Pod is to stop, or has lost its VM. */
+type Ending = { kind: 'exited'; exitCode: number } | { kind: 'stopped' } | { kind: 'lost' };
+
+/** A hook has no time of its own but the Pod's grace period; this is for those that start. */
+const postStartTimeoutMs = 300_000;
+
+export class PodRunner {
+  readonly #host: PlayHost;
+  readonly #plan: PodPlan;
+  /** Called for each restart of a container that had failed. */
+  readonly #onFailure: () => void;
+  readonly #probing = new Map<string, AbortController>();
+  readonly #ready = new Set<string>();
+  readonly #restarts = new Map<string, number>();
+  #release: (() => void) | undefined;
+  #stopping = false;
+  #reason = '';
+
+  constructor(host: PlayHost, plan: PodPlan, onFailure: () => void = () => undefined) {
+    this.#host = host;
+    this.#plan = plan;
+    this.#onFailure = onFailure;
+  }
+
+  /** Why it does not run, or did not end well. */
+  get reason(): string {
+    return this.#reason;
+  }
+
+  report(): ContainerReport[] {
+    return this.#plan.containers.map(({ name }) => ({
+      name,
+      ready: this.#ready.has(name),
+      restartCount: this.#restarts.get(name) ?? 0,
+    }));
+  }
+
+  /** The Pod exists. Resolves with how it ended; `Stopped` when the signal came, or somebody else has stopped it. */
+  async run(signal: AbortSignal): Promise<PodOutcome> {
+    const own = new AbortController();
+    const deadline = this.#deadline(own);
+    try {
+      return await this.#run(AbortSignal.any([signal, own.signal]), own.signal);
+    } finally {
+      clearTimeout(deadline);
+      this.#letGo();
+    }
+  }
+
+  async #run(signal: AbortSignal, deadline: AbortSignal): Promise<PodOutcome> {
+    const { name } = this.#plan.template;
+    const backOff = new BackOff();
+    for (;;) {
+      const failed = await this.#start(signal);
+      if (deadline.aborted) return this.#overdue();
+      if (signal.aborted) return 'Stopped';
+      if (failed === undefined) {
+        const ending = await this.#keepAll(signal);
+        if (deadline.aborted) return this.#overdue();
+        if (signal.aborted) return 'Stopped';
+        if (ending !== 'lost') return ending;
+      } else {
+        this.#reason = failed;
+        log.info('Pod of a manifest could not be started', { pod: name, reason: failed });
+        if (isGone(this.#inspect())) return 'Stopped';
+        if (this.#plan.restartPolicy === 'Never') return 'Failed';
+        this.#onFailure();
+      }
+      this.#letGo();
+      await pause(backOff.next(0), signal);
+    }
+  }
+
+  /** Undefined: it runs. Else why it does not. */
+  async #start(signal: AbortSignal): Promise<string | undefined> {
+    const { name } = this.#plan.template;
+    this.#stopping = false;
+    try {
+      const pod = this.#host.pods.inspect(name);
+      if (pod.state === 'Running' && pod.detail === '') {
+        this.#hold();
+        for (const { role, name: container } of this.#plan.containers) {
+          if (role !== 'init') void this.#probe(container);
+        }
+        return undefined;
+      }
+      await this.#host.pods.start(name, {}, signal);
+      this.#reason = '';
+      return undefined;
+    } catch (error) {
+      return errorMessage(error);
+    }
+  }
+
+  /** A hook of the Pod's start, or of a restart: postStart, then probes. Waits for a sidecar's startup probe. */
+  async containerStarted(name: string): Promise<void> {
+    this.#hold();
+    const plan = this.#container(name);
+    const { postStart } = plan.hooks;
+    if (postStart !== undefined) {
+      const signal = new AbortController().signal;
+      const failure = await runAction(this.#host, postStart, this.#target(name), postStartTimeoutMs, signal);
+      if (failure !== '') {
+        throw new DaemonError('Internal', `container ${name}: postStart hook failed: ${failure}`);
+      }
+    }
+    const started = this.#probe(name);
+    if (plan.role === 'sidecar') await started;
+  }
+
+  /** Before a container gets its signal: preStop, within the grace period. */
+  async containerStopping(name: string, graceSeconds = this.#plan.gracePeriodSeconds): Promise<void> {
+    this.#endProbes(name);
+    const { preStop } = this.#container(name).hooks;
+    if (preStop === undefined || graceSeconds === 0) return;
+    const signal = new AbortController().signal;
+    const failure = await runAction(this.#host, preStop, this.#target(name), graceSeconds * 1000, signal);
+    if (failure !== '') log.warn('preStop hook failed', { container: name, failure });
+  }
+
+  /** Somebody stops the Pod: its containers are not to be restarted. */
+  podStopping(): void {
+    this.#stopping = true;
+  }
+
+  /** Until the main containers have ended for good. */
+  async #keepAll(signal: AbortSignal): Promise<PodOutcome | 'lost'> {
+    const end = new AbortController();
+    const either = AbortSignal.any([signal, end.signal]);
+    const sidecars = this.#plan.containers.filter(({ role }) => role === 'sidecar');
+    const mains = this.#plan.containers.filter(({ role }) => role === 'main');
+    const kept = sidecars.map((container) => this.#keep(container, either));
+    const endings = await Promise.all(mains.map((container) => this.#keep(container, either)));
+    end.abort();
+    await Promise.all(kept);
+    if (endings.some(({ kind }) => kind === 'stopped')) return 'Stopped';
+    if (endings.some(({ kind }) => kind === 'lost')) return 'lost';
+    const failed = endings.find((ending) => ending.kind === 'exited' && ending.exitCode !== 0);
+    if (failed?.kind !== 'exited') return 'Succeeded';
+    this.#reason = `a container ended with ${failed.exitCode}`;
+    return 'Failed';
+  }
+
+  async #keep(plan: ContainerPlan, signal: AbortSignal): Promise<Ending> {
+    const backOff = new BackOff();
+    for (;;) {
+      const exitCode = await this.#exit(plan.name, signal);
+      this.#endProbes(plan.name);
+      if (exitCode === undefined || this.#isStopping()) return { kind: 'stopped' };
+      if (!this.#shallRestart(plan, exitCode)) return { kind: 'exited', exitCode };
+      if (exitCode !== 0) this.#onFailure();
+      await pause(backOff.next(ranForMs(this.#status(plan.name))), signal);
+      if (signal.aborted || this.#isStopping()) return { kind: 'stopped' };
+      if (this.#inspect()?.state !== 'Running') return { kind: 'lost' };
+      this.#restarts.set(plan.name, (this.#restarts.get(plan.name) ?? 0) + 1);
+      await this.#restart(plan);
+    }
+  }
+
+  #shallRestart({ role }: ContainerPlan, exitCode: number): boolean {
+    const { restartPolicy } = this.#plan;
+    return (
+      role === 'sidecar' || restartPolicy === 'Always' || (restartPolicy === 'OnFailure' && exitCode !== 0)
+    );
+  }
+
+  /** Never rejects: what can't be started has ended once more. */
+  async #restart({ name }: ContainerPlan): Promise<void> {
+    const id = this.#status(name)?.id ?? '';
+    try {
+      await this.#host.containers.start(id, {});
+      await this.containerStarted(name);
+    } catch (error) {
+      this.#reason = errorMessage(error);
+      log.info('container of a manifest could not be restarted', { container: name, reason: this.#reason });
+      await this.#end(name, undefined);
+    }
+  }
+
+  /** Undefined: the signal came, or the container is gone. */
+  async #exit(name: string, signal: AbortSignal): Promise<number | undefined> {
+    try {
+      const { exit } = await this.#host.containers.wait(this.#status(name)?.id ?? '', 'not-running', signal);
+      return (await exit).StatusCode;
+    } catch {
+      return undefined;
+    }
+  }
+
+  #probe(name: string): Promise<void> {
+    this.#endProbes(name);
+    const abort = new AbortController();
+    this.#probing.set(name, abort);
+    const prober = new Prober(this.#host, this.#container(name), () => this.#target(name), {
+      ready: (ready) => {
+        if (ready) this.#ready.add(name);
+        else this.#ready.delete(name);
+      },
+      failed: (_, graceSeconds, reason) => {
+        this.#reason = `container ${name}: ${reason}`;
+        log.info('container of a manifest is ended', { container: name, reason });
+        void this.#end(name, graceSeconds);
+      },
+    });
+    return prober.run(abort.signal);
+  }
+
+  #endProbes(name: string): void {
+    this.#ready.delete(name);
+    this.#probing.get(name)?.abort();
+    this.#probing.delete(name);
+  }
+
+  /** Never rejects. */
+  async #end(name: string, graceSeconds = this.#plan.gracePeriodSeconds): Promise<void> {
+    try {
+      await this.containerStopping(name, graceSeconds);
+      await this.#host.containers.stop(this.#status(name)?.id ?? '', { timeoutSeconds: graceSeconds });
+    } catch (error) {
+      if (!isDaemonError(error, 'NotModified')) log.warn('container could not be ended', { name, error });
+    }
+  }
+
+  #deadline(own: AbortController): NodeJS.Timeout | undefined {
+    const seconds = this.#plan.activeDeadlineSeconds;
+    return seconds === undefined ? undefined : setTimeout(() => own.abort(), seconds * 1000).unref();
+  }
+
+  async #overdue(): Promise<PodOutcome> {
+    this.#reason = 'DeadlineExceeded';
+    await stopPod(this.#host, this.#plan);
+    return 'Failed';
+  }
+
+  #hold(): void {
+    this.#release ??= this.#host.pods.hold(this.#plan.template.name);
+  }
+
+  #letGo(): void {
+    for (const { name } of this.#plan.containers) this.#endProbes(name);
+    this.#release?.();
+    this.#release = undefined;
+  }
+
+  #isStopping(): boolean {
+    const pod = this.#inspect();
+    return this.#stopping || isGone(pod) || pod?.detail === 'Stopping';
+  }
+
+  #inspect(): PodInspect | undefined {
+    try {
+      return this.#host.pods.inspect(this.#plan.template.name);
+    } catch (error) {
+      if (isDaemonError(error, 'NotFound')) return undefined;
+      throw error;
+    }
+  }
+
+  #status(name: string): PodContainerStatus | undefined {
+    return this.#inspect()?.containers.find((container) => container.name === name);
+  }
+
+  #target(name: string): ActionTarget {
+    const addresses = Object.values(this.#inspect()?.addresses ?? {});
+    return { containerId: this.#status(name)?.id ?? '', address: addresses[0]?.ipv4Address ?? '' };
+  }
+
+  #container(name: string): ContainerPlan {
+    const plan = this.#plan.containers.find((container) => container.name === name);
+    if (plan === undefined) throw new DaemonError('Internal', `the Pod has no container ${name}`);
+    return plan;
+  }
+}
+
+/** With its grace period; one that does not run is as good. */
+export async function stopPod(host: PlayHost, { template, gracePeriodSeconds }: PodPlan): Promise<void> {
+  try {
+    await host.pods.stop(template.name, { timeoutSeconds: gracePeriodSeconds });
+  } catch (error) {
+    if (!isDaemonError(error, 'NotModified') && !isDaemonError(error, 'NotFound')) throw error;
+  }
+}
+
+function isGone(pod: PodInspect | undefined): boolean {
+  return pod === undefined;
+}
+
+function ranForMs(status: PodContainerStatus | undefined): number {
+  const ran = Date.parse(status?.finishedAt ?? '') - Date.parse(status?.startedAt ?? '');
+  return Number.isFinite(ran) ? ran : 0;
+}

@@ -1,0 +1,91 @@
+// The probes of one run of a container: startup first, then liveness and readiness at once.
+
+import { log } from '../log';
+import type { ContainerPlan, ProbePlan } from '../kubernetes/plan';
+import { runAction, type ActionTarget } from './actions';
+import { pause } from './back-off';
+import type { PlayHost } from './host';
+
+export interface ProbeEvents {
+  /** The container shall end, within this time if the probe has one of its own. */
+  failed(probe: 'startup' | 'liveness', graceSeconds: number | undefined, reason: string): void;
+  ready(ready: boolean): void;
+}
+
+export class Prober {
+  readonly #host: PlayHost;
+  readonly #plan: ContainerPlan;
+  readonly #target: () => ActionTarget;
+  readonly #events: ProbeEvents;
+
+  constructor(host: PlayHost, plan: ContainerPlan, target: () => ActionTarget, events: ProbeEvents) {
+    this.#host = host;
+    this.#plan = plan;
+    this.#target = target;
+    this.#events = events;
+  }
+
+  /**
+   * Probes until the signal. Resolves when the startup probe has succeeded (at once without one), or has failed, or the
+   * signal has come; what follows goes on behind.
+   */
+  async run(signal: AbortSignal): Promise<void> {
+    const { startup, liveness, readiness } = this.#plan.probes;
+    if (startup !== undefined && !(await this.#untilChange(startup, false, signal))) {
+      if (!signal.aborted) this.#fail('startup', startup);
+      return;
+    }
+    if (signal.aborted) return;
+    if (readiness === undefined) this.#events.ready(true);
+    else void this.#readiness(readiness, signal);
+    if (liveness !== undefined) void this.#liveness(liveness, signal);
+  }
+
+  async #liveness(probe: ProbePlan, signal: AbortSignal): Promise<void> {
+    await this.#untilChange(probe, true, signal);
+    if (!signal.aborted) this.#fail('liveness', probe);
+  }
+
+  async #readiness(probe: ProbePlan, signal: AbortSignal): Promise<void> {
+    let ready = false;
+    let delayed = probe;
+    while (!signal.aborted) {
+      const next: boolean = await this.#untilChange(delayed, ready, signal, true);
+      if (signal.aborted) return;
+      ready = next;
+      delayed = { ...probe, initialDelaySeconds: probe.periodSeconds };
+      this.#events.ready(ready);
+    }
+  }
+
+  /**
+   * Resolves with the first result that stands: `failureThreshold` failures or `successThreshold` successes in a row.
+   * `from`: a result that is waited away from; `stays`: failures change nothing while it is false.
+   */
+  async #untilChange(probe: ProbePlan, from: boolean, signal: AbortSignal, stays = false): Promise<boolean> {
+    let failures = 0;
+    let successes = 0;
+    await pause(probe.initialDelaySeconds * 1000, signal);
+    while (!signal.aborted) {
+      const { action, timeoutSeconds } = probe;
+      const failure = await runAction(this.#host, action, this.#target(), timeoutSeconds * 1000, signal);
+      if (signal.aborted) break;
+      if (failure === '') {
+        successes += 1;
+        failures = 0;
+        if (!from && successes >= probe.successThreshold) return true;
+      } else {
+        log.debug('probe failed', { container: this.#plan.name, failure });
+        failures += 1;
+        successes = 0;
+        if ((from || !stays) && failures >= probe.failureThreshold) return false;
+      }
+      await pause(probe.periodSeconds * 1000, signal);
+    }
+    return from;
+  }
+
+  #fail(kind: 'startup' | 'liveness', probe: ProbePlan): void {
+    this.#events.failed(kind, probe.gracePeriodSeconds, `${kind} probe failed`);
+  }
+}
