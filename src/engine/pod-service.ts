@@ -128,7 +128,8 @@ export class EnginePods implements PodService {
   }
 
   async stop(ref: string, request: PodStopRequest = {}): Promise<PodStopReply> {
-    const { id } = this.#directory.find(ref);
+    const { id, name } = this.#directory.find(ref);
+    this.#hooks.beforeStop?.(name);
     const starting = this.#giveUpStart(id);
     return this.#operations.of(id).run(async () => {
       const pod = this.#still(id, ref);

@@ -30,6 +30,9 @@ const maxBytes = 3 * 1024 * 1024;
 /** YAML aliases can make a small file a huge one. */
 const maxAliases = 1000;
 
+/** Any keys will do, or those of pull secrets, which are looked at where they are used. */
+const untypedSecrets = ['Opaque', 'kubernetes.io/dockerconfigjson', 'kubernetes.io/dockercfg'];
+
 /** All documents of a file: YAML, JSON, and `kind: List`. Throws ManifestError. */
 export function parseManifests(text: string): ParsedManifests {
   if (Buffer.byteLength(text) > maxBytes)
@@ -115,6 +118,10 @@ function appendToPath(path: string, key: PropertyKey): string {
 }
 
 function clusterOnlyWarnings(manifest: Manifest): string[] {
+  if (manifest.kind === 'Secret') {
+    const unchecked = manifest.type !== undefined && !untypedSecrets.includes(manifest.type);
+    return unchecked ? ['type: keys that it asks for are not checked'] : [];
+  }
   const own = 'spec' in manifest ? given(manifest.spec, warnedWorkloadFields, 'spec') : [];
   const found = podSpecOf(manifest);
   if (found === undefined) return own;
@@ -133,7 +140,9 @@ function clusterOnlyWarnings(manifest: Manifest): string[] {
       : [noEffect(`${path}.volumes[${index}].emptyDir.sizeLimit`)],
   );
   const security = given(spec.securityContext ?? {}, ['fsGroupChangePolicy'], `${path}.securityContext`);
-  return [...own, ...given(spec, clusterOnlyFields, path), ...containers, ...volumes, ...security];
+  // What a Pod asks names of is the engine's: dnsConfig changes it, and None asks for no more than that.
+  const dns = spec.dnsPolicy?.startsWith('ClusterFirst') === true ? [noEffect(`${path}.dnsPolicy`)] : [];
+  return [...own, ...given(spec, clusterOnlyFields, path), ...dns, ...containers, ...volumes, ...security];
 }
 
 function given(value: object, fields: readonly string[], path: string): string[] {

@@ -42,7 +42,7 @@ export function planPod(spec: PodSpec, path: string, pod: PodIdentity, context: 
   const fields: PodFields = {
     ...pod,
     nodeName,
-    serviceAccountName: typeof spec.serviceAccountName === 'string' ? spec.serviceAccountName : 'default',
+    serviceAccountName: spec.serviceAccountName ?? 'default',
   };
   const fsGroup = spec.securityContext?.fsGroup;
   const volumes = planVolumes(spec, path, { data, fields, fsGroup, claims, podName: pod.name });

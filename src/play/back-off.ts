@@ -29,3 +29,8 @@ export function pause(durationMs: number, signal: AbortSignal): Promise<void> {
     if (signal.aborted) done();
   });
 }
+
+/** Asked anew after each wait: the compiler takes an answer of the field itself for lasting. */
+export function isAborted(signal: AbortSignal): boolean {
+  return signal.aborted;
+}

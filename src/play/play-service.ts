@@ -11,7 +11,7 @@ import type { PlayHost } from './host';
 import { prepareImages } from './images';
 import { playCollection, type PlayRecord } from './play-record';
 import type { ContainerReport } from './pod-runner';
-import { stopPod } from './pod-runner';
+import { isLasting, stopPod } from './pod-runner';
 import { playLabel, prepareVolumes, removeVolumes } from './volumes';
 import { WorkloadRunner } from './workload-runner';
 
@@ -38,13 +38,12 @@ export class PlayService {
   constructor(host: PlayHost) {
     this.#host = host;
     host.pods.setHooks({
+      beforeStop: (name) => this.#runnerOf(name)?.podStopping(),
       afterContainerStart: async ({ name }, container) => {
         await this.#runnerOf(name)?.containerStarted(container);
       },
-      beforeContainerStop: async ({ name, detail }, container) => {
-        const runner = this.#runnerOf(name);
-        if (detail === 'Stopping') runner?.podStopping();
-        await runner?.containerStopping(container);
+      beforeContainerStop: async ({ name }, container) => {
+        await this.#runnerOf(name)?.containerStopping(container);
       },
     });
   }
@@ -82,13 +81,24 @@ export class PlayService {
       // What may fail for long is done while the old ones run.
       for (const pod of workloads.flatMap(({ pods }) => pods)) await prepareImages(this.#host, pod, signal);
       for (const old of there) await this.#down(old, { force: false });
-      await this.#make(workloads, claims);
-      for (const plan of workloads) {
-        const state = options.start ? 'active' : 'stopped';
-        const record: PlayRecord = { id: idOf(plan), text, state, reason: '', outcomes: {}, failures: 0 };
-        this.#host.documents.put(playCollection, record.id, record);
-        this.#run(plan, record);
+      const recordOf = (plan: WorkloadPlan, state: PlayRecord['state'], reason = ''): PlayRecord => {
+        return { id: idOf(plan), text, state, reason, outcomes: {}, failures: 0 };
+      };
+      // Before anything is there: what a daemon's end cuts short can be taken down.
+      for (const plan of workloads) this.#save(recordOf(plan, 'stopped', 'it was not made to its end'));
+      try {
+        await this.#make(workloads, claims);
+      } catch (error) {
+        for (const plan of workloads) this.#host.documents.delete(playCollection, idOf(plan));
+        if (there.length === 0) throw error;
+        const gone = there.map(({ plan }) => idOf(plan)).join(', ');
+        throw new DaemonError(
+          isDaemonError(error) ? error.code : 'Internal',
+          `${gone}: taken down, and could not be made anew: ${errorMessage(error)}`,
+          { cause: error },
+        );
       }
+      for (const plan of workloads) this.#run(plan, recordOf(plan, options.start ? 'active' : 'stopped'));
       return {
         workloads: this.list().filter(({ kind, name }) =>
           workloads.some((w) => w.kind === kind && w.name === name),
@@ -135,7 +145,8 @@ export class PlayService {
   ): WorkloadStatus['pods'][number] {
     const runner = workload.pod(name);
     const report =
-      runner?.report() ?? containers.map((c) => ({ name: c.name, ready: false, restartCount: 0 }));
+      runner?.report() ??
+      containers.filter(isLasting).map((c) => ({ name: c.name, ready: false, restartCount: 0 }));
     const outcome = workload.record.outcomes[name];
     if (outcome !== undefined) return { name, phase: outcome, containers: report };
     const pod = this.#find(name);
@@ -164,18 +175,20 @@ export class PlayService {
 
   async #make(workloads: readonly WorkloadPlan[], claims: readonly string[]): Promise<void> {
     for (const Name of claims) await this.#host.volumes.create({ Name, Labels: { [playLabel]: '' } });
-    const made: PodPlan[] = [];
+    const begun: PodPlan[] = [];
+    const created = new Set<string>();
     try {
       for (const pod of workloads.flatMap(({ pods }) => pods)) {
+        begun.push(pod);
         await prepareVolumes(this.#host, pod);
-        made.push(pod);
         await this.#host.pods.create(pod.template);
+        created.add(pod.template.name);
       }
     } catch (error) {
-      const failed = made.at(-1)?.template.name;
-      for (const pod of made.reverse()) {
-        // The last one may be another's Pod of the same name.
-        if (pod.template.name !== failed) await this.#host.pods.remove(pod.template.name, { force: true });
+      for (const pod of begun.reverse()) {
+        const { name } = pod.template;
+        // One that was not created may be another's Pod of the same name.
+        if (created.has(name)) await this.#host.pods.remove(name, { force: true });
         await removeVolumes(this.#host, pod).catch((undoError: unknown) =>
           log.warn('volumes of a Pod could not be removed', { error: errorMessage(undoError) }),
         );
@@ -185,11 +198,14 @@ export class PlayService {
   }
 
   #run(plan: WorkloadPlan, record: PlayRecord): void {
-    const runner = new WorkloadRunner(this.#host, plan, record, (next) =>
-      this.#host.documents.put(playCollection, next.id, next),
-    );
+    this.#save(record);
+    const runner = new WorkloadRunner(this.#host, plan, record, (next) => this.#save(next));
     this.#workloads.set(record.id, runner);
     runner.start();
+  }
+
+  #save(record: PlayRecord): void {
+    this.#host.documents.put(playCollection, record.id, record);
   }
 
   async #down(workload: WorkloadRunner, { force }: { force: boolean }): Promise<void> {

@@ -6,7 +6,7 @@ import type { ContainerPlan, PodPlan } from '../kubernetes/plan';
 import { log } from '../log';
 import type { PodContainerStatus, PodInspect } from '../pods-api/types';
 import { runAction, type ActionTarget } from './actions';
-import { BackOff, pause } from './back-off';
+import { BackOff, isAborted, pause } from './back-off';
 import type { PlayHost } from './host';
 import { Prober } from './prober';
 
@@ -47,8 +47,9 @@ export class PodRunner {
     return this.#reason;
   }
 
+  /** Of all but init containers. */
   report(): ContainerReport[] {
-    return this.#plan.containers.map(({ name }) => ({
+    return this.#plan.containers.filter(isLasting).map(({ name }) => ({
       name,
       ready: this.#ready.has(name),
       restartCount: this.#restarts.get(name) ?? 0,
@@ -72,36 +73,34 @@ export class PodRunner {
     const backOff = new BackOff();
     for (;;) {
       const failed = await this.#start(signal);
-      if (deadline.aborted) return this.#overdue();
-      if (signal.aborted) return 'Stopped';
+      if (isAborted(deadline)) return this.#overdue();
+      if (isAborted(signal)) return 'Stopped';
       if (failed === undefined) {
         const ending = await this.#keepAll(signal);
-        if (deadline.aborted) return this.#overdue();
-        if (signal.aborted) return 'Stopped';
+        if (isAborted(deadline)) return this.#overdue();
+        if (isAborted(signal)) return 'Stopped';
         if (ending !== 'lost') return ending;
       } else {
         this.#reason = failed;
         log.info('Pod of a manifest could not be started', { pod: name, reason: failed });
-        if (isGone(this.#inspect())) return 'Stopped';
+        if (this.#isStopping()) return 'Stopped';
         if (this.#plan.restartPolicy === 'Never') return 'Failed';
         this.#onFailure();
       }
       this.#letGo();
       await pause(backOff.next(0), signal);
+      if (this.#isStopping()) return 'Stopped';
     }
   }
 
   /** Undefined: it runs. Else why it does not. */
   async #start(signal: AbortSignal): Promise<string | undefined> {
     const { name } = this.#plan.template;
-    this.#stopping = false;
     try {
       const pod = this.#host.pods.inspect(name);
       if (pod.state === 'Running' && pod.detail === '') {
         this.#hold();
-        for (const { role, name: container } of this.#plan.containers) {
-          if (role !== 'init') void this.#probe(container);
-        }
+        for (const container of this.#plan.containers.filter(isLasting)) void this.#probe(container.name);
         return undefined;
       }
       await this.#host.pods.start(name, {}, signal);
@@ -263,8 +262,7 @@ export class PodRunner {
   }
 
   #isStopping(): boolean {
-    const pod = this.#inspect();
-    return this.#stopping || isGone(pod) || pod?.detail === 'Stopping';
+    return this.#stopping || this.#inspect() === undefined;
   }
 
   #inspect(): PodInspect | undefined {
@@ -292,6 +290,11 @@ export class PodRunner {
   }
 }
 
+/** Not an init container, which only comes before the Pod. */
+export function isLasting({ role }: ContainerPlan): boolean {
+  return role !== 'init';
+}
+
 /** With its grace period; one that does not run is as good. */
 export async function stopPod(host: PlayHost, { template, gracePeriodSeconds }: PodPlan): Promise<void> {
   try {
@@ -299,10 +302,6 @@ export async function stopPod(host: PlayHost, { template, gracePeriodSeconds }: 
   } catch (error) {
     if (!isDaemonError(error, 'NotModified') && !isDaemonError(error, 'NotFound')) throw error;
   }
-}
-
-function isGone(pod: PodInspect | undefined): boolean {
-  return pod === undefined;
 }
 
 function ranForMs(status: PodContainerStatus | undefined): number {

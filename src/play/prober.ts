@@ -3,7 +3,7 @@
 import { log } from '../log';
 import type { ContainerPlan, ProbePlan } from '../kubernetes/plan';
 import { runAction, type ActionTarget } from './actions';
-import { pause } from './back-off';
+import { isAborted, pause } from './back-off';
 import type { PlayHost } from './host';
 
 export interface ProbeEvents {
@@ -32,10 +32,10 @@ export class Prober {
   async run(signal: AbortSignal): Promise<void> {
     const { startup, liveness, readiness } = this.#plan.probes;
     if (startup !== undefined && !(await this.#untilChange(startup, false, signal))) {
-      if (!signal.aborted) this.#fail('startup', startup);
+      if (!isAborted(signal)) this.#fail('startup', startup);
       return;
     }
-    if (signal.aborted) return;
+    if (isAborted(signal)) return;
     if (readiness === undefined) this.#events.ready(true);
     else void this.#readiness(readiness, signal);
     if (liveness !== undefined) void this.#liveness(liveness, signal);
@@ -43,7 +43,7 @@ export class Prober {
 
   async #liveness(probe: ProbePlan, signal: AbortSignal): Promise<void> {
     await this.#untilChange(probe, true, signal);
-    if (!signal.aborted) this.#fail('liveness', probe);
+    if (!isAborted(signal)) this.#fail('liveness', probe);
   }
 
   async #readiness(probe: ProbePlan, signal: AbortSignal): Promise<void> {
@@ -51,7 +51,7 @@ export class Prober {
     let delayed = probe;
     while (!signal.aborted) {
       const next: boolean = await this.#untilChange(delayed, ready, signal, true);
-      if (signal.aborted) return;
+      if (isAborted(signal)) return;
       ready = next;
       delayed = { ...probe, initialDelaySeconds: probe.periodSeconds };
       this.#events.ready(ready);
@@ -69,7 +69,7 @@ export class Prober {
     while (!signal.aborted) {
       const { action, timeoutSeconds } = probe;
       const failure = await runAction(this.#host, action, this.#target(), timeoutSeconds * 1000, signal);
-      if (signal.aborted) break;
+      if (isAborted(signal)) break;
       if (failure === '') {
         successes += 1;
         failures = 0;

@@ -28,11 +28,16 @@ export async function prepareVolumes(host: PlayHost, { template, volumes }: PodP
   }
 }
 
-/** Removes those that go with the Pod. */
-export async function removeVolumes(host: PlayHost, { volumes }: PodPlan): Promise<void> {
+/** Removes those that go with the Pod, and are its own. */
+export async function removeVolumes(host: PlayHost, { template, volumes }: PodPlan): Promise<void> {
   for (const { source, volumeName } of volumes) {
     if (volumeName === undefined || source.kind === 'claim') continue;
-    await host.volumes.remove(volumeName, { force: true });
+    try {
+      const { Labels } = await host.volumes.inspect(volumeName);
+      if (Labels?.[playLabel] === template.name) await host.volumes.remove(volumeName, { force: true });
+    } catch (error) {
+      if (!isDaemonError(error, 'NotFound')) throw error;
+    }
   }
 }
 

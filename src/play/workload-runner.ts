@@ -77,9 +77,7 @@ export class WorkloadRunner {
     const isReady = (): boolean =>
       this.pod(pod.template.name)
         ?.report()
-        .every(
-          ({ name, ready }) => ready || pod.containers.some((c) => c.name === name && c.role === 'init'),
-        ) ?? false;
+        .every(({ ready }) => ready) ?? false;
     while (!stop.aborted && !isReady()) await pause(readyPollMs, stop);
   }
 

@@ -58,6 +58,8 @@ export interface PodService {
 
 /** Told on the way through start and stop of a Pod with a record. */
 export interface PodHooks {
+  /** Somebody asked for the Pod of this name to stop, be it up or not. */
+  beforeStop?(podName: string): void;
   /** Awaited before the next container starts; a rejection fails the Pod's start. Not for init containers. */
   afterContainerStart?(pod: PodInspect, containerName: string, signal: AbortSignal): Promise<void>;
   /** Awaited before the container gets its stop signal; what it rejects with is logged. */

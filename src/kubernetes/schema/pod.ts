@@ -105,6 +105,7 @@ const clusterOnly = Object.fromEntries(
 
 export const podSpec = z.strictObject({
   ...clusterOnly,
+  serviceAccountName: z.string().optional(), // a field of the downward API
   containers: z.array(container).min(1, 'a Pod needs a container'),
   initContainers: z.array(container).optional(),
   volumes: z.array(volume).optional(),
@@ -117,7 +118,7 @@ export const podSpec = z.strictObject({
   hostIPC: z.literal(false, 'is not given: a Pod never shares the IPC of the host').optional(),
   hostname: label.optional(),
   subdomain: label.optional(),
-  setHostnameAsFQDN: z.boolean().optional(),
+  setHostnameAsFQDN: z.literal(false, 'is not supported').optional(),
   hostAliases: z
     .array(z.strictObject({ ip: z.string(), hostnames: z.array(z.string()).optional() }))
     .optional(),

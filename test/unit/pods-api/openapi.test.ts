@@ -4,6 +4,9 @@ import express from 'express';
 import request from 'supertest';
 import { parse } from 'yaml';
 import { errorHandler } from '../../../src/api/v1.41/router';
+import type { PlayHost } from '../../../src/play/host';
+import { PlayService } from '../../../src/play/play-service';
+import { playRouter } from '../../../src/play/router';
 import type { PodsBackend } from '../../../src/pods-api/backend';
 import { podsRouter } from '../../../src/pods-api/router';
 import { checkRequest, requestSchemas } from '../../../src/pods-api/schemas';
@@ -31,9 +34,11 @@ interface Layer {
 }
 
 function routed(): string[] {
-  // The router keeps its routes there; its types do not say so.
-  const { stack } = podsRouter({} as PodsBackend) as unknown as { stack: Layer[] };
-  return stack.flatMap(({ route }) => {
+  const plays = new PlayService({ pods: { setHooks: () => undefined } } as unknown as PlayHost);
+  const routers = [podsRouter({} as PodsBackend), playRouter(plays)];
+  // A router keeps its routes there; its types do not say so.
+  const layers = routers.flatMap((router) => (router as unknown as { stack: Layer[] }).stack);
+  return layers.flatMap(({ route }) => {
     if (route === undefined) return [];
     const path = route.path.replaceAll(/:(\w+)/g, '{$1}');
     const every = route.methods['_all'] === true;
