@@ -11,7 +11,19 @@ import { streamProgress } from './progress-stream';
 import { queryOf, queryText, quote } from './query';
 import { sendJson } from './reply';
 
-const cacheFilters = ['until', 'id', 'parent', 'type', 'description', 'inuse', 'shared', 'private'];
+const cacheFilters = [
+  'until',
+  'unused-for',
+  'id',
+  'parent',
+  'type',
+  'description',
+  'inuse',
+  'shared',
+  'private',
+  'label',
+  'label!',
+];
 
 export function buildRoutes(backend: ImageBackend): Router {
   const router = Router({ caseSensitive: true, strict: true });
