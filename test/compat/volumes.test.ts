@@ -59,7 +59,7 @@ scriptCases('volumes: list, remove and prune', {
       docker volume ls -q --filter name=$c --filter dangling=perhaps
       docker volume ls -q --filter nonsense=1
       docker volume ls --filter name=$c
-      docker volume ls --filter name=$c --format '{{.Name}} {{.Driver}} {{.Scope}} {{.Labels}} {{.Label "kind"}} {{.Links}} {{.Size}}'`,
+      docker volume ls --filter name=$c --format '{{.Name}} {{.Driver}} {{.Scope}} {{.Label "kind"}} {{.Links}} {{.Size}}'`,
     bothClis: true,
   },
   'remove: one in use, one that is not there': {
