@@ -72,7 +72,7 @@ for (const { name, setUp, command, available } of composeGenerations) {
   scriptCases(name, {
     'nginx, Node, Redis and PostgreSQL': {
       script: script(setUp, command, name === 'Compose v1' ? 18211 : 18212),
-      timeoutSeconds: 400,
+      timeoutSeconds: 800,
     },
   });
 }
