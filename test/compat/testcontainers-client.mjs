@@ -35,7 +35,8 @@ await network.stop();
 process.stdout.write(
   JSON.stringify({
     page: await page.text(),
-    exec: found,
+    // stdout and stderr in one: they may come in either order
+    exec: { ...found, output: found.output.split('\n').sort() },
     logs: logs.includes('serving'),
     clientLogs: clientLogs.trim(),
     after,
