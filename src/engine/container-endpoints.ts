@@ -114,7 +114,7 @@ export function networkSettings(record: ContainerRecord, sandboxId: string): Net
 function portMap(record: ContainerRecord): PortMap {
   if (!hasPorts(record)) return {};
   const ports: PortMap = {};
-  for (const port of Object.keys(record.config.ExposedPorts ?? {})) ports[port] = null;
+  for (const port of Object.keys(record.config.ExposedPorts ?? {})) ports[tablePort(port)] = null;
   for (const published of record.publishedPorts) {
     const key = `${published.containerPort}/${published.protocol}`;
     ports[key] = [...(ports[key] ?? []), binding(published)];
@@ -153,6 +153,16 @@ export function portsSummary(record: ContainerRecord): PortSummary[] {
     .sort((a, b) => a.PrivatePort - b.PrivatePort || (a.Type < b.Type ? -1 : a.Type > b.Type ? 1 : 0));
 }
 
+/**
+ * What Docker's table of ports makes of an exposed port, which create takes in any form: its number
+ * and protocol, each 0 when it can't be read as one. A range counts as unreadable.
+ */
+function tablePort(exposed: string): string {
+  const [number = '', protocol = 'tcp'] = exposed.toLowerCase().split('/');
+  const value = /^\d+$/.test(number) ? Number(number) : 0;
+  return `${value > 0xffff ? 0 : value}/${number === '' ? '0' : portType(protocol)}`;
+}
+
 function portType(protocol: string | undefined): PortSummary['Type'] {
-  return protocol === 'udp' || protocol === 'sctp' ? protocol : 'tcp';
+  return protocol === 'tcp' || protocol === 'udp' || protocol === 'sctp' ? protocol : '0';
 }

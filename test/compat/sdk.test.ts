@@ -179,6 +179,20 @@ sdkCases('sdk: containers', {
     await docker.createContainer({ name: `${name}-2`, Image: 'configured', Labels: { k: name, other: '' } });
     return docker.listContainers({ all: true, filters: { label: [`k=${name}`] } });
   },
+  'exposed ports that are none': async ({ docker, name }) => {
+    const forms = ['80', '0081/tcp', '82/TCP', '83/xyz', '8000-8002/tcp', '70000/udp', 'x/sctp', '/tcp', ''];
+    const container = await docker.createContainer({
+      name,
+      Image: 'busybox',
+      Cmd: ['sleep', '60'],
+      ExposedPorts: Object.fromEntries(forms.map((form) => [form, {}])),
+    });
+    await container.start();
+    const [listed] = await docker.listContainers({ filters: { name: [name] } });
+    const { Config, NetworkSettings } = await container.inspect();
+    const ports = listed?.Ports.map((port) => JSON.stringify(port)).sort();
+    return { listed: ports, exposed: Config.ExposedPorts, table: NetworkSettings.Ports };
+  },
   'list with sizes': async ({ docker, name }) => {
     await docker.createContainer({ name, Image: 'busybox', Labels: { k: name } });
     const [listed] = await docker.listContainers({

@@ -113,7 +113,8 @@ export interface PortSummary {
   IP?: string;
   PrivatePort: number;
   PublicPort?: number;
-  Type: 'tcp' | 'udp' | 'sctp';
+  /** '0' for an exposed port of a protocol that Docker does not know. */
+  Type: 'tcp' | 'udp' | 'sctp' | '0';
 }
 
 export interface ContainerSummary {
