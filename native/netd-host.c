@@ -27,6 +27,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -237,6 +238,16 @@ static void start_netd(void) {
     send_egress();
 }
 
+/*
+ * slirp4netns makes its sandbox by leaving the old root behind, and what it unmounts there below a
+ * shared mount is unmounted on the host as well: /run/netns/NAME, /run/user/UID and our own
+ * namespace's name. Mounts of the host still reach it, so it keeps none of them busy.
+ */
+static void keep_mounts_to_itself(void) {
+    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+        fail("a mount namespace for slirp4netns");
+}
+
 static void start_slirp(void) {
     int ready[2], hold[2];
     pid_t parent = getpid();
@@ -252,6 +263,7 @@ static void start_slirp(void) {
     if (slirp.pid == 0) {
         static char ready_option[32], exit_option[32];
         child_start(parent);
+        keep_mounts_to_itself();
         int n = slirp_arg_count;
         snprintf(ready_option, sizeof ready_option, "--ready-fd=%d", ready[1]);
         snprintf(exit_option, sizeof exit_option, "--exit-fd=%d", hold[0]);

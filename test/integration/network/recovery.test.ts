@@ -1,7 +1,7 @@
 // Crashes, what they leave, and that the host's own network is never touched.
 
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { containerIdOf, inNamespace, NetworkLab } from './network-lab';
@@ -66,6 +66,24 @@ function processesOfNamespace(): number[] {
       }
     });
 }
+
+it("leaves the host's mounts alone, also those below a shared one", async () => {
+  const shared = join(lab.runDir, 'shared');
+  const inner = join(shared, 'inner');
+  const mount = (...args: string[]): void => void execFileSync('mount', args);
+  mkdirSync(shared);
+  mount('-t', 'tmpfs', 'tmpfs', shared);
+  try {
+    mount('--make-shared', shared);
+    mkdirSync(inner);
+    mount('-t', 'tmpfs', 'tmpfs', inner);
+    writeFileSync(join(inner, 'file'), '');
+    await lab.manager.start();
+    expect(readdirSync(inner)).toEqual(['file']);
+  } finally {
+    execFileSync('umount', ['-R', shared]);
+  }
+});
 
 it("changes nothing of the host's network, while running, after a crash and after the end", async () => {
   const before = hostState();
