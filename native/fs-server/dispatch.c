@@ -7,170 +7,104 @@
 #include "attributes.h"
 #include "operation.h"
 
-static bool changes_something(uint32_t opcode) {
-    switch (opcode) {
-    case FUSE_SETATTR:
-    case FUSE_SYMLINK:
-    case FUSE_MKNOD:
-    case FUSE_MKDIR:
-    case FUSE_UNLINK:
-    case FUSE_RMDIR:
-    case FUSE_RENAME:
-    case FUSE_RENAME2:
-    case FUSE_LINK:
-    case FUSE_CREATE:
-    case FUSE_WRITE:
-    case FUSE_SETXATTR:
-    case FUSE_REMOVEXATTR:
-    case FUSE_FALLOCATE:
-        // COPY_FILE_RANGE names the file that is read; what it writes has been opened for that
-        return true;
-    default:
-        return false;
-    }
+static void do_getattr(struct operation *op) {
+    answer_attr(op->in->unique, op->inode, op->inode->fd);
 }
 
-/** Operations whose node is the directory in which a name is made, removed or looked up. */
-static bool wants_directory(uint32_t opcode) {
-    switch (opcode) {
-    case FUSE_LOOKUP:
-    case FUSE_SYMLINK:
-    case FUSE_MKNOD:
-    case FUSE_MKDIR:
-    case FUSE_UNLINK:
-    case FUSE_RMDIR:
-    case FUSE_RENAME:
-    case FUSE_RENAME2:
-    case FUSE_LINK:
-    case FUSE_CREATE:
-        return true;
-    default:
-        return false;
-    }
+static void do_unlink(struct operation *op) {
+    do_remove(op, 0);
 }
 
+static void do_rmdir(struct operation *op) {
+    do_remove(op, AT_REMOVEDIR);
+}
+
+static void do_plain_rename(struct operation *op) {
+    TAKE(struct fuse_rename_in, in);
+    do_rename(op, in.newdir, 0);
+}
+
+static void do_rename2(struct operation *op) {
+    TAKE(struct fuse_rename2_in, in);
+    do_rename(op, in.newdir, in.flags);
+}
+
+static void do_plain_readdir(struct operation *op) {
+    do_readdir(op, false);
+}
+
+static void do_readdirplus(struct operation *op) {
+    do_readdir(op, true);
+}
+
+static void do_setlk_now(struct operation *op) {
+    do_setlk(op, false);
+}
+
+static void do_setlk_wait(struct operation *op) {
+    do_setlk(op, true);
+}
+
+// The operation changes something, so a read-only share refuses it. Not so COPY_FILE_RANGE: it names
+// the file that is read, and what it writes has been opened for that.
+#define CHANGES 1u
+// The node is the directory in which a name is made, removed or looked up.
+#define IN_DIRECTORY 2u
+
+static const struct {
+    void (*carry_out)(struct operation *op);
+    unsigned flags;
+} operations[] = {
+    [FUSE_LOOKUP] = {do_lookup, IN_DIRECTORY},
+    [FUSE_GETATTR] = {do_getattr, 0},
+    [FUSE_SETATTR] = {do_setattr, CHANGES},
+    [FUSE_READLINK] = {do_readlink, 0},
+    [FUSE_SYMLINK] = {do_symlink, CHANGES | IN_DIRECTORY},
+    [FUSE_MKNOD] = {do_mknod, CHANGES | IN_DIRECTORY},
+    [FUSE_MKDIR] = {do_mkdir, CHANGES | IN_DIRECTORY},
+    [FUSE_UNLINK] = {do_unlink, CHANGES | IN_DIRECTORY},
+    [FUSE_RMDIR] = {do_rmdir, CHANGES | IN_DIRECTORY},
+    [FUSE_RENAME] = {do_plain_rename, CHANGES | IN_DIRECTORY},
+    [FUSE_RENAME2] = {do_rename2, CHANGES | IN_DIRECTORY},
+    [FUSE_LINK] = {do_link, CHANGES | IN_DIRECTORY},
+    [FUSE_OPEN] = {do_open, 0},
+    [FUSE_CREATE] = {do_create, CHANGES | IN_DIRECTORY},
+    [FUSE_READ] = {do_read, 0},
+    [FUSE_WRITE] = {do_write, CHANGES},
+    [FUSE_STATFS] = {do_statfs, 0},
+    [FUSE_RELEASE] = {do_release, 0},
+    [FUSE_RELEASEDIR] = {do_release, 0},
+    [FUSE_FSYNC] = {do_fsync, 0},
+    [FUSE_FSYNCDIR] = {do_fsync, 0},
+    [FUSE_FLUSH] = {do_flush, 0},
+    [FUSE_OPENDIR] = {do_opendir, 0},
+    [FUSE_READDIR] = {do_plain_readdir, 0},
+    [FUSE_READDIRPLUS] = {do_readdirplus, 0},
+    [FUSE_SETXATTR] = {do_setxattr, CHANGES},
+    [FUSE_GETXATTR] = {do_getxattr, 0},
+    [FUSE_LISTXATTR] = {do_listxattr, 0},
+    [FUSE_REMOVEXATTR] = {do_removexattr, CHANGES},
+    [FUSE_FALLOCATE] = {do_fallocate, CHANGES},
+    [FUSE_LSEEK] = {do_lseek, 0},
+    [FUSE_COPY_FILE_RANGE] = {do_copy_file_range, 0},
+    [FUSE_GETLK] = {do_getlk, 0},
+    [FUSE_SETLK] = {do_setlk_now, 0},
+    [FUSE_SETLKW] = {do_setlk_wait, 0},
+    [FUSE_SYNCFS] = {do_syncfs, 0},
+};
+
+/** What the table says of the opcode. */
 static void carry_out(struct operation *op) {
+    uint32_t opcode = op->in->opcode;
     uint64_t unique = op->in->unique;
-    if (changes_something(op->in->opcode) && op->inode->share->readonly) {
-        answer_error(unique, EROFS);
-        return;
-    }
-    if (wants_directory(op->in->opcode) && op->inode->type != S_IFDIR) {
-        answer_error(unique, ENOTDIR);
-        return;
-    }
-    switch (op->in->opcode) {
-    case FUSE_LOOKUP:
-        do_lookup(op);
-        return;
-    case FUSE_GETATTR:
-        answer_attr(unique, op->inode, op->inode->fd);
-        return;
-    case FUSE_SETATTR:
-        do_setattr(op);
-        return;
-    case FUSE_READLINK:
-        do_readlink(op);
-        return;
-    case FUSE_SYMLINK:
-        do_symlink(op);
-        return;
-    case FUSE_MKNOD:
-        do_mknod(op);
-        return;
-    case FUSE_MKDIR:
-        do_mkdir(op);
-        return;
-    case FUSE_UNLINK:
-        do_remove(op, 0);
-        return;
-    case FUSE_RMDIR:
-        do_remove(op, AT_REMOVEDIR);
-        return;
-    case FUSE_RENAME: {
-        TAKE(struct fuse_rename_in, in);
-        do_rename(op, in.newdir, 0);
-        return;
-    }
-    case FUSE_RENAME2: {
-        TAKE(struct fuse_rename2_in, in);
-        do_rename(op, in.newdir, in.flags);
-        return;
-    }
-    case FUSE_LINK:
-        do_link(op);
-        return;
-    case FUSE_OPEN:
-        do_open(op);
-        return;
-    case FUSE_CREATE:
-        do_create(op);
-        return;
-    case FUSE_READ:
-        do_read(op);
-        return;
-    case FUSE_WRITE:
-        do_write(op);
-        return;
-    case FUSE_STATFS:
-        do_statfs(op);
-        return;
-    case FUSE_RELEASE:
-    case FUSE_RELEASEDIR:
-        do_release(op);
-        return;
-    case FUSE_FSYNC:
-    case FUSE_FSYNCDIR:
-        do_fsync(op);
-        return;
-    case FUSE_FLUSH:
-        do_flush(op);
-        return;
-    case FUSE_OPENDIR:
-        do_opendir(op);
-        return;
-    case FUSE_READDIR:
-        do_readdir(op, false);
-        return;
-    case FUSE_READDIRPLUS:
-        do_readdir(op, true);
-        return;
-    case FUSE_SETXATTR:
-        do_setxattr(op);
-        return;
-    case FUSE_GETXATTR:
-        do_getxattr(op);
-        return;
-    case FUSE_LISTXATTR:
-        do_listxattr(op);
-        return;
-    case FUSE_REMOVEXATTR:
-        do_removexattr(op);
-        return;
-    case FUSE_FALLOCATE:
-        do_fallocate(op);
-        return;
-    case FUSE_LSEEK:
-        do_lseek(op);
-        return;
-    case FUSE_COPY_FILE_RANGE:
-        do_copy_file_range(op);
-        return;
-    case FUSE_GETLK:
-        do_getlk(op);
-        return;
-    case FUSE_SETLK:
-        do_setlk(op, false);
-        return;
-    case FUSE_SETLKW:
-        do_setlk(op, true);
-        return;
-    case FUSE_SYNCFS:
-        do_syncfs(op);
-        return;
-    default:
+    if (opcode >= sizeof operations / sizeof operations[0] || operations[opcode].carry_out == NULL)
         answer_error(unique, ENOSYS);
-    }
+    else if ((operations[opcode].flags & CHANGES) != 0 && op->inode->share->readonly)
+        answer_error(unique, EROFS);
+    else if ((operations[opcode].flags & IN_DIRECTORY) != 0 && op->inode->type != S_IFDIR)
+        answer_error(unique, ENOTDIR);
+    else
+        operations[opcode].carry_out(op);
 }
 
 void handle_request(struct request *request) {
