@@ -1,8 +1,9 @@
 // Checkpoints on the host's disk: a directory each, complete or not there (docs/checkpoints.md).
 
-import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DaemonError, systemErrorCode } from '../errors';
+import { syncPath } from '../sync-path';
 import type { PodContainerSpec } from '../translate/pod';
 import type { SavedVm } from '../vm/vm';
 import type { RunFacts } from './container-state';
@@ -87,7 +88,7 @@ export class CheckpointStore {
         const path = join(unfinished, 'checkpoint.json');
         await writeFile(path, JSON.stringify({ ...record, formatVersion }), { mode: 0o600, flush: true });
         await rename(unfinished, target);
-        await flushDirectory(this.#directory);
+        await syncPath(this.#directory);
       },
       discard: () => rm(unfinished, { recursive: true, force: true }),
     };
@@ -154,13 +155,4 @@ export class CheckpointStore {
 function notThere(error: unknown): undefined {
   if (systemErrorCode(error) === 'ENOENT') return undefined;
   throw error;
-}
-
-async function flushDirectory(path: string): Promise<void> {
-  const directory = await open(path);
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
 }

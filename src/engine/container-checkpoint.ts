@@ -1,10 +1,12 @@
 // Checkpoints of containers: a VM's memory and devices, and a copy of the container's disk. What a start makes of one
 // is in container-restore.ts.
 
+import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DaemonError, errorMessage } from '../errors';
 import { log } from '../log';
-import { runTool } from '../storage/run-tool';
+import { copyDisk } from '../storage/copy-disk';
+import { syncPath } from '../sync-path';
 import { sigkill } from '../translate/signals';
 import { containerDisks } from '../translate/pod-to-vm';
 import { CheckpointStore, requireCheckpointName, type CheckpointRecord } from './checkpoint-store';
@@ -99,14 +101,9 @@ async function save(
   try {
     await freeze(true);
     const vm = await pod.vm.save(unfinished.statePath);
-    await runTool('cp', [
-      '--sparse=always',
-      '--reflink=auto',
-      engine.disks.path(container.id),
-      unfinished.diskPath,
-    ]);
-    await runTool('chmod', ['600', unfinished.diskPath]);
-    await runTool('sync', [unfinished.diskPath]);
+    await copyDisk(engine.disks.path(container.id), unfinished.diskPath);
+    await chmod(unfinished.diskPath, 0o600);
+    await syncPath(unfinished.diskPath);
     await unfinished.finish(await describe(engine, container, pod, vm));
     log.info('checkpoint made', { containerId: container.id, ms: Math.round(performance.now() - startedAt) });
   } catch (error) {

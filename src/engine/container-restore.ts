@@ -4,7 +4,7 @@
 import { link, rename, rm } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { DaemonError, systemErrorCode } from '../errors';
-import { runTool } from '../storage/run-tool';
+import { copyDisk } from '../storage/copy-disk';
 import { diskBeforeSuffix } from '../storage/writable-disk-store';
 import type { PodContainerSpec, PodSpec } from '../translate/pod';
 import { containerDisks, type ContainerDisks } from '../translate/pod-to-vm';
@@ -98,7 +98,7 @@ export class RestoredDisk {
     // A name without the disks' suffix: the next daemon removes what a crash leaves of it.
     const copy = `${this.#path}.new`;
     try {
-      await runTool('cp', ['--sparse=always', '--reflink=auto', checkpoint.diskPath, copy]);
+      await copyDisk(checkpoint.diskPath, copy);
       await rm(this.#before, { force: true });
       await link(this.#path, this.#before);
       await rename(copy, this.#path);

@@ -7,6 +7,7 @@ import { dirname } from 'node:path';
 import { addAbortSignal, Transform, type Duplex, type Readable, type TransformCallback } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { DaemonError, errorMessage, systemErrorCode } from '../errors';
+import { syncPath } from '../sync-path';
 import { createDecompressor, createZstdCompressor, peekCompression, type Compression } from './compression';
 import { LayerTar, type LayerTarOptions } from './layer-tar';
 import { freeBytes, noSpace, SpaceGuard } from './space-guard';
@@ -77,7 +78,7 @@ export async function convertLayer(
     const storedCompression = compression === 'none' ? 'zstd' : compression;
     await blobFile.sync();
     if (conversion.layerTar.needsPlan) await convertAgain(blobPath, diskPath, storedCompression, limit);
-    await syncFile(diskPath);
+    await syncPath(diskPath);
     return {
       diffId: conversion.tar.digest(),
       tarBytes: conversion.tar.bytes,
@@ -285,14 +286,5 @@ async function convertAgain(
   } catch (error) {
     squashfs.kill();
     throw error;
-  }
-}
-
-async function syncFile(path: string): Promise<void> {
-  const file = await open(path, 'r');
-  try {
-    await file.sync();
-  } finally {
-    await file.close();
   }
 }

@@ -3,11 +3,12 @@
 
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { chmod, mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { DaemonError } from '../errors';
+import { syncPath } from '../sync-path';
 import { createDecompressor } from './compression';
 import { convertLayer, type ConvertedLayer, type LayerSource } from './layer-conversion';
 import { makeBundle, maxBundledFiles } from './layer-bundle';
@@ -223,7 +224,7 @@ export class SquashfsLayerStore implements LayerStore {
     if (existing !== undefined) return existing;
     await rename(blobPath, this.blobPath(layer.blob.digest));
     await rename(diskPath, this.#diskPath(layer.diffId));
-    await Promise.all([syncDirectory(this.#blobsDir), syncDirectory(this.#layersDir)]);
+    await Promise.all([syncPath(this.#blobsDir), syncPath(this.#layersDir)]);
     const meanwhile = this.#layers.get(layer.diffId);
     if (meanwhile !== undefined) {
       // The image is the same; a blob that was compressed otherwise is one too many.
@@ -265,14 +266,5 @@ async function writeBundle(paths: readonly string[], bundlePath: string): Promis
 async function removeOthers(directory: string, known: ReadonlySet<string>): Promise<void> {
   for (const name of await readdir(directory)) {
     if (!known.has(name)) await rm(join(directory, name), { force: true, recursive: true });
-  }
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
   }
 }

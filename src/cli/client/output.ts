@@ -60,18 +60,6 @@ export function shortId(id: string): string {
   return id.slice(0, 12);
 }
 
-/** As docker has sizes of memory: 1.5GiB. */
-export function binarySize(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024;
-    unit += 1;
-  }
-  return `${Number(value.toPrecision(4))}${units[unit] ?? ''}`;
-}
-
 /** "3 minutes ago". */
 export function ago(timestamp: string, now = Date.now()): string {
   const seconds = Math.max(0, Math.round((now - Date.parse(timestamp)) / 1000));

@@ -12,9 +12,10 @@ import type {
   PodTemplate,
   PodWaitReply,
 } from '../../pods-api/types';
+import { binarySize } from '../../size-text';
 import type { ApiClient } from './api-client';
 import { addFormat, eachOf, type ClientAction } from './command';
-import { ago, binarySize, print, shortId, table, write, type Format } from './output';
+import { ago, print, shortId, table, write, type Format } from './output';
 import { readPodFile } from './pod-file';
 import { withImage } from './pull';
 import { attach, runExec, showLogs, type ExecOptions, type LogsOptions } from './streams';

@@ -2,9 +2,10 @@
 
 import type { Command } from 'commander';
 import type { CaissonInfo, PodSummary, VmSummary } from '../../pods-api/types';
+import { binarySize } from '../../size-text';
 import type { ApiClient } from './api-client';
 import { addFormat, type ClientAction } from './command';
-import { ago, binarySize, print, shortId, table, write, type Format } from './output';
+import { ago, print, shortId, table, write, type Format } from './output';
 import { podTable } from './pod-commands';
 import { pull, withImage } from './pull';
 import { attach } from './streams';

@@ -3,8 +3,9 @@
 import { InvalidArgumentError, type Command } from 'commander';
 import { pipeline } from 'node:stream/promises';
 import type { VmInspect, VmSummary } from '../../pods-api/types';
+import { binarySize } from '../../size-text';
 import { addFormat, eachOf, type ClientAction } from './command';
-import { binarySize, print, table, write, type Format } from './output';
+import { print, table, write, type Format } from './output';
 import { parseSize } from './workload-options';
 
 /** Adds `vm` and what is below it. */

@@ -19,6 +19,7 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { DaemonError, errorMessage } from '../../errors';
 import { log } from '../../log';
+import { syncPath } from '../../sync-path';
 import type { DiskOwner } from '../disk-access';
 import { bootGuest, discardGuest, type RunningGuest } from './boot';
 import { kernelCommandLine, qemuArguments, type MachineSpec } from './command-line';
@@ -226,7 +227,7 @@ export async function makeTemplate(
   await makeWarmUpDisks(directory, join(source.guestDir, 'docker-init'));
   const description: TemplateDescription = { agentBuild, seal: await sealOf(memoryPath) };
   // After a power failure a description must not stand for memory that never reached the disk.
-  await Promise.all([memoryPath, statePath].map(flush));
+  await Promise.all([memoryPath, statePath].map(syncPath));
   await writeFile(join(directory, 'template.json'), JSON.stringify(description));
   await removeOtherTemplates(source, key);
   log.info('template made', { key, ms: Date.now() - started });
@@ -288,15 +289,6 @@ async function makeKernelHead(directory: string): Promise<void> {
     await chmod(path, 0o644);
   } finally {
     await kernel.close();
-  }
-}
-
-async function flush(path: string): Promise<void> {
-  const file = await open(path);
-  try {
-    await file.sync();
-  } finally {
-    await file.close();
   }
 }
 

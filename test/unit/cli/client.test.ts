@@ -1,7 +1,8 @@
 import { Command } from 'commander';
 import { addClientCommands } from '../../../src/cli/client';
 import { completions } from '../../../src/cli/client/completion';
-import { ago, binarySize, table } from '../../../src/cli/client/output';
+import { ago, table } from '../../../src/cli/client/output';
+import { binarySize } from '../../../src/size-text';
 import { collectPort, dockerBody, podTemplate } from '../../../src/cli/client/workload-options';
 
 describe('options of workloads', () => {
