@@ -2,8 +2,8 @@
 // what only a cluster could honour is warned about.
 
 import { parseAllDocuments } from 'yaml';
-import type { z } from 'zod';
 import { DaemonError } from '../errors';
+import { describeIssues } from '../schema-issues';
 import {
   clusterOnlyFields,
   type PodSpec,
@@ -95,26 +95,6 @@ function nameOf(value: Record<string, unknown>): string {
   const metadata = value['metadata'];
   const name = isObject(metadata) ? metadata['name'] : undefined;
   return typeof name === 'string' ? ` ${JSON.stringify(name)}` : '';
-}
-
-/** All that is wrong, so that a user need not try again for each. */
-function describeIssues(issues: readonly z.core.$ZodIssue[]): string {
-  return issues.flatMap(describeIssue).join('; ');
-}
-
-function describeIssue(issue: z.core.$ZodIssue): string[] {
-  const path = issue.path.reduce<string>(appendToPath, '');
-  if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => `${appendToPath(path, key)}: is not known or not supported`);
-  }
-  return [`${path === '' ? 'the object' : path}: ${issue.message}`];
-}
-
-function appendToPath(path: string, key: PropertyKey): string {
-  if (typeof key === 'number') return `${path}[${key}]`;
-  const text = String(key);
-  if (!/^\w+$/.test(text)) return `${path}[${JSON.stringify(text)}]`;
-  return path === '' ? text : `${path}.${text}`;
 }
 
 function clusterOnlyWarnings(manifest: Manifest): string[] {

@@ -15,9 +15,12 @@ export interface Volume {
   options: Record<string, string> | null;
   /** RFC 3339 in UTC, whole seconds. */
   createdAt: string;
-  /** Made for a container without a name: goes with `rm -v` and `run --rm`. */
+  /** Made for a container without a name, or for one Pod: goes with `rm -v` and `run --rm`. */
   anonymous: boolean;
 }
+
+/** Its value is the name of the Pod that the volume is of, and goes with. */
+export const podVolumeLabel = 'caisson.pod.volume';
 
 /** What a volume's files are: a directory of the host that is shared, or a tmpfs that the guest makes. */
 export type VolumeSource = { kind: 'directory'; hostPath: string } | { kind: 'tmpfs'; options: string[] };
@@ -94,7 +97,7 @@ export class VolumeStore {
       labels: request.labels ?? null,
       options,
       createdAt: `${new Date().toISOString().slice(0, 19)}Z`,
-      anonymous,
+      anonymous: anonymous || request.labels?.[podVolumeLabel] !== undefined,
     };
     await this.#makeDirectory(name);
     this.#documents.put(collection, name, volume);

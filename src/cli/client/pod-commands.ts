@@ -1,15 +1,12 @@
 // `caisson pod …`.
 
-import { randomBytes } from 'node:crypto';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import type {
-  PodCreateReply,
   PodInspect,
   PodStartReply,
   PodStats,
   PodStopReply,
   PodSummary,
-  PodTemplate,
   PodWaitReply,
 } from '../../pods-api/types';
 import { binarySize } from '../../size-text';
@@ -17,11 +14,9 @@ import type { ApiClient } from './api-client';
 import { addFormat, eachOf, type ClientAction } from './command';
 import { ago, print, shortId, table, write, type Format } from './output';
 import { readPodFile } from './pod-file';
-import { withImage } from './pull';
+import { containerOf, createPod, podOf, podPath, removePod, type PodOptions } from './pod-making';
 import { attach, runExec, showLogs, type ExecOptions, type LogsOptions } from './streams';
-import { addWorkloadOptions, collect, podTemplate, type WorkloadOptions } from './workload-options';
-
-type PodOptions = WorkloadOptions & { file?: string; keepVm?: boolean };
+import { addWorkloadOptions, collect } from './workload-options';
 
 /** Adds `pod` and what is below it. `action` wraps what a command does. */
 export function addPodCommands(program: Command, action: ClientAction): void {
@@ -37,9 +32,8 @@ export function addPodCommands(program: Command, action: ClientAction): void {
 
   addPodSource(pod.command('create').description('make a Pod, and no more')).action(
     action(async (client, options: PodOptions, image: string | undefined, command: string[]) => {
-      const template = await templateOf(options, image, command);
-      await createPod(client, template);
-      write(`${template.name}\n`);
+      const { name } = await createPod(client, await podOf(options, image, command));
+      write(`${name}\n`);
     }),
   );
 
@@ -98,17 +92,20 @@ export function addPodCommands(program: Command, action: ClientAction): void {
           if ((next === undefined) === (file === undefined)) {
             throw new Error('name the new Pod, or a file of it with --file');
           }
-          const template = file === undefined ? undefined : await readPodFile(file);
-          const replace = (): Promise<PodStartReply> =>
-            client.call<PodStartReply>('POST', podPath(old, 'replace'), {
+          const made = file === undefined ? undefined : await createPod(client, await readPodFile(file));
+          try {
+            await client.call<PodStartReply>('POST', podPath(old, 'replace'), {
               body: {
                 keepAddress,
-                ...(template === undefined ? { pod: next } : { template }),
+                pod: made?.id ?? next,
                 ...(time === undefined ? {} : { timeoutSeconds: time }),
               },
             });
-          await withImage(client, imagesOf(template), replace);
-          write(`${next ?? template?.name ?? ''}\n`);
+          } catch (error) {
+            if (made !== undefined) await removePod(client, made.id);
+            throw error;
+          }
+          write(`${made?.name ?? next ?? ''}\n`);
         },
       ),
     );
@@ -280,8 +277,7 @@ async function runPod(
   image: string | undefined,
   command: string[],
 ): Promise<number> {
-  const template = await templateOf(options, image, command);
-  const { id } = await createPod(client, template);
+  const { id, name } = await createPod(client, await podOf(options, image, command));
   try {
     const start = (): Promise<PodStartReply> =>
       client.call<PodStartReply>('POST', podPath(id, 'start'), {
@@ -289,7 +285,7 @@ async function runPod(
       });
     if (options.attach !== true) {
       await start();
-      write(`${template.name}\n`);
+      write(`${name}\n`);
       return 0;
     }
     const container = client.docker.getContainer(await containerOf(client, id, undefined));
@@ -310,69 +306,9 @@ async function runPod(
   }
 }
 
-/** It may be gone already. */
-async function removePod(client: ApiClient, id: string): Promise<void> {
-  await client.call('DELETE', podPath(id), { query: { force: true, volumes: true } }).catch(() => undefined);
-}
-
 /** The wait that began before the start was for a Pod that did not run: it may have been over at once. */
 async function waitFor(client: ApiClient, id: string, early: Promise<PodWaitReply>): Promise<PodWaitReply> {
   return client.call<PodWaitReply>('POST', podPath(id, 'wait')).catch(() => early);
-}
-
-async function templateOf(
-  { file, ...options }: PodOptions,
-  image: string | undefined,
-  command: readonly string[],
-): Promise<PodTemplate> {
-  if ((file === undefined) === (image === undefined))
-    throw new Error('name an image, or a Pod file with --file');
-  if (file === undefined) {
-    const name = options.name ?? `pod-${randomBytes(4).toString('hex')}`;
-    return podTemplate(name, image ?? '', command, options);
-  }
-  const template = await readPodFile(file);
-  return {
-    ...template,
-    ...(options.name === undefined ? {} : { name: options.name }),
-    ...(options.rm === true ? { autoRemove: true } : {}),
-    ...(options.keepVm === true ? { keepVm: true } : {}),
-  };
-}
-
-async function createPod(client: ApiClient, template: PodTemplate): Promise<PodCreateReply> {
-  const reply = await withImage(client, imagesOf(template), () =>
-    client.call<PodCreateReply>('POST', '/v1/pods', { body: template }),
-  );
-  for (const warning of reply.warnings) process.stderr.write(`WARNING: ${warning}\n`);
-  return reply;
-}
-
-function imagesOf(template: PodTemplate | undefined): string[] {
-  return [...new Set((template?.containers ?? []).flatMap(({ body }) => body.Image ?? []))];
-}
-
-/** Docker's id of a container of the Pod. */
-async function containerOf(client: ApiClient, ref: string, name: string | undefined): Promise<string> {
-  const pod = await client.call<PodInspect>('GET', podPath(ref));
-  const mains = pod.containers.filter(({ role }) => role === 'main');
-  const names = pod.containers.map((container) => container.name).join(', ');
-  const found =
-    name === undefined
-      ? mains.length === 1
-        ? mains[0]
-        : undefined
-      : pod.containers.find((container) => container.name === name || container.dockerName === name);
-  if (found !== undefined) return found.id;
-  throw new Error(
-    name === undefined
-      ? `Pod ${pod.name} has several containers, choose one with --container: ${names}`
-      : `Pod ${pod.name} has no container ${name}, but ${names}`,
-  );
-}
-
-function podPath(ref: string, verb?: string): string {
-  return `/v1/pods/${encodeURIComponent(ref)}${verb === undefined ? '' : `/${verb}`}`;
 }
 
 export function podTable(pods: readonly PodSummary[]): string {

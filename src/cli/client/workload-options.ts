@@ -107,7 +107,7 @@ function podNetworks(names: readonly string[]): PodNetwork[] {
 }
 
 /** `registry:5000/library/busybox:1.36` → `busybox`. */
-function containerName(image: string): string {
+export function containerName(image: string): string {
   const last = image.slice(image.lastIndexOf('/') + 1).split(/[:@]/)[0] ?? '';
   return /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(last) ? last : 'main';
 }
