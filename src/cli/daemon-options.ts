@@ -1,6 +1,5 @@
 // The daemon's options, each with its flag and its key in the configuration file. Names are dockerd's where it has one.
 
-import { isIP } from 'node:net';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { errorMessage } from '../errors';
 import { logLevels } from '../log';
@@ -307,16 +306,14 @@ export const daemonOptions: readonly DaemonOption[] = [
   {
     key: 'ip',
     flags: '--ip <address>',
-    kind: 'string',
+    kind: 'address',
     description: 'address that ports of the default bridge are published on (default: 0.0.0.0)',
-    check: requireAddress,
   },
   {
     key: 'host-gateway-ip',
     flags: '--host-gateway-ip <address>',
-    kind: 'string',
+    kind: 'address',
     description: "what `host-gateway` in --add-host stands for (default: the default bridge's gateway)",
-    check: requireIpAddress,
   },
   {
     key: 'default-address-pools',
@@ -471,10 +468,6 @@ function requireIpcMode(mode: string): void {
 function requireCgroupnsMode(mode: string): void {
   if (mode === 'private' || mode === 'host') return;
   throw new OptionError(`default cgroup namespace mode (${mode}) is invalid; use "host" or "private"`);
-}
-
-function requireIpAddress(text: string): void {
-  if (isIP(text) === 0) throw new OptionError(`invalid IP address: ${text}`);
 }
 
 function requireDiskSize(bytes: number): void {

@@ -18,11 +18,12 @@ export interface AddressPoolOption {
 }
 
 export type OptionKind =
-  'string' | 'boolean' | 'integer' | 'size' | 'list' | 'map' | 'ulimits' | 'address-pools';
+  'string' | 'address' | 'boolean' | 'integer' | 'size' | 'list' | 'map' | 'ulimits' | 'address-pools';
 
 /** What an option's value is inside: of the configuration file and of flags alike. */
 export interface KindValues {
   string: string;
+  address: string;
   boolean: boolean;
   integer: number;
   size: number;
@@ -38,6 +39,7 @@ export class OptionError extends Error {}
 
 const goTypes: Record<OptionKind, string> = {
   string: 'string',
+  address: 'string',
   boolean: 'bool',
   integer: 'int',
   size: 'int64',
@@ -51,6 +53,9 @@ const goTypes: Record<OptionKind, string> = {
 export function readFlag(kind: OptionKind, text: string, before: unknown): OptionValue {
   switch (kind) {
     case 'string':
+      return text;
+    case 'address':
+      requireAddress(text);
       return text;
     case 'boolean':
       return booleanOf(text);
@@ -82,6 +87,11 @@ export function readFileValue(kind: OptionKind, key: string, value: unknown): Op
   switch (kind) {
     case 'string':
       return typeof value === 'string' ? value : refuse();
+    case 'address':
+      if (typeof value !== 'string') return refuse();
+      // Go's decoder of addresses, before anything is validated
+      if (value !== '' && isIP(value) === 0) throw new OptionError(`invalid IP address: ${value}`);
+      return value;
     case 'boolean':
       return typeof value === 'boolean' ? value : refuse();
     case 'integer':

@@ -23,7 +23,7 @@ import { shouldRestart } from './restart-policy';
 import { formatTimestamp, nowNanoseconds, nowTimestamp, parseTimestamp } from './timestamp';
 
 /** What a process killed by the end of its VM shows: as if by SIGKILL. */
-const lostExitCode = 137;
+const killedExitCode = 137;
 
 /** The agent reported the exit of a container's first process. `ack` is called when it is recorded. */
 export function onContainerExit(
@@ -69,7 +69,7 @@ export function onPodLost(engine: Engine, container: Container, pod: RunningPod,
       reason: end.message,
     });
     await recordExit(engine, container, pod, run, {
-      exitCode: lostExitCode,
+      exitCode: killedExitCode,
       error: `virtual machine ended: ${end.message}`,
       oomKilled: run.oomKilled,
     });
@@ -132,20 +132,23 @@ export async function takeOffInterfaces(
 
 /**
  * The step of the state machine, and the `die` event. Also for runs that ended while no daemon was there. Resolves, and never
- * rejects, when its ports and addresses are free.
+ * rejects, when its ports and addresses are free. `settled`: no policy answers this exit.
  */
 export function exitTransition(
   engine: Engine,
   container: Container,
   run: RunFacts,
   how: HowItEnded,
+  settled = false,
 ): Promise<void> {
   const { record } = container;
-  const restarts = shouldRestart(record.hostConfig.RestartPolicy, {
-    exitCode: how.exitCode,
-    manuallyStopped: record.manuallyStopped,
-    restartCount: record.restartCount,
-  });
+  const restarts =
+    !settled &&
+    shouldRestart(record.hostConfig.RestartPolicy, {
+      exitCode: how.exitCode,
+      manuallyStopped: record.manuallyStopped,
+      restartCount: record.restartCount,
+    });
   const exit: ExitFacts = { finishedAt: nowTimestamp(), ...how, startedAt: run.startedAt };
   const attached = recordedEndpoints(record);
   engine.registry.transition(

@@ -22,8 +22,8 @@ import type { AttachedEndpoint, RunningPod } from './pods';
 import { startsWithDaemon } from './restart-policy';
 import { ProcessStdio, type StdioChannels } from './stdio';
 
-/** What a container shows whose VM did not outlive the daemon. */
-const lostExitCode = 137;
+/** What a container shows that was lost while no daemon was there, with the host for example. Docker's. */
+const lostExitCode = 255;
 const shutdownTimeoutMs = 20_000;
 
 /**
@@ -36,7 +36,7 @@ export async function recoverContainers(engine: Engine, vms: readonly Vm[]): Pro
     if (vm.state.kind === 'Associated') associated.set(vm.id, vm);
   }
   const containers = engine.registry.list();
-  const wasActive = new Set(containers.filter(({ state }) => isActive(state)).map(({ id }) => id));
+  const wasRestarting = new Set(containers.filter(({ state }) => state.kind === 'restarting'));
   await Promise.all(
     containers.map((container) =>
       container.operations
@@ -60,7 +60,11 @@ export async function recoverContainers(engine: Engine, vms: readonly Vm[]): Pro
   await removeOrphanDisks(engine);
   releaseOrphanLayers(engine);
   await removeOrphanDirectories(engine);
-  const stopped = engine.registry.list().filter(({ state }) => !isActive(state));
+  const stopped = engine.registry
+    .list()
+    .filter(({ state }) => state.kind === 'exited' || state.kind === 'restarting')
+    // an exit that was just learned of has its own timer
+    .filter((container) => container.state.kind === 'exited' || wasRestarting.has(container));
   const starts = new Map<string, Promise<void>>();
   // Whoever joins another comes after it.
   const start = (container: Container): Promise<void> => {
@@ -68,7 +72,7 @@ export async function recoverContainers(engine: Engine, vms: readonly Vm[]): Pro
     if (begun !== undefined) return begun;
     starts.set(container.id, Promise.resolve()); // a circle of donors ends here
     const donors = donorsOf(engine, container.record).filter((donor) => stopped.includes(donor));
-    const started = startByPolicy(engine, container, wasActive.has(container.id), donors.map(start));
+    const started = startByPolicy(engine, container, donors.map(start));
     starts.set(container.id, started);
     return started;
   };
@@ -114,11 +118,8 @@ async function recoverContainer(
     const vm = vms.get(state.vmId);
     if (vm !== undefined && (await adopt(engine, container, vm, state))) return;
     log.warn('container did not outlive the daemon', { containerId: container.id });
-    void exitTransition(engine, container, state, {
-      exitCode: lostExitCode,
-      error: '',
-      oomKilled: state.oomKilled,
-    });
+    const lost = { exitCode: lostExitCode, error: '', oomKilled: state.oomKilled };
+    void exitTransition(engine, container, state, lost, true);
   } else {
     // A start or an exit that was cut short may have left an endpoint.
     const endpoints = engine.networks.endpointsOf(container.id);
@@ -130,7 +131,8 @@ async function recoverContainer(
   }
   const goes =
     container.state.kind === 'removing' ||
-    (container.state.kind === 'exited' && container.record.hostConfig.AutoRemove);
+    ((container.state.kind === 'exited' || container.state.kind === 'created') &&
+      container.record.hostConfig.AutoRemove);
   if (!goes) return;
   const unused = [...vms.values()].filter(
     (vm) =>
@@ -252,30 +254,23 @@ async function removeOrphanDirectories(engine: Engine): Promise<void> {
   }
 }
 
-/** Resolves when it is started, or has failed to: then that is logged. */
+/** Counts its restarts anew. Resolves when it is started, or has failed to: then that is logged. */
 function startByPolicy(
   engine: Engine,
   container: Container,
-  wasActive: boolean,
   donors: readonly Promise<void>[],
 ): Promise<void> {
   const { record, state } = container;
-  if (state.kind === 'restarting') {
-    engine.restarts.schedule(container.id, 0);
+  if (state.kind !== 'exited' && state.kind !== 'restarting') return Promise.resolve();
+  if (!startsWithDaemon(record.hostConfig.RestartPolicy, { ...record, exitCode: state.exitCode })) {
+    if (state.kind === 'restarting') engine.registry.transition(container, { kind: 'giveUp' });
     return Promise.resolve();
   }
-  const starts =
-    state.kind === 'exited' &&
-    startsWithDaemon(record.hostConfig.RestartPolicy, { wasActive, manuallyStopped: record.manuallyStopped });
-  if (!starts) return Promise.resolve();
   const start = Promise.all(donors)
     .then(() =>
       container.operations.run(async () => {
-        if (container.state.kind !== 'exited') return;
-        await runContainer(engine, container, {
-          restartCount: record.restartCount,
-          manuallyStopped: record.manuallyStopped,
-        });
+        if (container.state.kind !== state.kind) return;
+        await runContainer(engine, container, { restartCount: 0, manuallyStopped: false });
       }),
     )
     .catch((error: unknown) =>

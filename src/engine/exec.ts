@@ -25,6 +25,8 @@ const keptAfterExitMs = 5 * 60_000;
 /** What Docker records of an exec that could not be run. */
 const failedExitCode = 126;
 const killedExitCode = 137;
+/** How long a resize waits for a process that nobody has started yet, as in Docker. */
+const resizeWaitMs = 10_000;
 
 type ExecState =
   | { kind: 'created' }
@@ -41,6 +43,9 @@ interface Exec {
   state: ExecState;
   stdio?: ProcessStdio;
   consoleSize?: { rows: number; columns: number };
+  /** Resolves when the process runs, or never will. */
+  readonly begun: Promise<void>;
+  readonly setBegun: () => void;
 }
 
 export class Execs implements ExecBackend {
@@ -61,6 +66,8 @@ export class Execs implements ExecBackend {
       throw new DaemonError('Internal', `Invalid escape keys (${body.DetachKeys ?? ''}) provided`);
     }
     this.#forgetOld();
+    let setBegun = (): void => undefined;
+    const begun = new Promise<void>((resolve) => (setBegun = resolve));
     const exec: Exec = {
       id: randomBytes(32).toString('hex'),
       container,
@@ -68,6 +75,8 @@ export class Execs implements ExecBackend {
       detachKeys,
       hub: new StreamHub(),
       state: { kind: 'created' },
+      begun,
+      setBegun,
     };
     const [rows, columns] = body.ConsoleSize ?? [0, 0];
     if (rows > 0 && columns > 0) exec.consoleSize = { rows, columns };
@@ -149,11 +158,25 @@ export class Execs implements ExecBackend {
 
   async resize(execId: string, size: { rows: number; columns: number }): Promise<void> {
     const exec = this.#get(execId);
-    if (exec.state.kind === 'exited') throw new DaemonError('NotFound', 'no such exec');
-    exec.consoleSize = size; // for a process that doesn't exist yet
-    if (exec.state.kind !== 'running') return;
+    await this.#waitUntilBegun(exec);
+    if (exec.state.kind !== 'running') throw new DaemonError('NotFound', 'no such exec');
     const pod = requirePod(this.#engine, exec.container);
     await pod.vm.agent.request('process.resize', { id: exec.id, ...size });
+  }
+
+  /** Rejects when nobody starts it in time. */
+  async #waitUntilBegun({ begun }: Exec): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        reject(new DaemonError('Internal', 'timeout waiting for exec session ready'));
+      }, resizeWaitMs);
+    });
+    try {
+      await Promise.race([begun, late]);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   /** The agent reported an exec's exit. `ack` is called when everyone can know of it. */
@@ -174,6 +197,7 @@ export class Execs implements ExecBackend {
       exec.stdio?.abandon();
       if (exec.state.kind === 'running') this.#end(exec, killedExitCode);
       if (exec.state.kind === 'created') this.#execs.delete(id);
+      exec.setBegun();
     }
     container.execIds.clear();
   }
@@ -212,17 +236,13 @@ export class Execs implements ExecBackend {
       exec.stdio.openInput();
       // Its exit may have been reported while the answer was on its way.
       if (this.#kind(exec) === 'starting') exec.state = { kind: 'running', pid };
-      // A size that came while the guest was at it.
-      if (exec.consoleSize !== undefined && exec.consoleSize !== size) {
-        await this.resize(exec.id, exec.consoleSize).catch((error: unknown) =>
-          log.debug('exec could not be resized', { execId: exec.id, error }),
-        );
-      }
     } catch (error) {
       exec.stdio?.abandon();
       exec.state = { kind: 'exited', pid: 0, exitCode: failedExitCode, atMs: Date.now() };
       exec.container.execIds.delete(exec.id);
       throw execFailure(error);
+    } finally {
+      exec.setBegun();
     }
   }
 

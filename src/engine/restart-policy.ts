@@ -34,19 +34,14 @@ export function nextRestartDelayMs(lastDelayMs: number, ranForMs: number): numbe
   return Math.min(lastDelayMs * 2, longestDelayMs);
 }
 
-/** Whether the daemon starts the container when it comes up. `wasActive`: it was running when the daemon ended. */
+/**
+ * Whether the daemon starts a container that it finds exited when it comes up. As in Docker only `unless-stopped` knows
+ * then who ended it: `always` begins again, and so does `on-failure` after any exit code but 0.
+ */
 export function startsWithDaemon(
   policy: Policy,
-  state: { wasActive: boolean; manuallyStopped: boolean },
+  exit: { exitCode: number; manuallyStopped: boolean; restartCount: number },
 ): boolean {
-  switch (policy?.Name ?? '') {
-    case 'always':
-      return true;
-    case 'unless-stopped':
-      return !state.manuallyStopped;
-    case 'on-failure':
-      return state.wasActive;
-    default:
-      return false;
-  }
+  const remembers = policy?.Name === 'unless-stopped';
+  return shouldRestart(policy, { ...exit, manuallyStopped: remembers && exit.manuallyStopped });
 }

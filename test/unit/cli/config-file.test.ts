@@ -36,6 +36,8 @@ describe('the file is refused as dockerd refuses it', () => {
       'json: cannot unmarshal string into Go struct field Config.shutdown-timeout of type int',
     ],
     ['{"labels":["a"]}', 'configuration validation from file failed: bad attribute format: a'],
+    ['{"host-gateway-ip":"x"}', 'invalid IP address: x'],
+    ['{"ip":"x"}', 'invalid IP address: x'],
     ['{"dns":["x"]}', 'configuration validation from file failed: x is not an ip address'],
     [
       '{"max-concurrent-downloads":-1}',
@@ -121,7 +123,7 @@ describe('flags are refused as dockerd refuses them', () => {
     [['--default-address-pool', 'base=10.0.0.0/8,size=4'], 'invalid pools size: 4'],
     [['--bip', '10.0.0.1'], 'invalid CIDR address: 10.0.0.1'],
     [['--init=maybe'], 'invalid syntax'],
-    [['--host-gateway-ip', 'x'], 'invalid IP address: x'],
+    [['--host-gateway-ip', 'x'], 'x is not an ip address'],
     [['--iptables=false'], 'it has no meaning for this daemon: the host’s network is left alone'],
     [['--rootless'], 'it has no meaning for this daemon'],
     [['--storage-opt', 'a=b'], 'use storage-size'],

@@ -65,7 +65,7 @@ it('takes an exit that happened while no daemon was there', async () => {
 it('records as lost what has no VM any more', async () => {
   const id = await before.running();
   await restart();
-  expect(after.registry.get(id).state).toMatchObject({ kind: 'exited', exitCode: 137 });
+  expect(after.registry.get(id).state).toMatchObject({ kind: 'exited', exitCode: 255 });
 });
 
 it('removes an AutoRemove container that is lost', async () => {
@@ -73,6 +73,45 @@ it('removes an AutoRemove container that is lost', async () => {
   await restart();
   expect(after.state(id)).toBe('gone');
   expect(after.disks.disks.size).toBe(0);
+});
+
+it('counts restarts anew, and forgets who had stopped it', async () => {
+  const policy = { HostConfig: { RestartPolicy: { Name: 'always' } } } as const;
+  const running = await before.running(policy);
+  before.registry.update(before.registry.get(running), { restartCount: 3 });
+  const stopped = await before.running(policy);
+  before.registry.update(before.registry.get(stopped), { manuallyStopped: true });
+  await restart();
+  for (const id of [running, stopped]) {
+    expect(after.state(id)).toBe('running');
+    expect(after.registry.get(id).record).toMatchObject({ restartCount: 0, manuallyStopped: false });
+  }
+});
+
+it('ends the pause of a restart, or gives it up if the policy was taken away', async () => {
+  const ids: string[] = [];
+  for (const Name of ['always', 'always'] as const) {
+    const id = await before.running({ HostConfig: { RestartPolicy: { Name } } });
+    before.vms.last.agent.exit(id, { exitCode: 1 });
+    await before.settled(id);
+    expect(before.state(id)).toBe('restarting');
+    ids.push(id);
+  }
+  before.containers.engine.restarts.cancelAll();
+  const [first = '', second = ''] = ids;
+  const { record } = before.registry.get(second);
+  before.registry.update(before.registry.get(second), {
+    hostConfig: { ...record.hostConfig, RestartPolicy: { Name: 'no' } },
+  });
+  await restart();
+  expect(after.state(first)).toBe('running');
+  expect(after.state(second)).toBe('exited');
+});
+
+it('removes an AutoRemove container that was never started', async () => {
+  const id = await before.create({ HostConfig: { AutoRemove: true } });
+  await restart();
+  expect(after.state(id)).toBe('gone');
 });
 
 it('starts what its policy wants to run', async () => {

@@ -206,16 +206,25 @@ describe('restart policy', () => {
     expect(nextRestartDelayMs(60_000, 10_000)).toBe(100);
   });
 
+  // What dockerd 20.10 does when it comes up after its host was lost: every policy, every end.
+  const ends = {
+    lost: { ...exit, exitCode: 255 },
+    'docker stop': { ...exit, exitCode: 137, manuallyStopped: true },
+    'docker stop, exit 0': { ...exit, exitCode: 0, manuallyStopped: true },
+    'exit 0': { ...exit, exitCode: 0 },
+    'second exit 1': { ...exit, restartCount: 2 },
+  };
   it.each([
-    [{ Name: 'always' }, { wasActive: false, manuallyStopped: true }, true],
-    [{ Name: 'unless-stopped' }, { wasActive: false, manuallyStopped: true }, false],
-    [{ Name: 'unless-stopped' }, { wasActive: false, manuallyStopped: false }, true],
-    [{ Name: 'on-failure' }, { wasActive: true, manuallyStopped: false }, true],
-    [{ Name: 'on-failure' }, { wasActive: false, manuallyStopped: false }, false],
-    [{ Name: '' }, { wasActive: true, manuallyStopped: false }, false],
-  ] as const)('with the daemon: %j, %j: %s', (policy, state, expected) =>
-    expect(startsWithDaemon(policy, state)).toBe(expected),
-  );
+    [undefined, []],
+    [{ Name: 'no' }, []],
+    [{ Name: 'always' }, Object.keys(ends)],
+    [{ Name: 'unless-stopped' }, ['lost', 'exit 0', 'second exit 1']],
+    [{ Name: 'on-failure' }, ['lost', 'docker stop', 'second exit 1']],
+    [{ Name: 'on-failure', MaximumRetryCount: 2 }, ['lost', 'docker stop']],
+  ] as const)('at the daemon’s start: %j answers %j', (policy, expected) => {
+    const answered = Object.entries(ends).filter(([, end]) => startsWithDaemon(policy, end));
+    expect(answered.map(([name]) => name)).toEqual(expected);
+  });
 });
 
 describe('timestamps', () => {

@@ -270,12 +270,29 @@ describe('exec', () => {
     expect(await execs().inspect(second.Id)).toMatchObject({ Running: false, ExitCode: 126 });
   });
 
-  it('keeps a size that comes before the process', async () => {
+  it('is resized when it has started, if that comes later', async () => {
     const id = await engine.running();
     const { Id: execId } = await execs().create(id, { Cmd: ['sh'], Tty: true });
-    await execs().resize(execId, { rows: 10, columns: 20 });
+    const resized = execs().resize(execId, { rows: 10, columns: 20 });
     await execs().start(execId, { detach: true, tty: true }, unused);
-    expect(engine.vms.last.agent.params('exec.start').process.consoleSize).toEqual({ rows: 10, columns: 20 });
+    await resized;
+    expect(engine.vms.last.agent.params('process.resize')).toEqual({ id: execId, rows: 10, columns: 20 });
+  });
+
+  it('is not resized if nobody starts it in 10 s', async () => {
+    const id = await engine.running();
+    const { Id: execId } = await execs().create(id, { Cmd: ['sh'], Tty: true });
+    jest.useFakeTimers();
+    try {
+      const resized = execs().resize(execId, { rows: 10, columns: 20 });
+      jest.advanceTimersByTime(10_000);
+      await expect(resized).rejects.toMatchObject({
+        code: 'Internal',
+        message: 'timeout waiting for exec session ready',
+      });
+    } finally {
+      jest.useRealTimers();
+    }
   });
 
   it('ends with its container', async () => {
