@@ -91,6 +91,8 @@ export interface Config extends Readonly<LiveConfig> {
   readonly qemuBinary: string;
   /** Idle clones kept ready. 0 turns the pool off. */
   readonly poolSize: number;
+  /** Templates kept of other sizes than the usual one, made when a size is asked for again. */
+  readonly sizedTemplates: number;
   /** `-m` of the template; container limits are cgroups inside. */
   readonly vmMemoryBytes: number;
   readonly vmCpus: number;

@@ -74,6 +74,7 @@ export function toConfig(settings: Settings): Config {
     nativeDir: join(projectDir, 'build', 'native'),
     qemuBinary: settings.string('qemu') ?? '/usr/bin/qemu-system-x86_64',
     poolSize: settings.get('integer', 'pool-size') ?? 3,
+    sizedTemplates: settings.get('integer', 'vm-templates') ?? 2,
     vmMemoryBytes: Math.min(largestVmBytes, Math.floor(totalmem() / gibibyte) * gibibyte || gibibyte / 2),
     vmCpus: Math.max(1, cpus().length),
     vmUidBase: 1_650_000_000,

@@ -137,6 +137,13 @@ export const daemonOptions: readonly DaemonOption[] = [
     check: oneOrMore('pool size', 0),
   },
   {
+    key: 'vm-templates',
+    flags: '--vm-templates <n>',
+    kind: 'integer',
+    description: 'templates kept of VMs with more memory than usual (default: 2)',
+    check: oneOrMore('number of templates', 0),
+  },
+  {
     key: 'storage-size',
     flags: '--storage-size <size>',
     kind: 'size',

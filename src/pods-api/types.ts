@@ -175,7 +175,7 @@ export interface PodStats {
 }
 
 export interface VmRunRequest {
-  /** Default, and least: the daemon's `--vm-memory` and `--vm-cpus`. */
+  /** Default, and least: those of `factory.default` in `info`. Rounded up. */
   memoryBytes?: number;
   cpus?: number;
 }

@@ -4,6 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import { readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { DaemonError, errorMessage } from '../errors';
 import { log } from '../log';
 import type { AgentClient } from './agent/agent-client';
@@ -33,12 +34,14 @@ import {
   type TemplateSource,
 } from './qemu/template';
 import { warmUp } from './qemu/warm-up';
+import { SizedTemplates } from './sized-templates';
 import type { RestoreSource, SavedVm, VmResources } from './vm';
 import { readVmRecord, writeVmRecord, type VmRecord } from './vm-record';
 
 /** Slots of VMs that are no container's: above those of containers. */
 export const probeSlot = 65_000;
 const templateSlot = 65_001;
+const sizedTemplateSlot = 65_002;
 const templateVmId = 'template';
 const reattachTimeoutMs = 5000;
 /** A guest under emulation on a busy host takes seconds; one that hangs takes for ever. */
@@ -50,6 +53,8 @@ export interface VmFactoryParts {
   /** Of the template that fits this QEMU, guest and machine. */
   key: string;
   machine: MachineSpec;
+  /** Most templates of other sizes. */
+  sizedTemplates: number;
 }
 
 export class QemuVmFactory {
@@ -57,12 +62,15 @@ export class QemuVmFactory {
   /** Aborted by `stop`: what is under way is given up. */
   readonly #stopping = new AbortController();
   readonly #slots = new Set<number>();
+  readonly #sized: SizedTemplates;
   #nextSlot = 0;
   #template: Promise<Template> | undefined;
   #templateReady = false;
 
   constructor(parts: VmFactoryParts) {
     this.#parts = parts;
+    const { sizedTemplates: limit, ...common } = parts;
+    this.#sized = new SizedTemplates({ ...common, limit, slot: sizedTemplateSlot });
   }
 
   /** Of a VM that `clone` makes. */
@@ -73,6 +81,11 @@ export class QemuVmFactory {
 
   get templateReady(): boolean {
     return this.#templateReady;
+  }
+
+  /** Other sizes that have a template. */
+  get templates(): VmResources[] {
+    return this.#sized.list();
   }
 
   /** Makes the template if there is none. Rejects with what is wrong; the next call tries again. */
@@ -87,15 +100,32 @@ export class QemuVmFactory {
   /** A fresh VM from the template; from a cold boot if there can't be one. `signal` gives up. */
   async clone(signal?: AbortSignal): Promise<QemuVm> {
     try {
-      const template = await this.#intactTemplate();
-      return await this.#make(this.#parts.machine, signal, (request) =>
-        cloneGuest(this.#parts.settings, { ...request, template }),
-      );
+      return await this.#cloneOf(await this.#intactTemplate(), this.resources, signal);
     } catch (error) {
       this.#throwIfOver(signal);
       log.warn('a vm could not be cloned and is booted', { error: errorMessage(error) });
-      return this.boot(this.resources, signal);
+      return this.#boot(this.resources, signal);
     }
+  }
+
+  /** A fresh VM of another size: from that size's template where there is one, else from a cold boot. */
+  async makeOfSize(resources: VmResources, signal?: AbortSignal): Promise<QemuVm> {
+    try {
+      const template = await this.#sized.find(resources);
+      if (template !== undefined) return await this.#cloneOf(template, resources, signal);
+    } catch (error) {
+      this.#throwIfOver(signal);
+      log.warn('a vm could not be cloned and is booted', { ...resources, error: errorMessage(error) });
+    }
+    const vm = await this.#boot(resources, signal);
+    this.#sized.booted(resources);
+    return vm;
+  }
+
+  #cloneOf(template: Template, resources: VmResources, signal: AbortSignal | undefined): Promise<QemuVm> {
+    return this.#make({ ...this.#parts.machine, ...resources }, signal, (request) =>
+      cloneGuest(this.#parts.settings, { ...request, template }),
+    );
   }
 
   /** For the pool: where code must be translated, the VM has been through a container once. */
@@ -114,8 +144,7 @@ export class QemuVmFactory {
     return vm;
   }
 
-  /** For a VM of another size than the template's, or when that fails. */
-  async boot(resources: VmResources, signal?: AbortSignal): Promise<QemuVm> {
+  async #boot(resources: VmResources, signal: AbortSignal | undefined): Promise<QemuVm> {
     await prepareTemplateDir(this.#parts.source, this.#parts.key);
     return this.#make({ ...this.#parts.machine, ...resources }, signal, (request) =>
       bootWithRetry(
@@ -162,6 +191,7 @@ export class QemuVmFactory {
 
   /** The VMs of an earlier daemon that still answer, fresh ones told apart. Everything else in the directory is cleared away. */
   async recover(): Promise<{ vm: QemuVm; isFresh: boolean }[]> {
+    await this.#sized.recover();
     const { vmsDir } = this.#parts.settings;
     const names = await readdir(vmsDir);
     const found = await Promise.all(names.map((name) => this.#recoverOne(join(vmsDir, name))));
@@ -169,8 +199,9 @@ export class QemuVmFactory {
   }
 
   /** Gives up what is under way; makes nothing more. */
-  stop(): void {
+  async stop(): Promise<void> {
     this.#stopping.abort();
+    await this.#sized.stop();
   }
 
   async #findOrMakeTemplate(): Promise<Template> {
@@ -278,6 +309,7 @@ export class QemuVmFactory {
       if (!identified) throw new DaemonError('Unavailable', 'it never got an identity of its own');
       const isFresh =
         record.templateKey === this.#parts.key &&
+        isDeepStrictEqual(record.resources, this.resources) &&
         record.state.kind === 'Idle' &&
         !record.used &&
         record.held !== true &&

@@ -33,6 +33,7 @@ export type VmPoolConfig = Pick<
   | 'vmMemoryBytes'
   | 'vmCpus'
   | 'vmUidBase'
+  | 'sizedTemplates'
 >;
 
 const nicsPerVm = 8;
@@ -66,6 +67,7 @@ export async function createVmPool(
     source,
     key,
     machine: { ...machine, ...templateKernel(source, key) },
+    sizedTemplates: config.sizedTemplates,
   });
   return new PooledVms({
     factory,
@@ -143,13 +145,14 @@ export interface PoolableVm extends Vm {
 export interface VmFactory {
   readonly resources: VmResources;
   readonly templateReady: boolean;
+  readonly templates: VmResources[];
   ensureTemplate(): Promise<unknown>;
   clone(signal?: AbortSignal): Promise<PoolableVm>;
   cloneWarm(): Promise<PoolableVm>;
-  boot(resources: VmResources, signal?: AbortSignal): Promise<PoolableVm>;
+  makeOfSize(resources: VmResources, signal?: AbortSignal): Promise<PoolableVm>;
   restore(saved: SavedVm, source: RestoreSource): Promise<PoolableVm>;
   recover(): Promise<{ vm: PoolableVm; isFresh: boolean }[]>;
-  stop(): void;
+  stop(): Promise<void>;
 }
 
 export interface PoolParts {
@@ -246,14 +249,14 @@ export class PooledVms implements VmPool {
     if (signal?.aborted === true) throw new DaemonError('Unavailable', 'the start was given up');
     this.#throwIfClosed();
     const { factory } = this.#parts;
-    const resources = this.#size(wanted);
+    const resources = this.#roundUp(this.#size(wanted));
     const fits =
       resources.memoryBytes === factory.resources.memoryBytes && resources.cpus === factory.resources.cpus;
     try {
       const ready = fits ? await this.#claimIdle(claim) : undefined;
       if (ready !== undefined) return ready;
-      // The template's devices and memory can't change: one of another size is booted.
-      const vm = this.#know(await (fits ? factory.clone(signal) : factory.boot(resources, signal)));
+      // A VM's memory and CPUs can't change: one of another size is made as such.
+      const vm = this.#know(await (fits ? factory.clone(signal) : factory.makeOfSize(resources, signal)));
       if (this.#closed) await vm.end(); // nobody would ever come for it
       this.#throwIfClosed();
       await this.#claim(vm, claim);
@@ -273,6 +276,14 @@ export class PooledVms implements VmPool {
       ),
       cpus: Math.max(Math.min(wanted.cpus ?? 0, most.cpus), factory.resources.cpus),
     };
+  }
+
+  /** Few sizes, so that a template fits the next one: memory that is not touched costs nothing. */
+  #roundUp({ memoryBytes, cpus }: VmResources): VmResources {
+    const { factory, most } = this.#parts;
+    let rounded = factory.resources.memoryBytes;
+    while (rounded < memoryBytes) rounded *= 2;
+    return { memoryBytes: Math.min(rounded, Math.max(most.memoryBytes, memoryBytes)), cpus };
   }
 
   find(vmId: string): Vm | undefined {
@@ -308,9 +319,10 @@ export class PooledVms implements VmPool {
   async close(options: { endIdle: boolean }): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#refillTimer);
-    this.#parts.factory.stop();
+    const stopped = this.#parts.factory.stop();
     await this.#refilling;
     await Promise.allSettled([...this.#acquiring]);
+    await stopped;
     const idle = this.#idle.splice(0);
     if (options.endIdle) await Promise.all(idle.map((vm) => vm.end()));
     for (const vm of this.#vms.values()) vm.detach();
@@ -323,7 +335,11 @@ export class PooledVms implements VmPool {
       idle: this.#idle.length,
       associated: [...this.#vms.values()].filter((vm) => vm.state.kind === 'Associated').length,
       template: this.#parts.factory.templateReady,
-      factory: { poolSize: this.#parts.poolSize, default: this.#parts.factory.resources, templates: [] },
+      factory: {
+        poolSize: this.#parts.poolSize,
+        default: this.#parts.factory.resources,
+        templates: this.#parts.factory.templates,
+      },
     };
   }
 

@@ -72,7 +72,8 @@ export class PlainVm implements PoolableVm {
 
 export class FakeVmFactory implements VmFactory {
   readonly resources: VmResources = { memoryBytes: 1000, cpus: 2 };
-  readonly made: { vm: PlainVm; how: 'clone' | 'warm' | 'boot' }[] = [];
+  readonly made: { vm: PlainVm; how: 'clone' | 'warm' | 'sized' }[] = [];
+  readonly templates: VmResources[] = [];
   templateReady = false;
   failure: Error | undefined;
   left: { vm: PlainVm; isFresh: boolean }[] = [];
@@ -95,8 +96,8 @@ export class FakeVmFactory implements VmFactory {
     return this.#make('warm', this.resources);
   }
 
-  boot(resources: VmResources): Promise<PlainVm> {
-    return this.#make('boot', resources);
+  makeOfSize(resources: VmResources): Promise<PlainVm> {
+    return this.#make('sized', resources);
   }
 
   restore(): Promise<PlainVm> {
@@ -107,11 +108,12 @@ export class FakeVmFactory implements VmFactory {
     return Promise.resolve(this.left);
   }
 
-  stop(): void {
+  stop(): Promise<void> {
     this.isStopped = true;
+    return Promise.resolve();
   }
 
-  async #make(how: 'clone' | 'warm' | 'boot', resources: VmResources): Promise<PlainVm> {
+  async #make(how: 'clone' | 'warm' | 'sized', resources: VmResources): Promise<PlainVm> {
     await this.before(how);
     if (this.failure !== undefined) throw this.failure;
     this.#count += 1;

@@ -39,6 +39,7 @@ export class VmLab {
       nativeDir: join(project, 'build/native'),
       qemuBinary: '/usr/bin/qemu-system-x86_64',
       poolSize: 0,
+      sizedTemplates: 2,
       vmMemoryBytes: 2 * gibibyte,
       vmCpus: 2,
       vmUidBase: 310_000,

@@ -14,8 +14,8 @@ export function addVmCommands(program: Command, action: ClientAction): void {
 
   vm.command('run', { isDefault: true })
     .description('make an idle VM, for Pods that are started with --vm')
-    .option('-c, --cpus <number>', "CPUs (default and least: the daemon's --vm-cpus)", wholeNumber)
-    .option('-m, --memory <size>', "memory (default and least: the daemon's --vm-memory)", parseSize)
+    .option('-c, --cpus <number>', 'CPUs (default and least: those of the host)', wholeNumber)
+    .option('-m, --memory <size>', "memory (default and least: what the daemon's VMs have)", parseSize)
     .action(
       action(async (client, { cpus, memory }: { cpus?: number; memory?: number }) => {
         const { id } = await client.call<VmInspect>('POST', '/v1/vms', {

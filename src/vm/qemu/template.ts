@@ -25,6 +25,7 @@ import { bootGuest, discardGuest, type RunningGuest } from './boot';
 import { kernelCommandLine, qemuArguments, type MachineSpec } from './command-line';
 import { vmGid, vmUid, type LaunchSettings } from './launch';
 import { saveState } from './save-state';
+import type { VmResources } from '../vm';
 import { makeWarmUpDisks, warmUpDisks, type WarmUpDisks } from './warm-up';
 
 export interface Template {
@@ -55,11 +56,12 @@ interface TemplateSeal {
 
 interface TemplateDescription {
   agentBuild: string;
+  resources: VmResources;
   seal: TemplateSeal;
 }
 
 /** Of the files in a template's directory. */
-const layoutVersion = 3;
+const layoutVersion = 4;
 const kernelHeadName = 'kernel-head';
 /** The boot sector, the set-up code and a little of the rest: QEMU finds a whole Linux header in it. */
 const kernelHeadBytes = 128 * 1024;
@@ -138,6 +140,20 @@ export async function findTemplate(source: TemplateSource, key: string): Promise
   }
 }
 
+/** What VMs of this template have, and when it was used last; undefined for one that is not whole. */
+export async function templateSize(
+  source: TemplateSource,
+  key: string,
+): Promise<{ resources: VmResources; usedMs: number } | undefined> {
+  const directory = join(source.templatesDir, key);
+  try {
+    const { resources } = await readDescription(directory);
+    return { resources, usedMs: (await stat(join(directory, 'state'))).mtimeMs };
+  } catch {
+    return undefined;
+  }
+}
+
 /** For doctor: what there is, without making anything. */
 export async function describeTemplate(
   templatesDir: string,
@@ -185,10 +201,7 @@ export async function prepareTemplateDir(source: TemplateSource, key: string): P
   }
 }
 
-/**
- * Boots, saves and seals the template, and removes those of other keys. Nothing half-made is ever found: template.json
- * is written last.
- */
+/** Boots, saves and seals the template. Nothing half-made is ever found: template.json is written last. */
 export async function makeTemplate(
   settings: LaunchSettings,
   source: TemplateSource,
@@ -225,11 +238,15 @@ export async function makeTemplate(
   await protectMemoryFile(memoryPath, settings.uidBase);
   await makeKernelHead(directory);
   await makeWarmUpDisks(directory, join(source.guestDir, 'docker-init'));
-  const description: TemplateDescription = { agentBuild, seal: await sealOf(memoryPath) };
+  const { memoryBytes, cpus } = machine;
+  const description: TemplateDescription = {
+    agentBuild,
+    resources: { memoryBytes, cpus },
+    seal: await sealOf(memoryPath),
+  };
   // After a power failure a description must not stand for memory that never reached the disk.
   await Promise.all([memoryPath, statePath].map(syncPath));
   await writeFile(join(directory, 'template.json'), JSON.stringify(description));
-  await removeOtherTemplates(source, key);
   log.info('template made', { key, ms: Date.now() - started });
   return {
     key,
@@ -295,12 +312,6 @@ async function makeKernelHead(directory: string): Promise<void> {
 async function sealOf(path: string): Promise<TemplateSeal> {
   const { size, mtimeMs, ctimeMs, ino } = await stat(path);
   return { size, mtimeMs, ctimeMs, inode: ino };
-}
-
-async function removeOtherTemplates(source: TemplateSource, key: string): Promise<void> {
-  for (const name of await readdir(source.templatesDir)) {
-    if (name !== key) await rm(join(source.templatesDir, name), { recursive: true, force: true });
-  }
 }
 
 async function exists(path: string): Promise<boolean> {

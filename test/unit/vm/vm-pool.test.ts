@@ -79,11 +79,18 @@ test('without an idle one a clone is made', async () => {
   expect(made()).toEqual(['clone']);
 });
 
-test.each([{ memoryBytes: 1001 }, { cpus: 3 }])('one of another size is booted: %j', async (wanted) => {
+test.each([
+  [{ memoryBytes: 1001 }, { memoryBytes: 2000, cpus: 2 }],
+  [
+    { memoryBytes: 2500, cpus: 1 },
+    { memoryBytes: 4000, cpus: 2 },
+  ],
+  [{ cpus: 3 }, { memoryBytes: 1000, cpus: 3 }],
+])('a Pod that wants %j gets the next one of few sizes', async (wanted, resources) => {
   const pool = await fullPool();
   const vm = await pool.acquire('pod', wanted);
-  expect(made().at(-1)).toBe('boot');
-  expect(vm.resources).toEqual({ ...factory.resources, ...wanted });
+  expect(made().at(-1)).toBe('sized');
+  expect(vm.resources).toEqual(resources);
 });
 
 test('a VM never gets more than the host has', async () => {
