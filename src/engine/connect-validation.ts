@@ -37,7 +37,7 @@ export function requireConnectable(record: ContainerRecord, network: NetworkDeta
   if (mode !== 'host' && network.driver === 'host') throw hostNetwork();
   for (const name of Object.keys(record.networks)) {
     if (name === network.name) return;
-    if (name === 'host') throw sharedNetwork();
+    if (name === 'host' || network.driver === 'host') throw sharedNetwork();
     if (name === 'none' || network.name === 'none') {
       throw refusal(
         'container cannot be connected to multiple networks with one of the networks in private (none) mode',
@@ -50,7 +50,7 @@ export function hostNetwork(): DaemonError {
   return refusal('container cannot be disconnected from host network or connected to host network');
 }
 
-function sharedNetwork(): DaemonError {
+export function sharedNetwork(): DaemonError {
   return refusal(
     'container sharing network namespace with another container or host cannot be connected to any other network',
   );

@@ -2,9 +2,12 @@
 
 import type { EndpointSettings } from '../api/v1.41/types';
 import { DaemonError } from '../errors';
+import { sharedNetwork } from './connect-validation';
 import { log } from '../log';
+import type { EndpointRequest } from '../network/network';
 import { donorOf } from '../translate/container-to-pod';
-import { defaultRoutes, guestInterface } from '../translate/pod-to-guest';
+import { guestInterface } from '../translate/pod-to-guest';
+import { takeOffInterfaces } from './container-exit';
 import { linkingContainers } from './container-links';
 import {
   dnsForwarders,
@@ -14,10 +17,20 @@ import {
   publishNetworkEvents,
   publishPorts,
   recordedEndpoints,
+  releaseEndpoints,
 } from './container-network';
+import type { ContainerRecord } from './container-record';
 import type { Container } from './container-registry';
 import type { Engine } from './engine';
-import { gatewayEndpoint, gatewayOrder } from './gateway-order';
+import { gatewayEndpoint } from './gateway-order';
+import { namedPodIdOf, withPodHostname } from './named-pods';
+import {
+  changedRoutes,
+  joinPodNetwork,
+  leavePodNetwork,
+  podEndpointRequest,
+  renewRoutes,
+} from './pod-networks';
 import { attachNic, podInterface, type AttachedEndpoint, type RunningPod } from './pods';
 
 /** In the container's queue. Throws Docker's refusals; nothing is changed then. */
@@ -28,13 +41,10 @@ export async function connectContainer(
   requested: EndpointSettings,
 ): Promise<void> {
   const { record } = container;
-  if (donorOf(record.hostConfig.NetworkMode) !== undefined) {
-    throw new DaemonError(
-      'InvalidParameter',
-      'container sharing network namespace with another container or host cannot be connected to any other network',
-    );
-  }
   const pod = engine.pods.of(container);
+  // `--pid container:X` shares X's network as well: the VM has one.
+  const isGuest = pod !== undefined && pod.id !== (namedPodIdOf(record) ?? record.id);
+  if (donorOf(record.hostConfig.NetworkMode) !== undefined || isGuest) throw sharedNetwork();
   if (pod === undefined || network.name === 'none') {
     // Docker fills the id in at the next start.
     const networks = { ...record.networks, [network.name]: { networkId: '', requested } };
@@ -43,24 +53,52 @@ export async function connectContainer(
   }
   const networks = { ...record.networks, [network.name]: { networkId: network.id, requested } };
   const before = recordedEndpoints(record);
-  const nic = freeNic(engine, pod);
-  const endpoint = await engine.networks.allocate(endpointRequest(record, network.id, requested));
-  const added: AttachedEndpoint = { networkName: network.name, endpoint, nic };
+  const added = pod.ownsEndpoints
+    ? await engine.podGates.of(pod.id).run(() => joinWithPod(engine, pod, { ...record, networks }, network))
+    : await join(engine, pod, container, endpointRequest(record, network.id, requested), network.name);
   const after = [...before, added];
-  try {
-    await pod.vm.agent.request('pod.interface.add', {
-      interface: guestInterface(podInterface(added)),
-      routes: changedRoutes(before, after),
-    });
-    await attachNic(engine.networks, pod.vm, added);
-  } catch (error) {
-    await takeOff(engine, pod, added, container.id);
-    throw error;
-  }
   engine.registry.update(container, { networks: networksWith({ ...record, networks }, after) });
   await movePorts(engine, container, before, after);
   await renewResolver(engine, pod, container);
   publishNetworkEvents(engine, record, [added], 'connect');
+}
+
+/** An endpoint of its own, on a NIC that is free. */
+async function join(
+  engine: Engine,
+  pod: RunningPod,
+  { id, record }: Container,
+  request: EndpointRequest,
+  networkName: string,
+): Promise<AttachedEndpoint> {
+  const nic = freeNic(engine, pod);
+  const endpoint = await engine.networks.allocate(request);
+  const added: AttachedEndpoint = { networkName, endpoint, nic };
+  const before = recordedEndpoints(record);
+  try {
+    await pod.vm.agent.request('pod.interface.add', {
+      interface: guestInterface(podInterface(added)),
+      routes: changedRoutes(before, [...before, added]),
+    });
+    await attachNic(engine.networks, pod.vm, added);
+  } catch (error) {
+    await takeOff(engine, pod, added, id);
+    throw error;
+  }
+  return added;
+}
+
+/** The endpoint of its named Pod. */
+async function joinWithPod(
+  engine: Engine,
+  pod: RunningPod,
+  record: ContainerRecord,
+  network: { id: string; name: string },
+): Promise<AttachedEndpoint> {
+  const wanted = { networkName: network.name, networkId: network.id };
+  const joined = await joinPodNetwork(engine, pod, record, wanted);
+  if (joined === undefined) throw noNicLeft(pod);
+  return joined;
 }
 
 /** In the container's queue; it is connected. */
@@ -81,16 +119,14 @@ export async function disconnectContainer(
     return;
   }
   const after = before.filter((known) => known !== gone);
-  await takeOff(engine, pod, gone, record.id);
-  const next = gatewayEndpoint(after);
-  const routes = changedRoutes(before, after);
-  if (next !== undefined && routes.length > 0) {
-    await pod.vm.agent.request('pod.interface.add', {
-      interface: guestInterface(podInterface(next)),
-      routes,
-    });
+  if (pod.ownsEndpoints) {
+    engine.registry.update(container, { networks: networksWith({ ...record, networks }, after) });
+    await engine.podGates.of(pod.id).run(() => leavePodNetwork(engine, pod, gone));
+  } else {
+    await takeOff(engine, pod, gone, record.id);
+    await renewRoutes(pod, before, after);
+    engine.registry.update(container, { networks: networksWith({ ...record, networks }, after) });
   }
-  engine.registry.update(container, { networks: networksWith({ ...record, networks }, after) });
   await movePorts(engine, container, before, after);
   await renewResolver(engine, pod, container);
   // twice, as dockerd does
@@ -101,8 +137,13 @@ export async function disconnectContainer(
 export async function renewNames(engine: Engine, container: Container): Promise<void> {
   const { record } = container;
   for (const { networkName, endpoint } of recordedEndpoints(record)) {
+    const { networkId } = endpoint;
     const requested = record.networks[networkName]?.requested ?? {};
-    await engine.networks.allocate(endpointRequest(record, endpoint.networkId, requested));
+    const request =
+      namedPodIdOf(record) === undefined
+        ? endpointRequest(record, networkId, requested)
+        : podEndpointRequest(engine, record, { networkName, networkId });
+    await engine.networks.allocate(request);
   }
 }
 
@@ -115,17 +156,6 @@ export async function renewHosts(engine: Engine, container: Container): Promise<
 /** Those linked to a container that has just started, perhaps with another address. */
 export async function renewLinkingHosts(engine: Engine, childId: string): Promise<void> {
   for (const parent of linkingContainers(engine.registry, childId)) await renewHosts(engine, parent);
-}
-
-/** Default routes of the endpoints, if they are not those of before. */
-function changedRoutes(
-  before: readonly AttachedEndpoint[],
-  after: readonly AttachedEndpoint[],
-): ReturnType<typeof defaultRoutes> {
-  const routes = (endpoints: readonly AttachedEndpoint[]): ReturnType<typeof defaultRoutes> =>
-    defaultRoutes(gatewayOrder(endpoints).map(podInterface));
-  const wanted = routes(after);
-  return JSON.stringify(wanted) === JSON.stringify(routes(before)) ? [] : wanted;
 }
 
 /** Published ports lead to the gateway network's endpoint: when that is another, they are bound anew, with their numbers. */
@@ -158,7 +188,11 @@ function freeNic(engine: Engine, pod: RunningPod): number {
   );
   const free = pod.vm.nics.find(({ index }) => !taken.has(index));
   if (free !== undefined) return free.index;
-  throw new DaemonError(
+  throw noNicLeft(pod);
+}
+
+function noNicLeft(pod: RunningPod): DaemonError {
+  return new DaemonError(
     'Forbidden',
     `a running container can be on at most ${pod.vm.nics.length} networks: disconnect it from another one first`,
   );
@@ -171,30 +205,13 @@ async function takeOff(
   gone: AttachedEndpoint,
   containerId: string,
 ): Promise<void> {
-  const tap = pod.vm.nics[gone.nic];
-  const steps = [
-    async () => (tap === undefined ? undefined : engine.networks.detach(tap.tapName)),
-    async () => {
-      await pod.vm.agent.request('pod.interface.remove', { nic: gone.nic });
-    },
-    async () => engine.networks.release(gone.endpoint.networkId, containerId),
-  ];
-  for (const step of steps) {
-    try {
-      await step();
-    } catch (error) {
-      log.warn('a step of leaving a network failed', {
-        containerId,
-        networkId: gone.endpoint.networkId,
-        error,
-      });
-    }
-  }
+  await takeOffInterfaces(engine, pod, [gone]);
+  await releaseEndpoints(engine, containerId, [gone]);
 }
 
 /** Points the forwarder on 127.0.0.11 at the networks there are now, and renews resolv.conf and hosts. */
 async function renewResolver(engine: Engine, pod: RunningPod, container: Container): Promise<void> {
-  const servers = dnsForwarders(recordedEndpoints(container.record));
+  const servers = dnsForwarders(pod.ownsEndpoints ? pod.endpoints : recordedEndpoints(container.record));
   await pod.vm.agent
     .request('pod.dns', { servers })
     .catch((error: unknown) =>
@@ -209,7 +226,7 @@ async function writeFiles(
   container: Container,
   paths: readonly string[],
 ): Promise<void> {
-  const files = networkFiles(engine, container.record, recordedEndpoints(container.record));
+  const files = networkFiles(engine, withPodHostname(container.record), recordedEndpoints(container.record));
   for (const { path, contentBase64 } of files.filter((file) => paths.includes(file.path))) {
     await pod.vm.agent
       .request('container.file', { id: container.id, path, contentBase64 })

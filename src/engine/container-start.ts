@@ -32,7 +32,8 @@ import { mergeMounts, prepareShares } from './container-shares';
 import type { StoredCheckpoint } from './checkpoint-store';
 import { requireFitting, RestoredDisk, restoreSource, resumeSaved, savedChannels } from './container-restore';
 import { eventAttributes, type ContainerRecord } from './container-record';
-import { extendEndpoints, namedPodOf, namedPodResources, podEndpointRequest } from './named-pods';
+import { namedPodOf, namedPodResources, withPodHostname } from './named-pods';
+import { extendEndpoints, podEndpointRequest } from './pod-networks';
 import { networkOwner, placeContainer, type Joining } from './container-placement';
 import type { Container } from './container-registry';
 import { withRunDefaults } from './daemon-defaults';
@@ -346,9 +347,7 @@ class ContainerStart {
 
   #files(joining: Joining | undefined, attached: readonly AttachedEndpoint[]): GuestFile[] {
     const { record: own } = this.#container;
-    const pod = namedPodOf(own);
-    const record = pod === undefined ? own : { ...own, config: { ...own.config, Hostname: pod.hostname } };
-    const files = networkFiles(this.#engine, record, attached);
+    const files = networkFiles(this.#engine, withPodHostname(own), attached);
     return joining?.networkOf === undefined ? files : filesOf(files, joining.networkOf.record);
   }
 

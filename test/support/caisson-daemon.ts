@@ -15,7 +15,7 @@ const mainScript = join(projectDir, 'dist', 'main.js');
 export interface CaissonOptions {
   /** Takes data root, run directory, socket and log. Keep it short: socket paths have 107 bytes. */
   dir: string;
-  namespace?: NetworkNamespace;
+  namespace?: Pick<NetworkNamespace, 'wrap'>;
   /** More arguments of `caisson daemon`. */
   args?: readonly string[];
   detached?: boolean;

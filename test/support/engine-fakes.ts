@@ -376,6 +376,7 @@ export class FakeVmPool implements VmPool {
 /** Only what the lifecycles call; anything else throws. */
 export class FakeNetworks {
   readonly endpoints = new Map<string, Endpoint>();
+  readonly requests: EndpointRequest[] = [];
   readonly attached: string[] = [];
   readonly published: string[] = [];
   readonly inherited: [string, string][] = [];
@@ -395,6 +396,7 @@ export class FakeNetworks {
 
   allocate(request: EndpointRequest): Promise<Endpoint> {
     if (this.allocateFailure !== undefined) return Promise.reject(this.allocateFailure);
+    this.requests.push(request);
     const endpoint: Endpoint = {
       id: `ep-${request.containerId}`,
       networkId: request.networkId,

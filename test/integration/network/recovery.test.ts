@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+import { networkState } from '../../support/host-state';
 import { containerIdOf, inNamespace, NetworkLab } from './network-lab';
 
 jest.setTimeout(60_000);
@@ -16,28 +17,8 @@ beforeEach(async () => {
 
 afterEach(() => lab.close());
 
-/** Everything of a network namespace that a careless engine would change. */
 function hostState(): string {
-  const sysctls = lab.host.run(
-    'sh',
-    '-c',
-    'grep -rs . /proc/sys/net | grep -v -e /netfilter/nf_conntrack_count -e fib_gc_stat | sort',
-  );
-  const commands = [
-    ['ip', '-d', 'addr'],
-    ['ip', 'rule'],
-    ['ip', 'route', 'show', 'table', 'all'],
-    ['ip', '-6', 'route', 'show', 'table', 'all'],
-    ['nft', 'list', 'ruleset'],
-    ['iptables-save'],
-  ];
-  return [...commands.map((command) => withoutLifetimes(lab.host.run(...command))), sysctls].join('\n---\n');
-}
-
-function withoutLifetimes(text: string): string {
-  return text
-    .replace(/^# (Generated|Completed).*$/gm, '')
-    .replace(/(valid_lft|preferred_lft|expires) \S+/g, '');
+  return networkState((...command) => lab.host.run(...command));
 }
 
 function bridges(): string[] {
