@@ -44,8 +44,6 @@ const templateSlot = 65_001;
 const sizedTemplateSlot = 65_002;
 const templateVmId = 'template';
 const reattachTimeoutMs = 5000;
-/** A guest under emulation on a busy host takes seconds; one that hangs takes for ever. */
-const bootTimeoutMs = 40_000;
 
 export interface VmFactoryParts {
   settings: LaunchSettings;
@@ -148,11 +146,11 @@ export class QemuVmFactory {
     await prepareTemplateDir(this.#parts.source, this.#parts.key);
     return this.#make({ ...this.#parts.machine, ...resources }, signal, (request) =>
       bootWithRetry(
-        () =>
+        (timeoutMs) =>
           bootGuest(this.#parts.settings, {
             ...request,
             memory: { kind: 'private' },
-            timeoutMs: bootTimeoutMs,
+            timeoutMs,
           }),
         request.signal,
       ),

@@ -58,7 +58,7 @@ scriptCases('exec', {
     docker exec $c sh -c 'kill -9 $$'`,
   'ends when the container does': `
     ${up}
-    docker exec $c sleep 50 & sleep 1; docker kill $c >/dev/null; wait $!`,
+    docker exec $c sleep 50 & wait_for "docker top $c | grep 'sleep 50'"; docker kill $c >/dev/null; wait $!`,
   'large output': `
     ${up}
     docker exec $c seq 200000 | md5sum`,
@@ -101,8 +101,9 @@ scriptCases('exec', {
 scriptCases('attach', {
   'sees what comes, and the exit code': {
     script: `
-      docker run -d --name $c busybox sh -c 'while ! test -e /go; do sleep 0.1; done; echo out; echo err >&2; exit 8' >/dev/null
-      (sleep 1; docker exec $c touch /go) & docker attach $c`,
+      docker run -d --name $c busybox sh -c 'while ! test -e /go; do echo tick; sleep 0.1; done; echo out; echo err >&2; exit 8' >/dev/null
+      docker attach $c >out 2>err & wait_for grep tick out; docker exec $c touch /go; wait $!; echo $?
+      grep -v tick out; cat err`,
     bothClis: true,
   },
   'writes to stdin': `
@@ -111,20 +112,21 @@ scriptCases('attach', {
     docker logs $c`,
   'a client whose stdin ends does not end it for the process': `
     docker run -di --name $c busybox sh -c 'cat; echo end' >/dev/null
-    echo one | timeout 2 docker attach --sig-proxy=false $c
-    echo two | timeout 2 docker attach --sig-proxy=false $c
+    attach() { (echo $1 | docker attach --sig-proxy=false $c >/dev/null 2>&1 & echo $! >pid); wait_for "docker logs $c | grep $1"; kill -KILL $(cat pid); }
+    attach one
+    attach two
     docker inspect -f '{{.State.Running}} {{.Config.StdinOnce}}' $c
     docker logs $c`,
   'two at once': `
-    docker run -d --name $c busybox sh -c 'while ! test -e /go; do sleep 0.1; done; seq 3' >/dev/null
-    docker attach $c >one & docker attach $c >two & sleep 1; docker exec $c touch /go; wait; cat one two`,
+    docker run -d --name $c busybox sh -c 'while ! test -e /go; do echo tick; sleep 0.1; done; seq 3' >/dev/null
+    docker attach $c >one & docker attach $c >two &
+    wait_for 'grep tick one && grep tick two'; docker exec $c touch /go; wait; grep -hv tick one two`,
   'without stdin': `
     docker run -di --name $c busybox sh -c 'sleep 2; echo end' >/dev/null
     echo text | docker attach --no-stdin $c`,
   'passes signals on': `
-    docker run -d --name $c busybox sh -c 'trap "echo term; exit 3" TERM; echo ready; while :; do sleep 0.1; done' >/dev/null
-    wait_for 'docker logs $c | grep ready'
-    timeout -s TERM 2 docker attach $c; echo $?`,
+    docker run -d --name $c busybox sh -c 'trap "echo term; exit 3" TERM; while :; do echo tick; sleep 0.1; done' >/dev/null
+    docker attach $c >out & wait_for grep tick out; kill -TERM $!; wait $!; echo $?; grep -v tick out`,
   'without passing signals': `
     docker run -d --name $c busybox sh -c 'trap "echo term; exit 3" TERM; while :; do sleep 0.1; done' >/dev/null
     timeout -s TERM 1 docker attach --sig-proxy=false $c; echo $?

@@ -84,8 +84,9 @@ describeWithOwnDaemon('a daemon killed by SIGKILL', { images: ['busybox'] }, (ow
     expect(own.docker('logs', 'short')).toBe('last words\n');
   }, 120_000);
 
-  test('a VM that dies while it is away is found dead', async () => {
+  test('a VM that dies while it is away, as with its host, is found dead, and its policy answers', async () => {
     own.docker('run', '-d', '--name', 'doomed', 'busybox', 'sleep', '1000');
+    own.docker('run', '-d', '--name', 'revived', '--restart', 'on-failure', 'busybox', 'sleep', '1000');
     await own.daemon.kill9();
     for (const pid of own.daemon.qemuPids()) process.kill(pid, 'SIGKILL');
     await own.daemon.start();
@@ -94,7 +95,11 @@ describeWithOwnDaemon('a daemon killed by SIGKILL', { images: ['busybox'] }, (ow
       return text === 'running true' ? undefined : text;
     });
     expect(state).toBe('exited false');
-    own.docker('rm', 'doomed');
+    expect(own.docker('inspect', '-f', '{{.State.ExitCode}}', 'doomed').trim()).toBe('255');
+    await eventually('its policy starts the other one', () =>
+      own.docker('inspect', '-f', '{{.State.Status}}', 'revived').trim() === 'running' ? true : undefined,
+    );
+    own.docker('rm', '-f', 'doomed', 'revived');
   }, 120_000);
 
   test('restart policies and --rm are kept', async () => {

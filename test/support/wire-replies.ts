@@ -1,5 +1,6 @@
 // Which declared type each operation's answer has, and the check of an answer.
 
+import { existsSync, readFileSync } from 'node:fs';
 import { wireTypeErrors } from './wire-types';
 
 /** By method and path without version; the first that fits counts. A list of lines of JSON has one value a line. */
@@ -53,6 +54,14 @@ export function replyErrors({ method, path, status, body }: WireReply): string[]
   if (type === undefined) return [];
   const errors = jsonValues(body).flatMap((value) => wireTypeErrors(type, value));
   return [...new Set(errors.map((error) => `${method} ${plain}: ${error.replace(/\[\d+\]/g, '[]')}`))];
+}
+
+/** The same for all answers that a daemon has recorded (CaissonDaemon.repliesPath), whatever client asked. */
+export function recordedReplyErrors(path: string): string[] {
+  if (!existsSync(path)) return [];
+  const lines = readFileSync(path, 'utf8').split('\n');
+  const errors = lines.flatMap((line) => (line === '' ? [] : replyErrors(JSON.parse(line) as WireReply)));
+  return [...new Set(errors)];
 }
 
 function jsonValues(body: string): unknown[] {

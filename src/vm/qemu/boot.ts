@@ -171,7 +171,7 @@ async function bringUp(
       }),
       failed,
     ]);
-    const agent = await Promise.race([connectGuest(launched, qmp), failed]);
+    const agent = await unlessGuestEnds(qmp, Promise.race([connectGuest(launched, qmp), failed]));
     return { ...launched, qmp, agent };
   } catch (error) {
     opening.abort();
@@ -180,6 +180,22 @@ async function bringUp(
     throw error instanceof DaemonError
       ? error
       : new DaemonError('Internal', `start a VM: ${errorMessage(error)}`, { cause: error });
+  }
+}
+
+/** What `work` gives; rejects as soon as the guest panics or powers off, which QEMU outlives. */
+async function unlessGuestEnds<T>(qmp: QmpClient, work: Promise<T>): Promise<T> {
+  let stop = (): void => undefined;
+  const ended = new Promise<never>((_, reject) => {
+    stop = qmp.onEvent(({ event, data }) => {
+      if (event !== 'SHUTDOWN') return;
+      reject(new DaemonError('Internal', `the guest ended while it came up: ${String(data['reason'])}`));
+    });
+  });
+  try {
+    return await Promise.race([work, ended]);
+  } finally {
+    stop();
   }
 }
 

@@ -66,8 +66,9 @@ const kernelHeadName = 'kernel-head';
 /** The boot sector, the set-up code and a little of the rest: QEMU finds a whole Linux header in it. */
 const kernelHeadBytes = 128 * 1024;
 const bootAttempts = 4;
-/** A guest under emulation on a busy host takes seconds; one that hangs takes for ever. */
-const bootTimeoutMs = 40_000;
+/** A guest under emulation takes seconds, on a busy host a minute; one that hangs takes for ever. So each attempt has longer. */
+const firstBootTimeoutMs = 40_000;
+const longestBootTimeoutMs = 120_000;
 const saveTimeoutMs = 30_000;
 
 /** Everything that the saved state depends on. A changed key means a new template. */
@@ -214,13 +215,13 @@ export async function makeTemplate(
   const directory = join(source.templatesDir, key);
   const memoryPath = join(directory, 'memory');
   const statePath = join(directory, 'state');
-  const guest = await bootWithRetry(async () => {
+  const guest = await bootWithRetry(async (timeoutMs) => {
     await makeMemoryFile(memoryPath, machine.memoryBytes, ownerOf(settings, vm.slot));
     return bootGuest(settings, {
       ...vm,
       machine,
       memory: { kind: 'template', path: memoryPath },
-      timeoutMs: bootTimeoutMs,
+      timeoutMs,
     });
   }, vm.signal);
   const agentBuild = guest.agent.hello.build;
@@ -258,14 +259,17 @@ export async function makeTemplate(
   };
 }
 
-/** A boot under emulation may hang on a loaded host: each has a deadline, and there are several. */
+/**
+ * A boot under emulation may hang on a loaded host: each has a deadline, and there are several. A guest that panics or a QEMU that
+ * exits is seen before it.
+ */
 export async function bootWithRetry(
-  boot: () => Promise<RunningGuest>,
+  boot: (timeoutMs: number) => Promise<RunningGuest>,
   signal?: AbortSignal,
 ): Promise<RunningGuest> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await boot();
+      return await boot(Math.min(attempt * firstBootTimeoutMs, longestBootTimeoutMs));
     } catch (error) {
       if (attempt >= bootAttempts || signal?.aborted === true) throw error;
       log.warn('a VM did not boot, trying again', { attempt, error: errorMessage(error) });

@@ -7,6 +7,7 @@ import { CaissonDaemon } from '../../support/caisson-daemon';
 import { NetworkNamespace } from '../../support/network-namespace';
 import { makeScratchDir } from '../../support/scratch-dir';
 import { registryHost } from '../../support/test-images';
+import { recordedReplyErrors } from '../../support/wire-replies';
 import { compatEnvironment } from './environment';
 
 export class OwnDaemon {
@@ -20,12 +21,16 @@ export class OwnDaemon {
   async start(args: readonly string[] = []): Promise<void> {
     const namespace = NetworkNamespace.existing(compatEnvironment().namespacePid);
     const dir = makeScratchDir('own');
-    this.#daemon = await CaissonDaemon.start({ dir, namespace, args });
+    this.#daemon = await CaissonDaemon.start({ dir, namespace, args, recordsReplies: true });
   }
 
+  /** Throws if any of its answers was not as declared. */
   async stop(): Promise<void> {
-    await this.#daemon?.stop();
-    if (this.#daemon !== undefined) rmSync(this.#daemon.dir, { recursive: true, force: true });
+    if (this.#daemon === undefined) return;
+    await this.#daemon.stop();
+    const errors = recordedReplyErrors(this.#daemon.repliesPath);
+    rmSync(this.#daemon.dir, { recursive: true, force: true });
+    expect(errors).toEqual([]);
   }
 
   /** stdout of a docker command; throws with its stderr if it fails. */

@@ -8,6 +8,7 @@ import { CaissonDaemon } from '../../support/caisson-daemon';
 import { NetworkNamespace } from '../../support/network-namespace';
 import { makeScratchDir } from '../../support/scratch-dir';
 import { makeBusyboxArchive } from '../../support/test-images';
+import { recordedReplyErrors } from '../../support/wire-replies';
 
 /** Counts in memory, and tells it on its output and on its disk. */
 const counter = 'i=0; while :; do i=$((i+1)); echo $i; echo $i >/n; usleep 100000; done';
@@ -22,6 +23,7 @@ beforeAll(async () => {
   namespace = await NetworkNamespace.create();
   daemon = await CaissonDaemon.start({
     dir,
+    recordsReplies: true,
     namespace,
     args: ['--accel', 'tcg', '--pool-size', '0', '--experimental'],
   });
@@ -30,6 +32,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await daemon.stop();
+  expect(recordedReplyErrors(daemon.repliesPath)).toEqual([]);
   await namespace.delete();
   rmSync(dir, { recursive: true, force: true });
 }, 60_000);

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { CaissonDaemon } from '../../support/caisson-daemon';
 import { sendHttp, socketPathOf } from '../../support/http-client';
 import { makeScratchDir } from '../../support/scratch-dir';
+import { recordedReplyErrors } from '../../support/wire-replies';
 
 const secret = 'hunter2-not-to-be-logged';
 let dir: string;
@@ -19,6 +20,7 @@ beforeAll(async () => {
   writeConfig({ labels: ['stage=test'], 'max-concurrent-downloads': 2 });
   daemon = await CaissonDaemon.start({
     dir,
+    recordsReplies: true,
     args: [
       ...['--accel', 'tcg', '--pool-size', '0', '--debug', '--log-format', 'json', '--group', 'nogroup'],
       ...['--host', 'tcp://127.0.0.1:0', '--metrics-addr', '127.0.0.1:0', '--pidfile', join(dir, 'pid')],
@@ -30,6 +32,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await daemon.stop();
+  expect(recordedReplyErrors(daemon.repliesPath)).toEqual([]);
   rmSync(dir, { recursive: true, force: true });
 });
 

@@ -9,6 +9,7 @@ import { findDockerClis, runScript } from '../../support/docker-cli';
 import { projectDir } from '../../support/project-dir';
 import { makeScratchDir } from '../../support/scratch-dir';
 import { makeBusyboxArchive } from '../../support/test-images';
+import { recordedReplyErrors } from '../../support/wire-replies';
 
 jest.setTimeout(120_000);
 
@@ -18,13 +19,18 @@ let daemon: CaissonDaemon;
 
 beforeAll(async () => {
   dir = makeScratchDir('play');
-  daemon = await CaissonDaemon.start({ dir, args: ['--accel', 'tcg', '--pool-size', '1'] });
+  daemon = await CaissonDaemon.start({
+    dir,
+    recordsReplies: true,
+    args: ['--accel', 'tcg', '--pool-size', '1'],
+  });
   const archive = makeBusyboxArchive(dir, 'busybox:1');
   execFileSync(cli?.path ?? 'docker', ['-H', daemon.host, 'load', '-i', archive]);
 });
 
 afterAll(async () => {
   await daemon.stop();
+  expect(recordedReplyErrors(daemon.repliesPath)).toEqual([]);
   rmSync(dir, { recursive: true, force: true });
 });
 

@@ -10,6 +10,7 @@ import { sendHttp } from '../../support/http-client';
 import { projectDir } from '../../support/project-dir';
 import { makeScratchDir } from '../../support/scratch-dir';
 import { makeBusyboxArchive } from '../../support/test-images';
+import { recordedReplyErrors } from '../../support/wire-replies';
 
 const caissonScript = join(projectDir, 'bin', 'caisson');
 const caseTimeoutMs = 120_000;
@@ -19,12 +20,17 @@ let daemon: CaissonDaemon;
 
 beforeAll(async () => {
   dir = makeScratchDir('pods');
-  daemon = await CaissonDaemon.start({ dir, args: ['--accel', 'tcg', '--pool-size', '1'] });
+  daemon = await CaissonDaemon.start({
+    dir,
+    recordsReplies: true,
+    args: ['--accel', 'tcg', '--pool-size', '1'],
+  });
   docker('load', '--quiet', '--input', makeBusyboxArchive(dir, 'busybox:latest'));
 }, caseTimeoutMs);
 
 afterAll(async () => {
   await daemon.stop();
+  expect(recordedReplyErrors(daemon.repliesPath)).toEqual([]);
   rmSync(dir, { recursive: true, force: true });
 }, caseTimeoutMs);
 
