@@ -290,7 +290,7 @@ function planMounts(
       }
       const size = source.sizeBytes === undefined ? [] : [`size=${source.sizeBytes}`];
       const group = volume.fsGroup === undefined ? ['mode=1777'] : [`mode=2775`, `gid=${volume.fsGroup}`];
-      tmpfs[mount.mountPath] = [...size, ...group, mount.readOnly === true ? 'ro' : 'rw'].join(',');
+      tmpfs[mount.mountPath] = [...size, ...group, 'exec', mount.readOnly === true ? 'ro' : 'rw'].join(',');
       continue;
     }
     if (subPath !== '' && source.kind !== 'files') volume.subPaths.push(subPath);

@@ -20,11 +20,12 @@ export async function prepareVolumes(host: PlayHost, { template, volumes }: PodP
     const path = await volumeDirectory(host, volume, volumeName, template.name);
     if (path === undefined) continue;
     if (source.kind === 'files') await writeFiles(path, volume);
-    for (const subPath of volume.subPaths) await makeBelow(path, subPath);
     if (volume.fsGroup !== undefined) {
       await chown(path, 0, volume.fsGroup);
       await chmod(path, source.kind === 'files' ? 0o2755 : 0o2775);
     } else if (source.kind === 'empty') await chmod(path, 0o777);
+    // After that: what is made below has the volume's group and mode.
+    for (const subPath of volume.subPaths) await makeBelow(path, subPath);
   }
 }
 
@@ -91,15 +92,20 @@ async function makeBelow(root: string, subPath: string): Promise<void> {
   try {
     for (const part of subPath.split('/').filter((name) => name !== '' && name !== '.')) {
       const below = `/proc/self/fd/${directory.fd}/${part}`;
-      await mkdir(below, { mode: 0o777 }).catch((error: unknown) => {
-        if (systemErrorCode(error) !== 'EEXIST') throw error;
-      });
+      const isNew = await mkdir(below).then(
+        () => true,
+        (error: unknown) => {
+          if (systemErrorCode(error) !== 'EEXIST') throw error;
+          return false;
+        },
+      );
       const next = await open(below, flags).catch((error: unknown) => {
         // A file may be mounted too; whether it is within the volume is looked at when it is.
         if (systemErrorCode(error) === 'ENOTDIR') return undefined;
         throw error;
       });
       if (next === undefined) return;
+      if (isNew) await next.chmod((await directory.stat()).mode & 0o7777);
       await directory.close();
       directory = next;
     }

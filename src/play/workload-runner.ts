@@ -64,7 +64,8 @@ export class WorkloadRunner {
     if (!this.#abort.signal.aborted) {
       this.#update({
         outcomes: { ...this.#record.outcomes, [pod.template.name]: outcome },
-        reason: runner.reason,
+        // A Pod that was stopped says nothing of why.
+        ...(outcome === 'Stopped' ? {} : { reason: runner.reason }),
       });
     }
     return outcome;

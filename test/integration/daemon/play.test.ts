@@ -1,7 +1,7 @@
 // Kubernetes manifests as a user plays them, on a daemon of its own.
 
 import { execFile, execFileSync } from 'node:child_process';
-import { rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { CaissonDaemon } from '../../support/caisson-daemon';
@@ -47,54 +47,16 @@ async function docker(...steps: string[]): Promise<string> {
   return results.map(({ stdout }) => stdout).join('');
 }
 
-function manifest(name: string, text: string): string {
+/** Of test/support/manifests, with paths of this test's directory. */
+function manifest(name: string): string {
   const path = join(dir, name);
-  writeFileSync(path, text);
+  const text = readFileSync(join(projectDir, 'test/support/manifests', name), 'utf8');
+  writeFileSync(path, text.replaceAll('/scratch/', `${dir}/`));
   return path;
 }
 
-const pair = `
-apiVersion: v1
-kind: ConfigMap
-metadata: { name: conf }
-data: { greeting: hello }
----
-apiVersion: v1
-kind: PersistentVolumeClaim
-metadata: { name: keep }
-spec: {}
----
-apiVersion: v1
-kind: Pod
-metadata: { name: pair }
-spec:
-  terminationGracePeriodSeconds: 1
-  volumes:
-    - { name: shared, emptyDir: {} }
-    - { name: conf, configMap: { name: conf } }
-    - { name: keep, persistentVolumeClaim: { claimName: keep } }
-  initContainers:
-    - name: init
-      image: busybox:1
-      command: [sh, -c, 'echo prepared >/shared/page; echo run >>/keep/runs']
-      volumeMounts: [{ name: shared, mountPath: /shared }, { name: keep, mountPath: /keep }]
-  containers:
-    - name: web
-      image: busybox:1
-      command: [httpd, -f, -p, '8080', -h, /shared]
-      ports: [{ name: http, containerPort: 8080 }]
-      volumeMounts: [{ name: shared, mountPath: /shared }]
-      readinessProbe: { httpGet: { path: /page, port: http }, periodSeconds: 1 }
-    - name: client
-      image: busybox:1
-      env: [{ name: GREETING, valueFrom: { configMapKeyRef: { name: conf, key: greeting } } }]
-      command: [sh, -c, 'touch /alive; echo started; exec sleep 9999']
-      volumeMounts: [{ name: conf, mountPath: /conf }, { name: keep, mountPath: /keep }]
-      livenessProbe: { exec: { command: [test, -f, /alive] }, periodSeconds: 1, failureThreshold: 2 }
-`;
-
 it('plays a Pod of two containers, restarts the one whose probe fails, replaces it, and takes it down', async () => {
-  const file = manifest('pair.yaml', pair);
+  const file = manifest('pair.yaml');
   expect(await caisson('play', file)).toBe('pair\n');
   const running = `wait_for 'docker exec pair-client wget -qO- http://localhost:8080/page'`;
   const look = "docker exec pair-client sh -c 'echo $GREETING; cat /conf/greeting; echo; cat /keep/runs'";
@@ -119,34 +81,74 @@ it('plays a Pod of two containers, restarts the one whose probe fails, replaces 
   expect(await docker('docker ps -aq', 'docker volume ls -q')).toBe('');
 });
 
-it('runs a Job to its end, and says which init container has failed', async () => {
-  const container = (command: string): string =>
-    `{ name: c, image: 'busybox:1', command: [sh, -c, '${command}'] }`;
-  const file = manifest(
-    'ends.yaml',
-    `
-apiVersion: batch/v1
-kind: Job
-metadata: { name: job }
-spec:
-  completions: 2
-  completionMode: Indexed
-  template: { spec: { restartPolicy: Never, containers: [${container('echo index $JOB_COMPLETION_INDEX')}] } }
----
-apiVersion: v1
-kind: Pod
-metadata: { name: bad }
-spec:
-  restartPolicy: Never
-  initContainers: [{ name: i, image: 'busybox:1', command: [sh, -c, 'exit 3'] }]
-  containers: [${container('echo never')}]
-`,
-  );
+it('runs Jobs to their ends, and says what has failed', async () => {
+  const file = manifest('ends.yaml');
   await caisson('play', file);
-  await docker("wait_for 'docker logs job-1-c | grep -q index'");
+  await docker("wait_for 'docker logs many-1-c | grep -q index'");
   expect(
-    await docker('docker wait bad-i', 'docker logs job-0-c', 'docker logs job-1-c', 'docker logs bad-c'),
+    await docker('docker wait bad-init', 'docker logs many-0-c', 'docker logs many-1-c', 'docker logs bad-c'),
   ).toBe('3\nindex 0\nindex 1\n');
+  await untilPlays(/^Job\/gives-up +ended +gives-up-0 +Failed .*BackoffLimitExceeded$/m);
+  await untilPlays(/^Job\/overdue +ended .*DeadlineExceeded$/m);
+  await untilPlays(/^Job\/many +ended +many-0 +Succeeded/m);
+  await untilPlays(/^Pod\/bad +active +bad +Pending|^Pod\/bad +ended +bad +Failed/m);
   await caisson('down', file);
   expect(await docker('docker ps -aq')).toBe('');
+});
+
+/** Asks until it shows that. */
+async function untilPlays(pattern: RegExp): Promise<void> {
+  for (let shown = ''; !pattern.test(shown); shown = await caisson('plays')) {
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}
+
+it('gives a Pod its sidecar, hooks, volumes, fields and rights', async () => {
+  const file = manifest('fields.yaml');
+  await caisson('play', file);
+  await untilPlays(/^Pod\/fields +active +fields +Running +2\/2/m);
+  const look = (script: string): string => `docker exec fields-main sh -ec '${script}'`;
+  expect((await docker(look('cat /work/order'))).split('\n')).toEqual(['sidecar', 'init', 'hook', '']);
+  expect(await docker(look('id -u; id -g; id -G; grep CapEff /proc/self/status; hostname'))).toBe(
+    '1000\n3000\n3000 2000 4000\nCapEff:\t0000000000000000\nhost-a\n',
+  );
+  expect(await docker(look('echo $POD $TIER $NOTE $LIMIT $BOTH $LOGIN_user'))).toBe(
+    'fields back a note 64 fields-back ann\n',
+  );
+  // The volume's group may write, also below it; modes and names are as asked for.
+  await docker(look('touch /work/w /sub/w /expr/w /fast/w'));
+  expect(await docker(look('stat -c "%a %g" /sub /expr /work /work/a/b/w /work/fields/w'))).toBe(
+    ['2775 2000', '2775 2000', '2775 2000', '644 2000', '644 2000', ''].join('\n'),
+  );
+  expect(
+    await docker(look('cd /all; stat -Lc "%n %a" labels word conf/app.conf; cat conf/app.conf labels')),
+  ).toBe('labels 440\nword 440\nconf/app.conf 440\nlevel = 3\napp="fields"\ntier="back"');
+  expect(
+    await docker(look('cat /one/colour; grep -c alias.example /etc/hosts; df -m /fast | grep -c " 8 "')),
+  ).toBe('green1\n1\n');
+  expect(
+    await docker(look('! touch /root-is-read-only 2>/dev/null; cat /proc/sys/kernel/shm_rmid_forced')),
+  ).toBe('1\n');
+  await caisson('down', file);
+  expect(readFileSync(join(dir, 'host-dir', 'stopped'), 'utf8')).toBe('hook\n');
+  expect(existsSync(join(dir, 'host-file'))).toBe(true);
+  expect(await docker('docker ps -aq', 'docker volume ls -q')).toBe('');
+});
+
+it('keeps a StatefulSet in order with a volume each, and a DaemonSet; a grace period of 0 kills', async () => {
+  const file = manifest('sets.yaml');
+  await caisson('play', file);
+  await untilPlays(/^StatefulSet\/db +active +db-1 +Running +1\/1/m);
+  await untilPlays(/^DaemonSet\/agent +active +agent-0 +Running +1\/1/m);
+  expect(await docker('docker exec db-0-c cat /data/who', 'docker exec db-1-c cat /data/who')).toBe(
+    'db-0\ndb-1\n',
+  );
+  const started = await docker("docker inspect -f '{{.State.StartedAt}}' db-0-c db-1-c");
+  expect(started.trim().split('\n')).toEqual(started.trim().split('\n').sort());
+  await caisson('down', file);
+  expect(await docker('docker volume ls -q')).toBe('data-db-0\ndata-db-1\n');
+  await expect(caisson('down', '--force', file)).rejects.toMatchObject({
+    stderr: expect.stringContaining('nothing of the file is played'),
+  });
+  await docker('docker volume rm data-db-0 data-db-1');
 });
