@@ -124,6 +124,8 @@ export function createMetrics(sources: MetricsSources): Metrics {
     buckets: durationBuckets,
     registers,
   });
+  // There before any was done, as dockerd's are.
+  for (const action of new Set(Object.values(actions))) containerActions.zero({ action });
   const requests = new Counter({
     name: 'caisson_http_requests_total',
     help: 'Requests of the API that were answered, by method and status',

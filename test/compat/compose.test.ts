@@ -73,11 +73,55 @@ const attached = (setUp: string, command: string): string => `
   ${command} -p $c up 2>/dev/null | grep -o 'from the .*' | sort
   ${command} -p $c down >/dev/null 2>&1; docker network ls --filter name=$c -q`;
 
+/** Both forms of limits, in effect under either version of cgroups; what is told of health, and who waits for it. */
+const limitedProject = `
+services:
+  capped:
+    image: busybox
+    init: true
+    command: sleep 1000
+    mem_limit: 64m
+    mem_reservation: 32m
+    cpus: 0.5
+    pids_limit: 20
+    ulimits: {nofile: {soft: 100, hard: 200}}
+    healthcheck: {test: [CMD, test, -e, /tmp/ok], interval: 1s, retries: 300}
+  deployed:
+    image: busybox
+    init: true
+    command: sleep 1000
+    deploy: {resources: {limits: {memory: 96M, cpus: '0.25'}, reservations: {memory: 48M}}}
+    healthcheck: {disable: true}
+    depends_on: {capped: {condition: service_healthy}}
+  sick:
+    image: busybox
+    init: true
+    command: sleep 1000
+    healthcheck: {test: "echo poorly; exit 1", interval: 1s, retries: 1}
+    profiles: [sick]
+  waits:
+    image: busybox
+    command: echo never
+    depends_on: {sick: {condition: service_healthy}}
+    profiles: [sick]
+`;
+
+const limited = (setUp: string, command: string): string => `
+  ${setUp}
+  echo ${Buffer.from(limitedProject).toString('base64')} | base64 -d >docker-compose.yml
+  compose() { ${command} -p $c "$@" 2>stderr; }; limits() { docker inspect -f '{{with .HostConfig}}{{.Memory}} {{.MemoryReservation}} {{.NanoCpus}} {{.PidsLimit}} {{json .Ulimits}}{{end}}' $(compose ps -q $1); compose exec -T $1 sh -c 'cd /sys/fs/cgroup; cat memory.max || cat memory/memory.limit_in_bytes; set -- $(cat cpu.max) && test $# = 2 && echo $1 || cat cpu/cpu.cfs_quota_us'; }; health() { docker inspect -f '{{if .State.Health}}{{.State.Health.Status}}{{else}}none{{end}}' $(compose ps -q $1); }
+  compose up -d capped >/dev/null; health capped; limits capped; compose exec -T capped sh -c 'ulimit -n; ulimit -Hn; cd /sys/fs/cgroup; cat pids.max || cat pids/pids.max'
+  compose exec -T capped touch /tmp/ok; compose up -d >/dev/null; health capped; health deployed; limits deployed
+  compose --profile sick up -d waits >/dev/null; echo $?
+  sick=$(docker ps -q --filter label=com.docker.compose.project=$c --filter health=unhealthy); docker inspect -f '{{.State.Health.Status}} {{(index .State.Health.Log 0).ExitCode}} {{(index .State.Health.Log 0).Output}}' $sick
+  compose --profile sick down -t 1 >/dev/null; docker ps -aq --filter label=com.docker.compose.project=$c`;
+
 for (const { name, setUp, command, available } of composeGenerations) {
   if (available) {
     const port = name === 'Compose v1' ? 18201 : 18202;
     scriptCases(name, {
       'a project from up to down': { script: script(setUp, command, port), timeoutSeconds: 240 },
+      'limits and health checks': { script: limited(setUp, command), timeoutSeconds: 300 },
       attached: { script: attached(setUp, command), timeoutSeconds: 120 },
     });
   } else {

@@ -1,7 +1,7 @@
 // Checkpoints with real VMs: memory, processes and disk come back, after a crash of the daemon too, and in another
 // container.
 
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { CaissonDaemon } from '../../support/caisson-daemon';
@@ -70,9 +70,49 @@ function factOf(container: string, command: string): string {
   return docker('exec', container, 'sh', '-c', command);
 }
 
+/** Leaves nothing in the directory, and the container running. */
+function expectRefusalOfFullDisk(container: string): void {
+  const small = join(dir, 'small');
+  mkdirSync(small);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16m', 'small', small]);
+  try {
+    expect(refusal('checkpoint', 'create', '--checkpoint-dir', small, container, 'large')).toContain(
+      `Cannot checkpoint container ${container}: no space left on device`,
+    );
+    expect(readdirSync(small)).toEqual([]);
+    expect(docker('inspect', '--format', '{{.State.Status}}', container)).toBe('running');
+  } finally {
+    execFileSync('umount', [small]);
+  }
+}
+
+async function vmsNumber(count: number): Promise<void> {
+  while (daemon.qemuPids().length !== count) await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
+/** The daemon dies while a VM takes up the state. The next one finds the container as it was, and it starts as ever. */
+async function killDuringRestore(container: string, checkpoint: string): Promise<void> {
+  docker('kill', container);
+  docker('update', '--memory', '300m', '--memory-swap', '300m', container); // so that its next VM is a clone
+  await vmsNumber(0);
+  const start = spawn('docker', ['--host', daemon.host, 'start', '--checkpoint', checkpoint, container]);
+  await vmsNumber(1);
+  await daemon.kill9();
+  start.kill();
+  await daemon.start();
+  expect(docker('inspect', '--format', '{{.State.Status}}', container)).toBe('exited');
+  await vmsNumber(0);
+  expect(readdirSync(join(daemon.dir, 'data', 'disks')).filter((name) => !name.endsWith('.ext4'))).toEqual(
+    [],
+  );
+  docker('start', container);
+}
+
 test('a container goes on where it was, after a crash of the daemon too, and as another container', async () => {
   docker('run', '--detach', '--name', 'one', ...memory, 'busybox', 'sh', '-c', counter);
   await countsOn('one', 2);
+  expectRefusalOfFullDisk('one');
+  await countsOn('one', counted('one').length);
   docker('checkpoint', 'create', '--leave-running', 'one', 'early');
   const early = counted('one').length;
   // well past what the other one goes on with: it counts too before it is looked at
@@ -124,13 +164,15 @@ test('a container goes on where it was, after a crash of the daemon too, and as 
   expect(refusal('checkpoint', 'create', 'one', 'late')).toContain(
     'cannot checkpoint container one: checkpoint with name late already exists for container one',
   );
+  await killDuringRestore('one', 'late');
+  await countsOn('one', 1);
   docker('checkpoint', 'rm', 'one', 'late');
   expect(refusal('checkpoint', 'rm', 'one', 'late')).toContain(
     'checkpoint late does not exist for container one',
   );
   docker('rm', '--force', 'one');
   expect(existsSync(checkpoints)).toBe(false);
-}, 120_000);
+}, 240_000);
 
 test('what could not be restored is refused before anything of it is saved', () => {
   docker('run', '--detach', '--name', 'terminal', '--tty', 'busybox', 'cat');

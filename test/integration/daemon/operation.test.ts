@@ -138,6 +138,7 @@ it('serves metrics', async () => {
   const { text } = await fetchText(httpGet, { port: address.split(':')[1], path: '/metrics' });
   expect(text).toMatch(/^engine_daemon_engine_cpus_cpus \d+$/m);
   expect(text).toMatch(/^engine_daemon_container_states_containers\{state="running"\} 0$/m);
+  expect(text).toMatch(/^engine_daemon_container_actions_seconds_count\{action="delete"\} 0$/m);
   expect(text).toMatch(/^caisson_http_requests_total\{method="GET",code="200"\} [1-9]/m);
 });
 
