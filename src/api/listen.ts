@@ -72,10 +72,13 @@ export async function listen(server: Server, address: HostAddress, group?: strin
   return `unix://${address.path}`;
 }
 
+/** Clients that may wait to be let in: as many as the kernel allows by default. Past them a unix socket refuses at once. */
+const backlog = 4096;
+
 function bind(server: Server, options: ListenOptions | { fd: number }): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen(options, () => {
+    server.listen({ ...options, backlog }, () => {
       server.off('error', reject);
       resolve();
     });

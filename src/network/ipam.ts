@@ -96,6 +96,8 @@ export class AddressPool {
   /** Takes a certain address. */
   take(address: IpAddress): AllocationFailure | undefined {
     if (!contains(this.subnet, address)) return 'out-of-range';
+    // As dockerd, which looks for any room before it looks at the address.
+    if (this.#isFull()) return 'exhausted';
     if (this.isUsed(address)) return 'in-use';
     this.#used.add(address.value);
     return undefined;
@@ -115,6 +117,11 @@ export class AddressPool {
   release(address: IpAddress): void {
     if (!this.#used.delete(address.value)) return;
     if (address.value >= this.#first && address.value < this.#lowest) this.#lowest = address.value;
+  }
+
+  #isFull(): boolean {
+    const size = 1n << BigInt(addressBits(this.subnet.family) - this.subnet.prefixLength);
+    return BigInt(this.#used.size + this.#edges.size) >= size;
   }
 
   isUsed(address: IpAddress): boolean {

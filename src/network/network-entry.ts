@@ -46,6 +46,11 @@ export function makeEntry(record: NetworkRecord): NetworkEntry {
   return { record, pools, endpoints: new Map(), former: new Map() };
 }
 
+const refusals = {
+  'in-use': 'Address already in use',
+  exhausted: 'No available addresses on this pool',
+} as const;
+
 /** Takes the addresses of gateway and auxiliaries in a pool of their own, to find Docker's errors. */
 export function withGateway(config: NetworkIpamConfig, isGiven: boolean): NetworkIpamConfig {
   const subnet = parseSubnet(config.subnet);
@@ -55,7 +60,7 @@ export function withGateway(config: NetworkIpamConfig, isGiven: boolean): Networ
     const address = parseAddress(text);
     const failure = address === undefined ? 'out-of-range' : pool.take(address);
     if (failure === undefined) return text;
-    const reason = failure === 'in-use' ? 'Address already in use' : 'Requested address is out of range';
+    const reason = failure === 'out-of-range' ? 'Requested address is out of range' : refusals[failure];
     throw new DaemonError('Internal', `failed to allocate ${what}: ${reason}`);
   };
   let gateway = config.gateway;
@@ -64,7 +69,7 @@ export function withGateway(config: NetworkIpamConfig, isGiven: boolean): Networ
   else {
     const any = pool.takeAny();
     if (any === 'exhausted')
-      throw new DaemonError('Internal', 'failed to allocate gateway (): No available addresses on this pool');
+      throw new DaemonError('Internal', `failed to allocate gateway (): ${refusals.exhausted}`);
     gateway = formatAddress(any);
     chosen = true;
   }
@@ -203,11 +208,13 @@ function takeWanted(
   const pool = address === undefined ? undefined : pools.find(({ subnet }) => contains(subnet, address));
   if (address === undefined || pool === undefined) {
     throw new DaemonError(
-      'InvalidParameter',
+      'Internal',
       `Invalid address ${wanted}: It does not belong to any of this network's subnets`,
     );
   }
-  if (pool.take(address) !== undefined) throw new DaemonError('Forbidden', 'Address already in use');
+  const failure = pool.take(address);
+  if (failure === 'exhausted') throw new DaemonError('Internal', refusals[failure]);
+  if (failure !== undefined) throw new DaemonError('Forbidden', refusals['in-use']);
   return { pool, address };
 }
 

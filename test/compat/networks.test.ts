@@ -200,7 +200,33 @@ scriptCases('networks: published ports', {
     docker exec $c ip route`,
 });
 
+const tiny = { Subnet: '10.211.0.0/30' };
+const makeIdle = (name: string, body: object = {}) => ({
+  request: `POST /containers/create?name=${name}`,
+  body: { Image: 'busybox', Cmd: ['sleep', '300'], ...body },
+});
+const joined = (address: string) => ({ IPAMConfig: { IPv4Address: address } });
+
 httpCases('networks over HTTP', {
+  'a subnet that is full': [
+    { request: 'POST /networks/create', body: { Name: '$c', IPAM: { Config: [tiny] } } },
+    makeIdle('$c-a', { HostConfig: { NetworkMode: '$c' } }),
+    { request: 'POST /containers/$id/start' },
+    makeIdle('$c-b', { HostConfig: { NetworkMode: '$c' } }),
+    { request: 'POST /containers/$id/start' },
+    makeIdle('$c-d'),
+    { request: 'POST /containers/$id/start' },
+    { request: 'POST /networks/$c/connect', body: { Container: '$c-d' } },
+    {
+      request: 'POST /networks/$c/connect',
+      body: { Container: '$c-d', EndpointConfig: joined('10.211.0.2') },
+    },
+    {
+      request: 'POST /networks/$c/connect',
+      body: { Container: '$c-d', EndpointConfig: joined('10.212.0.2') },
+    },
+    { request: 'DELETE /networks/$c' },
+  ],
   'inspect of nobody': 'GET /networks/$c-nobody',
   'connect to nobody': { request: 'POST /networks/bridge/connect', body: { Container: '$c-nobody' } },
   'connect to host': [

@@ -1,9 +1,10 @@
 // The daemon as an administrator meets it: options, TLS, metrics, reload, logs. No VM is started.
 
 import { execFileSync } from 'node:child_process';
-import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { get as httpGet } from 'node:http';
 import { get as httpsGet, type RequestOptions } from 'node:https';
+import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { CaissonDaemon } from '../../support/caisson-daemon';
 import { sendHttp, socketPathOf } from '../../support/http-client';
@@ -131,6 +132,32 @@ it('gives the socket to its group, mode 0660, and writes its pid', () => {
   expect(logLines().length).toBeGreaterThan(0);
   expect(readFileSync(`/proc/${pid}/cmdline`, 'utf8')).toContain(join(dir, 'pid'));
 });
+
+it('answers beside clients that never finish their requests, and forgets them', async () => {
+  const descriptors = (): number => readdirSync(`/proc/${daemon.process.pid}/fd`).length;
+  const before = descriptors();
+  const starts = [
+    'GET /v1.41/info HTTP/1.1\r\nHost: d\r\nX-Slow: ',
+    'POST /v1.41/containers/create HTTP/1.1\r\nHost: d\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{',
+    'POST /v1.41/images/load HTTP/1.1\r\nHost: d\r\nContent-Type: application/x-tar\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n',
+  ];
+  const clients = await Promise.all(Array.from({ length: 600 }, (_, i) => halfClient(starts[i % 3] ?? '')));
+  for (const client of clients) client.write('x');
+  const { status } = await sendHttp(daemon.host, { method: 'GET', path: '/v1.41/containers/json' });
+  expect(status).toBe(200);
+  expect(descriptors()).toBeGreaterThanOrEqual(before + clients.length);
+  for (const client of clients) client.destroy();
+  // Each goes as the daemon hears of it; the test's own deadline is the limit.
+  while (descriptors() > before + 5) await new Promise((resolve) => setImmediate(resolve));
+}, 60_000);
+
+/** A connection whose first bytes are sent. */
+function halfClient(start: string): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(socketPathOf(daemon.host), () => socket.write(start, () => resolve(socket)));
+    socket.on('error', reject);
+  });
+}
 
 it('serves metrics', async () => {
   await sendHttp(daemon.host, { method: 'GET', path: '/info' });

@@ -95,6 +95,23 @@ describe('TCP', () => {
     expect(output.trim()).toBe('all');
   });
 
+  it('goes on beside clients that say nothing, of which only so many are let in', async () => {
+    const idle = await lab.host.startNode(`
+      const net = require('net'); let left = 4200, refused = 0;
+      const next = () => {
+        if (left-- <= 0) return;
+        const socket = net.connect(8080, '127.0.0.1', () => socket.write('x'));
+        socket.on('error', () => {}).once('data', next).once('close', () => { next(); if (++refused === 104) console.log('refused'); });
+      };
+      for (let i = 0; i < 50; i++) next();`);
+    expect(await dial('127.0.0.1', 8081)).toBe('ECONNRESET');
+    expect(await dial('192.0.2.2', 8082, 'upload')).toBe(`got ${4 << 20}`);
+    await publish(second.endpoint, { hostPort: 8084, hostIp: '127.0.0.1', containerPort: 9999 });
+    expect(await dial('127.0.0.1', 8084)).toBe('ECONNRESET');
+    await lab.manager.unpublish(second.endpoint.containerId);
+    idle.kill('SIGKILL');
+  });
+
   it('survives clients that reset', async () => {
     await lab.host.node(`
       const net = require('net'); let left = 100;

@@ -189,7 +189,7 @@ describe('endpoints', () => {
       'outside',
       'fixed',
       { ipv4Address: '10.8.0.9' },
-      'InvalidParameter',
+      'Internal',
       "Invalid address 10.8.0.9: It does not belong to any of this network's subnets",
     ],
     ['in use', 'fixed', { ipv4Address: '10.7.0.9' }, 'Forbidden', 'Address already in use'],
@@ -198,7 +198,7 @@ describe('endpoints', () => {
       'garbage',
       'fixed',
       { ipv4Address: 'x' },
-      'InvalidParameter',
+      'Internal',
       "Invalid address x: It does not belong to any of this network's subnets",
     ],
     [
