@@ -13,6 +13,7 @@ import type {
 } from '../api/v1.41/types';
 import { DaemonError } from '../errors';
 import { log } from '../log';
+import { parseAddress } from '../network/addresses';
 import { parseReference } from '../registry/reference';
 import type { Image } from '../storage/image';
 import { cleanPath, donorOf } from '../translate/container-to-pod';
@@ -60,7 +61,7 @@ export async function createContainer(
   requireReferencedContainers(registry, hostConfig);
   await requireBindSources(hostConfig, apiSocketPath(context.config.hosts));
   const warnings = validateContainer(config, hostConfig, { cpus: availableParallelism() });
-  requireOneEndpoint(endpoints, options.version);
+  requireValidEndpoints(endpoints, options.version);
   const links = resolveLinks(registry, hostConfig);
 
   const image = findImage(context, config.Image ?? '');
@@ -185,9 +186,10 @@ function containerHostname(id: string, config: ContainerCreateBody, hostConfig: 
 
 /** Containers that modes and options refer to must exist. */
 function requireReferencedContainers(registry: ContainerRegistry, hostConfig: HostConfig): void {
-  const refs = [hostConfig.IpcMode, hostConfig.PidMode]
-    .filter((mode) => mode?.startsWith('container:') === true)
-    .map((mode) => mode?.slice('container:'.length) ?? '');
+  const { IpcMode = '', PidMode = '' } = hostConfig;
+  const refs = IpcMode.startsWith('container:') ? [IpcMode.slice('container:'.length)] : [];
+  // Docker takes what is before the colon for granted here.
+  if (PidMode.includes(':')) refs.push(PidMode.slice(PidMode.indexOf(':') + 1));
   for (const from of hostConfig.VolumesFrom ?? []) {
     if (from === '') {
       throw new DaemonError('InvalidParameter', 'volumes-from specification cannot be an empty string');
@@ -222,7 +224,10 @@ function withDonorIds(registry: ContainerRegistry, hostConfig: HostConfig): Host
   return changed;
 }
 
-function requireOneEndpoint(endpoints: Record<string, unknown>, version: ApiVersion): void {
+function requireValidEndpoints(
+  endpoints: Record<string, EndpointSettings | null>,
+  version: ApiVersion,
+): void {
   const names = Object.keys(endpoints);
   const severalAllowed = version.major > 1 || version.minor >= 44;
   if (names.length > 1 && !severalAllowed) {
@@ -230,6 +235,18 @@ function requireOneEndpoint(endpoints: Record<string, unknown>, version: ApiVers
       'InvalidParameter',
       `Container cannot be connected to network endpoints: ${names.join(', ')}`,
     );
+  }
+  for (const [name, settings] of Object.entries(endpoints)) {
+    if (settings === null) throw new DaemonError('InvalidParameter', `no EndpointSettings for ${name}`);
+    for (const [member, family] of [
+      ['IPv4Address', 4],
+      ['IPv6Address', 6],
+    ] as const) {
+      const address = settings.IPAMConfig?.[member] ?? '';
+      if (address !== '' && parseAddress(address)?.family !== family) {
+        throw new DaemonError('InvalidParameter', `invalid IPv${family} address: ${address}`);
+      }
+    }
   }
 }
 

@@ -61,7 +61,7 @@ export function mergeImageConfig(
     ...(given.StopTimeout === undefined || given.StopTimeout === null
       ? {}
       : { StopTimeout: given.StopTimeout }),
-    ...(given.Shell === undefined || given.Shell === null ? {} : { Shell: given.Shell }),
+    ...(isEmpty(given.Shell) ? {} : { Shell: given.Shell ?? [] }),
   };
 }
 
@@ -76,7 +76,7 @@ function orElse(...texts: (string | undefined)[]): string {
 
 /** The image's variables follow the client's, but for names that the client has set. */
 function mergeImageEnv(given: string[] | null, image: string[] | null): string[] | null {
-  if (image === null || image.length === 0) return given;
+  if (image === null || image.length === 0) return isEmpty(given) ? null : given;
   const names = new Set((given ?? []).map(variableName));
   return [...(given ?? []), ...image.filter((entry) => !names.has(variableName(entry)))];
 }
@@ -85,12 +85,26 @@ function mergeHealthcheck(
   given: HealthConfig | null | undefined,
   image: ImageRunConfig['Healthcheck'],
 ): HealthConfig | undefined {
-  if (image === null || image === undefined) return given ?? undefined;
+  if (image === null || image === undefined) return given === null ? undefined : withoutEmptyTest(given);
   if (given === null || given === undefined) return image;
   const merged = inheritTimings(given, image);
   if (isEmpty(merged.Test) && image.Test !== undefined) merged.Test = image.Test;
   return merged;
 }
+
+function withoutEmptyTest(health: HealthConfig | undefined): HealthConfig | undefined {
+  if (health === undefined || !isEmpty(health.Test)) return health;
+  const rest = { ...health };
+  delete rest.Test;
+  return rest;
+}
+
+// What Docker fills in where a client leaves members out, in the order in which inspect has them.
+const emptyWeight = { Path: '', Weight: 0 };
+const emptyThrottle = { Path: '', Rate: 0 };
+const emptyDevice = { PathOnHost: '', PathInContainer: '', CgroupPermissions: '' };
+const emptyDeviceRequest = { Driver: '', Count: 0, DeviceIDs: null, Capabilities: null, Options: null };
+const emptyUlimit = { Name: '', Hard: 0, Soft: 0 };
 
 const defaultShmBytes = 64 * 2 ** 20;
 
@@ -149,20 +163,20 @@ export function fillHostConfig(given: HostConfig): FilledHostConfig {
     NanoCpus: given.NanoCpus ?? 0,
     CgroupParent: given.CgroupParent ?? '',
     BlkioWeight: given.BlkioWeight ?? 0,
-    BlkioWeightDevice: given.BlkioWeightDevice ?? null,
-    BlkioDeviceReadBps: given.BlkioDeviceReadBps ?? null,
-    BlkioDeviceWriteBps: given.BlkioDeviceWriteBps ?? null,
-    BlkioDeviceReadIOps: given.BlkioDeviceReadIOps ?? null,
-    BlkioDeviceWriteIOps: given.BlkioDeviceWriteIOps ?? null,
+    BlkioWeightDevice: fillEach(given.BlkioWeightDevice, emptyWeight),
+    BlkioDeviceReadBps: fillEach(given.BlkioDeviceReadBps, emptyThrottle),
+    BlkioDeviceWriteBps: fillEach(given.BlkioDeviceWriteBps, emptyThrottle),
+    BlkioDeviceReadIOps: fillEach(given.BlkioDeviceReadIOps, emptyThrottle),
+    BlkioDeviceWriteIOps: fillEach(given.BlkioDeviceWriteIOps, emptyThrottle),
     CpuPeriod: given.CpuPeriod ?? 0,
     CpuQuota: given.CpuQuota ?? 0,
     CpuRealtimePeriod: given.CpuRealtimePeriod ?? 0,
     CpuRealtimeRuntime: given.CpuRealtimeRuntime ?? 0,
     CpusetCpus: given.CpusetCpus ?? '',
     CpusetMems: given.CpusetMems ?? '',
-    Devices: given.Devices ?? null,
+    Devices: fillEach(given.Devices, emptyDevice),
     DeviceCgroupRules: given.DeviceCgroupRules ?? null,
-    DeviceRequests: given.DeviceRequests ?? null,
+    DeviceRequests: fillEach(given.DeviceRequests, emptyDeviceRequest),
     KernelMemory: given.KernelMemory ?? 0,
     KernelMemoryTCP: given.KernelMemoryTCP ?? 0,
     MemoryReservation: given.MemoryReservation ?? 0,
@@ -171,7 +185,7 @@ export function fillHostConfig(given: HostConfig): FilledHostConfig {
     MemorySwappiness: swappiness === -1 ? null : swappiness,
     OomKillDisable: given.OomKillDisable ?? false,
     PidsLimit: pidsLimit > 0 ? pidsLimit : null,
-    Ulimits: given.Ulimits ?? null,
+    Ulimits: fillEach(given.Ulimits, emptyUlimit),
     CpuCount: given.CpuCount ?? 0,
     CpuPercent: 0,
     IOMaximumIOps: given.IOMaximumIOps ?? 0,
@@ -181,6 +195,14 @@ export function fillHostConfig(given: HostConfig): FilledHostConfig {
     ReadonlyPaths: privileged ? null : (given.ReadonlyPaths ?? [...defaultReadonlyPaths]),
     ...(given.Init === undefined || given.Init === null ? {} : { Init: given.Init }),
   };
+}
+
+/** Every item with all members; what a client sent as null is no item. */
+function fillEach<Item extends object>(
+  list: readonly (Item | null)[] | null | undefined,
+  empty: Item,
+): Item[] | null {
+  return list?.flatMap((item) => (item === null ? [] : [{ ...empty, ...item }])) ?? null;
 }
 
 /** The member, which Docker leaves out when there is nothing in it. */

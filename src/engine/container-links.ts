@@ -12,8 +12,8 @@ const defaultNetwork = 'bridge';
 
 /** `name:alias`, `name`, or what inspect shows of a link: `/name:/parent/alias`. */
 export function parseLink(text: string): { ref: string; alias: string } {
-  const [ref = '', given] = text.split(':');
-  const alias = given ?? ref;
+  const [ref = '', alias] = text.split(':');
+  if (alias === undefined) return { ref, alias: ref.replace(/^\//, '') };
   if (!ref.startsWith('/')) return { ref, alias };
   return { ref: ref.slice(1), alias: alias.slice(alias.lastIndexOf('/') + 1) };
 }

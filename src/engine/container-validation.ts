@@ -2,6 +2,7 @@
 
 import type { ContainerConfig, HealthConfig, HostConfig } from '../api/v1.41/types';
 import { DaemonError, type ErrorCode } from '../errors';
+import { parseAddress } from '../network/addresses';
 import { normalizeCapabilities } from '../translate/capabilities';
 import { parseSecurityOptions } from '../translate/security-options';
 import { parseSignal } from '../translate/signals';
@@ -82,23 +83,21 @@ function validateExtraHost(entry: string): void {
   if (colon <= 0) invalid(`bad format for add-host: "${entry}"`);
   const address = entry.slice(colon + 1);
   if (address === 'host-gateway') return;
-  if (!/^\d{1,3}(\.\d{1,3}){3}$|^[0-9a-fA-F:.]*:[0-9a-fA-F:.]*$/.test(address)) {
-    invalid(`invalid IP address in add-host: "${address}"`);
-  }
+  if (parseAddress(address) === undefined) invalid(`invalid IP address in add-host: "${address}"`);
 }
 
 function validatePorts(hostConfig: HostConfig): void {
-  const port = (text: string): void => {
-    const [first, last = first] = text.split('-');
-    for (const part of [first, last]) {
-      if (!/^\d+$/.test(part ?? '') || Number(part) > 65_535)
-        invalid(`invalid port specification: "${text}"`);
-    }
+  const isPort = (text: string): boolean => /^\d+$/.test(text) && Number(text) <= 0xffff;
+  const isRange = (text: string): boolean => {
+    const [first = '', last = first] = text.split('-');
+    return isPort(first) && isPort(last) && Number(first) <= Number(last);
   };
   for (const [container, bindings] of Object.entries(hostConfig.PortBindings ?? {})) {
-    port(container.split('/')[0] ?? '');
-    for (const binding of bindings ?? []) {
-      if ((binding.HostPort ?? '') !== '') port(binding.HostPort ?? '');
+    const [port = ''] = container.split('/');
+    // Only the host's side may be a range.
+    if (!isPort(port)) invalid(`invalid port specification: "${port}"`);
+    for (const { HostPort = '' } of bindings ?? []) {
+      if (HostPort !== '' && !isRange(HostPort)) invalid(`invalid port specification: "${HostPort}"`);
     }
   }
 }
@@ -234,6 +233,7 @@ function warnOfEffectless(hostConfig: HostConfig, warnings: string[]): void {
     warnings.push(`UsernsMode ${hostConfig.UsernsMode ?? ''} discarded: user namespaces are not remapped.`);
   }
   for (const link of hostConfig.Links ?? []) {
+    if (link === '') invalid('empty string specified for links', 'Internal');
     if (link.split(':').length > 2) invalid(`bad format for links: ${link}`, 'Internal');
   }
 }
