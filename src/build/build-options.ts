@@ -1,6 +1,7 @@
 // The query of `POST /build`, read and checked as dockerd does.
 
 import { DaemonError, errorMessage } from '../errors';
+import { parseWholeValue } from '../go-json';
 import type { Platform } from '../storage/stores';
 import type { BuildLimits } from './build-host';
 import { parsePlatform } from '../storage/platform';
@@ -125,10 +126,9 @@ function readUlimits(text: string): object[] {
 function readJson(text: string, fail: (message: string) => DaemonError): unknown {
   if (text === '') return undefined;
   try {
-    return JSON.parse(text);
+    return parseWholeValue(text);
   } catch (error) {
-    const isCut = /Unexpected end|property name or/.test(errorMessage(error));
-    throw fail(isCut ? 'unexpected end of JSON input' : `invalid JSON: ${errorMessage(error)}`);
+    throw fail(errorMessage(error));
   }
 }
 

@@ -322,6 +322,9 @@ export class Containers implements ContainerBackend {
   }
 
   commit(options: CommitOptions): Promise<{ Id: string }> {
+    if (options.container === '') {
+      throw new DaemonError('InvalidParameter', 'invalid name or ID supplied: ""');
+    }
     return commitContainer(this.engine, this.#get(options.container), options);
   }
 

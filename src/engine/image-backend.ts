@@ -230,7 +230,9 @@ async function promised<T>(work: () => T): Promise<T> {
 /** The reference that a name and a tag, or a digest in the tag's place, make. */
 export function withTag(name: string, tag: string): string {
   if (name === '' || tag === '') return name;
-  return /^[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[0-9a-fA-F]{32,}$/.test(tag) ? `${name}@${tag}` : `${name}:${tag}`;
+  if (/^[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[0-9a-fA-F]{32,}$/.test(tag)) return `${name}@${tag}`;
+  if (!isTag(tag)) throw new DaemonError('InvalidParameter', 'invalid tag format');
+  return `${name}:${tag}`;
 }
 
 function hasTagOrDigest(reference: string): boolean {

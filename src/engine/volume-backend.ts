@@ -7,7 +7,7 @@ import type { Volume, VolumeStore } from '../storage/volume-store';
 import { containersUsing } from './container-mounts';
 import type { ContainerRegistry } from './container-registry';
 import type { EventPublisher } from './event-publisher';
-import { matchLabels, validateFilters } from './filters';
+import { booleanFilter, matchLabels, validateFilters } from './filters';
 import { pruneFilter } from './prune-filter';
 
 export interface VolumeBackendContext {
@@ -32,7 +32,7 @@ export class EngineVolumeBackend implements VolumeBackend {
   list(filters: Filters): Promise<VolumeListResponse> {
     return promised(() => {
       validateFilters(filters, acceptedFilters);
-      const dangling = danglingFilter(filters.get('dangling'));
+      const dangling = booleanFilter(filters, 'dangling');
       const Volumes = this.#volumes
         .list()
         .filter((volume) => matches(filters, volume))
@@ -123,13 +123,6 @@ function matches(filters: Filters, volume: Volume): boolean {
   if (names !== undefined && !names.some((name) => volume.name.includes(name))) return false;
   if (drivers !== undefined && !drivers.includes('local')) return false;
   return matchLabels(filters.get('label'), volume.labels ?? {});
-}
-
-function danglingFilter(values: readonly string[] | undefined): boolean | undefined {
-  if (values === undefined) return undefined;
-  if (values.every((value) => value === 'true' || value === '1')) return true;
-  if (values.every((value) => value === 'false' || value === '0')) return false;
-  throw new DaemonError('InvalidParameter', `Invalid filter 'dangling=[${values.join(' ')}]'`);
 }
 
 /** A function that throws, as a promise that rejects. */

@@ -97,6 +97,14 @@ httpCases('errors: values', {
     HostConfig: { NetworkMode: 'host' },
     NetworkingConfig: { EndpointsConfig: { a: {}, b: {} } },
   }),
+  'an endpoint without settings': create({
+    Image: 'busybox',
+    NetworkingConfig: { EndpointsConfig: { bridge: null } },
+  }),
+  'an endpoint with an address that is none': create({
+    Image: 'busybox',
+    NetworkingConfig: { EndpointsConfig: { bridge: { IPAMConfig: { IPv4Address: 'x' } } } },
+  }),
   'container network of nobody': [
     create({ Image: 'busybox', HostConfig: { NetworkMode: 'container:no-such' } }),
     'POST /containers/$c/start',
@@ -105,6 +113,13 @@ httpCases('errors: values', {
 });
 
 httpCases('errors: queries', {
+  'commit of nothing': 'POST /commit',
+  'a tag that is none': 'POST /images/create?fromImage=busybox&tag=!',
+  'build arguments that are no JSON': 'POST /build?buildargs=x',
+  'keys of an exec in a container that does not run': [
+    create({ Image: 'busybox' }),
+    { request: 'POST /containers/$c/exec', body: { Cmd: ['true'], DetachKeys: 'x,yy' } },
+  ],
   'malformed filters': 'GET /containers/json?filters=nonsense',
   'filters of another shape': 'GET /containers/json?filters=%5B%5D',
   'old style filters': 'GET /containers/json?all=1&filters={"name":{"no-such-name":true}}',

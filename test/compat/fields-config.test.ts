@@ -61,6 +61,7 @@ fieldCases('Config, each in a container of its own', {
   'StopSignal: nonsense': { set: { StopSignal: 'NOSUCH' }, alone: true, inspect: [] },
   'StopSignal: out of range': { set: { StopSignal: '65' }, alone: true, inspect: [] },
   'Env: without a value': { set: { Env: ['NOVALUE'] }, probe: 'env | grep NOVALUE', alone: true },
+  'Env: empty': { set: { Env: [], Shell: [], Healthcheck: { Test: [] } }, alone: true },
   'Cmd: not there': { set: { Cmd: ['/nosuch'] }, alone: true, inspect: ['State.ExitCode', 'State.Error'] },
   'Cmd: a directory': { set: { Cmd: ['/etc'] }, alone: true, inspect: ['State.ExitCode'] },
   'Healthcheck: an interval below a millisecond': {

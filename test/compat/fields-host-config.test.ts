@@ -90,6 +90,7 @@ fieldCases('HostConfig, each in a container of its own', {
   'CapAdd: unknown': { set: host({ CapAdd: ['CAP_NOSUCH'] }), alone: true, inspect: [] },
   'CapDrop: unknown': { set: host({ CapDrop: ['NOSUCH'] }), alone: true, inspect: [] },
   Links: { set: host({ Links: ['nosuch:alias'] }), alone: true, inspect: [] },
+  'Links: empty': { set: host({ Links: [''] }), alone: true, inspect: [] },
   'Links: malformed': { set: host({ Links: ['a:b:c'] }), alone: true, inspect: [] },
   VolumesFrom: { set: host({ VolumesFrom: ['nosuch'] }), alone: true, inspect: [] },
   'VolumesFrom: a bad mode': { set: host({ VolumesFrom: ['nosuch:xx'] }), alone: true, inspect: [] },
@@ -325,6 +326,23 @@ fieldCases('HostConfig, each in a container of its own', {
   'Tmpfs: a bad option': { set: host({ Tmpfs: { '/x': 'nonsense' } }), alone: true, inspect: [] },
   'ShmSize: negative': { set: host({ ShmSize: -1 }), alone: true, inspect: [] },
   'OomScoreAdj: out of range': { set: host({ OomScoreAdj: -1001 }), alone: true, inspect: [] },
+  'ExtraHosts: half an address': { set: host({ ExtraHosts: ['a:b:c'] }), alone: true, inspect: [] },
+  'PortBindings: a range inside': {
+    set: host({ PortBindings: { '1-2/tcp': [{ HostPort: '1-2' }] } }),
+    alone: true,
+    inspect: [],
+  },
+  'PortBindings: a range from high to low': {
+    set: host({ PortBindings: { '80/tcp': [{ HostPort: '3-1' }] } }),
+    alone: true,
+    inspect: [],
+  },
+  'PidMode: of something that is no container': { set: host({ PidMode: 'a:b' }), alone: true, inspect: [] },
+  'Ulimits: a part': {
+    set: host({ Ulimits: [{ Name: 'core' }], DeviceRequests: [] }),
+    inspect: ['HostConfig.Ulimits', 'HostConfig.DeviceRequests'],
+    alone: true,
+  },
   'ExtraHosts: malformed': { set: host({ ExtraHosts: ['nonsense'] }), alone: true, inspect: [] },
   'ExtraHosts: the gateway': {
     set: host({ ExtraHosts: ['gate:host-gateway'] }),

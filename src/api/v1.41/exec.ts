@@ -7,7 +7,6 @@ import { log } from '../../log';
 import { requestVersion } from './api-version';
 import type { ExecBackend } from './backend';
 import { readJson } from './body';
-import { areDetachKeys } from './detach-keys';
 import { execCreate, execStart } from './json/request-schemas';
 import { requiredInt } from './query';
 import { openRawStream } from './raw-stream';
@@ -25,10 +24,6 @@ export function execRoutes(backend: ExecBackend): Router {
     const body = (await readJson(req, execCreate)) as ExecCreateBody;
     applyVersionToExec(body, requestVersion(req));
     if ((body.Cmd ?? []).length === 0) throw new DaemonError('InvalidParameter', 'No exec command specified');
-    const keys = body.DetachKeys ?? '';
-    if (keys !== '' && !areDetachKeys(keys)) {
-      throw new DaemonError('Internal', `Invalid escape keys (${keys}) provided`);
-    }
     sendJson(res, 201, await backend.create(req.params.id, body));
   });
 

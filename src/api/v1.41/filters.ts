@@ -2,10 +2,10 @@
 
 import type { IncomingMessage } from 'node:http';
 import { DaemonError } from '../../errors';
+import { JsonSyntaxError, parseWholeValue } from '../../go-json';
 import type { ErrorCode } from '../../errors';
 import type { Filters } from './backend';
 import { JsonTypeError, bool, decode, map, stringList } from './json/schema';
-import { JsonSyntaxError, parseWholeValue } from './json/syntax';
 import { queryText } from './query';
 
 const none: Filters = new Map();

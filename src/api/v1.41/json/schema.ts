@@ -98,7 +98,8 @@ export function decode(schema: Schema, value: unknown, place?: Place): unknown {
       return Object.fromEntries(
         Object.entries(value).map(([key, member]) => [
           key,
-          decode(schema.of, member, place) ?? zero(schema.of),
+          // of pointers, null stays what it is
+          decode(schema.of, member, place) ?? (schema.go.includes(']*') ? null : zero(schema.of)),
         ]),
       );
     case 'struct':

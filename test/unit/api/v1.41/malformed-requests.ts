@@ -694,13 +694,6 @@ export const malformedRequests: readonly MalformedRequest[] = [
     400,
     'json: cannot unmarshal string into Go struct field ExecConfig.Tty of type bool',
   ],
-  [
-    'POST',
-    '/containers/c2/exec',
-    '{"Cmd":["a"],"DetachKeys":"ctrl-foo"}',
-    500,
-    'Invalid escape keys (ctrl-foo) provided',
-  ],
   ['POST', '/volumes/create', '', 400, 'got EOF while reading request body'],
   ['POST', '/volumes/create', 'x', 400, "invalid character 'x' looking for beginning of value"],
   [

@@ -100,7 +100,7 @@ const cases: [string, [Verb, string, object?], number, unknown, Call][] = [
           Sysctls: { a: 'b' },
           Mounts: [{ Type: 'bind', BindOptions: { NonRecursive: true } }],
         },
-        NetworkingConfig: { EndpointsConfig: { n: { IPAddress: 'i' }, m: {} } },
+        NetworkingConfig: { EndpointsConfig: { n: { IPAddress: 'i' }, m: null } },
         Healthcheck: { Retries: 5 },
       },
       { version: { major: 1, minor: 41 } },
