@@ -146,6 +146,7 @@ static int run_extract(struct job *job)
 {
     struct tar_read_options options = {
         .no_overwrite_dir_non_dir = flag(job, "noOverwriteDirNonDir"),
+        .keep_destination = true,
         .set_owner = flag(job, "setOwner"),
         .uid = number(job, "uid"),
         .gid = number(job, "gid"),

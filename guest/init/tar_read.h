@@ -10,6 +10,8 @@
 struct tar_read_options {
     /* Docker's noOverwriteDirNonDir: a directory never replaces a file, nor a file a directory. */
     bool no_overwrite_dir_non_dir;
+    /* An entry for the destination itself changes nothing, as in dockerd. */
+    bool keep_destination;
     /* Everything belongs to uid and gid, whatever the archive says. */
     bool set_owner;
     uid_t uid;

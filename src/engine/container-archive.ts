@@ -2,10 +2,12 @@
 
 import { constants } from 'node:os';
 import { posix } from 'node:path';
-import type { Duplex, Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { Gunzip } from 'node:zlib';
 import type { ContainerPathStat } from '../api/v1.41/types';
 import { DaemonError } from '../errors';
-import { createDecompressor, peekCompression } from '../storage/compression';
+import { createDecompressor, gzipFailure, peekCompression } from '../storage/compression';
 import type { Agent } from '../vm/agent/agent';
 import { withFiles } from './container-files';
 import type { Container } from './container-registry';
@@ -98,15 +100,19 @@ export async function extractArchive(
       throw error instanceof JobError ? new DaemonError('Internal', `${untarFailed}${error.message}`) : error;
     });
     failed.catch(() => undefined);
+    const { compression, stream } = await peekCompression(archive as AsyncIterable<Buffer>);
+    const plain = createDecompressor(compression);
+    pipeline(stream, plain).catch((error: unknown) => plain.destroy(error as Error)); // streams reject with an Error
     try {
-      const { compression, stream } = await peekCompression(archive as AsyncIterable<Buffer>);
-      const plain = stream.compose<Duplex>(createDecompressor(compression));
       for await (const chunk of plain as AsyncIterable<Buffer>) await job.input.write(chunk);
     } catch (error) {
-      // A job that has given up reads no more, and its reason is the better one.
-      job.output.destroy();
+      const broken = gzipFailure(error, (plain as Partial<Gunzip>).bytesWritten ?? 0);
+      // The job unpacks what came before the broken part; one that has given up reads no more. Its reason is the better one.
+      if (broken === undefined) job.output.destroy();
+      else job.input.end();
       await failed;
-      throw error;
+      if (broken === undefined) throw error;
+      throw new DaemonError('Internal', `Error processing tar file(${broken}): `, { cause: error });
     }
     job.input.end();
     await failed;

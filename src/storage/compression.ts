@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 import { Duplex, PassThrough, Readable, Transform, type TransformCallback } from 'node:stream';
 import { createGunzip } from 'node:zlib';
-import { DaemonError } from '../errors';
+import { DaemonError, errorMessage, systemErrorCode } from '../errors';
 
 export type Compression = 'none' | 'gzip' | 'zstd' | 'xz' | 'bzip2';
 
@@ -31,6 +31,19 @@ export function createDecompressor(compression: Compression): Duplex {
     case 'bzip2':
       return toolStream(compression, ['-dc']);
   }
+}
+
+/** In the words of Go's decompressors, what was wrong with gzip data; undefined for any other error. */
+export function gzipFailure(error: unknown, bytesRead: number): string | undefined {
+  const code = systemErrorCode(error);
+  if (code?.startsWith('Z_') !== true) return undefined;
+  const message = errorMessage(error);
+  if (code === 'Z_BUF_ERROR') return 'unexpected EOF';
+  if (message === 'incorrect data check' || message === 'incorrect length check')
+    return 'gzip: invalid checksum';
+  return message.includes('header')
+    ? 'gzip: invalid header'
+    : `flate: corrupt input before offset ${bytesRead}`;
 }
 
 /** zstd at its fastest, for what is kept on this host only. */

@@ -8,7 +8,13 @@ import { addAbortSignal, Transform, type Duplex, type Readable, type TransformCa
 import { pipeline } from 'node:stream/promises';
 import { DaemonError, errorMessage, systemErrorCode } from '../errors';
 import { syncPath } from '../sync-path';
-import { createDecompressor, createZstdCompressor, peekCompression, type Compression } from './compression';
+import {
+  createDecompressor,
+  createZstdCompressor,
+  gzipFailure,
+  peekCompression,
+  type Compression,
+} from './compression';
 import { LayerTar, type LayerTarOptions } from './layer-tar';
 import { freeBytes, noSpace, SpaceGuard } from './space-guard';
 import { startSqfstar } from './squashfs';
@@ -204,18 +210,12 @@ class Conversion {
 
   /** In the words of Go's decompressors and of dockerd around them. */
   #described(error: unknown): unknown {
-    const code = systemErrorCode(error);
-    const message = errorMessage(error);
     if (error instanceof TarError) return error;
-    if (code === 'Z_BUF_ERROR') return new TarError('unexpected EOF');
-    if (code?.startsWith('Z_') === true) {
-      if (message === 'incorrect data check' || message === 'incorrect length check')
-        return new ProcessingError('gzip: invalid checksum');
-      if (message.includes('header')) return new ProcessingError('gzip: invalid header');
-      return new ProcessingError(`flate: corrupt input before offset ${this.#written}`);
-    }
+    const broken = gzipFailure(error, this.#written);
+    if (broken === 'unexpected EOF') return new TarError(broken);
+    if (broken !== undefined) return new ProcessingError(broken);
     const byTool = this.#compression !== 'none' && this.#compression !== 'gzip';
-    return byTool && error instanceof DaemonError ? new ProcessingError(message) : error;
+    return byTool && error instanceof DaemonError ? new ProcessingError(error.message) : error;
   }
 }
 

@@ -70,6 +70,23 @@ scriptCases('cp: into a container', {
       docker cp - $c:/data/one <s.tar
       docker cp - $c:/not/there <s.tar
       gzip s.tar && docker cp - $c:/data/empty <s.tar.gz && docker exec $c find /data/empty`,
+  'archives that are hostile, cut or none': `
+      docker run -d --name $c busybox sh -c 'mkdir /d; touch /ready; sleep 1000'; until docker exec $c test -e /ready; do :; done
+      echo x >f; tar -cf f.tar f; tar -P --transform 's,f,../../f,' -cf up.tar f; ln -s ../../etc up; tar -cf link.tar up; mkdir -m 700 own; tar -C own -cf own.tar .
+      docker cp - $c:/d <up.tar
+      docker cp - $c:/d <link.tar
+      docker cp - $c:/d <own.tar && docker exec $c stat -c %a /d
+      head -c 512 f.tar | docker cp - $c:/d
+      head -c 700 f.tar | docker cp - $c:/d && docker exec $c cat /d/f
+      gzip <f.tar | head -c 60 | docker cp - $c:/d
+      head -c 5000 /dev/zero | tr '\\0' x | docker cp - $c:/d
+      docker exec $c mkdir /d/e; echo x >e; head -c 200000 /dev/urandom >noise; tar -c e noise | gzip | head -c 150000 | docker cp - $c:/d
+      docker exec $c ls /d`,
+  'extended attributes': `
+      docker run -d --name $c debian:12 sleep 1000
+      python3 -c 'import io, tarfile; entry = tarfile.TarInfo("f"); entry.pax_headers = {"SCHILY.xattr.user.color": "blue"}; tar = tarfile.open("x.tar", "w", format=tarfile.PAX_FORMAT); tar.addfile(entry); tar.close()'
+      docker cp - $c:/srv <x.tar
+      docker exec $c python3 -c 'import os; print(os.getxattr("/srv/f", "user.color"))'`,
   'before the first start, and after the end': `
       echo early >early
       docker create --name $c busybox cat /early && docker cp early $c:/ && docker start -a $c

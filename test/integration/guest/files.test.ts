@@ -108,7 +108,7 @@ test('archives that lead out, are cut or are none fail', async () => {
     execFileSync('tar', ['-C', scratch, '-P', '--transform', `s,.*,${name},`, '-cf', '-', 'plain']);
   writeFileSync(path.join(scratch, 'plain'), 'x');
   expect((await extract('/etc', entry('../../evil'))).code).not.toBe(0);
-  expect((await extract('/', entry('cut').subarray(0, 700))).err).toContain('unexpected EOF');
+  expect((await extract('/', entry('cut').subarray(0, 512))).err).toContain('unexpected EOF');
   expect((await extract('/', Buffer.alloc(2048, 'x'))).err).toContain('invalid tar header');
   expect(await run({ kind: 'stat', path: '/evil' })).toMatchObject({ code: 2 });
 });

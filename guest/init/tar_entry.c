@@ -1,0 +1,341 @@
+#include "tar_entry.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "go-error.h"
+#include "tar_format.h"
+
+enum {
+    MAX_EXTENDED_BYTES = 1024 * 1024, /* of PAX records or a GNU long name, as Go's archive/tar allows */
+};
+
+int tar_fail(struct tar_input *input, int error, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(input->message, input->message_size, format, arguments);
+    va_end(arguments);
+    return -error;
+}
+
+static int invalid_header(struct tar_input *input) {
+    return tar_fail(input, EINVAL, "archive/tar: invalid tar header");
+}
+
+/* 1 when `length` bytes were read, 0 at an end before the first byte, else an error. */
+static int read_all(struct tar_input *input, void *buffer, size_t length) {
+    size_t done = 0;
+    while (done < length) {
+        ssize_t got = read(input->fd, (char *)buffer + done, length - done);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return tar_fail(input, errno, "read the archive: %s", go_error(errno));
+        if (got == 0)
+            return done == 0 ? 0 : tar_fail(input, EINVAL, "unexpected EOF");
+        done += (size_t)got;
+    }
+    return 1;
+}
+
+int tar_must_read(struct tar_input *input, void *buffer, size_t length) {
+    int result = read_all(input, buffer, length);
+    return result == 0 ? tar_fail(input, EINVAL, "unexpected EOF") : result;
+}
+
+static uint64_t padded(uint64_t size) {
+    return (size + TAR_BLOCK - 1) / TAR_BLOCK * TAR_BLOCK;
+}
+
+int tar_skip_padding(struct tar_input *input, uint64_t size) {
+    char padding[TAR_BLOCK];
+    for (size_t left = (size_t)(padded(size) - size); left > 0;) {
+        ssize_t got = read(input->fd, padding, left);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return tar_fail(input, errno, "read the archive: %s", go_error(errno));
+        if (got == 0)
+            return 0;
+        left -= (size_t)got;
+    }
+    return 0;
+}
+
+/* Octal text, or GNU's base 256 when the first bit is set. False if it is neither or does not fit. */
+static bool parse_number(const char *field, size_t size, int64_t *value) {
+    const unsigned char *bytes = (const unsigned char *)field;
+    if ((bytes[0] & 0x80) != 0) {
+        bool negative = (bytes[0] & 0x40) != 0;
+        uint64_t total = negative ? UINT64_MAX : 0;
+        for (size_t i = 0; i < size; i++) {
+            unsigned byte = i == 0 ? (negative ? bytes[i] | 0x80u : bytes[i] & 0x7fu) : bytes[i];
+            if (!negative && (total >> 55) != 0)
+                return false;
+            total = (total << 8) | (byte & 0xffu);
+        }
+        *value = (int64_t)total;
+        return true;
+    }
+    size_t at = 0;
+    while (at < size && (field[at] == ' ' || field[at] == '\0'))
+        at++;
+    int64_t total = 0;
+    for (; at < size && field[at] != ' ' && field[at] != '\0'; at++) {
+        if (field[at] < '0' || field[at] > '7' || total > (INT64_MAX >> 3))
+            return false;
+        total = total * 8 + (field[at] - '0');
+    }
+    *value = total;
+    return true;
+}
+
+static bool checksum_is_right(const struct tar_header *header) {
+    int64_t wanted;
+    if (!parse_number(header->checksum, sizeof header->checksum, &wanted))
+        return false;
+    int64_t as_unsigned = 0, as_signed = 0;
+    for (size_t i = 0; i < sizeof *header; i++) {
+        bool in_checksum =
+            i >= offsetof(struct tar_header, checksum) && i < offsetof(struct tar_header, type);
+        char byte = in_checksum ? ' ' : ((const char *)header)[i];
+        as_unsigned += (unsigned char)byte;
+        as_signed += (signed char)byte;
+    }
+    return wanted == as_unsigned || wanted == as_signed;
+}
+
+static char *copy_field(const char *field, size_t size) {
+    return strndup(field, size);
+}
+
+static bool parse_decimal(const char *text, size_t length, int64_t *value) {
+    char digits[24];
+    if (length == 0 || length >= sizeof digits)
+        return false;
+    memcpy(digits, text, length);
+    digits[length] = '\0';
+    char *end;
+    errno = 0;
+    *value = strtoll(digits, &end, 10);
+    return errno == 0 && *end == '\0';
+}
+
+/* Seconds with a fraction; Docker's archives carry whole ones, others need not. */
+static bool parse_time(const char *text, size_t length, struct timespec *time) {
+    const char *dot = memchr(text, '.', length);
+    int64_t seconds;
+    if (!parse_decimal(text, dot == NULL ? length : (size_t)(dot - text), &seconds))
+        return false;
+    long nanoseconds = 0, unit = 100000000;
+    for (const char *at = dot == NULL ? text + length : dot + 1; at < text + length; at++) {
+        if (*at < '0' || *at > '9')
+            return false;
+        nanoseconds += (*at - '0') * unit;
+        unit /= 10;
+    }
+    *time = (struct timespec){.tv_sec = (time_t)seconds, .tv_nsec = text[0] == '-' ? 0 : nanoseconds};
+    return true;
+}
+
+static bool replace(char **text, const char *value, size_t length) {
+    free(*text);
+    *text = strndup(value, length);
+    return *text != NULL && strlen(*text) == length;
+}
+
+/* What the extended headers before an entry say; `has_…` tells which of them. */
+struct extension {
+    char *path;
+    char *link;
+    int64_t uid, gid, size;
+    struct timespec mtime;
+    bool has_uid, has_gid, has_size, has_mtime;
+    struct tar_xattr *xattrs; /* of the last PAX header only: there may be any number of them */
+};
+
+static void free_xattrs(struct tar_xattr **xattrs) {
+    while (*xattrs != NULL) {
+        struct tar_xattr *first = *xattrs;
+        *xattrs = first->next;
+        free(first);
+    }
+}
+
+void tar_entry_free(struct tar_entry *entry) {
+    free(entry->name);
+    free(entry->link);
+    free_xattrs(&entry->xattrs);
+}
+
+static void free_extension(struct extension *extension) {
+    free(extension->path);
+    free(extension->link);
+    free_xattrs(&extension->xattrs);
+}
+
+static bool add_xattr(struct extension *extension, const char *name, const char *value, size_t length) {
+    size_t name_size = strlen(name) + 1;
+    struct tar_xattr *xattr = malloc(sizeof *xattr + name_size + length);
+    if (xattr == NULL)
+        return false;
+    memcpy(xattr->text, name, name_size);
+    memcpy(xattr->text + name_size, value, length);
+    xattr->name = xattr->text;
+    xattr->value = xattr->text + name_size;
+    xattr->length = length;
+    xattr->next = extension->xattrs;
+    extension->xattrs = xattr;
+    return true;
+}
+
+static bool apply_record(struct extension *extension, const char *key, const char *value, size_t length) {
+    if (strcmp(key, "path") == 0)
+        return replace(&extension->path, value, length);
+    if (strcmp(key, "linkpath") == 0)
+        return replace(&extension->link, value, length);
+    if (strcmp(key, "uid") == 0)
+        return extension->has_uid = parse_decimal(value, length, &extension->uid);
+    if (strcmp(key, "gid") == 0)
+        return extension->has_gid = parse_decimal(value, length, &extension->gid);
+    if (strcmp(key, "size") == 0)
+        return extension->has_size = parse_decimal(value, length, &extension->size) && extension->size >= 0;
+    if (strcmp(key, "mtime") == 0)
+        return extension->has_mtime = parse_time(value, length, &extension->mtime);
+    if (strncmp(key, TAR_XATTR_PREFIX, strlen(TAR_XATTR_PREFIX)) == 0)
+        return add_xattr(extension, key + strlen(TAR_XATTR_PREFIX), value, length);
+    return strncmp(key, "GNU.sparse.", 11) != 0; /* its data is not the file's */
+}
+
+static bool apply_records(struct extension *extension, char *text, size_t length) {
+    char *end = text + length;
+    while (text < end) {
+        char *after;
+        /* strtoul would skip white space, and end behind the record */
+        if (*text < '0' || *text > '9')
+            return false;
+        unsigned long size = strtoul(text, &after, 10);
+        if (*after != ' ' || size < 4 || size > (size_t)(end - text) || text[size - 1] != '\n')
+            return false;
+        char *key = after + 1;
+        if (key >= text + size)
+            return false;
+        char *equals = memchr(key, '=', (size_t)(text + size - key));
+        if (equals == NULL)
+            return false;
+        *equals = '\0';
+        if (!apply_record(extension, key, equals + 1, (size_t)(text + size - 1 - (equals + 1))))
+            return false;
+        text += size;
+    }
+    return true;
+}
+
+static int read_extension(struct tar_input *input, const struct tar_header *header,
+                          struct extension *extension) {
+    int64_t size;
+    if (!parse_number(header->size, sizeof header->size, &size) || size < 0)
+        return invalid_header(input);
+    if (size > MAX_EXTENDED_BYTES)
+        return tar_fail(input, EINVAL, "archive/tar: header field too long");
+    auto_free char *text = malloc(padded((uint64_t)size) + 1);
+    if (text == NULL)
+        return tar_fail(input, ENOMEM, "out of memory");
+    int result = tar_must_read(input, text, padded((uint64_t)size));
+    if (result < 0)
+        return result;
+    text[size] = '\0';
+    bool good = true;
+    if (header->type == TAR_TYPE_GNU_LONG_NAME)
+        good = replace(&extension->path, text, strlen(text));
+    else if (header->type == TAR_TYPE_GNU_LONG_LINK)
+        good = replace(&extension->link, text, strlen(text));
+    else if (header->type == TAR_TYPE_PAX) {
+        free_xattrs(&extension->xattrs);
+        good = apply_records(extension, text, (size_t)size);
+    }
+    return good ? 0 : invalid_header(input);
+}
+
+static bool fill_entry(struct tar_entry *entry, const struct tar_header *header,
+                       struct extension *extension) {
+    int64_t mode, mtime, device_major = 0, device_minor = 0;
+    if (!parse_number(header->mode, sizeof header->mode, &mode) ||
+        !parse_number(header->uid, sizeof header->uid, &entry->uid) ||
+        !parse_number(header->gid, sizeof header->gid, &entry->gid) ||
+        !parse_number(header->size, sizeof header->size, &entry->size) ||
+        !parse_number(header->mtime, sizeof header->mtime, &mtime))
+        return false;
+    entry->type =
+        header->type == '\0' || header->type == TAR_TYPE_CONTIGUOUS ? TAR_TYPE_REGULAR : header->type;
+    entry->mode = (mode_t)mode & 07777;
+    entry->mtime = extension->has_mtime ? extension->mtime : (struct timespec){.tv_sec = (time_t)mtime};
+    if (extension->has_uid)
+        entry->uid = extension->uid;
+    if (extension->has_gid)
+        entry->gid = extension->gid;
+    if (extension->has_size)
+        entry->size = extension->size;
+    if (entry->type == TAR_TYPE_CHARACTER || entry->type == TAR_TYPE_BLOCK) {
+        if (!parse_number(header->devmajor, sizeof header->devmajor, &device_major) ||
+            !parse_number(header->devminor, sizeof header->devminor, &device_minor))
+            return false;
+        entry->device = makedev((unsigned)device_major, (unsigned)device_minor);
+    }
+    entry->xattrs = extension->xattrs;
+    extension->xattrs = NULL;
+    if (extension->path != NULL) {
+        entry->name = extension->path;
+        extension->path = NULL;
+    } else if (memcmp(header->magic, "ustar", 6) == 0 && header->prefix[0] != '\0') {
+        if (asprintf(&entry->name, "%.*s/%.*s", (int)sizeof header->prefix, header->prefix,
+                     (int)sizeof header->name, header->name) < 0)
+            entry->name = NULL;
+    } else {
+        entry->name = copy_field(header->name, sizeof header->name);
+    }
+    entry->link =
+        extension->link != NULL ? extension->link : copy_field(header->linkname, sizeof header->linkname);
+    extension->link = NULL;
+    return entry->name != NULL && entry->link != NULL && entry->size >= 0;
+}
+
+/* 1 with the next entry, 0 at the end of the archive. */
+int tar_next_entry(struct tar_input *input, struct tar_entry *entry) {
+    struct extension extension = {0};
+    int result;
+    for (;;) {
+        struct tar_header header;
+        result = read_all(input, &header, sizeof header);
+        if (result <= 0)
+            break;
+        static const struct tar_header zeros;
+        if (memcmp(&header, &zeros, sizeof header) == 0) {
+            result = 0;
+            break;
+        }
+        if (!checksum_is_right(&header)) {
+            result = invalid_header(input);
+            break;
+        }
+        if (header.type == TAR_TYPE_PAX || header.type == TAR_TYPE_PAX_GLOBAL ||
+            header.type == TAR_TYPE_GNU_LONG_NAME || header.type == TAR_TYPE_GNU_LONG_LINK) {
+            result = read_extension(input, &header, &extension);
+            if (result < 0)
+                break;
+            continue;
+        }
+        result = fill_entry(entry, &header, &extension) ? 1 : invalid_header(input);
+        break;
+    }
+    free_extension(&extension);
+    return result;
+}
