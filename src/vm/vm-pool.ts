@@ -18,6 +18,7 @@ import {
   templateKey,
   type TemplateSource,
 } from './qemu/template';
+import { Slots } from './slots';
 import type { RestoreSource, SavedVm, Vm, VmPool, VmResources } from './vm';
 import { probeSlot, QemuVmFactory } from './vm-factory';
 
@@ -73,6 +74,8 @@ export async function createVmPool(
     factory,
     accelerator,
     poolSize: config.poolSize,
+    // Each takes a CPU most of the time; more at once would only all be late, and run into their deadlines.
+    clonesAtOnce: 2 * availableParallelism(),
     most: { memoryBytes: wholeMebibytes(totalmem()), cpus: availableParallelism() },
   });
 }
@@ -135,6 +138,10 @@ function wholeMebibytes(bytes: number): number {
   return Math.floor(bytes / 2 ** 20) * 2 ** 20;
 }
 
+function givenUp(): DaemonError {
+  return new DaemonError('Unavailable', 'the start was given up');
+}
+
 /** What the pool needs of a VM beyond its contract. */
 export interface PoolableVm extends Vm {
   /** Lets it live on without this daemon. */
@@ -159,6 +166,8 @@ export interface PoolParts {
   factory: VmFactory;
   accelerator: Accelerator;
   poolSize: number;
+  /** Made for Pods that wait. */
+  clonesAtOnce: number;
   /** No VM gets more than this: what the host has. */
   most: VmResources;
 }
@@ -171,6 +180,7 @@ export class PooledVms implements VmPool {
   #refilling: Promise<void> | undefined;
   /** VMs that are being made for a Pod: none may be left half-made when the daemon ends. */
   readonly #acquiring = new Set<Promise<unknown>>();
+  readonly #cloning: Slots;
   #refillTimer: NodeJS.Timeout | undefined;
   #refillWantedSince: number | undefined;
   #started = false;
@@ -178,6 +188,7 @@ export class PooledVms implements VmPool {
 
   constructor(parts: PoolParts) {
     this.#parts = parts;
+    this.#cloning = new Slots(parts.clonesAtOnce);
   }
 
   acquire(podId: string, wanted: Partial<VmResources>, signal?: AbortSignal): Promise<Vm> {
@@ -246,21 +257,26 @@ export class PooledVms implements VmPool {
     wanted: Partial<VmResources>,
     signal?: AbortSignal,
   ): Promise<Vm> {
-    if (signal?.aborted === true) throw new DaemonError('Unavailable', 'the start was given up');
+    if (signal?.aborted === true) throw givenUp();
     this.#throwIfClosed();
     const { factory } = this.#parts;
     const resources = this.#roundUp(this.#size(wanted));
     const fits =
       resources.memoryBytes === factory.resources.memoryBytes && resources.cpus === factory.resources.cpus;
     try {
-      const ready = fits ? await this.#claimIdle(claim) : undefined;
-      if (ready !== undefined) return ready;
       // A VM's memory and CPUs can't change: one of another size is made as such.
-      const vm = this.#know(await (fits ? factory.clone(signal) : factory.makeOfSize(resources, signal)));
-      if (this.#closed) await vm.end(); // nobody would ever come for it
-      this.#throwIfClosed();
-      await this.#claim(vm, claim);
-      return vm;
+      if (!fits) return await this.#claimMade(await factory.makeOfSize(resources, signal), claim);
+      return (
+        (await this.#claimIdle(claim)) ??
+        (await this.#cloning.run(async () => {
+          if (signal?.aborted === true) throw givenUp();
+          this.#throwIfClosed();
+          // There may be one by now.
+          return (
+            (await this.#claimIdle(claim)) ?? (await this.#claimMade(await factory.clone(signal), claim))
+          );
+        }))
+      );
     } finally {
       this.#refillLater(refillDelayMs);
     }
@@ -360,6 +376,14 @@ export class PooledVms implements VmPool {
     return undefined;
   }
 
+  async #claimMade(made: PoolableVm, claim: (vm: PoolableVm) => Promise<void>): Promise<Vm> {
+    const vm = this.#know(made);
+    if (this.#closed) await vm.end(); // nobody would ever come for it
+    this.#throwIfClosed();
+    await this.#claim(vm, claim);
+    return vm;
+  }
+
   async #claim(vm: PoolableVm, claim: (vm: PoolableVm) => Promise<void>): Promise<void> {
     try {
       await claim(vm);
@@ -404,6 +428,8 @@ export class PooledVms implements VmPool {
     try {
       await factory.ensureTemplate();
       while (!this.#closed && this.#idle.length < poolSize) {
+        // Those have the CPUs first; each of them asks for the filling again.
+        if (this.#cloning.waiting > 0) return;
         const vm = this.#know(await factory.cloneWarm());
         // Not in one expression: the list may be another one after the wait.
         this.#idle.push(vm);

@@ -12,7 +12,13 @@ afterEach(() => jest.useRealTimers());
 
 function makePool(poolSize = 2): PooledVms {
   const accelerator = { kind: 'tcg', reason: 'a test', tscKhz: undefined } as const;
-  return new PooledVms({ factory, accelerator, poolSize, most: { memoryBytes: 4000, cpus: 8 } });
+  return new PooledVms({
+    factory,
+    accelerator,
+    poolSize,
+    clonesAtOnce: 2,
+    most: { memoryBytes: 4000, cpus: 8 },
+  });
 }
 
 async function fullPool(poolSize = 2): Promise<PooledVms> {
@@ -77,6 +83,41 @@ test('without an idle one a clone is made', async () => {
   const pool = makePool(0);
   await pool.acquire('pod', { memoryBytes: 500, cpus: 1 });
   expect(made()).toEqual(['clone']);
+});
+
+test('of many that want one at once, only some are made at a time, and the pool is filled afterwards', async () => {
+  const pool = await fullPool(1);
+  let cloning = 0;
+  let most = 0;
+  factory.before = async (how) => {
+    if (how === 'warm') {
+      expect(pool.status().associated).toBeGreaterThan(4);
+      return;
+    }
+    most = Math.max(most, (cloning += 1));
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    cloning -= 1;
+  };
+  const all = Promise.all(Array.from({ length: 7 }, (_, index) => pool.acquire(`pod${index}`, {})));
+  await jest.advanceTimersByTimeAsync(10_000);
+  expect(new Set((await all).map(({ id }) => id)).size).toBe(7);
+  expect(most).toBe(2);
+  expect(pool.status()).toMatchObject({ idle: 1, associated: 7 });
+});
+
+test('who was given up while it waited for its turn gets none', async () => {
+  const pool = makePool(0);
+  const releases: (() => void)[] = [];
+  factory.before = () => new Promise((resolve) => releases.push(resolve));
+  const first = [pool.acquire('a', {}), pool.acquire('b', {})];
+  const controller = new AbortController();
+  const waiting = pool.acquire('c', {}, controller.signal);
+  controller.abort();
+  await jest.advanceTimersByTimeAsync(0);
+  for (const release of releases) release();
+  await Promise.all(first);
+  await expect(waiting).rejects.toThrow('the start was given up');
+  expect(made()).toEqual(['clone', 'clone']);
 });
 
 test.each([
