@@ -64,6 +64,8 @@ export interface ContainerRecord {
   links?: Record<string, LinkRecord>;
   /** Ports bound on the host, while running. */
   publishedPorts: PublishedPort[];
+  /** A RUN of a build that goes on: without that build it is of no use. */
+  isBuildStep?: boolean;
   /** Warnings that create answered with. */
   warnings: string[];
 }

@@ -115,7 +115,8 @@ async function recoverContainer(
   await new RestoredDisk(engine.disks.path(container.id)).recover(isActive(state));
   await checkpointsOf(engine, container, container.id, '').removeUnfinished();
   if (isActive(state)) {
-    const vm = vms.get(state.vmId);
+    // The client of a build has gone with its daemon.
+    const vm = container.record.isBuildStep === true ? undefined : vms.get(state.vmId);
     if (vm !== undefined && (await adopt(engine, container, vm, state))) return;
     log.warn('container did not outlive the daemon', { containerId: container.id });
     const lost = { exitCode: lostExitCode, error: '', oomKilled: state.oomKilled };
@@ -131,6 +132,7 @@ async function recoverContainer(
   }
   const goes =
     container.state.kind === 'removing' ||
+    container.record.isBuildStep === true ||
     ((container.state.kind === 'exited' || container.state.kind === 'created') &&
       container.record.hostConfig.AutoRemove);
   if (!goes) return;

@@ -165,6 +165,7 @@ class EngineBuildHost implements BuildHost {
     }
     const { engine } = this.#context.containers;
     const container = engine.registry.get(id);
+    engine.registry.update(container, { isBuildStep: true });
     await this.#useVm(container);
     this.#hold(container);
     const subscription = engine.hubs.of(id).subscribe({ stdout: true, stderr: true });
@@ -195,6 +196,9 @@ class EngineBuildHost implements BuildHost {
   }
 
   leaveContainer(id: string): void {
+    const { registry } = this.#context.containers.engine;
+    const container = registry.byId(id);
+    if (container?.record.isBuildStep === true) registry.update(container, { isBuildStep: false });
     this.#letGo(id, { keepData: true });
   }
 

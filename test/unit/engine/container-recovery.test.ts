@@ -75,6 +75,16 @@ it('removes an AutoRemove container that is lost', async () => {
   expect(after.disks.disks.size).toBe(0);
 });
 
+it('ends the step of a build, and removes it', async () => {
+  const id = await before.running();
+  before.registry.update(before.registry.get(id), { isBuildStep: true });
+  const vm = found(before.vms.last, id);
+  await restart(vm);
+  expect(after.state(id)).toBe('gone');
+  expect(vm.isEnded).toBe(true);
+  expect(after.disks.disks.size).toBe(0);
+});
+
 it('counts restarts anew, and forgets who had stopped it', async () => {
   const policy = { HostConfig: { RestartPolicy: { Name: 'always' } } } as const;
   const running = await before.running(policy);
