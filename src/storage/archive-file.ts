@@ -22,6 +22,8 @@ interface Member {
 const maxJsonBytes = 16 * 1024 * 1024;
 const maxMembers = 200_000;
 const maxLinks = 8;
+/** Fewer, larger reads and writes: each is a turn of a thread. */
+const chunkBytes = 1 << 20;
 
 /** Writes the archive, of whatever compression, to `path`. Rejects with Internal in Docker's words for what is no tar. */
 export async function spoolArchive(
@@ -32,7 +34,7 @@ export async function spoolArchive(
   const members = new Map<string, Member>();
   try {
     const { compression, stream } = await peekCompression(source as AsyncIterable<Buffer>); // never a string stream
-    const file = createWriteStream(path, { mode: 0o600 });
+    const file = createWriteStream(path, { mode: 0o600, highWaterMark: chunkBytes });
     await pipeline(stream, createDecompressor(compression), new Indexer(members, dirname(path)), file, {
       signal,
     });
@@ -89,7 +91,7 @@ export class ArchiveFile {
   open(name: string): Readable {
     const { offset, size } = this.#member(name);
     if (size === 0) return Readable.from([], { objectMode: false });
-    return createReadStream(this.#path, { start: offset, end: offset + size - 1, highWaterMark: 1 << 18 });
+    return createReadStream(this.#path, { start: offset, end: offset + size - 1, highWaterMark: chunkBytes });
   }
 
   #member(name: string, links = 0): Member {

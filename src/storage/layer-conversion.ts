@@ -61,7 +61,11 @@ export async function convertLayer(
   const blobFile = await open(blobPath, 'wx', 0o600);
   try {
     // A layer that comes plain is kept compressed; its blob has no digest that anybody knows.
-    const received = new HashingWriter(compression === 'none' ? undefined : blobFile);
+    const isKeptAsItComes = compression !== 'none';
+    const received = new HashingWriter(isKeptAsItComes ? blobFile : undefined, {
+      // The tar's own hash is the same.
+      hashes: isKeptAsItComes || source.blobDigest !== undefined,
+    });
     const conversion = new Conversion(diskPath, compression, limit);
     const keeper = compression === 'none' ? keepCompressed(conversion.tar, blobFile) : undefined;
     keeper?.catch(() => undefined); // awaited if all else went well
@@ -82,9 +86,8 @@ export async function convertLayer(
     }
     const kept = await keeper;
     const storedCompression = compression === 'none' ? 'zstd' : compression;
-    await blobFile.sync();
     if (conversion.layerTar.needsPlan) await convertAgain(blobPath, diskPath, storedCompression, limit);
-    await syncPath(diskPath);
+    await Promise.all([blobFile.sync(), syncPath(diskPath)]);
     return {
       diffId: conversion.tar.digest(),
       tarBytes: conversion.tar.bytes,
@@ -130,19 +133,21 @@ async function receive(
   source.onVerified?.();
 }
 
-/** Hashes what it is given, and writes it to a file if there is one. */
+/** Counts and hashes what it is given, and writes it to a file if there is one. */
 class HashingWriter {
   bytes = 0;
   readonly #hash = createHash('sha256');
   readonly #file: FileHandle | undefined;
+  readonly #hashes: boolean;
 
-  constructor(file: FileHandle | undefined) {
+  constructor(file: FileHandle | undefined, { hashes }: { hashes: boolean } = { hashes: true }) {
     this.#file = file;
+    this.#hashes = hashes;
   }
 
   async write(chunk: Buffer): Promise<void> {
     this.bytes += chunk.length;
-    this.#hash.update(chunk);
+    if (this.#hashes) this.#hash.update(chunk);
     await this.#file?.appendFile(chunk);
   }
 
