@@ -10,6 +10,7 @@ import { startOracle } from '../test/support/oracle';
 import { startRegistry } from '../test/support/registry-process';
 import { makeScratchDir } from '../test/support/scratch-dir';
 import { ensureTestImages, registryHost, registryPort } from '../test/support/test-images';
+import { firstCheckpoint, laterCheckpoint, startFromCheckpoint } from './checkpoint';
 import { family, manyAtOnce, manyInARow, watchingMany } from './crowd';
 import { childPids, DockerClient, median, medians, pssMib, rssMib, timed, type Work } from './measure';
 import { networkMeasurements, type NetworkBench } from './network';
@@ -163,6 +164,9 @@ const measurements: Record<string, Measurement> = {
   },
   '100 in a row': manyInARow,
   '20 at once': manyAtOnce,
+  'checkpoint, first': firstCheckpoint,
+  'checkpoint, later': laterCheckpoint,
+  'start from a checkpoint': startFromCheckpoint,
   'stats of 50: daemon': ({ caisson, caissonDaemon }) =>
     watchingMany(caisson, () => family(caissonDaemon.process.pid), 'the daemon'),
   'stats of 50: VMs': ({ caisson, caissonDaemon }) =>
@@ -257,7 +261,11 @@ async function main(wanted: readonly string[]): Promise<void> {
     stops.push(() => registry.stop());
     const oracle = await startOracle(join(dir, 'd'), namespace);
     stops.push(() => oracle.process.stop());
-    const caissonDaemon = await CaissonDaemon.start({ dir: join(dir, 'c'), namespace });
+    const caissonDaemon = await CaissonDaemon.start({
+      dir: join(dir, 'c'),
+      namespace,
+      args: ['--experimental'],
+    });
     stops.push(() => caissonDaemon.stop());
     const noPoolDaemon = await CaissonDaemon.start({
       dir: join(dir, 'n'),

@@ -1,3 +1,4 @@
+import { TestEngine } from '../../../support/engine-fakes';
 import { membersNotInSwagger, wireTypeErrors } from '../../../support/wire-types';
 
 /** What the swagger of 1.41 does not tell of, and why it is declared all the same. */
@@ -40,5 +41,48 @@ describe('the declared wire types', () => {
 
   it('have no member that Docker’s swagger does not know, but for those named here', () => {
     expect(membersNotInSwagger().sort()).toEqual(Object.keys(knownToUs).sort());
+  });
+});
+
+describe('what the engine tells of a container', () => {
+  let engine: TestEngine;
+  beforeEach(() => (engine = new TestEngine()));
+  afterEach(() => engine.dispose());
+
+  /** Checked as it is sent: JSON knows no `undefined`. */
+  async function expectDeclared(id: string, state: string): Promise<void> {
+    const { containers } = engine;
+    const sent = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
+    const inspected = await containers.inspect(id, { size: true });
+    expect(inspected.State.Status).toBe(state);
+    expect(wireTypeErrors('ContainerInspect', sent(inspected))).toEqual([]);
+    const list = await containers.list({ all: true, limit: 0, size: true, filters: new Map() });
+    expect(wireTypeErrors('ContainerSummary[]', sent(list))).toEqual([]);
+  }
+
+  it('is as declared in each of its states', async () => {
+    const id = await engine.create({
+      Tty: true,
+      Healthcheck: { Test: ['CMD', 'true'], Interval: 1e9 },
+      ExposedPorts: { '80/tcp': {} },
+      HostConfig: { PortBindings: { '80/tcp': [{ HostPort: '8080' }] }, Tmpfs: { '/t': '' } },
+    });
+    await expectDeclared(id, 'created');
+    await engine.containers.start(id, {});
+    const { Id: execId } = await engine.containers.execs.create(id, { Cmd: ['true'] });
+    expect(
+      wireTypeErrors(
+        'ExecInspect',
+        JSON.parse(JSON.stringify(await engine.containers.execs.inspect(execId))),
+      ),
+    ).toEqual([]);
+    await expectDeclared(id, 'running');
+    await engine.containers.pause(id);
+    await expectDeclared(id, 'paused');
+    await engine.containers.unpause(id);
+    const { exit } = await engine.containers.wait(id, 'not-running', new AbortController().signal);
+    engine.vms.last.crash();
+    await exit;
+    await expectDeclared(id, 'exited');
   });
 });
