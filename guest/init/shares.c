@@ -28,6 +28,7 @@
 enum {
     MAX_WRITE = 1 << 20,
     BUFFER = MAX_WRITE + 65536,
+    LOCK_BITS = 1 << 16,
     /* Of the pump's child after close_range. */
     FUSE_FD = 3,
     PORT_FD = 4,
@@ -51,17 +52,26 @@ static bool write_all(int fd, const char *data, size_t length)
     return true;
 }
 
-static bool read_all(int fd, char *data, size_t length)
+/* Files that somebody has asked for a lock on, by a hash of their numbers: two may share a bit. */
+static uint64_t asked_for_locks[LOCK_BITS / 64];
+
+static uint64_t *lock_word(uint64_t node)
 {
-    while (length > 0) {
-        ssize_t got = read(fd, data, length);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return false;
-        data += got;
-        length -= (size_t)got;
-    }
+    return &asked_for_locks[node % LOCK_BITS / 64];
+}
+
+/* Every close is a FLUSH, which lets go of the process's locks and does nothing else at the host: it has no need to get
+ * there for a file on which nobody has locks. */
+static bool answer_here(const struct fuse_in_header *request)
+{
+    uint64_t bit = UINT64_C(1) << request->nodeid % 64;
+    if (request->opcode == FUSE_SETLK || request->opcode == FUSE_SETLKW)
+        *lock_word(request->nodeid) |= bit;
+    if (request->opcode != FUSE_FLUSH || (*lock_word(request->nodeid) & bit) != 0)
+        return false;
+    struct fuse_out_header answer = { .len = sizeof(answer), .unique = request->unique };
+    while (write(FUSE_FD, &answer, sizeof(answer)) < 0 && errno == EINTR)
+        ;
     return true;
 }
 
@@ -72,24 +82,37 @@ static void *carry_requests(void *buffer)
         ssize_t got = read(FUSE_FD, buffer, BUFFER);
         if (got < 0 && (errno == EINTR || errno == EAGAIN || errno == ENOENT))
             continue;
+        if (got > 0 && answer_here(buffer))
+            continue;
         if (got <= 0 || !write_all(PORT_FD, buffer, (size_t)got))
             _exit(0);
     }
 }
 
-/* Answers: each must be written whole. One that the kernel no longer wants (ENOENT: interrupted) is no error. */
+/* Answers: each must be written whole. One that the kernel no longer wants (ENOENT: interrupted) is no error. One read
+ * usually gives a short one whole, or several. */
 static void carry_answers(char *buffer)
 {
+    size_t have = 0;
     for (;;) {
-        struct fuse_out_header header;
-        if (!read_all(PORT_FD, (char *)&header, sizeof(header)) || header.len < sizeof(header) ||
-            header.len > BUFFER)
+        struct fuse_out_header header = { .len = sizeof(header) };
+        if (have >= sizeof(header))
+            memcpy(&header, buffer, sizeof(header));
+        if (header.len < sizeof(header) || header.len > BUFFER)
             _exit(0);
-        memcpy(buffer, &header, sizeof(header));
-        if (!read_all(PORT_FD, buffer + sizeof(header), header.len - sizeof(header)))
-            _exit(0);
+        if (have < sizeof(header) || have < header.len) {
+            ssize_t got = read(PORT_FD, buffer + have, BUFFER - have);
+            if (got < 0 && errno == EINTR)
+                continue;
+            if (got <= 0)
+                _exit(0);
+            have += (size_t)got;
+            continue;
+        }
         while (write(FUSE_FD, buffer, header.len) < 0 && errno == EINTR)
             ;
+        have -= header.len;
+        memmove(buffer, buffer + header.len, have);
     }
 }
 

@@ -48,15 +48,15 @@ static void fill_attr(struct fuse_attr *attr, const struct stat *st) {
     };
 }
 
-static void split_seconds(double seconds, uint64_t *whole, uint32_t *nanoseconds) {
-    *whole = (uint64_t)seconds;
-    *nanoseconds = (uint32_t)((seconds - (double)*whole) * 1e9);
-}
-
 void fill_entry(struct fuse_entry_out *entry, const struct inode *inode, const struct stat *st) {
-    *entry = (struct fuse_entry_out){.nodeid = inode->id};
-    split_seconds(inode->share->cache_seconds, &entry->entry_valid, &entry->entry_valid_nsec);
-    split_seconds(inode->share->cache_seconds, &entry->attr_valid, &entry->attr_valid_nsec);
+    unsigned valid = inode->share->cache_milliseconds;
+    uint64_t seconds = valid / 1000;
+    uint32_t nanoseconds = valid % 1000 * 1000000;
+    *entry = (struct fuse_entry_out){.nodeid = inode->id,
+                                     .entry_valid = seconds,
+                                     .attr_valid = seconds,
+                                     .entry_valid_nsec = nanoseconds,
+                                     .attr_valid_nsec = nanoseconds};
     fill_attr(&entry->attr, st);
 }
 
@@ -66,8 +66,8 @@ void answer_attr(uint64_t unique, const struct inode *inode, int fd) {
         answer_error(unique, errno);
         return;
     }
-    struct fuse_attr_out out = {0};
-    split_seconds(inode->share->cache_seconds, &out.attr_valid, &out.attr_valid_nsec);
+    unsigned valid = inode->share->cache_milliseconds;
+    struct fuse_attr_out out = {.attr_valid = valid / 1000, .attr_valid_nsec = valid % 1000 * 1000000};
     fill_attr(&out.attr, &st);
     answer(unique, 0, &out, sizeof out);
 }

@@ -11,7 +11,13 @@
 
 #include "shares.h"
 
-/** `add NAME ro|rw CACHE_MILLISECONDS PATH` or `remove NAME`; the path is the rest of the line, %XX-encoded.
+static unsigned milliseconds(const char *text) {
+    return (unsigned)strtoul(text, NULL, 10);
+}
+
+/**
+ * `add NAME ro|rw CACHE_MILLISECONDS PATH`, `cache NAME CACHE_MILLISECONDS` or `remove NAME`; the path is the rest of the
+ * line, %XX-encoded.
  */
 static int obey(char *line) {
     char *rest = line;
@@ -21,6 +27,8 @@ static int obey(char *line) {
         return EINVAL;
     if (strcmp(verb, "remove") == 0)
         return remove_share(name);
+    if (strcmp(verb, "cache") == 0)
+        return rest != NULL ? set_share_cache(name, milliseconds(rest)) : EINVAL;
     const char *mode = rest != NULL ? strsep(&rest, " ") : NULL;
     const char *cache = rest != NULL ? strsep(&rest, " ") : NULL;
     if (strcmp(verb, "add") != 0 || mode == NULL || cache == NULL || rest == NULL)
@@ -36,7 +44,7 @@ static int obey(char *line) {
         }
     }
     *to = '\0';
-    return add_share(name, mode, strtod(cache, NULL) / 1000.0, rest);
+    return add_share(name, mode, milliseconds(cache), rest);
 }
 
 static void *serve_control(void *argument) {

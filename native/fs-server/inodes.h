@@ -11,8 +11,8 @@ struct share {
     struct share *next;
     char name[64];
     bool readonly;
-    // Seconds that the guest may cache names and attributes of this share.
-    double cache_seconds;
+    // How long the guest may cache names and attributes of this share.
+    _Atomic unsigned cache_milliseconds;
     struct inode *root;
 };
 

@@ -58,7 +58,8 @@ int main(int argc, char **argv) {
     setsid();
     signal(SIGPIPE, SIG_IGN);
     prepare_interrupts();
-    umask(0);
+    // Whoever can connect to the control socket may have any directory shared: the daemon, and no user of a VM.
+    umask(0077);
     privileged = geteuid() == 0;
     // Every file the guest remembers is a descriptor here.
     struct rlimit files = {1 << 20, 1 << 20};
@@ -72,6 +73,7 @@ int main(int argc, char **argv) {
         complain("fs-server: %s: %s", guest < 0 ? argv[1] : argv[2], strerror(errno));
         return 1;
     }
+    umask(0); // a guest's files get the modes that it asks for
     if (start_control(control) != 0)
         return 1;
     printf("ready\n");

@@ -11,13 +11,19 @@
 
 static struct share *shares;
 
-int add_share(const char *name, const char *mode, double cache_seconds, const char *path) {
+/** Where the share of this name hangs in the list, or its end. Under the lock. */
+static struct share **find_share(const char *name) {
+    struct share **link = &shares;
+    while (*link != NULL && strcmp((*link)->name, name) != 0)
+        link = &(*link)->next;
+    return link;
+}
+
+int add_share(const char *name, const char *mode, unsigned cache_milliseconds, const char *path) {
     if (!is_plain_name(name) || strlen(name) >= sizeof((struct share *)0)->name)
         return EINVAL;
     pthread_mutex_lock(&table_lock);
-    bool taken = false;
-    for (struct share *share = shares; share != NULL; share = share->next)
-        taken = taken || strcmp(share->name, name) == 0;
+    bool taken = *find_share(name) != NULL;
     pthread_mutex_unlock(&table_lock);
     if (taken)
         return 0; // a daemon that was restarted asks again
@@ -30,7 +36,7 @@ int add_share(const char *name, const char *mode, double cache_seconds, const ch
     struct share *share = allocate(sizeof *share);
     snprintf(share->name, sizeof share->name, "%s", name);
     share->readonly = strcmp(mode, "ro") == 0;
-    share->cache_seconds = cache_seconds;
+    share->cache_milliseconds = cache_milliseconds;
     share->root = adopt_inode(fd, &st, share);
     pthread_mutex_lock(&table_lock);
     share->next = shares;
@@ -39,11 +45,18 @@ int add_share(const char *name, const char *mode, double cache_seconds, const ch
     return 0;
 }
 
+int set_share_cache(const char *name, unsigned cache_milliseconds) {
+    pthread_mutex_lock(&table_lock);
+    struct share *share = *find_share(name);
+    if (share != NULL)
+        share->cache_milliseconds = cache_milliseconds;
+    pthread_mutex_unlock(&table_lock);
+    return share != NULL ? 0 : ENOENT;
+}
+
 int remove_share(const char *name) {
     pthread_mutex_lock(&table_lock);
-    struct share **link = &shares;
-    while (*link != NULL && strcmp((*link)->name, name) != 0)
-        link = &(*link)->next;
+    struct share **link = find_share(name);
     struct share *share = *link;
     if (share != NULL)
         *link = share->next;
@@ -53,9 +66,7 @@ int remove_share(const char *name) {
 
 struct inode *look_up_share(const char *name) {
     pthread_mutex_lock(&table_lock);
-    struct share *share = shares;
-    while (share != NULL && strcmp(share->name, name) != 0)
-        share = share->next;
+    struct share *share = *find_share(name);
     struct inode *root = share != NULL ? share->root : NULL;
     if (root != NULL) {
         root->lookups++;

@@ -5,7 +5,9 @@
 #include "inodes.h"
 
 /** 0 or an errno. Adding a name again is harmless. */
-int add_share(const char *name, const char *mode, double cache_seconds, const char *path);
+int add_share(const char *name, const char *mode, unsigned cache_milliseconds, const char *path);
+/** From now on. What was told before holds for as long as it was told to. 0 or an errno. */
+int set_share_cache(const char *name, unsigned cache_milliseconds);
 /** Forgets the name; inodes in use stay until the guest forgets them. 0 or an errno. */
 int remove_share(const char *name);
 /** The share's root with one lookup counted, and held as by hold_inode(); NULL if there is none. */

@@ -8,13 +8,10 @@
 enum {
     MAX_WRITE = 1 << 20,
     MAX_REQUEST = MAX_WRITE + 65536,
-    // A guest that sends without reading answers is not read from beyond this; it stalls only itself.
-    MAX_QUEUED_BYTES = 64 << 20,
-    WORKERS = 4,
+    WORKERS = 8,
 };
 
 struct request {
-    struct request *next;
     size_t length;
     // Followed by the bytes as they came: struct fuse_in_header, then the operation's own.
     unsigned char bytes[];

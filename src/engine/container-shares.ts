@@ -58,8 +58,7 @@ export async function prepareShares(
       continue;
     }
     const hostPath = await shareSource(source?.hostPath ?? point.Source, point, details);
-    // 0: what other VMs and the host change is seen at once, which locks and databases rely on.
-    shares.push({ name, hostPath, readOnly: !point.RW, cacheMilliseconds: 0 });
+    shares.push({ name, hostPath, readOnly: !point.RW });
     const populate = point.Type === 'volume' && point.RW && !details.noCopy && details.subpath === '';
     // One that is a directory elsewhere (o=bind) has no place for notes beside it.
     if (populate && source?.hostPath === volumes.hostPath(point.Name ?? ''))

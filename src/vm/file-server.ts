@@ -7,16 +7,15 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import split2 from 'split2';
 import { DaemonError, errorMessage, systemErrorCode } from '../errors';
+import type { SharedPath, SharedPaths } from './shared-paths';
 
 /** Something of the host that a VM may see, below the root of its FUSE mount. */
 export interface FileShare {
   /** Directory name below the root: letters, digits, dashes. Unique in the VM. */
   name: string;
-  /** A directory or a regular file. It is opened once; what takes its path later is not seen. */
+  /** Real path of a directory or a regular file. It is opened once; what takes its path later is not seen. */
   hostPath: string;
   readOnly: boolean;
-  /** How long the guest may trust what it knows of names and attributes. 0: not at all. */
-  cacheMilliseconds: number;
 }
 
 export interface FileServerPaths {
@@ -26,27 +25,66 @@ export interface FileServerPaths {
 }
 
 const controlTimeoutMs = 5000;
+/**
+ * How long a guest may trust what it was told of names and attributes of files that no other VM sees. It is what saves most
+ * of the questions about one file, and too short for a change on the host to be missed by what learns of it
+ * (docs/adr/0007-guest-file-cache.md).
+ */
+const cacheMilliseconds = 20;
+/** A tick of the guest's kernel, which rounds up. */
+const guestTickMs = 10;
 
 export class FileServer {
   readonly #paths: FileServerPaths;
+  readonly #sharedPaths: SharedPaths;
   #starting: Promise<void> | undefined;
-  readonly #names: Set<string>;
+  #adding: Promise<unknown> = Promise.resolve();
+  readonly #shares = new Map<string, SharedPath>();
 
-  /** `names`: of shares that an earlier daemon has added. */
-  constructor(paths: FileServerPaths, names: readonly string[] = []) {
+  /** `shares`: what an earlier daemon has added, path by name. */
+  constructor(
+    paths: FileServerPaths,
+    sharedPaths: SharedPaths,
+    shares: Readonly<Record<string, string>> = {},
+  ) {
     this.#paths = paths;
-    this.#names = new Set(names);
+    this.#sharedPaths = sharedPaths;
+    const known = Object.entries(shares).map(([name, path]) => this.#note(name, path));
+    void sharedPaths.claim(known).settle();
   }
 
   /** Adds shares; starts the server with the first. Adding the same name again is harmless. */
   async add(shares: readonly FileShare[]): Promise<void> {
     if (shares.length === 0) return;
-    for (const { name } of shares) this.#names.add(name);
+    const noted = shares.map(({ name, hostPath }) => this.#note(name, hostPath));
+    const { alone, settle } = this.#sharedPaths.claim(noted);
+    const caches = noted.map((shared) => (alone.has(shared) ? cacheMilliseconds : 0));
+    const adding = this.#add(shares, caches);
+    this.#adding = Promise.allSettled([this.#adding, adding]);
+    await Promise.all([adding, settle()]);
+  }
+
+  #note(name: string, path: string): SharedPath {
+    const before = this.#shares.get(name);
+    if (before !== undefined) this.#sharedPaths.release([before]);
+    const shared = { path, forgetsAtOnce: () => this.#forget(name) };
+    this.#shares.set(name, shared);
+    return shared;
+  }
+
+  /** What the guest was told of the share stays good for a moment; then it asks each time. */
+  async #forget(name: string): Promise<void> {
+    await this.#adding;
+    await this.#command([`cache ${name} 0`]);
+    await new Promise((resolve) => setTimeout(resolve, cacheMilliseconds + guestTickMs));
+  }
+
+  async #add(shares: readonly FileShare[], caches: readonly number[]): Promise<void> {
     this.#starting ??= this.#start();
     await this.#starting;
     const lines = shares.map(
-      (share) =>
-        `add ${share.name} ${share.readOnly ? 'ro' : 'rw'} ${share.cacheMilliseconds} ${encodePath(share.hostPath)}`,
+      ({ name, readOnly, hostPath }, index) =>
+        `add ${name} ${readOnly ? 'ro' : 'rw'} ${caches[index] ?? 0} ${encodePath(hostPath)}`,
     );
     const answers = await this.#command(lines);
     answers.forEach((answer, index) => {
@@ -63,8 +101,14 @@ export class FileServer {
 
   /** Takes away whatever was added. */
   async removeAll(): Promise<void> {
-    await this.remove([...this.#names]);
-    this.#names.clear();
+    await this.remove([...this.#shares.keys()]);
+    this.forgetAll();
+  }
+
+  /** The VM is gone, or sees none of it any more: others have the files to themselves. */
+  forgetAll(): void {
+    this.#sharedPaths.release(this.#shares.values());
+    this.#shares.clear();
   }
 
   /** Pid of the server, for the VM's end; undefined when there is none. */

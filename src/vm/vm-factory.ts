@@ -34,6 +34,7 @@ import {
   type TemplateSource,
 } from './qemu/template';
 import { warmUp } from './qemu/warm-up';
+import { SharedPaths } from './shared-paths';
 import { SizedTemplates } from './sized-templates';
 import type { RestoreSource, SavedVm, VmResources } from './vm';
 import { readVmRecord, writeVmRecord, type VmRecord } from './vm-record';
@@ -61,6 +62,7 @@ export class QemuVmFactory {
   readonly #stopping = new AbortController();
   readonly #slots = new Set<number>();
   readonly #sized: SizedTemplates;
+  readonly #sharedPaths = new SharedPaths();
   #nextSlot = 0;
   #template: Promise<Template> | undefined;
   #templateReady = false;
@@ -279,6 +281,7 @@ export class QemuVmFactory {
       agent,
       exited,
       fileServerBinary: join(nativeDir, 'fs-server'),
+      sharedPaths: this.#sharedPaths,
       owner: this.#ownerOf(record.slot),
     });
     void vm.ended.then(() => this.#slots.delete(record.slot));

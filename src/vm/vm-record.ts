@@ -17,8 +17,8 @@ export interface VmRecord {
   used: boolean;
   /** Kept by a user's wish. */
   held?: boolean;
-  /** Names of what its file server shares; they are taken away when a kept VM is reset. */
-  shares?: string[];
+  /** Host path by name of what its file server shares; they are taken away when a kept VM is reset. */
+  sharePaths?: Record<string, string>;
   resources: VmResources;
   nics: VmNic[];
   /** LUN by disk id. */

@@ -1,6 +1,6 @@
 // A VM that is a QEMU process: implements Vm over QMP and the agent's port.
 
-import { rm } from 'node:fs/promises';
+import { realpath, rm } from 'node:fs/promises';
 import { DaemonError, errorMessage } from '../../errors';
 import { log } from '../../log';
 import type { Agent } from '../agent/agent';
@@ -9,6 +9,7 @@ import { ProtocolError } from '../agent/frame';
 import { giveDisk, noteDisk, takeDiskBack, type DiskOwner } from '../disk-access';
 import { FileServer, type FileShare } from '../file-server';
 import { findProcess, killProcess, waitUntilGone } from '../host-process';
+import type { SharedPaths } from '../shared-paths';
 import type { SavedVm, Vm, VmDisk, VmEnd, VmNic, VmResources } from '../vm';
 import { writeVmRecord, type VmRecord } from '../vm-record';
 import { nextVmState, type VmEvent, type VmState } from '../vm-state';
@@ -33,6 +34,8 @@ export interface QemuVmParts {
   qmp: QmpClient;
   agent: AgentClient;
   fileServerBinary: string;
+  /** Of all VMs of the daemon. */
+  sharedPaths: SharedPaths;
   /** The user that QEMU runs as, who must be able to open what is plugged. Undefined: the daemon's own. */
   owner: DiskOwner | undefined;
   /** What QEMU said at its end; undefined when an earlier daemon started it. */
@@ -56,7 +59,8 @@ export class QemuVm implements Vm {
     this.#record = parts.record;
     this.fileServer = new FileServer(
       { binary: parts.fileServerBinary, vmRunDir: parts.runDir },
-      parts.record.shares,
+      parts.sharedPaths,
+      parts.record.sharePaths,
     );
     for (const path of Object.values(parts.record.diskPaths ?? {})) noteDisk(path, parts.record.id);
     const diskFull = new HostDiskFull(parts.record.id, parts.qmp);
@@ -68,7 +72,10 @@ export class QemuVm implements Vm {
     void diskFull.check().catch((error: unknown) => log.debug('state of a VM', { vmId: this.id, error }));
     void this.#watchAgent();
     this.ended = this.#watch();
-    void this.ended.then(() => diskFull.close());
+    void this.ended.then(() => {
+      diskFull.close();
+      this.fileServer.forgetAll();
+    });
   }
 
   get id(): string {
@@ -118,7 +125,7 @@ export class QemuVm implements Vm {
 
   async release({ hold }: { hold: boolean }): Promise<void> {
     await this.fileServer.removeAll();
-    this.#step({ kind: 'release' }, { held: hold, shares: [] });
+    this.#step({ kind: 'release' }, { held: hold, sharePaths: {} });
     await this.#save();
   }
 
@@ -186,10 +193,13 @@ export class QemuVm implements Vm {
   }
 
   async shareFiles(shares: readonly FileShare[]): Promise<void> {
-    const names = new Set([...(this.#record.shares ?? []), ...shares.map(({ name }) => name)]);
-    this.#record = { ...this.#record, shares: [...names] };
+    const real = await Promise.all(
+      shares.map(async (share) => ({ ...share, hostPath: await realpath(share.hostPath) })),
+    );
+    const added = Object.fromEntries(real.map(({ name, hostPath }) => [name, hostPath]));
+    this.#record = { ...this.#record, sharePaths: { ...this.#record.sharePaths, ...added } };
     const saved = this.#save();
-    await this.fileServer.add(shares);
+    await this.fileServer.add(real);
     await saved;
     await this.#parts.agent.request('shares.mount', {});
   }
