@@ -28,7 +28,7 @@ const controlTimeoutMs = 5000;
 /**
  * How long a guest may trust what it was told of names and attributes of files that no other VM sees. It is what saves most
  * of the questions about one file, and too short for a change on the host to be missed by what learns of it
- * (docs/adr/0007-guest-file-cache.md).
+ * (docs/adr/0008-guest-file-cache.md).
  */
 const cacheMilliseconds = 20;
 /** A tick of the guest's kernel, which rounds up. */

@@ -122,6 +122,10 @@ scriptCases('binds: files as they are', {
       mkdir -p d/x/y; touch d/x/y/z; docker exec $c find /d | sort; rm -r d/x; docker exec $c ls /d; chmod 600 d/f; docker exec $c stat -c %a /d/f
       docker exec $c sh -c 'rm /d/f; mkdir /d/f; touch /d/f/g'; find d | sort
       docker exec $c sh -c 'echo a >/d/a'; : >d/a; docker exec $c sh -c 'cat /d/a; echo b >>/d/a'; cat d/a`,
+  'a directory of ten thousand names': `
+      mkdir d; (cd d; seq -f 'a name that is not short %g' 10000 | xargs -d '\\n' touch)
+      docker run -d --name $c -v $PWD/d:/d busybox sleep 1000 >out; docker exec $c sh -c 'ls /d | sort | md5sum; ls /d | wc -l'
+      rm d/*7; docker exec $c sh -c 'ls -f /d | wc -l; find /d -name "*99" | sort | md5sum'; rm -r d; docker exec $c ls /d`,
   'the whole of the host stays out of reach': `
       mkdir d outside; echo secret >outside/f; ln -s ../outside d/rel; ln -s $PWD/outside d/abs; ln -s /proc/self/root d/root
       docker run --rm -v $PWD/d:/d -w /d busybox sh -c 'cat rel/f; cat abs/f; ls /d/..  | grep -c bin; cat ../outside/f; echo x >abs; mv /d/rel /outside; readlink /outside; ls root/d'

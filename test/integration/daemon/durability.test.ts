@@ -8,6 +8,7 @@ import { CaissonDaemon } from '../../support/caisson-daemon';
 import { NetworkNamespace } from '../../support/network-namespace';
 import { makeScratchDir } from '../../support/scratch-dir';
 import { makeBusyboxArchive } from '../../support/test-images';
+import { recordedReplyErrors } from '../../support/wire-replies';
 
 /**
  * Commits one number after the other, as databases do: to a journal that is synced, and to a state that is written anew,
@@ -33,12 +34,18 @@ let daemon: CaissonDaemon;
 beforeAll(async () => {
   dir = makeScratchDir('durability');
   namespace = await NetworkNamespace.create();
-  daemon = await CaissonDaemon.start({ dir, namespace, args: ['--accel', 'tcg', '--pool-size', '0'] });
+  daemon = await CaissonDaemon.start({
+    dir,
+    namespace,
+    recordsReplies: true,
+    args: ['--accel', 'tcg', '--pool-size', '0'],
+  });
   docker('load', '--input', makeBusyboxArchive(dir, 'busybox:latest'));
 }, 120_000);
 
 afterAll(async () => {
   await daemon.stop();
+  expect(recordedReplyErrors(daemon.repliesPath)).toEqual([]);
   await namespace.delete();
   rmSync(dir, { recursive: true, force: true });
 }, 60_000);

@@ -6,7 +6,7 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 
-import { fuse, FuseClient, fuseRoot, names, u32s, u64s } from '../../support/fuse-client';
+import { fuse, type FuseAnswer, FuseClient, fuseRoot, names, u32s, u64s } from '../../support/fuse-client';
 import { makeScratchDir } from '../../support/scratch-dir';
 
 jest.setTimeout(120_000);
@@ -76,6 +76,46 @@ test('symbolic links are never followed, and lead nowhere on the host', async ()
   expect(await refusal(fuse.create, share, Buffer.concat([u32s(0o1002, 0o644, 0, 0), names('secret')]))).toBe(
     ELOOP,
   );
+});
+
+test('a directory that takes turns with a link out of the share leads nowhere', async () => {
+  mkdirSync(join(directory, 'share', 'inner'));
+  writeFileSync(join(directory, 'share', 'inner', 'secret'), 'inside');
+  const rename = (from: string, to: string): Promise<FuseAnswer> =>
+    client.request(fuse.rename, share, Buffer.concat([u64s(share), names(from, to)]));
+  const reached = new Set<string>();
+  const read = async (): Promise<void> => {
+    const { error, body } = await client.request(fuse.lookup, share, names('turn'));
+    if (error !== 0) return;
+    const turn = body.readBigUInt64LE(0);
+    const made = Buffer.concat([u32s(0o102, 0o644, 0, 0), names('planted')]);
+    const [file] = await Promise.all([
+      client.request(fuse.lookup, turn, names('secret')),
+      client.request(fuse.create, turn, made),
+      client.request(fuse.unlink, turn, names('secret-of-nobody')),
+    ]);
+    if (file.error !== 0) return;
+    const node = file.body.readBigUInt64LE(0);
+    const opened = await client.request(fuse.open, node, u32s(0, 0));
+    const handle = opened.body.readBigUInt64LE(0);
+    const got = await client.request(
+      fuse.read,
+      node,
+      Buffer.concat([u64s(handle, 0n), u32s(4096, 0), u64s(0n, 0n)]),
+    );
+    reached.add(got.body.toString());
+  };
+  const swap = async (): Promise<void> => {
+    await Promise.all([rename('inner', 'turn'), rename('turn', 'inner')]);
+    await Promise.all([rename('way-out', 'turn'), rename('turn', 'way-out')]);
+  };
+  await rename('inner', 'turn');
+  await read();
+  expect([...reached]).toEqual(['inside']);
+  for (let round = 0; round < 100; round += 1)
+    await Promise.all([swap(), ...Array.from({ length: 6 }, read)]);
+  // nor anything else
+  expect([...reached]).toEqual(['inside']);
 });
 
 test('a read-only share stays as it is, whatever the guest mounts it as', async () => {
