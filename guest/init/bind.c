@@ -2,6 +2,7 @@
 #include "bind.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/mount.h>
@@ -28,14 +29,16 @@ int bind_onto(const char *source, int root, const char *target, const struct mou
               struct failure *failure)
 {
     struct stat status;
-    if (stat(source, &status) < 0)
+    /* Looked up once: each question about a share goes to the host. */
+    auto_fd from = open(source, O_PATH | O_CLOEXEC);
+    if (from < 0 || fstat(from, &status) < 0)
         return fail_errno(failure, errno, PHASE_MOUNT, "bind source %s", source);
     auto_fd at = resolve_open(root, target, S_ISDIR(status.st_mode) ? RESOLVE_MAKE_DIRECTORY : RESOLVE_MAKE_FILE);
     if (at == -EISDIR || at == -ENOTDIR || (at >= 0 && !same_kind(&status, at)))
         return fail_errno(failure, ENOTDIR, PHASE_MOUNT, "error mounting \"%s\" to rootfs at \"%s\"", source, target);
     if (at < 0)
         return fail_errno(failure, at, PHASE_MOUNT, "make mount point %s", target);
-    if (mount(source, path_of(at).text, NULL, MS_BIND | (options->flags & MS_REC), NULL) < 0)
+    if (mount(path_of(from).text, path_of(at).text, NULL, MS_BIND | (options->flags & MS_REC), NULL) < 0)
         return fail_errno(failure, errno, PHASE_MOUNT, "bind %s to %s", source, target);
     unsigned long flags = options->flags & ~(unsigned long)(MS_BIND | MS_REC);
     if (flags == 0 && options->propagation == 0)
