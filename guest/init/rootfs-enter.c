@@ -26,6 +26,21 @@
 
 /* ---- mounts ---- */
 
+/* A tmpfs over a directory of the image has that one's mode, if the mount names none. */
+static int keep_mode(int root, const char *target, struct mount_options *options, struct failure *failure)
+{
+    struct stat status;
+    auto_fd existing = resolve_open(root, target, RESOLVE_EXISTING);
+    if (existing < 0 || fstat(existing, &status) < 0 || strstr(options->data, "mode=") != NULL)
+        return 0;
+    size_t used = strlen(options->data);
+    int added = snprintf(options->data + used, sizeof(options->data) - used, "%smode=%o", used > 0 ? "," : "",
+                         status.st_mode & 07777);
+    if (used + (size_t)added >= sizeof(options->data))
+        return fail(failure, E2BIG, PHASE_MOUNT, "mount options are too long");
+    return 0;
+}
+
 static int mount_one(int root, const json_t *entry, struct failure *failure)
 {
     const char *type, *source, *target;
@@ -46,6 +61,8 @@ static int mount_one(int root, const json_t *entry, struct failure *failure)
     bool is_cgroup = strcmp(type, "cgroup") == 0 || strcmp(type, "cgroup2") == 0;
     if (is_cgroup)
         type = "cgroup2";
+    if (strcmp(type, "tmpfs") == 0 && (result = keep_mode(root, target, &options, failure)) < 0)
+        return result;
     auto_fd at = resolve_open(root, target, RESOLVE_MAKE_DIRECTORY);
     if (at < 0)
         return fail_errno(failure, at, PHASE_MOUNT, "make mount point %s", target);

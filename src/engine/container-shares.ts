@@ -40,7 +40,8 @@ export async function prepareShares(
     const access = point.RW ? 'rw' : 'ro';
     const source = point.Type === 'volume' ? volumes.source(point.Name ?? '') : undefined;
     if (source?.kind === 'tmpfs') {
-      const options = [...source.options, access];
+      // Of its own, whatever directory of the image it lies on; a mode among the options comes later.
+      const options = ['mode=1777', ...source.options, access];
       mounts.push({ type: 'tmpfs', source: 'tmpfs', target: point.Destination, options });
       continue;
     }
@@ -57,6 +58,8 @@ export async function prepareShares(
       });
       continue;
     }
+    if (source?.mountFlags !== undefined)
+      await requireDevice(source.hostPath, source.mountFlags, point.Source);
     const hostPath = await shareSource(source?.hostPath ?? point.Source, point, details);
     shares.push({ name, hostPath, readOnly: !point.RW });
     const populate = point.Type === 'volume' && point.RW && !details.noCopy && details.subpath === '';
@@ -83,6 +86,20 @@ export function mergeMounts(defaults: readonly GuestMount[], own: readonly Guest
     .map((mount, index) => ({ mount, index }))
     .sort((a, b) => depth(a.mount) - depth(b.mount) || a.index - b.index)
     .map(({ mount }) => mount);
+}
+
+/** Throws what dockerd says of a volume (`o=bind`) whose directory is not there, when it mounts that. */
+async function requireDevice(device: string, mountFlags: number, mountpoint: string): Promise<void> {
+  try {
+    await stat(device);
+  } catch (error) {
+    const reason = errnoText(systemErrorCode(error) ?? errorMessage(error));
+    throw new DaemonError(
+      'Internal',
+      `error while mounting volume '${mountpoint}': failed to mount local volume: mount ${device}:${mountpoint}, flags: 0x${mountFlags.toString(16)}: ${reason}`,
+      { cause: error },
+    );
+  }
 }
 
 /** The file or directory to share. Made if it may be; a volume's subpath may not lead out of it. */

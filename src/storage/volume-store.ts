@@ -22,13 +22,22 @@ export interface Volume {
 /** Its value is the name of the Pod that the volume is of, and goes with. */
 export const podVolumeLabel = 'caisson.pod.volume';
 
-/** What a volume's files are: a directory of the host that is shared, or a tmpfs that the guest makes. */
-export type VolumeSource = { kind: 'directory'; hostPath: string } | { kind: 'tmpfs'; options: string[] };
+/**
+ * What a volume's files are: a directory of the host that is shared, or a tmpfs that the guest makes. `mountFlags`: of
+ * mount(2), for a directory elsewhere (`o=bind`).
+ */
+export type VolumeSource =
+  { kind: 'directory'; hostPath: string; mountFlags?: number } | { kind: 'tmpfs'; options: string[] };
 
 const collection = 'volumes';
 const namePattern = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
 /** As Docker's clients and engine read sizes. */
 const sizePattern = /^\d+(\.\d+)? ?([kmgtp]?(i?b)?)$/i;
+/** As in mount(2). */
+const mountFlagBits: Readonly<Record<string, number>> = {
+  ...{ ro: 0x1, nosuid: 0x2, nodev: 0x4, noexec: 0x8, sync: 0x10, dirsync: 0x80, noatime: 0x400 },
+  ...{ nodiratime: 0x800, bind: 0x1000, rbind: 0x5000 },
+};
 const knownOptions = ['type', 'o', 'device', 'size'];
 
 export class VolumeStore {
@@ -127,7 +136,8 @@ export class VolumeStore {
     const words = (options['o'] ?? '').split(',').filter((word) => word !== '');
     if (type === 'tmpfs') return { kind: 'tmpfs', options: words };
     if (words.includes('bind') || words.includes('rbind')) {
-      return { kind: 'directory', hostPath: options['device'] ?? '' };
+      const mountFlags = words.reduce((flags, word) => flags | (mountFlagBits[word] ?? 0), 0);
+      return { kind: 'directory', hostPath: options['device'] ?? '', mountFlags };
     }
     if (type === '') return { kind: 'directory', hostPath: this.hostPath(name) };
     throw new DaemonError(

@@ -180,6 +180,8 @@ scriptCases('tmpfs', {
       create --mount type=tmpfs,target=/a,tmpfs-mode=999 busybox
       create --mount type=tmpfs,target=/a,tmpfs-size=x busybox
       create --mount type=tmpfs,target=/a,volume-nocopy=true busybox`,
+  'has the mode of the directory it covers': `
+      docker run --rm --tmpfs /etc --tmpfs /root --tmpfs /var:uid=3,gid=4 --tmpfs /new --mount type=tmpfs,target=/tmp busybox stat -c '%n %a %u:%g' /etc /root /var /new /tmp`,
   'is filled up, and is new at each start': `
       docker run --name $c --tmpfs /t:size=1m busybox sh -c 'ls -A /t; dd if=/dev/zero of=/t/f bs=1k count=2000 2>&1 | grep -o "No space.*"; stat -c %s /t/f'
       docker start -a $c`,

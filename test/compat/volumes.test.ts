@@ -152,6 +152,11 @@ scriptCases('volumes: in a container', {
     docker run --rm -v $c-w:/d:nocopy $c ls /d
     docker run --rm $c ls /d
     docker volume rm $c-v $c-w && docker rmi -f $c | grep -c Untagged`,
+  'a directory elsewhere, and one that is not there': `
+    mkdir d; echo f >d/f; docker volume create --opt type=none --opt o=bind --opt device=$PWD/d $c >out; docker volume create --opt type=none --opt o=bind,ro --opt device=$PWD/missing $c-none >out
+    docker run --rm -v $c:/x busybox sh -c 'cat /x/f; echo new >/x/g'; cat d/g
+    docker run --name $c -v $c-none:/x busybox true 2>&1 | sed 's|/[^ ]*/volumes/|/volumes/|g'; docker inspect -f '{{.State.Status}} {{.State.ExitCode}}' $c; ls
+    docker rm $c; docker volume rm $c $c-none; ls d`,
   'anonymous ones go with --rm and rm -v, others stay': `
       docker run --rm --name $c -v /a -v $c-named:/n busybox touch /n/f
       docker volume ls -q --filter name=$c
