@@ -15,6 +15,8 @@ import { socketBehind, tunnelName, type SocketShare, type SocketTargets } from '
 /** Where the agent mounts the VM's file server, and where it listens for connections to the host's sockets. */
 const sharesDirectory = '/run/shares';
 const tunnelsDirectory = '/run/tunnels';
+/** MS_RDONLY of mount(2). */
+const readOnlyFlag = 0x1;
 
 /** What start tells the VM: what its file server shares, and where the guest mounts it. */
 export async function prepareShares(
@@ -61,7 +63,9 @@ export async function prepareShares(
     if (source?.mountFlags !== undefined)
       await requireDevice(source.hostPath, source.mountFlags, point.Source);
     const hostPath = await shareSource(source?.hostPath ?? point.Source, point, details);
-    shares.push({ name, hostPath, readOnly: !point.RW });
+    // `o=ro` holds for whoever mounts it.
+    const fixed = ((source?.mountFlags ?? 0) & readOnlyFlag) !== 0;
+    shares.push({ name, hostPath, readOnly: fixed || !point.RW });
     const populate = point.Type === 'volume' && point.RW && !details.noCopy && details.subpath === '';
     // One that is a directory elsewhere (o=bind) has no place for notes beside it.
     if (populate && source?.hostPath === volumes.hostPath(point.Name ?? ''))

@@ -78,11 +78,11 @@ describe('source', () => {
     ],
     [
       { type: 'none', device: '/srv', o: 'bind' },
-      { kind: 'directory', hostPath: '/srv' },
+      { kind: 'directory', hostPath: '/srv', mountFlags: 0x1000 },
     ],
     [
       { type: 'none', device: '/srv', o: 'rbind,ro' },
-      { kind: 'directory', hostPath: '/srv' },
+      { kind: 'directory', hostPath: '/srv', mountFlags: 0x5001 },
     ],
   ])('of %j', async (options, source) => {
     await store.create({ name: 'data', options });
