@@ -1,15 +1,14 @@
 // Who waits for a container to exit or to be removed.
 
 import type { ContainerWaitResponse } from '../api/v1.41/types';
-import { DaemonError } from '../errors';
 import type { Container } from './container-registry';
 import { isActive, type ContainerState } from './container-state';
+import { KeyedWaiters } from './keyed-waiters';
 
 export type WaitCondition = 'not-running' | 'next-exit' | 'removed';
 
 interface Waiter {
   condition: WaitCondition;
-  settle: (response: ContainerWaitResponse) => void;
 }
 
 /** What a wait answers for a container in this state. */
@@ -19,7 +18,7 @@ export function waitResponse(state: ContainerState): ContainerWaitResponse {
 }
 
 export class ContainerWaits {
-  readonly #waiters = new Map<string, Set<Waiter>>();
+  readonly #waiters = new KeyedWaiters<Waiter, ContainerWaitResponse>();
 
   /** Rejects only when `signal` aborts. */
   wait(container: Container, condition: WaitCondition, signal?: AbortSignal): Promise<ContainerWaitResponse> {
@@ -27,29 +26,7 @@ export class ContainerWaits {
     if (condition === 'not-running' && !isActive(state) && state.kind !== 'restarting') {
       return Promise.resolve(waitResponse(state));
     }
-    return new Promise((resolve, reject) => {
-      const waiters = this.#waiters.get(container.id) ?? new Set<Waiter>();
-      this.#waiters.set(container.id, waiters);
-      const forget = (): void => {
-        signal?.removeEventListener('abort', onAbort);
-        waiters.delete(waiter);
-        if (waiters.size === 0) this.#waiters.delete(container.id);
-      };
-      const waiter: Waiter = {
-        condition,
-        settle: (response) => {
-          forget();
-          resolve(response);
-        },
-      };
-      const onAbort = (): void => {
-        forget();
-        reject(new DaemonError('Unavailable', 'the wait was given up'));
-      };
-      waiters.add(waiter);
-      if (signal?.aborted ?? false) onAbort();
-      else signal?.addEventListener('abort', onAbort, { once: true });
-    });
+    return this.#waiters.wait(container.id, { condition }, signal);
   }
 
   /** The container has stopped for good (not to restart), or could not be started. */
@@ -63,8 +40,7 @@ export class ContainerWaits {
   }
 
   #settle(container: Container, which: (waiter: Waiter) => boolean): void {
-    const waiters = [...(this.#waiters.get(container.id) ?? [])].filter(which);
     const response = waitResponse(container.state);
-    for (const waiter of waiters) waiter.settle(response);
+    this.#waiters.tell(container.id, (waiter) => (which(waiter) ? response : undefined));
   }
 }

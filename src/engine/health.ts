@@ -3,6 +3,7 @@
 import type { Health, HealthConfig, HealthcheckResult } from '../api/v1.41/types';
 import { errorMessage } from '../errors';
 import { log } from '../log';
+import { pause } from '../pause';
 import type { HealthSource } from './container-list';
 import { eventAttributes } from './container-record';
 import type { Container, ContainerRegistry } from './container-registry';
@@ -200,22 +201,6 @@ async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<
   } finally {
     if (onAbort !== undefined) signal.removeEventListener('abort', onAbort);
   }
-}
-
-/** False when the signal came first. */
-function pause(durationMs: number, signal: AbortSignal): Promise<boolean> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve(!signal.aborted);
-    };
-    const timer = setTimeout(done, durationMs);
-    // A health check alone keeps no process alive.
-    timer.unref();
-    signal.addEventListener('abort', done, { once: true });
-    if (signal.aborted) done();
-  });
 }
 
 function cutOutput(output: Buffer): string {

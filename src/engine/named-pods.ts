@@ -34,10 +34,16 @@ export function namedPodId(name: string): string {
   return createHash('sha256').update(`caisson.pod ${name}`).digest('hex');
 }
 
+/** Asked of every container whenever Pods are looked for. */
+const podIds = new WeakMap<ContainerRecord['config'], string>();
+
 /** Of its named Pod; undefined for a container with a Pod of its own. */
 export function namedPodIdOf(record: Pick<ContainerRecord, 'config'>): string | undefined {
   const name = podNameOf(record);
-  return name === undefined ? undefined : namedPodId(name);
+  if (name === undefined) return undefined;
+  const id = podIds.get(record.config) ?? namedPodId(name);
+  podIds.set(record.config, id);
+  return id;
 }
 
 /** What its containers have in common, by their labels; undefined for a container with a Pod of its own. */

@@ -37,16 +37,15 @@ export class PodDirectory {
 
   /** Newest first. */
   list(): PodHandle[] {
-    const containers = this.#registry.list();
-    const names = new Set(containers.flatMap(({ record }) => podNameOf(record) ?? []));
-    const named = [
-      ...this.#records.list().map(({ id }) => id),
-      ...[...names].map(namedPodId).filter((id) => this.#records.get(id) === undefined),
-    ];
-    const alone = containers.filter(({ record }) => podNameOf(record) === undefined);
-    return [...named.flatMap((id) => this.byId(id) ?? []), ...alone.map(ofContainer)].sort((a, b) =>
-      a.createdAt < b.createdAt ? 1 : -1,
-    );
+    const alone: Container[] = [];
+    const named = new Map<string, Container[]>(this.#records.list().map(({ id }) => [id, []]));
+    for (const container of this.#registry.list()) {
+      const id = namedPodIdOf(container.record);
+      if (id === undefined) alone.push(container);
+      else named.set(id, [...(named.get(id) ?? []), container]);
+    }
+    const pods = [...named].flatMap(([id, members]) => this.#named(id, members) ?? []);
+    return [...pods, ...alone.map(ofContainer)].sort((a, b) => (a.createdAt < b.createdAt ? 1 : -1));
   }
 
   /** By name, id or unambiguous prefix. Throws NotFound, and Conflict for a prefix of several. */
@@ -70,24 +69,29 @@ export class PodDirectory {
 
   /** By the whole id. */
   byId(id: string): PodHandle | undefined {
-    const record = this.#records.get(id);
     const members = this.#registry.list().filter((container) => namedPodIdOf(container.record) === id);
-    if (record !== undefined) return ofRecord(record, members);
-    const [newest] = members;
-    if (newest !== undefined) {
-      return {
-        id,
-        name: podNameOf(newest.record) ?? '',
-        kind: 'label',
-        createdAt: members.at(-1)?.record.createdAt ?? '',
-        labels: {},
-        members: members.reverse().map(ofLabel),
-      };
-    }
+    const named = this.#named(id, members);
+    if (named !== undefined) return named;
     const container = this.#registry.byId(id);
     return container === undefined || podNameOf(container.record) !== undefined
       ? undefined
       : ofContainer(container);
+  }
+
+  /** Undefined: there is none of this id that has a record or a label. `members`: newest first. */
+  #named(id: string, members: readonly Container[]): PodHandle | undefined {
+    const record = this.#records.get(id);
+    if (record !== undefined) return ofRecord(record, members);
+    const [newest] = members;
+    if (newest === undefined) return undefined;
+    return {
+      id,
+      name: podNameOf(newest.record) ?? '',
+      kind: 'label',
+      createdAt: members.at(-1)?.record.createdAt ?? '',
+      labels: {},
+      members: [...members].reverse().map(ofLabel),
+    };
   }
 }
 

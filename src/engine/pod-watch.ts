@@ -1,12 +1,12 @@
 // Follows what becomes of the containers of Pods with a record, whoever starts, stops or removes them: keeps the VM while one
 // of the main ones is to run, ends the Pod when none is, and tells those who wait.
 
-import { DaemonError } from '../errors';
 import { log } from '../log';
 import type { PodWaitReply } from '../pods-api/types';
 import type { Container } from './container-registry';
 import { isActive } from './container-state';
 import type { Engine } from './engine';
+import { KeyedWaiters } from './keyed-waiters';
 import { namedPodIdOf } from './named-pods';
 import type { PodDirectory, PodHandle, PodMember } from './pod-directory';
 import { removeMembers } from './pod-members';
@@ -24,14 +24,10 @@ export interface PodWatchParts {
   finish: (pod: PodHandle) => Promise<void>;
 }
 
-interface Waiter {
-  mains: readonly PodMember[];
-  settle: () => void;
-}
-
 export class PodWatch {
   readonly #parts: PodWatchParts;
-  readonly #waiters = new Map<string, Set<Waiter>>();
+  /** Each waits for the Pod's main containers. */
+  readonly #waiters = new KeyedWaiters<readonly PodMember[], PodWaitReply>();
 
   constructor(parts: PodWatchParts) {
     this.#parts = parts;
@@ -70,29 +66,7 @@ export class PodWatch {
   wait(pod: PodHandle, signal?: AbortSignal): Promise<PodWaitReply> {
     const mains = mainsOf(pod);
     if (!this.#isBusy(pod.id, mains)) return Promise.resolve(waitReply(mains));
-    return new Promise((resolve, reject) => {
-      const waiters = this.#waiters.get(pod.id) ?? new Set<Waiter>();
-      this.#waiters.set(pod.id, waiters);
-      const forget = (): void => {
-        signal?.removeEventListener('abort', onAbort);
-        waiters.delete(waiter);
-        if (waiters.size === 0) this.#waiters.delete(pod.id);
-      };
-      const waiter: Waiter = {
-        mains,
-        settle: () => {
-          forget();
-          resolve(waitReply(mains));
-        },
-      };
-      const onAbort = (): void => {
-        forget();
-        reject(new DaemonError('Unavailable', 'the wait was given up'));
-      };
-      waiters.add(waiter);
-      if (signal?.aborted === true) onAbort();
-      else signal?.addEventListener('abort', onAbort, { once: true });
-    });
+    return this.#waiters.wait(pod.id, mains, signal);
   }
 
   /** Something other than a container's state has changed. */
@@ -114,9 +88,7 @@ export class PodWatch {
   }
 
   #tellWaiters(podId: string): void {
-    for (const waiter of [...(this.#waiters.get(podId) ?? [])]) {
-      if (!this.#isBusy(podId, waiter.mains)) waiter.settle();
-    }
+    this.#waiters.tell(podId, (mains) => (this.#isBusy(podId, mains) ? undefined : waitReply(mains)));
   }
 
   #isBusy(podId: string, mains: readonly PodMember[]): boolean {

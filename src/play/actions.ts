@@ -2,7 +2,7 @@
 
 import { errorMessage } from '../errors';
 import type { ActionPlan } from '../kubernetes/plan';
-import { pause } from './back-off';
+import { pause } from '../pause';
 import type { PlayHost } from './host';
 
 /** Where it is done. */

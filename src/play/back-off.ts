@@ -16,20 +16,6 @@ export class BackOff {
   }
 }
 
-/** Resolves after the time, or when the signal comes. Keeps no process alive. */
-export function pause(durationMs: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, durationMs).unref();
-    signal.addEventListener('abort', done, { once: true });
-    if (signal.aborted) done();
-  });
-}
-
 /** Asked anew after each wait: the compiler takes an answer of the field itself for lasting. */
 export function isAborted(signal: AbortSignal): boolean {
   return signal.aborted;

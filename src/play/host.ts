@@ -3,7 +3,9 @@
 import type { ContainerBackend, ImageBackend, VolumeBackend } from '../api/v1.41/backend';
 import type { NetdProbe } from '../network/netd/protocol';
 import type { PodService } from '../pods-api/backend';
+import type { PodInspect } from '../pods-api/types';
 import type { DocumentStore } from '../storage/stores';
+import { isDaemonError } from '../errors';
 
 export interface PlayHost {
   pods: PodService;
@@ -20,4 +22,14 @@ export interface PlayHost {
   /** '' when a Pod's address answers, else why not. */
   probe(probe: NetdProbe): Promise<string>;
   nodeName: string;
+}
+
+/** Undefined: there is no such Pod. */
+export function findPod({ pods }: PlayHost, name: string): PodInspect | undefined {
+  try {
+    return pods.inspect(name);
+  } catch (error) {
+    if (isDaemonError(error, 'NotFound')) return undefined;
+    throw error;
+  }
 }

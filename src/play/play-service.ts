@@ -7,7 +7,7 @@ import { compileManifests, type Compiled } from '../kubernetes/compile';
 import { parseManifests } from '../kubernetes/manifest';
 import type { PodPlan, WorkloadPlan } from '../kubernetes/plan';
 import { log } from '../log';
-import type { PlayHost } from './host';
+import { findPod, type PlayHost } from './host';
 import { prepareImages } from './images';
 import { playCollection, type PlayRecord } from './play-record';
 import type { ContainerReport } from './pod-runner';
@@ -149,19 +149,10 @@ export class PlayService {
       containers.filter(isLasting).map((c) => ({ name: c.name, ready: false, restartCount: 0 }));
     const outcome = workload.record.outcomes[name];
     if (outcome !== undefined) return { name, phase: outcome, containers: report };
-    const pod = this.#find(name);
+    const pod = findPod(this.#host, name);
     const phase =
       pod === undefined ? 'Gone' : pod.state === 'Running' && pod.detail === '' ? 'Running' : 'Pending';
     return { name, phase, containers: report };
-  }
-
-  #find(name: string) {
-    try {
-      return this.#host.pods.inspect(name);
-    } catch (error) {
-      if (isDaemonError(error, 'NotFound')) return undefined;
-      throw error;
-    }
   }
 
   #compile(text: string): Compiled & { warnings: string[] } {

@@ -5,9 +5,10 @@ import { DaemonError, errorMessage, isDaemonError } from '../errors';
 import type { ContainerPlan, PodPlan } from '../kubernetes/plan';
 import { log } from '../log';
 import type { PodContainerStatus, PodInspect } from '../pods-api/types';
+import { pause } from '../pause';
 import { runAction, type ActionTarget } from './actions';
-import { BackOff, isAborted, pause } from './back-off';
-import type { PlayHost } from './host';
+import { BackOff, isAborted } from './back-off';
+import { findPod, type PlayHost } from './host';
 import { Prober } from './prober';
 
 export type PodOutcome = 'Succeeded' | 'Failed' | 'Stopped';
@@ -266,12 +267,7 @@ export class PodRunner {
   }
 
   #inspect(): PodInspect | undefined {
-    try {
-      return this.#host.pods.inspect(this.#plan.template.name);
-    } catch (error) {
-      if (isDaemonError(error, 'NotFound')) return undefined;
-      throw error;
-    }
+    return findPod(this.#host, this.#plan.template.name);
   }
 
   #status(name: string): PodContainerStatus | undefined {

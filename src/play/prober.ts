@@ -2,8 +2,9 @@
 
 import { log } from '../log';
 import type { ContainerPlan, ProbePlan } from '../kubernetes/plan';
+import { pause } from '../pause';
 import { runAction, type ActionTarget } from './actions';
-import { isAborted, pause } from './back-off';
+import { isAborted } from './back-off';
 import type { PlayHost } from './host';
 
 export interface ProbeEvents {

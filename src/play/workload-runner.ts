@@ -1,7 +1,8 @@
 // The Pods of one workload: all at once, one after the other, or as many as a Job runs at a time.
 
 import type { PodPlan, WorkloadPlan } from '../kubernetes/plan';
-import { BackOff, pause } from './back-off';
+import { pause } from '../pause';
+import { BackOff } from './back-off';
 import type { PlayHost } from './host';
 import type { PlayRecord } from './play-record';
 import { PodRunner, stopPod, type PodOutcome } from './pod-runner';

@@ -292,11 +292,11 @@ export class FakeVm implements Vm {
   }
 
   crash(): void {
-    for (const output of this.agent.outputs.values()) output.lose();
     this.#finish({ cause: 'crashed', message: 'killed by SIGKILL' });
   }
 
   #finish(end: VmEnd): void {
+    for (const output of this.agent.outputs.values()) output.lose();
     this.isEnded = true;
     this.#settle(end);
   }

@@ -426,6 +426,49 @@ describe('what its containers do', () => {
   });
 });
 
+describe('what only a Pod that runs can do', () => {
+  it.each<[string, () => Promise<unknown>]>([
+    ['pause', () => pods.pause('web')],
+    ['unpause', () => pods.unpause('web')],
+    ['kill', () => pods.kill('web')],
+    ['replace', () => pods.replace('web', { pod: 'other' })],
+  ])('%s is refused for one that does not', async (_, work) => {
+    await pods.create(template('web'));
+    await pods.create(template('other'));
+    await expect(work()).rejects.toMatchObject({ code: 'Conflict', message: 'Pod web is not running' });
+    expect(pods.inspect('web').state).toBe('Created');
+  });
+
+  it.each<[string, (ref: string) => unknown]>([
+    ['start', (ref) => pods.start(ref)],
+    ['stop', (ref) => pods.stop(ref)],
+    ['remove', (ref) => pods.remove(ref)],
+    ['pause', (ref) => pods.pause(ref)],
+    ['wait', (ref) => pods.wait(ref)],
+    ['inspect', (ref) => pods.inspect(ref)],
+  ])('%s knows no Pod that is not there', async (_, work) => {
+    await expect(Promise.resolve().then(() => work('nosuch'))).rejects.toMatchObject({
+      code: 'NotFound',
+      message: 'No such Pod: nosuch',
+    });
+  });
+});
+
+describe('a Pod whose VM is lost', () => {
+  it.each<[string, (vmId: string) => Promise<void> | void]>([
+    ['by a crash', () => engine.vms.last.crash()],
+    ['by a forced removal', (vmId) => vms.remove(vmId, { force: true })],
+  ])('%s is Created, and can be started on another', async (_, lose) => {
+    const vmId = await running('web', ['main', sidecar]);
+    const ended = pods.wait('web');
+    await lose(vmId);
+    expect(await ended).toMatchObject({ exitCode: 137 });
+    while (pods.inspect('web').state !== 'Created') await new Promise(setImmediate);
+    expect(pods.inspect('web')).toMatchObject({ detail: 'Failed', containers: [{ exitCode: 137 }, {}] });
+    expect((await pods.start('web')).vmId).not.toBe(vmId);
+  });
+});
+
 describe('VMs', () => {
   it('stay until they are removed, and not while a Pod is on them', async () => {
     const vmId = await running('web');

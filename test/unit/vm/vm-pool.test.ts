@@ -156,6 +156,23 @@ test('one that can not be associated is ended, and the next one taken', async ()
   await expect(factory.made[0]!.vm.ended).resolves.toMatchObject({ cause: 'requested' });
 });
 
+describe('a VM that is named', () => {
+  test("is taken once, and is nobody else's", async () => {
+    const pool = await fullPool();
+    const { id } = await pool.hold({});
+    expect((await pool.acquire('other', {})).id).not.toBe(id);
+    expect(await pool.take(id, 'pod', {})).toMatchObject({ id, held: false });
+    await expect(pool.take(id, 'third', {})).rejects.toThrow(`VM ${id} is in use by Pod pod`);
+  });
+
+  test('must be there, and large enough', async () => {
+    const pool = await fullPool();
+    await expect(pool.take('nosuch', 'pod', {})).rejects.toThrow('No such VM: nosuch');
+    await expect(pool.take('vm1', 'pod', { memoryBytes: 2000 })).rejects.toThrow('are needed');
+    expect(pool.find('vm1')?.state).toEqual({ kind: 'Idle' });
+  });
+});
+
 test('a start that was given up takes nothing', async () => {
   const pool = await fullPool();
   await expect(pool.acquire('pod', {}, AbortSignal.abort())).rejects.toMatchObject({ code: 'Unavailable' });
