@@ -168,7 +168,14 @@ const measurements: Record<string, Measurement> = {
   'checkpoint, later': laterCheckpoint,
   'start from a checkpoint': startFromCheckpoint,
   'stats of 50: daemon': ({ caisson, caissonDaemon }) =>
-    watchingMany(caisson, () => family(caissonDaemon.process.pid), 'the daemon'),
+    watchingMany(
+      caisson,
+      () => {
+        const vms = new Set(caissonDaemon.qemuPids());
+        return family(caissonDaemon.process.pid).filter((pid) => !vms.has(pid));
+      },
+      'the daemon',
+    ),
   'stats of 50: VMs': ({ caisson, caissonDaemon }) =>
     watchingMany(caisson, () => caissonDaemon.qemuPids(), 'all VMs'),
   'start-up': async ({ caissonDaemon }) => {
