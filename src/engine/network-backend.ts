@@ -20,6 +20,7 @@ import type { Engine } from './engine';
 import type { EventPublisher } from './event-publisher';
 import { matchLabels, matchPattern, matchValue, validateFilters } from './filters';
 import { namedPodIdOf, podNameOf } from './named-pods';
+import { requireNoSource } from './network-sources';
 import { pruneFilter } from './prune-filter';
 
 const acceptedFilters = ['dangling', 'driver', 'id', 'label', 'name', 'scope', 'type'];
@@ -57,6 +58,7 @@ export class EngineNetworkBackend implements NetworkBackend {
   }
 
   async create(body: NetworkCreateBody): Promise<{ Id: string; Warning: string }> {
+    requireNoSource(body, this.#networks);
     const request = createRequest(body);
     const { id, warning } = await this.#networks.create(request);
     this.#publish('create', this.#networks.inspect(id));
@@ -229,12 +231,14 @@ function inspected(details: NetworkDetails, containers: Record<string, NetworkCo
         ? {
             Driver: details.ipamDriver,
             Options: details.ipamOptions,
-            Config: details.ipam.map(({ subnet, ipRange, gateway, hideGateway, auxiliaryAddresses }) => ({
-              Subnet: subnet,
-              ...(ipRange === undefined ? {} : { IPRange: ipRange }),
-              ...(gateway === undefined || hideGateway === true ? {} : { Gateway: gateway }),
-              ...(auxiliaryAddresses === undefined ? {} : { AuxiliaryAddresses: auxiliaryAddresses }),
-            })),
+            Config: [...details.ipam, ...(details.unusedIpam ?? [])].map(
+              ({ subnet, ipRange, gateway, hideGateway, auxiliaryAddresses }) => ({
+                Subnet: subnet,
+                ...(ipRange === undefined ? {} : { IPRange: ipRange }),
+                ...(gateway === undefined || hideGateway === true ? {} : { Gateway: gateway }),
+                ...(auxiliaryAddresses === undefined ? {} : { AuxiliaryAddresses: auxiliaryAddresses }),
+              }),
+            ),
           }
         : noIpam,
     Internal: details.internal,

@@ -146,7 +146,7 @@ function checkedConfig(config: WantedConfig): NetworkIpamConfig {
 /** The subnets of a family that the plan names. Throws Docker's error if one overlaps `taken` or another of them. */
 function subnetsOf(plan: NetworkPlan, family: IpFamily, taken: readonly Subnet[]): NetworkIpamConfig[] {
   const inUse = [...taken, ...reservedSubnets];
-  return plan.subnets.filter((config) => {
+  const found = plan.subnets.filter((config) => {
     const subnet = parseSubnet(config.subnet);
     if (subnet?.family !== family) return false;
     if (inUse.some((other) => overlaps(other, subnet))) {
@@ -155,6 +155,8 @@ function subnetsOf(plan: NetworkPlan, family: IpFamily, taken: readonly Subnet[]
     inUse.push(subnet);
     return true;
   });
+  if (found.length > 1) throw new DaemonError('Forbidden', "bridge driver doesn't support multiple subnets");
+  return found;
 }
 
 /** `bridge`, `host` and `none`, which exist from the first start on. */

@@ -13,6 +13,7 @@ export interface NetworkRecord extends NetworkSummary {
   ipamOptions: Record<string, string> | null;
   /** One for each subnet, each with the gateway that is in use. */
   ipam: NetworkIpamConfig[];
+  unusedIpam?: NetworkIpamConfig[];
   configOnly?: boolean;
   /** True if the user named the subnet: only then may containers ask for an address. */
   userSubnet: boolean;

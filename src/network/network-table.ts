@@ -85,6 +85,7 @@ export class NetworkTable {
         }
       }
     }
+    const unused = plan.enableIpv6 ? [] : plan.subnets.filter(({ subnet }) => subnet.includes(':'));
     const record: NetworkRecord = {
       id,
       name: plan.name,
@@ -99,6 +100,7 @@ export class NetworkTable {
       ipamDriver: 'default',
       ipamOptions: plan.ipamOptions,
       ipam,
+      ...(unused.length === 0 ? {} : { unusedIpam: unused }),
       userSubnet: plan.subnets.some(({ subnet }) => !subnet.includes(':')),
       mtu: plan.mtu,
       interContainer: plan.interContainer,

@@ -97,6 +97,8 @@ export interface NetworkDetails extends NetworkSummary {
   ipamDriver: string;
   ipamOptions: Record<string, string> | null;
   ipam: NetworkIpamConfig[];
+  /** IPv6 subnets that were named for a network without IPv6: shown, as by dockerd, and of no effect. */
+  unusedIpam?: NetworkIpamConfig[];
   /** Only a configuration for other networks: nothing can join it. */
   configOnly?: boolean;
   /** The IPv4 subnet was given, not chosen: containers may ask for addresses. */

@@ -14,7 +14,17 @@ scriptCases('networks: create', {
     docker network inspect -f '{{.EnableIPv6}} {{json .IPAM}}' $c
     docker run -d --name $c --network $c --ip6 fd00:201::99 --mac-address 02:42:11:22:33:44 ${idle} >/dev/null
     docker exec $c ip -o address show eth0 | awk '$4 !~ /^fe80/ {print $3, $4}' | sort
-    docker inspect -f '{{json .NetworkSettings.Networks}} {{.Config.MacAddress}}' $c`,
+    docker inspect -f '{{json .NetworkSettings.Networks}} {{.Config.MacAddress}}' $c
+    docker run -d --name $c-b --network $c --network-alias al -p '[::1]:18151:80' busybox sh -c 'echo hello >/index.html; exec httpd -f -p 80' >/dev/null
+    docker exec $c nslookup -type=aaaa al | tail -n 2
+    docker exec $c wget -qO- http://[fd00:201::2]/
+    wait_for on_host curl -s '[::1]:18151'
+    on_host curl -s '[::1]:18151'
+    docker port $c-b
+    docker run --rm --network $c --ip6 fd00:201::99 busybox true
+    docker run --rm --network $c --ip6 fd00:202::99 busybox true
+    docker network create --subnet fd00:203::/64 --subnet 10.213.0.0/24 $c-off >/dev/null
+    docker network inspect -f '{{.EnableIPv6}} {{json .IPAM.Config}}' $c-off`,
   'what is refused': `
     docker network create --subnet 10.203.0.0/24 $c >/dev/null
     docker network create $c
@@ -237,6 +247,17 @@ httpCases('networks over HTTP', {
       body: { Container: '$c', EndpointConfig: { Aliases: ['x'] } },
     },
     { request: 'POST /networks/none/disconnect', body: { Container: '$c' } },
+  ],
+  'create from a configuration, or of two subnets': [
+    ...[
+      { ConfigFrom: { Network: '$c-nobody' } },
+      { ConfigFrom: { Network: 'bridge' } },
+      { ConfigFrom: { Network: '$c-nobody' }, ConfigOnly: true },
+      { ConfigFrom: { Network: '$c-nobody' }, Labels: { a: 'b' }, EnableIPv6: true },
+      { ConfigFrom: { Network: '$c-nobody' }, Options: { a: 'b' } },
+      { ConfigOnly: true, Internal: true },
+      { IPAM: { Config: [{ Subnet: '10.214.0.0/24' }, { Subnet: '10.215.0.0/24' }] } },
+    ].map((body) => ({ request: 'POST /networks/create', body: { Name: '$c', ...body } })),
   ],
   'create without a name': { request: 'POST /networks/create', body: { Driver: 'bridge' } },
   'inspect of another scope': 'GET /networks/bridge?scope=swarm',
