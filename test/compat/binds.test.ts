@@ -132,6 +132,33 @@ scriptCases('binds: files as they are', {
       ls outside d`,
 });
 
+/** Removes the containers that have a label, as testcontainers' reaper does, and tells of the engine's events meanwhile. */
+const reaper = `
+import http.client, json, socket, sys, urllib.parse
+class Connection(http.client.HTTPConnection):
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect('/var/run/docker.sock')
+def call(method, path, filters):
+    connection = Connection('engine')
+    connection.request(method, '/v1.41' + path + 'filters=' + urllib.parse.quote(json.dumps(filters)))
+    return connection.getresponse()
+label = ['of=' + sys.argv[1]]
+events = call('GET', '/events?', {'label': label, 'type': ['container'], 'event': ['destroy']})
+found = json.load(call('GET', '/containers/json?all=1&', {'label': label}))
+for container in sorted(found, key=lambda container: container['Names']):
+    print(call('DELETE', '/containers/' + container['Id'] + '?force=1&v=1&', {}).status)
+    print(json.loads(events.readline())['Action'])
+print(len(found), json.load(call('GET', '/containers/json?all=1&', {'label': label})))
+`;
+
+scriptCases('binds: sockets', {
+  "the engine's own, for one that cleans up": `
+      docker create --label of=$c busybox >out; docker create --label of=$c -v /anonymous busybox >out; docker create --name $c-other --label of=$c-other busybox >out
+      docker run --rm -v "\${DOCKER_HOST#unix://}:/var/run/docker.sock" debian:12 ${python(reaper)} $c
+      docker inspect -f '{{.State.Status}}' $c-other`,
+});
+
 scriptCases('binds: order and neighbours', {
   'mounts over mounts': `
       mkdir -p a/in b c; echo a >a/f; echo b >b/f; echo in >a/in/f; echo c >c/f
