@@ -14,6 +14,7 @@ import { firstCheckpoint, laterCheckpoint, startFromCheckpoint } from './checkpo
 import { family, manyAtOnce, manyInARow, watchingMany } from './crowd';
 import { childPids, DockerClient, median, medians, pssMib, rssMib, timed, type Work } from './measure';
 import { networkMeasurements, type NetworkBench } from './network';
+import { idleVmsMemory, podReplace, vmRun } from './pods';
 import { formatTable, type Row } from './table';
 
 interface Bench extends NetworkBench {
@@ -162,6 +163,9 @@ const measurements: Record<string, Measurement> = {
     const caisson = rssMib(caissonDaemon.process.pid);
     return Promise.resolve({ name: 'memory of the daemon (RSS)', unit: 'MiB', docker, caisson, max: 120 });
   },
+  'pod replace': podReplace,
+  'vm run': vmRun,
+  '50 idle VMs': idleVmsMemory,
   '100 in a row': manyInARow,
   '20 at once': manyAtOnce,
   'checkpoint, first': firstCheckpoint,

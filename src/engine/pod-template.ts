@@ -14,22 +14,21 @@ import {
   sharedPidLabel,
 } from './named-pods';
 
-/** As Docker has it for containers. */
-const namePattern = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
-const containerNamePattern = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
+/** Of Pods and of their containers. Docker wants two letters, which the name of the container for Docker always has. */
+const namePattern = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 const ownLabels = /^caisson\.pod(\.|$)/;
 
 /** Throws InvalidParameter with the path of what is wrong. */
 export function validateTemplate(template: PodTemplate): void {
   const { name, containers } = template;
   if (!namePattern.test(name)) {
-    refuse('name', `"${name}" is invalid: only [a-zA-Z0-9][a-zA-Z0-9_.-]+ is allowed`);
+    refuse('name', `"${name}" is invalid: only [a-zA-Z0-9][a-zA-Z0-9_.-]* is allowed`);
   }
   if (containers.length === 0) refuse('containers', 'a Pod needs at least one container');
   const names = new Set<string>();
   containers.forEach((container, index) => {
     const path = `containers[${index}]`;
-    if (!containerNamePattern.test(container.name)) {
+    if (!namePattern.test(container.name)) {
       refuse(`${path}.name`, `"${container.name}" is invalid: only [a-zA-Z0-9][a-zA-Z0-9_.-]* is allowed`);
     }
     if (names.has(container.name)) refuse(`${path}.name`, `there are two containers "${container.name}"`);

@@ -147,6 +147,12 @@ describe('create', () => {
     await expect(pods.create(bad)).rejects.toThrow(message);
   });
 
+  it('takes a name of one letter, as Kubernetes does, and none that Docker could not take', async () => {
+    await pods.create(template('a'));
+    expect(engine.registry.get('a-main').name).toBe('a-main');
+    await expect(pods.create(template('-a'))).rejects.toThrow('invalid Pod: name: "-a" is invalid');
+  });
+
   it('refuses a name that a Pod or a label has', async () => {
     await pods.create(template('web'));
     await expect(pods.create(template('web'))).rejects.toMatchObject({ code: 'Conflict' });
