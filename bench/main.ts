@@ -142,6 +142,12 @@ const measurements: Record<string, Measurement> = {
       step: (client) => client.run('commit', 'bench-cp', 'bench-committed'),
       between: (client) => client.run('rmi', 'bench-committed'),
     }),
+  // Bound by the guest: each file is some questions to the host (docs/adr/0008-guest-file-cache.md).
+  'small files: volume': (bench) => smallFiles(bench, '200 small files in a volume', 'bench-small:/files'),
+  'small files: bind': (bench) => {
+    mkdirSync(join(bench.dir, 'small'), { recursive: true });
+    return smallFiles(bench, '200 small files in a bind mount', `${join(bench.dir, 'small')}:/files`);
+  },
   'logs of 200,000 lines': ({ docker, caisson }) =>
     compare('logs of 200,000 lines', 1, [docker, caisson], {
       times: 5,
@@ -188,6 +194,17 @@ const measurements: Record<string, Measurement> = {
     return { name: 'start-up of the daemon, to its first answer', unit: 'ms', caisson: taken, max: 1000 };
   },
 };
+
+/** Files that are made, read and removed, one by one. */
+function smallFiles({ docker, caisson }: Bench, name: string, mount: string): Promise<Row> {
+  const script = 'cd /files; for i in $(seq 200); do echo $i >$i; done; cat * >/dev/null; rm *';
+  return compare(name, 100, [docker, caisson], {
+    times: 3,
+    prepare: (client) =>
+      client.run('run', '-d', '--name', 'bench-small', '-v', mount, 'busybox', 'sleep', '1000'),
+    step: (client) => client.run('exec', 'bench-small', 'sh', '-c', script),
+  });
+}
 
 const pushedName = `${registryHost}/pushed`;
 
