@@ -39,6 +39,7 @@ import { writePidFile } from './pid-file';
 import { PlayService } from './play/play-service';
 import { playRouter } from './play/router';
 import { podsRouter } from './pods-api/router';
+import { missingPrivilege } from './privileges';
 import { createStorage } from './storage/storage';
 import { readVersions } from './versions';
 import { createVmPool } from './vm/vm-pool';
@@ -64,10 +65,16 @@ interface Running {
 /** Resolves when the API answers and every record is true. Rejects with what is wrong; nothing is left running then. */
 export async function startDaemon(config: Config): Promise<Daemon> {
   const started = Date.now();
+  const missing = missingPrivilege(config.vmUidBase);
+  if (missing !== undefined)
+    throw new DaemonError(
+      'Forbidden',
+      `the daemon needs to run as root, and is ${missing} (see: caisson doctor)`,
+    );
   await mkdir(config.runDir, { recursive: true, mode: 0o711 });
   await chmod(config.runDir, 0o711);
   await mkdir(config.dataRoot, { recursive: true, mode: 0o711 });
-  if (process.getuid?.() === 0) await requireReachable([config.dataRoot, config.runDir]);
+  await requireReachable([config.dataRoot, config.runDir]);
   const undo: (() => unknown)[] = [await lockDataRoot(config.dataRoot)];
   const close = async (): Promise<void> => {
     for (const step of undo.splice(0).reverse()) {

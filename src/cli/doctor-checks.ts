@@ -10,6 +10,7 @@ import { dirname, join } from 'node:path';
 import type { Config } from '../config';
 import { errorMessage, systemErrorCode } from '../errors';
 import { checkNetworkRequirements } from '../network/requirements';
+import { missingPrivilege } from '../privileges';
 import { describeTemplate, probeAccelerator } from '../vm/vm-pool';
 import { type Finding, fail, ok, warn } from './doctor-report';
 
@@ -192,11 +193,12 @@ function isWritable(path: string): boolean {
   return isAccessible(path, constants.W_OK);
 }
 
-export function checkUser(): Finding[] {
+export function checkUser({ vmUidBase }: Pick<Config, 'vmUidBase'>): Finding[] {
+  const missing = missingPrivilege(vmUidBase);
   return [
-    process.getuid?.() === 0
+    missing === undefined
       ? ok('user', 'root')
-      : fail('user', 'not root', 'run the daemon as root: this version does not work without'),
+      : fail('user', missing, 'run the daemon as root: this version does not work without'),
   ];
 }
 
