@@ -14,7 +14,10 @@ jest.setTimeout(180_000);
 // A host of our own, which others who use this machine do not change: a network with an address and a rule to be kept, and
 // mounts that are shared as systemd has them, so that what one process mounts or unmounts is seen by the others.
 const makeHost = `
-mount --make-rprivate / && mount --make-rshared /
+mount --make-rprivate /
+# those of other tests, which end when their files are removed
+awk '$2 ~ "^/(tmp|run)/" {print $2}' /proc/mounts | sort -r | while read -r target; do umount -l "$target"; done
+mount --make-rshared /
 mount -t tmpfs tmpfs /run && mkdir /run/netns && touch /run/netns/kept && mount -t tmpfs tmpfs /dev/shm
 ip link set lo up && ip link add uplink type dummy && ip link set uplink addrgenmode none up
 ip addr add 192.0.2.2/24 dev uplink && ip route add default via 192.0.2.1
