@@ -129,7 +129,8 @@ describe('a clone', () => {
 
   test('a VM of another size is booted', async () => {
     const vm = await pool.acquire('pod', { memoryBytes: 3 * 1024 ** 3 });
-    expect(vm.resources.memoryBytes).toBe(3 * 1024 ** 3);
+    // larger sizes are few, so that a template can serve the next one that asks
+    expect(vm.resources.memoryBytes).toBe(4 * 1024 ** 3);
     const { output } = await run(sh('awk "/MemTotal/ {print \\$2}" /proc/meminfo'), 'c1', vm);
     expect(Number(await output.ended)).toBeGreaterThan(2.5 * 1024 ** 2);
   });
