@@ -66,7 +66,8 @@ async function copyInput(
   try {
     for await (const data of stdin) {
       const { pass, detached } = filter?.push(data) ?? { pass: data, detached: false };
-      if (over.aborted) return 'stay';
+      // What a client typed before it left still counts; what comes when the output has ended does not.
+      if (over.aborted && !session.client.signal.aborted) return 'stay';
       if (pass.length > 0) await target.write(pass);
       if (detached) return 'detached';
     }

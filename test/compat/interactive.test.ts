@@ -41,7 +41,7 @@ describe.each(engines)('interactive use of %s', (engine) => {
         // the terminal throws away what was typed ahead of a ctrl-C: type only at the next prompt
         await terminal.waitFor(/:\/# $/, 30_000, beforeInterrupt);
         terminal.type('echo status $?\r');
-        await terminal.waitFor(/\nstatus 130\r\n/);
+        await terminal.waitFor(/\nstatus 130\r\n.*:\/# $/);
 
         terminal.type('marker=still-here\r\x10\x11');
         expect(await terminal.exited()).toBe(0);

@@ -1,7 +1,9 @@
 // The stream of attach and exec on a taken socket: output in Docker's 8-byte frames, or as it is with a terminal.
 
+import { readSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import type { StreamClient } from './backend';
 import { closeGently, isUpgrade, takeSocket } from './hijack';
 import { isAtLeast } from './api-version';
@@ -55,6 +57,7 @@ export class RawStream {
   readonly client: StreamClient;
   private readonly socket: Socket;
   private readonly multiplexed: boolean;
+  private readonly input: SocketInput | undefined;
   private readonly gone = new AbortController();
   private drained: Promise<void> | undefined;
   private probe: NodeJS.Timeout | undefined;
@@ -64,9 +67,10 @@ export class RawStream {
     this.multiplexed = options.multiplexed;
     socket.once('close', () => this.onClose());
     socket.once('end', () => this.startProbe());
-    if (!options.stdin) socket.resume();
+    if (options.stdin) this.input = new SocketInput(socket);
+    else socket.resume();
     this.client = {
-      stdin: options.stdin ? new SocketInput(socket) : undefined,
+      stdin: this.input,
       write: (stream, data) => this.write(stream, data),
       signal: this.gone.signal,
     };
@@ -87,14 +91,19 @@ export class RawStream {
 
   private send(stream: 'stdout' | 'stderr', data: Buffer): boolean {
     const { socket } = this;
-    if (!this.multiplexed) return socket.write(data);
-    if (data.length <= copyLimitBytes) return socket.write(frame(stream, data));
+    if (!this.multiplexed) return socket.write(data, this.onWritten);
+    if (data.length <= copyLimitBytes) return socket.write(frame(stream, data), this.onWritten);
     socket.cork();
     socket.write(frameHeader(stream, data.length));
-    const ready = socket.write(data);
+    const ready = socket.write(data, this.onWritten);
     socket.uncork();
     return ready;
   }
+
+  /** The client is gone, and Node is about to close the socket: what it typed just before may not have been read yet. */
+  private readonly onWritten = (error?: Error | null): void => {
+    if (error !== undefined && error !== null) this.input?.readRest();
+  };
 
   private untilDrained(): Promise<void> {
     return new Promise((resolve) => {
@@ -115,7 +124,8 @@ export class RawStream {
   private startProbe(): void {
     if (this.socket.destroyed) return;
     this.probe = setInterval(() => {
-      if (this.socket.writable && this.socket.writableLength === 0) this.socket.write(Buffer.alloc(0));
+      if (this.socket.writable && this.socket.writableLength === 0)
+        this.socket.write(Buffer.alloc(0), this.onWritten);
     }, probeMs);
     this.probe.unref();
   }
@@ -155,6 +165,19 @@ class SocketInput implements AsyncIterable<Buffer> {
     } finally {
       this.ended = true;
       this.take();
+    }
+  }
+
+  /** Takes what the socket still has, up to the limit; over TLS it can't be told from what the cipher adds. */
+  readRest(): void {
+    const { fd } = (this.socket as { _handle?: { fd?: number } | null })._handle ?? {};
+    if (fd === undefined || fd < 0 || this.socket instanceof TLSSocket) return;
+    const rest = Buffer.alloc(readAheadBytes);
+    try {
+      const length = readSync(fd, rest);
+      if (length > 0) this.add(rest.subarray(0, length));
+    } catch {
+      // EAGAIN: there is none
     }
   }
 

@@ -159,6 +159,24 @@ const dummyClient: StreamClient = {
 };
 
 describe('ContainerAttach', () => {
+  test('what a client typed just before it left arrives, although output was on its way to it', async () => {
+    const connection = await client();
+    let received: Promise<string> | undefined;
+    const attached = new Promise<void>((resolve) => {
+      onAttach(true, async (stream) => {
+        received = readAll(stream);
+        connection.socket.once('close', () => void stream.write('stdout', Buffer.from('prompt')));
+        resolve();
+        await received;
+      });
+    });
+    connection.request(attach, upgrade);
+    await attached;
+    connection.socket.write('typed\r');
+    connection.socket.destroy();
+    expect(await received).toBe('typed\r');
+  });
+
   test('a client that is gone before its stdin ended: the loop over stdin ends', async () => {
     const ended = new Promise<string>((resolve) => {
       onAttach(false, async (stream) => {
