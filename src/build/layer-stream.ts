@@ -1,6 +1,6 @@
 // The changes to a tree as the tar of a layer (OCI image-spec, "Layer Filesystem Changeset").
 
-import { buildEntry, emptyEntry, paddedLength, tarBlock, type TarEntry } from '../storage/tar-header';
+import { buildEntry, emptyEntry, padding, tarBlock, type TarEntry } from '../storage/tar-header';
 import { readContents, type LayerReader } from './file-contents';
 import type { FileNode, TreeNode } from './file-tree';
 import type { TreeChanges } from './tree-changes';
@@ -32,7 +32,7 @@ export async function* layerStream(
     }
     open = node;
     if (chunk.length > 0) yield chunk;
-    if (last) yield Buffer.alloc(paddedLength(node.size) - node.size);
+    if (last) yield padding(node.size);
   }
   for (const [path, target] of links) yield buildEntry(emptyEntry({ name: path, type: '1', link: target }));
   yield Buffer.alloc(2 * tarBlock);

@@ -7,7 +7,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { DaemonError, errorMessage } from '../errors';
-import { buildEntry, emptyEntry, paddedLength, tarBlock } from '../storage/tar-header';
+import { buildEntry, emptyEntry, padding, tarBlock } from '../storage/tar-header';
 import type { ProgressMessage } from '../storage/stores';
 import { download, isUrl } from './download';
 
@@ -49,8 +49,7 @@ async function urlContext(url: string, { workDir, signal, progress }: RemoteOpti
 async function singleFile(name: string, path: string): Promise<Buffer> {
   const content = await readFile(path);
   const header = buildEntry(emptyEntry({ name, type: '0', mode: 0o600, size: content.length }));
-  const padding = Buffer.alloc(paddedLength(content.length) - content.length + 2 * tarBlock);
-  return Buffer.concat([header, content, padding]);
+  return Buffer.concat([header, content, padding(content.length), Buffer.alloc(2 * tarBlock)]);
 }
 
 function isGitUrl(text: string): boolean {

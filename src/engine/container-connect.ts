@@ -6,8 +6,6 @@ import { sharedNetwork } from './connect-validation';
 import { log } from '../log';
 import type { EndpointRequest } from '../network/network';
 import { donorOf } from '../translate/container-to-pod';
-import { guestInterface } from '../translate/pod-to-guest';
-import { takeOffInterfaces } from './container-exit';
 import { linkingContainers } from './container-links';
 import {
   dnsForwarders,
@@ -24,14 +22,9 @@ import type { Container } from './container-registry';
 import type { Engine } from './engine';
 import { gatewayEndpoint } from './gateway-order';
 import { namedPodIdOf, withPodHostname } from './named-pods';
-import {
-  changedRoutes,
-  joinPodNetwork,
-  leavePodNetwork,
-  podEndpointRequest,
-  renewRoutes,
-} from './pod-networks';
-import { attachNic, podInterface, type AttachedEndpoint, type RunningPod } from './pods';
+import { plugInterface, renewRoutes, unplugInterfaces } from './pod-interfaces';
+import { joinPodNetwork, leavePodNetwork, podEndpointRequest } from './pod-networks';
+import type { AttachedEndpoint, RunningPod } from './pods';
 
 /** In the container's queue. Throws Docker's refusals; nothing is changed then. */
 export async function connectContainer(
@@ -76,11 +69,7 @@ async function join(
   const added: AttachedEndpoint = { networkName, endpoint, nic };
   const before = recordedEndpoints(record);
   try {
-    await pod.vm.agent.request('pod.interface.add', {
-      interface: guestInterface(podInterface(added)),
-      routes: changedRoutes(before, [...before, added]),
-    });
-    await attachNic(engine.networks, pod.vm, added);
+    await plugInterface(engine, pod, before, added);
   } catch (error) {
     await takeOff(engine, pod, added, id);
     throw error;
@@ -205,7 +194,7 @@ async function takeOff(
   gone: AttachedEndpoint,
   containerId: string,
 ): Promise<void> {
-  await takeOffInterfaces(engine, pod, [gone]);
+  await unplugInterfaces(engine, pod, [gone]);
   await releaseEndpoints(engine, containerId, [gone]);
 }
 

@@ -18,6 +18,7 @@ import { removeStopped } from './container-remove';
 import { settleCpus } from './pod-cpus';
 import { isActive, type ExitFacts, type RunFacts } from './container-state';
 import type { Engine } from './engine';
+import { unplugInterfaces } from './pod-interfaces';
 import type { LeaveOptions, RunningPod } from './pods';
 import { shouldRestart } from './restart-policy';
 import { formatTimestamp, nowNanoseconds, nowTimestamp, parseTimestamp } from './timestamp';
@@ -110,24 +111,7 @@ async function recordExit(
   const released = exitTransition(engine, container, run, how);
   // Those that share its network keep the namespace, with nothing but a loopback, as under dockerd.
   if (!pod.ownsEndpoints && pod.members.size > 1 && engine.pods.isUp(pod))
-    engine.background.add(released.then(() => takeOffInterfaces(engine, pod, attached)));
-}
-
-/** Never rejects. */
-export async function takeOffInterfaces(
-  engine: Engine,
-  pod: RunningPod,
-  attached: readonly { nic: number }[],
-): Promise<void> {
-  for (const { nic } of attached) {
-    try {
-      const tap = pod.vm.nics[nic];
-      if (tap !== undefined) await engine.networks.detach(tap.tapName);
-      await pod.vm.agent.request('pod.interface.remove', { nic });
-    } catch (error) {
-      log.warn('an interface could not be taken off', { vmId: pod.vm.id, nic, error });
-    }
-  }
+    engine.background.add(released.then(() => unplugInterfaces(engine, pod, attached)));
 }
 
 /**

@@ -7,7 +7,7 @@ import type { AgentHello } from '../vm/agent/protocol';
 import type { Vm } from '../vm/vm';
 import { checkpointsOf } from './container-checkpoint';
 import { RestoredDisk } from './container-restore';
-import { exitTransition, takeOffInterfaces } from './container-exit';
+import { exitTransition } from './container-exit';
 import { isContainerId } from './container-names';
 import { publishPorts, recordedEndpoints, releaseEndpoints } from './container-network';
 import type { Container } from './container-registry';
@@ -17,6 +17,7 @@ import { disksOf, runContainer } from './container-start';
 import { isActive, type RunFacts } from './container-state';
 import type { Engine } from './engine';
 import { settleCpus } from './pod-cpus';
+import { unplugInterfaces } from './pod-interfaces';
 import { namedPodIdOf } from './named-pods';
 import type { AttachedEndpoint, RunningPod } from './pods';
 import { startsWithDaemon } from './restart-policy';
@@ -62,9 +63,12 @@ export async function recoverContainers(engine: Engine, vms: readonly Vm[]): Pro
   await removeOrphanDirectories(engine);
   const stopped = engine.registry
     .list()
-    .filter(({ state }) => state.kind === 'exited' || state.kind === 'restarting')
-    // an exit that was just learned of has its own timer
-    .filter((container) => container.state.kind === 'exited' || wasRestarting.has(container));
+    // a restart that is due since just now has its own timer
+    .filter(
+      (container) =>
+        container.state.kind === 'exited' ||
+        (container.state.kind === 'restarting' && wasRestarting.has(container)),
+    );
   const starts = new Map<string, Promise<void>>();
   // Whoever joins another comes after it.
   const start = (container: Container): Promise<void> => {
@@ -89,7 +93,7 @@ async function tidyPod(engine: Engine, pod: RunningPod): Promise<void> {
       return member === undefined ? [] : recordedEndpoints(member.record).map(({ nic }) => nic);
     }),
   );
-  await takeOffInterfaces(
+  await unplugInterfaces(
     engine,
     pod,
     pod.vm.nics.filter(({ index }) => !used.has(index)).map(({ index }) => ({ nic: index })),

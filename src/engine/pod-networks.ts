@@ -4,14 +4,12 @@
 import { DaemonError } from '../errors';
 import { log } from '../log';
 import type { EndpointRequest } from '../network/network';
-import { defaultRoutes, guestInterface } from '../translate/pod-to-guest';
-import { takeOffInterfaces } from './container-exit';
 import { endpointRequest, releaseEndpoints, wantedNetworks, type WantedNetwork } from './container-network';
 import type { ContainerRecord } from './container-record';
 import type { Engine } from './engine';
-import { gatewayOrder } from './gateway-order';
 import { namedPodIdOf, podNameOf } from './named-pods';
-import { attachNic, podInterface, type AttachedEndpoint, type RunningPod } from './pods';
+import { plugInterface, renewRoutes, unplugInterfaces } from './pod-interfaces';
+import type { AttachedEndpoint, RunningPod } from './pods';
 
 /**
  * Brings the Pod's endpoints to what its containers, this one with them, have asked for: networks they are not on yet are
@@ -52,11 +50,7 @@ export async function joinPodNetwork(
   const before = [...pod.endpoints];
   pod.endpoints.push(added);
   try {
-    await pod.vm.agent.request('pod.interface.add', {
-      interface: guestInterface(podInterface(added)),
-      routes: changedRoutes(before, pod.endpoints),
-    });
-    await attachNic(engine.networks, pod.vm, added);
+    await plugInterface(engine, pod, before, added);
   } catch (error) {
     await takeOff(engine, pod, added);
     throw error;
@@ -84,32 +78,9 @@ export async function leavePodNetwork(
   await renewRoutes(pod, before, pod.endpoints);
 }
 
-/** Sets the default routes of the endpoints that are left, if they are not those of before. */
-export async function renewRoutes(
-  pod: RunningPod,
-  before: readonly AttachedEndpoint[],
-  after: readonly AttachedEndpoint[],
-): Promise<void> {
-  const [next] = gatewayOrder(after);
-  const routes = changedRoutes(before, after);
-  if (next === undefined || routes.length === 0) return;
-  await pod.vm.agent.request('pod.interface.add', { interface: guestInterface(podInterface(next)), routes });
-}
-
-/** Default routes of the endpoints, if they are not those of before. */
-export function changedRoutes(
-  before: readonly AttachedEndpoint[],
-  after: readonly AttachedEndpoint[],
-): ReturnType<typeof defaultRoutes> {
-  const routes = (endpoints: readonly AttachedEndpoint[]): ReturnType<typeof defaultRoutes> =>
-    defaultRoutes(gatewayOrder(endpoints).map(podInterface));
-  const wanted = routes(after);
-  return JSON.stringify(wanted) === JSON.stringify(routes(before)) ? [] : wanted;
-}
-
 async function takeOff(engine: Engine, pod: RunningPod, gone: AttachedEndpoint): Promise<void> {
   pod.endpoints.splice(pod.endpoints.indexOf(gone), 1);
-  await takeOffInterfaces(engine, pod, [gone]);
+  await unplugInterfaces(engine, pod, [gone]);
   await releaseEndpoints(engine, pod.id, [gone]);
 }
 

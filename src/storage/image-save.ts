@@ -8,7 +8,7 @@ import { familiarName, familiarReference, parseReference, type Reference } from 
 import type { Image } from './image';
 import { chainIds, type ImageIndex } from './image-index';
 import type { SquashfsLayerStore } from './layer-store';
-import { buildEntry, emptyEntry, paddedLength, tarBlock } from './tar-header';
+import { buildEntry, emptyEntry, padding, tarBlock } from './tar-header';
 import { goJson, v1Layers } from './v1-image';
 
 export interface SaveContext {
@@ -223,8 +223,4 @@ async function* exactly(size: number, tar: Readable): AsyncGenerator<Buffer> {
     yield chunk;
   }
   if (length !== size) throw new DaemonError('Internal', 'a stored layer is damaged: pull its image again');
-}
-
-function padding(size: number): Buffer {
-  return Buffer.alloc(paddedLength(size) - size);
 }

@@ -204,7 +204,8 @@ function isAscii(text: string): boolean {
   return true;
 }
 
-function padding(length: number): Buffer {
+/** What follows data of so many bytes, up to a whole block. */
+export function padding(length: number): Buffer {
   return Buffer.alloc(paddedLength(length) - length);
 }
 

@@ -5,7 +5,7 @@ import { parse } from 'yaml';
 import { errorMessage } from '../../errors';
 import { checkRequest } from '../../pods-api/schemas';
 import type { PodTemplate } from '../../pods-api/types';
-import { buildEntry, emptyEntry, paddedLength } from '../../storage/tar-header';
+import { buildEntry, emptyEntry, padding } from '../../storage/tar-header';
 import { readHyperPod, type ContainerFile, type PodFile } from './hyper-pod';
 
 /** `-` is standard input; `name` is instead of the file's. Throws what is wrong with it, with the path of the field. */
@@ -41,12 +41,8 @@ export function filesArchive(files: readonly ContainerFile[]): Buffer {
   const mtime = Math.floor(Date.now() / 1000);
   const entries = files.map(({ path, content, mode, uid, gid }) => {
     const name = Buffer.from(path.slice(1)).toString('latin1');
-    const data = Buffer.alloc(paddedLength(content.length));
-    content.copy(data);
-    return Buffer.concat([
-      buildEntry(emptyEntry({ name, mode, uid, gid, mtime, size: content.length })),
-      data,
-    ]);
+    const header = buildEntry(emptyEntry({ name, mode, uid, gid, mtime, size: content.length }));
+    return Buffer.concat([header, content, padding(content.length)]);
   });
   return Buffer.concat([...entries, Buffer.alloc(endOfArchiveBytes)]);
 }
