@@ -86,7 +86,7 @@ export function qemuArguments(spec: MachineSpec, layout: VmLayout): string[] {
     '-accel',
     spec.accelerator === 'kvm' ? 'kvm' : 'tcg,thread=multi,tb-size=64',
     '-cpu',
-    spec.accelerator === 'kvm' ? 'host' : 'max',
+    cpuModel(spec.accelerator),
     '-smp',
     String(spec.cpus),
     '-m',
@@ -131,6 +131,14 @@ export function qemuArguments(spec: MachineSpec, layout: VmLayout): string[] {
   }
   if ('kernelHeadPath' in memory) args.push('-incoming', 'defer');
   return args;
+}
+
+/**
+ * Emulated: all that QEMU has but ERMS ("enhanced rep movsb"). With it Linux and the C libraries copy and clear memory by string
+ * instructions, of which an emulator makes a step for each byte (docs/adr/0010-no-fast-string-instructions.md).
+ */
+function cpuModel(accelerator: MachineSpec['accelerator']): string {
+  return accelerator === 'kvm' ? 'host' : 'max,-erms';
 }
 
 function memoryObject(memory: MemoryBacking, memoryMiB: number): string {

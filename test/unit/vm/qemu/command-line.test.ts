@@ -84,7 +84,7 @@ test('no device that gives memory back: it would punch holes into the template o
 });
 
 test.each([
-  ['tcg', 'max'],
+  ['tcg', 'max,-erms'],
   ['kvm', 'host'],
 ] as const)('%s has CPU model %s', (accelerator, cpu) => {
   expect(values(qemuArguments({ ...machine, accelerator }, layout), '-cpu')).toEqual([cpu]);
