@@ -1,6 +1,8 @@
 // Reads one JSON value as Go's encoding/json does: the same errors, and anything after the value is left alone.
 // Only the slow path: JSON.parse is tried first.
 
+import { goQuote } from './go-quote';
+
 /** A syntax error in Go's wording. `eof` tells "nothing there" from "cut off". */
 export class JsonSyntaxError extends Error {
   override readonly name = 'JsonSyntaxError';
@@ -22,8 +24,7 @@ const wholeNumber = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 function quoted(character: string): string {
   if (character === "'") return String.raw`'\''`;
   if (character === '"') return `'"'`;
-  const escaped = JSON.stringify(character).slice(1, -1);
-  return `'${escaped}'`;
+  return `'${goQuote(character).slice(1, -1)}'`;
 }
 
 class Scanner {
@@ -43,7 +44,7 @@ class Scanner {
       const opened = this.value();
       if (opened !== undefined) {
         closers.push(opened);
-        if (closers.length > maxDepth) throw new JsonSyntaxError('exceeded max depth');
+        if (closers.length > maxDepth) this.tooDeep();
         this.skipWhitespace();
         if (this.peek() !== opened) {
           if (opened === '}') this.key();
@@ -194,6 +195,12 @@ class Scanner {
   private need(): string {
     if (this.position >= this.text.length) throw new JsonSyntaxError('unexpected EOF', 'truncated');
     return this.peek();
+  }
+
+  /** Behind the character that opened too much. */
+  private tooDeep(): never {
+    this.position -= 1;
+    this.fail('exceeded max depth');
   }
 
   private fail(where: string): never {

@@ -126,6 +126,19 @@ export function createMetrics(sources: MetricsSources): Metrics {
   });
   // There before any was done, as dockerd's are.
   for (const action of new Set(Object.values(actions))) containerActions.zero({ action });
+  const hostInfo = new Histogram({
+    name: 'engine_daemon_host_info_functions_seconds',
+    help: 'The number of seconds it takes to gather what the system is',
+    labelNames: ['function'],
+    buckets: durationBuckets,
+    registers,
+  });
+  hostInfo.zero({ function: 'system_info' });
+  const builds = new Counter({
+    name: 'builder_builds_triggered_total',
+    help: 'Number of triggered image builds',
+    registers,
+  });
   const requests = new Counter({
     name: 'caisson_http_requests_total',
     help: 'Requests of the API that were answered, by method and status',
@@ -136,8 +149,12 @@ export function createMetrics(sources: MetricsSources): Metrics {
     text: () => registry.metrics(),
     onRequest(request, response) {
       const startedAt = performance.now();
-      const action = actionOf(request);
+      const path = pathOf(request);
+      const action = actionOf(request.method ?? '', path);
+      const isInfo = request.method === 'GET' && path === '/info';
+      if (request.method === 'POST' && path === '/build') builds.inc();
       response.once('close', () => {
+        if (isInfo) hostInfo.observe({ function: 'system_info' }, (performance.now() - startedAt) / 1000);
         requests.inc({ method: request.method ?? '', code: response.statusCode });
         if (action === undefined || response.statusCode >= 300) return;
         containerActions.observe({ action }, (performance.now() - startedAt) / 1000);
@@ -146,8 +163,12 @@ export function createMetrics(sources: MetricsSources): Metrics {
   };
 }
 
-function actionOf({ method = '', url = '' }: IncomingMessage): string | undefined {
-  const path = (url.split('?')[0] ?? '').replace(/^\/v\d+\.\d+(?=\/)/, '');
+/** Without the API's version. */
+function pathOf({ url = '' }: IncomingMessage): string {
+  return (url.split('?')[0] ?? '').replace(/^\/v\d+\.\d+(?=\/)/, '');
+}
+
+function actionOf(method: string, path: string): string | undefined {
   if (path === '/commit') return actions[`${method} commit`];
   const match = /^\/containers\/[^/]+(?:\/([a-z]+))?$/.exec(path);
   if (match === null) return undefined;

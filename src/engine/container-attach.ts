@@ -152,11 +152,13 @@ export async function attachToContainer(
       if (logged !== undefined) subscription?.skipTo(logged.run, logged);
     }
     publish('attach');
-    if (subscription === undefined) return;
+    const takesInput = config.OpenStdin && options.stdin;
+    // As dockerd: whoever is attached to nothing is done.
+    if (subscription === undefined || !(takesInput || options.stdout || options.stderr)) return;
     const end = await runStreamSession({
       hub,
       client,
-      takesInput: config.OpenStdin && options.stdin,
+      takesInput,
       subscription,
       detachKeys: terminal ? detachKeys : undefined,
       endsInput: config.StdinOnce && !terminal,

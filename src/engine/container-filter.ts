@@ -2,11 +2,20 @@
 
 import type { Filters } from '../api/v1.41/backend';
 import { DaemonError } from '../errors';
+import { goQuote } from '../go-quote';
+import { portsSummary } from './container-endpoints';
 import type { Container, ContainerRegistry } from './container-registry';
 import { isActive } from './container-state';
 import type { ContainerRecord } from './container-record';
 import { containerStatus } from './container-status';
-import { invalidFilter, matchLabels, matchPattern, matchValue, validateFilters } from './filters';
+import {
+  booleanFilter,
+  invalidFilter,
+  matchLabels,
+  matchPattern,
+  matchValue,
+  validateFilters,
+} from './filters';
 import { neverTimestamp } from './timestamp';
 
 const acceptedFilters = [
@@ -50,33 +59,27 @@ type Predicate = (container: Container) => boolean;
 /** Throws Docker's errors for filters and values that it refuses. */
 export function containerFilter(filters: Filters, sources: ContainerFilterSources): ContainerFilter {
   validateFilters(filters, acceptedFilters);
-  const isTask = filters.get('is-task') ?? [];
-  if (isTask.length > 0 && !isTask.includes('true') && !isTask.includes('false')) {
-    throw invalidFilter('is-task', `[${isTask.join(' ')}]`);
-  }
+  const isTask = booleanFilter(filters, 'is-task');
   const predicates: Predicate[] = [
     // No container is a service's task here.
-    () => isTask.length === 0 || isTask.includes('false'),
+    () => isTask !== true,
     nameAndId(filters, sources.registry),
     (container) => matchLabels(filters.get('label'), container.record.config.Labels),
     ...exited(filters.get('exited')),
     ...status(filters),
     ...health(filters, sources),
-    ...whenAsked(filters.get('ancestor'), (refs) => {
+    ...whenNamed(filters.get('ancestor'), (refs) => {
       const images = new Set(refs.flatMap((ref) => [...sources.imageFamily(ref)]));
       return (container) => images.has(container.record.imageId);
     }),
-    ...whenAsked(filters.get('volume'), (values) => {
+    ...whenNamed(filters.get('volume'), (values) => {
       return ({ record }) =>
         record.mounts.some(
           (mount) => values.includes(mount.Destination) || values.includes(mount.Name ?? ''),
         );
     }),
-    ...whenAsked(filters.get('network'), (values) => (container) => onNetwork(container.record, values)),
-    ...ports(filters.get('publish'), 'publish', (record) =>
-      Object.keys(record.hostConfig.PortBindings ?? {}),
-    ),
-    ...ports(filters.get('expose'), 'expose', (record) => Object.keys(record.config.ExposedPorts ?? {})),
+    ...whenNamed(filters.get('network'), (values) => (container) => onNetwork(container.record, values)),
+    ...ports(filters),
   ];
   return {
     impliesAll: (filters.get('status') ?? []).length > 0,
@@ -86,6 +89,15 @@ export function containerFilter(filters: Filters, sources: ContainerFilterSource
   };
 }
 
+/** Without a value nothing matches. */
+function whenNamed(
+  values: readonly string[] | undefined,
+  make: (values: readonly string[]) => Predicate,
+): Predicate[] {
+  return values === undefined ? [] : [make(values)];
+}
+
+/** Without a value everything matches. */
 function whenAsked(
   values: readonly string[] | undefined,
   make: (values: readonly string[]) => Predicate,
@@ -149,38 +161,41 @@ function onNetwork(record: ContainerRecord, values: readonly string[]): boolean 
   );
 }
 
-function ports(
-  values: readonly string[] | undefined,
-  filter: 'publish' | 'expose',
-  portsOf: (record: ContainerRecord) => string[],
-): Predicate[] {
-  return whenAsked(values, (texts) => {
-    const wanted = new Set(texts.flatMap((text) => parsePorts(text, filter)));
-    return ({ record }) => portsOf(record).some((port) => wanted.has(port));
-  });
+/** Published on one of the wanted ports of the host, or with one of the wanted ports of its own. */
+function ports(filters: Filters): Predicate[] {
+  const published = portSet(filters, 'publish');
+  const exposed = portSet(filters, 'expose');
+  if (published.size === 0 && exposed.size === 0) return [];
+  return [
+    ({ record }) =>
+      portsSummary(record).some(
+        ({ PublicPort, PrivatePort, Type }) =>
+          published.has(`${PublicPort ?? 0}/${Type}`) || exposed.has(`${PrivatePort}/${Type}`),
+      ),
+  ];
+}
+
+function portSet(filters: Filters, filter: 'publish' | 'expose'): ReadonlySet<string> {
+  return new Set((filters.get(filter) ?? []).flatMap((text) => parsePorts(text, filter)));
 }
 
 /** `80`, `80/udp` or `80-90/tcp` as keys of a port map. */
 function parsePorts(text: string, filter: string): string[] {
-  const slash = text.indexOf('/');
-  const protocol = slash < 0 ? 'tcp' : text.slice(slash + 1).toLowerCase();
-  const [first = '', last = first] = (slash < 0 ? text : text.slice(0, slash)).split('-');
-  const numbers = [first, last].map((part) => {
+  if (text.includes(':')) {
+    throw new DaemonError('Internal', `filter for '${filter}' should not contain ':': ${text}`);
+  }
+  const failed = (why: string): DaemonError =>
+    new DaemonError('Internal', `error while looking up for ${filter} ${text}: ${why}`);
+  const [range = '', protocol = ''] = text.split('/');
+  if (range === '') throw failed('Empty string specified for ports.');
+  const [first = '', last = first] = range.split('-');
+  const [from = 0, to = from] = [first, last].map((part) => {
     const reason = !/^\d+$/.test(part) ? 'invalid syntax' : Number(part) > 65_535 ? 'value out of range' : '';
     if (reason === '') return Number(part);
-    throw new DaemonError(
-      'Internal',
-      `error while looking up for ${filter} ${text}: strconv.ParseUint: parsing ${JSON.stringify(part)}: ${reason}`,
-    );
+    throw failed(`strconv.ParseUint: parsing ${goQuote(part)}: ${reason}`);
   });
-  const [from = 0, to = from] = numbers;
-  if (to < from) {
-    throw new DaemonError(
-      'Internal',
-      `error while looking up for ${filter} ${text}: Invalid range specified for the Port: ${first}-${last}`,
-    );
-  }
-  return Array.from({ length: to - from + 1 }, (_, index) => `${from + index}/${protocol}`);
+  if (to < from) throw failed(`Invalid range specified for the Port: ${range}`);
+  return Array.from({ length: to - from + 1 }, (_, index) => `${from + index}/${protocol || 'tcp'}`);
 }
 
 function reference(

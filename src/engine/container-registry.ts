@@ -75,8 +75,9 @@ export class ContainerRegistry {
     return this.#byId.get(id);
   }
 
-  /** By id, name (with or without slash) or unique id prefix. Throws NotFound, or Internal when the prefix is ambiguous. */
+  /** By id, name (with or without slash) or unique id prefix. Throws NotFound, InvalidParameter for '', or Internal when the prefix is ambiguous. */
   get(ref: string): Container {
+    if (ref === '') throw new DaemonError('InvalidParameter', 'invalid name or ID supplied: ""');
     const container = this.find(ref);
     if (container === undefined) throw new DaemonError('NotFound', `No such container: ${ref}`);
     return container;

@@ -14,6 +14,9 @@ import { onlyPausedLeft } from './pod-cpus';
 import type { RunningPod } from './pods';
 
 const defaultStopSeconds = 10;
+/** A timer of Node's that is set to more ends at once. */
+const longestTimeoutMs = 2 ** 31 - 1;
+
 /** How long a killed container may take to be reported as exited before its VM is ended instead. */
 const killGraceMs = 10_000;
 const signalTimeoutMs = 10_000;
@@ -118,6 +121,7 @@ export async function killAndWait(engine: Engine, container: Container): Promise
 }
 
 async function settlesWithin(promise: Promise<unknown>, milliseconds: number): Promise<boolean> {
+  if (milliseconds > longestTimeoutMs) return promise.then(() => true);
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<boolean>((resolve) => {
     timer = setTimeout(() => resolve(false), milliseconds);
@@ -129,23 +133,25 @@ async function settlesWithin(promise: Promise<unknown>, milliseconds: number): P
   }
 }
 
-/** ContainerKill. Throws Conflict in Docker's words, quoting `ref`. */
+/** What ContainerKill is to send. Throws InvalidParameter. */
+export function requireSignal(text = ''): number {
+  return text === '' ? sigkill : parseSignal(text);
+}
+
+/** ContainerKill. Throws Internal for what is no signal and Conflict, in Docker's words, quoting `ref`. */
 export async function killContainer(
   engine: Engine,
   container: Container,
   options: { ref: string; signal?: string },
 ): Promise<void> {
-  const signal =
-    options.signal === undefined || options.signal === '' ? sigkill : parseSignal(options.signal);
+  const signal = requireSignal(options.signal);
   if (!isLinuxSignal(signal)) {
     // Docker prints a negative number as the unsigned one it is converted to.
-    const shown = signal < 0 ? BigInt.asUintN(64, BigInt(signal)).toString() : String(signal);
-    if (isActive(container.state) || container.state.kind === 'restarting') {
-      throw new DaemonError(
-        'Internal',
-        `Cannot kill container: ${options.ref}: The linux daemon does not support signal ${shown}`,
-      );
-    }
+    const shown = BigInt.asUintN(64, BigInt(signal)).toString();
+    throw new DaemonError(
+      'Internal',
+      `Cannot kill container: ${options.ref}: The linux daemon does not support signal ${shown}`,
+    );
   }
   try {
     // Docker waits for the exit after SIGKILL, and only then.

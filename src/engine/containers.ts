@@ -45,6 +45,7 @@ import {
   killContainer,
   pauseContainer,
   requireActive,
+  requireSignal,
   restartContainer,
   stopContainer,
   unpauseContainer,
@@ -173,6 +174,7 @@ export class Containers implements ContainerBackend {
   }
 
   async kill(ref: string, options: { signal?: string }): Promise<void> {
+    requireSignal(options.signal); // before the name, as dockerd
     const container = this.engine.registry.find(ref);
     if (container === undefined) {
       throw new DaemonError('NotFound', `Cannot kill container: ${ref}: No such container: ${ref}`);
@@ -191,8 +193,8 @@ export class Containers implements ContainerBackend {
   }
 
   async rename(ref: string, given: string): Promise<void> {
-    const container = this.#get(ref);
     if (given === '') throw new DaemonError('InvalidParameter', 'Neither old nor new names may be empty');
+    const container = this.#get(ref);
     await container.operations.run(() => {
       this.#rename(container, given);
       return isActive(container.state) ? renewNames(this.engine, container) : Promise.resolve();

@@ -77,7 +77,9 @@ export class EventBus implements EventPublisher {
       );
     }
     const hasPast = sinceNs !== undefined || untilNs !== undefined;
-    const past = hasPast ? this.#history.between(sinceNs ?? 0n, untilNs) : [];
+    // As in dockerd a time before 1970 ends the events now, and is no limit for those of the past.
+    const lastNs = untilNs !== undefined && untilNs > 0n ? untilNs : undefined;
+    const past = hasPast ? this.#history.between(sinceNs ?? 0n, lastNs) : [];
     const queue = past.filter((event) => matchEvent(filters, event));
     const leftMs = untilNs === undefined ? Infinity : Number(untilNs - nowNanoseconds()) / 1e6;
     return new Subscription(queue, leftMs, signal, (notify) =>

@@ -60,14 +60,21 @@ export function matchLabels(
 }
 
 /**
- * A filter that may be `true` or `false`; undefined when absent. Throws InvalidParameter for anything else, also for
- * several values unless one of them is `true`.
+ * A filter that may be `true` or `false`, with `digits` also `1` or `0`; undefined when absent. One without a value counts
+ * as true, as do several of which one is true unless it must be `unique`. Throws InvalidParameter for anything else.
  */
-export function booleanFilter(filters: Filters, name: string): boolean | undefined {
+export function booleanFilter(
+  filters: Filters,
+  name: string,
+  { digits = false, unique = false } = {},
+): boolean | undefined {
   const values = filters.get(name);
-  if (values === undefined || values.length === 0) return undefined;
-  if (values.includes('true') || values.includes('1')) return true;
-  if (values.includes('false') || values.includes('0')) return false;
+  if (values === undefined) return undefined;
+  const isOne = (word: string, digit: string): boolean =>
+    values.includes(word) || (digits && values.includes(digit));
+  const isReadable = values.length < 2 || !unique;
+  if (values.length === 0 || (isReadable && isOne('true', '1'))) return true;
+  if (isReadable && isOne('false', '0')) return false;
   throw invalidFilter(name, `[${values.join(' ')}]`);
 }
 

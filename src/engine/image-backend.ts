@@ -81,6 +81,10 @@ export class EngineImageBackend implements ImageBackend {
   ): Promise<void> {
     const platform = parsePlatform(options.platform);
     const reference = withTag(options.fromImage, options.tag);
+    const { domain, path } = parseReference(reference);
+    if (domain === 'docker.io' && path === 'library/scratch') {
+      throw new DaemonError('Forbidden', "'scratch' is a reserved name");
+    }
     await this.#images.pull(
       reference,
       {
@@ -108,6 +112,9 @@ export class EngineImageBackend implements ImageBackend {
     signal: AbortSignal,
   ): Promise<void> {
     const platform = parsePlatform(options.platform);
+    if (platform !== undefined && platform.os !== 'linux') {
+      throw new DaemonError('InvalidParameter', 'operating system is not supported');
+    }
     const reference = withTag(options.repo, options.tag);
     if (reference.includes('@')) throw new DaemonError('InvalidParameter', 'cannot import digest reference');
     const source = options.fromSrc === '-' ? body : await downloadArchive(options.fromSrc, progress, signal);
@@ -202,8 +209,8 @@ export class EngineImageBackend implements ImageBackend {
     try {
       return this.#images.get(ref);
     } catch (error) {
-      if (!isDaemonError(error, 'NotFound')) throw error;
-      throw new DaemonError('NotFound', `no such image: ${ref}: ${errorMessage(error)}`, { cause: error });
+      if (!isDaemonError(error)) throw error;
+      throw new DaemonError(error.code, `no such image: ${ref}: ${errorMessage(error)}`, { cause: error });
     }
   }
 
@@ -232,7 +239,9 @@ export function withTag(name: string, tag: string): string {
   if (name === '' || tag === '') return name;
   if (/^[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[0-9a-fA-F]{32,}$/.test(tag)) return `${name}@${tag}`;
   if (!isTag(tag)) throw new DaemonError('InvalidParameter', 'invalid tag format');
-  return `${name}:${tag}`;
+  // As in dockerd the tag counts that is given apart.
+  const colon = name.lastIndexOf(':');
+  return `${colon > name.lastIndexOf('/') && !name.includes('@') ? name.slice(0, colon) : name}:${tag}`;
 }
 
 function hasTagOrDigest(reference: string): boolean {

@@ -1,8 +1,11 @@
 // `docker import URL`: the archive is fetched by the daemon.
 
-import { Readable } from 'node:stream';
+import { STATUS_CODES } from 'node:http';
 import type { ProgressWriter } from '../api/v1.41/backend';
-import { DaemonError, errorMessage } from '../errors';
+import { DaemonError } from '../errors';
+import { goQuote } from '../go-quote';
+import { sendRequest, type HttpResponse } from '../registry/http-client';
+import { requestError } from '../registry/registry-errors';
 
 /** The body at `source`; without a scheme it is http, as in Docker. Throws Internal when it can't be had. */
 export async function downloadArchive(
@@ -10,22 +13,27 @@ export async function downloadArchive(
   progress: ProgressWriter,
   signal: AbortSignal,
 ): Promise<NodeJS.ReadableStream> {
-  const url = /^https?:\/\//.test(source) ? source : `http://${source}`;
-  let response: Response;
-  try {
-    response = await fetch(url, { signal });
-  } catch (error) {
-    const reason = error instanceof Error && error.cause !== undefined ? error.cause : error;
-    throw new DaemonError('Internal', `Get ${JSON.stringify(url)}: ${errorMessage(reason)}`, {
-      cause: error,
-    });
-  }
-  if (!response.ok || response.body === null) {
+  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(source)?.[1];
+  const url = scheme === undefined ? `http://${source}` : source;
+  if (scheme !== undefined && !/^https?$/i.test(scheme)) {
     throw new DaemonError(
       'Internal',
-      `Got HTTP status code >= 400: ${response.status} ${response.statusText}`,
+      `Get ${goQuote(url)}: unsupported protocol scheme ${goQuote(scheme.toLowerCase())}`,
     );
   }
+  let response: HttpResponse;
+  try {
+    response = await sendRequest({ method: 'GET', url, headers: {}, insecure: false, signal });
+  } catch (error) {
+    signal.throwIfAborted();
+    throw requestError('GET', url, error);
+  }
+  const { status, body } = response;
+  if (status >= 400) {
+    body.resume();
+    const text = `${status} ${STATUS_CODES[status] ?? ''}`;
+    throw new DaemonError('Internal', `Got HTTP status code >= 400: ${text}`);
+  }
   progress({ status: `Downloading from ${url}` });
-  return Readable.fromWeb(response.body);
+  return body;
 }

@@ -32,7 +32,7 @@ export function imageFilter(filters: Filters, images: Pick<ImageStore, 'get'>): 
   const before = created('before');
   const since = created('since');
   const labels = filters.get('label');
-  const patterns = filters.get('reference') ?? [];
+  const patterns = filters.get('reference');
   return {
     dangling,
     matches: (image) => {
@@ -40,7 +40,7 @@ export function imageFilter(filters: Filters, images: Pick<ImageStore, 'get'>): 
       if (before.some((limit) => time >= limit) || since.some((limit) => time <= limit)) return false;
       return matchLabels(labels, image.config.config?.Labels);
     },
-    matchesReference: patterns.length === 0 ? undefined : referenceMatcher(patterns),
+    matchesReference: patterns === undefined ? undefined : referenceMatcher(patterns),
   };
 }
 
@@ -64,7 +64,14 @@ export function repositoryOf(reference: string): string {
 export function imagePruneFilter(filters: Filters): { all: boolean; matches: (image: Image) => boolean } {
   const matches = pruneFilter('images', filters);
   return {
-    all: booleanFilter(filters, 'dangling') === false,
+    all: isFalse(filters),
     matches: (image) => matches(image.config.config?.Labels ?? {}, imageCreatedMs(image)),
   };
+}
+
+/** Of several values `false` counts, and no value counts as false: as dockerd asks for it first here. */
+function isFalse(filters: Filters): boolean {
+  const values = filters.get('dangling') ?? ['true'];
+  if (values.length === 0 || values.includes('false') || values.includes('0')) return true;
+  return booleanFilter(filters, 'dangling', { digits: true }) === false;
 }

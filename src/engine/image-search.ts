@@ -3,6 +3,8 @@
 import type { Filters } from '../api/v1.41/backend';
 import type { AuthConfig, ImageSearchItem } from '../api/v1.41/types';
 import { DaemonError, errorMessage } from '../errors';
+import { readBody, sendRequest } from '../registry/http-client';
+import { requestError } from '../registry/registry-errors';
 import { booleanFilter, invalidFilter, validateFilters } from './filters';
 
 const acceptedFilters = ['is-automated', 'is-official', 'stars'];
@@ -20,8 +22,8 @@ export async function searchImages(
   if (limit < 1 || limit > 100) {
     throw new DaemonError('InvalidParameter', `Limit ${limit} is outside the range of [1, 100]`);
   }
-  const official = booleanFilter(filters, 'is-official');
-  const automated = booleanFilter(filters, 'is-automated');
+  const official = booleanFilter(filters, 'is-official', { unique: true });
+  const automated = booleanFilter(filters, 'is-automated', { unique: true });
   const stars = Math.max(0, ...(filters.get('stars') ?? []).map(starCount));
   const items = await ask(term, limit, options.auth);
   return items.filter(
@@ -45,23 +47,36 @@ async function ask(term: string, limit: number, auth: AuthConfig | undefined): P
     const credentials = Buffer.from(`${auth.username}:${auth.password ?? ''}`).toString('base64');
     headers['Authorization'] = `Basic ${credentials}`;
   }
-  let response: Response;
+  let text: Buffer;
   try {
-    response = await fetch(url, { headers, signal: AbortSignal.timeout(timeoutMs) });
+    const signal = AbortSignal.timeout(timeoutMs);
+    const response = await sendRequest({ method: 'GET', url, headers, insecure: false, signal });
+    const { status } = response;
+    if (status < 200 || status > 299) {
+      response.body.resume();
+      throw new DaemonError('Internal', `Unexpected status code ${status}`);
+    }
+    text = await readBody(response);
   } catch (error) {
-    const reason = error instanceof Error && error.cause !== undefined ? error.cause : error;
-    throw new DaemonError('Internal', `Get ${JSON.stringify(url)}: ${errorMessage(reason)}`, {
+    throw error instanceof DaemonError ? error : requestError('GET', url, error);
+  }
+  let body: unknown;
+  try {
+    body = JSON.parse(text.toString());
+  } catch (error) {
+    throw new DaemonError('Internal', `error decoding the answer of ${url}: ${errorMessage(error)}`, {
       cause: error,
     });
   }
-  if (!response.ok) throw new DaemonError('Internal', `Unexpected status code ${response.status}`);
-  const body: unknown = await response.json();
   const results = typeof body === 'object' && body !== null && 'results' in body ? body.results : undefined;
   return Array.isArray(results) ? results.map(searchItem) : [];
 }
 
-/** The index that the term's first part names, or Docker Hub's. */
+/** The index that the term's first part names, or Docker Hub's. Throws Internal for a URL. */
 function indexOf(term: string): { base: string; remainder: string } {
+  if (term.includes('://')) {
+    throw new DaemonError('Internal', 'Invalid repository name (ex: "registry.domain.tld/myrepos")');
+  }
   const slash = term.indexOf('/');
   const host = slash < 0 ? '' : term.slice(0, slash);
   if (host !== 'localhost' && !/[.:]/.test(host)) {

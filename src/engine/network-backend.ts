@@ -106,12 +106,12 @@ export class EngineNetworkBackend implements NetworkBackend {
   }
 
   async disconnect(ref: string, body: NetworkDisconnectBody): Promise<void> {
-    const container = this.#registry.find(body.Container ?? '');
     const force = body.Force ?? false;
+    const given = body.Container ?? '';
+    const container = force ? this.#registry.find(given) : this.#registry.get(given);
     if (container === undefined) {
-      if (!force) throw new DaemonError('NotFound', `No such container: ${body.Container ?? ''}`);
       this.#networks.resolve(ref);
-      throw new DaemonError('NotFound', `endpoint ${body.Container ?? ''} not found`);
+      throw new DaemonError('NotFound', `endpoint ${given} not found`);
     }
     await container.operations.run(async () => {
       requireNotRemoved(container);
@@ -256,13 +256,13 @@ function inspected(details: NetworkDetails, containers: Record<string, NetworkCo
 function networkFilter(filters: Filters): (details: NetworkDetails) => boolean {
   validateFilters(filters, acceptedFilters);
   const dangling = danglingFilter(filters.get('dangling'));
-  const types = filters.get('type') ?? [];
-  const unknown = types.find((type) => type !== 'builtin' && type !== 'custom');
+  const types = filters.get('type');
+  const unknown = types?.find((type) => type !== 'builtin' && type !== 'custom');
   if (unknown !== undefined) throw new DaemonError('Internal', `invalid filter: 'type'='${unknown}'`);
   return ({ id, name, driver, labels }) => {
     const builtin = predefinedNetworks.includes(name);
     if (dangling !== undefined && dangling === builtin) return false;
-    if (types.length > 0 && !types.includes(builtin ? 'builtin' : 'custom')) return false;
+    if (types !== undefined && !types.includes(builtin ? 'builtin' : 'custom')) return false;
     return (
       matchValue(filters, 'driver', driver) &&
       matchPattern(filters, 'name', name) &&
@@ -275,6 +275,9 @@ function networkFilter(filters: Filters): (details: NetworkDetails) => boolean {
 
 function danglingFilter(values: readonly string[] | undefined): boolean | undefined {
   if (values === undefined || values.length === 0) return undefined;
+  if (values.length > 1) {
+    throw new DaemonError('InvalidParameter', 'got more than one value for filter key "dangling"');
+  }
   if (values.includes('true') || values.includes('1')) return true;
   if (values.includes('false') || values.includes('0')) return false;
   throw new DaemonError(

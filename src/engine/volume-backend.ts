@@ -7,7 +7,7 @@ import type { Volume, VolumeStore } from '../storage/volume-store';
 import { containersUsing } from './container-mounts';
 import type { ContainerRegistry } from './container-registry';
 import type { EventPublisher } from './event-publisher';
-import { booleanFilter, matchLabels, validateFilters } from './filters';
+import { booleanFilter, matchLabels, matchValue, validateFilters } from './filters';
 import { pruneFilter } from './prune-filter';
 
 export interface VolumeBackendContext {
@@ -32,7 +32,7 @@ export class EngineVolumeBackend implements VolumeBackend {
   list(filters: Filters): Promise<VolumeListResponse> {
     return promised(() => {
       validateFilters(filters, acceptedFilters);
-      const dangling = booleanFilter(filters, 'dangling');
+      const dangling = booleanFilter(filters, 'dangling', { digits: true });
       const Volumes = this.#volumes
         .list()
         .filter((volume) => matches(filters, volume))
@@ -118,10 +118,9 @@ export class EngineVolumeBackend implements VolumeBackend {
 }
 
 function matches(filters: Filters, volume: Volume): boolean {
-  const names = filters.get('name');
-  const drivers = filters.get('driver');
-  if (names !== undefined && !names.some((name) => volume.name.includes(name))) return false;
-  if (drivers !== undefined && !drivers.includes('local')) return false;
+  const names = filters.get('name') ?? [];
+  if (names.length > 0 && !names.some((name) => volume.name.includes(name))) return false;
+  if (!matchValue(filters, 'driver', 'local')) return false;
   return matchLabels(filters.get('label'), volume.labels ?? {});
 }
 

@@ -36,7 +36,8 @@ export const sigkill = 9;
  * are, but 0, which is no signal to send.
  */
 export function parseSignal(text: string): number {
-  if (/^-?\d+$/.test(text)) {
+  const isInt64 = /^[+-]?\d+$/.test(text) && Math.abs(Number(text)) < 2 ** 63;
+  if (isInt64) {
     const number = Number(text);
     if (number === 0) throw new DaemonError('InvalidParameter', `Invalid signal: ${text}`);
     return number;

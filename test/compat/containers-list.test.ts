@@ -3,6 +3,14 @@
 import { scriptCases } from './harness/cases';
 
 scriptCases('list', {
+  'by ports, of the host and its own': `
+    docker run -d --name $c -p 127.0.0.1:41877:80 --expose 7 busybox sleep 600
+    for port in 41877 41870-41880/tcp 41877/udp 41877/TCP 80 7; do \
+      docker ps --filter name=$c --filter publish=$port --format "publish $port {{.Names}}"; \
+      docker ps --filter name=$c --filter expose=$port --format "expose $port {{.Names}}"; done
+    docker ps --filter name=$c --filter publish=1 --filter expose=7 --format '{{.Names}}'
+    docker kill $c
+    docker ps -a --filter name=$c --filter expose=7 --format '{{.Names}}'`,
   'only running ones, all with -a, newest first': {
     script: `
       docker create --name $c-1 busybox true >/dev/null

@@ -32,6 +32,32 @@ httpCases('errors: bodies', {
     body: '{}',
     headers: { 'Content-Type': 'text/plain' },
   },
+  'a content type with parameters': [
+    {
+      request: 'POST /networks/$c/connect',
+      body: '{',
+      headers: { 'Content-Type': 'application/json; a="b;c"' },
+    },
+    { request: 'POST /networks/$c/connect', body: '{', headers: { 'Content-Type': 'application/json; a' } },
+  ],
+  'a character that can not be printed': {
+    request: 'POST /networks/$c/connect',
+    body: '\u0001',
+    headers: { 'Content-Type': 'application/json' },
+  },
+  'deeper than Go looks': {
+    request: 'POST /networks/$c/connect',
+    body: '['.repeat(10_001),
+    headers: { 'Content-Type': 'application/json' },
+  },
+  'connect and disconnect of nobody': [
+    { request: 'POST /networks/$c/connect', body: {} },
+    { request: 'POST /networks/$c/disconnect', body: {} },
+  ],
+  'a commit with a wrong HostConfig': {
+    request: 'POST /commit?container=$c',
+    body: { HostConfig: { Memory: 1.5 } },
+  },
   'an empty object': create({}),
   'an image that is not there': create({ Image: 'no-such-image:tag' }),
   'an invalid image name': create({ Image: 'UPPER' }),
@@ -127,7 +153,44 @@ httpCases('errors: queries', {
   'bad wait condition': [create({ Image: 'busybox' }), 'POST /containers/$c/wait?condition=nonsense'],
   'resize without a size': [create({ Image: 'busybox', Tty: true }), 'POST /containers/$c/resize'],
   'force and volumes are booleans': [create({ Image: 'busybox' }), 'DELETE /containers/$c?force=maybe'],
-  'rename to nothing': [create({ Image: 'busybox' }), 'POST /containers/$c/rename'],
+  'rename to nothing': [
+    create({ Image: 'busybox' }),
+    'POST /containers/$c/rename',
+    'POST /containers/no-such/rename',
+  ],
+  'a signal that is none, or that Linux does not have': [
+    create({ Image: 'busybox' }),
+    ...['NOPE', '0', '1.5', '99999999999999999999'].map(
+      (text) => `POST /containers/no-such/kill?signal=${text}`,
+    ),
+    ...['-1', '65', '4000000000'].map((text) => `POST /containers/$c/kill?signal=${text}`),
+    'POST /containers/$c/kill?signal=%2B1',
+  ],
+  'sizes that no terminal has': [
+    create({ Image: 'busybox', Tty: true, Cmd: ['sleep', '60'] }),
+    'POST /containers/$c/start',
+    ...['-1', '70000', '9223372036854775807', '9223372036854775808', '%00'].map(
+      (text) => `POST /containers/$c/resize?h=${text}&w=80`,
+    ),
+  ],
+  'attached to no stream': [
+    create({ Image: 'busybox', Cmd: ['sleep', '60'] }),
+    'POST /containers/$c/start',
+    'POST /containers/$c/attach?stream=1',
+  ],
+  'times that are none': [
+    create({ Image: 'busybox' }),
+    ...['x', '1.', '1.x', '.5', '99999999999999999999'].map(
+      (text) => `GET /containers/$c/logs?stdout=1&since=${text}`,
+    ),
+  ],
+  'what the build cache can not be pruned by': [
+    ...['', 'x', '10', '1e9', '2001-01-01', '1h2'].map(
+      (text) => `POST /build/prune?filters={"until":["${text}"]}`,
+    ),
+    'POST /build/prune?filters={"unused-for":["x"]}',
+    'POST /build/prune?filters={"until":["1h","2h"]}',
+  ],
 });
 
 httpCases('errors: images', {
@@ -145,4 +208,45 @@ httpCases('errors: images', {
     headers: { 'Content-Type': 'application/x-tar' },
   },
   'search for nothing': 'GET /images/search',
+  'search for an address': 'GET /images/search?term=https://x/y',
+  'pull of the reserved name': 'POST /images/create?fromImage=scratch&tag=latest',
+  'pull of a tag that is given twice':
+    'POST /images/create?fromImage=127.0.0.1:5000/busybox:no-such&tag=latest',
+  'import for another system': 'POST /images/create?fromSrc=-&platform=windows',
+  'import from an address of another kind': 'POST /images/create?fromSrc=ftp://x',
+  'inspect of a name that is none': 'GET /images/UPPER/json',
+});
+
+httpCases('errors: filters', {
+  'without a value': [
+    { request: 'POST /networks/create', body: { Name: '$c' } },
+    { request: 'POST /volumes/create', body: { Name: '$c' } },
+    create({ Image: 'busybox' }),
+    ...['ancestor', 'network', 'volume', 'is-task', 'status', 'exited', 'health', 'id', 'expose'].map(
+      (name) => `GET /containers/json?all=1&filters={"name":["$c"],"${name}":[]}`,
+    ),
+    'GET /images/json?filters={"reference":[]}',
+    'GET /images/json?filters={"label":["$c"],"dangling":[]}',
+    'GET /networks?filters={"name":["$c"],"type":[]}',
+    'GET /networks?filters={"name":["$c"],"dangling":[]}',
+    'GET /volumes?filters={"name":["$c"],"driver":[]}',
+    'GET /volumes?filters={"label":["$c"],"dangling":[]}',
+    'GET /volumes?filters={"label":["$c"],"name":[]}',
+  ],
+  'yes or no': [
+    { request: 'POST /volumes/create', body: { Name: '$c' } },
+    ...['1', '0', 'x', 'true","false'].flatMap((value) => [
+      `GET /images/json?filters={"label":["$c"],"dangling":["${value}"]}`,
+      `GET /volumes?filters={"name":["$c"],"dangling":["${value}"]}`,
+      `POST /images/prune?filters={"label":["$c"],"dangling":["${value}"]}`,
+    ]),
+    ...['1', 'x'].map((value) => `GET /networks?filters={"name":["$c"],"dangling":["${value}"]}`),
+    'GET /networks?filters={"dangling":["true","false"]}',
+    ...['1', 'true","false'].map((value) => `GET /images/search?term=x&filters={"is-official":["${value}"]}`),
+    'GET /containers/json?filters={"is-task":["1"]}',
+  ],
+  'ports that are none': ['', '/tcp', 'x', '80:81', '9-7', '7-', '65536', '%2B7'].flatMap((text) => [
+    `GET /containers/json?filters={"publish":["${text}"]}`,
+    `GET /containers/json?filters={"expose":["${text}"]}`,
+  ]),
 });

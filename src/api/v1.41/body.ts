@@ -58,12 +58,15 @@ export function declaredLength(request: Request): number {
   return Number(request.headers['content-length'] ?? 0);
 }
 
+/** Also with parameters, if they are well-formed (RFC 9110, 8.3.1). */
+const jsonMediaType =
+  /^\s*application\/json\s*(;\s*[!#$%&'*+.^_`|~\w-]+=([!#$%&'*+.^_`|~\w-]+|"([^"\\]|\\.)*")\s*)*;?\s*$/i;
+
 /** dockerd's check of the media type: a request without type and body passes. */
 export function checkJsonContentType(request: Request): void {
   const type = request.headers['content-type'] ?? '';
   if (type === '' && declaredLength(request) === 0) return;
-  const mediaType = type.split(';', 1)[0]?.trim().toLowerCase();
-  if (mediaType === 'application/json') return;
+  if (jsonMediaType.test(type)) return;
   throw new DaemonError('InvalidParameter', `Content-Type specified (${type}) must be 'application/json'`);
 }
 

@@ -2,15 +2,18 @@
 
 import { Router } from 'express';
 import { DaemonError } from '../../errors';
-import type { ImageBackend } from './backend';
+import { goQuote } from '../../go-quote';
+import type { Filters, ImageBackend } from './backend';
 import { queryFilters } from './filters';
 import { isUpgrade } from './hijack';
 import { registryConfig } from './image-request';
 import { notImplemented, supported } from './not-implemented';
 import { streamProgress } from './progress-stream';
-import { queryOf, queryText, quote } from './query';
+import { queryOf, queryText } from './query';
 import { sendJson } from './reply';
+import { durationProblem } from './timestamp-query';
 
+const failedPrune = 'failed to prune build cache: ';
 const cacheFilters = [
   'until',
   'unused-for',
@@ -38,11 +41,13 @@ export function buildRoutes(backend: ImageBackend): Router {
   // BuildPrune: 200 | 400 unknown filter | 500 what is no number. The classic builder's cache is its images: nothing is pruned.
   router.post('/build/prune', (req, res) => {
     checkKeepStorage(queryText(req, 'keep-storage'));
-    queryFilters(req, cacheFilters, {
-      code: 'Internal',
-      prefix: 'could not parse filters: ',
-      unknownPrefix: 'failed to prune build cache: ',
-    });
+    checkCacheFilters(
+      queryFilters(req, cacheFilters, {
+        code: 'Internal',
+        prefix: 'could not parse filters: ',
+        unknownPrefix: failedPrune,
+      }),
+    );
     sendJson(res, 200, { CachesDeleted: null, SpaceReclaimed: 0 });
   });
 
@@ -66,10 +71,26 @@ export function buildRoutes(backend: ImageBackend): Router {
   return router;
 }
 
+/** What dockerd says of values before it looks at its cache. */
+function checkCacheFilters(filters: Filters): void {
+  for (const name of ['until', 'unused-for']) {
+    const values = filters.get(name) ?? [];
+    if (values.length > 1) {
+      throw new DaemonError('InvalidParameter', `${failedPrune}filters expect only one value`);
+    }
+    const problem = values[0] === undefined ? undefined : durationProblem(values[0]);
+    if (problem === undefined) continue;
+    throw new DaemonError(
+      'Internal',
+      `${failedPrune}"${name}" filter expects a duration (e.g., '24h'): ${problem}`,
+    );
+  }
+}
+
 function checkKeepStorage(text: string): void {
   if (text === '' || /^[+-]?\d+$/.test(text)) return;
   throw new DaemonError(
     'Internal',
-    `keep-storage is in bytes and expects an integer, got ${text}: strconv.Atoi: parsing ${quote(text)}: invalid syntax`,
+    `keep-storage is in bytes and expects an integer, got ${text}: strconv.Atoi: parsing ${goQuote(text)}: invalid syntax`,
   );
 }

@@ -8,7 +8,7 @@ import type { ContainerBackend } from './backend';
 import { declaredLength, readLooseJson } from './body';
 import { queryFilters } from './filters';
 import { configFieldNames, containerCreate, containerUpdate } from './json/request-schemas';
-import { optionalText, queryBool, queryInt, queryText, requiredInt } from './query';
+import { optionalText, queryBool, queryInt, queryTerminalSize, queryText } from './query';
 import { sendJson, sendStatus } from './reply';
 import type { ContainerCreateBody, ContainerUpdateBody } from './types';
 import { applyVersionToCreate } from './version-rules';
@@ -78,9 +78,7 @@ export function containerRoutes(backend: ContainerBackend): Router {
 
   // ContainerResize: 200 | 400 | 404 | 409 not running
   router.post('/containers/:id/resize', async (req, res) => {
-    const rows = requiredInt(req, 'h', 'InvalidParameter');
-    const columns = requiredInt(req, 'w', 'InvalidParameter');
-    await backend.resize(req.params.id, { rows, columns });
+    await backend.resize(req.params.id, queryTerminalSize(req));
     sendStatus(res, 200);
   });
 

@@ -8,7 +8,7 @@ import { requestVersion } from './api-version';
 import type { ExecBackend } from './backend';
 import { readJson } from './body';
 import { execCreate, execStart } from './json/request-schemas';
-import { requiredInt } from './query';
+import { queryTerminalSize } from './query';
 import { openRawStream } from './raw-stream';
 import type { RawStream } from './raw-stream';
 import { sendJson, sendStatus } from './reply';
@@ -60,9 +60,7 @@ export function execRoutes(backend: ExecBackend): Router {
 
   // ExecResize: 200 | 400 | 404
   router.post('/exec/:id/resize', async (req, res) => {
-    const rows = requiredInt(req, 'h', 'InvalidParameter');
-    const columns = requiredInt(req, 'w', 'InvalidParameter');
-    await backend.resize(req.params.id, { rows, columns });
+    await backend.resize(req.params.id, queryTerminalSize(req));
     sendStatus(res, 200);
   });
 

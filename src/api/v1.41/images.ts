@@ -7,7 +7,7 @@ import type { Filters, ImageBackend } from './backend';
 import { checkJsonContentType, decodeBody, readBody } from './body';
 import { queryFilters } from './filters';
 import { imageName, optionalAuth, requiredAuth } from './image-request';
-import { containerConfig } from './json/request-schemas';
+import { containerConfig, containerCreate } from './json/request-schemas';
 import { supported } from './not-implemented';
 import { streamProgress } from './progress-stream';
 import { optionalText, queryBool, queryBoolOr, queryInt, queryOf, queryText } from './query';
@@ -126,6 +126,8 @@ export function imageRoutes(backend: ImageBackend): Router {
   router.post('/commit', async (req, res) => {
     checkJsonContentType(req);
     const body = await readBody(req);
+    // What is wrong with the rest of a create body counts too.
+    if (body.length > 0) decodeBody(body, containerCreate, 'Internal', 'EOF');
     const config =
       body.length === 0 ? {} : (decodeBody(body, containerConfig, 'Internal', 'EOF') as ContainerConfig);
     const commit = supported(backend.commit?.bind(backend), 'committing containers');

@@ -3,6 +3,7 @@
 import type { IncomingMessage } from 'node:http';
 import { DaemonError } from '../../errors';
 import type { ErrorCode } from '../../errors';
+import { goQuote as quote } from '../../go-quote';
 
 const queries = new WeakMap<IncomingMessage, URLSearchParams>();
 
@@ -73,14 +74,16 @@ function atoi(value: string, code: ErrorCode): number {
   if (!/^[+-]?\d+$/.test(value)) {
     throw new DaemonError(code, `strconv.Atoi: parsing ${quote(value)}: invalid syntax`);
   }
-  const number = Number(value);
-  if (Math.abs(number) >= 2 ** 63) {
+  const number = BigInt(value.replace(/^\+/, ''));
+  if (BigInt.asIntN(64, number) !== number) {
     throw new DaemonError(code, `strconv.Atoi: parsing ${quote(value)}: value out of range`);
   }
-  return number;
+  return Number(number);
 }
 
-/** Go's %q, near enough: as JSON does it. */
-export function quote(text: string): string {
-  return JSON.stringify(text);
+/** `h` and `w` of a terminal, cut to what a terminal's size has room for. Throws InvalidParameter for what is no number. */
+export function queryTerminalSize(request: IncomingMessage): { rows: number; columns: number } {
+  const rows = requiredInt(request, 'h', 'InvalidParameter');
+  const columns = requiredInt(request, 'w', 'InvalidParameter');
+  return { rows: rows & 0xffff, columns: columns & 0xffff };
 }

@@ -3,11 +3,12 @@
 import { Router } from 'express';
 import type { Request } from 'express';
 import { DaemonError, type ErrorCode, errorMessage } from '../../errors';
+import { goQuote } from '../../go-quote';
 import { readJson } from './body';
 import { queryFilters } from './filters';
 import { list, type Schema, stringList, struct } from './json/schema';
 import { notImplemented } from './not-implemented';
-import { queryBool, queryText, quote, requiredInt } from './query';
+import { queryBool, queryText, requiredInt } from './query';
 import { sendJson } from './reply';
 
 const notManager =
@@ -100,7 +101,7 @@ async function refuseUpdate(request: Request, kind: keyof typeof updateBodies): 
   const version = queryText(request, 'version');
   if (!/^\d+$/.test(version)) {
     const short = kind === 'secret' || kind === 'config';
-    const reason = ` '${version}': strconv.ParseUint: parsing ${quote(version)}: invalid syntax`;
+    const reason = ` '${version}': strconv.ParseUint: parsing ${goQuote(version)}: invalid syntax`;
     throw new DaemonError('InvalidParameter', `invalid ${kind} version${short ? '' : reason}`);
   }
   throw new DaemonError('Unavailable', notManager);
@@ -170,5 +171,5 @@ function pluginName(request: Request): string {
 }
 
 function noSuchPlugin(name: string): DaemonError {
-  return new DaemonError('NotFound', `plugin ${quote(name)} not found`);
+  return new DaemonError('NotFound', `plugin ${goQuote(name)} not found`);
 }

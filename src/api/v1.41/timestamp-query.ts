@@ -2,7 +2,7 @@
 // with dockerd only its command line understands.
 
 import { DaemonError } from '../../errors';
-import { quote } from './query';
+import { goQuote as quote } from '../../go-quote';
 
 const nanosecondsPerSecond = 1_000_000_000n;
 const nanosecondsPerMillisecond = 1_000_000n;
@@ -21,17 +21,21 @@ const durationUnits: Readonly<Record<string, number>> = {
 /** Nanoseconds since the epoch; undefined for ''. A duration counts back from `nowMs`. */
 export function parseTimestampQuery(value: string, nowMs: number): bigint | undefined {
   if (value === '') return undefined;
-  const unix = /^([+-]?\d+)(?:\.(\d*))?$/.exec(value);
+  const unix = /^([+-]?\d+)(?:\.(\d+))?$/.exec(value);
   if (unix !== null) return unixNanoseconds(unix[1] ?? '0', unix[2] ?? '');
   const duration = parseDuration(value);
   if (duration !== undefined) return BigInt(nowMs) * nanosecondsPerMillisecond - duration;
   const date = parseDate(value);
   if (date !== undefined) return date;
-  const [seconds = ''] = value.split('.', 1);
-  throw new DaemonError('Internal', `strconv.ParseInt: parsing ${quote(seconds)}: invalid syntax`);
+  const [seconds = '', fraction = ''] = value.split('.');
+  const wrong = /^[+-]?\d+$/.test(seconds) ? fraction : seconds;
+  throw new DaemonError('Internal', `strconv.ParseInt: parsing ${quote(wrong)}: invalid syntax`);
 }
 
 function unixNanoseconds(seconds: string, fraction: string): bigint {
+  if (BigInt.asIntN(64, BigInt(seconds)) !== BigInt(seconds)) {
+    throw new DaemonError('Internal', `strconv.ParseInt: parsing ${quote(seconds)}: value out of range`);
+  }
   const nanoseconds = BigInt(fraction.slice(0, 9).padEnd(9, '0'));
   return BigInt(seconds) * nanosecondsPerSecond + nanoseconds;
 }
@@ -58,4 +62,19 @@ function parseDate(value: string): bigint | undefined {
   const milliseconds = Date.parse(`${day}T${minutes}${seconds}${zone}`);
   if (Number.isNaN(milliseconds)) return undefined;
   return BigInt(milliseconds) * nanosecondsPerMillisecond + BigInt(fraction.padEnd(9, '0'));
+}
+
+/** What Go's time.ParseDuration says of it; undefined when it is a duration. */
+export function durationProblem(text: string): string | undefined {
+  const unsigned = text.replace(/^[+-]/, '');
+  if (unsigned === '0') return undefined;
+  let rest = unsigned;
+  do {
+    const [part = '', number = '', unit = ''] = /^(\d*\.?\d*)([^\d.]*)/.exec(rest) ?? [];
+    if (!/\d/.test(number)) return `time: invalid duration ${quote(text)}`;
+    if (unit === '') return `time: missing unit in duration ${quote(text)}`;
+    if (!(unit in durationUnits)) return `time: unknown unit ${quote(unit)} in duration ${quote(text)}`;
+    rest = rest.slice(part.length);
+  } while (rest !== '');
+  return undefined;
 }

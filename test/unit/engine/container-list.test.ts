@@ -177,7 +177,12 @@ describe('the choice', () => {
   // Created in this order: newest first is e d c b a.
   const times = (second: number) => `2024-01-01T00:00:0${second}Z`;
   const records = [
-    record('a', { createdAt: times(1), state: runningSince(times(1)) }),
+    record('a', {
+      createdAt: times(1),
+      state: runningSince(times(1)),
+      config: { ...record('a').config, ExposedPorts: { '53/udp': {} } },
+      publishedPorts: [{ protocol: 'tcp', containerPort: 80, hostIp: '0.0.0.0', hostPort: 8081 }],
+    }),
     record('b', {
       createdAt: times(2),
       state: exited(0, times(3)),
@@ -202,7 +207,6 @@ describe('the choice', () => {
       createdAt: times(4),
       imageId: `sha256:${'2'.repeat(64)}`,
       config: { ...record('d').config, Image: 'child', ExposedPorts: { '53/udp': {} } },
-      hostConfig: fillHostConfig({ PortBindings: { '80/tcp': [{}] } }),
       networks: { front: { networkId: 'f'.repeat(64), requested: {} } },
     }),
     record('e', {
@@ -243,10 +247,19 @@ describe('the choice', () => {
     [{ volume: ['/var/data'] }, ['c']],
     [{ network: ['front'] }, ['d']],
     [{ network: ['fff'] }, ['d']],
-    [{ publish: ['80'] }, ['d']],
-    [{ publish: ['79-81/tcp'] }, ['d']],
-    [{ publish: ['80/udp'] }, []],
-    [{ expose: ['53/udp'] }, ['d']],
+    [{ publish: ['8081'] }, ['a']],
+    [{ publish: ['8080-8082/tcp'] }, ['a']],
+    [{ publish: ['8081/udp'] }, []],
+    [{ publish: ['80'] }, []],
+    [{ expose: ['53/udp'] }, ['a']],
+    [{ expose: ['80'] }, ['a']],
+    [{ publish: ['1'], expose: ['80'] }, ['a']],
+    [{ publish: [], expose: [] }, ['e', 'd', 'c', 'b', 'a']],
+    [{ ancestor: [] }, []],
+    [{ network: [] }, []],
+    [{ volume: [] }, []],
+    [{ 'is-task': [] }, []],
+    [{ exited: [], health: [], id: [], status: [] }, ['e', 'd', 'c', 'b', 'a']],
     [{ health: ['healthy'] }, ['a']],
     [{ health: ['none'] }, ['e', 'd', 'c', 'b']],
     [{ 'is-task': ['false'], name: ['a'] }, ['a']],
@@ -268,6 +281,9 @@ describe('the choice', () => {
       { publish: ['x'] },
       'error while looking up for publish x: strconv.ParseUint: parsing "x": invalid syntax',
     ],
+    [{ publish: ['80:81'] }, "filter for 'publish' should not contain ':': 80:81"],
+    [{ expose: ['/tcp'] }, 'error while looking up for expose /tcp: Empty string specified for ports.'],
+    [{ expose: ['9-7'] }, 'error while looking up for expose 9-7: Invalid range specified for the Port: 9-7'],
     [
       { expose: ['99999999'] },
       'error while looking up for expose 99999999: strconv.ParseUint: parsing "99999999": value out of range',

@@ -73,9 +73,12 @@ describe('signals', () => {
     ['POLL', 29],
   ])('%s is %d', (text, number) => expect(parseSignal(text)).toBe(number));
 
-  it.each(['FOO', '0', '', 'SIG'])('refuses %j', (text) =>
+  it.each(['FOO', '0', '', 'SIG', '1.5', '99999999999999999999'])('refuses %j', (text) =>
     expect(() => parseSignal(text)).toThrow(`Invalid signal: ${text}`),
   );
+
+  it('takes numbers of any size and sign', () =>
+    expect(['+1', '-1', '4000000000'].map(parseSignal)).toEqual([1, -1, 4_000_000_000]));
 
   it('knows Linux', () =>
     expect([0, 1, 64, 65, -1].map(isLinuxSignal)).toEqual([false, true, true, false, false]));
