@@ -214,17 +214,33 @@ class Scanner {
 /** The first value in `text`, as Go's json.Decoder reads it. Throws JsonSyntaxError. */
 export function parseFirstValue(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parse(text);
   } catch {
-    return JSON.parse(text.slice(0, new Scanner(text).scan()));
+    return parse(text.slice(0, new Scanner(text).scan()));
   }
 }
 
 /** The only value in `text`, as Go's json.Unmarshal reads it. Throws JsonSyntaxError. */
 export function parseWholeValue(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parse(text);
   } catch {
     return new Scanner(text).scanWhole();
   }
+}
+
+/** Half of a surrogate pair, which only an escape can bring into a value, is no character to Go. */
+function parse(text: string): unknown {
+  const value: unknown = JSON.parse(text);
+  return /\\u[dD][89a-fA-F]/.test(text) ? wellFormed(value) : value;
+}
+
+function wellFormed(value: unknown): unknown {
+  if (typeof value === 'string') return value.replace(/\p{Surrogate}/gu, '\ufffd');
+  if (Array.isArray(value)) return value.map(wellFormed);
+  if (typeof value !== 'object' || value === null) return value;
+  // fromEntries defines properties: a key `__proto__` is a key like any other
+  return Object.fromEntries(
+    Object.entries(value).map(([key, member]) => [wellFormed(key), wellFormed(member)]),
+  );
 }

@@ -8,6 +8,7 @@ import type { TlsOptions } from 'node:tls';
 import { posix } from 'node:path';
 import express from 'express';
 import type { Express, NextFunction, Request, RequestHandler, Response } from 'express';
+import { errorMessage } from '../errors';
 import { log } from '../log';
 import { Connections } from './connections';
 import { listen, parseHosts, warnIfOpen, type HostAddress } from './listen';
@@ -172,6 +173,8 @@ function createHttpServer(app: Express, connections: Connections, tls: TlsOption
 function serveTls(server: Server, connections: Connections): void {
   connections.addTls(server);
   server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    const { remoteAddress } = plainSocketOf(socket) ?? socket;
+    log.info('TLS handshake failed', { address: remoteAddress, error: errorMessage(error) });
     // In the words of Go's server, which clients know.
     if (error.code !== 'ERR_SSL_HTTP_REQUEST') return;
     plainSocketOf(socket)?.end(

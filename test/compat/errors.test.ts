@@ -45,6 +45,11 @@ httpCases('errors: bodies', {
     body: '\u0001',
     headers: { 'Content-Type': 'application/json' },
   },
+  'half a surrogate pair': {
+    request: 'POST /volumes/create',
+    body: String.raw`{"Name":"$c\ud800"}`,
+    headers: { 'Content-Type': 'application/json' },
+  },
   'deeper than Go looks': {
     request: 'POST /networks/$c/connect',
     body: '['.repeat(10_001),

@@ -44,9 +44,13 @@ describe('parseFirstValue', () => {
   });
 
   test('deep nesting costs no stack', () => {
-    expect(() => parseFirstValue('['.repeat(1_000_000))).toThrow(
-      "invalid character '[' exceeded max depth",
-    );
+    expect(() => parseFirstValue('['.repeat(1_000_000))).toThrow("invalid character '[' exceeded max depth");
     expect(() => parseFirstValue('{"a":'.repeat(9_000))).toThrow('unexpected EOF');
+  });
+});
+
+test('half a surrogate pair is no character', () => {
+  expect(parseFirstValue(String.raw`{"a\ud800":["\udc00x","\ud83d\ude00"]} rest`)).toEqual({
+    'a\ufffd': ['\ufffdx', '\u{1f600}'],
   });
 });
