@@ -4,6 +4,8 @@ import { sendHttp } from '../test/support/http-client';
 import { median, pssMib, timed, type DockerClient } from './measure';
 import type { Row } from './table';
 
+/** VMs that the daemon keeps ready by default. */
+const poolSize = 3;
 const rounds = 7;
 const idleVms = 50;
 
@@ -21,6 +23,15 @@ async function runPod(client: DockerClient, name: string): Promise<void> {
   await client.post(`/v1/pods/${name}/start`, {});
 }
 
+/** A start has the pool filled up behind it, which would be measured with whatever comes next. */
+async function untilPoolIsFull(client: DockerClient): Promise<void> {
+  const idle = async (): Promise<number> => {
+    const vms = JSON.parse(await client.get('/v1/vms')) as { purpose: string }[];
+    return vms.filter(({ purpose }) => purpose === 'pool').length;
+  };
+  while ((await idle()) < poolSize) await new Promise((resolve) => setTimeout(resolve, 100));
+}
+
 /** In turns, so that both meet the same load. */
 export async function podReplace({ caisson }: PodBench): Promise<Row> {
   const stopAndRun: number[] = [];
@@ -28,9 +39,11 @@ export async function podReplace({ caisson }: PodBench): Promise<Row> {
   for (let round = 0; round < rounds; round += 1) {
     await runPod(caisson, 'bench-old');
     await caisson.post('/v1/pods', template('bench-new'));
+    await untilPoolIsFull(caisson);
     replace.push(
       await timed(() => caisson.post('/v1/pods/bench-old/replace', { pod: 'bench-new', timeoutSeconds: 0 })),
     );
+    await untilPoolIsFull(caisson);
     stopAndRun.push(
       await timed(async () => {
         await caisson.post('/v1/pods/bench-new/stop', { timeoutSeconds: 0 });

@@ -73,6 +73,7 @@ static const struct {
     { "identity", identity, NULL },
     { "pod.setup", pod_setup, NULL },
     { "pod.renew", pod_renew, NULL },
+    { "pod.replace", NULL, pod_replace },
     { "pod.interface.add", pod_interface_add, NULL },
     { "pod.interface.remove", pod_interface_remove, NULL },
     { "pod.dns", pod_dns, NULL },

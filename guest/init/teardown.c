@@ -1,15 +1,18 @@
-/* The end of a Pod, and of the VM: kill, wait until everything is reaped, sync and unmount in a helper, forget. */
+/* The end of a Pod, and of the VM: kill, wait until everything is reaped, sync and unmount in a helper, forget. A Pod that
+ * another one replaces leaves the syncing and unmounting to `container.remove`, beside what that one does. */
 #include "teardown.h"
 
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
 #include "cgroup.h"
 #include "cleanup.h"
 #include "container.h"
+#include "fields.h"
 #include "job.h"
 #include "loop.h"
 #include "pod.h"
@@ -23,6 +26,7 @@ enum stage { STAGE_NONE, STAGE_DYING, STAGE_UNMOUNTING };
 
 static enum stage stage;
 static bool prepare_next; /* the VM goes on: namespaces for the next Pod */
+static json_t *successor; /* parameters of the Pod that comes at once, or NULL */
 static struct request waiting;
 static struct timer deadline;
 
@@ -30,6 +34,8 @@ static void finish(const struct failure *failure)
 {
     stage = STAGE_NONE;
     timer_stop(&deadline);
+    json_decref(successor);
+    successor = NULL;
     if (failure != NULL)
         respond_failure(waiting, failure);
     else
@@ -67,6 +73,15 @@ static void unmounted(void *argument, const char *output, size_t length, const s
     finish(failure);
 }
 
+static void succeed(void)
+{
+    struct failure failure;
+    if (pod.exists)
+        pod_teardown();
+    int result = pod_setup(successor, &failure);
+    finish(result < 0 ? &failure : NULL);
+}
+
 void teardown_continue(void)
 {
     if (stage != STAGE_DYING)
@@ -77,6 +92,10 @@ void teardown_continue(void)
     for (const struct process *process = process_first(); process != NULL; process = process->next)
         if (process->pid > 0 && process->state != PROCESS_EXITED)
             return;
+    if (successor != NULL) {
+        succeed();
+        return;
+    }
     stage = STAGE_UNMOUNTING;
     int result = worker_run(unmount_all, unmounted, NULL);
     for (struct container *container = container_first(); container != NULL; container = container->next)
@@ -97,10 +116,13 @@ static void too_late(struct timer *timer)
         finish(&failure);
 }
 
-static void begin(struct request request, bool goes_on)
+/* `heir`: see `successor`, which takes the reference over. */
+static void begin(struct request request, bool goes_on, json_t *heir)
 {
     waiting = request; /* one who asks again waits for the same end */
     prepare_next = goes_on;
+    json_decref(successor);
+    successor = heir;
     if (stage != STAGE_NONE)
         return;
     stage = STAGE_DYING;
@@ -115,14 +137,37 @@ static void begin(struct request request, bool goes_on)
     teardown_continue();
 }
 
+void pod_replace(struct request request, const json_t *params)
+{
+    struct failure failure;
+    json_t *spec;
+    const char *id;
+    int result = field_object(params, "pod", &spec, &failure);
+    if (result == 0)
+        result = field_id(spec, "id", &id, &failure);
+    if (result == 0 && pod.exists && strcmp(pod.id, id) == 0) { /* asked again after a lost connection */
+        respond(request, NULL);
+        return;
+    }
+    if (result == 0 && stage != STAGE_NONE && successor == NULL)
+        result = fail(&failure, EBUSY, PHASE_REQUEST, "the Pod is being ended");
+    json_t *heir = result == 0 ? json_deep_copy(params) : NULL;
+    if (result == 0 && heir == NULL)
+        result = fail(&failure, ENOMEM, PHASE_REQUEST, "no memory for a Pod");
+    if (result < 0)
+        respond_failure(request, &failure);
+    else
+        begin(request, true, heir);
+}
+
 void pod_teardown_all(struct request request, const json_t *params)
 {
     (void)params;
-    begin(request, true);
+    begin(request, true, NULL);
 }
 
 void shut_down(struct request request, const json_t *params)
 {
     (void)params;
-    begin(request, false);
+    begin(request, false, NULL);
 }

@@ -8,7 +8,9 @@
 
 /* Kills every process of the Pod, syncs, unmounts everything, drops namespaces. */
 void pod_teardown_all(struct request request, const json_t *params);
-/* The same, and the VM may be killed after the answer. */
+/* Kills every process of the Pod and sets up another. Its containers stay mounted until `container.remove`. */
+void pod_replace(struct request request, const json_t *params);
+/* As pod_teardown_all, and the VM may be killed after the answer. */
 void shut_down(struct request request, const json_t *params);
 /* A container's process was reaped; teardowns go on. */
 void teardown_continue(void);

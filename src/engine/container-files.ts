@@ -148,6 +148,7 @@ export async function withFiles<T>(
     if (container.state.kind === 'removing' || container.state.kind === 'dead') {
       throw new DaemonError('Conflict', `container ${container.id} is marked for removal`);
     }
+    await engine.pods.vacated(container.record.podId);
     return engine.fileHolders.use(container, work);
   });
 }

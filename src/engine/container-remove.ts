@@ -87,6 +87,7 @@ export async function removeStopped(
   engine.restarts.forget(container.id);
   engine.registry.transition(container, { kind: 'remove' });
   const { record } = container;
+  await engine.pods.vacated(container.record.podId);
   await engine.fileHolders.release(container.id);
   engine.sockets.forget(container.id);
   const failures: unknown[] = [];

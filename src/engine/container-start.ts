@@ -87,6 +87,7 @@ export async function runContainer(
   findCheckpoint?: () => Promise<StoredCheckpoint>,
 ): Promise<void> {
   const startedAt = performance.now();
+  await engine.pods.vacated(container.record.podId);
   await engine.fileHolders.release(container.id);
   const start = new ContainerStart(engine, container);
   try {
@@ -240,6 +241,8 @@ class ContainerStart {
     await this.#restoredDisk?.keep();
     await this.#applyLateSize(agent);
     await renewLinkingHosts(engine, record.id);
+    // Only now: it takes the CPUs that the start needed.
+    void running.pod.handOver?.takeOut(running.pod);
     publishNetworkEvents(engine, record, attached, 'connect');
     publishVolumeEvents(engine.events, record, 'mount');
     engine.events.publish('container', 'start', record.id, eventAttributes(this.#container.record));

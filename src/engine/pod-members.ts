@@ -61,12 +61,16 @@ function throwIfGivenUp(pod: PodHandle, signal: AbortSignal): void {
   if (signal.aborted) throw new DaemonError('Conflict', `the start of Pod ${pod.name} was given up`);
 }
 
-/** Main containers at once, then the others, the last one first. Resolves when none of them runs. Throws what a stop throws. */
+/**
+ * Main containers at once, then the others, the last one first. Resolves when none of them runs, and what their ends lead to is
+ * over, or `isOver` says so. Throws what a stop throws.
+ */
 export async function stopMembers(
   engine: Engine,
   pod: PodHandle,
   hooks: Pick<MemberHooks, 'beforeStop'>,
   timeoutSeconds: number | undefined,
+  isOver = new Promise<void>(() => undefined),
 ): Promise<void> {
   const stop = async (member: PodMember): Promise<void> => {
     if (!isAlive(member)) return;
@@ -79,7 +83,7 @@ export async function stopMembers(
   };
   await Promise.all(pod.members.filter(({ role }) => role === 'main').map(stop));
   for (const member of pod.members.filter(({ role }) => role !== 'main').reverse()) await stop(member);
-  await atRest(pod);
+  await Promise.race([atRest(pod), isOver]);
 }
 
 /** SIGKILL for all. Never throws. */

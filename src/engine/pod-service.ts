@@ -19,6 +19,7 @@ import type {
   PodWaitReply,
 } from '../pods-api/types';
 import { donorsOf } from './container-placement';
+import { disksOf } from './container-start';
 import { statsStream } from './container-stats';
 import { isActive } from './container-state';
 import { killContainer, pauseContainer, unpauseContainer } from './container-stop';
@@ -367,23 +368,16 @@ export class EnginePods implements PodService {
   }
 
   async #replace(old: PodHandle, next: PodHandle, request: PodReplaceRequest): Promise<PodStartReply> {
+    const engine = this.#engine;
     this.#requireReplaceable(old);
     if (this.#isUp(next)) throw new DaemonError('Conflict', `Pod ${next.name} is running already`);
     requireComplete(next);
-    const { timeoutSeconds, keepAddress = false } = request;
-    if (keepAddress) this.#engine.networks.inherit(old.id, next.id);
-    const { keptVmId } = await this.#stop(old, {
-      keepVm: true,
-      ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }),
-    });
-    if (keptVmId === undefined) {
-      throw new DaemonError(
-        'Internal',
-        `Pod ${old.name} is stopped, but its VM could not be kept: Pod ${next.name} was not started`,
-      );
-    }
+    requireNoDonor(engine, next);
+    if (request.keepAddress === true) engine.networks.inherit(old.id, next.id);
+    this.#hooks.beforeStop?.(old.name);
+    const vmId = await this.#handOver(old, next, request);
     try {
-      return await this.#start(next, { vmId: keptVmId });
+      return await this.#start(next, { vmId });
     } catch (error) {
       throw new DaemonError(
         'Internal',
@@ -392,8 +386,52 @@ export class EnginePods implements PodService {
       );
     } finally {
       // Only a start that has failed has left it.
-      const vm = this.#engine.vms.find(keptVmId);
-      if (vm?.held === true) await vm.end();
+      await engine.pods.discard(vmId);
+      await this.#rest(old);
+    }
+  }
+
+  /** Stops the old Pod, and has its VM ready for the next one. */
+  async #handOver(old: PodHandle, next: PodHandle, { timeoutSeconds }: PodReplaceRequest): Promise<string> {
+    const engine = this.#engine;
+    const vmId = vmOf(engine, old) ?? '';
+    await engine.pods.settled(next.id);
+    // What goes with its exit has its disk deleted then, and must be out of the VM.
+    const goes = old.members.some(({ container }) => container.record.hostConfig.AutoRemove);
+    if (goes) {
+      await this.#stop(old, { keepVm: true, ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }) });
+    } else {
+      const disks = next.members.map(({ container }) => disksOf(engine, container.record));
+      const handOver = engine.pods.handOver(old.id, await Promise.all(disks));
+      await this.#giveUpVm(old, timeoutSeconds, handOver?.passed);
+    }
+    await engine.networkReleases.current();
+    if (engine.vms.find(vmId)?.state.kind === 'Idle') return vmId;
+    await this.#rest(old);
+    throw new DaemonError(
+      'Internal',
+      `Pod ${old.name} is stopped, but its VM could not be kept: Pod ${next.name} was not started`,
+    );
+  }
+
+  /** Stops the Pod; the last of its containers that ends leaves the VM to what was arranged. */
+  async #giveUpVm(
+    pod: PodHandle,
+    timeoutSeconds: number | undefined,
+    passed: Promise<void> | undefined,
+  ): Promise<void> {
+    const engine = this.#engine;
+    this.#stopping.add(pod.id);
+    engine.pods.keepVm(pod.id, true);
+    try {
+      engine.podHolds.drop(pod.id);
+      await engine.pods.unpin(pod.id);
+      await stopMembers(engine, pod, this.#memberHooks(pod), timeoutSeconds, passed);
+    } finally {
+      await engine.pods.endHandOver(pod.id);
+      engine.pods.keepVm(pod.id, pod.record?.template.keepVm ?? false);
+      this.#stopping.delete(pod.id);
+      this.#watch.changed(pod.id);
     }
   }
 
@@ -433,9 +471,10 @@ export class EnginePods implements PodService {
   async #rest(pod: PodHandle): Promise<void> {
     this.#engine.podHolds.drop(pod.id);
     await this.#engine.pods.unpin(pod.id);
-    await this.#engine.pods.settled(pod.id);
+    await this.#engine.pods.ended(pod.id);
     this.#records.step(pod.id, 'rest');
     if (pod.record?.template.autoRemove !== true) return;
+    await this.#engine.pods.settled(pod.id);
     await removeMembers(this.#engine, pod.members, { volumes: true });
     this.#forget(pod.id);
   }

@@ -15,6 +15,7 @@ import type { ContainerLogWriter } from './container-log';
 import { isActive, type ContainerState } from './container-state';
 import { OperationQueue } from './operation-queue';
 import { gatewayOrder } from './gateway-order';
+import { HandOver, plugMissing } from './pod-hand-over';
 import { tunnelPrefix } from './socket-tunnels';
 import type { ProcessStdio } from './stdio';
 
@@ -52,6 +53,8 @@ export interface RunningPod {
   readonly endpoints: AttachedEndpoint[];
   /** The guest has made the namespaces and interfaces; rejects when it could not. */
   readonly ready: Promise<void>;
+  /** What the Pod that had the VM before has left in it. */
+  readonly handOver?: HandOver;
 }
 
 /** How a container is taken out of its Pod. */
@@ -87,6 +90,12 @@ export class Pods {
   readonly #keeping = new Set<string>();
   /** Pods that keep their VM while no container of theirs runs. */
   readonly #pinned = new Set<string>();
+  /** By the Pod whose VM another one is to have. */
+  readonly #handOvers = new Map<string, HandOver>();
+  /** By VM, from the old Pod's end to the next one's start. */
+  readonly #handedOver = new Map<string, HandOver>();
+  /** By Pod: what it has left in a VM that is another's now is being taken out. */
+  readonly #vacating = new Map<string, Promise<void>>();
   /** Ends of Pods that are under way, by Pod. */
   readonly #stopping = new Map<string, Promise<void>>();
 
@@ -135,14 +144,16 @@ export class Pods {
         ? await this.#takeVm(pod.id, plan.resources)
         : await this.#context.vms.restore(pod.id, saved.vm, saved.source);
     const acquiredMs = Math.round(performance.now() - startedAt);
+    const handOver = this.#handedOver.get(vm.id);
+    this.#handedOver.delete(vm.id);
     try {
-      const plugged = saved === undefined ? plugAll(vm, plan.disks) : Promise.resolve();
+      const plugged = saved === undefined ? plugAll(vm, plan.disks, handOver) : Promise.resolve();
       plugged.catch(() => undefined);
       const attached = await endpoints;
       const interfaces = gatewayOrder(attached).map(podInterface);
       // The answer is not awaited here: the guest works on it while QEMU plugs the disks.
-      const setUp = { vm, op: saved === undefined ? 'pod.setup' : 'pod.renew' } as const;
-      const ready = this.#setUp(setUp, pod, attached, interfaces, dnsForward(attached));
+      const op = handOver !== undefined ? 'pod.replace' : saved !== undefined ? 'pod.renew' : 'pod.setup';
+      const ready = this.#setUp({ vm, op }, pod, attached, interfaces, dnsForward(attached));
       ready.catch(() => undefined);
       await plugged;
       log.debug('pod has its VM', {
@@ -157,10 +168,12 @@ export class Pods {
         disks,
         ready,
         options.ownsEndpoints === true ? attached : undefined,
+        handOver,
       );
       return { pod: running, luns: vm.pluggedDisks(), ready };
     } catch (error) {
-      await vm.end();
+      // What the Pod before has written is not on its disks yet.
+      await endVm(vm, { keepData: handOver !== undefined });
       throw error;
     }
   }
@@ -175,10 +188,7 @@ export class Pods {
     pod.members.set(disks.containerId, disks);
     try {
       await pod.cpus.run(() => pod.vm.resume());
-      await pod.disks.run(async () => {
-        const known = pod.vm.pluggedDisks();
-        await pod.vm.plugDisks(containerDisks([disks]).filter(({ id }) => !known.has(id)));
-      });
+      await pod.disks.run(() => plugMissing(pod.vm, containerDisks([disks])));
       await pod.ready;
       return pod.vm.pluggedDisks();
     } catch (error) {
@@ -226,9 +236,48 @@ export class Pods {
     if (pod?.members.size === 0) await this.#stop(pod, { keepData: true });
   }
 
+  /**
+   * From now on the Pod's VM is another's as soon as its last container has ended; with `place` that one's start finds it, Idle
+   * or at work on what the old Pod has left. Where that can't be, it is kept as with `keepVm`. Undefined: the Pod has none.
+   */
+  handOver(podId: string, next: readonly ContainerDisks[]): HandOver | undefined {
+    const pod = this.find(podId);
+    if (pod === undefined) return undefined;
+    const handOver = new HandOver(pod, next);
+    this.#handOvers.set(podId, handOver);
+    return handOver;
+  }
+
+  /** The Pod has come to its end, or goes on after all. Never rejects. */
+  async endHandOver(podId: string): Promise<void> {
+    const handOver = this.#handOvers.get(podId);
+    this.#handOvers.delete(podId);
+    if (handOver !== undefined && this.find(podId) !== undefined) await handOver.giveUp();
+  }
+
+  /** Ends a VM that was kept for a Pod whose start has not come so far as to take it. Never throws. */
+  async discard(vmId: string): Promise<void> {
+    const vm = this.#context.vms.find(vmId);
+    if (vm?.state.kind !== 'Idle') return;
+    const handOver = this.#handedOver.get(vmId);
+    this.#handedOver.delete(vmId);
+    await endVm(vm, { keepData: handOver !== undefined });
+  }
+
   /** Resolves when an end of the Pod that is under way is over: its endpoints and its VM are free. Never rejects. */
-  async settled(podId: string): Promise<void> {
+  async ended(podId: string): Promise<void> {
     await this.#stopping.get(podId);
+  }
+
+  /** As `ended`; and its disks are free, too. Never rejects. */
+  async settled(podId: string): Promise<void> {
+    await this.ended(podId);
+    await this.vacated(podId);
+  }
+
+  /** Resolves when no VM that is another Pod's now has this one's disks. Never rejects. */
+  async vacated(podId: string): Promise<void> {
+    await this.#vacating.get(podId);
   }
 
   /**
@@ -240,11 +289,13 @@ export class Pods {
     pod.members.delete(containerId);
     pod.containers.delete(containerId);
     if (this.#running.get(pod.vm.id) !== pod) return;
+    const handOver = this.#handOvers.get(pod.id);
+    if (disks !== undefined) handOver?.leave(disks, options.keepData);
     if (pod.members.size === 0 && !this.#pinned.has(pod.id)) {
       await this.#stop(pod, options);
       return;
     }
-    if (disks === undefined) return;
+    if (disks === undefined || handOver !== undefined) return;
     await pod.disks
       .run(async () => {
         await pod.vm.agent.request(
@@ -267,6 +318,7 @@ export class Pods {
 
   /** As `leave`, for a start that failed: whatever of the container runs by then is killed first. Never throws. */
   async abandon(pod: RunningPod, containerId: string): Promise<void> {
+    void pod.handOver?.takeOut(pod);
     if (pod.members.size > 1 || this.#pinned.has(pod.id)) await endProcess(pod, containerId);
     await this.leave(pod, containerId, { keepData: false });
   }
@@ -311,53 +363,68 @@ export class Pods {
   /** Never throws. */
   async #stop(pod: RunningPod, options: LeaveOptions): Promise<void> {
     this.#running.delete(pod.vm.id);
-    const stopped = this.#takeDown(pod, options);
+    const handOver = this.#handOvers.get(pod.id);
+    const stopped = this.#takeDown(pod, options, handOver);
     this.#stopping.set(pod.id, stopped);
     await stopped;
     if (this.#stopping.get(pod.id) === stopped) this.#stopping.delete(pod.id);
+    handOver?.pass();
   }
 
   /** Never throws. */
-  async #takeDown(pod: RunningPod, options: LeaveOptions): Promise<void> {
-    const isAsked = this.#keeping.has(pod.id);
-    const isKept = isAsked || (options.keepVm ?? false);
-    const kept = isKept && (await this.#reset(pod, { forBuild: !isAsked }));
-    if (!kept) await this.#end(pod, options);
+  async #takeDown(pod: RunningPod, options: LeaveOptions, handOver: HandOver | undefined): Promise<void> {
+    // What had the VM before this one is still to be written back.
+    await pod.handOver?.takeOut(pod);
+    if (handOver === undefined || !(await this.#pass(pod, handOver))) {
+      const isAsked = this.#keeping.has(pod.id);
+      const isKept = isAsked || (options.keepVm ?? false);
+      const kept = isKept && (await this.#reset(pod, { forBuild: !isAsked, handOver }));
+      if (!kept) await endVm(pod.vm, options);
+      handOver?.finish();
+    }
     await this.#releaseEndpoints(pod);
+  }
+
+  /** The VM is the next Pod's as it is. False: it can't be. */
+  async #pass({ id, vm, stopListening }: RunningPod, handOver: HandOver): Promise<boolean> {
+    try {
+      if (!(await handOver.isPossible())) return false;
+      // A daemon that dies here has nobody who would come for it.
+      await vm.release({ hold: false });
+      stopListening();
+      this.#handedOver.set(vm.id, handOver);
+      this.#vacating.set(id, handOver.over);
+      void handOver.over.then(() => {
+        if (this.#vacating.get(id) === handOver.over) this.#vacating.delete(id);
+      });
+      return true;
+    } catch (error) {
+      log.warn('VM could not be handed over', { podId: id, vmId: vm.id, error });
+      return false;
+    }
   }
 
   /**
    * The VM is Idle again, for whoever asks for it by name. That of a build keeps its layers plugged, since its next Pod is of
    * the same build, and does not outlive the daemon. False: it could not be reset.
    */
-  async #reset({ id, vm, stopListening }: RunningPod, { forBuild }: { forBuild: boolean }): Promise<boolean> {
+  async #reset(
+    { id, vm, stopListening }: RunningPod,
+    { forBuild, handOver }: { forBuild: boolean; handOver: HandOver | undefined },
+  ): Promise<boolean> {
     try {
       await vm.agent.request('pod.teardown', {}, { timeoutMs: shutdownTimeoutMs });
       await Promise.all(vm.nics.map(({ tapName }) => this.#context.networks.detach(tapName)));
       const plugged = [...vm.pluggedDisks().keys()];
-      await vm.unplugDisks(plugged.filter((disk) => !(forBuild && isLayerDisk(disk))));
+      await vm.unplugDisks(
+        plugged.filter((disk) => !(forBuild && isLayerDisk(disk)) && handOver?.isNext(disk) !== true),
+      );
       stopListening();
       await vm.release({ hold: !forBuild });
       return true;
     } catch (error) {
       log.warn('VM could not be kept', { podId: id, vmId: vm.id, error });
       return false;
-    }
-  }
-
-  /** Never throws. */
-  async #end(pod: RunningPod, options: { keepData: boolean }): Promise<void> {
-    if (options.keepData) {
-      try {
-        await pod.vm.agent.request('shutdown', {}, { timeoutMs: shutdownTimeoutMs });
-      } catch (error) {
-        log.warn('guest did not shut down in order', { podId: pod.id, vmId: pod.vm.id, error });
-      }
-    }
-    try {
-      await pod.vm.end();
-    } catch (error) {
-      log.error('VM could not be ended', { podId: pod.id, vmId: pod.vm.id, error });
     }
   }
 
@@ -371,7 +438,7 @@ export class Pods {
   }
 
   async #setUp(
-    { vm, op }: { vm: Vm; op: 'pod.setup' | 'pod.renew' },
+    { vm, op }: { vm: Vm; op: 'pod.setup' | 'pod.renew' | 'pod.replace' },
     pod: PodSpec,
     attached: readonly AttachedEndpoint[],
     interfaces: readonly PodInterface[],
@@ -393,6 +460,7 @@ export class Pods {
     members: readonly ContainerDisks[],
     ready: Promise<void>,
     endpoints: readonly AttachedEndpoint[] | undefined,
+    handOver?: HandOver,
   ): RunningPod {
     let stopListening = (): void => undefined;
     const pod: RunningPod = {
@@ -407,6 +475,7 @@ export class Pods {
       disks: new OperationQueue(),
       cpus: new OperationQueue(),
       ready,
+      ...(handOver === undefined ? {} : { handOver }),
     };
     this.#running.set(vm.id, pod);
     stopListening = vm.agent.onEvent((event, ack) => this.#handlers.onEvent(pod, event, ack));
@@ -421,13 +490,28 @@ export class Pods {
   }
 }
 
-/** Brings the VM's disks to these. */
-async function plugAll(vm: Vm, disks: readonly VmDisk[]): Promise<void> {
-  const known = vm.pluggedDisks();
+/** Brings the VM's disks to these, but for those that a Pod before still has. */
+async function plugAll(vm: Vm, disks: readonly VmDisk[], handOver: HandOver | undefined): Promise<void> {
   const wanted = new Set(disks.map(({ id }) => id));
-  const useless = [...known.keys()].filter((id) => !wanted.has(id));
-  if (useless.length > 0) await vm.unplugDisks(useless);
-  await vm.plugDisks(disks.filter(({ id }) => !known.has(id)));
+  const useless = [...vm.pluggedDisks().keys()].filter((id) => !wanted.has(id));
+  if (handOver === undefined && useless.length > 0) await vm.unplugDisks(useless);
+  await plugMissing(vm, disks);
+}
+
+/** Never throws. */
+async function endVm(vm: Vm, { keepData }: { keepData: boolean }): Promise<void> {
+  if (keepData) {
+    try {
+      await vm.agent.request('shutdown', {}, { timeoutMs: shutdownTimeoutMs });
+    } catch (error) {
+      log.warn('guest did not shut down in order', { vmId: vm.id, error });
+    }
+  }
+  try {
+    await vm.end();
+  } catch (error) {
+    log.error('VM could not be ended', { vmId: vm.id, error });
+  }
 }
 
 /** SIGKILL, and until the guest has told of the exit. Never throws. */

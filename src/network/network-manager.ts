@@ -281,12 +281,12 @@ class PrivateNetworkManager implements NetworkManager {
 
   async #detach(tapName: string): Promise<void> {
     const record = this.#documents.get<AttachmentRecord>(collections.attachments, tapName);
-    if (record !== undefined) {
-      const { networkId, containerId } = record;
-      await this.#netd.request('endpoint.remove', { networkId, containerId }).catch((error: unknown) => {
-        log.debug('netd is told when it is back', { error: errorMessage(error) });
-      });
-    }
+    // Recorded before it joins a bridge: it is on none.
+    if (record === undefined) return;
+    const { networkId, containerId } = record;
+    await this.#netd.request('endpoint.remove', { networkId, containerId }).catch((error: unknown) => {
+      log.debug('netd is told when it is back', { error: errorMessage(error) });
+    });
     await this.#dataPath().detach(tapName);
     this.#documents.delete(collections.attachments, tapName);
   }

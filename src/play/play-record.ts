@@ -1,5 +1,7 @@
 // What is kept of a played workload, so that the next daemon goes on with it.
 
+import type { BackOffState } from './back-off';
+import type { PodHistory } from './pod-history';
 import type { PodOutcome } from './pod-runner';
 
 export const playCollection = 'plays';
@@ -16,4 +18,10 @@ export interface PlayRecord {
   outcomes: Record<string, PodOutcome>;
   /** Of a Job's Pods. */
   failures: number;
+  /** Of a Job: when it was first to run, in milliseconds since 1970. */
+  beganMs?: number;
+  /** By Pod. */
+  histories?: Record<string, PodHistory>;
+  /** Before a failed Pod of a Job is tried again, by Pod. */
+  retries?: Record<string, BackOffState>;
 }

@@ -5,10 +5,11 @@ import { DaemonError, errorMessage, isDaemonError } from '../errors';
 import type { ContainerPlan, PodPlan } from '../kubernetes/plan';
 import { log } from '../log';
 import type { PodContainerStatus, PodInspect } from '../pods-api/types';
-import { pause } from '../pause';
 import { runAction, type ActionTarget } from './actions';
-import { BackOff, isAborted } from './back-off';
+import { isAborted } from './back-off';
+import { deadlineTimer } from './deadline';
 import { findPod, type PlayHost } from './host';
+import type { PodChronicle } from './pod-history';
 import { Prober } from './prober';
 
 export type PodOutcome = 'Succeeded' | 'Failed' | 'Stopped';
@@ -30,16 +31,22 @@ export class PodRunner {
   readonly #plan: PodPlan;
   /** Called for each restart of a container that had failed. */
   readonly #onFailure: () => void;
+  readonly #chronicle: PodChronicle;
   readonly #probing = new Map<string, AbortController>();
   readonly #ready = new Set<string>();
-  readonly #restarts = new Map<string, number>();
   #release: (() => void) | undefined;
   #stopping = false;
   #reason = '';
 
-  constructor(host: PlayHost, plan: PodPlan, onFailure: () => void = () => undefined) {
+  constructor(
+    host: PlayHost,
+    plan: PodPlan,
+    chronicle: PodChronicle,
+    onFailure: () => void = () => undefined,
+  ) {
     this.#host = host;
     this.#plan = plan;
+    this.#chronicle = chronicle;
     this.#onFailure = onFailure;
   }
 
@@ -53,7 +60,7 @@ export class PodRunner {
     return this.#plan.containers.filter(isLasting).map(({ name }) => ({
       name,
       ready: this.#ready.has(name),
-      restartCount: this.#restarts.get(name) ?? 0,
+      restartCount: this.#chronicle.restartCount(name),
     }));
   }
 
@@ -71,15 +78,20 @@ export class PodRunner {
 
   async #run(signal: AbortSignal, deadline: AbortSignal): Promise<PodOutcome> {
     const { name } = this.#plan.template;
-    const backOff = new BackOff();
+    const backOff = this.#chronicle.startBackOff();
+    const ended = await this.#endedUnseen(signal);
+    if (ended !== undefined) return ended;
+    await backOff.rest(signal);
     for (;;) {
       const failed = await this.#start(signal);
       if (isAborted(deadline)) return this.#overdue();
       if (isAborted(signal)) return 'Stopped';
       if (failed === undefined) {
+        this.#chronicle.setUp(true);
         const ending = await this.#keepAll(signal);
         if (isAborted(deadline)) return this.#overdue();
         if (isAborted(signal)) return 'Stopped';
+        this.#chronicle.setUp(false);
         if (ending !== 'lost') return ending;
       } else {
         this.#reason = failed;
@@ -89,17 +101,49 @@ export class PodRunner {
         this.#onFailure();
       }
       this.#letGo();
-      await pause(backOff.next(0), signal);
+      backOff.begin(0);
+      await backOff.rest(signal);
       if (this.#isStopping()) return 'Stopped';
     }
+  }
+
+  /**
+   * A Pod that was up, and is not any more: its containers ended while no daemon was there, or waited for their restart.
+   * Resolves with its outcome, or undefined when it is to be started again; then what they have to wait is over.
+   */
+  async #endedUnseen(signal: AbortSignal): Promise<PodOutcome | undefined> {
+    if (!this.#chronicle.isUp || this.#isRunning()) return undefined;
+    this.#chronicle.setUp(false);
+    const mains = this.#plan.containers.filter(({ role }) => role === 'main');
+    const exits = mains.map((plan) => ({ plan, exitCode: this.#status(plan.name)?.exitCode ?? 0 }));
+    const again = exits.filter(({ plan, exitCode }) => this.#shallRestart(plan, exitCode));
+    if (again.length === 0) return this.#outcomeOf(exits.map(({ exitCode }) => exitCode));
+    await Promise.all(again.map(({ plan, exitCode }) => this.#pauseAfter(plan, exitCode, signal)));
+    return undefined;
+  }
+
+  /** Before the container runs again. Of an end that an earlier daemon has seen the rest of the pause is waited for. */
+  async #pauseAfter({ name }: ContainerPlan, exitCode: number, signal: AbortSignal): Promise<void> {
+    const backOff = this.#chronicle.backOff(name);
+    if (!backOff.isPausing) {
+      if (exitCode !== 0) this.#onFailure();
+      backOff.begin(ranForMs(this.#status(name)));
+    }
+    await backOff.rest(signal);
+  }
+
+  #outcomeOf(exitCodes: readonly number[]): PodOutcome {
+    const failed = exitCodes.find((exitCode) => exitCode !== 0);
+    if (failed === undefined) return 'Succeeded';
+    this.#reason = `a container ended with ${failed}`;
+    return 'Failed';
   }
 
   /** Undefined: it runs. Else why it does not. */
   async #start(signal: AbortSignal): Promise<string | undefined> {
     const { name } = this.#plan.template;
     try {
-      const pod = this.#host.pods.inspect(name);
-      if (pod.state === 'Running' && pod.detail === '') {
+      if (this.#isRunning()) {
         this.#hold();
         for (const container of this.#plan.containers.filter(isLasting)) void this.#probe(container.name);
         return undefined;
@@ -112,8 +156,14 @@ export class PodRunner {
     }
   }
 
-  /** A hook of the Pod's start, or of a restart: postStart, then probes. Waits for a sidecar's startup probe. */
+  /** A hook of the Pod's start. */
   async containerStarted(name: string): Promise<void> {
+    this.#chronicle.started(name);
+    await this.#afterStart(name);
+  }
+
+  /** postStart, then probes. Waits for a sidecar's startup probe. */
+  async #afterStart(name: string): Promise<void> {
     this.#hold();
     const plan = this.#container(name);
     const { postStart } = plan.hooks;
@@ -155,24 +205,19 @@ export class PodRunner {
     await Promise.all(kept);
     if (endings.some(({ kind }) => kind === 'stopped')) return 'Stopped';
     if (endings.some(({ kind }) => kind === 'lost')) return 'lost';
-    const failed = endings.find((ending) => ending.kind === 'exited' && ending.exitCode !== 0);
-    if (failed?.kind !== 'exited') return 'Succeeded';
-    this.#reason = `a container ended with ${failed.exitCode}`;
-    return 'Failed';
+    return this.#outcomeOf(endings.map((ending) => (ending.kind === 'exited' ? ending.exitCode : 0)));
   }
 
   async #keep(plan: ContainerPlan, signal: AbortSignal): Promise<Ending> {
-    const backOff = new BackOff();
     for (;;) {
       const exitCode = await this.#exit(plan.name, signal);
       this.#endProbes(plan.name);
       if (exitCode === undefined || this.#isStopping()) return { kind: 'stopped' };
       if (!this.#shallRestart(plan, exitCode)) return { kind: 'exited', exitCode };
-      if (exitCode !== 0) this.#onFailure();
-      await pause(backOff.next(ranForMs(this.#status(plan.name))), signal);
+      await this.#pauseAfter(plan, exitCode, signal);
       if (signal.aborted || this.#isStopping()) return { kind: 'stopped' };
       if (this.#inspect()?.state !== 'Running') return { kind: 'lost' };
-      this.#restarts.set(plan.name, (this.#restarts.get(plan.name) ?? 0) + 1);
+      this.#chronicle.started(plan.name);
       await this.#restart(plan);
     }
   }
@@ -189,7 +234,7 @@ export class PodRunner {
     const id = this.#status(name)?.id ?? '';
     try {
       await this.#host.containers.start(id, {});
-      await this.containerStarted(name);
+      await this.#afterStart(name);
     } catch (error) {
       this.#reason = errorMessage(error);
       log.info('container of a manifest could not be restarted', { container: name, reason: this.#reason });
@@ -242,8 +287,8 @@ export class PodRunner {
   }
 
   #deadline(own: AbortController): NodeJS.Timeout | undefined {
-    const seconds = this.#plan.activeDeadlineSeconds;
-    return seconds === undefined ? undefined : setTimeout(() => own.abort(), seconds * 1000).unref();
+    const beganMs = this.#chronicle.begin();
+    return deadlineTimer(beganMs, this.#plan.activeDeadlineSeconds, () => own.abort());
   }
 
   async #overdue(): Promise<PodOutcome> {
@@ -264,6 +309,11 @@ export class PodRunner {
 
   #isStopping(): boolean {
     return this.#stopping || this.#inspect() === undefined;
+  }
+
+  #isRunning(): boolean {
+    const pod = this.#inspect();
+    return pod?.state === 'Running' && pod.detail === '';
   }
 
   #inspect(): PodInspect | undefined {

@@ -2,9 +2,11 @@
 
 import type { PodPlan, WorkloadPlan } from '../kubernetes/plan';
 import { pause } from '../pause';
-import { BackOff } from './back-off';
+import { BackOff, type BackOffState } from './back-off';
+import { deadlineTimer } from './deadline';
 import type { PlayHost } from './host';
 import type { PlayRecord } from './play-record';
+import { PodChronicle, type PodHistory } from './pod-history';
 import { PodRunner, stopPod, type PodOutcome } from './pod-runner';
 
 export class WorkloadRunner {
@@ -59,12 +61,16 @@ export class WorkloadRunner {
   }
 
   async #runPod(pod: PodPlan, signal: AbortSignal, onFailure?: () => void): Promise<PodOutcome> {
-    const runner = new PodRunner(this.#host, pod, onFailure);
-    this.#runners.set(pod.template.name, runner);
+    const { name } = pod.template;
+    const chronicle = new PodChronicle(this.#record.histories?.[name], (history) =>
+      this.#setHistory(name, history),
+    );
+    const runner = new PodRunner(this.#host, pod, chronicle, onFailure);
+    this.#runners.set(name, runner);
     const outcome = await runner.run(signal);
     if (!this.#abort.signal.aborted) {
       this.#update({
-        outcomes: { ...this.#record.outcomes, [pod.template.name]: outcome },
+        outcomes: { ...this.#record.outcomes, [name]: outcome },
         // A Pod that was stopped says nothing of why.
         ...(outcome === 'Stopped' ? {} : { reason: runner.reason }),
       });
@@ -89,10 +95,9 @@ export class WorkloadRunner {
       this.#update({ reason });
       giveUp.abort();
     };
-    const deadline =
-      activeDeadlineSeconds === undefined
-        ? undefined
-        : setTimeout(() => fail('DeadlineExceeded'), activeDeadlineSeconds * 1000).unref();
+    const beganMs = this.#record.beganMs ?? Date.now();
+    if (this.#record.beganMs === undefined) this.#update({ beganMs });
+    const deadline = deadlineTimer(beganMs, activeDeadlineSeconds, () => fail('DeadlineExceeded'));
     const countFailure = (): void => {
       this.#update({ failures: this.#record.failures + 1 });
       if (this.#record.failures > backoffLimit) fail('BackoffLimitExceeded');
@@ -113,14 +118,27 @@ export class WorkloadRunner {
 
   /** Until it has succeeded, or the signal comes. */
   async #complete(pod: PodPlan, signal: AbortSignal, countFailure: () => void): Promise<void> {
-    const backOff = new BackOff();
-    backOff.next(0); // the first failure of a Job's Pod has a pause already
+    const { name } = pod.template;
+    const backOff = new BackOff(this.#record.retries?.[name] ?? firstRetry, (state) =>
+      this.#update({ retries: { ...this.#record.retries, [name]: state } }),
+    );
+    await backOff.rest(signal);
     while (!signal.aborted) {
       const outcome = await this.#runPod(pod, signal, countFailure);
       if (outcome !== 'Failed') return;
       countFailure();
-      await pause(backOff.next(0), signal);
+      // To Kubernetes the next one is another Pod.
+      this.#setHistory(name, undefined);
+      backOff.begin(0);
+      await backOff.rest(signal);
     }
+  }
+
+  #setHistory(podName: string, history: PodHistory | undefined): void {
+    const histories = new Map(Object.entries(this.#record.histories ?? {}));
+    if (history === undefined) histories.delete(podName);
+    else histories.set(podName, history);
+    this.#update({ histories: Object.fromEntries(histories) });
   }
 
   #outcome({ template }: PodPlan): PodOutcome | undefined {
@@ -136,3 +154,6 @@ export class WorkloadRunner {
 type JobOf = NonNullable<WorkloadPlan['job']>;
 
 const readyPollMs = 200;
+
+/** The first failure of a Job's Pod has a pause already. */
+const firstRetry: BackOffState = { nextMs: 10_000 };

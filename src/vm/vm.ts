@@ -69,6 +69,8 @@ export interface Vm {
   pluggedDisks(): ReadonlyMap<string, number>;
   /** Starts the VM's file server with the first share, and mounts it in the guest at /run/shares. */
   shareFiles(shares: readonly FileShare[]): Promise<void>;
+  /** Whether it has any share: its Pod was given one, and has not ended. */
+  readonly sharesFiles: boolean;
   /** QMP block_resize. */
   resizeDisk(id: string, sizeBytes: number): Promise<void>;
   /** QMP stop and cont: the vCPUs. */

@@ -208,6 +208,7 @@ export class FakeVm implements Vm {
   state: VmState = { kind: 'Idle' };
   readonly used = false;
   held = false;
+  sharesFiles = false;
   readonly resources = { memoryBytes: 2 ** 30, cpus: 2 };
   readonly nics = [
     { index: 0, tapName: 'tap0' },

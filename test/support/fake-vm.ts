@@ -13,6 +13,7 @@ function unexpected(): never {
 export class PlainVm implements PoolableVm {
   readonly pid = 1;
   readonly nics = [];
+  readonly sharesFiles = false;
   readonly ended: Promise<VmEnd>;
   state: VmState = { kind: 'Idle' };
   used = false;

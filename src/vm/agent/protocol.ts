@@ -281,6 +281,11 @@ export interface AgentOperations {
   'pod.setup': { params: { pod: GuestPodSpec }; result: Record<string, never> };
   /** For a VM from a checkpoint: replaces the Pod's id, host name, interfaces, routes and name servers. */
   'pod.renew': { params: { pod: GuestPodSpec }; result: Record<string, never> };
+  /**
+   * Kills every process of the Pod there is, and sets up another in its place, with namespaces of its own. The containers of
+   * the old one wait, mounted, for `container.remove`.
+   */
+  'pod.replace': { params: { pod: GuestPodSpec }; result: Record<string, never> };
   /** Adds or changes one interface of the running Pod; replaces the addresses it had. */
   'pod.interface.add': {
     params: { interface: GuestInterface; routes: GuestRoute[] };

@@ -126,7 +126,8 @@ export class QemuVm implements Vm {
   async release({ hold }: { hold: boolean }): Promise<void> {
     await this.fileServer.removeAll();
     this.#step({ kind: 'release' }, { held: hold, sharePaths: {} });
-    await this.#save();
+    // The next daemon ends it all the same where nobody holds it, and finds no container in it.
+    if (hold) await this.#save();
   }
 
   async hold(): Promise<void> {
@@ -202,6 +203,10 @@ export class QemuVm implements Vm {
     await this.fileServer.add(real);
     await saved;
     await this.#parts.agent.request('shares.mount', {});
+  }
+
+  get sharesFiles(): boolean {
+    return Object.keys(this.#record.sharePaths ?? {}).length > 0;
   }
 
   async resizeDisk(id: string, sizeBytes: number): Promise<void> {

@@ -67,6 +67,9 @@ it('plays a Pod of two containers, restarts the one whose probe fails, replaces 
     'wait_for \'[ "$(docker logs pair-client | grep -c started)" = 2 ]\'',
   );
   expect(await caisson('plays')).toMatch(/^Pod\/pair +active +pair +Running +2\/2 +1/m);
+  await daemon.kill9();
+  await daemon.start();
+  await untilPlays(/^Pod\/pair +active +pair +Running +2\/2 +1/m);
 
   await expect(caisson('play', file)).rejects.toMatchObject({
     stderr: expect.stringContaining('is played already'),
@@ -84,7 +87,10 @@ it('plays a Pod of two containers, restarts the one whose probe fails, replaces 
 it('runs Jobs to their ends, and says what has failed', async () => {
   const file = manifest('ends.yaml');
   await caisson('play', file);
-  await docker("wait_for 'docker logs many-1-c | grep -q index'");
+  await docker(
+    "wait_for 'docker logs many-0-c | grep -q index'",
+    "wait_for 'docker logs many-1-c | grep -q index'",
+  );
   expect(
     await docker('docker wait bad-init', 'docker logs many-0-c', 'docker logs many-1-c', 'docker logs bad-c'),
   ).toBe('3\nindex 0\nindex 1\n');

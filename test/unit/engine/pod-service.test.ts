@@ -300,6 +300,65 @@ describe('replace', () => {
     expect(engine.vms.list()).toHaveLength(0);
   });
 
+  it('plugs what the new Pod needs ahead, and takes out what the old one had behind its start', async () => {
+    await running('old');
+    await pods.create(template('new'));
+    const vm = engine.vms.last;
+    const ops = (): string[] => vm.agent.requests.map(({ op }) => op);
+    const disks = vm.pluggedDisks().size;
+    let atSignal = 0;
+    vm.agent.on('container.signal', ({ id, signal }) => {
+      atSignal = vm.pluggedDisks().size;
+      vm.agent.exit(id, { exitCode: 128 + signal });
+      return {};
+    });
+    await pods.replace('old', { pod: 'new' });
+    const { id, containers } = pods.inspect('old');
+    await engine.containers.engine.pods.settled(id);
+    expect(atSignal).toBe(disks + 1);
+    expect(vm.pluggedDisks().size).toBe(disks);
+    expect(ops()).not.toContain('pod.teardown');
+    expect(ops().slice(ops().indexOf('pod.replace'))).toEqual([
+      ...['pod.replace', 'container.start', 'container.remove', 'tunnel.close'],
+    ]);
+    expect(vm.agent.params('container.remove')).toEqual({ id: containers[0]?.id, sync: true });
+    expect(await pods.replace('new', { pod: 'old' })).toMatchObject({ vmId: vm.id });
+  });
+
+  it('lets nobody use a disk of the old Pod that is still in the VM', async () => {
+    await running('old');
+    await pods.create(template('new'));
+    let letGo: (result: Record<string, never>) => void = () => undefined;
+    engine.vms.last.agent.on('container.remove', () => new Promise((resolve) => (letGo = resolve)));
+    await pods.replace('old', { pod: 'new' });
+    expect(pods.inspect('old').state).toBe('Created');
+    const started = pods.start('old');
+    const first = await Promise.race([started, new Promise((resolve) => setImmediate(resolve, 'waits'))]);
+    expect(first).toBe('waits');
+    letGo({});
+    expect((await started).vmId).not.toBe(pods.inspect('new').vmId);
+  });
+
+  it('ends the VM, and the new Pod, when what the old one wrote can not be brought to its disk', async () => {
+    await running('old');
+    await pods.create(template('new'));
+    const vm = engine.vms.last;
+    vm.agent.on('container.remove', () => Promise.reject(new Error('EIO')));
+    await pods.replace('old', { pod: 'new' });
+    await vm.ended;
+    await comesTo('new', 'Created');
+    expect(engine.vms.list()).toHaveLength(0);
+  });
+
+  it('resets a VM first that shares files with the old Pod', async () => {
+    await running('old');
+    await pods.create(template('new'));
+    const vm = engine.vms.last;
+    vm.sharesFiles = true;
+    expect(await pods.replace('old', { pod: 'new' })).toMatchObject({ vmId: vm.id });
+    expect(vm.agent.requests.map(({ op }) => op)).toContain('pod.teardown');
+  });
+
   it('leaves neither VM nor Pod when the new one can not start', async () => {
     await running('old');
     engine.vms.last.agent.on('container.start', () => {
