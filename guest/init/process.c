@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "affinity.h"
 #include "cleanup.h"
 #include "container.h"
 #include "log.h"
@@ -57,6 +58,15 @@ struct process *process_new(enum process_kind kind, const char *id, struct conta
     return process;
 }
 
+/* While a job runs, the agent is on the job's CPU (affinity.h). */
+static void leave_cpu_of_jobs(void)
+{
+    for (const struct process *process = processes; process != NULL; process = process->next)
+        if (process->job && process->state != PROCESS_EXITED)
+            return;
+    affinity_any();
+}
+
 void process_free(struct process *process)
 {
     for (struct process **link = &processes; *link != NULL; link = &(*link)->next)
@@ -69,6 +79,8 @@ void process_free(struct process *process)
     loop_remove(&process->status);
     drop_fd(&process->status.fd);
     drop_fd(&process->pidfd);
+    if (process->job)
+        leave_cpu_of_jobs();
     free(process->id);
     free(process);
 }
@@ -183,10 +195,14 @@ int process_launch(struct process *process, struct launch *launch, uint64_t flag
     launch->status = ends[1];
     if (result == 0 && pid_namespace >= 0 && setns(pid_namespace, CLONE_NEWPID) < 0)
         result = fail_errno(failure, errno, PHASE_NAMESPACE, "join the PID namespace");
+    if (result == 0 && process->job)
+        affinity_keep_to_one();
     if (result == 0) {
         pid_t pid = launch_clone(flags, cgroup, &process->pidfd);
         if (pid == 0) {
             child_begin();
+            if (!process->job)
+                affinity_any();
             run(process, launch);
             _exit(127);
         }
@@ -252,6 +268,8 @@ static void exited(struct process *process, int wait_status)
     process->exit_time_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
     process->wait_status = wait_status;
     process->state = PROCESS_EXITED;
+    if (process->job)
+        leave_cpu_of_jobs();
     if (process->status.fd >= 0) /* what it had to tell comes first: a terminal, or that it runs */
         while (process->status.fd >= 0)
             status_ready(&process->status, EPOLLIN);

@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "affinity.h"
 #include "cleanup.h"
 #include "resolve.h"
 #include "tar_read.h"
@@ -122,6 +123,7 @@ static void pump(int fuse, int port)
     if (pair[0] < 0 || pair[1] < 0 || dup2(pair[0], FUSE_FD) < 0 || dup2(pair[1], PORT_FD) < 0)
         _exit(1);
     close_range(PORT_FD + 1, ~0U, 0);
+    affinity_any();
     prctl(PR_SET_NAME, "shares");
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     sigset_t all;

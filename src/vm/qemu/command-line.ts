@@ -135,7 +135,7 @@ export function qemuArguments(spec: MachineSpec, layout: VmLayout): string[] {
 
 /**
  * Emulated: all that QEMU has but ERMS ("enhanced rep movsb"). With it Linux and the C libraries copy and clear memory by string
- * instructions, of which an emulator makes a step for each byte (docs/adr/0010-no-fast-string-instructions.md).
+ * instructions, of which an emulator makes a step for each byte (docs/adr/0010-copying-in-emulated-guests.md).
  */
 function cpuModel(accelerator: MachineSpec['accelerator']): string {
   return accelerator === 'kvm' ? 'host' : 'max,-erms';
