@@ -22,10 +22,12 @@
 #define MAX_SERVERS 4
 #define MAX_QUERIES 256
 #define MAX_CONNECTIONS 64
-#define MAX_DATAGRAM 4096
+#define MAX_ANSWER 65535 /* the client's EDNS says what it takes */
 #define DNS_HEADER 12
-/* After this the next server is asked; after all of them the query is forgotten, and the client asks again. */
+/* After this the next server is asked too. */
 #define ATTEMPT_MS 1500
+/* When all were asked: the daemon may be trying several upstream servers, one after the other. */
+#define ANSWER_MS 10000
 #define IDLE_MS 30000
 
 struct server {
@@ -81,7 +83,7 @@ static void forget_query(struct query *query)
 static void ask(struct query *query)
 {
     send(servers[query->server].source.fd, query->bytes, query->length, MSG_DONTWAIT);
-    timer_start(&query->timer, ATTEMPT_MS);
+    timer_start(&query->timer, query->server + 1 < server_count ? ATTEMPT_MS : ANSWER_MS);
 }
 
 static void attempt_over(struct timer *timer)
@@ -96,7 +98,7 @@ static void attempt_over(struct timer *timer)
 static void answer_ready(struct source *source, uint32_t events)
 {
     (void)events;
-    static uint8_t answer[MAX_DATAGRAM];
+    static uint8_t answer[MAX_ANSWER];
     const struct server *server = CONTAINER_OF(source, struct server, source);
     for (;;) {
         ssize_t length = recv(source->fd, answer, sizeof(answer), MSG_DONTWAIT);
@@ -142,7 +144,7 @@ static struct query *new_query(void)
 static void query_ready(struct source *source, uint32_t events)
 {
     (void)events;
-    static uint8_t bytes[MAX_DATAGRAM];
+    uint8_t bytes[sizeof(((struct query *)NULL)->bytes) + 1]; /* one more: a longer query is told by it */
     for (;;) {
         struct sockaddr_in client;
         socklen_t size = sizeof(client);

@@ -30,15 +30,19 @@ export function requireValidEndpoint(network: NetworkDetails, requested: Endpoin
   }
 }
 
-/** Throws if the container may not be on this network beside those it has. */
-export function requireConnectable(record: ContainerRecord, network: NetworkDetails): void {
+/** Throws if the container may not be on this network beside those it has. Of those, ones that do not exist don't count. */
+export function requireConnectable(
+  record: ContainerRecord,
+  network: NetworkDetails,
+  exists: (name: string) => boolean,
+): void {
   const mode = record.hostConfig.NetworkMode;
   if (mode.startsWith('container:')) throw sharedNetwork();
   if (mode !== 'host' && network.driver === 'host') throw hostNetwork();
   for (const name of Object.keys(record.networks)) {
     if (name === network.name) return;
     if (name === 'host' || network.driver === 'host') throw sharedNetwork();
-    if (name === 'none' || network.name === 'none') {
+    if (exists(name) && (name === 'none' || network.name === 'none')) {
       throw refusal(
         'container cannot be connected to multiple networks with one of the networks in private (none) mode',
       );

@@ -20,7 +20,6 @@ import type { Engine } from './engine';
 import type { EventPublisher } from './event-publisher';
 import { matchLabels, matchPattern, matchValue, validateFilters } from './filters';
 import { namedPodIdOf, podNameOf } from './named-pods';
-import { requireNoSource } from './network-sources';
 import { pruneFilter } from './prune-filter';
 
 const acceptedFilters = ['dangling', 'driver', 'id', 'label', 'name', 'scope', 'type'];
@@ -50,7 +49,7 @@ export class EngineNetworkBackend implements NetworkBackend {
 
   async inspect(ref: string, options: { verbose: boolean; scope: string }): Promise<NetworkInspect> {
     await this.#engine.networkReleases.current();
-    const details = this.#networks.inspect(ref);
+    const details = this.#inspect(ref);
     if (options.scope !== '' && options.scope !== 'local') {
       throw new DaemonError('NotFound', `network ${ref} not found`);
     }
@@ -58,7 +57,6 @@ export class EngineNetworkBackend implements NetworkBackend {
   }
 
   async create(body: NetworkCreateBody): Promise<{ Id: string; Warning: string }> {
-    requireNoSource(body, this.#networks);
     const request = createRequest(body);
     const { id, warning } = await this.#networks.create(request);
     this.#publish('create', this.#networks.inspect(id));
@@ -70,7 +68,8 @@ export class EngineNetworkBackend implements NetworkBackend {
     await this.#engine.networkReleases.current();
     const details = this.#networks.inspect(ref);
     await this.#networks.remove(details.id);
-    this.#publish('destroy', details);
+    // As dockerd, which tells of a configuration only that it was made.
+    if (details.configOnly !== true) this.#publish('destroy', details);
   }
 
   async connect(ref: string, body: NetworkConnectBody): Promise<void> {
@@ -86,7 +85,7 @@ export class EngineNetworkBackend implements NetworkBackend {
         return;
       }
       requireValidEndpoint(network, requested);
-      requireConnectable(record, network);
+      requireConnectable(record, network, (name) => this.#find(name) !== undefined);
       const { id, name } = network;
       if (record.networks[name] !== undefined) {
         // What a container that does not run has asked for stays as it is.
@@ -141,7 +140,8 @@ export class EngineNetworkBackend implements NetworkBackend {
     const deleted: string[] = [];
     for (const { id } of this.#networks.list()) {
       const details = this.#networks.inspect(id);
-      if (predefinedNetworks.includes(details.name) || this.#isUsed(id)) continue;
+      if (predefinedNetworks.includes(details.name) || this.#isUsed(id) || details.configOnly === true)
+        continue;
       if (!matches(details.labels, Date.parse(details.created))) continue;
       try {
         await this.#networks.remove(id);
@@ -153,6 +153,18 @@ export class EngineNetworkBackend implements NetworkBackend {
     }
     this.#events.publish('network', 'prune', '', { reclaimed: '0' });
     return { NetworksDeleted: deleted.length === 0 ? null : deleted };
+  }
+
+  /** As the manager's. That a name has several networks, Docker words otherwise here. */
+  #inspect(ref: string): NetworkDetails {
+    try {
+      return this.#networks.inspect(ref);
+    } catch (error) {
+      const [, network, matches] =
+        /^(network .* is ambiguous) \((.* matches found based on .*)\)$/.exec(errorMessage(error)) ?? [];
+      if (network === undefined || matches === undefined) throw error;
+      throw new DaemonError('InvalidParameter', `${matches}: ${network}`);
+    }
   }
 
   #find(ref: string): NetworkDetails | undefined {
@@ -227,7 +239,7 @@ function inspected(details: NetworkDetails, containers: Record<string, NetworkCo
     Driver: details.driver,
     EnableIPv6: details.enableIpv6,
     IPAM:
-      details.driver === 'bridge'
+      details.driver === 'bridge' || details.configOnly === true
         ? {
             Driver: details.ipamDriver,
             Options: details.ipamOptions,
@@ -244,7 +256,7 @@ function inspected(details: NetworkDetails, containers: Record<string, NetworkCo
     Internal: details.internal,
     Attachable: details.attachable,
     Ingress: false,
-    ConfigFrom: { Network: '' },
+    ConfigFrom: { Network: details.configFrom?.name ?? '' },
     ConfigOnly: details.configOnly ?? false,
     Containers: containers,
     Options: details.options,
@@ -296,6 +308,7 @@ function createRequest(body: NetworkCreateBody): NetworkCreateRequest {
     attachable: body.Attachable ?? false,
     ingress: body.Ingress ?? false,
     configOnly: body.ConfigOnly ?? false,
+    configFrom: body.ConfigFrom?.Network ?? '',
     enableIpv6: body.EnableIPv6 ?? false,
     checkDuplicate: body.CheckDuplicate ?? false,
     options: body.Options ?? {},

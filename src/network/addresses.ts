@@ -21,11 +21,12 @@ export function addressBits(family: IpFamily): number {
   return family === 4 ? 32 : 128;
 }
 
-/** Undefined if `text` is no IPv4 or IPv6 address (zones are none). */
+/** Undefined if `text` is no IPv4 or IPv6 address (zones are none). An IPv4 address in an IPv6 one is of IPv4, as in Go. */
 export function parseAddress(text: string): IpAddress | undefined {
   if (isIPv4(text)) return { family: 4, value: parseIpv4(text) };
-  if (isIPv6(text) && !text.includes('%')) return { family: 6, value: parseIpv6(text) };
-  return undefined;
+  if (!isIPv6(text) || text.includes('%')) return undefined;
+  const value = parseIpv6(text);
+  return value >> 32n === 0xffffn ? { family: 4, value: value & 0xffffffffn } : { family: 6, value };
 }
 
 function parseIpv4(text: string): bigint {
@@ -111,6 +112,11 @@ const linkLocalSubnets = ['169.254.0.0/16', 'fe80::/10'].flatMap((text) => parse
 
 export function isLinkLocal(address: IpAddress): boolean {
   return linkLocalSubnets.some((subnet) => contains(subnet, address));
+}
+
+/** RFC 4291, 2.7; RFC 5771. */
+export function isMulticast({ family, value }: IpAddress): boolean {
+  return family === 6 ? value >> 120n === 0xffn : value >> 28n === 0xen;
 }
 
 export function overlaps(first: Subnet, second: Subnet): boolean {

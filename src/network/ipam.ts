@@ -1,6 +1,7 @@
 // Addresses of one subnet, and the choice of a subnet for a network. Pure: what is in use is told by the records, so
 // nothing here has to be persisted and a crash cannot make it disagree with them.
 
+import { DaemonError } from '../errors';
 import { addressBits, contains, lastValue, overlaps, parseSubnet } from './addresses';
 import type { IpAddress, Subnet } from './addresses';
 
@@ -69,6 +70,36 @@ export class SubnetChooser {
   }
 }
 
+/**
+ * What `ipRange` leaves to choose from. Of an `ipRange` elsewhere the part behind the subnet's prefix counts, as dockerd has
+ * it: 10.9.0.64/26 is the same in 10.1.0.0/24 as 10.1.0.64/26. Throws Docker's error if it is none.
+ */
+export function rangeOf(
+  subnet: Subnet,
+  { subnet: text, ipRange }: { subnet: string; ipRange?: string },
+): AddressRange {
+  if (ipRange === undefined) return { first: subnet.base, last: lastValue(subnet) };
+  const range = parseSubnet(ipRange);
+  if (range?.family !== subnet.family) {
+    const reason =
+      range === undefined
+        ? 'Invalid Address SubPool'
+        : `failed to compute range's lowest ip address: cannot compute host portion ip address because ip and mask are not compatible`;
+    throw new DaemonError(
+      'Internal',
+      `failed to parse pool request for address space "LocalDefault" pool "${text}" subpool "${ipRange}": ${reason}`,
+    );
+  }
+  const hostPart = (value: bigint): bigint => subnet.base + (value & (lastValue(subnet) - subnet.base));
+  return { first: hostPart(range.base), last: hostPart(lastValue(range)) };
+}
+
+/** Addresses as numbers, both ends belonging to it. */
+export interface AddressRange {
+  first: bigint;
+  last: bigint;
+}
+
 export type AllocationFailure = 'in-use' | 'out-of-range' | 'exhausted';
 
 /** The addresses of one subnet. Gives the lowest free one, as dockerd does. */
@@ -77,20 +108,19 @@ export class AddressPool {
   readonly #first: bigint;
   readonly #last: bigint;
   readonly #used = new Set<bigint>();
-  /** Never given to anyone: network and broadcast address, IPv6's subnet-router anycast address. */
+  /** Never given to anyone, as by dockerd: the first address, and the last of IPv4. */
   readonly #edges = new Set<bigint>();
   /** No address of the range below this one is free. */
   #lowest: bigint;
 
   /** `range`, if given, lies in `subnet` and limits what is chosen; wanted addresses may lie outside of it. */
-  constructor(subnet: Subnet, range: Subnet = subnet) {
+  constructor(subnet: Subnet, range: AddressRange = { first: subnet.base, last: lastValue(subnet) }) {
     this.subnet = subnet;
-    this.#first = range.base;
-    this.#last = lastValue(range);
+    this.#first = range.first;
+    this.#last = range.last;
     this.#lowest = this.#first;
-    // a /31 has neither (RFC 3021)
-    if (addressBits(subnet.family) - subnet.prefixLength >= 2) this.#edges.add(subnet.base);
-    if (subnet.family === 4 && subnet.prefixLength <= 30) this.#edges.add(lastValue(subnet));
+    this.#edges.add(subnet.base);
+    if (subnet.family === 4) this.#edges.add(lastValue(subnet));
   }
 
   /** Takes a certain address. */

@@ -14,8 +14,9 @@ import {
   isLinkLocal,
 } from './addresses';
 import type { IpAddress, IpFamily, Subnet } from './addresses';
-import { AddressPool } from './ipam';
-import type { EndpointRequest, NetworkIpamConfig } from './network';
+import { AddressPool, rangeOf } from './ipam';
+import type { EndpointRequest } from './network';
+import { refusals } from './network-pools';
 import type { EndpointRecord, NetworkRecord } from './network-record';
 
 export interface NetworkEntry {
@@ -32,11 +33,12 @@ const maxFormer = 4096;
 
 /** The network with its gateway's and auxiliary addresses taken, and no endpoints. */
 export function makeEntry(record: NetworkRecord): NetworkEntry {
-  const pools = record.ipam.map((config) => {
+  // A configuration's subnets are for others.
+  const pools = (record.configOnly === true ? [] : record.ipam).map((config) => {
     const subnet = parseSubnet(config.subnet);
     if (subnet === undefined)
       throw new DaemonError('Internal', `network ${record.name}: bad subnet ${config.subnet}`);
-    const pool = new AddressPool(subnet, config.ipRange === undefined ? subnet : parseSubnet(config.ipRange));
+    const pool = new AddressPool(subnet, rangeOf(subnet, config));
     for (const text of [config.gateway, ...Object.values(config.auxiliaryAddresses ?? {})]) {
       const address = text === undefined ? undefined : parseAddress(text);
       if (address !== undefined) pool.take(address);
@@ -44,39 +46,6 @@ export function makeEntry(record: NetworkRecord): NetworkEntry {
     return pool;
   });
   return { record, pools, endpoints: new Map(), former: new Map() };
-}
-
-const refusals = {
-  'in-use': 'Address already in use',
-  exhausted: 'No available addresses on this pool',
-} as const;
-
-/** Takes the addresses of gateway and auxiliaries in a pool of their own, to find Docker's errors. */
-export function withGateway(config: NetworkIpamConfig, isGiven: boolean): NetworkIpamConfig {
-  const subnet = parseSubnet(config.subnet);
-  if (subnet === undefined) throw new DaemonError('Internal', `Invalid subnet ${config.subnet}`);
-  const pool = new AddressPool(subnet, config.ipRange === undefined ? subnet : parseSubnet(config.ipRange));
-  const take = (what: string, text: string): string => {
-    const address = parseAddress(text);
-    const failure = address === undefined ? 'out-of-range' : pool.take(address);
-    if (failure === undefined) return text;
-    const reason = failure === 'out-of-range' ? 'Requested address is out of range' : refusals[failure];
-    throw new DaemonError('Internal', `failed to allocate ${what}: ${reason}`);
-  };
-  let gateway = config.gateway;
-  let chosen = false;
-  if (gateway !== undefined) take(`gateway (${gateway})`, gateway);
-  else {
-    const any = pool.takeAny();
-    if (any === 'exhausted')
-      throw new DaemonError('Internal', `failed to allocate gateway (): ${refusals.exhausted}`);
-    gateway = formatAddress(any);
-    chosen = true;
-  }
-  for (const [name, address] of Object.entries(config.auxiliaryAddresses ?? {})) {
-    take(`secondary ip address (${name}:${address})`, address);
-  }
-  return { ...config, gateway, ...(chosen && isGiven ? { hideGateway: true } : {}) };
 }
 
 /** True if the endpoint has what the request asks for. */
@@ -93,17 +62,19 @@ export function keepsAddresses(existing: EndpointRecord, request: EndpointReques
 /** A new endpoint; its addresses are taken, and it is not in the network yet. */
 export function allocateEndpoint(entry: NetworkEntry, request: EndpointRequest): EndpointRecord {
   const { record, pools } = entry;
-  for (const address of request.linkLocalIps ?? []) {
-    const parsed = parseAddress(address);
-    if (parsed === undefined || !isLinkLocal(parsed))
-      throw new DaemonError('InvalidParameter', `invalid link local IP address: ${address}`);
-  }
+  requireLinkLocal(request.linkLocalIps ?? []);
   if (record.configOnly === true)
     throw new DaemonError('Forbidden', 'cannot create endpoint on configuration-only network');
   const former = entry.former.get(request.containerId) ?? [];
-  const four = takeAddress(record, poolsOf(pools, 4), request.ipv4Address, former);
+  const taken: TakenAddress[] = [];
+  const take = (family: IpFamily, wanted: string | undefined): TakenAddress | undefined => {
+    const found = takeAddress(record, family, poolsOf(pools, family), wanted, former);
+    if (found !== undefined) taken.push(found);
+    return found;
+  };
   try {
-    const six = takeAddress(record, poolsOf(pools, 6), request.ipv6Address, former);
+    const four = take(4, request.ipv4Address);
+    const six = take(6, request.ipv6Address);
     const macAddress = macFor(request, four?.address);
     return {
       id: randomBytes(32).toString('hex'),
@@ -114,10 +85,10 @@ export function allocateEndpoint(entry: NetworkEntry, request: EndpointRequest):
       macAddress: record.driver === 'bridge' ? macAddress : '',
       ipv4Address: four === undefined ? '' : formatAddress(four.address),
       ipv4PrefixLength: four?.pool.subnet.prefixLength ?? 0,
-      ipv4Gateway: gatewayOf(record, four?.pool.subnet),
+      ipv4Gateway: defaultGatewayOf(record, four?.pool.subnet),
       ipv6Address: six === undefined ? '' : formatAddress(six.address),
       ipv6PrefixLength: six?.pool.subnet.prefixLength ?? 0,
-      ipv6Gateway: gatewayOf(record, six?.pool.subnet),
+      ipv6Gateway: defaultGatewayOf(record, six?.pool.subnet),
       mtu: record.mtu,
       dnsServers: four === undefined ? [] : [gatewayOf(record, four.pool.subnet)],
       wanted: {
@@ -128,8 +99,24 @@ export function allocateEndpoint(entry: NetworkEntry, request: EndpointRequest):
       ...namesOf(request),
     };
   } catch (error) {
-    if (four !== undefined) four.pool.release(four.address);
+    for (const { pool, address } of taken) pool.release(address);
     throw error;
+  }
+}
+
+interface TakenAddress {
+  pool: AddressPool;
+  address: IpAddress;
+}
+
+function requireLinkLocal(addresses: readonly string[]): void {
+  const unreadable = addresses.filter((text) => parseAddress(text) === undefined);
+  if (unreadable.length > 0)
+    throw new DaemonError('Internal', `Invalid link-local IP address: [${addresses.join(' ')}]`);
+  for (const text of addresses) {
+    const address = parseAddress(text);
+    if (address === undefined || isLinkLocal(address)) continue;
+    throw new DaemonError('Internal', `invalid link local IP address: ${text}`);
   }
 }
 
@@ -150,6 +137,13 @@ export function namesOf(
   };
 }
 
+/** Where a container's default route leads: the gateway, or the auxiliary address of this name, as with Docker's bridges. */
+function defaultGatewayOf(record: NetworkRecord, subnet: Subnet | undefined): string {
+  if (subnet === undefined) return '';
+  const named = record.ipam.find((config) => parseSubnet(config.subnet)?.base === subnet.base);
+  return named?.auxiliaryAddresses?.[`DefaultGatewayIPv${subnet.family}`] ?? gatewayOf(record, subnet);
+}
+
 function gatewayOf(record: NetworkRecord, subnet: Subnet | undefined): string {
   if (subnet === undefined) return '';
   return (
@@ -166,11 +160,12 @@ function poolsOf(pools: readonly AddressPool[], family: IpFamily): AddressPool[]
 
 function takeAddress(
   record: NetworkRecord,
+  family: IpFamily,
   pools: readonly AddressPool[],
   wanted: string | undefined,
   former: readonly IpAddress[],
-): { pool: AddressPool; address: IpAddress } | undefined {
-  if (wanted !== undefined && wanted !== '') return takeWanted(record, pools, wanted);
+): TakenAddress | undefined {
+  if (wanted !== undefined && wanted !== '') return takeWanted(record, family, pools, wanted);
   const [first] = pools;
   if (first === undefined) return undefined;
   for (const pool of pools) {
@@ -189,9 +184,10 @@ function takeAddress(
 
 function takeWanted(
   record: NetworkRecord,
+  family: IpFamily,
   pools: readonly AddressPool[],
   wanted: string,
-): { pool: AddressPool; address: IpAddress } {
+): TakenAddress {
   if (record.options['com.docker.network.bridge.default_bridge'] === 'true' || record.driver !== 'bridge') {
     throw new DaemonError(
       'InvalidParameter',
@@ -205,8 +201,9 @@ function takeWanted(
     );
   }
   const address = parseAddress(wanted);
-  const pool = address === undefined ? undefined : pools.find(({ subnet }) => contains(subnet, address));
-  if (address === undefined || pool === undefined) {
+  if (address === undefined) throw new DaemonError('Internal', `Invalid IPv${family} address: ${wanted})`);
+  const pool = pools.find(({ subnet }) => contains(subnet, address));
+  if (pool === undefined) {
     throw new DaemonError(
       'Internal',
       `Invalid address ${wanted}: It does not belong to any of this network's subnets`,

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { DaemonError, errorMessage } from '../errors';
 import { log } from '../log';
 import type { DocumentStore } from '../storage/stores';
+import { warningOf } from './bridge-options';
 import { parseCounters } from './counters';
 import { DataPath } from './data-path';
 import type { AttachedTap } from './data-path';
@@ -152,25 +153,25 @@ class PrivateNetworkManager implements NetworkManager {
 
   create(request: NetworkCreateRequest): Promise<{ id: string; warning: string }> {
     return this.#queue(async () => {
-      const plan = planNetwork.fromRequest(request);
+      const plan = planNetwork.fromRequest(request, this.#table.records());
       const same = this.#table.byName(plan.name);
-      if (same !== undefined && request.checkDuplicate === true) {
-        throw new DaemonError('Conflict', `network with name ${plan.name} already exists`);
-      }
       const record = this.#table.create(plan, hostSubnets());
       try {
         await this.#dataPath().addNetwork(record);
-        await this.#netd.request('network.put', netdNetwork(record));
+        if (record.driver === 'bridge') await this.#netd.request('network.put', netdNetwork(record));
       } catch (error) {
         this.#table.remove(record.id);
+        await this.#netd.request('network.remove', { id: record.id }).catch(() => undefined);
         await this.#dataPath()
           .removeNetwork(record)
           .catch(() => undefined);
         throw error;
       }
-      const warning =
-        same === undefined ? '' : `Network with name ${same.name} (id : ${same.id}) already exists`;
-      return { id: record.id, warning };
+      const warnings = [
+        same === undefined ? '' : `Network with name ${same.name} (id : ${same.id}) already exists`,
+        warningOf(record.options),
+      ];
+      return { id: record.id, warning: warnings.filter((text) => text !== '').join('\n') };
     });
   }
 
@@ -180,6 +181,11 @@ class PrivateNetworkManager implements NetworkManager {
       if (isPredefined(record)) {
         throw new DaemonError('Forbidden', `${record.name} is a pre-defined network and cannot be removed`);
       }
+      if (this.#table.records().some(({ configFrom }) => configFrom?.id === record.id))
+        throw new DaemonError(
+          'Forbidden',
+          `error while removing network: configuration network "${record.name}" is in use`,
+        );
       if (this.endpoints(record.id, { attached: true }).length > 0) {
         throw new DaemonError(
           'Forbidden',

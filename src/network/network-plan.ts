@@ -1,162 +1,119 @@
 // What a client asks for when it creates a network, checked, in Docker's order and words. Pure.
 
 import { DaemonError } from '../errors';
-import { containsSubnet, formatSubnet, overlaps, parseAddress, parseSubnet } from './addresses';
-import type { IpFamily, Subnet } from './addresses';
-import { reservedSubnets } from './egress';
+import { containsSubnet, formatSubnet, parseSubnet } from './addresses';
 import type { NetworkCreateRequest, NetworkIpamConfig } from './network';
 import type { NetworkRecord } from './network-record';
+import { withSource } from './network-sources';
+
+/** Drivers that dockerd has built in and that need what a private namespace of bridges cannot give. */
+type OtherDriver = 'macvlan' | 'ipvlan' | 'overlay';
 
 export interface NetworkPlan {
   name: string;
-  driver: 'bridge' | 'host' | 'null';
+  driver: 'bridge' | 'host' | 'null' | OtherDriver;
+  /** As asked for: `''` or `local`, else it is refused once the addresses are found. */
+  scope: string;
   internal: boolean;
   attachable: boolean;
   configOnly?: boolean;
+  /** The configuration that it was made from. */
+  configFrom?: { id: string; name: string };
   enableIpv6: boolean;
   labels: Record<string, string>;
   options: Record<string, string>;
+  ipamDriver: string;
   ipamOptions: Record<string, string> | null;
-  /** As asked for; empty: to be chosen. */
+  /** As asked for, of both families; empty: to be chosen. */
   subnets: NetworkIpamConfig[];
-  mtu: number;
-  interContainer: boolean;
-  masquerade: boolean;
-  hostBindingAddress: string;
   defaultBridge: boolean;
 }
 
 const predefined = ['bridge', 'host', 'none', 'default'];
-/** Drivers that dockerd has built in and that need what a private namespace of bridges cannot give. */
-const otherDrivers = ['macvlan', 'ipvlan'];
 
-function planOf(request: NetworkCreateRequest): NetworkPlan {
-  if (predefined.includes(request.name)) {
-    throw new DaemonError('Forbidden', `operation is not permitted on predefined ${request.name} network `);
+/** `known`: the networks that there are. */
+function planOf(wanted: NetworkCreateRequest, known: readonly NetworkRecord[] = []): NetworkPlan {
+  if (predefined.includes(wanted.name)) {
+    throw new DaemonError('Forbidden', `operation is not permitted on predefined ${wanted.name} network `);
   }
-  if (request.scope === 'swarm') {
-    throw new DaemonError('Forbidden', 'cannot create a swarm scoped network when swarm is not active');
+  if (wanted.checkDuplicate === true && known.some(({ name }) => name === wanted.name)) {
+    throw new DaemonError('Conflict', `network with name ${wanted.name} already exists`);
   }
-  if (request.name.trim() === '') throw new DaemonError('Internal', `invalid name: ${request.name}`);
-  const driver = request.configOnly === true ? 'null' : driverOf(request.driver ?? '');
-  if (request.ingress === true)
-    throw new DaemonError('Forbidden', 'Ingress network can only be global scope network');
-  const ipamDriver = request.ipam?.driver ?? '';
-  if (ipamDriver !== '' && ipamDriver !== 'default' && ipamDriver !== 'null') {
-    throw new DaemonError('NotFound', `plugin "${ipamDriver}" not found`);
-  }
-  return {
-    ...bridgeOptions(request.options ?? {}),
-    name: request.name,
-    driver,
-    internal: request.internal ?? false,
-    attachable: request.attachable ?? false,
-    ...(request.configOnly === true ? { configOnly: true } : {}),
-    enableIpv6: request.enableIpv6 ?? false,
-    labels: request.labels ?? {},
-    options: request.options ?? {},
-    ipamOptions: request.ipam?.options ?? null,
-    subnets: (request.ipam?.config ?? []).map(checkedConfig),
+  const subnets = (wanted.ipam?.config ?? []).map(withValidSubnet);
+  if (wanted.name.trim() === '') throw new DaemonError('Internal', `invalid name: ${wanted.name}`);
+  const plan: NetworkPlan = {
+    name: wanted.name,
+    driver: 'null',
+    scope: wanted.scope ?? '',
+    internal: wanted.internal ?? false,
+    attachable: wanted.attachable ?? false,
+    ...(wanted.configOnly === true ? { configOnly: true } : {}),
+    enableIpv6: wanted.enableIpv6 ?? false,
+    labels: wanted.labels ?? {},
+    options: wanted.options ?? {},
+    ipamDriver:
+      wanted.ipam?.driver === undefined || wanted.ipam.driver === '' ? 'default' : wanted.ipam.driver,
+    ipamOptions: wanted.ipam?.options ?? null,
+    subnets,
     defaultBridge: false,
   };
+  return withSource(plan, wanted, known, () => requireDriver(wanted));
 }
 
-function driverOf(driver: string): 'bridge' | 'null' {
-  if (driver === '' || driver === 'default' || driver === 'bridge') return 'bridge';
-  if (driver === 'host' || driver === 'null') {
-    throw new DaemonError('Forbidden', `only one instance of "${driver}" network is allowed`);
+/** Throws Docker's refusals of driver and scope. */
+function requireDriver({ driver = '', scope = '', ingress }: NetworkCreateRequest): NetworkPlan['driver'] {
+  const known = driverOf(driver);
+  if (ingress === true)
+    throw new DaemonError('Forbidden', 'Ingress network can only be global scope network');
+  if (scope === 'swarm') {
+    throw new DaemonError('Forbidden', 'cannot create a swarm scoped network when swarm is not active');
   }
-  if (driver === 'overlay') {
-    throw new DaemonError(
-      'Internal',
-      'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.',
-    );
+  if (known === 'host' || known === 'null') {
+    throw new DaemonError('Forbidden', `only one instance of "${known}" network is allowed`);
   }
-  if (otherDrivers.includes(driver)) throw new DaemonError('Internal', 'operation not supported');
-  throw new DaemonError('NotFound', `plugin "${driver}" not found`);
+  return known;
 }
 
-function bridgeOptions(
-  options: Record<string, string>,
-): Pick<NetworkPlan, 'mtu' | 'interContainer' | 'masquerade' | 'hostBindingAddress'> {
-  const hostBindingAddress = options['com.docker.network.bridge.host_binding_ipv4'] ?? '0.0.0.0';
-  if (parseAddress(hostBindingAddress)?.family !== 4) {
-    throw new DaemonError(
-      'Internal',
-      `failed to parse com.docker.network.bridge.host_binding_ipv4 value: ${hostBindingAddress} (invalid ip)`,
-    );
+function driverOf(driver: string): NetworkPlan['driver'] {
+  switch (driver) {
+    case '':
+    case 'bridge':
+      return 'bridge';
+    case 'host':
+    case 'null':
+    case 'macvlan':
+    case 'ipvlan':
+    case 'overlay':
+      return driver;
+    default:
+      throw new DaemonError('NotFound', `plugin "${driver}" not found`);
   }
-  return {
-    mtu: mtuOf(options['com.docker.network.driver.mtu']),
-    interContainer: flag(options, 'com.docker.network.bridge.enable_icc'),
-    masquerade: flag(options, 'com.docker.network.bridge.enable_ip_masquerade'),
-    hostBindingAddress,
-  };
 }
 
-function mtuOf(text: string | undefined): number {
-  if (text === undefined || text === '' || text === '0') return 1500;
-  const mtu = Number(text);
-  if (!/^\d+$/.test(text)) {
-    throw new DaemonError(
-      'Internal',
-      `failed to parse com.docker.network.driver.mtu value: ${text} (strconv.Atoi: parsing "${text}": invalid syntax)`,
-    );
-  }
-  // below 1280 there is no IPv6; above, virtio-net and the bridge have no more
-  if (mtu < 68 || mtu > 65535) throw new DaemonError('Internal', `invalid MTU: ${text}`);
-  return mtu;
-}
-
-function flag(options: Record<string, string>, name: string): boolean {
-  const text = options[name];
-  if (text === undefined || ['1', 't', 'T', 'TRUE', 'true', 'True'].includes(text)) return true;
-  if (['0', 'f', 'F', 'FALSE', 'false', 'False'].includes(text)) return false;
+/** Throws Docker's refusals that come after the addresses were found. */
+function requireCreatable({ driver, scope }: NetworkPlan): void {
+  if (driver === 'macvlan' || driver === 'ipvlan')
+    throw new DaemonError('Internal', 'operation not supported');
+  if (driver !== 'overlay' && (scope === '' || scope === 'local')) return;
   throw new DaemonError(
     'Internal',
-    `failed to parse ${name} value: ${text} (strconv.ParseBool: parsing "${text}": invalid syntax)`,
+    'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.',
   );
 }
 
 type WantedConfig = NonNullable<NonNullable<NetworkCreateRequest['ipam']>['config']>[number];
 
-function checkedConfig(config: WantedConfig): NetworkIpamConfig {
+function withValidSubnet(config: WantedConfig): NetworkIpamConfig {
   const text = config.subnet ?? '';
-  const subnet = parseSubnet(text);
-  if (subnet === undefined)
+  if (parseSubnet(text) === undefined)
     throw new DaemonError('Internal', `Invalid subnet ${text} : invalid CIDR address: ${text}`);
   const result: NetworkIpamConfig = { subnet: text };
-  if (config.ipRange !== undefined && config.ipRange !== '') {
-    const range = parseSubnet(config.ipRange);
-    if (range === undefined || !containsSubnet(subnet, range)) {
-      throw new DaemonError(
-        'InvalidParameter',
-        `invalid ip-range ${config.ipRange}: not in subnet ${formatSubnet(subnet)}`,
-      );
-    }
-    result.ipRange = config.ipRange;
-  }
+  if (config.ipRange !== undefined && config.ipRange !== '') result.ipRange = config.ipRange;
   if (config.gateway !== undefined && config.gateway !== '') result.gateway = config.gateway;
   if (config.auxiliaryAddresses !== undefined && Object.keys(config.auxiliaryAddresses).length > 0) {
     result.auxiliaryAddresses = config.auxiliaryAddresses;
   }
   return result;
-}
-
-/** The subnets of a family that the plan names. Throws Docker's error if one overlaps `taken` or another of them. */
-function subnetsOf(plan: NetworkPlan, family: IpFamily, taken: readonly Subnet[]): NetworkIpamConfig[] {
-  const inUse = [...taken, ...reservedSubnets];
-  const found = plan.subnets.filter((config) => {
-    const subnet = parseSubnet(config.subnet);
-    if (subnet?.family !== family) return false;
-    if (inUse.some((other) => overlaps(other, subnet))) {
-      throw new DaemonError('Forbidden', 'Pool overlaps with other one on this address space');
-    }
-    inUse.push(subnet);
-    return true;
-  });
-  if (found.length > 1) throw new DaemonError('Forbidden', "bridge driver doesn't support multiple subnets");
-  return found;
 }
 
 /** `bridge`, `host` and `none`, which exist from the first start on. */
@@ -173,14 +130,15 @@ function predefinedPlan(name: 'bridge' | 'host' | 'none', defaults?: BridgeDefau
       }
     : {};
   return {
-    ...bridgeOptions(options),
     name,
     driver: name === 'none' ? 'null' : name,
+    scope: '',
     internal: false,
     attachable: false,
     enableIpv6: false,
     labels: {},
     options,
+    ipamDriver: 'default',
     ipamOptions: null,
     // fixed, so that containers find the host at an address one can know
     subnets: defaultBridge ? [defaultBridgeConfig(defaults)] : [],
@@ -203,15 +161,31 @@ function defaultBridgeConfig(defaults: BridgeDefaults | undefined): NetworkIpamC
   const [gateway, prefix] = defaults?.bridgeAddress?.split('/') ?? [];
   const ipRange = defaults?.fixedCidr;
   if (gateway === undefined || prefix === undefined) {
-    return checkedConfig({ subnet: '172.17.0.0/16', ...(ipRange === undefined ? {} : { ipRange }) });
+    return defaultConfig({ subnet: '172.17.0.0/16', ...(ipRange === undefined ? {} : { ipRange }) });
   }
   const subnet = parseSubnet(maskedSubnet(gateway, Number(prefix)));
   if (subnet === undefined) throw new DaemonError('InvalidParameter', `invalid bip: ${gateway}/${prefix}`);
-  return checkedConfig({
+  return defaultConfig({
     subnet: formatSubnet(subnet),
     gateway,
     ...(ipRange === undefined ? {} : { ipRange }),
   });
+}
+
+function defaultConfig(config: WantedConfig): NetworkIpamConfig {
+  const checked = withValidSubnet(config);
+  const subnet = parseSubnet(checked.subnet);
+  const range = checked.ipRange === undefined ? undefined : parseSubnet(checked.ipRange);
+  if (
+    checked.ipRange !== undefined &&
+    (subnet === undefined || range === undefined || !containsSubnet(subnet, range))
+  ) {
+    throw new DaemonError(
+      'InvalidParameter',
+      `invalid ip-range ${checked.ipRange}: not in subnet ${checked.subnet}`,
+    );
+  }
+  return checked;
 }
 
 /** The IPv4 subnet that an address lies in. */
@@ -235,4 +209,4 @@ function isAsPlanned(record: NetworkRecord, plan: NetworkPlan): boolean {
   );
 }
 
-export const planNetwork = { fromRequest: planOf, subnetsOf, predefined: predefinedPlan, isAsPlanned };
+export const planNetwork = { fromRequest: planOf, requireCreatable, predefined: predefinedPlan, isAsPlanned };

@@ -15,6 +15,7 @@ export interface NetworkRecord extends NetworkSummary {
   ipam: NetworkIpamConfig[];
   unusedIpam?: NetworkIpamConfig[];
   configOnly?: boolean;
+  configFrom?: { id: string; name: string };
   /** True if the user named the subnet: only then may containers ask for an address. */
   userSubnet: boolean;
   mtu: number;

@@ -5,8 +5,9 @@ import { randomBytes } from 'node:crypto';
 
 import { DaemonError } from '../errors';
 import type { DocumentStore } from '../storage/stores';
-import { formatSubnet, parseSubnet } from './addresses';
-import type { IpFamily, Subnet } from './addresses';
+import { parseSubnet } from './addresses';
+import type { Subnet } from './addresses';
+import { bridgeOptions } from './bridge-options';
 import { SubnetChooser, type AddressPoolSpec } from './ipam';
 import type { EndpointRequest, NetworkIpamConfig } from './network';
 import {
@@ -17,11 +18,11 @@ import {
   makeEntry,
   namesOf,
   takeBack,
-  withGateway,
 } from './network-entry';
 import type { NetworkEntry } from './network-entry';
 import { planNetwork } from './network-plan';
 import type { NetworkPlan } from './network-plan';
+import { poolsFor, requireNoConflict, requireOneSubnet } from './network-pools';
 import { collections, endpointKey } from './network-record';
 import type { EndpointRecord, NetworkRecord } from './network-record';
 
@@ -74,40 +75,32 @@ export class NetworkTable {
   /** Chooses subnets and gateways and writes the record. `hostSubnets`: not to be chosen for the user. */
   create(plan: NetworkPlan, hostSubnets: readonly Subnet[]): NetworkRecord {
     const id = randomBytes(32).toString('hex');
-    const ipam: NetworkIpamConfig[] = [];
-    if (plan.driver === 'bridge') {
-      const taken = this.#subnets();
-      for (const family of plan.enableIpv6 ? ([4, 6] as const) : ([4] as const)) {
-        for (const config of this.#choose(plan, family, taken, hostSubnets)) {
-          ipam.push(withGateway(config, plan.subnets.includes(config) && !plan.defaultBridge));
-          const subnet = parseSubnet(config.subnet);
-          if (subnet !== undefined) taken.push(subnet);
-        }
-      }
-    }
-    const unused = plan.enableIpv6 ? [] : plan.subnets.filter(({ subnet }) => subnet.includes(':'));
+    const ipam = plan.configOnly === true ? plan.subnets : this.#pools(plan, hostSubnets);
+    planNetwork.requireCreatable(plan);
+    const settings = bridgeOptions(plan.configOnly === true ? {} : plan.options);
+    if (plan.driver === 'bridge') requireOneSubnet(ipam);
+    const unused = plan.enableIpv6 || plan.configOnly === true ? [] : plan.subnets.filter(isIpv6);
     const record: NetworkRecord = {
       id,
       name: plan.name,
-      driver: plan.driver,
+      driver: plan.driver === 'bridge' || plan.driver === 'host' ? plan.driver : 'null',
       internal: plan.internal,
       created: `${new Date().toISOString().slice(0, -1)}000000Z`,
       enableIpv6: plan.enableIpv6,
       attachable: plan.attachable,
       ...(plan.configOnly === true ? { configOnly: true } : {}),
+      ...(plan.configFrom === undefined ? {} : { configFrom: plan.configFrom }),
       labels: plan.labels,
       options: plan.options,
-      ipamDriver: 'default',
+      ipamDriver: plan.ipamDriver,
       ipamOptions: plan.ipamOptions,
       ipam,
       ...(unused.length === 0 ? {} : { unusedIpam: unused }),
-      userSubnet: plan.subnets.some(({ subnet }) => !subnet.includes(':')),
-      mtu: plan.mtu,
-      interContainer: plan.interContainer,
-      masquerade: plan.masquerade,
-      hostBindingAddress: plan.hostBindingAddress,
+      userSubnet: plan.subnets.some((config) => !isIpv6(config)),
+      ...settings,
       bridgeName: plan.driver !== 'bridge' ? '' : plan.defaultBridge ? 'docker0' : `br-${id.slice(0, 12)}`,
     };
+    if (record.driver === 'bridge') requireNoConflict(record, this.records());
     const entry = makeEntry(record);
     this.#documents.put(collections.networks, id, record);
     this.#entries.set(id, entry);
@@ -187,22 +180,17 @@ export class NetworkTable {
   }
 
   #subnets(): Subnet[] {
-    return this.records().flatMap(({ ipam }) => ipam.flatMap(({ subnet }) => parseSubnet(subnet) ?? []));
+    return this.records()
+      .filter(({ configOnly }) => configOnly !== true)
+      .flatMap(({ ipam }) => ipam.flatMap(({ subnet }) => parseSubnet(subnet) ?? []));
   }
 
-  #choose(
-    plan: NetworkPlan,
-    family: IpFamily,
-    taken: readonly Subnet[],
-    hostSubnets: readonly Subnet[],
-  ): NetworkIpamConfig[] {
-    const wanted = planNetwork.subnetsOf(plan, family, taken);
-    if (wanted.length > 0) return wanted;
-    const chosen = family === 4 ? this.#chooser.choose([...taken, ...hostSubnets]) : undefined;
-    if (chosen !== undefined) return [{ subnet: formatSubnet(chosen) }];
-    throw new DaemonError(
-      'NotFound',
-      `could not find an available, non-overlapping IPv${family} address pool among the defaults to assign to the network`,
-    );
+  #pools(plan: NetworkPlan, avoided: readonly Subnet[]): NetworkIpamConfig[] {
+    if (plan.driver === 'host' || plan.driver === 'null') return [];
+    return poolsFor(plan, { taken: this.#subnets(), avoided, chooser: this.#chooser });
   }
+}
+
+function isIpv6({ subnet }: NetworkIpamConfig): boolean {
+  return parseSubnet(subnet)?.family === 6;
 }

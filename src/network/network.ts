@@ -69,6 +69,8 @@ export interface NetworkCreateRequest {
   attachable?: boolean;
   ingress?: boolean;
   configOnly?: boolean;
+  /** Name of the configuration that the network shall be made from. */
+  configFrom?: string;
   enableIpv6?: boolean;
   /** Refuse a name that exists. Without it Docker makes a second one and warns. */
   checkDuplicate?: boolean;
@@ -101,6 +103,8 @@ export interface NetworkDetails extends NetworkSummary {
   unusedIpam?: NetworkIpamConfig[];
   /** Only a configuration for other networks: nothing can join it. */
   configOnly?: boolean;
+  /** The configuration that it was made from. */
+  configFrom?: { id: string; name: string };
   /** The IPv4 subnet was given, not chosen: containers may ask for addresses. */
   userSubnet: boolean;
 }

@@ -1,9 +1,18 @@
 // Networks: the API's operations, membership of running and stopped containers, names, links, published ports.
 
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
 import { httpCases, scriptCases } from './harness/cases';
 
 /** Ends with `sleep`, so that cases can look at it. */
 const idle = 'busybox sleep 300';
+
+/** A program of ./python as an argument of python3. */
+function program(file: string): string {
+  const text = readFileSync(join(__dirname, 'python', file)).toString('base64');
+  return `-c "import base64; exec(base64.b64decode('${text}'))"`;
+}
 
 scriptCases('networks: create', {
   'inspect of one with every option': `
@@ -45,13 +54,28 @@ scriptCases('networks: create', {
     docker network rm bridge
     docker network rm $c-nobody`,
   'configuration only': `
-    docker network create --config-only --label z=1 $c >/dev/null
-    docker network inspect -f '{{.ConfigOnly}} {{.Driver}} {{json .Labels}}' $c
+    docker network create --config-only --label z=1 --label case=$c $c >/dev/null
+    docker network inspect -f '{{.ConfigOnly}} {{.Driver}} {{.Labels.z}}' $c
     docker run --name $c --network $c busybox true 2>&1 | head -n 1
     docker inspect -f '{{.State.Status}} {{.State.Error}}' $c
     docker run -d --name $c-b ${idle} >/dev/null
     docker network connect $c $c-b
+    docker network prune -f --filter label=case=$c
     docker network rm $c`,
+  'from a configuration': `
+    docker network create --config-only --subnet 10.216.0.0/24 --gateway 10.216.0.9 --ip-range 10.216.0.128/25 --ipv6 --subnet fd00:216::/64 --label z=1 -o com.docker.network.driver.mtu=1400 $c >/dev/null
+    docker network inspect -f '{{.EnableIPv6}} {{json .IPAM}} {{json .Options}} {{.ConfigOnly}} {{.ConfigFrom}}' $c
+    docker network create --config-from $c --internal --attachable $c-made >/dev/null
+    docker network inspect -f '{{.Driver}} {{.EnableIPv6}} {{json .IPAM}} {{json .Options}} {{json .Labels}} {{.Internal}} {{.Attachable}} {{.ConfigOnly}} {{json .ConfigFrom}}' $c-made
+    docker network create --config-from $c $c-second
+    docker run --rm --network $c-made --ip 10.216.0.77 busybox sh -c 'ip -o address show eth0 | grep -o "inet6* [1f][^e]*"; cat /sys/class/net/eth0/mtu'
+    docker run --rm --network $c-made busybox sh -c 'ip -o -4 address show eth0 | grep -o "inet [^ ]*"'
+    docker network rm $c
+    docker network create --config-from $c-made $c-third
+    docker network create --config-from $c --label a=b $c-third
+    docker network create --config-from $c -o a=b $c-third
+    docker network create --config-from $c --config-only $c-third
+    docker network rm $c-made $c`,
   'link-local addresses': `
     docker network create $c >/dev/null
     docker run -d --name $c --network $c --link-local-ip 169.254.7.1 ${idle} >/dev/null
@@ -68,6 +92,7 @@ scriptCases('networks: create', {
     docker network ls --filter type=$c
     docker network ls --filter $c=1
     docker network ls --filter dangling=x
+    docker network ls --filter dangling=true --filter dangling=false
     docker network ls --filter type=builtin --format '{{.Name}} {{.Driver}} {{.Scope}} {{.Internal}}' | sort`,
   prune: `
     docker network create --label case=$c $c >/dev/null
@@ -158,6 +183,13 @@ scriptCases('networks: names', {
     docker run --rm --dns 9.9.9.9 --dns-search foo.bar --dns-option ndots:3 busybox cat /etc/resolv.conf
     docker run --rm --hostname foo.bar --add-host host.docker.internal:host-gateway --add-host six:::5 busybox cat /etc/hosts /etc/hostname
     docker run --rm --network none --hostname foo --domainname example.org busybox cat /etc/hosts /etc/hostname`,
+  'servers of other names, of which the first fails': `
+    docker network create --subnet 10.218.0.0/24 $c >/dev/null
+    docker run -d --name $c-first --network $c --ip 10.218.0.51 debian:12 python3 ${program('name-server.py')} first >/dev/null
+    docker run -d --name $c-second --network $c --ip 10.218.0.52 debian:12 python3 ${program('name-server.py')} second >/dev/null
+    wait_for 'docker logs $c-first | grep ready' && wait_for 'docker logs $c-second | grep ready'
+    docker run --rm --network $c --dns 10.218.0.51 --dns 10.218.0.52 debian:12 python3 ${program('name-query.py')} own.test servfail.test nx.test refused.test silent.test large.test
+    docker run --rm --network $c --dns 10.218.0.51 debian:12 python3 ${program('name-query.py')} own.test servfail.test nx.test refused.test`,
   'links on the default bridge': `
     docker run -d --name $c --hostname hh -e FOO=bar --expose 80-82 --expose 53/udp -p 7777 ${idle} >/dev/null
     docker run -d --name $c-b --link $c:al-ias ${idle} >/dev/null
@@ -248,16 +280,38 @@ httpCases('networks over HTTP', {
     },
     { request: 'POST /networks/none/disconnect', body: { Container: '$c' } },
   ],
-  'create from a configuration, or of two subnets': [
+  'addresses that are refused': [
+    {
+      request: 'POST /networks/create',
+      body: {
+        Name: '$c',
+        EnableIPv6: true,
+        IPAM: { Config: [{ Subnet: '10.219.0.0/24' }, { Subnet: 'fd00:219::/64' }] },
+      },
+    },
+    makeIdle('$c-a'),
+    { request: 'POST /containers/$id/start' },
     ...[
-      { ConfigFrom: { Network: '$c-nobody' } },
-      { ConfigFrom: { Network: 'bridge' } },
-      { ConfigFrom: { Network: '$c-nobody' }, ConfigOnly: true },
-      { ConfigFrom: { Network: '$c-nobody' }, Labels: { a: 'b' }, EnableIPv6: true },
-      { ConfigFrom: { Network: '$c-nobody' }, Options: { a: 'b' } },
-      { ConfigOnly: true, Internal: true },
-      { IPAM: { Config: [{ Subnet: '10.214.0.0/24' }, { Subnet: '10.215.0.0/24' }] } },
-    ].map((body) => ({ request: 'POST /networks/create', body: { Name: '$c', ...body } })),
+      { IPv6Address: 'x' },
+      { IPv4Address: 'x' },
+      { IPv4Address: 'fd00:219::7' },
+      { IPv6Address: '10.219.0.9' },
+      { IPv6Address: 'fd00:219::1' },
+      { IPv4Address: '10.219.0.0' },
+      { IPv4Address: '10.219.0.255' },
+      { LinkLocalIPs: ['1.2.3.4'] },
+      { LinkLocalIPs: ['x'] },
+    ].map((IPAMConfig) => ({
+      request: 'POST /networks/$c/connect',
+      body: { Container: '$c-a', EndpointConfig: { IPAMConfig } },
+    })),
+  ],
+  'of one name, told apart by their ids': [
+    { request: 'POST /networks/create', body: { Name: '$c' } },
+    { request: 'POST /networks/create', body: { Name: '$c' } },
+    'GET /networks/$c',
+    { request: 'DELETE /networks/$c' },
+    { request: 'POST /networks/create', body: { Name: '$c', CheckDuplicate: true } },
   ],
   'create without a name': { request: 'POST /networks/create', body: { Driver: 'bridge' } },
   'inspect of another scope': 'GET /networks/bridge?scope=swarm',

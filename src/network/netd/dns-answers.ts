@@ -1,6 +1,13 @@
 // Answers for names of containers, and what to do with all other questions. Pure, apart from the shuffle of addresses.
 
-import { decode, encode, RECURSION_AVAILABLE, RECURSION_DESIRED, TRUNCATED_RESPONSE } from 'dns-packet';
+import {
+  CHECKING_DISABLED,
+  decode,
+  encode,
+  RECURSION_AVAILABLE,
+  RECURSION_DESIRED,
+  TRUNCATED_RESPONSE,
+} from 'dns-packet';
 import type { Answer, DecodedPacket, Packet, Question } from 'dns-packet';
 
 import type { NameTable } from './name-table';
@@ -108,7 +115,7 @@ function encodeAnswers(
   answers: Answer[],
   maxBytes: number,
 ): Buffer {
-  const flags = RECURSION_AVAILABLE | ((packet.flags ?? 0) & RECURSION_DESIRED);
+  const flags = RECURSION_AVAILABLE | ((packet.flags ?? 0) & (RECURSION_DESIRED | CHECKING_DISABLED));
   const reply: Packet = { type: 'response', id: packet.id ?? 0, flags, questions: [question], answers };
   const whole = encode(reply);
   if (whole.length <= maxBytes) return whole;

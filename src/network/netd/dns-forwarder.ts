@@ -28,7 +28,10 @@ export class DnsForwarder {
     this.#cached = { stamp: '', servers: [] };
   }
 
-  /** The reply, with the query's id; undefined if nobody answered or too much is under way. */
+  /**
+   * The reply, with the query's id; undefined if nobody answered or too much is under way. As with dockerd the next server
+   * is asked when one has an error to tell, also that there is no such name.
+   */
   async forward(
     query: Buffer,
     containerId: string,
@@ -41,11 +44,13 @@ export class DnsForwarder {
     this.#total++;
     try {
       const servers = upstreams.length > 0 ? upstreams : this.#hostServers();
+      let failure: Buffer | undefined;
       for (const server of servers.slice(0, maxServers)) {
         const reply = await (protocol === 'udp' ? askByUdp(query, server) : askByTcp(query, server));
-        if (reply !== undefined) return reply;
+        if (reply !== undefined && isSuccess(reply)) return reply;
+        failure = reply ?? failure;
       }
-      return undefined;
+      return failure;
     } finally {
       this.#total--;
       const left = (this.#underWay.get(containerId) ?? 1) - 1;
@@ -113,6 +118,11 @@ function withId(message: Buffer, id: number): Buffer {
   const copy = Buffer.from(message);
   copy.writeUInt16BE(id, 0);
   return copy;
+}
+
+/** RCODE 0 (RFC 1035, 4.1.1). */
+function isSuccess(reply: Buffer): boolean {
+  return (reply.readUInt8(3) & 15) === 0;
 }
 
 /** Same id, and a response. */

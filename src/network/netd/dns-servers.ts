@@ -5,6 +5,7 @@ import type { RemoteInfo, Socket as DatagramSocket } from 'node:dgram';
 import { createServer } from 'node:net';
 import type { Server, Socket } from 'node:net';
 
+import { isLinkLocal, parseAddress } from '../addresses';
 import { errorReply, judgeQuery, responseCodes } from './dns-answers';
 import { DnsForwarder } from './dns-forwarder';
 import { DnsStreamReader, frameDnsMessage } from './dns-stream';
@@ -43,7 +44,9 @@ export class DnsServers {
   /** Brings the servers to the networks of the table. Rejects if an address cannot be bound; the others are served. */
   async update(): Promise<void> {
     const wanted = new Map(
-      this.#names.networks().flatMap(({ id, gateways }) => gateways.map((address) => [address, id] as const)),
+      this.#names
+        .networks()
+        .flatMap(({ id, gateways }) => gateways.filter(isBindable).map((address) => [address, id] as const)),
     );
     for (const [address, server] of this.#servers) {
       if (wanted.get(address) !== server.networkId) this.#close(address, server);
@@ -138,4 +141,10 @@ export class DnsServers {
       }
     }
   }
+}
+
+/** A link-local address is one of each link, so that it says nothing without a link; guests ask the other gateway. */
+function isBindable(address: string): boolean {
+  const parsed = parseAddress(address);
+  return parsed !== undefined && (parsed.family === 4 || !isLinkLocal(parsed));
 }

@@ -1,4 +1,3 @@
-import type { NetworkCreateBody } from '../../../src/api/v1.41/types';
 import { EngineNetworkBackend } from '../../../src/engine/network-backend';
 import type { Engine } from '../../../src/engine/engine';
 import { DaemonError } from '../../../src/errors';
@@ -138,22 +137,18 @@ describe('create', () => {
     expect(engine.actions()).toEqual(['create']);
   });
 
-  it.each<[NetworkCreateBody, string]>([
-    [{ ConfigFrom: { Network: 'mynet' } }, 'configuration network "mynet" does not exist'],
-    [{ ConfigFrom: { Network: 'c' } }, 'network n cannot take its configuration from another network'],
-    [{ ConfigFrom: { Network: 'c' }, Labels: { a: 'b' } }, 'user specified configurations are not supported'],
-    [{ ConfigFrom: { Network: 'c' }, Options: { a: 'b' } }, 'network driver options are not supported'],
-    [{ ConfigFrom: { Network: 'c' }, ConfigOnly: true }, 'cannot depend on another configuration network'],
-    [{ ConfigOnly: true, Scope: 'swarm' }, 'can only contain network specific fields'],
-  ])('refuses %j', async (body, message) => {
-    table.all.push(details('c', { configOnly: true }));
-    await expect(backend.create({ Name: 'n', ...body })).rejects.toThrow(message);
-    expect(table.requests).toEqual([]);
+  it('names the configuration that it is made from', async () => {
+    await backend.create({ Name: 'n', ConfigFrom: { Network: 'c' } });
+    expect(table.requests[0]).toMatchObject({ configFrom: 'c' });
+    table.all.push(details('made', { configFrom: { id: 'id-of-c', name: 'c' } }));
+    expect((await backend.inspect('made', { verbose: false, scope: '' })).ConfigFrom).toEqual({
+      Network: 'c',
+    });
   });
 });
 
 it('prunes what a user made and nobody is on', async () => {
-  table.all.push(details('used'));
+  table.all.push(details('used'), details('configuration', { configOnly: true }));
   table.used = ['id-of-used'];
   expect(await backend.prune(new Map())).toEqual({ NetworksDeleted: ['mynet'] });
   expect(table.removed).toEqual(['id-of-mynet']);

@@ -39,10 +39,14 @@ describe('addresses', () => {
     ['::', 0n],
     ['::1', 1n],
     ['fd00::1:0:0:2', (0xfdn << 120n) | (1n << 48n) | 2n],
-    ['::ffff:1.2.3.4', 0xffff01020304n],
+    ['64:ff9b::1.2.3.4', (0x64ff9bn << 96n) | 0x01020304n],
     ['2001:db8::', 0x20010db8n << 96n],
   ])('%s', (text, value) => {
     expect(parseAddress(text)).toEqual({ family: 6, value });
+  });
+
+  it('of IPv4 may be written in IPv6', () => {
+    expect(parseAddress('::ffff:1.2.3.4')).toEqual({ family: 4, value: 0x01020304n });
   });
 
   it('are written as RFC 5952 says', () => {

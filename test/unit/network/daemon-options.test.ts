@@ -1,3 +1,4 @@
+import { bridgeOptions } from '../../../src/network/bridge-options';
 import { formatSubnet } from '../../../src/network/addresses';
 import { SubnetChooser } from '../../../src/network/ipam';
 import { planNetwork, type BridgeDefaults } from '../../../src/network/network-plan';
@@ -25,7 +26,11 @@ describe('the default bridge', () => {
       interContainer: false,
       hostBindingAddress: '127.0.0.1',
     });
-    expect(plan).toMatchObject({ mtu: 1400, interContainer: false, hostBindingAddress: '127.0.0.1' });
+    expect(bridgeOptions(plan.options)).toMatchObject({
+      mtu: 1400,
+      interContainer: false,
+      hostBindingAddress: '127.0.0.1',
+    });
     expect(plan.options).toMatchObject({
       'com.docker.network.driver.mtu': '1400',
       'com.docker.network.bridge.enable_icc': 'false',

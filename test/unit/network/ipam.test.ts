@@ -9,7 +9,7 @@ import {
   parseSubnet,
 } from '../../../src/network/addresses';
 import type { Subnet } from '../../../src/network/addresses';
-import { AddressPool, defaultSubnets, SubnetChooser } from '../../../src/network/ipam';
+import { AddressPool, defaultSubnets, rangeOf, SubnetChooser } from '../../../src/network/ipam';
 
 function net(text: string): Subnet {
   return parseSubnet(text)!;
@@ -42,7 +42,10 @@ describe('a pool', () => {
   });
 
   it('gives from its range, and takes anything of its subnet', () => {
-    const pool = new AddressPool(net('10.0.0.0/24'), net('10.0.0.128/30'));
+    const pool = new AddressPool(
+      net('10.0.0.0/24'),
+      rangeOf(net('10.0.0.0/24'), { subnet: '10.0.0.0/24', ipRange: '10.0.0.128/30' }),
+    );
     expect(pool.take(parseAddress('10.0.0.5')!)).toBeUndefined();
     expect(taken(pool, 5)).toEqual(['10.0.0.128', '10.0.0.129', '10.0.0.130', '10.0.0.131', 'exhausted']);
     expect(pool.take(parseAddress('10.0.0.129')!)).toBe('in-use');
@@ -51,8 +54,9 @@ describe('a pool', () => {
   });
 
   it('knows subnets without edges, and IPv6', () => {
-    expect(taken(new AddressPool(net('10.0.0.0/31')), 3)).toEqual(['10.0.0.0', '10.0.0.1', 'exhausted']);
-    expect(taken(new AddressPool(net('10.0.0.9/32')), 2)).toEqual(['10.0.0.9', 'exhausted']);
+    expect(taken(new AddressPool(net('10.0.0.0/31')), 1)).toEqual(['exhausted']);
+    expect(taken(new AddressPool(net('10.0.0.9/32')), 1)).toEqual(['exhausted']);
+    expect(taken(new AddressPool(net('fd00::/127')), 2)).toEqual(['fd00::1', 'exhausted']);
     expect(taken(new AddressPool(net('fd00::/64')), 2)).toEqual(['fd00::1', 'fd00::2']);
   });
 

@@ -194,13 +194,7 @@ describe('endpoints', () => {
     ],
     ['in use', 'fixed', { ipv4Address: '10.7.0.9' }, 'Forbidden', 'Address already in use'],
     ['of the gateway', 'fixed', { ipv4Address: '10.7.0.1' }, 'Forbidden', 'Address already in use'],
-    [
-      'garbage',
-      'fixed',
-      { ipv4Address: 'x' },
-      'Internal',
-      "Invalid address x: It does not belong to any of this network's subnets",
-    ],
+    ['garbage', 'fixed', { ipv4Address: 'x' }, 'Internal', 'Invalid IPv4 address: x)'],
     [
       'a bad MAC address',
       'fixed',
@@ -212,14 +206,14 @@ describe('endpoints', () => {
       'a bad link-local address',
       'fixed',
       { linkLocalIps: ['1; drop'] },
-      'InvalidParameter',
-      'invalid link local IP address: 1; drop',
+      'Internal',
+      'Invalid link-local IP address: [1; drop]',
     ],
     [
       'that is not link-local as such',
       'fixed',
       { linkLocalIps: ['1.2.3.4'] },
-      'InvalidParameter',
+      'Internal',
       'invalid link local IP address: 1.2.3.4',
     ],
     [
@@ -249,5 +243,20 @@ describe('endpoints', () => {
       'Internal',
       `no available IPv4 addresses on this network's address pools: tiny (${tiny.id})`,
     ]);
+  });
+});
+
+it('an endpoint that is refused holds no address of either family', () => {
+  const config = [{ subnet: '10.5.0.0/24' }, { subnet: 'fd00:5::/64' }];
+  const { id } = create({ name: 'six', enableIpv6: true, ipam: { config } });
+  expect(thrown(() => table.allocate(request(id, 'a', { macAddress: 'x' })))[1]).toBe(
+    'address x: invalid MAC address',
+  );
+  expect(thrown(() => table.allocate(request(id, 'a', { ipv6Address: 'x' })))[1]).toBe(
+    'Invalid IPv6 address: x)',
+  );
+  expect(table.allocate(request(id, 'a'))).toMatchObject({
+    ipv4Address: '10.5.0.2',
+    ipv6Address: 'fd00:5::2',
   });
 });
