@@ -13,6 +13,7 @@
 #include "cleanup.h"
 #include "go-error.h"
 #include "tar_format.h"
+#include "tar_sparse.h"
 
 enum {
     MAX_EXTENDED_BYTES = 1024 * 1024, /* of PAX records or a GNU long name, as Go's archive/tar allows */
@@ -159,7 +160,9 @@ struct extension {
     int64_t uid, gid, size;
     struct timespec mtime;
     bool has_uid, has_gid, has_size, has_mtime;
-    struct tar_xattr *xattrs; /* of the last PAX header only: there may be any number of them */
+    /* Of the last PAX header only: there may be any number of them. */
+    struct tar_xattr *xattrs;
+    struct sparse_records sparse;
 };
 
 static void free_xattrs(struct tar_xattr **xattrs) {
@@ -173,6 +176,7 @@ static void free_xattrs(struct tar_xattr **xattrs) {
 void tar_entry_free(struct tar_entry *entry) {
     free(entry->name);
     free(entry->link);
+    free(entry->parts);
     free_xattrs(&entry->xattrs);
 }
 
@@ -180,6 +184,7 @@ static void free_extension(struct extension *extension) {
     free(extension->path);
     free(extension->link);
     free_xattrs(&extension->xattrs);
+    sparse_free_records(&extension->sparse);
 }
 
 static bool add_xattr(struct extension *extension, const char *name, const char *value, size_t length) {
@@ -212,7 +217,9 @@ static bool apply_record(struct extension *extension, const char *key, const cha
         return extension->has_mtime = parse_time(value, length, &extension->mtime);
     if (strncmp(key, TAR_XATTR_PREFIX, strlen(TAR_XATTR_PREFIX)) == 0)
         return add_xattr(extension, key + strlen(TAR_XATTR_PREFIX), value, length);
-    return strncmp(key, "GNU.sparse.", 11) != 0; /* its data is not the file's */
+    if (strncmp(key, TAR_SPARSE_PREFIX, strlen(TAR_SPARSE_PREFIX)) == 0)
+        return sparse_take_record(&extension->sparse, key + strlen(TAR_SPARSE_PREFIX), value, length);
+    return true;
 }
 
 static bool apply_records(struct extension *extension, char *text, size_t length) {
@@ -260,6 +267,7 @@ static int read_extension(struct tar_input *input, const struct tar_header *head
         good = replace(&extension->link, text, strlen(text));
     else if (header->type == TAR_TYPE_PAX) {
         free_xattrs(&extension->xattrs);
+        sparse_free_records(&extension->sparse);
         good = apply_records(extension, text, (size_t)size);
     }
     return good ? 0 : invalid_header(input);
@@ -274,8 +282,7 @@ static bool fill_entry(struct tar_entry *entry, const struct tar_header *header,
         !parse_number(header->size, sizeof header->size, &entry->size) ||
         !parse_number(header->mtime, sizeof header->mtime, &mtime))
         return false;
-    entry->type =
-        header->type == '\0' || header->type == TAR_TYPE_CONTIGUOUS ? TAR_TYPE_REGULAR : header->type;
+    entry->type = header->type == '\0' ? TAR_TYPE_REGULAR : header->type;
     entry->mode = (mode_t)mode & 07777;
     entry->mtime = extension->has_mtime ? extension->mtime : (struct timespec){.tv_sec = (time_t)mtime};
     if (extension->has_uid)
@@ -305,7 +312,8 @@ static bool fill_entry(struct tar_entry *entry, const struct tar_header *header,
     entry->link =
         extension->link != NULL ? extension->link : copy_field(header->linkname, sizeof header->linkname);
     extension->link = NULL;
-    return entry->name != NULL && entry->link != NULL && entry->size >= 0;
+    return entry->name != NULL && entry->link != NULL && entry->size >= 0 &&
+           sparse_apply(&extension->sparse, entry);
 }
 
 /* 1 with the next entry, 0 at the end of the archive. */

@@ -2,6 +2,7 @@
 #ifndef CAISSON_TAR_ENTRY_H
 #define CAISSON_TAR_ENTRY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include <time.h>
@@ -23,6 +24,12 @@ struct tar_xattr {
     char text[];
 };
 
+/* Of a sparse file: so many bytes of the data belong there. */
+struct tar_part {
+    int64_t offset;
+    int64_t length;
+};
+
 /* An entry, after the extended headers before it were applied. All is owned. */
 struct tar_entry {
     char *name;
@@ -35,6 +42,11 @@ struct tar_entry {
     struct timespec mtime;
     dev_t device;
     struct tar_xattr *xattrs;
+    bool sparse;
+    bool map_before_data; /* sparse_read_map() reads it */
+    int64_t stored;       /* bytes of a sparse file in the archive */
+    struct tar_part *parts;
+    size_t part_count;
 };
 
 /* Writes the message. Returns -error. */

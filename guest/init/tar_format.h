@@ -12,7 +12,6 @@ enum {
     TAR_TYPE_BLOCK = '4',
     TAR_TYPE_DIRECTORY = '5',
     TAR_TYPE_FIFO = '6',
-    TAR_TYPE_CONTIGUOUS = '7',
     TAR_TYPE_PAX = 'x',
     TAR_TYPE_PAX_GLOBAL = 'g',
     TAR_TYPE_GNU_LONG_NAME = 'L',
@@ -41,6 +40,7 @@ struct tar_header {
 _Static_assert(sizeof(struct tar_header) == TAR_BLOCK, "a tar header is one block");
 
 #define TAR_XATTR_PREFIX "SCHILY.xattr."
+#define TAR_SPARSE_PREFIX "GNU.sparse."
 /* The one extended attribute that Docker's archives carry. */
 #define TAR_CAPABILITY_XATTR "security.capability"
 

@@ -16,6 +16,7 @@
 #include "go-error.h"
 #include "tar_entry.h"
 #include "tar_format.h"
+#include "tar_sparse.h"
 
 /* The times of a directory are set at the end: what is unpacked into it would change them. */
 struct directory_time {
@@ -136,11 +137,8 @@ static int make_room(struct reader *reader, const struct tar_entry *entry, const
     return 0;
 }
 
-static int unpack_data(struct reader *reader, const struct tar_entry *entry, const char *path) {
-    auto_fd fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return tar_fail(&reader->input, errno, "open %s: %s", path, go_error(errno));
-    uint64_t left = (uint64_t)entry->size;
+/* So many bytes of the stream to where the file stands. */
+static int copy_data(struct reader *reader, int fd, uint64_t left, const char *path) {
     while (left > 0) {
         size_t part = left < TAR_COPY_BYTES ? (size_t)left : TAR_COPY_BYTES;
         int result = tar_must_read(&reader->input, reader->input.copy_buffer, part);
@@ -156,7 +154,38 @@ static int unpack_data(struct reader *reader, const struct tar_entry *entry, con
         }
         left -= part;
     }
-    return tar_skip_padding(&reader->input, (uint64_t)entry->size);
+    return 0;
+}
+
+/* A sparse file: its parts, with holes in between. The complaints are those of Go's archive/tar. */
+static int copy_parts(struct reader *reader, int fd, struct tar_entry *entry, const char *path) {
+    int result = entry->map_before_data ? sparse_read_map(&reader->input, entry) : 0;
+    int64_t left = entry->stored;
+    for (size_t i = 0; result >= 0 && i < entry->part_count; i++) {
+        const struct tar_part *part = &entry->parts[i];
+        if (part->length > left)
+            return tar_fail(&reader->input, EINVAL, "archive/tar: sparse file references non-existent data");
+        left -= part->length;
+        if (lseek(fd, part->offset, SEEK_SET) < 0)
+            return tar_fail(&reader->input, errno, "seek %s: %s", path, go_error(errno));
+        result = copy_data(reader, fd, (uint64_t)part->length, path);
+    }
+    if (result >= 0 && left > 0)
+        return tar_fail(&reader->input, EINVAL, "archive/tar: sparse file contains unreferenced data");
+    if (result >= 0 && ftruncate(fd, entry->size) < 0)
+        return tar_fail(&reader->input, errno, "truncate %s: %s", path, go_error(errno));
+    return result;
+}
+
+static int unpack_data(struct reader *reader, struct tar_entry *entry, const char *path) {
+    auto_fd fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return tar_fail(&reader->input, errno, "open %s: %s", path, go_error(errno));
+    int result = entry->sparse ? copy_parts(reader, fd, entry, path)
+                               : copy_data(reader, fd, (uint64_t)entry->size, path);
+    if (result < 0)
+        return result;
+    return tar_skip_padding(&reader->input, (uint64_t)(entry->sparse ? entry->stored : entry->size));
 }
 
 static int make_symlink(struct reader *reader, const struct tar_entry *entry, const char *path) {
@@ -210,12 +239,19 @@ static int remember_time(struct reader *reader, const struct tar_entry *entry, c
     return 0;
 }
 
+/* A hard link may be one to a symbolic link. */
+static bool is_symlink(const struct tar_entry *entry, const char *path) {
+    struct stat st;
+    return entry->type == TAR_TYPE_SYMLINK ||
+           (entry->type == TAR_TYPE_HARD_LINK && lstat(path, &st) == 0 && S_ISLNK(st.st_mode));
+}
+
 static int set_attributes(struct reader *reader, const struct tar_entry *entry, const char *path) {
     uid_t uid = reader->options.set_owner ? reader->options.uid : (uid_t)entry->uid;
     gid_t gid = reader->options.set_owner ? reader->options.gid : (gid_t)entry->gid;
     if (lchown(path, uid, gid) < 0)
         return tar_fail(&reader->input, errno, "lchown %s: %s", path, go_error(errno));
-    if (entry->type == TAR_TYPE_SYMLINK) {
+    if (is_symlink(entry, path)) {
         struct timespec times[2] = {entry->mtime, entry->mtime};
         utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW);
         return 0;
@@ -235,7 +271,7 @@ static int set_attributes(struct reader *reader, const struct tar_entry *entry, 
     return 0;
 }
 
-static int unpack_entry(struct reader *reader, const struct tar_entry *entry) {
+static int unpack_entry(struct reader *reader, struct tar_entry *entry) {
     char path[PATH_MAX];
     int result = resolve(reader, entry->name, path, sizeof path);
     if (result == 0 && reader->options.keep_destination && entry->type == TAR_TYPE_DIRECTORY &&
@@ -259,7 +295,8 @@ static int unpack_entry(struct reader *reader, const struct tar_entry *entry) {
         result = make_symlink(reader, entry, path);
         break;
     case TAR_TYPE_HARD_LINK:
-        return make_hard_link(reader, entry, path); /* the attributes are those of the file it links to */
+        result = make_hard_link(reader, entry, path);
+        break;
     case TAR_TYPE_CHARACTER:
     case TAR_TYPE_BLOCK:
     case TAR_TYPE_FIFO:

@@ -173,6 +173,61 @@ static void extended_headers(void)
     CHECK(stat("/in/renamed", &st) == 0 && st.st_mtim.tv_sec == 12 && st.st_mtim.tv_nsec == 340000000);
 }
 
+/* Forms 0.0, 0.1 and 1.0 of GNU's sparse files: three bytes of data in a file of ten. */
+static void sparse_files(void)
+{
+    static struct archive archive;
+    static const struct {
+        const char *records, *data, *path;
+    } forms[] = {
+        { "22 GNU.sparse.size=10\n26 GNU.sparse.numblocks=2\n23 GNU.sparse.offset=1\n25 GNU.sparse.numbytes=2\n23 GNU.sparse.offset=6\n25 GNU.sparse.numbytes=1\n", "abc", "/in/file" },
+        { "22 GNU.sparse.size=10\n26 GNU.sparse.numblocks=2\n26 GNU.sparse.map=1,2,6,1\n25 GNU.sparse.name=named\n", "abc", "/in/named" },
+        { "22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n26 GNU.sparse.realsize=10\n25 GNU.sparse.name=first\n", "2\n1\n2\n6\n1\n", "/in/first" },
+    };
+    for (size_t i = 0; i < 3; i++) {
+        char data[TAR_BLOCK + 3] = "", content[16] = "";
+        size_t length = i == 2 ? sizeof(data) : 3;
+        memcpy(data, forms[i].data, strlen(forms[i].data));
+        memcpy(data + length - 3, "abc", 3);
+        archive.length = 0;
+        add_text_entry(&archive, TAR_TYPE_PAX, "pax", forms[i].records);
+        add_entry(&archive, TAR_TYPE_REGULAR, "file", "", data, length);
+        add_text_entry(&archive, TAR_TYPE_REGULAR, "after", "x");
+        CHECK(unpack(&archive, (struct tar_read_options){ 0 }) == 0);
+        int fd = open(forms[i].path, O_RDONLY | O_CLOEXEC);
+        CHECK(fd >= 0 && read(fd, content, sizeof(content)) == 10);
+        CHECK(memcmp(content, "\0ab\0\0\0c\0\0\0", 10) == 0);
+        close(fd);
+        CHECK(access("/in/after", F_OK) == 0 && unlink("/in/after") == 0);
+    }
+    static const char *const broken[] = {
+        "22 GNU.sparse.size=10\n26 GNU.sparse.numblocks=2\n24 GNU.sparse.map=1,2,6\n",
+        "22 GNU.sparse.size=10\n26 GNU.sparse.numblocks=2\n26 GNU.sparse.map=6,1,1,2\n",
+        "22 GNU.sparse.size=10\n26 GNU.sparse.numblocks=1\n22 GNU.sparse.map=9,2\n",
+        "22 GNU.sparse.size=10\n23 GNU.sparse.offset=1\n23 GNU.sparse.offset=2\n",
+        "22 GNU.sparse.size=10\n30 GNU.sparse.numblocks=70000\n20 GNU.sparse.map=1\n",
+        "22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n22 GNU.sparse.size=-1\n",
+        "22 GNU.sparse.size=10\n26 GNU.sparse.numblocks=1\n40 GNU.sparse.map=9223372036854775807,1\n",
+    };
+    for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
+        archive.length = 0;
+        add_text_entry(&archive, TAR_TYPE_PAX, "pax", broken[i]);
+        add_text_entry(&archive, TAR_TYPE_REGULAR, "file", "abc");
+        CHECK(unpack(&archive, (struct tar_read_options){ 0 }) == -EINVAL);
+        CHECK_TEXT(message, "archive/tar: invalid tar header");
+    }
+    archive.length = 0;
+    add_text_entry(&archive, TAR_TYPE_PAX, "pax", forms[1].records);
+    add_text_entry(&archive, TAR_TYPE_REGULAR, "file", "ab");
+    CHECK(unpack(&archive, (struct tar_read_options){ 0 }) == -EINVAL);
+    CHECK_TEXT(message, "archive/tar: sparse file references non-existent data");
+    archive.length = 0;
+    add_text_entry(&archive, TAR_TYPE_PAX, "pax", forms[1].records);
+    add_text_entry(&archive, TAR_TYPE_REGULAR, "file", "abcd");
+    CHECK(unpack(&archive, (struct tar_read_options){ 0 }) == -EINVAL);
+    CHECK_TEXT(message, "archive/tar: sparse file contains unreferenced data");
+}
+
 static void the_destination_itself(void)
 {
     struct stat st;
@@ -236,7 +291,7 @@ static void make_corpus(struct archive *archive)
     add_text_entry(archive, TAR_TYPE_REGULAR, "plain", "paxed");
     add_text_entry(archive, TAR_TYPE_PAX_GLOBAL, "global", "14 comment=xy\n");
     add_entry(archive, TAR_TYPE_DIRECTORY, "dir/file", "", NULL, 0);
-    add_text_entry(archive, TAR_TYPE_CONTIGUOUS, "dir", "a file where a directory was");
+    add_text_entry(archive, TAR_TYPE_REGULAR, "dir", "a file where a directory was");
     unsigned char end[2 * TAR_BLOCK] = { 0 };
     add_bytes(archive, end, sizeof(end));
 }
@@ -320,6 +375,7 @@ int main(void)
     write_file("/outside/kept", "kept");
     names_that_lead_out();
     extended_headers();
+    sparse_files();
     the_destination_itself();
     cut_and_oversized();
     survives_mutations();

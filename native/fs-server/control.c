@@ -16,8 +16,8 @@ static unsigned milliseconds(const char *text) {
 }
 
 /**
- * `add NAME ro|rw CACHE_MILLISECONDS PATH`, `cache NAME CACHE_MILLISECONDS` or `remove NAME`; the path is the rest of the
- * line, %XX-encoded.
+ * `add NAME ro|rw CACHE_MILLISECONDS PATH`, `cache NAME CACHE_MILLISECONDS`, `protect NAME` or `remove NAME`; the path is
+ * the rest of the line, %XX-encoded.
  */
 static int obey(char *line) {
     char *rest = line;
@@ -27,6 +27,8 @@ static int obey(char *line) {
         return EINVAL;
     if (strcmp(verb, "remove") == 0)
         return remove_share(name);
+    if (strcmp(verb, "protect") == 0)
+        return protect_share(name);
     if (strcmp(verb, "cache") == 0)
         return rest != NULL ? set_share_cache(name, milliseconds(rest)) : EINVAL;
     const char *mode = rest != NULL ? strsep(&rest, " ") : NULL;

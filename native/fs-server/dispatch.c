@@ -46,7 +46,7 @@ static void do_setlk_wait(struct operation *op) {
 }
 
 // The operation changes something, so a read-only share refuses it. Not so COPY_FILE_RANGE: it names
-// the file that is read, and what it writes has been opened for that.
+// the file that is read, and looks itself at the one that it writes.
 #define CHANGES 1u
 // The node is the directory in which a name is made, removed or looked up.
 #define IN_DIRECTORY 2u

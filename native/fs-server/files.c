@@ -206,9 +206,12 @@ void do_copy_file_range(struct operation *op) {
     TAKE(struct fuse_copy_file_range_in, in);
     struct handle *from = hold_handle(in.fh_in, op->inode->id);
     struct handle *to = hold_handle(in.fh_out, in.nodeid_out);
+    struct inode *target = hold_inode(in.nodeid_out);
     ssize_t length = -1;
     int error = EBADF;
-    if (from != NULL && to != NULL && from->dir == NULL && to->dir == NULL) {
+    if (target != NULL && target->share->readonly) {
+        error = EROFS;
+    } else if (from != NULL && to != NULL && from->dir == NULL && to->dir == NULL) {
         off_t off_in = (off_t)in.off_in, off_out = (off_t)in.off_out;
         size_t size = in.len > (1u << 30) ? 1u << 30 : (size_t)in.len;
         length = copy_file_range(from->fd, &off_in, to->fd, &off_out, size, 0);
@@ -216,6 +219,7 @@ void do_copy_file_range(struct operation *op) {
     }
     drop_handle(from, false);
     drop_handle(to, false);
+    drop_inode(target);
     if (length < 0) {
         answer_error(op->in->unique, error);
     } else {

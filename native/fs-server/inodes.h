@@ -10,7 +10,7 @@
 struct share {
     struct share *next;
     char name[64];
-    bool readonly;
+    _Atomic bool readonly;
     // How long the guest may cache names and attributes of this share.
     _Atomic unsigned cache_milliseconds;
     struct inode *root;

@@ -54,6 +54,15 @@ int set_share_cache(const char *name, unsigned cache_milliseconds) {
     return share != NULL ? 0 : ENOENT;
 }
 
+int protect_share(const char *name) {
+    pthread_mutex_lock(&table_lock);
+    struct share *share = *find_share(name);
+    if (share != NULL)
+        share->readonly = true;
+    pthread_mutex_unlock(&table_lock);
+    return share != NULL ? 0 : ENOENT;
+}
+
 int remove_share(const char *name) {
     pthread_mutex_lock(&table_lock);
     struct share **link = find_share(name);

@@ -8,6 +8,8 @@
 int add_share(const char *name, const char *mode, unsigned cache_milliseconds, const char *path);
 /** From now on. What was told before holds for as long as it was told to. 0 or an errno. */
 int set_share_cache(const char *name, unsigned cache_milliseconds);
+/** Nothing of it can be written any more, also through files that are open. 0 or an errno. */
+int protect_share(const char *name);
 /** Forgets the name; inodes in use stay until the guest forgets them. 0 or an errno. */
 int remove_share(const char *name);
 /** The share's root with one lookup counted, and held as by hold_inode(); NULL if there is none. */

@@ -1,6 +1,7 @@
 // A build from its context to its image: stages and steps in order, each found in the cache or carried out
 // (docs/building.md).
 
+import { posix } from 'node:path';
 import { DaemonError, errorMessage } from '../errors';
 import { log } from '../log';
 import { expandWord } from '../storage/dockerfile-words';
@@ -16,6 +17,7 @@ import { BuildStage, type FinishedStage } from './build-stage';
 import type { BuildContext } from './context';
 import { contextSource, hashOfItems, imageSource, type CopySource } from './copy-source';
 import { copyToLayer, itemsToCopy, storeChanges, type CopyTools } from './copy-step';
+import { trimSpace } from './dockerfile-parser';
 import { expandCommand } from './expansion';
 import { toName } from './file-tree';
 import { StageFiles, type LayerIndexes } from './image-files';
@@ -23,6 +25,10 @@ import { parseCommand } from './instruction-parser';
 import type { ArgCommand, BuildPlan, Command, CopyCommand, Stage } from './instructions';
 import { applyMetadata, resolveCommand, workingDirectory } from './metadata';
 import { TreeChanges } from './tree-changes';
+
+/** dockerd's words for a variable without a value. */
+const noPlatform =
+  '"" is an invalid component of "": platform specifier component must match "^[A-Za-z0-9_-]+$": invalid argument';
 
 const needsBuildKit = (flag: string): DaemonError =>
   new DaemonError(
@@ -97,7 +103,7 @@ export class Builder {
 
   #announce(instruction: string): void {
     this.#step += 1;
-    this.#output.step(this.#step, this.#total, instruction);
+    this.#output.step(this.#step, this.#total, trimSpace(instruction));
   }
 
   #addMetaArgs(command: ArgCommand): void {
@@ -134,6 +140,7 @@ export class Builder {
     if (given !== '') {
       const text = this.#expandMeta(given);
       try {
+        if (text === '') throw new Error(noPlatform);
         platform = parsePlatform(text) ?? platform;
       } catch (error) {
         throw new DaemonError('Internal', `failed to parse platform ${text}: ${errorMessage(error)}`);
@@ -231,7 +238,7 @@ export class Builder {
     stage.inheritHealthcheck();
     const config = stage.commented(comment);
     const containerId = await this.#createContainer(config);
-    await stage.commit({ ...config, Hostname: shortId(containerId) }, { containerId });
+    await stage.commit(asContainerHas(stage, config, containerId), { containerId });
   }
 
   async #workdir(stage: BuildStage, path: string): Promise<void> {
@@ -239,17 +246,17 @@ export class Builder {
     const directory = stage.runConfig.WorkingDir;
     const config = stage.commentedCopy(`WORKDIR ${directory}`);
     if (await this.#probe(stage, config)) return;
-    const containerId = await this.#createContainer(config);
     const tree = await stage.files.tree(stage.diffIds);
     const changes = new TreeChanges(tree);
     const resolved = tree.resolve(toName(directory));
     if ((tree.lookup(resolved)?.kind ?? 'directory') === 'file') {
       throw new DaemonError('Internal', `Cannot mkdir: ${directory} is not a directory`);
     }
+    const containerId = await this.#createContainer(config);
     changes.makeDirectories(resolved);
     const diffId = await storeChanges(changes, this.#host, this.#signal);
     if (diffId !== undefined) stage.files.grew(diffId);
-    await stage.commit({ ...config, Hostname: shortId(containerId) }, { diffId, containerId });
+    await stage.commit(asContainerHas(stage, config, containerId), { diffId, containerId });
   }
 
   async #copy(stage: BuildStage, command: CopyCommand): Promise<void> {
@@ -359,4 +366,12 @@ export class Builder {
       }
     }
   }
+}
+
+/** What dockerd has of a configuration when it has made a container of it, which takes over the image's. */
+function asContainerHas(stage: BuildStage, config: RunConfig, containerId: string): RunConfig {
+  const labels = config.Labels ?? (stage.image === undefined ? null : {});
+  const directory = config.WorkingDir ?? '';
+  const WorkingDir = directory === '' ? '' : posix.normalize(directory).replace(/(.)\/$/, '$1');
+  return { ...config, Hostname: shortId(containerId), Labels: labels, WorkingDir };
 }

@@ -39,9 +39,27 @@ export async function spoolContext(
     return { tree, sums: indexer.sums };
   } catch (error) {
     if (signal.aborted || isDaemonError(error)) throw error;
-    const text = systemErrorCode(error)?.startsWith('Z_') === true ? 'unexpected EOF' : errorMessage(error);
-    throw new DaemonError('Internal', text, { cause: error });
+    const isCut = systemErrorCode(error)?.startsWith('Z_') === true;
+    throw new DaemonError(
+      'Internal',
+      isCut ? 'unexpected EOF' : archiveError(error, indexer.entries.length),
+      {
+        cause: error,
+      },
+    );
   }
+}
+
+/** What dockerd unpacks. */
+const unpackedTypes = ['0', '1', '2', '3', '4', '5', '6'];
+
+class UnhandledType extends TarError {}
+
+/** dockerd unpacks in another process, which sees an archive that is broken after its first entry end there. */
+function archiveError(error: unknown, entries: number): string {
+  if (!(error instanceof TarError) || entries === 0) return errorMessage(error);
+  const reason = error instanceof UnhandledType ? error.message : 'unexpected EOF';
+  return `Error processing tar file(exit status 1): ${reason}`;
 }
 
 class ContextIndexer extends ParsedArchive {
@@ -55,6 +73,8 @@ class ContextIndexer extends ParsedArchive {
     this.parser = new TarParser(
       {
         entry: (entry, offset) => {
+          if (!unpackedTypes.includes(entry.type))
+            throw new UnhandledType(`unhandled tar header type ${entry.type.charCodeAt(0)}`);
           if (this.entries.length >= maxEntries) throw new TarError('the context has too many entries');
           this.#finishSum();
           this.entries.push({ entry, offset });

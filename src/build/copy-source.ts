@@ -5,7 +5,15 @@ import { posix } from 'node:path';
 import { DaemonError } from '../errors';
 import type { BuildContext } from './context';
 import { readContents, type LayerReader } from './file-contents';
-import { displayName, toName, walk, type FileNode, type FileTree, type TreeNode } from './file-tree';
+import {
+  displayName,
+  parentOf,
+  toName,
+  walk,
+  type FileNode,
+  type FileTree,
+  type TreeNode,
+} from './file-tree';
 import { hasWildcards, pathMatcher } from './path-match';
 import { headerOfNode, startSum } from './tar-sum';
 
@@ -81,6 +89,8 @@ async function itemOf(source: CopySource, shown: string, path: string): Promise<
   requireInside(shown);
   const resolved = source.tree.resolve(path);
   const node = source.tree.lookup(resolved);
+  // What leads through a file is no path, and that is how dockerd says so.
+  if (node === undefined && leadsThroughFile(source.tree, resolved)) throw outside(shown);
   if (node === undefined) {
     const why = `stat ${cleaned(shown)}: file does not exist`;
     const hint = 'file not found in build context or excluded by .dockerignore';
@@ -100,7 +110,19 @@ async function itemOf(source: CopySource, shown: string, path: string): Promise<
 export function requireInside(name: string): void {
   const path = posix.normalize(name);
   if (path !== '..' && !path.startsWith('../')) return;
-  throw new DaemonError('Forbidden', `forbidden path outside the build context: ${name} ()`);
+  throw outside(name);
+}
+
+function outside(name: string): DaemonError {
+  return new DaemonError('Forbidden', `forbidden path outside the build context: ${name} ()`);
+}
+
+function leadsThroughFile(tree: FileTree, path: string): boolean {
+  for (let parent = parentOf(path); parent !== ''; parent = parentOf(parent)) {
+    const node = tree.lookup(parent);
+    if (node !== undefined) return node.kind === 'file';
+  }
+  return false;
 }
 
 /** The cache's word for all that an instruction copies. */

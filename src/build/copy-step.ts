@@ -137,6 +137,8 @@ async function unpackable(
 ): Promise<{ entries: ArchivedEntry[]; archive: Archive } | undefined> {
   if (file.type !== '0' || file.size === 0) return undefined;
   const { compression, stream } = await peekCompression(contentOf(file, host.layers));
+  // dockerd 20.10 does not know it, and copies the file.
+  if (compression === 'zstd') return undefined;
   const plain = createDecompressor(compression);
   const path = join(workDir, `archive-${randomBytes(6).toString('hex')}`);
   const spool = new ArchiveSpool(workDir);

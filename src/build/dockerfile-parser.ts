@@ -32,7 +32,7 @@ export function parseDockerfile(text: string): ParsedDockerfile {
   const lines: InstructionLine[] = [];
   const warnings: string[] = [];
   for (let i = 0; i < source.length; i += 1) {
-    const first = lineAt(source, i).trimStart();
+    const first = lineAt(source, i).replace(/^[^\S\ufeff]+/, '');
     directives.look(first);
     const lineNumber = i + 1;
     let { line, continues } = joinable(withoutComment(first), directives.escape);
@@ -43,7 +43,7 @@ export function parseDockerfile(text: string): ParsedDockerfile {
       const next = lineAt(source, i);
       directives.look(next);
       if (/^\s*#/.test(next)) continue;
-      if (next.trim() === '') {
+      if (trimSpace(next) === '') {
         hasEmptyLine = true;
         continue;
       }
@@ -63,9 +63,17 @@ export function parseDockerfile(text: string): ParsedDockerfile {
 
 /** Splits one instruction, such as an ONBUILD trigger. */
 export function parseLine(line: string, lineNumber: number): InstructionLine {
-  const [, word = '', rest = ''] = /^([^\t\v\f\r ]*)[\t\v\f\r ]*(.*)$/s.exec(line.trim()) ?? [];
+  const [, word = '', rest = ''] = /^([^\t\v\f\r ]*)[\t\v\f\r ]*(.*)$/s.exec(trimSpace(line)) ?? [];
   const { flags, text } = takeFlags(rest);
-  return { keyword: word.toLowerCase(), flags, rest: text.trim(), original: line, lineNumber };
+  return { keyword: word.toLowerCase(), flags, rest: trimSpace(text), original: line, lineNumber };
+}
+
+/** As Go's strings.TrimSpace: a byte order mark is no space, as it is to JavaScript. */
+export function trimSpace(text: string): string {
+  let [start, end] = [0, text.length];
+  while (start < end && isSpace(text.charAt(start))) start += 1;
+  while (end > start && isSpace(text.charAt(end - 1))) end -= 1;
+  return text.slice(start, end);
 }
 
 function lineAt(source: readonly string[], index: number): string {
@@ -150,7 +158,7 @@ function takeWord(line: string, start: number): { word: string; end: number } {
 }
 
 function isSpace(char: string): boolean {
-  return char !== '' && /\s/.test(char);
+  return char !== '' && char !== '\ufeff' && /\s/.test(char);
 }
 
 function invalid(message: string): DaemonError {

@@ -1,7 +1,7 @@
 // Files from URLs: ADD's sources and remote contexts.
 
 import { createWriteStream } from 'node:fs';
-import { STATUS_CODES } from 'node:http';
+import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { DaemonError } from '../errors';
 import { readBody, sendRequest, type HttpResponse } from '../registry/http-client';
@@ -31,30 +31,13 @@ export async function download(
   path: string,
   options: { progress: (message: ProgressMessage) => void; action: string; id?: string; signal: AbortSignal },
 ): Promise<Download> {
-  const response = await request(url, options.signal);
-  const { status, headers, body } = response;
-  if (status < 200 || status >= 400) {
-    const text = (await readBody(response, maxErrorText).catch(() => '')).toString().trim();
-    throw new DaemonError(
-      'Internal',
-      `failed to GET ${url} with status ${status} ${STATUS_CODES[status] ?? ''}: ${text}`,
-    );
-  }
+  const { headers, body } = await openUrl(url, options.signal);
   const length = Number(headers['content-length'] ?? 0);
-  const guard = new SpaceGuard(path.slice(0, path.lastIndexOf('/')));
   const report = new ProgressReport(options.action, options.id ?? '', length, ({ id, ...line }) =>
     options.progress(id === '' ? line : { id: id ?? '', ...line }),
   );
-  async function* guarded(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-    for await (const chunk of source) {
-      await new Promise<void>((resolve, reject) =>
-        guard.use(chunk.length, (error) => (error === null ? resolve() : reject(error))),
-      );
-      yield chunk;
-    }
-  }
   const file = createWriteStream(path, { mode: 0o600 });
-  await pipeline(body, report, guarded, file, { signal: options.signal });
+  await pipeline(body, report, guarded(dirname(path)), file, { signal: options.signal });
   const modified = Date.parse(headers['last-modified'] ?? '');
   return {
     fileName: fileNameOf(url, headers['content-disposition'] ?? ''),
@@ -64,6 +47,20 @@ export async function download(
   };
 }
 
+/** The answer to a GET. Throws in dockerd's words, also for statuses that are none of success. */
+export async function openUrl(url: string, signal: AbortSignal): Promise<HttpResponse> {
+  const response = await request(url, signal);
+  const { status } = response;
+  if (status < 200 || status >= 400) {
+    const text = (await readBody(response, maxErrorText).catch(() => '')).toString().trim();
+    throw new DaemonError(
+      'Internal',
+      `failed to GET ${url} with status ${status} ${response.reason}: ${text}`,
+    );
+  }
+  return response;
+}
+
 async function request(url: string, signal: AbortSignal): Promise<HttpResponse> {
   try {
     return await sendRequest({ method: 'GET', url, headers: {}, insecure: false, signal });
@@ -71,6 +68,19 @@ async function request(url: string, signal: AbortSignal): Promise<HttpResponse> 
     signal.throwIfAborted();
     throw requestError('GET', url, error);
   }
+}
+
+/** A step of a pipeline that fails before the file system of `directory` is full. */
+export function guarded(directory: string): (source: AsyncIterable<Buffer>) => AsyncGenerator<Buffer> {
+  const guard = new SpaceGuard(directory);
+  return async function* (source) {
+    for await (const chunk of source) {
+      await new Promise<void>((resolve, reject) =>
+        guard.use(chunk.length, (error) => (error === null ? resolve() : reject(error))),
+      );
+      yield chunk;
+    }
+  };
 }
 
 function fileNameOf(url: string, disposition: string): string {

@@ -10,7 +10,7 @@ export async function* layerStream(
   changes: TreeChanges,
   layers: LayerReader,
 ): AsyncGenerator<Buffer, void, undefined> {
-  const links: [string, string][] = [];
+  const links: { path: string; node: FileNode; target: string }[] = [];
   const names = new Map<FileNode, string>();
   for (const { path, node } of changes.entries()) {
     if (node.kind === 'directory') {
@@ -19,7 +19,7 @@ export async function* layerStream(
       continue;
     }
     const first = names.get(node);
-    if (first !== undefined) links.push([path, first]);
+    if (first !== undefined) links.push({ path, node, target: first });
     else {
       names.set(node, path);
       if (node.data === undefined) yield buildEntry({ ...headerOf(path, node), ...special(node) });
@@ -34,7 +34,9 @@ export async function* layerStream(
     if (chunk.length > 0) yield chunk;
     if (last) yield padding(node.size);
   }
-  for (const [path, target] of links) yield buildEntry(emptyEntry({ name: path, type: '1', link: target }));
+  // With the file's attributes: dockerd sets what such an entry says on the file.
+  for (const { path, node, target } of links)
+    yield buildEntry({ ...headerOf(path, node), type: '1', link: target });
   yield Buffer.alloc(2 * tarBlock);
 }
 

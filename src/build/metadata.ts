@@ -95,7 +95,5 @@ export function resolveCommand(stage: BuildStage, { words, usesShell }: CommandL
 
 export function workingDirectory(current: string | undefined, path: string): string {
   if (path === '') throw new DaemonError('Internal', 'cannot normalize nothing');
-  return path.startsWith('/')
-    ? posix.resolve(path)
-    : posix.join('/', current ?? '', path).replace(/(.)\/$/, '$1');
+  return path.startsWith('/') ? path : posix.join('/', current ?? '', path).replace(/(.)\/$/, '$1');
 }

@@ -90,8 +90,9 @@ async function build(host: BuildHost, indexes: LayerIndexes, work: Work): Promis
 
 async function openContext({ settings, workDir, body, signal, send }: Work): Promise<BuildContext> {
   const path = join(workDir, 'context.tar');
+  const { remote, dockerfile } = settings;
   const source =
-    settings.remote === '' ? body : await remoteContext(settings.remote, { workDir, signal, progress: send });
+    remote === '' ? body : await remoteContext(remote, { workDir, dockerfile, signal, progress: send });
   return spoolContext(source, path, signal);
 }
 

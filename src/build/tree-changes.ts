@@ -23,6 +23,8 @@ export class TreeChanges {
   /** Directories that something else took the place of: should one come back, the old content must stay hidden. */
   readonly #removed = new Set<string>();
   readonly #opaque = new Set<string>();
+  /** Directories whose times are given, whatever is put into them. */
+  readonly #dated = new Set<string>();
 
   constructor(tree: FileTree) {
     this.tree = tree;
@@ -58,6 +60,7 @@ export class TreeChanges {
       if (child === undefined) {
         child = newDirectory(attributes);
         node.children.set(part, child);
+        this.#touch(parentOf(at));
         this.#note(at, child);
       }
       if (child.kind !== 'directory') throw notADirectory('mkdir', path);
@@ -71,6 +74,8 @@ export class TreeChanges {
     const parent = this.#parent(path);
     const name = baseOf(path);
     const before = parent.children.get(name);
+    if (before?.kind !== 'directory') this.#touch(parentOf(path));
+    this.#dated.add(path);
     const children = before?.kind === 'directory' ? before.children : new Map<string, TreeNode>();
     const node: DirectoryNode = { kind: 'directory', attributes, children };
     parent.children.set(name, node);
@@ -83,7 +88,15 @@ export class TreeChanges {
     const name = baseOf(path);
     if (parent.children.get(name)?.kind === 'directory') this.#forget(path);
     parent.children.set(name, node);
+    this.#touch(parentOf(path));
     this.#note(path, node);
+  }
+
+  /** As its file system does with a directory in which a name is made. */
+  #touch(path: string): void {
+    const node = this.tree.lookup(path);
+    if (node?.kind !== 'directory' || this.#dated.has(path)) return;
+    node.attributes = { ...node.attributes, mtime: newDirectory().attributes.mtime };
   }
 
   #parent(path: string): DirectoryNode {

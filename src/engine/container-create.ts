@@ -56,8 +56,6 @@ export async function createContainer(
   const { HostConfig: givenHostConfig, NetworkingConfig, ...config } = body;
   const hostConfig = withDonorIds(registry, withCreateDefaults(givenHostConfig ?? {}, context.config));
   const endpoints = NetworkingConfig?.EndpointsConfig ?? {};
-  const given =
-    options.name === undefined || options.name === '' ? undefined : parseContainerName(options.name);
   requireReferencedContainers(registry, hostConfig);
   await requireBindSources(hostConfig, apiSocketPath(context.config.hosts));
   const warnings = validateContainer(config, hostConfig, { cpus: availableParallelism() });
@@ -73,6 +71,8 @@ export async function createContainer(
     containerHostname(id, config, hostConfig),
   );
   if (image === undefined) throw new DaemonError('InvalidParameter', 'No command specified');
+  const given =
+    options.name === undefined || options.name === '' ? undefined : parseContainerName(options.name);
   const name = given ?? randomContainerName((candidate) => registry.nameIsFree(candidate));
   registry.reserveName(name, id);
   try {

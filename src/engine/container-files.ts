@@ -12,7 +12,6 @@ import type { Vm } from '../vm/vm';
 import { networkFiles } from './container-network';
 import { publishVolumeEvents } from './container-mounts';
 import { mergeMounts, prepareShares } from './container-shares';
-import type { ContainerRecord } from './container-record';
 import type { Container } from './container-registry';
 import { disksOf } from './container-start';
 import { isActive } from './container-state';
@@ -21,6 +20,7 @@ import { withCpus } from './pod-cpus';
 import type { EngineContext } from './engine-context';
 import type { Engine } from './engine';
 import type { FileJobs } from './file-jobs';
+import { fillingTimeoutMs, ShareFilling } from './share-filling';
 
 /** A VM that holds a container's files waits this long for the next question: `docker cp` asks three in a row. */
 const keptMs = 5_000;
@@ -36,6 +36,8 @@ export class FileHolders {
   readonly #context: EngineContext;
   readonly #jobs: FileJobs;
   readonly #holders = new Map<string, Holder>();
+  /** Containers whose images have been asked for what their volumes lack. */
+  readonly #filled = new Set<string>();
 
   constructor(context: EngineContext, jobs: FileJobs) {
     this.#context = context;
@@ -43,7 +45,7 @@ export class FileHolders {
   }
 
   async use<T>(container: Container, work: (agent: Agent) => Promise<T>): Promise<T> {
-    const holder = this.#holders.get(container.id) ?? (await this.#make(container.record));
+    const holder = this.#holders.get(container.id) ?? (await this.#make(container));
     clearTimeout(holder.timer);
     this.#holders.set(container.id, holder);
     publishVolumeEvents(this.#context.events, container.record, 'mount');
@@ -56,6 +58,17 @@ export class FileHolders {
         holder.timer = timer;
       }
     }
+  }
+
+  /** Has the volumes of a container that was only created filled from its image, as dockerd does at create. */
+  async fillVolumes(container: Container): Promise<void> {
+    if (this.#filled.has(container.id)) return;
+    await container.operations.run(async () => {
+      if (container.state.kind !== 'created' || this.#filled.has(container.id)) return;
+      this.#filled.add(container.id);
+      if (!this.#holders.has(container.id)) this.#holders.set(container.id, await this.#make(container));
+      await this.release(container.id);
+    });
   }
 
   /** What was written is on the container's disk, and its disk is free, when this resolves. Never throws. */
@@ -85,19 +98,24 @@ export class FileHolders {
     });
   }
 
-  async #make(record: ContainerRecord): Promise<Holder> {
+  async #make({ record, state }: Container): Promise<Holder> {
     const pod = containerToPod({ ...record, args: [record.path, ...record.args] });
     const [spec] = pod.containers;
     if (spec === undefined) throw new RangeError(`Pod ${pod.id} has no container`);
     const paths = await disksOf(this.#context, record);
     const plan = podToVm(pod, [paths]);
     const vm = await this.#context.vms.acquire(`files-${record.id}`, {});
+    let filling: ShareFilling | undefined;
     try {
       await vm.plugDisks(plan.disks);
-      const { shares, sockets, mounts } = await prepareShares(this.#context.volumes, record, undefined);
+      const prepared = await prepareShares(this.#context.volumes, record, undefined);
+      // Docker has filled the volumes of one that was only created; of others, looking is no start.
+      if (state.kind !== 'created') prepared.fillable.clear();
+      filling = await ShareFilling.begin(this.#context.volumes, prepared);
+      const { shares, mounts } = filling;
       // A socket is no file to be copied, and nobody here would answer in it.
       const isSocket = ({ source }: GuestMount): boolean =>
-        sockets.some(({ name }) => source.endsWith(`/${name}`));
+        prepared.sockets.some(({ name }) => source.endsWith(`/${name}`));
       const files = mounts.filter((mount) => !isSocket(mount));
       if (shares.length > 0) await vm.shareFiles(shares);
       vm.agent.onEvent((event, ack) => {
@@ -110,8 +128,10 @@ export class FileHolders {
           ...spec,
           pidNamespace: 'container',
           ipcNamespace: 'container',
-          // What the first start fills stays unfilled: looking is no start.
-          mounts: mergeMounts(spec.mounts, files).map((mount) => ({ ...mount, populate: false })),
+          mounts: mergeMounts(spec.mounts, files).map((mount) => ({
+            ...mount,
+            populate: mount.populate === true && state.kind === 'created',
+          })),
           cgroup: {},
         },
         {
@@ -120,10 +140,13 @@ export class FileHolders {
           channels: {},
         },
       );
-      await vm.agent.request('container.start', { container: { ...guest, hold: true } });
+      const options = filling.fills ? { timeoutMs: fillingTimeoutMs } : {};
+      const hold = { container: { ...guest, hold: true } };
+      await filling.during(vm, vm.agent.request('container.start', hold, options));
       return { vm, timer: undefined };
     } catch (error) {
       await vm.end();
+      await filling?.abandon();
       throw error;
     }
   }

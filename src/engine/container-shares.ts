@@ -18,24 +18,26 @@ const tunnelsDirectory = '/run/tunnels';
 /** MS_RDONLY of mount(2). */
 const readOnlyFlag = 0x1;
 
-/** What start tells the VM: what its file server shares, and where the guest mounts it. */
-export async function prepareShares(
-  volumes: VolumeStore,
-  record: ContainerRecord,
-  apiSocket: string | undefined,
-): Promise<{
+export interface PreparedShares {
   shares: FileShare[];
   sockets: SocketShare[];
   socketTargets: SocketTargets;
   mounts: GuestMount[];
   /** Volumes that get the image's files if they are empty, by where they are mounted. */
-  fillable: Map<string, string>;
-}> {
+  fillable: Map<string, { volume: string; share: string }>;
+}
+
+/** What start tells the VM: what its file server shares, and where the guest mounts it. */
+export async function prepareShares(
+  volumes: VolumeStore,
+  record: ContainerRecord,
+  apiSocket: string | undefined,
+): Promise<PreparedShares> {
   const shares: FileShare[] = [];
   const sockets: SocketShare[] = [];
   const socketTargets: Record<string, string> = {};
   const mounts: GuestMount[] = [];
-  const fillable = new Map<string, string>();
+  const fillable: PreparedShares['fillable'] = new Map();
   for (const [index, point] of record.mounts.entries()) {
     if (point.Type !== 'bind' && point.Type !== 'volume') continue;
     const details = record.mountDetails?.[point.Destination] ?? noDetails;
@@ -66,10 +68,11 @@ export async function prepareShares(
     // `o=ro` holds for whoever mounts it.
     const fixed = ((source?.mountFlags ?? 0) & readOnlyFlag) !== 0;
     shares.push({ name, hostPath, readOnly: fixed || !point.RW });
-    const populate = point.Type === 'volume' && point.RW && !details.noCopy && details.subpath === '';
+    const copies = point.Type === 'volume' && !details.noCopy && details.subpath === '';
     // One that is a directory elsewhere (o=bind) has no place for notes beside it.
-    if (populate && source?.hostPath === volumes.hostPath(point.Name ?? ''))
-      fillable.set(point.Destination, point.Name ?? '');
+    const isOwn = copies && source?.hostPath === volumes.hostPath(point.Name ?? '');
+    if (isOwn) fillable.set(point.Destination, { volume: point.Name ?? '', share: name });
+    const populate = isOwn || (copies && point.RW);
     mounts.push({
       type: 'bind',
       source: `${sharesDirectory}/${name}`,

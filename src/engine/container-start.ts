@@ -8,10 +8,8 @@ import { containerToPod, donorOf } from '../translate/container-to-pod';
 import type { PodContainerSpec, PodSpec } from '../translate/pod';
 import { guestContainer } from '../translate/pod-to-guest';
 import { guestRootfs, withoutRepeats, type ContainerDisks } from '../translate/pod-to-vm';
-import type { VolumeFilling } from '../storage/volume-filling';
 import type { Agent } from '../vm/agent/agent';
-import { AgentError } from '../vm/agent/agent-error';
-import type { GuestContainerSpec, GuestFile, GuestMount } from '../vm/agent/protocol';
+import type { GuestContainerSpec, GuestFile } from '../vm/agent/protocol';
 import { requireBlockDevices } from './block-devices';
 import type { ContainerLogWriter, LogOffsets } from './container-log';
 import {
@@ -44,11 +42,9 @@ import { logStartError } from './logs/log-config';
 import type { AttachedEndpoint, RunningPod } from './pods';
 import { generalFailureCode, startFailure } from './runtime-errors';
 import { apiSocketPath, type SocketTargets } from './socket-tunnels';
+import { fillFromUnstarted, fillingTimeoutMs, ShareFilling } from './share-filling';
 import { ProcessStdio } from './stdio';
 import { nowTimestamp } from './timestamp';
-
-/** A volume's first use copies the image's files, which may be many. */
-const fillingTimeoutMs = 30 * 60_000;
 
 /** Throws Docker's refusals; NotModified when it runs already. */
 export function requireStartable(container: Container): void {
@@ -139,7 +135,7 @@ class ContainerStart {
   #pod: RunningPod | undefined;
   #stdio: ProcessStdio | undefined;
   #publishing: Promise<unknown> | undefined;
-  #filling: VolumeFilling | undefined;
+  #filling: ShareFilling | undefined;
   #restoredDisk: RestoredDisk | undefined;
 
   constructor(engine: Engine, container: Container) {
@@ -155,6 +151,7 @@ class ContainerStart {
     const { record: own } = this.#container;
     const hostConfig = withRunDefaults(own.hostConfig, engine.config.containerDefaults);
     const record: ContainerRecord = { ...own, hostConfig };
+    await fillFromUnstarted(engine, this.#container);
     const namedPod = namedPodOf(record);
     const pod = podOf(engine, own);
     const spec = onlyContainer(pod);
@@ -188,7 +185,7 @@ class ContainerStart {
       container: guestContainer(
         {
           ...spec,
-          mounts: mergeMounts(spec.mounts, shared.mounts),
+          mounts: mergeMounts(spec.mounts, shared.filling.mounts),
           // Those of the Pod's namespaces, which others have made.
           sysctls: joining === undefined ? spec.sysctls : { ...pod.sysctls, ...spec.sysctls },
         },
@@ -203,8 +200,13 @@ class ContainerStart {
     });
     const started =
       checkpoint === undefined
-        ? this.#filled(
-            agent.request('container.start', request(), shared.fills ? { timeoutMs: fillingTimeoutMs } : {}),
+        ? shared.filling.during(
+            running.pod.vm,
+            agent.request(
+              'container.start',
+              request(),
+              shared.filling.fills ? { timeoutMs: fillingTimeoutMs } : {},
+            ),
           )
         : running.ready.then(() => resumeSaved(agent, checkpoint, { id: record.id, spec, files }));
     const [{ pid }, ports] = await Promise.all([
@@ -362,41 +364,18 @@ class ContainerStart {
     return { config: { ...record.config, Hostname, Domainname } };
   }
 
-  /** Volumes have their files once the guest has come as far as the command, whether or not that could be run. */
-  async #filled<T>(started: Promise<T>): Promise<T> {
-    try {
-      const result = await started;
-      await this.#filling?.complete();
-      return result;
-    } catch (error) {
-      if (error instanceof AgentError && error.failure.phase !== 'io') await this.#filling?.complete();
-      throw error;
-    }
-  }
-
   /** Lets the VM's file server serve the container's binds and volumes. */
   async #share(
     pod: RunningPod,
     record: ContainerRecord,
-  ): Promise<{ mounts: GuestMount[]; sockets: SocketTargets; fills: boolean }> {
-    const { shares, sockets, socketTargets, mounts, fillable } = await prepareShares(
-      this.#engine.volumes,
-      record,
-      apiSocketPath(this.#engine.config.hosts),
-    );
-    if (shares.length > 0) await pod.vm.shareFiles(shares);
-    this.#engine.sockets.allow(socketTargets);
-    await Promise.all(sockets.map((socket) => pod.vm.agent.request('tunnel.listen', { ...socket })));
-    const { names } = (this.#filling = await this.#engine.volumes.fillings.begin(fillable.values()));
-    const isFilled = (mount: GuestMount): boolean => {
-      const volume = fillable.get(mount.target);
-      return mount.populate === true && (volume === undefined || names.has(volume));
-    };
-    return {
-      mounts: mounts.map((mount) => ({ ...mount, populate: isFilled(mount) })),
-      sockets: socketTargets,
-      fills: names.size > 0,
-    };
+  ): Promise<{ filling: ShareFilling; sockets: SocketTargets }> {
+    const engine = this.#engine;
+    const prepared = await prepareShares(engine.volumes, record, apiSocketPath(engine.config.hosts));
+    const filling = (this.#filling = await ShareFilling.begin(engine.volumes, prepared));
+    if (filling.shares.length > 0) await pod.vm.shareFiles(filling.shares);
+    engine.sockets.allow(prepared.socketTargets);
+    await Promise.all(prepared.sockets.map((socket) => pod.vm.agent.request('tunnel.listen', { ...socket })));
+    return { filling, sockets: prepared.socketTargets };
   }
 
   async #openLog(record: ContainerRecord, runId: string, first?: LogOffsets): Promise<ContainerLogWriter> {

@@ -33,6 +33,8 @@ export interface HttpResponse {
   /** Whose answer it is, after redirects. */
   url: string;
   status: number;
+  /** As the server words the status. */
+  reason: string;
   headers: IncomingHttpHeaders;
   body: IncomingMessage;
 }
@@ -105,6 +107,7 @@ function sendOnce(request: HttpRequest, url: URL, headers: Record<string, string
         resolve({
           url: url.href,
           status: incoming.statusCode ?? 0,
+          reason: incoming.statusMessage ?? '',
           headers: incoming.headers,
           body: incoming,
         });

@@ -90,9 +90,9 @@ export function expandWord(raw: string, variables: ReadonlyMap<string, string>, 
     const colon = raw.charAt(at) === ':';
     if (!colon && raw.charAt(at) !== '?') throw fail("missing ':' in substitution");
     const modifier = raw.charAt(colon ? at + 1 : at);
-    if (!['-', '+', '?'].includes(modifier)) throw fail(`unsupported modifier (${modifier}) in substitution`);
-    at += colon ? 2 : 1;
+    at += (colon ? 1 : 0) + modifier.length;
     const word = until('}', "syntax error: missing '}'");
+    if (!['-', '+', '?'].includes(modifier)) throw fail(`unsupported modifier (${modifier}) in substitution`);
     const isSet = value !== '';
     switch (modifier) {
       case '+':

@@ -43,6 +43,7 @@ export function parseHealthcheck(rest: string): Healthcheck {
 
 function takeFlags(rest: string): { flags: Healthcheck; text: string } {
   const flags: Healthcheck = {};
+  const seen = new Set<string>();
   let text = rest;
   for (;;) {
     const [all, name = '', value] = /^--([a-z-]*)(?:=(\S*))?\s*/.exec(text) ?? [];
@@ -50,6 +51,8 @@ function takeFlags(rest: string): { flags: Healthcheck; text: string } {
     text = text.slice(all.length);
     const known = ['interval', 'timeout', 'start-period', 'retries'].includes(name);
     if (!known) throw invalid(`Unknown flag: ${name}`);
+    if (seen.has(name)) throw invalid(`Duplicate flag specified: ${name}`);
+    seen.add(name);
     if (value === undefined) throw invalid(`Missing a value on flag: ${name}`);
     if (name === 'interval') flags.Interval = duration(name, value);
     else if (name === 'timeout') flags.Timeout = duration(name, value);

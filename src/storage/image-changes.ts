@@ -107,8 +107,10 @@ function mergeEnv(env: readonly string[], added: readonly [string, string][]): s
 
 /** Of `EXPOSE`: `80`, `80-82/udp`, and of `[[ip:]host:]container` the container's. */
 export function exposedPorts(spec: string): string[] {
-  const [, path = '', protocol = 'tcp'] = /^(.*?)(?:\/(.*))?$/.exec(spec) ?? [];
+  const [, path = '', given = ''] = /^(.*?)(?:\/(.*))?$/.exec(spec) ?? [];
+  const protocol = given === '' ? 'tcp' : given;
   const range = path.slice(path.lastIndexOf(':') + 1);
+  if (range === '') throw invalid(`No port specified: ${spec}<empty>`);
   const [, start = '', end = start] = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(range) ?? [];
   const [first, last] = [Number(start), Number(end)];
   if (start === '' || last < first || last > 65_535) throw invalid(`Invalid containerPort: ${range}`);

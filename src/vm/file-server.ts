@@ -94,6 +94,14 @@ export class FileServer {
     });
   }
 
+  /** Nothing can be written to these shares from now on, also through files that are open. */
+  async protect(names: readonly string[]): Promise<void> {
+    if (names.length === 0) return;
+    const answers = await this.#command(names.map((name) => `protect ${name}`));
+    const refused = answers.find((answer) => answer !== 'ok');
+    if (refused !== undefined) throw new DaemonError('Internal', `protect a share of the VM: ${refused}`);
+  }
+
   /** Takes shares away; files that the guest has open stay open. */
   async remove(names: readonly string[]): Promise<void> {
     if (names.length > 0) await this.#command(names.map((name) => `remove ${name}`));

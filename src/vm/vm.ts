@@ -71,6 +71,8 @@ export interface Vm {
   shareFiles(shares: readonly FileShare[]): Promise<void>;
   /** Whether it has any share: its Pod was given one, and has not ended. */
   readonly sharesFiles: boolean;
+  /** What was shared to be written can be read only from now on. */
+  protectShares(names: readonly string[]): Promise<void>;
   /** QMP block_resize. */
   resizeDisk(id: string, sizeBytes: number): Promise<void>;
   /** QMP stop and cont: the vCPUs. */

@@ -87,6 +87,10 @@ scriptCases('build: contexts', {
     printf 'FROM busybox\\nADD http://${registry}/ /got/\\n' >Dockerfile; docker build . 2>&1 | tail -1`,
     bothClis: true,
   },
+  'broken archives': `
+    printf 'FROM busybox\\n' >Dockerfile; head -c 3000 /dev/zero >x; tar -cf ../$c.tar Dockerfile x
+    head -c 2000 ../$c.tar | docker build - 2>&1 | tail -1
+    rm ../$c.tar`,
   '.dockerignore': `
     mkdir -p a/b c/node_modules/x d && touch a/b/keep a/b/drop.log a/top.log c/node_modules/x/y c/z d/.hidden .env README.md && echo x >'sp ace'
     printf '# comment\\n*.md\\n**/*.log\\n!a/b/drop.log\\n**/node_modules\\nd/.*\\n.env\\n/c/z\\n' >.dockerignore
@@ -105,6 +109,16 @@ scriptCases('build: instructions', {
   'COPY by globs, owners by name, from stages and images': `
     mkdir d && touch a1 a2 ab b1 'a?' d/x && printf 'FROM busybox AS src\\nRUN echo joe:x:77:77::/:/bin/sh >>/etc/passwd; mkdir /s; echo 1 >/s/f; ln -s f /s/l; chown -R joe /s\\nFROM busybox\\nRUN echo joe:x:88:88::/:/bin/sh >>/etc/passwd; echo team:x:99: >>/etc/group\\nCOPY --chown=joe:team a[12] /g/\\nCOPY --chown=joe a\\\\? /q/\\nCOPY --chown=5 --from=src /s/ /t/\\nCOPY --from=0 /s/l /u\\nCOPY --from=busybox /etc/passwd /p\\nRUN cd /; stat -c "%%n %%U %%G %%F" g/* q/* t/* u p\\n' >Dockerfile
     docker build --no-cache . | ${brief}`,
+  'what lines and paths may look like': `
+    printf 'FROM busybox\\nENV a=b  \\nWORKDIR /tmp//\\nEXPOSE 80/  \\nHEALTHCHECK CMD x\\n' >Dockerfile
+    docker build --no-cache -t $c . 2>&1 | ${brief}
+    docker image inspect -f '{{.Config.WorkingDir}} {{json .ContainerConfig.Labels}} {{.ContainerConfig.WorkingDir}}' $c
+    printf 'x' >f; for line in 'COPY f/x /' 'WORKDIR /etc/group' 'EXPOSE /tcp' 'ENV x=\${a:' 'FROM --platform=\$none busybox' 'HEALTHCHECK --interval=1s --interval=2s CMD a'; do printf "FROM busybox\\n$line\\n" >Dockerfile; docker build --force-rm . 2>&1 | tail -1; done`,
+  'hard links keep their owner, a directory its time, zstd its wrapping': `
+    mkdir d && echo x >d/f && ln d/f d/g && tar --zstd -cf a.tar.zst d
+    printf 'FROM busybox\\nCOPY --chown=5:6 d /d/\\nCOPY d/f /etc/\\nADD a.tar.zst /z/\\nRUN ls /z; test /etc -nt /bin && echo newer\\n' >Dockerfile
+    docker build --no-cache -t $c . 2>&1 | ${brief}
+    docker save $c | tar -xO --wildcards '*/layer.tar' 2>/dev/null | tar -tv --numeric-owner --ignore-zeros 2>/dev/null | grep -E ' d/[fg]' | cut -d' ' -f1,2`,
   variables: `
     printf 'FROM busybox\\nENV a=one b="two words" e=\\nENV c=\${a}x d=\${none:-default} f=\${a:+set} g=\\\\$a h=\${e:-empty}\\nWORKDIR /$a/\${b}\\nLABEL l="$c" m=\\x27$c\\x27\\nEXPOSE \${none:-81}\\nVOLUME ["/v-$a"]\\nUSER \${none:-7}\\nRUN pwd; env | grep -E "^[a-h]=" | sort\\n' >Dockerfile
     docker build --no-cache -t $c . | ${brief}

@@ -148,3 +148,11 @@ httpCases('archive: requests', {
     'POST /commit?container=$c',
   ],
 });
+
+scriptCases('files: sparse archives', {
+  'of GNU tar, in PAX records': `
+    truncate -s 1M s && printf abc | dd of=s bs=1 seek=500000 conv=notrunc status=none
+    docker run -d --name $c busybox sleep 1000 | wc -c
+    for v in 0.0 0.1 1.0; do tar --sparse --sparse-version=$v --format=pax -cf - s | docker cp - $c:/tmp; docker exec $c sh -c 'md5sum /tmp/s; rm /tmp/s'; done
+    tar --sparse --format=gnu -cf - s | docker cp - $c:/tmp`,
+});

@@ -217,3 +217,18 @@ scriptCases('volumes: shared by two', {
       docker exec $c-a python3 -c 'import mmap; f=open("/v/m","r+b"); m=mmap.mmap(f.fileno(),8192); m[4096:4101]=b"hello"; m.flush()'
       docker exec $c-b python3 -c 'import mmap; f=open("/v/m","r+b"); m=mmap.mmap(f.fileno(),8192); print(m[4096:4101])'`,
 });
+
+scriptCases('volumes: what fills them', {
+  'a read-only mount': `
+    docker run --rm -v $c-ro:/etc:ro busybox sh -c 'ls /etc | head -3; touch /etc/x 2>/dev/null || echo refused'
+    docker run --rm -v $c-ro:/x busybox sh -c 'ls /x | head -3; touch /x/y && stat -c %a /x'
+    docker volume rm $c-ro | wc -l`,
+  'a container that was only created': `
+    docker create --name $c-a -v $c-v:/etc busybox | wc -c
+    docker run --rm -v $c-v:/x busybox sh -c 'ls /x | head -3'
+    docker create --name $c-b -v /etc busybox | wc -c
+    docker run --rm --volumes-from $c-b:ro busybox sh -c 'ls /etc | head -3; touch /etc/x 2>/dev/null || echo refused'
+    docker create --name $c-d -v $c-w:/etc busybox | wc -c
+    docker cp $c-d:/etc - | tar -t | sort | head -3
+    docker rm -v $c-a $c-b $c-d | wc -l`,
+});

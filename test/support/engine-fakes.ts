@@ -265,6 +265,10 @@ export class FakeVm implements Vm {
     return Promise.resolve();
   }
 
+  protectShares(): Promise<void> {
+    return Promise.resolve();
+  }
+
   readConsole(): Promise<string> {
     return Promise.resolve('');
   }

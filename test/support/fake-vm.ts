@@ -65,6 +65,7 @@ export class PlainVm implements PoolableVm {
   pluggedDisks = unexpected;
   resizeDisk = unexpected;
   shareFiles = unexpected;
+  protectShares = unexpected;
   pause = unexpected;
   resume = unexpected;
   readConsole = unexpected;

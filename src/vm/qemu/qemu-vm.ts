@@ -209,6 +209,10 @@ export class QemuVm implements Vm {
     return Object.keys(this.#record.sharePaths ?? {}).length > 0;
   }
 
+  protectShares(names: readonly string[]): Promise<void> {
+    return this.fileServer.protect(names);
+  }
+
   async resizeDisk(id: string, sizeBytes: number): Promise<void> {
     const lun = this.#record.disks[id];
     if (lun === undefined) throw new DaemonError('NotFound', `disk ${id} is not plugged`);

@@ -119,7 +119,7 @@ describe('COPY and ADD', () => {
         '5 x/y/ 755 0:0',
         '2 x/y/link 777 0:0 suid',
         '0 x/y/hard 755 0:0',
-        '1 x/y/suid 644 0:0 x/y/hard',
+        '1 x/y/suid 755 0:0 x/y/hard',
       ],
     ],
     ['COPY --chown=3:4 d/suid /x/', ['5 x/ 755 3:4', '0 x/suid 755 3:4']],

@@ -66,6 +66,19 @@ test.each(['..', '.', '', '/etc/passwd', '../outside/secret', 'way-out/secret', 
   },
 );
 
+test('a share that is protected takes no more writes, also through a file that is open', async () => {
+  const file = await lookUp(share, 'file');
+  const opened = await client.request(fuse.open, file, u32s(2, 0));
+  const handle = opened.body.readBigUInt64LE(0);
+  expect(await client.control('protect rw')).toBe('ok');
+  expect(await client.control('protect none')).toBe('ENOENT');
+  const write = Buffer.concat([u64s(handle, 0n), u32s(1, 0), u64s(0n), u32s(0, 0), Buffer.from('x')]);
+  expect(await refusal(fuse.write, file, write)).toBe(EROFS);
+  expect(await refusal(fuse.open, file, u32s(1, 0))).toBe(EROFS);
+  expect(await refusal(fuse.mkdir, share, Buffer.concat([u32s(0o755, 0), names('new')]))).toBe(EROFS);
+  expect(readFileSync(join(directory, 'share', 'file'), 'utf8')).toBe('content');
+});
+
 test('symbolic links are never followed, and lead nowhere on the host', async () => {
   const [wayOut, secret] = [await lookUp(share, 'way-out'), await lookUp(share, 'secret')];
   expect(await refusal(fuse.open, secret, u32s(2, 0))).toBe(ENXIO);
