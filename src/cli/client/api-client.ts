@@ -56,7 +56,9 @@ export class ApiClient {
   explain(error: unknown): Error {
     if (error instanceof ClientError) return error;
     const { statusCode, json, code } = error as { statusCode?: number; json?: unknown; code?: string };
-    if (statusCode !== undefined) return new ClientError(statusCode, messageOf(json) ?? errorMessage(error));
+    if (statusCode !== undefined) {
+      return new ClientError(statusCode, messageOf(json) ?? withoutStatus(errorMessage(error)));
+    }
     if (code === 'ENOENT' || code === 'ECONNREFUSED' || code === 'EACCES') {
       const hint =
         code === 'EACCES'
@@ -104,4 +106,9 @@ export class ApiClient {
 function messageOf(json: unknown): string | undefined {
   const { message } = (json ?? {}) as { message?: unknown };
   return typeof message === 'string' ? message : undefined;
+}
+
+/** Of a request that was to be answered by a stream, dockerode tells nothing but this text. */
+function withoutStatus(text: string): string {
+  return text.replace(/^\(HTTP code \d+\) [^-]* - /, '').trim();
 }
