@@ -12,7 +12,7 @@ describe('registry', () => {
       expect(engine.registry.get(ref).id).toBe(id);
     }
     expect(() => engine.registry.get('nosuch')).toThrow('No such container: nosuch');
-    expect(() => engine.registry.get('')).toThrow('No such container: ');
+    expect(() => engine.registry.get('')).toThrow('invalid name or ID supplied: ""');
   });
 
   it('says when a prefix means several', async () => {
