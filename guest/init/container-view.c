@@ -47,9 +47,6 @@ static int mount_volumes(const struct container *container, int root, struct fai
         if ((result = field_string(entry, "source", &source, failure)) < 0 ||
             (result = field_string(entry, "target", &target, failure)) < 0)
             return result;
-        if (json_is_true(json_object_get(entry, "populate")) &&
-            (result = shares_populate(root, target, source, failure)) < 0)
-            return result;
         if ((result = bind_onto(source, root, target, has_option(entry, "ro") ? &readonly : &none, failure)) < 0)
             return result;
     }
