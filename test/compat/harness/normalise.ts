@@ -17,12 +17,12 @@ export class Normaliser {
       text
         // the client's own race between wait and a start that failed
         .replace(/^time="[^"]*" level=error msg="error waiting for container: (context canceled)?"\n/gm, '')
-        // an id of digits alone is known by its place only
+        // An id of digits alone is known by its place only. In one go, since ids are numbered as they come.
         .replace(
-          /(---> (?:Running in )?|container |built )(\d{12})\b/g,
-          (_, before: string, id: string) => `${before}${this.#number(id)}`,
+          /(---> (?:Running in )?|container |built )(\d{12})\b|\b[0-9a-f]{64}\b|\b[0-9a-f]{12}\b/g,
+          (id: string, before?: string, digits?: string) =>
+            digits === undefined ? this.#id(id) : `${before ?? ''}${this.#number(digits)}`,
         )
-        .replace(/\b[0-9a-f]{64}\b|\b[0-9a-f]{12}\b/g, (id) => this.#id(id))
         .replace(/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)/g, (time) => timeName(time))
         .replace(/\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)? [+-]\d{4} \w+/g, '<time>')
         .replace(
