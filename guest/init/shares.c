@@ -7,7 +7,6 @@
 #include <linux/close_range.h>
 #include <linux/fuse.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,17 +33,9 @@ enum {
     /* Of the pump's child after close_range. */
     FUSE_FD = 3,
     PORT_FD = 4,
-    /* Bytes of one request; more is a transfer. */
-    BULK = 32768,
-    /* Requests from one look at where they come from to the next. */
-    FOLLOW_EVERY = 8,
 };
 
 static bool mounted;
-
-/* The pump's. */
-static pid_t pump_threads[2];
-static cpu_set_t all_processors;
 
 /* ---- the pump: a process of its own, so that PID 1 never waits for the host ---- */
 
@@ -85,52 +76,9 @@ static bool answer_here(const struct fuse_in_header *request)
     return true;
 }
 
-/* Where the thread ran last, or -1 if it is gone (proc(5): 39th field; the name may hold blanks and parentheses). */
-static int processor_of(uint32_t thread)
-{
-    char path[32], text[512];
-    snprintf(path, sizeof(path), "/proc/%u/stat", thread);
-    auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-    if (length <= 0)
-        return -1;
-    text[length] = '\0';
-    const char *at = strrchr(text, ')');
-    for (int field = 2; at != NULL && field < 39; field++)
-        at = strchr(at + 1, ' ');
-    return at == NULL ? -1 : atoi(at + 1);
-}
-
-/* What is asked for in small comes one after the other, and who asks waits: the pump is woken soonest where that one
- * runs. A wake-up of another CPU costs emulation a thread of the host, which may have to wait for its turn. Much data
- * is carried beside its reader or writer, wherever there is time. */
-static void follow(const struct fuse_in_header *request)
-{
-    static int followed = -1;
-    static unsigned requests;
-    struct fuse_read_in wanted = { .size = 0 };
-    if (request->opcode == FUSE_READ && request->len >= sizeof(*request) + sizeof(wanted))
-        memcpy(&wanted, request + 1, sizeof(wanted));
-    bool bulk = wanted.size > BULK || request->len > BULK;
-    /* Nobody waits for what the kernel asks for itself (FORGET, RELEASE): it has no process. */
-    if (request->pid == 0 || CPU_COUNT(&all_processors) < 2 || requests++ % FOLLOW_EVERY != 0)
-        return;
-    int processor = bulk ? -1 : processor_of(request->pid);
-    if (processor == followed || (processor < 0 && !bulk) || processor >= CPU_SETSIZE)
-        return;
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    if (processor >= 0)
-        CPU_SET((unsigned)processor, &one);
-    for (size_t i = 0; i < 2; i++)
-        sched_setaffinity(pump_threads[i], sizeof(one), processor >= 0 ? &one : &all_processors);
-    followed = processor;
-}
-
 /* Requests: each read gives one, whole. */
 static void *carry_requests(void *buffer)
 {
-    pump_threads[1] = gettid();
     for (;;) {
         ssize_t got = read(FUSE_FD, buffer, BUFFER);
         if (got < 0 && (errno == EINTR || errno == EAGAIN || errno == ENOENT))
@@ -139,7 +87,6 @@ static void *carry_requests(void *buffer)
             continue;
         if (got <= 0 || !write_all(PORT_FD, buffer, (size_t)got))
             _exit(0);
-        follow(buffer);
     }
 }
 
@@ -185,8 +132,6 @@ static void pump(int fuse, int port)
     /* Touched only as far as messages are long. */
     char *requests = malloc(BUFFER), *answers = malloc(BUFFER);
     pthread_t thread;
-    sched_getaffinity(0, sizeof(all_processors), &all_processors);
-    pump_threads[0] = gettid();
     if (requests == NULL || answers == NULL || pthread_create(&thread, NULL, carry_requests, requests) != 0)
         _exit(1);
     carry_answers(answers);
