@@ -18,6 +18,10 @@ export interface LocalRegistry {
   stop(): Promise<void>;
 }
 
+/** A user, and their line of an htpasswd file as `htpasswd -Bbn alice secret` writes it. */
+export const alice = { username: 'alice', password: 'secret' };
+export const aliceHtpasswd = 'alice:$2y$05$RDm.jqMg1oBgKR0U.9.eNeK0XsyL7MLY.P7iapDQ6y5UAwJwjdv3O';
+
 export interface LocalRegistryOptions {
   /** `user` and its password, as a line of an htpasswd file with bcrypt: the registry then asks for them. */
   htpasswd?: string;

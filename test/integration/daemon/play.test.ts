@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { CaissonDaemon } from '../../support/caisson-daemon';
 import { findDockerClis, runScript } from '../../support/docker-cli';
 import { projectDir } from '../../support/project-dir';
+import { alice, aliceHtpasswd, startLocalRegistry } from '../../support/registry';
 import { makeScratchDir } from '../../support/scratch-dir';
 import { makeBusyboxArchive } from '../../support/test-images';
 import { recordedReplyErrors } from '../../support/wire-replies';
@@ -157,4 +158,47 @@ it('keeps a StatefulSet in order with a volume each, and a DaemonSet; a grace pe
     stderr: expect.stringContaining('nothing of the file is played'),
   });
   await docker('docker volume rm data-db-0 data-db-1');
+});
+
+it('pulls with the credentials of imagePullSecrets, and not without', async () => {
+  const registry = await startLocalRegistry({ htpasswd: aliceHtpasswd });
+  try {
+    const image = `${registry.host}/private`;
+    await docker(
+      `echo ${alice.password} | docker login -u ${alice.username} --password-stdin ${registry.host}`,
+      `docker tag busybox:1 ${image}`,
+      `docker push -q ${image}`,
+      `docker rmi ${image}`,
+    );
+    const play = (name: string, ...secrets: object[]): Promise<string> => {
+      const pod = {
+        apiVersion: 'v1',
+        kind: 'Pod',
+        metadata: { name },
+        spec: {
+          imagePullSecrets: secrets.map(() => ({ name: 'credentials' })),
+          containers: [{ name: 'main', image, command: ['sleep', '1000'] }],
+        },
+      };
+      const file = join(dir, `${name}.yaml`);
+      // a JSON document is a YAML document
+      writeFileSync(file, [...secrets, pod].map((document) => JSON.stringify(document)).join('\n---\n'));
+      return caisson('play', file);
+    };
+    const refusal = `Head "http://${registry.host}/v2/private/manifests/latest": no basic auth credentials`;
+    await expect(play('without')).rejects.toMatchObject({ stderr: expect.stringContaining(refusal) });
+
+    const auth = Buffer.from(`${alice.username}:${alice.password}`).toString('base64');
+    const secret = {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: 'credentials' },
+      type: 'kubernetes.io/dockerconfigjson',
+      stringData: { '.dockerconfigjson': JSON.stringify({ auths: { [registry.host]: { auth } } }) },
+    };
+    expect(await play('with', secret)).toBe('with\n');
+    await docker(`wait_for 'docker exec with-main true'`);
+  } finally {
+    await registry.stop();
+  }
 });

@@ -1,12 +1,8 @@
 import { gzipSync } from 'node:zlib';
-import { startLocalRegistry, type LocalRegistry } from '../../support/registry';
+import { alice, aliceHtpasswd, startLocalRegistry, type LocalRegistry } from '../../support/registry';
 import { makeTar } from '../../unit/storage/tar-maker';
 import { mediaTypes, sha256 } from './scripted-registry';
 import { openLab, type StorageLab } from './storage-lab';
-
-// alice:secret, as `htpasswd -Bbn alice secret` writes it
-const htpasswd = 'alice:$2y$05$RDm.jqMg1oBgKR0U.9.eNeK0XsyL7MLY.P7iapDQ6y5UAwJwjdv3O';
-const alice = { username: 'alice', password: 'secret' };
 
 /** Uploads an image of one layer as `app:latest`. */
 async function upload(registry: LocalRegistry): Promise<{ imageId: string; digest: string }> {
@@ -34,7 +30,7 @@ async function upload(registry: LocalRegistry): Promise<{ imageId: string; diges
 
 describe.each([
   ['open', {}, {}],
-  ['with a password', { htpasswd, credentials: alice }, { auth: alice }],
+  ['with a password', { htpasswd: aliceHtpasswd, credentials: alice }, { auth: alice }],
 ])("Debian's docker-registry, %s", (kind, registryOptions, pullOptions) => {
   let registry: LocalRegistry;
   let lab: StorageLab;
