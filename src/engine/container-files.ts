@@ -37,7 +37,7 @@ export class FileHolders {
   readonly #jobs: FileJobs;
   readonly #holders = new Map<string, Holder>();
   /** Containers whose images have been asked for what their volumes lack. */
-  readonly #filled = new Set<string>();
+  readonly #filled = new WeakSet<Container>();
 
   constructor(context: EngineContext, jobs: FileJobs) {
     this.#context = context;
@@ -62,10 +62,10 @@ export class FileHolders {
 
   /** Has the volumes of a container that was only created filled from its image, as dockerd does at create. */
   async fillVolumes(container: Container): Promise<void> {
-    if (this.#filled.has(container.id)) return;
+    if (this.#filled.has(container)) return;
     await container.operations.run(async () => {
-      if (container.state.kind !== 'created' || this.#filled.has(container.id)) return;
-      this.#filled.add(container.id);
+      if (container.state.kind !== 'created' || this.#filled.has(container)) return;
+      this.#filled.add(container);
       if (!this.#holders.has(container.id)) this.#holders.set(container.id, await this.#make(container));
       await this.release(container.id);
     });

@@ -7,14 +7,14 @@ import type { Filters, ImageBackend } from './backend';
 import { checkJsonContentType, decodeBody, readBody } from './body';
 import { queryFilters } from './filters';
 import { imageName, optionalAuth, requiredAuth } from './image-request';
-import { containerConfig, containerCreate } from './json/request-schemas';
+import { containerCreate } from './json/request-schemas';
 import { supported } from './not-implemented';
 import { streamProgress } from './progress-stream';
 import { optionalText, queryBool, queryBoolOr, queryInt, queryOf, queryText } from './query';
 import { sendJson, sendStatus } from './reply';
 import { clientSignal } from './response-stream';
 import { sendTar } from './tar-reply';
-import type { ContainerConfig } from './types';
+import type { ContainerCreateBody } from './types';
 
 const listFilters = ['before', 'dangling', 'label', 'reference', 'since'];
 const pruneFilters = ['dangling', 'label', 'label!', 'until'];
@@ -126,10 +126,11 @@ export function imageRoutes(backend: ImageBackend): Router {
   router.post('/commit', async (req, res) => {
     checkJsonContentType(req);
     const body = await readBody(req);
-    // What is wrong with the rest of a create body counts too.
-    if (body.length > 0) decodeBody(body, containerCreate, 'Internal', 'EOF');
-    const config =
-      body.length === 0 ? {} : (decodeBody(body, containerConfig, 'Internal', 'EOF') as ContainerConfig);
+    // A create body, and what is wrong with the rest of it counts too.
+    const given = body.length === 0 ? {} : decodeBody(body, containerCreate, 'Internal', 'EOF');
+    const config = given as ContainerCreateBody;
+    delete config.HostConfig;
+    delete config.NetworkingConfig;
     const commit = supported(backend.commit?.bind(backend), 'committing containers');
     const created = await commit({
       container: queryText(req, 'container'),

@@ -92,9 +92,6 @@ export const containerCreate = struct<ContainerCreateBody>('runconfig.ContainerC
   }),
 });
 
-/** Body of ImageCommit: Config, read through the wrapper. */
-export const containerConfig = struct<ContainerConfig>('runconfig.ContainerConfigWrapper', configFields);
-
 export const containerUpdate = struct<ContainerUpdateBody>('container.UpdateConfig', updateFields);
 
 export const execCreate = struct<ExecCreateBody>('types.ExecConfig', {
