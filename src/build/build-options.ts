@@ -1,6 +1,7 @@
 // The query of `POST /build`, read and checked as dockerd does.
 
 import { DaemonError, errorMessage } from '../errors';
+import { goQuote } from '../go-quote';
 import { parseWholeValue } from '../go-json';
 import type { Platform } from '../storage/stores';
 import type { BuildLimits } from './build-host';
@@ -88,7 +89,7 @@ export function readBuildOptions(query: URLSearchParams, experimental: boolean):
 function readSize(text: string): number {
   if (text === '') return 0;
   if (/^[+-]?\d+$/.test(text)) return Number(text);
-  throw new DaemonError('Internal', `strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
+  throw new DaemonError('Internal', `strconv.ParseInt: parsing ${goQuote(text)}: invalid syntax`);
 }
 
 /** `null` stands for a name without a value. */

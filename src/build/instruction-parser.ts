@@ -1,6 +1,7 @@
 // Lines of a Dockerfile made into typed instructions, with the checks and errors of Docker's parser.
 
 import { DaemonError, isDaemonError } from '../errors';
+import { goQuote } from '../go-quote';
 import { jsonArray, splitWords } from '../storage/dockerfile-words';
 import { parseHealthcheck } from '../storage/healthcheck-instruction';
 import { parseLine, type InstructionLine, type ParsedDockerfile } from './dockerfile-parser';
@@ -118,9 +119,7 @@ function nameValues(text: string, keyword: string, escape: string): KeyValue[] {
   return words.map((word) => {
     const equals = word.indexOf('=');
     if (equals < 0) {
-      throw invalid(
-        `Syntax error - can't find = in ${JSON.stringify(word)}. Must be of the form: name=value`,
-      );
+      throw invalid(`Syntax error - can't find = in ${goQuote(word)}. Must be of the form: name=value`);
     }
     return { key: word.slice(0, equals), value: word.slice(equals + 1) };
   });
@@ -133,7 +132,7 @@ function parseStage(line: InstructionLine, { list }: Words): Stage {
   const name = given.toLowerCase();
   if (hasName && !/^[a-z][a-z0-9-_.]*$/.test(name)) {
     throw invalid(
-      `invalid name for build stage: ${JSON.stringify(given)}, name can't start with a number or contain symbols`,
+      `invalid name for build stage: ${goQuote(given)}, name can't start with a number or contain symbols`,
     );
   }
   const { platform = '' } = parseFlags(line).values;

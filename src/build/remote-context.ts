@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { DaemonError, errorMessage, systemErrorCode } from '../errors';
+import { goQuote } from '../go-quote';
 import type { HttpResponse } from '../registry/http-client';
 import { progressLine } from '../storage/progress-report';
 import { buildEntry, emptyEntry, paddedLength, padding, tarBlock } from '../storage/tar-header';
@@ -97,7 +98,7 @@ function contextType(url: string, { headers }: HttpResponse, head: Buffer): stri
   const isPadded = length === 0 && head.length < preambleBytes;
   const type = isUnknown ? (isPadded ? 'application/octet-stream' : typeOf(head)) : given;
   const [known] = contextTypes.exec(type) ?? [];
-  if (known === undefined) throw fail(`unsupported Content-Type ${JSON.stringify(given)}`);
+  if (known === undefined) throw fail(`unsupported Content-Type ${goQuote(given)}`);
   return known;
 }
 

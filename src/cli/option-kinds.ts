@@ -1,6 +1,8 @@
 // The kinds of values that the daemon's options have: how each is read from a flag and from the configuration file.
 
 import { isIP } from 'node:net';
+import { goBoolProblem, parseGoBool } from '../go-bool';
+import { goQuote } from '../go-quote';
 import { parseSubnet } from '../network/addresses';
 import { parseRamSize } from '../engine/size-format';
 
@@ -143,9 +145,9 @@ function isListOf(value: unknown, type: 'string'): value is string[] {
 }
 
 function booleanOf(text: string): boolean {
-  if (['1', 't', 'T', 'TRUE', 'true', 'True'].includes(text)) return true;
-  if (['0', 'f', 'F', 'FALSE', 'false', 'False'].includes(text)) return false;
-  throw new OptionError(`strconv.ParseBool: parsing ${JSON.stringify(text)}: invalid syntax`);
+  const value = parseGoBool(text);
+  if (value === undefined) throw new OptionError(goBoolProblem(text));
+  return value;
 }
 
 function sizeOf(text: string): number {
@@ -172,7 +174,7 @@ function ulimitOf(text: string): Ulimit {
   if (!ulimitNames.includes(Name)) throw new OptionError(`invalid ulimit type: ${Name}`);
   const numberOf = (part: string): number => {
     if (!/^-?\d+$/.test(part))
-      throw new OptionError(`strconv.ParseInt: parsing ${JSON.stringify(part)}: invalid syntax`);
+      throw new OptionError(`strconv.ParseInt: parsing ${goQuote(part)}: invalid syntax`);
     return Number(part);
   };
   const Soft = numberOf(softText);

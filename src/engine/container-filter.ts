@@ -124,7 +124,7 @@ function exited(values: readonly string[] | undefined): Predicate[] {
   return whenAsked(values, (texts) => {
     const codes = texts.map((text) => {
       if (/^[+-]?\d+$/.test(text)) return Number(text);
-      throw new DaemonError('Internal', `strconv.Atoi: parsing ${JSON.stringify(text)}: invalid syntax`);
+      throw new DaemonError('Internal', `strconv.Atoi: parsing ${goQuote(text)}: invalid syntax`);
     });
     return ({ state }) =>
       'exitCode' in state &&

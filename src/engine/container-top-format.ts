@@ -2,6 +2,7 @@
 
 import type { ContainerTopResponse } from '../api/v1.41/types';
 import { DaemonError } from '../errors';
+import { goQuote } from '../go-quote';
 
 /** The arguments of ps as Docker splits them; `-ef` when none are given. Throws Internal for what Docker refuses. */
 export function parsePsArguments(psArgs: string): string[] {
@@ -35,7 +36,7 @@ export function formatTop(output: string, pids: readonly number[]): ContainerTop
     // A thread's line has no pid; it follows its process.
     if (pid !== '-') {
       if (!/^\d+$/.test(pid)) {
-        const reason = `strconv.Atoi: parsing ${JSON.stringify(pid)}: invalid syntax`;
+        const reason = `strconv.Atoi: parsing ${goQuote(pid)}: invalid syntax`;
         throw new DaemonError('Internal', `Unexpected pid '${pid}': ${reason}`);
       }
       inContainer = wanted.has(Number(pid));

@@ -2,6 +2,7 @@
 
 import type { Filters } from '../api/v1.41/backend';
 import { DaemonError } from '../errors';
+import { goQuote } from '../go-quote';
 import { matchLabels, validateFilters } from './filters';
 import { parseTimeReference } from './time-reference';
 
@@ -40,7 +41,7 @@ function untilTime(values: readonly string[] | undefined, nowMs: number): number
   }
   const time = parseTimeReference(text, nowMs);
   if (time === undefined) {
-    throw new DaemonError('Internal', `failed to parse value as time or duration: ${JSON.stringify(text)}`);
+    throw new DaemonError('Internal', `failed to parse value as time or duration: ${goQuote(text)}`);
   }
   return time;
 }

@@ -1,26 +1,6 @@
 // A point in time as clients write it: a duration before now, seconds since the epoch, or a date.
 
-const unitMs: Record<string, number> = {
-  ns: 1e-6,
-  us: 1e-3,
-  µs: 1e-3,
-  μs: 1e-3,
-  ms: 1,
-  s: 1e3,
-  m: 6e4,
-  h: 3.6e6,
-};
-
-/** Milliseconds of a Go duration (`1h30m`, `-1.5s`); undefined if it is none. */
-export function parseGoDuration(text: string): number | undefined {
-  const match = /^([+-]?)(0|(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+)$/.exec(text);
-  if (match === null) return undefined;
-  let total = 0;
-  for (const [, value, unit] of (match[2] ?? '').matchAll(/(\d+\.?\d*|\.\d+)([a-zµμ]+)/g)) {
-    total += Number(value) * (unitMs[unit ?? ''] ?? 0);
-  }
-  return match[1] === '-' ? -total : total;
-}
+import { parseGoDuration } from '../go-duration';
 
 /**
  * Milliseconds since the epoch of `text`, as Docker reads it in `until` and `since`. Dates without a zone are local.
@@ -28,7 +8,7 @@ export function parseGoDuration(text: string): number | undefined {
  */
 export function parseTimeReference(text: string, nowMs: number): number | undefined {
   const duration = parseGoDuration(text);
-  if (duration !== undefined && text !== '0') return nowMs - duration;
+  if (duration !== undefined && text !== '0') return nowMs - duration / 1e6;
   if (/^-?\d+(\.\d{1,9})?$/.test(text)) return Number(text) * 1000;
   // RFC 3339, each part from the hour on optional.
   const date = /^(\d{4}-\d\d-\d\d)(?:T(\d\d)(?::(\d\d)(?::(\d\d(?:\.\d{1,9})?))?)?)?(Z|[+-]\d\d:\d\d)?$/.exec(

@@ -1,6 +1,8 @@
 // The options of the bridge driver (`docker network create -o`). Pure.
 
 import { DaemonError } from '../errors';
+import { goBoolProblem, parseGoBool } from '../go-bool';
+import { goQuote } from '../go-quote';
 import { parseAddress } from './addresses';
 import type { NetworkRecord } from './network-record';
 
@@ -39,7 +41,7 @@ function mtuOf(text: string | undefined): number {
   if (!/^[+-]?\d+$/.test(text)) {
     throw new DaemonError(
       'Internal',
-      `failed to parse com.docker.network.driver.mtu value: ${text} (strconv.Atoi: parsing "${text}": invalid syntax)`,
+      `failed to parse com.docker.network.driver.mtu value: ${text} (strconv.Atoi: parsing ${goQuote(text)}: invalid syntax)`,
     );
   }
   if (mtu < 0) throw new DaemonError('Internal', `invalid MTU number: ${mtu}`);
@@ -50,12 +52,10 @@ function mtuOf(text: string | undefined): number {
 
 function flag(options: Record<string, string>, name: string): boolean {
   const text = options[name];
-  if (text === undefined || ['1', 't', 'T', 'TRUE', 'true', 'True'].includes(text)) return true;
-  if (['0', 'f', 'F', 'FALSE', 'false', 'False'].includes(text)) return false;
-  throw new DaemonError(
-    'Internal',
-    `failed to parse ${name} value: ${text} (strconv.ParseBool: parsing "${text}": invalid syntax)`,
-  );
+  if (text === undefined) return true;
+  const value = parseGoBool(text);
+  if (value !== undefined) return value;
+  throw new DaemonError('Internal', `failed to parse ${name} value: ${text} (${goBoolProblem(text)})`);
 }
 
 function addressOf(options: Record<string, string>, name: string, ifAbsent: string): string {

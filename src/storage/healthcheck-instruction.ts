@@ -1,6 +1,7 @@
 // The Dockerfile's HEALTHCHECK, as Docker's parser reads it.
 
 import { DaemonError } from '../errors';
+import { goQuote } from '../go-quote';
 import { jsonArray } from './dockerfile-words';
 import type { ImageRunConfig } from './image';
 
@@ -63,7 +64,7 @@ function takeFlags(rest: string): { flags: Healthcheck; text: string } {
 
 function retries(value: string): number {
   if (!/^[+-]?\d{1,9}$/.test(value)) {
-    throw invalid(`strconv.ParseInt: parsing ${JSON.stringify(value)}: invalid syntax`);
+    throw invalid(`strconv.ParseInt: parsing ${goQuote(value)}: invalid syntax`);
   }
   if (Number(value) < 1) throw invalid(`--retries must be at least 1 (not ${Number(value)})`);
   return Number(value);
@@ -74,7 +75,7 @@ function duration(name: string, text: string): number {
   const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)/g)];
   if (text !== '0' && (parts.length === 0 || parts.map((part) => part[0]).join('') !== text)) {
     const why = /^[\d.]+$/.test(text) ? 'missing unit in' : 'invalid';
-    throw invalid(`time: ${why} duration ${JSON.stringify(text)}`);
+    throw invalid(`time: ${why} duration ${goQuote(text)}`);
   }
   const sum = parts.reduce(
     (total, [, count, unit]) => total + Number(count) * (nanoseconds[unit ?? ''] ?? 0),

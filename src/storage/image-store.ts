@@ -6,6 +6,7 @@ import type { Readable } from 'node:stream';
 import { familiarReference, parseReference } from '../registry/reference';
 import { RegistryClient } from '../registry/registry-client';
 import { DaemonError } from '../errors';
+import { goQuote } from '../go-quote';
 import type { Image, ImageConfig } from './image';
 import { inspectDistribution, type Distribution } from './image-distribution';
 import { importTar } from './image-import';
@@ -227,7 +228,7 @@ function loginHost(address: string): string {
   if (url !== '' && !URL.canParse(url)) {
     throw new DaemonError(
       'InvalidParameter',
-      `unable to parse server address: parse ${JSON.stringify(url)}: invalid host name`,
+      `unable to parse server address: parse ${goQuote(url)}: invalid host name`,
     );
   }
   const host = url === '' ? '' : new URL(url).host;

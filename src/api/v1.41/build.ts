@@ -2,6 +2,7 @@
 
 import { Router } from 'express';
 import { DaemonError } from '../../errors';
+import { goDurationProblem } from '../../go-duration';
 import { goQuote } from '../../go-quote';
 import type { Filters, ImageBackend } from './backend';
 import { queryFilters } from './filters';
@@ -11,7 +12,6 @@ import { notImplemented, supported } from './not-implemented';
 import { streamProgress } from './progress-stream';
 import { queryOf, queryText } from './query';
 import { sendJson } from './reply';
-import { durationProblem } from './timestamp-query';
 
 const failedPrune = 'failed to prune build cache: ';
 const cacheFilters = [
@@ -78,7 +78,7 @@ function checkCacheFilters(filters: Filters): void {
     if (values.length > 1) {
       throw new DaemonError('InvalidParameter', `${failedPrune}filters expect only one value`);
     }
-    const problem = values[0] === undefined ? undefined : durationProblem(values[0]);
+    const problem = values[0] === undefined ? undefined : goDurationProblem(values[0]);
     if (problem === undefined) continue;
     throw new DaemonError(
       'Internal',

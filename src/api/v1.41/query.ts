@@ -3,7 +3,8 @@
 import type { IncomingMessage } from 'node:http';
 import { DaemonError } from '../../errors';
 import type { ErrorCode } from '../../errors';
-import { goQuote as quote } from '../../go-quote';
+import { goBoolProblem, parseGoBool } from '../../go-bool';
+import { goQuote } from '../../go-quote';
 
 const queries = new WeakMap<IncomingMessage, URLSearchParams>();
 
@@ -47,12 +48,10 @@ export function queryBoolOr(request: IncomingMessage, name: string, fallback: bo
 /** Go's strconv.ParseBool, where dockerd is strict. */
 export function queryStrictBool(request: IncomingMessage, name: string): boolean {
   const value = queryText(request, name);
-  if (['', '0', 'f', 'F', 'false', 'FALSE', 'False'].includes(value)) return false;
-  if (['1', 't', 'T', 'true', 'TRUE', 'True'].includes(value)) return true;
-  throw new DaemonError(
-    'InvalidParameter',
-    `invalid value for ${name}: ${value}: strconv.ParseBool: parsing ${quote(value)}: invalid syntax`,
-  );
+  if (value === '') return false;
+  const parsed = parseGoBool(value);
+  if (parsed !== undefined) return parsed;
+  throw new DaemonError('InvalidParameter', `invalid value for ${name}: ${value}: ${goBoolProblem(value)}`);
 }
 
 /** Undefined if absent or empty; Go's Atoi error, with `code`, if not a number. */
@@ -72,11 +71,11 @@ export function requiredInt(request: IncomingMessage, name: string, code: ErrorC
 
 function atoi(value: string, code: ErrorCode): number {
   if (!/^[+-]?\d+$/.test(value)) {
-    throw new DaemonError(code, `strconv.Atoi: parsing ${quote(value)}: invalid syntax`);
+    throw new DaemonError(code, `strconv.Atoi: parsing ${goQuote(value)}: invalid syntax`);
   }
   const number = BigInt(value.replace(/^\+/, ''));
   if (BigInt.asIntN(64, number) !== number) {
-    throw new DaemonError(code, `strconv.Atoi: parsing ${quote(value)}: value out of range`);
+    throw new DaemonError(code, `strconv.Atoi: parsing ${goQuote(value)}: value out of range`);
   }
   return Number(number);
 }

@@ -1,5 +1,7 @@
 // HostConfig.LogConfig: which options each driver takes, what create refuses, and what start refuses.
 
+import { goBoolProblem, parseGoBool } from '../../go-bool';
+import { goQuote } from '../../go-quote';
 import { DaemonError } from '../../errors';
 import { parseHumanSize, parseRamSize } from '../size-format';
 import { checkTagTemplate } from './log-attributes';
@@ -159,15 +161,14 @@ function localOptionsOf(options: Record<string, string>): LogFileOptions {
 }
 
 function parseInteger(text: string): number {
-  if (!/^[+-]?\d+$/.test(text))
-    throw invalid(`strconv.Atoi: parsing ${JSON.stringify(text)}: invalid syntax`);
+  if (!/^[+-]?\d+$/.test(text)) throw invalid(`strconv.Atoi: parsing ${goQuote(text)}: invalid syntax`);
   return Number(text);
 }
 
 function parseBoolean(text: string): boolean {
-  if (['1', 't', 'T', 'TRUE', 'true', 'True'].includes(text)) return true;
-  if (['0', 'f', 'F', 'FALSE', 'false', 'False'].includes(text)) return false;
-  throw invalid(`strconv.ParseBool: parsing ${JSON.stringify(text)}: invalid syntax`);
+  const value = parseGoBool(text);
+  if (value === undefined) throw invalid(goBoolProblem(text));
+  return value;
 }
 
 function checkRegex(text: string | undefined): void {

@@ -7,7 +7,8 @@ import { repositoryOf } from '../../../src/engine/image-filter';
 import { parsePlatform } from '../../../src/storage/platform';
 import { pruneFilter } from '../../../src/engine/prune-filter';
 import { parseHumanSize, parseRamSize } from '../../../src/engine/size-format';
-import { parseGoDuration, parseTimeReference } from '../../../src/engine/time-reference';
+import { parseTimeReference } from '../../../src/engine/time-reference';
+import { parseGoDuration } from '../../../src/go-duration';
 import type { ContainerStats } from '../../../src/vm/agent/protocol';
 import { filters } from './read-side-fixtures';
 
@@ -38,13 +39,14 @@ test('sizes', () => {
 
 describe('times', () => {
   test.each<[string, number | undefined]>([
-    ['1h30m', 5_400_000],
-    ['-1.5s', -1500],
-    ['.5s', 500],
-    ['10µs', 0.01],
+    ['1h30m', 5_400e9],
+    ['-1.5s', -1.5e9],
+    ['.5s', 0.5e9],
+    ['10µs', 10_000],
     ['0', 0],
     ['1', undefined],
     ['h', undefined],
+    ['1constructor', undefined],
   ])('duration %s', (text, expected) => expect(parseGoDuration(text)).toEqual(expected));
 
   test.each<[string, number | undefined]>([

@@ -8,8 +8,9 @@ import { globMatcher, matchLabels, matchPattern, matchPrefix, matchValue } from 
 import { humanDuration } from '../../../src/engine/duration-format';
 import { logFileOptions, validateLogConfig } from '../../../src/engine/logs/log-config';
 import { parseHumanSize, parseRamSize } from '../../../src/engine/size-format';
-import { parseGoDuration, parseTimeReference } from '../../../src/engine/time-reference';
+import { parseTimeReference } from '../../../src/engine/time-reference';
 import { DaemonError } from '../../../src/errors';
+import { parseGoDuration } from '../../../src/go-duration';
 import { familiarString, fullString, parseReference } from '../../../src/registry/reference';
 import { parseDeviceRule } from '../../../src/translate/devices';
 import { parseSecurityOptions, seccompProfile } from '../../../src/translate/security-options';
@@ -65,7 +66,7 @@ describe('durations', () => {
       fc.property(fc.nat(9999), fc.nat(59), fc.nat(59), fc.boolean(), (hours, minutes, seconds, negative) => {
         const text = `${negative ? '-' : ''}${String(hours)}h${String(minutes)}m${String(seconds)}s`;
         const total = ((hours * 60 + minutes) * 60 + seconds) * 1000;
-        expect(Math.abs(parseGoDuration(text) ?? NaN)).toBe(total);
+        expect(Math.abs(parseGoDuration(text) ?? NaN)).toBe(total * 1e6);
         expect(parseTimeReference(text, 0)).toBeCloseTo(negative ? total : -total);
       }),
     ));

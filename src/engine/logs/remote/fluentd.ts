@@ -2,8 +2,10 @@
 
 import { encode } from '@msgpack/msgpack';
 import { DaemonError } from '../../../errors';
+import { goBoolProblem, parseGoBool } from '../../../go-bool';
+import { parseGoDuration } from '../../../go-duration';
+import { goQuote } from '../../../go-quote';
 import { parseRamSize } from '../../size-format';
-import { parseGoDuration } from '../../time-reference';
 import type { LogLine } from './forwarding-writer';
 import type { CollectorAddress, CollectorOptions } from './log-collector';
 
@@ -27,14 +29,14 @@ export const fluentdOptions = [
 
 const defaultPort = 24_224;
 const defaultBufferBytes = 1 << 20;
-const defaultRetryMs = 1000;
+const defaultRetryNs = 1e9;
 
 function invalid(message: string): DaemonError {
   return new DaemonError('InvalidParameter', message);
 }
 
 function isTrue(text: string | undefined): boolean {
-  return ['1', 't', 'T', 'TRUE', 'true', 'True'].includes(text ?? '');
+  return parseGoBool(text ?? '') === true;
 }
 
 /** The container starts without a connection, which is made in the background. */
@@ -54,27 +56,25 @@ export function fluentdCollector(options: Options): CollectorOptions {
     'fluentd-sub-second-precision',
   ]) {
     const value = options[name];
-    if (value !== undefined && !isTrue(value) && !/^(0|f|F|FALSE|false|False)$/.test(value)) {
-      throw invalid(`strconv.ParseBool: parsing ${JSON.stringify(value)}: invalid syntax`);
-    }
+    if (value !== undefined && parseGoBool(value) === undefined) throw invalid(goBoolProblem(value));
   }
   if (isTrue(options['fluentd-request-ack'])) {
     throw new DaemonError('NotImplemented', 'fluentd-request-ack is not supported');
   }
   const retries = options['fluentd-max-retries'] ?? '';
   if (retries !== '' && !/^\d+$/.test(retries)) {
-    throw invalid(`strconv.ParseUint: parsing ${JSON.stringify(retries)}: invalid syntax`);
+    throw invalid(`strconv.ParseUint: parsing ${goQuote(retries)}: invalid syntax`);
   }
   const limit = options['fluentd-buffer-limit'] ?? '';
   const bufferBytes = limit === '' ? defaultBufferBytes : parseRamSize(limit);
   if (bufferBytes === undefined) throw invalid(`invalid size: '${limit}'`);
   const wait = options['fluentd-retry-wait'] ?? '';
-  const retryMs = wait === '' ? defaultRetryMs : parseGoDuration(wait);
-  if (retryMs === undefined) throw invalid(`time: invalid duration ${JSON.stringify(wait)}`);
+  const retryNs = wait === '' ? defaultRetryNs : parseGoDuration(wait);
+  if (retryNs === undefined) throw invalid(`time: invalid duration ${goQuote(wait)}`);
   return {
     address: parseAddress(options['fluentd-address'] ?? ''),
     bufferBytes,
-    retryMs: Math.max(retryMs, 10),
+    retryMs: Math.max(retryNs / 1e6, 10),
   };
 }
 

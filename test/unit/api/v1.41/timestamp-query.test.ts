@@ -1,8 +1,5 @@
-import {
-  durationProblem,
-  parseDuration,
-  parseTimestampQuery,
-} from '../../../../src/api/v1.41/timestamp-query';
+import { parseTimestampQuery } from '../../../../src/api/v1.41/timestamp-query';
+import { goDurationProblem, parseGoDuration } from '../../../../src/go-duration';
 
 const now = Date.UTC(2026, 0, 1);
 const nowNs = BigInt(now) * 1_000_000n;
@@ -29,7 +26,7 @@ test.each<[string, bigint | undefined]>([
 test.each(['x', '10', '1y', 'm', '1.2.3s', '2026-13-01T00:00:00Z', '2026-01-01T25:00:00Z', '1e3', '0x10'])(
   '%p as a duration or a time',
   (text) => {
-    expect(parseDuration(text)).toBeUndefined();
+    expect(parseGoDuration(text)).toBeUndefined();
     if (text !== '10') {
       expect(() => parseTimestampQuery(text, now)).toThrow(
         /^strconv\.ParseInt: parsing ".*": invalid syntax$/,
@@ -50,7 +47,7 @@ test.each([
   ['1h30', 'time: missing unit in duration "1h30"'],
   ['1d', 'time: unknown unit "d" in duration "1d"'],
   ['2001-01-01', 'time: unknown unit "-" in duration "2001-01-01"'],
-])('%j as a duration: %s', (text, problem) => expect(durationProblem(text)).toBe(problem));
+])('%j as a duration: %s', (text, problem) => expect(goDurationProblem(text)).toBe(problem));
 
 test.each([
   ['1.x', 'strconv.ParseInt: parsing "x": invalid syntax'],
