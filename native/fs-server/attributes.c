@@ -109,7 +109,9 @@ void do_setattr(struct operation *op) {
                 close(fd);
         }
     }
-    if (error == 0 && (in.valid & FATTR_KILL_SUIDGID) != 0 && (in.valid & FATTR_MODE) == 0)
+    // With nothing to set it is chown(2) to nobody else, or what comes before fallocate(2): they take these bits away.
+    bool nothing = (in.valid & ~(uint32_t)(FATTR_FH | FATTR_LOCKOWNER)) == 0;
+    if (error == 0 && (nothing || ((in.valid & FATTR_KILL_SUIDGID) != 0 && (in.valid & FATTR_MODE) == 0)))
         error = drop_set_id_bits(inode);
     if (error == 0 && (in.valid & (FATTR_ATIME | FATTR_MTIME)) != 0) {
         struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_nsec = UTIME_OMIT}};

@@ -4,19 +4,31 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "attributes.h"
 #include "handles.h"
 #include "identity.h"
+#include "locks.h"
 #include "names.h"
 #include "operation.h"
 
-/** O_APPEND is kept: then writers in several VMs append after each other, whatever offset each one sends. */
+/** Without O_APPEND: each WRITE says whether it appends, and what was written to a mapping has its place in any case. */
 static int open_flags(uint32_t flags, bool readonly, int *error) {
     if (readonly && ((flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC) != 0))
         *error = EROFS;
-    return (int)(flags & (O_ACCMODE | O_TRUNC | O_SYNC | O_DSYNC | O_NOATIME | O_APPEND));
+    return (int)(flags & (O_ACCMODE | O_TRUNC | O_SYNC | O_DSYNC | O_NOATIME));
+}
+
+/**
+ * What the guest may do with the open file by itself. With AUTO_INVAL_DATA it drops its pages when size or mtime have changed; else
+ * they may stay. What is only appended to goes past them: on its way through pages a write may be cut in two, between which
+ * another VM appends. Not so one that is read too: it could not be mapped then.
+ */
+static uint32_t caching(uint32_t flags) {
+    bool only_appended = (flags & O_APPEND) != 0 && (flags & O_ACCMODE) == O_WRONLY;
+    return FOPEN_KEEP_CACHE | (only_appended ? FOPEN_DIRECT_IO : 0);
 }
 
 /** Opens as OPEN and CREATE want it; -1 and errno. */
@@ -44,8 +56,7 @@ void do_open(struct operation *op) {
         answer_error(op->in->unique, error);
         return;
     }
-    // With AUTO_INVAL_DATA the guest drops its pages when size or mtime have changed; else they may stay.
-    struct fuse_open_out out = {.fh = add_handle(op->inode->id, fd, NULL), .open_flags = FOPEN_KEEP_CACHE};
+    struct fuse_open_out out = {.fh = add_handle(op->inode->id, fd, NULL), .open_flags = caching(in.flags)};
     if (out.fh == 0)
         answer_error(op->in->unique, ENFILE);
     else
@@ -94,7 +105,7 @@ void do_create(struct operation *op) {
     } else if (error != 0 && fd >= 0) {
         close(fd);
     }
-    out.open.open_flags = FOPEN_KEEP_CACHE;
+    out.open.open_flags = caching(in.flags);
     if (error != 0)
         answer_error(op->in->unique, error);
     else
@@ -115,6 +126,16 @@ void do_read(struct operation *op) {
     drop_handle(handle, false);
 }
 
+/**
+ * Appends if the file is open so now (fcntl(2) may have changed it), after what other VMs have written, whatever the guest takes
+ * for the end. Pages of the guest's cache go where they belong.
+ */
+static ssize_t write_to(int fd, const struct fuse_write_in *in, const void *data) {
+    bool appends = (in->flags & O_APPEND) != 0 && (in->write_flags & FUSE_WRITE_CACHE) == 0;
+    struct iovec part = {(void *)(uintptr_t)data, in->size};
+    return pwritev2(fd, &part, 1, (off_t)in->offset, appends ? RWF_APPEND : 0);
+}
+
 void do_write(struct operation *op) {
     TAKE(struct fuse_write_in, in);
     struct handle *handle = hold_handle(in.fh, op->inode->id);
@@ -124,7 +145,7 @@ void do_write(struct operation *op) {
         error = EINVAL;
     } else if (handle != NULL && handle->dir == NULL) {
         error = (in.write_flags & FUSE_WRITE_KILL_SUIDGID) != 0 ? drop_set_id_bits(op->inode) : 0;
-        length = error == 0 ? pwrite(handle->fd, op->body, in.size, (off_t)in.offset) : -1;
+        length = error == 0 ? write_to(handle->fd, &in, op->body) : -1;
         error = error == 0 ? errno : error;
     }
     if (length < 0) {
@@ -156,6 +177,8 @@ void do_statfs(struct operation *op) {
 void do_release(struct operation *op) {
     TAKE(struct fuse_release_in, in);
     struct handle *handle = hold_handle(in.fh, op->inode->id);
+    if (handle != NULL)
+        release_locks(op->inode, in.fh);
     drop_handle(handle, true);
     answer_error(op->in->unique, 0);
 }

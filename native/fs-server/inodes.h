@@ -19,6 +19,8 @@ struct share {
 struct lock_owner {
     struct lock_owner *next;
     uint64_t owner;
+    // The open file by which it asked last.
+    uint64_t handle;
     int fd;
     // Requests that use it; `dropped` ones go with the last.
     unsigned users;

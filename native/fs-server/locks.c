@@ -40,12 +40,20 @@ static struct lock_owner *find_owner(const struct inode *inode, uint64_t owner) 
     return lock;
 }
 
-/** Takes the carrier of one POSIX lock owner's locks on an inode. NULL with errno set. */
-static struct lock_owner *hold_owner(struct inode *inode, uint64_t owner, bool make) {
-    pthread_mutex_lock(&table_lock);
+/** find_owner() for a request that comes by this open file. Under table_lock. */
+static struct lock_owner *join_owner(const struct inode *inode, uint64_t owner, uint64_t handle) {
     struct lock_owner *lock = find_owner(inode, owner);
-    if (lock != NULL)
+    if (lock != NULL) {
         lock->users++;
+        lock->handle = handle;
+    }
+    return lock;
+}
+
+/** Takes the carrier of one lock owner's (a process's, or an open file's) locks on an inode. NULL with errno set. */
+static struct lock_owner *hold_owner(struct inode *inode, const struct fuse_lk_in *in, bool make) {
+    pthread_mutex_lock(&table_lock);
+    struct lock_owner *lock = join_owner(inode, in->owner, in->fh);
     pthread_mutex_unlock(&table_lock);
     errno = EBADF;
     // the kernel keeps locks on directories to itself
@@ -55,16 +63,14 @@ static struct lock_owner *hold_owner(struct inode *inode, uint64_t owner, bool m
     if (fd < 0 && (fd = reopen(inode, O_RDONLY)) < 0)
         return NULL;
     struct lock_owner *made = allocate(sizeof *made);
-    *made = (struct lock_owner){.owner = owner, .fd = fd, .users = 1};
+    *made = (struct lock_owner){.owner = in->owner, .handle = in->fh, .fd = fd, .users = 1};
     pthread_mutex_lock(&table_lock);
     // another thread of the same process may have been faster
-    lock = find_owner(inode, owner);
+    lock = join_owner(inode, in->owner, in->fh);
     if (lock == NULL) {
         made->next = inode->locks;
         inode->locks = lock = made;
         made = NULL;
-    } else {
-        lock->users++;
     }
     pthread_mutex_unlock(&table_lock);
     if (made != NULL) {
@@ -84,20 +90,39 @@ static void give_up(struct lock_owner *lock) {
     }
 }
 
-static void drop_locks(struct inode *inode, uint64_t owner) {
-    pthread_mutex_lock(&table_lock);
-    struct lock_owner **link = &inode->locks;
-    while (*link != NULL && (*link)->owner != owner)
-        link = &(*link)->next;
+/** Takes the carrier off its list, held as by hold_owner(): it goes when nobody uses it. Under table_lock. */
+static struct lock_owner *unlink_owner(struct lock_owner **link) {
     struct lock_owner *lock = *link;
     if (lock != NULL) {
         *link = lock->next;
         lock->dropped = true;
         lock->users++;
     }
+    return lock;
+}
+
+static void drop_locks(struct inode *inode, uint64_t owner) {
+    pthread_mutex_lock(&table_lock);
+    struct lock_owner **link = &inode->locks;
+    while (*link != NULL && (*link)->owner != owner)
+        link = &(*link)->next;
+    struct lock_owner *lock = unlink_owner(link);
     pthread_mutex_unlock(&table_lock);
     if (lock != NULL)
         give_up(lock);
+}
+
+void release_locks(struct inode *inode, uint64_t handle) {
+    for (struct lock_owner *lock = NULL;; give_up(lock)) {
+        pthread_mutex_lock(&table_lock);
+        struct lock_owner **link = &inode->locks;
+        while (*link != NULL && (*link)->handle != handle)
+            link = &(*link)->next;
+        lock = unlink_owner(link);
+        pthread_mutex_unlock(&table_lock);
+        if (lock == NULL)
+            return;
+    }
 }
 
 static struct flock to_flock(const struct fuse_file_lock *lock) {
@@ -109,7 +134,7 @@ static struct flock to_flock(const struct fuse_file_lock *lock) {
 void do_getlk(struct operation *op) {
     TAKE(struct fuse_lk_in, in);
     struct flock lock = to_flock(&in.lk);
-    struct lock_owner *owner = hold_owner(op->inode, in.owner, true);
+    struct lock_owner *owner = hold_owner(op->inode, &in, true);
     int error = owner == NULL || fcntl(owner->fd, F_OFD_GETLK, &lock) < 0 ? errno : 0;
     if (owner != NULL)
         give_up(owner);
@@ -136,7 +161,7 @@ static int set_lock(struct operation *op, const struct fuse_lk_in *in, bool wait
         return error;
     }
     struct flock lock = to_flock(&in->lk);
-    struct lock_owner *owner = hold_owner(op->inode, in->owner, lock.l_type != F_UNLCK);
+    struct lock_owner *owner = hold_owner(op->inode, in, lock.l_type != F_UNLCK);
     if (owner == NULL)
         return lock.l_type == F_UNLCK ? 0 : errno;
     int error = fcntl(owner->fd, wait ? F_OFD_SETLKW : F_OFD_SETLK, &lock) < 0 ? errno : 0;

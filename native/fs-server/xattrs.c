@@ -15,6 +15,11 @@ static bool is_shared_xattr(const char *name) {
            strncmp(name, "system.posix_acl_", 17) == 0;
 }
 
+/** A file has none of that name; or there can be none (xattr(7)). */
+static int missing_xattr(const char *name) {
+    return strncmp(name, "trusted.", 8) == 0 || strncmp(name, "security.", 9) == 0 ? ENODATA : EOPNOTSUPP;
+}
+
 void do_setxattr(struct operation *op) {
     // Without FUSE_SETXATTR_EXT only the first two members are sent.
     struct {
@@ -58,7 +63,7 @@ void do_getxattr(struct operation *op) {
         return;
     }
     if (!is_shared_xattr(name)) {
-        answer_error(op->in->unique, ENODATA);
+        answer_error(op->in->unique, missing_xattr(name));
         return;
     }
     char *data = allocate((size_t)in.size + 1);
@@ -91,7 +96,7 @@ void do_removexattr(struct operation *op) {
     const char *name = take_string(op);
     struct fd_path path = path_of(op->inode);
     if (name == NULL || !is_shared_xattr(name))
-        answer_error(op->in->unique, name == NULL ? EINVAL : ENODATA);
+        answer_error(op->in->unique, name == NULL ? EINVAL : missing_xattr(name));
     else
         answer_error(op->in->unique, removexattr(path.text, name) < 0 ? errno : 0);
 }

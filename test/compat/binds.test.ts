@@ -1,6 +1,7 @@
 // Bind mounts and tmpfs: what of the host's files a container sees, and the host of the container's.
 
 import { scriptCases } from './harness/cases';
+import { python } from './harness/python';
 
 scriptCases('binds: sources and modes', {
   'directories and files, rw and ro': {
@@ -62,12 +63,6 @@ scriptCases('binds: sources and modes', {
       docker run --rm -v "$PWD/a b:/a b" -v "$PWD/ü%n:/ü%n" -v "$PWD/$(printf 'new\\nline'):/n" -v "$PWD/com,ma:/com,ma" busybox cat '/a b/f' '/ü%n/f' /n/f /com,ma/f
       docker run --rm --mount "type=bind,source=$PWD/a b,target=//x/../y/./" busybox cat /y/f`,
 });
-
-/** A Python program as words of the shell. */
-function python(text: string): string {
-  const quoted = text.replaceAll('\\', '\\\\').replaceAll("'", "\\'").replaceAll('\n', '\\n');
-  return `python3 -c $'${quoted}'`;
-}
 
 /** Sets, lists and removes, and tells of each refusal. */
 const attributes = `

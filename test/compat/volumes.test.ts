@@ -1,6 +1,7 @@
 // Volumes: the API's verbs, what fills them, what a container sees of them, and several containers on one.
 
 import { type HttpCase, httpCases, scriptCases } from './harness/cases';
+import { python } from './harness/python';
 
 const show = `docker volume inspect -f '{{.Name}} {{.Driver}} {{.Scope}} {{json .Labels}} {{json .Options}} {{.Mountpoint}}'`;
 
@@ -216,6 +217,56 @@ scriptCases('volumes: shared by two', {
       docker exec $c-b python3 -c 'import fcntl; g=open("/v/p","r+"); fcntl.lockf(g,fcntl.LOCK_EX,5,8); print("mine too")'
       docker exec $c-a python3 -c 'import mmap; f=open("/v/m","r+b"); m=mmap.mmap(f.fileno(),8192); m[4096:4101]=b"hello"; m.flush()'
       docker exec $c-b python3 -c 'import mmap; f=open("/v/m","r+b"); m=mmap.mmap(f.fileno(),8192); print(m[4096:4101])'`,
+});
+
+/** Lines that are longer than what is left of a page, each in one write. */
+const appends = (who: string): string =>
+  python(`
+import os
+log = os.open('/v/log', os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+for i in range(60): os.write(log, b'${who}' * 2999 + b'\\n')
+`);
+/** A file that is open to append to, mapped; and one that no longer is, and one that is since. */
+const appendsAndMore = `
+import fcntl, mmap, os
+open('/v/a', 'wb').write(bytes(8192))
+a = open('/v/a', 'a+b'); m = mmap.mmap(a.fileno(), 8192); m[4096:4101] = b'hello'; m.flush()
+print(os.stat('/v/a').st_size, open('/v/a', 'rb').read()[4096:4101])
+b = os.open('/v/b', os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND); os.write(b, b'0123'); fcntl.fcntl(b, fcntl.F_SETFL, 0); os.pwrite(b, b'x', 0)
+c = os.open('/v/c', os.O_WRONLY | os.O_CREAT | os.O_TRUNC); os.write(c, b'0123'); fcntl.fcntl(c, fcntl.F_SETFL, os.O_APPEND); os.pwrite(c, b'x', 0)
+print(open('/v/b').read(), open('/v/c').read())
+`;
+/** The lock of an open file (F_OFD_SETLKW, F_OFD_SETLK). */
+const openFileLock = (then: string): string =>
+  python(`
+import fcntl, os, struct, time
+lock = struct.pack('hhqqi4x', fcntl.F_WRLCK, 0, 0, 10, 0)
+f = open('/v/ofd', 'w+')
+${then}
+`);
+
+scriptCases('volumes: open files', {
+  'lines that two append stay whole': `
+      docker run -d --name $c-a -v $c:/v debian:12 ${appends('a')} >out
+      docker run --rm -v $c:/v debian:12 ${appends('b')}
+      docker wait $c-a; docker run --rm -v $c:/v busybox sh -c 'sort /v/log | uniq -c | cut -c 1-20; wc -c </v/log'`,
+  'what appends has a mapping, or changes its mind': `
+      docker run --rm -v $c:/v debian:12 ${python(appendsAndMore)}`,
+  'the lock of an open file goes with the one who is killed': `
+      docker run -d --name $c-a -v $c:/v debian:12 ${openFileLock(`fcntl.fcntl(f, 38, lock); os.mkdir('/v/held'); time.sleep(1000)`)} >out
+      docker run --rm --name $c-b -v $c:/v debian:12 ${openFileLock(`
+while not os.path.exists('/v/held'): time.sleep(.05)
+try: fcntl.fcntl(f, 37, lock)
+except OSError as e: print(e.strerror)
+child = os.fork()
+if child == 0:
+    g = open('/v/other', 'w+'); fcntl.fcntl(g, 38, lock); os.mkdir('/v/child'); time.sleep(1000)
+while not os.path.exists('/v/child'): time.sleep(.05)
+os.kill(child, 9); os.wait(); g = open('/v/other', 'r+'); fcntl.fcntl(g, 38, lock); print("the child's")
+os.mkdir('/v/wait'); fcntl.fcntl(f, 38, lock); print('mine')`)} &
+      wait_for 'docker exec $c-a test -d /v/wait' >out; docker kill $c-a; wait`,
+  'set-id bits go with chown to nobody else, and with fallocate': `
+      docker run --rm -v $c:/v debian:12 sh -c 'cd /v; touch f; chown 1:1 f; chmod 6755 f; python3 -c "import os; os.chown(\'f\',-1,-1)"; stat -c %a f; chmod 6755 f; setpriv --reuid 1 --clear-groups fallocate -l 10 f; stat -c %a f; chmod 6755 f; chmod 6755 f; touch f; stat -c %a f'`,
 });
 
 scriptCases('volumes: what fills them', {

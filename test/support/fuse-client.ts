@@ -102,12 +102,13 @@ export class FuseClient {
     return new FuseClient(server, socket, controlPath);
   }
 
-  /** One line to the control socket and its answer. */
+  /** One line to the control socket and its answer; the server has closed its end of the connection by then. */
   async control(line: string): Promise<string> {
     const socket = connect(this.#controlPath);
-    socket.write(`${line}\n`);
+    const closed = once(socket, 'close');
+    socket.end(`${line}\n`);
     const [answer] = (await once(socket, 'data')) as [Buffer];
-    socket.destroy();
+    await closed;
     return answer.toString().trim();
   }
 

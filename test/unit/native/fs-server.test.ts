@@ -1,7 +1,15 @@
 // The file server against a guest that lies: built with the address and undefined-behaviour sanitizers, it must answer each
 // request once, reach nothing outside its share, and give back what it was given.
 
-import { existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  constants as fileConstants,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -187,6 +195,49 @@ test('directories that are opened and never closed, and locks that are waited fo
   expect(new Set(ends)).toEqual(new Set([constants.errno.EINTR, 37 /* ENOLCK */]));
   await client.request(fuse.forget, node, u64s(allLookups));
   await settledAt(before);
+});
+
+test("an open file's own locks go with it, and no other's", async () => {
+  const node = await lookUp(share, 'file');
+  const open = async (): Promise<bigint> =>
+    (await client.request(fuse.open, node, u32s(2, 0))).body.readBigUInt64LE(0);
+  const lock = (handle: bigint, owner: bigint): Buffer =>
+    Buffer.concat([u64s(handle, owner, 0n, 99n), u32s(1, 0, 0, 0)]);
+  const [holder, other, third] = [await open(), await open(), await open()];
+  expect(await refusal(fuse.setlk, node, lock(holder, 1n))).toBe(0);
+  const wait = refusal(fuse.setlkw, node, lock(other, 2n));
+  expect(await refusal(fuse.setlk, node, lock(third, 3n))).toBe(constants.errno.EAGAIN);
+  // as when its process is killed: no unlocking, and no FLUSH that names the lock's owner
+  expect(await refusal(fuse.release, node, u64s(holder, 0n, 0n))).toBe(0);
+  expect(await wait).toBe(0);
+  expect(await refusal(fuse.release, node, u64s(holder, 0n, 0n))).toBe(0);
+  expect(await refusal(fuse.setlk, node, lock(third, 3n))).toBe(constants.errno.EAGAIN);
+  expect(await refusal(fuse.release, node, u64s(other, 0n, 0n))).toBe(0);
+  expect(await refusal(fuse.setlk, node, lock(third, 3n))).toBe(0);
+  await client.request(fuse.release, node, u64s(third, 0n, 0n));
+});
+
+test('a write appends if it says so, and a page of a mapping goes to its place', async () => {
+  const node = await lookUp(share, 'file');
+  const open = async (flags: number): Promise<{ handle: bigint; how: number }> => {
+    const { body } = await client.request(fuse.open, node, u32s(flags, 0));
+    return { handle: body.readBigUInt64LE(0), how: body.readUInt32LE(8) };
+  };
+  const write = (handle: bigint, text: string, how: number, flags: number): Promise<number> =>
+    refusal(
+      fuse.write,
+      node,
+      Buffer.concat([u64s(handle, 0n), u32s(text.length, how), u64s(0n), u32s(flags, 0), Buffer.from(text)]),
+    );
+  const { O_RDWR, O_WRONLY, O_APPEND } = fileConstants;
+  const both = await open(O_RDWR | O_APPEND);
+  expect(await write(both.handle, 'one', 0, O_RDWR | O_APPEND)).toBe(0);
+  expect(await write(both.handle, 'CON', 1 /* from the page cache */, O_RDWR | O_APPEND)).toBe(0);
+  expect(await write(both.handle, 't', 0, O_RDWR)).toBe(0);
+  expect(readFileSync(join(directory, 'share', 'file'), 'utf8')).toBe('tONtentone');
+  // what can't be mapped is written without the guest's pages, in one piece
+  const directIo = 1;
+  expect([both.how & directIo, (await open(O_WRONLY | O_APPEND)).how & directIo]).toEqual([0, directIo]);
 });
 
 const anyName = fc.oneof(
