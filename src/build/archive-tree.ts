@@ -48,11 +48,11 @@ export async function readEntries(tar: AsyncIterable<Buffer>): Promise<ArchivedE
 export function applyLayer(tree: FileTree, entries: readonly ArchivedEntry[], archive: Archive): void {
   const isMarker = ({ entry }: ArchivedEntry): boolean =>
     baseOf(cleanName(entry.name)).startsWith(whiteoutPrefix);
+  const parents = new LayerParents(tree, entries);
   for (const { entry } of entries.filter(isMarker)) {
     const path = cleanName(entry.name);
     const name = baseOf(path);
-    const parent = tree.lookup(parentOf(path));
-    if (parent?.kind !== 'directory') continue;
+    const parent = parents.of(path);
     if (name === opaqueMarker) parent.children.clear();
     else parent.children.delete(name.slice(whiteoutPrefix.length));
   }
@@ -60,7 +60,7 @@ export function applyLayer(tree: FileTree, entries: readonly ArchivedEntry[], ar
     if (isMarker(item)) continue;
     const path = cleanName(item.entry.name);
     if (path === '') continue;
-    const parent = parentFor(tree, path);
+    const parent = parents.of(path);
     const name = baseOf(path);
     if (item.entry.type === '1') {
       const target = tree.lookup(cleanName(item.entry.link));
@@ -74,18 +74,40 @@ export function applyLayer(tree: FileTree, entries: readonly ArchivedEntry[], ar
   }
 }
 
-/** A directory by its path; what is in its way is replaced, as the entries of a layer replace it. */
-function parentFor(tree: FileTree, path: string): DirectoryNode {
-  let node = tree.root;
-  for (const part of partsOf(parentOf(path))) {
-    let child = node.children.get(part);
-    if (child?.kind !== 'directory') {
-      child = newDirectory();
-      node.children.set(part, child);
-    }
-    node = child;
+/** Directories in which a layer has names. */
+class LayerParents {
+  readonly #tree: FileTree;
+  readonly #described: ReadonlySet<string>;
+  readonly #made = new Set<DirectoryNode>();
+
+  constructor(tree: FileTree, entries: readonly ArchivedEntry[]) {
+    this.#tree = tree;
+    this.#described = new Set(
+      entries.filter(({ entry }) => entry.type === '5').map(({ entry }) => cleanName(entry.name)),
+    );
   }
-  return node;
+
+  /**
+   * What is in its way is replaced, as the entries of a layer replace it. A directory that no entry of the layer
+   * describes is a new one there, and so are its attributes.
+   */
+  of(path: string): DirectoryNode {
+    let node = this.#tree.root;
+    let at = '';
+    for (const part of partsOf(parentOf(path))) {
+      at = joinPath(at, part);
+      let child = node.children.get(part);
+      if (child?.kind !== 'directory') {
+        child = newDirectory();
+        node.children.set(part, child);
+      } else if (!this.#described.has(at) && !this.#made.has(child)) {
+        child.attributes = newDirectory().attributes;
+      }
+      this.#made.add(child);
+      node = child;
+    }
+    return node;
+  }
 }
 
 /** Unpacks below `destination`, which exists, as dockerd does in a chroot there: names never lead out of it. */
@@ -99,7 +121,7 @@ export function applyArchive(
   const inside = (name: string): string => tree.resolve(name, { keepLast: true, scope: destination });
   for (const item of entries) {
     const { entry } = item;
-    const name = archivedName(entry.name);
+    const name = cleanName(entry.name);
     if (name === '' || !'0123456'.includes(entry.type)) continue;
     changes.makeDirectories(tree.resolve(parentOf(name), { scope: destination }));
     const path = inside(name);
@@ -118,18 +140,7 @@ export function applyArchive(
   }
 }
 
-function archivedName(name: string): string {
-  const parts: string[] = [];
-  for (const part of name.split('/')) {
-    if (part === '' || part === '.') continue;
-    if (part !== '..') parts.push(part);
-    else if (parts.pop() === undefined && !name.startsWith('/'))
-      throw new DaemonError('Internal', `${JSON.stringify(name)} is outside of "/"`);
-  }
-  return parts.join('/');
-}
-
-/** Names of layers are cleaned when they come into the store: what is left to do can't fail. */
+/** Relative, without dots. As in a chroot, nothing leads out of the root. */
 function cleanName(name: string): string {
   const parts: string[] = [];
   for (const part of name.split('/')) {

@@ -13,11 +13,10 @@ export async function parseChown(text: string, tree: FileTree, layers: LayerRead
     const parts = text.split(':');
     if (parts.length > 2) throw new Error(`invalid chown string format: ${text}`);
     const [user = '', group = user] = parts;
-    const uid = await lookUp(tree, layers, 'etc/passwd', user);
-    if (uid === undefined) throw new Error(`can't find uid for user ${user}: no such user: ${user}`);
-    const gid = await lookUp(tree, layers, 'etc/group', group);
-    if (gid === undefined) throw new Error(`can't find gid for group ${group}: no such group: ${group}`);
-    return { uid, gid };
+    return {
+      uid: await lookUp(tree, layers, { path: 'etc/passwd', kind: 'user', id: 'uid', name: user }),
+      gid: await lookUp(tree, layers, { path: 'etc/group', kind: 'group', id: 'gid', name: group }),
+    };
   } catch (error) {
     const message = `unable to convert uid/gid chown string to host mapping: ${errorMessage(error)}`;
     throw new DaemonError('Internal', message, { cause: error });
@@ -27,16 +26,16 @@ export async function parseChown(text: string, tree: FileTree, layers: LayerRead
 async function lookUp(
   tree: FileTree,
   layers: LayerReader,
-  path: string,
-  name: string,
-): Promise<number | undefined> {
+  { path, kind, id: idName, name }: Record<'path' | 'kind' | 'id' | 'name', string>,
+): Promise<number> {
   if (/^[+-]?\d{1,10}$/.test(name)) return Number(name);
   const node = tree.find(path);
-  if (node?.kind !== 'file') return undefined;
+  const missing = `can't find ${idName} for ${kind} ${name}`;
+  if (node?.kind !== 'file') throw new Error(`${missing}: open /${path}: no such file or directory`);
   const text = (await readSmallFile(layers, node, maxFileBytes)).toString();
   for (const line of text.split('\n')) {
     const [known, , id = ''] = line.trim().split(':');
     if (known === name && /^\d{1,10}$/.test(id)) return Number(id);
   }
-  return undefined;
+  throw new Error(`${missing}: no such ${kind}: ${name}`);
 }

@@ -3,25 +3,26 @@
 
 import { createReadStream, createWriteStream } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, posix } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { DaemonError, errorMessage, systemErrorCode } from '../errors';
+import { JsonSyntaxError, parseFirstValue } from '../go-json';
 import { createDecompressor, peekCompression } from './compression';
 import { ParsedArchive } from './parsed-archive';
 import { TarError, type TarEntry } from './tar-header';
 import { TarParser } from './tar-parser';
 
-interface Member {
-  offset: number;
-  size: number;
-  /** Target of a link to another member: old archives share layers that way. */
-  link?: string;
-}
+/** A hard link is the member it leads to. Old archives share layers by symbolic links. */
+type Member =
+  | { kind: 'file'; offset: number; size: number }
+  | { kind: 'directory' }
+  | { kind: 'symlink'; target: string };
+type FileMember = Extract<Member, { kind: 'file' }>;
 
 const maxJsonBytes = 16 * 1024 * 1024;
 const maxMembers = 200_000;
-const maxLinks = 8;
+const maxLinks = 255;
 /** Fewer, larger reads and writes: each is a turn of a thread. */
 const chunkBytes = 1 << 20;
 
@@ -47,59 +48,81 @@ export async function spoolArchive(
 }
 
 export class ArchiveFile {
-  readonly #file: FileHandle;
+  readonly #handle: FileHandle;
   readonly #path: string;
   readonly #members: ReadonlyMap<string, Member>;
 
   constructor(file: FileHandle, path: string, members: ReadonlyMap<string, Member>) {
-    this.#file = file;
+    this.#handle = file;
     this.#path = path;
     this.#members = members;
   }
 
   close(): Promise<void> {
-    return this.#file.close();
+    return this.#handle.close();
   }
 
   has(name: string): boolean {
-    return this.#members.has(memberName(name));
+    return this.#members.has(this.#resolve(name));
   }
 
   sizeOf(name: string): number {
-    return this.#member(name).size;
+    return this.#file(name).size;
   }
 
   async text(name: string): Promise<string> {
-    const member = this.#member(name);
+    const member = this.#file(name);
     if (member.size > maxJsonBytes) throw new DaemonError('Internal', `${name} in the archive is too large`);
     const data = Buffer.alloc(member.size);
-    await this.#file.read(data, 0, member.size, member.offset);
+    await this.#handle.read(data, 0, member.size, member.offset);
     return data.toString();
   }
 
+  /** The first value of a file, with Go's words for what is none. */
   async json(name: string): Promise<unknown> {
+    const text = await this.text(name);
     try {
-      return JSON.parse(await this.text(name));
+      return parseFirstValue(text);
     } catch (error) {
-      if (error instanceof DaemonError) throw error;
-      throw new DaemonError('Internal', `${name} in the archive is not JSON: ${errorMessage(error)}`, {
-        cause: error,
-      });
+      const eof = error instanceof JsonSyntaxError ? error.eof : 'none';
+      const words = { none: errorMessage(error), empty: 'EOF', truncated: 'unexpected EOF' }[eof];
+      throw new DaemonError('Internal', words, { cause: error });
     }
   }
 
   open(name: string): Readable {
-    const { offset, size } = this.#member(name);
+    const { offset, size } = this.#file(name);
     if (size === 0) return Readable.from([], { objectMode: false });
     return createReadStream(this.#path, { start: offset, end: offset + size - 1, highWaterMark: chunkBytes });
   }
 
-  #member(name: string, links = 0): Member {
-    const member = this.#members.get(memberName(name));
-    if (member === undefined || links > maxLinks) {
-      throw new DaemonError('Internal', `open ${name}: no such file or directory`);
+  #file(name: string): FileMember {
+    const path = this.#resolve(name);
+    const member = path === '' ? { kind: 'directory' as const } : this.#members.get(path);
+    if (member?.kind === 'directory') throw new DaemonError('Internal', `read ${name}: is a directory`);
+    if (member?.kind !== 'file') throw new DaemonError('Internal', `open ${name}: no such file or directory`);
+    return member;
+  }
+
+  /** With symbolic links followed, which never lead out of the archive. */
+  #resolve(name: string): string {
+    const todo = name.split('/').reverse();
+    let path = '';
+    let links = 0;
+    for (let part = todo.pop(); part !== undefined; part = todo.pop()) {
+      const next = memberName(`${path}/${part}`);
+      const member = this.#members.get(next);
+      if (member?.kind !== 'symlink') {
+        path = next;
+        continue;
+      }
+      links += 1;
+      if (links > maxLinks)
+        throw new DaemonError('Internal', `evalSymlinksInScope: too many links in ${name}`);
+      if (member.target.startsWith('/')) path = '';
+      todo.push(...member.target.split('/').reverse());
     }
-    return member.link === undefined ? member : this.#member(member.link, links + 1);
+    return path;
   }
 }
 
@@ -122,23 +145,21 @@ class Indexer extends ParsedArchive {
 
   #add({ name: path, type, link, size, sparse }: TarEntry, offset: number): void {
     const name = memberName(path);
-    if (type === '0' && sparse === undefined) this.#members.set(name, { offset, size });
-    else if (type === '1') this.#members.set(name, { offset, size: 0, link });
-    else if (type === '2') this.#members.set(name, { offset, size: 0, link: linkedMember(name, link) });
+    if (type === '0' && sparse === undefined) this.#members.set(name, { kind: 'file', offset, size });
+    else if (type === '1') this.#members.set(name, this.#linked(name, memberName(link)));
+    else if (type === '2') this.#members.set(name, { kind: 'symlink', target: link });
+    else if (type === '5') this.#members.set(name, { kind: 'directory' });
     if (this.#members.size > maxMembers) throw new TarError('the archive has too many members');
   }
-}
 
-function memberName(name: string): string {
-  return name.replace(/^(\.?\/)+/, '');
-}
-
-/** A symbolic link's target as a member's name; one that leads out of the archive names no member. */
-function linkedMember(name: string, link: string): string {
-  const parts = name.split('/').slice(0, -1);
-  for (const part of link.split('/')) {
-    if (part === '..') parts.pop();
-    else if (part !== '.' && part !== '') parts.push(part);
+  #linked(name: string, target: string): Member {
+    const member = this.#members.get(target);
+    if (member === undefined) throw new TarError(`link /${target} /${name}: no such file or directory`);
+    return member;
   }
-  return parts.join('/');
+}
+
+/** Relative, without dots. As in a chroot, nothing leads out of the root. */
+function memberName(name: string): string {
+  return posix.join('/', name).replace(/^\/|\/$/g, '');
 }

@@ -4,7 +4,8 @@
 import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DaemonError } from '../errors';
+import { DaemonError, errorMessage } from '../errors';
+import { parseWholeValue } from '../go-json';
 import { familiarReference, parseReference } from '../registry/reference';
 import { spoolArchive, type ArchiveFile } from './archive-file';
 import { parseConfig } from './image-config';
@@ -41,9 +42,15 @@ export async function loadArchive(
   try {
     const archive = await spoolArchive(source, spool, signal);
     try {
+      let ids = '';
+      let tagged = 0;
       for (const image of await readImages(archive)) {
-        await loadImage(context, archive, image, { ...options, progress, signal });
+        const id = await loadImage(context, archive, image, { ...options, progress, signal });
+        ids += `Loaded image ID: ${id}\n`;
+        tagged = image.repoTags.length;
       }
+      // As dockerd: when the last one has no name, of all of them.
+      if (tagged === 0) progress(ids === '' ? {} : { stream: ids });
     } finally {
       await archive.close();
     }
@@ -63,8 +70,9 @@ async function loadImage(
   archive: ArchiveFile,
   image: ArchivedImage,
   options: LoadOptions,
-): Promise<void> {
+): Promise<string> {
   const configText = await archive.text(image.config);
+  requireConfig(configText);
   const config = parseConfig(configText);
   if (config.os !== '' && config.os !== 'linux') {
     throw new DaemonError('Internal', `cannot load ${config.os} image on linux`);
@@ -77,20 +85,35 @@ async function loadImage(
     );
   }
   requireLayerDepth(diffIds);
-  await holdingLayers(context, diffIds, async () => {
+  return holdingLayers(context, diffIds, async () => {
     for (const [i, layer] of image.layers.entries()) {
       await loadLayer(context, archive, { ...layer, position: i, diffId: diffIds[i] ?? '' }, options);
     }
     const { id } = context.index.add(configText);
     for (const tag of image.repoTags) tagLoaded(context, id, tag, options.progress);
-    if (image.repoTags.length === 0) options.progress({ stream: `Loaded image ID: ${id}\n` });
     context.publish('load', id, { name: id });
+    return id;
   });
+}
+
+/** In dockerd's words, what it says of a configuration that is none. */
+function requireConfig(text: string): void {
+  let config: unknown;
+  try {
+    config = parseWholeValue(text);
+  } catch (error) {
+    throw new DaemonError('Internal', errorMessage(error), { cause: error });
+  }
+  if (!isObject(config ?? {})) throw wrongType(config, 'Go value of type image.Image');
+  const { rootfs } = Object(config) as Record<string, unknown>;
+  if ((rootfs ?? undefined) === undefined)
+    throw new DaemonError('Internal', 'invalid image JSON, no RootFS key');
 }
 
 function tagLoaded(context: LoadContext, id: string, tag: string, progress: ProgressSink): void {
   const reference = parseReference(tag);
-  if (reference.digest !== undefined) throw new DaemonError('Internal', `invalid tag ${JSON.stringify(tag)}`);
+  if (reference.digest !== undefined || !/:[^/]*$/.test(tag))
+    throw new DaemonError('Internal', `invalid tag ${JSON.stringify(tag)}`);
   const name = familiarReference(reference);
   const before = context.index.nameTarget(name);
   if (before !== undefined && before !== id) {
@@ -129,24 +152,48 @@ async function loadLayer(
 }
 
 async function readImages(archive: ArchiveFile): Promise<ArchivedImage[]> {
-  if (!archive.has('manifest.json')) return readOciLayout(archive);
-  const items = await archive.json('manifest.json');
-  if (!Array.isArray(items)) throw invalidManifest();
+  if (!archive.has('manifest.json')) {
+    if (archive.has('index.json')) return readOciLayout(archive);
+    const isOld = archive.has('repositories');
+    throw new DaemonError(
+      'Internal',
+      isOld
+        ? 'invalid archive: it has no manifest.json, as written before Docker 1.10'
+        : 'open repositories: no such file or directory',
+    );
+  }
+  const items = (await archive.json('manifest.json')) ?? [];
+  if (!Array.isArray(items)) throw wrongType(items, 'Go value of type []tarexport.manifestItem');
   return items.map((item: unknown) => {
+    if (!isObject(item ?? {})) throw wrongType(item, 'Go value of type tarexport.manifestItem');
     const { Config, RepoTags, Layers } = Object(item) as Record<string, unknown>;
-    if (typeof Config !== 'string' || !isTexts(Layers) || !isTexts(RepoTags ?? [])) throw invalidManifest();
+    if (typeof (Config ?? '') !== 'string')
+      throw wrongType(Config, 'Go struct field manifestItem.Config of type string');
     return {
-      config: Config,
-      repoTags: (RepoTags ?? []) as string[], // just checked
-      layers: Layers.map((name) => ({ name })),
+      config: (Config ?? '') as string, // just checked
+      repoTags: texts('RepoTags', RepoTags),
+      layers: texts('Layers', Layers).map((name) => ({ name })),
     };
   });
 }
 
-function isTexts(value: unknown): value is string[] {
-  return Array.isArray(value) && value.every((item) => typeof item === 'string');
+/** A list of texts in manifest.json; what is not there is empty. */
+function texts(member: string, value: unknown): string[] {
+  const field = `Go struct field manifestItem.${member} of type`;
+  const list = value ?? [];
+  if (!Array.isArray(list)) throw wrongType(value, `${field} []string`);
+  return list.map((item: unknown) => {
+    if (typeof (item ?? '') !== 'string') throw wrongType(item, `${field} string`);
+    return (item ?? '') as string; // just checked
+  });
 }
 
-function invalidManifest(): DaemonError {
-  return new DaemonError('Internal', 'invalid archive: manifest.json is not a list of images');
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && !Array.isArray(value);
+}
+
+/** In the words of Go's encoding/json. */
+function wrongType(value: unknown, type: string): DaemonError {
+  const kind = Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value;
+  return new DaemonError('Internal', `json: cannot unmarshal ${kind} into ${type}`);
 }

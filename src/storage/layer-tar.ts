@@ -183,8 +183,10 @@ export class LayerTar extends Transform {
       if (this.#names.has(name) || this.#parents.has(name)) continue;
       this.push(buildEntry(emptyEntry({ name, type: '3', mode: 0, mtime })));
     }
+    const mtime = Math.floor(Date.now() / 1000);
     for (const name of [...this.#parents].sort()) {
-      const entry = this.#directories.get(name) ?? emptyEntry({ mode: 0o755 });
+      // one that no entry describes is made while the layer is unpacked
+      const entry = this.#directories.get(name) ?? emptyEntry({ mode: 0o755, mtime });
       const records = new Map(entry.records);
       if (this.#opaque.has(name)) records.set(opaqueRecord, Buffer.from('y'));
       this.push(buildEntry({ ...entry, name: `${name}/`, link: '', type: '5', records }));
@@ -205,7 +207,7 @@ function cleaned(entry: TarEntry): TarEntry {
   return {
     ...entry,
     name,
-    link: entry.type === '1' ? cleanLink(entry.link) : entry.type === '2' ? entry.link : '',
+    link: entry.type === '1' ? cleanName(entry.link) : entry.type === '2' ? entry.link : '',
     mtime: Math.min(Math.max(0, entry.mtime), maxSeconds),
     records,
   };
@@ -216,22 +218,15 @@ function isKeptAttribute(key: string): boolean {
   return !/^SCHILY\.xattr\.(trusted|user)\.overlay\./.test(key);
 }
 
-/** The name below the layer's root: no leading `/` or `./`, no trailing slash. Throws for one that leads out of it. */
+/** The name below the layer's root: no leading `/` or `./`, no trailing slash. As in a chroot, nothing leads out of it. */
 function cleanName(name: string): string {
   if (!/(^|\/)\.{0,2}(\/|$)/.test(name)) return name;
   const parts: string[] = [];
   for (const part of name.split('/')) {
-    if (part === '' || part === '.') continue;
-    if (part !== '..') parts.push(part);
-    else if (parts.pop() === undefined && !name.startsWith('/'))
-      throw new TarError(`"${name}" is outside of "/"`);
+    if (part === '..') parts.pop();
+    else if (part !== '' && part !== '.') parts.push(part);
   }
   return parts.join('/');
-}
-
-/** A hard link's target: as Docker, one that leads out of the layer leads to its root instead. */
-function cleanLink(link: string): string {
-  return cleanName(`/${link}`);
 }
 
 function parentOf(name: string): string {

@@ -21,9 +21,6 @@ const maxDepth = 4;
 
 /** The images of the layout that can run here. Their names come from annotations. */
 export async function readOciLayout(archive: ArchiveFile): Promise<ArchivedImage[]> {
-  if (!archive.has('index.json')) {
-    throw new DaemonError('Internal', 'invalid archive: it has neither a manifest.json nor an index.json');
-  }
   const images: ArchivedImage[] = [];
   const visit = async (descriptors: Descriptor[], inherited: string | undefined, depth: number) => {
     if (depth > maxDepth) throw new DaemonError('Internal', 'invalid archive: indexes too deep');
@@ -39,7 +36,7 @@ export async function readOciLayout(archive: ArchiveFile): Promise<ArchivedImage
         images.push({
           config: blobName(config.digest),
           // A bare tag is a name only within the layout.
-          repoTags: name !== undefined && /[/:]/.test(name) ? [name] : [],
+          repoTags: name !== undefined && /[/:]/.test(name) ? [withTag(name)] : [],
           layers: (layers ?? []).map((layer) => ({
             name: blobName(layer.digest),
             blobDigest: layer.digest,
@@ -51,6 +48,10 @@ export async function readOciLayout(archive: ArchiveFile): Promise<ArchivedImage
   const { manifests } = asDocument(await archive.json('index.json'));
   await visit(manifests ?? [], undefined, 0);
   return images;
+}
+
+function withTag(name: string): string {
+  return /:[^/]*$/.test(name) ? name : `${name}:latest`;
 }
 
 async function readBlob(archive: ArchiveFile, digest: string): Promise<IndexOrManifest> {

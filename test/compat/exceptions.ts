@@ -41,14 +41,18 @@ export const exceptions: readonly Exception[] = [
     text: [/(dial tcp: |getaddrinfo ).*/, '<not resolved>'],
   },
   {
-    id: 'archives that are none',
+    id: 'where an image archive is',
     reason:
-      'dockerd names files of its own temporary directory; Caisson unpacks nothing and says what is wrong.',
-    cases: /load of nothing|load nonsense/,
-    text: [
-      /open \S+repositories: no such file or directory|invalid archive: it has neither a manifest.json nor an index.json|unexpected EOF|manifest.json in the archive is not JSON[^\n"]*/g,
-      '<no image archive>',
-    ],
+      'dockerd unpacks it, and names files of its own temporary directory; Caisson names members of the archive.',
+    cases: /: load /,
+    text: [/(<tmp>|(\/[\w.-]+)+\/docker-import-\d+)\/?/g, ''],
+  },
+  {
+    id: 'where a stage is',
+    reason:
+      'dockerd names the directory on which it has mounted the image; Caisson mounts nothing on the host.',
+    cases: /--chown/,
+    text: [/open \/\S+(\/etc\/(passwd|group):)/g, 'open $1'],
   },
   {
     id: 'network of another container',

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 
-import { makeTar } from '../../unit/storage/tar-maker';
+import { makeTar } from '../../support/tar-maker';
 import { sha256 } from './scripted-registry';
 import { openLab, type StorageLab } from './storage-lab';
 

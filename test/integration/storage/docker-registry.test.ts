@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import { alice, aliceHtpasswd, startLocalRegistry, type LocalRegistry } from '../../support/registry';
-import { makeTar } from '../../unit/storage/tar-maker';
+import { makeTar } from '../../support/tar-maker';
 import { mediaTypes, sha256 } from './scripted-registry';
 import { openLab, type StorageLab } from './storage-lab';
 

@@ -7,7 +7,7 @@ import { Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 
 import { startLocalRegistry, type LocalRegistry } from '../../support/registry';
-import { makeTar } from '../../unit/storage/tar-maker';
+import { makeTar } from '../../support/tar-maker';
 import { sha256 } from './scripted-registry';
 import { openLab, statuses, type StorageLab } from './storage-lab';
 import type { ProgressMessage } from '../../../src/storage/stores';

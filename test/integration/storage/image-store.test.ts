@@ -6,7 +6,7 @@ import { Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import type { ImageConfig } from '../../../src/storage/image';
 import type { ProgressMessage } from '../../../src/storage/stores';
-import { makeTar, tarItem, type TarItem } from '../../unit/storage/tar-maker';
+import { makeTar, tarItem, type TarItem } from '../../support/tar-maker';
 import { mediaTypes, sha256 } from './scripted-registry';
 import { openLab, type StorageLab } from './storage-lab';
 
@@ -92,7 +92,7 @@ describe('the image store', () => {
       const id = sha256(configOf([layerTar('a')]));
       expect(await load(archiveOf({ tags: null }), true)).toEqual([{ stream: `Loaded image ID: ${id}\n` }]);
       expect(
-        await load(archiveOf({ tags: ['x:1', 'docker.io/library/y', '127.0.0.1:5000/z:2'] }), true),
+        await load(archiveOf({ tags: ['x:1', 'docker.io/library/y:latest', '127.0.0.1:5000/z:2'] }), true),
       ).toEqual([
         { stream: 'Loaded image: x:1\n' },
         { stream: 'Loaded image: y:latest\n' },
@@ -108,6 +108,15 @@ describe('the image store', () => {
         `The image app:1 already exists, renaming the old one with ID ${before} to empty string\n`,
       );
       expect(lab.storage.images.get(before).repoTags).toEqual([]);
+    });
+
+    test('layers by names that lead through links and dots', async () => {
+      const archive = archiveOf({
+        names: ['s/x/../layer.tar'],
+        more: [{ name: 's', type: '2', link: '/d/../layer0' }],
+      });
+      await load(archive);
+      expect(lab.storage.images.find('app:1')).toBeDefined();
     });
 
     test('layers by links of either kind', async () => {
@@ -154,7 +163,6 @@ describe('the image store', () => {
       expect((await load(layout([layer]))).at(-1)).toEqual({ stream: 'Loaded image: oci:1\n' });
     });
 
-    const hostile = makeTar([{ name: '../../etc/passwd', data: 'x' }]);
     test.each<[string, Buffer, string]>([
       [
         'a missing layer',
@@ -179,7 +187,6 @@ describe('the image store', () => {
         archiveOf({ layers: [Buffer.alloc(600, 'y')] }),
         'Error processing tar file(exit status 1): archive/tar: invalid tar header',
       ],
-      ['a hostile layer', archiveOf({ layers: [layerTar('a'), hostile] }), 'is outside of "/"'],
       [
         'a bad name',
         archiveOf({ tags: ['BAD'] }),
@@ -201,23 +208,38 @@ describe('the image store', () => {
         archiveOf({ manifest: '[{"Config":"../../../etc/passwd","Layers":[]}]' }),
         'no such file or directory',
       ],
-      ['a manifest that is no list', archiveOf({ manifest: '{}' }), 'manifest.json is not a list of images'],
       [
-        'a manifest that is no JSON',
-        archiveOf({ manifest: '{' }),
-        'manifest.json in the archive is not JSON',
+        'a manifest that is no list',
+        archiveOf({ manifest: '{}' }),
+        'json: cannot unmarshal object into Go value of type []tarexport.manifestItem',
       ],
+      [
+        'a manifest with a number for a name',
+        archiveOf({ manifest: '[{"Config":"c","RepoTags":[1]}]' }),
+        'json: cannot unmarshal number into Go struct field manifestItem.RepoTags of type string',
+      ],
+      ['a manifest that is no JSON', archiveOf({ manifest: '{' }), 'unexpected EOF'],
       [
         'a configuration that is none',
         archiveOf({ config: Buffer.from('[]') }),
-        'invalid image configuration: not an object',
+        'json: cannot unmarshal array into Go value of type image.Image',
       ],
+      [
+        'a configuration without layers',
+        archiveOf({ config: Buffer.from('{}') }),
+        'invalid image JSON, no RootFS key',
+      ],
+      ['a name without a tag', archiveOf({ tags: ['a'] }), 'invalid tag "a"'],
       [
         'links in a circle',
         archiveOf({ names: ['l'], more: [{ name: 'l', type: '2', link: 'l' }] }),
-        'open l: no such file',
+        'evalSymlinksInScope: too many links in l',
       ],
-      ['neither manifest nor index', makeTar([{ name: 'a' }]), 'invalid archive'],
+      [
+        'neither manifest nor index',
+        makeTar([{ name: 'a' }]),
+        'open repositories: no such file or directory',
+      ],
       [
         'no tar',
         Buffer.alloc(2000, 'x'),
@@ -233,7 +255,7 @@ describe('the image store', () => {
         gzipSync(archiveOf()).subarray(0, 200),
         'Error processing tar file(exit status 1): unexpected EOF',
       ],
-      ['nothing', Buffer.alloc(0), 'invalid archive'],
+      ['nothing', Buffer.alloc(0), 'open repositories: no such file or directory'],
     ])('not: %s', async (_what, archive, message) => {
       await expect(load(archive)).rejects.toMatchObject({
         name: 'DaemonError',

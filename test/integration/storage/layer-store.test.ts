@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { createGzip, gzipSync } from 'node:zlib';
 import { listTar, readMember } from '../../unit/storage/read-tar';
-import { makeTar, tarItem } from '../../unit/storage/tar-maker';
+import { makeTar, tarItem } from '../../support/tar-maker';
 import { listImage, openLab, readImage, type StorageLab } from './storage-lab';
 
 const sha256 = (data: Buffer): string => `sha256:${createHash('sha256').update(data).digest('hex')}`;
@@ -150,16 +150,16 @@ describe('the layer store', () => {
       'Error processing tar file(',
     ],
     [
-      'names that lead out',
-      gzipSync(makeTar([{ name: '../../etc/cron.d/x', data: 'x' }])),
+      'a type nobody knows',
+      gzipSync(makeTar([{ name: '../../etc/cron.d/x', type: '9' }])),
       {},
-      'is outside of "/"',
+      'unhandled tar header type 57',
     ],
     [
-      'names that lead out, after good ones',
-      makeTar([{ name: 'a', data: Buffer.alloc(300_000) }, { name: '../x' }]),
+      'a name that is too long, after good ones',
+      makeTar([{ name: 'a', data: Buffer.alloc(300_000) }, { name: 'x'.repeat(256) }]),
       {},
-      'is outside of "/"',
+      'file name too long',
     ],
   ])('%s leaves nothing behind', async (_what, blob, options, message) => {
     await expect(lab.storage.layers.add(streamOf(blob), options)).rejects.toMatchObject({

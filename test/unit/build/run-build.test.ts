@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { DaemonError } from '../../../src/errors';
 import { TarParser } from '../../../src/storage/tar-parser';
 import type { TarEntry } from '../../../src/storage/tar-header';
-import { makeTar, type TarItem } from '../storage/tar-maker';
+import { makeTar, type TarItem } from '../../support/tar-maker';
 import { FakeBuildHost, buildText } from './fake-build-host';
 
 let host: FakeBuildHost;
@@ -159,7 +159,14 @@ describe('COPY and ADD', () => {
     ['COPY --from=0 d /x', 'invalid from flag value 0: refers to current build stage'],
     ['COPY --chmod=755 d /x', 'the --chmod option requires BuildKit'],
     ['COPY http://a/b /x', "COPY failed: source can't be a URL for COPY"],
-    ['COPY --chown=nobody d /x', "can't find uid for user nobody: no such user: nobody"],
+    [
+      'COPY --chown=nobody d /x',
+      "can't find uid for user nobody: open /etc/passwd: no such file or directory",
+    ],
+    [
+      'COPY --chown=5:nobody d /x',
+      "can't find gid for group nobody: open /etc/group: no such file or directory",
+    ],
   ])('%s is refused', async (instruction, message) => {
     await expect(buildText(host, context(`FROM scratch\n${instruction}\n`, files))).rejects.toThrow(message);
   });

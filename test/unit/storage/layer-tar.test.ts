@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import fc from 'fast-check';
 import { LayerTar, type LayerTarOptions } from '../../../src/storage/layer-tar';
 import { listTar, readMember, type ListedEntry } from './read-tar';
-import { makeTar, padded, tarHeader, tarItem, type TarItem } from './tar-maker';
+import { makeTar, padded, tarHeader, tarItem, type TarItem } from '../../support/tar-maker';
 
 interface Rewritten {
   archive: Buffer;
@@ -40,6 +40,13 @@ async function entries(items: (TarItem | Buffer)[]): Promise<Record<string, List
 }
 
 describe('what is kept', () => {
+  test.each(['../../kept', 'a/../../kept', '/../kept'])(
+    '%s stays in the root, as in a chroot',
+    async (name) => {
+      expect(Object.keys(await entries([{ name, data: 'x' }]))).toEqual(['kept']);
+    },
+  );
+
   test('files, links, devices, owners and modes', async () => {
     const list = await entries([
       { name: './', type: '5', mode: 0o700, uid: 7 },
@@ -372,8 +379,6 @@ describe('bad archives, in the words of Go and dockerd', () => {
     ['a zero byte in a name', makeTar([{ name: 'a', pax: [['path', 'a\0b']] }]), 'invalid tar header'],
     ['entries behind half an end', Buffer.concat([Buffer.alloc(512), file]), 'invalid tar header'],
     ['a type nobody knows', makeTar([{ name: 'a', type: '9' }]), 'unhandled tar header type 57'],
-    ['a name that leads out', makeTar([{ name: '../../evil' }]), '"../../evil" is outside of "/"'],
-    ['a name that leads out later', makeTar([{ name: 'a/../../evil' }]), 'is outside of "/"'],
     ['a name too long', makeTar([{ name: 'n'.repeat(256) }]), 'file name too long'],
     ['a path too long', makeTar([{ name: 'd/'.repeat(3000) }]), 'file name too long'],
     ['a whiteout of the root', makeTar([{ name: '.wh..' }]), 'file exists'],
