@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import type { Gunzip } from 'node:zlib';
 import type { ContainerPathStat } from '../api/v1.41/types';
 import { DaemonError } from '../errors';
-import { createDecompressor, gzipFailure, peekCompression } from '../storage/compression';
+import { createDecompressor, gzipFailure, peekCompression, toolFailure } from '../storage/compression';
 import type { Agent } from '../vm/agent/agent';
 import { withFiles } from './container-files';
 import type { Container } from './container-registry';
@@ -106,7 +106,7 @@ export async function extractArchive(
     try {
       for await (const chunk of plain as AsyncIterable<Buffer>) await job.input.write(chunk);
     } catch (error) {
-      const broken = gzipFailure(error, (plain as Partial<Gunzip>).bytesWritten ?? 0);
+      const broken = gzipFailure(error, (plain as Partial<Gunzip>).bytesWritten ?? 0) ?? toolFailure(error);
       // The job unpacks what came before the broken part; one that has given up reads no more. Its reason is the better one.
       if (broken === undefined) job.output.destroy();
       else job.input.end();

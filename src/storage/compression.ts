@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 import { Duplex, PassThrough, Readable, Transform, type TransformCallback } from 'node:stream';
 import { createGunzip } from 'node:zlib';
-import { DaemonError, errorMessage, systemErrorCode } from '../errors';
+import { DaemonError, errorMessage, isDaemonError, systemErrorCode } from '../errors';
 
 export type Compression = 'none' | 'gzip' | 'zstd' | 'xz' | 'bzip2';
 
@@ -44,6 +44,11 @@ export function gzipFailure(error: unknown, bytesRead: number): string | undefin
   return message.includes('header')
     ? 'gzip: invalid header'
     : `flate: corrupt input before offset ${bytesRead}`;
+}
+
+/** What a tool that decompresses said of its data; undefined for any other error. */
+export function toolFailure(error: unknown): string | undefined {
+  return isDaemonError(error) && error.code === 'InvalidParameter' ? error.message : undefined;
 }
 
 /** zstd at its fastest, for what is kept on this host only. */
