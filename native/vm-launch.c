@@ -2,7 +2,7 @@
 // inherit, gives up every privilege and becomes QEMU, in a session of its own so that it outlives the daemon.
 //
 //   vm-launch [--netns PATH] [--tap FD:NAME]... [--socket FD:PATH]... [--open FD:PATH]...
-//             [--readonly LIBRARY:PATH] [--user UID:GID:GROUP] [--log PATH] -- PROGRAM ARG...
+//             [--share FD:PATH]... [--readonly LIBRARY:PATH] [--user UID:GID:GROUP] [--log PATH] -- PROGRAM ARG...
 //
 // FD is the number QEMU's command line refers to. A tap is not persistent: it goes when QEMU does. Sockets
 // are made here, so that QEMU needs no access to their directory and nobody but our user can connect.
@@ -87,10 +87,10 @@ static void open_tap(const char *option) {
     place(fd, wanted, name);
 }
 
-static void open_file(const char *option) {
+static void open_file(const char *option, int flags) {
     const char *path;
     int wanted = number(option, ':', &path);
-    int fd = open(path, O_RDONLY);
+    int fd = open(path, flags);
     if (fd < 0)
         die("open", path);
     place(fd, wanted, path);
@@ -170,7 +170,9 @@ int main(int argc, char **argv) {
         else if (strcmp(argv[at], "--readonly") == 0)
             preload(value);
         else if (strcmp(argv[at], "--open") == 0)
-            open_file(value);
+            open_file(value, O_RDONLY);
+        else if (strcmp(argv[at], "--share") == 0)
+            open_file(value, O_RDWR);
         else if (strcmp(argv[at], "--user") == 0)
             user = value;
         else if (strcmp(argv[at], "--log") == 0)
@@ -180,7 +182,7 @@ int main(int argc, char **argv) {
     }
     if (at + 1 >= argc)
         complain("usage: vm-launch [--netns PATH] [--tap FD:NAME] [--socket FD:PATH] [--open FD:PATH]"
-                 " [--readonly LIBRARY:PATH] [--user UID:GID:GROUP] [--log PATH] -- PROGRAM ARG...");
+                 " [--share FD:PATH] [--readonly LIBRARY:PATH] [--user UID:GID:GROUP] [--log PATH] -- PROGRAM ARG...");
     int output = log == NULL ? STDERR_FILENO : open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (output < 0)
         die("open", log);

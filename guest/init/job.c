@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "bulk.h"
 #include "cleanup.h"
 #include "container.h"
 #include "container-path.h"
@@ -30,6 +31,7 @@
 struct job {
     const struct container *container;
     const json_t *params;
+    struct bulk *bulk; /* NULL: the pipes carry plain bytes */
     char message[PATH_MAX + 256];
 };
 
@@ -130,6 +132,7 @@ static int run_stat(struct job *job)
 
 static int write_tar(struct job *job, int directory, const char *path, const char *name, struct tar_write_options options)
 {
+    options.bulk = job->bulk;
     char culprit[PATH_MAX];
     int result = tar_write(STDOUT_FILENO, directory, path, name, options, culprit, sizeof(culprit));
     return result < 0 ? fail_job(job, -result, "archive", *culprit == '\0' ? path : culprit) : 0;
@@ -150,6 +153,7 @@ static int run_extract(struct job *job)
         .set_owner = flag(job, "setOwner"),
         .uid = number(job, "uid"),
         .gid = number(job, "gid"),
+        .bulk = job->bulk,
     };
     char directory[PATH_MAX];
     auto_fd disk = open_in_vm(job, "w");
@@ -215,6 +219,26 @@ static void connect_streams(const struct launch *launch)
     }
 }
 
+/* Has the archive go by the bulk disk, where the request says so. */
+static int open_streams(struct job *job, const char *kind)
+{
+    static struct bulk bulk;
+    struct bulk_area area;
+    struct failure failure;
+    bool present;
+    int result = bulk_area_read(job->params, &area, &present, &failure);
+    if (result < 0) {
+        snprintf(job->message, sizeof(job->message), "%s", failure.message);
+        return result;
+    }
+    if (!present)
+        return 0;
+    bool input = strcmp(kind, "extract") == 0;
+    result = bulk_open(&bulk, &area, BULK_DISK, input ? STDIN_FILENO : STDOUT_FILENO, input ? STDOUT_FILENO : STDIN_FILENO);
+    job->bulk = &bulk;
+    return result < 0 ? fail_job(job, -result, "open", BULK_DISK) : 0;
+}
+
 /* In the clone. The request's parameters live in the agent's memory, of which this is a copy. */
 static void run_job(struct process *process, struct launch *launch)
 {
@@ -228,7 +252,9 @@ static void run_job(struct process *process, struct launch *launch)
     syscall(SYS_close_range, 3, ~0u, 0);
     signal(SIGPIPE, SIG_DFL); /* nobody reads: no need to go on */
     umask(0);
-    int result = find_job(text_of(job, "kind"))(job);
+    int result = open_streams(job, text_of(job, "kind"));
+    if (result == 0)
+        result = find_job(text_of(job, "kind"))(job);
     if (result == 0)
         _exit(0);
     dprintf(STDERR_FILENO, "%s", *job->message == '\0' ? go_error(-result) : job->message);

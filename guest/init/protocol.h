@@ -18,6 +18,12 @@
 #define CHANNEL_WINDOW_BYTES 262144
 #define GUEST_CHANNEL_BIT 0x80000000u
 
+/* "Bulk data": kinds of records, and how much goes without the disk. */
+#define BULK_DISK "/dev/vda"
+#define BULK_PLAIN 1
+#define BULK_SLOT 2
+#define BULK_PLAIN_BYTES 65536
+
 #define SYNC_MAGIC "CAISSON-SYNC-v1\n"
 #define SYNC_MAGIC_BYTES 16
 #define SYNC_NONCE_BYTES 16

@@ -10,6 +10,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "bulk.h"
 #include "cleanup.h"
 #include "go-error.h"
 #include "tar_format.h"
@@ -31,11 +32,20 @@ static int invalid_header(struct tar_input *input) {
     return tar_fail(input, EINVAL, "archive/tar: invalid tar header");
 }
 
+static ssize_t read_some(struct tar_input *input, void *buffer, size_t length) {
+    if (input->bulk == NULL)
+        return read(input->fd, buffer, length);
+    ssize_t got = bulk_read(input->bulk, buffer, length);
+    if (got < 0)
+        errno = (int)-got;
+    return got < 0 ? -1 : got;
+}
+
 /* 1 when `length` bytes were read, 0 at an end before the first byte, else an error. */
 static int read_all(struct tar_input *input, void *buffer, size_t length) {
     size_t done = 0;
     while (done < length) {
-        ssize_t got = read(input->fd, (char *)buffer + done, length - done);
+        ssize_t got = read_some(input, (char *)buffer + done, length - done);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
@@ -59,7 +69,7 @@ static uint64_t padded(uint64_t size) {
 int tar_skip_padding(struct tar_input *input, uint64_t size) {
     char padding[TAR_BLOCK];
     for (size_t left = (size_t)(padded(size) - size); left > 0;) {
-        ssize_t got = read(input->fd, padding, left);
+        ssize_t got = read_some(input, padding, left);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)

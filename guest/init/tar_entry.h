@@ -7,8 +7,11 @@
 #include <sys/types.h>
 #include <time.h>
 
+struct bulk;
+
 struct tar_input {
     int fd;
+    struct bulk *bulk; /* where the bytes come from instead, unless NULL */
     char *copy_buffer; /* of TAR_COPY_BYTES */
     char *message;     /* what went wrong, in Docker's words */
     unsigned message_size;

@@ -314,7 +314,7 @@ int tar_read(int input, const char *destination, struct tar_read_options options
     if (buffer == NULL)
         return -ENOMEM;
     struct reader reader = {
-        .input = {.fd = input, .copy_buffer = buffer, .message = message, .message_size = message_size},
+        .input = {.fd = input, .bulk = options.bulk, .copy_buffer = buffer, .message = message, .message_size = message_size},
         .destination = destination,
         .options = options,
     };

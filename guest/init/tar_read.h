@@ -7,7 +7,11 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+struct bulk;
+
 struct tar_read_options {
+    /* Where the archive comes from instead of `input`, unless NULL. */
+    struct bulk *bulk;
     /* Docker's noOverwriteDirNonDir: a directory never replaces a file, nor a file a directory. */
     bool no_overwrite_dir_non_dir;
     /* An entry for the destination itself changes nothing, as in dockerd. */

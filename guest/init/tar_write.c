@@ -13,6 +13,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "bulk.h"
 #include "cleanup.h"
 #include "tar_format.h"
 
@@ -47,6 +48,8 @@ struct records {
 };
 
 static int write_all(struct writer *writer, const void *data, size_t length) {
+    if (writer->options.bulk != NULL)
+        return bulk_write(writer->options.bulk, data, length);
     const char *at = data;
     while (length > 0) {
         ssize_t written = write(writer->output, at, length);
@@ -393,6 +396,8 @@ int tar_write(int output, int directory, const char *path, const char *name, str
         memset(buffer, 0, 2 * TAR_BLOCK);
         result = write_all(writer, buffer, 2 * TAR_BLOCK);
     }
+    if (result == 0 && options.bulk != NULL)
+        result = bulk_flush(options.bulk);
     for (size_t i = 0; i < LINK_BUCKETS; i++) {
         for (struct link_entry *entry = writer->links[i]; entry != NULL;) {
             struct link_entry *next = entry->next;

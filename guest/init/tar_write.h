@@ -4,7 +4,11 @@
 
 #include <stdbool.h>
 
+struct bulk;
+
 struct tar_write_options {
+    /* Where the archive goes instead of `output`, unless NULL. */
+    struct bulk *bulk;
     /* A layer: overlayfs' whiteouts (character device 0:0) and opaque directories in the `.wh.` form of OCI's
      * layers. */
     bool layer;

@@ -20,6 +20,7 @@ const bootModules = [
   'virtio_pci',
   'virtio_console',
   'virtio_scsi',
+  'virtio_blk',
   'sd_mod',
   'virtio_net',
   'virtio-rng',

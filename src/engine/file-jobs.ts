@@ -2,9 +2,10 @@
 
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { Readable } from 'node:stream';
+import { pipeline, Readable } from 'node:stream';
 import { DaemonError } from '../errors';
 import type { Agent, AgentInput, AgentOutput } from '../vm/agent/agent';
+import { BulkReader, BulkWriter } from '../vm/agent/bulk-streams';
 import type { ExitStatus, GuestJob } from '../vm/agent/protocol';
 
 /** What a job said on its standard error, with its errno. */
@@ -18,13 +19,20 @@ export class JobError extends Error {
   }
 }
 
+/** Kinds that carry an archive, by which stream it goes. */
+const archiveStreams: Partial<Record<GuestJob['kind'], 'input' | 'output'>> = {
+  archive: 'output',
+  export: 'output',
+  layer: 'output',
+  extract: 'input',
+};
 const maxErrorBytes = 16_384;
 const sigKill = 9;
 
 export interface FileJob {
   /** Ends, or fails with JobError, when the job is over: a job's failure is never mistaken for its end. */
   readonly output: Readable;
-  readonly input: AgentInput;
+  readonly input: Pick<AgentInput, 'write' | 'end'>;
   /** Rejects with JobError. */
   readonly done: Promise<void>;
 }
@@ -49,14 +57,18 @@ export class FileJobs {
       stdout: agent.allocateChannel(),
       stderr: agent.allocateChannel(),
     };
+    const way = archiveStreams[job.kind];
+    const area = way === undefined ? undefined : await agent.bulk?.lease();
     const output = new ChannelReader(agent.openOutput(channels.stdout));
     const errors = collectText(agent.openOutput(channels.stderr));
     const exited = new Promise<ExitStatus>((resolve) => this.#ends.set(id, resolve));
     try {
-      await agent.request('job.start', { id, containerId, job, ...channels });
+      const bulk = area === undefined ? {} : { bulk: area.guest };
+      await agent.request('job.start', { id, containerId, job: { ...job, ...bulk }, ...channels });
     } catch (error) {
       this.#ends.delete(id);
       output.destroy();
+      await area?.release();
       throw error;
     }
     const kill = (): void => {
@@ -86,7 +98,20 @@ export class FileJobs {
     );
     // The stream has the error too; who only reads that one needs nothing of this.
     done.catch(() => undefined);
-    return { output, input: agent.openInput(channels.stdin), done };
+    const input = agent.openInput(channels.stdin);
+    if (area === undefined) return { output, input, done };
+    const over = done.catch(() => undefined); // the guest has finished with the disk, or is gone
+    if (way === 'input') {
+      void over.then(() => area.release());
+      return { output, input: new BulkWriter(input, area, output), done };
+    }
+    const archive = new BulkReader(area, input);
+    const closed = new Promise((resolve) => archive.once('close', resolve));
+    void Promise.all([over, closed]).then(() => area.release());
+    // Either's error is the other's; both have it when this is called.
+    pipeline(output, archive, () => undefined);
+    archive.on('error', () => undefined); // whoever reads it has listeners of its own
+    return { output: archive, input, done };
   }
 }
 

@@ -8,6 +8,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { DaemonError, errorMessage } from '../errors';
 import { log } from '../log';
 import type { AgentClient } from './agent/agent-client';
+import { BulkDisk, bulkFileName } from './bulk-disk';
 import { giveDisk, takeDiskBack, type DiskOwner } from './disk-access';
 import { isAlive, killProcess, killProcessesNaming } from './host-process';
 import {
@@ -274,6 +275,7 @@ export class QemuVmFactory {
     exited?: Promise<string>,
   ): QemuVm {
     const { nativeDir } = this.#parts.settings;
+    agent.bulk = new BulkDisk(join(runDir, bulkFileName));
     const vm = new QemuVm({
       record,
       runDir,

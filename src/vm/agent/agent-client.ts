@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import { DaemonError, errorMessage } from '../../errors';
+import type { BulkDisk } from '../bulk-disk';
 import type { Agent, AgentInput, AgentOutput, AgentTunnel } from './agent';
 import { AgentError } from './agent-error';
 import { EventInbox, type EventListener } from './event-inbox';
@@ -42,6 +43,8 @@ interface PendingRequest {
  */
 export class AgentClient implements Agent {
   readonly hello: AgentHello;
+  /** Set by whoever knows the VM's directory. */
+  bulk: BulkDisk | undefined;
   /** Resolves when the connection is over, with the reason. */
   readonly closed: Promise<Error>;
   readonly #socket: Socket;

@@ -1,5 +1,6 @@
 // What the engine sees of the in-guest agent. AgentClient speaks the protocol on a socket; tests have FakeAgent.
 
+import type { BulkDisk } from '../bulk-disk';
 import type { AgentEvent, AgentHello, AgentOperation, AgentOperations } from './protocol';
 
 /** A chunk of a guest-to-host channel. `offset` is that of its first byte. */
@@ -43,6 +44,8 @@ export interface AgentTunnel {
 
 export interface Agent {
   readonly hello: AgentHello;
+  /** Undefined: all goes by the port. */
+  readonly bulk?: BulkDisk | undefined;
   /** Rejects with AgentError when the agent refuses, with DaemonError('Unavailable') when the VM is gone or the time is over. */
   request<Op extends AgentOperation>(
     op: Op,

@@ -24,6 +24,13 @@ export const channelWindowBytes = 262_144;
 /** Channels opened by the guest (tunnels) have this bit; all others are numbered by the host. Channel 0 is control. */
 export const guestChannelBit = 0x8000_0000;
 
+/** Kinds of records of a stream that goes by the bulk disk: u32 kind, u32 length. */
+export const bulkPlain = 1;
+export const bulkSlot = 2;
+export const bulkRecordBytes = 8;
+/** So much of a stream goes as plain bytes before slots are used; records of plain bytes have no more. */
+export const bulkPlainBytes = 65_536;
+
 /** Host → guest at the start of every connection: zeros (a frame's maximum), this magic, a 16-byte nonce. */
 export const syncMagic = 'CAISSON-SYNC-v1\n';
 export const syncNonceBytes = 16;
@@ -247,7 +254,14 @@ export interface GuestPodSpec {
   dnsForward: string[];
 }
 
-/** Parameters and result of every operation. */
+/** A job's part of the bulk disk. */
+export interface GuestBulkArea {
+  /** Where it begins on the disk, bytes. */
+  offset: number;
+  slotBytes: number;
+  slots: number;
+}
+
 /** Paths are absolute, in the container; links are followed in it and never leave it. */
 export type GuestJob =
   /** To stdout: `mode size seconds nanoseconds targetMode`, NUL, where it is, NUL, a link's target, NUL, where the path leads. */
@@ -271,6 +285,7 @@ export type GuestJob =
   /** Its list: a letter (A, C, D) and a path, each ended by NUL. */
   | { kind: 'changes' };
 
+/** Parameters and result of every operation. */
 export interface AgentOperations {
   /** First request to every clone. Entropy is credited (RNDADDENTROPY) and the CRNG reseeded before it answers. */
   identity: {
@@ -321,7 +336,15 @@ export interface AgentOperations {
   };
   /** A job of the agent's own on the container's files. Its exit is that of an exec: 0, or an errno, with text on stderr. */
   'job.start': {
-    params: { id: string; containerId: string; job: GuestJob; stdin: number; stdout: number; stderr: number };
+    params: {
+      id: string;
+      containerId: string;
+      /** `bulk`: of kinds that carry an archive, which then goes as records on stdin (extract) or stdout. */
+      job: GuestJob & { bulk?: GuestBulkArea };
+      stdin: number;
+      stdout: number;
+      stderr: number;
+    };
     result: { pid: number };
   };
   /** id of a container, an exec or a job. */

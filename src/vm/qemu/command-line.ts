@@ -10,6 +10,8 @@ export const fuseSocketName = 'fuse.sock';
 export const qmpDescriptor = 4;
 export const agentDescriptor = 5;
 export const fuseDescriptor = 6;
+/** The bulk disk's file, for reading and writing. */
+export const bulkDescriptor = 7;
 export const stateDescriptor = 9;
 export const firstTapDescriptor = 10;
 /** Ring buffer of the guest's console, read over QMP: a guest that floods it takes no disk. */
@@ -116,6 +118,13 @@ export function qemuArguments(spec: MachineSpec, layout: VmLayout): string[] {
     socket('fuse', fuseDescriptor),
     '-device',
     'virtserialport,chardev=fuse,name=caisson.fuse.0',
+    // Large streams (docs/adr/0015-bulk-disk.md). By its descriptor: no path of the run directory.
+    '-add-fd',
+    `fd=${bulkDescriptor},set=1`,
+    '-blockdev',
+    'driver=file,node-name=bulk,filename=/dev/fdset/1,locking=off,aio=threads,cache.direct=off,cache.no-flush=on',
+    '-device',
+    'virtio-blk-device,drive=bulk',
     '-object',
     'rng-random,id=rng,filename=/dev/urandom',
     '-device',

@@ -1,15 +1,17 @@
 // Starts a QEMU process through native/vm-launch: in the private network namespace, as a user of its own.
 
 import { spawn } from 'node:child_process';
-import { mkdir, stat } from 'node:fs/promises';
+import { mkdir, open, stat } from 'node:fs/promises';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
 import { DaemonError } from '../../errors';
+import { bulkDiskBytes, bulkFileName } from '../bulk-disk';
 import { findProcess, type HostProcess } from '../host-process';
 import type { VmNic } from '../vm';
 import {
   agentDescriptor,
   agentSocketName,
+  bulkDescriptor,
   firstTapDescriptor,
   fuseDescriptor,
   fuseSocketName,
@@ -79,6 +81,7 @@ export async function launchVm(
     settings.namespacePath === undefined
       ? []
       : indexes.map((index) => ({ index, tapName: tapName(vm.slot, index) }));
+  await makeBulkFile(join(runDir, bulkFileName));
   const args = qemuArguments(vm.machine, {
     id: vm.id,
     memory: vm.memory,
@@ -109,6 +112,16 @@ export async function launchVm(
   return { id: vm.id, slot: vm.slot, runDir, process: found, nics, exited };
 }
 
+/** All of it is a hole, as long as nobody uses it. QEMU inherits it open and can't open it again: it stays ours. */
+async function makeBulkFile(path: string): Promise<void> {
+  const file = await open(path, 'w', 0o600);
+  try {
+    await file.truncate(bulkDiskBytes);
+  } finally {
+    await file.close();
+  }
+}
+
 /** Order matters: the taps are made in the namespace that was entered before. */
 async function launcherOptions(
   settings: LaunchSettings,
@@ -123,6 +136,7 @@ async function launcherOptions(
     ...['--socket', `${qmpDescriptor}:${join(runDir, qmpSocketName)}`],
     ...['--socket', `${agentDescriptor}:${join(runDir, agentSocketName)}`],
     ...['--socket', `${fuseDescriptor}:${join(runDir, fuseSocketName)}`],
+    ...['--share', `${bulkDescriptor}:${join(runDir, bulkFileName)}`],
   );
   if (vm.statePath !== undefined) options.push('--open', `${stateDescriptor}:${vm.statePath}`);
   if (vm.memory.kind === 'clone') {

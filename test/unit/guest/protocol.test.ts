@@ -37,6 +37,9 @@ describe('protocol.h says the same as protocol.ts', () => {
     'channelWindowBytes',
     'guestChannelBit',
     'syncNonceBytes',
+    'bulkPlain',
+    'bulkSlot',
+    'bulkPlainBytes',
   ] as const)('%s', (name) => {
     expect(defined(upperCase(name))).toBe(protocol[name]);
   });

@@ -48,6 +48,15 @@ test('sockets are inherited: no path of the run directory', () => {
   for (const socket of sockets) expect(socket).toMatch(/,fd=\d+,server=on,wait=off$/);
 });
 
+test('the bulk disk is a file that is inherited, without a lock or flushes', () => {
+  const args = qemuArguments(machine, layout);
+  expect(values(args, '-add-fd')).toEqual(['fd=7,set=1']);
+  expect(values(args, '-blockdev')).toEqual([
+    'driver=file,node-name=bulk,filename=/dev/fdset/1,locking=off,aio=threads,cache.direct=off,cache.no-flush=on',
+  ]);
+  expect(devices(args)).toContain('virtio-blk-device,drive=bulk');
+});
+
 test('the console is bounded', () => {
   expect(values(qemuArguments(machine, layout), '-chardev')).toContain('ringbuf,id=console,size=65536');
 });
@@ -64,7 +73,18 @@ test('each NIC has its tap, or leads nowhere', () => {
 test('template and clone have the same machine and devices', () => {
   const template = qemuArguments(machine, { ...layout, memory: { kind: 'template', path: '/t/memory' } });
   const cloned = qemuArguments(machine, { ...layout, memory: clone });
-  for (const option of ['-M', '-cpu', '-smp', '-m', '-accel', '-device', '-chardev', '-netdev', '-mon']) {
+  for (const option of [
+    '-M',
+    '-cpu',
+    '-smp',
+    '-m',
+    '-accel',
+    '-device',
+    '-blockdev',
+    '-chardev',
+    '-netdev',
+    '-mon',
+  ]) {
     expect(values(cloned, option)).toEqual(values(template, option));
   }
   expect(values(template, '-object')[0]).toMatch(/size=512M,share=on,mem-path=\/t\/memory$/);
