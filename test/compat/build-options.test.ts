@@ -157,6 +157,28 @@ scriptCases('build: from one engine to the other', {
   },
 });
 
+scriptCases('build: archives and downloads', {
+  'ADD of each compression': `
+    mkdir d && echo x >d/f && tar --owner=5 --group=6 --mtime=@1700000000 -cf a.tar d
+    gzip -kn a.tar; bzip2 -k a.tar; xz -k a.tar; zstd -q a.tar; cp a.tar.gz misnamed.txt; echo x | gzip -n >plain.gz; head -c 60 a.tar.gz >cut.tar.gz; : >empty.tar
+    printf 'FROM busybox\\nADD a.tar /plain/\\nADD a.tar.gz /gzip/\\nADD a.tar.bz2 /bzip2/\\nADD a.tar.xz /xz/\\nADD a.tar.zst /zstd/\\nADD misnamed.txt /named/\\nADD plain.gz cut.tar.gz empty.tar /kept/\\nCOPY a.tar.gz /copied/\\nADD --chown=7:8 a.tar /owned/\\nADD a.tar /etc/hosts\\n' >Dockerfile
+    docker build --no-cache . 2>&1 | ${brief}
+    sed -i '$d' Dockerfile; echo 'RUN cd /; find plain gzip bzip2 xz zstd named kept copied owned -exec stat -c "%n %F %a %u:%g" {} + | sort' >>Dockerfile
+    docker build . 2>&1 | grep -v Using.cache | ${brief}`,
+  'names that lead out of a context and of an archive': `
+    echo x >f; for n in ../out a/../../out /../out; do tar -P --transform "s,^f$,$n," -cf a.tar f; printf 'FROM busybox\\nADD a.tar /x/y/\\nRUN find /x | sort\\n' >Dockerfile; docker build --no-cache . 2>&1 | ${brief}; printf 'FROM busybox\\nCOPY . /x/\\nRUN find /x | sort\\n' >Dockerfile; tar -P --transform "s,^f$,$n," -cf - f Dockerfile | docker build --no-cache - 2>&1 | ${brief}; tar -P --transform "s,^f$,$n," -cf - f | docker import - $c >/dev/null; docker create --name $c-1 $c /f >/dev/null && docker cp $c-1:/out - | tar -t; docker rm $c-1 >/dev/null; done`,
+  'a directory of which an upper layer only removes': `
+    mkdir l m && mkdir -m 700 l/d && echo x >l/d/f && mkdir m/d && : >m/d/.wh.f && tar --owner=0 --group=0 --mtime=@1700000000 -C l -cf l.tar d && tar --owner=0 --group=0 --mtime=@1700000000 -C m -cf m.tar d/.wh.f
+    printf '{"architecture":"amd64","os":"linux","config":{},"rootfs":{"type":"layers","diff_ids":["sha256:%s","sha256:%s"]}}' $(sha256sum <l.tar | cut -c-64) $(sha256sum <m.tar | cut -c-64) >config.json
+    printf '[{"Config":"config.json","RepoTags":["%s:1"],"Layers":["l.tar","m.tar"]}]' $c >manifest.json && tar -cf in.tar manifest.json config.json l.tar m.tar && docker load -qi in.tar
+    printf "FROM $c:1 AS one\\nFROM busybox\\nCOPY --from=one / /x/\\nRUN find /x -exec stat -c '%%n %%a' {} +\\n" >Dockerfile && docker build --no-cache . 2>&1 | ${brief}`,
+  '--chown by name from scratch': `
+    echo x >f; for w in nobody root 5 5:x 5:6:7; do printf "FROM scratch\\nCOPY --chown=$w f /\\n" >Dockerfile; docker build --no-cache -q . 2>&1 | tail -1 | sed 's, /[^ ]*/etc, /etc,'; done`,
+  '.dockerignore: order, stars, slashes': `
+    mkdir -p a/b/c x/a && touch a/1.md a/b/2.md a/b/c/3.md a/keep.md x/a/4.md top.md '#f' z
+    for p in '**\\n!a/keep.md' '**/*.md\\n!**/keep.md' 'a/**\\n!a/b/c' '/a/b/\\n' '*/*.md' 'a/b/..' ' z \\n\\\\#f' '!z\\nz' '*\\n!.\\n' './a' 'a/*/c' '**/c' '?.md\\nz' '..\\n../z'; do printf "Dockerfile\\n.dockerignore\\n$p\\n" >.dockerignore; printf 'FROM busybox\\nCOPY . /c/\\nRUN find /c | sort | tr "\\\\n" " "; echo\\n' >Dockerfile; docker build --no-cache . 2>&1 | ${brief}; done`,
+});
+
 sdkCases('build: dockerode', {
   buildImage: async ({ docker, name }) => {
     const context = mkdtempSync(join(tmpdir(), 'caisson-context-'));

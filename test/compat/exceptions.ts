@@ -48,13 +48,6 @@ export const exceptions: readonly Exception[] = [
     text: [/(<tmp>|(\/[\w.-]+)+\/docker-import-\d+)\/?/g, ''],
   },
   {
-    id: 'where a stage is',
-    reason:
-      'dockerd names the directory on which it has mounted the image; Caisson mounts nothing on the host.',
-    cases: /--chown/,
-    text: [/open \/\S+(\/etc\/(passwd|group):)/g, 'open $1'],
-  },
-  {
     id: 'network of another container',
     reason: 'Comes with the networking issue; until then a warning says so.',
     cases: /container network of nobody/,
