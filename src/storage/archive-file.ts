@@ -99,8 +99,8 @@ export class ArchiveFile {
   #file(name: string): FileMember {
     const path = this.#resolve(name);
     const member = path === '' ? { kind: 'directory' as const } : this.#members.get(path);
-    if (member?.kind === 'directory') throw new DaemonError('Internal', `read ${name}: is a directory`);
-    if (member?.kind !== 'file') throw new DaemonError('Internal', `open ${name}: no such file or directory`);
+    if (member?.kind === 'directory') throw new DaemonError('Internal', `read ${path}: is a directory`);
+    if (member?.kind !== 'file') throw new DaemonError('Internal', `open ${path}: no such file or directory`);
     return member;
   }
 
