@@ -27,6 +27,7 @@
 #include "process.h"
 #include "protocol.h"
 #include "seccomp.h"
+#include "share-changes.h"
 #include "teardown.h"
 #include "worker.h"
 
@@ -150,6 +151,7 @@ int main(int argc, char **argv)
     disks_open(containers_disks_changed);
     pod_prepare();
     seccomp_prepare();
+    share_changes_prepare();
     char path[300];
     find_port(path);
     port_open(path, hello, handle_request);

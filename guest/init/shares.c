@@ -21,6 +21,7 @@
 #include "affinity.h"
 #include "cleanup.h"
 #include "resolve.h"
+#include "share-changes.h"
 #include "tar_read.h"
 #include "tar_write.h"
 
@@ -33,6 +34,9 @@ enum {
     /* Of the pump's child after close_range. */
     FUSE_FD = 3,
     PORT_FD = 4,
+    /* Those of share-changes.h follow. */
+    PROBE_FD = 5,
+    MAX_PROBES = 64,
 };
 
 static bool mounted;
@@ -117,12 +121,30 @@ static void carry_answers(char *buffer)
     }
 }
 
+/* Descriptors of the pump's child: these from FUSE_FD on, and no other. Returns how many are probes. */
+static int keep_descriptors(int fuse, int port)
+{
+    const int *probes;
+    int probe_count = share_changes_descriptors(&probes);
+    int count = PROBE_FD + (probe_count < MAX_PROBES ? probe_count : MAX_PROBES);
+    int kept[PROBE_FD + MAX_PROBES];
+    for (int fd = FUSE_FD; fd < count; fd++) {
+        int from = fd == FUSE_FD ? fuse : fd == PORT_FD ? port : probes[fd - PROBE_FD];
+        if ((kept[fd] = fcntl(from, F_DUPFD, PROBE_FD + MAX_PROBES)) < 0)
+            _exit(1);
+    }
+    for (int fd = FUSE_FD; fd < count; fd++)
+        if (dup2(kept[fd], fd) < 0)
+            _exit(1);
+    close_range((unsigned)count, ~0U, 0);
+    return count - PROBE_FD;
+}
+
 static void pump(int fuse, int port)
 {
-    int pair[2] = { fcntl(fuse, F_DUPFD, 10), fcntl(port, F_DUPFD, 10) };
-    if (pair[0] < 0 || pair[1] < 0 || dup2(pair[0], FUSE_FD) < 0 || dup2(pair[1], PORT_FD) < 0)
-        _exit(1);
-    close_range(PORT_FD + 1, ~0U, 0);
+    int probe_count = keep_descriptors(fuse, port), probes[MAX_PROBES];
+    for (int i = 0; i < probe_count; i++)
+        probes[i] = PROBE_FD + i;
     affinity_any();
     prctl(PR_SET_NAME, "shares");
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -134,6 +156,7 @@ static void pump(int fuse, int port)
     pthread_t thread;
     if (requests == NULL || answers == NULL || pthread_create(&thread, NULL, carry_requests, requests) != 0)
         _exit(1);
+    share_changes_start(probes, probe_count);
     carry_answers(answers);
 }
 

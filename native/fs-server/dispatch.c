@@ -6,6 +6,7 @@
 
 #include "attributes.h"
 #include "operation.h"
+#include "replay.h"
 
 static void do_getattr(struct operation *op) {
     answer_attr(op->in->unique, op->inode, op->inode->fd);
@@ -111,6 +112,10 @@ void handle_request(struct request *request) {
     const struct fuse_in_header *in = (const struct fuse_in_header *)(const void *)request->bytes;
     struct operation op = {
         .in = in, .body = request->bytes + sizeof *in, .length = request->length - sizeof *in, .inode = NULL};
+    if (answer_replay(&op)) {
+        free(request);
+        return;
+    }
     if (in->opcode == FUSE_INIT) {
         do_init(&op);
     } else if (in->nodeid == FUSE_ROOT_ID) {

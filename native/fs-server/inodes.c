@@ -105,6 +105,12 @@ struct inode *adopt_inode(int fd, const struct stat *st, struct share *share) {
     return inode;
 }
 
+void count_lookup(struct inode *inode) {
+    pthread_mutex_lock(&table_lock);
+    inode->lookups++;
+    pthread_mutex_unlock(&table_lock);
+}
+
 struct fd_path fd_path(int fd) {
     struct fd_path path;
     snprintf(path.text, sizeof path.text, "/proc/self/fd/%d", fd);

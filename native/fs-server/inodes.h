@@ -56,6 +56,8 @@ void drop_inode(struct inode *inode);
 void forget(uint64_t id, uint64_t lookups);
 /** Gives `fd` (O_PATH, consumed) a number, or finds the one it has; counts one lookup. */
 struct inode *adopt_inode(int fd, const struct stat *st, struct share *share);
+/** The guest is told of an inode that is held. */
+void count_lookup(struct inode *inode);
 /** Opens what an O_PATH descriptor stands for. Never a special file: that would act on the host's devices. */
 int reopen(const struct inode *inode, int flags);
 

@@ -5,7 +5,9 @@
 
 #include "attributes.h"
 #include "operation.h"
+#include "replay.h"
 #include "shares.h"
+#include "watches.h"
 
 void do_init(struct operation *op) {
     struct fuse_init_in in = {0};
@@ -58,6 +60,18 @@ void do_root(struct operation *op) {
         answer(unique, 0, &out, sizeof out);
         return;
     }
+    case FUSE_OPENDIR: {
+        // for open_by_handle_at(2), which wants a descriptor of the mount
+        struct fuse_open_out out = {0};
+        answer(unique, 0, &out, sizeof out);
+        return;
+    }
+    case FUSE_SETXATTR:
+        do_watches(op);
+        return;
+    case FUSE_GETXATTR:
+        do_next_change(op);
+        return;
     default:
         answer_error(unique, EACCES);
     }

@@ -8,6 +8,7 @@
 
 #include "memory.h"
 #include "operation.h"
+#include "watches.h"
 
 static struct share *shares;
 
@@ -70,6 +71,8 @@ int remove_share(const char *name) {
     if (share != NULL)
         *link = share->next;
     pthread_mutex_unlock(&table_lock);
+    if (share != NULL)
+        end_watches_of(share);
     return share != NULL ? 0 : ENOENT;
 }
 

@@ -64,6 +64,60 @@ scriptCases('binds: sources and modes', {
       docker run --rm --mount "type=bind,source=$PWD/a b,target=//x/../y/./" busybox cat /y/f`,
 });
 
+/** Watches what it is told to, and says what it is told, each thing once. Ends when a file `stop` is made. */
+const watcher = `
+import ctypes, os, struct, sys
+libc = ctypes.CDLL(None)
+descriptor = libc.inotify_init()
+paths = {libc.inotify_add_watch(descriptor, path.encode(), 0xfce): path for path in sys.argv[1:]}
+kinds = {2: 'MODIFY', 4: 'ATTRIB', 8: 'CLOSE_WRITE', 0x40: 'MOVED_FROM', 0x80: 'MOVED_TO', 0x100: 'CREATE', 0x200: 'DELETE', 0x400: 'DELETE_SELF'}
+told = set()
+while True:
+    data = os.read(descriptor, 65536)
+    while data:
+        watch, mask, _, length = struct.unpack_from('iIII', data)
+        name = data[16:16 + length].rstrip(b'\\0').decode()
+        data = data[16 + length:]
+        if name == 'stop': sys.exit()
+        for bit, kind in kinds.items():
+            line = ' '.join([paths[watch], kind, 'probe' if name.startswith('probe') else name])
+            if mask & bit and line not in told: print(line, flush=True)
+            if mask & bit: told.add(line)
+`;
+
+/** Runs the watcher as $c and waits until it is told of files that are made in `directory`. */
+const startWatching = (directory: string, watched: string): string => `
+  docker run -d --name $c -v $PWD/d:/d -v $PWD/d/ro:/ro:ro -v $PWD/d/g:/g debian:12 ${python(watcher)} ${watched} >out
+  n=0; until docker logs $c 2>&1 | grep -q 'CREATE probe'; do n=$((n+1)); touch ${directory}/probe$n; done; rm ${directory}/probe*`;
+
+const stopWatching = (directory: string): string => `
+  touch ${directory}/stop; docker wait $c; docker logs $c 2>&1 | grep -v probe | sort`;
+
+scriptCases('binds: changes are told to who watches', {
+  'made on the host': {
+    script: `
+      mkdir -p d/sub d/ro; echo 1 >d/f; echo 1 >d/g; chmod 644 d/g
+      ${startWatching('d', '/d /d/sub /g')}
+      echo more >>d/f; echo new >d/new; mkdir d/made; ln -s x d/link; chmod 600 d/f; mv d/new d/moved; mv d/moved d/sub/away; echo x >>d/sub/away; mv d/sub/away outside; mv outside d/back; rm d/back; rmdir d/made; echo 2 >>d/g
+      stat -c %Y d/f >before; ${stopWatching('d')}
+      stat -c %Y d/f | cmp - before; cat d/f; find d | sort | grep -v probe`,
+  },
+  'of a directory that it may only read, and of a file that is replaced': {
+    script: `
+      mkdir -p d/ro; echo 1 >d/ro/f; echo 1 >d/g
+      ${startWatching('d/ro', '/ro /ro/f')}
+      echo more >>d/ro/f; echo new >d/ro/f.new; mv d/ro/f.new d/ro/f
+      ${stopWatching('d/ro')}`,
+  },
+  'made by another container': {
+    script: `
+      mkdir -p d/ro; echo 1 >d/f; echo 1 >d/g
+      ${startWatching('d', '/d /d/f')}
+      docker run --rm -v $PWD/d:/x busybox sh -c 'echo more >>/x/f; mkdir /x/m; echo 1 >/x/n; mv /x/n /x/m/o; rm /x/m/o; rmdir /x/m'
+      ${stopWatching('d')}`,
+  },
+});
+
 /** Sets, lists and removes, and tells of each refusal. */
 const attributes = `
 import os, errno

@@ -16,12 +16,15 @@ export const fuse = {
   mknod: 8,
   mkdir: 9,
   unlink: 10,
+  rmdir: 11,
   rename: 12,
   link: 13,
   open: 14,
   read: 15,
   write: 16,
   release: 18,
+  setxattr: 21,
+  getxattr: 22,
   init: 26,
   opendir: 27,
   releasedir: 29,
@@ -123,12 +126,12 @@ export class FuseClient {
   }
 
   /** Resolves with the answer; at once for what is never answered. */
-  async request(opcode: number, nodeid: bigint, body: Buffer, owner = 0): Promise<FuseAnswer> {
+  async request(opcode: number, nodeid: bigint, body: Buffer, owner = 0, pid = 1): Promise<FuseAnswer> {
     const unique = this.#unique++;
     const answer = silent.has(opcode)
       ? Promise.resolve({ error: 0, body: Buffer.alloc(0) })
       : new Promise<FuseAnswer>((done) => this.#waiting.set(unique, done));
-    const header = [u32s(40 + body.length, opcode), u64s(unique, nodeid), u32s(owner, owner, 1, 0)];
+    const header = [u32s(40 + body.length, opcode), u64s(unique, nodeid), u32s(owner, owner, pid, 0)];
     this.#socket.write(Buffer.concat([...header, body]));
     return await answer;
   }

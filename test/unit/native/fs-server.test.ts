@@ -1,13 +1,16 @@
 // The file server against a guest that lies: built with the address and undefined-behaviour sanitizers, it must answer each
 // request once, reach nothing outside its share, and give back what it was given.
 
+import { execFileSync } from 'node:child_process';
 import {
   constants as fileConstants,
   existsSync,
   mkdirSync,
   readFileSync,
   readdirSync,
+  statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { constants } from 'node:os';
@@ -19,7 +22,7 @@ import { makeScratchDir } from '../../support/scratch-dir';
 
 jest.setTimeout(120_000);
 
-const { EINVAL, ENOENT, EROFS, EXDEV, ELOOP, ESTALE, ENXIO } = constants.errno;
+const { EINVAL, ENOENT, EPERM, EROFS, EXDEV, ELOOP, ESTALE, ENXIO } = constants.errno;
 /** More lookups than a node has. */
 const allLookups = 1n << 62n;
 
@@ -312,6 +315,118 @@ async function settledAt(descriptors: number): Promise<void> {
 async function release(node: bigint, handle: bigint): Promise<void> {
   await client.request(fuse.release, node, u64s(handle, 0n, 0n));
 }
+
+/** The guest's end of shared files that are watched: guest/init/share-changes-protocol.h. */
+const replayer = 77;
+const watchEverything = 0xfce;
+const kind = { modified: 1, attributes: 2, closed: 3, created: 4, deleted: 5, renamed: 6, gone: 7 };
+
+async function setWatches(...nodes: bigint[]): Promise<void> {
+  const list = nodes.map((node) => Buffer.concat([u64s(node), u32s(watchEverything, 0)]));
+  const value = Buffer.concat([u32s(3, nodes.length), ...list]);
+  const body = Buffer.concat([u32s(value.length, 0), names('trusted.caisson.watches'), value]);
+  expect((await client.request(fuse.setxattr, fuseRoot, body)).error).toBe(0);
+}
+
+async function nextChange(): Promise<{ kind: number; node: bigint; name: string; newName: string }> {
+  const body = Buffer.concat([u32s(1024, 0), names('trusted.caisson.change')]);
+  const answer = await client.request(fuse.getxattr, fuseRoot, body, 0, replayer);
+  expect(answer.error).toBe(0);
+  const text = (at: number): string => {
+    const bytes = answer.body.subarray(at, at + 256);
+    return bytes.toString('utf8', 0, bytes.indexOf(0));
+  };
+  const [first, node] = [answer.body.readUInt32LE(0), answer.body.readBigUInt64LE(8)];
+  return { kind: first, node, name: text(24), newName: text(280) };
+}
+
+const replay = (opcode: number, node: bigint, body: Buffer): Promise<FuseAnswer> =>
+  client.request(opcode, node, body, 0, replayer);
+
+describe('what others change in files that the guest watches', () => {
+  const atHost = (...parts: string[]): string => join(directory, 'share', ...parts);
+
+  test('is told, in order; what the guest changes itself is not', async () => {
+    const file = await lookUp(share, 'file');
+    const waiting = nextChange();
+    await setWatches(share);
+    await client.request(fuse.mkdir, share, Buffer.concat([u32s(0o755, 0), names('own')]));
+    execFileSync('sh', ['-c', 'mkdir made; echo more >>file; mv made moved; rmdir moved'], { cwd: atHost() });
+    expect(await waiting).toMatchObject({ kind: kind.created, node: share, name: 'made' });
+    expect(await nextChange()).toMatchObject({ kind: kind.modified, name: 'file' });
+    expect(await nextChange()).toMatchObject({ kind: kind.closed, name: 'file' });
+    expect(await nextChange()).toMatchObject({ kind: kind.renamed, name: 'made', newName: 'moved' });
+    expect(await nextChange()).toMatchObject({ kind: kind.deleted, name: 'moved' });
+    await setWatches(file);
+    execFileSync('sh', ['-c', 'touch other; mv other file'], { cwd: atHost() });
+    expect(await nextChange()).toMatchObject({ kind: kind.gone, node: file, name: '' });
+  });
+
+  test('is done again without being done', async () => {
+    await setWatches(share);
+    const file = await lookUp(share, 'file');
+    const waiting = nextChange();
+    writeFileSync(atHost('file'), 'changed');
+    const before = statSync(atHost('file'));
+    expect(await waiting).toMatchObject({ kind: kind.modified, name: 'file' });
+    const found = await replay(fuse.lookup, share, names('file'));
+    expect(found.body.readBigUInt64LE(0)).toBe(file);
+    const times = Buffer.concat([u32s(0x20, 0), Buffer.alloc(80)]);
+    const answer = await replay(fuse.setattr, file, times);
+    expect(answer.error).toBe(0);
+    // size and modification time as they are
+    expect(answer.body.readBigUInt64LE(16 + 8)).toBe(7n);
+    expect(answer.body.readBigUInt64LE(16 + 32)).toBe(BigInt(Math.floor(before.mtimeMs / 1000)));
+    for (const [opcode, body] of [
+      [fuse.unlink, names('file')],
+      [fuse.rename, Buffer.concat([u64s(share), names('file', 'renamed')])],
+      [fuse.mkdir, Buffer.concat([u32s(0o755, 0), names('never')])],
+      [fuse.open, u32s(1, 0)],
+    ] as const)
+      expect((await replay(opcode, opcode === fuse.open ? file : share, body)).error).toBe(0);
+    const truncated = Buffer.concat([u32s(0x8, 0), Buffer.alloc(80)]);
+    expect((await replay(fuse.setattr, file, truncated)).error).toBe(0);
+    const created = Buffer.concat([u32s(0o102, 0o644, 0, 0), names('never')]);
+    expect((await replay(fuse.create, share, created)).error).toBe(-EPERM);
+    expect((await replay(fuse.link, share, Buffer.concat([u64s(file), names('never')]))).error).toBe(-EPERM);
+    expect(readdirSync(atHost()).sort()).toEqual(['file', 'secret', 'way-out']);
+    expect(statSync(atHost('file'))).toEqual(before);
+  });
+
+  test('is found by its replayer as it was', async () => {
+    await setWatches(share);
+    const waiting = nextChange();
+    execFileSync('sh', ['-c', 'mkdir made; rmdir made'], { cwd: atHost() });
+    // the host may join the two
+    expect(await waiting).toMatchObject({ kind: kind.created, name: 'made' });
+    expect((await replay(fuse.lookup, share, names('made'))).error).toBe(-ENOENT);
+    const made = await replay(fuse.mkdir, share, Buffer.concat([u32s(0o755, 0), names('made')]));
+    const phantom = made.body.readBigUInt64LE(0);
+    expect(made.error).toBe(0);
+    expect((await client.request(fuse.getattr, phantom, Buffer.alloc(16))).error).toBe(-ESTALE);
+    expect(await nextChange()).toMatchObject({ kind: kind.deleted, name: 'made' });
+    expect((await replay(fuse.lookup, share, names('made'))).error).toBe(0);
+    expect((await client.request(fuse.lookup, share, names('made'))).error).toBe(-ENOENT);
+    expect((await replay(fuse.rmdir, share, names('made'))).error).toBe(0);
+  });
+
+  test('ends with the watch, which keeps nothing', async () => {
+    const before = client.descriptors();
+    const root = await lookUp(fuseRoot, 'ro');
+    const file = await lookUp(root, 'file');
+    await setWatches(share, root, file, 12_345n);
+    await client.request(fuse.forget, file, u64s(1n));
+    await setWatches();
+    await settledAt(before + 1); // fanotify's
+    await setWatches(share);
+    expect(await client.control('remove rw')).toBe('ok');
+    writeFileSync(atHost('file'), 'not told');
+    await setWatches(root);
+    const waiting = nextChange();
+    utimesSync(join(directory, 'fixed', 'file'), 1, 1);
+    expect(await waiting).toMatchObject({ kind: kind.attributes, node: root, name: 'file' });
+  });
+});
 
 test.each([0, 39, (1 << 20) + 65_537, 0xffffffff])(
   'a frame that says it has %d bytes ends the server, in order',
