@@ -60,16 +60,23 @@ void fill_entry(struct fuse_entry_out *entry, const struct inode *inode, const s
     fill_attr(&entry->attr, st);
 }
 
-void answer_attr(uint64_t unique, const struct inode *inode, int fd) {
+int read_attr(const struct inode *inode, int fd, struct fuse_attr_out *out) {
     struct stat st;
-    if (fstatat(fd, "", &st, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0) {
-        answer_error(unique, errno);
-        return;
-    }
+    if (fstatat(fd, "", &st, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0)
+        return errno;
     unsigned valid = inode->share->cache_milliseconds;
-    struct fuse_attr_out out = {.attr_valid = valid / 1000, .attr_valid_nsec = valid % 1000 * 1000000};
-    fill_attr(&out.attr, &st);
-    answer(unique, 0, &out, sizeof out);
+    *out = (struct fuse_attr_out){.attr_valid = valid / 1000, .attr_valid_nsec = valid % 1000 * 1000000};
+    fill_attr(&out->attr, &st);
+    return 0;
+}
+
+void answer_attr(uint64_t unique, const struct inode *inode, int fd) {
+    struct fuse_attr_out out;
+    int error = read_attr(inode, fd, &out);
+    if (error != 0)
+        answer_error(unique, error);
+    else
+        answer(unique, 0, &out, sizeof out);
 }
 
 int drop_set_id_bits(const struct inode *inode) {

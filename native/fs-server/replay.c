@@ -132,6 +132,7 @@ static bool answer_known(uint64_t unique, uint64_t node) {
         fill_entry(&entry, inode, &st);
         entry.entry_valid = 0;
         entry.entry_valid_nsec = 0;
+        entry.attr.nlink = st.st_nlink > 0 ? entry.attr.nlink : 1; // of its end SHARE_GONE tells, or the removal of its name
         answer(unique, 0, &entry, sizeof entry);
     }
     drop_inode(inode);
@@ -187,15 +188,20 @@ static void answer_made(struct operation *op) {
         answer_new_phantom(op->in->unique, type);
 }
 
-static void answer_attributes(struct operation *op, uint32_t type) {
+static void answer_attributes(struct operation *op, const struct share_change *change) {
     struct inode *inode = hold_inode(op->in->nodeid);
-    if (inode != NULL) {
-        answer_attr(op->in->unique, inode, inode->fd);
-    } else {
-        bool directory = op->in->nodeid == elsewhere_node;
-        struct fuse_attr_out out = {.attr = phantom_attr(op->in->nodeid, directory ? S_IFDIR : type)};
+    struct fuse_attr_out out = {0};
+    int error = 0;
+    if (inode == NULL)
+        out.attr = phantom_attr(op->in->nodeid, op->in->nodeid == elsewhere_node ? S_IFDIR : change->type);
+    else
+        error = read_attr(inode, inode->fd, &out);
+    if (out.attr.nlink == 0 && change->kind != SHARE_GONE)
+        out.attr.nlink = 1;
+    if (error != 0)
+        answer_error(op->in->unique, error);
+    else
         answer(op->in->unique, 0, &out, sizeof out);
-    }
     drop_inode(inode);
 }
 
@@ -222,7 +228,7 @@ bool answer_replay(struct operation *op) {
     case FUSE_SETATTR:
         if (op->in->nodeid == FUSE_ROOT_ID)
             return false;
-        answer_attributes(op, now.change.type);
+        answer_attributes(op, &now.change);
         return true;
     case FUSE_MKNOD:
     case FUSE_MKDIR:
