@@ -1,6 +1,7 @@
 // docker diff.
 
 import type { FilesystemChange } from '../api/v1.41/types';
+import { cleanPath } from '../translate/container-to-pod';
 import { withFiles } from './container-files';
 import type { Container } from './container-registry';
 import type { Engine } from './engine';
@@ -23,5 +24,35 @@ export async function containerChanges(
     .split('\0')
     .filter((record) => record !== '')
     .map((record) => ({ Path: record.slice(1), Kind: kinds[record.charAt(0)] ?? 0 }));
-  return changes.length === 0 ? null : changes;
+  // The one who looks has made them: dockerd does at the first start.
+  const shown =
+    container.state.kind === 'created'
+      ? withoutMountPoints(changes, mountTargets(container.record))
+      : changes;
+  return shown.length === 0 ? null : shown;
+}
+
+/** Destinations of everything that is mounted into the container. */
+function mountTargets({ mounts, hostConfig }: Container['record']): string[] {
+  return [
+    ...mounts.map((mount) => mount.Destination),
+    ...Object.keys(hostConfig.Tmpfs ?? {}),
+    ...(hostConfig.Mounts ?? []).map((mount) => mount.Target ?? ''),
+  ].map(cleanPath);
+}
+
+/** Without `targets`, and without the directories that lead to them and have nothing else that changed. */
+export function withoutMountPoints(
+  changes: readonly FilesystemChange[],
+  targets: readonly string[],
+): FilesystemChange[] {
+  const leadsTo = (path: string, to: string): boolean => to.startsWith(`${path}/`);
+  const others = changes.filter(
+    ({ Path }) => !targets.includes(Path) && !targets.some((target) => leadsTo(Path, target)),
+  );
+  return changes.filter(
+    (change) =>
+      others.includes(change) ||
+      (!targets.includes(change.Path) && others.some(({ Path }) => leadsTo(change.Path, Path))),
+  );
 }

@@ -187,7 +187,8 @@ export function fillHostConfig(given: HostConfig): FilledHostConfig {
     PidsLimit: pidsLimit > 0 ? pidsLimit : null,
     Ulimits: fillEach(given.Ulimits, emptyUlimit),
     CpuCount: given.CpuCount ?? 0,
-    CpuPercent: 0,
+    // what is more is discarded, with a warning
+    CpuPercent: Math.min(given.CpuPercent ?? 0, 0),
     IOMaximumIOps: given.IOMaximumIOps ?? 0,
     IOMaximumBandwidth: given.IOMaximumBandwidth ?? 0,
     ...((given.Mounts ?? []).length === 0 ? {} : { Mounts: given.Mounts ?? [] }),

@@ -195,6 +195,11 @@ httpCases('errors: queries', {
     ),
     'POST /build/prune?filters={"unused-for":["x"]}',
     'POST /build/prune?filters={"until":["1h","2h"]}',
+    'POST /build/prune?filters={"until":["1h"],"unused-for":["1h"]}',
+    'POST /build/prune?filters={"id":["a","b"],"until":["x"]}',
+    ...['id', 'parent', 'type', 'description', 'inuse', 'shared', 'private', 'label'].map(
+      (name) => `POST /build/prune?filters={"${name}":["a","b"]}`,
+    ),
   ],
 });
 

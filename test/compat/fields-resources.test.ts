@@ -155,6 +155,7 @@ fieldCases('limits, each in a container of its own', {
   OomKillDisable: { set: host({ OomKillDisable: true }), ...refused },
   CpuCount: { set: host({ CpuCount: 3 }), alone: true },
   CpuPercent: { set: host({ CpuPercent: 30 }), alone: true },
+  'CpuPercent below zero': { set: host({ CpuPercent: -30 }), alone: true },
   IOMaximumIOps: { set: host({ IOMaximumIOps: 1 }), ...refused },
   IOMaximumBandwidth: { set: host({ IOMaximumBandwidth: 1 }), ...refused },
   'PidsLimit: without limit': {

@@ -14,19 +14,11 @@ import { queryOf, queryText } from './query';
 import { sendJson } from './reply';
 
 const failedPrune = 'failed to prune build cache: ';
-const cacheFilters = [
-  'until',
-  'unused-for',
-  'id',
-  'parent',
-  'type',
-  'description',
-  'inuse',
-  'shared',
-  'private',
-  'label',
-  'label!',
-];
+const oneValueOnly = 'filters expect only one value';
+const ageFilters = ['until', 'unused-for'];
+/** What BuildKit knows of a record of its cache. */
+const cacheFields = ['id', 'parent', 'type', 'description', 'inuse', 'shared', 'private'];
+const cacheFilters = [...ageFilters, ...cacheFields, 'label', 'label!'];
 
 export function buildRoutes(backend: ImageBackend): Router {
   const router = Router({ caseSensitive: true, strict: true });
@@ -73,11 +65,11 @@ export function buildRoutes(backend: ImageBackend): Router {
 
 /** What dockerd says of values before it looks at its cache. */
 function checkCacheFilters(filters: Filters): void {
-  for (const name of ['until', 'unused-for']) {
+  const ages = ageFilters.filter((name) => (filters.get(name) ?? []).length > 0);
+  if (ages.length > 1) refusePrune('conflicting filters: "until" and "unused-for"');
+  for (const name of ages) {
     const values = filters.get(name) ?? [];
-    if (values.length > 1) {
-      throw new DaemonError('InvalidParameter', `${failedPrune}filters expect only one value`);
-    }
+    if (values.length > 1) refusePrune(oneValueOnly);
     const problem = values[0] === undefined ? undefined : goDurationProblem(values[0]);
     if (problem === undefined) continue;
     throw new DaemonError(
@@ -85,6 +77,11 @@ function checkCacheFilters(filters: Filters): void {
       `${failedPrune}"${name}" filter expects a duration (e.g., '24h'): ${problem}`,
     );
   }
+  if (cacheFields.some((name) => (filters.get(name) ?? []).length > 1)) refusePrune(oneValueOnly);
+}
+
+function refusePrune(message: string): never {
+  throw new DaemonError('InvalidParameter', `${failedPrune}${message}`);
 }
 
 function checkKeepStorage(text: string): void {
