@@ -45,3 +45,15 @@ export function errorMessage(error: unknown): string {
 export function systemErrorCode(error: unknown): string | undefined {
   return isError(error) && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
+
+/** As Go words ENOSPC. */
+export const noSpaceText = 'no space left on device';
+
+/** What a user is told of a system call that failed: ENOSPC as Go, and so dockerd, words it; else as Node does. */
+export function systemErrorText(error: unknown): string {
+  if (systemErrorCode(error) !== 'ENOSPC') return errorMessage(error);
+  const { syscall, path } = error as NodeJS.ErrnoException;
+  return [[syscall, path].filter((word) => word !== undefined).join(' '), noSpaceText]
+    .filter((part) => part !== '')
+    .join(': ');
+}

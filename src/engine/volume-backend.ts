@@ -2,7 +2,8 @@
 
 import type { Filters, VolumeBackend } from '../api/v1.41/backend';
 import type { Volume as WireVolume, VolumeCreateBody, VolumeListResponse } from '../api/v1.41/types';
-import { DaemonError } from '../errors';
+import { DaemonError, errorMessage } from '../errors';
+import { log } from '../log';
 import type { Volume, VolumeStore } from '../storage/volume-store';
 import { containersUsing } from './container-mounts';
 import type { ContainerRegistry } from './container-registry';
@@ -74,7 +75,7 @@ export class EngineVolumeBackend implements VolumeBackend {
     let SpaceReclaimed = 0;
     for (const volume of this.#volumes.list()) {
       if (!this.#isUnused(volume) || !wanted(volume.labels ?? {}, Date.parse(volume.createdAt))) continue;
-      SpaceReclaimed += await this.#volumes.usageBytes(volume.name);
+      SpaceReclaimed += Math.max(0, await this.#usageBytes(volume));
       await this.#destroy(volume.name);
       VolumesDeleted.push(volume.name);
     }
@@ -84,15 +85,23 @@ export class EngineVolumeBackend implements VolumeBackend {
 
   /** For `system df`: with sizes and counts of users. */
   async usage(): Promise<WireVolume[]> {
-    return Promise.all(
-      this.#volumes.list().map(async (volume) => ({
-        ...this.#shape(volume),
-        UsageData: {
-          RefCount: containersUsing(this.#registry, volume.name).length,
-          Size: await this.#volumes.usageBytes(volume.name),
-        },
-      })),
-    );
+    const volumes: WireVolume[] = [];
+    for (const volume of this.#volumes.list()) {
+      const Size = await this.#usageBytes(volume);
+      const RefCount = containersUsing(this.#registry, volume.name).length;
+      volumes.push({ ...this.#shape(volume), UsageData: { RefCount, Size } });
+    }
+    return volumes;
+  }
+
+  /** -1 where it can't be told, as in Docker. One that was removed meanwhile is no failure of the others either. */
+  async #usageBytes({ name }: Volume): Promise<number> {
+    try {
+      return await this.#volumes.usageBytes(name);
+    } catch (error) {
+      log.warn('the size of a volume could not be told', { volume: name, error: errorMessage(error) });
+      return -1;
+    }
   }
 
   async #destroy(name: string): Promise<void> {

@@ -2,9 +2,10 @@
 // the files through the VM's file server (native/fs-server); nothing here is ever mounted on the host.
 
 import { randomBytes } from 'node:crypto';
-import { lstat, mkdir, opendir, rename, rm } from 'node:fs/promises';
+import { mkdir, opendir, rename, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DaemonError, systemErrorCode } from '../errors';
+import { DaemonError, noSpaceText, systemErrorCode } from '../errors';
+import { runTool } from './run-tool';
 import type { DocumentStore } from './stores';
 import { VolumeFillings } from './volume-filling';
 
@@ -38,6 +39,11 @@ const mountFlagBits: Readonly<Record<string, number>> = {
   ...{ ro: 0x1, nosuid: 0x2, nodev: 0x4, noexec: 0x8, sync: 0x10, dirsync: 0x80, noatime: 0x400 },
   ...{ nodiratime: 0x800, bind: 0x1000, rbind: 0x5000 },
 };
+/** Of mkdir(2), as Go words them. */
+const directoryErrors = new Map([
+  ['ENAMETOOLONG', 'file name too long'],
+  ['ENOSPC', noSpaceText],
+]);
 const knownOptions = ['type', 'o', 'device', 'size'];
 
 export class VolumeStore {
@@ -109,21 +115,30 @@ export class VolumeStore {
       anonymous: anonymous || request.labels?.[podVolumeLabel] !== undefined,
     };
     await this.#makeDirectory(name);
-    this.#documents.put(collection, name, volume);
+    try {
+      this.#documents.put(collection, name, volume);
+    } catch (error) {
+      await rmdir(this.hostPath(name)).catch(() => undefined);
+      await rmdir(join(this.#root, name)).catch(() => undefined);
+      throw error;
+    }
     this.#volumes.set(name, volume);
     return { volume, created: true };
   }
 
   async #makeDirectory(name: string): Promise<void> {
     const path = this.hostPath(name);
+    const root = join(this.#root, name);
     try {
-      await mkdir(path, { recursive: true, mode: 0o755 });
+      // One by one: of several at once that a full disk refuses, Node says that the first is not there.
+      for (const directory of [this.#root, root, path]) await mkdirIfMissing(directory);
     } catch (error) {
-      if (systemErrorCode(error) !== 'ENAMETOOLONG') throw error;
-      const root = join(this.#root, name);
+      const why = directoryErrors.get(systemErrorCode(error) ?? '');
+      if (why === undefined) throw error;
+      await rmdir(root).catch(() => undefined); // unless it has something in it
       throw new DaemonError(
         'Internal',
-        `create ${name}: error while creating volume root path '${root}': mkdir ${root}: file name too long`,
+        `create ${name}: error while creating volume root path '${root}': mkdir ${root}: ${why}`,
         { cause: error },
       );
     }
@@ -159,7 +174,7 @@ export class VolumeStore {
       if (systemErrorCode(error) !== 'ENOENT') throw error;
       return;
     }
-    await rm(doomed, { recursive: true, force: true });
+    await removeTree(doomed);
   }
 
   /** Bytes of the volume's files, each hard-linked file once. 0 for a volume without files of its own. */
@@ -173,11 +188,19 @@ export class VolumeStore {
     await mkdir(this.#root, { recursive: true, mode: 0o711 });
     for await (const entry of await opendir(this.#root)) {
       if (entry.name.startsWith('.removing-') || !this.#volumes.has(entry.name)) {
-        await rm(join(this.#root, entry.name), { recursive: true, force: true });
+        await removeTree(join(this.#root, entry.name));
       }
     }
     for (const name of this.#volumes.keys())
       await mkdir(this.hostPath(name), { recursive: true, mode: 0o755 });
+  }
+}
+
+async function mkdirIfMissing(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o755 });
+  } catch (error) {
+    if (systemErrorCode(error) !== 'EEXIST') throw error;
   }
 }
 
@@ -212,23 +235,32 @@ function validateOptions(name: string, options: Record<string, string> | null): 
   }
 }
 
+/** By rm(1), which paths of any length don't stop. */
+async function removeTree(path: string): Promise<void> {
+  await runTool('rm', ['-rf', '--', path]);
+}
+
+/** By find(1), whose walk knows names in any encoding and paths of any length, and forgives what is removed meanwhile. */
 async function directoryBytes(path: string): Promise<number> {
+  const format = '%n %D:%i %s\\n';
+  const listing = await runTool('find', [
+    path,
+    '-ignore_readdir_race',
+    '!',
+    '-type',
+    'd',
+    '-size',
+    '+0',
+    '-printf',
+    format,
+  ]);
   const seen = new Set<string>();
   let total = 0;
-  const pending = [path];
-  for (let directory = pending.pop(); directory !== undefined; directory = pending.pop()) {
-    for await (const entry of await opendir(directory)) {
-      const child = join(directory, entry.name);
-      if (entry.isDirectory()) {
-        pending.push(child);
-        continue;
-      }
-      const stats = await lstat(child);
-      const key = `${stats.dev}:${stats.ino}`;
-      if (stats.nlink > 1 && seen.has(key)) continue;
-      seen.add(key);
-      total += stats.size;
-    }
+  for (const line of listing.split('\n')) {
+    const [links, file = '', bytes] = line.split(' ');
+    if (links !== '1' && seen.has(file)) continue;
+    if (links !== '1') seen.add(file);
+    total += Number(bytes ?? 0);
   }
   return total;
 }

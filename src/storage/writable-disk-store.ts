@@ -3,7 +3,7 @@
 
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DaemonError, systemErrorCode } from '../errors';
+import { DaemonError, noSpaceText, systemErrorCode } from '../errors';
 import { runTool } from './run-tool';
 import type { WritableDiskStore } from './stores';
 
@@ -58,7 +58,7 @@ export class DiskFileStore implements WritableDiskStore {
     } catch (error) {
       await rm(unfinished, { force: true });
       if (systemErrorCode(error) === 'ENOSPC') {
-        throw new DaemonError('Internal', 'no space left on device', { cause: error });
+        throw new DaemonError('Internal', noSpaceText, { cause: error });
       }
       throw error;
     }

@@ -7,6 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 
+import { DaemonError } from '../../../src/errors';
+import { openDocumentStore } from '../../../src/storage/document-store';
 import { makeTar } from '../../support/tar-maker';
 import { sha256 } from './scripted-registry';
 import { openLab, type StorageLab } from './storage-lab';
@@ -14,6 +16,15 @@ import { openLab, type StorageLab } from './storage-lab';
 const never = new AbortController().signal;
 const megabyte = 1024 * 1024;
 jest.setTimeout(60_000);
+
+/** Takes what room a file system has left. Returns what gives it back. */
+function fill(disk: string): () => void {
+  const filler = join(disk, 'filler');
+  const take =
+    'dd if=/dev/zero of="$1" bs=64k; dd if=/dev/zero of="$1" bs=1k oflag=append conv=notrunc; true';
+  execFileSync('sh', ['-c', take, 'sh', filler], { stdio: 'ignore' });
+  return () => rmSync(filler);
+}
 
 function archiveOf(tag: string, tar: Buffer): Readable {
   const rootfs = { type: 'layers', diff_ids: [sha256(tar)] };
@@ -74,5 +85,44 @@ describe('on a disk of 24 MiB', () => {
       writeFileSync(filler, '');
     }
     await load('late:1', makeTar([{ name: 'e', data: 'fits' }]));
+  });
+});
+
+describe('records on a full disk', () => {
+  const disk = mkdtempSync(join(tmpdir(), 'caisson-small-'));
+  beforeAll(() => {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=32m', 'tmpfs', disk]);
+  });
+  afterAll(() => {
+    execFileSync('umount', [disk]);
+    rmSync(disk, { recursive: true, force: true });
+  });
+  const value = (n: number): { n: number; text: string } => ({ n, text: 'x'.repeat(3000) });
+
+  test('can be changed and removed, and some can be added', () => {
+    const path = join(disk, 'db');
+    const store = openDocumentStore(path);
+    for (let i = 0; i < 50; i += 1) store.put('c', String(i), value(i));
+    const free = fill(disk);
+    for (let i = 0; i < 5000; i += 1) store.put('c', String(i % 50), value(i));
+    let added = 0;
+    const addMany = (): void => {
+      for (; added < 5000; added += 1) store.put('new', String(added), value(added));
+    };
+    expect(addMany).toThrow(new DaemonError('Internal', 'no space left on device'));
+    expect(added).toBeGreaterThan(100);
+    expect(added).toBeLessThan(5000);
+    for (let i = 0; i < 5000; i += 1) store.put('c', String(i % 50), value(i));
+    for (let i = 0; i < added; i += 1) store.delete('new', String(i));
+    store.put('new', 'one', value(1));
+    store.close();
+
+    const again = openDocumentStore(path);
+    expect(again.all('c')).toHaveLength(50);
+    expect(again.get('c', '49')).toEqual(value(4999));
+    expect(again.all('new')).toEqual([value(1)]);
+    free();
+    for (added = 0; added < 1000; added += 1) again.put('new', String(added), value(added));
+    again.close();
   });
 });

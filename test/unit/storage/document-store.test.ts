@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
@@ -51,8 +51,9 @@ describe('documents', () => {
   test('survive a process that ends without closing', () => {
     const first = openDocumentStore(path);
     first.put('c', '1', { kept: true });
-    // Another connection sees what was committed, as the next daemon would.
-    const second = openDocumentStore(path);
+    // What the next daemon would find.
+    for (const suffix of ['', '-wal']) copyFileSync(`${path}${suffix}`, `${path}2${suffix}`);
+    const second = openDocumentStore(`${path}2`);
     expect(second.get('c', '1')).toEqual({ kept: true });
     second.close();
     first.close();

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { linkSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -106,6 +107,18 @@ test('a file with several names counts once', async () => {
   linkSync(join(path, 'one'), join(path, 'sub', 'two'));
   writeFileSync(join(path, 'sub', 'three'), '123');
   expect(await store.usageBytes('data')).toBe(8);
+});
+
+test('names of no encoding count, and paths past PATH_MAX count and can be removed', async () => {
+  await store.create({ name: 'data' });
+  const path = store.hostPath('data');
+  writeFileSync(Buffer.concat([Buffer.from(`${path}/`), Buffer.from([0x68, 0xff, 0xfe])]), '12345');
+  const dig =
+    'n=$(printf %0200d 1); for i in $(seq 25); do mkdir $n && cd -P ./$n; done 2>/dev/null; echo deep >f';
+  execFileSync('bash', ['-c', dig], { cwd: path });
+  expect(await store.usageBytes('data')).toBe(10);
+  await store.remove('data');
+  expect(directories()).toEqual([]);
 });
 
 test('the longest name can be removed', async () => {
