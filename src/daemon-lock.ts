@@ -14,7 +14,10 @@ export async function lockDataRoot(dataRoot: string): Promise<() => Promise<void
       await writeFile(path, JSON.stringify(self), { flag: 'wx', mode: 0o644 });
       return () => rm(path, { force: true });
     } catch (error) {
-      if (systemErrorCode(error) !== 'EEXIST') throw error;
+      if (systemErrorCode(error) !== 'EEXIST') {
+        if (systemErrorCode(error) === 'ENOSPC') await rm(path, { force: true }); // there, and empty
+        throw error;
+      }
     }
     const holder = await readHolder(path);
     if (holder !== undefined && (await isAlive(holder))) {

@@ -10,6 +10,7 @@ import { createApi, type Api } from './api/server';
 import { tlsOptions } from './api/tls';
 import type { Config } from './config';
 import { lockDataRoot } from './daemon-lock';
+import { openStartReserve } from './start-reserve';
 import { reloadConfig } from './daemon-reload';
 import { ContainerRegistry } from './engine/container-registry';
 import { recoverContainers } from './engine/container-recovery';
@@ -75,7 +76,8 @@ export async function startDaemon(config: Config): Promise<Daemon> {
   await chmod(config.runDir, 0o711);
   await mkdir(config.dataRoot, { recursive: true, mode: 0o711 });
   await requireReachable([config.dataRoot, config.runDir]);
-  const undo: (() => unknown)[] = [await lockDataRoot(config.dataRoot)];
+  const holdReserve = await openStartReserve(config.dataRoot);
+  const undo: (() => unknown)[] = [holdReserve, await lockDataRoot(config.dataRoot)];
   const close = async (): Promise<void> => {
     for (const step of undo.splice(0).reverse()) {
       try {

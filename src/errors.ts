@@ -36,24 +36,20 @@ function isError(error: unknown): error is Error {
   return error instanceof Error || types.isNativeError(error);
 }
 
-/** The text of anything that was thrown. */
+/** As Go words ENOSPC. */
+export const noSpaceText = 'no space left on device';
+
+/** The text of anything that was thrown. A full disk is told of as Go, and so dockerd, does: `write PATH: no space left on device`. */
 export function errorMessage(error: unknown): string {
+  if (systemErrorCode(error) === 'ENOSPC') {
+    const { syscall = '', path = '' } = error as NodeJS.ErrnoException;
+    const what = `${syscall} ${path}`.trim();
+    return what === '' ? noSpaceText : `${what}: ${noSpaceText}`;
+  }
   return isError(error) ? error.message : String(error);
 }
 
 /** The `code` of a Node system error (`ENOENT`), or undefined for anything else. */
 export function systemErrorCode(error: unknown): string | undefined {
   return isError(error) && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
-}
-
-/** As Go words ENOSPC. */
-export const noSpaceText = 'no space left on device';
-
-/** What a user is told of a system call that failed: ENOSPC as Go, and so dockerd, words it; else as Node does. */
-export function systemErrorText(error: unknown): string {
-  if (systemErrorCode(error) !== 'ENOSPC') return errorMessage(error);
-  const { syscall, path } = error as NodeJS.ErrnoException;
-  return [[syscall, path].filter((word) => word !== undefined).join(' '), noSpaceText]
-    .filter((part) => part !== '')
-    .join(': ');
 }

@@ -2,7 +2,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { isDaemonError, systemErrorText } from '../../errors';
+import { errorMessage, isDaemonError } from '../../errors';
 import type { ErrorCode } from '../../errors';
 import { log } from '../../log';
 import { sendJson } from './reply';
@@ -42,7 +42,7 @@ export function describeError(request: IncomingMessage, error: unknown): { statu
   if (status === undefined) {
     log.error('request failed unexpectedly', { method: request.method, path: pathOf(request), error });
   }
-  return { status: status ?? 500, message: systemErrorText(error) };
+  return { status: status ?? 500, message: errorMessage(error) };
 }
 
 /** Answers with the error; a response under way can only be cut off. */

@@ -2,13 +2,15 @@
 
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 
+import { lockDataRoot } from '../../../src/daemon-lock';
 import { DaemonError } from '../../../src/errors';
 import { openDocumentStore } from '../../../src/storage/document-store';
+import { openStartReserve } from '../../../src/start-reserve';
 import { makeTar } from '../../support/tar-maker';
 import { sha256 } from './scripted-registry';
 import { openLab, type StorageLab } from './storage-lab';
@@ -124,5 +126,25 @@ describe('records on a full disk', () => {
     free();
     for (added = 0; added < 1000; added += 1) again.put('new', String(added), value(added));
     again.close();
+  });
+
+  test('a daemon starts on a disk that was filled after its end', async () => {
+    const dataRoot = join(disk, 'root');
+    mkdirSync(dataRoot);
+    const path = join(dataRoot, 'caisson.db');
+    for (let round = 0; round < 2; round += 1) {
+      const holdReserve = await openStartReserve(dataRoot);
+      const unlock = await lockDataRoot(dataRoot);
+      const store = openDocumentStore(path);
+      store.put('c', String(round), value(round));
+      store.close();
+      await unlock();
+      await holdReserve();
+      if (round === 0) fill(disk);
+    }
+    await openStartReserve(dataRoot);
+    const store = openDocumentStore(path);
+    expect(store.all('c')).toEqual([value(0), value(1)]);
+    store.close();
   });
 });
