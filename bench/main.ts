@@ -13,6 +13,7 @@ import { ensureTestImages, registryHost, registryPort } from '../test/support/te
 import { firstCheckpoint, laterCheckpoint, startFromCheckpoint } from './checkpoint';
 import { family, manyAtOnce, manyInARow, watchingMany } from './crowd';
 import { childPids, DockerClient, median, medians, pssMib, rssMib, timed, type Work } from './measure';
+import { memoryRow } from './memory';
 import { networkMeasurements, type NetworkBench } from './network';
 import { idleVmsMemory, podReplace, vmRun } from './pods';
 import { formatTable, type Row } from './table';
@@ -177,6 +178,12 @@ const measurements: Record<string, Measurement> = {
   'checkpoint, first': firstCheckpoint,
   'checkpoint, later': laterCheckpoint,
   'start from a checkpoint': startFromCheckpoint,
+  'update of memory: full, inside': (bench) => memoryRow(bench, 'full', 'inside'),
+  'update of memory: full': (bench) => memoryRow(bench, 'full', 'host'),
+  'update of memory: down, inside': (bench) => memoryRow(bench, 'down', 'inside'),
+  'update of memory: down': (bench) => memoryRow(bench, 'down', 'host'),
+  'update of memory: up, inside': (bench) => memoryRow(bench, 'up', 'inside'),
+  'update of memory: up': (bench) => memoryRow(bench, 'up', 'host'),
   'stats of 50: daemon': ({ caisson, caissonDaemon }) =>
     watchingMany(
       caisson,

@@ -128,21 +128,26 @@ static int load_by_alias(const char *root, const char *wanted)
     return result;
 }
 
-int modprobe_main(int argc, char **argv)
+static void find_modules(char root[256])
 {
     struct utsname name;
     uname(&name);
+    snprintf(root, 256, "/extra/lib/modules/%s", name.release);
+}
+
+int load_module(const char *name)
+{
     char root[256];
-    snprintf(root, sizeof(root), "/extra/lib/modules/%s", name.release);
+    find_modules(root);
+    int loaded = load_by_name(root, name);
+    return loaded == -ENOENT ? load_by_alias(root, name) : loaded;
+}
+
+int modprobe_main(int argc, char **argv)
+{
     int result = 0;
-    for (int i = 1; i < argc; i++) {
-        if (argv[i][0] == '-')
-            continue;
-        int loaded = load_by_name(root, argv[i]);
-        if (loaded == -ENOENT)
-            loaded = load_by_alias(root, argv[i]);
-        if (loaded < 0)
+    for (int i = 1; i < argc; i++)
+        if (argv[i][0] != '-' && load_module(argv[i]) < 0)
             result = 1;
-    }
     return result;
 }

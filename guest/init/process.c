@@ -21,6 +21,7 @@
 #include "container.h"
 #include "log.h"
 #include "namespaces.h"
+#include "page-reporting.h"
 
 static struct process *processes;
 static struct source signals = { .fd = -1 };
@@ -175,8 +176,10 @@ static void status_ready(struct source *source, uint32_t events)
     drop_fd(&process->status.fd);
     if (process->state == PROCESS_STARTING) {
         process->state = PROCESS_RUNNING;
-        if (process->kind == PROCESS_CONTAINER)
+        if (process->kind == PROCESS_CONTAINER) {
             container_running(process->container);
+            page_reporting_expect();
+        }
     }
     answer(process, NULL);
 }

@@ -43,6 +43,8 @@ const extraFolders = [
   'lib',
   'net',
 ];
+/** Modules that the agent loads later than at the boot. */
+const extraModules = ['virtio_balloon'];
 /** Parts of those that need hardware or a host no VM of ours has. */
 const extraExcluded =
   /^(drivers\/net\/(ethernet|wireless|phy|mdio|usb|hyperv|can|ieee802154|hippi|fddi|arcnet|wwan|ppp|slip|vmxnet3|xen-netback|fjes)|drivers\/block\/(xen-blkback|drbd|mtip32xx|aoe)|fs\/(ocfs2|gfs2|dlm|ceph|afs|jfs|reiserfs|hfs|hfsplus|ufs|affs|qnx4|minix|befs|efs|hpfs|sysv|coda|orangefs|ubifs|jffs2)|net\/(bluetooth|wireless|mac80211|mac802154|ieee802154|can|nfc|rxrpc|ceph|rds|dccp|tipc|atm|appletalk|ax25|netrom|rose|lapb|x25|batman-adv|hsr|decnet|sctp\/.*probe))(\/|$)/;
@@ -142,7 +144,7 @@ function buildExtra() {
       wanted.add(name);
       for (const need of dependencies.get(name)) wanted.add(need);
     }
-    for (const name of loadOrder(bootModules)) wanted.add(name);
+    for (const name of loadOrder([...bootModules, ...extraModules])) wanted.add(name);
     for (const name of wanted) {
       fs.mkdirSync(path.dirname(path.join(modules, name)), { recursive: true });
       fs.copyFileSync(path.join(modulesRoot, name), path.join(modules, name));

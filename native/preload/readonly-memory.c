@@ -129,3 +129,17 @@ int madvise(void *address, size_t length, int advice) {
         return 0;
     return (int)syscall(SYS_madvise, address, length, advice);
 }
+
+/**
+ * A guest reports pages that it has no use for. QEMU punches a hole into the file first, and then drops its own pages
+ * (ram_block_discard_range): in a private mapping the second is all there is to do.
+ */
+int fallocate64(int fd, int mode, off_t offset, off_t length) {
+    if (fd >= 0 && fd == memory_fd && (mode & FALLOC_FL_PUNCH_HOLE) != 0)
+        return 0;
+    return (int)syscall(SYS_fallocate, fd, mode, offset, length);
+}
+
+int fallocate(int fd, int mode, off_t offset, off_t length) {
+    return fallocate64(fd, mode, offset, length);
+}

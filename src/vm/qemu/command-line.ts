@@ -131,6 +131,8 @@ export function qemuArguments(spec: MachineSpec, layout: VmLayout): string[] {
     'virtio-rng-device,rng=rng',
     '-device',
     `virtio-scsi-device,id=${scsiController}`,
+    '-device',
+    'virtio-balloon-device,free-page-reporting=on,page-poison=off',
   ];
   for (let index = 0; index < spec.nicCount; index += 1) {
     const descriptor = layout.tapDescriptors[index];

@@ -56,6 +56,11 @@ async function run(args: string[], id = 'c1', vm?: Vm): Promise<Running> {
   return { vm: own, stdin, stdout, output, exited };
 }
 
+/** What QEMU has to itself: of the guest's memory, the pages that were written to. */
+function anonymousMib(pid: number): number {
+  return Number(/^Anonymous:\s+(\d+) kB/m.exec(readProc(pid, 'smaps_rollup'))?.[1]) / 1024;
+}
+
 const sh = (script: string): string[] => ['sh', '-c', script];
 
 describe('a clone', () => {
@@ -125,6 +130,28 @@ describe('a clone', () => {
     }
     const maps = readProc(vm.pid, 'maps');
     expect(maps).toMatch(/ rw-p .*templates\/.*\/memory$/m);
+  });
+
+  test('gives the host back what its processes have freed, and leaves the template as it is', async () => {
+    const bystander = await run(sh('read line; sha256sum /bin/busybox'));
+    const used = 500;
+    // `head` has a byte when dd has written to all of its memory, which dd keeps until nobody reads from it.
+    const script = `exec 3<&0
+      dd if=/dev/zero bs=${used}M count=1 2>/dev/null | { head -c 1 >/dev/null; echo used; read line <&3; }
+      echo freed; read line; sha256sum /bin/busybox`;
+    const user = await run(sh(script));
+    const input = user.vm.agent.openInput(user.stdin);
+    const before = anonymousMib(user.vm.pid);
+    await until(() => user.output.text() === 'used\n');
+    const full = anonymousMib(user.vm.pid);
+    expect(full).toBeGreaterThan(before + 0.9 * used);
+    await input.write(Buffer.from('\n'));
+    await until(() => anonymousMib(user.vm.pid) < full - 0.8 * used);
+    await input.write(Buffer.from('\n'));
+    await bystander.vm.agent.openInput(bystander.stdin).write(Buffer.from('\n'));
+    const sum = await bystander.output.ended;
+    expect(await user.output.ended).toBe(`used\nfreed\n${sum}`);
+    expect(await describeTemplate(lab.config())).toEqual([expect.objectContaining({ intact: true })]);
   });
 
   test('a VM of another size is booted', async () => {
