@@ -9,8 +9,6 @@
 #include "handles.h"
 #include "operation.h"
 
-enum { MAX_DEVICES = 4096 };
-
 static dev_t devices[MAX_DEVICES];
 static size_t device_count;
 
@@ -25,6 +23,22 @@ static uint64_t guest_ino(const struct stat *st) {
         devices[device_count++] = st->st_dev;
     pthread_mutex_unlock(&table_lock);
     return (uint64_t)st->st_ino ^ ((uint64_t)index << 48);
+}
+
+void restore_devices(const uint64_t *from, size_t count) {
+    pthread_mutex_lock(&table_lock);
+    for (device_count = 0; device_count < count && device_count < MAX_DEVICES; device_count++)
+        devices[device_count] = (dev_t)from[device_count];
+    pthread_mutex_unlock(&table_lock);
+}
+
+size_t list_devices(uint64_t *to) {
+    pthread_mutex_lock(&table_lock);
+    size_t count = device_count;
+    for (size_t index = 0; index < count; index++)
+        to[index] = devices[index];
+    pthread_mutex_unlock(&table_lock);
+    return count;
 }
 
 static void fill_attr(struct fuse_attr *attr, const struct stat *st) {

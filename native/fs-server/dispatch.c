@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 
 #include "attributes.h"
 #include "operation.h"
@@ -128,5 +127,5 @@ void handle_request(struct request *request) {
             carry_out(&op);
         drop_inode(op.inode);
     }
-    free(request);
+    finish_request(request);
 }

@@ -38,14 +38,18 @@ struct inode *hold_inode(uint64_t id) {
     return inode;
 }
 
-static void free_if_unused(struct inode *inode) {
-    if (inode->lookups > 0 || inode->users > 0 || inode->share->root == inode)
-        return;
+static void leave_number(const struct inode *inode) {
     struct inode **link = &inodes_by_id[bucket_of(inode->id)];
     while (*link != inode)
         link = &(*link)->next_by_id;
     *link = inode->next_by_id;
-    link = &inodes_by_key[bucket_of_key(inode->dev, inode->ino, inode->share)];
+}
+
+static void free_if_unused(struct inode *inode) {
+    if (inode->lookups > 0 || inode->users > 0 || inode->share->root == inode)
+        return;
+    leave_number(inode);
+    struct inode **link = &inodes_by_key[bucket_of_key(inode->dev, inode->ino, inode->share)];
     while (*link != inode)
         link = &(*link)->next_by_key;
     *link = inode->next_by_key;
@@ -78,28 +82,38 @@ void forget(uint64_t id, uint64_t lookups) {
     pthread_mutex_unlock(&table_lock);
 }
 
+/** Under the lock. */
+static void enter_number(struct inode *inode, uint64_t id) {
+    inode->id = id;
+    inode->next_by_id = inodes_by_id[bucket_of(id)];
+    inodes_by_id[bucket_of(id)] = inode;
+}
+
+/** Consumes `fd`. Under the lock. */
+static struct inode *make_inode(uint64_t id, int fd, const struct stat *st, struct share *share) {
+    struct inode *inode = allocate(sizeof *inode);
+    inode->dev = st->st_dev;
+    inode->ino = st->st_ino;
+    inode->type = st->st_mode & S_IFMT;
+    inode->fd = fd;
+    inode->share = share;
+    size_t key = bucket_of_key(inode->dev, inode->ino, inode->share);
+    inode->next_by_key = inodes_by_key[key];
+    inodes_by_key[key] = inode;
+    enter_number(inode, id);
+    return inode;
+}
+
 struct inode *adopt_inode(int fd, const struct stat *st, struct share *share) {
     pthread_mutex_lock(&table_lock);
     size_t key = bucket_of_key(st->st_dev, st->st_ino, share);
     struct inode *inode = inodes_by_key[key];
     while (inode != NULL && !(inode->dev == st->st_dev && inode->ino == st->st_ino && inode->share == share))
         inode = inode->next_by_key;
-    if (inode != NULL) {
+    if (inode != NULL)
         close(fd);
-    } else {
-        inode = allocate(sizeof *inode);
-        inode->id = next_inode_id++;
-        inode->dev = st->st_dev;
-        inode->ino = st->st_ino;
-        inode->type = st->st_mode & S_IFMT;
-        inode->fd = fd;
-        inode->share = share;
-        inode->next_by_key = inodes_by_key[key];
-        inodes_by_key[key] = inode;
-        size_t bucket = bucket_of(inode->id);
-        inode->next_by_id = inodes_by_id[bucket];
-        inodes_by_id[bucket] = inode;
-    }
+    else
+        inode = make_inode(next_inode_id++, fd, st, share);
     inode->lookups++;
     pthread_mutex_unlock(&table_lock);
     return inode;
@@ -109,6 +123,54 @@ void count_lookup(struct inode *inode) {
     pthread_mutex_lock(&table_lock);
     inode->lookups++;
     pthread_mutex_unlock(&table_lock);
+}
+
+struct inode **list_inodes(size_t *count) {
+    pthread_mutex_lock(&table_lock);
+    *count = 0;
+    for (size_t bucket = 0; bucket < BUCKETS; bucket++)
+        for (struct inode *inode = inodes_by_id[bucket]; inode != NULL; inode = inode->next_by_id)
+            ++*count;
+    struct inode **list = allocate((*count + 1) * sizeof *list);
+    size_t index = 0;
+    for (size_t bucket = 0; bucket < BUCKETS; bucket++)
+        for (struct inode *inode = inodes_by_id[bucket]; inode != NULL; inode = inode->next_by_id)
+            list[index++] = inode;
+    pthread_mutex_unlock(&table_lock);
+    return list;
+}
+
+struct inode *restore_inode(uint64_t id, uint64_t lookups, int fd, const struct stat *st, struct share *share) {
+    pthread_mutex_lock(&table_lock);
+    struct inode *inode = id > FUSE_ROOT_ID && find_inode(id) == NULL ? make_inode(id, fd, st, share) : NULL;
+    if (inode != NULL)
+        inode->lookups = lookups;
+    else
+        close(fd);
+    pthread_mutex_unlock(&table_lock);
+    return inode;
+}
+
+bool renumber_inode(struct inode *inode, uint64_t id, uint64_t lookups) {
+    pthread_mutex_lock(&table_lock);
+    const struct inode *other = find_inode(id);
+    bool possible = id > FUSE_ROOT_ID && (other == NULL || other == inode);
+    if (possible) {
+        leave_number(inode);
+        enter_number(inode, id);
+        inode->lookups = lookups;
+    }
+    pthread_mutex_unlock(&table_lock);
+    return possible;
+}
+
+uint64_t next_inode_number(uint64_t at_least) {
+    pthread_mutex_lock(&table_lock);
+    if (next_inode_id < at_least)
+        next_inode_id = at_least;
+    uint64_t next = next_inode_id;
+    pthread_mutex_unlock(&table_lock);
+    return next;
 }
 
 struct fd_path fd_path(int fd) {

@@ -58,6 +58,15 @@ void forget(uint64_t id, uint64_t lookups);
 struct inode *adopt_inode(int fd, const struct stat *st, struct share *share);
 /** The guest is told of an inode that is held. */
 void count_lookup(struct inode *inode);
+/** All of them, for who knows that no request is under way; free() it. */
+struct inode **list_inodes(size_t *count);
+/** Puts one into the table as it was in a server before: `fd` (O_PATH) is consumed. NULL, and `fd` is closed: the number is
+ * taken. */
+struct inode *restore_inode(uint64_t id, uint64_t lookups, int fd, const struct stat *st, struct share *share);
+/** A share's root gets the number that it had. False: it is taken. */
+bool renumber_inode(struct inode *inode, uint64_t id, uint64_t lookups);
+/** The number that is handed out next: from now on at least this one. */
+uint64_t next_inode_number(uint64_t at_least);
 /** Opens what an O_PATH descriptor stands for. Never a special file: that would act on the host's devices. */
 int reopen(const struct inode *inode, int flags);
 

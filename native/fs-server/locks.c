@@ -169,6 +169,16 @@ static int set_lock(struct operation *op, const struct fuse_lk_in *in, bool wait
     return error;
 }
 
+int restore_lock(struct inode *inode, uint64_t owner, uint64_t handle, const struct flock *lock) {
+    struct lock_owner *holder = hold_owner(inode, &(struct fuse_lk_in){.owner = owner, .fh = handle}, true);
+    if (holder == NULL)
+        return errno;
+    struct flock copy = *lock;
+    int error = fcntl(holder->fd, F_OFD_SETLK, &copy) < 0 ? errno : 0;
+    give_up(holder);
+    return error;
+}
+
 void do_setlk(struct operation *op, bool wait) {
     TAKE(struct fuse_lk_in, in);
     answer_error(op->in->unique, set_lock(op, &in, wait));
@@ -224,7 +234,7 @@ static void *wait_for_lock(void *argument) {
 
 static void refuse_waiting(struct request *request, uint64_t unique) {
     answer_error(unique, ENOLCK);
-    free(request);
+    finish_request(request);
 }
 
 void start_waiting(struct request *request) {

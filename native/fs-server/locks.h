@@ -2,6 +2,7 @@
 #ifndef FS_SERVER_LOCKS_H
 #define FS_SERVER_LOCKS_H
 
+#include <fcntl.h>
 #include <stdint.h>
 
 #include "inodes.h"
@@ -16,6 +17,8 @@ void interrupt_waiting(uint64_t unique);
  * a process that asked by it have gone with that process's FLUSH.
  */
 void release_locks(struct inode *inode, uint64_t handle);
+/** Takes a lock that the owner had in a server before, asked for by this open file, if nobody has it; 0 or an errno. */
+int restore_lock(struct inode *inode, uint64_t owner, uint64_t handle, const struct flock *lock);
 /** Once, before anything else. */
 void prepare_interrupts(void);
 

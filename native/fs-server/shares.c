@@ -76,6 +76,13 @@ int remove_share(const char *name) {
     return share != NULL ? 0 : ENOENT;
 }
 
+struct share *share_named(const char *name) {
+    pthread_mutex_lock(&table_lock);
+    struct share *share = *find_share(name);
+    pthread_mutex_unlock(&table_lock);
+    return share;
+}
+
 struct inode *look_up_share(const char *name) {
     pthread_mutex_lock(&table_lock);
     struct share *share = *find_share(name);

@@ -12,6 +12,8 @@ int set_share_cache(const char *name, unsigned cache_milliseconds);
 int protect_share(const char *name);
 /** Forgets the name; inodes in use stay until the guest forgets them. 0 or an errno. */
 int remove_share(const char *name);
+/** The share of this name, also for later: shares are never freed. NULL if there is none. */
+struct share *share_named(const char *name);
 /** The share's root with one lookup counted, and held as by hold_inode(); NULL if there is none. */
 struct inode *look_up_share(const char *name);
 

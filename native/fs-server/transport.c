@@ -2,10 +2,14 @@
 
 #include <errno.h>
 #include <linux/fuse.h>
+#include <linux/sockios.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -18,6 +22,24 @@
 static int fuse_socket = -1;
 static pthread_mutex_t write_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t read_lock = PTHREAD_MUTEX_INITIALIZER;
+
+// What the guest has sent beyond what was taken of it: under read_lock.
+static unsigned char fixed_pending[64 << 10];
+static unsigned char *pending = fixed_pending;
+static size_t pending_at, pending_end;
+
+enum {
+    HOLD_TIMEOUT_MS = 5000,
+};
+
+// Whether workers shall leave the socket alone, and which one waits there: changed under gate.
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t gate_opened = PTHREAD_COND_INITIALIZER;
+static _Atomic bool held;
+static bool waits;
+static pthread_t waiter;
+// Requests that were taken and not seen to.
+static _Atomic unsigned under_way;
 
 void answer(uint64_t unique, int error, const void *data, size_t length) {
     struct fuse_out_header header = {
@@ -51,6 +73,11 @@ void answer_error(uint64_t unique, int error) {
     answer(unique, -error, NULL, 0);
 }
 
+void finish_request(struct request *request) {
+    free(request);
+    under_way--;
+}
+
 /** Forgets and interrupts have no answer and are cheap: at once, and in order. True: the request has been seen to. */
 static bool handle_at_once(struct request *request) {
     const struct fuse_in_header *in = (const struct fuse_in_header *)(const void *)request->bytes;
@@ -80,15 +107,35 @@ static bool handle_at_once(struct request *request) {
     default:
         return false;
     }
-    free(request);
+    finish_request(request);
     return true;
 }
 
-/** The next bytes of the guest. Ends the process when the VM is gone. Under read_lock. */
-static void take_bytes(void *to, size_t length) {
-    static unsigned char pending[64 << 10];
-    static size_t pending_at, pending_end;
+/** Before this thread waits for the guest: false if it shall not. */
+static bool begin_wait(bool may_leave) {
+    pthread_mutex_lock(&gate);
+    waits = may_leave && !held;
+    waiter = pthread_self();
+    bool go_on = waits || !may_leave;
+    pthread_mutex_unlock(&gate);
+    return go_on;
+}
+
+static void end_wait(void) {
+    pthread_mutex_lock(&gate);
+    waits = false;
+    pthread_mutex_unlock(&gate);
+}
+
+/**
+ * The next bytes of the guest. Ends the process when the VM is gone. `first`: a request begins here, and false is
+ * returned, with nothing taken, when the guest is to be held. Under read_lock.
+ */
+static bool take_bytes(void *to, size_t length, bool first) {
     for (size_t done = 0; done < length;) {
+        bool may_leave = first && done == 0;
+        if (may_leave && held)
+            return false;
         if (pending_at < pending_end) {
             size_t part = pending_end - pending_at < length - done ? pending_end - pending_at : length - done;
             memcpy((char *)to + done, pending + pending_at, part);
@@ -96,11 +143,19 @@ static void take_bytes(void *to, size_t length) {
             done += part;
             continue;
         }
+        if (pending != fixed_pending) {
+            free(pending);
+            pending = fixed_pending;
+        }
+        if (!begin_wait(may_leave))
+            return false;
         // what is long goes to its place, without a copy
-        bool straight = length - done >= sizeof pending;
+        bool straight = length - done >= sizeof fixed_pending;
         ssize_t got = read(fuse_socket, straight ? (void *)((char *)to + done) : pending,
-                           straight ? length - done : sizeof pending);
-        if (got < 0 && errno == EINTR)
+                           straight ? length - done : sizeof fixed_pending);
+        int error = errno;
+        end_wait();
+        if (got < 0 && error == EINTR)
             continue;
         if (got <= 0)
             exit(0);
@@ -111,13 +166,15 @@ static void take_bytes(void *to, size_t length) {
             pending_end = (size_t)got;
         }
     }
+    return true;
 }
 
-/** The next request that has to be answered. Under read_lock. */
+/** The next request that has to be answered; NULL when the guest is to be held. Under read_lock. */
 static struct request *take_request(void) {
     for (;;) {
         struct fuse_in_header header;
-        take_bytes(&header, sizeof header);
+        if (!take_bytes(&header, sizeof header, true))
+            return NULL;
         if (header.len < sizeof header || header.len > MAX_REQUEST) {
             complain("fs-server: a request of %u bytes from the guest", header.len);
             exit(1);
@@ -125,10 +182,103 @@ static struct request *take_request(void) {
         struct request *request = allocate(sizeof *request + header.len);
         request->length = header.len;
         memcpy(request->bytes, &header, sizeof header);
-        take_bytes(request->bytes + sizeof header, header.len - sizeof header);
+        take_bytes(request->bytes + sizeof header, header.len - sizeof header, false);
+        under_way++;
         if (!handle_at_once(request))
             return request;
     }
+}
+
+static void wait_at_gate(void) {
+    pthread_mutex_lock(&gate);
+    while (held)
+        pthread_cond_wait(&gate_opened, &gate);
+    pthread_mutex_unlock(&gate);
+}
+
+static void open_gate(void) {
+    pthread_mutex_lock(&gate);
+    held = false;
+    pthread_cond_broadcast(&gate_opened);
+    pthread_mutex_unlock(&gate);
+}
+
+/** Gets the socket from the worker that waits at it. The signal may come just before it does, so it is repeated. */
+static bool has_no_reader(void) {
+    if (pthread_mutex_trylock(&read_lock) == 0)
+        return true;
+    pthread_mutex_lock(&gate);
+    if (waits)
+        pthread_kill(waiter, SIGUSR1);
+    pthread_mutex_unlock(&gate);
+    return false;
+}
+
+static bool has_answered_all(void) {
+    return under_way == 0;
+}
+
+/** QEMU hands on what it reads at once: what it has not read is all that is not in the guest. */
+static bool has_sent_all(void) {
+    int unread;
+    return ioctl(fuse_socket, SIOCOUTQ, &unread) == 0 && unread == 0;
+}
+
+/** Waits until it is so; false when that takes too long. */
+static bool comes_true(bool (*condition)(void)) {
+    for (int waited = 0; waited < HOLD_TIMEOUT_MS; waited++) {
+        if (condition())
+            return true;
+        usleep(1000);
+    }
+    return false;
+}
+
+int hold_guest(void) {
+    pthread_mutex_lock(&gate);
+    bool taken = held;
+    held = true;
+    pthread_mutex_unlock(&gate);
+    if (taken)
+        return EBUSY;
+    if (!comes_true(has_no_reader)) {
+        open_gate();
+        return ETIMEDOUT;
+    }
+    bool still = comes_true(has_answered_all);
+    pthread_mutex_lock(&write_lock);
+    if (still && comes_true(has_sent_all))
+        return 0;
+    release_guest();
+    return ETIMEDOUT;
+}
+
+void release_guest(void) {
+    pthread_mutex_unlock(&write_lock);
+    pthread_mutex_unlock(&read_lock);
+    open_gate();
+}
+
+int peek_requests(unsigned char **bytes, size_t *length) {
+    int unread;
+    if (ioctl(fuse_socket, FIONREAD, &unread) < 0)
+        return errno;
+    size_t before = pending_end - pending_at;
+    *length = before + (size_t)unread;
+    *bytes = allocate(*length + 1);
+    memcpy(*bytes, pending + pending_at, before);
+    if (unread == 0 || recv(fuse_socket, *bytes + before, (size_t)unread, MSG_PEEK | MSG_DONTWAIT) == unread)
+        return 0;
+    free(*bytes);
+    return EIO;
+}
+
+void put_requests_first(unsigned char *bytes, size_t length) {
+    if (pending != fixed_pending)
+        free(pending);
+    pending = bytes;
+    pending_at = 0;
+    pending_end = length;
 }
 
 /**
@@ -145,7 +295,10 @@ static void *work(void *unused) {
         pthread_mutex_lock(&read_lock);
         struct request *request = take_request();
         pthread_mutex_unlock(&read_lock);
-        handle_request(request);
+        if (request != NULL)
+            handle_request(request);
+        else
+            wait_at_gate();
     }
     return NULL;
 }

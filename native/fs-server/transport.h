@@ -21,6 +21,19 @@ struct request {
 void answer(uint64_t unique, int error, const void *data, size_t length);
 /** `error` is 0 or an errno. */
 void answer_error(uint64_t unique, int error);
+/** A request that was taken has been seen to: consumes it. */
+void finish_request(struct request *request);
+/**
+ * Takes no more requests, and sends nothing more, once all that were taken are answered and the answers have reached the
+ * guest, whose vCPUs must run until then. For the thread that calls release_guest() after it. 0; EBUSY: somebody else does;
+ * ETIMEDOUT: the guest did not let it come to an end, and goes on.
+ */
+int hold_guest(void);
+void release_guest(void);
+/** What the guest has sent and nobody has taken, while it is held; free() it. 0 or an errno. */
+int peek_requests(unsigned char **bytes, size_t *length);
+/** Consumes `bytes` (malloc): they come before what the guest sends. While it is held. */
+void put_requests_first(unsigned char *bytes, size_t length);
 /** Serves the guest on the connected socket `fd` until the VM is gone; never returns. 1 if it can't begin. */
 int serve_guest(int fd);
 

@@ -8,8 +8,16 @@ import type { PodContainerSpec } from '../translate/pod';
 import type { SavedVm } from '../vm/vm';
 import type { RunFacts } from './container-state';
 
-/** Raised when what is written changes its meaning. */
-const formatVersion = 1;
+/** Raised when what is written changes its meaning. 1 has neither mounts nor files. */
+const formatVersion = 2;
+const readableVersions: readonly unknown[] = [1, formatVersion];
+
+/** A volume or bind as the guest has it, whatever of the host it is. */
+export interface SavedMount {
+  target: string;
+  kind: 'files' | 'socket' | 'tmpfs';
+  readOnly: boolean;
+}
 
 /** checkpoint.json. Written last: a directory without it is none. */
 export interface CheckpointRecord {
@@ -21,7 +29,9 @@ export interface CheckpointRecord {
   writableDiskId: string;
   layerDiskIds: string[];
   vm: SavedVm;
-  run: Pick<RunFacts, 'pid' | 'channels'>;
+  run: Pick<RunFacts, 'pid' | 'channels' | 'sharesOf'>;
+  /** In the order of the container's mounts, by which the guest's shares are named. */
+  mounts?: SavedMount[];
   /** Output up to here was logged when the checkpoint was made. */
   logged: { stdout: number; stderr: number };
   /** What the processes were started with, without what another container may have otherwise. */
@@ -33,6 +43,8 @@ export interface StoredCheckpoint {
   record: CheckpointRecord;
   statePath: string;
   diskPath: string;
+  /** What the guest has open of volumes and binds; there if the VM shared any. */
+  filesPath: string;
 }
 
 /** As dockerd has it for names of containers. It keeps a name from leading anywhere else, too. */
@@ -52,6 +64,7 @@ export function requireCheckpointName(name: string): void {
 export interface UnfinishedCheckpoint {
   statePath: string;
   diskPath: string;
+  filesPath: string;
   finish(record: Omit<CheckpointRecord, 'formatVersion'>): Promise<void>;
   discard(): Promise<void>;
 }
@@ -84,6 +97,7 @@ export class CheckpointStore {
     return {
       statePath: join(unfinished, 'state'),
       diskPath: join(unfinished, 'disk'),
+      filesPath: join(unfinished, 'files'),
       finish: async (record) => {
         const path = join(unfinished, 'checkpoint.json');
         await writeFile(path, JSON.stringify({ ...record, formatVersion }), { mode: 0o600, flush: true });
@@ -123,10 +137,11 @@ export class CheckpointStore {
     } catch (error) {
       throw new DaemonError('Internal', `${directory} is no checkpoint of Caisson`, { cause: error });
     }
-    if (record.formatVersion !== formatVersion) {
+    if (!readableVersions.includes(record.formatVersion)) {
       throw new DaemonError('Internal', `checkpoint ${name} was made by another version of Caisson`);
     }
-    return { record, statePath: join(directory, 'state'), diskPath: join(directory, 'disk') };
+    const path = (name: string): string => join(directory, name);
+    return { record, statePath: path('state'), diskPath: path('disk'), filesPath: path('files') };
   }
 
   /** Throws when there is none. */

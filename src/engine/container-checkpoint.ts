@@ -13,7 +13,7 @@ import { CheckpointStore, requireCheckpointName, type CheckpointRecord } from '.
 import { eventAttributes, type ContainerRecord } from './container-record';
 import type { Container } from './container-registry';
 import { containerDirectory } from './container-remove';
-import { comparableSpec } from './container-restore';
+import { comparableSpec, savedMounts } from './container-restore';
 import { disksOf, podOf } from './container-start';
 import { isActive } from './container-state';
 import type { Engine } from './engine';
@@ -70,12 +70,6 @@ function requireCheckpointable(engine: Engine, container: Container, ref: string
   if (pod.members.size > 1 || podNameOf(record) !== undefined) {
     throw refuse('it shares its virtual machine with other containers: run it without them');
   }
-  const mount = record.mounts.find(({ Type }) => Type !== 'tmpfs');
-  if (mount !== undefined) {
-    throw refuse(
-      `${mount.Destination} is a ${mount.Type} mount, whose files stay on the host: run it without, or with --tmpfs`,
-    );
-  }
   return pod;
 }
 
@@ -100,7 +94,7 @@ async function save(
   const startedAt = performance.now();
   try {
     await freeze(true);
-    const vm = await pod.vm.save(unfinished.statePath);
+    const vm = await pod.vm.save(unfinished.statePath, unfinished.filesPath);
     await copyDisk(engine.disks.path(container.id), unfinished.diskPath);
     await chmod(unfinished.diskPath, 0o600);
     await syncPath(unfinished.diskPath);
@@ -138,13 +132,15 @@ async function describe(
   const record: ContainerRecord = container.record;
   const [writable, ...layers] = containerDisks([await disksOf(engine, record)]);
   const writer = pod.containers.get(container.id)?.writer;
+  const sharesOf = state.sharesOf ?? container.id;
   return {
     containerId: container.id,
     layers: record.layers,
     writableDiskId: writable?.id ?? '',
     layerDiskIds: layers.map(({ id }) => id),
     vm,
-    run: { pid: state.pid, channels: state.channels },
+    run: { pid: state.pid, channels: state.channels, sharesOf },
+    mounts: savedMounts(engine.volumes, record, sharesOf, state.sockets ?? {}),
     logged: {
       stdout: writer?.durableOffset('stdout') ?? 0,
       stderr: writer?.durableOffset('stderr') ?? 0,

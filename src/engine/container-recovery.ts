@@ -164,7 +164,7 @@ async function adopt(engine: Engine, container: Container, vm: Vm, run: RunFacts
   const channels = openChannels(agent.hello, run.channels);
   const stdio = new ProcessStdio(agent, channels, engine.hubs.of(container.id), writer);
   stdio.openInput();
-  engine.sockets.allow(run.sockets ?? {});
+  engine.sockets.allow(container.id, run.sockets ?? {});
   const members = activeOn(engine, vm).filter(({ id }) => known.has(id));
   const disks = await Promise.all(members.map(({ record }) => disksOf(engine, record)));
   // Each of them comes by here; the first takes up the Pod for all.

@@ -10,12 +10,17 @@ import type { PodContainerSpec, PodSpec } from '../translate/pod';
 import { containerDisks, type ContainerDisks } from '../translate/pod-to-vm';
 import type { Agent } from '../vm/agent/agent';
 import type { GuestFile } from '../vm/agent/protocol';
+import type { MountPoint } from '../api/v1.41/types';
+import type { VolumeStore } from '../storage/volume-store';
+import type { FileShare } from '../vm/file-server';
 import type { RestoreSource } from '../vm/vm';
-import type { StoredCheckpoint } from './checkpoint-store';
+import type { SavedMount, StoredCheckpoint } from './checkpoint-store';
 import { donorsOf } from './container-placement';
 import type { ContainerRecord } from './container-record';
+import { prepareShares, type PreparedShares } from './container-shares';
 import type { Engine } from './engine';
 import { podNameOf } from './named-pods';
+import { apiSocketPath, tunnelName, type SocketTargets } from './socket-tunnels';
 
 /** Throws when the container can't go on where the checkpoint was made, and says why. */
 export function requireFitting(
@@ -25,14 +30,10 @@ export function requireFitting(
   { record: saved }: StoredCheckpoint,
 ): void {
   const donors = donorsOf(engine, record);
-  if (
-    donors.length > 0 ||
-    podNameOf(record) !== undefined ||
-    record.mounts.some(({ Type }) => Type !== 'tmpfs')
-  ) {
+  if (donors.length > 0 || podNameOf(record) !== undefined) {
     throw new DaemonError(
       'Conflict',
-      'a container that shares a virtual machine, or has volumes or binds, can not be started from a checkpoint',
+      'a container that shares a virtual machine can not be started from a checkpoint',
     );
   }
   if (!isDeepStrictEqual(record.layers, saved.layers)) {
@@ -58,14 +59,62 @@ export function comparableSpec(pod: PodSpec): PodContainerSpec {
   return { ...container, id: '', cgroup: {}, blockIo: {}, process: { ...container.process, env } };
 }
 
+/**
+ * Volumes and binds as far as a checkpoint decides them: the guest has them mounted, each at its place. `nameOwner` and
+ * `sockets` as they are in the guest.
+ */
+export function savedMounts(
+  volumes: Pick<VolumeStore, 'source'>,
+  record: Pick<ContainerRecord, 'mounts'>,
+  nameOwner: string,
+  sockets: SocketTargets,
+): SavedMount[] {
+  const kindOf = ({ Type, Name }: MountPoint, index: number): SavedMount['kind'] => {
+    if (tunnelName(nameOwner, index) in sockets) return 'socket';
+    const isTmpfs = Type === 'tmpfs' || (Type === 'volume' && volumes.source(Name ?? '').kind === 'tmpfs');
+    return isTmpfs ? 'tmpfs' : 'files';
+  };
+  return record.mounts.map((point, index) => ({
+    target: point.Destination,
+    kind: kindOf(point, index),
+    readOnly: !point.RW,
+  }));
+}
+
+/** What of the host the container's volumes and binds are now. Throws when they are not the checkpoint's. */
+export async function restoredShares(
+  { volumes, config }: Pick<Engine, 'volumes' | 'config'>,
+  record: ContainerRecord,
+  { record: saved }: StoredCheckpoint,
+): Promise<PreparedShares & { nameOwner: string }> {
+  const nameOwner = saved.run.sharesOf ?? saved.containerId;
+  const prepared = await prepareShares(volumes, record, apiSocketPath(config.hosts), nameOwner);
+  // The guest has mounted what there was to be filled.
+  prepared.fillable.clear();
+  const before = saved.mounts ?? [];
+  const now = savedMounts(volumes, record, nameOwner, prepared.socketTargets);
+  if (!isDeepStrictEqual(before, now)) {
+    const changed = now.find((mount, index) => !isDeepStrictEqual(mount, before[index])) ?? before.at(now.length);
+    throw new DaemonError(
+      'Conflict',
+      `the checkpoint is of a container with other mounts, volumes or binds (${changed?.target ?? ''})`,
+    );
+  }
+  return { ...prepared, nameOwner };
+}
+
 /** As it comes back from a file. */
 function plain(value: unknown): unknown {
   return value === undefined ? undefined : JSON.parse(JSON.stringify(value));
 }
 
-/** The disks of the saved VM with this container's files, where they were. */
-export function restoreSource(checkpoint: StoredCheckpoint, disks: ContainerDisks): RestoreSource {
-  const { record, statePath } = checkpoint;
+/** The disks of the saved VM with this container's files, where they were, and what it shares of the host. */
+export function restoreSource(
+  checkpoint: StoredCheckpoint,
+  disks: ContainerDisks,
+  shares: readonly FileShare[],
+): RestoreSource {
+  const { record, statePath, filesPath } = checkpoint;
   const savedIds = [record.writableDiskId, ...record.layerDiskIds];
   const wanted = containerDisks([disks]);
   const plugged = wanted.map((disk, index) => {
@@ -76,7 +125,8 @@ export function restoreSource(checkpoint: StoredCheckpoint, disks: ContainerDisk
   });
   // A disk too few would be missed by the guest.
   if (Object.keys(record.vm.disks).length !== plugged.length) throw otherLayout();
-  return { statePath, disks: plugged };
+  if (record.vm.sharesFiles !== true) return { statePath, disks: plugged };
+  return { statePath, disks: plugged, files: { statePath: filesPath, shares } };
 }
 
 function otherLayout(): DaemonError {

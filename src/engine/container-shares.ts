@@ -27,11 +27,15 @@ export interface PreparedShares {
   fillable: Map<string, { volume: string; share: string }>;
 }
 
-/** What start tells the VM: what its file server shares, and where the guest mounts it. */
+/**
+ * What start tells the VM: what its file server shares, and where the guest mounts it. `nameOwner`: the container whose id is
+ * in the names, another one for a guest that was another's.
+ */
 export async function prepareShares(
   volumes: VolumeStore,
   record: ContainerRecord,
   apiSocket: string | undefined,
+  nameOwner: string = record.id,
 ): Promise<PreparedShares> {
   const shares: FileShare[] = [];
   const sockets: SocketShare[] = [];
@@ -49,7 +53,7 @@ export async function prepareShares(
       mounts.push({ type: 'tmpfs', source: 'tmpfs', target: point.Destination, options });
       continue;
     }
-    const name = tunnelName(record.id, index);
+    const name = tunnelName(nameOwner, index);
     const socket = point.Type === 'bind' ? await socketBehind(point.Source, apiSocket) : undefined;
     if (socket !== undefined) {
       socketTargets[name] = socket.path;

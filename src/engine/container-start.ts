@@ -10,6 +10,7 @@ import { guestContainer } from '../translate/pod-to-guest';
 import { guestRootfs, withoutRepeats, type ContainerDisks } from '../translate/pod-to-vm';
 import type { Agent } from '../vm/agent/agent';
 import type { GuestContainerSpec, GuestFile } from '../vm/agent/protocol';
+import type { RestoreSource, SavedVm } from '../vm/vm';
 import { requireBlockDevices } from './block-devices';
 import type { ContainerLogWriter, LogOffsets } from './container-log';
 import {
@@ -26,9 +27,16 @@ import {
 import { linkVariables } from './container-links';
 import { renewLinkingHosts } from './container-connect';
 import { publishVolumeEvents, requireBindSources } from './container-mounts';
-import { mergeMounts, prepareShares } from './container-shares';
+import { mergeMounts, prepareShares, type PreparedShares } from './container-shares';
 import type { StoredCheckpoint } from './checkpoint-store';
-import { requireFitting, RestoredDisk, restoreSource, resumeSaved, savedChannels } from './container-restore';
+import {
+  requireFitting,
+  RestoredDisk,
+  restoredShares,
+  restoreSource,
+  resumeSaved,
+  savedChannels,
+} from './container-restore';
 import { eventAttributes, type ContainerRecord } from './container-record';
 import { namedPodOf, namedPodResources, withPodHostname } from './named-pods';
 import { extendEndpoints, podEndpointRequest } from './pod-networks';
@@ -126,6 +134,13 @@ interface Entered {
   running: { pod: RunningPod; luns: ReadonlyMap<string, number>; ready: Promise<void> };
 }
 
+/** What a checkpoint gives a start. */
+interface TakenUp {
+  vm: SavedVm;
+  source: RestoreSource;
+  shares: PreparedShares & { nameOwner: string };
+}
+
 /** One attempt and what it has taken so far. */
 class ContainerStart {
   readonly #engine: Engine;
@@ -158,14 +173,14 @@ class ContainerStart {
     await requireBlockDevices(record.hostConfig);
     const runId = randomBytes(6).toString('hex');
     const disks = await disksOf(engine, record);
-    if (checkpoint !== undefined) await this.#takeDisk(pod, checkpoint);
+    const saved = checkpoint === undefined ? undefined : await this.#takeUp(record, pod, disks, checkpoint);
     this.#writer = this.#openLog(record, runId, checkpoint?.record.logged);
     // Each is awaited below; a failure of one before that must not count as unhandled.
     this.#writer.catch(() => undefined);
 
     const { joining, running } =
       namedPod === undefined
-        ? await this.#enter(record, pod, disks, checkpoint)
+        ? await this.#enter(record, pod, disks, saved)
         : await engine.podGates.of(pod.id).run(() => this.#enterNamed(record, pod, disks));
     this.#pod = running.pod;
     const { agent } = running.pod.vm;
@@ -173,7 +188,7 @@ class ContainerStart {
     const publishing = publishPorts(engine, record, this.#reachedAt(joining, attached));
     publishing.catch(() => undefined);
     this.#publishing = publishing;
-    const shared = await this.#share(running.pod, record);
+    const shared = await this.#share(running.pod, record, saved?.shares);
     const writer = await this.#writer;
     const channels =
       checkpoint === undefined ? allocateChannels(agent, spec) : savedChannels(agent, checkpoint);
@@ -228,6 +243,7 @@ class ContainerStart {
       finishedAt: this.#container.state.finishedAt,
       oomKilled: false,
       ...(Object.keys(shared.sockets).length === 0 ? {} : { sockets: shared.sockets }),
+      ...(saved === undefined ? {} : { sharesOf: saved.shares.nameOwner }),
     };
     engine.registry.transition(
       this.#container,
@@ -255,17 +271,14 @@ class ContainerStart {
     record: ContainerRecord,
     pod: PodSpec,
     disks: ContainerDisks,
-    checkpoint: StoredCheckpoint | undefined,
+    saved: TakenUp | undefined,
   ): Promise<Entered> {
     const engine = this.#engine;
     const joining = placeContainer(engine, record);
     // What it joins has its endpoints already.
     this.#endpoints = joining === undefined ? allocateEndpoints(engine, record) : Promise.resolve([]);
     this.#endpoints.catch(() => undefined);
-    const options =
-      checkpoint === undefined
-        ? {}
-        : { saved: { vm: checkpoint.record.vm, source: restoreSource(checkpoint, disks) } };
+    const options = saved === undefined ? {} : { saved };
     const running =
       joining === undefined
         ? await engine.pods.run(pod, [disks], this.#endpoints, dnsForwarders, options)
@@ -273,13 +286,20 @@ class ContainerStart {
     return { joining, running };
   }
 
-  /** Throws what speaks against this checkpoint before anything of the container is touched. */
-  async #takeDisk(pod: PodSpec, checkpoint: StoredCheckpoint): Promise<void> {
-    const { record } = this.#container;
-    requireFitting(this.#engine, record, pod, checkpoint);
+  /** Throws what speaks against this checkpoint before anything of the container is touched; then takes its disk. */
+  async #takeUp(
+    record: ContainerRecord,
+    pod: PodSpec,
+    disks: ContainerDisks,
+    checkpoint: StoredCheckpoint,
+  ): Promise<TakenUp> {
+    requireFitting(this.#engine, this.#container.record, pod, checkpoint);
+    const shares = await restoredShares(this.#engine, record, checkpoint);
+    const source = restoreSource(checkpoint, disks, shares.shares);
     const disk = new RestoredDisk(this.#engine.disks.path(record.id));
     this.#restoredDisk = disk;
     await disk.replace(checkpoint);
+    return { vm: checkpoint.record.vm, source, shares };
   }
 
   /** The VM of its named Pod, and a share in that one's endpoints. In the Pod's gate. */
@@ -364,16 +384,19 @@ class ContainerStart {
     return { config: { ...record.config, Hostname, Domainname } };
   }
 
-  /** Lets the VM's file server serve the container's binds and volumes. */
+  /** Lets the VM's file server serve the container's binds and volumes. Of a saved VM it does, and all is mounted. */
   async #share(
     pod: RunningPod,
     record: ContainerRecord,
+    restored: PreparedShares | undefined,
   ): Promise<{ filling: ShareFilling; sockets: SocketTargets }> {
     const engine = this.#engine;
-    const prepared = await prepareShares(engine.volumes, record, apiSocketPath(engine.config.hosts));
+    const prepared =
+      restored ?? (await prepareShares(engine.volumes, record, apiSocketPath(engine.config.hosts)));
     const filling = (this.#filling = await ShareFilling.begin(engine.volumes, prepared));
+    engine.sockets.allow(record.id, prepared.socketTargets);
+    if (restored !== undefined) return { filling, sockets: prepared.socketTargets };
     if (filling.shares.length > 0) await pod.vm.shareFiles(filling.shares);
-    engine.sockets.allow(prepared.socketTargets);
     await Promise.all(prepared.sockets.map((socket) => pod.vm.agent.request('tunnel.listen', { ...socket })));
     return { filling, sockets: prepared.socketTargets };
   }

@@ -34,6 +34,8 @@ export interface RunFacts {
   oomKilled: boolean;
   /** Sockets of the host that it may connect to, by their tunnels' names. */
   sockets?: SocketTargets;
+  /** It goes on from a checkpoint of this container, whose id is in the names of what its guest shares. */
+  sharesOf?: string;
 }
 
 /** How the last run ended, or why it could not begin. */

@@ -64,20 +64,19 @@ export async function socketBehind(
 
 /** Serves what guests open: each container its own binds, as they were resolved at its start. */
 export class SocketTunnels {
-  readonly #targets = new Map<string, string>();
+  /** By container. */
+  readonly #targets = new Map<string, SocketTargets>();
   /** Open connections by VM. */
   readonly #open = new Map<string, number>();
 
-  /** Before the guest may connect. Names are those of tunnelName. */
-  allow(targets: SocketTargets): void {
-    for (const [name, path] of Object.entries(targets)) this.#targets.set(name, path);
+  /** Before the guest may connect. Names are those of tunnelName, of this container or of one that it goes on as. */
+  allow(containerId: string, targets: SocketTargets): void {
+    this.#targets.set(containerId, targets);
   }
 
   /** The container is gone. */
   forget(containerId: string): void {
-    for (const name of this.#targets.keys()) {
-      if (name.startsWith(tunnelPrefix(containerId))) this.#targets.delete(name);
-    }
+    this.#targets.delete(containerId);
   }
 
   serve(pod: RunningPod, tunnel: AgentTunnel): void {
@@ -101,8 +100,11 @@ export class SocketTunnels {
 
   /** A guest can only name what its own containers have. */
   #destination(pod: RunningPod, name: string): string | undefined {
-    const isOwn = [...pod.members.keys()].some((id) => name.startsWith(tunnelPrefix(id)));
-    return isOwn ? this.#targets.get(name) : undefined;
+    for (const id of pod.members.keys()) {
+      const targets = this.#targets.get(id);
+      if (targets !== undefined && Object.hasOwn(targets, name)) return targets[name];
+    }
+    return undefined;
   }
 }
 

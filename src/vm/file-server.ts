@@ -2,18 +2,20 @@
 // The server is its own session and lives as long as the VM, also without the daemon.
 
 import { spawn } from 'node:child_process';
-import { open, readFile, writeFile } from 'node:fs/promises';
+import { open, readFile, realpath, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import split2 from 'split2';
 import { DaemonError, errorMessage, systemErrorCode } from '../errors';
+import { encodePath } from './encode-path';
+import { HeldFileServer } from './held-file-server';
 import type { SharedPath, SharedPaths } from './shared-paths';
 
 /** Something of the host that a VM may see, below the root of its FUSE mount. */
 export interface FileShare {
   /** Directory name below the root: letters, digits, dashes. Unique in the VM. */
   name: string;
-  /** Real path of a directory or a regular file. It is opened once; what takes its path later is not seen. */
+  /** A directory or a regular file, for the server by its real path (`realShares`). It is opened once; what takes its path later is not seen. */
   hostPath: string;
   readOnly: boolean;
 }
@@ -22,6 +24,16 @@ export interface FileServerPaths {
   binary: string;
   /** Run directory of the VM: holds `fuse.sock` (QEMU's), `fs-control.sock`, `fs-server.pid` and `fs-server.log`. */
   vmRunDir: string;
+}
+
+/** The shares by their real paths, as the server and others' claims need them. */
+export function realShares(shares: readonly FileShare[]): Promise<FileShare[]> {
+  return Promise.all(shares.map(async (share) => ({ ...share, hostPath: await realpath(share.hostPath) })));
+}
+
+/** What is recorded of them: path by name. */
+export function sharePathsOf(shares: readonly FileShare[]): Record<string, string> {
+  return Object.fromEntries(shares.map(({ name, hostPath }) => [name, hostPath]));
 }
 
 const controlTimeoutMs = 5000;
@@ -92,6 +104,27 @@ export class FileServer {
         throw new DaemonError('Internal', `share ${shares[index]?.hostPath ?? ''} with the VM: ${answer}`);
       }
     });
+  }
+
+  /** The guest's requests wait. */
+  hold(): Promise<HeldFileServer> {
+    return HeldFileServer.hold(join(this.#paths.vmRunDir, 'fs-control.sock'));
+  }
+
+  /**
+   * Starts the server with these shares, for a guest that goes on where another server knew it. Before the guest's state is
+   * loaded: the port is open in that.
+   */
+  async restore(shares: readonly FileShare[], statePath: string): Promise<void> {
+    this.#starting ??= this.#start();
+    await this.#starting;
+    await this.add(shares);
+    const held = await this.hold();
+    try {
+      await held.load(statePath);
+    } finally {
+      held.release();
+    }
   }
 
   /** Nothing can be written to these shares from now on, also through files that are open. */
@@ -188,9 +221,4 @@ export class FileServer {
       socket.write(lines.map((line) => `${line}\n`).join(''));
     });
   }
-}
-
-/** Line feeds and percent signs may be part of a path, and lines and escapes of the control protocol. */
-function encodePath(path: string): string {
-  return path.replaceAll('%', '%25').replaceAll('\n', '%0A');
 }

@@ -10,6 +10,7 @@ import { log } from '../log';
 import type { AgentClient } from './agent/agent-client';
 import { BulkDisk, bulkFileName } from './bulk-disk';
 import { giveDisk, takeDiskBack, type DiskOwner } from './disk-access';
+import { FileServer, realShares, sharePathsOf } from './file-server';
 import { isAlive, killProcess, killProcessesNaming } from './host-process';
 import {
   bootGuest,
@@ -161,7 +162,7 @@ export class QemuVmFactory {
   }
 
   /** A VM that goes on where another was saved. Throws Conflict when this one could not. */
-  async restore(saved: SavedVm, { statePath, disks }: RestoreSource): Promise<QemuVm> {
+  async restore(saved: SavedVm, { statePath, disks, files }: RestoreSource): Promise<QemuVm> {
     if (saved.templateKey !== this.#parts.key) {
       throw new DaemonError(
         'Conflict',
@@ -175,19 +176,39 @@ export class QemuVmFactory {
       const owner = this.#ownerOf(slot);
       if (owner !== undefined) for (const { disk } of written) giveDisk(disk.hostPath, id, owner);
     };
-    return this.#make(
-      machine,
-      undefined,
-      (request) => {
-        give(request);
-        const plug = disks.flatMap(({ disk, lun }) => plugCommands(disk, lun));
-        return restoreGuest(this.#parts.settings, { ...request, statePath, kernelHeadPath, plug });
-      },
-      {
-        disks: Object.fromEntries(disks.map(({ disk, lun }) => [disk.id, lun])),
-        diskPaths: Object.fromEntries(written.map(({ disk }) => [disk.id, disk.hostPath])),
-      },
-    );
+    const shares = await realShares(files?.shares ?? []);
+    let fileServer: FileServer | undefined;
+    const beforeState = async (runDir: string): Promise<void> => {
+      if (files === undefined) return;
+      fileServer = this.#fileServer(runDir);
+      await fileServer.restore(shares, files.statePath);
+    };
+    try {
+      return await this.#make(
+        machine,
+        undefined,
+        (request) => {
+          give(request);
+          const plug = disks.flatMap(({ disk, lun }) => plugCommands(disk, lun));
+          return restoreGuest(this.#parts.settings, {
+            ...request,
+            statePath,
+            kernelHeadPath,
+            plug,
+            beforeState,
+          });
+        },
+        {
+          disks: Object.fromEntries(disks.map(({ disk, lun }) => [disk.id, lun])),
+          diskPaths: Object.fromEntries(written.map(({ disk }) => [disk.id, disk.hostPath])),
+          sharePaths: sharePathsOf(shares),
+        },
+        () => fileServer,
+      );
+    } catch (error) {
+      fileServer?.forgetAll();
+      throw error;
+    }
   }
 
   /** The VMs of an earlier daemon that still answer, fresh ones told apart. Everything else in the directory is cleared away. */
@@ -232,7 +253,8 @@ export class QemuVmFactory {
     machine: MachineSpec,
     signal: AbortSignal | undefined,
     bringUp: (request: GuestRequest) => Promise<RunningGuest>,
-    plugged: Pick<VmRecord, 'disks' | 'diskPaths'> = { disks: {} },
+    plugged: Pick<VmRecord, 'disks' | 'diskPaths' | 'sharePaths'> = { disks: {} },
+    fileServer: () => FileServer | undefined = () => undefined,
   ): Promise<QemuVm> {
     this.#throwIfOver(signal);
     const started = Date.now();
@@ -257,7 +279,7 @@ export class QemuVmFactory {
       };
       await writeVmRecord(guest.runDir, record);
       log.debug('vm ready', { vmId: id, ms: Date.now() - started });
-      return this.#adopt(record, guest.runDir, guest.qmp, guest.agent, guest.exited);
+      return this.#adopt(record, guest, fileServer() ?? this.#fileServer(guest.runDir));
     } catch (error) {
       if (guest !== undefined) await discardGuest(guest);
       for (const path of Object.values(plugged.diskPaths ?? {})) takeDiskBack(path, id);
@@ -267,25 +289,21 @@ export class QemuVmFactory {
     }
   }
 
+  /** `sharePaths`: what an earlier daemon has added. */
+  #fileServer(runDir: string, sharePaths: VmRecord['sharePaths'] = {}): FileServer {
+    const binary = join(this.#parts.settings.nativeDir, 'fs-server');
+    return new FileServer({ binary, vmRunDir: runDir }, this.#sharedPaths, sharePaths);
+  }
+
   #adopt(
     record: VmRecord,
-    runDir: string,
-    qmp: QmpClient,
-    agent: AgentClient,
-    exited?: Promise<string>,
+    guest: { runDir: string; qmp: QmpClient; agent: AgentClient; exited?: Promise<string> },
+    fileServer: FileServer,
   ): QemuVm {
-    const { nativeDir } = this.#parts.settings;
+    const { runDir, qmp, agent, exited } = guest;
     agent.bulk = new BulkDisk(join(runDir, bulkFileName));
-    const vm = new QemuVm({
-      record,
-      runDir,
-      qmp,
-      agent,
-      exited,
-      fileServerBinary: join(nativeDir, 'fs-server'),
-      sharedPaths: this.#sharedPaths,
-      owner: this.#ownerOf(record.slot),
-    });
+    const owner = this.#ownerOf(record.slot);
+    const vm = new QemuVm({ record, runDir, qmp, agent, exited, fileServer, owner });
     void vm.ended.then(() => this.#slots.delete(record.slot));
     return vm;
   }
@@ -321,7 +339,8 @@ export class QemuVmFactory {
         containers.length === 0 &&
         Object.keys(record.disks).length === 0;
       log.info('vm found again', { vmId: record.id, state: record.state.kind });
-      return { vm: this.#adopt(record, runDir, qmp, agent), isFresh };
+      const fileServer = this.#fileServer(runDir, record.sharePaths);
+      return { vm: this.#adopt(record, { runDir, qmp, agent }, fileServer), isFresh };
     } catch (error) {
       log.warn('a vm of an earlier daemon is of no use and is ended', {
         vmId: record.id,

@@ -32,6 +32,8 @@ export interface SavedVm {
   resources: VmResources;
   /** LUN by disk id. */
   disks: Record<string, number>;
+  /** It has a file server, whose state is in a file of its own. */
+  sharesFiles?: boolean;
 }
 
 /** How a VM came to its end, for the records of what ran in it. */
@@ -79,10 +81,11 @@ export interface Vm {
   pause(): Promise<void>;
   resume(): Promise<void>;
   /**
-   * Stops the vCPUs and writes memory and devices to a new file. However it ends, `resume` has the VM go on. The disks
-   * hold what the guest has written to them, and nothing is in flight.
+   * Stops the vCPUs and writes memory and devices to a new file, and to another one what the guest has open of shared files,
+   * if it has any. However it ends, `resume` has the VM go on. The disks hold what the guest has written to them, and nothing
+   * is in flight. Throws Conflict when it has something open that could not be opened again.
    */
-  save(statePath: string): Promise<SavedVm>;
+  save(statePath: string, filesPath: string): Promise<SavedVm>;
   /** Ends QEMU at once and removes its run directory and taps. Idempotent. Sync in the guest first if it matters. */
   end(): Promise<void>;
   /** Resolves when QEMU is gone, however that came. Never rejects. */
@@ -91,6 +94,8 @@ export interface Vm {
 
 export interface RestoreSource {
   statePath: string;
+  /** Of a VM that shares files: what it has open, and the shares under the names that they had. */
+  files?: { statePath: string; shares: readonly FileShare[] };
   disks: readonly { disk: VmDisk; lun: number }[];
 }
 

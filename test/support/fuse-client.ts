@@ -66,6 +66,25 @@ export function names(...texts: string[]): Buffer {
   return Buffer.from(texts.map((text) => `${text}\0`).join(''), 'latin1');
 }
 
+/** Lines to the control socket, one after the other. What the connection holds goes with it. */
+export class ControlSession {
+  readonly #socket: Socket;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+  }
+
+  async send(line: string): Promise<string> {
+    this.#socket.write(`${line}\n`);
+    const [answer] = (await once(this.#socket, 'data')) as [Buffer];
+    return answer.toString().trim();
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+}
+
 export class FuseClient {
   readonly server: ChildProcess;
   /** What the server has complained of. */
@@ -113,6 +132,13 @@ export class FuseClient {
     const [answer] = (await once(socket, 'data')) as [Buffer];
     await closed;
     return answer.toString().trim();
+  }
+
+  /** A connection to the control socket for several lines. */
+  async openControl(): Promise<ControlSession> {
+    const socket = connect(this.#controlPath);
+    await once(socket, 'connect');
+    return new ControlSession(socket);
   }
 
   /** Bytes as they are. */

@@ -66,12 +66,19 @@ export function cloneGuest(
 /** Starts from a checkpoint: the same machine and disks, with memory of its own. */
 export function restoreGuest(
   settings: LaunchSettings,
-  request: GuestRequest & { statePath: string; kernelHeadPath: string; plug: readonly QmpCommand[] },
+  request: GuestRequest & {
+    statePath: string;
+    kernelHeadPath: string;
+    plug: readonly QmpCommand[];
+    /** With QEMU there, and nothing of the guest. */
+    beforeState: (runDir: string) => Promise<void>;
+  },
 ): Promise<RunningGuest> {
   const { statePath, kernelHeadPath } = request;
   const backing = { memory: { kind: 'restored', kernelHeadPath }, statePath } as const;
   return bringUp(settings, request, backing, async (launched, qmp) => {
     await qmp.executeAll(request.plug);
+    await request.beforeState(launched.runDir);
     await loadState(qmp, { withMemory: true, timeoutMs: restoreTimeoutMs });
     return reconnectAgent(launched.runDir, restoreTimeoutMs, request.signal);
   });

@@ -1,15 +1,14 @@
 // A VM that is a QEMU process: implements Vm over QMP and the agent's port.
 
-import { realpath, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { DaemonError, errorMessage } from '../../errors';
 import { log } from '../../log';
 import type { Agent } from '../agent/agent';
 import type { AgentClient } from '../agent/agent-client';
 import { ProtocolError } from '../agent/frame';
 import { giveDisk, noteDisk, takeDiskBack, type DiskOwner } from '../disk-access';
-import { FileServer, type FileShare } from '../file-server';
+import { realShares, sharePathsOf, type FileServer, type FileShare } from '../file-server';
 import { findProcess, killProcess, waitUntilGone } from '../host-process';
-import type { SharedPaths } from '../shared-paths';
 import type { SavedVm, Vm, VmDisk, VmEnd, VmNic, VmResources } from '../vm';
 import { writeVmRecord, type VmRecord } from '../vm-record';
 import { nextVmState, type VmEvent, type VmState } from '../vm-state';
@@ -33,9 +32,7 @@ export interface QemuVmParts {
   runDir: string;
   qmp: QmpClient;
   agent: AgentClient;
-  fileServerBinary: string;
-  /** Of all VMs of the daemon. */
-  sharedPaths: SharedPaths;
+  fileServer: FileServer;
   /** The user that QEMU runs as, who must be able to open what is plugged. Undefined: the daemon's own. */
   owner: DiskOwner | undefined;
   /** What QEMU said at its end; undefined when an earlier daemon started it. */
@@ -57,11 +54,7 @@ export class QemuVm implements Vm {
   constructor(parts: QemuVmParts) {
     this.#parts = parts;
     this.#record = parts.record;
-    this.fileServer = new FileServer(
-      { binary: parts.fileServerBinary, vmRunDir: parts.runDir },
-      parts.sharedPaths,
-      parts.record.sharePaths,
-    );
+    this.fileServer = parts.fileServer;
     for (const path of Object.values(parts.record.diskPaths ?? {})) noteDisk(path, parts.record.id);
     const diskFull = new HostDiskFull(parts.record.id, parts.qmp);
     parts.qmp.onEvent((event) => {
@@ -194,10 +187,8 @@ export class QemuVm implements Vm {
   }
 
   async shareFiles(shares: readonly FileShare[]): Promise<void> {
-    const real = await Promise.all(
-      shares.map(async (share) => ({ ...share, hostPath: await realpath(share.hostPath) })),
-    );
-    const added = Object.fromEntries(real.map(({ name, hostPath }) => [name, hostPath]));
+    const real = await realShares(shares);
+    const added = sharePathsOf(real);
     this.#record = { ...this.#record, sharePaths: { ...this.#record.sharePaths, ...added } };
     const saved = this.#save();
     await this.fileServer.add(real);
@@ -227,11 +218,22 @@ export class QemuVm implements Vm {
     await this.#parts.qmp.execute('cont');
   }
 
-  async save(statePath: string): Promise<SavedVm> {
+  async save(statePath: string, filesPath: string): Promise<SavedVm> {
     const { qmp, runDir, owner } = this.#parts;
-    await saveState({ qmp, runDir }, statePath, { owner, withMemory: true, timeoutMs: saveTimeoutMs });
     const { templateKey, resources, disks } = this.#record;
-    return { templateKey, resources, disks };
+    const { sharesFiles } = this;
+    const held = sharesFiles ? await this.fileServer.hold() : undefined;
+    try {
+      await saveState({ qmp, runDir }, statePath, {
+        owner,
+        withMemory: true,
+        timeoutMs: saveTimeoutMs,
+        whenStopped: async () => held?.save(filesPath),
+      });
+    } finally {
+      held?.release();
+    }
+    return { templateKey, resources, disks, sharesFiles };
   }
 
   async readConsole(): Promise<string> {

@@ -19,7 +19,13 @@ const bytesPerSecond = 16 * 2 ** 30;
 export async function saveState(
   guest: { runDir: string; qmp: QmpClient },
   statePath: string,
-  options: { owner: DiskOwner | undefined; withMemory: boolean; timeoutMs: number },
+  options: {
+    owner: DiskOwner | undefined;
+    withMemory: boolean;
+    timeoutMs: number;
+    /** What else is to be saved of a moment when the vCPUs are stopped. */
+    whenStopped?: () => Promise<void>;
+  },
 ): Promise<void> {
   const { qmp } = guest;
   const socketPath = join(guest.runDir, 'save.sock');
@@ -37,6 +43,7 @@ export async function saveState(
     await chmod(socketPath, 0o600);
     if (options.owner !== undefined) await chown(socketPath, options.owner.uid, options.owner.gid);
     await qmp.execute('stop');
+    await options.whenStopped?.();
     await qmp.execute('migrate-set-capabilities', {
       capabilities: [
         { capability: 'x-ignore-shared', state: !options.withMemory },

@@ -73,7 +73,7 @@ describe('disks of a saved VM', () => {
   const luns = Object.fromEntries([writable, ...layers].map((disk, lun) => [disk?.id ?? '', lun + 3]));
 
   test('another container’s own disk comes where the saved one’s was', () => {
-    const { disks: plugged } = restoreSource(checkpoint(luns), disks('other', '/layers/a'));
+    const { disks: plugged } = restoreSource(checkpoint(luns), disks('other', '/layers/a'), []);
     expect(plugged.map(({ disk, lun }) => [disk.hostPath, lun])).toEqual([
       ['/disks/other.ext4', 3],
       ['/layers/a', 4],
@@ -82,9 +82,9 @@ describe('disks of a saved VM', () => {
 
   test('a disk too few or other layers are refused', () => {
     const refusal = "the image's layers are not stored as they were at the checkpoint";
-    expect(() => restoreSource(checkpoint({ ...luns, more: 9 }), disks('other', '/layers/a'))).toThrow(
+    expect(() => restoreSource(checkpoint({ ...luns, more: 9 }), disks('other', '/layers/a'), [])).toThrow(
       refusal,
     );
-    expect(() => restoreSource(checkpoint(luns), disks('other', '/layers/b'))).toThrow(refusal);
+    expect(() => restoreSource(checkpoint(luns), disks('other', '/layers/b'), [])).toThrow(refusal);
   });
 });

@@ -32,9 +32,12 @@ afterEach(() => {
 function tunnels(...sources: string[]): { open: (name: string) => { output: FakeOutput; input: FakeInput } } {
   const pod = { vm: { id: 'vm' }, members: new Map([[containerId, {}]]) } as unknown as RunningPod;
   const serving = new SocketTunnels();
-  serving.allow(Object.fromEntries(sources.map((source, index) => [tunnelName(containerId, index), source])));
+  serving.allow(
+    containerId,
+    Object.fromEntries(sources.map((source, index) => [tunnelName(containerId, index), source])),
+  );
   // Another container's, of another VM.
-  serving.allow({ [tunnelName('cd'.repeat(32), 0)]: path });
+  serving.allow('cd'.repeat(32), { [tunnelName('cd'.repeat(32), 0)]: path });
   let channel = 0x8000_0000;
   return {
     open: (name) => {

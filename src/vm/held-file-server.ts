@@ -1,0 +1,90 @@
+// A file server that answers its guest nothing, over the connection that holds it: what the guest has open can be saved, or
+// loaded into the server of a VM that goes on from there.
+
+import { connect, type Socket } from 'node:net';
+import split2 from 'split2';
+import { DaemonError, errorMessage, systemErrorCode } from '../errors';
+import { encodePath } from './encode-path';
+
+/** The server gives up by itself before. */
+const holdTimeoutMs = 20_000;
+/** Each file that the guest knows is looked for. */
+const stateTimeoutMs = 120_000;
+
+export class HeldFileServer {
+  readonly #socket: Socket;
+  #answer: { resolve: (line: string) => void; reject: (error: DaemonError) => void } | undefined;
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    const fail = (error: unknown): void => {
+      const code = systemErrorCode(error) ?? errorMessage(error);
+      this.#answer?.reject(
+        new DaemonError('Unavailable', `the VM's file server does not answer: ${code}`, { cause: error }),
+      );
+      socket.destroy();
+    };
+    socket.on('error', fail);
+    socket.on('timeout', () => fail(new Error('timeout')));
+    socket.on('close', () => fail(new Error('closed')));
+    socket.pipe(split2()).on('data', (line: string) => this.#answer?.resolve(line));
+  }
+
+  /**
+   * Resolves when all that the guest was at is answered, and has reached it: its vCPUs must run until then. What it asks
+   * from now on waits until `release`, or until this daemon is gone.
+   */
+  static async hold(controlPath: string): Promise<HeldFileServer> {
+    const held = new HeldFileServer(connect(controlPath));
+    try {
+      const answer = await held.#command('hold', holdTimeoutMs);
+      if (answer === 'ETIMEDOUT') {
+        throw new DaemonError('Conflict', 'requests for files of its volumes or binds do not come to an end');
+      }
+      if (answer !== 'ok') throw new DaemonError('Internal', `hold the file server of the VM: ${answer}`);
+    } catch (error) {
+      held.release();
+      throw error;
+    }
+    return held;
+  }
+
+  /**
+   * Writes a new file, while the vCPUs are stopped. Rejects with Conflict when the guest has something open that no other
+   * server could find.
+   */
+  async save(path: string): Promise<void> {
+    const answer = await this.#command(`save ${encodePath(path)}`, stateTimeoutMs);
+    if (answer !== 'ok') throw refusal(answer, 'save what it has open of its volumes or binds');
+  }
+
+  /** Into a server that has its shares, and whose guest has not run. Rejects with Conflict when something can't be taken up. */
+  async load(path: string): Promise<void> {
+    const answer = await this.#command(`load ${encodePath(path)}`, stateTimeoutMs);
+    if (answer === 'EBADMSG') {
+      throw new DaemonError('Internal', 'what the checkpoint says of open files is damaged');
+    }
+    if (answer !== 'ok') throw refusal(answer, 'what it had open of its volumes or binds');
+  }
+
+  release(): void {
+    this.#socket.removeAllListeners('close');
+    this.#socket.destroy();
+  }
+
+  #command(line: string, timeoutMs: number): Promise<string> {
+    return new Promise<string>((resolve, reject) => {
+      this.#answer = { resolve, reject };
+      this.#socket.setTimeout(timeoutMs);
+      this.#socket.write(`${line}\n`);
+    }).finally(() => (this.#answer = undefined));
+  }
+}
+
+/** `ERRNO`, or `ERRNO REASON`. */
+function refusal(answer: string, what: string): DaemonError {
+  const blank = answer.indexOf(' ');
+  return blank < 0
+    ? new DaemonError('Internal', `${what}: ${answer}`)
+    : new DaemonError('Conflict', answer.slice(blank + 1));
+}
