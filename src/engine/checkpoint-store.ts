@@ -15,6 +15,8 @@ const readableVersions: readonly unknown[] = [1, formatVersion];
 /** A volume or bind as the guest has it, whatever of the host it is. */
 export interface SavedMount {
   target: string;
+  /** The guest's name for it. */
+  name: string;
   kind: 'files' | 'socket' | 'tmpfs';
   readOnly: boolean;
 }
@@ -29,8 +31,7 @@ export interface CheckpointRecord {
   writableDiskId: string;
   layerDiskIds: string[];
   vm: SavedVm;
-  run: Pick<RunFacts, 'pid' | 'channels' | 'sharesOf'>;
-  /** In the order of the container's mounts, by which the guest's shares are named. */
+  run: Pick<RunFacts, 'pid' | 'channels'>;
   mounts?: SavedMount[];
   /** Output up to here was logged when the checkpoint was made. */
   logged: { stdout: number; stderr: number };

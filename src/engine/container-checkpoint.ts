@@ -14,6 +14,7 @@ import { eventAttributes, type ContainerRecord } from './container-record';
 import type { Container } from './container-registry';
 import { containerDirectory } from './container-remove';
 import { comparableSpec, savedMounts } from './container-restore';
+import { shareNames } from './container-shares';
 import { disksOf, podOf } from './container-start';
 import { isActive } from './container-state';
 import type { Engine } from './engine';
@@ -132,15 +133,15 @@ async function describe(
   const record: ContainerRecord = container.record;
   const [writable, ...layers] = containerDisks([await disksOf(engine, record)]);
   const writer = pod.containers.get(container.id)?.writer;
-  const sharesOf = state.sharesOf ?? container.id;
+  const names = state.shareNames ?? shareNames(record);
   return {
     containerId: container.id,
     layers: record.layers,
     writableDiskId: writable?.id ?? '',
     layerDiskIds: layers.map(({ id }) => id),
     vm,
-    run: { pid: state.pid, channels: state.channels, sharesOf },
-    mounts: savedMounts(engine.volumes, record, sharesOf, state.sockets ?? {}),
+    run: { pid: state.pid, channels: state.channels },
+    mounts: savedMounts(engine.volumes, record, names, state.sockets ?? {}),
     logged: {
       stdout: writer?.durableOffset('stdout') ?? 0,
       stderr: writer?.durableOffset('stderr') ?? 0,

@@ -20,7 +20,10 @@ import type { ContainerRecord } from './container-record';
 import { prepareShares, type PreparedShares } from './container-shares';
 import type { Engine } from './engine';
 import { podNameOf } from './named-pods';
-import { apiSocketPath, tunnelName, type SocketTargets } from './socket-tunnels';
+import { apiSocketPath, type ShareNames, type SocketTargets } from './socket-tunnels';
+
+/** Shares of a container that goes on from a checkpoint. */
+export type RestoredShares = PreparedShares & { names: ShareNames };
 
 /** Throws when the container can't go on where the checkpoint was made, and says why. */
 export function requireFitting(
@@ -59,48 +62,63 @@ export function comparableSpec(pod: PodSpec): PodContainerSpec {
   return { ...container, id: '', cgroup: {}, blockIo: {}, process: { ...container.process, env } };
 }
 
-/**
- * Volumes and binds as far as a checkpoint decides them: the guest has them mounted, each at its place. `nameOwner` and
- * `sockets` as they are in the guest.
- */
-export function savedMounts(
-  volumes: Pick<VolumeStore, 'source'>,
-  record: Pick<ContainerRecord, 'mounts'>,
-  nameOwner: string,
-  sockets: SocketTargets,
-): SavedMount[] {
-  const kindOf = ({ Type, Name }: MountPoint, index: number): SavedMount['kind'] => {
-    if (tunnelName(nameOwner, index) in sockets) return 'socket';
-    const isTmpfs = Type === 'tmpfs' || (Type === 'volume' && volumes.source(Name ?? '').kind === 'tmpfs');
-    return isTmpfs ? 'tmpfs' : 'files';
-  };
-  return record.mounts.map((point, index) => ({
-    target: point.Destination,
-    kind: kindOf(point, index),
-    readOnly: !point.RW,
-  }));
+/** Others are among the mounts of the process, which are compared as such. */
+function isOfHost({ Type }: MountPoint): boolean {
+  return Type !== 'tmpfs';
 }
 
-/** What of the host the container's volumes and binds are now. Throws when they are not the checkpoint's. */
+/** Volumes and binds as far as a checkpoint decides them: the guest has them mounted. By target. */
+export function savedMounts(
+  volumes: Pick<VolumeStore, 'source'>,
+  { mounts }: Pick<ContainerRecord, 'mounts'>,
+  names: ShareNames,
+  sockets: SocketTargets,
+): SavedMount[] {
+  const kindOf = ({ Type, Name }: MountPoint, name: string): SavedMount['kind'] => {
+    if (Object.hasOwn(sockets, name)) return 'socket';
+    return Type === 'volume' && volumes.source(Name ?? '').kind === 'tmpfs' ? 'tmpfs' : 'files';
+  };
+  return mounts
+    .filter(isOfHost)
+    .map((point) => {
+      const name = names[point.Destination] ?? '';
+      return { target: point.Destination, name, kind: kindOf(point, name), readOnly: !point.RW };
+    })
+    .sort((a, b) => (a.target < b.target ? -1 : 1));
+}
+
+/**
+ * What of the host the container's volumes and binds are now, under the names that the guest has for them. Throws when they
+ * are not the checkpoint's.
+ */
 export async function restoredShares(
   { volumes, config }: Pick<Engine, 'volumes' | 'config'>,
   record: ContainerRecord,
-  { record: saved }: StoredCheckpoint,
-): Promise<PreparedShares & { nameOwner: string }> {
-  const nameOwner = saved.run.sharesOf ?? saved.containerId;
-  const prepared = await prepareShares(volumes, record, apiSocketPath(config.hosts), nameOwner);
+  { record: { mounts: before = [] } }: StoredCheckpoint,
+): Promise<RestoredShares> {
+  const names = Object.fromEntries(before.map(({ target, name }) => [target, name]));
+  const ours = record.mounts.filter(isOfHost).map(({ Destination }) => Destination);
+  requireSame([
+    ...ours.filter((target) => !Object.hasOwn(names, target)),
+    ...before.map(({ target }) => target).filter((target) => !ours.includes(target)),
+  ]);
+  const prepared = await prepareShares(volumes, record, apiSocketPath(config.hosts), names);
   // The guest has mounted what there was to be filled.
   prepared.fillable.clear();
-  const before = saved.mounts ?? [];
-  const now = savedMounts(volumes, record, nameOwner, prepared.socketTargets);
-  if (!isDeepStrictEqual(before, now)) {
-    const changed = now.find((mount, index) => !isDeepStrictEqual(mount, before[index])) ?? before.at(now.length);
-    throw new DaemonError(
-      'Conflict',
-      `the checkpoint is of a container with other mounts, volumes or binds (${changed?.target ?? ''})`,
-    );
-  }
-  return { ...prepared, nameOwner };
+  const now = savedMounts(volumes, record, names, prepared.socketTargets);
+  requireSame(
+    now.filter((mount, index) => !isDeepStrictEqual(mount, before[index])).map(({ target }) => target),
+  );
+  return { ...prepared, names };
+}
+
+/** Throws when there are any mounts that differ. */
+function requireSame(different: readonly string[]): void {
+  if (different.length === 0) return;
+  throw new DaemonError(
+    'Conflict',
+    `the checkpoint is of a container with other volumes or binds (${different.join(', ')})`,
+  );
 }
 
 /** As it comes back from a file. */

@@ -10,7 +10,13 @@ import type { FileShare } from '../vm/file-server';
 import { noDetails, type MountDetails } from './container-mounts';
 import type { ContainerRecord } from './container-record';
 import { errnoText } from './runtime-errors';
-import { socketBehind, tunnelName, type SocketShare, type SocketTargets } from './socket-tunnels';
+import {
+  socketBehind,
+  tunnelName,
+  type ShareNames,
+  type SocketShare,
+  type SocketTargets,
+} from './socket-tunnels';
 
 /** Where the agent mounts the VM's file server, and where it listens for connections to the host's sockets. */
 const sharesDirectory = '/run/shares';
@@ -27,22 +33,24 @@ export interface PreparedShares {
   fillable: Map<string, { volume: string; share: string }>;
 }
 
-/**
- * What start tells the VM: what its file server shares, and where the guest mounts it. `nameOwner`: the container whose id is
- * in the names, another one for a guest that was another's.
- */
+/** As a start names them. */
+export function shareNames({ id, mounts }: Pick<ContainerRecord, 'id' | 'mounts'>): ShareNames {
+  return Object.fromEntries(mounts.map(({ Destination }, index) => [Destination, tunnelName(id, index)]));
+}
+
+/** What start tells the VM: what its file server shares, and where the guest mounts it. */
 export async function prepareShares(
   volumes: VolumeStore,
   record: ContainerRecord,
   apiSocket: string | undefined,
-  nameOwner: string = record.id,
+  names: ShareNames = shareNames(record),
 ): Promise<PreparedShares> {
   const shares: FileShare[] = [];
   const sockets: SocketShare[] = [];
   const socketTargets: Record<string, string> = {};
   const mounts: GuestMount[] = [];
   const fillable: PreparedShares['fillable'] = new Map();
-  for (const [index, point] of record.mounts.entries()) {
+  for (const point of record.mounts) {
     if (point.Type !== 'bind' && point.Type !== 'volume') continue;
     const details = record.mountDetails?.[point.Destination] ?? noDetails;
     const access = point.RW ? 'rw' : 'ro';
@@ -53,7 +61,7 @@ export async function prepareShares(
       mounts.push({ type: 'tmpfs', source: 'tmpfs', target: point.Destination, options });
       continue;
     }
-    const name = tunnelName(nameOwner, index);
+    const name = names[point.Destination] ?? '';
     const socket = point.Type === 'bind' ? await socketBehind(point.Source, apiSocket) : undefined;
     if (socket !== undefined) {
       socketTargets[name] = socket.path;

@@ -36,6 +36,7 @@ import {
   restoreSource,
   resumeSaved,
   savedChannels,
+  type RestoredShares,
 } from './container-restore';
 import { eventAttributes, type ContainerRecord } from './container-record';
 import { namedPodOf, namedPodResources, withPodHostname } from './named-pods';
@@ -138,7 +139,7 @@ interface Entered {
 interface TakenUp {
   vm: SavedVm;
   source: RestoreSource;
-  shares: PreparedShares & { nameOwner: string };
+  shares: RestoredShares;
 }
 
 /** One attempt and what it has taken so far. */
@@ -243,7 +244,7 @@ class ContainerStart {
       finishedAt: this.#container.state.finishedAt,
       oomKilled: false,
       ...(Object.keys(shared.sockets).length === 0 ? {} : { sockets: shared.sockets }),
-      ...(saved === undefined ? {} : { sharesOf: saved.shares.nameOwner }),
+      ...(saved === undefined ? {} : { shareNames: saved.shares.names }),
     };
     engine.registry.transition(
       this.#container,

@@ -15,7 +15,7 @@
 //
 // A start that fails stays in its state, with the exit code and the error of the attempt (Docker does the same).
 
-import type { SocketTargets } from './socket-tunnels';
+import type { ShareNames, SocketTargets } from './socket-tunnels';
 
 /** What a process that runs, or ran, is known by. True from start to exit. */
 export interface RunFacts {
@@ -34,8 +34,8 @@ export interface RunFacts {
   oomKilled: boolean;
   /** Sockets of the host that it may connect to, by their tunnels' names. */
   sockets?: SocketTargets;
-  /** It goes on from a checkpoint of this container, whose id is in the names of what its guest shares. */
-  sharesOf?: string;
+  /** Names of what the guest shares, by where it is mounted: of one that goes on from a checkpoint, as they were there. */
+  shareNames?: ShareNames;
 }
 
 /** How the last run ended, or why it could not begin. */

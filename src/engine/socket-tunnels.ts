@@ -18,6 +18,9 @@ export interface SocketShare {
 /** Where each name's connections go: paths without links, as they were when the container started. */
 export type SocketTargets = Readonly<Record<string, string>>;
 
+/** Names of what a container shares, by where it is mounted. */
+export type ShareNames = Readonly<Record<string, string>>;
+
 /** Linux: the file itself, without opening it. Node has no name for it. */
 const openPath = 0o10000000;
 /** Where clients expect Docker's socket: a bind of one of these is a bind of our own. */

@@ -179,8 +179,11 @@ test('what could not be restored is refused before anything of it is saved', () 
   expect(refusal('checkpoint', 'create', 'terminal', 'never')).toContain(
     'checkpoint not support on containers with tty',
   );
-  docker('run', '--detach', '--name', 'volume', '--volume', '/data', 'busybox', 'sleep', '1000');
-  expect(refusal('checkpoint', 'create', 'volume', 'never')).toContain('/data is a volume mount');
-  expect(refusal('checkpoint', 'create', 'volume', '../x')).toContain('Invalid checkpoint ID (../x)');
-  expect(docker('checkpoint', 'ls', 'volume').split('\n')).toHaveLength(1);
+  docker('run', '--detach', '--name', 'alone', 'busybox', 'sleep', '1000');
+  expect(refusal('checkpoint', 'create', 'alone', '../x')).toContain('Invalid checkpoint ID (../x)');
+  docker('run', '--detach', '--name', 'joined', '--pid', 'container:alone', 'busybox', 'sleep', '1000');
+  for (const name of ['alone', 'joined']) {
+    expect(refusal('checkpoint', 'create', name, 'never')).toContain('shares its virtual machine');
+    expect(docker('checkpoint', 'ls', name).split('\n')).toHaveLength(1);
+  }
 }, 60_000);

@@ -2,7 +2,15 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { StoredCheckpoint } from '../../../src/engine/checkpoint-store';
-import { RestoredDisk, restoreSource } from '../../../src/engine/container-restore';
+import type { ContainerRecord } from '../../../src/engine/container-record';
+import {
+  RestoredDisk,
+  restoredShares,
+  restoreSource,
+  savedMounts,
+} from '../../../src/engine/container-restore';
+import { shareNames } from '../../../src/engine/container-shares';
+import type { Engine } from '../../../src/engine/engine';
 import { containerDisks } from '../../../src/translate/pod-to-vm';
 
 describe('the disk of a start from a checkpoint', () => {
@@ -86,5 +94,66 @@ describe('disks of a saved VM', () => {
       refusal,
     );
     expect(() => restoreSource(checkpoint(luns), disks('other', '/layers/b'), [])).toThrow(refusal);
+  });
+});
+
+describe('volumes and binds of a start from a checkpoint', () => {
+  let directory: string;
+  let engine: Pick<Engine, 'volumes' | 'config'>;
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'restored-'));
+    const volumes = {
+      hostPath: () => directory,
+      source: (name: string) =>
+        name === 'memory' ? { kind: 'tmpfs', options: [] } : { kind: 'directory', hostPath: directory },
+    };
+    engine = { volumes, config: { hosts: [] } } as unknown as typeof engine;
+  });
+  afterEach(() => rm(directory, { recursive: true, force: true }));
+
+  const volume = (target: string, name = 'any', RW = true): unknown => ({
+    Type: 'volume',
+    Name: name,
+    Source: '',
+    Destination: target,
+    RW,
+  });
+  const recordOf = (id: string, ...mounts: unknown[]): ContainerRecord =>
+    ({ id, mounts }) as unknown as ContainerRecord;
+  const savedOf = (record: ContainerRecord): StoredCheckpoint => {
+    const mounts = savedMounts(engine.volumes, record, shareNames(record), {});
+    // as it comes back from a file
+    return { record: JSON.parse(JSON.stringify({ mounts })) as unknown } as StoredCheckpoint;
+  };
+  const one = (...mounts: unknown[]): ContainerRecord => recordOf('1'.repeat(64), ...mounts);
+  const two = (...mounts: unknown[]): ContainerRecord => recordOf('2'.repeat(64), ...mounts);
+
+  test('have the names that the guest has for them, in whatever order they were given', async () => {
+    const saved = savedOf(one(volume('/a'), { Type: 'tmpfs', Destination: '/t', RW: true }, volume('/b')));
+    const { shares, names, fillable } = await restoredShares(engine, two(volume('/b'), volume('/a')), saved);
+    const [a, b] = [`${'1'.repeat(12)}-0`, `${'1'.repeat(12)}-2`];
+    expect(names).toEqual({ '/a': a, '/b': b });
+    expect(shares.map(({ name }) => name)).toEqual([b, a]);
+    expect(fillable.size).toBe(0);
+  });
+
+  test.each<[string, unknown[]]>([
+    ['/b', [volume('/a'), volume('/b')]],
+    ['/a', []],
+    ['/b, /a', [volume('/b')]],
+    ['/a', [volume('/a', 'memory')]],
+    ['/a', [volume('/a', 'any', false)]],
+  ])('are refused where they are not the saved ones: %s', async (targets, mounts) => {
+    await expect(restoredShares(engine, two(...mounts), savedOf(one(volume('/a'))))).rejects.toThrow(
+      `other volumes or binds (${targets})`,
+    );
+  });
+
+  test('of an older checkpoint are none', async () => {
+    const older = { record: {} } as StoredCheckpoint;
+    expect((await restoredShares(engine, one({ Type: 'tmpfs', Destination: '/t' }), older)).names).toEqual(
+      {},
+    );
+    await expect(restoredShares(engine, one(volume('/a')), older)).rejects.toThrow('(/a)');
   });
 });

@@ -252,7 +252,10 @@ async function empties(control: { send(line: string): Promise<string> }): Promis
 }
 
 test('only the connection that holds the guest saves, loads or releases', async () => {
-  for (const line of [`save ${statePath}`, `load ${statePath}`, 'release', 'save', 'load', 'hold x'].slice(0, 5))
+  for (const line of [`save ${statePath}`, `load ${statePath}`, 'release', 'save', 'load', 'hold x'].slice(
+    0,
+    5,
+  ))
     expect(await first.control(line)).toBe('EINVAL');
   const control = await first.openControl();
   expect(await control.send('hold')).toBe('ok');
