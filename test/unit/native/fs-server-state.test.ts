@@ -77,16 +77,23 @@ async function openFile(client: FuseClient, node: bigint, flags: number): Promis
 
 const readBody = (handle: bigint): Buffer => Buffer.concat([u64s(handle, 0n), u32s(4096, 0), u64s(0n, 0n)]);
 
-const writeBody = (handle: bigint, text: string, offset = 0n): Buffer =>
-  Buffer.concat([u64s(handle, offset), u32s(text.length, 0), u64s(0n), u32s(0, 0), Buffer.from(text)]);
+/** At the file's beginning, or its end with `append`. */
+const writeBody = (handle: bigint, text: string, flags = 0): Buffer =>
+  Buffer.concat([u64s(handle, 0n), u32s(text.length, 0), u64s(0n), u32s(flags, 0), Buffer.from(text)]);
 
 async function read(client: FuseClient, node: bigint, handle: bigint): Promise<string | number> {
   const { error, body } = await client.request(fuse.read, node, readBody(handle));
   return error === 0 ? body.toString() : -error;
 }
 
-async function write(client: FuseClient, node: bigint, handle: bigint, text: string): Promise<number> {
-  return Math.abs((await client.request(fuse.write, node, writeBody(handle, text))).error);
+async function write(
+  client: FuseClient,
+  node: bigint,
+  handle: bigint,
+  text: string,
+  flags = 0,
+): Promise<number> {
+  return Math.abs((await client.request(fuse.write, node, writeBody(handle, text, flags))).error);
 }
 
 async function lock(client: FuseClient, node: bigint, handle: bigint, flags: number): Promise<number> {
@@ -129,7 +136,7 @@ test('files, open files and directories keep their numbers in the next server', 
   expect(await lookUp(second, fuseRoot, 'data')).toBe(root);
   expect(await lookUp(second, root, 'below')).toBe(below);
   expect(await read(second, file, handles[0] ?? 0n)).toBe('changed');
-  expect(await write(second, deep, handles[1] ?? 0n, '!')).toBe(0);
+  expect(await write(second, deep, handles[1] ?? 0n, '!', append)).toBe(0);
   expect(readFileSync(inShare('below/deep'), 'utf8')).toBe('deep!');
   const listed = await second.request(
     28,
@@ -225,7 +232,7 @@ test('a guest that is held is not answered; what it sends meanwhile goes to the 
   const control = await first.openControl();
   expect(await control.send('hold')).toBe('ok');
   const unique = first.next;
-  const written = first.request(fuse.write, file, writeBody(handle, '+1'));
+  const written = first.request(fuse.write, file, writeBody(handle, '+1', append));
   // one more, of which only a part has come
   first.raw(u32s(56, fuse.getattr));
   while (await empties(control)) rmSync(statePath);
