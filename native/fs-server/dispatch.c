@@ -112,7 +112,7 @@ void handle_request(struct request *request) {
     struct operation op = {
         .in = in, .body = request->bytes + sizeof *in, .length = request->length - sizeof *in, .inode = NULL};
     if (answer_replay(&op)) {
-        free(request);
+        finish_request(request);
         return;
     }
     if (in->opcode == FUSE_INIT) {
