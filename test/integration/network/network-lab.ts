@@ -34,7 +34,10 @@ function buildHelpers(): string {
   const sources = (readdirSync(join(root, 'src/network'), { recursive: true }) as string[])
     .filter((name) => name.endsWith('.ts'))
     .map((name) => join('src/network', name));
-  const others = ['src/errors.ts', 'src/log.ts', 'src/storage/document-store.ts', driver];
+  const common = readdirSync(join(root, 'src'))
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => join('src', name));
+  const others = [...common, 'src/storage/document-store.ts', driver];
   for (const source of [...sources, ...others]) {
     const { code } = transformSync(readFileSync(join(root, source), 'utf8'), {
       jsc: { target: 'es2023', parser: { syntax: 'typescript' } },
@@ -83,6 +86,9 @@ export class ManagerProcess {
       const answer = JSON.parse(line) as Answer;
       this.#waiting.get(answer.id)?.(answer);
       this.#waiting.delete(answer.id);
+    });
+    this.#child.once('exit', () => {
+      for (const [id, settle] of this.#waiting) settle({ id, error: 'the manager is gone' });
     });
     // every member becomes an asynchronous call: what tests await is the same
     this.manager = new Proxy({} as RemoteManager, {
