@@ -30,6 +30,9 @@ export class Normaliser {
           '<duration>',
         )
         .replace(/\b02:42(:[0-9a-f]{2}){4}\b/g, '<mac>')
+        // The next of the default pools is another after other cases: they are taken in turn.
+        .replace(/\b(172\.(1[89]|2\d|3[01])\.\d+\.\d+\/16|192\.168\.\d+\.\d+\/20)\b/g, '<ip>/<pool>')
+        .replace(/("IPPrefixLen": ?)(16|20)\b/g, '$1"<pool>"')
         .replace(/\b(172\.(1[6-9]|2\d|3[01])|192\.168|10\.\d+)\.\d+\.\d+\b/g, '<ip>')
         .replace(/(?<![\w.:])(0\.0\.0\.0|::|127\.0\.0\.1):(3[2-9]|4\d|5\d|6[0-5])\d{3}\b/g, '$1:<port>')
         .replace(/(\/[\w.-]+)+\/docker-import-\d+/g, '<tmp>')
