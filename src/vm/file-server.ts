@@ -3,10 +3,9 @@
 
 import { spawn } from 'node:child_process';
 import { open, readFile, realpath, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { join } from 'node:path';
-import split2 from 'split2';
-import { DaemonError, errorMessage, systemErrorCode } from '../errors';
+import { DaemonError } from '../errors';
+import { ControlConnection } from './control-connection';
 import { encodePath } from './encode-path';
 import { HeldFileServer } from './held-file-server';
 import type { SharedPath, SharedPaths } from './shared-paths';
@@ -108,7 +107,7 @@ export class FileServer {
 
   /** The guest's requests wait. */
   hold(): Promise<HeldFileServer> {
-    return HeldFileServer.hold(join(this.#paths.vmRunDir, 'fs-control.sock'));
+    return HeldFileServer.hold(this.#controlPath);
   }
 
   /**
@@ -168,7 +167,7 @@ export class FileServer {
     const { binary, vmRunDir } = this.#paths;
     const log = await open(join(vmRunDir, 'fs-server.log'), 'a', 0o600);
     try {
-      const child = spawn(binary, [join(vmRunDir, 'fuse.sock'), join(vmRunDir, 'fs-control.sock')], {
+      const child = spawn(binary, [join(vmRunDir, 'fuse.sock'), this.#controlPath], {
         detached: true,
         stdio: ['ignore', 'pipe', log.fd],
       });
@@ -197,28 +196,16 @@ export class FileServer {
   }
 
   /** Sends the lines and resolves with as many answers. */
-  #command(lines: readonly string[]): Promise<string[]> {
-    return new Promise((resolve, reject) => {
-      const answers: string[] = [];
-      const socket = connect(join(this.#paths.vmRunDir, 'fs-control.sock'));
-      const fail = (error: unknown): void => {
-        socket.destroy();
-        const code = systemErrorCode(error) ?? errorMessage(error);
-        reject(
-          new DaemonError('Unavailable', `the VM's file server does not answer: ${code}`, { cause: error }),
-        );
-      };
-      socket.setTimeout(controlTimeoutMs, () => fail(new Error('timeout')));
-      socket.on('error', fail);
-      socket.on('close', () => fail(new Error('closed')));
-      socket.pipe(split2()).on('data', (line: string) => {
-        answers.push(line);
-        if (answers.length < lines.length) return;
-        resolve(answers);
-        socket.removeAllListeners('close');
-        socket.destroy();
-      });
-      socket.write(lines.map((line) => `${line}\n`).join(''));
-    });
+  async #command(lines: readonly string[]): Promise<string[]> {
+    const connection = new ControlConnection(this.#controlPath);
+    try {
+      return await connection.ask(lines, controlTimeoutMs);
+    } finally {
+      connection.close();
+    }
+  }
+
+  get #controlPath(): string {
+    return join(this.#paths.vmRunDir, 'fs-control.sock');
   }
 }

@@ -1,9 +1,8 @@
 // A file server that answers its guest nothing, over the connection that holds it: what the guest has open can be saved, or
 // loaded into the server of a VM that goes on from there.
 
-import { connect, type Socket } from 'node:net';
-import split2 from 'split2';
-import { DaemonError, errorMessage, systemErrorCode } from '../errors';
+import { DaemonError } from '../errors';
+import { ControlConnection } from './control-connection';
 import { encodePath } from './encode-path';
 
 /** The server gives up by itself before. */
@@ -12,22 +11,10 @@ const holdTimeoutMs = 20_000;
 const stateTimeoutMs = 120_000;
 
 export class HeldFileServer {
-  readonly #socket: Socket;
-  #answer: { resolve: (line: string) => void; reject: (error: DaemonError) => void } | undefined;
+  readonly #connection: ControlConnection;
 
-  private constructor(socket: Socket) {
-    this.#socket = socket;
-    const fail = (error: unknown): void => {
-      const code = systemErrorCode(error) ?? errorMessage(error);
-      this.#answer?.reject(
-        new DaemonError('Unavailable', `the VM's file server does not answer: ${code}`, { cause: error }),
-      );
-      socket.destroy();
-    };
-    socket.on('error', fail);
-    socket.on('timeout', () => fail(new Error('timeout')));
-    socket.on('close', () => fail(new Error('closed')));
-    socket.pipe(split2()).on('data', (line: string) => this.#answer?.resolve(line));
+  private constructor(connection: ControlConnection) {
+    this.#connection = connection;
   }
 
   /**
@@ -35,7 +22,7 @@ export class HeldFileServer {
    * from now on waits until `release`, or until this daemon is gone.
    */
   static async hold(controlPath: string): Promise<HeldFileServer> {
-    const held = new HeldFileServer(connect(controlPath));
+    const held = new HeldFileServer(new ControlConnection(controlPath));
     try {
       const answer = await held.#command('hold', holdTimeoutMs);
       if (answer === 'ETIMEDOUT') {
@@ -68,16 +55,12 @@ export class HeldFileServer {
   }
 
   release(): void {
-    this.#socket.removeAllListeners('close');
-    this.#socket.destroy();
+    this.#connection.close();
   }
 
-  #command(line: string, timeoutMs: number): Promise<string> {
-    return new Promise<string>((resolve, reject) => {
-      this.#answer = { resolve, reject };
-      this.#socket.setTimeout(timeoutMs);
-      this.#socket.write(`${line}\n`);
-    }).finally(() => (this.#answer = undefined));
+  async #command(line: string, timeoutMs: number): Promise<string> {
+    const [answer = ''] = await this.#connection.ask([line], timeoutMs);
+    return answer;
   }
 }
 
