@@ -6,6 +6,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DaemonError, errorMessage } from '../errors';
 import { parseWholeValue } from '../go-json';
+import { decode, list, string, stringList, struct, type Schema } from '../go-json-schema';
 import { familiarReference, parseReference } from '../registry/reference';
 import { spoolArchive, type ArchiveFile } from './archive-file';
 import { parseConfig } from './image-config';
@@ -30,6 +31,19 @@ export interface ArchivedImage {
   repoTags: readonly string[];
   layers: readonly { name: string; blobDigest?: string }[];
 }
+
+interface ManifestItem {
+  Config?: string;
+  RepoTags?: string[];
+  Layers?: string[];
+}
+
+const manifestItem = struct<ManifestItem>('tarexport.manifestItem', {
+  Config: string,
+  RepoTags: stringList,
+  Layers: stringList,
+});
+const manifestSchema = list(manifestItem, '[]tarexport.manifestItem');
 
 export async function loadArchive(
   context: LoadContext,
@@ -104,7 +118,7 @@ function requireConfig(text: string): void {
   } catch (error) {
     throw new DaemonError('Internal', errorMessage(error), { cause: error });
   }
-  if (!isObject(config ?? {})) throw wrongType(config, 'Go value of type image.Image');
+  decodeAs(struct('image.Image', {}), config);
   const { rootfs } = Object(config) as Record<string, unknown>;
   if ((rootfs ?? undefined) === undefined)
     throw new DaemonError('Internal', 'invalid image JSON, no RootFS key');
@@ -162,38 +176,19 @@ async function readImages(archive: ArchiveFile): Promise<ArchivedImage[]> {
         : 'open repositories: no such file or directory',
     );
   }
-  const items = (await archive.json('manifest.json')) ?? [];
-  if (!Array.isArray(items)) throw wrongType(items, 'Go value of type []tarexport.manifestItem');
-  return items.map((item: unknown) => {
-    if (!isObject(item ?? {})) throw wrongType(item, 'Go value of type tarexport.manifestItem');
-    const { Config, RepoTags, Layers } = Object(item) as Record<string, unknown>;
-    if (typeof (Config ?? '') !== 'string')
-      throw wrongType(Config, 'Go struct field manifestItem.Config of type string');
-    return {
-      config: (Config ?? '') as string, // just checked
-      repoTags: texts('RepoTags', RepoTags),
-      layers: texts('Layers', Layers).map((name) => ({ name })),
-    };
-  });
+  const items = decodeAs(manifestSchema, await archive.json('manifest.json')) as ManifestItem[] | undefined;
+  return (items ?? []).map(({ Config = '', RepoTags = [], Layers = [] }) => ({
+    config: Config,
+    repoTags: RepoTags,
+    layers: Layers.map((name) => ({ name })),
+  }));
 }
 
-/** A list of texts in manifest.json; what is not there is empty. */
-function texts(member: string, value: unknown): string[] {
-  const field = `Go struct field manifestItem.${member} of type`;
-  const list = value ?? [];
-  if (!Array.isArray(list)) throw wrongType(value, `${field} []string`);
-  return list.map((item: unknown) => {
-    if (typeof (item ?? '') !== 'string') throw wrongType(item, `${field} string`);
-    return (item ?? '') as string; // just checked
-  });
-}
-
-function isObject(value: unknown): boolean {
-  return typeof value === 'object' && !Array.isArray(value);
-}
-
-/** In the words of Go's encoding/json. */
-function wrongType(value: unknown, type: string): DaemonError {
-  const kind = Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value;
-  return new DaemonError('Internal', `json: cannot unmarshal ${kind} into ${type}`);
+/** Throws Internal in the words of Go's encoding/json. */
+function decodeAs(schema: Schema, value: unknown): unknown {
+  try {
+    return decode(schema, value);
+  } catch (error) {
+    throw new DaemonError('Internal', errorMessage(error), { cause: error });
+  }
 }

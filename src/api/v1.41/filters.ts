@@ -5,7 +5,7 @@ import { DaemonError } from '../../errors';
 import { JsonSyntaxError, parseWholeValue } from '../../go-json';
 import type { ErrorCode } from '../../errors';
 import type { Filters } from './backend';
-import { JsonTypeError, bool, decode, map, stringList } from './json/schema';
+import { JsonTypeError, bool, decode, map, stringList } from '../../go-json-schema';
 import { queryText } from './query';
 
 const none: Filters = new Map();

@@ -6,7 +6,7 @@ import { DaemonError, type ErrorCode, errorMessage } from '../../errors';
 import { goQuote } from '../../go-quote';
 import { readJson } from './body';
 import { queryFilters } from './filters';
-import { list, type Schema, stringList, struct } from './json/schema';
+import { list, type Schema, stringList, struct } from '../../go-json-schema';
 import { notImplemented } from './not-implemented';
 import { queryBool, queryText, requiredInt } from './query';
 import { sendJson } from './reply';

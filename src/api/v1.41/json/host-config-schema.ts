@@ -16,8 +16,19 @@ import type {
   VolumeOptions,
   WeightDevice,
 } from '../types';
-import { bool, integer, list, map, named, string, stringList, stringMap, strings, struct } from './schema';
-import type { Schema } from './schema';
+import {
+  bool,
+  integer,
+  list,
+  map,
+  named,
+  string,
+  stringList,
+  stringMap,
+  strings,
+  struct,
+} from '../../../go-json-schema';
+import type { Schema } from '../../../go-json-schema';
 
 const throttleDevices = list(
   struct<ThrottleDevice>('blkiodev.ThrottleDevice', { Path: string, Rate: integer('uint64') }),

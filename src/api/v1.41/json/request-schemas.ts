@@ -16,8 +16,18 @@ import type {
   VolumeCreateBody,
 } from '../types';
 import { hostConfig, updateFields } from './host-config-schema';
-import { bool, integer, list, map, string, stringList, stringMap, strings, struct } from './schema';
-import type { Schema } from './schema';
+import {
+  bool,
+  integer,
+  list,
+  map,
+  string,
+  stringList,
+  stringMap,
+  strings,
+  struct,
+} from '../../../go-json-schema';
+import type { Schema } from '../../../go-json-schema';
 
 const emptyStruct = struct<object>('struct {}', {});
 const consoleSize = list(integer('uint'), '[2]uint', 2);
