@@ -1,6 +1,7 @@
 // Applies the entries of tars to file trees: a layer with its whiteouts, or an archive as `tar -x` would unpack it.
 
 import { DaemonError } from '../errors';
+import { cleanMemberName } from '../storage/member-name';
 import { TarError, type TarEntry } from '../storage/tar-header';
 import { TarParser } from '../storage/tar-parser';
 import {
@@ -47,10 +48,10 @@ export async function readEntries(tar: AsyncIterable<Buffer>): Promise<ArchivedE
 /** Puts a layer on top of what the tree has. */
 export function applyLayer(tree: FileTree, entries: readonly ArchivedEntry[], archive: Archive): void {
   const isMarker = ({ entry }: ArchivedEntry): boolean =>
-    baseOf(cleanName(entry.name)).startsWith(whiteoutPrefix);
+    baseOf(cleanMemberName(entry.name)).startsWith(whiteoutPrefix);
   const parents = new LayerParents(tree, entries);
   for (const { entry } of entries.filter(isMarker)) {
-    const path = cleanName(entry.name);
+    const path = cleanMemberName(entry.name);
     const name = baseOf(path);
     const parent = parents.of(path);
     if (name === opaqueMarker) parent.children.clear();
@@ -58,12 +59,12 @@ export function applyLayer(tree: FileTree, entries: readonly ArchivedEntry[], ar
   }
   for (const item of entries) {
     if (isMarker(item)) continue;
-    const path = cleanName(item.entry.name);
+    const path = cleanMemberName(item.entry.name);
     if (path === '') continue;
     const parent = parents.of(path);
     const name = baseOf(path);
     if (item.entry.type === '1') {
-      const target = tree.lookup(cleanName(item.entry.link));
+      const target = tree.lookup(cleanMemberName(item.entry.link));
       if (target !== undefined) parent.children.set(name, target);
       continue;
     }
@@ -83,7 +84,7 @@ class LayerParents {
   constructor(tree: FileTree, entries: readonly ArchivedEntry[]) {
     this.#tree = tree;
     this.#described = new Set(
-      entries.filter(({ entry }) => entry.type === '5').map(({ entry }) => cleanName(entry.name)),
+      entries.filter(({ entry }) => entry.type === '5').map(({ entry }) => cleanMemberName(entry.name)),
     );
   }
 
@@ -121,7 +122,7 @@ export function applyArchive(
   const inside = (name: string): string => tree.resolve(name, { keepLast: true, scope: destination });
   for (const item of entries) {
     const { entry } = item;
-    const name = cleanName(entry.name);
+    const name = cleanMemberName(entry.name);
     if (name === '' || !'0123456'.includes(entry.type)) continue;
     changes.makeDirectories(tree.resolve(parentOf(name), { scope: destination }));
     const path = inside(name);
@@ -138,16 +139,6 @@ export function applyArchive(
       changes.setFile(path, target);
     } else changes.setFile(path, fileNode(item, archive));
   }
-}
-
-/** Relative, without dots. As in a chroot, nothing leads out of the root. */
-function cleanName(name: string): string {
-  const parts: string[] = [];
-  for (const part of name.split('/')) {
-    if (part === '..') parts.pop();
-    else if (part !== '' && part !== '.') parts.push(part);
-  }
-  return joinPath(...parts);
 }
 
 export function fileNode({ entry, offset }: ArchivedEntry, archive: Archive): FileNode {

@@ -4,6 +4,7 @@
 
 import { Transform, type TransformCallback } from 'node:stream';
 import { LayerTree, type LayerPlan } from './layer-tree';
+import { cleanMemberName } from './member-name';
 import { buildEntry, emptyEntry, tarBlock, TarError, type TarEntry } from './tar-header';
 import { TarParser } from './tar-parser';
 import { SparseExpander } from './tar-sparse';
@@ -197,7 +198,7 @@ export class LayerTar extends Transform {
 
 /** With a name below the layer's root, and numbers that a squashfs image can hold. */
 function cleaned(entry: TarEntry): TarEntry {
-  const name = cleanName(entry.name);
+  const name = cleanMemberName(entry.name);
   const tooLong = entry.name.length > maxNameBytes || entry.link.length > maxNameBytes;
   if (tooLong || (name.length > maxPartBytes && name.split('/').some((part) => part.length > maxPartBytes)))
     throw new TarError(`open /${name}: file name too long`);
@@ -207,7 +208,7 @@ function cleaned(entry: TarEntry): TarEntry {
   return {
     ...entry,
     name,
-    link: entry.type === '1' ? cleanName(entry.link) : entry.type === '2' ? entry.link : '',
+    link: entry.type === '1' ? cleanMemberName(entry.link) : entry.type === '2' ? entry.link : '',
     mtime: Math.min(Math.max(0, entry.mtime), maxSeconds),
     records,
   };
@@ -216,17 +217,6 @@ function cleaned(entry: TarEntry): TarEntry {
 /** Overlayfs' own attributes would let a layer hide, redirect or show what is not its own: only we set those. */
 function isKeptAttribute(key: string): boolean {
   return !/^SCHILY\.xattr\.(trusted|user)\.overlay\./.test(key);
-}
-
-/** The name below the layer's root: no leading `/` or `./`, no trailing slash. As in a chroot, nothing leads out of it. */
-function cleanName(name: string): string {
-  if (!/(^|\/)\.{0,2}(\/|$)/.test(name)) return name;
-  const parts: string[] = [];
-  for (const part of name.split('/')) {
-    if (part === '..') parts.pop();
-    else if (part !== '' && part !== '.') parts.push(part);
-  }
-  return parts.join('/');
 }
 
 function parentOf(name: string): string {
