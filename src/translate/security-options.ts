@@ -2,6 +2,7 @@
 // on a host without them.
 
 import { DaemonError } from '../errors';
+import { parseGoBool } from '../go-bool';
 
 export interface SecurityOptions {
   noNewPrivileges: boolean;
@@ -29,16 +30,17 @@ export function parseSecurityOptions(options: readonly string[] | null | undefin
         else parsed.seccomp = { profileText: value };
         break;
       case 'no-new-privileges':
-        if (!/^(1|0|t|f|true|false|TRUE|FALSE|True|False|T|F)$/.test(value)) {
-          throw new DaemonError('Internal', `invalid --security-opt 2: "${option}"`);
-        }
-        parsed.noNewPrivileges = /^(1|t)/i.test(value);
+        parsed.noNewPrivileges = parseGoBool(value) ?? refuse(option);
         break;
       default:
-        throw new DaemonError('Internal', `invalid --security-opt 2: "${option}"`);
+        refuse(option);
     }
   }
   return parsed;
+}
+
+function refuse(option: string): never {
+  throw new DaemonError('Internal', `invalid --security-opt 2: "${option}"`);
 }
 
 const seccompActions = new Set([
