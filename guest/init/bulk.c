@@ -10,6 +10,7 @@
 
 #include "cleanup.h"
 #include "fields.h"
+#include "write-all.h"
 
 /* O_DIRECT wants whole sectors, and memory that a device may write to. */
 #define SECTOR_BYTES 512u
@@ -62,19 +63,6 @@ void bulk_close(struct bulk *bulk)
 static off_t slot_offset(const struct bulk *bulk)
 {
     return (off_t)(bulk->area.offset + bulk->turn % bulk->area.slots * bulk->area.slot_bytes);
-}
-
-static int write_all(int fd, const void *from, size_t length)
-{
-    for (size_t done = 0; done < length;) {
-        ssize_t written = write(fd, (const uint8_t *)from + done, length - done);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0)
-            return -errno;
-        done += (size_t)written;
-    }
-    return 0;
 }
 
 /* 1, or 0 at an end before the first byte. */

@@ -36,7 +36,6 @@
 #define PROBE "p:caisson/watch fsnotify_add_mark_locked"
 
 enum {
-    MAX_PROBES = 64,
     PAGE = 4096,
     /* Of FUSE in the kernel's export interface: a node's number and its generation. */
     FUSE_HANDLE_TYPE = 0x81,
@@ -48,7 +47,7 @@ enum {
     LOOK_AGAIN = 1000,
 };
 
-static int probes[MAX_PROBES];
+static int probes[SHARE_CHANGES_MAX_PROBES];
 static int probe_count;
 
 /* ---- the probe ---- */
@@ -74,7 +73,7 @@ static void open_probes(void)
         .wakeup_events = 1,
     };
     long processors = sysconf(_SC_NPROCESSORS_CONF);
-    for (long cpu = 0; id >= 0 && cpu < processors && probe_count < MAX_PROBES; cpu++) {
+    for (long cpu = 0; id >= 0 && cpu < processors && probe_count < SHARE_CHANGES_MAX_PROBES; cpu++) {
         int fd = (int)syscall(SYS_perf_event_open, &attributes, -1, (int)cpu, -1, PERF_FLAG_FD_CLOEXEC);
         if (fd >= 0)
             probes[probe_count++] = fd;
@@ -334,8 +333,8 @@ static bool start_replaying(void)
 
 struct watcher {
     int count;
-    struct pollfd polled[MAX_PROBES];
-    struct perf_event_mmap_page *rings[MAX_PROBES];
+    struct pollfd polled[SHARE_CHANGES_MAX_PROBES];
+    struct perf_event_mmap_page *rings[SHARE_CHANGES_MAX_PROBES];
 };
 
 static void *watch(void *argument)
@@ -357,17 +356,17 @@ static void *watch(void *argument)
     }
 }
 
-void share_changes_start(const int *descriptors, int count)
+void share_changes_start(int first, int count)
 {
     struct watcher *watcher = count > 0 ? calloc(1, sizeof(*watcher)) : NULL;
     if (watcher == NULL)
         return;
-    for (int i = 0; i < count; i++) {
-        void *ring = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, descriptors[i], 0);
+    for (int fd = first; fd < first + count; fd++) {
+        void *ring = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
         if (ring == MAP_FAILED)
             continue;
         watcher->rings[watcher->count] = ring;
-        watcher->polled[watcher->count++] = (struct pollfd){ .fd = descriptors[i], .events = POLLIN };
+        watcher->polled[watcher->count++] = (struct pollfd){ .fd = fd, .events = POLLIN };
     }
     pthread_t thread;
     if (watcher->count == 0 || pthread_create(&thread, NULL, watch, watcher) != 0)

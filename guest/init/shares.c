@@ -24,6 +24,7 @@
 #include "share-changes.h"
 #include "tar_read.h"
 #include "tar_write.h"
+#include "write-all.h"
 
 #define PORT_NAME "caisson.fuse.0"
 
@@ -36,26 +37,12 @@ enum {
     PORT_FD = 4,
     /* Those of share-changes.h follow. */
     PROBE_FD = 5,
-    MAX_PROBES = 64,
+    MAX_FD = PROBE_FD + SHARE_CHANGES_MAX_PROBES,
 };
 
 static bool mounted;
 
 /* ---- the pump: a process of its own, so that PID 1 never waits for the host ---- */
-
-static bool write_all(int fd, const char *data, size_t length)
-{
-    while (length > 0) {
-        ssize_t written = write(fd, data, length);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0)
-            return false;
-        data += written;
-        length -= (size_t)written;
-    }
-    return true;
-}
 
 /* Files that somebody has asked for a lock on, by a hash of their numbers: two may share a bit. */
 static uint64_t asked_for_locks[LOCK_BITS / 64];
@@ -89,7 +76,7 @@ static void *carry_requests(void *buffer)
             continue;
         if (got > 0 && answer_here(buffer))
             continue;
-        if (got <= 0 || !write_all(PORT_FD, buffer, (size_t)got))
+        if (got <= 0 || write_all(PORT_FD, buffer, (size_t)got) < 0)
             _exit(0);
     }
 }
@@ -125,26 +112,23 @@ static void carry_answers(char *buffer)
 static int keep_descriptors(int fuse, int port)
 {
     const int *probes;
-    int probe_count = share_changes_descriptors(&probes);
-    int count = PROBE_FD + (probe_count < MAX_PROBES ? probe_count : MAX_PROBES);
-    int kept[PROBE_FD + MAX_PROBES];
-    for (int fd = FUSE_FD; fd < count; fd++) {
+    int end = PROBE_FD + share_changes_descriptors(&probes);
+    int kept[MAX_FD];
+    for (int fd = FUSE_FD; fd < end; fd++) {
         int from = fd == FUSE_FD ? fuse : fd == PORT_FD ? port : probes[fd - PROBE_FD];
-        if ((kept[fd] = fcntl(from, F_DUPFD, PROBE_FD + MAX_PROBES)) < 0)
+        if ((kept[fd] = fcntl(from, F_DUPFD, MAX_FD)) < 0)
             _exit(1);
     }
-    for (int fd = FUSE_FD; fd < count; fd++)
+    for (int fd = FUSE_FD; fd < end; fd++)
         if (dup2(kept[fd], fd) < 0)
             _exit(1);
-    close_range((unsigned)count, ~0U, 0);
-    return count - PROBE_FD;
+    close_range((unsigned)end, ~0U, 0);
+    return end - PROBE_FD;
 }
 
 static void pump(int fuse, int port)
 {
-    int probe_count = keep_descriptors(fuse, port), probes[MAX_PROBES];
-    for (int i = 0; i < probe_count; i++)
-        probes[i] = PROBE_FD + i;
+    int probe_count = keep_descriptors(fuse, port);
     affinity_any();
     prctl(PR_SET_NAME, "shares");
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -156,7 +140,7 @@ static void pump(int fuse, int port)
     pthread_t thread;
     if (requests == NULL || answers == NULL || pthread_create(&thread, NULL, carry_requests, requests) != 0)
         _exit(1);
-    share_changes_start(probes, probe_count);
+    share_changes_start(PROBE_FD, probe_count);
     carry_answers(answers);
 }
 

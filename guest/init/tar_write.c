@@ -16,6 +16,7 @@
 #include "bulk.h"
 #include "cleanup.h"
 #include "tar_format.h"
+#include "write-all.h"
 
 enum {
     COPY_BYTES = 256 * 1024,
@@ -47,26 +48,16 @@ struct records {
     size_t length;
 };
 
-static int write_all(struct writer *writer, const void *data, size_t length) {
+static int emit(struct writer *writer, const void *data, size_t length) {
     if (writer->options.bulk != NULL)
         return bulk_write(writer->options.bulk, data, length);
-    const char *at = data;
-    while (length > 0) {
-        ssize_t written = write(writer->output, at, length);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0)
-            return -errno;
-        at += written;
-        length -= (size_t)written;
-    }
-    return 0;
+    return write_all(writer->output, data, length);
 }
 
 static int pad(struct writer *writer, uint64_t length) {
     static const char zeros[TAR_BLOCK];
     size_t rest = (size_t)(length % TAR_BLOCK);
-    return rest == 0 ? 0 : write_all(writer, zeros, TAR_BLOCK - rest);
+    return rest == 0 ? 0 : emit(writer, zeros, TAR_BLOCK - rest);
 }
 
 /* "length key=value\n", where length counts itself. */
@@ -149,9 +140,9 @@ static int write_records(struct writer *writer, const struct records *records) {
     put_octal(header.size, sizeof header.size, records->length);
     put_octal(header.mtime, sizeof header.mtime, 0);
     put_checksum(&header);
-    int result = write_all(writer, &header, sizeof header);
+    int result = emit(writer, &header, sizeof header);
     if (result == 0)
-        result = write_all(writer, records->text, records->length);
+        result = emit(writer, records->text, records->length);
     return result == 0 ? pad(writer, records->length) : result;
 }
 
@@ -194,7 +185,7 @@ static int write_header(struct writer *writer, int directory, const char *path, 
     put_checksum(&header);
     if (result == 0)
         result = write_records(writer, &records);
-    return result == 0 ? write_all(writer, &header, sizeof header) : result;
+    return result == 0 ? emit(writer, &header, sizeof header) : result;
 }
 
 /* The file may shrink while it is read: what is missing is filled up, so that the archive stays whole. */
@@ -211,7 +202,7 @@ static int write_data(struct writer *writer, int fd, uint64_t size) {
             memset(writer->copy_buffer, 0, wanted);
             got = (ssize_t)wanted;
         }
-        int result = write_all(writer, writer->copy_buffer, (size_t)got);
+        int result = emit(writer, writer->copy_buffer, (size_t)got);
         if (result < 0)
             return result;
         left -= (uint64_t)got;
@@ -394,7 +385,7 @@ int tar_write(int output, int directory, const char *path, const char *name, str
         result = write_entry(writer, directory, path, name, 0);
     if (result == 0) {
         memset(buffer, 0, 2 * TAR_BLOCK);
-        result = write_all(writer, buffer, 2 * TAR_BLOCK);
+        result = emit(writer, buffer, 2 * TAR_BLOCK);
     }
     if (result == 0 && options.bulk != NULL)
         result = bulk_flush(options.bulk);

@@ -31,6 +31,11 @@ const char *take_string(struct operation *op);
 /** The next string, if it is a plain name; else NULL. */
 const char *take_name(struct operation *op);
 
+/** Of SETXATTR: without FUSE_SETXATTR_EXT only the first two members of the kernel's structure are sent. */
+struct setxattr_in {
+    uint32_t size, flags;
+};
+
 /** Declares `variable` and takes it from the body; answers EINVAL and returns when the guest sent too little.
  */
 #define TAKE(type, variable)                                                                                 \

@@ -381,11 +381,16 @@ static int load_inode(struct loading *loading) {
     return restore_inode(id, lookups, fd, &st, share->share) != NULL ? 0 : EBADMSG;
 }
 
-static int load_inodes(struct loading *loading) {
+/** Of a list whose members stand behind a 1 each. */
+static int load_each(struct loading *loading, int (*load)(struct loading *)) {
     int error = 0;
     while (error == 0 && take_number_up_to(&loading->reader, 1) == 1)
-        error = load_inode(loading);
+        error = load(loading);
     return error;
+}
+
+static int load_inodes(struct loading *loading) {
+    return load_each(loading, load_inode);
 }
 
 /** Says of a file what could not be done again. Returns the error. */
@@ -434,10 +439,7 @@ static int load_handle(struct loading *loading) {
 }
 
 static int load_handles(struct loading *loading) {
-    int error = 0;
-    while (error == 0 && take_number_up_to(&loading->reader, 1) == 1)
-        error = load_handle(loading);
-    return error;
+    return load_each(loading, load_handle);
 }
 
 static int load_lock(struct loading *loading) {
@@ -457,10 +459,7 @@ static int load_lock(struct loading *loading) {
 }
 
 static int load_locks(struct loading *loading) {
-    int error = 0;
-    while (error == 0 && take_number_up_to(&loading->reader, 1) == 1)
-        error = load_lock(loading);
-    return error;
+    return load_each(loading, load_lock);
 }
 
 /** Numbers of files and handles, and of devices. */

@@ -215,17 +215,8 @@ void end_watches_of(const struct share *share) {
 }
 
 void do_watches(struct operation *op) {
-    struct {
-        uint32_t size, flags;
-    } in;
+    TAKE(struct setxattr_in, in);
     struct share_watches head;
-    if (op->length < sizeof in) {
-        answer_error(op->in->unique, EINVAL);
-        return;
-    }
-    memcpy(&in, op->body, sizeof in);
-    op->body += sizeof in;
-    op->length -= sizeof in;
     const char *name = take_string(op);
     if (name == NULL || strcmp(name, SHARE_WATCHES_ATTRIBUTE) != 0 || op->length < sizeof head) {
         answer_error(op->in->unique, EACCES);

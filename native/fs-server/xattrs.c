@@ -21,17 +21,7 @@ static int missing_xattr(const char *name) {
 }
 
 void do_setxattr(struct operation *op) {
-    // Without FUSE_SETXATTR_EXT only the first two members are sent.
-    struct {
-        uint32_t size, flags;
-    } in;
-    if (op->length < sizeof in) {
-        answer_error(op->in->unique, EINVAL);
-        return;
-    }
-    memcpy(&in, op->body, sizeof in);
-    op->body += sizeof in;
-    op->length -= sizeof in;
+    TAKE(struct setxattr_in, in);
     const char *name = take_string(op);
     struct fd_path path = path_of(op->inode);
     if (name == NULL || in.size > op->length)
