@@ -84,6 +84,8 @@ export interface Config extends Readonly<LiveConfig> {
   /** dockerd's word for what it has on trial, checkpoints among them. Clients are told so. */
   readonly experimental: boolean;
   readonly accelerator: AcceleratorChoice;
+  /** Address space layout randomization in VMs whose CPUs are emulated. */
+  readonly emulatedAslr: boolean;
   /** Where `npm run guest` left vmlinuz, initramfs and manifest.json. */
   readonly guestDir: string;
   /** Directory of the native helpers (vm-launch, …). */

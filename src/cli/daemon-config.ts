@@ -70,6 +70,7 @@ export function toConfig(settings: Settings): Config {
     metricsAddress: settings.string('metrics-addr'),
     experimental: settings.get('boolean', 'experimental') ?? false,
     accelerator: (settings.string('accel') ?? 'auto') as AcceleratorChoice, // one of its choices
+    emulatedAslr: settings.get('boolean', 'emulated-aslr') ?? false,
     guestDir: resolve(settings.string('guest-dir') ?? join(projectDir, 'build', 'guest')),
     nativeDir: join(projectDir, 'build', 'native'),
     qemuBinary: settings.string('qemu') ?? '/usr/bin/qemu-system-x86_64',

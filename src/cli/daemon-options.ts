@@ -130,6 +130,12 @@ export const daemonOptions: readonly DaemonOption[] = [
     choices: ['auto', 'kvm', 'tcg'],
   },
   {
+    key: 'emulated-aslr',
+    flags: '--emulated-aslr',
+    kind: 'boolean',
+    description: 'programs get random addresses also without hardware virtualization (starts of programs are slower)',
+  },
+  {
     key: 'pool-size',
     flags: '--pool-size <n>',
     kind: 'integer',

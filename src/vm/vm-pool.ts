@@ -27,6 +27,7 @@ export type VmPoolConfig = Pick<
   | 'dataRoot'
   | 'runDir'
   | 'accelerator'
+  | 'emulatedAslr'
   | 'guestDir'
   | 'nativeDir'
   | 'qemuBinary'
@@ -61,6 +62,7 @@ export async function createVmPool(
     initramfsPath: '',
     tscKhz: accelerator.kind === 'tcg' ? accelerator.tscKhz : undefined,
     nicCount: nicsPerVm,
+    randomAddresses: accelerator.kind === 'kvm' || config.emulatedAslr,
   };
   const key = await templateKey(machine, settings, source);
   const factory = new QemuVmFactory({

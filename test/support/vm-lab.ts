@@ -35,6 +35,7 @@ export class VmLab {
       dataRoot: join(this.directory, 'data'),
       runDir: join(this.directory, 'run'),
       accelerator: 'tcg',
+      emulatedAslr: false,
       guestDir: join(project, 'build/guest'),
       nativeDir: join(project, 'build/native'),
       qemuBinary: '/usr/bin/qemu-system-x86_64',

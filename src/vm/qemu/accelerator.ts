@@ -94,6 +94,7 @@ async function decide(probe: AcceleratorProbe): Promise<{ kind: 'kvm' | 'tcg'; r
     ...(typeof probe.guest === 'function' ? await probe.guest() : probe.guest),
     tscKhz: undefined,
     nicCount: 0,
+    randomAddresses: true,
   };
   // As the same user that VMs run as: a KVM that only root may use is of no use.
   const settings: LaunchSettings = { ...probe.settings, namespacePath: undefined };

@@ -27,6 +27,8 @@ export interface MachineSpec {
   /** Host TSC in kHz: without it a guest under emulation may hang in its own calibration. Undefined with KVM. */
   tscKhz: number | undefined;
   nicCount: number;
+  /** Address space layout randomization in the guest. docs/adr/0016-fixed-addresses-in-emulated-guests.md */
+  randomAddresses: boolean;
 }
 
 export type MemoryBacking =
@@ -64,6 +66,7 @@ export function processName(vmId: string): string {
 export function kernelCommandLine(spec: MachineSpec): string {
   const words = ['console=ttyS0', 'quiet', 'reboot=t', 'panic=-1'];
   if (spec.tscKhz !== undefined) words.push(`tsc_early_khz=${spec.tscKhz}`, 'tsc=reliable');
+  if (!spec.randomAddresses) words.push('norandmaps');
   return words.join(' ');
 }
 

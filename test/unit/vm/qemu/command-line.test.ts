@@ -13,6 +13,7 @@ const machine: MachineSpec = {
   initramfsPath: '/t/initramfs',
   tscKhz: 2_600_000,
   nicCount: 8,
+  randomAddresses: false,
 };
 const layout: VmLayout = { id: 'abc', memory: { kind: 'private' }, tapDescriptors: [] };
 const clone: VmLayout['memory'] = { kind: 'clone', path: '/t/memory', kernelHeadPath: '/t/head' };
@@ -25,8 +26,13 @@ function values(args: readonly string[], option: string): string[] {
 const devices = (args: readonly string[]) => values(args, '-device');
 
 test('the guest knows the rate of the counter under emulation only', () => {
-  expect(kernelCommandLine(machine)).toMatch(/ tsc_early_khz=2600000 tsc=reliable$/);
+  expect(kernelCommandLine(machine)).toMatch(/ tsc_early_khz=2600000 tsc=reliable( |$)/);
   expect(kernelCommandLine({ ...machine, tscKhz: undefined })).not.toContain('tsc');
+});
+
+test('programs have fixed addresses where random ones are translated anew each time', () => {
+  expect(kernelCommandLine(machine)).toContain(' norandmaps');
+  expect(kernelCommandLine({ ...machine, randomAddresses: true })).not.toContain('norandmaps');
 });
 
 test('QEMU is locked up', () => {
