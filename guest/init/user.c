@@ -181,7 +181,9 @@ int user_resolve(const char *passwd, const char *group, const char *wanted, cons
     snprintf(user->home, sizeof(user->home), "/");
     const char *colon = strchr(wanted, ':');
     struct text user_text = { wanted, colon != NULL ? (size_t)(colon - wanted) : strlen(wanted) };
-    struct text group_text = { colon != NULL ? colon + 1 : "", colon != NULL ? strlen(colon + 1) : 0 };
+    const char *group_start = colon != NULL ? colon + 1 : "";
+    /* what follows a second colon means nothing to Docker */
+    struct text group_text = { group_start, strcspn(group_start, ":") };
     struct text name = { "", 0 };
     int result = find_user(passwd, user_text, user, &name, failure);
     if (result == 0)

@@ -51,6 +51,7 @@ int main(void)
     expect("bob:77", 1000, 77, "/home/bob");
     expect("bob:", 1000, 1001, "/home/bob");
     expect(":wheel", 0, 10, "/root");
+    expect("bob:wheel:nogroup", 1000, 10, "/home/bob");
     expect("7", 7, 0, "/");
     expect("last", 5, 6, "/last");
     expect("2147483647", 2147483647, 0, "/");

@@ -105,16 +105,12 @@ function destinationPath(workingDir: string | undefined, given: string): string 
 
 async function downloadItem(url: string, destination: string, tools: CopyTools): Promise<CopyItem> {
   const path = join(tools.workDir, `download-${randomBytes(6).toString('hex')}`);
-  const got = await download(url, path, {
-    progress: tools.output.send,
-    action: 'Downloading',
-    signal: tools.signal,
-  });
+  const got = await download(url, path, { progress: tools.output.send, signal: tools.signal });
   tools.output.stdout('\n');
   if (got.fileName === '' && destination.endsWith('/')) {
     throw new DaemonError('InvalidParameter', `cannot determine filename for source ${url}`);
   }
-  const name = toName(got.fileName === '' ? unnamedFile : got.fileName);
+  const name = got.fileName === '' ? unnamedFile : got.fileName;
   const node: FileNode = {
     kind: 'file',
     type: '0',

@@ -95,12 +95,23 @@ function copyFile(
   owner: Identity | undefined,
 ): void {
   const isInto = isDirectoryName || changes.tree.lookup(path)?.kind === 'directory';
-  const target = isInto ? joinPath(path, baseOf(name)) : path;
+  const target = isInto ? joinPath(path, lastName(name)) : path;
   if (changes.tree.lookup(parentOf(target))?.kind === 'file') {
+    if (isDirectoryName)
+      throw new DaemonError(
+        'Internal',
+        `failed to create new directory: mkdir /${displayName(path)}: not a directory`,
+      );
     throw new DaemonError('Internal', `lstat /${displayName(target)}: not a directory`);
   }
   changes.makeDirectories(parentOf(target), owner ?? {});
   changes.setFile(target, copyOf(node, owner));
+}
+
+/** A trailing slash is no part of a name, and `.` none at all. */
+function lastName(name: string): string {
+  const last = baseOf(name.replace(/\/+$/, ''));
+  return last === '.' ? '' : last;
 }
 
 function copyOf(node: FileNode, owner: Identity | undefined): FileNode {

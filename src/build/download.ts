@@ -2,24 +2,37 @@
 
 import { createWriteStream } from 'node:fs';
 import { dirname } from 'node:path';
+import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { DaemonError } from '../errors';
+import { createGunzip } from 'node:zlib';
+import { DaemonError, systemErrorCode } from '../errors';
 import { readBody, sendRequest, type HttpResponse } from '../registry/http-client';
 import { requestError } from '../registry/registry-errors';
-import { ProgressReport } from '../storage/progress-report';
+import { progressLine, ProgressReport } from '../storage/progress-report';
 import { SpaceGuard } from '../storage/space-guard';
 import type { ProgressMessage } from '../storage/stores';
+import { fileNameOf, modifiedSeconds, urlProblem } from './download-headers';
 
 export interface Download {
-  /** '' if neither the URL nor the answer says one. */
+  /** As names in trees are; '' if neither the URL nor the answer says one. */
   fileName: string;
-  contentType: string;
   sizeBytes: number;
   /** Seconds since the epoch. */
   modified: number;
 }
 
+/** An answer whose body is as it was before `Content-Encoding`. */
+export type UrlAnswer = Omit<HttpResponse, 'body'> & {
+  body: Readable;
+  /** -1 if that will be seen at the end. */
+  sizeBytes: number;
+};
+
 const maxErrorText = 64 * 1024;
+const maxNameBytes = 255;
+const action = 'Downloading';
+/** Servers that refuse who does not say who asks are not rare. */
+const requestHeaders = { 'user-agent': 'caisson', 'accept-encoding': 'gzip' };
 
 export function isUrl(text: string): boolean {
   return /^https?:\/\//.test(text);
@@ -29,41 +42,91 @@ export function isUrl(text: string): boolean {
 export async function download(
   url: string,
   path: string,
-  options: { progress: (message: ProgressMessage) => void; action: string; id?: string; signal: AbortSignal },
+  { progress, signal }: { progress: (message: ProgressMessage) => void; signal: AbortSignal },
 ): Promise<Download> {
-  const { headers, body } = await openUrl(url, options.signal);
-  const length = Number(headers['content-length'] ?? 0);
-  const report = new ProgressReport(options.action, options.id ?? '', length, ({ id, ...line }) =>
-    options.progress(id === '' ? line : { id: id ?? '', ...line }),
-  );
-  const file = createWriteStream(path, { mode: 0o600 });
-  await pipeline(body, report, guarded(dirname(path)), file, { signal: options.signal });
-  const modified = Date.parse(headers['last-modified'] ?? '');
-  return {
-    fileName: fileNameOf(url, headers['content-disposition'] ?? ''),
-    contentType: headers['content-type'] ?? '',
-    sizeBytes: report.received,
-    modified: Number.isNaN(modified) ? 0 : Math.floor(modified / 1000),
+  const { headers, body, sizeBytes } = await openUrl(url, signal);
+  const fileName = fileNameOf(url, headers['content-disposition'] ?? '');
+  let told = -1;
+  const tell = (message: ProgressMessage): void => {
+    const line = { ...message };
+    delete line.id;
+    told = line.progressDetail?.current ?? 0;
+    progress(line);
   };
+  const report = new ProgressReport(action, '', sizeBytes, tell);
+  const file = createWriteStream(path, { mode: 0o600 });
+  try {
+    requireUsableName(fileName);
+    await pipeline(body, report, guarded(dirname(path)), file, { signal });
+  } catch (error) {
+    signal.throwIfAborted();
+    body.destroy();
+    file.destroy();
+    if (!isCutOff(error)) throw error;
+    tell(progressLine(action, '', report.received, sizeBytes));
+    progress({});
+    throw new DaemonError('Internal', 'unexpected EOF', { cause: error });
+  }
+  if (report.received === 0) tell({ status: action, progressDetail: {} });
+  else if (told !== report.received) tell(progressLine(action, '', report.received, sizeBytes));
+  // dockerd's reader sees the end by itself where no length and no last chunk announced it
+  if (sizeBytes === 0 || (sizeBytes < 0 && isOpenEnded(headers))) progress({});
+  const modified = modifiedSeconds(headers['last-modified'] ?? '');
+  return { fileName, sizeBytes: report.received, modified };
+}
+
+/** dockerd makes a file of that name, next to which there are `.` and `..`. */
+function requireUsableName(name: string): void {
+  const fail = (why: string): DaemonError =>
+    new DaemonError('Internal', `open ${Buffer.from(name, 'latin1').toString()}: ${why}`);
+  if (name === '.' || name === '..') throw fail('file exists');
+  if (name.includes('\0')) throw fail('invalid argument');
+  if (name.length > maxNameBytes) throw fail('file name too long');
+}
+
+export function isCutOff(error: unknown): boolean {
+  const code = systemErrorCode(error);
+  return code === 'ECONNRESET' || code === 'Z_BUF_ERROR';
+}
+
+function isOpenEnded(headers: HttpResponse['headers']): boolean {
+  return headers['transfer-encoding'] === undefined && headers['content-encoding'] === undefined;
 }
 
 /** The answer to a GET. Throws in dockerd's words, also for statuses that are none of success. */
-export async function openUrl(url: string, signal: AbortSignal): Promise<HttpResponse> {
+export async function openUrl(url: string, signal: AbortSignal): Promise<UrlAnswer> {
+  const problem = urlProblem(url);
+  if (problem !== undefined) throw new DaemonError('Internal', problem);
   const response = await request(url, signal);
   const { status } = response;
   if (status < 200 || status >= 400) {
     const text = (await readBody(response, maxErrorText).catch(() => '')).toString().trim();
-    throw new DaemonError(
-      'Internal',
-      `failed to GET ${url} with status ${status} ${response.reason}: ${text}`,
-    );
+    const shown = `${status} ${response.reason}`.trim();
+    throw new DaemonError('Internal', `failed to GET ${url} with status ${shown}: ${text}`);
   }
-  return response;
+  return decoded(response);
+}
+
+function decoded(response: HttpResponse): UrlAnswer {
+  const { headers, status, body } = response;
+  const isEmpty = status === 204 || status === 304;
+  const length = isEmpty ? 0 : Number(headers['content-length'] ?? -1);
+  if (headers['content-encoding']?.toLowerCase() !== 'gzip' || length === 0) {
+    return { ...response, sizeBytes: length };
+  }
+  const plain = createGunzip();
+  pipeline(body, plain).catch(() => undefined); // whoever reads `plain` sees it
+  return { ...response, body: plain, sizeBytes: -1 };
 }
 
 async function request(url: string, signal: AbortSignal): Promise<HttpResponse> {
+  const fail = (why: string): DaemonError => requestError('GET', url, new Error(why));
+  const [, host = '', port = ''] =
+    /^https?:\/\/(?:[^/?#]*@)?([^/?#]*?)(?::(\d*))?(?=[/?#]|$)/.exec(url) ?? [];
+  if (host === '') throw fail('http: no Host in request URL');
+  if (Number(port) > 65_535) throw fail(`dial tcp: address ${port}: invalid port`);
   try {
-    return await sendRequest({ method: 'GET', url, headers: {}, insecure: false, signal });
+    return await sendRequest({ method: 'GET', url, headers: requestHeaders, insecure: false, signal });
   } catch (error) {
     signal.throwIfAborted();
     throw requestError('GET', url, error);
@@ -81,17 +144,4 @@ export function guarded(directory: string): (source: AsyncIterable<Buffer>) => A
       yield chunk;
     }
   };
-}
-
-function fileNameOf(url: string, disposition: string): string {
-  const { pathname } = new URL(url);
-  if (pathname !== '' && !pathname.endsWith('/')) {
-    try {
-      return decodeURIComponent(pathname.slice(pathname.lastIndexOf('/') + 1));
-    } catch {
-      return pathname.slice(pathname.lastIndexOf('/') + 1);
-    }
-  }
-  const [, quoted, bare] = /filename="?(?:([^"/]+)"|([^;"/\s]+))/.exec(disposition) ?? [];
-  return quoted ?? bare ?? '';
 }

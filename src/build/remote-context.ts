@@ -7,14 +7,13 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { DaemonError, errorMessage, systemErrorCode } from '../errors';
+import { DaemonError, errorMessage } from '../errors';
 import { goQuote } from '../go-quote';
-import type { HttpResponse } from '../registry/http-client';
 import { progressLine } from '../storage/progress-report';
 import { buildEntry, emptyEntry, paddedLength, padding, tarBlock } from '../storage/tar-header';
 import { TarParser } from '../storage/tar-parser';
 import type { ProgressMessage } from '../storage/stores';
-import { guarded, isUrl, openUrl } from './download';
+import { guarded, isCutOff, isUrl, openUrl, type UrlAnswer } from './download';
 
 interface RemoteOptions {
   workDir: string;
@@ -77,7 +76,7 @@ async function urlContext(url: string, options: RemoteOptions): Promise<Readable
     await pipeline(body, counted, guarded(workDir), file, { signal });
   } catch (error) {
     signal.throwIfAborted();
-    if (systemErrorCode(error) !== 'ECONNRESET') throw error;
+    if (!isCutOff(error)) throw error;
     throw new DaemonError('Internal', 'unexpected EOF', { cause: error });
   }
   if (!isText) return createReadStream(path);
@@ -87,15 +86,14 @@ async function urlContext(url: string, options: RemoteOptions): Promise<Readable
 }
 
 /** By the header, or by what comes if that says nothing. Throws Internal in dockerd's words for what is no context. */
-function contextType(url: string, { headers }: HttpResponse, head: Buffer): string {
+function contextType(url: string, { headers, sizeBytes }: UrlAnswer, head: Buffer): string {
   const fail = (why: string): DaemonError =>
     new DaemonError('Internal', `error detecting content type for remote ${url}: ${why}`);
   if (head.length === 0) throw fail('empty response');
   const given = headers['content-type'] ?? '';
   const isUnknown = given === '' || given === 'application/octet-stream';
-  const length = Number(headers['content-length'] ?? 0);
   // dockerd's buffer has zeros behind a body of unknown length: those are no text
-  const isPadded = length === 0 && head.length < preambleBytes;
+  const isPadded = sizeBytes <= 0 && head.length < preambleBytes;
   const type = isUnknown ? (isPadded ? 'application/octet-stream' : typeOf(head)) : given;
   const [known] = contextTypes.exec(type) ?? [];
   if (known === undefined) throw fail(`unsupported Content-Type ${goQuote(given)}`);

@@ -14,13 +14,19 @@ export async function parseChown(text: string, tree: FileTree, layers: LayerRead
     if (parts.length > 2) throw new Error(`invalid chown string format: ${text}`);
     const [user = '', group = user] = parts;
     return {
-      uid: await lookUp(tree, layers, { path: 'etc/passwd', kind: 'user', id: 'uid', name: user }),
-      gid: await lookUp(tree, layers, { path: 'etc/group', kind: 'group', id: 'gid', name: group }),
+      uid: asGiven(await lookUp(tree, layers, { path: 'etc/passwd', kind: 'user', id: 'uid', name: user })),
+      gid: asGiven(await lookUp(tree, layers, { path: 'etc/group', kind: 'group', id: 'gid', name: group })),
     };
   } catch (error) {
     const message = `unable to convert uid/gid chown string to host mapping: ${errorMessage(error)}`;
     throw new DaemonError('Internal', message, { cause: error });
   }
+}
+
+/** As chown(2) takes a number: 32 bits of it, and -1 leaves what is copied with root. */
+function asGiven(id: number): number {
+  const bits = id >>> 0;
+  return bits === 0xffff_ffff ? 0 : bits;
 }
 
 async function lookUp(

@@ -2,6 +2,7 @@
 
 import { STATUS_CODES } from 'node:http';
 import { DaemonError, errorMessage } from '../errors';
+import { goQuote } from '../go-quote';
 
 /** Message of each code of the distribution-spec when the registry adds nothing of its own. */
 const defaultMessages: Record<string, string> = {
@@ -148,8 +149,14 @@ function reasonOf(error: unknown): string {
     case 'ERR_SSL_PACKET_LENGTH_TOO_LONG':
       return 'http: server gave HTTP response to HTTPS client';
     default:
-      return errorMessage(error);
+      return code?.startsWith('HPE_') === true ? malformedAnswer(error) : errorMessage(error);
   }
+}
+
+function malformedAnswer(error: unknown): string {
+  const { rawPacket } = Object(error) as { rawPacket?: Buffer };
+  const [line = ''] = (rawPacket?.toString() ?? '').split(/\r?\n/);
+  return `net/http: HTTP/1.x transport connection broken: malformed HTTP response ${goQuote(line)}`;
 }
 
 /** The first error of the body; undefined when it has none. */

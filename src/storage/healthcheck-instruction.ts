@@ -1,14 +1,15 @@
 // The Dockerfile's HEALTHCHECK, as Docker's parser reads it.
 
 import { DaemonError } from '../errors';
+import { goDurationProblem, parseGoDuration } from '../go-duration';
 import { goQuote } from '../go-quote';
 import { jsonArray } from './dockerfile-words';
 import type { ImageRunConfig } from './image';
 
 type Healthcheck = NonNullable<ImageRunConfig['Healthcheck']>;
 
-const nanoseconds: Record<string, number> = { ns: 1, us: 1e3, µs: 1e3, ms: 1e6, s: 1e9, m: 60e9, h: 3600e9 };
 const shortestNanoseconds = 1e6;
+const maxRetries = 2 ** 31 - 1;
 
 const timings = ['Interval', 'Timeout', 'StartPeriod', 'Retries'] as const;
 type Timings = Partial<Record<(typeof timings)[number], number>>;
@@ -33,6 +34,7 @@ export function parseHealthcheck(rest: string): Healthcheck {
     case 'CMD': {
       if (argument === '') throw invalid('Missing command after HEALTHCHECK CMD');
       const exec = jsonArray(argument);
+      if (exec?.length === 0) throw invalid('Missing command after HEALTHCHECK CMD');
       return { Test: exec === undefined ? ['CMD-SHELL', argument] : ['CMD', ...exec], ...flags };
     }
     case '':
@@ -55,6 +57,7 @@ function takeFlags(rest: string): { flags: Healthcheck; text: string } {
     if (seen.has(name)) throw invalid(`Duplicate flag specified: ${name}`);
     seen.add(name);
     if (value === undefined) throw invalid(`Missing a value on flag: ${name}`);
+    if (value === '') continue; // as if it was not given
     if (name === 'interval') flags.Interval = duration(name, value);
     else if (name === 'timeout') flags.Timeout = duration(name, value);
     else if (name === 'start-period') flags.StartPeriod = duration(name, value);
@@ -63,24 +66,18 @@ function takeFlags(rest: string): { flags: Healthcheck; text: string } {
 }
 
 function retries(value: string): number {
-  if (!/^[+-]?\d{1,9}$/.test(value)) {
-    throw invalid(`strconv.ParseInt: parsing ${goQuote(value)}: invalid syntax`);
-  }
+  const fail = (why: string): DaemonError => invalid(`strconv.ParseInt: parsing ${goQuote(value)}: ${why}`);
+  if (!/^[+-]?\d+$/.test(value)) throw fail('invalid syntax');
+  if (Math.abs(Number(value)) > maxRetries) throw fail('value out of range');
   if (Number(value) < 1) throw invalid(`--retries must be at least 1 (not ${Number(value)})`);
   return Number(value);
 }
 
-/** Go's durations (`1m30s`), in nanoseconds. */
+/** Nanoseconds. */
 function duration(name: string, text: string): number {
-  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)/g)];
-  if (text !== '0' && (parts.length === 0 || parts.map((part) => part[0]).join('') !== text)) {
-    const why = /^[\d.]+$/.test(text) ? 'missing unit in' : 'invalid';
-    throw invalid(`time: ${why} duration ${goQuote(text)}`);
-  }
-  const sum = parts.reduce(
-    (total, [, count, unit]) => total + Number(count) * (nanoseconds[unit ?? ''] ?? 0),
-    0,
-  );
+  const problem = goDurationProblem(text);
+  if (problem !== undefined) throw invalid(problem);
+  const sum = parseGoDuration(text) ?? 0;
   if (sum < shortestNanoseconds) throw invalid(`Interval "${name}" cannot be less than 1ms`);
   return sum;
 }

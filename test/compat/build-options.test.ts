@@ -174,6 +174,10 @@ scriptCases('build: archives and downloads', {
     printf "FROM $c:1 AS one\\nFROM busybox\\nCOPY --from=one / /x/\\nRUN find /x -exec stat -c '%%n %%a' {} +\\n" >Dockerfile && docker build --no-cache . 2>&1 | ${brief}`,
   '--chown by name from scratch': `
     echo x >f; for w in nobody root 5 5:x 5:6:7; do printf "FROM scratch\\nCOPY --chown=$w f /\\n" >Dockerfile; docker build --no-cache -q . 2>&1 | tail -1 | sed 's, /[^ ]*/etc, /etc,'; done`,
+  'HEALTHCHECK as it may be written, a third part of USER, one file under two names': `
+    for h in 'CMD []' '--interval= --retries= CMD x' '--interval=-1s CMD x' '--interval=1d CMD x' '--retries=99999999999 CMD x' '--start-period=1us CMD x'; do printf "FROM busybox\\nHEALTHCHECK $h\\n" >Dockerfile; docker build --no-cache -q . 2>&1 | head -1 | cut -c 1-100 | sed 's/sha256:.*/ID/'; done
+    mkdir d; echo 1 >d/a; printf 'FROM busybox\\nCOPY d/a d/a/ /o/\\nCOPY --chown=-1:4294967297 d/a /p\\nUSER 1:2:3\\nRUN id; stat -c "%%n %%F %%u:%%g" /o /o/a /p\\n' >Dockerfile
+    docker build --no-cache . | ${brief}`,
   '.dockerignore: order, stars, slashes': `
     mkdir -p a/b/c x/a && touch a/1.md a/b/2.md a/b/c/3.md a/keep.md x/a/4.md top.md '#f' z
     for p in '**\\n!a/keep.md' '**/*.md\\n!**/keep.md' 'a/**\\n!a/b/c' '/a/b/\\n' '*/*.md' 'a/b/..' ' z \\n\\\\#f' '!z\\nz' '*\\n!.\\n' './a' 'a/*/c' '**/c' '?.md\\nz' '..\\n../z'; do printf "Dockerfile\\n.dockerignore\\n$p\\n" >.dockerignore; printf 'FROM busybox\\nCOPY . /c/\\nRUN find /c | sort | tr "\\\\n" " "; echo\\n' >Dockerfile; docker build --no-cache . 2>&1 | ${brief}; done`,
