@@ -23,6 +23,11 @@ const suffix = '.ext4';
 export const diskBeforeSuffix = '.before';
 /** The superblock of ext4 lies at 1024 and is 1024 bytes long. */
 const superblockEnd = 2048;
+const inodeBytes = 256;
+/** A block for each inode: as on dockerd a disk is full of small files when its blocks are, and not before. */
+const bytesPerInode = 4096;
+/** Of larger disks mke2fs makes fewer inodes, of which there can't be more than 2^32. */
+const maxBytesOfManyInodes = 2 ** 40;
 /** Directories that the agent makes for the overlay: upper, work, and work's own. */
 const ownBlocks = 3;
 const maxBlankBytes = 8 * 1024 * 1024;
@@ -93,8 +98,10 @@ export class DiskFileStore implements WritableDiskStore {
       const blank = await this.#blank(size);
       const blankHead = blank?.extents[0]?.data;
       if (blankHead === undefined || blankHead.length < superblockEnd) return 0;
-      const used = freeBlocks(blankHead) - freeBlocks(head) - ownBlocks;
-      return Math.max(0, used) * blockBytes;
+      // a disk that an older version made has fewer inodes, and more blocks that are free
+      const used =
+        freeBytes(blankHead) + inodeTableBytes(blankHead) - freeBytes(head) - inodeTableBytes(head);
+      return Math.max(0, used - ownBlocks * blockSize(head));
     } finally {
       await file.close();
     }
@@ -161,24 +168,26 @@ async function writeBlank(path: string, sizeBytes: number, blank: BlankDisk): Pr
 async function makeFileSystem(path: string, sizeBytes: number): Promise<void> {
   await rm(path, { force: true });
   const extended = 'lazy_itable_init=1,lazy_journal_init=1,nodiscard,assume_storage_prezeroed=1';
-  const size = `${Math.ceil(sizeBytes / 1024)}k`;
-  await runTool('mke2fs', [
-    '-q',
-    '-t',
-    'ext4',
-    '-F',
-    '-m',
-    '0',
-    '-O',
-    '^resize_inode',
-    '-E',
-    extended,
-    path,
-    size,
-  ]);
+  const inodes =
+    sizeBytes <= maxBytesOfManyInodes ? ['-I', String(inodeBytes), '-i', String(bytesPerInode)] : [];
+  const layout = ['-t', 'ext4', '-m', '0', '-O', '^resize_inode', ...inodes, '-E', extended];
+  await runTool('mke2fs', ['-q', '-F', ...layout, path, `${Math.ceil(sizeBytes / 1024)}k`]);
 }
 
-/** s_free_blocks_count of ext4's superblock (kernel documentation, ext4 "Super Block"): two halves. */
-function freeBlocks(head: Buffer): number {
-  return head.readUInt32LE(1024 + 0x0c) + head.readUInt32LE(1024 + 0x158) * 2 ** 32;
+// Fields of ext4's superblock (kernel documentation, ext4 "Super Block").
+
+/** s_log_block_size: 1024 bytes on disks of less than 512 MiB. */
+function blockSize(head: Buffer): number {
+  return 1024 << head.readUInt32LE(1024 + 0x18);
+}
+
+/** s_inodes_count: what the tables of inodes take. */
+function inodeTableBytes(head: Buffer): number {
+  return head.readUInt32LE(1024) * inodeBytes;
+}
+
+/** s_free_blocks_count: two halves. */
+function freeBytes(head: Buffer): number {
+  const blocks = head.readUInt32LE(1024 + 0x0c) + head.readUInt32LE(1024 + 0x158) * 2 ** 32;
+  return blocks * blockSize(head);
 }

@@ -3,7 +3,13 @@ import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openLab, type StorageLab } from './storage-lab';
 
+const megabyte = 1024 ** 2;
 const gibibyte = 1024 ** 3;
+
+/** A block for each of three: of 1 KiB on a disk of less than 512 MiB. */
+function ownDirectories(mebibytes: number): number {
+  return 3 * (mebibytes < 512 ? 1024 : 4096);
+}
 
 describe('writable disks', () => {
   let lab: StorageLab;
@@ -36,6 +42,32 @@ describe('writable disks', () => {
     expect(Number(process.hrtime.bigint() - start) / 20e6).toBeLessThan(50);
     expect(await writableDisks.list()).toHaveLength(21);
   });
+
+  test.each([100, 1024, 20 * 1024])(
+    '%i MiB: an inode for every 4 KiB, and what is in it is counted',
+    async (mebibytes) => {
+      const size = mebibytes * 1024 * 1024;
+      const { writableDisks } = lab.storage;
+      const path = await writableDisks.create('one', size);
+      const superblock = execFileSync('dumpe2fs', ['-h', path], { encoding: 'utf8', stdio: 'pipe' });
+      expect(Number(/^Inode count: +(\d+)/m.exec(superblock)?.[1]) / (size / 4096)).toBeCloseTo(1, 1);
+      // the agent has not made its directories yet
+      expect(await writableDisks.contentBytes('one')).toBe(0);
+      expect(await contentOfOneFile(path)).toBe(megabyte - ownDirectories(mebibytes));
+
+      // as earlier versions made them
+      execFileSync('mke2fs', ['-qF', '-t', 'ext4', '-m0', '-O', '^resize_inode', '-i', '16384', path]);
+      expect(await contentOfOneFile(path)).toBe(megabyte - ownDirectories(mebibytes));
+    },
+  );
+
+  /** What the store says when a file of a megabyte is in the disk. */
+  async function contentOfOneFile(path: string): Promise<number> {
+    const file = join(lab.dataRoot, 'file');
+    writeFileSync(file, Buffer.alloc(megabyte, 'x'));
+    execFileSync('debugfs', ['-w', '-R', `write ${file} file`, path], { stdio: 'pipe' });
+    return lab.storage.writableDisks.contentBytes('one');
+  }
 
   test('are removed, also twice; what is not there uses nothing', async () => {
     const { writableDisks } = lab.storage;
