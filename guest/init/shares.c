@@ -22,6 +22,7 @@
 #include "cleanup.h"
 #include "resolve.h"
 #include "share-changes.h"
+#include "share-notices.h"
 #include "tar_read.h"
 #include "tar_write.h"
 #include "write-all.h"
@@ -53,15 +54,17 @@ static uint64_t *lock_word(uint64_t node)
 }
 
 /* Every close is a FLUSH, which lets go of the process's locks and does nothing else at the host: it has no need to get
- * there for a file on which nobody has locks. */
+ * there for a file on which nobody has locks. The host knows no ioctl: most ask whether a file is a terminal. */
 static bool answer_here(const struct fuse_in_header *request)
 {
     uint64_t bit = UINT64_C(1) << request->nodeid % 64;
     if (request->opcode == FUSE_SETLK || request->opcode == FUSE_SETLKW)
         *lock_word(request->nodeid) |= bit;
-    if (request->opcode != FUSE_FLUSH || (*lock_word(request->nodeid) & bit) != 0)
+    bool needless_flush = request->opcode == FUSE_FLUSH && (*lock_word(request->nodeid) & bit) == 0;
+    if (!needless_flush && request->opcode != FUSE_IOCTL)
         return false;
     struct fuse_out_header answer = { .len = sizeof(answer), .unique = request->unique };
+    answer.error = request->opcode == FUSE_IOCTL ? -ENOSYS : 0;
     while (write(FUSE_FD, &answer, sizeof(answer)) < 0 && errno == EINTR)
         ;
     return true;
@@ -101,8 +104,11 @@ static void carry_answers(char *buffer)
             have += (size_t)got;
             continue;
         }
-        while (write(FUSE_FD, buffer, header.len) < 0 && errno == EINTR)
-            ;
+        if (header.unique == 0)
+            share_notices_add(buffer, header.len);
+        else
+            while (write(FUSE_FD, buffer, header.len) < 0 && errno == EINTR)
+                ;
         have -= header.len;
         memmove(buffer, buffer + header.len, have);
     }
@@ -138,7 +144,8 @@ static void pump(int fuse, int port)
     /* Touched only as far as messages are long. */
     char *requests = malloc(BUFFER), *answers = malloc(BUFFER);
     pthread_t thread;
-    if (requests == NULL || answers == NULL || pthread_create(&thread, NULL, carry_requests, requests) != 0)
+    if (requests == NULL || answers == NULL || share_notices_start(FUSE_FD) != 0 ||
+        pthread_create(&thread, NULL, carry_requests, requests) != 0)
         _exit(1);
     share_changes_start(PROBE_FD, probe_count);
     carry_answers(answers);

@@ -8,6 +8,7 @@
 
 #include "handles.h"
 #include "operation.h"
+#include "trust.h"
 
 static dev_t devices[MAX_DEVICES];
 static size_t device_count;
@@ -84,13 +85,14 @@ int read_attr(const struct inode *inode, int fd, struct fuse_attr_out *out) {
     return 0;
 }
 
-void answer_attr(uint64_t unique, const struct inode *inode, int fd) {
+void answer_attr(uint64_t unique, struct inode *inode, int fd) {
     struct fuse_attr_out out;
+    struct trust trust = trust_attributes(inode);
     int error = read_attr(inode, fd, &out);
     if (error != 0)
         answer_error(unique, error);
     else
-        answer(unique, 0, &out, sizeof out);
+        answer_trusted(unique, &trust, TELLS_ATTRIBUTES, &out, sizeof out);
 }
 
 int drop_set_id_bits(const struct inode *inode) {
@@ -100,13 +102,16 @@ int drop_set_id_bits(const struct inode *inode) {
     mode_t gone = (st.st_mode & S_IXGRP) != 0 ? S_ISUID | S_ISGID : S_ISUID;
     if (!S_ISREG(st.st_mode) || (st.st_mode & gone) == 0)
         return 0;
-    return chmod(path_of(inode).text, st.st_mode & 07777 & ~gone) < 0 ? errno : 0;
+    if (chmod(path_of(inode).text, st.st_mode & 07777 & ~gone) < 0)
+        return errno;
+    end_trust_in_attributes(inode);
+    return 0;
 }
 
 void do_setattr(struct operation *op) {
     TAKE(struct fuse_setattr_in, in);
     uint64_t unique = op->in->unique;
-    const struct inode *inode = op->inode;
+    struct inode *inode = op->inode;
     struct handle *handle = (in.valid & FATTR_FH) != 0 ? hold_handle(in.fh, inode->id) : NULL;
     struct fd_path path = path_of(inode);
     int error = 0;

@@ -19,6 +19,6 @@ int read_attr(const struct inode *inode, int fd, struct fuse_attr_out *out);
 void restore_devices(const uint64_t *from, size_t count);
 size_t list_devices(uint64_t *to);
 /** Answers with the attributes of `fd`, which is the inode's own or an open one of it. */
-void answer_attr(uint64_t unique, const struct inode *inode, int fd);
+void answer_attr(uint64_t unique, struct inode *inode, int fd);
 
 #endif

@@ -60,6 +60,9 @@ static int obey_of_share(const char *verb, char *rest) {
 static int hold(struct session *session) {
     int error = session->holds ? EBUSY : hold_guest();
     session->holds = session->holds || error == 0;
+    // its state may be saved now, and go on when nobody tells it of what has changed meanwhile
+    if (error == 0)
+        wait_for_end_of_all_trust();
     return error;
 }
 

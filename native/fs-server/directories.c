@@ -9,6 +9,7 @@
 #include "memory.h"
 #include "names.h"
 #include "operation.h"
+#include "trust.h"
 
 void do_opendir(struct operation *op) {
     int fd = op->inode->type == S_IFDIR ? reopen(op->inode, O_RDONLY | O_DIRECTORY) : -1;
@@ -38,6 +39,7 @@ void do_readdir(struct operation *op, bool plus) {
     char *data = allocate(limit + 1);
     size_t used = 0;
     int error = 0;
+    struct trust trust = plus ? trust_names(op->inode) : (struct trust){.inode = NULL};
     pthread_mutex_lock(&handle->reading);
     if (telldir(handle->dir) != (long)in.offset)
         seekdir(handle->dir, (long)in.offset);
@@ -61,7 +63,7 @@ void do_readdir(struct operation *op, bool plus) {
         if (plus) {
             struct fuse_entry_out entry = {0};
             // "." and ".." carry no lookup; a name that is gone already is listed without one, too
-            if (!is_plain_name(item->d_name) || look_up(op->inode, item->d_name, &entry) != 0)
+            if (!is_plain_name(item->d_name) || look_up(op->inode, item->d_name, &trust, &entry) != 0)
                 memset(&entry, 0, sizeof entry);
             else
                 dirent.ino = entry.attr.ino;
@@ -75,6 +77,8 @@ void do_readdir(struct operation *op, bool plus) {
     pthread_mutex_unlock(&handle->reading);
     if (error != 0 && used == 0)
         answer_error(op->in->unique, error);
+    else if (plus)
+        answer_trusted(op->in->unique, &trust, TELLS_LIST, data, used);
     else
         answer(op->in->unique, 0, data, used);
     free(data);

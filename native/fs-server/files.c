@@ -83,13 +83,14 @@ void do_create(struct operation *op) {
         struct fuse_open_out open;
     } out = {0};
     int fd = -1;
+    struct trust trust = trust_names(op->inode);
     if (error == 0 && (fd = make_file(op, name, flags, &in)) >= 0) {
         // by the descriptor: the name may lead to another file already
         int path_fd = open(fd_path(fd).text, O_PATH | O_CLOEXEC);
-        error = path_fd < 0 ? errno : adopt_entry(path_fd, op->inode->share, &out.entry);
+        error = path_fd < 0 ? errno : adopt_entry(path_fd, op->inode->share, &trust, &out.entry);
     } else if (error == 0 && errno == EEXIST && (in.flags & O_EXCL) == 0) {
         // made by somebody else since the guest looked: it is looked at before it is opened
-        error = look_up(op->inode, name, &out.entry);
+        error = look_up(op->inode, name, &trust, &out.entry);
         struct inode *found = error == 0 ? hold_inode(out.entry.nodeid) : NULL;
         if (found != NULL && (fd = open_as_asked(found, flags, in.open_flags)) < 0) {
             error = errno;
@@ -109,7 +110,7 @@ void do_create(struct operation *op) {
     if (error != 0)
         answer_error(op->in->unique, error);
     else
-        answer(op->in->unique, 0, &out, sizeof out);
+        answer_trusted(op->in->unique, &trust, TELLS_ENTRY, &out, sizeof out);
 }
 
 void do_read(struct operation *op) {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "memory.h"
+#include "trust.h"
 
 pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct inode *inodes_by_id[BUCKETS];
@@ -59,6 +60,7 @@ static void free_if_unused(struct inode *inode) {
         close(lock->fd);
         free(lock);
     }
+    end_mark(inode);
     close(inode->fd);
     free(inode);
 }
@@ -104,12 +106,26 @@ static struct inode *make_inode(uint64_t id, int fd, const struct stat *st, stru
     return inode;
 }
 
-struct inode *adopt_inode(int fd, const struct stat *st, struct share *share) {
-    pthread_mutex_lock(&table_lock);
-    size_t key = bucket_of_key(st->st_dev, st->st_ino, share);
-    struct inode *inode = inodes_by_key[key];
+/** Under the lock. */
+static struct inode *find_file(const struct stat *st, const struct share *share) {
+    struct inode *inode = inodes_by_key[bucket_of_key(st->st_dev, st->st_ino, share)];
     while (inode != NULL && !(inode->dev == st->st_dev && inode->ino == st->st_ino && inode->share == share))
         inode = inode->next_by_key;
+    return inode;
+}
+
+struct inode *hold_file(const struct stat *st, const struct share *share) {
+    pthread_mutex_lock(&table_lock);
+    struct inode *inode = find_file(st, share);
+    if (inode != NULL)
+        inode->users++;
+    pthread_mutex_unlock(&table_lock);
+    return inode;
+}
+
+struct inode *adopt_inode(int fd, const struct stat *st, struct share *share) {
+    pthread_mutex_lock(&table_lock);
+    struct inode *inode = find_file(st, share);
     if (inode != NULL)
         close(fd);
     else

@@ -13,6 +13,13 @@ struct share {
     _Atomic bool readonly;
     // How long the guest may cache names and attributes of this share.
     _Atomic unsigned cache_milliseconds;
+    // When what the guest was told to trust for long has run out, on the monotonic clock; 0: it never was.
+    _Atomic int64_t trusted_until_ms;
+    // Until then nothing is to be trusted for long: others change too much.
+    _Atomic int64_t busy_until_ms;
+    // Changes by others since when: trust.c's.
+    int64_t counted_from_ms;
+    unsigned changes;
     struct inode *root;
 };
 
@@ -27,6 +34,10 @@ struct lock_owner {
     bool dropped;
 };
 
+struct mark;
+/** Whether the host tells of what others change in a directory. */
+enum marking { NOT_MARKED, MARKED, UNMARKABLE };
+
 /** A file the guest knows. `fd` is O_PATH; it is freed when the guest has forgotten it and no request uses
  * it. */
 struct inode {
@@ -40,6 +51,15 @@ struct inode {
     unsigned users;
     struct share *share;
     struct lock_owner *locks;
+    // Of a directory: trust.c's.
+    _Atomic enum marking marking;
+    struct mark *mark;
+    // The guest was told of it by its name in a marked directory.
+    _Atomic bool named_in_marked;
+    // As the share's: of its own attributes, and of names in it.
+    _Atomic int64_t trusted_until_ms;
+    // Somebody in the guest waits for changes of it (watches.c).
+    _Atomic bool watched;
 };
 
 /** Guards all tables: inodes, handles, shares, devices. Nothing that may block is done under it. */
@@ -58,6 +78,8 @@ void forget(uint64_t id, uint64_t lookups);
 struct inode *adopt_inode(int fd, const struct stat *st, struct share *share);
 /** The guest is told of an inode that is held. */
 void count_lookup(struct inode *inode);
+/** Takes the inode of the file; NULL if the guest doesn't know it. */
+struct inode *hold_file(const struct stat *st, const struct share *share);
 /** All of them, for who knows that no request is under way; free() it. */
 struct inode **list_inodes(size_t *count);
 /** Puts one into the table as it was in a server before: `fd` (O_PATH) is consumed. NULL, and `fd` is closed: the number is

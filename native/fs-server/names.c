@@ -11,33 +11,41 @@
 #include "attributes.h"
 #include "identity.h"
 
-int adopt_entry(int fd, struct share *share, struct fuse_entry_out *entry) {
+int adopt_entry(int fd, struct share *share, const struct trust *trust, struct fuse_entry_out *entry) {
     struct stat st;
     if (fstatat(fd, "", &st, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0) {
         int error = errno;
         close(fd);
         return error;
     }
-    fill_entry(entry, adopt_inode(fd, &st, share), &st);
+    struct inode *inode = adopt_inode(fd, &st, share);
+    if (trust != NULL && trusts(trust))
+        inode->named_in_marked = true;
+    fill_entry(entry, inode, &st);
     return 0;
 }
 
-int look_up(struct inode *parent, const char *name, struct fuse_entry_out *entry) {
+int look_up(struct inode *parent, const char *name, const struct trust *trust, struct fuse_entry_out *entry) {
     if (parent->type != S_IFDIR)
         return ENOTDIR;
     int fd = openat(parent->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return errno;
-    return adopt_entry(fd, parent->share, entry);
+    return adopt_entry(fd, parent->share, trust, entry);
 }
 
 static void answer_entry(uint64_t unique, struct inode *parent, const char *name) {
     struct fuse_entry_out entry;
-    int error = look_up(parent, name, &entry);
+    struct trust trust = trust_names(parent);
+    int error = look_up(parent, name, &trust, &entry);
+    if (error == ENOENT && trusts(&trust)) {
+        entry = (struct fuse_entry_out){0};
+        error = 0;
+    }
     if (error != 0)
         answer_error(unique, error);
     else
-        answer(unique, 0, &entry, sizeof entry);
+        answer_trusted(unique, &trust, TELLS_ENTRY, &entry, sizeof entry);
 }
 
 void do_lookup(struct operation *op) {

@@ -5,10 +5,11 @@
 #include <linux/fuse.h>
 
 #include "operation.h"
+#include "trust.h"
 
-/** Looks `name` up below `parent`; 0 or an errno. Counts a lookup. */
-int look_up(struct inode *parent, const char *name, struct fuse_entry_out *entry);
+/** Looks `name` up below `parent`; 0 or an errno. Counts a lookup. `trust`: in the parent's names, or NULL. */
+int look_up(struct inode *parent, const char *name, const struct trust *trust, struct fuse_entry_out *entry);
 /** Tells the guest of the file of `fd` (O_PATH, consumed); 0 or an errno. Counts a lookup. */
-int adopt_entry(int fd, struct share *share, struct fuse_entry_out *entry);
+int adopt_entry(int fd, struct share *share, const struct trust *trust, struct fuse_entry_out *entry);
 
 #endif

@@ -110,7 +110,7 @@ static void answer_new_phantom(uint64_t unique, uint32_t type) {
 static bool answer_real(uint64_t unique, uint64_t parent, const char *name, uint32_t type) {
     struct inode *directory = hold_inode(parent);
     struct fuse_entry_out entry;
-    bool found = directory != NULL && look_up(directory, name, &entry) == 0;
+    bool found = directory != NULL && look_up(directory, name, NULL, &entry) == 0;
     if (found && type != 0 && (entry.attr.mode & S_IFMT) != type) {
         forget(entry.nodeid, 1);
         found = false;

@@ -8,6 +8,7 @@
 
 #include "memory.h"
 #include "operation.h"
+#include "trust.h"
 #include "watches.h"
 
 static struct share *shares;
@@ -52,7 +53,17 @@ int set_share_cache(const char *name, unsigned cache_milliseconds) {
     if (share != NULL)
         share->cache_milliseconds = cache_milliseconds;
     pthread_mutex_unlock(&table_lock);
+    if (share != NULL && cache_milliseconds == 0)
+        wait_for_end_of_trust(share);
     return share != NULL ? 0 : ENOENT;
+}
+
+void wait_for_end_of_all_trust(void) {
+    pthread_mutex_lock(&table_lock);
+    const struct share *share = shares; // what comes later has been told of to nobody
+    pthread_mutex_unlock(&table_lock);
+    for (; share != NULL; share = share->next)
+        wait_for_end_of_trust(share);
 }
 
 int protect_share(const char *name) {

@@ -6,8 +6,11 @@
 
 /** 0 or an errno. Adding a name again is harmless. */
 int add_share(const char *name, const char *mode, unsigned cache_milliseconds, const char *path);
-/** From now on. What was told before holds for as long as it was told to. 0 or an errno. */
+/** From now on. What was told before holds for as long as it was told to; with 0 it waits for the end of what was told to be
+ * trusted for long (trust.h). 0 or an errno. */
 int set_share_cache(const char *name, unsigned cache_milliseconds);
+/** Waits for the end of all that was told to be trusted for long: while the guest is held nothing more is told. */
+void wait_for_end_of_all_trust(void);
 /** Nothing of it can be written any more, also through files that are open. 0 or an errno. */
 int protect_share(const char *name);
 /** Forgets the name; inodes in use stay until the guest forgets them. 0 or an errno. */

@@ -41,13 +41,12 @@ static pthread_t waiter;
 // Requests that were taken and not seen to.
 static _Atomic unsigned under_way;
 
-void answer(uint64_t unique, int error, const void *data, size_t length) {
-    struct fuse_out_header header = {
-        .len = (uint32_t)(sizeof header + length), .error = error, .unique = unique};
+/** Under write_lock. */
+static void send_message(struct fuse_out_header header, const void *data, size_t length) {
+    header.len = (uint32_t)(sizeof header + length);
     struct iovec parts[2] = {{&header, sizeof header}, {(void *)(uintptr_t)data, length}};
     struct iovec *part = parts;
     int count = length > 0 ? 2 : 1;
-    pthread_mutex_lock(&write_lock);
     while (count > 0) {
         ssize_t written = writev(fuse_socket, part, count);
         if (written < 0) {
@@ -66,6 +65,31 @@ void answer(uint64_t unique, int error, const void *data, size_t length) {
             part->iov_len -= done;
         }
     }
+}
+
+void answer(uint64_t unique, int error, const void *data, size_t length) {
+    pthread_mutex_lock(&write_lock);
+    send_message((struct fuse_out_header){.error = error, .unique = unique}, data, length);
+    pthread_mutex_unlock(&write_lock);
+}
+
+void answer_after(uint64_t unique, void *data, size_t length, void (*look)(void *data, size_t length, const void *context),
+                  const void *context) {
+    pthread_mutex_lock(&write_lock);
+    look(data, length, context);
+    send_message((struct fuse_out_header){.unique = unique}, data, length);
+    pthread_mutex_unlock(&write_lock);
+}
+
+void begin_notices(void) {
+    pthread_mutex_lock(&write_lock);
+}
+
+void notice(int code, const void *data, size_t length) {
+    send_message((struct fuse_out_header){.error = code}, data, length);
+}
+
+void end_notices(void) {
     pthread_mutex_unlock(&write_lock);
 }
 

@@ -19,6 +19,13 @@ struct request {
 
 /** `error` is 0 or a negative errno. Ends the process when the VM is gone. */
 void answer(uint64_t unique, int error, const void *data, size_t length);
+/** As answer() without an error; `look` may change the data just before it is sent, when no notice can come between. */
+void answer_after(uint64_t unique, void *data, size_t length, void (*look)(void *data, size_t length, const void *context),
+                  const void *context);
+/** Notices to the guest's kernel (FUSE_NOTIFY_ numbers) are sent between these, and no answer. */
+void begin_notices(void);
+void notice(int code, const void *data, size_t length);
+void end_notices(void);
 /** `error` is 0 or an errno. */
 void answer_error(uint64_t unique, int error);
 /** A request that was taken has been seen to: consumes it. */

@@ -1,46 +1,32 @@
 #include "watches.h"
 
 #include <fcntl.h>
-#include <linux/fanotify.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/fanotify.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 #include <unistd.h>
 
+#include "host-events.h"
 #include "memory.h"
 #include "replay.h"
-
-#ifndef AT_HANDLE_FID
-#define AT_HANDLE_FID 0x200
-#endif
 
 enum {
     // What a guest watches beyond these it isn't told of.
     MAX_WATCHES = 16384,
-    HANDLE_BYTES = 128,
     // Bits that inotify and fanotify have in common.
     COMMON = IN_MODIFY | IN_ATTRIB | IN_CLOSE_WRITE | IN_CREATE | IN_DELETE,
     CONTENT = IN_MODIFY | IN_ATTRIB | IN_CLOSE_WRITE,
     MOVED = IN_MOVED_FROM | IN_MOVED_TO,
 };
 
-/** How events name a file: file system, and a handle in it. */
-struct identity {
-    __kernel_fsid_t system;
-    int type;
-    unsigned length;
-    unsigned char bytes[HANDLE_BYTES];
-};
-
 struct watch {
     struct watch *next_by_node, *next_by_identity;
     // Held as long as it is watched.
     struct inode *inode;
-    struct identity identity;
+    struct file_identity identity;
     uint32_t events;
     bool reported;
 };
@@ -51,41 +37,6 @@ static unsigned watch_count;
 // fanotify's descriptor; -1 before the first watch, and for good where the host can't tell.
 static int notifications = -1;
 static bool unavailable;
-
-static size_t bucket_of_identity(const struct identity *identity) {
-    uint64_t sum = identity->length;
-    for (unsigned i = 0; i < identity->length; i++)
-        sum = sum * 31 + identity->bytes[i];
-    return bucket_of(sum);
-}
-
-static bool same_identity(const struct identity *a, const struct identity *b) {
-    return a->type == b->type && a->length == b->length && memcmp(a->bytes, b->bytes, a->length) == 0 &&
-           memcmp(&a->system, &b->system, sizeof a->system) == 0;
-}
-
-/** 0 or -1 and errno. */
-static int identify(int fd, struct identity *identity) {
-    union {
-        struct file_handle head;
-        unsigned char room[sizeof(struct file_handle) + HANDLE_BYTES];
-    } handle = {.head = {.handle_bytes = HANDLE_BYTES}};
-    struct statfs system;
-    int mount;
-    // Without the flag only kernels before 6.5 and file systems that can be exported.
-    if (name_to_handle_at(fd, "", &handle.head, &mount, AT_EMPTY_PATH | AT_HANDLE_FID) < 0) {
-        handle.head.handle_bytes = HANDLE_BYTES;
-        if (name_to_handle_at(fd, "", &handle.head, &mount, AT_EMPTY_PATH) < 0)
-            return -1;
-    }
-    if (fstatfs(fd, &system) < 0)
-        return -1;
-    memcpy(&identity->system, &system.f_fsid, sizeof identity->system);
-    identity->type = handle.head.handle_type;
-    identity->length = handle.head.handle_bytes;
-    memcpy(identity->bytes, handle.head.f_handle, identity->length);
-    return 0;
-}
 
 static void *read_notifications(void *unused);
 
@@ -123,13 +74,13 @@ static struct watch **find_by_node(uint64_t node) {
 }
 
 /** The next one of the same file on the host: one share may lie in another. NULL at the end. */
-static struct watch *next_of(struct watch *watch, const struct identity *identity) {
+static struct watch *next_of(struct watch *watch, const struct file_identity *identity) {
     while (watch != NULL && !same_identity(&watch->identity, identity))
         watch = watch->next_by_identity;
     return watch;
 }
 
-static struct watch *first_of(const struct identity *identity) {
+static struct watch *first_of(const struct file_identity *identity) {
     return next_of(by_identity[bucket_of_identity(identity)], identity);
 }
 
@@ -141,7 +92,7 @@ static void add_watch(uint64_t node, uint32_t events) {
     watch->events = events;
     watch->reported = true;
     bool kept = watch->inode != NULL && (watch->inode->type == S_IFDIR || watch->inode->type == S_IFREG) &&
-                identify(watch->inode->fd, &watch->identity) == 0 && mark(watch, FAN_MARK_ADD);
+                identify_file(watch->inode->fd, &watch->identity) == 0 && mark(watch, FAN_MARK_ADD);
     if (!kept) {
         drop_inode(watch->inode);
         free(watch);
@@ -153,6 +104,7 @@ static void add_watch(uint64_t node, uint32_t events) {
     link = &by_identity[bucket_of_identity(&watch->identity)];
     watch->next_by_identity = *link;
     *link = watch;
+    watch->inode->watched = true;
     watch_count++;
 }
 
@@ -167,6 +119,7 @@ static void end_watch(struct watch **by_node_link) {
     mark(watch, FAN_MARK_REMOVE);
     for (; other != NULL; other = next_of(other->next_by_identity, &watch->identity))
         mark(other, FAN_MARK_ADD);
+    watch->inode->watched = false;
     drop_inode(watch->inode);
     free(watch);
     watch_count--;
@@ -247,69 +200,16 @@ void do_watches(struct operation *op) {
 
 /* ---- what the host tells ---- */
 
-/** One file of an event, and the name in it if it is a directory. */
-struct place {
-    bool there;
-    struct identity identity;
-    const char *name;
-};
-
-struct event {
-    uint64_t events;
-    struct place directory, target, from, to;
-};
-
-static void take_place(const struct fanotify_event_info_fid *info, bool named, struct place *place) {
-    const struct file_handle *handle = (const struct file_handle *)(const void *)info->handle;
-    if (handle->handle_bytes > HANDLE_BYTES)
-        return;
-    place->there = true;
-    memcpy(&place->identity.system, &info->fsid, sizeof place->identity.system);
-    place->identity.type = handle->handle_type;
-    place->identity.length = handle->handle_bytes;
-    memcpy(place->identity.bytes, handle->f_handle, handle->handle_bytes);
-    place->name = named ? (const char *)handle->f_handle + handle->handle_bytes : "";
-}
-
-static struct event parse(const struct fanotify_event_metadata *metadata) {
-    struct event event = {.events = metadata->mask};
-    const char *at = (const char *)metadata + metadata->metadata_len, *end = (const char *)metadata + metadata->event_len;
-    while (at < end) {
-        const struct fanotify_event_info_fid *info = (const struct fanotify_event_info_fid *)(const void *)at;
-        switch (info->hdr.info_type) {
-        case FAN_EVENT_INFO_TYPE_FID:
-            take_place(info, false, &event.target);
-            break;
-        case FAN_EVENT_INFO_TYPE_DFID:
-            take_place(info, false, &event.directory);
-            break;
-        case FAN_EVENT_INFO_TYPE_DFID_NAME:
-            take_place(info, true, &event.directory);
-            break;
-        case FAN_EVENT_INFO_TYPE_OLD_DFID_NAME:
-            take_place(info, true, &event.from);
-            break;
-        case FAN_EVENT_INFO_TYPE_NEW_DFID_NAME:
-            take_place(info, true, &event.to);
-            break;
-        default:
-            break;
-        }
-        at += info->hdr.len;
-    }
-    return event;
-}
-
-static struct watch *first_at(const struct place *place) {
+static struct watch *first_at(const struct event_place *place) {
     return place->there ? first_of(&place->identity) : NULL;
 }
 
-static struct watch *next_at(struct watch *watch, const struct place *place) {
+static struct watch *next_at(struct watch *watch, const struct event_place *place) {
     return next_of(watch->next_by_identity, &place->identity);
 }
 
 /** The watch of this file in the same share, or NULL. */
-static struct watch *watch_in(const struct place *place, const struct share *share) {
+static struct watch *watch_in(const struct event_place *place, const struct share *share) {
     struct watch *watch = first_at(place);
     while (watch != NULL && watch->inode->share != share)
         watch = next_at(watch, place);
@@ -339,7 +239,7 @@ static const struct {
     {IN_CLOSE_WRITE, SHARE_CLOSED}, {IN_DELETE, SHARE_DELETED},
 };
 
-static void tell_directory(const struct watch *watch, const struct event *event) {
+static void tell_directory(const struct watch *watch, const struct host_event *event) {
     const char *name = event->directory.name;
     const struct inode *directory = watch->inode;
     const struct watch *known = watch_in(&event->target, directory->share);
@@ -355,7 +255,7 @@ static void tell_directory(const struct watch *watch, const struct event *event)
 }
 
 /** A file that is watched itself. What was told of its name in a watched directory is told of it, too. */
-static void tell_file(const struct watch *watch, const struct event *event) {
+static void tell_file(const struct watch *watch, const struct host_event *event) {
     struct stat st;
     bool gone = (event->events & IN_ATTRIB) != 0 && fstat(watch->inode->fd, &st) == 0 && st.st_nlink == 0;
     if (gone && (watch->events & (IN_ATTRIB | IN_DELETE_SELF)) != 0)
@@ -369,7 +269,7 @@ static void tell_file(const struct watch *watch, const struct event *event) {
     }
 }
 
-static void tell_rename(const struct event *event, const struct watch *from, const struct watch *to) {
+static void tell_rename(const struct host_event *event, const struct watch *from, const struct watch *to) {
     const struct watch *known = watch_in(&event->target, (from != NULL ? from : to)->inode->share);
     struct share_change change = {.kind = SHARE_RENAMED, .type = (event->events & FAN_ONDIR) != 0 ? S_IFDIR : S_IFREG};
     change.node = from != NULL ? from->inode->id : 0;
@@ -380,7 +280,7 @@ static void tell_rename(const struct event *event, const struct watch *from, con
     queue_change(&change, known != NULL ? known->inode->id : 0);
 }
 
-static void tell_renames(const struct event *event) {
+static void tell_renames(const struct host_event *event) {
     for (struct watch *from = first_at(&event->from); from != NULL; from = next_at(from, &event->from))
         tell_rename(event, from, watch_in(&event->to, from->inode->share));
     for (struct watch *to = first_at(&event->to); to != NULL; to = next_at(to, &event->to))
@@ -388,7 +288,7 @@ static void tell_renames(const struct event *event) {
             tell_rename(event, NULL, to);
 }
 
-static void tell(const struct event *event) {
+static void tell(const struct host_event *event) {
     pthread_mutex_lock(&lock);
     if ((event->events & FAN_RENAME) != 0)
         tell_renames(event);
@@ -403,19 +303,8 @@ static void tell(const struct event *event) {
 
 static void *read_notifications(void *unused) {
     (void)unused;
-    static _Alignas(struct fanotify_event_metadata) char buffer[64 << 10];
-    pid_t own = getpid();
-    for (;;) {
-        ssize_t length = read(notifications, buffer, sizeof buffer);
-        if (length < 0 && errno != EINTR)
-            return NULL;
-        const struct fanotify_event_metadata *metadata = (const void *)buffer;
-        for (; FAN_EVENT_OK(metadata, length); metadata = FAN_EVENT_NEXT(metadata, length)) {
-            // what this guest has done its kernel has told
-            if (metadata->pid == own || (metadata->mask & FAN_Q_OVERFLOW) != 0)
-                continue;
-            struct event event = parse(metadata);
-            tell(&event);
-        }
-    }
+    static struct event_buffer buffer;
+    while (read_events(notifications, &buffer, tell))
+        ;
+    return NULL;
 }

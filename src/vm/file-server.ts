@@ -37,9 +37,9 @@ export function sharePathsOf(shares: readonly FileShare[]): Record<string, strin
 
 const controlTimeoutMs = 5000;
 /**
- * How long a guest may trust what it was told of names and attributes of files that no other VM sees. It is what saves most
- * of the questions about one file, and too short for a change on the host to be missed by what learns of it
- * (docs/adr/0008-guest-file-cache.md).
+ * How long a guest may trust what it was told of names and attributes of files that no other VM sees, where the host's kernel
+ * does not tell of changes (docs/adr/0008-guest-file-cache.md). Where it does, the file server makes it longer by itself
+ * (docs/adr/0017-names-trusted-for-long.md), and answers `cache NAME 0` when that is over.
  */
 const cacheMilliseconds = 20;
 /** A tick of the guest's kernel, which rounds up. */

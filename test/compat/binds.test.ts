@@ -118,6 +118,25 @@ scriptCases('binds: changes are told to who watches', {
   },
 });
 
+/** Looks without a pause until each thing is so, and says it. */
+const looker = `
+import os, stat
+def kind(path):
+    try: return stat.filemode(os.lstat(path).st_mode)
+    except FileNotFoundError: return 'none'
+def content(path):
+    try: return open(path).read().strip()
+    except (FileNotFoundError, IsADirectoryError): return None
+for said, seen in (
+    ('made', lambda: kind('/d/f') == '-rw-r--r--'), ('mode', lambda: kind('/d/f') == '-rw-------'),
+    ('written', lambda: content('/d/f') == 'second'), ('replaced', lambda: content('/d/f') == 'another'),
+    ('deep', lambda: content('/d/sub/deep') == 'deep'), ('moved', lambda: content('/d/moved/deep') == 'deep' and kind('/d/sub') == 'none'),
+    ('directory', lambda: kind('/d/f')[0] == 'd'), ('gone', lambda: kind('/d/moved') == 'none' and not os.listdir('/d/f')),
+):
+    while not seen(): pass
+    print(said, flush=True)
+`;
+
 /** Sets, lists and removes, and tells of each refusal. */
 const attributes = `
 import os, errno
@@ -171,6 +190,11 @@ scriptCases('binds: files as they are', {
       mkdir -p d/x/y; touch d/x/y/z; docker exec $c find /d | sort; rm -r d/x; docker exec $c ls /d; chmod 600 d/f; docker exec $c stat -c %a /d/f
       docker exec $c sh -c 'rm /d/f; mkdir /d/f; touch /d/f/g'; find d | sort
       docker exec $c sh -c 'echo a >/d/a'; : >d/a; docker exec $c sh -c 'cat /d/a; echo b >>/d/a'; cat d/a`,
+  'what is looked at without a pause': `
+      mkdir -p d/sub; said() { until docker logs $c 2>&1 | grep -q "$1"; do :; done; }
+      docker run -d --name $c -v $PWD/d:/d debian:12 ${python(looker)} >out
+      (umask 022; echo first >d/f); said made; chmod 600 d/f; said mode; echo second >d/f; said written; echo another >d/new; mv d/new d/f; said replaced
+      echo deep >d/sub/deep; said deep; mv d/sub d/moved; said moved; rm d/f; mkdir d/f; said directory; rm -r d/moved; docker wait $c; docker logs $c; ls d`,
   'a directory of ten thousand names': `
       mkdir d; (cd d; seq -f 'a name that is not short %g' 10000 | xargs -d '\\n' touch)
       docker run --rm -v $PWD/d:/d debian:12 bash -c 'ls -U /d | sort | md5sum; rm /d/*77; ls -U /d | wc -l; find /d -name "*99" | sort | md5sum'

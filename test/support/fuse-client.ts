@@ -85,6 +85,13 @@ export class ControlSession {
   }
 }
 
+/** What the server tells unasked. */
+export interface FuseNotice {
+  /** FUSE_NOTIFY_ number. */
+  code: number;
+  body: Buffer;
+}
+
 export class FuseClient {
   readonly server: ChildProcess;
   /** What the server has complained of. */
@@ -93,6 +100,8 @@ export class FuseClient {
   readonly #controlPath: string;
   readonly #waiting = new Map<bigint, (answer: FuseAnswer) => void>();
   readonly #orphans: bigint[] = [];
+  readonly #notices: FuseNotice[] = [];
+  #noticed: (() => void) | undefined;
   #pending = Buffer.alloc(0);
   #unique = 1n;
 
@@ -167,6 +176,15 @@ export class FuseClient {
     return this.#orphans;
   }
 
+  /** The oldest notice that was not taken; waits for one. */
+  async nextNotice(): Promise<FuseNotice> {
+    for (;;) {
+      const oldest = this.#notices.shift();
+      if (oldest !== undefined) return oldest;
+      await new Promise<void>((resolve) => (this.#noticed = resolve));
+    }
+  }
+
   descriptors(): number {
     return readdirSync(`/proc/${this.server.pid}/fd`).length;
   }
@@ -187,8 +205,12 @@ export class FuseClient {
       const unique = this.#pending.readBigUInt64LE(8);
       const done = this.#waiting.get(unique);
       this.#waiting.delete(unique);
-      if (done === undefined) this.#orphans.push(unique);
-      done?.({ error: this.#pending.readInt32LE(4), body: this.#pending.subarray(16, length) });
+      const [code, body] = [this.#pending.readInt32LE(4), this.#pending.subarray(16, length)];
+      if (unique === 0n) {
+        this.#notices.push({ code, body });
+        this.#noticed?.();
+      } else if (done === undefined) this.#orphans.push(unique);
+      done?.({ error: code, body });
       this.#pending = this.#pending.subarray(length);
     }
   }

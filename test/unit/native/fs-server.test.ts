@@ -428,6 +428,86 @@ describe('what others change in files that the guest watches', () => {
   });
 });
 
+describe('what the guest may trust for long', () => {
+  const atHost = (...parts: string[]): string => join(directory, 'share', ...parts);
+  const notifyInode = 2;
+  const notifyEntry = 3;
+  const aSecond = { entry: 1n, attributes: 1n };
+
+  beforeEach(async () => {
+    mkdirSync(atHost('alone'));
+    writeFileSync(atHost('alone', 'file'), 'content');
+    expect(await client.control(`add alone rw 20 ${atHost('alone')}`)).toBe('ok');
+  });
+
+  const secondsOf = ({ body }: FuseAnswer): typeof aSecond => ({
+    entry: body.readBigUInt64LE(16),
+    attributes: body.readBigUInt64LE(24),
+  });
+
+  /** The next change that the guest is told of: the file's number, or the directory's and a name in it. */
+  async function nextNotice(): Promise<[bigint] | [bigint, string]> {
+    const { code, body } = await client.nextNotice();
+    if (code === notifyInode) return [body.readBigUInt64LE(0)];
+    expect(code).toBe(notifyEntry);
+    return [body.readBigUInt64LE(0), body.toString('utf8', 16, 16 + body.readUInt32LE(8))];
+  }
+
+  const marks = (): number =>
+    readdirSync(`/proc/${client.server.pid}/fdinfo`)
+      .map((name) => readFileSync(`/proc/${client.server.pid}/fdinfo/${name}`, 'utf8'))
+      .join('')
+      .split('fanotify ino:').length - 1;
+
+  test('are names that are there or are not, until others change them', async () => {
+    const root = await lookUp(fuseRoot, 'alone');
+    const found = await client.request(fuse.lookup, root, names('file'));
+    const file = found.body.readBigUInt64LE(0);
+    expect(secondsOf(found)).toEqual(aSecond);
+    const missing = await client.request(fuse.lookup, root, names('missing'));
+    expect(missing.error).toBe(0);
+    expect(missing.body.readBigUInt64LE(0)).toBe(0n);
+    expect(secondsOf(missing)).toEqual({ ...aSecond, attributes: 0n });
+    await client.request(fuse.mkdir, root, Buffer.concat([u32s(0o755, 0), names('own')]));
+    writeFileSync(atHost('alone', 'missing'), '');
+    expect([await nextNotice(), await nextNotice()]).toEqual([[root], [root, 'missing']]);
+    await lookUp(root, 'file');
+    execFileSync('chmod', ['600', atHost('alone', 'file')]);
+    let last = await nextNotice();
+    while (last[0] === root) last = await nextNotice(); // the rest of what was made
+    expect(last).toEqual([file]);
+  });
+
+  test('are attributes of a file that was named, and of a directory', async () => {
+    const root = await lookUp(fuseRoot, 'alone');
+    const file = await lookUp(root, 'file');
+    for (const node of [root, file])
+      expect((await client.request(fuse.getattr, node, Buffer.alloc(16))).body.readBigUInt64LE(0)).toBe(1n);
+  });
+
+  test('is nothing in a directory that is watched, nor of a share that another has, too', async () => {
+    const root = await lookUp(fuseRoot, 'alone');
+    await setWatches(root);
+    expect(secondsOf(await client.request(fuse.lookup, root, names('file'))).entry).toBe(0n);
+    await setWatches();
+    expect(secondsOf(await client.request(fuse.lookup, root, names('file'))).entry).toBe(1n);
+    expect(await client.control('cache alone 0')).toBe('ok');
+    expect(secondsOf(await client.request(fuse.lookup, root, names('file'))).entry).toBe(0n);
+    expect((await client.request(fuse.lookup, root, names('missing'))).error).toBe(-ENOENT);
+  });
+
+  test('ends with the directory', async () => {
+    mkdirSync(atHost('alone', 'inner'));
+    const root = await lookUp(fuseRoot, 'alone');
+    const inner = await lookUp(root, 'inner');
+    await client.request(fuse.lookup, inner, names('missing'));
+    expect(marks()).toBe(2);
+    await client.request(fuse.forget, inner, u64s(allLookups));
+    await lookUp(root, 'file');
+    expect(marks()).toBe(1);
+  });
+});
+
 test.each([0, 39, (1 << 20) + 65_537, 0xffffffff])(
   'a frame that says it has %d bytes ends the server, in order',
   async (length) => {
