@@ -85,15 +85,16 @@ int tar_skip_padding(struct tar_input *input, uint64_t size) {
 static bool parse_number(const char *field, size_t size, int64_t *value) {
     const unsigned char *bytes = (const unsigned char *)field;
     if ((bytes[0] & 0x80) != 0) {
-        bool negative = (bytes[0] & 0x40) != 0;
-        uint64_t total = negative ? UINT64_MAX : 0;
+        /* a negative number is counted by its complement, which has to fit as well */
+        unsigned inverted = (bytes[0] & 0x40) != 0 ? 0xff : 0;
+        uint64_t total = 0;
         for (size_t i = 0; i < size; i++) {
-            unsigned byte = i == 0 ? (negative ? bytes[i] | 0x80u : bytes[i] & 0x7fu) : bytes[i];
-            if (!negative && (total >> 55) != 0)
+            unsigned byte = bytes[i] ^ inverted;
+            if ((total >> 55) != 0)
                 return false;
-            total = (total << 8) | (byte & 0xffu);
+            total = (total << 8) | (i == 0 ? byte & 0x7fu : byte);
         }
-        *value = (int64_t)total;
+        *value = inverted != 0 ? ~(int64_t)total : (int64_t)total;
         return true;
     }
     size_t at = 0;
@@ -165,12 +166,15 @@ static bool replace(char **text, const char *value, size_t length) {
 
 /* What the extended headers before an entry say; `has_…` tells which of them. */
 struct extension {
+    /* GNU's, which go before those of PAX */
+    char *long_name;
+    char *long_link;
+    /* the rest is of the last PAX header only: there may be any number of them */
     char *path;
     char *link;
     int64_t uid, gid, size;
     struct timespec mtime;
     bool has_uid, has_gid, has_size, has_mtime;
-    /* Of the last PAX header only: there may be any number of them. */
     struct tar_xattr *xattrs;
     struct sparse_records sparse;
 };
@@ -190,11 +194,19 @@ void tar_entry_free(struct tar_entry *entry) {
     free_xattrs(&entry->xattrs);
 }
 
-static void free_extension(struct extension *extension) {
+static void free_records(struct extension *extension) {
     free(extension->path);
     free(extension->link);
     free_xattrs(&extension->xattrs);
     sparse_free_records(&extension->sparse);
+    *extension =
+        (struct extension){.long_name = extension->long_name, .long_link = extension->long_link};
+}
+
+static void free_extension(struct extension *extension) {
+    free(extension->long_name);
+    free(extension->long_link);
+    free_records(extension);
 }
 
 static bool add_xattr(struct extension *extension, const char *name, const char *value, size_t length) {
@@ -212,7 +224,19 @@ static bool add_xattr(struct extension *extension, const char *name, const char 
     return true;
 }
 
+/* Whether Go's archive/tar takes the record, whatever its value means. */
+static bool is_valid_record(const char *key, size_t key_length, const char *value, size_t length) {
+    static const char *const texts[] = {"path", "linkpath", "uname", "gname"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        if (strcmp(key, texts[i]) == 0)
+            return memchr(value, '\0', length) == NULL;
+    return key_length > 0 && strlen(key) == key_length;
+}
+
 static bool apply_record(struct extension *extension, const char *key, const char *value, size_t length) {
+    struct timespec other_time;
+    if (length == 0) /* what the header says holds */
+        return true;
     if (strcmp(key, "path") == 0)
         return replace(&extension->path, value, length);
     if (strcmp(key, "linkpath") == 0)
@@ -225,6 +249,8 @@ static bool apply_record(struct extension *extension, const char *key, const cha
         return extension->has_size = parse_decimal(value, length, &extension->size) && extension->size >= 0;
     if (strcmp(key, "mtime") == 0)
         return extension->has_mtime = parse_time(value, length, &extension->mtime);
+    if (strcmp(key, "atime") == 0 || strcmp(key, "ctime") == 0)
+        return parse_time(value, length, &other_time);
     if (strncmp(key, TAR_XATTR_PREFIX, strlen(TAR_XATTR_PREFIX)) == 0)
         return add_xattr(extension, key + strlen(TAR_XATTR_PREFIX), value, length);
     if (strncmp(key, TAR_SPARSE_PREFIX, strlen(TAR_SPARSE_PREFIX)) == 0)
@@ -232,6 +258,7 @@ static bool apply_record(struct extension *extension, const char *key, const cha
     return true;
 }
 
+/* Of a global header (`extension` is NULL) the records only have to be right: dockerd does nothing with them. */
 static bool apply_records(struct extension *extension, char *text, size_t length) {
     char *end = text + length;
     while (text < end) {
@@ -249,7 +276,9 @@ static bool apply_records(struct extension *extension, char *text, size_t length
         if (equals == NULL)
             return false;
         *equals = '\0';
-        if (!apply_record(extension, key, equals + 1, (size_t)(text + size - 1 - (equals + 1))))
+        size_t value_length = (size_t)(text + size - 1 - (equals + 1));
+        if (!is_valid_record(key, (size_t)(equals - key), equals + 1, value_length) ||
+            (extension != NULL && !apply_record(extension, key, equals + 1, value_length)))
             return false;
         text += size;
     }
@@ -272,20 +301,31 @@ static int read_extension(struct tar_input *input, const struct tar_header *head
     text[size] = '\0';
     bool good = true;
     if (header->type == TAR_TYPE_GNU_LONG_NAME)
-        good = replace(&extension->path, text, strlen(text));
+        good = replace(&extension->long_name, text, strlen(text));
     else if (header->type == TAR_TYPE_GNU_LONG_LINK)
-        good = replace(&extension->link, text, strlen(text));
+        good = replace(&extension->long_link, text, strlen(text));
     else if (header->type == TAR_TYPE_PAX) {
-        free_xattrs(&extension->xattrs);
-        sparse_free_records(&extension->sparse);
+        free_records(extension);
         good = apply_records(extension, text, (size_t)size);
-    }
+    } else
+        good = apply_records(NULL, text, (size_t)size);
     return good ? 0 : invalid_header(input);
+}
+
+/* Gives a text away. NULL if there is none, or an empty one. */
+static char *take_text(char **text) {
+    if (*text == NULL || **text == '\0')
+        return NULL;
+    char *taken = *text;
+    *text = NULL;
+    return taken;
 }
 
 static bool fill_entry(struct tar_entry *entry, const struct tar_header *header,
                        struct extension *extension) {
     int64_t mode, mtime, device_major = 0, device_minor = 0;
+    if (header->type == TAR_TYPE_GNU_SPARSE && memcmp(header->magic, "ustar  ", 8) != 0)
+        return false;
     if (!parse_number(header->mode, sizeof header->mode, &mode) ||
         !parse_number(header->uid, sizeof header->uid, &entry->uid) ||
         !parse_number(header->gid, sizeof header->gid, &entry->gid) ||
@@ -305,13 +345,15 @@ static bool fill_entry(struct tar_entry *entry, const struct tar_header *header,
         if (!parse_number(header->devmajor, sizeof header->devmajor, &device_major) ||
             !parse_number(header->devminor, sizeof header->devminor, &device_minor))
             return false;
-        entry->device = makedev((unsigned)device_major, (unsigned)device_minor);
+        entry->device = makedev((unsigned)device_major & 0xfff, (unsigned)device_minor & 0xfffff); /* as dockerd */
     }
     entry->xattrs = extension->xattrs;
     extension->xattrs = NULL;
-    if (extension->path != NULL) {
-        entry->name = extension->path;
-        extension->path = NULL;
+    entry->name = take_text(&extension->long_name);
+    if (entry->name == NULL)
+        entry->name = take_text(&extension->path);
+    if (entry->name != NULL) {
+        /* all is said */
     } else if (memcmp(header->magic, "ustar", 6) == 0 && header->prefix[0] != '\0') {
         if (asprintf(&entry->name, "%.*s/%.*s", (int)sizeof header->prefix, header->prefix,
                      (int)sizeof header->name, header->name) < 0)
@@ -319,9 +361,11 @@ static bool fill_entry(struct tar_entry *entry, const struct tar_header *header,
     } else {
         entry->name = copy_field(header->name, sizeof header->name);
     }
-    entry->link =
-        extension->link != NULL ? extension->link : copy_field(header->linkname, sizeof header->linkname);
-    extension->link = NULL;
+    entry->link = take_text(&extension->long_link);
+    if (entry->link == NULL)
+        entry->link = take_text(&extension->link);
+    if (entry->link == NULL)
+        entry->link = copy_field(header->linkname, sizeof header->linkname);
     return entry->name != NULL && entry->link != NULL && entry->size >= 0 &&
            sparse_apply(&extension->sparse, entry);
 }

@@ -16,6 +16,7 @@ enum {
     TAR_TYPE_PAX_GLOBAL = 'g',
     TAR_TYPE_GNU_LONG_NAME = 'L',
     TAR_TYPE_GNU_LONG_LINK = 'K',
+    TAR_TYPE_GNU_SPARSE = 'S', /* its first form, which dockerd does not unpack */
 };
 
 struct tar_header {

@@ -18,6 +18,9 @@
 #include "tar_format.h"
 #include "tar_sparse.h"
 
+/* What is longer than PATH_MAX fails where it is used, so that the complaint tells of what was to be done. */
+enum { MAX_PATH_BYTES = 2 * PATH_MAX };
+
 /* The times of a directory are set at the end: what is unpacked into it would change them. */
 struct directory_time {
     struct directory_time *next;
@@ -32,32 +35,39 @@ struct reader {
     struct directory_time *directories;
 };
 
-/* Takes ".", ".." and double slashes out of a path, as Go's filepath.Clean. False if ".." leads above its
- * start. */
-static bool clean_relative(const char *path, char *cleaned, size_t size) {
+/* Takes ".", ".." and double slashes out of a path, as Go's filepath.Clean, but leaves it without a slash
+ * before it and empty instead of ".". A ".." that leads above the start of a relative path is left. False if
+ * it does not fit. */
+static bool clean_path(const char *path, char *cleaned, size_t size) {
+    bool absolute = path[0] == '/';
     size_t length = 0;
-    while (*path != '\0') {
+    size_t above = 0; /* bytes of ".." at the start */
+    for (path += strspn(path, "/"); *path != '\0'; path += strspn(path, "/")) {
         size_t part = strcspn(path, "/");
-        if (part == 2 && path[0] == '.' && path[1] == '.') {
-            if (length == 0)
-                return false;
-            while (length > 0 && cleaned[length - 1] != '/')
+        bool is_up = part == 2 && path[0] == '.' && path[1] == '.';
+        if (is_up && length > above) {
+            while (length > above && cleaned[length - 1] != '/')
                 length--;
-            if (length > 0)
+            if (length > above || (length > 0 && cleaned[length - 1] == '/'))
                 length--;
-        } else if (part > 0 && !(part == 1 && path[0] == '.')) {
+        } else if (!(is_up && absolute) && !(part == 1 && path[0] == '.')) {
             if (length + part + 2 > size)
                 return false;
             if (length > 0)
                 cleaned[length++] = '/';
             memcpy(cleaned + length, path, part);
             length += part;
+            if (is_up)
+                above = length;
         }
         path += part;
-        path += strspn(path, "/");
     }
     cleaned[length] = '\0';
     return true;
+}
+
+static bool leads_out(const char *cleaned) {
+    return strncmp(cleaned, "..", 2) == 0 && (cleaned[2] == '/' || cleaned[2] == '\0');
 }
 
 /* The same of an absolute path, above whose start there is nothing. */
@@ -80,12 +90,12 @@ static const char *clean_absolute(const char *path, char *cleaned, size_t size) 
 
 /* The absolute path of an entry; names that lead out of the destination are refused in Docker's words. */
 static int resolve(struct reader *reader, const char *name, char *path, size_t size) {
-    char relative[PATH_MAX];
+    char relative[MAX_PATH_BYTES];
     const char *base = strcmp(reader->destination, "/") == 0 ? "" : reader->destination;
-    if (strlen(name) >= sizeof relative)
+    if (!clean_path(name, relative, sizeof relative))
         return tar_fail(&reader->input, ENAMETOOLONG, "open %s/%s: file name too long", base, name);
-    if (!clean_relative(name, relative, sizeof relative))
-        return tar_fail(&reader->input, EINVAL, "\"%s\" is outside of \"%s\"", name, reader->destination);
+    if (leads_out(relative))
+        return tar_fail(&reader->input, EINVAL, "\"%s\" is outside of \"%s\"", relative, reader->destination);
     int length = snprintf(path, size, "%s%s%s", base, relative[0] == '\0' ? "" : "/", relative);
     if (length == 0)
         snprintf(path, size, "/");
@@ -95,7 +105,9 @@ static int resolve(struct reader *reader, const char *name, char *path, size_t s
 }
 
 static int make_parents(struct reader *reader, const char *path) {
-    char parent[PATH_MAX];
+    char parent[MAX_PATH_BYTES];
+    if (strlen(path) >= PATH_MAX)
+        return 0;
     snprintf(parent, sizeof parent, "%s", path);
     for (char *at = strchr(parent + 1, '/'); at != NULL; at = strchr(at + 1, '/')) {
         *at = '\0';
@@ -132,7 +144,8 @@ static int make_room(struct reader *reader, const struct tar_entry *entry, const
         return 0;
     if (strcmp(path, reader->destination) == 0)
         return 0;
-    if (nftw(path, remove_one, 32, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) < 0)
+    /* FTW_MOUNT would pass over files: overlayfs numbers the devices of files and directories differently */
+    if (nftw(path, remove_one, 32, FTW_DEPTH | FTW_PHYS) < 0)
         return tar_fail(&reader->input, errno, "remove %s: %s", path, go_error(errno));
     return 0;
 }
@@ -190,12 +203,12 @@ static int unpack_data(struct reader *reader, struct tar_entry *entry, const cha
 
 static int make_symlink(struct reader *reader, const struct tar_entry *entry, const char *path) {
     /* A link that leads out of the destination is refused: a later entry could write through it. */
-    char joined[2 * PATH_MAX], cleaned[PATH_MAX];
+    char joined[2 * MAX_PATH_BYTES], cleaned[2 * MAX_PATH_BYTES];
     const char *base = strcmp(reader->destination, "/") == 0 ? "" : reader->destination;
     const char *below = path + strlen(base);
     const char *slash = strrchr(below, '/');
-    snprintf(joined, sizeof joined, "%.*s/%s", slash == NULL ? 0 : (int)(slash - below), below, entry->link);
-    if (!reader->options.any_symlinks && !clean_relative(joined, cleaned, sizeof cleaned))
+    snprintf(joined, sizeof joined, "./%.*s/%s", slash == NULL ? 0 : (int)(slash - below), below, entry->link);
+    if (!reader->options.any_symlinks && clean_path(joined, cleaned, sizeof cleaned) && leads_out(cleaned))
         return tar_fail(&reader->input, EINVAL, "invalid symlink \"%s\" -> \"%s\"", path, entry->link);
     if (symlink(entry->link, path) < 0)
         return tar_fail(&reader->input, errno, "symlink %s %s: %s", entry->link, path, go_error(errno));
@@ -203,10 +216,9 @@ static int make_symlink(struct reader *reader, const struct tar_entry *entry, co
 }
 
 static int make_hard_link(struct reader *reader, const struct tar_entry *entry, const char *path) {
-    char target[PATH_MAX];
-    char cleaned[PATH_MAX];
-    if (!clean_relative(entry->link, cleaned, sizeof cleaned)) {
-        char joined[2 * PATH_MAX];
+    char target[MAX_PATH_BYTES], cleaned[MAX_PATH_BYTES], joined[2 * MAX_PATH_BYTES];
+    snprintf(joined, sizeof joined, "./%s", entry->link); /* an absolute link is below the destination, too */
+    if (clean_path(joined, cleaned, sizeof cleaned) && leads_out(cleaned)) {
         snprintf(joined, sizeof joined, "%s/%s", reader->destination, entry->link);
         return tar_fail(&reader->input, EINVAL, "invalid hardlink \"%s\" -> \"%s\"",
                         clean_absolute(joined, cleaned, sizeof cleaned), entry->link);
@@ -224,7 +236,7 @@ static int make_node(struct reader *reader, const struct tar_entry *entry, const
                   : entry->type == TAR_TYPE_CHARACTER ? S_IFCHR
                                                       : S_IFIFO;
     if (mknod(path, type | entry->mode, entry->device) < 0)
-        return tar_fail(&reader->input, errno, "mknod %s: %s", path, go_error(errno));
+        return tar_fail(&reader->input, errno, "%s", go_error(errno)); /* dockerd names no path here */
     return 0;
 }
 
@@ -271,12 +283,32 @@ static int set_attributes(struct reader *reader, const struct tar_entry *entry, 
     return 0;
 }
 
-static int unpack_entry(struct reader *reader, struct tar_entry *entry) {
-    char path[PATH_MAX];
-    int result = resolve(reader, entry->name, path, sizeof path);
-    if (result == 0 && reader->options.keep_destination && entry->type == TAR_TYPE_DIRECTORY &&
-        strcmp(path, reader->destination) == 0)
+/* An entry of any type for "." tells of the destination, if that is a directory; "/" is a path like others. */
+static bool is_destination(const struct reader *reader, const struct tar_entry *entry, const char *path) {
+    struct stat st;
+    return entry->name[0] != '/' && strcmp(path, reader->destination) == 0 && lstat(path, &st) == 0 &&
+           S_ISDIR(st.st_mode);
+}
+
+static int skip_data(struct reader *reader, const struct tar_entry *entry) {
+    uint64_t size = (uint64_t)(entry->sparse ? entry->stored : entry->size);
+    if (entry->type != TAR_TYPE_REGULAR)
         return 0;
+    for (uint64_t left = size; left > 0;) {
+        size_t part = left < TAR_COPY_BYTES ? (size_t)left : TAR_COPY_BYTES;
+        int result = tar_must_read(&reader->input, reader->input.copy_buffer, part);
+        if (result < 0)
+            return result;
+        left -= part;
+    }
+    return tar_skip_padding(&reader->input, size);
+}
+
+static int unpack_entry(struct reader *reader, struct tar_entry *entry) {
+    char path[MAX_PATH_BYTES];
+    int result = resolve(reader, entry->name, path, sizeof path);
+    if (result == 0 && reader->options.keep_destination && is_destination(reader, entry, path))
+        return skip_data(reader, entry);
     if (result == 0)
         result = make_parents(reader, path);
     if (result == 0)
@@ -303,7 +335,7 @@ static int unpack_entry(struct reader *reader, struct tar_entry *entry) {
         result = make_node(reader, entry, path);
         break;
     default:
-        return tar_fail(&reader->input, EINVAL, "unhandled tar header type %d", entry->type);
+        return tar_fail(&reader->input, EINVAL, "unhandled tar header type %d", (unsigned char)entry->type);
     }
     return result == 0 ? set_attributes(reader, entry, path) : result;
 }

@@ -1,6 +1,6 @@
 // Applies the entries of tars to file trees: a layer with its whiteouts, or an archive as `tar -x` would unpack it.
 
-import { DaemonError } from '../errors';
+import { DaemonError, errorMessage } from '../errors';
 import { cleanMemberName } from '../storage/member-name';
 import { TarError, type TarEntry } from '../storage/tar-header';
 import { TarParser } from '../storage/tar-parser';
@@ -111,34 +111,73 @@ class LayerParents {
   }
 }
 
-/** Unpacks below `destination`, which exists, as dockerd does in a chroot there: names never lead out of it. */
+/** In dockerd's words, what unpacking an archive ended with. */
+export function unpackingError(reason: string, cause?: unknown): DaemonError {
+  return new DaemonError('Internal', `Error processing tar file(exit status 1): ${reason}`, { cause });
+}
+
+/**
+ * Unpacks below `destination`, which exists, as dockerd does in a chroot there: names never lead out of it. Throws
+ * `unpackingError`.
+ */
 export function applyArchive(
   changes: TreeChanges,
   destination: string,
   entries: readonly ArchivedEntry[],
   archive: Archive,
 ): void {
-  const { tree } = changes;
-  const inside = (name: string): string => tree.resolve(name, { keepLast: true, scope: destination });
   for (const item of entries) {
-    const { entry } = item;
-    const name = cleanMemberName(entry.name);
-    if (name === '' || !'0123456'.includes(entry.type)) continue;
-    changes.makeDirectories(tree.resolve(parentOf(name), { scope: destination }));
-    const path = inside(name);
-    if (entry.type === '5') changes.setDirectory(path, attributesOf(entry));
-    else if (entry.type === '1') {
-      const first = inside(entry.link);
-      const target = tree.lookup(first);
-      if (target?.kind !== 'file') {
-        throw new DaemonError('Internal', `link /${entry.link} /${name}: no such file or directory`);
-      }
-      // dockerd gives the file what the header of the link says: it has that under all its names
-      if (target.type !== '2') target.attributes = attributesOf(entry);
-      changes.setFile(first, target);
-      changes.setFile(path, target);
-    } else changes.setFile(path, fileNode(item, archive));
+    const name = cleanMemberName(item.entry.name);
+    if (name === '') continue;
+    try {
+      unpackEntry(changes, destination, { ...item, entry: { ...item.entry, name } }, archive);
+    } catch (error) {
+      throw unpackingError(errorMessage(error), error);
+    }
   }
+}
+
+/** `item` has a name below the destination, without dots. */
+function unpackEntry(changes: TreeChanges, destination: string, item: ArchivedEntry, archive: Archive): void {
+  const { tree } = changes;
+  const { entry } = item;
+  const inside = (path: string): string => tree.resolve(path, { keepLast: true, scope: destination });
+  if (!'0123456'.includes(entry.type))
+    throw new TarError(`unhandled tar header type ${entry.type.charCodeAt(0)}`);
+  makeParents(changes, destination, entry);
+  const path = inside(entry.name);
+  if (entry.type === '5') changes.setDirectory(path, attributesOf(entry));
+  else if (entry.type === '1') {
+    const first = inside(entry.link);
+    const target = tree.lookup(first);
+    const failed = `link /${cleanMemberName(entry.link)} /${entry.name}`;
+    if (target?.kind === 'directory') throw new TarError(`${failed}: operation not permitted`);
+    if (target === undefined || first === path) throw new TarError(`${failed}: no such file or directory`);
+    // dockerd gives the file what the header of the link says: it has that under all its names
+    target.attributes = target.type === '2' ? ownedAs(target.attributes, entry) : attributesOf(entry);
+    changes.setFile(first, target);
+    changes.setFile(path, target);
+  } else if (entry.type === '2' && entry.link === '')
+    throw new TarError(`symlink  /${entry.name}: no such file or directory`);
+  else changes.setFile(path, fileNode(item, archive));
+}
+
+/** Makes the directories that an entry lies in. What a symbolic link leads to is not made. */
+function makeParents(changes: TreeChanges, destination: string, { name, type }: TarEntry): void {
+  const { tree } = changes;
+  const failed = `${type === '5' ? 'mkdir' : 'open'} /${name}`;
+  const parent = tree.resolve(parentOf(name), { scope: destination });
+  const parts = partsOf(parent);
+  if (parts.some((_part, i) => tree.lookup(parts.slice(0, i + 1).join('/'))?.kind === 'file'))
+    throw new TarError(`${failed}: not a directory`);
+  const unresolved = tree.lookup(tree.resolve(parentOf(name), { keepLast: true, scope: destination }));
+  if (unresolved?.kind === 'file' && tree.lookup(parent) === undefined)
+    throw new TarError(`${failed}: no such file or directory`);
+  changes.makeDirectories(parent);
+}
+
+function ownedAs(attributes: Attributes, { uid, gid, mtime }: TarEntry): Attributes {
+  return { ...attributes, uid, gid, mtime: Math.max(0, mtime) };
 }
 
 export function fileNode({ entry, offset }: ArchivedEntry, archive: Archive): FileNode {

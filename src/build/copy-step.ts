@@ -6,11 +6,11 @@ import { join, posix } from 'node:path';
 import { Readable, Transform, type TransformCallback } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { DaemonError, errorMessage, isDaemonError } from '../errors';
-import { createDecompressor, peekCompression } from '../storage/compression';
+import { createDecompressor, gzipFailure, peekCompression, toolFailure } from '../storage/compression';
 import { SpaceGuard } from '../storage/space-guard';
-import { checksumIsRight, isZeroBlock, tarBlock } from '../storage/tar-header';
+import { checksumIsRight, isZeroBlock, tarBlock, TarError } from '../storage/tar-header';
 import { TarParser } from '../storage/tar-parser';
-import type { ArchivedEntry } from './archive-tree';
+import { unpackingError, type ArchivedEntry } from './archive-tree';
 import type { BuildHost } from './build-host';
 import type { BuildOutput } from './build-output';
 import { copyItem } from './copy';
@@ -143,13 +143,28 @@ async function unpackable(
   } catch (error) {
     signal.throwIfAborted();
     if (!spool.isArchive) return undefined;
-    throw error;
+    throw brokenArchive(error, file.size);
   }
   return spool.isArchive ? { entries: spool.entries, archive: { kind: 'file', path } } : undefined;
 }
 
+/** In dockerd's words, as it says it of layers. */
+function brokenArchive(error: unknown, fileBytes: number): unknown {
+  if (error instanceof TarError) return unpackingError(error.message, error);
+  const reason = gzipFailure(error, fileBytes) ?? toolFailure(error);
+  if (reason === undefined) return error;
+  if (reason === 'unexpected EOF') return unpackingError(reason, error);
+  return new DaemonError('Internal', `Error processing tar file(${reason}): `, { cause: error });
+}
+
+/** In small pieces at first: what a decompressor makes of bytes that come with bad ones never gets out of it. */
 async function* contentOf(file: FileNode, layers: LayerReader): AsyncGenerator<Buffer> {
-  for await (const { chunk } of readContents(layers, [file])) if (chunk.length > 0) yield chunk;
+  let left = 16_384;
+  for await (const { chunk } of readContents(layers, [file])) {
+    let at = 0;
+    for (; at < chunk.length && left > 0; at += 256, left -= 256) yield chunk.subarray(at, at + 256);
+    if (at < chunk.length) yield chunk.subarray(at);
+  }
 }
 
 class NoArchive extends Error {}

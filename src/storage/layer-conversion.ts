@@ -3,7 +3,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open, rm, type FileHandle } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, join, parse } from 'node:path';
 import { addAbortSignal, Transform, type Duplex, type Readable, type TransformCallback } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { DaemonError, errorMessage, systemErrorCode } from '../errors';
@@ -16,6 +16,7 @@ import {
   type Compression,
 } from './compression';
 import { LayerTar, type LayerTarOptions } from './layer-tar';
+import type { LayerPlan } from './layer-tree';
 import { freeBytes, noSpace, SpaceGuard } from './space-guard';
 import { startSqfstar } from './squashfs';
 import { TarError } from './tar-header';
@@ -33,6 +34,8 @@ export interface LayerSource {
   signal?: AbortSignal | undefined;
   /** Of the tar, however well it compresses. */
   maxTarBytes?: number | undefined;
+  /** A directory with more names is spread over several images. */
+  maxNamesPerDirectory?: number | undefined;
 }
 
 export interface ConvertedLayer {
@@ -42,13 +45,24 @@ export interface ConvertedLayer {
   /** Bytes of the layer's files: what Docker counts as the layer's size. */
   sizeBytes: number;
   blob: { digest: string; sizeBytes: number; compression: Compression; fromRegistry: boolean };
+  /** How many images the layer is; one unless told. */
+  images?: number;
 }
 
 /** What the data is like is at fault, not how it came here. */
 class ProcessingError extends Error {}
 
+/** Where the images of a layer are, by the path of the first, the lowest: nearly always the only one. */
+export function imagePaths(diskPath: string, images = 1): string[] {
+  const path = parse(diskPath);
+  const others = Array.from({ length: images - 1 }, (_, i) =>
+    join(path.dir, `${path.name}-${i + 1}${path.ext}`),
+  );
+  return [diskPath, ...others];
+}
+
 /**
- * Writes the blob and the image to the two paths; both are synced. Rejects with Internal in Docker's words for a stream
+ * Writes the blob and the images (`imagePaths`) to the two paths; all are synced. Rejects with Internal in Docker's words for a stream
  * that is corrupt, cut or hostile, or not what its digest says. The caller removes what a failure leaves.
  */
 export async function convertLayer(
@@ -66,7 +80,8 @@ export async function convertLayer(
       // The tar's own hash is the same.
       hashes: isKeptAsItComes || source.blobDigest !== undefined,
     });
-    const conversion = new Conversion(diskPath, compression, limit);
+    const tarOptions = { maxContentBytes: limit, maxNamesPerDirectory: source.maxNamesPerDirectory };
+    const conversion = new Conversion(diskPath, compression, tarOptions);
     const keeper = compression === 'none' ? keepCompressed(conversion.tar, blobFile) : undefined;
     keeper?.catch(() => undefined); // awaited if all else went well
     // Also while sqfstar still works on what it has got.
@@ -86,8 +101,9 @@ export async function convertLayer(
     }
     const kept = await keeper;
     const storedCompression = compression === 'none' ? 'zstd' : compression;
-    if (conversion.layerTar.needsPlan) await convertAgain(blobPath, diskPath, storedCompression, limit);
-    await Promise.all([blobFile.sync(), syncPath(diskPath)]);
+    const keptBlob = { path: blobPath, compression: storedCompression };
+    const images = await convertRest(keptBlob, diskPath, conversion.layerTar, tarOptions);
+    await Promise.all([blobFile.sync(), ...imagePaths(diskPath, images).map(syncPath)]);
     return {
       diffId: conversion.tar.digest(),
       tarBytes: conversion.tar.bytes,
@@ -98,6 +114,7 @@ export async function convertLayer(
         compression: storedCompression,
         fromRegistry: compression !== 'none',
       },
+      ...(images === 1 ? {} : { images }),
     };
   } catch (thrown) {
     // The disk may be filled by others, between two looks of ours.
@@ -167,10 +184,14 @@ class Conversion {
   readonly #squashfs: ReturnType<typeof startSqfstar>;
   readonly #done: Promise<void>;
 
-  constructor(diskPath: string, compression: Compression, maxTarBytes: number) {
+  constructor(
+    diskPath: string,
+    compression: Compression,
+    options: LayerTarOptions & { maxContentBytes: number },
+  ) {
     this.#compression = compression;
-    this.tar = new TarTap(dirname(diskPath), maxTarBytes);
-    this.layerTar = new LayerTar({ maxContentBytes: maxTarBytes });
+    this.tar = new TarTap(dirname(diskPath), options.maxContentBytes);
+    this.layerTar = new LayerTar(options);
     this.#decompressor = createDecompressor(compression);
     this.#squashfs = startSqfstar(diskPath);
     this.#done = pipeline(this.#decompressor, this.tar, this.layerTar, this.#squashfs.input);
@@ -268,26 +289,53 @@ async function keepCompressed(tar: Transform, file: FileHandle): Promise<{ diges
   return { digest: written.digest(), bytes: written.bytes };
 }
 
-/** The rare layer that can't be rewritten as it comes: looked through once for a plan, then converted with it. */
-async function convertAgain(
-  blobPath: string,
+interface KeptBlob {
+  path: string;
+  compression: Compression;
+}
+
+/**
+ * What one pass could not do of rare layers: one that can't be rewritten as it comes is looked through once for a plan,
+ * and one with very full directories is read once for each further image. Resolves with the number of images.
+ */
+async function convertRest(
+  blob: KeptBlob,
   diskPath: string,
-  compression: Compression,
-  maxContentBytes: number,
-): Promise<void> {
-  const open = (options: LayerTarOptions): [Readable, Duplex, LayerTar] => [
-    createReadStream(blobPath, { highWaterMark: 1 << 20 }),
-    createDecompressor(compression),
-    new LayerTar(options),
-  ];
-  const [blob, plain, scan] = open({ scan: true });
+  first: LayerTar,
+  options: LayerTarOptions,
+): Promise<number> {
+  let { partCount } = first;
+  let planned = options;
+  if (first.needsPlan) {
+    planned = { ...options, plan: await planOf(blob) };
+    await rm(diskPath, { force: true });
+    partCount = await convertKept(blob, diskPath, planned);
+  }
+  const paths = imagePaths(diskPath, partCount);
+  for (let part = 1; part < partCount; part += 1)
+    await convertKept(blob, paths[part] ?? diskPath, { ...planned, part });
+  return partCount;
+}
+
+async function planOf(blob: KeptBlob): Promise<LayerPlan> {
+  const scan = new LayerTar({ scan: true });
   scan.resume();
-  await pipeline(blob, plain, scan);
-  await rm(diskPath, { force: true });
-  const squashfs = startSqfstar(diskPath);
+  await pipeline(...openKept(blob), scan);
+  return scan.plan();
+}
+
+function openKept({ path, compression }: KeptBlob): [Readable, Duplex] {
+  return [createReadStream(path, { highWaterMark: 1 << 20 }), createDecompressor(compression)];
+}
+
+/** Makes one image of a blob. Resolves with the number that the layer needs. */
+async function convertKept(blob: KeptBlob, imagePath: string, options: LayerTarOptions): Promise<number> {
+  const squashfs = startSqfstar(imagePath);
   try {
-    await pipeline(...open({ plan: scan.plan(), maxContentBytes }), squashfs.input);
+    const layerTar = new LayerTar(options);
+    await pipeline(...openKept(blob), layerTar, squashfs.input);
     await squashfs.done;
+    return layerTar.partCount;
   } catch (error) {
     squashfs.kill();
     throw error;

@@ -4,13 +4,13 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { chmod, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { DaemonError } from '../errors';
 import { syncPath } from '../sync-path';
 import { createDecompressor } from './compression';
-import { convertLayer, type ConvertedLayer, type LayerSource } from './layer-conversion';
+import { convertLayer, imagePaths, type ConvertedLayer, type LayerSource } from './layer-conversion';
 import { makeBundle, maxBundledFiles } from './layer-bundle';
 import { LayerOrigins } from './layer-origins';
 import { isWholeSquashfs } from './squashfs';
@@ -18,7 +18,10 @@ import type { DocumentStore, LayerStore } from './stores';
 
 export type LayerRecord = ConvertedLayer;
 
-export interface AddLayerOptions extends Omit<LayerSource, 'stream' | 'maxTarBytes'> {
+export interface AddLayerOptions extends Omit<
+  LayerSource,
+  'stream' | 'maxTarBytes' | 'maxNamesPerDirectory'
+> {
   /** From the image's configuration. Checked. */
   diffId?: string;
   /** Makes the error of a layer that is not what its diff ID says. */
@@ -41,18 +44,18 @@ export class SquashfsLayerStore implements LayerStore {
   readonly #references = new Map<string, readonly string[]>();
   /** Like references, but gone with the daemon. */
   readonly #holds = new Set<readonly string[]>();
-  readonly #maxTarBytes: number | undefined;
+  readonly #limits: Pick<LayerSource, 'maxTarBytes' | 'maxNamesPerDirectory'>;
   /** By the path of the descriptor. Those of an earlier daemon are removed at start-up, and made again when needed. */
   readonly #bundles = new Map<string, { diffIds: readonly string[]; written: Promise<void> }>();
 
   constructor(
     documents: DocumentStore,
     dataRoot: string,
-    options: { maxTarBytes?: number | undefined } = {},
+    limits: Pick<LayerSource, 'maxTarBytes' | 'maxNamesPerDirectory'> = {},
   ) {
     this.#documents = documents;
     this.origins = new LayerOrigins(documents);
-    this.#maxTarBytes = options.maxTarBytes;
+    this.#limits = limits;
     this.#layersDir = join(dataRoot, 'layers');
     this.#blobsDir = join(dataRoot, 'blobs', 'sha256');
     this.#layers = new Map(documents.all<LayerRecord>(collection).map((layer) => [layer.diffId, layer]));
@@ -76,17 +79,18 @@ export class SquashfsLayerStore implements LayerStore {
   }
 
   diskPaths(diffIds: readonly string[]): string[] {
-    return diffIds.map((diffId) => {
-      if (!this.#layers.has(diffId)) {
+    return diffIds.flatMap((diffId) => {
+      const layer = this.#layers.get(diffId);
+      if (layer === undefined) {
         throw new DaemonError('NotFound', `layer ${diffId} is missing: pull or load its image again`);
       }
-      return this.#diskPath(diffId);
+      return this.#diskPaths(layer);
     });
   }
 
   async bundle(diffIds: readonly string[]): Promise<string | undefined> {
-    if (diffIds.length <= maxSeparateLayers || diffIds.length > maxBundledFiles) return undefined;
     const paths = this.diskPaths(diffIds);
+    if (paths.length <= maxSeparateLayers || paths.length > maxBundledFiles) return undefined;
     const name = createHash('sha256').update(diffIds.join('\n')).digest('hex');
     const path = join(this.#layersDir, `${name}.vmdk`);
     let made = this.#bundles.get(path);
@@ -103,12 +107,12 @@ export class SquashfsLayerStore implements LayerStore {
     return this.#layers.get(diffId)?.sizeBytes ?? 0;
   }
 
-  /** Bytes on the host's disk: the squashfs image and the blob. */
+  /** Bytes on the host's disk: the squashfs images and the blob. */
   async hostBytes(diffId: string): Promise<number> {
     const layer = this.#layers.get(diffId);
     if (layer === undefined) return 0;
-    const { blocks } = await stat(this.#diskPath(diffId));
-    return blocks * 512 + layer.blob.sizeBytes;
+    const images = await Promise.all(this.#diskPaths(layer).map((path) => stat(path)));
+    return images.reduce((sum, { blocks }) => sum + blocks * 512, layer.blob.sizeBytes);
   }
 
   reference(ownerId: string, diffIds: readonly string[]): void {
@@ -161,11 +165,7 @@ export class SquashfsLayerStore implements LayerStore {
     const blobPath = `${work}.blob`;
     const diskPath = `${work}.squashfs`;
     try {
-      const layer = await convertLayer(
-        { ...source, stream, maxTarBytes: this.#maxTarBytes },
-        blobPath,
-        diskPath,
-      );
+      const layer = await convertLayer({ ...source, stream, ...this.#limits }, blobPath, diskPath);
       if (diffId !== undefined && diffId !== layer.diffId) {
         throw (
           wrongDiffId?.(layer.diffId) ??
@@ -175,8 +175,8 @@ export class SquashfsLayerStore implements LayerStore {
       return await this.#store(layer, blobPath, diskPath);
     } finally {
       stream.destroy();
-      await rm(blobPath, { force: true });
-      await rm(diskPath, { force: true });
+      for (const name of await readdir(this.#layersDir))
+        if (name.startsWith(basename(work))) await rm(join(this.#layersDir, name), { force: true });
     }
   }
 
@@ -188,7 +188,7 @@ export class SquashfsLayerStore implements LayerStore {
     this.origins.forget(diffId);
     this.#layers.delete(diffId);
     const shared = this.findByBlob(layer.blob.digest) !== undefined;
-    await rm(this.#diskPath(diffId), { force: true });
+    for (const path of this.#diskPaths(layer)) await rm(path, { force: true });
     if (!shared) await rm(this.blobPath(layer.blob.digest), { force: true });
     for (const [path, bundle] of this.#bundles) {
       if (!bundle.diffIds.includes(diffId)) continue;
@@ -204,14 +204,15 @@ export class SquashfsLayerStore implements LayerStore {
     await chmod(this.#layersDir, 0o711);
     await mkdir(this.#blobsDir, { recursive: true, mode: 0o700 });
     const present = new Set(await readdir(this.#layersDir));
-    for (const diffId of [...this.#layers.keys()]) {
-      const name = this.#diskName(diffId);
-      if (present.has(name) && (await isWholeSquashfs(this.#diskPath(diffId)))) continue;
+    for (const [diffId, layer] of [...this.#layers]) {
+      if (await areWhole(this.#diskPaths(layer), present)) continue;
       this.#documents.delete(collection, diffId);
       this.origins.forget(diffId);
       this.#layers.delete(diffId);
     }
-    const disks = new Set([...this.#layers.keys()].map((diffId) => this.#diskName(diffId)));
+    const disks = new Set(
+      this.list().flatMap((layer) => this.#diskPaths(layer).map((path) => basename(path))),
+    );
     await removeOthers(this.#layersDir, disks);
     const blobs = new Set([...this.#layers.values()].map(({ blob }) => blob.digest.slice('sha256:'.length)));
     await removeOthers(this.#blobsDir, blobs);
@@ -219,11 +220,12 @@ export class SquashfsLayerStore implements LayerStore {
 
   /** The record last: a crash leaves files that `repair` removes, never a record without its files. */
   async #store(layer: LayerRecord, blobPath: string, diskPath: string): Promise<LayerRecord> {
-    await chmod(diskPath, 0o644);
+    const images = imagePaths(diskPath, layer.images);
+    for (const path of images) await chmod(path, 0o644);
     const existing = this.#layers.get(layer.diffId);
     if (existing !== undefined) return existing;
     await rename(blobPath, this.blobPath(layer.blob.digest));
-    await rename(diskPath, this.#diskPath(layer.diffId));
+    for (const [i, path] of this.#diskPaths(layer).entries()) await rename(images[i] ?? diskPath, path);
     await Promise.all([syncPath(this.#blobsDir), syncPath(this.#layersDir)]);
     const meanwhile = this.#layers.get(layer.diffId);
     if (meanwhile !== undefined) {
@@ -236,18 +238,22 @@ export class SquashfsLayerStore implements LayerStore {
     return layer;
   }
 
-  #diskName(diffId: string): string {
-    return `${diffId.slice('sha256:'.length)}.squashfs`;
-  }
-
-  #diskPath(diffId: string): string {
-    return join(this.#layersDir, this.#diskName(diffId));
+  /** The lowest first. */
+  #diskPaths({ diffId, images }: LayerRecord): string[] {
+    const name = `${diffId.slice('sha256:'.length)}.squashfs`;
+    return imagePaths(join(this.#layersDir, name), images);
   }
 }
 
 /** Docker's limit (overlay2's); `prefix` goes before its words. */
 export function requireLayerDepth(diffIds: readonly string[], prefix = ''): void {
   if (diffIds.length > maxLayers) throw new DaemonError('Internal', `${prefix}max depth exceeded`);
+}
+
+/** `present`: the names in their directory. */
+async function areWhole(paths: readonly string[], present: ReadonlySet<string>): Promise<boolean> {
+  for (const path of paths) if (!present.has(basename(path)) || !(await isWholeSquashfs(path))) return false;
+  return true;
 }
 
 function tableOf(bundlePath: string): string {

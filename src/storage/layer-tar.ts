@@ -2,7 +2,9 @@
 // Data passes through untouched; headers are written anew. What is held back to the end: directories (attributes and
 // `.wh..wh..opq` may come in any order) and whiteouts (an entry of the same name wins over its whiteout).
 
+import { posix } from 'node:path';
 import { Transform, type TransformCallback } from 'node:stream';
+import { LayerParts } from './layer-parts';
 import { LayerTree, type LayerPlan } from './layer-tree';
 import { cleanMemberName } from './member-name';
 import { buildEntry, emptyEntry, tarBlock, TarError, type TarEntry } from './tar-header';
@@ -16,13 +18,17 @@ export interface LayerTarOptions {
   scan?: boolean;
   /** More content than this (holes of sparse files included) is refused. */
   maxContentBytes?: number;
+  /** Which of the layer's images to write, from 0. */
+  part?: number;
+  /** A directory with more names is spread over several images. */
+  maxNamesPerDirectory?: number | undefined;
 }
 
 /** Node holds the names of a layer in memory, and so does sqfstar. */
 const maxEntries = 2_000_000;
 /**
- * sqfstar looks through the whole list of a directory for every name in it, and so on up to the root: 20,000 files in
- * one directory are 1.5 seconds of work, 80,000 are 39. A layer made to keep the host busy is refused.
+ * sqfstar looks through the whole list of a directory for every name in it, and so on up to the root; this many looks are
+ * two minutes of work. A layer made to keep the host busy is refused.
  */
 const maxLookups = 1e10;
 /** PATH_MAX and NAME_MAX. */
@@ -30,6 +36,8 @@ const maxNameBytes = 4095;
 const maxPartBytes = 255;
 const maxSeconds = 0xffff_ffff;
 const maxId = 0xffff_ffff;
+/** linux/capability.h: XATTR_CAPS_SZ_1 to _3. */
+const capabilityBytes = [12, 20, 24];
 const whiteoutPrefix = '.wh.';
 const opaqueMarker = '.wh..wh..opq';
 const opaqueRecord = 'SCHILY.xattr.trusted.overlay.opaque';
@@ -49,19 +57,23 @@ export class LayerTar extends Transform {
   readonly #directories = new Map<string, TarEntry>();
   /** Every directory, also those that only the names of others tell of. */
   readonly #parents = new Set<string>();
-  /** Of each directory, how many names it has. */
-  readonly #children = new Map<string, number>();
-  #lookups = 0;
   readonly #opaque = new Set<string>();
-  /** Of all that is no directory. */
-  readonly #names = new Set<string>();
+  /** Of all that is no directory, and the parts they are in. */
+  readonly #names = new Map<string, number>();
   readonly #whiteouts = new Map<string, number>();
   /** While the data of a sparse file passes. */
   #sparse: SparseExpander | undefined;
+  readonly #parts: LayerParts;
+  readonly #part: number;
+  /** Of each directory in the part that is written, how many names it has there. */
+  readonly #children = new Map<string, number>([['', 0]]);
+  #lookups = 0;
 
   constructor(options: LayerTarOptions = {}) {
     super({ readableHighWaterMark: 1 << 20, writableHighWaterMark: 1 << 20 });
     this.#options = options;
+    this.#part = options.part ?? 0;
+    this.#parts = new LayerParts(options.maxNamesPerDirectory);
     this.#parser = new TarParser({
       entry: (entry) => this.#entry(entry),
       data: (chunk) => {
@@ -74,6 +86,11 @@ export class LayerTar extends Transform {
   /** After a scan. */
   plan(): LayerPlan {
     return this.#tree.plan();
+  }
+
+  /** After the end: how many images the layer is. */
+  get partCount(): number {
+    return this.#parts.count;
   }
 
   override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
@@ -106,7 +123,11 @@ export class LayerTar extends Transform {
     if (!'0123456'.includes(original.type))
       throw new TarError(`unhandled tar header type ${original.type.charCodeAt(0)}`);
     const entry = cleaned(original);
-    if (entry.name === '') return false; // as Docker: the root of a layer is what the root of the container is
+    if (entry.name === '') {
+      if (entry.type !== '5' && posix.normalize(original.name) !== '.')
+        throw new TarError('unlinkat .//: device or resource busy'); // what would replace the root
+      return false; // as Docker: the root of a layer is what the root of the container is
+    }
     const { scan, plan } = this.#options;
     const isMarker = baseOf(entry.name).startsWith(whiteoutPrefix);
     if (scan === true) {
@@ -133,10 +154,8 @@ export class LayerTar extends Transform {
     }
     this.#countContent(entry);
     if (this.#names.has(name) || this.#parents.has(name)) this.needsPlan = true;
-    this.#names.add(name);
-    this.#addChild(name);
     if (entry.type === '1' && !this.#names.has(entry.link)) this.needsPlan = true;
-    if (!this.#writes) return false;
+    if (!this.#place(entry) || !this.#writes) return false;
     this.push(buildEntry({ ...entry, size: entry.sparse?.realSize ?? entry.size }));
     const push = (chunk: Buffer): void => void this.push(chunk);
     this.#sparse = entry.sparse === undefined ? undefined : new SparseExpander(entry.sparse, push);
@@ -163,13 +182,33 @@ export class LayerTar extends Transform {
   #addParents(directory: string): void {
     for (let name = directory; name !== '' && !this.#parents.has(name); name = parentOf(name)) {
       this.#parents.add(name);
-      this.#addChild(name);
       if (this.#names.has(name)) this.needsPlan = true;
+      if (this.#parts.ofDirectory(name) === this.#part) this.#addDirectory(name);
     }
   }
 
+  /** Gives what is no directory its part; true if that is the one that is written. */
+  #place({ name, type, link }: Pick<TarEntry, 'name' | 'type' | 'link'>): boolean {
+    // the names of one file can't be in several images
+    const linked = type === '1' ? this.#names.get(link) : undefined;
+    const part = linked ?? this.#parts.forNameIn(parentOf(name));
+    this.#names.set(name, part);
+    if (part !== this.#part) return false;
+    this.#addDirectory(parentOf(name));
+    this.#countLookups(name);
+    return true;
+  }
+
+  /** Puts a directory into the part that is written, and those that it is in. */
+  #addDirectory(name: string): void {
+    if (this.#children.has(name)) return;
+    this.#addDirectory(parentOf(name));
+    this.#children.set(name, 0);
+    this.#countLookups(name);
+  }
+
   /** Counts what sqfstar will have to look at to put the name where it belongs. */
-  #addChild(name: string): void {
+  #countLookups(name: string): void {
     const parent = parentOf(name);
     this.#children.set(parent, (this.#children.get(parent) ?? 0) + 1);
     for (let directory = name; directory !== '';) {
@@ -182,14 +221,18 @@ export class LayerTar extends Transform {
   #writeHeldBack(): void {
     for (const [name, mtime] of this.#whiteouts) {
       if (this.#names.has(name) || this.#parents.has(name)) continue;
-      this.push(buildEntry(emptyEntry({ name, type: '3', mode: 0, mtime })));
+      const whiteout = emptyEntry({ name, type: '3', mode: 0, mtime });
+      if (this.#place(whiteout)) this.push(buildEntry(whiteout));
     }
     const mtime = Math.floor(Date.now() / 1000);
-    for (const name of [...this.#parents].sort()) {
+    for (const name of [...this.#children.keys()].sort()) {
+      if (name === '') continue;
       // one that no entry describes is made while the layer is unpacked
       const entry = this.#directories.get(name) ?? emptyEntry({ mode: 0o755, mtime });
       const records = new Map(entry.records);
-      if (this.#opaque.has(name)) records.set(opaqueRecord, Buffer.from('y'));
+      // of a directory in several images the lowest hides what is below all of them
+      if (this.#opaque.has(name) && this.#parts.ofDirectory(name) === this.#part)
+        records.set(opaqueRecord, Buffer.from('y'));
       this.push(buildEntry({ ...entry, name: `${name}/`, link: '', type: '5', records }));
     }
     this.push(Buffer.alloc(2 * tarBlock));
@@ -201,17 +244,38 @@ function cleaned(entry: TarEntry): TarEntry {
   const name = cleanMemberName(entry.name);
   const tooLong = entry.name.length > maxNameBytes || entry.link.length > maxNameBytes;
   if (tooLong || (name.length > maxPartBytes && name.split('/').some((part) => part.length > maxPartBytes)))
-    throw new TarError(`open /${name}: file name too long`);
+    throw new TarError(`${entry.type === '5' ? 'mkdir' : 'open'} /${name}: file name too long`);
+  if (entry.type === '2' && entry.link === '')
+    throw new TarError(`symlink  /${name}: no such file or directory`);
   if (entry.uid < 0 || entry.uid > maxId || entry.gid < 0 || entry.gid > maxId)
     throw new TarError(`lchown /${name}: invalid argument`);
-  const records = new Map([...entry.records].filter(([key]) => isKeptAttribute(key)));
   return {
     ...entry,
     name,
     link: entry.type === '1' ? cleanMemberName(entry.link) : entry.type === '2' ? entry.link : '',
+    uid: ownerId(entry.uid),
+    gid: ownerId(entry.gid),
     mtime: Math.min(Math.max(0, entry.mtime), maxSeconds),
-    records,
+    deviceMajor: entry.deviceMajor & 0xfff, // as Docker makes a device's number of them
+    deviceMinor: entry.deviceMinor & 0xfffff,
+    records: keptAttributes(entry.records),
   };
+}
+
+/** chown(2) takes -1 for "leave it". */
+function ownerId(id: number): number {
+  return id === maxId ? 0 : id;
+}
+
+/** Throws for attributes that the kernel would not set. */
+function keptAttributes(records: TarEntry['records']): TarEntry['records'] {
+  for (const [key, value] of records) {
+    const name = key.slice('SCHILY.xattr.'.length);
+    if (name === '' || name.length > maxPartBytes) throw new TarError('numerical result out of range');
+    if (name === 'security.capability' && !capabilityBytes.includes(value.length))
+      throw new TarError('invalid argument');
+  }
+  return new Map([...records].filter(([key]) => isKeptAttribute(key)));
 }
 
 /** Overlayfs' own attributes would let a layer hide, redirect or show what is not its own: only we set those. */

@@ -41,7 +41,7 @@ export class LayerTree {
   add(entry: TreeEntry): void {
     const parts = entry.name.split('/');
     const base = parts.pop() ?? '';
-    const parent = this.#walk(parts, `open /${entry.name}`, true);
+    const parent = this.#walk(parts, `${entry.type === '5' ? 'mkdir' : 'open'} /${entry.name}`, true);
     const existing = parent.children.get(base);
     if (entry.type === '5' && !entry.isWhiteout) {
       if (existing?.kind === 'directory') existing.number = entry.number;
@@ -83,6 +83,7 @@ export class LayerTree {
     const parts = link.split('/');
     const base = parts.pop() ?? '';
     const node = this.#walk(parts, context, false).children.get(base);
+    if (link === '') throw new TarError(`${context}: operation not permitted`);
     if (node === undefined) throw new TarError(`${context}: no such file or directory`);
     if (node.kind === 'directory') throw new TarError(`${context}: operation not permitted`);
     return node.linked ?? node;

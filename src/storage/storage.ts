@@ -20,6 +20,8 @@ export interface StorageOptions {
   readonly maxDownloadAttempts: number;
   /** Larger layers (unpacked) are refused. Without it, as large as the disk has room. */
   maxLayerBytes?: number;
+  /** A directory of a layer with more names is spread over several images. For tests. */
+  maxNamesPerDirectory?: number;
 }
 
 export interface Storage {
@@ -38,7 +40,10 @@ export async function createStorage(options: StorageOptions): Promise<Storage> {
   await chmod(dataRoot, 0o711);
   const documents = openDocumentStore(join(dataRoot, 'caisson.db'));
   await chmod(join(dataRoot, 'caisson.db'), 0o600);
-  const layers = new SquashfsLayerStore(documents, dataRoot, { maxTarBytes: options.maxLayerBytes });
+  const layers = new SquashfsLayerStore(documents, dataRoot, {
+    maxTarBytes: options.maxLayerBytes,
+    maxNamesPerDirectory: options.maxNamesPerDirectory,
+  });
   await layers.repair();
   const registry = {
     get insecureRegistries() {

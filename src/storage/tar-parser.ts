@@ -117,6 +117,7 @@ export class TarParser {
   #header(block: Buffer): void {
     if (this.#sawZeroBlock || !checksumIsRight(block)) throw invalidHeader();
     const type = String.fromCharCode(block[156] ?? 0);
+    if (type === 'S' && block.toString('latin1', 257, 265) !== 'ustar  \0') throw invalidHeader();
     const size = readNumber(block, 124, 12);
     if (size < 0) throw invalidHeader();
     if (type === 'x' || type === 'g' || type === 'L' || type === 'K') {
@@ -147,9 +148,11 @@ export class TarParser {
     this.#extensionHeader = undefined;
     this.#needed = tarBlock;
     const body = block.subarray(0, size);
+    const text = (): string | undefined => readText(body, 0, body.length) || undefined;
     if (type === 'x') this.#extension.records = parsePax(body);
-    else if (type === 'L') this.#extension.longName = readText(body, 0, body.length);
-    else if (type === 'K') this.#extension.longLink = readText(body, 0, body.length);
+    else if (type === 'L') this.#extension.longName = text();
+    else if (type === 'K') this.#extension.longLink = text();
+    else parsePax(body); // a global header has to be right; nothing is done with it
   }
 
   #sparseBlock(block: Buffer, open: OpenSparse): void {
@@ -194,6 +197,7 @@ function readEntry(block: Buffer, extension: Extension, headerType: string, head
     if (!/^-?\d{1,16}(\.\d*)?$/.test(value)) throw invalidHeader();
     return Math.floor(Number(value));
   };
+  for (const key of ['atime', 'ctime']) count(key, 0); // only have to be right
   const name = text('GNU.sparse.name') ?? extension.longName ?? text('path') ?? headerName(block);
   // Go: a plain file of the oldest format whose name ends in a slash is a directory.
   const type = headerType !== '\0' ? headerType : name.endsWith('/') ? '5' : '0';
@@ -212,7 +216,9 @@ function readEntry(block: Buffer, extension: Extension, headerType: string, head
     deviceMajor: isPosix ? readNumber(block, 329, 8) : 0,
     deviceMinor: isPosix ? readNumber(block, 337, 8) : 0,
     sparse: undefined,
-    records: new Map([...records].filter(([key]) => key.startsWith('SCHILY.xattr.'))),
+    records: new Map(
+      [...records].filter(([key, value]) => key.startsWith('SCHILY.xattr.') && value.length > 0),
+    ),
     asRead: {
       modeField: readNumber(block, 100, 8),
       userName: text('uname') ?? (isPosix ? readText(block, 265, 32) : ''),

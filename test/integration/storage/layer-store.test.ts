@@ -85,6 +85,35 @@ describe('the layer store', () => {
     expect(sha256(readMember(shown, first))).toBe(sha256(readMember(tar, 'bin/ping')));
   });
 
+  test('a directory with very many names is spread over images, which come and go with their layer', async () => {
+    const names = Array.from({ length: 25 }, (_, i) => `many/${i}`);
+    const full = makeTar([
+      ...names.map((name) => ({ name, data: name })),
+      { name: 's', type: '2', link: 'many' },
+      { name: 's/through', data: 'a second pass' },
+    ]);
+    lab.close();
+    lab = await openLab({ maxNamesPerDirectory: 10 });
+    const layer = await lab.storage.layers.add(streamOf(gzipSync(full)));
+    const paths = lab.storage.layers.diskPaths([layer.diffId]);
+    expect(paths).toHaveLength(3);
+    const files = paths.flatMap((path) =>
+      listTar(readImage(path)).flatMap(({ mode, name }) => (mode.startsWith('-') ? [name] : [])),
+    );
+    expect(files.sort()).toEqual([...names, 'many/through'].map((name) => `./${name}`).sort());
+    expect(layer.sizeBytes).toBe(names.join('').length + 'many'.length + 'a second pass'.length);
+
+    lab.storage.layers.reference('somebody', [layer.diffId]);
+    expect((await lab.reopen()).layers.diskPaths([layer.diffId])).toEqual(paths);
+    truncateSync(paths[1] ?? '', 200);
+    expect((await lab.reopen()).layers.find(layer.diffId)).toBeUndefined();
+    expect(lab.files()).toEqual([]);
+    await lab.storage.layers.add(streamOf(full));
+    lab.storage.layers.unreference('somebody');
+    await lab.storage.layers.remove(layer.diffId);
+    expect(lab.files()).toEqual([]);
+  });
+
   test('a layer that needs a second pass, compressed or not', async () => {
     const odd = makeTar([
       { name: 'usr/lib/', type: '5' },

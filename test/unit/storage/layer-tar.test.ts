@@ -349,6 +349,48 @@ describe('a second pass', () => {
   });
 });
 
+describe('a directory with more names than one image takes', () => {
+  const tar = makeTar([
+    { name: 'd/.wh..wh..opq', data: '' },
+    { name: 'd/.wh.gone', data: '' },
+    { name: 'd/', type: '5', mode: 0o711, uid: 5 },
+    ...Array.from({ length: 5 }, (_, i) => ({ name: `d/f${i}`, data: String(i) })),
+    { name: 'other/x', data: 'x' },
+    { name: 'd/sub/x', data: 'x' },
+    { name: 'd/linked', type: '1', link: 'd/f0' },
+    { name: 'd/dev', type: '3', device: [1, 3] as [number, number] },
+  ]);
+  const part = async (number: number): Promise<[number, Record<string, ListedEntry>, Buffer]> => {
+    const [layerTar, archive] = await run(tar, { maxNamesPerDirectory: 3, part: number }, 65_536);
+    return [
+      layerTar.partCount,
+      Object.fromEntries(listTar(archive).map((entry) => [entry.name, entry])),
+      archive,
+    ];
+  };
+
+  test('is spread over several, each with the directory; the lowest hides what is below', async () => {
+    const parts = await Promise.all([0, 1, 2].map(part));
+    expect(parts.map(([count]) => count)).toEqual([3, 3, 3]);
+    expect(parts.map(([, list]) => Object.keys(list).sort())).toEqual([
+      ['d/', 'd/f0', 'd/f1', 'd/f2', 'd/linked', 'other/', 'other/x'],
+      ['d/', 'd/f3', 'd/f4', 'd/sub/', 'd/sub/x'],
+      ['d/', 'd/dev', 'd/gone'],
+    ]);
+    for (const [, list] of parts) expect(list['d/']).toMatchObject({ mode: 'drwx--x--x', owner: '5/0' });
+    expect(parts.map(([, , archive]) => archive.includes('trusted.overlay.opaque'))).toEqual([
+      true,
+      false,
+      false,
+    ]);
+  });
+
+  test('one that is not so full is one image', async () => {
+    const [layerTar] = await run(tar, {}, 65_536);
+    expect(layerTar.partCount).toBe(1);
+  });
+});
+
 describe('bad archives, in the words of Go and dockerd', () => {
   const file = tarItem({ name: 'a', data: 'x'.repeat(2000) });
   test.each<[string, Buffer, string]>([
@@ -397,7 +439,7 @@ describe('bad archives, in the words of Go and dockerd', () => {
     const names = (function* (): Generator<Buffer> {
       for (let i = 0; i < 200_000; i += 1) yield tarHeader({ name: `f${i}` }, 0);
     })();
-    const layerTar = new LayerTar();
+    const layerTar = new LayerTar({ maxNamesPerDirectory: 200_000 });
     layerTar.resume();
     await expect(pipeline(Readable.from(names), layerTar)).rejects.toThrow(
       'too many entries in one directory',
