@@ -8,23 +8,24 @@
 
 #include "log.h"
 
-static void set(const cpu_set_t *cpus)
+void affinity_of_thread(pid_t thread, int cpu)
 {
-    if (sched_setaffinity(0, sizeof(*cpus), cpus) < 0)
+    cpu_set_t cpus;
+    CPU_ZERO(&cpus);
+    if (cpu < 0)
+        memset(&cpus, 0xff, sizeof(cpus));
+    else
+        CPU_SET((size_t)cpu, &cpus);
+    if (sched_setaffinity(thread, sizeof(cpus), &cpus) < 0)
         log_line("CPUs could not be chosen: %s", strerror(errno));
 }
 
 void affinity_keep_to_one(void)
 {
-    cpu_set_t first;
-    CPU_ZERO(&first);
-    CPU_SET(0, &first);
-    set(&first);
+    affinity_of_thread(0, 0);
 }
 
 void affinity_any(void)
 {
-    cpu_set_t all;
-    memset(&all, 0xff, sizeof(all));
-    set(&all);
+    affinity_of_thread(0, -1);
 }

@@ -20,6 +20,7 @@
 
 #include "affinity.h"
 #include "cleanup.h"
+#include "pump-cpu.h"
 #include "resolve.h"
 #include "share-changes.h"
 #include "share-notices.h"
@@ -33,6 +34,8 @@ enum {
     MAX_WRITE = 1 << 20,
     BUFFER = MAX_WRITE + 65536,
     LOCK_BITS = 1 << 16,
+    /* Of a port in sysfs ("vport0p2"). */
+    DEVICE_NAME = 32,
     /* Of the pump's child after close_range. */
     FUSE_FD = 3,
     PORT_FD = 4,
@@ -70,9 +73,18 @@ static bool answer_here(const struct fuse_in_header *request)
     return true;
 }
 
+struct carrying {
+    void *buffer;
+    pid_t answers;
+    const char *device;
+};
+
 /* Requests: each read gives one, whole. */
-static void *carry_requests(void *buffer)
+static void *carry_requests(void *argument)
 {
+    struct carrying *carrying = argument;
+    void *buffer = carrying->buffer;
+    pump_cpu_start(carrying->answers, carrying->device);
     for (;;) {
         ssize_t got = read(FUSE_FD, buffer, BUFFER);
         if (got < 0 && (errno == EINTR || errno == EAGAIN || errno == ENOENT))
@@ -81,6 +93,7 @@ static void *carry_requests(void *buffer)
             continue;
         if (got <= 0 || write_all(PORT_FD, buffer, (size_t)got) < 0)
             _exit(0);
+        pump_cpu_request(buffer);
     }
 }
 
@@ -132,7 +145,7 @@ static int keep_descriptors(int fuse, int port)
     return end - PROBE_FD;
 }
 
-static void pump(int fuse, int port)
+static void pump(int fuse, int port, const char *device)
 {
     int probe_count = keep_descriptors(fuse, port);
     affinity_any();
@@ -144,15 +157,16 @@ static void pump(int fuse, int port)
     /* Touched only as far as messages are long. */
     char *requests = malloc(BUFFER), *answers = malloc(BUFFER);
     pthread_t thread;
+    struct carrying carrying = { .buffer = requests, .answers = gettid(), .device = device };
     if (requests == NULL || answers == NULL || share_notices_start(FUSE_FD) != 0 ||
-        pthread_create(&thread, NULL, carry_requests, requests) != 0)
+        pthread_create(&thread, NULL, carry_requests, &carrying) != 0)
         _exit(1);
     share_changes_start(PROBE_FD, probe_count);
     carry_answers(answers);
 }
 
 /* Opens the port by its name in sysfs: there is no udev to make /dev/virtio-ports. */
-static int open_port(void)
+static int open_port(char device[DEVICE_NAME])
 {
     auto_directory directory = opendir("/sys/class/virtio-ports");
     if (directory == NULL)
@@ -166,6 +180,7 @@ static int open_port(void)
         name[strcspn(name, "\n")] = '\0';
         if (strcmp(name, PORT_NAME) != 0)
             continue;
+        snprintf(device, DEVICE_NAME, "%.*s", DEVICE_NAME - 1, entry->d_name);
         snprintf(path, sizeof(path), "/dev/%s", entry->d_name);
         int fd = open(path, O_RDWR | O_CLOEXEC);
         return fd < 0 ? -errno : fd;
@@ -178,7 +193,8 @@ int shares_mount(const json_t *params, struct failure *failure)
     (void)params;
     if (mounted)
         return 0;
-    auto_fd port = open_port();
+    char device[DEVICE_NAME];
+    auto_fd port = open_port(device);
     if (port < 0)
         return fail_errno(failure, port, PHASE_MOUNT, "open the port " PORT_NAME);
     auto_fd fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC);
@@ -193,7 +209,7 @@ int shares_mount(const json_t *params, struct failure *failure)
         return fail_errno(failure, errno, PHASE_MOUNT, "mount " SHARES_DIRECTORY);
     pid_t child = fork();
     if (child == 0)
-        pump(fuse, port);
+        pump(fuse, port, device);
     if (child < 0) {
         umount2(SHARES_DIRECTORY, MNT_DETACH);
         return fail_errno(failure, errno, PHASE_MOUNT, "start the pump of the shares");

@@ -93,7 +93,8 @@ export function qemuArguments(spec: MachineSpec, layout: VmLayout): string[] {
     '-cpu',
     cpuModel(spec.accelerator),
     '-smp',
-    String(spec.cpus),
+    // Emulated CPUs share no cache: what is woken stays where it was. docs/adr/0018-pump-follows.md
+    spec.accelerator === 'kvm' ? String(spec.cpus) : `${spec.cpus},sockets=${spec.cpus}`,
     '-m',
     `${memoryMiB}M`,
     '-M',
