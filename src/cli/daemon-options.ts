@@ -133,7 +133,8 @@ export const daemonOptions: readonly DaemonOption[] = [
     key: 'emulated-aslr',
     flags: '--emulated-aslr',
     kind: 'boolean',
-    description: 'programs get random addresses also without hardware virtualization (starts of programs are slower)',
+    description:
+      'programs get random addresses also without hardware virtualization (starts of programs are slower)',
   },
   {
     key: 'pool-size',
