@@ -235,16 +235,10 @@ static int write_entry(struct writer *writer, int directory, const char *path, c
 
 static int write_regular(struct writer *writer, int directory, const char *path, const char *name,
                          const struct stat *st) {
-    int result = 0;
-    const char *earlier = st->st_nlink > 1 ? earlier_name(writer, st, name, &result) : NULL;
-    if (result < 0)
-        return result;
-    if (earlier != NULL)
-        return write_header(writer, directory, path, name, TAR_TYPE_HARD_LINK, st, earlier);
     auto_fd fd = openat(directory, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
         return -errno;
-    result = write_header(writer, directory, path, name, TAR_TYPE_REGULAR, st, NULL);
+    int result = write_header(writer, directory, path, name, TAR_TYPE_REGULAR, st, NULL);
     return result == 0 ? write_data(writer, fd, (uint64_t)st->st_size) : result;
 }
 
@@ -327,25 +321,38 @@ static int write_directory(struct writer *writer, int directory, const char *pat
     return write_children(writer, fd, name, depth);
 }
 
+/* An overlay makes whiteouts as links of one, which are no file of the layer. */
+static bool is_whiteout(const struct writer *writer, const struct stat *st) {
+    return writer->options.layer && S_ISCHR(st->st_mode) && st->st_rdev == 0;
+}
+
 static int write_of_type(struct writer *writer, int directory, const char *path, const char *name,
                          const struct stat *st, unsigned depth) {
-    switch (st->st_mode & S_IFMT) {
-    case S_IFDIR:
+    if (S_ISDIR(st->st_mode))
         return write_directory(writer, directory, path, name, st, depth);
+    if (is_whiteout(writer, st))
+        return write_whiteout(writer, name, st);
+    if (S_ISSOCK(st->st_mode))
+        return 0; /* tar has no form for it, and Docker leaves it out too */
+    int result = 0;
+    const char *earlier = st->st_nlink > 1 ? earlier_name(writer, st, name, &result) : NULL;
+    if (result < 0)
+        return result;
+    if (earlier != NULL)
+        return write_header(writer, directory, path, name, TAR_TYPE_HARD_LINK, st, earlier);
+    switch (st->st_mode & S_IFMT) {
     case S_IFREG:
         return write_regular(writer, directory, path, name, st);
     case S_IFLNK:
         return write_symlink(writer, directory, path, name, st);
     case S_IFCHR:
-        if (writer->options.layer && st->st_rdev == 0)
-            return write_whiteout(writer, name, st);
         return write_header(writer, directory, path, name, TAR_TYPE_CHARACTER, st, NULL);
     case S_IFBLK:
         return write_header(writer, directory, path, name, TAR_TYPE_BLOCK, st, NULL);
     case S_IFIFO:
         return write_header(writer, directory, path, name, TAR_TYPE_FIFO, st, NULL);
     default:
-        return 0; /* a socket: tar has no form for it, and Docker leaves it out too */
+        return 0; /* no type that Linux has */
     }
 }
 

@@ -148,7 +148,7 @@ export function buildEntry(entry: TarEntry): Buffer {
   };
   const parts: Buffer[] = [];
   let link = entry.link;
-  if (entry.type === '2' && link.length > 100) {
+  if (entry.type === '2' && (link.length > 100 || !isAscii(link))) {
     // squashfs-tools 4.5 takes leading dots off a symbolic link's target in a PAX record, but not in GNU's form.
     const body = Buffer.from(`${link}\0`, 'latin1');
     parts.push(

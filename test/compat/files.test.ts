@@ -7,7 +7,7 @@ const list = `tar -tv --numeric-owner | awk '{print $1, $2, ($1 ~ /^d/ ? "-" : $
 /** A container with a bit of everything below /data, in the state that the case wants. */
 const make = `docker run -d --name $c busybox sh -c 'mkdir -p /data/sub/deep /data/empty; echo one >/data/one; echo two >/data/sub/two; \\
     ln -s one /data/link; ln -s /data/sub /data/dirlink; ln -s /nowhere /data/dangling; ln /data/one /data/hard; \\
-    mkfifo /data/fifo; mknod /data/null c 1 3; chmod 4755 /data/one; chmod 1777 /data/empty; chown 12:34 /data/sub/two; touch /ready; sleep 1000'
+    ln -s ./ü//x /data/dot; ln /data/dot /data/dot-hard; mkfifo /data/fifo; ln /data/fifo /data/fifo-hard; mknod /data/null c 1 3; chmod 4755 /data/one; chmod 1777 /data/empty; chown 12:34 /data/sub/two; touch /ready; sleep 1000'
     until docker exec $c test -e /ready; do :; done`;
 
 scriptCases('cp: out of a container', {
