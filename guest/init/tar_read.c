@@ -70,24 +70,6 @@ static bool leads_out(const char *cleaned) {
     return strncmp(cleaned, "..", 2) == 0 && (cleaned[2] == '/' || cleaned[2] == '\0');
 }
 
-/* The same of an absolute path, above whose start there is nothing. */
-static const char *clean_absolute(const char *path, char *cleaned, size_t size) {
-    size_t length = 0;
-    cleaned[0] = '\0';
-    for (path += strspn(path, "/"); *path != '\0'; path += strspn(path, "/")) {
-        size_t part = strcspn(path, "/");
-        if (part == 2 && path[0] == '.' && path[1] == '.') {
-            char *slash = strrchr(cleaned, '/');
-            length = slash == NULL ? 0 : (size_t)(slash - cleaned);
-            cleaned[length] = '\0';
-        } else if (!(part == 1 && path[0] == '.') && length + part + 2 <= size) {
-            length += (size_t)snprintf(cleaned + length, size - length, "/%.*s", (int)part, path);
-        }
-        path += part;
-    }
-    return cleaned[0] == '\0' ? "/" : cleaned;
-}
-
 /* The absolute path of an entry; names that lead out of the destination are refused in Docker's words. */
 static int resolve(struct reader *reader, const char *name, char *path, size_t size) {
     char relative[MAX_PATH_BYTES];
@@ -216,12 +198,13 @@ static int make_symlink(struct reader *reader, const struct tar_entry *entry, co
 }
 
 static int make_hard_link(struct reader *reader, const struct tar_entry *entry, const char *path) {
-    char target[MAX_PATH_BYTES], cleaned[MAX_PATH_BYTES], joined[2 * MAX_PATH_BYTES];
+    char target[MAX_PATH_BYTES], cleaned[MAX_PATH_BYTES];
+    char joined[2 * MAX_PATH_BYTES], shown[2 * MAX_PATH_BYTES];
     snprintf(joined, sizeof joined, "./%s", entry->link); /* an absolute link is below the destination, too */
     if (clean_path(joined, cleaned, sizeof cleaned) && leads_out(cleaned)) {
         snprintf(joined, sizeof joined, "%s/%s", reader->destination, entry->link);
-        return tar_fail(&reader->input, EINVAL, "invalid hardlink \"%s\" -> \"%s\"",
-                        clean_absolute(joined, cleaned, sizeof cleaned), entry->link);
+        clean_path(joined, shown, sizeof shown); /* fits: it is no longer */
+        return tar_fail(&reader->input, EINVAL, "invalid hardlink \"/%s\" -> \"%s\"", shown, entry->link);
     }
     int result = resolve(reader, entry->link, target, sizeof target);
     if (result < 0)

@@ -2,12 +2,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/fanotify.h>
 #include <sys/statfs.h>
 #include <unistd.h>
 
 #include "inodes.h"
+#include "memory.h"
 
 #ifndef AT_HANDLE_FID
 #define AT_HANDLE_FID 0x200
@@ -88,8 +91,13 @@ static struct host_event parse(const struct fanotify_event_metadata *metadata) {
     return event;
 }
 
-bool read_events(int from, struct event_buffer *buffer, void (*tell)(const struct host_event *event)) {
-    ssize_t length = read(from, buffer->bytes, sizeof buffer->bytes);
+struct event_buffer {
+    _Alignas(struct fanotify_event_metadata) char bytes[64 << 10];
+};
+
+/** False at the end of events. */
+static bool read_events(const struct host_listener *listener, struct event_buffer *buffer) {
+    ssize_t length = read(listener->fd, buffer->bytes, sizeof buffer->bytes);
     if (length < 0)
         return errno == EINTR;
     pid_t own = getpid();
@@ -99,7 +107,26 @@ bool read_events(int from, struct event_buffer *buffer, void (*tell)(const struc
         if (metadata->pid == own || (metadata->mask & FAN_Q_OVERFLOW) != 0)
             continue;
         struct host_event event = parse(metadata);
-        tell(&event);
+        listener->tell(&event);
     }
     return true;
+}
+
+static void *listen_on(void *argument) {
+    struct event_buffer *buffer = allocate(sizeof *buffer);
+    while (read_events(argument, buffer))
+        ;
+    free(buffer);
+    return NULL;
+}
+
+bool listen_to_host(struct host_listener *listener) {
+    if (listener->fd >= 0 || listener->unavailable)
+        return !listener->unavailable;
+    pthread_t thread;
+    listener->fd = fanotify_init(FAN_CLASS_NOTIF | FAN_CLOEXEC | listener->reports, O_RDONLY);
+    listener->unavailable = listener->fd < 0 || pthread_create(&thread, NULL, listen_on, listener) != 0;
+    if (listener->unavailable)
+        complain("fs-server: %s: %s", listener->loss, strerror(errno));
+    return !listener->unavailable;
 }

@@ -29,18 +29,24 @@ struct host_event {
     struct event_place directory, target, from, to;
 };
 
-struct event_buffer {
-    _Alignas(struct fanotify_event_metadata) char bytes[64 << 10];
+/** Who is told. Made with `fd` -1, which it stays until listen_to_host(). */
+struct host_listener {
+    // fanotify's descriptor, for fanotify_mark().
+    int fd;
+    bool unavailable;
+    // FAN_REPORT_…: how events name files.
+    unsigned reports;
+    // What is complained of where the host can't tell.
+    const char *loss;
+    // Called by a thread of its own, for what is not of this process's own doing, in order. What the host has lost isn't told.
+    void (*tell)(const struct host_event *event);
 };
 
 size_t bucket_of_identity(const struct file_identity *identity);
 bool same_identity(const struct file_identity *a, const struct file_identity *b);
 /** 0 or -1 and errno. */
 int identify_file(int fd, struct file_identity *identity);
-/**
- * Waits for events of fanotify's descriptor `from` and tells those that are not of this process's own doing, in order. What the
- * host has lost isn't told. False at its end.
- */
-bool read_events(int from, struct event_buffer *buffer, void (*tell)(const struct host_event *event));
+/** True if the host tells of what is marked. Starts that at the first call; no two at a time. */
+bool listen_to_host(struct host_listener *listener);
 
 #endif

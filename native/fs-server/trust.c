@@ -34,12 +34,14 @@ struct mark {
     struct file_identity identity;
 };
 
+static void tell(const struct host_event *event);
+
 static struct mark *marks[BUCKETS];
 static unsigned mark_count;
 // Guards what follows, and that a directory is marked once.
 static pthread_mutex_t marking = PTHREAD_MUTEX_INITIALIZER;
-static int notifications = -1;
-static bool unavailable;
+static struct host_listener host = {
+    .fd = -1, .reports = FAN_REPORT_DFID_NAME, .tell = tell, .loss = "the guest remembers names for a short time only"};
 // Counts changes by others. Raised between begin_notices() and end_notices().
 static _Atomic uint64_t changes;
 
@@ -50,20 +52,6 @@ static int64_t now_ms(void) {
 }
 
 /* ---- marks ---- */
-
-static void *read_notifications(void *unused);
-
-/** True if the host tells of changes. Under `marking`. */
-static bool open_notifications(void) {
-    if (notifications >= 0 || unavailable)
-        return !unavailable;
-    pthread_t thread;
-    notifications = fanotify_init(FAN_CLASS_NOTIF | FAN_CLOEXEC | FAN_REPORT_DFID_NAME, O_RDONLY);
-    unavailable = notifications < 0 || pthread_create(&thread, NULL, read_notifications, NULL) != 0;
-    if (unavailable)
-        complain("fs-server: the guest remembers names for a short time only: %s", strerror(errno));
-    return !unavailable;
-}
 
 /** File systems that others change without this host's kernel. */
 static bool is_remote(int fd) {
@@ -92,8 +80,8 @@ static enum marking mark_now(struct inode *directory) {
     pthread_mutex_lock(&table_lock);
     bool room = mark_count < MAX_MARKS;
     pthread_mutex_unlock(&table_lock);
-    if (!room || !open_notifications() || is_remote(directory->fd) || identify_file(directory->fd, &mark->identity) != 0 ||
-        fanotify_mark(notifications, FAN_MARK_ADD, marked_events, AT_FDCWD, path_of(directory).text) != 0) {
+    if (!room || !listen_to_host(&host) || is_remote(directory->fd) || identify_file(directory->fd, &mark->identity) != 0 ||
+        fanotify_mark(host.fd, FAN_MARK_ADD, marked_events, AT_FDCWD, path_of(directory).text) != 0) {
         free(mark);
         return UNMARKABLE;
     }
@@ -133,7 +121,7 @@ void end_mark(struct inode *inode) {
     }
     // the same directory may have a number in another share
     if (!again)
-        fanotify_mark(notifications, FAN_MARK_REMOVE, marked_events, AT_FDCWD, path_of(inode).text);
+        fanotify_mark(host.fd, FAN_MARK_REMOVE, marked_events, AT_FDCWD, path_of(inode).text);
     mark_count--;
     free(mark);
 }
@@ -307,12 +295,4 @@ static void tell(const struct host_event *event) {
         tell_of(directory, event->directory.name, event->events);
         drop_inode(directory);
     }
-}
-
-static void *read_notifications(void *unused) {
-    (void)unused;
-    static struct event_buffer buffer;
-    while (read_events(notifications, &buffer, tell))
-        ;
-    return NULL;
 }

@@ -31,26 +31,15 @@ struct watch {
     bool reported;
 };
 
+static void tell(const struct host_event *event);
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct watch *by_node[BUCKETS], *by_identity[BUCKETS];
 static unsigned watch_count;
-// fanotify's descriptor; -1 before the first watch, and for good where the host can't tell.
-static int notifications = -1;
-static bool unavailable;
-
-static void *read_notifications(void *unused);
-
-/** True if the host tells of changes. Under the lock. */
-static bool open_notifications(void) {
-    if (notifications >= 0 || unavailable)
-        return !unavailable;
-    pthread_t thread;
-    notifications = fanotify_init(FAN_CLASS_NOTIF | FAN_CLOEXEC | FAN_REPORT_DFID_NAME_TARGET, O_RDONLY);
-    unavailable = notifications < 0 || pthread_create(&thread, NULL, read_notifications, NULL) != 0;
-    if (unavailable)
-        complain("fs-server: changes on the host are not told to who watches in the guest: %s", strerror(errno));
-    return !unavailable;
-}
+static struct host_listener host = {.fd = -1,
+                                    .reports = FAN_REPORT_DFID_NAME_TARGET,
+                                    .tell = tell,
+                                    .loss = "changes on the host are not told to who watches in the guest"};
 
 static uint64_t host_events(const struct watch *watch) {
     if (watch->inode->type == S_IFDIR)
@@ -63,7 +52,7 @@ static bool mark(const struct watch *watch, unsigned flag) {
     uint64_t events = host_events(watch);
     if ((events & ~(uint64_t)(FAN_ONDIR | FAN_EVENT_ON_CHILD)) == 0)
         return true;
-    return fanotify_mark(notifications, flag, events, AT_FDCWD, path_of(watch->inode).text) == 0;
+    return fanotify_mark(host.fd, flag, events, AT_FDCWD, path_of(watch->inode).text) == 0;
 }
 
 static struct watch **find_by_node(uint64_t node) {
@@ -183,7 +172,7 @@ void do_watches(struct operation *op) {
         return;
     }
     pthread_mutex_lock(&lock);
-    if (open_notifications()) {
+    if (listen_to_host(&host)) {
         if ((head.flags & SHARE_WATCHES_FIRST) != 0)
             forget_reports();
         for (uint32_t i = 0; i < head.count; i++) {
@@ -299,12 +288,4 @@ static void tell(const struct host_event *event) {
         if (watch->inode->type == S_IFREG)
             tell_file(watch, event);
     pthread_mutex_unlock(&lock);
-}
-
-static void *read_notifications(void *unused) {
-    (void)unused;
-    static struct event_buffer buffer;
-    while (read_events(notifications, &buffer, tell))
-        ;
-    return NULL;
 }
