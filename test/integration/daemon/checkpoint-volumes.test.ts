@@ -14,7 +14,8 @@ import { makeBusyboxArchive } from '../../support/test-images';
 /** Opens each file once: what it writes later goes to what it has open, at the place where it was. */
 const counter = [
   'exec 3>/data/log 4>>/bind/log 5</etc/single; cd /data/inner; i=0',
-  'while :; do i=$((i+1)); echo $i >&3; echo $i >&4; echo $i >here; echo $i >/scratch/n; usleep 100000; done',
+  // `here` is never empty for who reads it
+  'while :; do i=$((i+1)); echo $i >&3; echo $i >&4; echo $i 1<>here; echo $i >/scratch/n; usleep 100000; done',
 ].join('\n');
 /** Connects to a unix socket, and prints what comes. */
 const client = `
