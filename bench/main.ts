@@ -144,10 +144,10 @@ const measurements: Record<string, Measurement> = {
       between: (client) => client.run('rmi', 'bench-committed'),
     }),
   // Bound by the guest: each file is some questions to the host (docs/adr/0008-guest-file-cache.md).
-  'small files: volume': (bench) => smallFiles(bench, '200 small files in a volume', 'bench-small:/files'),
+  'small files: volume': (bench) => smallFiles(bench, '10,000 small files in a volume', 'bench-small:/files'),
   'small files: bind': (bench) => {
     mkdirSync(join(bench.dir, 'small'), { recursive: true });
-    return smallFiles(bench, '200 small files in a bind mount', `${join(bench.dir, 'small')}:/files`);
+    return smallFiles(bench, '10,000 small files in a bind mount', `${join(bench.dir, 'small')}:/files`);
   },
   'logs of 200,000 lines': ({ docker, caisson }) =>
     compare('logs of 200,000 lines', 1, [docker, caisson], {
@@ -202,15 +202,16 @@ const measurements: Record<string, Measurement> = {
   },
 };
 
-/** Files that are made, read and removed, one by one. */
-function smallFiles({ docker, caisson }: Bench, name: string, mount: string): Promise<Row> {
-  const script = 'cd /files; for i in $(seq 200); do echo $i >$i; done; cat * >/dev/null; rm *';
-  return compare(name, 100, [docker, caisson], {
-    times: 3,
+/** Files that are made, read and removed, one by one: emulated, 15 ms for each at most. */
+async function smallFiles(bench: Bench, name: string, mount: string): Promise<Row> {
+  const script = 'cd /files; for i in $(seq 10000); do echo $i >$i; done; cat * >/dev/null; rm *';
+  const [docker = Number.NaN, caisson = Number.NaN] = await medians([bench.docker, bench.caisson], {
+    times: 1,
     prepare: (client) =>
-      client.run('run', '-d', '--name', 'bench-small', '-v', mount, 'busybox', 'sleep', '1000'),
+      client.run('run', '-d', '--name', 'bench-small', '-v', mount, 'busybox', 'sleep', '10000'),
     step: (client) => client.run('exec', 'bench-small', 'sh', '-c', script),
   });
+  return { name, unit: 'ms', docker, caisson, max: 150_000 };
 }
 
 const pushedName = `${registryHost}/pushed`;
