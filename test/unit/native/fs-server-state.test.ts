@@ -47,6 +47,7 @@ afterEach(async () => {
     expect({ code, complaints: client.complaints }).toEqual({ code: 0, complaints: '' });
   }
   expect(readFileSync(join(directory, 'outside', 'secret'), 'utf8')).toBe('untouched');
+  rmSync(directory, { recursive: true });
 });
 
 function inShare(path: string): string {

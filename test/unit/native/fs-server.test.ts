@@ -8,6 +8,7 @@ import {
   mkdirSync,
   readFileSync,
   readdirSync,
+  rmSync,
   statSync,
   symlinkSync,
   utimesSync,
@@ -51,6 +52,7 @@ afterEach(async () => {
   expect(readFileSync(join(directory, 'outside', 'secret'), 'utf8')).toBe('untouched');
   expect(readdirSync(join(directory, 'outside'))).toEqual(['secret']);
   expect(readFileSync(join(directory, 'fixed', 'file'), 'utf8')).toBe('fixed');
+  rmSync(directory, { recursive: true });
 });
 
 async function lookUp(parent: bigint, name: string): Promise<bigint> {
@@ -511,7 +513,9 @@ describe('what the guest may trust for long', () => {
 test.each([0, 39, (1 << 20) + 65_537, 0xffffffff])(
   'a frame that says it has %d bytes ends the server, in order',
   async (length) => {
-    const doomed = await FuseClient.start(makeScratchDir('fs-server-frame'));
+    const own = join(directory, 'own');
+    mkdirSync(own);
+    const doomed = await FuseClient.start(own);
     doomed.raw(Buffer.concat([u32s(length, 1), Buffer.alloc(32)]));
     const code = await new Promise((resolve) => doomed.server.once('exit', resolve));
     expect(code).toBe(1);
