@@ -2,14 +2,11 @@
 // too, and as another container with a copy of its volume.
 
 import { execFile, execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { CaissonDaemon } from '../../support/caisson-daemon';
-import { NetworkNamespace } from '../../support/network-namespace';
-import { makeScratchDir } from '../../support/scratch-dir';
-import { makeBusyboxArchive } from '../../support/test-images';
+import { useBusyboxDaemon } from '../../support/busybox-daemon';
 
 /** Opens each file once: what it writes later goes to what it has open, at the place where it was. */
 const counter = [
@@ -37,52 +34,32 @@ int main(int argc, char **argv) {
     return 0;
 }`;
 
-let dir: string;
-let namespace: NetworkNamespace;
-let daemon: CaissonDaemon;
+const engine = useBusyboxDaemon('checkpoint-files', ['--experimental']);
+const { docker, refusal } = engine;
 let server: Server;
 
 beforeAll(async () => {
-  dir = makeScratchDir('checkpoint-files');
-  namespace = await NetworkNamespace.create();
-  daemon = await CaissonDaemon.start({
-    dir,
-    namespace,
-    args: ['--accel', 'tcg', '--pool-size', '0', '--experimental'],
-  });
-  docker('load', '--input', makeBusyboxArchive(dir, 'busybox:latest'));
-  mkdirSync(join(dir, 'bind'));
-  writeFileSync(join(dir, 'single'), 'single');
-  execFileSync('gcc', ['-static', '-x', 'c', '-', '-o', join(dir, 'bind', 'client')], { input: client });
+  mkdirSync(atHost('bind'));
+  writeFileSync(atHost('single'), 'single');
+  execFileSync('gcc', ['-static', '-x', 'c', '-', '-o', atHost('bind/client')], { input: client });
   server = createServer((socket) => socket.end('from the host'));
-  await new Promise<void>((resolve) => server.listen(join(dir, 'host.sock'), resolve));
+  await new Promise<void>((resolve) => server.listen(atHost('host.sock'), resolve));
 }, 120_000);
 
-afterAll(async () => {
-  server.close();
-  await daemon.stop();
-  await namespace.delete();
-  rmSync(dir, { recursive: true, force: true });
-}, 60_000);
+afterAll(() => server.close());
 
-function docker(...args: string[]): string {
-  return execFileSync('docker', ['--host', daemon.host, ...args], { encoding: 'utf8', stdio: 'pipe' }).trim();
-}
-
-/** What a command that fails says. */
-function refusal(...args: string[]): string {
-  const { status, stderr } = spawnSync('docker', ['--host', daemon.host, ...args], { encoding: 'utf8' });
-  expect(status).not.toBe(0);
-  return stderr.trim();
+/** Where the binds' own files are. */
+function atHost(path: string): string {
+  return join(engine.dir, path);
 }
 
 /** Of a container with this volume at /data. */
 function options(volume: string): string[] {
   return [
     ['--volume', `${volume}:/data`],
-    ['--volume', `${join(dir, 'bind')}:/bind`],
-    ['--volume', `${join(dir, 'single')}:/etc/single:ro`],
-    ['--volume', `${join(dir, 'host.sock')}:/run/host.sock`],
+    ['--volume', `${atHost('bind')}:/bind`],
+    ['--volume', `${atHost('single')}:/etc/single:ro`],
+    ['--volume', `${atHost('host.sock')}:/run/host.sock`],
     ['--tmpfs', '/scratch'],
     ['busybox', 'sh', '-c', counter],
   ].flat();
@@ -90,7 +67,7 @@ function options(volume: string): string[] {
 
 function makeVolume(name: string): string {
   docker('volume', 'create', name);
-  return join(daemon.dir, 'data', 'volumes', name, '_data');
+  return join(engine.dir, 'data', 'volumes', name, '_data');
 }
 
 const numbersOf = (path: string): number[] =>
@@ -106,7 +83,7 @@ const counted = (numbers: readonly number[]): number[] => numbers.map((_, index)
 /** What a bind, a socket and the directory that the process is in say. Not in step: the socket is served from here. */
 async function sayingsOf(container: string): Promise<string> {
   const commands = 'cat /etc/single; /bind/client /run/host.sock; cat /data/inner/here';
-  const args = ['--host', daemon.host, 'exec', container, 'sh', '-c', commands];
+  const args = ['--host', engine.daemon.host, 'exec', container, 'sh', '-c', commands];
   return (await promisify(execFile)('docker', args)).stdout.trim();
 }
 
@@ -143,20 +120,20 @@ test('files that were open are written on, and those of a copy in another contai
   expect(before).toEqual(counted(before));
   cpSync(data, makeVolume('second'), { recursive: true });
 
-  await daemon.kill9();
-  await daemon.start();
+  await engine.daemon.kill9();
+  await engine.daemon.start();
   docker('start', '--checkpoint', 'late', 'one');
   await growsBeyond(log, before.length);
   expect(statSync(log).ino).toBe(ino);
   expect(numbersOf(log)).toEqual(counted(numbersOf(log)));
   // from where it was: what others have appended since stays
-  const appended = numbersOf(join(dir, 'bind', 'log'));
+  const appended = numbersOf(atHost('bind/log'));
   expect(appended.slice(0, before.length)).toEqual(counted(before));
   expect(await sayingsOf('one')).toMatch(/^singlefrom the host\d+$/);
   expect(Number(docker('exec', 'one', 'cat', '/scratch/n'))).toBeGreaterThanOrEqual(before.length);
 
   const id = docker('inspect', '-f', '{{.Id}}', 'one');
-  const checkpoints = join(daemon.dir, 'data', 'containers', id, 'checkpoints');
+  const checkpoints = join(engine.dir, 'data', 'containers', id, 'checkpoints');
   docker(
     'create',
     '--name',
@@ -173,7 +150,7 @@ test('files that were open are written on, and those of a copy in another contai
   expect(refusal('start', '--checkpoint', 'late', '--checkpoint-dir', checkpoints, 'other')).toContain(
     'the checkpoint is of a container with other volumes or binds (/elsewhere, ',
   );
-  const copy = join(daemon.dir, 'data', 'volumes', 'second', '_data', 'log');
+  const copy = join(engine.dir, 'data', 'volumes', 'second', '_data', 'log');
   docker('create', '--name', 'two', ...options('second'));
   docker('start', '--checkpoint', 'late', '--checkpoint-dir', checkpoints, 'two');
   await growsBeyond(copy, before.length);

@@ -1,52 +1,17 @@
 // Checkpoints with real VMs: memory, processes and disk come back, after a crash of the daemon too, and in another
 // container.
 
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { CaissonDaemon } from '../../support/caisson-daemon';
-import { NetworkNamespace } from '../../support/network-namespace';
-import { makeScratchDir } from '../../support/scratch-dir';
-import { makeBusyboxArchive } from '../../support/test-images';
-import { recordedReplyErrors } from '../../support/wire-replies';
+import { useBusyboxDaemon } from '../../support/busybox-daemon';
 
 /** Counts in memory, and tells it on its output and on its disk. */
 const counter = 'i=0; while :; do i=$((i+1)); echo $i; echo $i >/n; usleep 100000; done';
 /** More than the template has, where the host does: QEMU reads all memory, and that of a clone is slow the first time. */
 const memory = ['--memory', '9g'];
-let dir: string;
-let namespace: NetworkNamespace;
-let daemon: CaissonDaemon;
-
-beforeAll(async () => {
-  dir = makeScratchDir('checkpoint');
-  namespace = await NetworkNamespace.create();
-  daemon = await CaissonDaemon.start({
-    dir,
-    recordsReplies: true,
-    namespace,
-    args: ['--accel', 'tcg', '--pool-size', '0', '--experimental'],
-  });
-  docker('load', '--input', makeBusyboxArchive(dir, 'busybox:latest'));
-}, 60_000);
-
-afterAll(async () => {
-  await daemon.stop();
-  expect(recordedReplyErrors(daemon.repliesPath)).toEqual([]);
-  await namespace.delete();
-  rmSync(dir, { recursive: true, force: true });
-}, 60_000);
-
-function docker(...args: string[]): string {
-  return execFileSync('docker', ['--host', daemon.host, ...args], { encoding: 'utf8', stdio: 'pipe' }).trim();
-}
-
-/** What a command that fails says. */
-function refusal(...args: string[]): string {
-  const { status, stderr } = spawnSync('docker', ['--host', daemon.host, ...args], { encoding: 'utf8' });
-  expect(status).not.toBe(0);
-  return stderr.trim();
-}
+const engine = useBusyboxDaemon('checkpoint', ['--experimental']);
+const { docker, refusal } = engine;
 
 function counted(container: string): number[] {
   return docker('logs', container).split('\n').filter(Boolean).map(Number);
@@ -72,7 +37,7 @@ function factOf(container: string, command: string): string {
 
 /** Leaves nothing in the directory, and the container running. */
 function expectRefusalOfFullDisk(container: string): void {
-  const small = join(dir, 'small');
+  const small = join(engine.dir, 'small');
   mkdirSync(small);
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16m', 'small', small]);
   try {
@@ -87,7 +52,7 @@ function expectRefusalOfFullDisk(container: string): void {
 }
 
 async function vmsNumber(count: number): Promise<void> {
-  while (daemon.qemuPids().length !== count) await new Promise((resolve) => setTimeout(resolve, 10));
+  while (engine.daemon.qemuPids().length !== count) await new Promise((resolve) => setTimeout(resolve, 10));
 }
 
 /** The daemon dies while a VM takes up the state. The next one finds the container as it was, and it starts as ever. */
@@ -95,14 +60,21 @@ async function killDuringRestore(container: string, checkpoint: string): Promise
   docker('kill', container);
   docker('update', '--memory', '300m', '--memory-swap', '300m', container); // so that its next VM is a clone
   await vmsNumber(0);
-  const start = spawn('docker', ['--host', daemon.host, 'start', '--checkpoint', checkpoint, container]);
+  const start = spawn('docker', [
+    '--host',
+    engine.daemon.host,
+    'start',
+    '--checkpoint',
+    checkpoint,
+    container,
+  ]);
   await vmsNumber(1);
-  await daemon.kill9();
+  await engine.daemon.kill9();
   start.kill();
-  await daemon.start();
+  await engine.daemon.start();
   expect(docker('inspect', '--format', '{{.State.Status}}', container)).toBe('exited');
   await vmsNumber(0);
-  expect(readdirSync(join(daemon.dir, 'data', 'disks')).filter((name) => !name.endsWith('.ext4'))).toEqual(
+  expect(readdirSync(join(engine.dir, 'data', 'disks')).filter((name) => !name.endsWith('.ext4'))).toEqual(
     [],
   );
   docker('start', container);
@@ -125,15 +97,15 @@ test('a container goes on where it was, after a crash of the daemon too, and as 
   const before = counted('one');
 
   const checkpoints = join(
-    daemon.dir,
+    engine.dir,
     'data',
     'containers',
     docker('inspect', '-f', '{{.Id}}', 'one'),
     'checkpoints',
   );
-  await daemon.kill9();
+  await engine.daemon.kill9();
   mkdirSync(join(checkpoints, '.half.new'));
-  await daemon.start();
+  await engine.daemon.start();
   expect(readdirSync(checkpoints).sort()).toEqual(['early', 'late']);
 
   expect(refusal('start', '--checkpoint', 'nosuch', 'one')).toContain(

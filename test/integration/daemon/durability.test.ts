@@ -1,14 +1,9 @@
 // What a container was told is written, on a volume and on a bind mount, is there after its VM or the daemon is killed in the
 // middle of more writes.
 
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { CaissonDaemon } from '../../support/caisson-daemon';
-import { NetworkNamespace } from '../../support/network-namespace';
-import { makeScratchDir } from '../../support/scratch-dir';
-import { makeBusyboxArchive } from '../../support/test-images';
-import { recordedReplyErrors } from '../../support/wire-replies';
+import { useBusyboxDaemon } from '../../support/busybox-daemon';
 
 /**
  * Commits one number after the other, as databases do: to a journal that is synced, and to a state that is written anew,
@@ -28,32 +23,8 @@ const writer = `
     echo $i
   done`;
 
-let dir: string;
-let namespace: NetworkNamespace;
-let daemon: CaissonDaemon;
-
-beforeAll(async () => {
-  dir = makeScratchDir('durability');
-  namespace = await NetworkNamespace.create();
-  daemon = await CaissonDaemon.start({
-    dir,
-    namespace,
-    recordsReplies: true,
-    args: ['--accel', 'tcg', '--pool-size', '0'],
-  });
-  docker('load', '--input', makeBusyboxArchive(dir, 'busybox:latest'));
-}, 120_000);
-
-afterAll(async () => {
-  await daemon.stop();
-  expect(recordedReplyErrors(daemon.repliesPath)).toEqual([]);
-  await namespace.delete();
-  rmSync(dir, { recursive: true, force: true });
-}, 60_000);
-
-function docker(...args: string[]): string {
-  return execFileSync('docker', ['--host', daemon.host, ...args], { encoding: 'utf8', stdio: 'pipe' }).trim();
-}
+const engine = useBusyboxDaemon('durability');
+const { docker } = engine;
 
 /** What the container was told is safe. */
 function committed(): number {
@@ -71,8 +42,8 @@ async function commitsAfter(before: number): Promise<void> {
 /** Of the VM that runs the container. */
 function qemuPid(): number {
   const podId = docker('inspect', '-f', '{{.Id}}', 'writer');
-  const records = readdirSync(join(dir, 'run', 'vms')).map((id) =>
-    readFileSync(join(dir, 'run', 'vms', id, 'vm.json'), 'utf8'),
+  const records = readdirSync(join(engine.dir, 'run', 'vms')).map((id) =>
+    readFileSync(join(engine.dir, 'run', 'vms', id, 'vm.json'), 'utf8'),
   );
   const record = records.find((text) => text.includes(`"podId":"${podId}"`)) ?? '{}';
   // the daemon's own file
@@ -89,7 +60,7 @@ function expectWhole(files: string, atLeast: number): void {
 }
 
 test('ten kills, of the VM and of the daemon in turn', async () => {
-  const bind = join(dir, 'bind');
+  const bind = join(engine.dir, 'bind');
   mkdirSync(bind);
   const mounts = ['--volume', 'rows:/volume', '--volume', `${bind}:/bind`];
   docker('run', '--detach', '--name', 'writer', ...mounts, 'busybox', 'sh', '-c', writer);
@@ -105,8 +76,8 @@ test('ten kills, of the VM and of the daemon in turn', async () => {
       for (const files of [volume, bind]) expectWhole(files, committed());
       docker('start', 'writer');
     } else {
-      await daemon.kill9();
-      await daemon.start();
+      await engine.daemon.kill9();
+      await engine.daemon.start();
       expect(docker('inspect', '-f', '{{.State.Status}}', 'writer')).toBe('running');
     }
   }
