@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -146,14 +147,28 @@ static int write_records(struct writer *writer, const struct records *records) {
     return result == 0 ? pad(writer, records->length) : result;
 }
 
+/* Revision 3 names the root of a user namespace, which means nothing elsewhere: as Docker, it becomes revision 2. */
 static int add_capability(struct records *records, int fd, const char *name) {
+    enum { REVISION_OFFSET = 3 }; /* the highest byte of little-endian magic_etc */
     char path[40 + NAME_MAX];
     snprintf(path, sizeof path, "/proc/self/fd/%d/%s", fd, name);
     char value[256];
     ssize_t length = lgetxattr(path, TAR_CAPABILITY_XATTR, value, sizeof value);
     if (length <= 0)
         return 0;
+    if (length == XATTR_CAPS_SZ_3 && value[REVISION_OFFSET] == VFS_CAP_REVISION_3 >> VFS_CAP_REVISION_SHIFT) {
+        value[REVISION_OFFSET] = VFS_CAP_REVISION_2 >> VFS_CAP_REVISION_SHIFT;
+        length = XATTR_CAPS_SZ_2;
+    }
     return add_record(records, TAR_XATTR_PREFIX TAR_CAPABILITY_XATTR, value, (size_t)length);
+}
+
+/* Whoever unpacks root's files may know root by name only. Other names are another machine's. */
+static void put_owner_names(struct tar_header *header, const struct stat *st) {
+    if (st->st_uid == 0)
+        memcpy(header->uname, "root", 4);
+    if (st->st_gid == 0)
+        memcpy(header->gname, "root", 4);
 }
 
 static int write_header(struct writer *writer, int directory, const char *path, const char *name, char type,
@@ -163,7 +178,8 @@ static int write_header(struct writer *writer, int directory, const char *path, 
     struct tar_header header;
     start_header(&header, type);
     int64_t size = type == TAR_TYPE_REGULAR ? st->st_size : 0;
-    put_octal(header.mode, sizeof header.mode, st->st_mode & 07777);
+    put_octal(header.mode, sizeof header.mode, st->st_mode & (S_IFMT | 07777)); /* with the type, as Docker's archives have it */
+    put_owner_names(&header, st);
     int result = put_text(&records, header.name, sizeof header.name, "path", name);
     if (result == 0 && link != NULL)
         result = put_text(&records, header.linkname, sizeof header.linkname, "linkpath", link);
@@ -175,13 +191,13 @@ static int write_header(struct writer *writer, int directory, const char *path, 
         result = put_number(&records, header.size, sizeof header.size, "size", size);
     if (result == 0)
         result = put_number(&records, header.mtime, sizeof header.mtime, "mtime", st->st_mtim.tv_sec);
-    if (result == 0 && (type == TAR_TYPE_REGULAR || type == TAR_TYPE_DIRECTORY))
+    /* hard links too: an owner is set for each name, and that takes the capabilities away */
+    if (result == 0 && (S_ISREG(st->st_mode) || S_ISDIR(st->st_mode)))
         result = add_capability(&records, directory, path);
     text = records.text;
-    if (type == TAR_TYPE_CHARACTER || type == TAR_TYPE_BLOCK) {
-        put_octal(header.devmajor, sizeof header.devmajor, major(st->st_rdev) & 07777777);
-        put_octal(header.devminor, sizeof header.devminor, minor(st->st_rdev) & 07777777);
-    }
+    bool is_device = type == TAR_TYPE_CHARACTER || type == TAR_TYPE_BLOCK;
+    put_octal(header.devmajor, sizeof header.devmajor, is_device ? major(st->st_rdev) & 07777777 : 0);
+    put_octal(header.devminor, sizeof header.devminor, is_device ? minor(st->st_rdev) & 07777777 : 0);
     put_checksum(&header);
     if (result == 0)
         result = write_records(writer, &records);
@@ -259,7 +275,7 @@ static int write_whiteout(struct writer *writer, const char *name, const struct 
     auto_free char *marker = NULL;
     if (asprintf(&marker, "%.*s.wh.%s", (int)(base - name), name, base) < 0)
         return -ENOMEM;
-    struct stat empty = {.st_mode = S_IFREG, .st_mtim = st->st_mtim};
+    struct stat empty = {.st_mode = 0600, .st_mtim = st->st_mtim};
     return write_header(writer, -1, "", marker, TAR_TYPE_REGULAR, &empty, NULL);
 }
 
@@ -313,7 +329,7 @@ static int write_directory(struct writer *writer, int directory, const char *pat
         auto_free char *marker = NULL;
         if (asprintf(&marker, "%s%s.wh..wh..opq", name, name[0] == '\0' ? "" : "/") < 0)
             return -ENOMEM;
-        struct stat empty = {.st_mode = S_IFREG, .st_mtim = st->st_mtim};
+        struct stat empty = {.st_mode = st->st_mode & 0777, .st_uid = st->st_uid, .st_gid = st->st_gid};
         int result = write_header(writer, -1, "", marker, TAR_TYPE_REGULAR, &empty, NULL);
         if (result < 0)
             return result;

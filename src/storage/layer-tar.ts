@@ -35,6 +35,8 @@ const maxLookups = 1e10;
 const maxNameBytes = 4095;
 const maxPartBytes = 255;
 const maxSeconds = 0xffff_ffff;
+/** Where Docker's clock ends, in 2262: what is later is the epoch, as what is before it. */
+const lastSecond = 9_223_372_036;
 const maxId = 0xffff_ffff;
 /** linux/capability.h: XATTR_CAPS_SZ_1 to _3. */
 const capabilityBytes = [12, 20, 24];
@@ -243,7 +245,7 @@ export class LayerTar extends Transform {
 function cleaned(entry: TarEntry): TarEntry {
   const name = cleanMemberName(entry.name);
   const tooLong = entry.name.length > maxNameBytes || entry.link.length > maxNameBytes;
-  if (tooLong || (name.length > maxPartBytes && name.split('/').some((part) => part.length > maxPartBytes)))
+  if (tooLong || (name.length > maxPartBytes && hasLongPart(name)))
     throw new TarError(`${entry.type === '5' ? 'mkdir' : 'open'} /${name}: file name too long`);
   if (entry.type === '2' && entry.link === '')
     throw new TarError(`symlink  /${name}: no such file or directory`);
@@ -255,11 +257,23 @@ function cleaned(entry: TarEntry): TarEntry {
     link: entry.type === '1' ? cleanMemberName(entry.link) : entry.type === '2' ? entry.link : '',
     uid: ownerId(entry.uid),
     gid: ownerId(entry.gid),
-    mtime: Math.min(Math.max(0, entry.mtime), maxSeconds),
+    mtime: keptSeconds(entry.mtime),
     deviceMajor: entry.deviceMajor & 0xfff, // as Docker makes a device's number of them
     deviceMinor: entry.deviceMinor & 0xfffff,
     records: keptAttributes(entry.records),
   };
+}
+
+/** Of a whiteout, what it hides has to have a name that can be. */
+function hasLongPart(name: string): boolean {
+  const hidden = baseOf(name).startsWith(whiteoutPrefix) ? whiteoutPrefix.length : 0;
+  const parts = name.split('/');
+  const base = parts.pop() ?? '';
+  return base.length - hidden > maxPartBytes || parts.some((part) => part.length > maxPartBytes);
+}
+
+function keptSeconds(mtime: number): number {
+  return mtime < 0 || mtime > lastSecond ? 0 : Math.min(mtime, maxSeconds);
 }
 
 /** chown(2) takes -1 for "leave it". */

@@ -138,6 +138,24 @@ scriptCases('diff, export and commit', {
       docker run --rm $c sh -c 'cat /data/sub/two; readlink /data/link; stat -c "%a %F" /data/one /data/fifo /data/null /data/empty; stat -c %u:%g /data/sub/two'`,
 });
 
+/** Headers of an archive as they are: type, mode with the type's bits, owners' names, capabilities. */
+const headers = `python3 -c 'import sys, tarfile; print(*sorted(str((entry.name, entry.type, oct(entry.mode), entry.uname, entry.gname, entry.linkname, entry.pax_headers.get("SCHILY.xattr.security.capability"))) for entry in tarfile.open(fileobj=sys.stdin.buffer, mode="r|") if "odd" in entry.name), sep="\\n")'`;
+const oddFiles = `import os, struct; os.mkdir("/odd"); os.mkfifo("/odd/fifo"); os.symlink("fifo", "/odd/link"); os.mknod("/odd/null", 0o20600, 0x103); capable = lambda name, *value: (open(name, "w"), os.setxattr(name, "security.capability", struct.pack("<%dI" % len(value), *value)), os.link(name, name + "-too")); capable("/odd/two", 0x2000001, 1024, 0, 0, 0); capable("/odd/three", 0x3000001, 1024, 0, 0, 0, 1000)`;
+
+scriptCases('odd trees', {
+  'in an archive: headers, capabilities of hard links and of another user namespace': `
+      docker run --name $c debian:12 python3 -c '${oddFiles}'
+      docker export $c | ${headers}
+      docker cp $c:/odd - | ${headers}
+      docker commit $c $c >out && docker run --rm $c getcap -nr /odd | sort
+      mkdir image && docker save $c | tar -xC image && cat image/$(grep -o '[0-9a-f]*/layer.tar' image/manifest.json | tail -1) | ${headers}`,
+  'names of 255 bytes, removed in a layer': `
+      docker run --name $c busybox sh -c 'n=$(printf "%0255d" 7); mkdir /odd /odd/$n; echo x >/odd/$n/$n; echo y >/odd/$n/stays'
+      docker commit $c $c >out && docker rm $c >out
+      docker run --name $c $c sh -c 'rm /odd/*/0*; ls /odd/* | wc -c' && docker commit $c $c >out
+      docker run --rm $c sh -c 'ls /odd/*; ls /odd | wc -c'`,
+});
+
 httpCases('archive: requests', {
   'without a path, of nobody': [
     'GET /containers/$c/archive',

@@ -123,7 +123,8 @@ describe('what is kept', () => {
     const { archive } = await rewrite(
       makeTar([
         { name: 'before', data: '', pax: [['mtime', '-5.5']] },
-        { name: 'late', data: '', pax: [['mtime', '99999999999']] },
+        { name: 'late', data: '', pax: [['mtime', '9223372036.8']] },
+        { name: 'never', data: '', pax: [['mtime', '9223372037']] },
       ]),
     );
     const text = execFileSync('tar', ['-tv', '--full-time', '-f', '-'], {
@@ -133,6 +134,7 @@ describe('what is kept', () => {
     });
     expect(text).toMatch(/1970-01-01 00:00:00 before/);
     expect(text).toMatch(/2106-02-07 06:28:15 late/);
+    expect(text).toMatch(/1970-01-01 00:00:00 never/); // after the end of Docker's clock
   });
 
   test('the content is as large as Docker says: files, and targets of symbolic links', async () => {
@@ -238,6 +240,11 @@ describe('whiteouts', () => {
     expect(list.find(({ name }) => name === 'opt/')).toMatchObject({ mode: 'drwxrwxrwt' });
     expect(archive.toString('latin1')).toMatch(/SCHILY\.xattr\.trusted\.overlay\.opaque=y/);
     expect(archive.toString('latin1')).not.toContain('.wh.');
+  });
+
+  test('of a name as long as names can be', async () => {
+    const name = 'n'.repeat(255);
+    expect(await entries([{ name: `d/.wh.${name}` }])).toMatchObject({ [`d/${name}`]: { size: '0,0' } });
   });
 
   test('an entry of the same layer wins over its whiteout', async () => {
@@ -422,6 +429,7 @@ describe('bad archives, in the words of Go and dockerd', () => {
     ['entries behind half an end', Buffer.concat([Buffer.alloc(512), file]), 'invalid tar header'],
     ['a type nobody knows', makeTar([{ name: 'a', type: '9' }]), 'unhandled tar header type 57'],
     ['a name too long', makeTar([{ name: 'n'.repeat(256) }]), 'file name too long'],
+    ['a whiteout of a name too long', makeTar([{ name: `.wh.${'n'.repeat(256)}` }]), 'file name too long'],
     ['a path too long', makeTar([{ name: 'd/'.repeat(3000) }]), 'file name too long'],
     ['a whiteout of the root', makeTar([{ name: '.wh..' }]), 'file exists'],
     ['an owner beyond 32 bits', makeTar([{ name: 'a', pax: [['uid', '4294967296']] }]), 'invalid argument'],
