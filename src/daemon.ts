@@ -15,7 +15,6 @@ import { reloadConfig } from './daemon-reload';
 import { ContainerRegistry } from './engine/container-registry';
 import { recoverContainers } from './engine/container-recovery';
 import { Containers } from './engine/containers';
-import { ContainerList } from './engine/container-list';
 import { EventHistory } from './engine/event-history';
 import { EventBus } from './engine/events';
 import { graphDriverName } from './engine/graph-driver';
@@ -136,7 +135,6 @@ async function build(config: Config, undo: (() => unknown)[]): Promise<Running> 
     volumes: storage.volumes,
     health,
   });
-  const list = new ContainerList({ registry, images, disks, health });
   const volumes = new EngineVolumeBackend({ volumes: storage.volumes, registry, events });
   const versions = readVersions(config);
   const system = new EngineSystemBackend({
@@ -147,7 +145,7 @@ async function build(config: Config, undo: (() => unknown)[]): Promise<Running> 
     layers,
     vms,
     events,
-    containers: list,
+    containers,
     volumes,
   });
   const records = new PodRecords(documents);

@@ -133,16 +133,16 @@ static unsigned long long system_ticks(void)
     return sum;
 }
 
-static void disk_size(const struct container *container, unsigned long long *free_bytes, unsigned long long *total)
+/* What no file has, reserves included: the superblock on the disk tells it when the file system is unmounted, not before. */
+static json_t *disk_size(const struct container *container)
 {
     char path[64];
-    struct statvfs status;
-    *free_bytes = *total = 0;
+    struct statvfs status = { 0 };
     snprintf(path, sizeof(path), "%s/w", container->directory);
-    if (!container->launched || statvfs(path, &status) < 0)
-        return;
-    *free_bytes = (unsigned long long)status.f_bavail * status.f_frsize;
-    *total = (unsigned long long)status.f_blocks * status.f_frsize;
+    if (container->launched)
+        statvfs(path, &status);
+    return json_pack("{s:o, s:o}", "freeBytes", number((unsigned long long)status.f_bfree * status.f_frsize), "totalBytes",
+                     number((unsigned long long)status.f_blocks * status.f_frsize));
 }
 
 void container_stats(struct request request, const json_t *params)
@@ -154,17 +154,15 @@ void container_stats(struct request request, const json_t *params)
         return;
     }
     struct timespec now;
-    unsigned long long free_bytes, total_bytes;
     clock_gettime(CLOCK_REALTIME, &now);
-    disk_size(container, &free_bytes, &total_bytes);
     unsigned long long now_ms = (unsigned long long)now.tv_sec * 1000 + (unsigned long long)now.tv_nsec / 1000000;
     json_t *pids = json_pack("{s:o, s:o}", "current", number(read_number(container->cgroup, "pids.current", 0)), "limit",
                              number(read_number(container->cgroup, "pids.max", 0)));
-    json_t *disk = json_pack("{s:o, s:o}", "freeBytes", number(free_bytes), "totalBytes", number(total_bytes));
     respond(request, json_pack("{s:o, s:o, s:o, s:i, s:o, s:o, s:o, s:o, s:o}", "timeMs", number(now_ms), "cpu",
                                cpu_stats(container->cgroup), "systemTicks", number(system_ticks()), "onlineCpus",
                                (int)sysconf(_SC_NPROCESSORS_ONLN), "memory", memory_stats(container), "pids", pids, "io",
-                               io_stats(container->cgroup), "networks", network_stats(container), "disk", disk));
+                               io_stats(container->cgroup), "networks", network_stats(container), "disk",
+                               disk_size(container)));
 }
 
 /* ---- growing ---- */

@@ -8,13 +8,13 @@ import type { HealthSource } from './container-list';
 import { slashedName, type ContainerRecord } from './container-record';
 import { inspectedLinks } from './container-links';
 import type { Container, ContainerRegistry } from './container-registry';
-import { containerSizes } from './container-sizes';
+import { containerSizes, type SizeSources } from './container-sizes';
 import { containerStatus } from './container-status';
 import { isActive, type ContainerState } from './container-state';
 import { layerGraphDriver } from './graph-driver';
 import { neverTimestamp } from './timestamp';
 
-export interface InspectSources {
+export interface InspectSources extends SizeSources {
   registry: Pick<ContainerRegistry, 'byId'>;
   images: ImageStore;
   layers: LayerStore;
@@ -35,7 +35,7 @@ export async function inspectContainer(
   options: { size: boolean },
 ): Promise<ContainerInspect> {
   const { record } = container;
-  const sizes = options.size ? await containerSizes(record, sources) : {};
+  const sizes = options.size ? await containerSizes(container, sources) : {};
   const graphDriver = layerGraphDriver(record.layers, sources.layers);
   return {
     Id: record.id,

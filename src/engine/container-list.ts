@@ -2,13 +2,13 @@
 
 import type { Filters } from '../api/v1.41/backend';
 import type { ContainerSummary, Health } from '../api/v1.41/types';
-import type { ImageStore, WritableDiskStore } from '../storage/stores';
+import type { ImageStore } from '../storage/stores';
 import { networksSummary, portsSummary } from './container-endpoints';
 import { containerFilter, isListed } from './container-filter';
 import { linkNames } from './container-links';
 import { slashedName, type ContainerRecord } from './container-record';
 import type { Container, ContainerRegistry } from './container-registry';
-import { containerSizes, type ContainerSizes } from './container-sizes';
+import { containerSizes, type ContainerSizes, type SizeSources } from './container-sizes';
 import { containerStatus, statusText } from './container-status';
 
 /** The healths of containers that have a check. HealthMonitor is the implementation. */
@@ -30,20 +30,17 @@ type StaticSummary = Omit<ContainerSummary, 'Status' | 'Image' | 'SizeRw' | 'Siz
 export class ContainerList {
   readonly #registry: ContainerRegistry;
   readonly #images: ImageStore;
-  readonly #disks: WritableDiskStore;
+  readonly #sizeSources: SizeSources;
   readonly #health: HealthSource;
   /** Records are replaced, never changed, so an entry is right as long as its key lives. */
   readonly #summaries = new WeakMap<ContainerRecord, StaticSummary>();
 
-  constructor(context: {
-    registry: ContainerRegistry;
-    images: ImageStore;
-    disks: WritableDiskStore;
-    health: HealthSource;
-  }) {
+  constructor(
+    context: SizeSources & { registry: ContainerRegistry; images: ImageStore; health: HealthSource },
+  ) {
     this.#registry = context.registry;
     this.#images = context.images;
-    this.#disks = context.disks;
+    this.#sizeSources = context;
     this.#health = context.health;
   }
 
@@ -59,15 +56,14 @@ export class ContainerList {
     return Promise.all(
       containers.map(async (container) => ({
         ...this.#summarize(container, imageNames, links, nowMs),
-        ...(await this.#sizes(container.record)),
+        ...(await this.#sizes(container)),
       })),
     );
   }
 
   /** Sizes that are 0 are left out, as Docker does. */
-  async #sizes(record: ContainerRecord): Promise<Partial<ContainerSizes>> {
-    const stores = { images: this.#images, disks: this.#disks };
-    const { SizeRw, SizeRootFs } = await containerSizes(record, stores);
+  async #sizes(container: Container): Promise<Partial<ContainerSizes>> {
+    const { SizeRw, SizeRootFs } = await containerSizes(container, this.#sizeSources);
     return { ...(SizeRw === 0 ? {} : { SizeRw }), ...(SizeRootFs === 0 ? {} : { SizeRootFs }) };
   }
 

@@ -1,8 +1,11 @@
 // ContainerStats: the guest's counters, sampled once for all who watch a container.
 
+import { setTimeout } from 'node:timers/promises';
+
 import type { ContainerStats } from '../api/v1.41/types';
 import type { ContainerStats as RawStats } from '../vm/agent/protocol';
 import type { Container } from './container-registry';
+import { isActive } from './container-state';
 import { withGuest } from './container-stop';
 import type { Engine } from './engine';
 import { ContainerStatsService } from './stats-sampler';
@@ -22,6 +25,26 @@ export function statsStream(
     services.set(engine, service);
   }
   return service.stats(container, options, signal);
+}
+
+/** Longer than a guest takes that has much to do; one that waits for room on the host's disk doesn't answer at all. */
+const freeOnDiskTimeoutMs = 5000;
+
+/** Bytes of the container's disk that are free by its guest. Undefined: it doesn't run, or its guest doesn't answer in time. */
+export async function freeOnDisk(engine: Engine, container: Container): Promise<number | undefined> {
+  if (!isActive(container.state)) return undefined;
+  const late = new AbortController();
+  try {
+    const { disk } = await Promise.race([
+      sampleGuest(engine, container),
+      setTimeout(freeOnDiskTimeoutMs, { disk: undefined }, { signal: late.signal }),
+    ]);
+    return disk === undefined || disk.totalBytes === 0 ? undefined : disk.freeBytes;
+  } catch {
+    return undefined;
+  } finally {
+    late.abort();
+  }
 }
 
 function sampleGuest(engine: Engine, container: Container): Promise<RawStats> {

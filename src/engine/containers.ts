@@ -40,7 +40,7 @@ import { eventAttributes } from './container-record';
 import type { Container } from './container-registry';
 import { pruneContainers, removeContainer } from './container-remove';
 import { runContainer, startContainer } from './container-start';
-import { statsStream } from './container-stats';
+import { freeOnDisk, statsStream } from './container-stats';
 import {
   killContainer,
   pauseContainer,
@@ -78,6 +78,8 @@ export class Containers implements ContainerBackend {
   readonly execs: Execs;
   readonly #context: ContainersContext;
   readonly #list: ContainerList;
+  readonly #freeOnDisk = (container: Container): Promise<number | undefined> =>
+    freeOnDisk(this.engine, container);
 
   constructor(context: ContainersContext) {
     this.#context = context;
@@ -109,7 +111,7 @@ export class Containers implements ContainerBackend {
       endExecs: (container) => this.execs.endAll(container),
     };
     this.execs = new Execs(this.engine);
-    this.#list = new ContainerList(context);
+    this.#list = new ContainerList({ ...context, freeOnDisk: this.#freeOnDisk });
   }
 
   create(body: ContainerCreateBody, options: CreateOptions): Promise<ContainerCreateResponse> {
@@ -131,7 +133,8 @@ export class Containers implements ContainerBackend {
   }
 
   async inspect(ref: string, options: { size: boolean }): Promise<ContainerInspect> {
-    return inspectContainer(this.#get(ref), this.#context, options);
+    const sources = { ...this.#context, freeOnDisk: this.#freeOnDisk };
+    return inspectContainer(this.#get(ref), sources, options);
   }
 
   async start(

@@ -1,6 +1,6 @@
 // The API's system operations: info, version, auth, events, disk usage.
 
-import type { Filters, SystemBackend } from '../api/v1.41/backend';
+import type { ContainerBackend, Filters, SystemBackend } from '../api/v1.41/backend';
 import type {
   AuthConfig,
   AuthResponse,
@@ -13,7 +13,6 @@ import type {
 import type { Config } from '../config';
 import type { ImageStore, LayerStore } from '../storage/stores';
 import type { VmPool } from '../vm/vm';
-import type { ContainerList } from './container-list';
 import type { ContainerRegistry } from './container-registry';
 import { diskUsage } from './disk-usage';
 import { loadEngineId } from './engine-id';
@@ -30,7 +29,7 @@ export interface SystemBackendContext {
   vms: VmPool;
   events: EventBus;
   /** For disk usage. */
-  containers: Pick<ContainerList, 'list'>;
+  containers: Pick<ContainerBackend, 'list'>;
   volumes: { usage(): Promise<Volume[]> };
 }
 

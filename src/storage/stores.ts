@@ -143,10 +143,10 @@ export interface WritableDiskStore {
   /** Allocated bytes on the host. 0 if there is none. */
   usageBytes(containerId: string): Promise<number>;
   /**
-   * Bytes that a container has put on its disk, in whole blocks, as the file system's superblock tells it: right for
-   * a stopped container, some seconds late for a running one. 0 if there is no disk.
+   * Bytes that a container has put on its disk, in whole blocks. `freeBytes`: what is free by the guest that has it mounted; else
+   * the superblock's figure counts, which the guest writes when it unmounts. 0 if there is no disk.
    */
-  contentBytes(containerId: string): Promise<number>;
+  contentBytes(containerId: string, freeBytes?: number): Promise<number>;
   remove(containerId: string): Promise<void>;
   list(): Promise<string[]>;
 }

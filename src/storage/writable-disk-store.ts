@@ -83,7 +83,7 @@ export class DiskFileStore implements WritableDiskStore {
     }
   }
 
-  async contentBytes(containerId: string): Promise<number> {
+  async contentBytes(containerId: string, freeBytes?: number): Promise<number> {
     let file;
     try {
       file = await open(this.path(containerId), 'r');
@@ -100,7 +100,10 @@ export class DiskFileStore implements WritableDiskStore {
       if (blankHead === undefined || blankHead.length < superblockEnd) return 0;
       // a disk that an older version made has fewer inodes, and more blocks that are free
       const used =
-        freeBytes(blankHead) + inodeTableBytes(blankHead) - freeBytes(head) - inodeTableBytes(head);
+        freeBytesOf(blankHead) +
+        inodeTableBytes(blankHead) -
+        (freeBytes ?? freeBytesOf(head)) -
+        inodeTableBytes(head);
       return Math.max(0, used - ownBlocks * blockSize(head));
     } finally {
       await file.close();
@@ -187,7 +190,7 @@ function inodeTableBytes(head: Buffer): number {
 }
 
 /** s_free_blocks_count: two halves. */
-function freeBytes(head: Buffer): number {
+function freeBytesOf(head: Buffer): number {
   const blocks = head.readUInt32LE(1024 + 0x0c) + head.readUInt32LE(1024 + 0x158) * 2 ** 32;
   return blocks * blockSize(head);
 }

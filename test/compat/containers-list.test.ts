@@ -134,6 +134,14 @@ scriptCases('inspect', {
   size: `
     docker run --name $c busybox sh -c 'head -c 100000 /dev/zero >/f'
     docker inspect -s -f '{{if gt .SizeRw 90000}}written{{end}} {{if ge .SizeRootFs .SizeRw}}whole{{end}}' $c`,
+  'size while it runs and while it is paused': `
+    docker run -d --name $c busybox sh -c 'head -c 1000000 /dev/zero >/f; touch /ready; sleep 1000' >/dev/null
+    until docker exec $c test -e /ready; do :; done
+    size() { docker inspect -s -f '{{if gt .SizeRw 900000}}written{{end}}{{if gt .SizeRw 1200000}}, and more{{end}}' $c; }
+    size
+    docker pause $c >/dev/null
+    size
+    docker ps -s --filter name=$c --format '{{.Size}}' | sed 's/(.*//; s/^1\\.[01][0-9]*MB/1MB/'`,
   'several, one unknown': `
     docker create --name $c busybox true >/dev/null
     docker inspect -f '{{.Name}}' $c no-such-container busybox`,

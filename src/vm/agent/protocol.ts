@@ -408,6 +408,6 @@ export interface ContainerStats {
       txDropped: number;
     }
   >;
-  /** Free and total bytes of the container's writable disk. */
+  /** Of the container's writable disk. What no file has is free, reserves included; both are 0 of one that is only held. */
   disk: { freeBytes: number; totalBytes: number };
 }

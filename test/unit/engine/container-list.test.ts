@@ -25,6 +25,7 @@ const disks = {
   contentBytes: () => Promise.resolve(3_000_000),
   path: (id: string) => `/disks/${id}`,
 } as unknown as WritableDiskStore;
+const freeOnDisk = (): Promise<undefined> => Promise.resolve(undefined);
 const endpoint = {
   id: 'ep1',
   networkId: 'net1',
@@ -53,6 +54,7 @@ function listOf(
     registry: registryOf(...records),
     images: imagesOf(...(options.images ?? [busybox])),
     disks,
+    freeOnDisk,
     health: {
       health: (id) => {
         const Status = options.health?.[id];
@@ -312,6 +314,7 @@ describe('inspect', () => {
     images: imagesOf(busybox),
     layers,
     disks,
+    freeOnDisk,
     health: { health: () => undefined },
   };
 
