@@ -321,6 +321,11 @@ static char *take_text(char **text) {
     return taken;
 }
 
+static bool ends_in_slash(const char *name) {
+    size_t length = strlen(name);
+    return length > 0 && name[length - 1] == '/';
+}
+
 static bool fill_entry(struct tar_entry *entry, const struct tar_header *header,
                        struct extension *extension) {
     int64_t mode, mtime, device_major = 0, device_minor = 0;
@@ -332,7 +337,7 @@ static bool fill_entry(struct tar_entry *entry, const struct tar_header *header,
         !parse_number(header->size, sizeof header->size, &entry->size) ||
         !parse_number(header->mtime, sizeof header->mtime, &mtime))
         return false;
-    entry->type = header->type == '\0' ? TAR_TYPE_REGULAR : header->type;
+    entry->type = header->type;
     entry->mode = (mode_t)mode & 07777;
     entry->mtime = extension->has_mtime ? extension->mtime : (struct timespec){.tv_sec = (time_t)mtime};
     if (extension->has_uid)
@@ -361,6 +366,8 @@ static bool fill_entry(struct tar_entry *entry, const struct tar_header *header,
     } else {
         entry->name = copy_field(header->name, sizeof header->name);
     }
+    if (entry->type == '\0') /* of the oldest format, which has no type of directories */
+        entry->type = entry->name != NULL && ends_in_slash(entry->name) ? TAR_TYPE_DIRECTORY : TAR_TYPE_REGULAR;
     entry->link = take_text(&extension->long_link);
     if (entry->link == NULL)
         entry->link = take_text(&extension->link);

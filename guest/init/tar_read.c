@@ -184,13 +184,13 @@ static int unpack_data(struct reader *reader, struct tar_entry *entry, const cha
 }
 
 static int make_symlink(struct reader *reader, const struct tar_entry *entry, const char *path) {
-    /* A link that leads out of the destination is refused: a later entry could write through it. */
+    /* A link that leads out of the destination is refused: a later entry could write through it. As with dockerd one to a
+     * neighbour whose name begins with the destination's (/srv/app-data of /srv/app) is none of these. */
     char joined[2 * MAX_PATH_BYTES], cleaned[2 * MAX_PATH_BYTES];
-    const char *base = strcmp(reader->destination, "/") == 0 ? "" : reader->destination;
-    const char *below = path + strlen(base);
-    const char *slash = strrchr(below, '/');
-    snprintf(joined, sizeof joined, "./%.*s/%s", slash == NULL ? 0 : (int)(slash - below), below, entry->link);
-    if (!reader->options.any_symlinks && clean_path(joined, cleaned, sizeof cleaned) && leads_out(cleaned))
+    const char *base = reader->destination + 1; /* which is absolute */
+    snprintf(joined, sizeof joined, "%.*s/%s", (int)(strrchr(path, '/') - path), path, entry->link);
+    if (!reader->options.any_symlinks && clean_path(joined, cleaned, sizeof cleaned) &&
+        strncmp(cleaned, base, strlen(base)) != 0)
         return tar_fail(&reader->input, EINVAL, "invalid symlink \"%s\" -> \"%s\"", path, entry->link);
     if (symlink(entry->link, path) < 0)
         return tar_fail(&reader->input, errno, "symlink %s %s: %s", entry->link, path, go_error(errno));
