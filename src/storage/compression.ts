@@ -1,7 +1,7 @@
 // Finds out how a stream is compressed, and undoes it. gzip by zlib; the others by their tools, which Debian keeps.
 
 import { spawn } from 'node:child_process';
-import { Duplex, PassThrough, Readable, Transform, type TransformCallback } from 'node:stream';
+import { Duplex, PassThrough, Readable, Transform, Writable, type TransformCallback } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { DaemonError, errorMessage, isDaemonError, systemErrorCode } from '../errors';
 
@@ -75,13 +75,26 @@ export async function peekCompression(
   return { compression: detectCompression(head), stream };
 }
 
+/** What a tool does not want any more is dropped: why it went away says its status, not the broken pipe. */
+function untilGone(stdin: Writable): Writable {
+  stdin.on('error', () => undefined);
+  return new Writable({
+    write: (chunk: Buffer, _encoding, done) => void stdin.write(chunk, () => done()),
+    final: (done) => void stdin.end(() => done()),
+    destroy: (error, done) => {
+      stdin.destroy();
+      done(error);
+    },
+  });
+}
+
 function toolStream(program: string, args: readonly string[]): Duplex {
   const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] });
   let complaint = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     complaint = (complaint + text).slice(0, 2000);
   });
-  const stream = Duplex.from({ writable: child.stdin, readable: child.stdout.pipe(untilExit()) });
+  const stream = Duplex.from({ writable: untilGone(child.stdin), readable: child.stdout.pipe(untilExit()) });
   child.once('error', (error) =>
     stream.destroy(
       new DaemonError('Internal', `${program} can't be run (${error.message}): run "npm run setup"`),
