@@ -8,6 +8,13 @@ import type { LayerReader } from './file-contents';
 /** The configuration that goes from instruction to instruction; `Image` is the one before. */
 export type RunConfig = ImageRunConfig & { Image?: string };
 
+/** As Docker's API has it. */
+export interface Ulimit {
+  Name: string;
+  Soft: number;
+  Hard: number;
+}
+
 export interface BuildLimits {
   memoryBytes: number;
   memorySwapBytes: number;
@@ -18,7 +25,7 @@ export interface BuildLimits {
   cpusetMems: string;
   cgroupParent: string;
   shmBytes: number;
-  ulimits: object[];
+  ulimits: Ulimit[];
   networkMode: string;
   extraHosts: string[];
 }

@@ -3,8 +3,19 @@
 import { DaemonError, errorMessage } from '../errors';
 import { goQuote } from '../go-quote';
 import { parseWholeValue } from '../go-json';
+import {
+  decode,
+  integer,
+  list,
+  map,
+  string,
+  stringList,
+  stringMap,
+  struct,
+  type Schema,
+} from '../go-json-schema';
 import type { Platform } from '../storage/stores';
-import type { BuildLimits } from './build-host';
+import type { BuildLimits, Ulimit } from './build-host';
 import { parsePlatform } from '../storage/platform';
 
 export interface BuildSettings {
@@ -24,6 +35,17 @@ export interface BuildSettings {
   platform: Platform | undefined;
   limits: BuildLimits;
 }
+
+const buildArgs = map(string, 'map[string]*string');
+const ulimits = list(
+  struct<Ulimit>('units.Ulimit', { Name: string, Hard: integer('int64'), Soft: integer('int64') }),
+  '[]*units.Ulimit',
+);
+/** Only BuildKit does anything with them. */
+const outputs = list(
+  struct<{ Type: string; Attrs: object }>('types.ImageBuildOutput', { Type: string, Attrs: stringMap }),
+  '[]types.ImageBuildOutput',
+);
 
 /** Throws what dockerd answers; what only BuildKit can do is refused. */
 export function readBuildOptions(query: URLSearchParams, experimental: boolean): BuildSettings {
@@ -48,12 +70,15 @@ export function readBuildOptions(query: URLSearchParams, experimental: boolean):
     remote: text('remote'),
     quiet: flag('q'),
     noCache: flag('nocache'),
-    cacheFrom: readList(text('cachefrom')),
+    cacheFrom: (readJson(stringList, text('cachefrom'), internal) ?? []) as string[],
     pull: flag('pull'),
     remove: forceRemove || text('rm') === '' || flag('rm'),
     forceRemove,
-    buildArgs: new Map(Object.entries(readMap(text('buildargs'), 'error reading build args'))),
-    labels: readLabels(text('labels')),
+    buildArgs: readBuildArgs(text('buildargs')),
+    labels: (readJson(stringMap, text('labels'), prefixed('error reading labels')) ?? {}) as Record<
+      string,
+      string
+    >,
     target: text('target'),
     platform: parsePlatform(text('platform')),
     limits: {
@@ -66,12 +91,13 @@ export function readBuildOptions(query: URLSearchParams, experimental: boolean):
       cpusetMems: text('cpusetmems'),
       cgroupParent: text('cgroupparent'),
       shmBytes: readSize(text('shmsize')),
-      ulimits: readUlimits(text('ulimits')),
+      ulimits: (readJson(ulimits, text('ulimits'), prefixed('error reading ulimit settings')) ??
+        []) as Ulimit[],
       networkMode: ['', 'default'].includes(text('networkmode')) ? 'default' : text('networkmode'),
       extraHosts: query.getAll('extrahosts'),
     },
   };
-  readJson(text('outputs'), (message) => new DaemonError('Internal', message));
+  readJson(outputs, text('outputs'), internal);
   if (flag('squash')) {
     throw experimental
       ? new DaemonError('NotImplemented', 'squash is not supported by Caisson')
@@ -86,55 +112,40 @@ export function readBuildOptions(query: URLSearchParams, experimental: boolean):
   return settings;
 }
 
-function readSize(text: string): number {
-  if (text === '') return 0;
-  if (/^[+-]?\d+$/.test(text)) return Number(text);
-  throw new DaemonError('Internal', `strconv.ParseInt: parsing ${goQuote(text)}: invalid syntax`);
-}
-
 /** `null` stands for a name without a value. */
-function readMap(text: string, what: string): Record<string, string | undefined> {
-  const value = readJson(text, (message) => invalid(`${what}: ${message}`)) ?? {};
-  if (!isRecord(value))
-    throw invalid(`${what}: json: cannot unmarshal into Go value of type map[string]*string`);
-  return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => {
-      if (item === null) return [key, undefined];
-      if (typeof item === 'string') return [key, item];
-      throw invalid(`${what}: json: cannot unmarshal ${typeof item} into Go value of type string`);
-    }),
+function readBuildArgs(text: string): Map<string, string | undefined> {
+  const args = readJson(buildArgs, text, prefixed('error reading build args')) ?? {};
+  return new Map(
+    Object.entries(args as Record<string, string | null>).map(([key, value]) => [key, value ?? undefined]),
   );
 }
 
-function readLabels(text: string): Record<string, string> {
-  const labels = readMap(text, 'error reading labels');
-  return Object.fromEntries(Object.entries(labels).map(([key, value]) => [key, value ?? '']));
+function readSize(text: string): number {
+  if (text === '') return 0;
+  const fail = (reason: string): DaemonError =>
+    new DaemonError('Internal', `strconv.ParseInt: parsing ${goQuote(text)}: ${reason}`);
+  if (!/^[+-]?\d+$/.test(text)) throw fail('invalid syntax');
+  const size = Number(text);
+  if (size < -(2 ** 63) || size >= 2 ** 63) throw fail('value out of range');
+  return size;
 }
 
-function readList(text: string): string[] {
-  const value = readJson(text, (message) => new DaemonError('Internal', message)) ?? [];
-  if (Array.isArray(value) && value.every((item) => typeof item === 'string')) return value;
-  throw new DaemonError('Internal', 'json: cannot unmarshal into Go value of type []string');
-}
-
-function readUlimits(text: string): object[] {
-  const fail = (message: string): DaemonError => invalid(`error reading ulimit settings: ${message}`);
-  const value = readJson(text, fail) ?? [];
-  if (Array.isArray(value) && value.every(isRecord)) return value;
-  throw fail('json: cannot unmarshal into Go value of type []*units.Ulimit');
-}
-
-function readJson(text: string, fail: (message: string) => DaemonError): unknown {
+/** A parameter's JSON as what the schema stands for; undefined if there is none. Throws what `fail` makes of an error. */
+function readJson(schema: Schema, text: string, fail: (message: string) => DaemonError): unknown {
   if (text === '') return undefined;
   try {
-    return parseWholeValue(text);
+    return decode(schema, parseWholeValue(text));
   } catch (error) {
     throw fail(errorMessage(error));
   }
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+function internal(message: string): DaemonError {
+  return new DaemonError('Internal', message);
+}
+
+function prefixed(what: string): (message: string) => DaemonError {
+  return (message) => invalid(`${what}: ${message}`);
 }
 
 function invalid(message: string): DaemonError {

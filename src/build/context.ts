@@ -4,9 +4,17 @@
 import { createWriteStream } from 'node:fs';
 import type { Hash } from 'node:crypto';
 import { dirname } from 'node:path';
+import type { Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { DaemonError, errorMessage, isDaemonError, systemErrorCode } from '../errors';
-import { createDecompressor, peekCompression } from '../storage/compression';
+import type { Gunzip } from 'node:zlib';
+import { DaemonError, errorMessage, isDaemonError } from '../errors';
+import {
+  createDecompressor,
+  gzipFailure,
+  peekCompression,
+  toolFailure,
+  type Compression,
+} from '../storage/compression';
 import { ParsedArchive } from '../storage/parsed-archive';
 import { TarError } from '../storage/tar-header';
 import { TarParser } from '../storage/tar-parser';
@@ -30,23 +38,19 @@ export async function spoolContext(
   signal: AbortSignal,
 ): Promise<BuildContext> {
   const indexer = new ContextIndexer(dirname(path));
+  let corruption: (error: unknown) => string | undefined = () => undefined;
   try {
     const { compression, stream } = await peekCompression(source as AsyncIterable<Buffer>); // never a string stream
+    const decompressor = createDecompressor(compression);
+    corruption = (error) => corruptionOf(error, compression, decompressor);
     const file = createWriteStream(path, { mode: 0o600 });
-    await pipeline(stream, createDecompressor(compression), indexer, file, { signal });
+    await pipeline(stream, decompressor, indexer, file, { signal });
     const tree = new FileTree();
     applyArchive(new TreeChanges(tree), '', indexer.entries, { kind: 'file', path });
     return { tree, sums: indexer.sums };
   } catch (error) {
-    if (signal.aborted || isDaemonError(error)) throw error;
-    const isCut = systemErrorCode(error)?.startsWith('Z_') === true;
-    throw new DaemonError(
-      'Internal',
-      isCut ? 'unexpected EOF' : archiveError(error, indexer.entries.length),
-      {
-        cause: error,
-      },
-    );
+    if (signal.aborted || (isDaemonError(error) && toolFailure(error) === undefined)) throw error;
+    throw new DaemonError('Internal', contextError(error, corruption(error), indexer), { cause: error });
   }
 }
 
@@ -56,10 +60,19 @@ const unpackedTypes = ['0', '1', '2', '3', '4', '5', '6'];
 class UnhandledType extends TarError {}
 
 /** dockerd unpacks in another process, which sees an archive that is broken after its first entry end there. */
-function archiveError(error: unknown, entries: number): string {
-  if (!(error instanceof TarError) || entries === 0) return errorMessage(error);
-  const reason = error instanceof UnhandledType ? error.message : 'unexpected EOF';
-  return `Error processing tar file(exit status 1): ${reason}`;
+function contextError(error: unknown, corruption: string | undefined, indexer: ContextIndexer): string {
+  const inner = (reason: string): string => `Error processing tar file(exit status 1): ${reason}`;
+  if (corruption !== undefined) return indexer.hasWholeEntry ? inner('unexpected EOF') : corruption;
+  if (!(error instanceof TarError) || indexer.entries.length === 0) return errorMessage(error);
+  return inner(error instanceof UnhandledType ? error.message : 'unexpected EOF');
+}
+
+/** What dockerd's decompressors say of such data: Go's own of gzip and bzip2, the tool of the rest. */
+function corruptionOf(error: unknown, compression: Compression, decompressor: Duplex): string | undefined {
+  const said = toolFailure(error);
+  if (said === undefined) return gzipFailure(error, (decompressor as Partial<Gunzip>).bytesWritten ?? 0);
+  if (compression !== 'bzip2') return `exit status 1: ${said}\n`;
+  return said.includes('ends unexpectedly') ? 'unexpected EOF' : 'bzip2 data invalid';
 }
 
 class ContextIndexer extends ParsedArchive {
@@ -94,6 +107,11 @@ class ContextIndexer extends ParsedArchive {
       },
       { mayEndInPadding: true },
     );
+  }
+
+  /** Whether something came with all of its content. */
+  get hasWholeEntry(): boolean {
+    return this.entries.length > 1 || this.#open?.left === 0;
   }
 
   protected override ended(): void {

@@ -92,7 +92,7 @@ async function itemOf(source: CopySource, shown: string, path: string): Promise<
   // What leads through a file is no path, and that is how dockerd says so.
   if (node === undefined && leadsThroughFile(source.tree, resolved)) throw outside(shown);
   if (node === undefined) {
-    const why = `stat ${cleaned(shown)}: file does not exist`;
+    const why = `stat ${shown}: file does not exist`;
     const hint = 'file not found in build context or excluded by .dockerignore';
     throw new DaemonError('NotFound', source.isContext ? `${hint}: ${why}` : why);
   }
@@ -138,8 +138,4 @@ export function hashOfItems(items: readonly CopyItem[]): string {
 
 function hashOf(prefix: string, sums: readonly string[]): string {
   return `${prefix}:${createHash('sha256').update(sums.join(','), 'latin1').digest('hex')}`;
-}
-
-function cleaned(name: string): string {
-  return posix.join('/', name).slice(1);
 }

@@ -123,7 +123,7 @@ async function request(url: string, signal: AbortSignal): Promise<HttpResponse> 
   const fail = (why: string): DaemonError => requestError('GET', url, new Error(why));
   const [, host = '', port = ''] =
     /^https?:\/\/(?:[^/?#]*@)?([^/?#]*?)(?::(\d*))?(?=[/?#]|$)/.exec(url) ?? [];
-  if (host === '') throw fail('http: no Host in request URL');
+  if (host === '') throw requestError('GET', hostlessUrl(url), new Error('http: no Host in request URL'));
   if (Number(port) > 65_535) throw fail(`dial tcp: address ${port}: invalid port`);
   try {
     return await sendRequest({ method: 'GET', url, headers: requestHeaders, insecure: false, signal });
@@ -131,6 +131,11 @@ async function request(url: string, signal: AbortSignal): Promise<HttpResponse> 
     signal.throwIfAborted();
     throw requestError('GET', url, error);
   }
+}
+
+/** As Go writes a URL without a host: no slashes if there is no path either, and no fragment. */
+function hostlessUrl(url: string): string {
+  return url.replace(/#.*$/s, '').replace(/^(https?:)\/\/(?=\?|$)/, '$1');
 }
 
 /** A step of a pipeline that fails before the file system of `directory` is full. */

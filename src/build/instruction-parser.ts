@@ -149,7 +149,8 @@ function toCommand(line: InstructionLine, words: Words): Command {
   const exactlyOne = (): string => {
     const [only] = list;
     if (only === undefined || list.length > 1) throw invalid(`${upper} requires exactly one argument`);
-    parseFlags(line);
+    // as dockerd, whose parsers of ARG and STOPSIGNAL alone never look at flags
+    if (keyword !== 'stopsignal') parseFlags(line);
     return only;
   };
   switch (keyword) {
@@ -166,7 +167,6 @@ function toCommand(line: InstructionLine, words: Words): Command {
     }
     case 'arg':
       atLeastOne();
-      parseFlags(line);
       return { kind: 'arg', original, args: list.map(parseArg) };
     case 'cmd':
     case 'entrypoint': {
@@ -179,8 +179,8 @@ function toCommand(line: InstructionLine, words: Words): Command {
       return { kind: 'run', original, command: commandLine(words), flagsUsed: parseFlags(line).used };
     case 'env':
     case 'label':
-      atLeastOne();
       parseFlags(line);
+      atLeastOne();
       if (pairs.some(({ key }) => key === '')) throw invalid(`${upper} names can not be blank`);
       return keyword === 'env'
         ? { kind: 'env', original, pairs }
@@ -190,6 +190,7 @@ function toCommand(line: InstructionLine, words: Words): Command {
       parseFlags(line);
       return { kind: 'expose', original, ports: list.sort() };
     case 'healthcheck':
+      atLeastOne();
       return { kind: 'healthcheck', original, healthcheck: healthcheckOf(line) };
     case 'maintainer':
       return { kind: 'maintainer', original, maintainer: exactlyOne() };

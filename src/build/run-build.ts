@@ -116,7 +116,9 @@ async function readDockerfile(
   if (node.kind !== 'file' || node.type !== '0') {
     throw new DaemonError('Internal', `unexpected error reading Dockerfile: read ${name}: is a directory`);
   }
-  if (node.size === 0) throw new DaemonError('Internal', `the Dockerfile (${name}) cannot be empty`);
+  if (node.size === 0) {
+    throw new DaemonError('InvalidParameter', `the Dockerfile (${name}) cannot be empty`);
+  }
   const text = (await readSmallFile(layers, node, maxDockerfileBytes)).toString();
   let dockerfile: ParsedDockerfile;
   try {

@@ -30,6 +30,7 @@ import { inspectImage } from './image-inspect';
 import { listImages } from './image-list';
 import { searchImages } from './image-search';
 import { parsePlatform } from '../storage/platform';
+import { refuseReservedName } from './reserved-name';
 
 export interface ImageBackendContext {
   images: ImageStore;
@@ -81,10 +82,7 @@ export class EngineImageBackend implements ImageBackend {
   ): Promise<void> {
     const platform = parsePlatform(options.platform);
     const reference = withTag(options.fromImage, options.tag);
-    const { domain, path } = parseReference(reference);
-    if (domain === 'docker.io' && path === 'library/scratch') {
-      throw new DaemonError('Forbidden', "'scratch' is a reserved name");
-    }
+    refuseReservedName(reference);
     await this.#images.pull(
       reference,
       {

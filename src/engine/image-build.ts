@@ -15,6 +15,7 @@ import type { SquashfsLayerStore } from '../storage/layer-store';
 import type { ImageStore } from '../storage/stores';
 import { createContainer } from './container-create';
 import { newContainerId } from './container-names';
+import { eventAttributes } from './container-record';
 import type { Container } from './container-registry';
 import { removeContainer } from './container-remove';
 import { startContainer } from './container-start';
@@ -22,6 +23,7 @@ import { killContainer } from './container-stop';
 import type { Containers } from './containers';
 import { filledImageConfig } from './image-inspect';
 import { nonEmptyLayer } from './empty-layer';
+import { refuseReservedName } from './reserved-name';
 import type { LeaveOptions, RunningPod } from './pods';
 
 const maxHeldText = 16 * 1024;
@@ -100,6 +102,7 @@ class EngineBuildHost implements BuildHost {
   }
 
   async pull(...[ref, options, progress, signal]: Parameters<BuildHost['pull']>): Promise<void> {
+    refuseReservedName(ref);
     const auth = this.#authFor(ref);
     await this.#context.images.pull(
       ref,
@@ -169,6 +172,7 @@ class EngineBuildHost implements BuildHost {
     await this.#useVm(container);
     this.#hold(container);
     const subscription = engine.hubs.of(id).subscribe({ stdout: true, stderr: true });
+    engine.events.publish('container', 'attach', id, eventAttributes(container.record));
     const kill = (): void => {
       killQuietly(this.#context.containers, container);
     };

@@ -1,6 +1,7 @@
 // `--platform`: `os[/architecture[/variant]]`, in the names OCI uses.
 
 import { DaemonError } from '../errors';
+import { goQuote } from '../go-quote';
 import type { Platform } from './stores';
 
 const architectures: Record<string, string> = {
@@ -20,16 +21,20 @@ const architectures: Record<string, string> = {
 };
 const systems = ['linux', 'windows', 'darwin', 'freebsd'];
 const hostArchitecture = 'amd64';
+const component = /^[A-Za-z0-9_-]+$/;
 
 /** Throws InvalidParameter in Docker's words for what is no platform. '' and undefined: the host's choice. */
 export function parsePlatform(text: string | undefined): Platform | undefined {
   if (text === undefined || text === '') return undefined;
-  const refuse = (reason: string): DaemonError =>
-    new DaemonError('InvalidParameter', `${JSON.stringify(text)}: ${reason}: invalid argument`);
+  const invalid = (reason: string): DaemonError =>
+    new DaemonError('InvalidParameter', `${reason}: invalid argument`);
+  const refuse = (reason: string): DaemonError => invalid(`${goQuote(text)}: ${reason}`);
   const parts = text.split('/');
   for (const part of parts) {
-    if (/^[A-Za-z0-9_-]+$/.test(part)) continue;
-    throw refuse(`${JSON.stringify(part)} is an invalid component of ${JSON.stringify(text)}`);
+    if (component.test(part)) continue;
+    throw invalid(
+      `${goQuote(part)} is an invalid component of ${goQuote(text)}: platform specifier component must match ${goQuote(component.source)}`,
+    );
   }
   const [first = '', second, variant] = parts.map((part) => part.toLowerCase());
   if (parts.length > 3) throw refuse('cannot parse platform specifier');

@@ -4,12 +4,18 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 
-import { scriptCases, sdkCases } from './harness/cases';
+import { httpCases, scriptCases, sdkCases } from './harness/cases';
 
 /** What a build says of ids is in the other files; here only of what it did. */
 const brief = `grep -vE '^ ---> [0-9a-f]{12}|Removing intermediate|Successfully built|Sending build context|^$|DEPRECATED|BuildKit|environment-variable'`;
 const registry = '127.0.0.1:5000';
+
+/** Closes the connection of an answer that is not wanted any more; dockerode's types know no more of it than that it can be read. */
+function stopReading(answer: NodeJS.ReadableStream & { destroy?: () => void }): void {
+  answer.destroy?.();
+}
 
 scriptCases('build: cache', {
   '--no-cache, --cache-from, an image that is no parent': `
@@ -90,7 +96,10 @@ scriptCases('build: contexts', {
   'broken archives': `
     printf 'FROM busybox\\n' >Dockerfile; head -c 3000 /dev/zero >x; tar -cf ../$c.tar Dockerfile x
     head -c 2000 ../$c.tar | docker build - 2>&1 | tail -1
-    rm ../$c.tar`,
+    head -c 9000 /dev/urandom >x; tar -cf ../$c.tar Dockerfile x
+    for tool in gzip bzip2 xz; do $tool <../$c.tar >../$c.packed; for n in 30 60; do head -c $n ../$c.packed | docker build - 2>&1 | tail -1; done; printf 'neither' | $tool | docker build - 2>&1 | tail -1; done
+    gzip <../$c.tar | head -c 5000 | docker build - 2>&1 | tail -1
+    rm ../$c.tar ../$c.packed`,
   '.dockerignore': `
     mkdir -p a/b c/node_modules/x d && touch a/b/keep a/b/drop.log a/top.log c/node_modules/x/y c/z d/.hidden .env README.md && echo x >'sp ace'
     printf '# comment\\n*.md\\n**/*.log\\n!a/b/drop.log\\n**/node_modules\\nd/.*\\n.env\\n/c/z\\n' >.dockerignore
@@ -181,6 +190,70 @@ scriptCases('build: archives and downloads', {
   '.dockerignore: order, stars, slashes': `
     mkdir -p a/b/c x/a && touch a/1.md a/b/2.md a/b/c/3.md a/keep.md x/a/4.md top.md '#f' z
     for p in '**\\n!a/keep.md' '**/*.md\\n!**/keep.md' 'a/**\\n!a/b/c' '/a/b/\\n' '*/*.md' 'a/b/..' ' z \\n\\\\#f' '!z\\nz' '*\\n!.\\n' './a' 'a/*/c' '**/c' '?.md\\nz' '..\\n../z'; do printf "Dockerfile\\n.dockerignore\\n$p\\n" >.dockerignore; printf 'FROM busybox\\nCOPY . /c/\\nRUN find /c | sort | tr "\\\\n" " "; echo\\n' >Dockerfile; docker build --no-cache . 2>&1 | ${brief}; done`,
+});
+
+httpCases('build: parameters of the wrong type', {
+  lists: [
+    'POST /build?cachefrom={}',
+    'POST /build?cachefrom=[1]',
+    'POST /build?ulimits={}',
+    'POST /build?ulimits=[1]',
+    'POST /build?ulimits=[{"Name":"nofile","Soft":"1"}]',
+    'POST /build?outputs={}',
+  ],
+  maps: [
+    'POST /build?buildargs=[]',
+    'POST /build?buildargs="x"',
+    'POST /build?buildargs={"a":1}',
+    'POST /build?labels=[1]',
+    'POST /build?labels={"a":{}}',
+  ],
+  'numbers and platforms': [
+    'POST /build?shmsize=x',
+    'POST /build?shmsize=99999999999999999999',
+    'POST /images/create?fromImage=busybox&platform=!',
+    'POST /images/create?fromImage=busybox&platform=a/b/c/d',
+  ],
+});
+
+sdkCases('build: a client that goes away', {
+  'in the middle of a RUN leaves no container': async ({ docker, name }) => {
+    const context = mkdtempSync(join(tmpdir(), 'caisson-context-'));
+    const events = await docker.getEvents({ filters: { type: ['container'], label: [`case=${name}`] } });
+    try {
+      const lines = createInterface({ input: events })[Symbol.asyncIterator]();
+      writeFileSync(
+        join(context, 'Dockerfile'),
+        `FROM busybox\nLABEL case=${name}\nRUN echo begun; sleep 1000\nENV never=1\n`,
+      );
+      const stream = await docker.buildImage({ context, src: ['Dockerfile'] }, { t: name, nocache: true });
+      for await (const line of createInterface({ input: stream })) {
+        if (line.includes('begun\\n"')) break;
+      }
+      stopReading(stream);
+      const actions = new Map<string, string[]>();
+      for (;;) {
+        const next = await lines.next();
+        if (next.done === true) throw new Error('the events ended');
+        const { id, Action } = JSON.parse(next.value) as { id: string; Action: string };
+        const ofContainer = [...(actions.get(id) ?? []), Action];
+        actions.set(id, ofContainer);
+        if (Action === 'destroy' && ofContainer.includes('start')) break;
+      }
+      const filters = { label: [`case=${name}`] };
+      const images = await docker.listImages({ all: true, filters: JSON.stringify(filters) });
+      await Promise.all(images.map(({ Id }) => docker.getImage(Id).remove()));
+      return {
+        actions: [...actions.values()],
+        containers: await docker.listContainers({ all: true, filters }),
+        // of the step before
+        images: images.map(({ RepoTags }) => RepoTags),
+      };
+    } finally {
+      stopReading(events);
+      rmSync(context, { recursive: true });
+    }
+  },
 });
 
 sdkCases('build: dockerode', {

@@ -79,7 +79,7 @@ scriptCases('build: files', {
 
 scriptCases('build: refusals', {
   'of the parser': `
-    for line in FOO 'COPY a' 'COPY --link a b' 'FROM a b' 'FROM a AS 1' 'ENV a' 'ENV =a' 'LABEL a=b c' 'SHELL a' 'CMD ["a",1]' 'ONBUILD FROM x' 'ONBUILD ONBUILD RUN x' 'HEALTHCHECK x' 'VOLUME [""]' 'RUN --network=none x' 'STOPSIGNAL' 'ARG =x' 'EXPOSE foo' 'STOPSIGNAL nope' 'ENV a=\${x' 'ENV a=\${x:?why}'; do printf "FROM busybox\\n$line\\n" >Dockerfile; docker build . 2>&1 | tail -1; done
+    for line in FOO 'COPY a' 'COPY --link a b' 'FROM a b' 'FROM a AS 1' 'ENV a' 'ENV =a' 'LABEL a=b c' 'SHELL a' 'CMD ["a",1]' 'ONBUILD FROM x' 'ONBUILD ONBUILD RUN x' 'HEALTHCHECK x' 'VOLUME [""]' 'RUN --network=none x' 'STOPSIGNAL' 'ARG =x' 'EXPOSE foo' 'STOPSIGNAL nope' 'STOPSIGNAL --x nope' 'LABEL --x' 'HEALTHCHECK --x' 'FROM scratch:latest' 'COPY no//such ./no/../such /x/' 'ADD http:// /x' 'ENV a=\${x' 'ENV a=\${x:?why}'; do printf "FROM busybox\\n$line\\n" >Dockerfile; docker build . 2>&1 | tail -1; done
     printf '' >Dockerfile; docker build .
     printf '# nothing\\n' >Dockerfile; docker build .
     printf 'RUN x\\n' >Dockerfile; docker build .
