@@ -73,6 +73,52 @@ const attached = (setUp: string, command: string): string => `
   ${command} -p $c up 2>/dev/null | grep -o 'from the .*' | sort
   ${command} -p $c down >/dev/null 2>&1; docker network ls --filter name=$c -q`;
 
+const builtProject = `
+services:
+  web:
+    image: $c-web:one
+    build:
+      context: ./web
+      dockerfile: sub/Dockerfile.web
+      target: second
+      network: none
+      args: {who: you, empty: , number: 5}
+      labels: {com.example.a: b, z: '1'}
+      cache_from: [busybox, 'no-such:image']
+  plain:
+    image: $c-plain:one
+    build: ./plain
+`;
+const webDockerfile = `
+FROM busybox AS first
+ARG who
+ARG empty
+ARG number
+RUN echo "who=$who empty=$empty number=$number"; ls /sys/class/net
+COPY . /context/
+FROM first AS second
+RUN find /context | sort
+FROM second
+RUN echo not reached
+`;
+const base64 = (text: string): string => Buffer.from(text).toString('base64');
+
+/** What a build says, less ids and what the generations of Compose add. */
+const told = `grep -E '^(Step|who=|lo$|eth|/context|Successfully tagged|k=|.*(returned a non-zero|unknown instruction|not found))' | grep -v compose.image`;
+
+const builds = (setUp: string, command: string): string => `
+  ${setUp}
+  mkdir -p web/sub plain; echo ${base64(builtProject)} | base64 -d | sed "s/[$]c/$c/" >docker-compose.yml; echo ${base64(webDockerfile)} | base64 -d >web/sub/Dockerfile.web
+  touch web/keep web/drop.log; printf '*.log\\nsub/Dockerfile.web\\n' >web/.dockerignore; printf "FROM busybox\\nARG k=none\\nLABEL case=$c\\nRUN echo k=\\$k >/k\\nCMD cat /k\\n" >plain/Dockerfile
+  compose() { ${command} -p $c "$@" 2>&1; }
+  compose build web >out; echo $?; cat out | ${told}; docker image inspect -f '{{index .Config.Labels "com.example.a"}} {{.Config.Labels.z}} {{json .Config.Cmd}} {{len .RootFS.Layers}}' $c-web:one
+  compose build --no-cache --build-arg number=6 web | ${told}
+  compose build --build-arg k=given plain | ${told}; docker run --rm --name $c-1 $c-plain:one
+  compose build -q plain >/dev/null; docker run --rm --name $c-1 $c-plain:one
+  sed -i 's/k=none/k=changed/' plain/Dockerfile; compose up --build plain | grep -o k=changed$ | sort -u
+  for line in 'RUN exit 7' NOPE 'COPY none /'; do printf "FROM busybox\\n$line\\n" >plain/Dockerfile; compose build plain >out; echo $?; cat out | ${told} | sed 's/^.*: //'; done
+  compose down >/dev/null; docker ps -aq --filter label=com.docker.compose.project=$c | wc -l`;
+
 /** Both forms of limits, in effect under either version of cgroups; what is told of health, and who waits for it. */
 const limitedProject = `
 services:
@@ -123,6 +169,7 @@ for (const { name, setUp, command, available } of composeGenerations) {
       'a project from up to down': { script: script(setUp, command, port), timeoutSeconds: 240 },
       'limits and health checks': { script: limited(setUp, command), timeoutSeconds: 300 },
       attached: { script: attached(setUp, command), timeoutSeconds: 120 },
+      builds: { script: builds(setUp, command), timeoutSeconds: 240 },
     });
   } else {
     it.todo(`${name} is not on this machine`);
