@@ -1,6 +1,8 @@
 // Turns parsed JSON into a typed request as Go's encoding/json would: keys without regard to case, unknown ones
 // dropped, null as absent, and a wrong type reported in Go's words with Go's names of structs and types.
 
+import { timeError } from './go-time';
+
 /** A JSON value of the wrong type, in Go's wording. */
 export class JsonTypeError extends Error {
   override readonly name = 'JsonTypeError';
@@ -11,6 +13,8 @@ type IntegerType = 'int' | 'int64' | 'uint' | 'uint16' | 'uint64' | 'time.Durati
 export type Schema =
   | { kind: 'string'; go: string }
   | { kind: 'bool' }
+  /** Go's time.Time, in text. */
+  | { kind: 'time' }
   | { kind: 'integer'; go: IntegerType }
   /** A string or a list of strings: Go's strslice.StrSlice. */
   | { kind: 'strings' }
@@ -25,6 +29,7 @@ interface Field {
 
 export const string = named('string');
 export const bool: Schema = { kind: 'bool' };
+export const time: Schema = { kind: 'time' };
 export const strings: Schema = { kind: 'strings' };
 export const stringList = list(string, '[]string');
 export const stringMap = map(string, 'map[string]string');
@@ -51,7 +56,7 @@ export function struct<T extends object>(go: string, fields: { [K in keyof Requi
   const entries = Object.entries<Schema>(fields);
   return {
     kind: 'struct',
-    name: go.slice(go.lastIndexOf('.') + 1),
+    name: go.startsWith('struct ') ? '' : go.slice(go.lastIndexOf('.') + 1), // some have none
     go,
     fields: new Map(entries.map(([name, schema]) => [name.toLowerCase(), { name, schema }])),
   };
@@ -85,6 +90,8 @@ export function decode(schema: Schema, value: unknown, place?: Place): unknown {
       return typeof value === 'string' ? value : fail(value, schema.go, place);
     case 'bool':
       return typeof value === 'boolean' ? value : fail(value, 'bool', place);
+    case 'time':
+      return decodeTime(value);
     case 'integer':
       return decodeInteger(schema.go, value, place);
     case 'strings':
@@ -136,6 +143,12 @@ function decodeList(
   return Array.from({ length }, (_, index) => items[index] ?? zero(of));
 }
 
+function decodeTime(value: unknown): unknown {
+  const error = timeError(JSON.stringify(value));
+  if (error !== undefined) throw new JsonTypeError(error);
+  return value;
+}
+
 function decodeInteger(go: IntegerType, value: unknown, place: Place | undefined): number {
   if (typeof value !== 'number') return fail(value, go, place);
   const [least, most] = integerBounds[go];
@@ -160,6 +173,8 @@ function zero(schema: Schema): unknown {
   switch (schema.kind) {
     case 'string':
       return '';
+    case 'time':
+      return '0001-01-01T00:00:00Z';
     case 'bool':
       return false;
     case 'integer':

@@ -66,6 +66,17 @@ export class ArchiveFile {
     return this.#members.has(this.#resolve(name));
   }
 
+  /** Those at its top, in order, also what only the names of others tell of. */
+  directories(): string[] {
+    const tops = [...this.#members].flatMap(([name, { kind }]) => {
+      const slash = name.indexOf('/');
+      return slash > 0 ? [name.slice(0, slash)] : kind === 'directory' ? [name] : [];
+    });
+    const isDirectory = (name: string): boolean =>
+      name !== '' && (this.#members.get(name)?.kind ?? 'directory') === 'directory';
+    return [...new Set(tops)].filter(isDirectory).sort();
+  }
+
   sizeOf(name: string): number {
     return this.#file(name).size;
   }

@@ -111,6 +111,13 @@ export class ImageIndex {
     return this.get(id);
   }
 
+  setParent(imageId: string, parentId: string): void {
+    const known = this.#images.get(imageId);
+    if (known === undefined) throw new DaemonError('NotFound', `No such image: ${imageId}`);
+    known.document = { ...known.document, parentId };
+    this.#documents.put(images, imageId, known.document);
+  }
+
   /** Lets a name lead to an image. */
   setName(name: string, imageId: string, isTag: boolean): void {
     const known = this.#images.get(imageId);

@@ -4,44 +4,43 @@
 import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { DaemonError, errorMessage } from '../errors';
 import { parseWholeValue } from '../go-json';
-import { decode, list, string, stringList, struct, type Schema } from '../go-json-schema';
+import { list, named, string, stringList, struct } from '../go-json-schema';
 import { familiarReference, parseReference } from '../registry/reference';
 import { spoolArchive, type ArchiveFile } from './archive-file';
+import type { Image } from './image';
 import { parseConfig } from './image-config';
-import type { ImageIndex } from './image-index';
+import { imageSchema } from './image-schema';
 import { holdingLayers } from './layer-garbage';
-import { requireLayerDepth, type SquashfsLayerStore } from './layer-store';
+import { requireLayerDepth } from './layer-store';
+import { loadLegacyArchive } from './legacy-archive';
+import { decodeAs, setLoadedName, storeLayer, type LoadContext, type LoadOptions } from './load-steps';
 import { readOciLayout } from './oci-layout';
-import { progressLine, ProgressReport } from './progress-report';
 import type { ProgressSink } from './stores';
-
-export interface LoadContext {
-  index: ImageIndex;
-  layers: SquashfsLayerStore;
-  /** Where the archive is spooled. */
-  temporaryDir: string;
-  publish: (action: string, id: string, attributes: Record<string, string>) => void;
-}
 
 /** One image of an archive: names of members. */
 export interface ArchivedImage {
   config: string;
   repoTags: readonly string[];
   layers: readonly { name: string; blobDigest?: string }[];
+  /** Of an image that may be in the archive too. */
+  parentId?: string;
 }
 
 interface ManifestItem {
   Config?: string;
   RepoTags?: string[];
   Layers?: string[];
+  Parent?: string;
 }
 
 const manifestItem = struct<ManifestItem>('tarexport.manifestItem', {
   Config: string,
   RepoTags: stringList,
   Layers: stringList,
+  Parent: named('image.ID'),
 });
 const manifestSchema = list(manifestItem, '[]tarexport.manifestItem');
 
@@ -56,13 +55,21 @@ export async function loadArchive(
   try {
     const archive = await spoolArchive(source, spool, signal);
     try {
+      const loadOptions = { ...options, progress, signal };
+      if (!archive.has('manifest.json') && !archive.has('index.json')) {
+        await loadLegacyArchive(context, archive, loadOptions);
+        return;
+      }
       let ids = '';
       let tagged = 0;
+      const loaded: LoadedImage[] = [];
       for (const image of await readImages(archive)) {
-        const id = await loadImage(context, archive, image, { ...options, progress, signal });
+        const id = await loadImage(context, archive, image, loadOptions);
         ids += `Loaded image ID: ${id}\n`;
         tagged = image.repoTags.length;
+        loaded.push({ id, parentId: image.parentId ?? '' });
       }
+      setParents(context, loaded);
       // As dockerd: when the last one has no name, of all of them.
       if (tagged === 0) progress(ids === '' ? {} : { stream: ids });
     } finally {
@@ -71,12 +78,6 @@ export async function loadArchive(
   } finally {
     await rm(spool, { force: true });
   }
-}
-
-interface LoadOptions {
-  quiet: boolean;
-  progress: ProgressSink;
-  signal: AbortSignal;
 }
 
 async function loadImage(
@@ -118,7 +119,7 @@ function requireConfig(text: string): void {
   } catch (error) {
     throw new DaemonError('Internal', errorMessage(error), { cause: error });
   }
-  decodeAs(struct('image.Image', {}), config);
+  decodeAs(imageSchema, config);
   const { rootfs } = Object(config) as Record<string, unknown>;
   if ((rootfs ?? undefined) === undefined)
     throw new DaemonError('Internal', 'invalid image JSON, no RootFS key');
@@ -129,12 +130,7 @@ function tagLoaded(context: LoadContext, id: string, tag: string, progress: Prog
   if (reference.digest !== undefined || !/:[^/]*$/.test(tag))
     throw new DaemonError('Internal', `invalid tag ${JSON.stringify(tag)}`);
   const name = familiarReference(reference);
-  const before = context.index.nameTarget(name);
-  if (before !== undefined && before !== id) {
-    const stream = `The image ${name} already exists, renaming the old one with ID ${before} to empty string\n`;
-    progress({ stream });
-  }
-  context.index.setName(name, id, true);
+  setLoadedName(context, id, name, progress);
   progress({ stream: `Loaded image: ${name}\n` });
 }
 
@@ -142,53 +138,49 @@ async function loadLayer(
   context: LoadContext,
   archive: ArchiveFile,
   layer: { name: string; blobDigest?: string; position: number; diffId: string },
-  { quiet, progress, signal }: LoadOptions,
+  options: LoadOptions,
 ): Promise<void> {
-  const { name, diffId, position } = layer;
+  const { name, blobDigest, diffId, position } = layer;
   if (context.layers.find(diffId) !== undefined) return;
   const id = diffId.slice('sha256:'.length, 'sha256:'.length + 12);
-  const total = archive.sizeOf(name);
-  const report = new ProgressReport('Loading layer', id, total, quiet ? () => undefined : progress);
-  const source = archive.open(name);
-  source.on('error', (error) => report.destroy(error));
-  report.on('close', () => source.destroy());
-  await context.layers.add(source.pipe(report), {
-    blobDigest: layer.blobDigest,
-    diffId,
-    wrongDiffId: (actual) =>
-      new DaemonError(
-        'Internal',
-        `invalid diffID for layer ${position}: expected ${JSON.stringify(diffId)}, got ${JSON.stringify(actual)}`,
-      ),
-    signal,
-  });
-  if (!quiet) progress(progressLine('Loading layer', id, total, total));
+  const wrongDiffId = (actual: string): DaemonError =>
+    new DaemonError(
+      'Internal',
+      `invalid diffID for layer ${position}: expected ${JSON.stringify(diffId)}, got ${JSON.stringify(actual)}`,
+    );
+  await storeLayer(context, archive, { name, id, blobDigest, diffId, wrongDiffId }, options);
 }
 
 async function readImages(archive: ArchiveFile): Promise<ArchivedImage[]> {
-  if (!archive.has('manifest.json')) {
-    if (archive.has('index.json')) return readOciLayout(archive);
-    const isOld = archive.has('repositories');
-    throw new DaemonError(
-      'Internal',
-      isOld
-        ? 'invalid archive: it has no manifest.json, as written before Docker 1.10'
-        : 'open repositories: no such file or directory',
-    );
-  }
+  if (!archive.has('manifest.json')) return readOciLayout(archive);
   const items = decodeAs(manifestSchema, await archive.json('manifest.json')) as ManifestItem[] | undefined;
-  return (items ?? []).map(({ Config = '', RepoTags = [], Layers = [] }) => ({
+  return (items ?? []).map(({ Config = '', RepoTags = [], Layers = [], Parent = '' }) => ({
     config: Config,
     repoTags: RepoTags,
     layers: Layers.map((name) => ({ name })),
+    parentId: Parent,
   }));
 }
 
-/** Throws Internal in the words of Go's encoding/json. */
-function decodeAs(schema: Schema, value: unknown): unknown {
-  try {
-    return decode(schema, value);
-  } catch (error) {
-    throw new DaemonError('Internal', errorMessage(error), { cause: error });
+interface LoadedImage {
+  id: string;
+  /** As the archive has it; '' for none. */
+  parentId: string;
+}
+
+/** Of an image that came with its parent. Throws Internal when that is none of it. */
+function setParents({ index }: LoadContext, loaded: readonly LoadedImage[]): void {
+  for (const { id, parentId } of loaded) {
+    if (!loaded.some((other) => other.id === parentId && other.id !== id)) continue;
+    if (!isParent(index.get(parentId), index.get(id)))
+      throw new DaemonError('Internal', `image ${parentId} is not a valid parent for ${id}`);
+    index.setParent(id, parentId);
   }
+}
+
+/** Its history is that of the parent and one step more. */
+function isParent(parent: Image, image: Image): boolean {
+  const [above, below] = [image.config.history ?? [], parent.config.history ?? []];
+  if (above.length === 0 && below.length === 0) return true;
+  return above.length === below.length + 1 && isDeepStrictEqual(above.slice(0, -1), below);
 }

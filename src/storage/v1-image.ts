@@ -75,7 +75,8 @@ export function goJson(value: unknown): string {
   );
 }
 
-function imageMembers(config: ImageConfig): Record<string, unknown> {
+/** Those that Docker's structure has, in its order within; what is empty is left out. */
+export function imageMembers(config: Omit<ImageConfig, 'rootfs'>): Record<string, unknown> {
   const { comment, container, docker_version, author, architecture, variant, os } = config;
   const texts = { comment, container, docker_version, author, architecture, variant, os };
   return {
@@ -112,12 +113,12 @@ function isEmpty(value: unknown): boolean {
   return typeof value === 'object' && Object.keys(value).length === 0;
 }
 
-function sorted(members: Record<string, unknown>): Record<string, unknown> {
+export function sorted(members: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(members).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 /** As Go prints what it has parsed: no zeros at the end of the fraction. */
-function goTime(text: string | undefined): string {
+export function goTime(text: string | undefined): string {
   if (text === undefined || text === '') return '0001-01-01T00:00:00Z';
   return text.replace(/(\.\d*?)0+(?=[Z+-])/, '$1').replace(/\.(?=[Z+-])/, '');
 }
