@@ -21,9 +21,10 @@
 /* What is longer than PATH_MAX fails where it is used, so that the complaint tells of what was to be done. */
 enum { MAX_PATH_BYTES = 2 * PATH_MAX };
 
-/* The times of a directory are set at the end: what is unpacked into it would change them. */
+/* The time of a directory is set when the archive has left it: what is unpacked into it would change it. */
 struct directory_time {
     struct directory_time *next;
+    struct directory_time *outer; /* of those that it has not left */
     struct timespec mtime;
     char path[];
 };
@@ -32,7 +33,11 @@ struct reader {
     struct tar_input input;
     const char *destination;
     struct tar_read_options options;
-    struct directory_time *directories;
+    struct directory_time *directories; /* in the archive's order */
+    struct directory_time **directories_end;
+    struct directory_time *innermost;
+    char directory[MAX_PATH_BYTES]; /* of the entry before: itself, or where it is */
+    bool goes_back;                 /* the archive has come to a directory again that it had left */
 };
 
 /* Takes ".", ".." and double slashes out of a path, as Go's filepath.Clean, but leaves it without a slash
@@ -91,6 +96,14 @@ static int make_parents(struct reader *reader, const char *path) {
     if (strlen(path) >= PATH_MAX)
         return 0;
     snprintf(parent, sizeof parent, "%s", path);
+    char *last = strrchr(parent, '/');
+    if (last == NULL || last == parent)
+        return 0;
+    *last = '\0';
+    /* mkdir of each would ask the host each time, where the files are shared */
+    if (access(parent, F_OK) == 0)
+        return 0;
+    *last = '/';
     for (char *at = strchr(parent + 1, '/'); at != NULL; at = strchr(at + 1, '/')) {
         *at = '\0';
         if (mkdir(parent, 0755) < 0 && errno != EEXIST)
@@ -173,7 +186,7 @@ static int copy_parts(struct reader *reader, int fd, struct tar_entry *entry, co
 }
 
 static int unpack_data(struct reader *reader, struct tar_entry *entry, const char *path) {
-    auto_fd fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    auto_fd fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, entry->mode & 0777);
     if (fd < 0)
         return tar_fail(&reader->input, errno, "open %s: %s", path, go_error(errno));
     int result = entry->sparse ? copy_parts(reader, fd, entry, path)
@@ -223,15 +236,56 @@ static int make_node(struct reader *reader, const struct tar_entry *entry, const
     return 0;
 }
 
+/* The path is the directory, or lies in it. */
+static bool lies_in(const char *path, const char *directory) {
+    size_t length = strcmp(directory, "/") == 0 ? 0 : strlen(directory);
+    return strncmp(path, directory, length) == 0 && (path[length] == '/' || path[length] == '\0');
+}
+
 static int remember_time(struct reader *reader, const struct tar_entry *entry, const char *path) {
     struct directory_time *time = malloc(sizeof *time + strlen(path) + 1);
     if (time == NULL)
         return tar_fail(&reader->input, ENOMEM, "out of memory");
     time->mtime = entry->mtime;
     strcpy(time->path, path);
-    time->next = reader->directories;
-    reader->directories = time;
+    time->next = NULL;
+    *reader->directories_end = time;
+    reader->directories_end = &time->next;
+    time->outer = reader->innermost;
+    reader->innermost = time;
     return 0;
+}
+
+static void set_time(const struct directory_time *time) {
+    struct timespec times[2] = {time->mtime, time->mtime};
+    utimensat(AT_FDCWD, time->path, times, AT_SYMLINK_NOFOLLOW);
+}
+
+/* Before an entry. A directory's time is set soon, while its name is known: later it has to be looked up again. */
+static void leave_directories(struct reader *reader, const struct tar_entry *entry, const char *path) {
+    char parent[MAX_PATH_BYTES];
+    snprintf(parent, sizeof parent, "%s", path);
+    char *slash = strrchr(parent, '/');
+    if (slash != NULL)
+        slash[slash == parent ? 1 : 0] = '\0';
+    reader->goes_back = reader->goes_back || !lies_in(reader->directory, parent);
+    while (reader->innermost != NULL && !lies_in(parent, reader->innermost->path)) {
+        set_time(reader->innermost);
+        reader->innermost = reader->innermost->outer;
+    }
+    strcpy(reader->directory, entry->type == TAR_TYPE_DIRECTORY ? path : parent);
+}
+
+/* The archive is over. */
+static void leave_all_directories(struct reader *reader) {
+    for (; reader->innermost != NULL; reader->innermost = reader->innermost->outer)
+        set_time(reader->innermost);
+    for (struct directory_time *time = reader->directories, *next; time != NULL; time = next) {
+        next = time->next;
+        if (reader->goes_back)
+            set_time(time);
+        free(time);
+    }
 }
 
 /* A hard link may be one to a symbolic link. */
@@ -241,17 +295,45 @@ static bool is_symlink(const struct tar_entry *entry, const char *path) {
            (entry->type == TAR_TYPE_HARD_LINK && lstat(path, &st) == 0 && S_ISLNK(st.st_mode));
 }
 
-static int set_attributes(struct reader *reader, const struct tar_entry *entry, const char *path) {
-    uid_t uid = reader->options.set_owner ? reader->options.uid : (uid_t)entry->uid;
-    gid_t gid = reader->options.set_owner ? reader->options.gid : (gid_t)entry->gid;
-    if (lchown(path, uid, gid) < 0)
+/* What is to be set, and how it was made: a file system that is shared asks the host for each call. */
+struct attributes {
+    uid_t uid;
+    gid_t gid;
+    bool owner_differs;
+    bool mode_differs;
+};
+
+/* `made`: it is new, so what the kernel knows of it is true. */
+static struct attributes compare_attributes(const struct reader *reader, const struct tar_entry *entry, const char *path,
+                                            bool made) {
+    struct attributes wanted = {
+        .uid = reader->options.set_owner ? reader->options.uid : (uid_t)entry->uid,
+        .gid = reader->options.set_owner ? reader->options.gid : (gid_t)entry->gid,
+        .owner_differs = true,
+        .mode_differs = true,
+    };
+    struct statx is;
+    const unsigned mask = STATX_UID | STATX_GID | STATX_MODE;
+    if (made && statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC, mask, &is) == 0 &&
+        (is.stx_mask & mask) == mask) {
+        wanted.owner_differs = is.stx_uid != wanted.uid || is.stx_gid != wanted.gid;
+        /* a new owner takes the bits with which it would run */
+        wanted.mode_differs = (is.stx_mode & 07777) != (entry->mode & 07777) ||
+                              (wanted.owner_differs && (entry->mode & (S_ISUID | S_ISGID)) != 0);
+    }
+    return wanted;
+}
+
+static int set_attributes(struct reader *reader, const struct tar_entry *entry, const char *path, bool made) {
+    struct attributes wanted = compare_attributes(reader, entry, path, made);
+    if (wanted.owner_differs && lchown(path, wanted.uid, wanted.gid) < 0)
         return tar_fail(&reader->input, errno, "lchown %s: %s", path, go_error(errno));
     if (is_symlink(entry, path)) {
         struct timespec times[2] = {entry->mtime, entry->mtime};
         utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW);
         return 0;
     }
-    if (chmod(path, entry->mode) < 0)
+    if (wanted.mode_differs && chmod(path, entry->mode) < 0)
         return tar_fail(&reader->input, errno, "chmod %s: %s", path, go_error(errno));
     /* Those that this file system has not are left out, as dockerd does. */
     for (const struct tar_xattr *xattr = entry->xattrs; xattr != NULL; xattr = xattr->next)
@@ -292,18 +374,23 @@ static int unpack_entry(struct reader *reader, struct tar_entry *entry) {
     int result = resolve(reader, entry->name, path, sizeof path);
     if (result == 0 && reader->options.keep_destination && is_destination(reader, entry, path))
         return skip_data(reader, entry);
-    if (result == 0)
-        result = make_parents(reader, path);
-    if (result == 0)
-        result = make_room(reader, entry, path);
     if (result < 0)
+        return result;
+    leave_directories(reader, entry, path);
+    result = make_parents(reader, path);
+    if (result < 0)
+        return result;
+    bool is_directory = entry->type == TAR_TYPE_DIRECTORY;
+    bool made = is_directory && mkdir(path, entry->mode & 0777) == 0;
+    if (!made && (result = make_room(reader, entry, path)) < 0)
         return result;
     switch (entry->type) {
     case TAR_TYPE_REGULAR:
         result = unpack_data(reader, entry, path);
+        made = true;
         break;
     case TAR_TYPE_DIRECTORY:
-        if (mkdir(path, 0700) < 0 && errno != EEXIST)
+        if (!made && mkdir(path, 0700) < 0 && errno != EEXIST)
             return tar_fail(&reader->input, errno, "mkdir %s: %s", path, go_error(errno));
         break;
     case TAR_TYPE_SYMLINK:
@@ -320,7 +407,7 @@ static int unpack_entry(struct reader *reader, struct tar_entry *entry) {
     default:
         return tar_fail(&reader->input, EINVAL, "unhandled tar header type %d", (unsigned char)entry->type);
     }
-    return result == 0 ? set_attributes(reader, entry, path) : result;
+    return result == 0 ? set_attributes(reader, entry, path, made) : result;
 }
 
 int tar_read(int input, const char *destination, struct tar_read_options options, char *message,
@@ -333,6 +420,8 @@ int tar_read(int input, const char *destination, struct tar_read_options options
         .destination = destination,
         .options = options,
     };
+    reader.directories_end = &reader.directories;
+    snprintf(reader.directory, sizeof reader.directory, "%s", destination);
     message[0] = '\0';
     int result;
     do {
@@ -345,12 +434,6 @@ int tar_read(int input, const char *destination, struct tar_read_options options
         }
         tar_entry_free(&entry);
     } while (result > 0);
-    while (reader.directories != NULL) {
-        struct directory_time *time = reader.directories;
-        struct timespec times[2] = {time->mtime, time->mtime};
-        utimensat(AT_FDCWD, time->path, times, AT_SYMLINK_NOFOLLOW);
-        reader.directories = time->next;
-        free(time);
-    }
+    leave_all_directories(&reader);
     return result;
 }

@@ -241,6 +241,55 @@ static void the_destination_itself(void)
     CHECK(stat("/in", &st) == 0 && (st.st_mode & 07777) == 0755);
 }
 
+/* An archive in a tree's order, and one that goes back to directories that it had left, once through a link. */
+static void times_of_directories(void)
+{
+    static const char *const entries[] = {
+        "tree/", "tree/a/", "tree/a/b/", "tree/a/b/file", "tree/c/", "tree/file", "away/", "tree/a/late", "tree/c/deep/file", "link@tree/a/b", "link/file2",
+    };
+    static const char *const directories[] = { "tree", "tree/a", "tree/a/b", "tree/c", "away" };
+    for (size_t count = 7; count <= sizeof(entries) / sizeof(entries[0]); count++) {
+        static struct archive archive;
+        archive.length = 0;
+        for (size_t i = 0; i < count; i++) {
+            size_t name = strcspn(entries[i], "@"), length = strlen(entries[i]);
+            char path[32] = "";
+            memcpy(path, entries[i], name);
+            bool is_link = name < length, is_directory = entries[i][length - 1] == '/';
+            add_entry(&archive, is_link ? TAR_TYPE_SYMLINK : is_directory ? TAR_TYPE_DIRECTORY : TAR_TYPE_REGULAR, path,
+                      is_link ? entries[i] + name + 1 : "", "x", is_link || is_directory ? 0 : 1);
+        }
+        CHECK(unpack(&archive, (struct tar_read_options){ 0 }) == 0);
+        for (size_t i = 0; i < sizeof(directories) / sizeof(directories[0]); i++) {
+            char path[32];
+            struct stat st;
+            snprintf(path, sizeof(path), "/in/%s", directories[i]);
+            CHECK(stat(path, &st) == 0 && st.st_mtim.tv_sec == 1700000000);
+        }
+    }
+}
+
+/* Bits that a new directory may get from the one that it is in, and those that the umask takes, are the archive's. */
+static void modes_and_owners(void)
+{
+    struct stat st;
+    mode_t before = umask(077);
+    CHECK(mkdir("/in/group", 0700) == 0);
+    if (chown("/in/group", 7, 7) < 0) { /* another user than root has one number only */
+        umask(before);
+        return;
+    }
+    CHECK(chmod("/in/group", 02700) == 0);
+    CHECK(unpack_one(TAR_TYPE_DIRECTORY, "group/directory", "", "") == 0);
+    CHECK(stat("/in/group/directory", &st) == 0 && (st.st_mode & 07777) == 0755 && st.st_gid == 0);
+    CHECK(unpack_one(TAR_TYPE_REGULAR, "group/file", "", "x") == 0);
+    CHECK(stat("/in/group/file", &st) == 0 && (st.st_mode & 07777) == 0644 && st.st_gid == 0);
+    CHECK(chown("/in/group/directory", 7, 7) == 0 && chmod("/in/group/directory", 0700) == 0);
+    CHECK(unpack_one(TAR_TYPE_DIRECTORY, "group/directory", "", "") == 0);
+    CHECK(stat("/in/group/directory", &st) == 0 && (st.st_mode & 07777) == 0755 && st.st_uid == 0);
+    umask(before);
+}
+
 static void cut_and_oversized(void)
 {
     static struct archive archive;
@@ -377,6 +426,8 @@ int main(void)
     extended_headers();
     sparse_files();
     the_destination_itself();
+    times_of_directories();
+    modes_and_owners();
     cut_and_oversized();
     survives_mutations();
     leave_sandbox();
