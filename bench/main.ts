@@ -11,6 +11,7 @@ import { startRegistry } from '../test/support/registry-process';
 import { makeScratchDir } from '../test/support/scratch-dir';
 import { ensureTestImages, registryHost, registryPort } from '../test/support/test-images';
 import { firstCheckpoint, laterCheckpoint, startFromCheckpoint } from './checkpoint';
+import { databaseRows } from './database';
 import { family, manyAtOnce, manyInARow, watchingMany } from './crowd';
 import { childPids, DockerClient, median, medians, pssMib, rssMib, timed, type Work } from './measure';
 import { memoryRow } from './memory';
@@ -27,7 +28,7 @@ interface Bench extends NetworkBench {
   dir: string;
 }
 
-type Measurement = (bench: Bench) => Promise<Row>;
+type Measurement = (bench: Bench) => Promise<Row | Row[]>;
 
 const pause = (milliseconds: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, milliseconds));
@@ -149,6 +150,10 @@ const measurements: Record<string, Measurement> = {
     mkdirSync(join(bench.dir, 'small'), { recursive: true });
     return smallFiles(bench, '10,000 small files in a bind mount', `${join(bench.dir, 'small')}:/files`);
   },
+  'postgres: volume': ({ docker, caisson }) =>
+    databaseRows([docker, caisson], 'on a volume', 'bench-database'),
+  'postgres: bind': ({ docker, caisson, dir }) =>
+    databaseRows([docker, caisson], 'on a bind mount', join(dir, 'database')),
   'logs of 200,000 lines': ({ docker, caisson }) =>
     compare('logs of 200,000 lines', 1, [docker, caisson], {
       times: 5,
@@ -329,7 +334,7 @@ async function main(wanted: readonly string[]): Promise<void> {
     for (const [name, measure] of Object.entries(measurements)) {
       if (wanted.length > 0 && !wanted.some((part) => name.includes(part))) continue;
       process.stderr.write(`measuring ${name}\n`);
-      rows.push(await measure(bench));
+      rows.push(...[await measure(bench)].flat());
     }
     process.stdout.write(formatTable(rows));
   } finally {
