@@ -265,7 +265,7 @@ scriptCases('tmpfs', {
   },
   'of --mount': {
     script: `
-      docker run --rm --name $c --mount type=tmpfs,target=/a --mount type=tmpfs,target=/b,tmpfs-size=2m,tmpfs-mode=1750 --mount type=tmpfs,target=/c,readonly busybox sh -c 'grep -E "^tmpfs /[abc] " /proc/mounts; stat -c "%n %a %u:%g" /a /b /c'
+      docker run --rm --name $c --mount type=tmpfs,target=/a --mount type=tmpfs,target=/b,tmpfs-size=2m,tmpfs-mode=1750 --mount type=tmpfs,target=/c,readonly busybox sh -c 'grep -E "^tmpfs /[abc] " /proc/mounts | sort; stat -c "%n %a %u:%g" /a /b /c'
       docker create --name $c --mount type=tmpfs,target=/a,tmpfs-size=2m busybox >out; docker inspect -f '{{json .HostConfig.Mounts}} {{json .Mounts}}' $c`,
     bothClis: true,
   },
