@@ -1,55 +1,9 @@
 // Docker's own structures of an image's configuration, to find what its decoder would: with its errors' words.
 
-import {
-  bool,
-  integer,
-  list,
-  map,
-  named,
-  string,
-  stringList,
-  stringMap,
-  strings,
-  struct,
-  time,
-  type Schema,
-} from '../go-json-schema';
+import { bool, integer, list, named, string, stringList, struct, time, type Schema } from '../go-json-schema';
+import { configFields } from '../container-config-schema';
 
-const nothing = struct('struct {}', {});
-const healthcheck = struct<Record<string, unknown>>('container.HealthConfig', {
-  Test: stringList,
-  Interval: integer('time.Duration'),
-  Timeout: integer('time.Duration'),
-  StartPeriod: integer('time.Duration'),
-  Retries: integer('int'),
-});
-const runConfig = struct<Record<string, unknown>>('container.Config', {
-  Hostname: string,
-  Domainname: string,
-  User: string,
-  AttachStdin: bool,
-  AttachStdout: bool,
-  AttachStderr: bool,
-  ExposedPorts: map(nothing, 'nat.PortSet'),
-  Tty: bool,
-  OpenStdin: bool,
-  StdinOnce: bool,
-  Env: stringList,
-  Cmd: strings,
-  Healthcheck: healthcheck,
-  ArgsEscaped: bool,
-  Image: string,
-  Volumes: map(nothing, 'map[string]struct {}'),
-  WorkingDir: string,
-  Entrypoint: strings,
-  NetworkDisabled: bool,
-  MacAddress: string,
-  OnBuild: stringList,
-  Labels: stringMap,
-  StopSignal: string,
-  StopTimeout: integer('int'),
-  Shell: strings,
-});
+const runConfig = struct<Record<string, unknown>>('container.Config', configFields);
 const v1Members: Record<string, Schema> = {
   id: string,
   parent: string,

@@ -2,44 +2,22 @@
 
 import type {
   AuthConfig,
-  ContainerConfig,
   CheckpointCreateBody,
   ContainerCreateBody,
   ContainerUpdateBody,
   EndpointSettings,
   ExecCreateBody,
   ExecStartBody,
-  HealthConfig,
   NetworkConnectBody,
   NetworkCreateBody,
   NetworkDisconnectBody,
   VolumeCreateBody,
 } from '../types';
+import { configFields } from '../../../container-config-schema';
 import { hostConfig, updateFields } from './host-config-schema';
-import {
-  bool,
-  integer,
-  list,
-  map,
-  string,
-  stringList,
-  stringMap,
-  strings,
-  struct,
-} from '../../../go-json-schema';
-import type { Schema } from '../../../go-json-schema';
+import { bool, integer, list, map, string, stringList, stringMap, struct } from '../../../go-json-schema';
 
-const emptyStruct = struct<object>('struct {}', {});
 const consoleSize = list(integer('uint'), '[2]uint', 2);
-
-const healthConfig = struct<HealthConfig>('container.HealthConfig', {
-  Test: stringList,
-  Interval: integer('time.Duration'),
-  Timeout: integer('time.Duration'),
-  StartPeriod: integer('time.Duration'),
-  StartInterval: integer('time.Duration'),
-  Retries: integer('int'),
-});
 
 const endpointSettings = struct<EndpointSettings>('network.EndpointSettings', {
   IPAMConfig: struct<NonNullable<EndpointSettings['IPAMConfig']>>('network.EndpointIPAMConfig', {
@@ -62,34 +40,6 @@ const endpointSettings = struct<EndpointSettings>('network.EndpointSettings', {
   DNSNames: stringList,
   GwPriority: integer('int'),
 });
-
-const configFields: { [K in keyof Required<ContainerConfig>]: Schema } = {
-  Hostname: string,
-  Domainname: string,
-  User: string,
-  AttachStdin: bool,
-  AttachStdout: bool,
-  AttachStderr: bool,
-  ExposedPorts: map(emptyStruct, 'nat.PortSet'),
-  Tty: bool,
-  OpenStdin: bool,
-  StdinOnce: bool,
-  Env: stringList,
-  Cmd: strings,
-  Healthcheck: healthConfig,
-  ArgsEscaped: bool,
-  Image: string,
-  Volumes: map(emptyStruct, 'map[string]struct {}'),
-  WorkingDir: string,
-  Entrypoint: strings,
-  NetworkDisabled: bool,
-  MacAddress: string,
-  OnBuild: stringList,
-  Labels: stringMap,
-  StopSignal: string,
-  StopTimeout: integer('int'),
-  Shell: strings,
-};
 
 /** Names of Config's members: a create body without any of them has no Config. */
 export const configFieldNames: readonly string[] = Object.keys(configFields);
