@@ -75,7 +75,7 @@ export class NetworkTable {
   /** Chooses subnets and gateways and writes the record. `hostSubnets`: not to be chosen for the user. */
   create(plan: NetworkPlan, hostSubnets: readonly Subnet[]): NetworkRecord {
     const id = randomBytes(32).toString('hex');
-    const ipam = plan.configOnly === true ? plan.subnets : this.#pools(plan, hostSubnets);
+    const ipam = plan.configOnly === true ? byFamily(plan.subnets) : this.#pools(plan, hostSubnets);
     planNetwork.requireCreatable(plan);
     const settings = bridgeOptions(plan.configOnly === true ? {} : plan.options);
     if (plan.driver === 'bridge') requireOneSubnet(ipam);
@@ -189,6 +189,11 @@ export class NetworkTable {
     if (plan.driver === 'host' || plan.driver === 'null') return [];
     return poolsFor(plan, { taken: this.#subnets(), avoided, chooser: this.#chooser });
   }
+}
+
+/** As dockerd keeps them: those of IPv4 first. The CLI sends them in an order of chance. */
+function byFamily(subnets: readonly NetworkIpamConfig[]): NetworkIpamConfig[] {
+  return [...subnets.filter((config) => !isIpv6(config)), ...subnets.filter(isIpv6)];
 }
 
 function isIpv6({ subnet }: NetworkIpamConfig): boolean {

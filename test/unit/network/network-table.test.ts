@@ -54,6 +54,17 @@ describe('creating', () => {
     expect(record.ipam[0]?.subnet).toBe('172.19.0.0/16');
   });
 
+  it('keeps the subnets of a configuration with those of IPv4 first', () => {
+    const config = ['fd00:5::/64', '10.5.0.0/24', 'fd00:6::/64', '10.6.0.0/24'].map((subnet) => ({ subnet }));
+    const { ipam } = create({ name: 'a', enableIpv6: true, configOnly: true, ipam: { config } });
+    expect(ipam.map(({ subnet }) => subnet)).toEqual([
+      '10.5.0.0/24',
+      '10.6.0.0/24',
+      'fd00:5::/64',
+      'fd00:6::/64',
+    ]);
+  });
+
   it('takes what the user asks for', () => {
     const config = {
       subnet: '10.5.0.0/24',
