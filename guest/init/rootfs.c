@@ -16,6 +16,7 @@
 #include "disk.h"
 #include "fields.h"
 #include "init-layer.h"
+#include "kernel-log.h"
 
 #define MOUNT_ATTEMPTS 4000
 
@@ -29,8 +30,12 @@ static int mount_disk(const struct disk_spec *disk, const char *target, const ch
     for (int attempt = 0;; attempt++) {
         if (mount(source, target, type, flags, data) == 0)
             return 0;
-        if ((errno != ENXIO && errno != ENOENT) || attempt == MOUNT_ATTEMPTS)
-            return fail_errno(failure, errno, PHASE_MOUNT, "mount %s (LUN %d) as %s", source, disk->lun, type);
+        if ((errno != ENXIO && errno != ENOENT) || attempt == MOUNT_ATTEMPTS) {
+            int error = errno;
+            char said[360];
+            kernel_log_about(source + strlen("/dev/"), said, sizeof(said));
+            return fail_errno(failure, error, PHASE_MOUNT, "mount %s (LUN %d) as %s%s", source, disk->lun, type, said);
+        }
         nanosleep(&(struct timespec){ .tv_nsec = 500000 }, NULL);
     }
 }

@@ -490,6 +490,13 @@ describe('disks', () => {
     await guest.request('container.remove', { id: 'early', sync: true });
   });
 
+  test("that hold something else are refused, with the kernel's reason", async () => {
+    const swapped = { layers: [rootfs.writable], writable: rootfs.layers[0]! };
+    const spec = containerSpec('swapped', swapped, processSpec(['true']));
+    const { message } = await refusal(guest.request('container.start', { container: spec }));
+    expect(message).toMatch(/^mount \/dev\/sd. \(LUN 1\) as squashfs; .*squashfs.*superblock.* on sd.*: Invalid/i);
+  });
+
   test('what Docker adds lies in a layer of its own', async () => {
     const { out, err } = await run(
       sh('ls -a / | grep docker; readlink /etc/mtab; stat -c "%a %u" /etc /; cat /etc/hosts'),
