@@ -2,17 +2,12 @@
 // 1 if anything that was acknowledged is not there, or the cluster is not whole at the end.
 
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 
-import { CaissonDaemon } from '../test/support/caisson-daemon';
-import { NetworkNamespace } from '../test/support/network-namespace';
-import { startOracle } from '../test/support/oracle';
-import { startRegistry } from '../test/support/registry-process';
-import { makeScratchDir } from '../test/support/scratch-dir';
-import { ensureTestImages, registryPort } from '../test/support/test-images';
+import type { CaissonDaemon } from '../test/support/caisson-daemon';
 import {
   asPostgres,
   clusterPath,
@@ -21,6 +16,7 @@ import {
   makeDirectory,
   pullDatabase,
 } from './database';
+import { runInLab, type Lab } from './lab';
 import { DockerClient, timed } from './measure';
 
 const name = 'database';
@@ -235,37 +231,13 @@ async function killAll(daemon: CaissonDaemon, source: string, made: string, time
 }
 
 /** `times`: kills of each kind on the volume, and on the bind mount. */
-async function main(times: readonly [number, number]): Promise<void> {
-  const stops: (() => unknown)[] = [];
-  try {
-    const seed = await ensureTestImages();
-    const dir = makeScratchDir('kills');
-    stops.push(() => rmSync(dir, { recursive: true, force: true }));
-    const namespace = await NetworkNamespace.create();
-    stops.push(() => namespace.delete());
-    mkdirSync(join(dir, 'registry'));
-    const registry = await startRegistry({
-      dir: join(dir, 'registry'),
-      namespace,
-      port: registryPort,
-      seed,
-    });
-    stops.push(() => registry.stop());
-    const made = join(dir, 'made');
-    const oracle = await startOracle(join(dir, 'd'), namespace);
-    stops.push(() => oracle.process.stop());
-    await makeDatabase(new DockerClient(oracle.host), made);
-    const daemon = await CaissonDaemon.start({ dir: join(dir, 'c'), namespace, args: ['--pool-size', '1'] });
-    stops.push(() => daemon.stop());
-    await killAll(daemon, 'database', made, times[0]);
-    await killAll(daemon, join(dir, 'bind'), made, times[1]);
-  } finally {
-    for (const stop of stops.reverse()) await stop();
-  }
+async function main(times: readonly [number, number], lab: Lab): Promise<void> {
+  const made = join(lab.dir, 'made');
+  await makeDatabase(new DockerClient(lab.oracle.host), made);
+  const daemon = await lab.startCaisson('c', ['--pool-size', '1']);
+  await killAll(daemon, 'database', made, times[0]);
+  await killAll(daemon, join(lab.dir, 'bind'), made, times[1]);
 }
 
 const [onVolume = 10, onBind = 5] = process.argv.slice(2).map(Number);
-void main([onVolume, onBind]).catch((error: unknown) => {
-  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
-  process.exitCode = 1;
-});
+runInLab((lab) => main([onVolume, onBind], lab));

@@ -1,18 +1,15 @@
 // Caisson against dockerd, on this machine, in one run: each row is measured on both before the next one is.
 
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { CaissonDaemon } from '../test/support/caisson-daemon';
-import { NetworkNamespace } from '../test/support/network-namespace';
-import { startOracle } from '../test/support/oracle';
-import { startRegistry } from '../test/support/registry-process';
-import { makeScratchDir } from '../test/support/scratch-dir';
-import { ensureTestImages, registryHost, registryPort } from '../test/support/test-images';
+import type { CaissonDaemon } from '../test/support/caisson-daemon';
+import { registryHost } from '../test/support/test-images';
 import { firstCheckpoint, laterCheckpoint, startFromCheckpoint } from './checkpoint';
 import { databaseRows } from './database';
 import { family, manyAtOnce, manyInARow, watchingMany } from './crowd';
+import { runInLab, type Lab } from './lab';
 import { childPids, DockerClient, median, medians, pssMib, rssMib, timed, type Work } from './measure';
 import { memoryRow } from './memory';
 import { networkMeasurements, type NetworkBench } from './network';
@@ -289,60 +286,33 @@ function pushHundredMegabytes(client: DockerClient, dir: string): void {
   client.run('rmi', '-f', `${registryHost}/hundred`);
 }
 
-async function main(wanted: readonly string[]): Promise<void> {
-  const stops: (() => unknown)[] = [];
-  try {
-    const seed = await ensureTestImages();
-    const dir = makeScratchDir('bench');
-    stops.push(() => rmSync(dir, { recursive: true, force: true }));
-    const namespace = await NetworkNamespace.create();
-    stops.push(() => namespace.delete());
-    mkdirSync(join(dir, 'r'));
-    const registry = await startRegistry({ dir: join(dir, 'r'), namespace, port: registryPort, seed });
-    stops.push(() => registry.stop());
-    const oracle = await startOracle(join(dir, 'd'), namespace);
-    stops.push(() => oracle.process.stop());
-    const caissonDaemon = await CaissonDaemon.start({
-      dir: join(dir, 'c'),
-      namespace,
-      args: ['--experimental'],
-    });
-    stops.push(() => caissonDaemon.stop());
-    const noPoolDaemon = await CaissonDaemon.start({
-      dir: join(dir, 'n'),
-      namespace,
-      args: ['--pool-size', '0'],
-    });
-    stops.push(() => noPoolDaemon.stop());
-    const bench: Bench = {
-      docker: new DockerClient(oracle.host),
-      caisson: new DockerClient(caissonDaemon.host),
-      noPool: new DockerClient(noPoolDaemon.host),
-      caissonDaemon,
-      namespace,
-      runDir: join(caissonDaemon.dir, 'run'),
-      dockerPid: oracle.process.pid,
-      dir,
-    };
-    for (const client of [bench.docker, bench.caisson, bench.noPool]) {
-      client.run('pull', '-q', `${registryHost}/busybox`);
-      client.run('tag', `${registryHost}/busybox`, 'busybox');
-    }
-    pushHundredMegabytes(bench.docker, dir);
-
-    const rows: Row[] = [];
-    for (const [name, measure] of Object.entries(measurements)) {
-      if (wanted.length > 0 && !wanted.some((part) => name.includes(part))) continue;
-      process.stderr.write(`measuring ${name}\n`);
-      rows.push(...[await measure(bench)].flat());
-    }
-    process.stdout.write(formatTable(rows));
-  } finally {
-    for (const stop of stops.reverse()) await stop();
+async function main(wanted: readonly string[], lab: Lab): Promise<void> {
+  const { dir, namespace, oracle } = lab;
+  const caissonDaemon = await lab.startCaisson('c', ['--experimental']);
+  const noPoolDaemon = await lab.startCaisson('n', ['--pool-size', '0']);
+  const bench: Bench = {
+    docker: new DockerClient(oracle.host),
+    caisson: new DockerClient(caissonDaemon.host),
+    noPool: new DockerClient(noPoolDaemon.host),
+    caissonDaemon,
+    namespace,
+    runDir: join(caissonDaemon.dir, 'run'),
+    dockerPid: oracle.process.pid,
+    dir,
+  };
+  for (const client of [bench.docker, bench.caisson, bench.noPool]) {
+    client.run('pull', '-q', `${registryHost}/busybox`);
+    client.run('tag', `${registryHost}/busybox`, 'busybox');
   }
+  pushHundredMegabytes(bench.docker, dir);
+
+  const rows: Row[] = [];
+  for (const [name, measure] of Object.entries(measurements)) {
+    if (wanted.length > 0 && !wanted.some((part) => name.includes(part))) continue;
+    process.stderr.write(`measuring ${name}\n`);
+    rows.push(...[await measure(bench)].flat());
+  }
+  process.stdout.write(formatTable(rows));
 }
 
-void main(process.argv.slice(2)).catch((error: unknown) => {
-  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
-  process.exitCode = 1;
-});
+runInLab((lab) => main(process.argv.slice(2), lab));

@@ -32,7 +32,7 @@ import { createContainer, type CreateOptions } from './container-create';
 import { onContainerExit, onPodLost } from './container-exit';
 import { renewNames } from './container-connect';
 import { FileHolders } from './container-files';
-import { inspectContainer } from './container-inspect';
+import { inspectContainer, type InspectSources } from './container-inspect';
 import { containerLogs } from './container-logs';
 import { ContainerList, type HealthSource } from './container-list';
 import { parseContainerName } from './container-names';
@@ -78,8 +78,7 @@ export class Containers implements ContainerBackend {
   readonly execs: Execs;
   readonly #context: ContainersContext;
   readonly #list: ContainerList;
-  readonly #freeOnDisk = (container: Container): Promise<number | undefined> =>
-    freeOnDisk(this.engine, container);
+  readonly #sources: InspectSources;
 
   constructor(context: ContainersContext) {
     this.#context = context;
@@ -111,7 +110,12 @@ export class Containers implements ContainerBackend {
       endExecs: (container) => this.execs.endAll(container),
     };
     this.execs = new Execs(this.engine);
-    this.#list = new ContainerList({ ...context, freeOnDisk: this.#freeOnDisk });
+    const sources = {
+      ...context,
+      freeOnDisk: (container: Container): Promise<number | undefined> => freeOnDisk(this.engine, container),
+    };
+    this.#sources = sources;
+    this.#list = new ContainerList(sources);
   }
 
   create(body: ContainerCreateBody, options: CreateOptions): Promise<ContainerCreateResponse> {
@@ -133,8 +137,7 @@ export class Containers implements ContainerBackend {
   }
 
   async inspect(ref: string, options: { size: boolean }): Promise<ContainerInspect> {
-    const sources = { ...this.#context, freeOnDisk: this.#freeOnDisk };
-    return inspectContainer(this.#get(ref), sources, options);
+    return inspectContainer(this.#get(ref), this.#sources, options);
   }
 
   async start(

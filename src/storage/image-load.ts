@@ -5,8 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { DaemonError, errorMessage } from '../errors';
-import { parseWholeValue } from '../go-json';
+import { DaemonError } from '../errors';
 import { list, named, string, stringList, struct } from '../go-json-schema';
 import { familiarReference, parseReference } from '../registry/reference';
 import { spoolArchive, type ArchiveFile } from './archive-file';
@@ -16,7 +15,14 @@ import { imageSchema } from './image-schema';
 import { holdingLayers } from './layer-garbage';
 import { requireLayerDepth } from './layer-store';
 import { loadLegacyArchive } from './legacy-archive';
-import { decodeAs, setLoadedName, storeLayer, type LoadContext, type LoadOptions } from './load-steps';
+import {
+  decodeAs,
+  parsedJson,
+  setLoadedName,
+  storeLayer,
+  type LoadContext,
+  type LoadOptions,
+} from './load-steps';
 import { readOciLayout } from './oci-layout';
 import type { ProgressSink } from './stores';
 
@@ -113,12 +119,7 @@ async function loadImage(
 
 /** In dockerd's words, what it says of a configuration that is none. */
 function requireConfig(text: string): void {
-  let config: unknown;
-  try {
-    config = parseWholeValue(text);
-  } catch (error) {
-    throw new DaemonError('Internal', errorMessage(error), { cause: error });
-  }
+  const config = parsedJson(text);
   decodeAs(imageSchema, config);
   const { rootfs } = Object(config) as Record<string, unknown>;
   if ((rootfs ?? undefined) === undefined)

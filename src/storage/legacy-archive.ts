@@ -1,8 +1,7 @@
 // Archives as Docker wrote them before 1.10, without manifest.json: a directory for each layer, with the configuration of
 // the image that it tops, and `repositories` with the names. dockerd makes an image of each directory.
 
-import { DaemonError, errorMessage } from '../errors';
-import { parseWholeValue } from '../go-json';
+import { DaemonError } from '../errors';
 import { map, string, stringMap, struct } from '../go-json-schema';
 import { familiarReference, parseReference } from '../registry/reference';
 import type { ArchiveFile } from './archive-file';
@@ -10,13 +9,20 @@ import type { ImageConfig } from './image';
 import { v1ImageSchema } from './image-schema';
 import { removeUnused } from './layer-garbage';
 import { requireLayerDepth } from './layer-store';
-import { decodeAs, setLoadedName, storeLayer, type LoadContext, type LoadOptions } from './load-steps';
+import {
+  decodeAs,
+  parsedJson,
+  setLoadedName,
+  storeLayer,
+  type LoadContext,
+  type LoadOptions,
+} from './load-steps';
 import { goJson, goTime, imageMembers, sorted } from './v1-image';
 
-/** What a directory is called, and the text of its `json`. */
+/** What a directory is called, and what its `json` says. */
 interface LegacyLayer {
   name: string;
-  text: string;
+  json: unknown;
   parent: string;
 }
 
@@ -64,11 +70,11 @@ async function missingLayers(
   for (let name = top; name !== '' && !loaded.has(name);) {
     if (layers.some((layer) => layer.name === name))
       throw new DaemonError('Internal', `invalid archive: ${name} is its own parent`);
-    const text = await archive.text(`${name}/json`);
-    const { OS = '', Parent = '' } = (decodeAs(headSchema, parsed(text)) ?? {}) as Record<string, string>;
+    const json = parsedJson(await archive.text(`${name}/json`));
+    const { OS = '', Parent = '' } = (decodeAs(headSchema, json) ?? {}) as Record<string, string>;
     if (OS !== '' && OS.toLowerCase() !== 'linux')
       throw new DaemonError('Internal', `cannot load ${OS} image on linux`);
-    layers.unshift({ name, text, parent: Parent });
+    layers.unshift({ name, json, parent: Parent });
     name = Parent;
   }
   return layers;
@@ -78,7 +84,7 @@ async function missingLayers(
 async function loadLayer(
   context: LoadContext,
   archive: ArchiveFile,
-  { name, text }: LegacyLayer,
+  { name, json }: LegacyLayer,
   parentId: string | undefined,
   options: LoadOptions,
 ): Promise<string> {
@@ -88,10 +94,9 @@ async function loadLayer(
   try {
     const diffIds = [...(parent?.rootfs.diff_ids ?? []), diffId];
     requireLayerDepth(diffIds);
-    const value = parsed(text);
-    const config = (decodeAs(v1ImageSchema, value) ?? {}) as V1Config;
+    const config = (decodeAs(v1ImageSchema, json) ?? {}) as V1Config;
     const members: Members = {
-      ...(isSince(config.docker_version ?? '', keepsUnknown) ? (value as Members) : imageMembers(config)),
+      ...(isSince(config.docker_version ?? '', keepsUnknown) ? (json as Members) : imageMembers(config)),
       rootfs: { type: 'layers', diff_ids: diffIds },
       history: [...(parent?.history ?? []), historyOf(config)],
     };
@@ -123,12 +128,4 @@ function nameOf(name: string, tag: string): string {
   const reference = parseReference(name);
   if (!/^\w[\w.-]{0,127}$/.test(tag)) throw new DaemonError('Internal', 'invalid tag format');
   return familiarReference({ ...reference, tag });
-}
-
-function parsed(text: string): unknown {
-  try {
-    return parseWholeValue(text);
-  } catch (error) {
-    throw new DaemonError('Internal', errorMessage(error), { cause: error });
-  }
 }

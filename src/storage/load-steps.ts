@@ -1,6 +1,7 @@
 // What loading an image takes, whatever the form of its archive.
 
 import { DaemonError, errorMessage } from '../errors';
+import { parseWholeValue } from '../go-json';
 import { decode, type Schema } from '../go-json-schema';
 import type { ArchiveFile } from './archive-file';
 import type { ImageIndex } from './image-index';
@@ -53,6 +54,15 @@ export async function storeLayer(
 export function decodeAs(schema: Schema, value: unknown): unknown {
   try {
     return decode(schema, value);
+  } catch (error) {
+    throw new DaemonError('Internal', errorMessage(error), { cause: error });
+  }
+}
+
+/** Throws Internal in the words of Go's encoding/json. */
+export function parsedJson(text: string): unknown {
+  try {
+    return parseWholeValue(text);
   } catch (error) {
     throw new DaemonError('Internal', errorMessage(error), { cause: error });
   }

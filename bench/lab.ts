@@ -1,0 +1,52 @@
+// Where measurements run: a scratch directory, and a network namespace with a registry, dockerd and Caisson daemons in it.
+
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { CaissonDaemon } from '../test/support/caisson-daemon';
+import { NetworkNamespace } from '../test/support/network-namespace';
+import { startOracle, type Engine } from '../test/support/oracle';
+import { startRegistry } from '../test/support/registry-process';
+import { makeScratchDir } from '../test/support/scratch-dir';
+import { ensureTestImages, registryPort } from '../test/support/test-images';
+
+export interface Lab {
+  /** Scratch. */
+  dir: string;
+  namespace: NetworkNamespace;
+  oracle: Engine;
+  /** Starts a daemon that ends with the laboratory. `name`: its directory in `dir`. */
+  startCaisson: (name: string, args: readonly string[]) => Promise<CaissonDaemon>;
+}
+
+/** Does `work`, ends all that was started for it, and prints what failed; the program exits with 1 then. */
+export function runInLab(work: (lab: Lab) => Promise<void>): void {
+  void withLab(work).catch((error: unknown) => {
+    process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    process.exitCode = 1;
+  });
+}
+
+async function withLab(work: (lab: Lab) => Promise<void>): Promise<void> {
+  const stops: (() => unknown)[] = [];
+  try {
+    const seed = await ensureTestImages();
+    const dir = makeScratchDir('bench');
+    stops.push(() => rmSync(dir, { recursive: true, force: true }));
+    const namespace = await NetworkNamespace.create();
+    stops.push(() => namespace.delete());
+    mkdirSync(join(dir, 'r'));
+    const registry = await startRegistry({ dir: join(dir, 'r'), namespace, port: registryPort, seed });
+    stops.push(() => registry.stop());
+    const oracle = await startOracle(join(dir, 'd'), namespace);
+    stops.push(() => oracle.process.stop());
+    const startCaisson = async (name: string, args: readonly string[]): Promise<CaissonDaemon> => {
+      const daemon = await CaissonDaemon.start({ dir: join(dir, name), namespace, args: [...args] });
+      stops.push(() => daemon.stop());
+      return daemon;
+    };
+    await work({ dir, namespace, oracle, startCaisson });
+  } finally {
+    for (const stop of stops.reverse()) await stop();
+  }
+}
