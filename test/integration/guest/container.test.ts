@@ -494,7 +494,9 @@ describe('disks', () => {
     const swapped = { layers: [rootfs.writable], writable: rootfs.layers[0]! };
     const spec = containerSpec('swapped', swapped, processSpec(['true']));
     const { message } = await refusal(guest.request('container.start', { container: spec }));
-    expect(message).toMatch(/^mount \/dev\/sd. \(LUN 1\) as squashfs; .*squashfs.*superblock.* on sd.*: Invalid/i);
+    expect(message).toMatch(
+      /^mount \/dev\/sd. \(LUN 1\) as squashfs; .*squashfs.*superblock.* on sd.*: Invalid/i,
+    );
   });
 
   test('what Docker adds lies in a layer of its own', async () => {
