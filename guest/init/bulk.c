@@ -123,21 +123,29 @@ static int next_record(struct bulk *bulk)
     return 1;
 }
 
-ssize_t bulk_read(struct bulk *bulk, void *to, size_t length)
+ssize_t bulk_borrow(struct bulk *bulk, const uint8_t **bytes, size_t length)
 {
     int result = length == 0 ? 0 : next_record(bulk);
-    if (result <= 0)
-        return result;
-    if (bulk->plain_left > 0) {
-        ssize_t got = read(bulk->records, to, length < bulk->plain_left ? length : bulk->plain_left);
-        if (got > 0)
-            bulk->plain_left -= (uint32_t)got;
-        return got < 0 ? -errno : got == 0 ? -EPROTO : got;
-    }
+    if (result <= 0 || bulk->plain_left > 0)
+        return result < 0 ? result : 0;
     size_t part = bulk->end - bulk->start < length ? bulk->end - bulk->start : length;
-    memcpy(to, bulk->buffer + bulk->start, part);
+    *bytes = bulk->buffer + bulk->start;
     bulk->start += part;
     return (ssize_t)part;
+}
+
+ssize_t bulk_read(struct bulk *bulk, void *to, size_t length)
+{
+    const uint8_t *bytes;
+    ssize_t part = bulk_borrow(bulk, &bytes, length);
+    if (part > 0)
+        memcpy(to, bytes, (size_t)part);
+    if (part != 0 || bulk->plain_left == 0)
+        return part;
+    ssize_t got = read(bulk->records, to, length < bulk->plain_left ? length : bulk->plain_left);
+    if (got > 0)
+        bulk->plain_left -= (uint32_t)got;
+    return got < 0 ? -errno : got == 0 ? -EPROTO : got;
 }
 
 /* ---- out ---- */

@@ -41,6 +41,9 @@ void bulk_close(struct bulk *bulk);
 
 /* As read(2), but for -errno: some bytes, 0 at the end. -EPROTO for records that make no sense. */
 ssize_t bulk_read(struct bulk *bulk, void *to, size_t length);
+/* As bulk_read, without a copy: points `bytes` at up to `length` bytes that are good until the next read. 0 when the next
+ * ones are in no slot, or there are none: bulk_read has them. */
+ssize_t bulk_borrow(struct bulk *bulk, const uint8_t **bytes, size_t length);
 
 /* All of it, or -errno. What is gathered goes with bulk_flush. */
 int bulk_write(struct bulk *bulk, const void *from, size_t length);

@@ -62,6 +62,18 @@ int tar_must_read(struct tar_input *input, void *buffer, size_t length) {
     return result == 0 ? tar_fail(input, EINVAL, "unexpected EOF") : result;
 }
 
+ssize_t tar_must_borrow(struct tar_input *input, const uint8_t **bytes, uint64_t length) {
+    ssize_t part = input->bulk == NULL ? 0 : bulk_borrow(input->bulk, bytes, length);
+    if (part < 0)
+        return tar_fail(input, (int)-part, "read the archive: %s", go_error((int)-part));
+    if (part > 0)
+        return part;
+    part = length < TAR_COPY_BYTES ? (ssize_t)length : TAR_COPY_BYTES;
+    *bytes = input->copy_buffer;
+    int result = tar_must_read(input, input->copy_buffer, (size_t)part);
+    return result < 0 ? result : part;
+}
+
 static uint64_t padded(uint64_t size) {
     return (size + TAR_BLOCK - 1) / TAR_BLOCK * TAR_BLOCK;
 }

@@ -12,7 +12,7 @@ struct bulk;
 struct tar_input {
     int fd;
     struct bulk *bulk; /* where the bytes come from instead, unless NULL */
-    char *copy_buffer; /* of TAR_COPY_BYTES */
+    uint8_t *copy_buffer; /* of TAR_COPY_BYTES */
     char *message;     /* what went wrong, in Docker's words */
     unsigned message_size;
 };
@@ -61,6 +61,8 @@ void tar_entry_free(struct tar_entry *entry);
 
 /* All of the buffer, or -errno; the stream must not end before. Not 0 when it worked. */
 int tar_must_read(struct tar_input *input, void *buffer, size_t length);
+/* Points `bytes` at the next ones, up to `length` of them, good until the next read. How many, or -errno. */
+ssize_t tar_must_borrow(struct tar_input *input, const uint8_t **bytes, uint64_t length);
 /* What fills the last block of `size` bytes of content up. An archive may end in it, as Go's archive/tar has it. */
 int tar_skip_padding(struct tar_input *input, uint64_t size);
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "file-writer.h"
 #include "go-error.h"
 #include "tar_entry.h"
 #include "tar_format.h"
@@ -146,27 +147,22 @@ static int make_room(struct reader *reader, const struct tar_entry *entry, const
 }
 
 /* So many bytes of the stream to where the file stands. */
-static int copy_data(struct reader *reader, int fd, uint64_t left, const char *path) {
+static int copy_data(struct reader *reader, struct file_writer *file, uint64_t left, const char *path) {
     while (left > 0) {
-        size_t part = left < TAR_COPY_BYTES ? (size_t)left : TAR_COPY_BYTES;
-        int result = tar_must_read(&reader->input, reader->input.copy_buffer, part);
+        const uint8_t *bytes;
+        ssize_t part = tar_must_borrow(&reader->input, &bytes, left);
+        if (part < 0)
+            return (int)part;
+        int result = file_writer_write(file, bytes, (size_t)part);
         if (result < 0)
-            return result;
-        for (size_t done = 0; done < part;) {
-            ssize_t written = write(fd, reader->input.copy_buffer + done, part - done);
-            if (written < 0 && errno == EINTR)
-                continue;
-            if (written < 0)
-                return tar_fail(&reader->input, errno, "write %s: %s", path, go_error(errno));
-            done += (size_t)written;
-        }
-        left -= part;
+            return tar_fail(&reader->input, -result, "write %s: %s", path, go_error(-result));
+        left -= (uint64_t)part;
     }
     return 0;
 }
 
 /* A sparse file: its parts, with holes in between. The complaints are those of Go's archive/tar. */
-static int copy_parts(struct reader *reader, int fd, struct tar_entry *entry, const char *path) {
+static int copy_parts(struct reader *reader, struct file_writer *file, struct tar_entry *entry, const char *path) {
     int result = entry->map_before_data ? sparse_read_map(&reader->input, entry) : 0;
     int64_t left = entry->stored;
     for (size_t i = 0; result >= 0 && i < entry->part_count; i++) {
@@ -174,13 +170,14 @@ static int copy_parts(struct reader *reader, int fd, struct tar_entry *entry, co
         if (part->length > left)
             return tar_fail(&reader->input, EINVAL, "archive/tar: sparse file references non-existent data");
         left -= part->length;
-        if (lseek(fd, part->offset, SEEK_SET) < 0)
-            return tar_fail(&reader->input, errno, "seek %s: %s", path, go_error(errno));
-        result = copy_data(reader, fd, (uint64_t)part->length, path);
+        result = file_writer_seek(file, (uint64_t)part->offset);
+        if (result < 0)
+            return tar_fail(&reader->input, -result, "seek %s: %s", path, go_error(-result));
+        result = copy_data(reader, file, (uint64_t)part->length, path);
     }
     if (result >= 0 && left > 0)
         return tar_fail(&reader->input, EINVAL, "archive/tar: sparse file contains unreferenced data");
-    if (result >= 0 && ftruncate(fd, entry->size) < 0)
+    if (result >= 0 && ftruncate(file->fd, entry->size) < 0)
         return tar_fail(&reader->input, errno, "truncate %s: %s", path, go_error(errno));
     return result;
 }
@@ -189,11 +186,11 @@ static int unpack_data(struct reader *reader, struct tar_entry *entry, const cha
     auto_fd fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, entry->mode & 0777);
     if (fd < 0)
         return tar_fail(&reader->input, errno, "open %s: %s", path, go_error(errno));
-    int result = entry->sparse ? copy_parts(reader, fd, entry, path)
-                               : copy_data(reader, fd, (uint64_t)entry->size, path);
-    if (result < 0)
-        return result;
-    return tar_skip_padding(&reader->input, (uint64_t)(entry->sparse ? entry->stored : entry->size));
+    uint64_t size = (uint64_t)(entry->sparse ? entry->stored : entry->size);
+    struct file_writer file;
+    file_writer_begin(&file, fd, size);
+    int result = entry->sparse ? copy_parts(reader, &file, entry, path) : copy_data(reader, &file, size, path);
+    return result < 0 ? result : tar_skip_padding(&reader->input, size);
 }
 
 static int make_symlink(struct reader *reader, const struct tar_entry *entry, const char *path) {
@@ -412,7 +409,7 @@ static int unpack_entry(struct reader *reader, struct tar_entry *entry) {
 
 int tar_read(int input, const char *destination, struct tar_read_options options, char *message,
              unsigned message_size) {
-    auto_free char *buffer = malloc(TAR_COPY_BYTES);
+    auto_free uint8_t *buffer = malloc(TAR_COPY_BYTES);
     if (buffer == NULL)
         return -ENOMEM;
     struct reader reader = {

@@ -83,6 +83,28 @@ scriptCases('copies: every kind of file', {
       docker run --rm -v $c:/w debian:12 ${list} /w`,
 });
 
+/** `l`: files of some MB, of sizes that end anywhere in a page, with small ones in between, one mostly a hole. */
+const makeLargeFiles = `umask 022; mkdir l; ${python(`
+import random
+noise = random.Random(7)
+for i, size in enumerate([1 << 20, (1 << 20) - 1, (1 << 20) + 1, 2100000, 5, 3 << 20, 777, (4 << 20) + 511, 1500 * 1000]):
+    with open('l/%d' % i, 'wb') as f: f.write(noise.randbytes(size))
+with open('l/holes', 'wb') as f:
+    for at in 100, 5000000, 9000000: f.seek(at); f.write(noise.randbytes(2000001))
+`)}`;
+const sumsOf = (directory: string): string => `sh -c 'cd ${directory}; md5sum *; stat -c "%n %s" *'`;
+
+scriptCases('copies: large files', {
+  'over one another, into one that runs, is stopped, and a volume': `
+      ${makeLargeFiles}
+      docker run -d --name $c -v $c:/v busybox sleep 1000 >out
+      docker cp l $c:/srv; docker exec $c ${sumsOf('/srv')}; docker cp l $c:/v; docker exec $c ${sumsOf('/v/l')}
+      cd l; for f in *; do mv $f ../x; head -c 1100000 ../x >$f; done; cd ..; tar -cS l | docker cp - $c:/; docker exec $c ${sumsOf('/l')}
+      docker cp l/. $c:/srv; docker exec $c ${sumsOf('/srv')}
+      docker kill $c; docker cp l/. $c:/v/l; tail -c 1050001 l/holes >l/3; docker cp l $c:/; docker cp $c:/l - | tar -xO | md5sum
+      docker start $c; docker exec $c ${sumsOf('/l')}; docker exec $c ${sumsOf('/v/l')}`,
+});
+
 scriptCases('copies: options and places', {
   'links that are followed, on either side': {
     script: `
