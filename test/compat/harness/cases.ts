@@ -167,7 +167,7 @@ export function defineCase(group: string, title: string, key: string, run: RunCa
       if (differences.length > 0)
         throw new Error(`${differences.length} differences\n  ${differences.join('\n  ')}`);
     },
-    1_800_000,
+    7_200_000,
   );
 }
 
