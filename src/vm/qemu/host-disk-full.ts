@@ -6,13 +6,14 @@ import type { QmpClient, QmpEvent } from './qmp-client';
 
 const retryMs = 2000;
 
-/** Stops and starts of one VM for want of room on the host. It holds no VM back that a user has paused. */
+/** Stops and starts of one VM for want of room on the host. It holds no VM back that a user has paused. Logs other errors. */
 export class HostDiskFull {
   readonly #vmId: string;
   readonly #qmp: Pick<QmpClient, 'execute'>;
   readonly #retryMs: number;
   #timer: NodeJS.Timeout | undefined;
   #told = false;
+  readonly #refused = new Set<string>();
 
   constructor(vmId: string, qmp: Pick<QmpClient, 'execute'>, options: { retryMs: number } = { retryMs }) {
     this.#vmId = vmId;
@@ -22,16 +23,25 @@ export class HostDiskFull {
 
   /** Every event of the VM's monitor. */
   onEvent({ event, data }: QmpEvent): void {
-    if (event !== 'BLOCK_IO_ERROR' || data['action'] !== 'stop') return;
+    if (event !== 'BLOCK_IO_ERROR') return;
+    const details = { vmId: this.#vmId, device: data['node-name'] ?? data['device'], reason: data['reason'] };
+    if (data['action'] !== 'stop') {
+      this.#tellRefusal({ ...details, operation: data['operation'] });
+      return;
+    }
     if (!this.#told) {
       this.#told = true;
-      log.error('the host has no room for what a VM writes: it waits until there is some', {
-        vmId: this.#vmId,
-        device: data['device'] ?? data['node-name'],
-        reason: data['reason'],
-      });
+      log.error('the host has no room for what a VM writes: it waits until there is some', details);
     }
     this.#wait();
+  }
+
+  /** Once for a disk and what failed: the guest, which sees EIO, may try as often as it likes. */
+  #tellRefusal(details: { device: unknown; operation: unknown }): void {
+    const key = `${String(details.device)} ${String(details.operation)}`;
+    if (this.#refused.has(key)) return;
+    this.#refused.add(key);
+    log.error('the host could not read or write a disk of a VM, which was told of an I/O error', details);
   }
 
   /** For a VM that an earlier daemon has left. */

@@ -1,3 +1,4 @@
+import { log } from '../../../../src/log';
 import { HostDiskFull } from '../../../../src/vm/qemu/host-disk-full';
 
 const noRoom = {
@@ -52,10 +53,21 @@ test('a VM that an earlier daemon left so goes on', async () => {
   full.close();
 });
 
-test('errors that the guest is told of are its own affair', () => {
+test('other errors are logged, once for each disk, and the guest sees to them', () => {
   const { commands, qmp } = fakeQmp(['running']);
   const full = new HostDiskFull('vm', qmp, { retryMs: 1 });
-  full.onEvent({ event: 'BLOCK_IO_ERROR', data: { action: 'report' } });
+  const logged = jest.spyOn(log, 'error').mockImplementation(() => undefined);
+  for (const node of ['format0', 'format0', 'format1']) {
+    const data = { action: 'report', 'node-name': node, operation: 'read', reason: 'Input/output error' };
+    full.onEvent({ event: 'BLOCK_IO_ERROR', data });
+  }
+  expect(logged.mock.calls.map(([, details]) => details?.['device'])).toEqual(['format0', 'format1']);
+  expect(logged.mock.calls[0]?.[1]).toMatchObject({
+    vmId: 'vm',
+    reason: 'Input/output error',
+    operation: 'read',
+  });
+  logged.mockRestore();
   expect(commands).toEqual([]);
   full.close();
 });
