@@ -24,6 +24,11 @@ scriptCases('binds: sources and modes', {
       docker rm $c; mkdir m; docker create --name $c --mount type=bind,source=$PWD/m,target=/x busybox ls /x >out; rmdir m; docker start -a $c; ls -d m; docker inspect -f '{{.State.Status}} {{.State.ExitCode}}' $c`,
     bothClis: true,
   },
+  'hundreds at once': `
+      for i in $(seq 250); do mkdir -p m/$i; echo $i >m/$i/f; done
+      docker run -d --name $c $(for i in $(seq 250); do echo -v $PWD/m/$i:/m/$i; done) busybox sleep 1000 >out
+      docker exec $c sh -c 'cat /m/*/f | sort -n | md5sum; grep -c " /m/" /proc/mounts; echo x >/m/77/new; ls -d /m/* | wc -l'; cat m/77/new
+      docker inspect -f '{{len .Mounts}} {{len .HostConfig.Binds}}' $c`,
   'sources that are none': `
       create() { docker create --label case=$c "$@"; }
       create -v ./rel:/x busybox | wc -c
