@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { DaemonError } from '../errors';
 import type { ArchiveFile } from './archive-file';
 import type { ArchivedImage } from './image-load';
+import { parsedJson } from './load-steps';
 
 interface Descriptor {
   digest: string;
@@ -19,13 +20,18 @@ interface IndexOrManifest {
 
 const maxDepth = 4;
 
-/** The images of the layout that can run here. Their names come from annotations. */
+/** The images of the layout that can run here. Their names come from annotations. Throws NotFound if all are for others. */
 export async function readOciLayout(archive: ArchiveFile): Promise<ArchivedImage[]> {
   const images: ArchivedImage[] = [];
+  const others: Descriptor[] = [];
   const visit = async (descriptors: Descriptor[], inherited: string | undefined, depth: number) => {
     if (depth > maxDepth) throw new DaemonError('Internal', 'invalid archive: indexes too deep');
-    for (const { digest, platform, annotations } of descriptors) {
-      if (platform !== undefined && (platform.os !== 'linux' || platform.architecture !== 'amd64')) continue;
+    for (const descriptor of descriptors) {
+      const { digest, platform, annotations } = descriptor;
+      if (platform !== undefined && (platform.os !== 'linux' || platform.architecture !== 'amd64')) {
+        others.push(descriptor);
+        continue;
+      }
       const name =
         annotations?.['io.containerd.image.name'] ??
         annotations?.['org.opencontainers.image.ref.name'] ??
@@ -47,6 +53,8 @@ export async function readOciLayout(archive: ArchiveFile): Promise<ArchivedImage
   };
   const { manifests } = asDocument(await archive.json('index.json'));
   await visit(manifests ?? [], undefined, 0);
+  if (images.length === 0 && others.length > 0)
+    throw new DaemonError('NotFound', 'no matching manifest for linux/amd64 in the manifest list entries');
   return images;
 }
 
@@ -59,7 +67,7 @@ async function readBlob(archive: ArchiveFile, digest: string): Promise<IndexOrMa
   if (`sha256:${createHash('sha256').update(text).digest('hex')}` !== digest) {
     throw new DaemonError('Internal', `manifest verification failed for digest ${digest}`);
   }
-  return asDocument(JSON.parse(text));
+  return asDocument(parsedJson(text));
 }
 
 function asDocument(value: unknown): IndexOrManifest {

@@ -165,6 +165,19 @@ describe('the image store', () => {
 
     test.each<[string, Buffer, string]>([
       [
+        'an OCI layout for another platform',
+        makeTar([
+          { name: 'oci-layout', data: '{}' },
+          {
+            name: 'index.json',
+            data: JSON.stringify({
+              manifests: [{ digest: sha256('x'), platform: { os: 'linux', architecture: 'arm64' } }],
+            }),
+          },
+        ]),
+        'no matching manifest for linux/amd64 in the manifest list entries',
+      ],
+      [
         'a missing layer',
         archiveOf({ names: ['gone/layer.tar'] }),
         'open gone/layer.tar: no such file or directory',
