@@ -30,6 +30,16 @@ scriptCases('save', {
     docker save $id | tar -xO manifest.json
     docker save $(echo $id | cut -c8-19) | tar -xO manifest.json
     docker save $id $c:two | tar -xO manifest.json`,
+  'an image with its parent, which it keeps': `
+    mkdir d1 d2; (echo FROM busybox; echo LABEL case=$c) >d1/Dockerfile; (echo FROM $c:one; echo LABEL b=2) >d2/Dockerfile
+    docker build -q -t $c:one d1 >out; docker build -q -t $c:two d2 >out
+    docker save -o both.tar $c:two $c:one; docker save -o one.tar $c:one; docker save -o two.tar $c:two
+    for f in both one two; do tar -xOf $f.tar manifest.json | grep -o Parent | wc -l; done
+    docker rmi $c:two $c:one >/dev/null; docker load -i two.tar; docker inspect -f '{{.Parent}}.' $c:two
+    docker load -i one.tar; docker inspect -f '{{.Parent}}.' $c:two; docker load -i both.tar | sort
+    [ $(docker inspect -f '{{.Parent}}' $c:two) = $(docker inspect -f '{{.Id}}' $c:one) ]; echo $?
+    docker rmi $c:one | cut -c1-12; docker images --filter label=case=$c --format '{{.Tag}}'; docker images -a --filter label=case=$c --format '{{.Tag}}'; docker rmi $c:two | cut -c1-8
+    tar -xf both.tar; sed -i 's/"Parent":"sha256:[0-9a-f]*"/"Parent":"sha256:nonsense"/' manifest.json; tar -cf in.tar *.json repositories */*.*; docker load -i in.tar | sort; docker inspect -f '{{.Parent}}.' $c:two; docker rmi $c:two $c:one >/dev/null`,
   'several images that share a layer': `
     ${smallArchive}
     printf '{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":["sha256:%s"]}}' $(sha256sum <m.tar | cut -c-64) >config.json
