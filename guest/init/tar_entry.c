@@ -166,7 +166,9 @@ static bool parse_time(const char *text, size_t length, struct timespec *time) {
         nanoseconds += (*at - '0') * unit;
         unit /= 10;
     }
-    *time = (struct timespec){.tv_sec = (time_t)seconds, .tv_nsec = text[0] == '-' ? 0 : nanoseconds};
+    *time = (struct timespec){.tv_sec = (time_t)seconds, .tv_nsec = nanoseconds};
+    if (text[0] == '-' && nanoseconds > 0 && seconds > INT64_MIN)
+        *time = (struct timespec){.tv_sec = (time_t)seconds - 1, .tv_nsec = 1000000000 - nanoseconds};
     return true;
 }
 

@@ -22,6 +22,8 @@
 /* What is longer than PATH_MAX fails where it is used, so that the complaint tells of what was to be done. */
 enum { MAX_PATH_BYTES = 2 * PATH_MAX };
 
+#define NANOSECONDS INT64_C(1000000000)
+
 /* The time of a directory is set when the archive has left it: what is unpacked into it would change it. */
 struct directory_time {
     struct directory_time *next;
@@ -239,11 +241,26 @@ static bool lies_in(const char *path, const char *directory) {
     return strncmp(path, directory, length) == 0 && (path[length] == '/' || path[length] == '\0');
 }
 
+/* As dockerd sets it: nothing before 1970, or after what 64 bits of nanoseconds can count; of a symbolic link what is left
+ * in 64 bits. */
+static struct timespec time_to_set(struct timespec time, bool is_link) {
+    int64_t nanoseconds;
+    bool too_far = __builtin_mul_overflow((int64_t)time.tv_sec, NANOSECONDS, &nanoseconds);
+    too_far = __builtin_add_overflow(nanoseconds, (int64_t)time.tv_nsec, &nanoseconds) || too_far;
+    if (!is_link)
+        return time.tv_sec < 0 || too_far ? (struct timespec){0} : time;
+    int64_t rest = nanoseconds % NANOSECONDS;
+    return (struct timespec){
+        .tv_sec = (time_t)(nanoseconds / NANOSECONDS - (rest < 0 ? 1 : 0)),
+        .tv_nsec = (long)(rest < 0 ? rest + NANOSECONDS : rest),
+    };
+}
+
 static int remember_time(struct reader *reader, const struct tar_entry *entry, const char *path) {
     struct directory_time *time = malloc(sizeof *time + strlen(path) + 1);
     if (time == NULL)
         return tar_fail(&reader->input, ENOMEM, "out of memory");
-    time->mtime = entry->mtime;
+    time->mtime = time_to_set(entry->mtime, false);
     strcpy(time->path, path);
     time->next = NULL;
     *reader->directories_end = time;
@@ -325,8 +342,10 @@ static int set_attributes(struct reader *reader, const struct tar_entry *entry, 
     struct attributes wanted = compare_attributes(reader, entry, path, made);
     if (wanted.owner_differs && lchown(path, wanted.uid, wanted.gid) < 0)
         return tar_fail(&reader->input, errno, "lchown %s: %s", path, go_error(errno));
-    if (is_symlink(entry, path)) {
-        struct timespec times[2] = {entry->mtime, entry->mtime};
+    bool is_link = is_symlink(entry, path);
+    struct timespec mtime = time_to_set(entry->mtime, is_link);
+    struct timespec times[2] = {mtime, mtime};
+    if (is_link) {
         utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW);
         return 0;
     }
@@ -339,7 +358,6 @@ static int set_attributes(struct reader *reader, const struct tar_entry *entry, 
             return tar_fail(&reader->input, errno, "%s", go_error(errno));
     if (entry->type == TAR_TYPE_DIRECTORY)
         return remember_time(reader, entry, path);
-    struct timespec times[2] = {entry->mtime, entry->mtime};
     if (utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW) < 0)
         return tar_fail(&reader->input, errno, "utimensat %s: %s", path, go_error(errno));
     return 0;

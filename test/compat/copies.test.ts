@@ -92,6 +92,16 @@ for i, size in enumerate([1 << 20, (1 << 20) - 1, (1 << 20) + 1, 2100000, 5, 3 <
 with open('l/holes', 'wb') as f:
     for at in 100, 5000000, 9000000: f.seek(at); f.write(noise.randbytes(2000001))
 `)}`;
+/** An archive on standard output: files, links and directories from times that a file system, or nanoseconds in 64 bits, can't hold. */
+const oddTimes = python(`
+import io, sys, tarfile
+out = tarfile.open(fileobj=sys.stdout.buffer, mode='w|', format=tarfile.PAX_FORMAT)
+for time in -5364662400, -315619200.5, -1, 0, 4102444800.25, 9223372036, 9251366400, 16725225600:
+    for kind in tarfile.REGTYPE, tarfile.SYMTYPE, tarfile.DIRTYPE:
+        member = tarfile.TarInfo('%s-%s' % (time, kind.decode())); member.mtime = time; member.type = kind; member.mode = 0o755; member.linkname = 'x' * (kind == tarfile.SYMTYPE)
+        out.addfile(member)
+out.close()
+`);
 const sumsOf = (directory: string): string => `sh -c 'cd ${directory}; md5sum *; stat -c "%n %s" *'`;
 
 scriptCases('copies: large files', {
@@ -106,6 +116,10 @@ scriptCases('copies: large files', {
 });
 
 scriptCases('copies: options and places', {
+  'times before 1970 and after 2262': `
+      docker run -d --name $c busybox sleep 1000 >out; docker exec $c mkdir /t
+      ${oddTimes} | docker cp - $c:/t; docker exec $c sh -c 'cd /t; for f in *; do echo "$f" $(stat -c "%Y %y" -- "$f"); done'
+      docker cp $c:/t - | ${listTar} | tail -n +2`,
   'links that are followed, on either side': {
     script: `
       mkdir d; echo f >d/f; ln -s d dirlink; ln -s d/f filelink; ln -s none dangling
