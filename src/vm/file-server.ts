@@ -50,6 +50,7 @@ export class FileServer {
   readonly #sharedPaths: SharedPaths;
   #starting: Promise<void> | undefined;
   #adding: Promise<unknown> = Promise.resolve();
+  #settingCache: Promise<unknown> = Promise.resolve();
   readonly #shares = new Map<string, SharedPath>();
 
   /** `shares`: what an earlier daemon has added, path by name. */
@@ -78,16 +79,29 @@ export class FileServer {
   #note(name: string, path: string): SharedPath {
     const before = this.#shares.get(name);
     if (before !== undefined) this.#sharedPaths.release([before]);
-    const shared = { path, forgetsAtOnce: () => this.#forget(name) };
+    const shared = {
+      path,
+      forgetsAtOnce: () => this.#forget(name),
+      mayRemember: () => this.#setCache(name, cacheMilliseconds),
+    };
     this.#shares.set(name, shared);
     return shared;
   }
 
   /** What the guest was told of the share stays good for a moment; then it asks each time. */
   async #forget(name: string): Promise<void> {
-    await this.#adding;
-    await this.#command([`cache ${name} 0`]);
+    await this.#setCache(name, 0);
     await new Promise((resolve) => setTimeout(resolve, cacheMilliseconds + guestTickMs));
+  }
+
+  /** One after the other, and after the share was added. */
+  #setCache(name: string, milliseconds: number): Promise<void> {
+    const set = this.#settingCache.then(async () => {
+      await this.#adding;
+      await this.#command([`cache ${name} ${milliseconds}`]);
+    });
+    this.#settingCache = set.catch(() => undefined);
+    return set;
   }
 
   async #add(shares: readonly FileShare[], caches: readonly number[]): Promise<void> {

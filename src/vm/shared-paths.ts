@@ -9,6 +9,8 @@ export interface SharedPath {
   path: string;
   /** From now on the VM may remember nothing of it. */
   forgetsAtOnce(): Promise<void>;
+  /** It has them to itself again, until it is told otherwise. */
+  mayRemember(): Promise<void>;
 }
 
 interface Claim {
@@ -40,9 +42,15 @@ export class SharedPaths {
     return { alone, settle: () => settleAll([...shaken].filter(({ shared }) => !shares.includes(shared))) };
   }
 
-  /** They are shared no more. */
+  /** They are shared no more. Who has the same files with nobody else now may remember them. */
   release(shares: Iterable<SharedPath>): void {
     for (const shared of shares) this.#claims.delete(shared);
+    const claims = [...this.#claims.values()];
+    for (const claim of claims.filter(({ cached }) => !cached)) {
+      if (claims.some((other) => other !== claim && overlap(other.shared, claim.shared))) continue;
+      claim.cached = true;
+      void heard(claim.shared, claim.shared.mayRemember());
+    }
   }
 
   #of(shares: readonly SharedPath[]): Claim[] {
@@ -51,14 +59,12 @@ export class SharedPaths {
 }
 
 async function settleAll(claims: readonly Claim[]): Promise<void> {
-  await Promise.all(
-    claims.map(({ shared }) =>
-      // A VM that is ending: nobody will ask it.
-      shared
-        .forgetsAtOnce()
-        .catch((error: unknown) => log.debug('cache of a share', { path: shared.path, error })),
-    ),
-  );
+  await Promise.all(claims.map(({ shared }) => heard(shared, shared.forgetsAtOnce())));
+}
+
+/** A VM that is ending doesn't hear it, and nobody will ask it. */
+function heard({ path }: SharedPath, told: Promise<void>): Promise<void> {
+  return told.catch((error: unknown) => log.debug('cache of a share', { path, error }));
 }
 
 /** One of them is, or lies in, the other. */

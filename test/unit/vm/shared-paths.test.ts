@@ -7,6 +7,10 @@ const share = (path: string, name = path): SharedPath => ({
     told.push(name);
     return Promise.resolve();
   },
+  mayRemember: () => {
+    told.push(`${name} again`);
+    return Promise.resolve();
+  },
 });
 
 beforeEach(() => {
@@ -61,6 +65,30 @@ test('what is shared no more hinders nobody', () => {
 
 test('a VM that can no longer be told is at its end', async () => {
   const paths = new SharedPaths();
-  paths.claim([{ path: '/data', forgetsAtOnce: () => Promise.reject(new Error('gone')) }]);
+  paths.claim([
+    {
+      path: '/data',
+      forgetsAtOnce: () => Promise.reject(new Error('gone')),
+      mayRemember: () => Promise.resolve(),
+    },
+  ]);
   await expect(paths.claim([share('/data')]).settle()).resolves.toBeUndefined();
+});
+
+test('who is alone again may remember again', async () => {
+  const paths = new SharedPaths();
+  const [first, inside, second, apart] = [
+    share('/d', 'first'),
+    share('/d/in'),
+    share('/d', 'second'),
+    share('/e'),
+  ];
+  for (const shared of [first, inside, second, apart]) await paths.claim([shared]).settle();
+  told = [];
+  paths.release([inside]);
+  expect(told).toEqual([]); // there are two still
+  paths.release([first]);
+  expect(told).toEqual(['second again']);
+  await paths.claim([share('/d', 'third')]).settle();
+  expect(told).toEqual(['second again', 'second']);
 });
