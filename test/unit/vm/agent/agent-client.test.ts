@@ -219,7 +219,7 @@ describe('output', () => {
     await guest.acknowledged(channel, offset);
     expect(stream.chunks.length).toBeLessThan(5000);
     expect(guest.frames.filter((frame) => frame.type === FrameType.ack).length).toBeLessThan(1000);
-  });
+  }, 60_000);
 
   test('waits for its consumer', async () => {
     const client = await connect();
