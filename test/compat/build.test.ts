@@ -67,7 +67,7 @@ scriptCases('build: files', {
     timeoutSeconds: 240,
   },
   'what is not there': `${files}
-    for line in 'COPY none /' 'COPY none* /' 'COPY ../f /' 'COPY f g /x' 'COPY --from=0 /a /' 'COPY --from=9 /a /' 'COPY --chown=none f /' 'COPY http://a/b /' 'ADD http://127.0.0.1:5000/none /' 'COPY --chmod=1 f /' 'RUN --mount=type=cache,target=/x true'; do printf "FROM busybox\\n$line\\n" >Dockerfile; docker build . 2>&1 | tail -1; done`,
+    for line in 'COPY none /' 'COPY none* /' 'COPY ../f /' 'COPY f g /x' 'COPY --from=0 /a /' 'COPY --from=99999 /a /' 'COPY --chown=none f /' 'COPY http://a/b /' 'ADD http://127.0.0.1:5000/none /' 'COPY --chmod=1 f /' 'RUN --mount=type=cache,target=/x true'; do printf "FROM busybox\\n$line\\n" >Dockerfile; docker build . 2>&1 | tail -1; done`,
   dockerignore: `${files}
     printf 'Dockerfile\\n.dockerignore\\n**/b\\n*.txt\\n!w1.txt\\nd/l\\na.tar\\nt\\n' >.dockerignore
     printf 'FROM busybox\\nCOPY . /x/\\nRUN find /x | sort\\n' >Dockerfile

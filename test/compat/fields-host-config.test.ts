@@ -337,7 +337,11 @@ fieldCases('HostConfig, each in a container of its own', {
     alone: true,
     inspect: [],
   },
-  'PidMode: of something that is no container': { set: host({ PidMode: 'a:b' }), alone: true, inspect: [] },
+  'PidMode: of something that is no container': {
+    set: host({ PidMode: 'a:nosuch' }),
+    alone: true,
+    inspect: [],
+  },
   'Ulimits: a part': {
     set: host({ Ulimits: [{ Name: 'core' }], DeviceRequests: [] }),
     inspect: ['HostConfig.Ulimits', 'HostConfig.DeviceRequests'],
