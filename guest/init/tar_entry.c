@@ -32,6 +32,10 @@ static int invalid_header(struct tar_input *input) {
     return tar_fail(input, EINVAL, "archive/tar: invalid tar header");
 }
 
+static int read_failed(struct tar_input *input, int error) {
+    return tar_fail(input, error, "read the archive: %s", go_error(error));
+}
+
 static ssize_t read_some(struct tar_input *input, void *buffer, size_t length) {
     if (input->bulk == NULL)
         return read(input->fd, buffer, length);
@@ -49,7 +53,7 @@ static int read_all(struct tar_input *input, void *buffer, size_t length) {
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            return tar_fail(input, errno, "read the archive: %s", go_error(errno));
+            return read_failed(input, errno);
         if (got == 0)
             return done == 0 ? 0 : tar_fail(input, EINVAL, "unexpected EOF");
         done += (size_t)got;
@@ -65,7 +69,7 @@ int tar_must_read(struct tar_input *input, void *buffer, size_t length) {
 ssize_t tar_must_borrow(struct tar_input *input, const uint8_t **bytes, uint64_t length) {
     ssize_t part = input->bulk == NULL ? 0 : bulk_borrow(input->bulk, bytes, length);
     if (part < 0)
-        return tar_fail(input, (int)-part, "read the archive: %s", go_error((int)-part));
+        return read_failed(input, (int)-part);
     if (part > 0)
         return part;
     part = length < TAR_COPY_BYTES ? (ssize_t)length : TAR_COPY_BYTES;
@@ -85,7 +89,7 @@ int tar_skip_padding(struct tar_input *input, uint64_t size) {
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            return tar_fail(input, errno, "read the archive: %s", go_error(errno));
+            return read_failed(input, errno);
         if (got == 0)
             return 0;
         left -= (size_t)got;

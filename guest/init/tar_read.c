@@ -375,11 +375,11 @@ static int skip_data(struct reader *reader, const struct tar_entry *entry) {
     if (entry->type != TAR_TYPE_REGULAR)
         return 0;
     for (uint64_t left = size; left > 0;) {
-        size_t part = left < TAR_COPY_BYTES ? (size_t)left : TAR_COPY_BYTES;
-        int result = tar_must_read(&reader->input, reader->input.copy_buffer, part);
-        if (result < 0)
-            return result;
-        left -= part;
+        const uint8_t *bytes;
+        ssize_t part = tar_must_borrow(&reader->input, &bytes, left);
+        if (part < 0)
+            return (int)part;
+        left -= (uint64_t)part;
     }
     return tar_skip_padding(&reader->input, size);
 }

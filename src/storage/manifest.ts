@@ -48,7 +48,12 @@ export function chooseManifest(manifests: readonly Descriptor[], platform: Platf
     (variant === undefined ? fitting[0] : undefined);
   if (chosen !== undefined) return chosen;
   const name = [os, architecture, variant].filter((part) => part !== undefined).join('/');
-  throw new DaemonError('NotFound', `no matching manifest for ${name} in the manifest list entries`);
+  throw noMatchingManifest(name);
+}
+
+/** In Docker's words: the index has no image for `platform` (`linux/amd64`). */
+export function noMatchingManifest(platform: string): DaemonError {
+  return new DaemonError('NotFound', `no matching manifest for ${platform} in the manifest list entries`);
 }
 
 function list(value: unknown): unknown[] {

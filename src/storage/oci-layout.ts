@@ -5,6 +5,7 @@ import { DaemonError } from '../errors';
 import type { ArchiveFile } from './archive-file';
 import type { ArchivedImage } from './image-load';
 import { parsedJson } from './load-steps';
+import { noMatchingManifest } from './manifest';
 
 interface Descriptor {
   digest: string;
@@ -53,8 +54,7 @@ export async function readOciLayout(archive: ArchiveFile): Promise<ArchivedImage
   };
   const { manifests } = asDocument(await archive.json('index.json'));
   await visit(manifests ?? [], undefined, 0);
-  if (images.length === 0 && others.length > 0)
-    throw new DaemonError('NotFound', 'no matching manifest for linux/amd64 in the manifest list entries');
+  if (images.length === 0 && others.length > 0) throw noMatchingManifest('linux/amd64');
   return images;
 }
 
