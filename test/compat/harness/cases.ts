@@ -1,7 +1,7 @@
 // Declares cases: each runs against dockerd and against Caisson, and what clients saw must be alike.
 
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import Docker from 'dockerode';
@@ -17,6 +17,7 @@ import { isUnseen, type StatusTable } from '../statuses/steps';
 import { inTurn } from './turns';
 
 const cacheDir = join(projectDir, 'build', 'compat-transcripts');
+const firstAttemptsLog = join(projectDir, 'build', 'compat-first-attempts.log');
 
 export interface ScriptCase {
   /**
@@ -163,12 +164,20 @@ export function defineCase(group: string, title: string, key: string, run: RunCa
       } catch (error) {
         differences = [String(error)];
       }
-      if (differences.length > 0) differences = await inTurn(true, () => compareOnce(target !== 'caisson'));
+      if (differences.length > 0) {
+        noteFirstAttempt(fullName, differences);
+        differences = await inTurn(true, () => compareOnce(target !== 'caisson'));
+      }
       if (differences.length > 0)
         throw new Error(`${differences.length} differences\n  ${differences.join('\n  ')}`);
     },
     7_200_000,
   );
+}
+
+/** Keeps what a second attempt may hide, for whoever wants to know which cases are near to failing. */
+function noteFirstAttempt(name: string, differences: readonly string[]): void {
+  appendFileSync(firstAttemptsLog, `${name}\n  ${differences.join('\n  ')}\n`);
 }
 
 async function runSteps(
