@@ -1,4 +1,5 @@
-/* What the host's file server tells the kernel of shared files unasked: that others have changed them. */
+/* What the host's file server tells the kernel of shared files unasked: that others have changed them, or that there are
+ * too many that it knows. */
 #ifndef CAISSON_SHARE_NOTICES_H
 #define CAISSON_SHARE_NOTICES_H
 

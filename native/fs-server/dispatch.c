@@ -4,6 +4,7 @@
 #include <fcntl.h>
 
 #include "attributes.h"
+#include "crowd.h"
 #include "operation.h"
 #include "replay.h"
 
@@ -127,5 +128,6 @@ void handle_request(struct request *request) {
             carry_out(&op);
         drop_inode(op.inode);
     }
+    ask_to_forget();
     finish_request(request);
 }

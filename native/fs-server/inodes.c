@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "crowd.h"
 #include "memory.h"
 #include "trust.h"
 
@@ -63,6 +64,7 @@ static void free_if_unused(struct inode *inode) {
     end_mark(inode);
     close(inode->fd);
     free(inode);
+    discount_known_file();
 }
 
 void drop_inode(struct inode *inode) {
@@ -103,6 +105,7 @@ static struct inode *make_inode(uint64_t id, int fd, const struct stat *st, stru
     inode->next_by_key = inodes_by_key[key];
     inodes_by_key[key] = inode;
     enter_number(inode, id);
+    count_known_file();
     return inode;
 }
 

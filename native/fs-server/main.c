@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "control.h"
+#include "crowd.h"
 #include "locks.h"
 #include "memory.h"
 #include "operation.h"
@@ -67,6 +68,7 @@ int main(int argc, char **argv) {
         files.rlim_cur = files.rlim_max;
         setrlimit(RLIMIT_NOFILE, &files);
     }
+    set_descriptor_limit(files.rlim_cur);
     int guest = unix_socket(argv[1], false);
     int control = guest < 0 ? -1 : unix_socket(argv[2], true);
     if (control < 0) {

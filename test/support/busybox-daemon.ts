@@ -3,7 +3,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 
-import { CaissonDaemon } from './caisson-daemon';
+import { CaissonDaemon, type CaissonOptions } from './caisson-daemon';
 import { NetworkNamespace } from './network-namespace';
 import { makeScratchDir } from './scratch-dir';
 import { makeBusyboxArchive } from './test-images';
@@ -23,7 +23,11 @@ export interface BusyboxDaemon {
  * Starts the daemon before the file's tests, and after them removes all of it and fails if any of its answers was not as
  * declared. `args` come after those of every such daemon.
  */
-export function useBusyboxDaemon(name: string, args: readonly string[] = []): BusyboxDaemon {
+export function useBusyboxDaemon(
+  name: string,
+  args: readonly string[] = [],
+  limits: Pick<CaissonOptions, 'maxDescriptors'> = {},
+): BusyboxDaemon {
   let started: { dir: string; namespace: NetworkNamespace; daemon: CaissonDaemon } | undefined;
   const running = (): NonNullable<typeof started> => {
     if (started === undefined) throw new Error('not started yet');
@@ -53,6 +57,7 @@ export function useBusyboxDaemon(name: string, args: readonly string[] = []): Bu
       dir,
       namespace,
       recordsReplies: true,
+      ...limits,
       args: ['--accel', 'tcg', '--pool-size', '0', ...args],
     });
     started = { dir, namespace, daemon };

@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
+import { withFewDescriptors } from './few-descriptors';
 import { type GuardedProcess, startGuarded, waitReady } from './guarded-process';
 import { pings, sendHttp } from './http-client';
 import type { NetworkNamespace } from './network-namespace';
@@ -19,6 +20,8 @@ export interface CaissonOptions {
   /** More arguments of `caisson daemon`. */
   args?: readonly string[];
   detached?: boolean;
+  /** For the daemon and whatever it starts; more than the 4,096 that a VM is given. */
+  maxDescriptors?: number;
   /** Its answers are kept in `repliesPath`. */
   recordsReplies?: boolean;
 }
@@ -60,7 +63,8 @@ export class CaissonDaemon implements Engine {
       ...[process.execPath, mainScript, 'daemon', '--data-root', join(this.dir, 'data')],
       ...['--run-dir', join(this.dir, 'run'), '--host', this.host, ...(this.#options.args ?? [])],
     ];
-    const child = await startGuarded(this.#options.namespace?.wrap(command) ?? command, {
+    const limited = withFewDescriptors(command, this.#options.maxDescriptors);
+    const child = await startGuarded(this.#options.namespace?.wrap(limited) ?? limited, {
       logPath: join(this.dir, 'caisson.log'),
       ...(this.#options.recordsReplies === true ? { env: { CAISSON_RECORD_REPLIES: this.repliesPath } } : {}),
       ...(this.#options.detached === undefined ? {} : { detached: this.#options.detached }),
@@ -106,6 +110,11 @@ export class CaissonDaemon implements Engine {
   /** Pids of the QEMU processes whose command line names this daemon's directories. */
   qemuPids(): number[] {
     return this.#pids('qemu');
+  }
+
+  /** Pids of the processes that share the host's files with VMs, one for each that has any. */
+  fileServerPids(): number[] {
+    return this.#pids('fs-server');
   }
 
   #pids(program: string): number[] {

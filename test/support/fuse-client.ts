@@ -6,6 +6,8 @@ import { readdirSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { join, resolve } from 'node:path';
 
+import { withFewDescriptors } from './few-descriptors';
+
 /** Operations by their numbers in linux/fuse.h. */
 export const fuse = {
   lookup: 1,
@@ -114,17 +116,20 @@ export class FuseClient {
     socket.on('error', () => undefined);
   }
 
-  /** Builds the server with sanitizers and starts it; its sockets lie in `directory`. */
-  static async start(directory: string): Promise<FuseClient> {
+  /**
+   * Builds the server with sanitizers and starts it; its sockets lie in `directory`. `maxDescriptors` is what it may have, and
+   * cannot change.
+   */
+  static async start(directory: string, maxDescriptors?: number): Promise<FuseClient> {
     const native = resolve(__dirname, '../../native');
     execFileSync('make', ['-s', '-C', native, 'fs-server-checked'], { stdio: 'pipe' });
     const path = join(directory, 'fuse.sock');
     const controlPath = join(directory, 'control.sock');
     const listener = createServer().listen(path);
     await once(listener, 'listening');
-    const server = spawn(resolve(native, '../build/native/fs-server-checked'), [path, controlPath], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const command = [resolve(native, '../build/native/fs-server-checked'), path, controlPath];
+    const [program = '', ...args] = withFewDescriptors(command, maxDescriptors);
+    const server = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     const [[socket]] = await Promise.all([
       once(listener, 'connection') as Promise<[Socket]>,
       once(server.stdout, 'data'),

@@ -510,6 +510,61 @@ describe('what the guest may trust for long', () => {
   });
 });
 
+describe('a guest that knows more files than there are descriptors for', () => {
+  /** A hundred known files are too many. */
+  const maxDescriptors = 400;
+  let small: FuseClient;
+  let root: bigint;
+
+  const atHost = (...path: string[]): string => join(directory, ...path);
+  async function lookUpFiles(first: number, end: number): Promise<bigint[]> {
+    const nodes: bigint[] = [];
+    for (let i = first; i < end; i++) {
+      const { error, body } = await small.request(fuse.lookup, root, names(`f${String(i)}`));
+      expect(error).toBe(0);
+      nodes.push(body.readBigUInt64LE(0));
+    }
+    return nodes;
+  }
+  const forget = (nodes: readonly bigint[]): Promise<unknown> =>
+    Promise.all(nodes.map((node) => small.request(fuse.forget, node, u64s(1n))));
+  const toldToForget = { names: { code: 0x1000, body: u32s(0) }, dataToo: { code: 0x1000, body: u32s(1) } };
+
+  beforeEach(async () => {
+    mkdirSync(atHost('many'));
+    for (let i = 0; i < 450; i++) writeFileSync(atHost('many', `f${String(i)}`), '');
+    mkdirSync(atHost('small'));
+    small = await FuseClient.start(atHost('small'), maxDescriptors);
+    expect(await small.control(`add many rw 0 ${atHost('many')}`)).toBe('ok');
+    await small.request(fuse.init, 0n, u32s(7, 37, 1 << 20, 0xffffffff));
+    root = (await small.request(fuse.lookup, fuseRoot, names('many'))).body.readBigUInt64LE(0);
+  });
+
+  afterEach(async () => {
+    expect([await small.end(), small.complaints]).toEqual([0, '']);
+  });
+
+  test('is asked to forget names, then data, and names again when it has forgotten enough', async () => {
+    const known = await lookUpFiles(0, 99);
+    expect(await small.nextNotice()).toEqual(toldToForget.names);
+    known.push(...(await lookUpFiles(99, 124)));
+    expect(await small.nextNotice()).toEqual(toldToForget.dataToo);
+    await forget(known);
+    await lookUpFiles(150, 249);
+    expect(await small.nextNotice()).toEqual(toldToForget.names);
+  });
+
+  test('and does not forget them is refused more, until it has', async () => {
+    const known = await lookUpFiles(0, 300);
+    const rest = await Promise.all(
+      Array.from({ length: 150 }, (_, i) => small.request(fuse.lookup, root, names(`f${String(300 + i)}`))),
+    );
+    expect(new Set(rest.map(({ error }) => error))).toEqual(new Set([0, -constants.errno.EMFILE]));
+    await forget(known);
+    await lookUpFiles(300, 450);
+  });
+});
+
 test.each([0, 39, (1 << 20) + 65_537, 0xffffffff])(
   'a frame that says it has %d bytes ends the server, in order',
   async (length) => {
