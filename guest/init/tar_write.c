@@ -249,11 +249,33 @@ static const char *earlier_name(struct writer *writer, const struct stat *st, co
 static int write_entry(struct writer *writer, int directory, const char *path, const char *name,
                        unsigned depth);
 
+/* Instead of an error: a running container has removed or replaced it since it was looked at. */
+enum { GONE = 1 };
+
+static int gone_or(int error) {
+    bool is_gone = error == ENOENT || error == ENOTDIR || error == ELOOP || error == EINVAL || error == ENXIO;
+    return is_gone ? GONE : -error;
+}
+
+/* The next one of this name becomes the first. */
+static void forget_name(struct writer *writer, const struct stat *st, const char *name) {
+    for (struct link_entry **at = &writer->links[(st->st_ino ^ st->st_dev) % LINK_BUCKETS]; *at != NULL;
+         at = &(*at)->next) {
+        struct link_entry *entry = *at;
+        if (entry->inode != st->st_ino || entry->device != st->st_dev || strcmp(entry->name, name) != 0)
+            continue;
+        *at = entry->next;
+        free(entry->name);
+        free(entry);
+        return;
+    }
+}
+
 static int write_regular(struct writer *writer, int directory, const char *path, const char *name,
                          const struct stat *st) {
     auto_fd fd = openat(directory, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
-        return -errno;
+        return gone_or(errno);
     int result = write_header(writer, directory, path, name, TAR_TYPE_REGULAR, st, NULL);
     return result == 0 ? write_data(writer, fd, (uint64_t)st->st_size) : result;
 }
@@ -263,7 +285,7 @@ static int write_symlink(struct writer *writer, int directory, const char *path,
     char target[PATH_MAX + 1];
     ssize_t length = readlinkat(directory, path, target, PATH_MAX);
     if (length < 0)
-        return -errno;
+        return gone_or(errno);
     target[length] = '\0';
     return write_header(writer, directory, path, name, TAR_TYPE_SYMLINK, st, target);
 }
@@ -312,7 +334,7 @@ static int write_directory(struct writer *writer, int directory, const char *pat
                            const struct stat *st, unsigned depth) {
     auto_fd fd = openat(directory, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
-        return -errno;
+        return gone_or(errno);
     if (depth > MAX_DEPTH)
         return -ELOOP;
     if (name[0] != '\0') {
@@ -358,9 +380,12 @@ static int write_of_type(struct writer *writer, int directory, const char *path,
         return write_header(writer, directory, path, name, TAR_TYPE_HARD_LINK, st, earlier);
     switch (st->st_mode & S_IFMT) {
     case S_IFREG:
-        return write_regular(writer, directory, path, name, st);
     case S_IFLNK:
-        return write_symlink(writer, directory, path, name, st);
+        result = S_ISREG(st->st_mode) ? write_regular(writer, directory, path, name, st)
+                                      : write_symlink(writer, directory, path, name, st);
+        if (result == GONE)
+            forget_name(writer, st, name);
+        return result;
     case S_IFCHR:
         return write_header(writer, directory, path, name, TAR_TYPE_CHARACTER, st, NULL);
     case S_IFBLK:
@@ -376,11 +401,13 @@ static int write_entry(struct writer *writer, int directory, const char *path, c
                        unsigned depth) {
     struct stat st;
     int result = fstatat(directory, path, &st, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
-    /* what a running container removed between the listing and now is not there */
-    if (result == -ENOENT && depth > 0)
-        return 0;
     if (result == 0)
         result = write_of_type(writer, directory, path, name, &st, depth);
+    /* what a running container removed between the listing and now is not there */
+    if ((result == -ENOENT || result == GONE) && depth > 0)
+        return 0;
+    if (result == GONE)
+        result = -ENOENT;
     if (result < 0 && writer->culprit[0] == '\0')
         snprintf(writer->culprit, writer->culprit_size, "%s", name);
     return result;
