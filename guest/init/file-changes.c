@@ -23,7 +23,6 @@
 #define MAX_DEPTH 1024
 
 struct walk {
-    int lower; /* the layers below, merged */
     FILE *output;
 };
 
@@ -51,6 +50,7 @@ struct frame {
     struct frame *up; /* NULL: this is the root, which never gets one */
     const char *path;
     bool told;
+    int lower; /* the directory in the layers below, merged; -1 where they have something else, or nothing */
 };
 
 static void record(const struct walk *walk, char letter, const char *path)
@@ -117,11 +117,14 @@ static int walk_entry(const struct walk *walk, int directory, const char *name, 
         return -ENAMETOOLONG;
     if (fstatat(directory, name, &upper, AT_SYMLINK_NOFOLLOW) < 0)
         return errno == ENOENT ? 0 : -errno; /* the container runs: it has been removed meanwhile */
-    bool existed = fstatat(walk->lower, path, &lower, AT_SYMLINK_NOFOLLOW) == 0;
+    bool existed = frame->lower >= 0 && fstatat(frame->lower, name, &lower, AT_SYMLINK_NOFOLLOW) == 0;
     if (is_whiteout(&upper) && !existed)
         return 0; /* made and removed again over an opaque directory */
     char letter = is_whiteout(&upper) ? 'D' : !existed ? 'A' : is_different(&upper, &lower) ? 'C' : '\0';
-    struct frame own = { frame, path, letter != '\0' };
+    auto_fd below = existed && S_ISDIR(lower.st_mode) && S_ISDIR(upper.st_mode)
+                        ? openat(frame->lower, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
+                        : -1;
+    struct frame own = { frame, path, letter != '\0', below };
     if (letter != '\0') {
         tell(walk, frame);
         record(walk, letter, path);
@@ -133,9 +136,11 @@ static int walk_entry(const struct walk *walk, int directory, const char *name, 
 static int tell_hidden(const struct walk *walk, int directory, struct frame *frame)
 {
     struct dirent **entries;
-    int count = scandirat(walk->lower, *frame->path == '\0' ? "." : frame->path, &entries, no_dots, by_name);
+    if (frame->lower < 0)
+        return 0;
+    int count = scandirat(frame->lower, ".", &entries, no_dots, by_name);
     if (count < 0)
-        return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
+        return -errno;
     for (int i = 0; i < count; i++) {
         char path[PATH_MAX];
         struct stat status;
@@ -182,8 +187,8 @@ int file_changes(const char *directory, int layer_count, int output)
     FILE *stream = fdopen(output, "w");
     if (stream == NULL)
         return -errno;
-    struct walk walk = { lower, stream };
-    struct frame root = { NULL, "", true };
+    struct walk walk = { stream };
+    struct frame root = { NULL, "", true, lower };
     int result = walk_directory(&walk, upper, ".", &root, 0);
     if (fflush(stream) != 0 && result == 0)
         result = -EIO;

@@ -2,7 +2,8 @@
 
 import type { CommitOptions } from '../api/v1.41/backend';
 import type { ContainerConfig, FilledContainerConfig } from '../api/v1.41/types';
-import { DaemonError } from '../errors';
+import { DaemonError, errorMessage } from '../errors';
+import { log } from '../log';
 import { familiarReference, parseReference } from '../registry/reference';
 import { applyChanges } from '../storage/image-changes';
 import type { ImageConfig, ImageRunConfig } from '../storage/image';
@@ -70,11 +71,27 @@ function requireCommittable(container: Container): void {
   if (container.state.kind === 'removing') refuse('being removed');
 }
 
-/** Returns what makes it run again. */
+/**
+ * Returns what makes it run again. As with dockerd neither is a reason to fail: it may have been paused by somebody else
+ * meanwhile, or have come to its end.
+ */
 async function pauseFor(engine: Engine, container: Container, wanted: boolean): Promise<() => Promise<void>> {
+  const attempt = (what: string, work: () => Promise<void>): Promise<boolean> =>
+    container.operations.run(work).then(
+      () => true,
+      (error: unknown) => {
+        log.info(`container is not ${what} for a commit`, {
+          containerId: container.id,
+          error: errorMessage(error),
+        });
+        return false;
+      },
+    );
   if (!wanted || container.state.kind !== 'running') return () => Promise.resolve();
-  await container.operations.run(() => pauseContainer(engine, container));
-  return () => container.operations.run(() => unpauseContainer(engine, container));
+  const isPaused = await attempt('paused', () => pauseContainer(engine, container));
+  return async () => {
+    if (isPaused) await attempt('unpaused', () => unpauseContainer(engine, container));
+  };
 }
 
 /** Without a configuration of the client's the container's own is changed, else the client's is laid over it. */

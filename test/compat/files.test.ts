@@ -109,6 +109,9 @@ scriptCases('diff, export and commit', {
       docker create --name $c-mounts -v /vol -v $c-v:/dir/deep -v $PWD:/usr/there --tmpfs /tt -w /work/dir busybox && docker diff $c-mounts | sort -k2`,
   'diff of one that runs': `${make}
       docker diff $c | sort -k2`,
+  'diff of links that became directories': `
+      docker run --name $c debian:12 /usr/bin/perl -e 'for (["/bin", "x"], ["/var/run", "y"], ["/lib64", ""]) { my ($path, $name) = @$_; unlink $path; mkdir $path; open my $f, ">", "$path/$name" if $name }'
+      docker diff $c | sort -k2`,
   export: `
       docker run --name $c busybox sh -c 'echo x >/new; rm /bin/vi; mkdir /tmp/d'
       docker export $c | tar -t | grep -E '^(new|bin/vi|bin/sh|tmp|etc/hosts|etc/hostname|etc/resolv.conf|\\.dockerenv|proc|sys|dev)' | sort
@@ -132,6 +135,9 @@ scriptCases('diff, export and commit', {
       docker commit -c 'NONSENSE' $c $c
       docker commit $c UPPER
       docker commit no-such-container $c`,
+  'two commits at once': `
+      docker run -d --name $c busybox sh -c 'echo x >/x; sleep 1000' >out; wait_for docker exec $c test -e /x
+      for i in 1 2 3; do docker commit $c $c:a >a & docker commit $c $c:b >b & wait; done; cut -c1-7 a b; docker run --rm $c:b cat /x; docker inspect -f '{{.State.Status}}' $c`,
   'commit while it runs': `${make}
       docker commit $c $c >out && docker inspect -f '{{.State.Status}}' $c
       docker commit --pause=false $c $c >out
