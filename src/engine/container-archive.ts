@@ -2,13 +2,14 @@
 
 import { constants } from 'node:os';
 import { posix } from 'node:path';
-import type { Readable } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Gunzip } from 'node:zlib';
 import type { ContainerPathStat } from '../api/v1.41/types';
 import { DaemonError } from '../errors';
 import { createDecompressor, gzipFailure, peekCompression, toolFailure } from '../storage/compression';
 import type { Agent } from '../vm/agent/agent';
+import { isBrokenPipe } from '../vm/agent/input-channel';
 import { withFiles } from './container-files';
 import type { Container } from './container-registry';
 import { eventAttributes } from './container-record';
@@ -100,13 +101,17 @@ export async function extractArchive(
       throw error instanceof JobError ? new DaemonError('Internal', `${untarFailed}${error.message}`) : error;
     });
     failed.catch(() => undefined);
-    const { compression, stream } = await peekCompression(archive as AsyncIterable<Buffer>);
-    const plain = createDecompressor(compression);
-    pipeline(stream, plain).catch((error: unknown) => plain.destroy(error as Error)); // streams reject with an Error
+    let plain: Duplex | undefined;
     try {
-      for await (const chunk of plain as AsyncIterable<Buffer>) await job.input.write(chunk);
+      const { compression, stream } = await peekCompression(archive as AsyncIterable<Buffer>);
+      const decompressor = (plain = createDecompressor(compression));
+      pipeline(stream, decompressor).catch((error: unknown) => decompressor.destroy(error as Error)); // streams reject with an Error
+      let isWanted = true;
+      for await (const chunk of decompressor as AsyncIterable<Buffer>)
+        isWanted &&= await isTaken(job.input.write(chunk), failed);
     } catch (error) {
-      const broken = gzipFailure(error, (plain as Partial<Gunzip>).bytesWritten ?? 0) ?? toolFailure(error);
+      const broken =
+        gzipFailure(error, (plain as Partial<Gunzip> | undefined)?.bytesWritten ?? 0) ?? toolFailure(error);
       // The job unpacks what came before the broken part; one that has given up reads no more. Its reason is the better one.
       if (broken === undefined) job.output.destroy();
       else job.input.end();
@@ -118,6 +123,18 @@ export async function extractArchive(
     await failed;
   });
   engine.events.publish('container', 'extract-to-dir', container.id, eventAttributes(container.record));
+}
+
+/** False: the archive has ended before its stream. The rest is read and dropped, as dockerd does. Rejects as the job does. */
+async function isTaken(written: Promise<void>, over: Promise<void>): Promise<boolean> {
+  try {
+    await written;
+    return true;
+  } catch (error) {
+    if (!isBrokenPipe(error)) throw error;
+    await over;
+    return false;
+  }
 }
 
 /** docker export. */

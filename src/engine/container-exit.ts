@@ -18,6 +18,7 @@ import { removeStopped } from './container-remove';
 import { settleCpus } from './pod-cpus';
 import { isActive, type ExitFacts, type RunFacts } from './container-state';
 import type { Engine } from './engine';
+import { filesLeftAlone } from './file-uses';
 import { unplugInterfaces } from './pod-interfaces';
 import type { LeaveOptions, RunningPod } from './pods';
 import { shouldRestart } from './restart-policy';
@@ -176,10 +177,14 @@ async function afterExit(
   if (container.state.kind === 'restarting') {
     const ranForMs = Number((parseTimestamp(nowTimestamp()) - parseTimestamp(run.startedAt)) / 1_000_000n);
     engine.restarts.schedule(container.id, ranForMs);
-    if (alive) await leavePod(engine, container, pod, { keepData: true });
+    if (alive) {
+      await filesLeftAlone(container);
+      await leavePod(engine, container, pod, { keepData: true });
+    }
     return;
   }
   engine.waits.exited(container);
+  if (alive) await filesLeftAlone(container);
   if (container.record.hostConfig.AutoRemove) {
     // Nobody will read the disk again: the VM need not write it back, and nobody waits for its end.
     const shared = pod.members.size > 1 || engine.pods.isPinned(pod.id);

@@ -20,6 +20,7 @@ import { withCpus } from './pod-cpus';
 import type { EngineContext } from './engine-context';
 import type { Engine } from './engine';
 import type { FileJobs } from './file-jobs';
+import { usingFiles } from './file-uses';
 import { fillingTimeoutMs, ShareFilling } from './share-filling';
 
 /** A VM that holds a container's files waits this long for the next question: `docker cp` asks three in a row. */
@@ -98,6 +99,13 @@ export class FileHolders {
     });
   }
 
+  /** The next question is for a VM that is there. */
+  #lost(containerId: string, holder: Holder): void {
+    if (this.#holders.get(containerId) !== holder) return;
+    clearTimeout(holder.timer);
+    this.#holders.delete(containerId);
+  }
+
   async #make({ record, state }: Container): Promise<Holder> {
     const pod = containerToPod({ ...record, args: [record.path, ...record.args] });
     const [spec] = pod.containers;
@@ -143,7 +151,9 @@ export class FileHolders {
       const options = filling.fills ? { timeoutMs: fillingTimeoutMs } : {};
       const hold = { container: { ...guest, hold: true } };
       await filling.during(vm, vm.agent.request('container.start', hold, options));
-      return { vm, timer: undefined };
+      const holder = { vm, timer: undefined };
+      void vm.ended.then(() => this.#lost(record.id, holder));
+      return holder;
     } catch (error) {
       await vm.end();
       await filling?.abandon();
@@ -154,16 +164,16 @@ export class FileHolders {
 
 /**
  * Runs `work` with an agent that has the container's file system mounted. A container that does not run can't be
- * started or removed before `work` is over.
+ * started or removed before `work` is over; what follows the exit of one that runs waits for it.
  */
 export async function withFiles<T>(
   engine: Engine,
   container: Container,
   work: (agent: Agent) => Promise<T>,
 ): Promise<T> {
-  const onItsVm = (): Promise<T> => {
+  const onItsVm = async (): Promise<T> => {
     const pod = requirePod(engine, container);
-    return withCpus(engine, pod, () => work(pod.vm.agent));
+    return usingFiles(container, () => withCpus(engine, pod, () => work(pod.vm.agent)));
   };
   if (isActive(container.state)) return onItsVm();
   return container.operations.run(async () => {

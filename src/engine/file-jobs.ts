@@ -60,7 +60,8 @@ export class FileJobs {
     const way = archiveStreams[job.kind];
     const area = way === undefined ? undefined : await agent.bulk?.lease();
     const output = new ChannelReader(agent.openOutput(channels.stdout));
-    const errors = collectText(agent.openOutput(channels.stderr));
+    const errorOutput = agent.openOutput(channels.stderr);
+    const errors = collectText(errorOutput);
     const exited = new Promise<ExitStatus>((resolve) => this.#ends.set(id, resolve));
     try {
       const bulk = area === undefined ? {} : { bulk: area.guest };
@@ -68,24 +69,29 @@ export class FileJobs {
     } catch (error) {
       this.#ends.delete(id);
       output.destroy();
+      errorOutput.reset();
       await area?.release();
       throw error;
     }
     const kill = (): void => {
       agent.request('process.signal', { id, signal: sigKill }).catch(() => undefined);
     };
-    signal.addEventListener('abort', kill, { once: true });
+    if (signal.aborted) kill();
+    else signal.addEventListener('abort', kill, { once: true });
     // Who stops reading wants no more of it.
     output.once('close', () => {
       if (!output.readableEnded) kill();
     });
-    const lost = once(output, 'lost').then(([error]) => {
-      throw error as Error;
-    });
+    // Either tells of a lost VM: nobody listens to an output that was destroyed.
+    const lost = Promise.race([once(output, 'lost').then(([error]) => error as Error), errors.lost]).then(
+      (error) => {
+        throw error;
+      },
+    );
     lost.catch(() => undefined);
     const done = Promise.race([exited, lost])
       .then(async ({ exitCode }) => {
-        if (exitCode !== 0) throw new JobError(exitCode, await errors);
+        if (exitCode !== 0) throw new JobError(exitCode, await errors.text);
         signal.throwIfAborted();
       })
       .finally(() => {
@@ -161,10 +167,13 @@ class ChannelReader extends Readable {
   }
 }
 
-function collectText(channel: AgentOutput): Promise<string> {
+/** `lost` resolves if the channel ends before its text does. */
+function collectText(channel: AgentOutput): { text: Promise<string>; lost: Promise<Error> } {
   const chunks: Buffer[] = [];
   let size = 0;
-  return new Promise((resolve) => {
+  let tellLost: (error: Error) => void = () => undefined;
+  const lost = new Promise<Error>((resolve) => (tellLost = resolve));
+  const text = new Promise<string>((resolve) => {
     const settle = (): void => resolve(Buffer.concat(chunks).toString());
     channel.consume({
       onChunk: ({ data, offset }) => {
@@ -173,9 +182,13 @@ function collectText(channel: AgentOutput): Promise<string> {
         channel.ack(offset + data.length);
       },
       onEnd: settle,
-      onLost: settle,
+      onLost: (error) => {
+        settle();
+        tellLost(error);
+      },
     });
   });
+  return { text, lost };
 }
 
 /** All of a job's output. For small ones. Throws JobError, and DaemonError past `maxBytes`. */

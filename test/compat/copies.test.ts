@@ -115,6 +115,21 @@ scriptCases('copies: large files', {
       docker start $c; docker exec $c ${sumsOf('/l')}; docker exec $c ${sumsOf('/v/l')}`,
 });
 
+scriptCases('copies: meanwhile', {
+  'a container that is killed while it is read': `
+      docker run -d --name $c busybox sh -c 'head -c 30000000 /dev/zero >/big; touch /ready; sleep 1000' >out; wait_for docker exec $c test -e /ready
+      docker cp $c:/big - | { dd bs=1 count=512 of=head 2>/dev/null; docker kill $c >killed & cat; wait; } | wc -c; docker wait $c`,
+  'files that come and go': `
+      docker run -d --name $c busybox sh -c 'mkdir /d; touch /d/stays; while :; do for i in 1 2 3 4 5 6 7 8 9; do mkdir /d/$i; : >/d/$i/f; ln -s x /d/$i/l; ln /d/$i/f /d/$i/h; done; rm -r /d/?; done' >out; wait_for docker exec $c test -e /d/stays
+      for i in 1 2 3 4 5; do docker cp $c:/d - | tar -t | grep stays; docker export $c | tar -t | grep stays; done`,
+  'what follows the end of an archive': `
+      docker create --name $c busybox >out; echo x >f; tar -cf f.tar f; head -c 5000000 /dev/urandom >noise
+      for how in 'cat f.tar noise' 'cat noise f.tar' 'gzip -c f.tar'; do $how | docker cp - $c:/tmp; echo $?; done
+      { cat f.tar; head -c 5000000 /dev/zero; } | docker cp - $c:/; echo $?; { cat f.tar; head -c 5000000 /dev/zero; } | gzip | docker cp - $c:/srv; echo $?
+      { cat f.tar noise | gzip | head -c 2000000; } | docker cp - $c:/; echo $?
+      docker cp $c:/f -| tar -t`,
+});
+
 scriptCases('copies: options and places', {
   'times before 1970 and after 2262': `
       docker run -d --name $c busybox sleep 1000 >out; docker exec $c mkdir /t

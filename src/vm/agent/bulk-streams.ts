@@ -82,6 +82,7 @@ export class BulkWriter implements Pick<AgentInput, 'write' | 'end'> {
       if (this.#closed !== undefined) throw this.#closed;
       await new Promise<void>((resolve) => (this.#wake = resolve));
     }
+    if (this.#closed !== undefined) throw this.#closed; // its part of the disk may be another job's
     await this.#area.write(this.#turn, chunks);
     this.#turn += 1;
     await this.#input.write(header(bulkSlot, length));

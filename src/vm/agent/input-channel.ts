@@ -1,6 +1,6 @@
 // A host-to-guest byte stream: offsets and credit.
 
-import { DaemonError } from '../../errors';
+import { DaemonError, isDaemonError } from '../../errors';
 import type { AgentInput } from './agent';
 import { encodeData, encodeOffset, maxDataBytes, ProtocolError, type FrameWriter } from './frame';
 import { channelWindowBytes, FrameType } from './protocol';
@@ -84,6 +84,11 @@ export class InputChannel implements AgentInput {
     }
     if (this.#acknowledged >= this.#sent) this.#onDone();
   }
+}
+
+/** Whether a write was refused because of a RESET. */
+export function isBrokenPipe(error: unknown): boolean {
+  return isDaemonError(error) && 'systemCode' in error && error.systemCode === 'EPIPE';
 }
 
 /** The guest's RESET: what a process would get that writes to a closed pipe. */
