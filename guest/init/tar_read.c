@@ -123,6 +123,12 @@ static int remove_one(const char *path, const struct stat *st, int flag, struct 
     return remove(path);
 }
 
+/* In the words of Go's os.RemoveAll, which puts a slash between a parent and the name in it. */
+static int fail_remove(struct reader *reader, const char *path, int error) {
+    const char *slash = strrchr(path, '/') == path ? "/" : "";
+    return tar_fail(&reader->input, error, "unlinkat %s%s: %s", slash, path, go_error(error));
+}
+
 /* Makes room for an entry. A directory is kept where a directory comes. */
 static int make_room(struct reader *reader, const struct tar_entry *entry, const char *path) {
     struct stat st;
@@ -144,7 +150,7 @@ static int make_room(struct reader *reader, const struct tar_entry *entry, const
         return 0;
     /* FTW_MOUNT would pass over files: overlayfs numbers the devices of files and directories differently */
     if (nftw(path, remove_one, 32, FTW_DEPTH | FTW_PHYS) < 0)
-        return tar_fail(&reader->input, errno, "remove %s: %s", path, go_error(errno));
+        return fail_remove(reader, path, errno);
     return 0;
 }
 

@@ -34,7 +34,7 @@ export async function commitContainer(
     const diffId = await addChangesLayer(engine, container, new AbortController().signal);
     release = engine.layers.hold(diffId === undefined ? [] : [diffId]);
     const image = await engine.images.create(imageConfig(engine, container, config, options, diffId), {
-      parentId: record.imageId,
+      parentId: engine.images.find(record.imageId) === undefined ? '' : record.imageId,
     });
     if (imageRef !== '') engine.images.tag(image.id, imageRef);
     engine.events.publish('container', 'commit', container.id, {
@@ -128,7 +128,10 @@ function imageConfig(
     container_config: record.config as ImageRunConfig,
     rootfs: { type: 'layers', diff_ids: [...record.layers, ...(diffId === undefined ? [] : [diffId])] },
     history: [
-      ...(parent?.history ?? []),
+      // of an image that was removed by force only the layers are known
+      ...(parent === undefined
+        ? record.layers.map(() => ({ created: record.createdAt }))
+        : (parent.history ?? [])),
       {
         created,
         ...(createdBy === '' ? {} : { created_by: createdBy }),

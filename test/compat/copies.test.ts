@@ -135,6 +135,9 @@ scriptCases('copies: options and places', {
       docker run -d --name $c busybox sleep 1000 >out; docker exec $c mkdir /t
       ${oddTimes} | docker cp - $c:/t; docker exec $c sh -c 'cd /t; for f in *; do echo "$f" $(stat -c "%Y %y" -- "$f"); done'
       docker cp $c:/t - | ${listTar} | tail -n +2`,
+  'files that are mounted': `
+      echo x >x; docker run -d --name $c -v $PWD/x:/file busybox sleep 1000 >out
+      for to in /etc/hosts /etc/resolv.conf /file; do docker cp x $c:$to; docker cp $c:$to - | tar -t; done`,
   'links that are followed, on either side': {
     script: `
       mkdir d; echo f >d/f; ln -s d dirlink; ln -s d/f filelink; ln -s none dangling

@@ -5,7 +5,8 @@ import { setImmediate } from 'node:timers/promises';
 import { buffer } from 'node:stream/consumers';
 import type { AgentOperations } from '../../../src/vm/agent/protocol';
 import { brokenPipe } from '../../../src/vm/agent/input-channel';
-import { TestEngine, type FakeVm } from '../../support/engine-fakes';
+import type { Image, ImageConfig } from '../../../src/storage/image';
+import { busyboxImage, TestEngine, type FakeVm } from '../../support/engine-fakes';
 
 type Job = AgentOperations['job.start']['params'];
 
@@ -197,4 +198,59 @@ it('asks another VM when the one that held the files is gone', async () => {
   engine.vms.last.crash();
   await engine.containers.archiveStat(id, '/d');
   expect(engine.vms.vms).toHaveLength(2);
+});
+
+describe('commit', () => {
+  const request = { repo: '', tag: '', author: '', comment: '', changes: [], config: {} };
+  let created: { config: ImageConfig; parentId: string | undefined }[];
+
+  /** The image store has these images only, and the layers' one nothing to hold. */
+  function withImages(find: () => Image | undefined): void {
+    created = [];
+    Object.assign(engine.containers.engine.layers, { hold: () => () => undefined });
+    Object.assign(engine.containers.engine.images, {
+      find,
+      create: (config: ImageConfig, { parentId }: { parentId?: string }) => {
+        created.push({ config, parentId });
+        return Promise.resolve(busyboxImage);
+      },
+    });
+  }
+
+  /** The layer of a container that has changed nothing. */
+  function answerLayer(vm: FakeVm, job: Job): void {
+    vm.agent.outputs.get(job.stdout)?.write('\0'.repeat(1024));
+    finish(vm, job);
+  }
+
+  it('of a container that ends meanwhile succeeds', async () => {
+    const id = await engine.running();
+    const vm = engine.vms.last;
+    withImages(() => busyboxImage);
+    const layered = started('layer').then((job) => {
+      expect(engine.state(id)).toBe('paused');
+      exitContainer(vm, id, 137);
+      answerLayer(vm, job);
+    });
+    await engine.containers.commit({ ...request, container: id, pause: true });
+    await layered;
+    expect(engine.state(id)).toBe('exited');
+    expect(created).toMatchObject([{ parentId: busyboxImage.id }]);
+  });
+
+  it('of one whose image is gone tells of each of its layers, and of no parent', async () => {
+    const id = await engine.running();
+    const vm = engine.vms.last;
+    withImages(() => undefined);
+    const layered = started('layer').then((job) => answerLayer(vm, job));
+    await engine.containers.commit({ ...request, container: id, pause: false });
+    await layered;
+    const [image] = created;
+    expect(image?.parentId).toBe('');
+    expect(image?.config.history?.map(({ empty_layer: isEmpty }) => isEmpty ?? false)).toEqual([
+      false,
+      false,
+      true,
+    ]);
+  });
 });
