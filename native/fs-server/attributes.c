@@ -13,17 +13,15 @@
 static dev_t devices[MAX_DEVICES];
 static size_t device_count;
 
-/** Inode numbers are only unique on one device, and the guest sees one: the device's index goes into the top
- * bits. */
-static uint64_t guest_ino(const struct stat *st) {
+uint64_t guest_ino(dev_t dev, ino_t ino) {
     size_t index = 0;
     pthread_mutex_lock(&table_lock);
-    while (index < device_count && devices[index] != st->st_dev)
+    while (index < device_count && devices[index] != dev)
         index++;
     if (index == device_count && device_count < MAX_DEVICES)
-        devices[device_count++] = st->st_dev;
+        devices[device_count++] = dev;
     pthread_mutex_unlock(&table_lock);
-    return (uint64_t)st->st_ino ^ ((uint64_t)index << 48);
+    return (uint64_t)ino ^ ((uint64_t)index << 48);
 }
 
 void restore_devices(const uint64_t *from, size_t count) {
@@ -44,7 +42,7 @@ size_t list_devices(uint64_t *to) {
 
 static void fill_attr(struct fuse_attr *attr, const struct stat *st) {
     *attr = (struct fuse_attr){
-        .ino = guest_ino(st),
+        .ino = guest_ino(st->st_dev, st->st_ino),
         .size = (uint64_t)st->st_size,
         .blocks = (uint64_t)st->st_blocks,
         .atime = (uint64_t)st->st_atim.tv_sec,

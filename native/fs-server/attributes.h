@@ -9,6 +9,8 @@
 
 enum { MAX_DEVICES = 4096 };
 
+/** A file's number for the guest, which sees one device: the index of the host's goes into the top bits. */
+uint64_t guest_ino(dev_t dev, ino_t ino);
 void fill_entry(struct fuse_entry_out *entry, const struct inode *inode, const struct stat *st);
 /** As write(2), truncate(2) and chown(2) do where the guest's process may not keep them; a file's
  * capabilities are the host kernel's to drop. 0 or an errno. */

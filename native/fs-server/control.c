@@ -137,7 +137,9 @@ static void *serve_control(void *argument) {
     for (;;) {
         int client = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
         pthread_t thread;
-        if (client >= 0 && pthread_create(&thread, &detached, serve_client, (void *)(intptr_t)client) != 0)
+        if (client < 0)
+            usleep(10000); // no descriptor: whoever has them may close some
+        else if (pthread_create(&thread, &detached, serve_client, (void *)(intptr_t)client) != 0)
             close(client);
     }
     return NULL;

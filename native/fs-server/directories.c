@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "attributes.h"
 #include "handles.h"
 #include "memory.h"
 #include "names.h"
@@ -39,6 +40,7 @@ void do_readdir(struct operation *op, bool plus) {
     char *data = allocate(limit + 1);
     size_t used = 0;
     int error = 0;
+    uint64_t device = guest_ino(op->inode->dev, 0);
     struct trust trust = plus ? trust_names(op->inode) : (struct trust){.inode = NULL};
     pthread_mutex_lock(&handle->reading);
     if (telldir(handle->dir) != (long)in.offset)
@@ -55,7 +57,7 @@ void do_readdir(struct operation *op, bool plus) {
         size_t size = FUSE_DIRENT_ALIGN((head - sizeof(struct fuse_dirent)) + FUSE_NAME_OFFSET + name_length);
         if (used + size > limit)
             break;
-        struct fuse_dirent dirent = {.ino = item->d_ino,
+        struct fuse_dirent dirent = {.ino = item->d_ino ^ device,
                                      .off = (uint64_t)item->d_off,
                                      .namelen = (uint32_t)name_length,
                                      .type = item->d_type};

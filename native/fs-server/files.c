@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "attributes.h"
+#include "descriptors.h"
 #include "handles.h"
 #include "identity.h"
 #include "locks.h"
@@ -34,7 +35,9 @@ static uint32_t caching(uint32_t flags) {
 /** Opens as OPEN and CREATE want it; -1 and errno. */
 static int open_as_asked(const struct inode *inode, int flags, uint32_t fuse_flags) {
     int fd = reopen(inode, flags);
-    if (fd >= 0 && (fuse_flags & FUSE_OPEN_KILL_SUIDGID) != 0 && (errno = drop_set_id_bits(inode)) != 0) {
+    // it comes with what truncates, and only that may change a file here
+    bool kills = (fuse_flags & FUSE_OPEN_KILL_SUIDGID) != 0 && (flags & O_TRUNC) != 0;
+    if (fd >= 0 && kills && (errno = drop_set_id_bits(inode)) != 0) {
         int error = errno;
         close(fd);
         errno = error;
@@ -65,6 +68,8 @@ void do_open(struct operation *op) {
 
 /** Makes and opens a file that must not be there; the descriptor, or -1 and errno. */
 static int make_file(struct operation *op, const char *name, int flags, const struct fuse_create_in *in) {
+    if (!has_descriptors())
+        return -1;
     enter_caller(op->in, in->umask);
     int fd = openat(op->inode->fd, name, flags | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, in->mode & 07777);
     int error = errno;
@@ -233,7 +238,9 @@ void do_copy_file_range(struct operation *op) {
     struct inode *target = hold_inode(in.nodeid_out);
     ssize_t length = -1;
     int error = EBADF;
-    if (target != NULL && target->share->readonly) {
+    if (target == NULL) {
+        error = EBADF; // whose it is, and whether it may be written, is not known any more
+    } else if (target->share->readonly) {
         error = EROFS;
     } else if (from != NULL && to != NULL && from->dir == NULL && to->dir == NULL) {
         off_t off_in = (off_t)in.off_in, off_out = (off_t)in.off_out;

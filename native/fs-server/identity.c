@@ -12,6 +12,30 @@
 #include "memory.h"
 #include "operation.h"
 
+static const unsigned file_capabilities[] = {
+    CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_FSETID,
+    CAP_SETGID, CAP_SETUID,       CAP_SETFCAP,         CAP_MKNOD,
+    // space that a file system holds back for root, and quotas
+    CAP_SYS_RESOURCE,
+};
+
+void drop_capabilities(void) {
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3], kept[_LINUX_CAPABILITY_U32S_3] = {0};
+    for (size_t i = 0; i < sizeof file_capabilities / sizeof file_capabilities[0]; i++)
+        kept[CAP_TO_INDEX(file_capabilities[i])].permitted |= CAP_TO_MASK(file_capabilities[i]);
+    bool known = syscall(SYS_capget, &header, data) == 0;
+    for (size_t i = 0; i < _LINUX_CAPABILITY_U32S_3; i++) {
+        data[i].permitted &= kept[i].permitted;
+        data[i].effective &= kept[i].permitted;
+        data[i].inheritable = 0;
+    }
+    if (!known || syscall(SYS_capset, &header, data) < 0) {
+        complain("fs-server: can't drop capabilities");
+        exit(1);
+    }
+}
+
 int prepare_identity(void) {
     return unshare(CLONE_FS) < 0 ? errno : 0;
 }

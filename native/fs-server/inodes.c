@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "crowd.h"
+#include "descriptors.h"
 #include "memory.h"
 #include "trust.h"
 
@@ -134,6 +135,7 @@ struct inode *adopt_inode(int fd, const struct stat *st, struct share *share) {
     else
         inode = make_inode(next_inode_id++, fd, st, share);
     inode->lookups++;
+    inode->users++;
     pthread_mutex_unlock(&table_lock);
     return inode;
 }
@@ -208,5 +210,5 @@ int reopen(const struct inode *inode, int flags) {
         return -1;
     }
     struct fd_path path = path_of(inode);
-    return open(path.text, (flags & ~(O_NOFOLLOW | O_CREAT | O_EXCL | O_NOCTTY)) | O_CLOEXEC);
+    return guest_descriptor(open(path.text, (flags & ~(O_NOFOLLOW | O_CREAT | O_EXCL | O_NOCTTY)) | O_CLOEXEC));
 }

@@ -26,10 +26,10 @@ struct share {
 struct lock_owner {
     struct lock_owner *next;
     uint64_t owner;
-    // The open file by which it asked last.
+    // The open file by which it asked last; 0: none that is open.
     uint64_t handle;
     int fd;
-    // Requests that use it; `dropped` ones go with the last.
+    // Requests that use it; one that is `dropped`, and in no list, goes with the last.
     unsigned users;
     bool dropped;
 };
@@ -74,7 +74,8 @@ struct inode *hold_inode(uint64_t id);
 void drop_inode(struct inode *inode);
 /** The guest gives up so many of its lookups. */
 void forget(uint64_t id, uint64_t lookups);
-/** Gives `fd` (O_PATH, consumed) a number, or finds the one it has; counts one lookup. */
+/** Gives `fd` (O_PATH, consumed) a number, or finds the one it has; counts one lookup, and takes the inode: a guest that guesses
+ * its number may forget it before it is told. */
 struct inode *adopt_inode(int fd, const struct stat *st, struct share *share);
 /** The guest is told of an inode that is held. */
 void count_lookup(struct inode *inode);

@@ -90,15 +90,26 @@ static void give_up(struct lock_owner *lock) {
     }
 }
 
-/** Takes the carrier off its list, held as by hold_owner(): it goes when nobody uses it. Under table_lock. */
-static struct lock_owner *unlink_owner(struct lock_owner **link) {
+/** Takes the carrier, as by hold_owner(), for end_owner(): off its list, unless it is used. Under table_lock. */
+static struct lock_owner *hold_to_end(struct lock_owner **link) {
     struct lock_owner *lock = *link;
-    if (lock != NULL) {
+    if (lock == NULL)
+        return NULL;
+    if (lock->users == 0) {
         *link = lock->next;
         lock->dropped = true;
-        lock->users++;
     }
+    // what is locked by it from now on has nothing to do with the open file that ends
+    lock->handle = 0;
+    lock->users++;
     return lock;
+}
+
+/** Lets go of what its locks hold. Who waits by it still gets what it waits for: then it stays. */
+static void end_owner(struct lock_owner *lock) {
+    if (!lock->dropped)
+        fcntl(lock->fd, F_OFD_SETLK, &(struct flock){.l_type = F_UNLCK, .l_whence = SEEK_SET});
+    give_up(lock);
 }
 
 static void drop_locks(struct inode *inode, uint64_t owner) {
@@ -106,19 +117,19 @@ static void drop_locks(struct inode *inode, uint64_t owner) {
     struct lock_owner **link = &inode->locks;
     while (*link != NULL && (*link)->owner != owner)
         link = &(*link)->next;
-    struct lock_owner *lock = unlink_owner(link);
+    struct lock_owner *lock = hold_to_end(link);
     pthread_mutex_unlock(&table_lock);
     if (lock != NULL)
-        give_up(lock);
+        end_owner(lock);
 }
 
 void release_locks(struct inode *inode, uint64_t handle) {
-    for (struct lock_owner *lock = NULL;; give_up(lock)) {
+    for (struct lock_owner *lock = NULL;; end_owner(lock)) {
         pthread_mutex_lock(&table_lock);
         struct lock_owner **link = &inode->locks;
         while (*link != NULL && (*link)->handle != handle)
             link = &(*link)->next;
-        lock = unlink_owner(link);
+        lock = hold_to_end(link);
         pthread_mutex_unlock(&table_lock);
         if (lock == NULL)
             return;
@@ -232,19 +243,24 @@ static void *wait_for_lock(void *argument) {
     return NULL;
 }
 
-static void refuse_waiting(struct request *request, uint64_t unique) {
-    answer_error(unique, ENOLCK);
+static void refuse_waiting(struct request *request, uint64_t unique, int error) {
+    answer_error(unique, error);
     finish_request(request);
 }
 
 void start_waiting(struct request *request) {
     uint64_t unique = ((const struct fuse_in_header *)(const void *)request->bytes)->unique;
+    // it is kept as long as it waits
+    if (request->length > sizeof(struct fuse_in_header) + sizeof(struct fuse_lk_in)) {
+        refuse_waiting(request, unique, EINVAL);
+        return;
+    }
     pthread_mutex_lock(&waiting_lock);
     bool full = waiting_count == MAX_WAITING;
     waiting_count += full ? 0 : 1;
     pthread_mutex_unlock(&waiting_lock);
     if (full) {
-        refuse_waiting(request, unique);
+        refuse_waiting(request, unique, ENOLCK);
         return;
     }
     struct waiting *item = allocate(sizeof *item);
@@ -263,7 +279,7 @@ void start_waiting(struct request *request) {
     pthread_attr_destroy(&attributes);
     if (error != 0) {
         remove_waiting(item);
-        refuse_waiting(request, unique);
+        refuse_waiting(request, unique, ENOLCK);
     }
 }
 

@@ -13,14 +13,14 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "control.h"
-#include "crowd.h"
+#include "descriptors.h"
+#include "identity.h"
 #include "locks.h"
 #include "memory.h"
 #include "operation.h"
@@ -63,12 +63,8 @@ int main(int argc, char **argv) {
     umask(0077);
     privileged = geteuid() == 0;
     // Every file the guest remembers is a descriptor here.
-    struct rlimit files = {1 << 20, 1 << 20};
-    if (setrlimit(RLIMIT_NOFILE, &files) < 0 && getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        files.rlim_cur = files.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &files);
-    }
-    set_descriptor_limit(files.rlim_cur);
+    prepare_descriptors();
+    drop_capabilities();
     int guest = unix_socket(argv[1], false);
     int control = guest < 0 ? -1 : unix_socket(argv[2], true);
     if (control < 0) {

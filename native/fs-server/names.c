@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "attributes.h"
+#include "descriptors.h"
 #include "identity.h"
 
 int adopt_entry(int fd, struct share *share, const struct trust *trust, struct fuse_entry_out *entry) {
@@ -22,13 +23,14 @@ int adopt_entry(int fd, struct share *share, const struct trust *trust, struct f
     if (trust != NULL && trusts(trust))
         inode->named_in_marked = true;
     fill_entry(entry, inode, &st);
+    drop_inode(inode);
     return 0;
 }
 
 int look_up(struct inode *parent, const char *name, const struct trust *trust, struct fuse_entry_out *entry) {
     if (parent->type != S_IFDIR)
         return ENOTDIR;
-    int fd = openat(parent->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    int fd = guest_descriptor(openat(parent->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
     if (fd < 0)
         return errno;
     return adopt_entry(fd, parent->share, trust, entry);

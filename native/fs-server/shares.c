@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "memory.h"
@@ -21,6 +23,13 @@ static struct share **find_share(const char *name) {
     return link;
 }
 
+/** Links were followed when the path was looked at: who has put one there since would choose what is shared. -1 and errno. */
+static int open_resolved(const char *path) {
+    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS};
+    int fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
+    return fd < 0 && errno == ENOSYS ? open(path, O_PATH | O_CLOEXEC) : fd; // before Linux 5.6
+}
+
 int add_share(const char *name, const char *mode, unsigned cache_milliseconds, const char *path) {
     if (!is_plain_name(name) || strlen(name) >= sizeof((struct share *)0)->name)
         return EINVAL;
@@ -29,18 +38,23 @@ int add_share(const char *name, const char *mode, unsigned cache_milliseconds, c
     pthread_mutex_unlock(&table_lock);
     if (taken)
         return 0; // a daemon that was restarted asks again
-    int fd = open(path, O_PATH | O_CLOEXEC);
+    int fd = open_resolved(path);
     struct stat st;
     if (fd < 0)
         return errno;
-    if (fstatat(fd, "", &st, AT_EMPTY_PATH) < 0)
-        return errno;
+    if (fstatat(fd, "", &st, AT_EMPTY_PATH) < 0) {
+        int error = errno;
+        close(fd);
+        return error;
+    }
     struct share *share = allocate(sizeof *share);
     snprintf(share->name, sizeof share->name, "%s", name);
     share->readonly = strcmp(mode, "ro") == 0;
     share->cache_milliseconds = cache_milliseconds;
-    share->root = adopt_inode(fd, &st, share);
+    struct inode *root = adopt_inode(fd, &st, share);
     pthread_mutex_lock(&table_lock);
+    share->root = root;
+    root->users--;
     share->next = shares;
     shares = share;
     pthread_mutex_unlock(&table_lock);

@@ -4,7 +4,7 @@
 
 #include "inodes.h"
 
-/** 0 or an errno. Adding a name again is harmless. */
+/** `path` has no links in it. 0 or an errno. Adding a name again is harmless. */
 int add_share(const char *name, const char *mode, unsigned cache_milliseconds, const char *path);
 /** From now on. What was told before holds for as long as it was told to; with 0 it waits for the end of what was told to be
  * trusted for long (trust.h). 0 or an errno. */

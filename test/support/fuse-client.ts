@@ -27,8 +27,10 @@ export const fuse = {
   release: 18,
   setxattr: 21,
   getxattr: 22,
+  flush: 25,
   init: 26,
   opendir: 27,
+  readdir: 28,
   releasedir: 29,
   setlk: 32,
   setlkw: 33,
@@ -36,6 +38,7 @@ export const fuse = {
   interrupt: 36,
   batchForget: 42,
   fallocate: 43,
+  copyFileRange: 47,
   syncfs: 50,
 } as const;
 

@@ -3,9 +3,11 @@
 
 import { execFileSync } from 'node:child_process';
 import {
+  chmodSync,
   constants as fileConstants,
   existsSync,
   mkdirSync,
+  mkdtempSync,
   readFileSync,
   readdirSync,
   rmSync,
@@ -23,7 +25,8 @@ import { makeScratchDir } from '../../support/scratch-dir';
 
 jest.setTimeout(120_000);
 
-const { EINVAL, ENOENT, EPERM, EROFS, EXDEV, ELOOP, ESTALE, ENXIO } = constants.errno;
+const { EACCES, EAGAIN, EBADF, EINVAL, EMFILE, ENOENT, EPERM, EROFS, EXDEV, ELOOP, ESTALE, ENXIO } =
+  constants.errno;
 /** More lookups than a node has. */
 const allLookups = 1n << 62n;
 
@@ -243,6 +246,150 @@ test('a write appends if it says so, and a page of a mapping goes to its place',
   // what can't be mapped is written without the guest's pages, in one piece
   const directIo = 1;
   expect([both.how & directIo, (await open(O_WRONLY | O_APPEND)).how & directIo]).toEqual([0, directIo]);
+});
+
+test('a file of a read-only share keeps its set-id bits, whatever it is opened with', async () => {
+  const path = join(directory, 'fixed', 'file');
+  chmodSync(path, 0o6755);
+  const file = await lookUp(await lookUp(fuseRoot, 'ro'), 'file');
+  const killSetId = 1;
+  expect(await refusal(fuse.open, file, u32s(0, killSetId))).toBe(0);
+  expect(await refusal(fuse.open, file, u32s(0o1000, killSetId))).toBe(EROFS);
+  expect(statSync(path).mode & 0o7777).toBe(0o6755);
+});
+
+test('a share that is protected takes no copies, also into a file that the guest has forgotten', async () => {
+  const [file, from] = [await lookUp(share, 'file'), await lookUp(await lookUp(fuseRoot, 'ro'), 'file')];
+  const handleOf = async (node: bigint, flags: number): Promise<bigint> =>
+    (await client.request(fuse.open, node, u32s(flags, 0))).body.readBigUInt64LE(0);
+  const [to, source] = [await handleOf(file, 2), await handleOf(from, 0)];
+  const copy = u64s(source, 0n, file, to, 0n, 5n, 0n);
+  expect(await client.control('protect rw')).toBe('ok');
+  expect(await refusal(fuse.copyFileRange, from, copy)).toBe(EROFS);
+  await client.request(fuse.forget, file, u64s(allLookups));
+  expect(await refusal(fuse.copyFileRange, from, copy)).toBe(EBADF);
+  expect(readFileSync(join(directory, 'share', 'file'), 'utf8')).toBe('content');
+});
+
+test('a number may be forgotten before it has been told', async () => {
+  let known = await lookUp(share, 'file');
+  for (let round = 0; round < 300; round += 1) {
+    const guesses = Array.from({ length: 32 }, (_, index) => u64s(known + BigInt(index), allLookups));
+    const forget = Buffer.concat([u32s(guesses.length, 0), ...guesses]);
+    const found = Array.from({ length: 16 }, async () => {
+      const answer = client.request(fuse.lookup, share, names('file'));
+      await client.request(fuse.batchForget, 0n, forget);
+      return (await answer).body.readBigUInt64LE(0);
+    });
+    for (const node of await Promise.all(found)) known = node > known ? node : known;
+  }
+});
+
+test('a lock is asked for in few words', async () => {
+  const node = await lookUp(share, 'file');
+  const lock = Buffer.concat([u64s(0n, 1n, 0n, 99n), u32s(1, 0, 0, 0)]);
+  expect(await refusal(fuse.setlkw, node, Buffer.concat([lock, Buffer.alloc(1 << 20)]))).toBe(EINVAL);
+  expect(await refusal(fuse.setlkw, node, lock)).toBe(0);
+});
+
+test('who waits for a lock has it in the end, also if the process closes the file by another descriptor', async () => {
+  const node = await lookUp(share, 'file');
+  const { ino } = statSync(join(directory, 'share', 'file'));
+  const [first, second] = [0n, 200n];
+  const lock = (owner: bigint, from: bigint, type: number): Buffer =>
+    Buffer.concat([u64s(0n, owner, from, from + 99n), u32s(type, 0, 0, 0)]);
+  const [write, none] = [1, 2];
+  const waits = (): boolean =>
+    readFileSync('/proc/locks', 'utf8')
+      .split('\n')
+      .some((line) => line.includes('->') && line.includes(`:${String(ino)} `));
+  expect(await refusal(fuse.setlk, node, lock(1n, second, write))).toBe(0);
+  expect(await refusal(fuse.setlk, node, lock(2n, first, write))).toBe(0);
+  const wait = refusal(fuse.setlkw, node, lock(1n, first, write));
+  while (!waits()) await client.request(fuse.getattr, node, Buffer.alloc(16));
+  expect(await refusal(fuse.flush, node, u64s(0n, 0n, 1n))).toBe(0);
+  // what it had is gone, as close(2) has it
+  expect(await refusal(fuse.setlk, node, lock(3n, second, write))).toBe(0);
+  expect(await refusal(fuse.setlk, node, lock(2n, first, none))).toBe(0);
+  expect(await wait).toBe(0);
+  expect(await refusal(fuse.setlk, node, lock(3n, first, write))).toBe(EAGAIN);
+  expect(await refusal(fuse.flush, node, u64s(0n, 0n, 1n))).toBe(0);
+  expect(await refusal(fuse.setlk, node, lock(3n, first, write))).toBe(0);
+});
+
+test('files of another device are listed by the numbers that they have', async () => {
+  const other = mkdtempSync('/dev/shm/fs-server-');
+  try {
+    writeFileSync(join(other, 'file'), '');
+    expect(await client.control(`add other ro 0 ${other}`)).toBe('ok');
+    await lookUp(share, 'file');
+    const root = await lookUp(fuseRoot, 'other');
+    const found = await client.request(fuse.lookup, root, names('file'));
+    const opened = await client.request(fuse.opendir, root, u32s(0, 0));
+    const handle = opened.body.readBigUInt64LE(0);
+    const list = await client.request(
+      fuse.readdir,
+      root,
+      Buffer.concat([u64s(handle, 0n), u32s(4096, 0), u64s(0n, 0n)]),
+    );
+    const listed = new Map<string, bigint>();
+    for (let at = 0; at < list.body.length;) {
+      const length = list.body.readUInt32LE(at + 16);
+      const name = list.body.toString('latin1', at + 24, at + 24 + length);
+      listed.set(name, list.body.readBigUInt64LE(at));
+      at += (24 + length + 7) & ~7;
+    }
+    expect(listed.get('file')).toBe(found.body.readBigUInt64LE(40));
+  } finally {
+    rmSync(other, { recursive: true });
+  }
+});
+
+test('a guest that opens all that can be opened leaves the daemon its connections', async () => {
+  const own = join(directory, 'own');
+  mkdirSync(own);
+  const greedy = await FuseClient.start(own, 300);
+  try {
+    expect(await greedy.control(`add rw rw 0 ${join(directory, 'share')}`)).toBe('ok');
+    await greedy.request(fuse.init, 0n, u32s(7, 37, 1 << 20, 0xffffffff));
+    const found = async (parent: bigint, name: string): Promise<bigint> =>
+      (await greedy.request(fuse.lookup, parent, names(name))).body.readBigUInt64LE(0);
+    const file = await found(await found(fuseRoot, 'rw'), 'file');
+    const opened = await Promise.all(
+      Array.from({ length: 400 }, () => greedy.request(fuse.open, file, u32s(0, 0))),
+    );
+    expect(new Set(opened.map(({ error }) => error))).toEqual(new Set([0, -EMFILE]));
+    const created = Buffer.concat([u32s(0o102, 0o644, 0, 0), names('one-more')]);
+    const root = await found(fuseRoot, 'rw');
+    expect((await greedy.request(fuse.create, root, created)).error).toBe(-EMFILE);
+    expect((await greedy.request(fuse.lookup, root, names('secret'))).error).toBe(-EMFILE);
+    expect((await greedy.request(fuse.opendir, root, u32s(0, 0))).error).toBe(-EMFILE);
+    const sessions = await Promise.all(Array.from({ length: 8 }, () => greedy.openControl()));
+    for (const session of sessions) {
+      expect(await session.send('cache rw 0')).toBe('ok');
+      session.close();
+    }
+  } finally {
+    await greedy.end();
+  }
+  expect(greedy.complaints).toBe('');
+});
+
+test('other processes of the host are not to be looked into by a share of /proc', async () => {
+  // as for a container of Docker's, whose root has no right to trace them
+  expect(await client.control('add proc ro 0 /proc')).toBe('ok');
+  const proc = await lookUp(fuseRoot, 'proc');
+  const ours = await lookUp(proc, String(process.pid));
+  expect(await refusal(fuse.open, await lookUp(proc, 'uptime'), u32s(0, 0))).toBe(0);
+  const privileged = process.getuid?.() === 0;
+  for (const name of ['environ', 'mem'])
+    expect(await refusal(fuse.open, await lookUp(ours, name), u32s(0, 0))).toBe(privileged ? EACCES : 0);
+});
+
+test('a path with a link in it is not shared: it was resolved before', async () => {
+  expect(await client.control(`add linked rw 0 ${join(directory, 'share', 'way-out')}`)).toBe('ELOOP');
+  expect(await client.control(`add gone rw 0 ${join(directory, 'gone')}`)).toBe('ENOENT');
+  expect(await refusal(fuse.lookup, fuseRoot, names('linked'))).toBe(ENOENT);
 });
 
 const anyName = fc.oneof(
