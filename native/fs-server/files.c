@@ -1,10 +1,12 @@
 /* Open files: their bytes, holes and syncing. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "attributes.h"
@@ -22,14 +24,29 @@ static int open_flags(uint32_t flags, bool readonly, int *error) {
     return (int)(flags & (O_ACCMODE | O_TRUNC | O_SYNC | O_DSYNC | O_NOATIME));
 }
 
+/** A file of the host's kernel itself, as those of /proc and /sys. */
+static bool is_made_up(int fd) {
+    static const uint32_t kernels[] = {PROC_SUPER_MAGIC,    SYSFS_MAGIC,      CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, DEBUGFS_MAGIC,
+                                       TRACEFS_MAGIC,       SECURITYFS_MAGIC, BPF_FS_MAGIC,       PSTOREFS_MAGIC,      SELINUX_MAGIC,
+                                       0x62656570 /* configfs */};
+    struct statfs system;
+    if (fstatfs(fd, &system) < 0)
+        return false;
+    for (size_t i = 0; i < sizeof kernels / sizeof kernels[0]; i++)
+        if ((uint32_t)system.f_type == kernels[i])
+            return true;
+    return false;
+}
+
 /**
  * What the guest may do with the open file by itself. With AUTO_INVAL_DATA it drops its pages when size or mtime have changed; else
  * they may stay. What is only appended to goes past them: on its way through pages a write may be cut in two, between which
- * another VM appends. Not so one that is read too: it could not be mapped then.
+ * another VM appends. Not so one that is read too: it could not be mapped then. What the kernel makes up when it is read has
+ * no size, or always the same.
  */
-static uint32_t caching(uint32_t flags) {
+static uint32_t caching(int fd, uint32_t flags) {
     bool only_appended = (flags & O_APPEND) != 0 && (flags & O_ACCMODE) == O_WRONLY;
-    return FOPEN_KEEP_CACHE | (only_appended ? FOPEN_DIRECT_IO : 0);
+    return FOPEN_KEEP_CACHE | (only_appended || is_made_up(fd) ? FOPEN_DIRECT_IO : 0);
 }
 
 /** Opens as OPEN and CREATE want it; -1 and errno. */
@@ -59,7 +76,8 @@ void do_open(struct operation *op) {
         answer_error(op->in->unique, error);
         return;
     }
-    struct fuse_open_out out = {.fh = add_handle(op->inode->id, fd, NULL), .open_flags = caching(in.flags)};
+    struct fuse_open_out out = {.open_flags = caching(fd, in.flags)};
+    out.fh = add_handle(op->inode->id, fd, NULL);
     if (out.fh == 0)
         answer_error(op->in->unique, ENFILE);
     else
@@ -105,13 +123,14 @@ void do_create(struct operation *op) {
     } else if (error == 0) {
         error = errno;
     }
+    if (error == 0)
+        out.open.open_flags = caching(fd, in.flags);
     if (error == 0 && (out.open.fh = add_handle(out.entry.nodeid, fd, NULL)) == 0) {
         forget(out.entry.nodeid, 1);
         error = ENFILE;
     } else if (error != 0 && fd >= 0) {
         close(fd);
     }
-    out.open.open_flags = caching(in.flags);
     if (error != 0)
         answer_error(op->in->unique, error);
     else

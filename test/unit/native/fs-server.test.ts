@@ -386,6 +386,20 @@ test('other processes of the host are not to be looked into by a share of /proc'
     expect(await refusal(fuse.open, await lookUp(ours, name), u32s(0, 0))).toBe(privileged ? EACCES : 0);
 });
 
+test('what the kernel makes up is read from it each time', async () => {
+  const directIo = 1;
+  for (const [name, path, file] of [
+    ['proc', '/proc', 'uptime'],
+    ['sys', '/sys/kernel', 'uevent_seqnum'],
+    ['plain', join(directory, 'share'), 'file'],
+  ] as const) {
+    expect(await client.control(`add ${name} ro 0 ${path}`)).toBe('ok');
+    const node = await lookUp(await lookUp(fuseRoot, name), file);
+    const { body } = await client.request(fuse.open, node, u32s(0, 0));
+    expect([name, body.readUInt32LE(8) & directIo]).toEqual([name, name === 'plain' ? 0 : directIo]);
+  }
+});
+
 test('a path with a link in it is not shared: it was resolved before', async () => {
   expect(await client.control(`add linked rw 0 ${join(directory, 'share', 'way-out')}`)).toBe('ELOOP');
   expect(await client.control(`add gone rw 0 ${join(directory, 'gone')}`)).toBe('ENOENT');
