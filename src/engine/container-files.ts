@@ -119,7 +119,7 @@ export class FileHolders {
       const prepared = await prepareShares(this.#context.volumes, record, undefined);
       // Docker has filled the volumes of one that was only created; of others, looking is no start.
       if (state.kind !== 'created') prepared.fillable.clear();
-      filling = await ShareFilling.begin(this.#context.volumes, prepared);
+      filling = await ShareFilling.begin(this.#context, prepared);
       const { shares, mounts } = filling;
       // A socket is no file to be copied, and nobody here would answer in it.
       const isSocket = ({ source }: GuestMount): boolean =>

@@ -96,6 +96,12 @@ export async function prepareShares(
   return { shares, sockets, socketTargets, mounts, fillable };
 }
 
+/** The image's files stay where they are. */
+export function fillNothing(prepared: PreparedShares): void {
+  prepared.fillable.clear();
+  prepared.mounts = prepared.mounts.map((mount) => ({ ...mount, populate: false }));
+}
+
 /** Default mounts and those of binds and volumes as one list: a user's mount replaces a default, parents come first. */
 export function mergeMounts(defaults: readonly GuestMount[], own: readonly GuestMount[]): GuestMount[] {
   const replaced = new Set(own.map((mount) => mount.target));

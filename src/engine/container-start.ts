@@ -27,7 +27,7 @@ import {
 import { linkVariables } from './container-links';
 import { renewLinkingHosts } from './container-connect';
 import { publishVolumeEvents, requireBindSources } from './container-mounts';
-import { mergeMounts, prepareShares, type PreparedShares } from './container-shares';
+import { fillNothing, mergeMounts, prepareShares, type PreparedShares } from './container-shares';
 import type { StoredCheckpoint } from './checkpoint-store';
 import {
   requireFitting,
@@ -53,7 +53,7 @@ import { generalFailureCode, startFailure } from './runtime-errors';
 import { apiSocketPath, type SocketTargets } from './socket-tunnels';
 import { fillFromUnstarted, fillingTimeoutMs, ShareFilling } from './share-filling';
 import { ProcessStdio } from './stdio';
-import { nowTimestamp } from './timestamp';
+import { neverTimestamp, nowTimestamp } from './timestamp';
 
 /** Throws Docker's refusals; NotModified when it runs already. */
 export function requireStartable(container: Container): void {
@@ -394,7 +394,9 @@ class ContainerStart {
     const engine = this.#engine;
     const prepared =
       restored ?? (await prepareShares(engine.volumes, record, apiSocketPath(engine.config.hosts)));
-    const filling = (this.#filling = await ShareFilling.begin(engine.volumes, prepared));
+    // What was emptied since its first start stays empty, as with dockerd.
+    if (record.state.startedAt !== neverTimestamp) fillNothing(prepared);
+    const filling = (this.#filling = await ShareFilling.begin(engine, prepared));
     engine.sockets.allow(record.id, prepared.socketTargets);
     if (restored !== undefined) return { filling, sockets: prepared.socketTargets };
     if (filling.shares.length > 0) await pod.vm.shareFiles(filling.shares);

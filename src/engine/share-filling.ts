@@ -3,14 +3,15 @@
 import type { MountPoint } from '../api/v1.41/types';
 import { log } from '../log';
 import type { VolumeFilling } from '../storage/volume-filling';
-import type { VolumeStore } from '../storage/volume-store';
 import { AgentError } from '../vm/agent/agent-error';
 import type { GuestMount } from '../vm/agent/protocol';
 import type { FileShare } from '../vm/file-server';
 import type { Vm } from '../vm/vm';
 import type { Container } from './container-registry';
 import type { PreparedShares } from './container-shares';
+import { isActive } from './container-state';
 import type { Engine } from './engine';
+import type { EngineContext } from './engine-context';
 
 /** The guest copies as many files as an image may hold. */
 export const fillingTimeoutMs = 30 * 60_000;
@@ -44,9 +45,16 @@ export class ShareFilling {
   }
 
   /** Waits for other starts that fill the same volumes. */
-  static async begin(volumes: VolumeStore, prepared: PreparedShares): Promise<ShareFilling> {
+  static async begin(
+    { volumes, registry }: Pick<EngineContext, 'volumes' | 'registry'>,
+    prepared: PreparedShares,
+  ): Promise<ShareFilling> {
     const names = [...prepared.fillable.values()].map(({ volume }) => volume);
-    return new ShareFilling(prepared, await volumes.fillings.begin(names));
+    const isOthers = (volume: string): boolean =>
+      registry
+        .list()
+        .some(({ state, record }) => isActive(state) && record.mounts.some(({ Name }) => Name === volume));
+    return new ShareFilling(prepared, await volumes.fillings.begin(names, isOthers));
   }
 
   /** Volumes have their files once the guest has come as far as the command, whether or not that could be run. */
@@ -61,7 +69,7 @@ export class ShareFilling {
     }
   }
 
-  /** Empties them again. The VM must be gone. */
+  /** Empties them again, but for what a container that runs has. The VM must be gone. */
   abandon(): Promise<void> {
     return this.#filling.abandon();
   }

@@ -3,6 +3,7 @@
 
 import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { runTool } from './run-tool';
 
 /** What one start fills. Exactly one of `complete` and `abandon` must be called; a second call does nothing. */
 export interface VolumeFilling {
@@ -10,7 +11,7 @@ export interface VolumeFilling {
   readonly names: ReadonlySet<string>;
   /** What is in them now is theirs. */
   complete(): Promise<void>;
-  /** Empties them again. Nothing may write to them any more. */
+  /** Empties them again, but for what others have. This start may write to them no more. */
   abandon(): Promise<void>;
 }
 
@@ -27,8 +28,14 @@ export class VolumeFillings {
     this.#root = root;
   }
 
-  /** Resolves when no other start fills any of these volumes. Throws when one of them is gone. */
-  async begin(names: Iterable<string>): Promise<VolumeFilling> {
+  /**
+   * Resolves when no other start fills any of these volumes. `isOthers`: whether a container that runs has the volume, which may
+   * have put files of its own into it: it isn't emptied. Throws when one of them is gone.
+   */
+  async begin(
+    names: Iterable<string>,
+    isOthers: (name: string) => boolean = () => false,
+  ): Promise<VolumeFilling> {
     const mine = new Map<string, () => void>();
     const end = async (each: (name: string) => Promise<void>): Promise<void> => {
       const held = [...mine];
@@ -42,14 +49,15 @@ export class VolumeFillings {
         }
       }
     };
-    const abandon = (): Promise<void> => end((name) => this.#empty(name));
+    const abandon = (): Promise<void> =>
+      end((name) => (isOthers(name) ? this.#unmark(name) : this.#empty(name)));
     try {
       // in one order for all, so that no two wait for each other
       for (const name of [...new Set(names)].sort()) {
         for (let other = this.#underWay.get(name); other !== undefined; other = this.#underWay.get(name))
           await other;
         this.#underWay.set(name, new Promise((resolve) => mine.set(name, resolve)));
-        if (await this.#mark(name)) continue;
+        if (await this.#mark(name, isOthers)) continue;
         mine.get(name)?.();
         mine.delete(name);
         this.#underWay.delete(name);
@@ -60,22 +68,29 @@ export class VolumeFillings {
     }
     return {
       names: new Set(mine.keys()),
-      complete: () => end((name) => rm(this.#marker(name), { force: true })),
+      complete: () => end((name) => this.#unmark(name)),
       abandon,
     };
   }
 
   /** False when the volume has content. */
-  async #mark(name: string): Promise<boolean> {
-    if ((await readdir(join(this.#root, name))).includes(markerFile)) await this.#empty(name);
+  async #mark(name: string, isOthers: (name: string) => boolean): Promise<boolean> {
+    const cutShort = (await readdir(join(this.#root, name))).includes(markerFile);
+    if (cutShort && isOthers(name)) await this.#unmark(name);
+    else if (cutShort) await this.#empty(name);
     if ((await readdir(join(this.#root, name, dataDirectory))).length > 0) return false;
     await writeFile(this.#marker(name), '');
     return true;
   }
 
+  /** By find(1), whose walk knows names in any encoding and is led nowhere by a directory that becomes a link. */
   async #empty(name: string): Promise<void> {
     const data = join(this.#root, name, dataDirectory);
-    for (const entry of await readdir(data)) await rm(join(data, entry), { recursive: true, force: true });
+    await runTool('find', [data, '-ignore_readdir_race', '-mindepth', '1', '-delete']);
+    await this.#unmark(name);
+  }
+
+  async #unmark(name: string): Promise<void> {
     await rm(this.#marker(name), { force: true });
   }
 

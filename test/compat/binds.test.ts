@@ -98,6 +98,11 @@ const startWatching = (directory: string, watched: string): string => `
 const stopWatching = (directory: string): string => `
   touch ${directory}/stop; docker wait $c; docker logs $c 2>&1 | grep -v probe | sort`;
 
+scriptCases("binds: of the kernel's file systems", {
+  '/proc tells of other processes what a container may know': `
+      docker run --rm -v /proc:/host:ro busybox sh -c 'for f in 1/environ 1/mem kcore; do head -c 1 /host/$f >/dev/null; done 2>&1; cut -d. -f2 /host/uptime | wc -l; grep -c MemTotal /host/meminfo; cut -c 1-3 /host/1/stat'`,
+});
+
 scriptCases('binds: changes are told to who watches', {
   'made on the host': {
     script: `

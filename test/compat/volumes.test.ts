@@ -282,4 +282,8 @@ scriptCases('volumes: what fills them', {
     docker create --name $c-d -v $c-w:/etc busybox | wc -c
     docker cp $c-d:/etc - | tar -t | sort | head -3
     docker rm -v $c-a $c-b $c-d | wc -l`,
+  'what was emptied stays empty': `
+    docker run --name $c-a -v $c-v:/var busybox sh -c 'ls -A /var; touch /var/own; rm -r /var/*; ls -A /var | wc -l'
+    docker start -a $c-a
+    docker run --rm -v $c-v:/v busybox ls -A /v`,
 });

@@ -66,3 +66,25 @@ it('holds nothing after it has failed', async () => {
   mkdirSync(join(root, 'gone', '_data'), { recursive: true });
   expect((await fillings.begin(['a', 'gone'])).names.size).toBe(2);
 });
+
+it('empties what has names of no encoding', async () => {
+  const first = await new VolumeFillings(root).begin(['a']);
+  writeFileSync(Buffer.concat([Buffer.from(join(root, 'a', '_data', 'h')), Buffer.from([0xff, 0xfe])]), '');
+  mkdirSync(join(root, 'a', '_data', 'directory', 'inner'), { recursive: true });
+  await first.abandon();
+  expect(content('a')).toEqual([]);
+});
+
+it('leaves a volume alone that a container has which runs', async () => {
+  const fillings = new VolumeFillings(root);
+  const first = await fillings.begin(['a', 'b'], (name) => name === 'a');
+  for (const name of ['a', 'b']) put(name, 'theirs');
+  await first.abandon();
+  expect([content('a'), content('b')]).toEqual([['theirs'], []]);
+  expect(readdirSync(join(root, 'a'))).toEqual(['_data']);
+  // nor what a crash has cut short
+  put('b', 'theirs');
+  writeFileSync(join(root, 'b', 'filling'), '');
+  expect((await fillings.begin(['b'], () => true)).names.size).toBe(0);
+  expect(content('b')).toEqual(['theirs']);
+});
