@@ -76,7 +76,11 @@ export async function createContainer(
   const name = given ?? randomContainerName((candidate) => registry.nameIsFree(candidate));
   registry.reserveName(name, id);
   try {
-    const mounts = await resolveMounts(context, hostConfig, Object.keys(filled.Volumes ?? {}));
+    const mounts = await resolveMounts(
+      { ...context, claimedBy: id },
+      hostConfig,
+      Object.keys(filled.Volumes ?? {}),
+    );
     const record = newRecord(context, {
       id,
       name,
@@ -97,6 +101,8 @@ export async function createContainer(
   } catch (error) {
     await undo(context, id, name);
     throw error;
+  } finally {
+    context.volumes.unclaim(id);
   }
 }
 

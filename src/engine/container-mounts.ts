@@ -33,6 +33,11 @@ export interface MountContext {
   events: EventPublisher;
 }
 
+interface ClaimingContext extends MountContext {
+  /** Id of the container to be. */
+  claimedBy: string;
+}
+
 /** Where a Docker engine in a privileged container keeps its layers. */
 const nestedEngineRoot = '/var/lib/docker';
 /** Of a mount that asks for nothing special. */
@@ -45,16 +50,20 @@ export const noDetails: MountDetails = {
 
 /**
  * The binds and volumes of a container to be, in Docker's order of precedence: VolumesFrom, Binds, Mounts, and the
- * Volumes of its configuration for what is left. Makes the volumes. Throws Docker's refusals.
+ * Volumes of its configuration for what is left. Makes the volumes, and claims them for `context.claimedBy`. Throws Docker's
+ * refusals.
  */
 export async function resolveMounts(
-  context: MountContext,
+  context: ClaimingContext,
   hostConfig: HostConfig,
   configVolumes: readonly string[],
 ): Promise<ResolvedMount[]> {
   const mounts = new Map<string, ResolvedMount>();
   for (const from of hostConfig.VolumesFrom ?? []) {
-    for (const mount of inheritedMounts(context.registry, from)) mounts.set(mount.point.Destination, mount);
+    for (const mount of inheritedMounts(context.registry, from)) {
+      if (mount.point.Type === 'volume') context.volumes.claim(mount.point.Name ?? '', context.claimedBy);
+      mounts.set(mount.point.Destination, mount);
+    }
   }
   for (const bind of hostConfig.Binds ?? []) {
     const mount = await resolveBind(context, bind, hostConfig.VolumeDriver ?? '');
@@ -107,14 +116,18 @@ export async function requireBindSources(
   }
 }
 
-/** Ids of the containers that have this volume. */
-export function containersUsing(registry: ContainerRegistry, volumeName: string): string[] {
-  return registry
+/** Ids of the containers that have this volume, or will when they are made. */
+export function containersUsing(
+  { registry, volumes }: Pick<MountContext, 'registry' | 'volumes'>,
+  volumeName: string,
+): string[] {
+  const users = registry
     .list()
     .filter(({ record }) =>
       record.mounts.some((point) => point.Type === 'volume' && point.Name === volumeName),
     )
     .map(({ id }) => id);
+  return [...new Set([...users, ...volumes.claimedBy(volumeName)])];
 }
 
 function inheritedMounts(registry: ContainerRegistry, from: string): ResolvedMount[] {
@@ -134,7 +147,7 @@ function inheritedMounts(registry: ContainerRegistry, from: string): ResolvedMou
     }));
 }
 
-async function resolveBind(context: MountContext, bind: string, driver: string): Promise<ResolvedMount> {
+async function resolveBind(context: ClaimingContext, bind: string, driver: string): Promise<ResolvedMount> {
   const { source, destination, mode, readWrite, noCopy, propagation } = parseBindSpec(bind);
   const target = cleanPath(destination);
   if (!source.startsWith('/')) {
@@ -161,7 +174,7 @@ async function resolveBind(context: MountContext, bind: string, driver: string):
   };
 }
 
-async function resolveMount(context: MountContext, mount: Mount): Promise<ResolvedMount> {
+async function resolveMount(context: ClaimingContext, mount: Mount): Promise<ResolvedMount> {
   const destination = cleanPath(mount.Target ?? '');
   const readWrite = !(mount.ReadOnly ?? false);
   if (mount.Type === 'bind') {
@@ -206,12 +219,13 @@ interface VolumeRequest {
   labels?: Record<string, string> | null;
 }
 
-async function volumePoint(context: MountContext, request: VolumeRequest): Promise<MountPoint> {
+async function volumePoint(context: ClaimingContext, request: VolumeRequest): Promise<MountPoint> {
   const { volume } = await context.volumes.create({
     ...(request.name === undefined ? {} : { name: request.name }),
     driver: request.driver,
     options: request.driverOptions ?? null,
     labels: request.labels ?? null,
+    claimedBy: context.claimedBy,
   });
   // dockerd tells of it each time that a container names the volume
   context.events.publish('volume', 'create', volume.name, { driver: 'local' });
@@ -231,7 +245,7 @@ async function volumePoint(context: MountContext, request: VolumeRequest): Promi
 export async function removeAnonymousVolumes(context: MountContext, record: ContainerRecord): Promise<void> {
   for (const { Type, Name } of record.mounts) {
     const volume = Type === 'volume' ? context.volumes.find(Name ?? '') : undefined;
-    if (volume?.anonymous !== true || containersUsing(context.registry, volume.name).length > 0) continue;
+    if (volume?.anonymous !== true || containersUsing(context, volume.name).length > 0) continue;
     await context.volumes.remove(volume.name);
     context.events.publish('volume', 'destroy', volume.name, { driver: 'local' });
   }

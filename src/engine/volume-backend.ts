@@ -62,7 +62,7 @@ export class EngineVolumeBackend implements VolumeBackend {
   async remove(name: string, { force }: { force: boolean }): Promise<void> {
     if (force && this.#volumes.find(name) === undefined) return;
     this.#volumes.get(name);
-    const users = containersUsing(this.#registry, name);
+    const users = this.#users(name);
     if (users.length > 0) {
       throw new DaemonError('Conflict', `remove ${name}: volume is in use - [${users.join(', ')}]`);
     }
@@ -75,8 +75,11 @@ export class EngineVolumeBackend implements VolumeBackend {
     let SpaceReclaimed = 0;
     for (const volume of this.#volumes.list()) {
       if (!this.#isUnused(volume) || !wanted(volume.labels ?? {}, Date.parse(volume.createdAt))) continue;
-      SpaceReclaimed += Math.max(0, await this.#usageBytes(volume));
+      const bytes = await this.#usageBytes(volume);
+      // Somebody may have taken it, or removed it, while it was measured.
+      if (this.#volumes.find(volume.name) !== volume || !this.#isUnused(volume)) continue;
       await this.#destroy(volume.name);
+      SpaceReclaimed += Math.max(0, bytes);
       VolumesDeleted.push(volume.name);
     }
     this.#events.publish('volume', 'prune', '', { reclaimed: String(SpaceReclaimed) });
@@ -88,7 +91,7 @@ export class EngineVolumeBackend implements VolumeBackend {
     const volumes: WireVolume[] = [];
     for (const volume of this.#volumes.list()) {
       const Size = await this.#usageBytes(volume);
-      const RefCount = containersUsing(this.#registry, volume.name).length;
+      const RefCount = this.#users(volume.name).length;
       volumes.push({ ...this.#shape(volume), UsageData: { RefCount, Size } });
     }
     return volumes;
@@ -110,7 +113,11 @@ export class EngineVolumeBackend implements VolumeBackend {
   }
 
   #isUnused(volume: Volume): boolean {
-    return containersUsing(this.#registry, volume.name).length === 0;
+    return this.#users(volume.name).length === 0;
+  }
+
+  #users(name: string): string[] {
+    return containersUsing({ registry: this.#registry, volumes: this.#volumes }, name);
   }
 
   #shape(volume: Volume): WireVolume {

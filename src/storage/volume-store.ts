@@ -2,9 +2,10 @@
 // the files through the VM's file server (native/fs-server); nothing here is ever mounted on the host.
 
 import { randomBytes } from 'node:crypto';
-import { mkdir, opendir, rename, rmdir } from 'node:fs/promises';
+import { mkdir, opendir, readdir, rename, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DaemonError, noSpaceText, systemErrorCode } from '../errors';
+import { log } from '../log';
 import { runTool } from './run-tool';
 import type { DocumentStore } from './stores';
 import { VolumeFillings } from './volume-filling';
@@ -32,6 +33,7 @@ export type VolumeSource =
 
 const collection = 'volumes';
 const namePattern = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
+const anonymousPattern = /^[0-9a-f]{64}$/;
 /** As Docker's clients and engine read sizes. */
 const sizePattern = /^\d+(\.\d+)? ?([kmgtp]?(i?b)?)$/i;
 /** As in mount(2). */
@@ -50,6 +52,8 @@ export class VolumeStore {
   readonly #documents: DocumentStore;
   readonly #root: string;
   readonly #volumes: Map<string, Volume>;
+  /** Containers that are being made, by the volumes that they will have. */
+  readonly #claims = new Map<string, Set<string>>();
   readonly fillings: VolumeFillings;
 
   constructor(documents: DocumentStore, dataRoot: string) {
@@ -74,6 +78,25 @@ export class VolumeStore {
     return volume;
   }
 
+  /** From now on until `unclaim` the volume of this name, made or not, is one of the container's that is being made. */
+  claim(name: string, containerId: string): void {
+    const claims = this.#claims.get(name) ?? new Set();
+    this.#claims.set(name, claims.add(containerId));
+  }
+
+  /** The container is in the registry, or will not be. */
+  unclaim(containerId: string): void {
+    for (const [name, claims] of this.#claims) {
+      claims.delete(containerId);
+      if (claims.size === 0) this.#claims.delete(name);
+    }
+  }
+
+  /** Ids of containers that are being made and will have it. */
+  claimedBy(name: string): string[] {
+    return [...(this.#claims.get(name) ?? [])];
+  }
+
   /** `Mountpoint` of inspect. */
   hostPath(name: string): string {
     return join(this.#root, name, '_data');
@@ -81,16 +104,19 @@ export class VolumeStore {
 
   /**
    * Finds the volume of this name or makes it; without a name, an anonymous one. Options and labels of one that exists
-   * stay as they are, as in Docker. Throws InvalidParameter and NotFound (driver) in Docker's words.
+   * stay as they are, as in Docker. `claimedBy`: a container to be, as by `claim`. Throws InvalidParameter and NotFound
+   * (driver) in Docker's words.
    */
   async create(request: {
     name?: string;
     driver?: string;
     options?: Record<string, string> | null;
     labels?: Record<string, string> | null;
+    claimedBy?: string;
   }): Promise<{ volume: Volume; created: boolean }> {
     const anonymous = request.name === undefined || request.name === '';
     const name = request.name === undefined || anonymous ? randomBytes(32).toString('hex') : request.name;
+    if (request.claimedBy !== undefined) this.claim(name, request.claimedBy);
     const driver = request.driver ?? '';
     if (driver !== '' && driver !== 'local') {
       throw new DaemonError(
@@ -111,10 +137,12 @@ export class VolumeStore {
       name,
       labels: request.labels ?? null,
       options,
-      createdAt: `${new Date().toISOString().slice(0, 19)}Z`,
+      createdAt: volumeTime(new Date()),
       anonymous: anonymous || request.labels?.[podVolumeLabel] !== undefined,
     };
     await this.#makeDirectory(name);
+    const other = this.#volumes.get(name);
+    if (other !== undefined) return { volume: other, created: false };
     try {
       this.#documents.put(collection, name, volume);
     } catch (error) {
@@ -183,17 +211,48 @@ export class VolumeStore {
     return (type ?? '') === '' && (o ?? '') === '' ? directoryBytes(this.hostPath(name)) : 0;
   }
 
-  /** At start-up: ends removals that a crash cut short, and makes directories that it kept from being made. */
+  /**
+   * At start-up: ends removals that a crash cut short, and makes directories that it kept from being made. A directory with
+   * files of which there is no record is a volume all the same, as to dockerd: a crash of the host may lose the last records,
+   * and not what was synced to a volume.
+   */
   async repair(): Promise<void> {
     await mkdir(this.#root, { recursive: true, mode: 0o711 });
-    for await (const entry of await opendir(this.#root)) {
-      if (entry.name.startsWith('.removing-') || !this.#volumes.has(entry.name)) {
-        await removeTree(join(this.#root, entry.name));
-      }
+    for await (const { name } of await opendir(this.#root)) {
+      if (this.#volumes.has(name)) continue;
+      if (namePattern.test(name) && (await this.#hasFiles(name))) await this.#adopt(name);
+      else await removeTree(join(this.#root, name));
     }
     for (const name of this.#volumes.keys())
       await mkdir(this.hostPath(name), { recursive: true, mode: 0o755 });
   }
+
+  async #hasFiles(name: string): Promise<boolean> {
+    try {
+      return (await readdir(this.hostPath(name))).length > 0;
+    } catch (error) {
+      if (['ENOENT', 'ENOTDIR'].includes(systemErrorCode(error) ?? '')) return false;
+      throw error;
+    }
+  }
+
+  async #adopt(name: string): Promise<void> {
+    const { birthtime } = await stat(this.hostPath(name));
+    const volume: Volume = {
+      name,
+      labels: null,
+      options: null,
+      createdAt: volumeTime(birthtime),
+      anonymous: anonymousPattern.test(name),
+    };
+    this.#documents.put(collection, name, volume);
+    this.#volumes.set(name, volume);
+    log.warn('a volume was found of which there was no record', { volume: name });
+  }
+}
+
+function volumeTime(date: Date): string {
+  return `${date.toISOString().slice(0, 19)}Z`;
 }
 
 async function mkdirIfMissing(path: string): Promise<void> {

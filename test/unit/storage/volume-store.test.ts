@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { linkSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -135,4 +135,28 @@ test('repair ends what a crash cut short, and keeps what is recorded', async () 
   rmSync(join(root, 'volumes', 'kept'), { recursive: true });
   await new VolumeStore(documents, root).repair();
   expect(directories()).toEqual(['kept']);
+});
+
+test('repair keeps files of which there is no record: the host may have crashed before that was written', async () => {
+  const anonymous = 'a'.repeat(64);
+  for (const name of ['lost', anonymous, '.removing-lost', 'not a name']) {
+    mkdirSync(join(root, 'volumes', name, '_data'), { recursive: true });
+    writeFileSync(join(root, 'volumes', name, '_data', 'file'), 'synced');
+  }
+  mkdirSync(join(root, 'volumes', 'empty', '_data'), { recursive: true });
+  await store.repair();
+  expect(directories()).toEqual([anonymous, 'lost']);
+  const repaired = new VolumeStore(documents, root);
+  expect(repaired.list()).toHaveLength(2);
+  expect(repaired.get(anonymous)).toMatchObject({ anonymous: true, labels: null, options: null });
+  expect(repaired.get('lost')).toMatchObject({ anonymous: false, labels: null, options: null });
+  expect(Math.abs(Date.parse(repaired.get('lost').createdAt) - Date.now())).toBeLessThan(600_000);
+  expect(readFileSync(join(repaired.hostPath('lost'), 'file'), 'utf8')).toBe('synced');
+});
+
+test('of two that make a volume at once the second finds it', async () => {
+  const both = ['1', '2'].map((label) => store.create({ name: 'data', labels: { label } }));
+  const made = await Promise.all(both);
+  expect(made.map(({ created }) => created).sort()).toEqual([false, true]);
+  expect(new Set(made.map(({ volume }) => volume)).size).toBe(1);
 });
