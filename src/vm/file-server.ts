@@ -8,7 +8,7 @@ import { DaemonError } from '../errors';
 import { ControlConnection } from './control-connection';
 import { encodePath } from './encode-path';
 import { HeldFileServer } from './held-file-server';
-import type { SharedPath, SharedPaths } from './shared-paths';
+import { heard, type SharedPath, type SharedPaths } from './shared-paths';
 
 /** Something of the host that a VM may see, below the root of its FUSE mount. */
 export interface FileShare {
@@ -62,7 +62,10 @@ export class FileServer {
     this.#paths = paths;
     this.#sharedPaths = sharedPaths;
     const known = Object.entries(shares).map(([name, path]) => this.#note(name, path));
-    void sharedPaths.claim(known).settle();
+    const { alone, settle } = sharedPaths.claim(known);
+    void settle();
+    // The daemon before may have died when it had told others of it, and not this server.
+    for (const shared of known) if (!alone.has(shared)) void heard(shared, shared.forgetsAtOnce());
   }
 
   /** Adds shares; starts the server with the first. Adding the same name again is harmless. */

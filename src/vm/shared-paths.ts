@@ -63,7 +63,7 @@ async function settleAll(claims: readonly Claim[]): Promise<void> {
 }
 
 /** A VM that is ending doesn't hear it, and nobody will ask it. */
-function heard({ path }: SharedPath, told: Promise<void>): Promise<void> {
+export function heard({ path }: SharedPath, told: Promise<void>): Promise<void> {
   return told.catch((error: unknown) => log.debug('cache of a share', { path, error }));
 }
 

@@ -1,0 +1,47 @@
+import { once } from 'node:events';
+import { rmSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
+import { join } from 'node:path';
+import split2 from 'split2';
+import { FileServer } from '../../../src/vm/file-server';
+import { SharedPaths } from '../../../src/vm/shared-paths';
+import { makeScratchDir } from '../../support/scratch-dir';
+
+let directory: string;
+let control: Server;
+let lines: string[];
+
+/** The control socket of a file server that obeys. */
+beforeEach(async () => {
+  directory = makeScratchDir('file-server');
+  lines = [];
+  control = createServer((socket) => {
+    socket.pipe(split2()).on('data', (line: string) => {
+      lines.push(line);
+      socket.write('ok\n');
+      control.emit('line');
+    });
+  }).listen(join(directory, 'fs-control.sock'));
+  await once(control, 'listening');
+});
+
+afterEach(() => {
+  control.close();
+  rmSync(directory, { recursive: true });
+});
+
+test('a server that an earlier daemon has started remembers nothing of what another VM has, too', async () => {
+  const paths = new SharedPaths();
+  const told: string[] = [];
+  const say = (word: string) => (): Promise<void> => {
+    told.push(word);
+    return Promise.resolve();
+  };
+  paths.claim([{ path: '/shared', forgetsAtOnce: say('forget'), mayRemember: say('remember') }]);
+  const heard = once(control, 'line');
+  const shares = { common: '/shared/inner', own: '/own' };
+  new FileServer({ binary: 'none', vmRunDir: directory }, paths, shares);
+  await heard;
+  expect(lines).toEqual(['cache common 0']);
+  expect(told).toEqual(['forget']);
+});
