@@ -306,6 +306,8 @@ export class Pods {
         await pod.vm.agent.request('tunnel.close', { prefix: tunnelPrefix(containerId) });
         const used = new Set([...pod.members.values()].flatMap(diskIds));
         await pod.vm.unplugDisks(diskIds(disks).filter((id) => !used.has(id)));
+        // What is at their paths when it starts again is another file perhaps.
+        await pod.vm.unshareFiles(tunnelPrefix(containerId));
       })
       .catch((error: unknown) =>
         log.warn('what a container had in its VM could not be taken out', {
@@ -341,6 +343,7 @@ export class Pods {
         await pod.vm.agent.request('container.remove', { id, sync: true }, { timeoutMs: shutdownTimeoutMs });
       }
       await pod.disks.run(() => pod.vm.unplugDisks(unused));
+      for (const { id } of strays) await pod.vm.unshareFiles(tunnelPrefix(id));
     } catch (error) {
       log.warn('VM could not be rid of what an earlier daemon left', { vmId: pod.vm.id, error });
     }

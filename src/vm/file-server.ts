@@ -153,19 +153,24 @@ export class FileServer {
 
   /** Takes shares away; files that the guest has open stay open. */
   async remove(names: readonly string[]): Promise<void> {
-    if (names.length > 0) await this.#command(names.map((name) => `remove ${name}`));
+    if (names.length === 0) return;
+    await this.#command(names.map((name) => `remove ${name}`));
+    this.#forgetShares(names);
   }
 
   /** Takes away whatever was added. */
   async removeAll(): Promise<void> {
     await this.remove([...this.#shares.keys()]);
-    this.forgetAll();
   }
 
   /** The VM is gone, or sees none of it any more: others have the files to themselves. */
   forgetAll(): void {
-    this.#sharedPaths.release(this.#shares.values());
-    this.#shares.clear();
+    this.#forgetShares([...this.#shares.keys()]);
+  }
+
+  #forgetShares(names: readonly string[]): void {
+    this.#sharedPaths.release(names.flatMap((name) => this.#shares.get(name) ?? []));
+    for (const name of names) this.#shares.delete(name);
   }
 
   /** Pid of the server, for the VM's end; undefined when there is none. */

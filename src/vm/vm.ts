@@ -71,6 +71,8 @@ export interface Vm {
   pluggedDisks(): ReadonlyMap<string, number>;
   /** Starts the VM's file server with the first share, and mounts it in the guest at /run/shares. */
   shareFiles(shares: readonly FileShare[]): Promise<void>;
+  /** Takes away those whose names begin with this; files that the guest has open stay open. */
+  unshareFiles(prefix: string): Promise<void>;
   /** Whether it has any share: its Pod was given one, and has not ended. */
   readonly sharesFiles: boolean;
   /** What was shared to be written can be read only from now on. */

@@ -260,6 +260,11 @@ scriptCases('binds: order and neighbours', {
       docker run -d --name $c-a -v $PWD/d:/one -v $PWD/d:/two:ro busybox sleep 1000 >out; docker run -d --name $c-b -v $PWD:/up busybox sleep 1000 >out
       docker exec $c-a sh -c 'echo x >/one/f; cat /two/f; ln /one/f /one/g; ln /one/f /two/h; mv /one/f /two/'
       docker exec $c-b sh -c 'stat -c %h /up/d/f; echo y >>/up/d/g'; docker exec $c-a cat /two/f; rm -r d/*; docker exec $c-a ls /one /two`,
+  'a source that is replaced while one of a shared VM is stopped': `
+      mkdir d; echo old >d/f
+      docker run -d --name $c-a busybox sleep 1000 >out
+      docker run -d --name $c --network container:$c-a -v $PWD/d:/d -v $PWD/d/f:/f busybox sleep 1000 >out
+      docker exec $c cat /d/f /f; docker stop -t 0 $c; mv d e; mkdir d; echo new >d/f; docker start $c; docker exec $c cat /d/f /f`,
   'a source that is replaced while it is used': `
       mkdir d; echo old >d/f
       docker run -d --name $c -v $PWD/d:/d -v $PWD/d/f:/f busybox sleep 1000 >out; echo o2 >d/f.new; mv d/f.new d/f; mv d e; mkdir d; echo new >d/f

@@ -265,6 +265,10 @@ export class FakeVm implements Vm {
     return Promise.resolve();
   }
 
+  unshareFiles(): Promise<void> {
+    return Promise.resolve();
+  }
+
   protectShares(): Promise<void> {
     return Promise.resolve();
   }

@@ -65,6 +65,7 @@ export class PlainVm implements PoolableVm {
   pluggedDisks = unexpected;
   resizeDisk = unexpected;
   shareFiles = unexpected;
+  unshareFiles = unexpected;
   protectShares = unexpected;
   pause = unexpected;
   resume = unexpected;

@@ -196,6 +196,16 @@ export class QemuVm implements Vm {
     await this.#parts.agent.request('shares.mount', {});
   }
 
+  async unshareFiles(prefix: string): Promise<void> {
+    const all = Object.entries(this.#record.sharePaths ?? {});
+    const taken = all.filter(([name]) => name.startsWith(prefix)).map(([name]) => name);
+    if (taken.length === 0) return;
+    await this.fileServer.remove(taken);
+    const sharePaths = Object.fromEntries(all.filter(([name]) => !taken.includes(name)));
+    this.#record = { ...this.#record, sharePaths };
+    await this.#save();
+  }
+
   get sharesFiles(): boolean {
     return Object.keys(this.#record.sharePaths ?? {}).length > 0;
   }

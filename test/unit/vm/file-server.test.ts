@@ -45,3 +45,22 @@ test('a server that an earlier daemon has started remembers nothing of what anot
   expect(lines).toEqual(['cache common 0']);
   expect(told).toEqual(['forget']);
 });
+
+test('who is left may remember what was shared when a share is taken away', async () => {
+  const paths = new SharedPaths();
+  const server = new FileServer({ binary: 'none', vmRunDir: directory }, paths, { one: '/one', two: '/two' });
+  const remembered = jest.fn(() => Promise.resolve());
+  paths.claim(
+    ['/one', '/two'].map((path) => ({
+      path,
+      forgetsAtOnce: () => Promise.resolve(),
+      mayRemember: () => remembered(),
+    })),
+  );
+  await server.remove(['one']);
+  expect(lines).toEqual(['remove one']);
+  expect(remembered).toHaveBeenCalledTimes(1);
+  await server.removeAll();
+  expect(lines).toEqual(['remove one', 'remove two']);
+  expect(remembered).toHaveBeenCalledTimes(2);
+});
