@@ -11,7 +11,7 @@ export interface StartFailure {
 
 const mountHint =
   ': Are you trying to mount a directory onto a file (or vice-versa)? ' +
-  'Check if the specified host path exists and is the expected type.';
+  'Check if the specified host path exists and is the expected type';
 
 /** Of a start that failed for no reason that has a code of its own. */
 export const generalFailureCode = 128;
