@@ -17,6 +17,11 @@ export class Normaliser {
       text
         // the client's own race between wait and a start that failed
         .replace(/^time="[^"]*" level=error msg="error waiting for container: (context canceled)?"\n/gm, '')
+        // and between its own refusal to copy and what it packs meanwhile
+        .replace(
+          /^time="[^"]*" level=error msg="Can't (add file [^\n]*|close tar writer): io: read\/write on closed pipe"\n/gm,
+          '',
+        )
         // An id of digits alone is known by its place only. In one go, since ids are numbered as they come.
         .replace(
           /(---> (?:Running in )?|container |built )(\d{12})\b|\b[0-9a-f]{64}\b|\b[0-9a-f]{12}\b/g,
