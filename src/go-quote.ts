@@ -14,9 +14,12 @@ const escapes: Readonly<Record<string, string>> = {
 
 /** Go's %q: what can't be printed is escaped. */
 export function goQuote(text: string): string {
-  const escaped = text.replace(/["\\\u0000-\u001f\u007f]/g, (character) => {
-    const code = character.charCodeAt(0).toString(16).padStart(2, '0');
-    return escapes[character] ?? String.raw`\x${code}`;
+  const escaped = text.replace(/["\\]|[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/gu, (character: string) => {
+    const code = character.codePointAt(0) ?? 0;
+    if (code >= 0xd800 && code < 0xe000) return '\ufffd'; // half a pair: Go has no such text
+    const hex = (digits: number): string => code.toString(16).padStart(digits, '0');
+    const numbered = code < 0x80 ? `\\x${hex(2)}` : code < 0x1_0000 ? `\\u${hex(4)}` : `\\U${hex(8)}`;
+    return escapes[character] ?? numbered;
   });
   return `"${escaped}"`;
 }

@@ -103,11 +103,11 @@ export class Builder {
 
   #announce(instruction: string): void {
     this.#step += 1;
-    this.#output.step(this.#step, this.#total, trimSpace(instruction));
+    this.#output.step(this.#step, this.#total, instruction);
   }
 
   #addMetaArgs(command: ArgCommand): void {
-    this.#announce(command.original);
+    this.#announce(trimSpace(command.original));
     const env = [...this.#args.metaValues()].map(([key, value]) => `${key}=${value}`);
     const expanded = expandCommand(command, env, this.#parts.escape);
     if (expanded.kind !== 'arg') return;
@@ -120,13 +120,14 @@ export class Builder {
     }
     this.#args.startStage();
     this.#cache.startStage();
-    this.#announce(plan.original);
+    this.#announce(trimSpace(plan.original));
     const stage = await this.#startStage(plan);
     await this.#runTriggers(stage);
     this.#output.image(stage.imageId);
     for (const command of plan.commands) {
       this.#signal.throwIfAborted();
-      this.#announce(command.original);
+      const isOption = command.kind === 'label' && command.literal;
+      this.#announce(isOption ? command.original : trimSpace(command.original));
       await this.#dispatch(stage, command);
       this.#output.image(stage.imageId);
     }

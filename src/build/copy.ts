@@ -110,7 +110,9 @@ function copyFile(
 
 /** A trailing slash is no part of a name, and `.` none at all. */
 function lastName(name: string): string {
-  const last = baseOf(name.replace(/\/+$/, ''));
+  let end = name.length;
+  while (name.charAt(end - 1) === '/') end -= 1;
+  const last = baseOf(name.slice(0, end));
   return last === '.' ? '' : last;
 }
 

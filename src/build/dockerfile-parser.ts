@@ -2,6 +2,7 @@
 // words for what is not, are those of dockerd 20.10's classic builder.
 
 import { DaemonError } from '../errors';
+import { isSpace } from '../storage/dockerfile-words';
 
 /** One instruction: its keyword in lower case, its flags and the rest of its line. */
 export interface InstructionLine {
@@ -68,7 +69,7 @@ export function parseLine(line: string, lineNumber: number): InstructionLine {
   return { keyword: word.toLowerCase(), flags, rest: trimSpace(text), original: line, lineNumber };
 }
 
-/** As Go's strings.TrimSpace: a byte order mark is no space, as it is to JavaScript. */
+/** As Go's strings.TrimSpace. */
 export function trimSpace(text: string): string {
   let [start, end] = [0, text.length];
   while (start < end && isSpace(text.charAt(start))) start += 1;
@@ -90,7 +91,9 @@ function withoutComment(line: string): string {
 
 /** The line without its continuation mark, if it has one: an escape at its end that is not escaped itself. */
 function joinable(line: string, escape: string): { line: string; continues: boolean } {
-  const trimmed = line.replace(/[ \t]+$/, '');
+  let end = line.length;
+  while (end > 0 && ' \t'.includes(line.charAt(end - 1))) end -= 1;
+  const trimmed = line.slice(0, end);
   const isMark = trimmed.endsWith(escape) && (trimmed.length === 1 || trimmed.at(-2) !== escape);
   return isMark ? { line: trimmed.slice(0, -1), continues: true } : { line, continues: false };
 }
@@ -103,7 +106,7 @@ class Directives {
 
   look(line: string): void {
     if (this.#done) return;
-    const [, name = '', value = ''] = /^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$/.exec(line) ?? [];
+    const [, name = '', value = ''] = /^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(\S.*)$/s.exec(line.trimEnd()) ?? [];
     const directive = name.toLowerCase();
     if (directive !== 'escape' && directive !== 'syntax') {
       this.#done = true;
@@ -155,10 +158,6 @@ function takeWord(line: string, start: number): { word: string; end: number } {
     word += char;
   }
   return { word, end: at };
-}
-
-function isSpace(char: string): boolean {
-  return char !== '' && char !== '\ufeff' && /\s/.test(char);
 }
 
 function invalid(message: string): DaemonError {

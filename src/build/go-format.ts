@@ -1,31 +1,7 @@
 // Values as Go's fmt prints them: they are part of an image's history, by which the cache finds it.
 
+import { goQuote } from '../go-quote';
 import type { ImageRunConfig } from '../storage/image';
-
-/** `%q` of a string. */
-export function goQuote(text: string): string {
-  let result = '"';
-  for (const char of text) {
-    const code = char.codePointAt(0) ?? 0;
-    const named = namedEscapes[char];
-    if (named !== undefined) result += named;
-    else if (code < 0x20 || code === 0x7f) result += `\\x${code.toString(16).padStart(2, '0')}`;
-    else result += char;
-  }
-  return `${result}"`;
-}
-
-const namedEscapes: Record<string, string> = {
-  '"': '\\"',
-  '\\': '\\\\',
-  '\u0007': '\\a',
-  '\b': '\\b',
-  '\f': '\\f',
-  '\n': '\\n',
-  '\r': '\\r',
-  '\t': '\\t',
-  '\v': '\\v',
-};
 
 /** `%q` of a list of strings. */
 export function goQuoteList(list: readonly string[]): string {

@@ -97,6 +97,11 @@ function splitArguments({ keyword, rest }: InstructionLine, escape: string): Wor
     case 'from':
     case 'expose':
       return plain(splitAtSpaces(rest));
+    case 'onbuild': {
+      const trigger = parseLine(rest, 1);
+      if (trigger.keyword !== keyword) splitArguments(trigger, escape); // its words have to be right already
+      return plain(whole(rest));
+    }
     default:
       return plain(whole(rest));
   }

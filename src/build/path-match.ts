@@ -1,5 +1,7 @@
 // Go's filepath.Match, by which COPY and ADD understand their sources.
 
+import { StarPattern } from '../star-pattern';
+
 /** True where a source is a pattern. */
 export function hasWildcards(text: string): boolean {
   return /^(?:[^\\*?[]|\\.)*[*?[]/s.test(text);
@@ -7,25 +9,24 @@ export function hasWildcards(text: string): boolean {
 
 /** A predicate for whole paths; a malformed pattern matches nothing, as in dockerd. */
 export function pathMatcher(pattern: string): (path: string) => boolean {
-  let source = '';
+  const parts = new StarPattern();
   for (let i = 0; i < pattern.length; i += 1) {
     const char = pattern.charAt(i);
-    if (char === '*') source += '[^/]*';
-    else if (char === '?') source += '[^/]';
+    if (char === '*') parts.star();
+    else if (char === '?') parts.character('[^/]');
     else if (char === '\\') {
       i += 1;
       if (i === pattern.length) return () => false;
-      source += escaped(pattern.charAt(i));
+      parts.character(escaped(pattern.charAt(i)));
     } else if (char === '[') {
       const [all, negation = '', body = ''] = /^\[(\^?)((?:\\.|[^\]\\])+)\]/s.exec(pattern.slice(i)) ?? [];
       const ranges = all === undefined ? undefined : characterRanges(body);
       if (all === undefined || ranges === undefined) return () => false;
-      source += negation === '' ? `(?!/)[${ranges}]` : `[^/${ranges}]`;
+      parts.character(negation === '' ? `(?!/)[${ranges}]` : `[^/${ranges}]`);
       i += all.length - 1;
-    } else source += escaped(char);
+    } else parts.character(escaped(char));
   }
-  const expression = new RegExp(`^${source}$`, 's');
-  return (path) => expression.test(path);
+  return parts.matcher();
 }
 
 /** The inside of a bracket as a regular expression has it; undefined if it is malformed. */

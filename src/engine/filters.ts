@@ -2,6 +2,7 @@
 
 import type { Filters } from '../api/v1.41/backend';
 import { DaemonError } from '../errors';
+import { StarPattern } from '../star-pattern';
 
 /** `Invalid filter 'name'` or, with a value, `Invalid filter 'name=value'`. */
 export function invalidFilter(name: string, value?: string): DaemonError {
@@ -80,23 +81,22 @@ export function booleanFilter(
 
 /** Go's path.Match: `*` and `?` stop at slashes. Throws Internal, as dockerd, for a malformed pattern. */
 export function globMatcher(pattern: string): (text: string) => boolean {
-  let source = '';
+  const parts = new StarPattern();
   for (let at = 0; at < pattern.length; at += 1) {
     const char = pattern.charAt(at);
-    if (char === '*') source += '[^/]*';
-    else if (char === '?') source += '[^/]';
+    if (char === '*') parts.star();
+    else if (char === '?') parts.character('[^/]');
     else if (char === '\\') {
       at += 1;
       if (at >= pattern.length) throw malformedPattern();
-      source += quote(pattern.charAt(at));
+      parts.character(quote(pattern.charAt(at)));
     } else if (char === '[') {
       const end = classEnd(pattern, at);
-      source += classSource(pattern.slice(at + 1, end));
+      parts.character(classSource(pattern.slice(at + 1, end)));
       at = end;
-    } else source += quote(char);
+    } else parts.character(quote(char));
   }
-  const expression = new RegExp(`^${source}$`, 's');
-  return (text) => expression.test(text);
+  return parts.matcher();
 }
 
 function malformedPattern(): DaemonError {

@@ -1,6 +1,7 @@
 // Words of Dockerfile instructions: logical lines, quotes, escapes and variables, as Docker's parser reads them.
 
 import { DaemonError } from '../errors';
+import { parseFirstValue } from '../go-json';
 
 /** Instructions with continued lines joined; without comments and blank lines. */
 export function logicalLines(text: string): string[] {
@@ -27,7 +28,7 @@ export function splitWords(text: string, escape = '\\'): string[] {
   let quote = '';
   for (let i = 0; i < text.length; i += 1) {
     const char = text.charAt(i);
-    if (quote === '' && /\s/.test(char)) {
+    if (quote === '' && isSpace(char)) {
       if (word !== '') words.push(word);
       word = '';
       continue;
@@ -45,13 +46,17 @@ export function splitWords(text: string, escape = '\\'): string[] {
   return words;
 }
 
+/** Go's unicode.IsSpace: to JavaScript a byte order mark is one too, and a next line (U+0085) is none. */
+export function isSpace(char: string): boolean {
+  return char === '\u0085' || (char !== '' && char !== '\ufeff' && /\s/.test(char));
+}
+
 /** Undefined for what is not meant as JSON. What follows the array is ignored, as Docker does. */
 export function jsonArray(text: string): string[] | undefined {
-  const [array] = /^\[(?:[^\]"]|"(?:[^"\\]|\\.)*")*\]/s.exec(text) ?? [];
-  if (array === undefined) return undefined;
+  if (!text.startsWith('[')) return undefined;
   let value: unknown;
   try {
-    value = JSON.parse(array);
+    value = parseFirstValue(text);
   } catch {
     return undefined;
   }
@@ -63,6 +68,9 @@ export function jsonArray(text: string): string[] | undefined {
   );
 }
 
+/** Of a variable: digits, one of the shell's special parameters, or what begins with a letter, of whatever script. */
+const namePattern = /\p{Nd}+|[@*#?$!-]|[\p{L}_][\p{L}\p{Nd}_]*/uy;
+
 /** Takes quotes and escapes off and puts variables in. Throws InvalidParameter in Docker's words. */
 export function expandWord(raw: string, variables: ReadonlyMap<string, string>, escape = '\\'): string {
   const fail = (why: string): DaemonError =>
@@ -72,16 +80,23 @@ export function expandWord(raw: string, variables: ReadonlyMap<string, string>, 
   function variable(): string {
     at += 1; // the dollar sign
     if (raw.charAt(at) === '{') return substitution();
-    const [name] = /^(?:[A-Za-z_]\w*|[0-9@*#?$!-])/.exec(raw.slice(at)) ?? [];
-    if (name === undefined) return '$';
+    const name = variableName();
+    return name === '' ? '$' : (variables.get(name) ?? '');
+  }
+
+  /** Takes it; '' if none begins here. */
+  function variableName(): string {
+    namePattern.lastIndex = at;
+    const [name = ''] = namePattern.exec(raw) ?? [];
     at += name.length;
-    return variables.get(name) ?? '';
+    return name;
   }
 
   function substitution(): string {
-    const [start, name] = /^\{(\w+)/.exec(raw.slice(at)) ?? [];
-    if (start === undefined || name === undefined) throw fail('syntax error: bad substitution');
-    at += start.length;
+    at += 1; // the brace
+    if (at >= raw.length) throw fail("syntax error: missing '}'");
+    if ('{}:'.includes(raw.charAt(at))) throw fail('syntax error: bad substitution');
+    const name = variableName();
     const value = variables.get(name) ?? '';
     if (raw.charAt(at) === '}') {
       at += 1;
@@ -89,7 +104,7 @@ export function expandWord(raw: string, variables: ReadonlyMap<string, string>, 
     }
     const colon = raw.charAt(at) === ':';
     if (!colon && raw.charAt(at) !== '?') throw fail("missing ':' in substitution");
-    const modifier = raw.charAt(colon ? at + 1 : at);
+    const [modifier = ''] = raw.slice(colon ? at + 1 : at);
     at += (colon ? 1 : 0) + modifier.length;
     const word = until('}', "syntax error: missing '}'");
     if (!['-', '+', '?'].includes(modifier)) throw fail(`unsupported modifier (${modifier}) in substitution`);
@@ -100,8 +115,8 @@ export function expandWord(raw: string, variables: ReadonlyMap<string, string>, 
       case '-':
         return isSet ? value : word;
       default:
-        if (!variables.has(name)) throw fail(`${name}: ${word || 'not allowed to be unset'}`);
-        if (colon && !isSet) throw fail(`${name}: ${word || 'not allowed to be empty'}`);
+        if (!variables.has(name)) throw fail(`${name}: ${word || 'is not allowed to be unset'}`);
+        if (colon && !isSet) throw fail(`${name}: ${word || 'is not allowed to be empty'}`);
         return value;
     }
   }

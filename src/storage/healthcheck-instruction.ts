@@ -40,7 +40,7 @@ export function parseHealthcheck(rest: string): Healthcheck {
     case '':
       throw invalid('HEALTHCHECK requires at least one argument');
     default:
-      throw invalid(`Unknown type "${kind.toUpperCase()}" in HEALTHCHECK (try CMD)`);
+      throw invalid(`Unknown type ${goQuote(kind.toUpperCase())} in HEALTHCHECK (try CMD)`);
   }
 }
 

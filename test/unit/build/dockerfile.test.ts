@@ -21,6 +21,12 @@ describe('lines of a Dockerfile', () => {
     expect(parseDockerfile(text).lines[0]?.original).toBe(original);
   });
 
+  test('long runs of white space are no work for hours', () => {
+    const spaces = ' '.repeat(65_000);
+    const lines = Array.from({ length: 200 }, () => `RUN a${spaces}b`).join('\n');
+    expect(parseDockerfile(`# syntax=a${spaces}b\nFROM x\n${lines}\n`).lines).toHaveLength(201);
+  });
+
   test('an empty line in a continued one is warned of', () => {
     expect(parseDockerfile('RUN a \\\n\n b\n').warnings).toEqual([
       '[WARNING]: Empty continuation line found in:\n    RUN a  b',
@@ -92,6 +98,8 @@ describe('instructions', () => {
       'CMD ["a", 1]',
       'failed to parse Dockerfile: when using JSON array syntax, arrays must be comprised of strings only',
     ],
+    ['ONBUILD ENV a', 'failed to parse Dockerfile: ENV must have two arguments'],
+    ['HEALTHCHECK a\\b', 'dockerfile parse error line 2: Unknown type "A\\\\B" in HEALTHCHECK (try CMD)'],
     ['ONBUILD FROM a', "dockerfile parse error line 2: FROM isn't allowed as an ONBUILD trigger"],
   ])('%s is refused', (line, message) => {
     expect(() => only(line)).toThrow(message);
