@@ -126,7 +126,8 @@ async function request(url: string, signal: AbortSignal): Promise<HttpResponse> 
   if (host === '') throw requestError('GET', hostlessUrl(url), new Error('http: no Host in request URL'));
   if (Number(port) > 65_535) throw fail(`dial tcp: address ${port}: invalid port`);
   try {
-    return await sendRequest({ method: 'GET', url, headers: requestHeaders, insecure: false, signal });
+    const headers = requestHeaders;
+    return await sendRequest({ method: 'GET', url, headers, insecure: false, isPatient: true, signal });
   } catch (error) {
     signal.throwIfAborted();
     throw requestError('GET', url, error);

@@ -4,7 +4,7 @@ import { STATUS_CODES } from 'node:http';
 import type { ProgressWriter } from '../api/v1.41/backend';
 import { DaemonError } from '../errors';
 import { goQuote } from '../go-quote';
-import { sendRequest, type HttpResponse } from '../registry/http-client';
+import { discardBody, sendRequest, type HttpResponse } from '../registry/http-client';
 import { requestError } from '../registry/registry-errors';
 
 /** The body at `source`; without a scheme it is http, as in Docker. Throws Internal when it can't be had. */
@@ -23,14 +23,15 @@ export async function downloadArchive(
   }
   let response: HttpResponse;
   try {
-    response = await sendRequest({ method: 'GET', url, headers: {}, insecure: false, signal });
+    const request = { method: 'GET', url, headers: {}, insecure: false, isPatient: true };
+    response = await sendRequest({ ...request, signal });
   } catch (error) {
     signal.throwIfAborted();
     throw requestError('GET', url, error);
   }
   const { status, body } = response;
   if (status >= 400) {
-    body.resume();
+    discardBody(response);
     const text = `${status} ${STATUS_CODES[status] ?? ''}`;
     throw new DaemonError('Internal', `Got HTTP status code >= 400: ${text}`);
   }

@@ -3,7 +3,7 @@
 import type { Filters } from '../api/v1.41/backend';
 import type { AuthConfig, ImageSearchItem } from '../api/v1.41/types';
 import { DaemonError, errorMessage } from '../errors';
-import { readBody, sendRequest } from '../registry/http-client';
+import { discardBody, readBody, sendRequest } from '../registry/http-client';
 import { requestError } from '../registry/registry-errors';
 import { booleanFilter, invalidFilter, validateFilters } from './filters';
 
@@ -53,7 +53,7 @@ async function ask(term: string, limit: number, auth: AuthConfig | undefined): P
     const response = await sendRequest({ method: 'GET', url, headers, insecure: false, signal });
     const { status } = response;
     if (status < 200 || status > 299) {
-      response.body.resume();
+      discardBody(response);
       throw new DaemonError('Internal', `Unexpected status code ${status}`);
     }
     text = await readBody(response);

@@ -27,6 +27,8 @@ export interface HttpRequest {
   insecure: boolean;
   signal: AbortSignal;
   body?: Buffer | StreamBody;
+  /** The server may take its time with the answer: it is waited for until `signal` says otherwise. */
+  isPatient?: boolean;
 }
 
 export interface HttpResponse {
@@ -39,8 +41,11 @@ export interface HttpResponse {
   body: IncomingMessage;
 }
 
-/** A connection that says nothing for so long is given up. */
+/** A connection that says nothing for so long is given up, unless the request is patient and has gone out. */
 const idleTimeoutMs = 60_000;
+/** Of an answer that nobody reads: with no more the connection can be used again. */
+const maxDiscardedBytes = 256 * 1024;
+const discardTimeoutMs = 5000;
 const maxRedirects = 10;
 const agentOptions = { keepAlive: true, maxSockets: 16 };
 /** Debian's bundle (ca-certificates), where people put the certificates of their own registries. */
@@ -59,7 +64,7 @@ export async function sendRequest(request: HttpRequest): Promise<HttpResponse> {
     const { location } = response.headers;
     const isRedirect = response.status >= 300 && response.status < 400 && location !== undefined;
     if (!isRedirect || request.body !== undefined) return response;
-    response.body.resume();
+    discardBody(response);
     if (redirects >= maxRedirects) throw new Error(`stopped after ${maxRedirects} redirects`);
     const next = new URL(location, url);
     if (next.protocol !== 'https:' && next.protocol !== 'http:')
@@ -71,6 +76,19 @@ export async function sendRequest(request: HttpRequest): Promise<HttpResponse> {
     }
     url = next;
   }
+}
+
+/** Lets go of an answer whose body is of no interest, however long that is. */
+export function discardBody({ body }: HttpResponse): void {
+  let left = maxDiscardedBytes;
+  const timer = setTimeout(() => body.destroy(), discardTimeoutMs).unref();
+  body
+    .on('error', () => undefined)
+    .on('close', () => clearTimeout(timer))
+    .on('data', (chunk: Buffer) => {
+      left -= chunk.length;
+      if (left < 0) body.destroy();
+    });
 }
 
 /** The whole body, up to a limit: manifests, tokens and errors are small. */
@@ -114,6 +132,7 @@ function sendOnce(request: HttpRequest, url: URL, headers: Record<string, string
       },
     );
     outgoing.on('timeout', () => outgoing.destroy(new Error('net/http: TLS handshake or answer timeout')));
+    if (request.isPatient === true) outgoing.on('finish', () => outgoing.setTimeout(0));
     outgoing.on('error', reject);
     if (body === undefined || Buffer.isBuffer(body)) outgoing.end(body);
     else pipeline(body.stream, outgoing).catch(reject); // has destroyed both

@@ -6,7 +6,7 @@ import { isIP } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DaemonError, errorMessage } from '../errors';
 import type { RegistryAuth } from '../storage/stores';
-import { readBody, type HttpResponse } from './http-client';
+import { discardBody, readBody, type HttpResponse } from './http-client';
 import {
   loginScope,
   RegistryEndpoint,
@@ -66,7 +66,7 @@ export class RegistryClient {
   async login(signal: AbortSignal): Promise<string> {
     return this.#choose(signal, async (endpoint) => {
       const response = await endpoint.request({ method: 'GET', url: '/v2/', scope: loginScope, signal });
-      response.body.resume();
+      discardBody(response);
       if (response.status === 200) return endpoint.identityToken;
       const text = `${response.status} ${response.body.statusMessage ?? ''}`;
       throw new DaemonError(

@@ -2,7 +2,14 @@
 
 import { systemErrorCode, type DaemonError } from '../errors';
 import type { RegistryAuth } from '../storage/stores';
-import { readBody, sendRequest, type HttpRequest, type HttpResponse, type StreamBody } from './http-client';
+import {
+  discardBody,
+  readBody,
+  sendRequest,
+  type HttpRequest,
+  type HttpResponse,
+  type StreamBody,
+} from './http-client';
 import { CredentialsError, requestError, unexpectedStatus } from './registry-errors';
 
 export interface EndpointAddress {
@@ -57,7 +64,7 @@ export class RegistryEndpoint {
   async connect(signal: AbortSignal): Promise<void> {
     const url = `${this.address.base}/v2/`;
     const response = await this.#send({ method: 'GET', url, headers: {}, signal });
-    response.body.resume();
+    discardBody(response);
     this.#challenge = parseChallenge(response.headers['www-authenticate']);
   }
 
@@ -82,7 +89,7 @@ export class RegistryEndpoint {
     const mayBeRenewed = token !== undefined && this.#challenge?.scheme === 'bearer';
     if (!isNew && !mayBeRenewed) return response;
     this.#challenge = challenge ?? this.#challenge;
-    response.body.resume();
+    discardBody(response);
     return (await send()).response;
   }
 
@@ -170,7 +177,9 @@ export class RegistryEndpoint {
     const headers = { 'user-agent': userAgent, ...request.headers };
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await sendRequest({ ...request, headers, insecure: this.address.insecure });
+        // Registries take long to put a large blob in its place.
+        const isPatient = request.method !== 'GET' && request.method !== 'HEAD';
+        return await sendRequest({ ...request, headers, insecure: this.address.insecure, isPatient });
       } catch (error) {
         if (request.signal.aborted) throw error;
         const isStream = request.body !== undefined && !Buffer.isBuffer(request.body);

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { Transform, type Readable, type TransformCallback } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DaemonError } from '../errors';
-import { readBody, type HttpResponse } from './http-client';
+import { discardBody, readBody, type HttpResponse } from './http-client';
 import type { RegistryClient } from './registry-client';
 import { CredentialsError, plainError } from './registry-errors';
 
@@ -47,7 +47,7 @@ export class RegistryUpload {
   async stat(digest: string, signal: AbortSignal): Promise<number | undefined> {
     const url = `/v2/${this.#path}/blobs/${digest}`;
     const response = await this.#request({ method: 'HEAD', url, signal });
-    response.body.resume();
+    discardBody(response);
     if (response.status === 404) return undefined;
     if (response.status !== 200) throw refused(response.status, Buffer.alloc(0));
     return Number(response.headers['content-length'] ?? 0);
@@ -62,7 +62,7 @@ export class RegistryUpload {
       scope: `${this.#scope} repository:${fromPath}:pull`,
       signal,
     });
-    response.body.resume();
+    discardBody(response);
     if (response.status === 201) return true;
     // An upload was begun in its place.
     if (response.status === 202) await this.#cancel(locationOf(response));
@@ -129,7 +129,7 @@ export class RegistryUpload {
       return undefined;
     }
     const response = await this.#request({ method: 'GET', url: location, signal });
-    response.body.resume();
+    discardBody(response);
     const last = Number(/^0-(\d+)$/.exec(response.headers.range ?? '')?.[1] ?? Number.NaN);
     if (response.status !== 204 || !(last < source.known.size)) return undefined;
     // `0-0` stands for nothing as well as for one byte.
@@ -176,7 +176,7 @@ export class RegistryUpload {
   async #cancel(location: string): Promise<void> {
     try {
       const signal = AbortSignal.timeout(cancelTimeoutMs);
-      (await this.#request({ method: 'DELETE', url: location, signal })).body.resume();
+      discardBody(await this.#request({ method: 'DELETE', url: location, signal }));
     } catch {
       // The connection may be what has failed.
     }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { gzipSync } from 'node:zlib';
 import type { ProgressMessage, RegistryAuth } from '../../../src/storage/stores';
 import { makeTar } from '../../support/tar-maker';
@@ -43,6 +44,25 @@ describe('pulling', () => {
     );
     return messages;
   }
+
+  test('a redirect with a body without end leaves no connection', async () => {
+    registry.addImage('app', 'latest', [layer('a')]);
+    const closed: Promise<unknown>[] = [];
+    registry.faults.push((request, response) => {
+      if (!/blobs\/sha256:\w+$/.test(request.url ?? '')) return false;
+      response.writeHead(307, { location: `${request.url ?? ''}?again` });
+      closed.push(once(response, 'close'));
+      const more = (): void => {
+        while (!response.destroyed && response.write(Buffer.alloc(65_536)));
+      };
+      response.on('drain', more);
+      more();
+      return true;
+    });
+    await pull('app');
+    expect(closed).toHaveLength(2);
+    await Promise.all(closed);
+  });
 
   test("gives dockerd's lines, image and event", async () => {
     const events: string[] = [];
