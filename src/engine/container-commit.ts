@@ -29,10 +29,13 @@ export async function commitContainer(
   const config = committedConfig(record.config, options);
   const imageRef = options.repo === '' ? '' : familiarReference(parseReference(tagTarget(options)));
   const resume = await pauseFor(engine, container, options.pause);
-  let release: (() => void) | undefined;
+  // The container may be removed meanwhile, and the image that it was made of has perhaps gone already.
+  const releases = [engine.layers.hold(record.layers)];
+  let diffId: string | undefined;
   try {
-    const diffId = await addChangesLayer(engine, container, new AbortController().signal);
-    release = engine.layers.hold(diffId === undefined ? [] : [diffId]);
+    diffId = await addChangesLayer(engine, container, {
+      onDiffId: (added) => releases.push(engine.layers.hold([added])),
+    });
     const image = await engine.images.create(imageConfig(engine, container, config, options, diffId), {
       parentId: engine.images.find(record.imageId) === undefined ? '' : record.imageId,
     });
@@ -45,21 +48,23 @@ export async function commitContainer(
     });
     return { Id: image.id };
   } finally {
-    release?.();
+    for (const release of releases) release();
     await resume(); // after the event, as dockerd does
+    await engine.images.removeUnusedLayers([...record.layers, ...(diffId === undefined ? [] : [diffId])]);
   }
 }
 
-/** What the container changed, as a layer of the store that nobody holds yet; undefined if nothing. */
-export async function addChangesLayer(
+/** What the container changed, as a layer of the store that `onDiffId` may hold; undefined if nothing. */
+async function addChangesLayer(
   engine: Engine,
   container: Container,
-  signal: AbortSignal,
+  { onDiffId }: { onDiffId: (diffId: string) => void },
 ): Promise<string | undefined> {
+  const { signal } = new AbortController();
   return withFiles(engine, container, async (agent) => {
     const job = await engine.fileJobs.start(agent, container.id, { kind: 'layer' }, signal);
     const layer = await nonEmptyLayer(job.output);
-    return layer === undefined ? undefined : (await engine.layers.add(layer, { signal })).diffId;
+    return layer === undefined ? undefined : (await engine.layers.add(layer, { signal, onDiffId })).diffId;
   });
 }
 

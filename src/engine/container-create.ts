@@ -76,6 +76,8 @@ export async function createContainer(
   const name = given ?? randomContainerName((candidate) => registry.nameIsFree(candidate));
   registry.reserveName(name, id);
   try {
+    // Before anything is waited for: the image may be removed meanwhile.
+    context.layers.reference(id, image.config.rootfs.diff_ids);
     const mounts = await resolveMounts(
       { ...context, claimedBy: id },
       hostConfig,
@@ -93,13 +95,12 @@ export async function createContainer(
       mounts,
       hasHostConfig: givenHostConfig !== undefined && givenHostConfig !== null,
     });
-    context.layers.reference(id, record.layers);
     await context.disks.create(id, record.writableDiskBytes);
     const container = registry.add(record);
     context.events.publish('container', 'create', id, eventAttributes(container.record));
     return { Id: id, Warnings: warnings };
   } catch (error) {
-    await undo(context, id, name);
+    await undo(context, { id, name, diffIds: image.config.rootfs.diff_ids });
     throw error;
   } finally {
     context.volumes.unclaim(id);
@@ -116,11 +117,15 @@ function findImage({ images }: EngineContext, ref: string): Image | undefined {
 }
 
 /** A failure here is logged: the one that led to it is the one to tell. Recovery removes what is left. */
-async function undo(context: EngineContext, id: string, name: string): Promise<void> {
+async function undo(
+  context: EngineContext,
+  { id, name, diffIds }: { id: string; name: string; diffIds: readonly string[] },
+): Promise<void> {
   context.registry.releaseName(name, id);
   try {
     context.layers.unreference(id);
     await context.disks.remove(id);
+    await context.images.removeUnusedLayers(diffIds);
   } catch (error) {
     log.warn('half-made container could not be undone', { containerId: id, error });
   }

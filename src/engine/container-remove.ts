@@ -104,7 +104,11 @@ export async function removeStopped(
       await rm(containerDirectory(engine, container.id), { recursive: true, force: true });
     }),
     step(() => engine.disks.remove(container.id)),
-    step(() => engine.layers.unreference(container.id)),
+    step(async () => {
+      engine.layers.unreference(container.id);
+      // Of an image that was removed while this container had them.
+      await engine.images.removeUnusedLayers(record.layers);
+    }),
   ]);
   if (failures.length > 0) {
     const [first] = failures;

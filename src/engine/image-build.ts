@@ -54,7 +54,7 @@ export class ImageBuilds {
     progress: ProgressWriter,
     signal: AbortSignal,
   ): Promise<void> {
-    const host = new EngineBuildHost(this.#context, options.auths);
+    const host = new EngineBuildHost(this.#context, options);
     try {
       await runBuild(host, this.#indexes, { query: options.query, body, send: progress, signal });
     } finally {
@@ -70,6 +70,7 @@ class EngineBuildHost implements BuildHost {
   readonly temporaryDir: string;
   readonly #context: ImageBuildContext;
   readonly #auths: Readonly<Record<string, AuthConfig>>;
+  readonly #room: () => Promise<void>;
   /** Layers of this build; held until its images have them. */
   readonly #holds = new Map<string, () => void>();
   readonly #held = new Map<string, { pod: Promise<RunningPod>; letGo: (how: LeaveOptions) => void }>();
@@ -79,9 +80,10 @@ class EngineBuildHost implements BuildHost {
   /** Containers that are none: there is no image to make one of. */
   readonly #imageless = new Set<string>();
 
-  constructor(context: ImageBuildContext, auths: Readonly<Record<string, AuthConfig>>) {
+  constructor(context: ImageBuildContext, { auths, room }: Pick<BuildOptions, 'auths' | 'room'>) {
     this.#context = context;
     this.#auths = auths;
+    this.#room = room;
     this.layers = context.layers;
     this.engineVersion = context.engineVersion;
     this.experimental = context.experimental;
@@ -129,9 +131,10 @@ class EngineBuildHost implements BuildHost {
   }
 
   async addLayer(...[stream, signal]: Parameters<BuildHost['addLayer']>): Promise<string> {
-    const { diffId } = await this.layers.add(stream, { signal });
-    if (!this.#holds.has(diffId)) this.#holds.set(diffId, this.layers.hold([diffId]));
-    return diffId;
+    const onDiffId = (diffId: string): void => {
+      if (!this.#holds.has(diffId)) this.#holds.set(diffId, this.layers.hold([diffId]));
+    };
+    return (await this.layers.add(stream, { signal, onDiffId })).diffId;
   }
 
   /** Ends the VM. Layers that no image got are removed. */
@@ -139,8 +142,7 @@ class EngineBuildHost implements BuildHost {
     for (const id of [...this.#held.keys()]) this.leaveContainer(id);
     await this.#endVm();
     for (const release of this.#holds.values()) release();
-    const used = new Set(this.listImages().flatMap((image) => image.config.rootfs.diff_ids));
-    for (const diffId of this.#holds.keys()) if (!used.has(diffId)) await this.layers.remove(diffId);
+    await this.#context.images.removeUnusedLayers([...this.#holds.keys()]);
   }
 
   async createContainer(config: RunConfig, limits: BuildLimits): Promise<{ id: string; warnings: string[] }> {
@@ -178,7 +180,7 @@ class EngineBuildHost implements BuildHost {
     };
     signal.addEventListener('abort', kill);
     try {
-      const copied = copyOutput(subscription, output);
+      const copied = copyOutput(subscription, output, this.#room);
       await container.operations.run(() => startContainer(engine, container));
       if (signal.aborted) kill();
       await copied;
@@ -251,10 +253,14 @@ class EngineBuildHost implements BuildHost {
     if (vm?.state.kind === 'Idle') await vm.end();
   }
 
-  /** Credentials by the server's address; Docker Hub's is an old URL. */
+  /** Credentials by the server's address; Docker Hub's is an old URL, and old clients have those of others too. */
   #authFor(ref: string): AuthConfig | undefined {
     const { domain } = parseReference(ref);
-    return this.#auths[domain === 'docker.io' ? 'https://index.docker.io/v1/' : domain];
+    if (domain === 'docker.io') return this.#auths['https://index.docker.io/v1/'];
+    const old = Object.keys(this.#auths).find(
+      (key) => key.replace(/^https?:\/\//, '').split('/')[0] === domain,
+    );
+    return this.#auths[domain] ?? (old === undefined ? undefined : this.#auths[old]);
   }
 }
 
@@ -264,10 +270,11 @@ function filledRunConfig(config: ImageConfig['config']): ImageRunConfig {
   return filledImageConfig(config) as ImageRunConfig;
 }
 
-/** Lines of stderr are told whole, since each piece of it is coloured by itself. */
+/** Lines of stderr are told whole, since each piece of it is coloured by itself. Waits for `room` after each piece. */
 async function copyOutput(
   chunks: AsyncIterable<{ stream: 'stdout' | 'stderr'; data: Buffer }>,
   output: ContainerOutput,
+  room: () => Promise<void>,
 ): Promise<void> {
   const decoders = { stdout: new StringDecoder(), stderr: new StringDecoder() };
   let held = '';
@@ -284,6 +291,7 @@ async function copyOutput(
       release();
       output.stdout(text);
     }
+    await room();
   }
   held += decoders.stderr.end();
   release();

@@ -2,10 +2,11 @@
 
 import { Readable } from 'node:stream';
 import { DaemonError } from '../errors';
-import { familiarReference, parseReference } from '../registry/reference';
+import { familiarReference, parseReference, type Reference } from '../registry/reference';
 import { applyChanges } from './image-changes';
-import type { ImageConfig } from './image';
+import type { ImageConfig, ImageRunConfig } from './image';
 import type { ImageIndex } from './image-index';
+import { holdingLayers } from './layer-garbage';
 import type { SquashfsLayerStore } from './layer-store';
 import type { Platform } from './stores';
 
@@ -27,10 +28,18 @@ export async function importTar(
     throw new DaemonError('InvalidParameter', 'cannot import digest reference');
   }
   const runConfig = applyChanges({}, options.changes);
-  const layer = await context.layers.add(
-    Readable.from(source as AsyncIterable<Buffer>, { objectMode: false }),
-    { signal },
-  );
+  return holdingLayers(context, [], async (onDiffId) => {
+    const stream = Readable.from(source as AsyncIterable<Buffer>, { objectMode: false });
+    const { diffId } = await context.layers.add(stream, { signal, onDiffId });
+    return addImported(context, diffId, { ...options, runConfig, name: parsed });
+  });
+}
+
+function addImported(
+  context: ImportContext,
+  diffId: string,
+  options: { runConfig: ImageRunConfig; name: Reference | undefined; message: string; platform?: Platform },
+): string {
   const created = new Date().toISOString();
   const config: ImageConfig = {
     architecture: options.platform?.architecture ?? 'amd64',
@@ -38,13 +47,13 @@ export async function importTar(
     os: options.platform?.os ?? 'linux',
     created,
     comment: options.message,
-    config: runConfig,
-    rootfs: { type: 'layers', diff_ids: [layer.diffId] },
+    config: options.runConfig,
+    rootfs: { type: 'layers', diff_ids: [diffId] },
     history: [{ created, comment: options.message }],
   };
   const image = context.index.add(JSON.stringify(config));
-  if (parsed !== undefined) {
-    const name = familiarReference(parsed);
+  if (options.name !== undefined) {
+    const name = familiarReference(options.name);
     context.index.setName(name, image.id, true);
     context.publish('tag', image.id, { name });
   }

@@ -153,6 +153,11 @@ export class ImageIndex {
       .map(({ document }) => document.id);
   }
 
+  usesLayer(diffId: string): boolean {
+    for (const { config } of this.#images.values()) if (config.rootfs.diff_ids.includes(diffId)) return true;
+    return false;
+  }
+
   #findId(ref: string): string | undefined {
     if (this.#images.has(ref)) return ref;
     if (/^(sha256:)?[a-f0-9]{64}$/.test(ref)) {

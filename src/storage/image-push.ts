@@ -12,6 +12,7 @@ import { RegistryUpload, type BlobDescriptor, type BlobSource } from '../registr
 import type { Image } from './image';
 import type { TransferSettings } from './image-pull';
 import type { ImageIndex } from './image-index';
+import { removeUnused } from './layer-garbage';
 import { repositoryOf, type LayerOrigin } from './layer-origins';
 import type { LayerRecord, SquashfsLayerStore } from './layer-store';
 import { ProgressReport } from './progress-report';
@@ -103,6 +104,7 @@ async function pushTag(push: Push, tag: string, image: Image): Promise<void> {
     progress({ progressDetail: {}, aux: { Tag: tag, Digest: digest, Size: body.length } });
   } finally {
     release();
+    await removeUnused(push, diffIds); // the image may have gone meanwhile
   }
 }
 

@@ -4,9 +4,11 @@
 import { posix } from 'node:path';
 import { Readable } from 'node:stream';
 import { DaemonError } from '../errors';
+import { log } from '../log';
 import { familiarName, familiarReference, parseReference, type Reference } from '../registry/reference';
 import type { Image } from './image';
 import { chainIds, type ImageIndex } from './image-index';
+import { removeUnused } from './layer-garbage';
 import type { SquashfsLayerStore } from './layer-store';
 import { buildEntry, emptyEntry, padding, tarBlock } from './tar-header';
 import { goJson, v1Layers } from './v1-image';
@@ -45,7 +47,8 @@ export function saveImages(context: SaveContext, refs: readonly string[], signal
   if (Object.keys(repositories).length > 0) {
     addText(members, 'repositories', `${goJson(repositories)}\n`);
   }
-  const release = context.layers.hold(saved.flatMap(({ image }) => image.config.rootfs.diff_ids));
+  const diffIds = saved.flatMap(({ image }) => image.config.rootfs.diff_ids);
+  const release = context.layers.hold(diffIds);
   for (const { image } of saved) context.publish('save', image.id, { name: image.id });
   const order = [...members.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   const archive = Readable.from(writeMembers(context.layers, order), {
@@ -53,7 +56,12 @@ export function saveImages(context: SaveContext, refs: readonly string[], signal
     highWaterMark: 1 << 20,
     signal,
   });
-  archive.once('close', release);
+  archive.once('close', () => {
+    release();
+    removeUnused(context, diffIds).catch((error: unknown) =>
+      log.warn('layers of images that are gone could not be removed', { error }),
+    );
+  });
   return archive;
 }
 

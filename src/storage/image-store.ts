@@ -22,6 +22,7 @@ import {
 } from './image-remove';
 import { pushImages } from './image-push';
 import { saveImages, type SaveContext } from './image-save';
+import { removeUnused } from './layer-garbage';
 import { requireLayerDepth, type SquashfsLayerStore } from './layer-store';
 import { SharedTransfers } from './shared-transfers';
 import type { DocumentStore, ImageStore, Platform, ProgressSink, RegistryAuth } from './stores';
@@ -196,6 +197,10 @@ export class DiskImageStore implements ImageStore {
     inUse: ImageUse,
   ): Promise<{ deleted: RemovedItem[]; reclaimedBytes: number }> {
     return pruneImages(this.#removeContext(inUse), options);
+  }
+
+  removeUnusedLayers(diffIds: readonly string[]): Promise<void> {
+    return removeUnused({ index: this.#index, layers: this.#layers }, diffIds);
   }
 
   onEvent(listener: Listener): void {

@@ -8,23 +8,33 @@ interface Stores {
   layers: SquashfsLayerStore;
 }
 
-/** Keeps layers while `work` brings them in and makes an image of them; those no image has in the end are removed. */
+/**
+ * Keeps layers while `work` brings them in and makes an image of them, also those that it names by `hold`; those no image has in
+ * the end are removed.
+ */
 export async function holdingLayers<T>(
   { index, layers }: Stores,
   diffIds: readonly string[],
-  work: () => Promise<T>,
+  work: (hold: (diffId: string) => void) => Promise<T>,
 ): Promise<T> {
-  const release = layers.hold(diffIds);
+  const releases = [layers.hold(diffIds)];
+  const held = [...diffIds];
+  const hold = (diffId: string): void => {
+    releases.push(layers.hold([diffId]));
+    held.push(diffId);
+  };
   try {
-    return await work();
+    return await work(hold);
   } finally {
-    release();
-    await removeUnused({ index, layers }, diffIds);
+    for (const release of releases) release();
+    await removeUnused({ index, layers }, held);
   }
 }
 
 /** Removes those of the layers that neither an image nor a container nor an operation needs. */
 export async function removeUnused({ index, layers }: Stores, diffIds: readonly string[]): Promise<void> {
-  const used = new Set(index.list().flatMap((image) => image.config.rootfs.diff_ids));
-  for (const diffId of diffIds) if (!used.has(diffId)) await layers.remove(diffId);
+  for (const diffId of diffIds) {
+    // Looked up each time: while a layer's files go, another image may come that has the next one.
+    if (!index.usesLayer(diffId)) await layers.remove(diffId);
+  }
 }

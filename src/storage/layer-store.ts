@@ -24,6 +24,8 @@ export interface AddLayerOptions extends Omit<
 > {
   /** From the image's configuration. Checked. */
   diffId?: string;
+  /** Told the layer's diff ID when it is known, for who wants to hold it: from then on it may be removed by others. */
+  onDiffId?: ((diffId: string) => void) | undefined;
   /** Makes the error of a layer that is not what its diff ID says. */
   wrongDiffId?: (actual: string) => Error;
 }
@@ -44,6 +46,8 @@ export class SquashfsLayerStore implements LayerStore {
   readonly #references = new Map<string, readonly string[]>();
   /** Like references, but gone with the daemon. */
   readonly #holds = new Set<readonly string[]>();
+  /** Layers whose files are about to go, by diff ID: one that comes again has to wait for that. */
+  readonly #removals = new Map<string, Promise<void>>();
   readonly #limits: Pick<LayerSource, 'maxTarBytes' | 'maxNamesPerDirectory'>;
   /** By the path of the descriptor. Those of an earlier daemon are removed at start-up, and made again when needed. */
   readonly #bundles = new Map<string, { diffIds: readonly string[]; written: Promise<void> }>();
@@ -160,10 +164,11 @@ export class SquashfsLayerStore implements LayerStore {
    * hostile, or not what the digests say; then nothing is left of it. Destroys the stream if it was not read to its end.
    */
   async add(stream: Readable, options: AddLayerOptions = {}): Promise<LayerRecord> {
-    const { diffId, wrongDiffId, ...source } = options;
+    const { diffId, wrongDiffId, onDiffId, ...source } = options;
     const work = join(this.#layersDir, `.new-${randomBytes(8).toString('hex')}`);
     const blobPath = `${work}.blob`;
     const diskPath = `${work}.squashfs`;
+    let release: (() => void) | undefined;
     try {
       const layer = await convertLayer({ ...source, stream, ...this.#limits }, blobPath, diskPath);
       if (diffId !== undefined && diffId !== layer.diffId) {
@@ -172,11 +177,14 @@ export class SquashfsLayerStore implements LayerStore {
           new DaemonError('Internal', `layers from manifest don't match image configuration`)
         );
       }
+      release = this.hold([layer.diffId]);
+      onDiffId?.(layer.diffId);
       return await this.#store(layer, blobPath, diskPath);
     } finally {
       stream.destroy();
       for (const name of await readdir(this.#layersDir))
         if (name.startsWith(basename(work))) await rm(join(this.#layersDir, name), { force: true });
+      release?.();
     }
   }
 
@@ -187,15 +195,12 @@ export class SquashfsLayerStore implements LayerStore {
     this.#documents.delete(collection, diffId);
     this.origins.forget(diffId);
     this.#layers.delete(diffId);
-    const shared = this.findByBlob(layer.blob.digest) !== undefined;
-    for (const path of this.#diskPaths(layer)) await rm(path, { force: true });
-    if (!shared) await rm(this.blobPath(layer.blob.digest), { force: true });
-    for (const [path, bundle] of this.#bundles) {
-      if (!bundle.diffIds.includes(diffId)) continue;
-      this.#bundles.delete(path);
-      await bundle.written.catch(() => undefined);
-      await rm(path, { force: true });
-      await rm(tableOf(path), { force: true });
+    const removal = this.#removeFiles(layer);
+    this.#removals.set(diffId, removal);
+    try {
+      await removal;
+    } finally {
+      this.#removals.delete(diffId);
     }
   }
 
@@ -218,10 +223,24 @@ export class SquashfsLayerStore implements LayerStore {
     await removeOthers(this.#blobsDir, blobs);
   }
 
+  async #removeFiles(layer: LayerRecord): Promise<void> {
+    const shared = this.findByBlob(layer.blob.digest) !== undefined;
+    for (const path of this.#diskPaths(layer)) await rm(path, { force: true });
+    if (!shared) await rm(this.blobPath(layer.blob.digest), { force: true });
+    for (const [path, bundle] of this.#bundles) {
+      if (!bundle.diffIds.includes(layer.diffId)) continue;
+      this.#bundles.delete(path);
+      await bundle.written.catch(() => undefined);
+      await rm(path, { force: true });
+      await rm(tableOf(path), { force: true });
+    }
+  }
+
   /** The record last: a crash leaves files that `repair` removes, never a record without its files. */
   async #store(layer: LayerRecord, blobPath: string, diskPath: string): Promise<LayerRecord> {
     const images = imagePaths(diskPath, layer.images);
     for (const path of images) await chmod(path, 0o644);
+    await this.#removals.get(layer.diffId)?.catch(() => undefined); // whose removal it is hears of it
     const existing = this.#layers.get(layer.diffId);
     if (existing !== undefined) return existing;
     await rename(blobPath, this.blobPath(layer.blob.digest));

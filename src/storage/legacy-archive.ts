@@ -7,7 +7,7 @@ import { familiarReference, parseReference } from '../registry/reference';
 import type { ArchiveFile } from './archive-file';
 import type { ImageConfig } from './image';
 import { v1ImageSchema } from './image-schema';
-import { removeUnused } from './layer-garbage';
+import { holdingLayers } from './layer-garbage';
 import { requireLayerDepth } from './layer-store';
 import {
   decodeAs,
@@ -89,9 +89,9 @@ async function loadLayer(
   options: LoadOptions,
 ): Promise<string> {
   const parent = parentId === undefined ? undefined : context.index.get(parentId).config;
-  const member = { name: `${name}/layer.tar`, id: name.slice(0, 12) };
-  const { diffId } = await storeLayer(context, archive, member, options);
-  try {
+  return holdingLayers(context, [], async (onDiffId) => {
+    const member = { name: `${name}/layer.tar`, id: name.slice(0, 12), onDiffId };
+    const { diffId } = await storeLayer(context, archive, member, options);
     const diffIds = [...(parent?.rootfs.diff_ids ?? []), diffId];
     requireLayerDepth(diffIds);
     const config = (decodeAs(v1ImageSchema, json) ?? {}) as V1Config;
@@ -104,9 +104,7 @@ async function loadLayer(
     const { id } = context.index.add(goJson(sorted(kept)));
     if (parentId !== undefined) context.index.setParent(id, parentId);
     return id;
-  } finally {
-    await removeUnused(context, [diffId]);
-  }
+  });
 }
 
 function historyOf({ author, comment, created, container_config }: V1Config): Members {

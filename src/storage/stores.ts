@@ -100,6 +100,8 @@ export interface ImageStore {
     options: { all: boolean; filters: (image: Image) => boolean },
     inUse: (imageId: string) => { containerId: string; running: boolean }[],
   ): Promise<{ deleted: { Untagged?: string; Deleted?: string }[]; reclaimedBytes: number }>;
+  /** Removes those of the layers that no image, no container and no operation needs: after one of them has let them go. */
+  removeUnusedLayers(diffIds: readonly string[]): Promise<void>;
   /** Calls back for each pull, tag, untag, delete, load, import: the engine turns it into an event. */
   onEvent(
     listener: (event: { action: string; id: string; attributes: Record<string, string> }) => void,
@@ -120,9 +122,12 @@ export interface LayerStore {
   sizeBytes(diffId: string): number;
   /**
    * Takes a layer's tar in: compressed or not. Rejects with Internal in Docker's words for a stream that is corrupt, cut
-   * or hostile; then nothing is left of it.
+   * or hostile; then nothing is left of it. `onDiffId` is told what it is, for who wants to hold it before anybody can remove it.
    */
-  add(stream: Readable, options: { signal?: AbortSignal }): Promise<{ diffId: string; sizeBytes: number }>;
+  add(
+    stream: Readable,
+    options: { signal?: AbortSignal; onDiffId?: ((diffId: string) => void) | undefined },
+  ): Promise<{ diffId: string; sizeBytes: number }>;
   /** Removes a layer that nothing uses. Does nothing while something does. */
   remove(diffId: string): Promise<void>;
   /** Keeps layers until the function it returns is called. */

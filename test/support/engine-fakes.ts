@@ -591,6 +591,10 @@ class FakeImages {
   list(): Image[] {
     return [busyboxImage];
   }
+
+  removeUnusedLayers(): Promise<void> {
+    return Promise.resolve();
+  }
 }
 
 /** Of a daemon without options. */

@@ -256,6 +256,8 @@ export interface CommitOptions {
 export interface BuildOptions {
   query: URLSearchParams;
   auths: Readonly<Record<string, AuthConfig>>;
+  /** Resolves when the client has taken what it was told, or is gone: there is no end to what a step may say. */
+  room: () => Promise<void>;
 }
 
 export interface SystemBackend {

@@ -12,6 +12,7 @@ import { notImplemented, supported } from './not-implemented';
 import { streamProgress } from './progress-stream';
 import { queryOf, queryText } from './query';
 import { sendJson } from './reply';
+import { drained } from './response-stream';
 
 const failedPrune = 'failed to prune build cache: ';
 const oneValueOnly = 'filters expect only one value';
@@ -26,7 +27,7 @@ export function buildRoutes(backend: ImageBackend): Router {
   // ImageBuild: 200 | 400
   router.post('/build', async (req, res) => {
     const build = supported(backend.build?.bind(backend), 'build');
-    const options = { query: queryOf(req), auths: registryConfig(req) };
+    const options = { query: queryOf(req), auths: registryConfig(req), room: () => drained(res) };
     await streamProgress(req, res, (progress, signal) => build(options, req, progress, signal));
   });
 

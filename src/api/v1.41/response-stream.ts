@@ -26,6 +26,12 @@ export function startStream(response: ServerResponse, headers: Record<string, st
 /** Writes and waits while the client is slow; returns at once when it is gone. */
 export async function writeChunk(response: ServerResponse, data: Buffer | string): Promise<void> {
   if (response.destroyed || response.write(data)) return;
+  await drained(response);
+}
+
+/** Resolves when what was written has gone to the client, but for what the system holds for it; also when it is gone. */
+export async function drained(response: ServerResponse): Promise<void> {
+  if (response.destroyed || !response.writableNeedDrain) return;
   await new Promise<void>((resolve) => {
     const settle = () => {
       response.off('drain', settle).off('close', settle);

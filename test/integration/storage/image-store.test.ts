@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
+import { setImmediate as turn } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import type { ImageConfig } from '../../../src/storage/image';
 import type { ProgressMessage } from '../../../src/storage/stores';
@@ -455,7 +456,30 @@ describe('the image store', () => {
         `conflict: unable to delete ${id.slice(7, 19)} (must be forced) - image is being used by stopped container ${short}`,
       );
       expect(await remove('b:1', true)).toEqual([{ Untagged: 'b:1' }, { Deleted: id }]);
-      expect(lab.storage.layers.diskPaths([chain])).toHaveLength(1);
+      const { images, layers } = lab.storage;
+      await images.removeUnusedLayers([chain]);
+      expect(layers.diskPaths([chain])).toHaveLength(1);
+      layers.unreference(container);
+      await images.removeUnusedLayers([chain]);
+      expect(lab.files()).toEqual([]);
+    });
+
+    test('an image while it is saved: its layers go when the archive is whole', async () => {
+      const archive = lab.storage.images.save(['b:1'], never);
+      expect((await remove('b:1')).at(-1)).toEqual({ Deleted: id });
+      for await (const chunk of archive) expect(chunk).toBeDefined();
+      while (lab.files().length > 0) await turn();
+    });
+
+    test('not the layers of an image that comes at the same time', async () => {
+      const both = [layerTar('lower'), layerTar('upper')];
+      await load(archiveOf({ layers: both, tags: ['c:1'] }));
+      const removing = lab.storage.images.remove('c:1', { force: false, prune: true }, () => []);
+      const upper = sha256(both[1]!);
+      const { config } = lab.storage.images.get(id);
+      await lab.storage.images.create({ ...config, rootfs: { type: 'layers', diff_ids: [upper] } }, {});
+      await removing;
+      expect(lab.storage.layers.diskPaths([upper])).toHaveLength(1);
     });
 
     test('an image of a running container never, only its name', async () => {

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import fsPromises from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { createGzip, gzipSync } from 'node:zlib';
@@ -265,6 +266,40 @@ describe('the layer store', () => {
     await layers.remove(diffId);
     expect(() => layers.diskPaths([diffId])).toThrow('is missing');
     expect(lab.files()).toEqual([]);
+  });
+
+  test('a layer that comes while it is removed is whole', async () => {
+    const { layers } = lab.storage;
+    const { diffId } = await layers.add(streamOf(tar));
+    const { rm } = fsPromises;
+    let open: () => void = () => undefined;
+    const gate = new Promise<void>((resolve) => (open = resolve));
+    const slow = jest.spyOn(fsPromises, 'rm').mockImplementationOnce(async (...args) => {
+      await gate;
+      await rm(...args);
+    });
+    try {
+      const removing = layers.remove(diffId);
+      const adding = layers.add(streamOf(tar), { onDiffId: open });
+      await Promise.all([removing, adding]);
+    } finally {
+      slow.mockRestore();
+    }
+    expect(lab.files()).toHaveLength(2);
+    expect(await layers.openTar(diffId).toArray()).not.toEqual([]);
+  });
+
+  test('a layer that is there already can be held before anybody removes it', async () => {
+    const { layers } = lab.storage;
+    const { diffId } = await layers.add(streamOf(tar));
+    let removing: Promise<void> | undefined;
+    const onDiffId = (known: string): void => {
+      removing = layers.remove(known);
+    };
+    await layers.add(streamOf(tar), { onDiffId });
+    await removing;
+    expect(layers.diskPaths([diffId])).toHaveLength(1);
+    expect(lab.files()).toHaveLength(2);
   });
 
   test('repair removes what a crash left, and what was cut', async () => {

@@ -3,10 +3,12 @@
 import { Readable } from 'node:stream';
 import request from 'supertest';
 import { createApi } from '../../../../src/api/server';
+import type { BuildOptions, ProgressWriter } from '../../../../src/api/v1.41/backend';
 import { DaemonError } from '../../../../src/errors';
 import { setLogLevel } from '../../../../src/log';
 import { asText } from '../as-text';
 import { fakeBackend } from '../fake-backend';
+import { RawClient } from '../raw-client';
 
 const backend = fakeBackend();
 const { app } = createApi(backend, { daemonVersion: '0' });
@@ -119,6 +121,37 @@ describe('ImageBuild', () => {
     const [options] = backend.images.build.mock.calls[0] as [{ query: URLSearchParams; auths: object }];
     expect(options.query.getAll('t')).toEqual(['a', 'b']);
     expect(options.auths).toEqual({ 'r:5000': { username: 'u' } });
+  });
+
+  test('much output waits for a slow client, and no longer than that is there', async () => {
+    const api = createApi(backend, { daemonVersion: '0' });
+    const stream = 'x'.repeat(64 * 1024);
+    let told = 0;
+    let ended = (): void => undefined;
+    const end = new Promise<void>((resolve) => (ended = resolve));
+    backend.images.build.mockImplementationOnce(
+      async (options: BuildOptions, _body: unknown, send: ProgressWriter, gone: AbortSignal) => {
+        for (; told < 256 && !gone.aborted; told += 1) {
+          send({ stream });
+          await options.room();
+        }
+        ended();
+      },
+    );
+    try {
+      const [address = ''] = await api.listen(['tcp://127.0.0.1:0']);
+      const client = await RawClient.open(address);
+      client.socket.pause();
+      client.request('POST /build');
+      while (told === 0) await new Promise(setImmediate);
+      for (let turn = 0; turn < 50; turn += 1) await new Promise(setImmediate);
+      expect(told).toBeLessThan(256);
+      client.socket.destroy();
+      await end;
+      expect(told).toBeLessThan(256);
+    } finally {
+      await api.close(0);
+    }
   });
 });
 
