@@ -77,10 +77,12 @@ export function imageSource(tree: FileTree, layers: LayerReader): CopySource {
 export async function findItems(source: CopySource, given: string): Promise<CopyItem[]> {
   const name = given.replace(/^\//, '').replace(/^\.\//, '');
   if (!hasWildcards(name)) return [await itemOf(source, name, toName(name))];
-  const matches = pathMatcher(toName(name));
+  // as text: a question mark is a character, of however many bytes
+  const matches = pathMatcher(name);
   const items: CopyItem[] = [];
   for (const { path } of walk(source.tree.root)) {
-    if (matches(path)) items.push(await itemOf(source, displayName(path), path));
+    const shown = displayName(path);
+    if (matches(shown)) items.push(await itemOf(source, shown, path));
   }
   return items;
 }

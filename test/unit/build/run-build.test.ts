@@ -108,6 +108,7 @@ describe('COPY and ADD', () => {
     { name: 'd/suid', data: 'x', mode: 0o6755, uid: 7, gid: 8 },
     { name: 'd/hard', type: '1', link: 'd/suid', mode: 0o4755 },
     { name: 'd/link', type: '2', link: 'suid' },
+    { name: Buffer.from('ü').toString('latin1'), data: 'z' },
     { name: 'a.tgz', data: gzipSync(makeTar([{ name: 'in/side', data: 'y', uid: 5 }])) },
   ];
 
@@ -125,6 +126,7 @@ describe('COPY and ADD', () => {
     ['COPY --chown=3:4 d/suid /x/', ['5 x/ 755 3:4', '0 x/suid 755 3:4']],
     ['COPY d/link /x', ['0 x 755 0:0']],
     ['COPY d/s* d/l* /x/', ['5 x/ 755 0:0', '0 x/link 755 0:0', '0 x/suid 755 0:0']],
+    ['COPY [ä-ü] /x/', ['5 x/ 755 0:0', '0 x/\u00c3\u00bc 644 0:0']],
     ['ADD a.tgz /x', ['5 x/ 755 0:0', '5 x/in/ 755 0:0', '0 x/in/side 644 5:0']],
     ['COPY a.tgz /x/', ['5 x/ 755 0:0', '0 x/a.tgz 644 0:0']],
   ])('%s', async (instruction, expected) => {
