@@ -139,7 +139,7 @@ export class Builder {
   async #startStage({ name, baseName, platform: given }: Stage): Promise<BuildStage> {
     let platform = this.#settings.platform;
     if (given !== '') {
-      const text = this.#expandMeta(given);
+      const text = this.#expandPlatform(given);
       try {
         if (text === '') throw new Error(noPlatform);
         platform = parsePlatform(text) ?? platform;
@@ -159,6 +159,15 @@ export class Builder {
           ? undefined
           : await this.#baseImage(base, platform);
     return new BuildStage(this.#host, this.#parts.indexes, { name, base: image, platform });
+  }
+
+  #expandPlatform(word: string): string {
+    try {
+      return this.#expandMeta(word);
+    } catch (error) {
+      const message = `failed to process arguments for platform : ${errorMessage(error)}`;
+      throw new DaemonError('Internal', message, { cause: error });
+    }
   }
 
   #expandMeta(word: string): string {

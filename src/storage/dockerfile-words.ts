@@ -2,6 +2,7 @@
 
 import { DaemonError } from '../errors';
 import { parseFirstValue } from '../go-json';
+import { goQuote } from '../go-quote';
 
 /** Instructions with continued lines joined; without comments and blank lines. */
 export function logicalLines(text: string): string[] {
@@ -74,7 +75,7 @@ const namePattern = /\p{Nd}+|[@*#?$!-]|[\p{L}_][\p{L}\p{Nd}_]*/uy;
 /** Takes quotes and escapes off and puts variables in. Throws InvalidParameter in Docker's words. */
 export function expandWord(raw: string, variables: ReadonlyMap<string, string>, escape = '\\'): string {
   const fail = (why: string): DaemonError =>
-    new DaemonError('InvalidParameter', `failed to process ${JSON.stringify(raw)}: ${why}`);
+    new DaemonError('InvalidParameter', `failed to process ${goQuote(raw)}: ${why}`);
   let at = 0;
 
   function variable(): string {

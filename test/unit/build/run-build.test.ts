@@ -93,6 +93,12 @@ describe('a build', () => {
     expect(text).toContain('[Warning] One or more build-args [x] were not consumed\n');
   });
 
+  test('a platform that can not be read', async () => {
+    await expect(buildText(host, context('FROM --platform=${a?x} scratch\nENV a=b\n'))).rejects.toThrow(
+      'failed to process arguments for platform : failed to process "${a?x}": a: x',
+    );
+  });
+
   test('triggers run in the stage that starts from their image', async () => {
     await buildText(host, context('FROM scratch\nONBUILD ENV a=b\n'), { t: 'base:1' });
     const { text } = await buildText(host, context('FROM base:1\nENV c=$a\n'));

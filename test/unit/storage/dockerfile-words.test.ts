@@ -50,6 +50,10 @@ describe('variables', () => {
   });
 });
 
+test('what is refused is quoted as Go quotes', () => {
+  expect(() => expandWord('\u200b${}', variables)).toThrow('failed to process "\\u200b${}": syntax error');
+});
+
 describe('arrays', () => {
   test.each([
     ['["a", "b"] x', ['a', 'b']],
