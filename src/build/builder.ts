@@ -2,6 +2,7 @@
 // (docs/building.md).
 
 import { posix } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import { DaemonError, errorMessage } from '../errors';
 import { log } from '../log';
 import { expandWord } from '../storage/dockerfile-words';
@@ -88,7 +89,12 @@ export class Builder {
   async build(): Promise<string> {
     const { metaArgs, stages } = this.#parts.plan;
     this.#total = stages.reduce((sum, stage) => sum + 1 + stage.commands.length, metaArgs.length);
-    for (const command of metaArgs) this.#addMetaArgs(command);
+    for (const command of metaArgs) {
+      this.#signal.throwIfAborted();
+      this.#addMetaArgs(command);
+      // Each takes longer than the one before: others have their turn between thousands of them.
+      await turn();
+    }
     let imageId = '';
     for (const stage of stages) imageId = await this.#buildStage(stage);
     const unused = this.#args.unused();

@@ -158,6 +158,18 @@ export class ImageIndex {
     return false;
   }
 
+  /** How many of these layers, from the lowest on, an image has below each other. */
+  sharedLayers(diffIds: readonly string[]): number {
+    let shared = 0;
+    for (const { config } of this.#images.values()) {
+      const others = config.rootfs.diff_ids;
+      let count = 0;
+      while (count < diffIds.length && others[count] === diffIds[count]) count += 1;
+      shared = Math.max(shared, count);
+    }
+    return shared;
+  }
+
   #findId(ref: string): string | undefined {
     if (this.#images.has(ref)) return ref;
     if (/^(sha256:)?[a-f0-9]{64}$/.test(ref)) {

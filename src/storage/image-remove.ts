@@ -115,9 +115,9 @@ async function deleteImage(
   context.publish('delete', image.id, { name: image.id });
   removed.push({ Deleted: image.id });
   const diffIds = image.config.rootfs.diff_ids;
-  const usedChains = new Set(index.list().flatMap((other) => chainIds(other.config.rootfs.diff_ids)));
+  const shared = index.sharedLayers(diffIds);
   for (const [i, chain] of [...chainIds(diffIds).entries()].reverse()) {
-    if (!usedChains.has(chain) && !layers.isReferenced(diffIds[i] ?? '')) removed.push({ Deleted: chain });
+    if (i >= shared && !layers.isReferenced(diffIds[i] ?? '')) removed.push({ Deleted: chain });
   }
   await removeUnused(context, diffIds);
   const parent = options.prune && image.parentId !== '' ? index.byId(image.parentId) : undefined;

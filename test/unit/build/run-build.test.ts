@@ -93,6 +93,20 @@ describe('a build', () => {
     expect(text).toContain('[Warning] One or more build-args [x] were not consumed\n');
   });
 
+  test('many arguments before FROM leave others their turn', async () => {
+    const lines = Array.from({ length: 1000 }, (_, i) => `ARG a${i}`).join('\n');
+    let turns = 0;
+    let isDone = false;
+    const count = (): void => {
+      turns += 1;
+      if (!isDone) setImmediate(count);
+    };
+    setImmediate(count);
+    await buildText(host, context(`${lines}\nFROM scratch\nENV a=b\n`));
+    isDone = true;
+    expect(turns).toBeGreaterThan(900);
+  });
+
   test('a platform that can not be read', async () => {
     await expect(buildText(host, context('FROM --platform=${a?x} scratch\nENV a=b\n'))).rejects.toThrow(
       'failed to process arguments for platform : failed to process "${a?x}": a: x',
