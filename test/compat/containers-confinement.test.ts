@@ -32,7 +32,7 @@ scriptCases('confinement: limits', {
   '--memory-swap below memory': `docker run --rm --memory 64m --memory-swap 32m busybox true`,
   '--memory that is not a number': `docker run --rm --memory lots busybox true`,
   '--cpus': `
-    docker run -d --name $c --cpus 0.5 busybox sleep 60
+    docker run -d --name $c --cpus 0.5 busybox sleep 1000
     docker inspect -f '{{.HostConfig.NanoCpus}} {{.HostConfig.CpuPeriod}} {{.HostConfig.CpuQuota}}' $c`,
   '--cpus beyond the machine': `docker run --rm --cpus 1000 busybox true`,
   '--cpus and --cpu-quota together': `docker run --rm --cpus 1 --cpu-quota 1000 busybox true`,

@@ -2,7 +2,7 @@
 
 import { scriptCases } from './harness/cases';
 
-const up = `docker run -d --name $c busybox sleep 60 >/dev/null`;
+const up = `docker run -d --name $c busybox sleep 1000 >/dev/null`;
 
 scriptCases('exec', {
   'exit code and streams': {
@@ -21,7 +21,7 @@ scriptCases('exec', {
     bothClis: true,
   },
   'environment, user and directory': `
-    docker run -d --name $c -e A=1 -e B=2 -w /tmp --hostname h busybox sleep 60 >/dev/null
+    docker run -d --name $c -e A=1 -e B=2 -w /tmp --hostname h busybox sleep 1000 >/dev/null
     docker exec -e B=3 -e C= $c sh -c 'echo $A $B [$C] $HOME $HOSTNAME; pwd'
     docker exec -u user -w /usr $c sh -c 'id; pwd; echo $HOME'
     docker exec -u 5:6 $c sh -c 'id -u; id -g'
@@ -39,7 +39,7 @@ scriptCases('exec', {
     ${up}
     docker exec $c sh -c 'ps -o pid,comm | grep sleep; for n in mnt pid uts ipc net; do test $(readlink /proc/self/ns/$n) = $(readlink /proc/1/ns/$n) || echo $n; done'`,
   'has the capabilities of the container': `
-    docker run -d --name $c --cap-drop ALL --cap-add CHOWN busybox sleep 60 >/dev/null
+    docker run -d --name $c --cap-drop ALL --cap-add CHOWN busybox sleep 1000 >/dev/null
     docker exec $c grep ^Cap /proc/self/status
     docker exec -u user $c grep ^Cap /proc/self/status`,
   detached: `
@@ -134,7 +134,7 @@ scriptCases('attach', {
   'to a stopped, a paused and an unknown one': `
     docker run --name $c busybox true
     docker attach $c
-    docker run -d --name $c-2 busybox sleep 60 >/dev/null && docker pause $c-2 >/dev/null
+    docker run -d --name $c-2 busybox sleep 1000 >/dev/null && docker pause $c-2 >/dev/null
     docker attach $c-2
     docker attach no-such-container`,
 });

@@ -62,7 +62,7 @@ scriptCases('lifecycle: start and stop', {
     docker inspect -f ${state} $c
     docker logs $c`,
   'a process 1 without a handler ignores SIGTERM': `
-    docker run -d --name $c busybox sleep 60 >/dev/null
+    docker run -d --name $c busybox sleep 1000 >/dev/null
     docker stop -t 1 $c
     docker inspect -f ${state} $c`,
   'stop of a stopped one succeeds': `
@@ -73,7 +73,7 @@ scriptCases('lifecycle: start and stop', {
     docker stop $c
     docker inspect -f ${state} $c`,
   'stop several, one unknown': `
-    docker run -d --name $c busybox sleep 60 >/dev/null
+    docker run -d --name $c busybox sleep 1000 >/dev/null
     docker stop -t 0 $c no-such-container`,
   '--stop-signal and --stop-timeout': `
     docker run -d --name $c --stop-signal USR1 --stop-timeout 3 busybox sh -c 'trap "echo usr1; exit 9" USR1; while :; do sleep 0.1; done' >/dev/null
@@ -87,7 +87,7 @@ scriptCases('lifecycle: start and stop', {
     docker logs $c
     docker inspect -f '{{.Config.StopSignal}} {{.State.ExitCode}}' $c`,
   'start of a running one succeeds': `
-    docker run -d --name $c busybox sleep 60 >/dev/null
+    docker run -d --name $c busybox sleep 1000 >/dev/null
     docker start $c`,
   'start again keeps the files': `
     docker run --name $c busybox sh -c 'echo line >>/file; cat /file'
@@ -101,7 +101,7 @@ scriptCases('lifecycle: start and stop', {
     docker inspect -f '{{.State.Error}}' $c`,
   restart: {
     script: `
-      docker run -d --name $c busybox sh -c 'echo up; exec sleep 60' >/dev/null
+      docker run -d --name $c busybox sh -c 'echo up; exec sleep 1000' >/dev/null
       wait_for 'test $(docker logs $c | wc -l) = 1'
       docker restart -t 0 $c
       docker inspect -f '{{.State.Status}} {{.RestartCount}}' $c
@@ -114,7 +114,7 @@ scriptCases('lifecycle: start and stop', {
     docker restart -t 0 $c
     wait_for 'test $(docker logs $c | wc -l) = 2'`,
   'restart of a created one starts it': `
-    docker create --name $c busybox sleep 60 >/dev/null
+    docker create --name $c busybox sleep 1000 >/dev/null
     docker restart -t 0 $c
     docker inspect -f '{{.State.Status}}' $c`,
 });
@@ -122,7 +122,7 @@ scriptCases('lifecycle: start and stop', {
 scriptCases('lifecycle: kill and wait', {
   'kill is SIGKILL': {
     script: `
-      docker run -d --name $c busybox sleep 60 >/dev/null
+      docker run -d --name $c busybox sleep 1000 >/dev/null
       docker kill $c
       docker wait $c
       docker inspect -f ${state} $c`,
@@ -137,7 +137,7 @@ scriptCases('lifecycle: kill and wait', {
     docker kill -s usr1 $c; wait_for 'test $(docker logs $c | wc -l) = 5'
     docker logs $c`,
   'kill with nonsense': `
-    docker run -d --name $c busybox sleep 60 >/dev/null
+    docker run -d --name $c busybox sleep 1000 >/dev/null
     docker kill -s NOSUCH $c
     docker kill -s 99 $c
     docker kill -s 0 $c`,
@@ -158,7 +158,7 @@ scriptCases('lifecycle: kill and wait', {
     docker wait $c-1 $c-2`,
   'wait for an unknown one': `docker wait no-such-container`,
   'wait ends when it is removed by force': `
-    docker run -d --name $c busybox sleep 60 >/dev/null
+    docker run -d --name $c busybox sleep 1000 >/dev/null
     (sleep 1; docker rm -f $c >/dev/null) & docker wait $c`,
 });
 
@@ -178,7 +178,7 @@ scriptCases('lifecycle: pause', {
     docker run --name $c busybox true
     docker pause $c 2>&1 | sed "s/[0-9a-f]\\{64\\}/<container>/"`,
   'stop of a paused one': `
-    docker run -d --name $c busybox sleep 60 >/dev/null
+    docker run -d --name $c busybox sleep 1000 >/dev/null
     docker pause $c >/dev/null
     docker stop -t 1 $c
     docker inspect -f ${state} $c`,
@@ -191,7 +191,7 @@ scriptCases('lifecycle: rename and remove', {
     docker inspect -f '{{.Name}}' $c-new
     docker inspect $c`,
   'rename a running one': `
-    docker run -d --name $c busybox sleep 60 >/dev/null
+    docker run -d --name $c busybox sleep 1000 >/dev/null
     docker rename $c $c-new
     docker ps --filter name=$c-new --format '{{.Names}} {{.Image}}'`,
   'rename to a name in use, to its own, to an invalid and an empty one': `
@@ -210,11 +210,11 @@ scriptCases('lifecycle: rename and remove', {
     bothClis: true,
   },
   'rm of a running one needs force': `
-    docker run -d --name $c busybox sleep 60 >/dev/null
+    docker run -d --name $c busybox sleep 1000 >/dev/null
     docker rm $c 2>&1 | sed "s/[0-9a-f]\\{64\\}/<container>/"
     docker rm -f $c`,
   'rm of a paused one': `
-    docker run -d --name $c busybox sleep 60 >/dev/null
+    docker run -d --name $c busybox sleep 1000 >/dev/null
     docker pause $c >/dev/null
     docker rm $c 2>&1 | sed "s/[0-9a-f]\\{64\\}/<container>/"
     docker rm -f $c`,
@@ -232,7 +232,7 @@ scriptCases('lifecycle: rename and remove', {
   'container prune with a label': {
     script: `
       docker create --name $c-1 --label prune=$c busybox true >/dev/null
-      docker run -d --name $c-2 --label prune=$c busybox sleep 60 >/dev/null
+      docker run -d --name $c-2 --label prune=$c busybox sleep 1000 >/dev/null
       docker run --name $c-3 --label prune=$c busybox true
       busy_wait docker container prune -f --filter label=prune=$c | grep -v '^[0-9a-f]*$'
       docker ps -a --filter label=prune=$c --format '{{.Names}}'
@@ -258,7 +258,7 @@ scriptCases('lifecycle: restart policy', {
     docker stop -t 0 $c
     docker inspect -f '{{.State.Status}} {{.HostConfig.RestartPolicy.Name}}' $c`,
   'update changes it': `
-    docker run -d --name $c busybox sleep 60 >/dev/null
+    docker run -d --name $c busybox sleep 1000 >/dev/null
     docker update --restart unless-stopped $c
     docker inspect -f '{{json .HostConfig.RestartPolicy}}' $c`,
 });

@@ -14,7 +14,7 @@ scriptCases('list', {
   'only running ones, all with -a, newest first': {
     script: `
       docker create --name $c-1 busybox true >/dev/null
-      docker run -d --name $c-2 busybox sleep 60 >/dev/null
+      docker run -d --name $c-2 busybox sleep 1000 >/dev/null
       docker run --name $c-3 busybox sh -c 'exit 3'
       docker ps --filter name=$c --format '{{.Names}}'
       docker ps -a --filter name=$c --format '{{.Names}} {{.Image}} {{.Command}} {{.State}} {{.Ports}}|{{.Mounts}}|{{.LocalVolumes}}'
@@ -23,7 +23,7 @@ scriptCases('list', {
   },
   'the table': {
     script: `
-      docker run -d --name $c busybox sleep 60 >/dev/null
+      docker run -d --name $c busybox sleep 1000 >/dev/null
       docker ps --filter name=$c
       docker ps --filter name=$c --no-trunc
       docker ps --filter name=no-such-name-$c
@@ -42,9 +42,9 @@ scriptCases('list', {
     docker ps -n 50 --filter name=$c --format '{{.Names}}'`,
   'by status': `
     docker create --name $c-1 busybox true >/dev/null
-    docker run -d --name $c-2 busybox sleep 60 >/dev/null
+    docker run -d --name $c-2 busybox sleep 1000 >/dev/null
     docker run --name $c-3 busybox true
-    docker run -d --name $c-4 busybox sleep 60 >/dev/null && docker pause $c-4 >/dev/null
+    docker run -d --name $c-4 busybox sleep 1000 >/dev/null && docker pause $c-4 >/dev/null
     docker ps --filter name=$c --filter status=created --format '{{.Names}}'
     docker ps --filter name=$c --filter status=running --format '{{.Names}}'
     docker ps --filter name=$c --filter status=exited --format '{{.Names}}'
@@ -109,7 +109,7 @@ scriptCases('inspect', {
   },
   'a running container, whole': {
     script: `
-      docker run -d --name $c busybox sleep 60 >/dev/null
+      docker run -d --name $c busybox sleep 1000 >/dev/null
       docker inspect $c`,
     bothClis: true,
   },
@@ -151,11 +151,12 @@ scriptCases('inspect', {
     docker container inspect busybox
     docker image inspect $c`,
   'the process id is set while it runs': `
-    docker run -d --name $c busybox sleep 60 >/dev/null
+    docker run -d --name $c busybox sleep 1000 >/dev/null
     test $(docker inspect -f '{{.State.Pid}}' $c) -gt 1
     docker kill $c >/dev/null && docker wait $c
     docker inspect -f '{{.State.Pid}}' $c`,
+  // dockerd notes the start of a process that ends at once after its end
   'times are in order': `
-    docker run --name $c busybox true
+    docker run --name $c busybox sleep 1
     docker inspect -f '{{.Created}} {{.State.StartedAt}} {{.State.FinishedAt}}' $c | tr ' ' '\\n' | while read t; do date -d $t +%s%N; done | sort -nuc && echo ordered`,
 });

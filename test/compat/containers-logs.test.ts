@@ -67,7 +67,7 @@ scriptCases('logs', {
     timeout 20 docker logs -f --until 1s $c | head -n 1
     docker logs -f --since 1h --tail 1 $c | head -n 1`,
   '--follow ends when it is removed': `
-    docker run -d --name $c busybox sh -c 'echo up; exec sleep 60' >/dev/null
+    docker run -d --name $c busybox sh -c 'echo up; exec sleep 1000' >/dev/null
     (sleep 1; docker rm -f $c >/dev/null) & timeout 20 docker logs -f $c`,
   'survive restarts of the container': `
     docker run --name $c busybox echo once

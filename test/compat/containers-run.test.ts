@@ -10,7 +10,7 @@ scriptCases('run: result', {
     bothClis: true,
   },
   'killed by a signal gives 128 + n': `
-    docker run --name $c busybox sh -c 'sleep 60' & wait_for 'docker inspect -f "{{.State.Running}}" $c | grep true'; docker kill -s TERM $c >/dev/null; docker kill -s ABRT $c >/dev/null; docker kill -s KILL $c >/dev/null; wait $!
+    docker run --name $c busybox sh -c 'sleep 1000' & wait_for 'docker inspect -f "{{.State.Running}}" $c | grep true'; docker kill -s TERM $c >/dev/null; docker kill -s ABRT $c >/dev/null; docker kill -s KILL $c >/dev/null; wait $!
     docker inspect -f '{{.State.Status}} {{.State.ExitCode}} {{.State.OOMKilled}} [{{.State.Error}}]' $c`,
   'a child killed by a signal, as the shell says it': `docker run --rm busybox sh -c '(kill -15 $(sh -c "echo \\$PPID")); echo $?'`,
   'a command that does not exist: 127': {
@@ -39,7 +39,7 @@ scriptCases('run: result', {
   'binary output is not changed': `docker run --rm busybox sh -c 'for i in 0 1 2 3; do printf "\\000\\377\\r\\012\\200"; done' | od -An -tx1`,
   'output without a last newline': `docker run --rm busybox printf 'no newline'`,
   'detached prints the id': `
-    docker run -d --name $c busybox sleep 60
+    docker run -d --name $c busybox sleep 1000
     docker inspect -f '{{.State.Status}} {{.State.Running}}' $c`,
   'attach only stdout': `docker run --rm -a stdout busybox sh -c 'echo out; echo err >&2'`,
   'attach only stderr': `docker run --rm -a stderr busybox sh -c 'echo out; echo err >&2'`,
@@ -68,7 +68,7 @@ scriptCases('run: process', {
   'a relative working directory is refused': `docker run --rm -w relative busybox pwd`,
   'hostname and domain name': `docker run --rm --hostname web --domainname example.org busybox sh -c 'hostname; hostname -f; cat /proc/sys/kernel/domainname'`,
   'hostname is the short id by default': `
-    docker run -d --name $c busybox sleep 60
+    docker run -d --name $c busybox sleep 1000
     test "$(docker exec $c hostname)" = "$(docker inspect -f '{{slice .Id 0 12}}' $c)"
     docker exec $c sh -c 'test "$(hostname)" = "$(cat /etc/hostname)"'`,
   'process 1 is the command': `docker run --rm busybox sh -c 'cat /proc/1/comm; cat /proc/1/cmdline | tr "\\0" " "; echo; echo $$'`,

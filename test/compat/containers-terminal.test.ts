@@ -19,7 +19,7 @@ scriptCases('terminal', {
   'it has the size of the client': {
     script: `
       sleep 4 | ${tty(`docker run --rm -it busybox sh -c 'sleep 0.5; stty size'`)}
-      docker run -d --name $c busybox sleep 60 >/dev/null
+      docker run -d --name $c busybox sleep 1000 >/dev/null
       sleep 4 | ${tty(`docker exec -it $c sh -c 'sleep 0.5; stty size'`)}`,
     bothClis: true,
   },
@@ -39,7 +39,7 @@ scriptCases('terminal', {
     docker inspect -f '{{.State.Running}}' $c`,
   'invalid detach keys': `docker run -it --rm --detach-keys nonsense busybox true`,
   'detach keys of an exec': `
-    docker run -d --name $c busybox sleep 60 >/dev/null
+    docker run -d --name $c busybox sleep 1000 >/dev/null
     (sleep 2; printf '\\020\\021'; sleep 1) | ${tty(`docker exec -it $c cat`)}
     docker inspect -f '{{.State.Running}}' $c`,
   'a client without one is refused': `docker run -it --rm busybox true`,

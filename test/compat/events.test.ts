@@ -12,28 +12,28 @@ scriptCases('events of containers', {
     ${told} --filter container=$c --filter type=container`,
   'with a terminal': `
     since=$(date +%s.%N)
-    docker run -dt --name $c busybox sleep 60 >/dev/null
+    docker run -dt --name $c busybox sleep 1000 >/dev/null
     curl -s --unix-socket $(echo $DOCKER_HOST | sed s,unix://,,) -X POST "http://d/v1.41/containers/$c/resize?h=30&w=100"
     docker rm -f $c >/dev/null
     ${told} --filter container=$c --filter type=container`,
   'exec, also detached': `
-    docker run -d --name $c busybox sleep 60 >/dev/null
+    docker run -d --name $c busybox sleep 1000 >/dev/null
     since=$(date +%s.%N)
     docker exec $c true; docker exec -d $c sh -c 'exit 4'; docker exec $c nope
     wait_for 'docker events --since $since --until $(date +%s.%N) --filter container=$c --filter event=exec_die | grep exitCode=4'
     ${told} --filter container=$c --filter type=container | sed 's/"execID":"[0-9a-f]*",//' | sort`,
   'top, stats, logs and inspect': `
-    docker run -d --name $c busybox sleep 60 >/dev/null
+    docker run -d --name $c busybox sleep 1000 >/dev/null
     since=$(date +%s.%N)
     docker top $c >/dev/null; docker stats --no-stream $c >/dev/null; docker logs $c; docker inspect $c >/dev/null; docker port $c
     ${told} --filter container=$c --filter type=container`,
   'rename and update': `
-    docker run -d --name $c busybox sleep 60 >/dev/null
+    docker run -d --name $c busybox sleep 1000 >/dev/null
     since=$(date +%s.%N)
     docker rename $c $c-new; docker update --memory 64m --memory-swap 64m $c-new >/dev/null
     ${told} --filter container=$c-new --filter type=container`,
   'stop, kill, restart': `
-    docker run -d --name $c busybox sleep 60 >/dev/null
+    docker run -d --name $c busybox sleep 1000 >/dev/null
     since=$(date +%s.%N)
     docker kill -s WINCH $c >/dev/null
     docker restart -t 0 $c >/dev/null
@@ -50,24 +50,24 @@ scriptCases('events of containers', {
     wait_for "docker inspect -f '{{.State.Status}} {{.RestartCount}}' $c | grep 'exited 1'"
     ${told} --filter container=$c --filter type=container`,
   'remove of one that runs': `
-    docker run -d --name $c busybox sleep 60 >/dev/null
+    docker run -d --name $c busybox sleep 1000 >/dev/null
     since=$(date +%s.%N)
     docker rm -f $c >/dev/null
     ${told} --filter container=$c --filter type=container`,
   'pause, unpause, commit, export, cp': `
-    docker run -d --name $c busybox sleep 60 >/dev/null
+    docker run -d --name $c busybox sleep 1000 >/dev/null
     since=$(date +%s.%N)
     docker pause $c >/dev/null; docker unpause $c >/dev/null
     docker commit $c $c:one >/dev/null; docker export $c >/dev/null; docker cp $c:/etc/passwd - >/dev/null
     echo x >file; docker cp file $c:/tmp/; docker diff $c >/dev/null
     ${told} --filter container=$c --filter type=container`,
   'detached from, by keys': `
-    docker run -dit --name $c busybox sleep 60 >/dev/null
+    docker run -dit --name $c busybox sleep 1000 >/dev/null
     since=$(date +%s.%N)
     (sleep 1; printf 'xy') | script -qec "docker attach --detach-keys x,y $c" /dev/null >/dev/null
     ${told} --filter container=$c --filter event=attach --filter event=detach`,
   'an exec detached from': `
-    docker run -d --name $c busybox sleep 60 >/dev/null
+    docker run -d --name $c busybox sleep 1000 >/dev/null
     since=$(date +%s.%N)
     (sleep 1; printf 'xy') | script -qec "docker exec -it --detach-keys x,y $c sleep 20" /dev/null >/dev/null
     ${told} --filter container=$c --filter event=exec_detach | sed 's/"execID":"[0-9a-f]*"/"execID":"ID"/'`,
@@ -85,7 +85,7 @@ scriptCases('events of networks, volumes and images', {
   'a network': `
     since=$(date +%s.%N)
     docker network create --label a=b $c-n >/dev/null
-    docker create --name $c busybox sleep 60 >/dev/null
+    docker create --name $c busybox sleep 1000 >/dev/null
     docker network connect $c-n $c; docker start $c >/dev/null; docker network disconnect $c-n $c; docker network connect $c-n $c
     docker rm -f $c >/dev/null; docker network rm $c-n >/dev/null
     ${told} --filter type=network --filter network=$c-n`,

@@ -68,8 +68,10 @@ scriptCases('fields of an update', {
     docker update --pids-limit -1 --restart no --memory-swap -1 $c
     ${shown}`,
   'while it runs': {
+    // a guest with half a CPU may take two minutes to run out of memory
+    timeoutSeconds: 400,
     script: `
-      docker run -d --name $c --memory 64m busybox sleep 60
+      docker run -d --name $c --memory 64m busybox sleep 1000
       docker update --memory 128m --memory-swap 128m --memory-reservation 48m --cpus 0.5 --cpu-shares 512 --cpuset-cpus 1 --pids-limit 40 $c
       docker exec $c sh -c 'cat /sys/fs/cgroup/memory.max 2>/dev/null || cat /sys/fs/cgroup/memory/memory.limit_in_bytes'
       docker exec $c sh -c 'cat /sys/fs/cgroup/memory.low 2>/dev/null || cat /sys/fs/cgroup/memory/memory.soft_limit_in_bytes'
@@ -88,7 +90,7 @@ scriptCases('fields of an update', {
 scriptCases('fields of an exec', {
   'all that a client has': {
     script: `
-      docker run -d --name $c -e A=1 -w /tmp --ulimit nofile=99:99 --cap-drop MKNOD busybox sleep 60
+      docker run -d --name $c -e A=1 -w /tmp --ulimit nofile=99:99 --cap-drop MKNOD busybox sleep 1000
       docker exec $c sh -c 'id; pwd; echo $A; ulimit -n; grep ^Cap /proc/self/status'
       docker exec -u 12:34 -w /etc -e A=2 -e B=3 $c sh -c 'id -u; id -g; pwd; echo $A $B'
       docker exec -t $c sh -c 'tty; echo $TERM'

@@ -65,10 +65,10 @@ scriptCases('restart policies', {
     docker run -d --name $c --restart on-failure busybox true >/dev/null; docker wait $c
     docker inspect -f '{{.RestartCount}} {{.State.Status}}' $c`,
   'always, until it is stopped': `
-    docker run -d --name $c --restart always busybox sh -c 'sleep 0.2' >/dev/null
+    docker run -d --name $c --restart always busybox sh -c 'test -e /stay && exec sleep 300; sleep 0.2' >/dev/null
     wait_for "docker inspect -f '{{.RestartCount}}' $c | grep -v '^[01]$'"
     docker stop -t 0 $c >/dev/null; n=$(docker inspect -f '{{.RestartCount}}' $c); sleep 2; test $n = $(docker inspect -f '{{.RestartCount}}' $c); docker inspect -f '{{.State.Status}}' $c
-    docker start $c >/dev/null; docker inspect -f '{{.RestartCount}}' $c`,
+    touch stay; docker cp stay $c:/ 2>/dev/null; docker start $c >/dev/null; docker inspect -f '{{.RestartCount}}' $c`,
   'a kill is no stop': `
     docker run -d --name $c --restart always busybox sleep 300 >/dev/null
     docker kill $c >/dev/null; sleep 1

@@ -117,7 +117,7 @@ scriptCases('images: tag and remove', {
     docker inspect -f '{{.Config.Image}}' $c-1`,
   'rmi of an image in use by a running container': `
     docker tag busybox $c
-    docker run -d --name $c-1 $c sleep 60 >/dev/null
+    docker run -d --name $c-1 $c sleep 1000 >/dev/null
     docker rmi $c`,
   'rmi by id of an image with several names': `
     ${smallArchive}

@@ -24,11 +24,11 @@ scriptCases('events', {
   },
   'of stop, kill, restart, pause, rename': `
     since=$(date +%s.%N)
-    docker run -d --name $c busybox sleep 60 >/dev/null
+    docker run -d --name $c busybox sleep 1000 >/dev/null
     docker pause $c >/dev/null; docker unpause $c >/dev/null; docker restart -t 0 $c >/dev/null; docker rename $c $c-2; docker stop -t 0 $c-2 >/dev/null; docker start $c-2 >/dev/null; docker kill -s HUP $c-2 >/dev/null; docker rm -f $c-2 >/dev/null
     docker events --since $since --until $(date +%s.%N) --filter type=container --format '{{.Action}} {{.Actor.Attributes.name}} {{.Actor.Attributes.signal}} {{.Actor.Attributes.exitCode}} {{.Actor.Attributes.oldName}}' | grep $c`,
   'of an exec': `
-    docker run -d --name $c busybox sleep 60 >/dev/null
+    docker run -d --name $c busybox sleep 1000 >/dev/null
     since=$(date +%s.%N)
     docker exec $c sh -c 'exit 3'
     docker events --since $since --until $(date +%s.%N) --filter container=$c --format '{{.Action}} {{.Actor.Attributes.exitCode}}'`,
