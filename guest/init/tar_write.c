@@ -226,13 +226,24 @@ static int write_data(struct writer *writer, int fd, uint64_t size) {
     return pad(writer, size);
 }
 
+static struct link_entry **bucket_of(struct writer *writer, const struct stat *st) {
+    return &writer->links[(st->st_ino ^ st->st_dev) % LINK_BUCKETS];
+}
+
+/* Where the file's first name is linked in; the end of the list if it has none yet. */
+static struct link_entry **find_link(struct writer *writer, const struct stat *st) {
+    struct link_entry **at = bucket_of(writer, st);
+    while (*at != NULL && ((*at)->inode != st->st_ino || (*at)->device != st->st_dev))
+        at = &(*at)->next;
+    return at;
+}
+
 /* The name that this file was written under before, or NULL after remembering this one. -ENOMEM through
  * `result`. */
 static const char *earlier_name(struct writer *writer, const struct stat *st, const char *name, int *result) {
-    struct link_entry **bucket = &writer->links[(st->st_ino ^ st->st_dev) % LINK_BUCKETS];
-    for (struct link_entry *entry = *bucket; entry != NULL; entry = entry->next)
-        if (entry->inode == st->st_ino && entry->device == st->st_dev)
-            return entry->name;
+    struct link_entry *earlier = *find_link(writer, st), **bucket = bucket_of(writer, st);
+    if (earlier != NULL)
+        return earlier->name;
     struct link_entry *entry = malloc(sizeof *entry);
     char *copy = strdup(name);
     if (entry == NULL || copy == NULL) {
@@ -249,26 +260,20 @@ static const char *earlier_name(struct writer *writer, const struct stat *st, co
 static int write_entry(struct writer *writer, int directory, const char *path, const char *name,
                        unsigned depth);
 
-/* Instead of an error: a running container has removed or replaced it since it was looked at. */
-enum { GONE = 1 };
-
+/* -ENOENT where a running container has removed or replaced it since it was looked at. */
 static int gone_or(int error) {
     bool is_gone = error == ENOENT || error == ENOTDIR || error == ELOOP || error == EINVAL || error == ENXIO;
-    return is_gone ? GONE : -error;
+    return is_gone ? -ENOENT : -error;
 }
 
-/* The next one of this name becomes the first. */
+/* The next name of this file becomes the first. */
 static void forget_name(struct writer *writer, const struct stat *st, const char *name) {
-    for (struct link_entry **at = &writer->links[(st->st_ino ^ st->st_dev) % LINK_BUCKETS]; *at != NULL;
-         at = &(*at)->next) {
-        struct link_entry *entry = *at;
-        if (entry->inode != st->st_ino || entry->device != st->st_dev || strcmp(entry->name, name) != 0)
-            continue;
-        *at = entry->next;
-        free(entry->name);
-        free(entry);
+    struct link_entry **at = find_link(writer, st), *entry = *at;
+    if (entry == NULL || strcmp(entry->name, name) != 0)
         return;
-    }
+    *at = entry->next;
+    free(entry->name);
+    free(entry);
 }
 
 static int write_regular(struct writer *writer, int directory, const char *path, const char *name,
@@ -383,7 +388,7 @@ static int write_of_type(struct writer *writer, int directory, const char *path,
     case S_IFLNK:
         result = S_ISREG(st->st_mode) ? write_regular(writer, directory, path, name, st)
                                       : write_symlink(writer, directory, path, name, st);
-        if (result == GONE)
+        if (result == -ENOENT)
             forget_name(writer, st, name);
         return result;
     case S_IFCHR:
@@ -404,10 +409,8 @@ static int write_entry(struct writer *writer, int directory, const char *path, c
     if (result == 0)
         result = write_of_type(writer, directory, path, name, &st, depth);
     /* what a running container removed between the listing and now is not there */
-    if ((result == -ENOENT || result == GONE) && depth > 0)
+    if (result == -ENOENT && depth > 0)
         return 0;
-    if (result == GONE)
-        result = -ENOENT;
     if (result < 0 && writer->culprit[0] == '\0')
         snprintf(writer->culprit, writer->culprit_size, "%s", name);
     return result;

@@ -1,16 +1,15 @@
 /* Open files: their bytes, holes and syncing. */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/uio.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "attributes.h"
 #include "descriptors.h"
+#include "file-systems.h"
 #include "handles.h"
 #include "identity.h"
 #include "locks.h"
@@ -22,20 +21,6 @@ static int open_flags(uint32_t flags, bool readonly, int *error) {
     if (readonly && ((flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC) != 0))
         *error = EROFS;
     return (int)(flags & (O_ACCMODE | O_TRUNC | O_SYNC | O_DSYNC | O_NOATIME));
-}
-
-/** A file of the host's kernel itself, as those of /proc and /sys. */
-static bool is_made_up(int fd) {
-    static const uint32_t kernels[] = {PROC_SUPER_MAGIC,    SYSFS_MAGIC,      CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, DEBUGFS_MAGIC,
-                                       TRACEFS_MAGIC,       SECURITYFS_MAGIC, BPF_FS_MAGIC,       PSTOREFS_MAGIC,      SELINUX_MAGIC,
-                                       0x62656570 /* configfs */};
-    struct statfs system;
-    if (fstatfs(fd, &system) < 0)
-        return false;
-    for (size_t i = 0; i < sizeof kernels / sizeof kernels[0]; i++)
-        if ((uint32_t)system.f_type == kernels[i])
-            return true;
-    return false;
 }
 
 /**

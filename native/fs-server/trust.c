@@ -2,14 +2,13 @@
 
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/magic.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/fanotify.h>
-#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "file-systems.h"
 #include "host-events.h"
 #include "memory.h"
 
@@ -52,21 +51,6 @@ static int64_t now_ms(void) {
 }
 
 /* ---- marks ---- */
-
-/** File systems that others change without this host's kernel. */
-static bool is_remote(int fd) {
-    static const uint32_t remote[] = {NFS_SUPER_MAGIC, SMB_SUPER_MAGIC,  0xff534d42 /* CIFS */, 0xfe534d42 /* SMB2 */,
-                                      CEPH_SUPER_MAGIC, AFS_SUPER_MAGIC, AFS_FS_MAGIC,         CODA_SUPER_MAGIC,
-                                      FUSE_SUPER_MAGIC, V9FS_MAGIC,      OCFS2_SUPER_MAGIC,    0x01161970 /* GFS2 */,
-                                      0x786f4256 /* vboxsf */};
-    struct statfs system;
-    if (fstatfs(fd, &system) < 0)
-        return true;
-    for (size_t i = 0; i < sizeof remote / sizeof remote[0]; i++)
-        if ((uint32_t)system.f_type == remote[i])
-            return true;
-    return false;
-}
 
 /** The bucket's link is the caller's to look through. */
 static struct mark **bucket_of_mark(const struct file_identity *identity) {

@@ -116,6 +116,10 @@ export async function requireBindSources(
   }
 }
 
+export function hasVolume({ mounts }: ContainerRecord, name: string): boolean {
+  return mounts.some((point) => point.Type === 'volume' && point.Name === name);
+}
+
 /** Ids of the containers that have this volume, or will when they are made. */
 export function containersUsing(
   { registry, volumes }: Pick<MountContext, 'registry' | 'volumes'>,
@@ -123,9 +127,7 @@ export function containersUsing(
 ): string[] {
   const users = registry
     .list()
-    .filter(({ record }) =>
-      record.mounts.some((point) => point.Type === 'volume' && point.Name === volumeName),
-    )
+    .filter(({ record }) => hasVolume(record, volumeName))
     .map(({ id }) => id);
   return [...new Set([...users, ...volumes.claimedBy(volumeName)])];
 }

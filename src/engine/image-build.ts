@@ -9,7 +9,7 @@ import { LayerIndexes } from '../build/image-files';
 import { runBuild } from '../build/run-build';
 import { DaemonError } from '../errors';
 import { log } from '../log';
-import { parseReference } from '../registry/reference';
+import { parseReference, serverHost } from '../registry/reference';
 import type { Image, ImageConfig, ImageRunConfig } from '../storage/image';
 import type { SquashfsLayerStore } from '../storage/layer-store';
 import type { ImageStore } from '../storage/stores';
@@ -257,9 +257,7 @@ class EngineBuildHost implements BuildHost {
   #authFor(ref: string): AuthConfig | undefined {
     const { domain } = parseReference(ref);
     if (domain === 'docker.io') return this.#auths['https://index.docker.io/v1/'];
-    const old = Object.keys(this.#auths).find(
-      (key) => key.replace(/^https?:\/\//, '').split('/')[0] === domain,
-    );
+    const old = Object.keys(this.#auths).find((key) => serverHost(key) === domain);
     return this.#auths[domain] ?? (old === undefined ? undefined : this.#auths[old]);
   }
 }

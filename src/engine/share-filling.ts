@@ -7,6 +7,7 @@ import { AgentError } from '../vm/agent/agent-error';
 import type { GuestMount } from '../vm/agent/protocol';
 import type { FileShare } from '../vm/file-server';
 import type { Vm } from '../vm/vm';
+import { hasVolume } from './container-mounts';
 import type { Container } from './container-registry';
 import type { PreparedShares } from './container-shares';
 import { isActive } from './container-state';
@@ -51,9 +52,7 @@ export class ShareFilling {
   ): Promise<ShareFilling> {
     const names = [...prepared.fillable.values()].map(({ volume }) => volume);
     const isOthers = (volume: string): boolean =>
-      registry
-        .list()
-        .some(({ state, record }) => isActive(state) && record.mounts.some(({ Name }) => Name === volume));
+      registry.list().some(({ state, record }) => isActive(state) && hasVolume(record, volume));
     return new ShareFilling(prepared, await volumes.fillings.begin(names, isOthers));
   }
 

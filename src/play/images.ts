@@ -2,7 +2,7 @@
 
 import { DaemonError, isDaemonError } from '../errors';
 import type { ContainerPlan, PodPlan } from '../kubernetes/plan';
-import { parseReference } from '../registry/reference';
+import { parseReference, serverHost } from '../registry/reference';
 import type { PlayHost } from './host';
 
 /** Resolves when every image is there, and may be run as asked for. */
@@ -47,7 +47,7 @@ async function pull(
 
 /** Keys of a Docker configuration may be URLs. */
 function registryOf(server: string): string {
-  const [host = ''] = server.replace(/^https?:\/\//, '').split('/');
+  const host = serverHost(server);
   return host === 'index.docker.io' ? 'docker.io' : host;
 }
 

@@ -106,3 +106,9 @@ export function fullString(reference: Reference): string {
 function suffix({ tag, digest }: Reference): string {
   return (tag === undefined ? '' : `:${tag}`) + (digest === undefined ? '' : `@${digest}`);
 }
+
+/** Of a registry's address in a Docker configuration, which may be a URL. */
+export function serverHost(address: string): string {
+  const [host = ''] = address.replace(/^https?:\/\//, '').split('/');
+  return host;
+}

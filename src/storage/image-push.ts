@@ -12,7 +12,7 @@ import { RegistryUpload, type BlobDescriptor, type BlobSource } from '../registr
 import type { Image } from './image';
 import type { TransferSettings } from './image-pull';
 import type { ImageIndex } from './image-index';
-import { removeUnused } from './layer-garbage';
+import { holdingLayers } from './layer-garbage';
 import { repositoryOf, type LayerOrigin } from './layer-origins';
 import type { LayerRecord, SquashfsLayerStore } from './layer-store';
 import { ProgressReport } from './progress-report';
@@ -75,37 +75,36 @@ export async function pushImages(
   context.publish('push', reference.tag === undefined ? name : wanted, { name });
 }
 
-async function pushTag(push: Push, tag: string, image: Image): Promise<void> {
-  const { index, layers, progress, signal, upload, reference } = push;
+function pushTag(push: Push, tag: string, image: Image): Promise<void> {
+  // the image may go meanwhile
+  return holdingLayers(push, image.config.rootfs.diff_ids, () => pushHeld(push, tag, image));
+}
+
+async function pushHeld(push: Push, tag: string, image: Image): Promise<void> {
+  const { index, progress, signal, upload, reference } = push;
   const diffIds = image.config.rootfs.diff_ids;
-  const release = layers.hold(diffIds);
-  try {
-    const pushed = await pushLayers(push, diffIds);
-    const config = Buffer.from(index.configText(image.id) ?? '');
-    if ((await upload.stat(image.id, signal)) === undefined) {
-      const known = { digest: image.id, size: config.length };
-      await upload.upload({ known, open: (start) => bytes(config.subarray(start)) }, signal);
-    }
-    const manifest = {
-      schemaVersion: 2,
-      mediaType: manifestTypes.schema2,
-      config: { mediaType: configType, size: config.length, digest: image.id },
-      layers: diffIds.map((diffId) => {
-        const { size = 0, digest = '' } = pushed.get(diffId) ?? {};
-        return { mediaType: layerType, size, digest };
-      }),
-    };
-    // As dockerd writes it: the same image has the same digest, whoever pushes it.
-    const body = Buffer.from(JSON.stringify(manifest, undefined, 3));
-    const digest = `sha256:${createHash('sha256').update(body).digest('hex')}`;
-    await upload.putManifest(tag, manifestTypes.schema2, body, signal);
-    progress({ status: `${tag}: digest: ${digest} size: ${body.length}` });
-    index.setName(`${familiarName(reference)}@${digest}`, image.id, false);
-    progress({ progressDetail: {}, aux: { Tag: tag, Digest: digest, Size: body.length } });
-  } finally {
-    release();
-    await removeUnused(push, diffIds); // the image may have gone meanwhile
+  const pushed = await pushLayers(push, diffIds);
+  const config = Buffer.from(index.configText(image.id) ?? '');
+  if ((await upload.stat(image.id, signal)) === undefined) {
+    const known = { digest: image.id, size: config.length };
+    await upload.upload({ known, open: (start) => bytes(config.subarray(start)) }, signal);
   }
+  const manifest = {
+    schemaVersion: 2,
+    mediaType: manifestTypes.schema2,
+    config: { mediaType: configType, size: config.length, digest: image.id },
+    layers: diffIds.map((diffId) => {
+      const { size = 0, digest = '' } = pushed.get(diffId) ?? {};
+      return { mediaType: layerType, size, digest };
+    }),
+  };
+  // As dockerd writes it: the same image has the same digest, whoever pushes it.
+  const body = Buffer.from(JSON.stringify(manifest, undefined, 3));
+  const digest = `sha256:${createHash('sha256').update(body).digest('hex')}`;
+  await upload.putManifest(tag, manifestTypes.schema2, body, signal);
+  progress({ status: `${tag}: digest: ${digest} size: ${body.length}` });
+  index.setName(`${familiarName(reference)}@${digest}`, image.id, false);
+  progress({ progressDetail: {}, aux: { Tag: tag, Digest: digest, Size: body.length } });
 }
 
 /** By diff ID, what stands for each layer in the registry. One that fails ends the others. */

@@ -90,6 +90,11 @@ export class ControlSession {
   }
 }
 
+/** Of READ and READDIR: what an open file has from its beginning on. */
+export function readBody(handle: bigint): Buffer {
+  return Buffer.concat([u64s(handle, 0n), u32s(4096, 0), u64s(0n, 0n)]);
+}
+
 /** What the server tells unasked. */
 export interface FuseNotice {
   /** FUSE_NOTIFY_ number. */

@@ -14,7 +14,7 @@ import {
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { fuse, FuseClient, fuseRoot, names, u32s, u64s } from '../../support/fuse-client';
+import { fuse, FuseClient, fuseRoot, names, readBody, u32s, u64s } from '../../support/fuse-client';
 import { makeScratchDir } from '../../support/scratch-dir';
 
 jest.setTimeout(180_000);
@@ -75,8 +75,6 @@ async function openFile(client: FuseClient, node: bigint, flags: number): Promis
   expect(error).toBe(0);
   return body.readBigUInt64LE(0);
 }
-
-const readBody = (handle: bigint): Buffer => Buffer.concat([u64s(handle, 0n), u32s(4096, 0), u64s(0n, 0n)]);
 
 /** At the file's beginning, or its end with `append`. */
 const writeBody = (handle: bigint, text: string, flags = 0): Buffer =>

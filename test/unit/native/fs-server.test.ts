@@ -20,7 +20,16 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 
-import { fuse, type FuseAnswer, FuseClient, fuseRoot, names, u32s, u64s } from '../../support/fuse-client';
+import {
+  fuse,
+  type FuseAnswer,
+  FuseClient,
+  fuseRoot,
+  names,
+  readBody,
+  u32s,
+  u64s,
+} from '../../support/fuse-client';
 import { makeScratchDir } from '../../support/scratch-dir';
 
 jest.setTimeout(120_000);
@@ -127,11 +136,7 @@ test('a directory that takes turns with a link out of the share leads nowhere', 
     const node = file.body.readBigUInt64LE(0);
     const opened = await client.request(fuse.open, node, u32s(0, 0));
     const handle = opened.body.readBigUInt64LE(0);
-    const got = await client.request(
-      fuse.read,
-      node,
-      Buffer.concat([u64s(handle, 0n), u32s(4096, 0), u64s(0n, 0n)]),
-    );
+    const got = await client.request(fuse.read, node, readBody(handle));
     reached.add(got.body.toString());
   };
   const swap = async (): Promise<void> => {
@@ -327,11 +332,7 @@ test('files of another device are listed by the numbers that they have', async (
     const found = await client.request(fuse.lookup, root, names('file'));
     const opened = await client.request(fuse.opendir, root, u32s(0, 0));
     const handle = opened.body.readBigUInt64LE(0);
-    const list = await client.request(
-      fuse.readdir,
-      root,
-      Buffer.concat([u64s(handle, 0n), u32s(4096, 0), u64s(0n, 0n)]),
-    );
+    const list = await client.request(fuse.readdir, root, readBody(handle));
     const listed = new Map<string, bigint>();
     for (let at = 0; at < list.body.length;) {
       const length = list.body.readUInt32LE(at + 16);
