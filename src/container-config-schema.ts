@@ -11,7 +11,7 @@ import {
   strings,
   struct,
   type Schema,
-} from './go-json-schema';
+} from './go/json-schema';
 
 const emptyStruct = struct<object>('struct {}', {});
 

@@ -1,8 +1,8 @@
 // The query of `POST /build`, read and checked as dockerd does.
 
 import { DaemonError, errorMessage } from '../errors';
-import { goQuote } from '../go-quote';
-import { parseWholeValue } from '../go-json';
+import { goQuote } from '../go/quote';
+import { parseWholeValue } from '../go/json';
 import {
   decode,
   integer,
@@ -13,7 +13,7 @@ import {
   stringMap,
   struct,
   type Schema,
-} from '../go-json-schema';
+} from '../go/json-schema';
 import type { Platform } from '../storage/stores';
 import type { BuildLimits, Ulimit } from './build-host';
 import { parsePlatform } from '../storage/platform';

@@ -14,7 +14,7 @@ import {
   type FileTree,
   type TreeNode,
 } from './file-tree';
-import { hasWildcards, pathMatcher } from './path-match';
+import { hasWildcards, pathMatcher } from '../go/path-match';
 import { headerOfNode, startSum } from './tar-sum';
 
 /** One file or directory to copy. */

@@ -1,7 +1,7 @@
 // What a URL and the headers of its answer say of the file: its name and its time, read as Go's net/url, mime and
 // net/http read them.
 
-import { goQuote } from '../go-quote';
+import { goQuote } from '../go/quote';
 
 const token = "[!#$%&'*+\\-.^_`{|}~0-9A-Za-z]+";
 const mediaType = new RegExp(`^\\s*${token}(?:/${token})?\\s*(?=;|$)`);

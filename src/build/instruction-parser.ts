@@ -1,7 +1,7 @@
 // Lines of a Dockerfile made into typed instructions, with the checks and errors of Docker's parser.
 
 import { DaemonError, isDaemonError } from '../errors';
-import { goQuote } from '../go-quote';
+import { goQuote } from '../go/quote';
 import { jsonArray, splitWords } from '../storage/dockerfile-words';
 import { parseHealthcheck } from '../storage/healthcheck-instruction';
 import { parseLine, type InstructionLine, type ParsedDockerfile } from './dockerfile-parser';

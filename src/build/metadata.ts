@@ -3,7 +3,7 @@
 import { posix } from 'node:path';
 import { DaemonError } from '../errors';
 import type { BuildStage } from './build-stage';
-import { goList, goQuoteHealthcheck, goQuoteList } from './go-format';
+import { goList, goQuoteHealthcheck, goQuoteList } from '../go/format';
 import { exposedPorts } from '../storage/image-changes';
 import { parseSignal } from '../translate/signals';
 import type { Command, CommandLine } from './instructions';

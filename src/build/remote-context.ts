@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { DaemonError, errorMessage } from '../errors';
-import { goQuote } from '../go-quote';
+import { goQuote } from '../go/quote';
 import { progressLine } from '../storage/progress-report';
 import { buildEntry, emptyEntry, paddedLength, padding, tarBlock } from '../storage/tar-header';
 import { TarParser } from '../storage/tar-parser';

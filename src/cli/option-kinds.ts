@@ -1,10 +1,10 @@
 // The kinds of values that the daemon's options have: how each is read from a flag and from the configuration file.
 
 import { isIP } from 'node:net';
-import { goBoolProblem, parseGoBool } from '../go-bool';
-import { goQuote } from '../go-quote';
+import { goBoolProblem, parseGoBool } from '../go/bool';
+import { goQuote } from '../go/quote';
 import { parseSubnet } from '../network/addresses';
-import { parseRamSize } from '../engine/size-format';
+import { parseRamSize } from '../go/size-format';
 
 export interface Ulimit {
   Name: string;

@@ -15,8 +15,8 @@ import type { Container } from './container-registry';
 import { eventAttributes } from './container-record';
 import type { Engine } from './engine';
 import { JobError, readJob } from './file-jobs';
-import { goFileMode, isDirectoryMode } from './go-file-mode';
-import { formatTimestamp } from './timestamp';
+import { goFileMode, isDirectoryMode } from '../go/file-mode';
+import { formatTimestamp } from '../go/timestamp';
 
 /** dockerd unpacks in a process of its own, and says how that ended. */
 const untarFailed = 'Error processing tar file(exit status 1): ';

@@ -33,7 +33,7 @@ import { withCreateDefaults } from './daemon-defaults';
 import type { EngineContext } from './engine-context';
 import { parsePlatform } from '../storage/platform';
 import { apiSocketPath } from './socket-tunnels';
-import { neverTimestamp, nowTimestamp } from './timestamp';
+import { neverTimestamp, nowTimestamp } from '../go/timestamp';
 
 export interface CreateOptions {
   name?: string;

@@ -22,7 +22,7 @@ import { filesLeftAlone } from './file-uses';
 import { unplugInterfaces } from './pod-interfaces';
 import type { LeaveOptions, RunningPod } from './pods';
 import { shouldRestart } from './restart-policy';
-import { formatTimestamp, nowNanoseconds, nowTimestamp, parseTimestamp } from './timestamp';
+import { formatTimestamp, nowNanoseconds, nowTimestamp, parseTimestamp } from '../go/timestamp';
 
 /** What a process killed by the end of its VM shows: as if by SIGKILL. */
 const killedExitCode = 137;

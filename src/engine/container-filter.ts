@@ -2,7 +2,7 @@
 
 import type { Filters } from '../api/v1.41/backend';
 import { DaemonError } from '../errors';
-import { goQuote } from '../go-quote';
+import { goQuote } from '../go/quote';
 import { portsSummary } from './container-endpoints';
 import type { Container, ContainerRegistry } from './container-registry';
 import { isActive } from './container-state';
@@ -16,7 +16,7 @@ import {
   matchValue,
   validateFilters,
 } from './filters';
-import { neverTimestamp } from './timestamp';
+import { neverTimestamp } from '../go/timestamp';
 
 const acceptedFilters = [
   'ancestor',

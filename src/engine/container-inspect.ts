@@ -12,7 +12,7 @@ import { containerSizes, type SizeSources } from './container-sizes';
 import { containerStatus } from './container-status';
 import { isActive, type ContainerState } from './container-state';
 import { layerGraphDriver } from './graph-driver';
-import { neverTimestamp } from './timestamp';
+import { neverTimestamp } from '../go/timestamp';
 
 export interface InspectSources extends SizeSources {
   registry: Pick<ContainerRegistry, 'byId'>;

@@ -53,7 +53,7 @@ import { generalFailureCode, startFailure } from './runtime-errors';
 import { apiSocketPath, type SocketTargets } from './socket-tunnels';
 import { fillFromUnstarted, fillingTimeoutMs, ShareFilling } from './share-filling';
 import { ProcessStdio } from './stdio';
-import { neverTimestamp, nowTimestamp } from './timestamp';
+import { neverTimestamp, nowTimestamp } from '../go/timestamp';
 
 /** Throws Docker's refusals; NotModified when it runs already. */
 export function requireStartable(container: Container): void {

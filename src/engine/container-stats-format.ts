@@ -2,7 +2,7 @@
 
 import type { BlkioStatEntry, ContainerStats, CpuStats } from '../api/v1.41/types';
 import type { ContainerStats as RawStats } from '../vm/agent/protocol';
-import { formatMilliseconds, neverTimestamp } from './timestamp';
+import { formatMilliseconds, neverTimestamp } from '../go/timestamp';
 
 const nanosecondsPerMicrosecond = 1000;
 /** /proc/stat counts in USER_HZ, which is 100 for every process on Linux. */

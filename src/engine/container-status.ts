@@ -2,8 +2,8 @@
 
 import type { ContainerStatus, Health } from '../api/v1.41/types';
 import type { ContainerState } from './container-state';
-import { humanDuration } from './duration-format';
-import { neverTimestamp } from './timestamp';
+import { humanDuration } from '../go/duration-format';
+import { neverTimestamp } from '../go/timestamp';
 
 /** `State` of list and `State.Status` of inspect. */
 export function containerStatus(state: ContainerState): ContainerStatus {

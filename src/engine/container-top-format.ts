@@ -2,7 +2,7 @@
 
 import type { ContainerTopResponse } from '../api/v1.41/types';
 import { DaemonError } from '../errors';
-import { goQuote } from '../go-quote';
+import { goQuote } from '../go/quote';
 
 /** The arguments of ps as Docker splits them; `-ef` when none are given. Throws Internal for what Docker refuses. */
 export function parsePsArguments(psArgs: string): string[] {

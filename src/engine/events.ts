@@ -6,7 +6,7 @@ import { DaemonError } from '../errors';
 import { matchEvent } from './event-filter';
 import { EventHistory } from './event-history';
 import type { EventPublisher, EventType } from './event-publisher';
-import { nowNanoseconds } from './timestamp';
+import { nowNanoseconds } from '../go/timestamp';
 
 /** A listener that reads more slowly than this many events loses the oldest. */
 const queueLength = 4096;

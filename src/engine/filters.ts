@@ -2,7 +2,7 @@
 
 import type { Filters } from '../api/v1.41/backend';
 import { DaemonError } from '../errors';
-import { StarPattern } from '../star-pattern';
+import { StarPattern } from '../go/star-pattern';
 
 /** `Invalid filter 'name'` or, with a value, `Invalid filter 'name=value'`. */
 export function invalidFilter(name: string, value?: string): DaemonError {

@@ -9,7 +9,7 @@ import { eventAttributes } from './container-record';
 import type { Container, ContainerRegistry } from './container-registry';
 import type { EventPublisher } from './event-publisher';
 import type { HealthRecords } from './health-records';
-import { nowTimestamp } from './timestamp';
+import { nowTimestamp } from '../go/timestamp';
 
 const nanosecondsPerMillisecond = 1e6;
 const defaultIntervalMs = 30_000;

@@ -3,7 +3,7 @@
 import { STATUS_CODES } from 'node:http';
 import type { ProgressWriter } from '../api/v1.41/backend';
 import { DaemonError } from '../errors';
-import { goQuote } from '../go-quote';
+import { goQuote } from '../go/quote';
 import { discardBody, sendRequest, type HttpResponse } from '../registry/http-client';
 import { requestError } from '../registry/registry-errors';
 

@@ -5,7 +5,7 @@ import type { Image, ImageRunConfig } from '../storage/image';
 import type { LayerStore } from '../storage/stores';
 import { layerGraphDriver } from './graph-driver';
 import { imageCreatedMs, type ImageFilter } from './image-filter';
-import { formatMilliseconds, neverTimestamp } from './timestamp';
+import { formatMilliseconds, neverTimestamp } from '../go/timestamp';
 
 const emptyConfig: FilledContainerConfig = {
   Hostname: '',

@@ -32,7 +32,7 @@ import type { PodRecord, PodRecords } from './pod-record';
 import { containerBody, dockerName, validateTemplate } from './pod-template';
 import { findVm, isAlive, podInspect, podSummary, vmOf, type PodActivity } from './pod-view';
 import { PodWatch } from './pod-watch';
-import { nowTimestamp } from './timestamp';
+import { nowTimestamp } from '../go/timestamp';
 
 /** Newer than 1.44, from which a container may be created on several networks. */
 const newestApi: CreateOptions['version'] = { major: 1, minor: 44 };

@@ -2,9 +2,9 @@
 
 import type { Filters } from '../api/v1.41/backend';
 import { DaemonError } from '../errors';
-import { goQuote } from '../go-quote';
+import { goQuote } from '../go/quote';
 import { matchLabels, validateFilters } from './filters';
-import { parseTimeReference } from './time-reference';
+import { parseTimeReference } from '../go/time-reference';
 
 const acceptedFilters = {
   containers: ['label', 'label!', 'until'],

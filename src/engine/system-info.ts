@@ -6,7 +6,7 @@ import type { IndexInfo, RegistryServiceConfig, SystemInfo, SystemVersion } from
 import type { Config } from '../config';
 import type { VmPool } from '../vm/vm';
 import { graphDriverName } from './graph-driver';
-import { nowTimestamp } from './timestamp';
+import { nowTimestamp } from '../go/timestamp';
 
 /** What the daemon is made of. daemon.ts finds it out once. */
 export interface SystemVersions {

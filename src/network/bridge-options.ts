@@ -1,8 +1,8 @@
 // The options of the bridge driver (`docker network create -o`). Pure.
 
 import { DaemonError } from '../errors';
-import { goBoolProblem, parseGoBool } from '../go-bool';
-import { goQuote } from '../go-quote';
+import { goBoolProblem, parseGoBool } from '../go/bool';
+import { goQuote } from '../go/quote';
 import { parseAddress } from './addresses';
 import type { NetworkRecord } from './network-record';
 

@@ -2,7 +2,7 @@
 
 import { STATUS_CODES } from 'node:http';
 import { DaemonError, errorMessage } from '../errors';
-import { goQuote } from '../go-quote';
+import { goQuote } from '../go/quote';
 
 /** Message of each code of the distribution-spec when the registry adds nothing of its own. */
 const defaultMessages: Record<string, string> = {

@@ -7,7 +7,7 @@ import { dirname, posix } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { DaemonError, errorMessage, systemErrorCode } from '../errors';
-import { JsonSyntaxError, parseFirstValue } from '../go-json';
+import { JsonSyntaxError, parseFirstValue } from '../go/json';
 import { createDecompressor, peekCompression } from './compression';
 import { ParsedArchive } from './parsed-archive';
 import { TarError, type TarEntry } from './tar-header';

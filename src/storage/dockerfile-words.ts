@@ -1,8 +1,8 @@
 // Words of Dockerfile instructions: logical lines, quotes, escapes and variables, as Docker's parser reads them.
 
 import { DaemonError } from '../errors';
-import { parseFirstValue } from '../go-json';
-import { goQuote } from '../go-quote';
+import { parseFirstValue } from '../go/json';
+import { goQuote } from '../go/quote';
 
 /** Instructions with continued lines joined; without comments and blank lines. */
 export function logicalLines(text: string): string[] {

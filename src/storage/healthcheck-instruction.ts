@@ -1,8 +1,8 @@
 // The Dockerfile's HEALTHCHECK, as Docker's parser reads it.
 
 import { DaemonError } from '../errors';
-import { goDurationProblem, parseGoDuration } from '../go-duration';
-import { goQuote } from '../go-quote';
+import { goDurationProblem, parseGoDuration } from '../go/duration';
+import { goQuote } from '../go/quote';
 import { jsonArray } from './dockerfile-words';
 import type { ImageRunConfig } from './image';
 

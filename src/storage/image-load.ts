@@ -6,7 +6,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { DaemonError } from '../errors';
-import { list, named, string, stringList, struct } from '../go-json-schema';
+import { list, named, string, stringList, struct } from '../go/json-schema';
 import { familiarReference, parseReference } from '../registry/reference';
 import { spoolArchive, type ArchiveFile } from './archive-file';
 import type { Image } from './image';

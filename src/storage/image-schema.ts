@@ -1,6 +1,6 @@
 // Docker's own structures of an image's configuration, to find what its decoder would: with its errors' words.
 
-import { bool, integer, list, named, string, stringList, struct, time, type Schema } from '../go-json-schema';
+import { bool, integer, list, named, string, stringList, struct, time, type Schema } from '../go/json-schema';
 import { configFields } from '../container-config-schema';
 
 const runConfig = struct<Record<string, unknown>>('container.Config', configFields);

@@ -6,7 +6,7 @@ import type { Readable } from 'node:stream';
 import { familiarReference, parseReference } from '../registry/reference';
 import { RegistryClient } from '../registry/registry-client';
 import { DaemonError } from '../errors';
-import { goQuote } from '../go-quote';
+import { goQuote } from '../go/quote';
 import type { Image, ImageConfig } from './image';
 import { inspectDistribution, type Distribution } from './image-distribution';
 import { importTar } from './image-import';

@@ -2,7 +2,7 @@
 // the image that it tops, and `repositories` with the names. dockerd makes an image of each directory.
 
 import { DaemonError } from '../errors';
-import { map, string, stringMap, struct } from '../go-json-schema';
+import { map, string, stringMap, struct } from '../go/json-schema';
 import { familiarReference, parseReference } from '../registry/reference';
 import type { ArchiveFile } from './archive-file';
 import type { ImageConfig } from './image';

@@ -1,8 +1,8 @@
 // What loading an image takes, whatever the form of its archive.
 
 import { DaemonError, errorMessage } from '../errors';
-import { parseWholeValue } from '../go-json';
-import { decode, type Schema } from '../go-json-schema';
+import { parseWholeValue } from '../go/json';
+import { decode, type Schema } from '../go/json-schema';
 import type { ArchiveFile } from './archive-file';
 import type { ImageIndex } from './image-index';
 import type { AddLayerOptions, LayerRecord, SquashfsLayerStore } from './layer-store';

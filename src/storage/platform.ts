@@ -1,7 +1,7 @@
 // `--platform`: `os[/architecture[/variant]]`, in the names OCI uses.
 
 import { DaemonError } from '../errors';
-import { goQuote } from '../go-quote';
+import { goQuote } from '../go/quote';
 import type { Platform } from './stores';
 
 const architectures: Record<string, string> = {

@@ -1,6 +1,6 @@
 // The bar that old clients print as it is: `[=====>     ]  1.5MB/20MB`.
 
-import { decimalSize } from '../size-text';
+import { decimalSize } from '../go/size-text';
 
 const barWidth = 50;
 

@@ -2,7 +2,7 @@
 // on a host without them.
 
 import { DaemonError } from '../errors';
-import { parseGoBool } from '../go-bool';
+import { parseGoBool } from '../go/bool';
 
 export interface SecurityOptions {
   noNewPrivileges: boolean;

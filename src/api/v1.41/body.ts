@@ -2,11 +2,11 @@
 
 import type { Request } from 'express';
 import { DaemonError } from '../../errors';
-import { JsonSyntaxError, parseFirstValue } from '../../go-json';
+import { JsonSyntaxError, parseFirstValue } from '../../go/json';
 import type { ErrorCode } from '../../errors';
 import { upgradedBody } from './hijack';
-import { JsonTypeError, decode } from '../../go-json-schema';
-import type { Schema } from '../../go-json-schema';
+import { JsonTypeError, decode } from '../../go/json-schema';
+import type { Schema } from '../../go/json-schema';
 
 /** Larger than any sensible create body, which may carry a big environment. */
 export const maxJsonBodyBytes = 16 * 2 ** 20;

@@ -2,8 +2,8 @@
 
 import { Router } from 'express';
 import { DaemonError } from '../../errors';
-import { goDurationProblem } from '../../go-duration';
-import { goQuote } from '../../go-quote';
+import { goDurationProblem } from '../../go/duration';
+import { goQuote } from '../../go/quote';
 import type { Filters, ImageBackend } from './backend';
 import { queryFilters } from './filters';
 import { isUpgrade } from './hijack';

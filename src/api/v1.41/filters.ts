@@ -2,10 +2,10 @@
 
 import type { IncomingMessage } from 'node:http';
 import { DaemonError } from '../../errors';
-import { JsonSyntaxError, parseWholeValue } from '../../go-json';
+import { JsonSyntaxError, parseWholeValue } from '../../go/json';
 import type { ErrorCode } from '../../errors';
 import type { Filters } from './backend';
-import { JsonTypeError, bool, decode, map, stringList } from '../../go-json-schema';
+import { JsonTypeError, bool, decode, map, stringList } from '../../go/json-schema';
 import { queryText } from './query';
 
 const none: Filters = new Map();

@@ -3,8 +3,8 @@
 import type { IncomingMessage } from 'node:http';
 import { DaemonError } from '../../errors';
 import type { ErrorCode } from '../../errors';
-import { goBoolProblem, parseGoBool } from '../../go-bool';
-import { goQuote } from '../../go-quote';
+import { goBoolProblem, parseGoBool } from '../../go/bool';
+import { goQuote } from '../../go/quote';
 
 const queries = new WeakMap<IncomingMessage, URLSearchParams>();
 

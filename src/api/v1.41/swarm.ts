@@ -3,10 +3,10 @@
 import { Router } from 'express';
 import type { Request } from 'express';
 import { DaemonError, type ErrorCode, errorMessage } from '../../errors';
-import { goQuote } from '../../go-quote';
+import { goQuote } from '../../go/quote';
 import { readJson } from './body';
 import { queryFilters } from './filters';
-import { list, type Schema, stringList, struct } from '../../go-json-schema';
+import { list, type Schema, stringList, struct } from '../../go/json-schema';
 import { notImplemented } from './not-implemented';
 import { queryBool, queryText, requiredInt } from './query';
 import { sendJson } from './reply';

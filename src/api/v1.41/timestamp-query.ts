@@ -2,8 +2,8 @@
 // with dockerd only its command line understands.
 
 import { DaemonError } from '../../errors';
-import { parseGoDuration } from '../../go-duration';
-import { goQuote } from '../../go-quote';
+import { parseGoDuration } from '../../go/duration';
+import { goQuote } from '../../go/quote';
 
 const nanosecondsPerSecond = 1_000_000_000n;
 const nanosecondsPerMillisecond = 1_000_000n;

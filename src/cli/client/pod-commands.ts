@@ -9,7 +9,7 @@ import type {
   PodSummary,
   PodWaitReply,
 } from '../../pods-api/types';
-import { binarySize } from '../../size-text';
+import { binarySize } from '../../go/size-text';
 import type { ApiClient } from './api-client';
 import { addFormat, eachOf, type ClientAction } from './command';
 import { ago, print, shortId, table, write, type Format } from './output';

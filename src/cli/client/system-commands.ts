@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import type { CaissonInfo, PodSummary, VmSummary } from '../../pods-api/types';
-import { binarySize } from '../../size-text';
+import { binarySize } from '../../go/size-text';
 import type { ApiClient } from './api-client';
 import { addFormat, type ClientAction } from './command';
 import { ago, print, shortId, table, write, type Format } from './output';

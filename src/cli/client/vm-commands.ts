@@ -3,7 +3,7 @@
 import { InvalidArgumentError, type Command } from 'commander';
 import { pipeline } from 'node:stream/promises';
 import type { VmInspect, VmSummary } from '../../pods-api/types';
-import { binarySize } from '../../size-text';
+import { binarySize } from '../../go/size-text';
 import { addFormat, eachOf, type ClientAction } from './command';
 import { print, table, write, type Format } from './output';
 import { parseSize } from './workload-options';

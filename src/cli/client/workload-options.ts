@@ -2,7 +2,7 @@
 
 import { InvalidArgumentError, type Command } from 'commander';
 import type { ContainerCreateBody } from '../../api/v1.41/types';
-import { parseRamSize } from '../../engine/size-format';
+import { parseRamSize } from '../../go/size-format';
 import type { PodNetwork, PodPortMapping, PodTemplate } from '../../pods-api/types';
 
 export interface WorkloadOptions {

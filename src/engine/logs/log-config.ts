@@ -1,9 +1,9 @@
 // HostConfig.LogConfig: which options each driver takes, what create refuses, and what start refuses.
 
-import { goBoolProblem, parseGoBool } from '../../go-bool';
-import { goQuote } from '../../go-quote';
+import { goBoolProblem, parseGoBool } from '../../go/bool';
+import { goQuote } from '../../go/quote';
 import { DaemonError } from '../../errors';
-import { parseHumanSize, parseRamSize } from '../size-format';
+import { parseHumanSize, parseRamSize } from '../../go/size-format';
 import { checkTagTemplate } from './log-attributes';
 import { isRemoteDriver, remoteOptions, validateRemoteOptions } from './remote/remote-driver';
 

@@ -10,7 +10,7 @@ import {
   execCreate,
   execStart,
 } from '../../../src/api/v1.41/json/request-schemas';
-import type { Schema } from '../../../src/go-json-schema';
+import type { Schema } from '../../../src/go/json-schema';
 
 const root = join(__dirname, '../../..');
 const documentation = readFileSync(join(root, 'docs/compatibility.md'), 'utf8');

@@ -3,7 +3,7 @@ import { fillHostConfig } from '../../../src/engine/container-defaults';
 import { newContainerId, parseContainerName, randomContainerName } from '../../../src/engine/container-names';
 import { storageSizeBytes, validateContainer } from '../../../src/engine/container-validation';
 import { nextRestartDelayMs, shouldRestart, startsWithDaemon } from '../../../src/engine/restart-policy';
-import { formatTimestamp, neverTimestamp, parseTimestamp } from '../../../src/engine/timestamp';
+import { formatTimestamp, neverTimestamp, parseTimestamp } from '../../../src/go/timestamp';
 
 const validate = (hostConfig: HostConfig, config: ContainerConfig = {}): string[] =>
   validateContainer(config, hostConfig, { cpus: 2 });

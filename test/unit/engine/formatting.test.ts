@@ -1,14 +1,14 @@
 import * as fc from 'fast-check';
 import { formatTop, parsePsArguments } from '../../../src/engine/container-top-format';
 import { formatStats } from '../../../src/engine/container-stats-format';
-import { humanDuration } from '../../../src/engine/duration-format';
+import { humanDuration } from '../../../src/go/duration-format';
 import { globMatcher, matchLabels } from '../../../src/engine/filters';
 import { repositoryOf } from '../../../src/engine/image-filter';
 import { parsePlatform } from '../../../src/storage/platform';
 import { pruneFilter } from '../../../src/engine/prune-filter';
-import { parseHumanSize, parseRamSize } from '../../../src/engine/size-format';
-import { parseTimeReference } from '../../../src/engine/time-reference';
-import { parseGoDuration } from '../../../src/go-duration';
+import { parseHumanSize, parseRamSize } from '../../../src/go/size-format';
+import { parseTimeReference } from '../../../src/go/time-reference';
+import { parseGoDuration } from '../../../src/go/duration';
 import type { ContainerStats } from '../../../src/vm/agent/protocol';
 import { filters } from './read-side-fixtures';
 

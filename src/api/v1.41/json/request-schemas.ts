@@ -15,7 +15,7 @@ import type {
 } from '../types';
 import { configFields } from '../../../container-config-schema';
 import { hostConfig, updateFields } from './host-config-schema';
-import { bool, integer, list, map, string, stringList, stringMap, struct } from '../../../go-json-schema';
+import { bool, integer, list, map, string, stringList, stringMap, struct } from '../../../go/json-schema';
 
 const consoleSize = list(integer('uint'), '[2]uint', 2);
 

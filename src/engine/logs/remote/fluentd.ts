@@ -2,10 +2,10 @@
 
 import { encode } from '@msgpack/msgpack';
 import { DaemonError } from '../../../errors';
-import { goBoolProblem, parseGoBool } from '../../../go-bool';
-import { parseGoDuration } from '../../../go-duration';
-import { goQuote } from '../../../go-quote';
-import { parseRamSize } from '../../size-format';
+import { goBoolProblem, parseGoBool } from '../../../go/bool';
+import { parseGoDuration } from '../../../go/duration';
+import { goQuote } from '../../../go/quote';
+import { parseRamSize } from '../../../go/size-format';
 import type { LogLine } from './forwarding-writer';
 import type { CollectorAddress, CollectorOptions } from './log-collector';
 

@@ -1,5 +1,5 @@
 import { parseTimestampQuery } from '../../../../src/api/v1.41/timestamp-query';
-import { goDurationProblem, parseGoDuration } from '../../../../src/go-duration';
+import { goDurationProblem, parseGoDuration } from '../../../../src/go/duration';
 
 const now = Date.UTC(2026, 0, 1);
 const nowNs = BigInt(now) * 1_000_000n;

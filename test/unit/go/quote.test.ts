@@ -1,4 +1,4 @@
-import { goQuote } from '../../src/go-quote';
+import { goQuote } from '../../../src/go/quote';
 
 test.each([
   ['plain', '"plain"'],

@@ -1,6 +1,6 @@
 // Go's durations (`1h30m`, `-1.5s`), as time.ParseDuration reads them.
 
-import { goQuote } from './go-quote';
+import { goQuote } from './quote';
 
 const unitNs: ReadonlyMap<string, number> = new Map([
   ['ns', 1],

@@ -1,7 +1,7 @@
 // Turns parsed JSON into a typed request as Go's encoding/json would: keys without regard to case, unknown ones
 // dropped, null as absent, and a wrong type reported in Go's words with Go's names of structs and types.
 
-import { timeError } from './go-time';
+import { timeError } from './time';
 
 /** A JSON value of the wrong type, in Go's wording. */
 export class JsonTypeError extends Error {

@@ -1,6 +1,6 @@
 // Values as Go's fmt prints them: they are part of an image's history, by which the cache finds it.
 
-import { goQuote } from '../go-quote';
+import { goQuote } from './quote';
 import type { ImageRunConfig } from '../storage/image';
 
 /** `%q` of a list of strings. */

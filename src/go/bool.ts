@@ -1,6 +1,6 @@
 // Go's truth values, as strconv.ParseBool reads them.
 
-import { goQuote } from './go-quote';
+import { goQuote } from './quote';
 
 /** Undefined if it is none. */
 export function parseGoBool(text: string): boolean | undefined {

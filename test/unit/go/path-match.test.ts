@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 
-import { pathMatcher } from '../../../src/build/path-match';
+import { pathMatcher } from '../../../src/go/path-match';
 
 describe('patterns of COPY and ADD', () => {
   test.each([

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { JsonSyntaxError, parseFirstValue, parseWholeValue } from '../../src/go-json';
+import { JsonSyntaxError, parseFirstValue, parseWholeValue } from '../../../src/go/json';
 
 describe('parseFirstValue', () => {
   test('reads what JSON.parse reads', () => {

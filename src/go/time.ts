@@ -1,6 +1,6 @@
 // Times in JSON as Go's time package reads them (RFC 3339), with its words for what is none.
 
-import { goQuote } from './go-quote';
+import { goQuote } from './quote';
 
 const layout = '"2006-01-02T15:04:05Z07:00"';
 

@@ -1,6 +1,6 @@
 // A point in time as clients write it: a duration before now, seconds since the epoch, or a date.
 
-import { parseGoDuration } from '../go-duration';
+import { parseGoDuration } from './duration';
 
 /**
  * Milliseconds since the epoch of `text`, as Docker reads it in `until` and `since`. Dates without a zone are local.

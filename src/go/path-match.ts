@@ -1,6 +1,6 @@
 // Go's filepath.Match, by which COPY and ADD understand their sources.
 
-import { StarPattern } from '../star-pattern';
+import { StarPattern } from './star-pattern';
 
 /** True where a source is a pattern. */
 export function hasWildcards(text: string): boolean {

@@ -1,4 +1,4 @@
-import { timeError } from '../../src/go-time';
+import { timeError } from '../../../src/go/time';
 
 const failure = (value: string): string | undefined => timeError(JSON.stringify(value));
 

@@ -1,7 +1,7 @@
 // Reads one JSON value as Go's encoding/json does: the same errors, and anything after the value is left alone.
 // Only the slow path: JSON.parse is tried first.
 
-import { goQuote } from './go-quote';
+import { goQuote } from './quote';
 
 /** A syntax error in Go's wording. `eof` tells "nothing there" from "cut off". */
 export class JsonSyntaxError extends Error {
