@@ -5,10 +5,10 @@ import { addClientCommands } from './cli/client';
 import { loadConfig } from './cli/daemon-config';
 import { addDaemonOptions } from './cli/daemon-options';
 import { defaultConfigFile } from './cli/config-file';
-import type { Daemon } from './daemon';
+import type { Daemon } from './daemon/daemon';
 import { errorMessage, isDaemonError } from './errors';
 import { log, setLogFormat, setLogLevel } from './log';
-import { notifySystemd } from './systemd-notify';
+import { notifySystemd } from './daemon/systemd-notify';
 import { caissonVersion } from './versions';
 
 async function runDaemon(command: Command): Promise<void> {
@@ -21,7 +21,7 @@ async function runDaemon(command: Command): Promise<void> {
   setLogFormat(config.logFormat);
   process.on('unhandledRejection', (error) => log.error('unhandled rejection', { error }));
   // Loaded where it is needed: the commands that speak to a daemon start faster without.
-  const { startDaemon } = await import('./daemon.js');
+  const { startDaemon } = await import('./daemon/daemon.js');
   const daemon = await startDaemon(config);
   let closing = false;
   const stop = (signal: string): void => {

@@ -10,7 +10,7 @@ import { dirname, join } from 'node:path';
 import type { Config } from '../config';
 import { errorMessage, systemErrorCode } from '../errors';
 import { checkNetworkRequirements } from '../network/requirements';
-import { missingPrivilege } from '../privileges';
+import { missingPrivilege } from '../host/privileges';
 import { describeTemplate, probeAccelerator } from '../vm/vm-pool';
 import { type Finding, fail, ok, warn } from './doctor-report';
 

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { chmod, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../config';
-import { lockDataRoot } from '../daemon-lock';
+import { lockDataRoot } from '../daemon/lock';
 import { isDaemonError } from '../errors';
 import { PrivateNamespace } from '../network/namespace';
 import { createVmPool } from '../vm/vm-pool';

@@ -3,7 +3,7 @@
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DaemonError, systemErrorCode } from '../errors';
-import { syncPath } from '../sync-path';
+import { syncPath } from '../host/sync-path';
 import type { PodContainerSpec } from '../translate/pod';
 import type { SavedVm } from '../vm/vm';
 import type { RunFacts } from './container-state';

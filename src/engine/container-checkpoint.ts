@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { DaemonError, errorMessage } from '../errors';
 import { log } from '../log';
 import { copyDisk } from '../storage/copy-disk';
-import { syncPath } from '../sync-path';
+import { syncPath } from '../host/sync-path';
 import { sigkill } from '../translate/signals';
 import { containerDisks } from '../translate/pod-to-vm';
 import { CheckpointStore, requireCheckpointName, type CheckpointRecord } from './checkpoint-store';

@@ -9,7 +9,7 @@ import {
   type ContainerState,
   type ContainerStateKind,
 } from './container-state';
-import { OperationQueue } from './operation-queue';
+import { OperationQueue } from '../async/operation-queue';
 
 /** A container in memory. `record` is replaced, never changed in place; only the registry assigns it. */
 export class Container {

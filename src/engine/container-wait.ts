@@ -3,7 +3,7 @@
 import type { ContainerWaitResponse } from '../api/v1.41/types';
 import type { Container } from './container-registry';
 import { isActive, type ContainerState } from './container-state';
-import { KeyedWaiters } from './keyed-waiters';
+import { KeyedWaiters } from '../async/keyed-waiters';
 
 export type WaitCondition = 'not-running' | 'next-exit' | 'removed';
 

@@ -3,7 +3,7 @@
 import type { Health, HealthConfig, HealthcheckResult } from '../api/v1.41/types';
 import { errorMessage } from '../errors';
 import { log } from '../log';
-import { pause } from '../pause';
+import { pause } from '../async/pause';
 import type { HealthSource } from './container-list';
 import { eventAttributes } from './container-record';
 import type { Container, ContainerRegistry } from './container-registry';

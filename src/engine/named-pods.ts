@@ -7,7 +7,7 @@ import { wantedResources } from '../translate/resources';
 import type { ContainerRecord } from './container-record';
 import { withRunDefaults } from './daemon-defaults';
 import type { Engine } from './engine';
-import { OperationQueue } from './operation-queue';
+import { OperationQueue } from '../async/operation-queue';
 
 /** Docker label that puts a container (a Compose service) into the Pod of this name. */
 export const podLabel = 'caisson.pod';

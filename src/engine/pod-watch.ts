@@ -6,7 +6,7 @@ import type { PodWaitReply } from '../pods-api/types';
 import type { Container } from './container-registry';
 import { isActive } from './container-state';
 import type { Engine } from './engine';
-import { KeyedWaiters } from './keyed-waiters';
+import { KeyedWaiters } from '../async/keyed-waiters';
 import { namedPodIdOf } from './named-pods';
 import type { PodDirectory, PodHandle, PodMember } from './pod-directory';
 import { removeMembers } from './pod-members';

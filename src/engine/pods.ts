@@ -13,7 +13,7 @@ import type { RestoreSource, SavedVm, Vm, VmDisk, VmEnd, VmResources } from '../
 import type { EngineContext } from './engine-context';
 import type { ContainerLogWriter } from './container-log';
 import { isActive, type ContainerState } from './container-state';
-import { OperationQueue } from './operation-queue';
+import { OperationQueue } from '../async/operation-queue';
 import { gatewayOrder } from './gateway-order';
 import { HandOver, plugMissing } from './pod-hand-over';
 import { tunnelPrefix } from './socket-tunnels';

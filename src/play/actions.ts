@@ -2,7 +2,7 @@
 
 import { errorMessage } from '../errors';
 import type { ActionPlan } from '../kubernetes/plan';
-import { pause } from '../pause';
+import { pause } from '../async/pause';
 import type { PlayHost } from './host';
 
 /** Where it is done. */

@@ -1,7 +1,7 @@
 // Kubernetes' pause before a container that ended runs again: none, then 10 s, doubled up to 5 minutes; a run of 10 minutes
 // begins anew. What it has come to outlives the daemon.
 
-import { pause } from '../pause';
+import { pause } from '../async/pause';
 
 const firstDelayMs = 10_000;
 const longestDelayMs = 300_000;

@@ -1,7 +1,7 @@
 // `play` and `down`: what a file of manifests makes, keeps running and takes away again.
 
 import { createHash } from 'node:crypto';
-import { OperationQueue } from '../engine/operation-queue';
+import { OperationQueue } from '../async/operation-queue';
 import { DaemonError, errorMessage, isDaemonError } from '../errors';
 import { compileManifests, type Compiled } from '../kubernetes/compile';
 import { parseManifests } from '../kubernetes/manifest';

@@ -2,7 +2,7 @@
 
 import { log } from '../log';
 import type { ContainerPlan, ProbePlan } from '../kubernetes/plan';
-import { pause } from '../pause';
+import { pause } from '../async/pause';
 import { runAction, type ActionTarget } from './actions';
 import { isAborted } from './back-off';
 import type { PlayHost } from './host';

@@ -1,7 +1,7 @@
 // The Pods of one workload: all at once, one after the other, or as many as a Job runs at a time.
 
 import type { PodPlan, WorkloadPlan } from '../kubernetes/plan';
-import { pause } from '../pause';
+import { pause } from '../async/pause';
 import { BackOff, type BackOffState } from './back-off';
 import { deadlineTimer } from './deadline';
 import type { PlayHost } from './host';

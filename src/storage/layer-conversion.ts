@@ -7,7 +7,7 @@ import { dirname, join, parse } from 'node:path';
 import { addAbortSignal, Transform, type Duplex, type Readable, type TransformCallback } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { DaemonError, errorMessage, systemErrorCode } from '../errors';
-import { syncPath } from '../sync-path';
+import { syncPath } from '../host/sync-path';
 import {
   createDecompressor,
   createZstdCompressor,

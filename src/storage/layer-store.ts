@@ -8,7 +8,7 @@ import { basename, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { DaemonError } from '../errors';
-import { syncPath } from '../sync-path';
+import { syncPath } from '../host/sync-path';
 import { createDecompressor } from './compression';
 import { convertLayer, imagePaths, type ConvertedLayer, type LayerSource } from './layer-conversion';
 import { makeBundle, maxBundledFiles } from './layer-bundle';

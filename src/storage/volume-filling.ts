@@ -3,7 +3,7 @@
 
 import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { runTool } from './run-tool';
+import { runTool } from '../host/run-tool';
 
 /** What one start fills. Exactly one of `complete` and `abandon` must be called; a second call does nothing. */
 export interface VolumeFilling {

@@ -6,7 +6,7 @@ import { mkdir, opendir, readdir, rename, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DaemonError, noSpaceText, systemErrorCode } from '../errors';
 import { log } from '../log';
-import { runTool } from './run-tool';
+import { runTool } from '../host/run-tool';
 import type { DocumentStore } from './stores';
 import { VolumeFillings } from './volume-filling';
 

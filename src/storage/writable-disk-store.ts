@@ -4,7 +4,7 @@
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DaemonError, noSpaceText, systemErrorCode } from '../errors';
-import { runTool } from './run-tool';
+import { runTool } from '../host/run-tool';
 import type { WritableDiskStore } from './stores';
 
 interface Extent {

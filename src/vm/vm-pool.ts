@@ -18,7 +18,7 @@ import {
   templateKey,
   type TemplateSource,
 } from './qemu/template';
-import { Slots } from './slots';
+import { Slots } from '../async/slots';
 import type { RestoreSource, SavedVm, Vm, VmPool, VmResources } from './vm';
 import { probeSlot, QemuVmFactory } from './vm-factory';
 

@@ -19,7 +19,7 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { DaemonError, errorMessage } from '../../errors';
 import { log } from '../../log';
-import { syncPath } from '../../sync-path';
+import { syncPath } from '../../host/sync-path';
 import type { DiskOwner } from '../disk-access';
 import { bootGuest, discardGuest, type RunningGuest } from './boot';
 import { kernelCommandLine, qemuArguments, type MachineSpec } from './command-line';

@@ -7,10 +7,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 
-import { lockDataRoot } from '../../../src/daemon-lock';
+import { lockDataRoot } from '../../../src/daemon/lock';
 import { DaemonError } from '../../../src/errors';
 import { openDocumentStore } from '../../../src/storage/document-store';
-import { openStartReserve } from '../../../src/start-reserve';
+import { openStartReserve } from '../../../src/daemon/start-reserve';
 import { makeTar } from '../../support/tar-maker';
 import { sha256 } from './scripted-registry';
 import { openLab, type StorageLab } from './storage-lab';

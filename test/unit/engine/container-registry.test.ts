@@ -1,5 +1,5 @@
 import { TestEngine } from '../../support/engine-fakes';
-import { OperationQueue } from '../../../src/engine/operation-queue';
+import { OperationQueue } from '../../../src/async/operation-queue';
 
 describe('registry', () => {
   let engine: TestEngine;

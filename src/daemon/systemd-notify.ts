@@ -2,8 +2,8 @@
 // tool does it; the unit must say NotifyAccess=all.
 
 import { execFile } from 'node:child_process';
-import { errorMessage } from './errors';
-import { log } from './log';
+import { errorMessage } from '../errors';
+import { log } from '../log';
 
 /** `states` as `READY=1`. Resolves when it has been said; does nothing where nobody listens. Never rejects. */
 export function notifySystemd(...states: readonly string[]): Promise<void> {

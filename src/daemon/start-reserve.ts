@@ -3,8 +3,8 @@
 
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errorMessage, systemErrorCode } from './errors';
-import { log } from './log';
+import { errorMessage, systemErrorCode } from '../errors';
+import { log } from '../log';
 
 /** The log of the records (document-store.ts), the lock, and what is mended at a start. */
 const reserveBytes = 10 * 1024 * 1024;

@@ -4,8 +4,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import * as os from 'node:os';
 import type { AddressInfo } from 'node:net';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import { DaemonError, errorMessage } from './errors';
-import { log } from './log';
+import { DaemonError, errorMessage } from '../errors';
+import { log } from '../log';
 
 export interface MetricsSources {
   versions: { engine: string; gitCommit: string; guestKernel: string };

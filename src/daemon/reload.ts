@@ -1,9 +1,9 @@
 // A reload of the configuration while the daemon runs (SIGHUP): what may change then, and the event that tells of it.
 
 import { hostname } from 'node:os';
-import type { Config, LiveConfig } from './config';
-import type { EventPublisher } from './engine/event-publisher';
-import { log, setLogLevel } from './log';
+import type { Config, LiveConfig } from '../config';
+import type { EventPublisher } from '../engine/event-publisher';
+import { log, setLogLevel } from '../log';
 
 /** Each member of LiveConfig, so that none is forgotten. */
 const liveKeys: Record<keyof LiveConfig, true> = {

@@ -1,4 +1,4 @@
-import { missingPrivilege } from '../../src/privileges';
+import { missingPrivilege } from '../../../src/host/privileges';
 
 const wholeHost = '         0          0 4294967295\n';
 
