@@ -1,7 +1,7 @@
 // Devices of the host that limits of block I/O name: Docker looks at them when the container starts.
 
 import { stat } from 'node:fs/promises';
-import type { HostConfig } from '../api/v1.41/types';
+import type { HostConfig } from '../docker/types';
 import { DaemonError } from '../errors';
 
 /** Throws Internal in Docker's words for a path that is not there, in the runtime's for what is no block device. */

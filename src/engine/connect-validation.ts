@@ -1,6 +1,6 @@
 // What Docker refuses when a container is to join a network, in its order and words.
 
-import type { EndpointSettings } from '../api/v1.41/types';
+import type { EndpointSettings } from '../docker/types';
 import { DaemonError } from '../errors';
 import type { NetworkDetails } from '../network/network';
 import type { ContainerRecord } from './container-record';

@@ -5,7 +5,7 @@ import { posix } from 'node:path';
 import type { Duplex, Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Gunzip } from 'node:zlib';
-import type { ContainerPathStat } from '../api/v1.41/types';
+import type { ContainerPathStat } from '../docker/types';
 import { DaemonError } from '../errors';
 import { createDecompressor, gzipFailure, peekCompression, toolFailure } from '../storage/compression';
 import type { Agent } from '../vm/agent/agent';

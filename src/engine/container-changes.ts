@@ -1,6 +1,6 @@
 // docker diff.
 
-import type { FilesystemChange } from '../api/v1.41/types';
+import type { FilesystemChange } from '../docker/types';
 import { cleanPath } from '../translate/container-to-pod';
 import { withFiles } from './container-files';
 import type { Container } from './container-registry';

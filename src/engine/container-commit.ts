@@ -1,7 +1,7 @@
 // docker commit: what a container changed becomes a layer, and its configuration an image's.
 
 import type { CommitOptions } from '../api/v1.41/backend';
-import type { ContainerConfig, FilledContainerConfig } from '../api/v1.41/types';
+import type { ContainerConfig, FilledContainerConfig } from '../docker/types';
 import { DaemonError, errorMessage } from '../errors';
 import { log } from '../log';
 import { familiarReference, parseReference } from '../registry/reference';

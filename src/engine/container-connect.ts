@@ -1,6 +1,6 @@
 // NetworkConnect and NetworkDisconnect: of containers that run, on a NIC their VM has ready; of others, for the next start.
 
-import type { EndpointSettings } from '../api/v1.41/types';
+import type { EndpointSettings } from '../docker/types';
 import { DaemonError } from '../errors';
 import { sharedNetwork } from './connect-validation';
 import { log } from '../log';

@@ -10,7 +10,7 @@ import type {
   FilledHostConfig,
   HostConfig,
   MountPoint,
-} from '../api/v1.41/types';
+} from '../docker/types';
 import { DaemonError } from '../errors';
 import { log } from '../log';
 import { parseAddress } from '../network/addresses';

@@ -7,7 +7,7 @@ import type {
   HealthConfig,
   HostConfig,
   PortMap,
-} from '../api/v1.41/types';
+} from '../docker/types';
 import { DaemonError } from '../errors';
 import { inheritTimings } from '../storage/healthcheck-instruction';
 import type { ImageRunConfig } from '../storage/image';

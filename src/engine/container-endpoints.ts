@@ -1,6 +1,6 @@
 // A container's networks and ports as inspect and list show them.
 
-import type { EndpointInspect, NetworkSettings, PortBinding, PortMap, PortSummary } from '../api/v1.41/types';
+import type { EndpointInspect, NetworkSettings, PortBinding, PortMap, PortSummary } from '../docker/types';
 import type { Endpoint, PublishedPort } from '../network/network';
 import { isActive } from './container-state';
 import type { ContainerNetwork, ContainerRecord } from './container-record';

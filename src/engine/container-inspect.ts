@@ -1,7 +1,7 @@
 // `docker inspect` of a container.
 
 import { createHash } from 'node:crypto';
-import type { ContainerInspect, ContainerStateInspect, Health } from '../api/v1.41/types';
+import type { ContainerInspect, ContainerStateInspect, Health } from '../docker/types';
 import type { ImageStore, LayerStore, WritableDiskStore } from '../storage/stores';
 import { networkSettings } from './container-endpoints';
 import type { HealthSource } from './container-list';

@@ -1,7 +1,7 @@
 // Links between containers on the default bridge (`--link`): names in /etc/hosts, variables, and `parent/alias` as a
 // further name of the linked container. On other networks a link is only a name, and the name service knows it.
 
-import type { HostConfig } from '../api/v1.41/types';
+import type { HostConfig } from '../docker/types';
 import { DaemonError } from '../errors';
 import { linkEnvironment } from '../translate/link-environment';
 import type { ContainerRecord, LinkRecord } from './container-record';

@@ -1,7 +1,7 @@
 // `docker ps`. Tools ask for it around everything they do, so what only changes with the record is made once for it.
 
 import type { Filters } from '../api/v1.41/backend';
-import type { ContainerSummary, Health } from '../api/v1.41/types';
+import type { ContainerSummary, Health } from '../docker/types';
 import type { ImageStore } from '../storage/stores';
 import { networksSummary, portsSummary } from './container-endpoints';
 import { containerFilter, isListed } from './container-filter';

@@ -1,7 +1,7 @@
 // Binds and volumes of a container: resolved at create into mount points. container-shares.ts gives them to a VM.
 
 import { lstat } from 'node:fs/promises';
-import type { HostConfig, Mount, MountPoint } from '../api/v1.41/types';
+import type { HostConfig, Mount, MountPoint } from '../docker/types';
 import { DaemonError } from '../errors';
 import type { VolumeStore } from '../storage/volume-store';
 import { cleanPath } from '../translate/container-to-pod';

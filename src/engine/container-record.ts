@@ -1,11 +1,6 @@
 // What is kept of a container across restarts of the daemon, as one document of the collection `containers`.
 
-import type {
-  EndpointSettings,
-  FilledContainerConfig,
-  FilledHostConfig,
-  MountPoint,
-} from '../api/v1.41/types';
+import type { EndpointSettings, FilledContainerConfig, FilledHostConfig, MountPoint } from '../docker/types';
 import type { Endpoint, PublishedPort } from '../network/network';
 import type { MountDetails } from './container-mounts';
 import type { ContainerState } from './container-state';

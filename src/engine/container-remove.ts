@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { DaemonError, isDaemonError } from '../errors';
 import { log } from '../log';
 import type { Filters } from '../api/v1.41/backend';
-import type { ContainerPruneResponse } from '../api/v1.41/types';
+import type { ContainerPruneResponse } from '../docker/types';
 import { removeLink } from './container-links';
 import { renewHosts } from './container-connect';
 import { removeAnonymousVolumes } from './container-mounts';

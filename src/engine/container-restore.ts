@@ -10,7 +10,7 @@ import type { PodContainerSpec, PodSpec } from '../translate/pod';
 import { containerDisks, type ContainerDisks } from '../translate/pod-to-vm';
 import type { Agent } from '../vm/agent/agent';
 import type { GuestFile } from '../vm/agent/protocol';
-import type { MountPoint } from '../api/v1.41/types';
+import type { MountPoint } from '../docker/types';
 import type { VolumeStore } from '../storage/volume-store';
 import type { FileShare } from '../vm/file-server';
 import type { RestoreSource } from '../vm/vm';

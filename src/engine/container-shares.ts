@@ -2,7 +2,7 @@
 
 import { lstat, mkdir, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { MountPoint } from '../api/v1.41/types';
+import type { MountPoint } from '../docker/types';
 import { DaemonError, errorMessage, systemErrorCode } from '../errors';
 import type { VolumeStore } from '../storage/volume-store';
 import type { GuestMount } from '../vm/agent/protocol';

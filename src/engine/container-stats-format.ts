@@ -1,6 +1,6 @@
 // Raw counters of the guest as one sample of Docker's stats, in the form dockerd has on cgroup v2.
 
-import type { BlkioStatEntry, ContainerStats, CpuStats } from '../api/v1.41/types';
+import type { BlkioStatEntry, ContainerStats, CpuStats } from '../docker/types';
 import type { ContainerStats as RawStats } from '../vm/agent/protocol';
 import { formatMilliseconds, neverTimestamp } from '../go/timestamp';
 

@@ -2,7 +2,7 @@
 
 import { setTimeout } from 'node:timers/promises';
 
-import type { ContainerStats } from '../api/v1.41/types';
+import type { ContainerStats } from '../docker/types';
 import type { ContainerStats as RawStats } from '../vm/agent/protocol';
 import type { Container } from './container-registry';
 import { isActive } from './container-state';

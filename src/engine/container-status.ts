@@ -1,6 +1,6 @@
 // A container's state in words, as `docker ps` shows it.
 
-import type { ContainerStatus, Health } from '../api/v1.41/types';
+import type { ContainerStatus, Health } from '../docker/types';
 import type { ContainerState } from './container-state';
 import { humanDuration } from '../go/duration-format';
 import { neverTimestamp } from '../go/timestamp';

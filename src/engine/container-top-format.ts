@@ -1,6 +1,6 @@
 // `docker top`: what may be asked of ps, and its output as Docker's table.
 
-import type { ContainerTopResponse } from '../api/v1.41/types';
+import type { ContainerTopResponse } from '../docker/types';
 import { DaemonError } from '../errors';
 import { goQuote } from '../go/quote';
 

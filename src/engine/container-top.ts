@@ -1,6 +1,6 @@
 // ContainerTop: the guest's ps, with only the container's processes left.
 
-import type { ContainerTopResponse } from '../api/v1.41/types';
+import type { ContainerTopResponse } from '../docker/types';
 import { DaemonError } from '../errors';
 import { AgentError } from '../vm/agent/agent-error';
 import { eventAttributes } from './container-record';

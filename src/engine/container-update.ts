@@ -1,7 +1,7 @@
 // ContainerUpdate: limits of a container's cgroup, also while it runs, and its restart policy.
 
 import { availableParallelism, totalmem } from 'node:os';
-import type { ContainerUpdateBody, HostConfig } from '../api/v1.41/types';
+import type { ContainerUpdateBody, HostConfig } from '../docker/types';
 import { DaemonError, errorMessage } from '../errors';
 import { cgroupLimits, vmMemoryBytes } from '../translate/resources';
 import { eventAttributes } from './container-record';

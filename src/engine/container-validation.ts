@@ -1,6 +1,6 @@
 // What create refuses, in Docker's words and with Docker's codes, and what it warns of. Nothing is ignored silently.
 
-import type { ContainerConfig, HealthConfig, HostConfig } from '../api/v1.41/types';
+import type { ContainerConfig, HealthConfig, HostConfig } from '../docker/types';
 import { DaemonError, type ErrorCode } from '../errors';
 import { parseAddress } from '../network/addresses';
 import { normalizeCapabilities } from '../translate/capabilities';

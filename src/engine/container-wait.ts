@@ -1,6 +1,6 @@
 // Who waits for a container to exit or to be removed.
 
-import type { ContainerWaitResponse } from '../api/v1.41/types';
+import type { ContainerWaitResponse } from '../docker/types';
 import type { Container } from './container-registry';
 import { isActive, type ContainerState } from './container-state';
 import { KeyedWaiters } from '../async/keyed-waiters';

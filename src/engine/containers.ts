@@ -20,7 +20,7 @@ import type {
   ContainerTopResponse,
   ContainerWaitResponse,
   FilesystemChange,
-} from '../api/v1.41/types';
+} from '../docker/types';
 import { DaemonError } from '../errors';
 import { log } from '../log';
 import { archivePath, exportContainer, extractArchive, statPath } from './container-archive';

@@ -1,7 +1,7 @@
 // What the daemon's own options give to containers that do not say otherwise: some at create, where inspect shows
 // them, the others at each start.
 
-import type { FilledHostConfig, HostConfig } from '../api/v1.41/types';
+import type { FilledHostConfig, HostConfig } from '../docker/types';
 import type { Config, ContainerDefaults } from '../config';
 
 /** With the daemon's log driver, size of /dev/shm and namespaces where the client named none. As dockerd, before validation. */

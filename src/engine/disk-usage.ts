@@ -1,6 +1,6 @@
 // `docker system df`. Sizes of layers are those of their tar streams, as Docker counts them.
 
-import type { ContainerSummary, DiskUsage, ImageSummary, Volume } from '../api/v1.41/types';
+import type { ContainerSummary, DiskUsage, ImageSummary, Volume } from '../docker/types';
 import type { Image } from '../storage/image';
 import { chainIds } from '../storage/image-index';
 import type { LayerStore } from '../storage/stores';

@@ -1,7 +1,7 @@
 // Which events a client's filters let through.
 
 import type { Filters } from '../api/v1.41/backend';
-import type { EventMessage, EventMessageType } from '../api/v1.41/types';
+import type { EventMessage, EventMessageType } from '../docker/types';
 import { repositoryOf } from './image-filter';
 import { matchLabels, matchPrefix, matchValue } from './filters';
 

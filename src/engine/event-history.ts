@@ -3,7 +3,7 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { appendFile, rename, writeFile } from 'node:fs/promises';
 import * as path from 'node:path';
-import type { EventMessage } from '../api/v1.41/types';
+import type { EventMessage } from '../docker/types';
 import { errorMessage, systemErrorCode } from '../errors';
 import { log } from '../log';
 

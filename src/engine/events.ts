@@ -1,7 +1,7 @@
 // The daemon's events: published by the verbs, kept for a while, and told to whoever listens.
 
 import type { Filters } from '../api/v1.41/backend';
-import type { EventMessage } from '../api/v1.41/types';
+import type { EventMessage } from '../docker/types';
 import { DaemonError } from '../errors';
 import { matchEvent } from './event-filter';
 import { EventHistory } from './event-history';

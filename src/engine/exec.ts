@@ -2,7 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 import type { ExecBackend, OpenStream, StreamClient } from '../api/v1.41/backend';
-import type { ExecCreateBody, ExecInspect } from '../api/v1.41/types';
+import type { ExecCreateBody, ExecInspect } from '../docker/types';
 import { DaemonError, errorMessage } from '../errors';
 import { log } from '../log';
 import { containerToPod } from '../translate/container-to-pod';

@@ -1,6 +1,6 @@
 // How this daemon's storage shows where Docker shows its graph driver.
 
-import type { GraphDriverData } from '../api/v1.41/types';
+import type { GraphDriverData } from '../docker/types';
 import type { LayerStore } from '../storage/stores';
 
 export const graphDriverName = 'caisson-squashfs';

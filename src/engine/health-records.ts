@@ -1,6 +1,6 @@
 // The health of each container that has a check, as it was last found: kept across restarts of the daemon.
 
-import type { Health } from '../api/v1.41/types';
+import type { Health } from '../docker/types';
 import type { DocumentStore } from '../storage/stores';
 
 const collection = 'health';

@@ -1,6 +1,6 @@
 // Health checks: runs each container's probe while it runs, and keeps what inspect and list show of it.
 
-import type { Health, HealthConfig, HealthcheckResult } from '../api/v1.41/types';
+import type { Health, HealthConfig, HealthcheckResult } from '../docker/types';
 import { errorMessage } from '../errors';
 import { log } from '../log';
 import { pause } from '../async/pause';

@@ -15,7 +15,7 @@ import type {
   ImageInspect,
   ImagePruneResponse,
   ImageSummary,
-} from '../api/v1.41/types';
+} from '../docker/types';
 import { DaemonError, errorMessage, isDaemonError } from '../errors';
 import { familiarName, parseReference } from '../registry/reference';
 import type { Image } from '../storage/image';

@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
 import type { BuildOptions, ProgressWriter } from '../api/v1.41/backend';
-import type { AuthConfig, HostConfig } from '../api/v1.41/types';
+import type { AuthConfig, HostConfig } from '../docker/types';
 import type { BuildHost, BuildLimits, ContainerOutput, RunConfig } from '../build/build-host';
 import { LayerIndexes } from '../build/image-files';
 import { runBuild } from '../build/run-build';

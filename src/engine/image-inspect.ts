@@ -1,6 +1,6 @@
 // An image as inspect and list show it.
 
-import type { FilledContainerConfig, ImageInspect, ImageSummary } from '../api/v1.41/types';
+import type { FilledContainerConfig, ImageInspect, ImageSummary } from '../docker/types';
 import type { Image, ImageRunConfig } from '../storage/image';
 import type { LayerStore } from '../storage/stores';
 import { layerGraphDriver } from './graph-driver';

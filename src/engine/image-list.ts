@@ -1,7 +1,7 @@
 // `docker images`.
 
 import type { Filters } from '../api/v1.41/backend';
-import type { ImageSummary } from '../api/v1.41/types';
+import type { ImageSummary } from '../docker/types';
 import type { ImageStore } from '../storage/stores';
 import { imageCreatedMs, imageFilter } from './image-filter';
 import { summarizeImage } from './image-inspect';

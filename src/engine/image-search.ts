@@ -1,7 +1,7 @@
 // `docker search`: asks the index of a registry, by default Docker Hub's.
 
 import type { Filters } from '../api/v1.41/backend';
-import type { AuthConfig, ImageSearchItem } from '../api/v1.41/types';
+import type { AuthConfig, ImageSearchItem } from '../docker/types';
 import { DaemonError, errorMessage } from '../errors';
 import { discardBody, readBody, sendRequest } from '../registry/http-client';
 import { requestError } from '../registry/registry-errors';

@@ -1,6 +1,6 @@
 // Binds, Mounts and Tmpfs: Docker's refusals. What is not available says so.
 
-import type { HostConfig, Mount } from '../api/v1.41/types';
+import type { HostConfig, Mount } from '../docker/types';
 import { DaemonError } from '../errors';
 import { cleanPath } from '../translate/container-to-pod';
 import { parseBindSpec } from './bind-spec';

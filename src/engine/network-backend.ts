@@ -8,7 +8,7 @@ import type {
   NetworkCreateBody,
   NetworkDisconnectBody,
   NetworkInspect,
-} from '../api/v1.41/types';
+} from '../docker/types';
 import { DaemonError, errorMessage, isDaemonError } from '../errors';
 import { log } from '../log';
 import type { NetworkCreateRequest, NetworkDetails, NetworkManager } from '../network/network';

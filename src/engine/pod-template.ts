@@ -1,7 +1,7 @@
 // A Pod's template as Docker's create bodies: what the Pod decides is added to each container's, and what the container may
 // not decide is refused.
 
-import type { ContainerCreateBody, EndpointSettings, HostConfig, PortMap } from '../api/v1.41/types';
+import type { ContainerCreateBody, EndpointSettings, HostConfig, PortMap } from '../docker/types';
 import { DaemonError } from '../errors';
 import type { PodNetwork, PodTemplate, PodTemplateContainer } from '../pods-api/types';
 import {

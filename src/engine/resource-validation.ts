@@ -1,6 +1,6 @@
 // HostConfig's limits: what Docker refuses, and what has no effect in the guest's cgroup v2, as Docker says of a host with it.
 
-import type { HostConfig } from '../api/v1.41/types';
+import type { HostConfig } from '../docker/types';
 import { DaemonError } from '../errors';
 
 const leastMemoryBytes = 6 * 2 ** 20;

@@ -1,6 +1,6 @@
 // When a container that exited starts again, and after what pause.
 
-import type { HostConfig } from '../api/v1.41/types';
+import type { HostConfig } from '../docker/types';
 
 type Policy = HostConfig['RestartPolicy'];
 

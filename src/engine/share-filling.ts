@@ -1,6 +1,6 @@
 // The first use of volumes: the guest copies the image's files into those that are empty, before the command runs.
 
-import type { MountPoint } from '../api/v1.41/types';
+import type { MountPoint } from '../docker/types';
 import { log } from '../log';
 import type { VolumeFilling } from '../storage/volume-filling';
 import { AgentError } from '../vm/agent/agent-error';

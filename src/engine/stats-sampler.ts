@@ -1,6 +1,6 @@
 // `docker stats`: one sampler for each container that is watched, however many watch it.
 
-import type { ContainerStats } from '../api/v1.41/types';
+import type { ContainerStats } from '../docker/types';
 import { errorMessage } from '../errors';
 import { log } from '../log';
 import type { ContainerStats as RawStats } from '../vm/agent/protocol';

@@ -9,7 +9,7 @@ import type {
   SystemInfo,
   SystemVersion,
   Volume,
-} from '../api/v1.41/types';
+} from '../docker/types';
 import type { Config } from '../config';
 import type { ImageStore, LayerStore } from '../storage/stores';
 import type { VmPool } from '../vm/vm';

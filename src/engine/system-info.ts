@@ -2,7 +2,7 @@
 
 import { readdirSync, readFileSync } from 'node:fs';
 import * as os from 'node:os';
-import type { IndexInfo, RegistryServiceConfig, SystemInfo, SystemVersion } from '../api/v1.41/types';
+import type { IndexInfo, RegistryServiceConfig, SystemInfo, SystemVersion } from '../docker/types';
 import type { Config } from '../config';
 import type { VmPool } from '../vm/vm';
 import { graphDriverName } from './graph-driver';

@@ -1,7 +1,7 @@
 // What the API's volume operations mean here: the store keeps the files, containers' records tell who uses them.
 
 import type { Filters, VolumeBackend } from '../api/v1.41/backend';
-import type { Volume as WireVolume, VolumeCreateBody, VolumeListResponse } from '../api/v1.41/types';
+import type { Volume as WireVolume, VolumeCreateBody, VolumeListResponse } from '../docker/types';
 import { DaemonError, errorMessage } from '../errors';
 import { log } from '../log';
 import type { Volume, VolumeStore } from '../storage/volume-store';

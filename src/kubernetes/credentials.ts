@@ -1,6 +1,6 @@
 // imagePullSecrets: registries' credentials from Secrets of the type kubernetes.io/dockerconfigjson.
 
-import type { AuthConfig } from '../api/v1.41/types';
+import type { AuthConfig } from '../docker/types';
 import type { DataObjects } from './data-objects';
 import { ManifestError } from './manifest';
 

@@ -3,7 +3,7 @@
 
 import { parseAllDocuments } from 'yaml';
 import { DaemonError } from '../errors';
-import { describeIssues } from '../schema-issues';
+import { describeIssues } from './schema/issues';
 import {
   clusterOnlyFields,
   type PodSpec,

@@ -1,6 +1,6 @@
 // What Kubernetes manifests come to here: Pods' templates, and what the daemon's controller does around them.
 
-import type { AuthConfig } from '../api/v1.41/types';
+import type { AuthConfig } from '../docker/types';
 import type { PodTemplate } from '../pods-api/types';
 
 /** One Pod, Deployment, StatefulSet, DaemonSet or Job. */

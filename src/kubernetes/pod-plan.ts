@@ -1,6 +1,6 @@
 // A Pod's spec as a PodTemplate and what the controller does around it.
 
-import type { ContainerCreateBody, HostConfig, Mount } from '../api/v1.41/types';
+import type { ContainerCreateBody, HostConfig, Mount } from '../docker/types';
 import type { PodTemplate } from '../pods-api/types';
 import { pullCredentials } from './credentials';
 import type { DataObjects } from './data-objects';

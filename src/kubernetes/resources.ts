@@ -1,6 +1,6 @@
 // resources of a container: limits are cgroup limits, requests weights.
 
-import type { HostConfig } from '../api/v1.41/types';
+import type { HostConfig } from '../docker/types';
 import { ManifestError } from './manifest';
 import { parseBytes, parseMilliCpus, parseQuantity } from './quantity';
 import type { Container, Resources } from './schema/container';

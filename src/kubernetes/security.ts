@@ -1,6 +1,6 @@
 // securityContext of a Pod and of a container, as Docker's options. A container's wins over its Pod's.
 
-import type { HostConfig } from '../api/v1.41/types';
+import type { HostConfig } from '../docker/types';
 import { ManifestError } from './manifest';
 import type { SecurityContext } from './schema/container';
 import type { PodSecurityContext } from './schema/pod';

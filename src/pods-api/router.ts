@@ -8,7 +8,7 @@ import { containerCreate } from '../api/v1.41/json/request-schemas';
 import { optionalText, queryBool, queryOf, queryText } from '../api/v1.41/query';
 import { sendJson, sendStatus } from '../api/v1.41/reply';
 import { clientSignal, endStream, startStream, writeChunk } from '../api/v1.41/response-stream';
-import type { ContainerCreateBody } from '../api/v1.41/types';
+import type { ContainerCreateBody } from '../docker/types';
 import { DaemonError } from '../errors';
 import type { PodsBackend } from './backend';
 import { checkRequest, type requestSchemas } from './schemas';

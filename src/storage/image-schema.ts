@@ -1,7 +1,7 @@
 // Docker's own structures of an image's configuration, to find what its decoder would: with its errors' words.
 
 import { bool, integer, list, named, string, stringList, struct, time, type Schema } from '../go/json-schema';
-import { configFields } from '../container-config-schema';
+import { configFields } from '../docker/container-config-schema';
 
 const runConfig = struct<Record<string, unknown>>('container.Config', configFields);
 const v1Members: Record<string, Schema> = {

@@ -1,6 +1,6 @@
 // A Docker container as a Pod with one container. Pure: what Docker checks only at start is thrown from here.
 
-import type { ContainerConfig, HostConfig } from '../api/v1.41/types';
+import type { ContainerConfig, HostConfig } from '../docker/types';
 import { DaemonError } from '../errors';
 import { effectiveCapabilities } from './capabilities';
 import { containerDevices } from './devices';

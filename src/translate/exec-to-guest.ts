@@ -1,6 +1,6 @@
 // An exec as the process the agent runs beside a container's own.
 
-import type { ExecCreateBody } from '../api/v1.41/types';
+import type { ExecCreateBody } from '../docker/types';
 import { DaemonError } from '../errors';
 import type { GuestProcess } from '../vm/agent/protocol';
 import { allCapabilities } from './capabilities';

@@ -1,6 +1,6 @@
 // HostConfig's limits as cgroup v2 values.
 
-import type { HostConfig } from '../api/v1.41/types';
+import type { HostConfig } from '../docker/types';
 import type { GuestCgroup } from '../vm/agent/protocol';
 
 type Limits = Pick<

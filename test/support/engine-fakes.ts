@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { StreamClient } from '../../src/api/v1.41/backend';
-import type { ContainerCreateBody } from '../../src/api/v1.41/types';
+import type { ContainerCreateBody } from '../../src/docker/types';
 import { Containers } from '../../src/engine/containers';
 import { ContainerRegistry } from '../../src/engine/container-registry';
 import { EventBus } from '../../src/engine/events';

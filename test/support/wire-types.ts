@@ -1,4 +1,4 @@
-// Checks JSON against the declared wire types of the API (src/api/v1.41/types.ts), read by the TypeScript compiler: a
+// Checks JSON against the declared wire types of the API (src/docker/types.ts), read by the TypeScript compiler: a
 // member that is missing, misspelt or of another type is named by its path.
 
 import { join } from 'node:path';

@@ -9,7 +9,7 @@ import { queryBool, queryText } from './query';
 import { sendJson, sendStatus } from './reply';
 import { clientSignal } from './response-stream';
 import { sendTar } from './tar-reply';
-import type { ContainerPathStat } from './types';
+import type { ContainerPathStat } from '../../docker/types';
 
 const statHeader = 'X-Docker-Container-Path-Stat';
 const what = "access to a container's files";

@@ -34,7 +34,7 @@ import type {
   Volume,
   VolumeCreateBody,
   VolumeListResponse,
-} from './types';
+} from '../../docker/types';
 
 /** Docker's filters after parsing: name → the set of values. */
 export type Filters = ReadonlyMap<string, readonly string[]>;

@@ -7,7 +7,7 @@ import { readJson } from './body';
 import { checkpointCreate } from './json/request-schemas';
 import { queryText } from './query';
 import { sendJson, sendStatus } from './reply';
-import type { CheckpointCreateBody } from './types';
+import type { CheckpointCreateBody } from '../../docker/types';
 
 export function checkpointRoutes(backend: ContainerBackend, options: { experimental: boolean }): Router {
   const router = Router({ caseSensitive: true, strict: true });

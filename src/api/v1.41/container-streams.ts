@@ -16,7 +16,7 @@ import type { RawStream } from './raw-stream';
 import { sendJson, sendStatus, sendText } from './reply';
 import { clientSignal, endStream, startStream, writeChunk } from './response-stream';
 import { parseTimestampQuery } from './timestamp-query';
-import type { ContainerWaitResponse } from './types';
+import type { ContainerWaitResponse } from '../../docker/types';
 
 /** Lines at hand are gathered up to this much before they are written. */
 const gatherBytes = 64 * 1024;

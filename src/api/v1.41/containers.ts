@@ -10,7 +10,7 @@ import { queryFilters } from './filters';
 import { configFieldNames, containerCreate, containerUpdate } from './json/request-schemas';
 import { optionalText, queryBool, queryInt, queryTerminalSize, queryText } from './query';
 import { sendJson, sendStatus } from './reply';
-import type { ContainerCreateBody, ContainerUpdateBody } from './types';
+import type { ContainerCreateBody, ContainerUpdateBody } from '../../docker/types';
 import { applyVersionToCreate } from './version-rules';
 
 const listFilters = [

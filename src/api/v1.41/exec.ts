@@ -12,7 +12,7 @@ import { queryTerminalSize } from './query';
 import { openRawStream } from './raw-stream';
 import type { RawStream } from './raw-stream';
 import { sendJson, sendStatus } from './reply';
-import type { ExecCreateBody, ExecStartBody } from './types';
+import type { ExecCreateBody, ExecStartBody } from '../../docker/types';
 import { applyVersionToExec } from './version-rules';
 
 export function execRoutes(backend: ExecBackend): Router {

@@ -4,7 +4,7 @@ import type { Request } from 'express';
 import { DaemonError } from '../../errors';
 import { decodeBody, readBody } from './body';
 import { authConfig } from './json/request-schemas';
-import type { AuthConfig } from './types';
+import type { AuthConfig } from '../../docker/types';
 
 /** The `*name` of the path: a reference with all its slashes. */
 export function imageName(request: Request): string {

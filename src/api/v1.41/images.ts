@@ -14,7 +14,7 @@ import { optionalText, queryBool, queryBoolOr, queryInt, queryOf, queryText } fr
 import { sendJson, sendStatus } from './reply';
 import { clientSignal } from './response-stream';
 import { sendTar } from './tar-reply';
-import type { ContainerCreateBody } from './types';
+import type { ContainerCreateBody } from '../../docker/types';
 
 const listFilters = ['before', 'dangling', 'label', 'reference', 'since'];
 const pruneFilters = ['dangling', 'label', 'label!', 'until'];

@@ -7,7 +7,7 @@ import { queryFilters } from './filters';
 import { networkConnect, networkCreate, networkDisconnect } from './json/request-schemas';
 import { queryStrictBool, queryText } from './query';
 import { sendJson, sendStatus } from './reply';
-import type { NetworkConnectBody, NetworkCreateBody, NetworkDisconnectBody } from './types';
+import type { NetworkConnectBody, NetworkCreateBody, NetworkDisconnectBody } from '../../docker/types';
 
 const listFilters = ['dangling', 'driver', 'id', 'label', 'name', 'scope', 'type'];
 const pruneFilters = ['label', 'label!', 'until'];

@@ -5,7 +5,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { errorMessage } from '../../errors';
 import { log } from '../../log';
 import type { ProgressWriter } from './backend';
-import type { ProgressLine } from './types';
+import type { ProgressLine } from '../../docker/types';
 import { clientSignal } from './response-stream';
 
 /** Above this much unsent output, progress bars are thinned out. */

@@ -11,7 +11,7 @@ import { queryText } from './query';
 import { sendJson } from './reply';
 import { clientSignal, endStream, startStream, writeChunk } from './response-stream';
 import { parseTimestampQuery } from './timestamp-query';
-import type { AuthConfig, EventMessage } from './types';
+import type { AuthConfig, EventMessage } from '../../docker/types';
 
 const pingHeaders = {
   'Cache-Control': 'no-cache, no-store, must-revalidate',

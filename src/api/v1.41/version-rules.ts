@@ -3,7 +3,13 @@
 
 import { DaemonError } from '../../errors';
 import type { ApiVersion } from './backend';
-import type { ContainerCreateBody, ExecCreateBody, ExecStartBody, HostConfig, Mount } from './types';
+import type {
+  ContainerCreateBody,
+  ExecCreateBody,
+  ExecStartBody,
+  HostConfig,
+  Mount,
+} from '../../docker/types';
 
 /** Drops from `body`, in place, what API `version` has not got. Throws InvalidParameter for a volume's subpath before 1.45. */
 export function applyVersionToCreate(body: ContainerCreateBody, { major, minor }: ApiVersion): void {

@@ -7,7 +7,7 @@ import { queryFilters } from './filters';
 import { volumeCreate } from './json/request-schemas';
 import { queryBool } from './query';
 import { sendJson, sendStatus } from './reply';
-import type { VolumeCreateBody } from './types';
+import type { VolumeCreateBody } from '../../docker/types';
 
 const listFilters = ['dangling', 'driver', 'label', 'name'];
 const malformedList = { code: 'InvalidParameter', prefix: 'error reading volume filters: ' } as const;

@@ -1,7 +1,7 @@
 // The options of `run`, `pod run` and `pod create`, and what they make: Docker's create body, and a Pod of one container.
 
 import { InvalidArgumentError, type Command } from 'commander';
-import type { ContainerCreateBody } from '../../api/v1.41/types';
+import type { ContainerCreateBody } from '../../docker/types';
 import { parseRamSize } from '../../go/size-format';
 import type { PodNetwork, PodPortMapping, PodTemplate } from '../../pods-api/types';
 

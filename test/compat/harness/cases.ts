@@ -249,7 +249,7 @@ async function sendStep(
   });
   const errors = replyErrors({ method, path, status: reply.status, body: reply.body });
   // Of either engine: where dockerd's own answer is none, the declaration is wrong.
-  if (errors.length > 0) throw new Error(`not as declared in src/api/v1.41/wire:\n  ${errors.join('\n  ')}`);
+  if (errors.length > 0) throw new Error(`not as declared in src/docker:\n  ${errors.join('\n  ')}`);
   const telling = [
     'content-type',
     'docker-experimental',

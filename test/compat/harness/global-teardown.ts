@@ -9,6 +9,6 @@ export default async function end(): Promise<void> {
   const errors = recordedReplyErrors(join(compatEnvironment().dir, 'c', 'replies.ndjson'));
   if (process.env['CAISSON_COMPAT_KEEP'] === undefined) await tearDown();
   if (errors.length > 0) {
-    throw new Error(`replies that are not as src/api/v1.41/wire declares them:\n  ${errors.join('\n  ')}`);
+    throw new Error(`replies that are not as src/docker declares them:\n  ${errors.join('\n  ')}`);
   }
 }

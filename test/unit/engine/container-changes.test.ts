@@ -1,5 +1,5 @@
 import { withoutMountPoints } from '../../../src/engine/container-changes';
-import type { FilesystemChange } from '../../../src/api/v1.41/types';
+import type { FilesystemChange } from '../../../src/docker/types';
 
 const changes = (...paths: string[]): FilesystemChange[] =>
   paths.map((text) => ({ Path: text.slice(1), Kind: text.startsWith('A') ? 1 : 0 }));

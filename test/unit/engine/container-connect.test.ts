@@ -1,5 +1,5 @@
 import { connectContainer, disconnectContainer, renewNames } from '../../../src/engine/container-connect';
-import type { EndpointSettings } from '../../../src/api/v1.41/types';
+import type { EndpointSettings } from '../../../src/docker/types';
 import type { Container } from '../../../src/engine/container-registry';
 import { namedPodId } from '../../../src/engine/named-pods';
 import { TestEngine } from '../../support/engine-fakes';

@@ -1,4 +1,4 @@
-import type { Health } from '../../../src/api/v1.41/types';
+import type { Health } from '../../../src/docker/types';
 import { inspectContainer } from '../../../src/engine/container-inspect';
 import { ContainerList } from '../../../src/engine/container-list';
 import type { ContainerRecord } from '../../../src/engine/container-record';

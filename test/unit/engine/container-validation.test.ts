@@ -1,4 +1,4 @@
-import type { ContainerConfig, HostConfig } from '../../../src/api/v1.41/types';
+import type { ContainerConfig, HostConfig } from '../../../src/docker/types';
 import { fillHostConfig } from '../../../src/engine/container-defaults';
 import { newContainerId, parseContainerName, randomContainerName } from '../../../src/engine/container-names';
 import { storageSizeBytes, validateContainer } from '../../../src/engine/container-validation';

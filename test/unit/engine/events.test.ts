@@ -1,7 +1,7 @@
 import { mkdtempSync, appendFileSync, rmSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import type { EventMessage } from '../../../src/api/v1.41/types';
+import type { EventMessage } from '../../../src/docker/types';
 import { EventHistory, historyLength } from '../../../src/engine/event-history';
 import { EventBus } from '../../../src/engine/events';
 

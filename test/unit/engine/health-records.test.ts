@@ -1,4 +1,4 @@
-import type { Health } from '../../../src/api/v1.41/types';
+import type { Health } from '../../../src/docker/types';
 import { HealthRecords } from '../../../src/engine/health-records';
 import { FakeDocuments } from '../../support/engine-fakes';
 

@@ -1,4 +1,4 @@
-import type { Health } from '../../../src/api/v1.41/types';
+import type { Health } from '../../../src/docker/types';
 import { goDuration, nextHealth, probeCommand } from '../../../src/engine/health';
 
 const starting: Health = { Status: 'starting', FailingStreak: 0, Log: [] };

@@ -1,4 +1,4 @@
-import type { ImageSummary } from '../../../src/api/v1.41/types';
+import type { ImageSummary } from '../../../src/docker/types';
 import { EngineImageBackend, withTag } from '../../../src/engine/image-backend';
 import type { ImageBuilds } from '../../../src/engine/image-build';
 import { inspectImage } from '../../../src/engine/image-inspect';

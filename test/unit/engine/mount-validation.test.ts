@@ -1,4 +1,4 @@
-import type { HostConfig, Mount } from '../../../src/api/v1.41/types';
+import type { HostConfig, Mount } from '../../../src/docker/types';
 import { validateMounts } from '../../../src/engine/mount-validation';
 
 function warningsOf(hostConfig: HostConfig): string[] {

@@ -22,7 +22,7 @@ import { containerRlimits } from '../../../src/translate/rlimits';
 import { parseSecurityOptions, seccompProfile } from '../../../src/translate/security-options';
 import { isLinuxSignal, parseSignal } from '../../../src/translate/signals';
 import { namespacedSysctls } from '../../../src/translate/sysctls';
-import type { HostConfig } from '../../../src/api/v1.41/types';
+import type { HostConfig } from '../../../src/docker/types';
 import type { PodSpec } from '../../../src/translate/pod';
 
 const runtime = 'failed to create shim task: OCI runtime create failed: runc create failed: ';

@@ -15,7 +15,7 @@ import type {
   Ulimit,
   VolumeOptions,
   WeightDevice,
-} from '../types';
+} from '../../../docker/types';
 import {
   bool,
   integer,

@@ -12,8 +12,8 @@ import type {
   NetworkCreateBody,
   NetworkDisconnectBody,
   VolumeCreateBody,
-} from '../types';
-import { configFields } from '../../../container-config-schema';
+} from '../../../docker/types';
+import { configFields } from '../../../docker/container-config-schema';
 import { hostConfig, updateFields } from './host-config-schema';
 import { bool, integer, list, map, string, stringList, stringMap, struct } from '../../../go/json-schema';
 

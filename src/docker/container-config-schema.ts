@@ -1,6 +1,6 @@
 // Docker's structure of a container's configuration, as requests and images have it.
 
-import type { ContainerConfig, HealthConfig } from './api/v1.41/types';
+import type { ContainerConfig, HealthConfig } from './types';
 import {
   bool,
   integer,
@@ -11,7 +11,7 @@ import {
   strings,
   struct,
   type Schema,
-} from './go/json-schema';
+} from '../go/json-schema';
 
 const emptyStruct = struct<object>('struct {}', {});
 
