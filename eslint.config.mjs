@@ -12,7 +12,7 @@ const layers = [
   },
   { files: ['src/vm/**'], forbid: ['api', 'engine', 'storage', 'network', 'registry'] },
   { files: ['src/storage/**', 'src/registry/**'], forbid: ['api', 'engine', 'translate', 'vm', 'network'] },
-  { files: ['src/build/**'], forbid: ['api', 'engine', 'vm', 'network'] },
+  { files: ['src/builder/**'], forbid: ['api', 'engine', 'vm', 'network'] },
   { files: ['src/network/**'], forbid: ['api', 'engine', 'translate', 'vm', 'storage', 'registry'] },
 ];
 

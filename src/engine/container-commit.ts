@@ -5,7 +5,7 @@ import type { ContainerConfig, FilledContainerConfig } from '../docker/types';
 import { DaemonError, errorMessage } from '../errors';
 import { log } from '../log';
 import { familiarReference, parseReference } from '../registry/reference';
-import { applyChanges } from '../storage/image-changes';
+import { applyChanges } from '../dockerfile/image-changes';
 import type { ImageConfig, ImageRunConfig } from '../storage/image';
 import { caissonVersion } from '../versions';
 import { mergeImageConfig } from './container-defaults';

@@ -9,7 +9,7 @@ import type {
   PortMap,
 } from '../docker/types';
 import { DaemonError } from '../errors';
-import { inheritTimings } from '../storage/healthcheck-instruction';
+import { inheritTimings } from '../dockerfile/healthcheck-instruction';
 import type { ImageRunConfig } from '../storage/image';
 import { variableName } from '../translate/environment';
 import { defaultMaskedPaths, defaultReadonlyPaths } from '../translate/mounts';

@@ -3,7 +3,7 @@
 import { Readable } from 'node:stream';
 import { DaemonError } from '../errors';
 import { familiarReference, parseReference, type Reference } from '../registry/reference';
-import { applyChanges } from './image-changes';
+import { applyChanges } from '../dockerfile/image-changes';
 import type { ImageConfig, ImageRunConfig } from './image';
 import type { ImageIndex } from './image-index';
 import { holdingLayers } from './layer-garbage';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import ts from 'typescript';
 import { projectDir } from './project-dir';
 
-const typesFile = join(projectDir, 'src', 'api', 'v1.41', 'types.ts');
+const typesFile = join(projectDir, 'src', 'docker', 'types.ts');
 /** Generated from Docker's swagger. */
 const swaggerFile = join(projectDir, 'node_modules', 'docker-types', 'generated', '1.41', 'index.ts');
 

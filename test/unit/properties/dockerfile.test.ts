@@ -2,12 +2,12 @@
 
 import fc from 'fast-check';
 
-import { parseDockerfile } from '../../../src/build/dockerfile-parser';
-import { expandCommand } from '../../../src/build/expansion';
-import { parseBuild } from '../../../src/build/instruction-parser';
-import type { Command } from '../../../src/build/instructions';
+import { parseDockerfile } from '../../../src/dockerfile/parser';
+import { expandCommand } from '../../../src/dockerfile/expansion';
+import { parseBuild } from '../../../src/dockerfile/instruction-parser';
+import type { Command } from '../../../src/dockerfile/instructions';
 import { DaemonError } from '../../../src/errors';
-import { expandWord } from '../../../src/storage/dockerfile-words';
+import { expandWord } from '../../../src/dockerfile/words';
 
 /** Errors for clients are DaemonErrors or plain ones that the caller wraps; a TypeError or RangeError is a bug. */
 function orRefused<T>(read: () => T): T | undefined {

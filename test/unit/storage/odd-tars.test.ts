@@ -7,10 +7,10 @@ import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 
-import { applyArchive, readEntries } from '../../../src/build/archive-tree';
-import { type BuildContext, spoolContext } from '../../../src/build/context';
-import { FileTree, walk } from '../../../src/build/file-tree';
-import { TreeChanges } from '../../../src/build/tree-changes';
+import { applyArchive, readEntries } from '../../../src/builder/archive-tree';
+import { type BuildContext, spoolContext } from '../../../src/builder/context';
+import { FileTree, walk } from '../../../src/builder/file-tree';
+import { TreeChanges } from '../../../src/builder/tree-changes';
 import { DaemonError } from '../../../src/errors';
 import { LayerTar, type LayerTarOptions } from '../../../src/storage/layer-tar';
 import { type TarEntry, TarError } from '../../../src/storage/tar-header';

@@ -15,7 +15,7 @@ import {
   type Schema,
 } from '../go/json-schema';
 import type { Platform } from '../storage/stores';
-import type { BuildLimits, Ulimit } from './build-host';
+import type { BuildLimits, Ulimit } from './host';
 import { parsePlatform } from '../storage/platform';
 
 export interface BuildSettings {

@@ -1,6 +1,6 @@
 // Words of instructions, with what dockerd 20.10 makes of them.
 
-import { expandWord, jsonArray, splitWords } from '../../../src/storage/dockerfile-words';
+import { expandWord, jsonArray, splitWords } from '../../../src/dockerfile/words';
 
 const variables = new Map([
   ['a', 'one'],

@@ -2,7 +2,7 @@
 // compares them), or the same step of an image named by --cache-from.
 
 import type { Image, ImageConfig, ImageRunConfig } from '../storage/image';
-import type { BuildHost, RunConfig } from './build-host';
+import type { BuildHost, RunConfig } from './host';
 
 export class BuildCache {
   readonly #host: BuildHost;

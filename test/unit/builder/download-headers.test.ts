@@ -1,4 +1,4 @@
-import { fileNameOf, modifiedSeconds, urlProblem } from '../../../src/build/download-headers';
+import { fileNameOf, modifiedSeconds, urlProblem } from '../../../src/builder/download-headers';
 
 describe('the name of what a URL has', () => {
   test.each([

@@ -7,18 +7,18 @@ import ignore from '@balena/dockerignore';
 import { DaemonError, errorMessage } from '../errors';
 import { familiarReference, parseReference } from '../registry/reference';
 import type { ProgressMessage } from '../storage/stores';
-import type { BuildHost } from './build-host';
-import { readBuildOptions, type BuildSettings } from './build-options';
-import { BuildOutput, shortId } from './build-output';
+import type { BuildHost } from './host';
+import { readBuildOptions, type BuildSettings } from './options';
+import { BuildOutput, shortId } from './output';
 import { Builder, CommandFailed } from './builder';
 import { spoolContext, type BuildContext } from './context';
 import { requireInside } from './copy-source';
-import { parseDockerfile, type ParsedDockerfile } from './dockerfile-parser';
+import { parseDockerfile, type ParsedDockerfile } from '../dockerfile/parser';
 import { readSmallFile, type LayerReader } from './file-contents';
 import { baseOf, parentOf, toName, type FileTree } from './file-tree';
 import type { LayerIndexes } from './image-files';
-import { parseBuild } from './instruction-parser';
-import type { BuildPlan } from './instructions';
+import { parseBuild } from '../dockerfile/instruction-parser';
+import type { BuildPlan } from '../dockerfile/instructions';
 import { remoteContext } from './remote-context';
 
 /** One line to the client; `code` is a failed command's status. */

@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream';
 
-import { applyArchive, applyLayer, readEntries } from '../../../src/build/archive-tree';
-import { FileTree, walk } from '../../../src/build/file-tree';
-import { TreeChanges } from '../../../src/build/tree-changes';
+import { applyArchive, applyLayer, readEntries } from '../../../src/builder/archive-tree';
+import { FileTree, walk } from '../../../src/builder/file-tree';
+import { TreeChanges } from '../../../src/builder/tree-changes';
 import { makeTar, type TarItem } from '../../support/tar-maker';
 
 const archive = { kind: 'layer', diffId: 'x' } as const;

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
-import { parseDockerfile } from '../../../src/build/dockerfile-parser';
-import { parseBuild, parseCommand } from '../../../src/build/instruction-parser';
-import type { BuildPlan } from '../../../src/build/instructions';
+import { parseDockerfile } from '../../../src/dockerfile/parser';
+import { parseBuild, parseCommand } from '../../../src/dockerfile/instruction-parser';
+import type { BuildPlan } from '../../../src/dockerfile/instructions';
 import { DaemonError } from '../../../src/errors';
 
 const parse = (text: string): BuildPlan => parseBuild(parseDockerfile(text), 'Dockerfile');

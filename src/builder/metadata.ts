@@ -2,11 +2,11 @@
 
 import { posix } from 'node:path';
 import { DaemonError } from '../errors';
-import type { BuildStage } from './build-stage';
+import type { BuildStage } from './stage';
 import { goList, goQuoteHealthcheck, goQuoteList } from '../go/format';
-import { exposedPorts } from '../storage/image-changes';
+import { exposedPorts } from '../dockerfile/image-changes';
 import { parseSignal } from '../translate/signals';
-import type { Command, CommandLine } from './instructions';
+import type { Command, CommandLine } from '../dockerfile/instructions';
 
 export type MetadataCommand = Exclude<Command, { kind: 'add' | 'copy' | 'run' | 'workdir' | 'arg' }>;
 

@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 
-import type { BuildHost, RunConfig } from '../../../src/build/build-host';
-import { LayerIndexes } from '../../../src/build/image-files';
-import { runBuild, type BuildMessage } from '../../../src/build/run-build';
+import type { BuildHost, RunConfig } from '../../../src/builder/host';
+import { LayerIndexes } from '../../../src/builder/image-files';
+import { runBuild, type BuildMessage } from '../../../src/builder/run-build';
 import { DaemonError } from '../../../src/errors';
 import type { Image, ImageConfig } from '../../../src/storage/image';
 

@@ -1,6 +1,6 @@
 // Variables in instructions: which words of each are substituted.
 
-import { expandWord } from '../storage/dockerfile-words';
+import { expandWord } from './words';
 import type { Command, KeyValue } from './instructions';
 
 /** A copy of the command with the values of `env` (`NAME=value`) put in. Throws InvalidParameter in Docker's words. */

@@ -3,8 +3,8 @@
 import { DaemonError } from '../errors';
 import { goDurationProblem, parseGoDuration } from '../go/duration';
 import { goQuote } from '../go/quote';
-import { jsonArray } from './dockerfile-words';
-import type { ImageRunConfig } from './image';
+import { jsonArray } from './words';
+import type { ImageRunConfig } from '../storage/image';
 
 type Healthcheck = NonNullable<ImageRunConfig['Healthcheck']>;
 

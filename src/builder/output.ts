@@ -1,7 +1,7 @@
 // What a build tells its client, in the exact form of dockerd's stream.
 
 import type { ProgressMessage } from '../storage/stores';
-import type { ContainerOutput } from './build-host';
+import type { ContainerOutput } from './host';
 
 export class BuildOutput implements ContainerOutput {
   readonly send: (message: ProgressMessage) => void;

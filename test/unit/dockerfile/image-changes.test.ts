@@ -1,4 +1,4 @@
-import { applyChanges } from '../../../src/storage/image-changes';
+import { applyChanges } from '../../../src/dockerfile/image-changes';
 
 // Every result and message is what dockerd 20.10 gives for `import --change`.
 describe('applyChanges', () => {

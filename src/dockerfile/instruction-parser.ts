@@ -2,9 +2,9 @@
 
 import { DaemonError, isDaemonError } from '../errors';
 import { goQuote } from '../go/quote';
-import { jsonArray, splitWords } from '../storage/dockerfile-words';
-import { parseHealthcheck } from '../storage/healthcheck-instruction';
-import { parseLine, type InstructionLine, type ParsedDockerfile } from './dockerfile-parser';
+import { jsonArray, splitWords } from './words';
+import { parseHealthcheck } from './healthcheck-instruction';
+import { parseLine, type InstructionLine, type ParsedDockerfile } from './parser';
 import type { BuildPlan, Command, CommandLine, KeyValue, Stage } from './instructions';
 
 /** The flags that instructions have; all take a value. */

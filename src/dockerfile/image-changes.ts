@@ -3,9 +3,9 @@
 
 import { posix } from 'node:path';
 import { DaemonError } from '../errors';
-import { expandWord, jsonArray, logicalLines, splitWords } from './dockerfile-words';
+import { expandWord, jsonArray, logicalLines, splitWords } from './words';
 import { parseHealthcheck } from './healthcheck-instruction';
-import type { ImageRunConfig } from './image';
+import type { ImageRunConfig } from '../storage/image';
 
 /** A new configuration. Throws InvalidParameter in the words of Docker's Dockerfile parser. */
 export function applyChanges(config: ImageRunConfig, changes: readonly string[]): ImageRunConfig {

@@ -2,7 +2,7 @@
 // words for what is not, are those of dockerd 20.10's classic builder.
 
 import { DaemonError } from '../errors';
-import { isSpace } from '../storage/dockerfile-words';
+import { isSpace } from './words';
 
 /** One instruction: its keyword in lower case, its flags and the rest of its line. */
 export interface InstructionLine {
