@@ -3,7 +3,7 @@
 import { Session } from 'node:inspector/promises';
 import { Router, type RequestHandler } from 'express';
 import { DaemonError } from '../errors';
-import { sendJson } from './v1.41/reply';
+import { sendJson } from './http/reply';
 
 const longestProfileSeconds = 120;
 

@@ -16,8 +16,8 @@ import { registryProxy } from './registry-proxy';
 import { recordReplies } from './reply-recorder';
 import type { RegistryProxyOptions } from './registry-proxy';
 import type { Backend } from './v1.41/backend';
-import { closeGently, registerUpgrade } from './v1.41/hijack';
-import { sendJson } from './v1.41/reply';
+import { closeGently, registerUpgrade } from './http/hijack';
+import { sendJson } from './http/reply';
 import { dockerApiRouter, errorHandler } from './v1.41/router';
 
 export interface ApiOptions {

@@ -2,7 +2,7 @@
 // of their own.
 
 import { DaemonError } from '../errors';
-import type { PodContainerRole } from '../pods-api/types';
+import type { PodContainerRole } from '../api/v1/types';
 import type { Container, ContainerRegistry } from './container-registry';
 import { namedPodId, namedPodIdOf, podContainerLabel, podNameOf, podRoleLabel } from './named-pods';
 import type { PodRecord, PodRecords } from './pod-record';

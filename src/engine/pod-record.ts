@@ -1,7 +1,7 @@
 // Pods that were made as such: documents in the store, and an index of them in memory.
 
 import { DaemonError } from '../errors';
-import type { PodContainerRole, PodTemplate } from '../pods-api/types';
+import type { PodContainerRole, PodTemplate } from '../api/v1/types';
 import type { DocumentStore } from '../storage/stores';
 import { nextPodPhase, type PodEvent, type PodPhase } from './pod-state';
 

@@ -4,7 +4,7 @@
 import type { CreateOptions } from './container-create';
 import { DaemonError, errorMessage } from '../errors';
 import { log } from '../log';
-import type { PodHooks, PodService } from '../pods-api/backend';
+import type { PodHooks, PodService } from '../api/v1/backend';
 import type {
   PodCreateReply,
   PodInspect,
@@ -17,7 +17,7 @@ import type {
   PodSummary,
   PodTemplate,
   PodWaitReply,
-} from '../pods-api/types';
+} from '../api/v1/types';
 import { donorsOf } from './container-placement';
 import { disksOf } from './container-start';
 import { statsStream } from './container-stats';

@@ -3,7 +3,7 @@
 
 import type { ContainerCreateBody, EndpointSettings, HostConfig, PortMap } from '../docker/types';
 import { DaemonError } from '../errors';
-import type { PodNetwork, PodTemplate, PodTemplateContainer } from '../pods-api/types';
+import type { PodNetwork, PodTemplate, PodTemplateContainer } from '../api/v1/types';
 import {
   podContainerLabel,
   podCpusLabel,

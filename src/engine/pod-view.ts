@@ -8,7 +8,7 @@ import type {
   PodSummary,
   VmInspect,
   VmSummary,
-} from '../pods-api/types';
+} from '../api/v1/types';
 import type { Vm } from '../vm/vm';
 import { recordedEndpoints } from './container-network';
 import { isActive } from './container-state';

@@ -2,7 +2,7 @@
 // of the main ones is to run, ends the Pod when none is, and tells those who wait.
 
 import { log } from '../log';
-import type { PodWaitReply } from '../pods-api/types';
+import type { PodWaitReply } from '../api/v1/types';
 import type { Container } from './container-registry';
 import { isActive } from './container-state';
 import type { Engine } from './engine';

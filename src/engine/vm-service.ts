@@ -2,8 +2,8 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { DaemonError } from '../errors';
-import type { VmService } from '../pods-api/backend';
-import type { CaissonInfo, VmInspect, VmRunRequest, VmSummary } from '../pods-api/types';
+import type { VmService } from '../api/v1/backend';
+import type { CaissonInfo, VmInspect, VmRunRequest, VmSummary } from '../api/v1/types';
 import type { Vm, VmPool } from '../vm/vm';
 import type { PodDirectory } from './pod-directory';
 import { findVm, vmInspect, vmSummary } from './pod-view';

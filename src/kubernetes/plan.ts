@@ -1,7 +1,7 @@
 // What Kubernetes manifests come to here: Pods' templates, and what the daemon's controller does around them.
 
 import type { AuthConfig } from '../docker/types';
-import type { PodTemplate } from '../pods-api/types';
+import type { PodTemplate } from '../api/v1/types';
 
 /** One Pod, Deployment, StatefulSet, DaemonSet or Job. */
 export interface WorkloadPlan {

@@ -1,7 +1,7 @@
 // A Pod's spec as a PodTemplate and what the controller does around it.
 
 import type { ContainerCreateBody, HostConfig, Mount } from '../docker/types';
-import type { PodTemplate } from '../pods-api/types';
+import type { PodTemplate } from '../api/v1/types';
 import { pullCredentials } from './credentials';
 import type { DataObjects } from './data-objects';
 import { planEnvironment, resolveEnvironment } from './environment';

@@ -2,8 +2,8 @@
 
 import type { ContainerBackend, ImageBackend, VolumeBackend } from '../api/v1.41/backend';
 import type { NetdProbe } from '../network/netd/protocol';
-import type { PodService } from '../pods-api/backend';
-import type { PodInspect } from '../pods-api/types';
+import type { PodService } from '../api/v1/backend';
+import type { PodInspect } from '../api/v1/types';
 import type { DocumentStore } from '../storage/stores';
 import { isDaemonError } from '../errors';
 

@@ -4,7 +4,7 @@
 import { DaemonError, errorMessage, isDaemonError } from '../errors';
 import type { ContainerPlan, PodPlan } from '../kubernetes/plan';
 import { log } from '../log';
-import type { PodContainerStatus, PodInspect } from '../pods-api/types';
+import type { PodContainerStatus, PodInspect } from '../api/v1/types';
 import { runAction, type ActionTarget } from './actions';
 import { isAborted } from './back-off';
 import { deadlineTimer } from './deadline';

@@ -5,10 +5,10 @@ import type { Request } from 'express';
 import { DaemonError } from '../../errors';
 import type { ContainerBackend } from './backend';
 import { supported } from './not-implemented';
-import { queryBool, queryText } from './query';
-import { sendJson, sendStatus } from './reply';
-import { clientSignal } from './response-stream';
-import { sendTar } from './tar-reply';
+import { queryBool, queryText } from '../http/query';
+import { sendJson, sendStatus } from '../http/reply';
+import { clientSignal } from '../http/response-stream';
+import { sendTar } from '../http/tar-reply';
 import type { ContainerPathStat } from '../../docker/types';
 
 const statHeader = 'X-Docker-Container-Path-Stat';

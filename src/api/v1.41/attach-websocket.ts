@@ -6,7 +6,7 @@ import { WebSocketServer, createWebSocketStream } from 'ws';
 import type { WebSocket } from 'ws';
 import { isAtLeast } from './api-version';
 import type { StreamClient } from './backend';
-import { isUpgrade, takeSocket } from './hijack';
+import { isUpgrade, takeSocket } from '../http/hijack';
 
 /** A message from a client is a piece of stdin: nobody needs large ones. */
 const maxMessageBytes = 2 ** 20;

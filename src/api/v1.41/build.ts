@@ -6,13 +6,13 @@ import { goDurationProblem } from '../../go/duration';
 import { goQuote } from '../../go/quote';
 import type { Filters, ImageBackend } from './backend';
 import { queryFilters } from './filters';
-import { isUpgrade } from './hijack';
+import { isUpgrade } from '../http/hijack';
 import { registryConfig } from './image-request';
 import { notImplemented, supported } from './not-implemented';
 import { streamProgress } from './progress-stream';
-import { queryOf, queryText } from './query';
-import { sendJson } from './reply';
-import { drained } from './response-stream';
+import { queryOf, queryText } from '../http/query';
+import { sendJson } from '../http/reply';
+import { drained } from '../http/response-stream';
 
 const failedPrune = 'failed to prune build cache: ';
 const oneValueOnly = 'filters expect only one value';

@@ -3,10 +3,10 @@
 import { Router } from 'express';
 import { DaemonError } from '../../errors';
 import type { ContainerBackend } from './backend';
-import { readJson } from './body';
+import { readJson } from '../http/body';
 import { checkpointCreate } from './json/request-schemas';
-import { queryText } from './query';
-import { sendJson, sendStatus } from './reply';
+import { queryText } from '../http/query';
+import { sendJson, sendStatus } from '../http/reply';
 import type { CheckpointCreateBody } from '../../docker/types';
 
 export function checkpointRoutes(backend: ContainerBackend, options: { experimental: boolean }): Router {

@@ -7,14 +7,14 @@ import { log } from '../../log';
 import { isAtLeast } from './api-version';
 import { acceptWebSocket, isWebSocketRequest } from './attach-websocket';
 import type { AttachOptions, ContainerBackend, LogLine, LogsOptions } from './backend';
-import { declaredLength, readBody } from './body';
+import { declaredLength, readBody } from '../http/body';
 import { areDetachKeys } from './detach-keys';
 import { describeError } from './error-handler';
-import { optionalText, queryBool, queryBoolOr, queryText } from './query';
+import { optionalText, queryBool, queryBoolOr, queryText } from '../http/query';
 import { frameHeader, multiplexedStreamType, openRawStream, rawStreamType } from './raw-stream';
 import type { RawStream } from './raw-stream';
-import { sendJson, sendStatus, sendText } from './reply';
-import { clientSignal, endStream, startStream, writeChunk } from './response-stream';
+import { sendJson, sendStatus, sendText } from '../http/reply';
+import { clientSignal, endStream, startStream, writeChunk } from '../http/response-stream';
 import { parseTimestampQuery } from './timestamp-query';
 import type { ContainerWaitResponse } from '../../docker/types';
 

@@ -5,11 +5,11 @@ import type { Request } from 'express';
 import { DaemonError } from '../../errors';
 import { requestVersion } from './api-version';
 import type { ContainerBackend } from './backend';
-import { declaredLength, readLooseJson } from './body';
+import { declaredLength, readLooseJson } from '../http/body';
 import { queryFilters } from './filters';
 import { configFieldNames, containerCreate, containerUpdate } from './json/request-schemas';
-import { optionalText, queryBool, queryInt, queryTerminalSize, queryText } from './query';
-import { sendJson, sendStatus } from './reply';
+import { optionalText, queryBool, queryInt, queryTerminalSize, queryText } from '../http/query';
+import { sendJson, sendStatus } from '../http/reply';
 import type { ContainerCreateBody, ContainerUpdateBody } from '../../docker/types';
 import { applyVersionToCreate } from './version-rules';
 

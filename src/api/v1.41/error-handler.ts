@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import { errorMessage, isDaemonError } from '../../errors';
 import type { ErrorCode } from '../../errors';
 import { log } from '../../log';
-import { sendJson } from './reply';
+import { sendJson } from '../http/reply';
 
 const statuses: Record<ErrorCode, number> = {
   InvalidParameter: 400,

@@ -6,12 +6,12 @@ import { DaemonError, errorMessage } from '../../errors';
 import { log } from '../../log';
 import { requestVersion } from './api-version';
 import type { ExecBackend } from './backend';
-import { readJson } from './body';
+import { readJson } from '../http/body';
 import { execCreate, execStart } from './json/request-schemas';
-import { queryTerminalSize } from './query';
+import { queryTerminalSize } from '../http/query';
 import { openRawStream } from './raw-stream';
 import type { RawStream } from './raw-stream';
-import { sendJson, sendStatus } from './reply';
+import { sendJson, sendStatus } from '../http/reply';
 import type { ExecCreateBody, ExecStartBody } from '../../docker/types';
 import { applyVersionToExec } from './version-rules';
 

@@ -6,7 +6,7 @@ import { JsonSyntaxError, parseWholeValue } from '../../go/json';
 import type { ErrorCode } from '../../errors';
 import type { Filters } from './backend';
 import { JsonTypeError, bool, decode, map, stringList } from '../../go/json-schema';
-import { queryText } from './query';
+import { queryText } from '../http/query';
 
 const none: Filters = new Map();
 const mapForm = map(map(bool, 'map[string]bool'), 'map[string]map[string]bool');

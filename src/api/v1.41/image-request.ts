@@ -2,7 +2,7 @@
 
 import type { Request } from 'express';
 import { DaemonError } from '../../errors';
-import { decodeBody, readBody } from './body';
+import { decodeBody, readBody } from '../http/body';
 import { authConfig } from './json/request-schemas';
 import type { AuthConfig } from '../../docker/types';
 

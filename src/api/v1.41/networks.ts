@@ -2,11 +2,11 @@
 
 import { Router } from 'express';
 import type { NetworkBackend } from './backend';
-import { readJson } from './body';
+import { readJson } from '../http/body';
 import { queryFilters } from './filters';
 import { networkConnect, networkCreate, networkDisconnect } from './json/request-schemas';
-import { queryStrictBool, queryText } from './query';
-import { sendJson, sendStatus } from './reply';
+import { queryStrictBool, queryText } from '../http/query';
+import { sendJson, sendStatus } from '../http/reply';
 import type { NetworkConnectBody, NetworkCreateBody, NetworkDisconnectBody } from '../../docker/types';
 
 const listFilters = ['dangling', 'driver', 'id', 'label', 'name', 'scope', 'type'];

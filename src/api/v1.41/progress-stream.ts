@@ -6,7 +6,7 @@ import { errorMessage } from '../../errors';
 import { log } from '../../log';
 import type { ProgressWriter } from './backend';
 import type { ProgressLine } from '../../docker/types';
-import { clientSignal } from './response-stream';
+import { clientSignal } from '../http/response-stream';
 
 /** Above this much unsent output, progress bars are thinned out. */
 const congestedBytes = 256 * 1024;

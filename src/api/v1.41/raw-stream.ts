@@ -5,7 +5,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { StreamClient } from './backend';
-import { closeGently, isUpgrade, takeSocket } from './hijack';
+import { closeGently, isUpgrade, takeSocket } from '../http/hijack';
 import { isAtLeast } from './api-version';
 
 export const rawStreamType = 'application/vnd.docker.raw-stream';

@@ -21,7 +21,7 @@ import { sendError } from './error-handler';
 import { execRoutes } from './exec';
 import { imageRoutes } from './images';
 import { networkRoutes } from './networks';
-import { sendStatus } from './reply';
+import { sendStatus } from '../http/reply';
 import { pluginRoutes, swarmRoutes } from './swarm';
 import { systemRoutes } from './system';
 import { volumeRoutes } from './volumes';

@@ -4,12 +4,12 @@ import { Router } from 'express';
 import type { Request } from 'express';
 import { DaemonError, type ErrorCode, errorMessage } from '../../errors';
 import { goQuote } from '../../go/quote';
-import { readJson } from './body';
+import { readJson } from '../http/body';
 import { queryFilters } from './filters';
 import { list, type Schema, stringList, struct } from '../../go/json-schema';
 import { notImplemented } from './not-implemented';
-import { queryBool, queryText, requiredInt } from './query';
-import { sendJson } from './reply';
+import { queryBool, queryText, requiredInt } from '../http/query';
+import { sendJson } from '../http/reply';
 
 const notManager =
   'This node is not a swarm manager. ' +

@@ -4,12 +4,12 @@ import { Router } from 'express';
 import type { Request } from 'express';
 import { DaemonError } from '../../errors';
 import type { SystemBackend } from './backend';
-import { decodeBody, readBody } from './body';
+import { decodeBody, readBody } from '../http/body';
 import { queryFilters } from './filters';
 import { authConfig } from './json/request-schemas';
-import { queryText } from './query';
-import { sendJson } from './reply';
-import { clientSignal, endStream, startStream, writeChunk } from './response-stream';
+import { queryText } from '../http/query';
+import { sendJson } from '../http/reply';
+import { clientSignal, endStream, startStream, writeChunk } from '../http/response-stream';
 import { parseTimestampQuery } from './timestamp-query';
 import type { AuthConfig, EventMessage } from '../../docker/types';
 

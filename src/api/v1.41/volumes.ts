@@ -2,11 +2,11 @@
 
 import { Router } from 'express';
 import type { VolumeBackend } from './backend';
-import { readJson } from './body';
+import { readJson } from '../http/body';
 import { queryFilters } from './filters';
 import { volumeCreate } from './json/request-schemas';
-import { queryBool } from './query';
-import { sendJson, sendStatus } from './reply';
+import { queryBool } from '../http/query';
+import { sendJson, sendStatus } from '../http/reply';
 import type { VolumeCreateBody } from '../../docker/types';
 
 const listFilters = ['dangling', 'driver', 'label', 'name'];

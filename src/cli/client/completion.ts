@@ -2,7 +2,7 @@
 // and the names of Pods and VMs.
 
 import type { Command, Option } from 'commander';
-import type { PodSummary, VmSummary } from '../../pods-api/types';
+import type { PodSummary, VmSummary } from '../../api/v1/types';
 import { ApiClient } from './api-client';
 
 /** Named by the scripts; not for people. */

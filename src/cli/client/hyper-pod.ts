@@ -6,7 +6,7 @@ import { posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ContainerCreateBody, Mount } from '../../docker/types';
 import { errorMessage } from '../../errors';
-import type { PodNetwork, PodPortMapping, PodTemplate } from '../../pods-api/types';
+import type { PodNetwork, PodPortMapping, PodTemplate } from '../../api/v1/types';
 import { describeIssues } from '../../kubernetes/schema/issues';
 import { podVolumeLabel } from '../../storage/volume-store';
 import { hyperPod, type HyperContainer, type HyperPod, type HyperVolume } from './hyper-pod-schema';

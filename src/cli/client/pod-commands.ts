@@ -8,7 +8,7 @@ import type {
   PodStopReply,
   PodSummary,
   PodWaitReply,
-} from '../../pods-api/types';
+} from '../../api/v1/types';
 import { binarySize } from '../../go/size-text';
 import type { ApiClient } from './api-client';
 import { addFormat, eachOf, type ClientAction } from './command';

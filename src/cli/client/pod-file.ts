@@ -3,8 +3,8 @@
 import { readFile } from 'node:fs/promises';
 import { parse } from 'yaml';
 import { errorMessage } from '../../errors';
-import { checkRequest } from '../../pods-api/schemas';
-import type { PodTemplate } from '../../pods-api/types';
+import { checkRequest } from '../../api/v1/schemas';
+import type { PodTemplate } from '../../api/v1/types';
 import { buildEntry, emptyEntry, padding } from '../../storage/tar-header';
 import { readHyperPod, type ContainerFile, type PodFile } from './hyper-pod';
 

@@ -1,7 +1,7 @@
 // Making a Pod as the commands do: of options or a file, with what goes into its containers; and finding its containers.
 
 import { randomBytes } from 'node:crypto';
-import type { PodCreateReply, PodInspect } from '../../pods-api/types';
+import type { PodCreateReply, PodInspect } from '../../api/v1/types';
 import type { ApiClient } from './api-client';
 import type { PodFile } from './hyper-pod';
 import { filesArchive, readPodFile } from './pod-file';

@@ -1,7 +1,7 @@
 // `caisson info`, `ls`, `run` and `pull`.
 
 import type { Command } from 'commander';
-import type { CaissonInfo, PodSummary, VmSummary } from '../../pods-api/types';
+import type { CaissonInfo, PodSummary, VmSummary } from '../../api/v1/types';
 import { binarySize } from '../../go/size-text';
 import type { ApiClient } from './api-client';
 import { addFormat, type ClientAction } from './command';

@@ -2,7 +2,7 @@
 
 import { InvalidArgumentError, type Command } from 'commander';
 import { pipeline } from 'node:stream/promises';
-import type { VmInspect, VmSummary } from '../../pods-api/types';
+import type { VmInspect, VmSummary } from '../../api/v1/types';
 import { binarySize } from '../../go/size-text';
 import { addFormat, eachOf, type ClientAction } from './command';
 import { print, table, write, type Format } from './output';

@@ -3,7 +3,7 @@
 import { InvalidArgumentError, type Command } from 'commander';
 import type { ContainerCreateBody } from '../../docker/types';
 import { parseRamSize } from '../../go/size-format';
-import type { PodNetwork, PodPortMapping, PodTemplate } from '../../pods-api/types';
+import type { PodNetwork, PodPortMapping, PodTemplate } from '../../api/v1/types';
 
 export interface WorkloadOptions {
   name?: string;

@@ -4,7 +4,7 @@ import { execFile, execFileSync } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { CaissonInfo, PodInspect, PodSummary, VmSummary } from '../../../src/pods-api/types';
+import type { CaissonInfo, PodInspect, PodSummary, VmSummary } from '../../../src/api/v1/types';
 import { CaissonDaemon } from '../../support/caisson-daemon';
 import { sendHttp } from '../../support/http-client';
 import { projectDir } from '../../support/project-dir';

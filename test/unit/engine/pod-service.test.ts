@@ -3,7 +3,7 @@ import { PodRecords } from '../../../src/engine/pod-record';
 import { EnginePods } from '../../../src/engine/pod-service';
 import { nextPodPhase, type PodEvent, type PodPhase } from '../../../src/engine/pod-state';
 import { EngineVms } from '../../../src/engine/vm-service';
-import type { PodTemplate } from '../../../src/pods-api/types';
+import type { PodTemplate } from '../../../src/api/v1/types';
 import { TestEngine, type FakeVm } from '../../support/engine-fakes';
 
 let engine: TestEngine;

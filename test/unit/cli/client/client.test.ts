@@ -1,9 +1,9 @@
 import { Command } from 'commander';
-import { addClientCommands } from '../../../src/cli/client';
-import { completions } from '../../../src/cli/client/completion';
-import { ago, table } from '../../../src/cli/client/output';
-import { binarySize } from '../../../src/go/size-text';
-import { collectPort, dockerBody, podTemplate } from '../../../src/cli/client/workload-options';
+import { addClientCommands } from '../../../../src/cli/client';
+import { completions } from '../../../../src/cli/client/completion';
+import { ago, table } from '../../../../src/cli/client/output';
+import { binarySize } from '../../../../src/go/size-text';
+import { collectPort, dockerBody, podTemplate } from '../../../../src/cli/client/workload-options';
 
 describe('options of workloads', () => {
   it.each([

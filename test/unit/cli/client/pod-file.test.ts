@@ -1,10 +1,10 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { filesArchive, parsePodFile } from '../../../src/cli/client/pod-file';
-import { checkRequest } from '../../../src/pods-api/schemas';
-import { readNumber, readText } from '../../../src/storage/tar-header';
-import { makeScratchDir } from '../../support/scratch-dir';
+import { filesArchive, parsePodFile } from '../../../../src/cli/client/pod-file';
+import { checkRequest } from '../../../../src/api/v1/schemas';
+import { readNumber, readText } from '../../../../src/storage/tar-header';
+import { makeScratchDir } from '../../../support/scratch-dir';
 
 const whole = `
 id: web

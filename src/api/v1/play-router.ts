@@ -1,11 +1,11 @@
 // /v1/play: Kubernetes manifests as the body, YAML or JSON.
 
 import { Router } from 'express';
-import { readBody } from '../api/v1.41/body';
-import { queryBool, queryOf } from '../api/v1.41/query';
-import { sendJson, sendStatus } from '../api/v1.41/reply';
-import { clientSignal } from '../api/v1.41/response-stream';
-import type { PlayService } from './play-service';
+import { readBody } from '../http/body';
+import { queryBool, queryOf } from '../http/query';
+import { sendJson, sendStatus } from '../http/reply';
+import { clientSignal } from '../http/response-stream';
+import type { PlayService } from '../../play/play-service';
 
 /** To be asked before Docker's router, which takes `/v1` for a version. */
 export function playRouter(plays: PlayService): Router {

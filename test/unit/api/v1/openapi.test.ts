@@ -3,14 +3,14 @@ import { join } from 'node:path';
 import express from 'express';
 import request from 'supertest';
 import { parse } from 'yaml';
-import { errorHandler } from '../../../src/api/v1.41/router';
-import type { PlayHost } from '../../../src/play/host';
-import { PlayService } from '../../../src/play/play-service';
-import { playRouter } from '../../../src/play/router';
-import type { PodsBackend } from '../../../src/pods-api/backend';
-import { podsRouter } from '../../../src/pods-api/router';
-import { checkRequest, requestSchemas } from '../../../src/pods-api/schemas';
-import { projectDir } from '../../support/project-dir';
+import { errorHandler } from '../../../../src/api/v1.41/router';
+import type { PlayHost } from '../../../../src/play/host';
+import { PlayService } from '../../../../src/play/play-service';
+import { playRouter } from '../../../../src/api/v1/play-router';
+import type { PodsBackend } from '../../../../src/api/v1/backend';
+import { podsRouter } from '../../../../src/api/v1/router';
+import { checkRequest, requestSchemas } from '../../../../src/api/v1/schemas';
+import { projectDir } from '../../../support/project-dir';
 
 interface OpenApi {
   paths: Record<string, Record<string, unknown>>;

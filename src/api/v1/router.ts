@@ -3,13 +3,13 @@
 
 import { Router } from 'express';
 import type { Request } from 'express';
-import { decodeBody, checkJsonContentType, readBody } from '../api/v1.41/body';
-import { containerCreate } from '../api/v1.41/json/request-schemas';
-import { optionalText, queryBool, queryOf, queryText } from '../api/v1.41/query';
-import { sendJson, sendStatus } from '../api/v1.41/reply';
-import { clientSignal, endStream, startStream, writeChunk } from '../api/v1.41/response-stream';
-import type { ContainerCreateBody } from '../docker/types';
-import { DaemonError } from '../errors';
+import { decodeBody, checkJsonContentType, readBody } from '../http/body';
+import { containerCreate } from '../v1.41/json/request-schemas';
+import { optionalText, queryBool, queryOf, queryText } from '../http/query';
+import { sendJson, sendStatus } from '../http/reply';
+import { clientSignal, endStream, startStream, writeChunk } from '../http/response-stream';
+import type { ContainerCreateBody } from '../../docker/types';
+import { DaemonError } from '../../errors';
 import type { PodsBackend } from './backend';
 import { checkRequest, type requestSchemas } from './schemas';
 import type { PodReplaceRequest, PodStartRequest, PodStopRequest, PodTemplate, VmRunRequest } from './types';

@@ -1,7 +1,7 @@
 // Requests and replies of /v1/pods, /v1/vms and /v1/info, as docs/openapi/caisson-v1.yaml describes them. Sizes are in
 // bytes, times RFC 3339. What is absent has the default that the comment names.
 
-import type { ContainerCreateBody } from '../docker/types';
+import type { ContainerCreateBody } from '../../docker/types';
 
 /**
  * What makes a Pod: its containers share one VM, one address on each network, IPC, the host name and, if asked, their

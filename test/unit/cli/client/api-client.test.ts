@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { ApiClient } from '../../../src/cli/client/api-client';
-import { pull } from '../../../src/cli/client/pull';
+import { ApiClient } from '../../../../src/cli/client/api-client';
+import { pull } from '../../../../src/cli/client/pull';
 
 test('a refused stream is told in the words of the daemon alone', async () => {
   const message = 'pull access denied for a-b, repository does not exist - or may require login';

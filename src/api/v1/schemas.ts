@@ -2,7 +2,7 @@
 // written as that file has them.
 
 import Ajv2020, { type ErrorObject, type ValidateFunction } from 'ajv/dist/2020';
-import { DaemonError } from '../errors';
+import { DaemonError } from '../../errors';
 
 type JsonSchema = Record<string, unknown>;
 
