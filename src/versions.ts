@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { execFileSync } from 'node:child_process';
 import { advertisedApiVersion, minimumApiVersion } from './api/v1.41/api-version';
 import type { Config } from './config';
-import type { SystemVersions } from './engine/system-info';
+import type { SystemVersions } from './engine/system/system-info';
 
 /** Version of the package. */
 export function caissonVersion(): string {

@@ -1,16 +1,16 @@
 // The engine's memory of what runs, shared by the files that each do one verb.
 
-import type { Container } from './container-registry';
-import type { ContainerWaits } from './container-wait';
-import type { FileHolders } from './container-files';
-import type { EngineContext } from './engine-context';
-import type { LeaveOptions, Pods, RunningPod } from './pods';
-import type { FileJobs } from './file-jobs';
-import type { PodGates } from './named-pods';
-import type { PodHolds } from './pod-holds';
-import type { RestartTimers } from './restart-timers';
-import type { SocketTunnels } from './socket-tunnels';
-import { StreamHub } from './stream-hub';
+import type { Container } from './core/container-registry';
+import type { ContainerWaits } from './core/container-wait';
+import type { FileHolders } from './files/container-files';
+import type { EngineContext } from './core/engine-context';
+import type { LeaveOptions, Pods, RunningPod } from './vms/pods';
+import type { FileJobs } from './streams/file-jobs';
+import type { PodGates } from './vms/named-pods';
+import type { PodHolds } from './core/pod-holds';
+import type { RestartTimers } from './core/restart-timers';
+import type { SocketTunnels } from './vms/socket-tunnels';
+import { StreamHub } from './streams/stream-hub';
 
 /** Live streams by container. They outlive runs, so that clients can attach before a start. */
 export class StreamHubs {

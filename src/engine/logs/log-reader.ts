@@ -2,7 +2,7 @@
 
 import * as fs from 'node:fs';
 import type { LogLine } from '../../api/v1.41/backend';
-import type { LogStream } from '../container-log';
+import type { LogStream } from '../core/container-log';
 import type { LogSource } from './container-log-store';
 import { openAge, type LogFile, type OpenLogFile } from './log-file';
 import {

@@ -2,9 +2,15 @@
 
 import fc from 'fast-check';
 
-import { parseContainerName, randomContainerName } from '../../../src/engine/container-names';
-import { validateContainer } from '../../../src/engine/container-validation';
-import { globMatcher, matchLabels, matchPattern, matchPrefix, matchValue } from '../../../src/engine/filters';
+import { parseContainerName, randomContainerName } from '../../../src/engine/core/container-names';
+import { validateContainer } from '../../../src/engine/create/validation';
+import {
+  globMatcher,
+  matchLabels,
+  matchPattern,
+  matchPrefix,
+  matchValue,
+} from '../../../src/engine/filters/filters';
 import { humanDuration } from '../../../src/go/duration-format';
 import { logFileOptions, validateLogConfig } from '../../../src/engine/logs/log-config';
 import { parseHumanSize, parseRamSize } from '../../../src/go/size-format';

@@ -1,7 +1,7 @@
 // The writer of a driver that sends lines elsewhere: each line goes to the collector and into the container's own file,
 // which `docker logs` reads (as dockerd's cache of such drivers).
 
-import type { ContainerLogWriter, LogStream } from '../../container-log';
+import type { ContainerLogWriter, LogStream } from '../../core/container-log';
 import { partialBytes } from '../record-encoder';
 import type { LogCollector } from './log-collector';
 

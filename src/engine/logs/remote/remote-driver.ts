@@ -1,6 +1,6 @@
 // The drivers that send lines to a collector, by name.
 
-import type { ContainerLogWriter } from '../../container-log';
+import type { ContainerLogWriter } from '../../core/container-log';
 import { expandTag, logAttributes, type LogSubject } from '../log-attributes';
 import { fluentdCollector, fluentdEncoder, fluentdOptions, isAsync } from './fluentd';
 import { ForwardingLogWriter } from './forwarding-writer';

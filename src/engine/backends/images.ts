@@ -1,0 +1,281 @@
+// What the API's image operations mean here: the stores do the work, this shapes questions and answers as Docker.
+
+import type {
+  CommitOptions,
+  BuildOptions,
+  Filters,
+  ImageBackend,
+  ProgressWriter,
+} from '../../api/v1.41/backend';
+import type {
+  AuthConfig,
+  DistributionInspect,
+  HistoryItem,
+  ImageDeleteItem,
+  ImageInspect,
+  ImagePruneResponse,
+  ImageSummary,
+} from '../../docker/types';
+import { DaemonError, errorMessage, isDaemonError } from '../../errors';
+import { familiarName, parseReference } from '../../registry/reference';
+import type { Image } from '../../storage/image';
+import type { ImageStore, LayerStore } from '../../storage/stores';
+import type { ContainerRegistry } from '../core/container-registry';
+import { isActive } from '../core/container-state';
+import type { EventPublisher } from '../core/event-publisher';
+import { downloadArchive } from '../images/download';
+import type { ImageBuilds } from '../images/build';
+import { imagePruneFilter } from '../filters/image-filter';
+import { inspectImage } from '../images/inspect';
+import { listImages } from '../images/list';
+import { searchImages } from '../images/search';
+import { parsePlatform } from '../../storage/platform';
+import { refuseReservedName } from '../images/reserved-name';
+
+export interface ImageBackendContext {
+  images: ImageStore;
+  layers: LayerStore;
+  registry: ContainerRegistry;
+  events: EventPublisher;
+  builds: ImageBuilds;
+  /** `docker commit`, which is about a container and answers with an image. */
+  commits: { commit(options: CommitOptions): Promise<{ Id: string }> };
+}
+
+export class EngineImageBackend implements ImageBackend {
+  readonly #images: ImageStore;
+  readonly #layers: LayerStore;
+  readonly #registry: ContainerRegistry;
+  readonly #events: EventPublisher;
+  readonly #builds: ImageBuilds;
+  readonly #commits: ImageBackendContext['commits'];
+
+  /** From here on the store's events are the daemon's. */
+  constructor(context: ImageBackendContext) {
+    this.#images = context.images;
+    this.#layers = context.layers;
+    this.#registry = context.registry;
+    this.#events = context.events;
+    this.#builds = context.builds;
+    this.#commits = context.commits;
+    this.#images.onEvent(({ action, id, attributes }) => {
+      this.#events.publish('image', action, id, { ...this.#labels(id), ...attributes });
+    });
+  }
+
+  list(options: { all: boolean; digests: boolean; filters: Filters }): Promise<ImageSummary[]> {
+    return promised(() => listImages(this.#images, options));
+  }
+
+  inspect(ref: string): Promise<ImageInspect> {
+    return promised(() => inspectImage(this.#lookUp(ref), this.#layers));
+  }
+
+  history(ref: string): Promise<HistoryItem[]> {
+    return promised(() => this.#images.history(ref));
+  }
+
+  async pull(
+    options: { fromImage: string; tag: string; platform?: string; auth?: AuthConfig },
+    progress: ProgressWriter,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const platform = parsePlatform(options.platform);
+    const reference = withTag(options.fromImage, options.tag);
+    refuseReservedName(reference);
+    await this.#images.pull(
+      reference,
+      {
+        ...(platform === undefined ? {} : { platform }),
+        ...(options.auth === undefined ? {} : { auth: options.auth }),
+        // Docker's API pulls every tag of a repository that is named alone.
+        allTags: !hasTagOrDigest(reference),
+      },
+      progress,
+      signal,
+    );
+  }
+
+  async importImage(
+    options: {
+      fromSrc: string;
+      repo: string;
+      tag: string;
+      message: string;
+      changes: string[];
+      platform?: string;
+    },
+    body: NodeJS.ReadableStream,
+    progress: ProgressWriter,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const platform = parsePlatform(options.platform);
+    if (platform !== undefined && platform.os !== 'linux') {
+      throw new DaemonError('InvalidParameter', 'operating system is not supported');
+    }
+    const reference = withTag(options.repo, options.tag);
+    if (reference.includes('@')) throw new DaemonError('InvalidParameter', 'cannot import digest reference');
+    const source = options.fromSrc === '-' ? body : await downloadArchive(options.fromSrc, progress, signal);
+    const message = options.message === '' ? `Imported from ${options.fromSrc}` : options.message;
+    const id = await this.#images.importTar(
+      source,
+      {
+        ...(reference === '' ? {} : { reference }),
+        ...(platform === undefined ? {} : { platform }),
+        changes: options.changes,
+        message,
+      },
+      progress,
+      signal,
+    );
+    progress({ status: id });
+  }
+
+  async load(
+    body: NodeJS.ReadableStream,
+    options: { quiet: boolean },
+    progress: ProgressWriter,
+    signal: AbortSignal,
+  ): Promise<void> {
+    await this.#images.load(body, options, progress, signal);
+  }
+
+  async push(
+    ref: string,
+    options: { tag: string; auth: AuthConfig },
+    progress: ProgressWriter,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const reference = pushTarget(ref, options.tag);
+    await this.#images.push(reference, { auth: options.auth }, progress, signal);
+  }
+
+  async distribution(ref: string, auth?: AuthConfig): Promise<DistributionInspect> {
+    const { mediaType, digest, sizeBytes, platforms } = await this.#images.distribution(ref, {
+      auth: auth ?? {},
+    });
+    return {
+      Descriptor: { mediaType, digest, size: sizeBytes },
+      Platforms: platforms.map(({ architecture, os, variant }) => ({
+        architecture,
+        os,
+        ...(variant === undefined ? {} : { variant }),
+      })),
+    };
+  }
+
+  save(refs: string[], signal: AbortSignal): Promise<NodeJS.ReadableStream> {
+    return promised(() => this.#images.save(refs, signal));
+  }
+
+  build(
+    options: BuildOptions,
+    context: NodeJS.ReadableStream,
+    progress: ProgressWriter,
+    signal: AbortSignal,
+  ): Promise<void> {
+    return this.#builds.build(options, context, progress, signal);
+  }
+
+  commit(options: CommitOptions): Promise<{ Id: string }> {
+    return this.#commits.commit(options);
+  }
+
+  tag(ref: string, options: { repo: string; tag: string }): Promise<void> {
+    return promised(() => {
+      const image = this.#images.get(ref);
+      this.#images.tag(image.id, tagTarget(options));
+    });
+  }
+
+  async remove(ref: string, options: { force: boolean; noprune: boolean }): Promise<ImageDeleteItem[]> {
+    return this.#images.remove(ref, { force: options.force, prune: !options.noprune }, this.#inUse);
+  }
+
+  async prune(filters: Filters): Promise<ImagePruneResponse> {
+    const { all, matches } = imagePruneFilter(filters);
+    const { deleted, reclaimedBytes } = await this.#images.prune({ all, filters: matches }, this.#inUse);
+    this.#events.publish('image', 'prune', '', { reclaimed: String(reclaimedBytes) });
+    return { ImagesDeleted: deleted.length === 0 ? null : deleted, SpaceReclaimed: reclaimedBytes };
+  }
+
+  search(term: string, options: { limit: number; filters: Filters; auth?: AuthConfig }): Promise<object[]> {
+    return searchImages(term, options);
+  }
+
+  #lookUp(ref: string): Image {
+    try {
+      return this.#images.get(ref);
+    } catch (error) {
+      if (!isDaemonError(error)) throw error;
+      throw new DaemonError(error.code, `no such image: ${ref}: ${errorMessage(error)}`, { cause: error });
+    }
+  }
+
+  #labels(id: string): Record<string, string> {
+    try {
+      return this.#images.find(id)?.config.config?.Labels ?? {};
+    } catch {
+      return {};
+    }
+  }
+
+  readonly #inUse = (imageId: string): { containerId: string; running: boolean }[] =>
+    this.#registry
+      .list()
+      .filter(({ record }) => record.imageId === imageId)
+      .map(({ id, state }) => ({ containerId: id, running: isActive(state) || state.kind === 'restarting' }));
+}
+
+/** What `work` returns or throws, as a promise. */
+async function promised<T>(work: () => T): Promise<T> {
+  return Promise.resolve(work());
+}
+
+/** The reference that a name and a tag, or a digest in the tag's place, make. */
+export function withTag(name: string, tag: string): string {
+  if (name === '' || tag === '') return name;
+  if (/^[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[0-9a-fA-F]{32,}$/.test(tag)) return `${name}@${tag}`;
+  if (!isTag(tag)) throw new DaemonError('InvalidParameter', 'invalid tag format');
+  // As in dockerd the tag counts that is given apart.
+  const colon = name.lastIndexOf(':');
+  return `${colon > name.lastIndexOf('/') && !name.includes('@') ? name.slice(0, colon) : name}:${tag}`;
+}
+
+function hasTagOrDigest(reference: string): boolean {
+  return reference.includes('@') || reference.lastIndexOf(':') > reference.lastIndexOf('/');
+}
+
+/** The tag that is to be pushed, or the name alone. dockerd answers 500 to a name or a tag that is none. */
+function pushTarget(ref: string, tag: string): string {
+  try {
+    parseReference(ref);
+  } catch (error) {
+    throw new DaemonError('Internal', errorMessage(error), { cause: error });
+  }
+  if (tag === '') return ref;
+  if (!isTag(tag)) throw new DaemonError('Internal', 'invalid tag format');
+  return `${familiarName(parseReference(ref))}:${tag}`;
+}
+
+function isTag(text: string): boolean {
+  return /^\w[\w.-]{0,127}$/.test(text);
+}
+
+/** dockerd answers 500 to a name or a tag that is none. */
+export function tagTarget({ repo, tag }: { repo: string; tag: string }): string {
+  let name: string;
+  try {
+    name = familiarName(parseReference(repo));
+  } catch (error) {
+    throw new DaemonError('Internal', errorMessage(error), { cause: error });
+  }
+  if (tag !== '' && !isTag(tag)) throw new DaemonError('Internal', 'invalid tag format');
+  if (name === 'sha256') {
+    throw new DaemonError(
+      'InvalidParameter',
+      'refusing to create an ambiguous tag using digest algorithm as name',
+    );
+  }
+  return withTag(repo, tag);
+}

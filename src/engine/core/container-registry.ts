@@ -1,0 +1,198 @@
+// Every container the daemon knows: documents in the store, an index of them in memory, and each one's queue.
+
+import { DaemonError } from '../../errors';
+import type { DocumentStore } from '../../storage/stores';
+import { containerCollection, type ContainerRecord } from './container-record';
+import {
+  nextContainerState,
+  type ContainerEvent,
+  type ContainerState,
+  type ContainerStateKind,
+} from './container-state';
+import { OperationQueue } from '../../async/operation-queue';
+
+/** A container in memory. `record` is replaced, never changed in place; only the registry assigns it. */
+export class Container {
+  readonly id: string;
+  /** Lifecycle operations queue here; `wait`, `attach`, `logs` and reads do not. */
+  readonly operations = new OperationQueue();
+  /** Execs that were created and are not yet forgotten. Not kept across a restart of the daemon, as in Docker. */
+  readonly execIds = new Set<string>();
+  #record: ContainerRecord;
+
+  constructor(record: ContainerRecord) {
+    this.id = record.id;
+    this.#record = record;
+  }
+
+  get record(): ContainerRecord {
+    return this.#record;
+  }
+
+  get state(): ContainerState {
+    return this.#record.state;
+  }
+
+  get name(): string {
+    return this.#record.name;
+  }
+
+  /** For ContainerRegistry alone. */
+  replaceRecord(record: ContainerRecord): void {
+    this.#record = record;
+  }
+}
+
+/** Called after each step of a container's state machine was recorded. */
+export type StateListener = (container: Container, before: ContainerStateKind) => void;
+
+export class ContainerRegistry {
+  readonly #store: DocumentStore;
+  readonly #byId = new Map<string, Container>();
+  readonly #idByName = new Map<string, string>();
+  readonly #listeners = new Set<StateListener>();
+
+  constructor(store: DocumentStore) {
+    this.#store = store;
+  }
+
+  /** Reads all records. Once, at start-up. */
+  load(): void {
+    for (const record of this.#store.all<ContainerRecord>(containerCollection)) {
+      this.#byId.set(record.id, new Container(record));
+      this.#idByName.set(record.name, record.id);
+    }
+  }
+
+  /** Newest first, as `docker ps` lists them. */
+  list(): Container[] {
+    const containers = [...this.#byId.values()];
+    return containers.sort((a, b) => compareCreated(b.record, a.record));
+  }
+
+  /** By full id. */
+  byId(id: string): Container | undefined {
+    return this.#byId.get(id);
+  }
+
+  /** By id, name (with or without slash) or unique id prefix. Throws NotFound, InvalidParameter for '', or Internal when the prefix is ambiguous. */
+  get(ref: string): Container {
+    if (ref === '') throw new DaemonError('InvalidParameter', 'invalid name or ID supplied: ""');
+    const container = this.find(ref);
+    if (container === undefined) throw new DaemonError('NotFound', `No such container: ${ref}`);
+    return container;
+  }
+
+  /** As `get`, but undefined when there is none. An ambiguous prefix throws all the same. */
+  find(ref: string): Container | undefined {
+    const exact = this.#byId.get(ref) ?? this.#byName(ref);
+    if (exact !== undefined || ref === '') return exact;
+    const matches = [...this.#byId.values()].filter((container) => container.id.startsWith(ref));
+    if (matches.length > 1) {
+      throw new DaemonError('Internal', `Multiple IDs found with provided prefix: ${ref}`);
+    }
+    return matches[0];
+  }
+
+  /** Takes `name` for `id`; throws Conflict in Docker's words if another has it. `add` or `releaseName` follows. */
+  reserveName(name: string, id: string): void {
+    const holder = this.#idByName.get(name);
+    if (holder !== undefined && holder !== id) {
+      throw new DaemonError(
+        'Conflict',
+        `Conflict. The container name "/${name}" is already in use by container "${holder}". ` +
+          'You have to remove (or rename) that container to be able to reuse that name.',
+      );
+    }
+    this.#idByName.set(name, id);
+  }
+
+  nameIsFree(name: string): boolean {
+    return !this.#idByName.has(name);
+  }
+
+  /** Gives back a name that was reserved for `id`. */
+  releaseName(name: string, id: string): void {
+    if (this.#idByName.get(name) === id) this.#idByName.delete(name);
+  }
+
+  /** Records a new container. */
+  add(record: ContainerRecord): Container {
+    this.reserveName(record.name, record.id);
+    this.#store.put(containerCollection, record.id, record);
+    const container = new Container(record);
+    this.#byId.set(record.id, container);
+    return container;
+  }
+
+  /** Replaces parts of the record other than its state, and makes that durable. */
+  update(container: Container, changes: Partial<Omit<ContainerRecord, 'id' | 'state' | 'name'>>): void {
+    this.#write(container, { ...container.record, ...changes });
+  }
+
+  /** Throws Conflict when the name is taken. */
+  rename(container: Container, name: string): void {
+    const before = container.name;
+    if (before === name) return;
+    this.reserveName(name, container.id);
+    this.#write(container, { ...container.record, name });
+    this.releaseName(before, container.id);
+  }
+
+  /**
+   * One step of the state machine: computed, recorded, then told to the listeners. Changes of other parts that belong
+   * to the step are recorded with it. Returns undefined, and does nothing, when the event is illegal in this state.
+   */
+  transition(
+    container: Container,
+    event: ContainerEvent,
+    changes: Partial<Omit<ContainerRecord, 'id' | 'state' | 'name'>> = {},
+  ): ContainerState | undefined {
+    const before = container.state;
+    const state = nextContainerState(before, event);
+    if (state === undefined) return undefined;
+    this.#write(container, { ...container.record, ...changes, state });
+    for (const listener of this.#listeners) listener(container, before.kind);
+    return state;
+  }
+
+  onTransition(listener: StateListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Forgets the container and frees its name. */
+  remove(container: Container): void {
+    this.#store.delete(containerCollection, container.id);
+    this.#byId.delete(container.id);
+    this.releaseName(container.name, container.id);
+  }
+
+  #byName(ref: string): Container | undefined {
+    const name = ref.startsWith('/') ? ref.slice(1) : ref;
+    const id = this.#idByName.get(name) ?? this.#idByLink(name);
+    return id === undefined ? undefined : this.#byId.get(id);
+  }
+
+  /** `parent/alias` names what the parent is linked to by that alias. */
+  #idByLink(name: string): string | undefined {
+    const slash = name.indexOf('/');
+    if (slash < 0) return undefined;
+    const parentId = this.#idByName.get(name.slice(0, slash));
+    const parent = parentId === undefined ? undefined : this.#byId.get(parentId);
+    return parent?.record.links?.[name.slice(slash + 1)]?.containerId;
+  }
+
+  #write(container: Container, record: ContainerRecord): void {
+    this.#store.put(containerCollection, record.id, record);
+    container.replaceRecord(record);
+  }
+}
+
+function compareCreated(a: ContainerRecord, b: ContainerRecord): number {
+  // Fractions have no fixed length, so compare the second first and then the fraction as text (zeros are trimmed).
+  const bySecond = a.createdAt.slice(0, 19).localeCompare(b.createdAt.slice(0, 19));
+  if (bySecond !== 0) return bySecond;
+  const fraction = (text: string): string => text.slice(20, -1).padEnd(9, '0');
+  return fraction(a.createdAt) < fraction(b.createdAt) ? -1 : 1;
+}

@@ -1,0 +1,33 @@
+// What every lifecycle operation works with. Built once, by daemon.ts.
+
+import type { Config } from '../../config';
+import type { NetworkManager } from '../../network/network';
+import type { ImageStore, LayerStore, WritableDiskStore } from '../../storage/stores';
+import type { VolumeStore } from '../../storage/volume-store';
+import type { VmPool } from '../../vm/vm';
+import type { ContainerLogs } from './container-log';
+import type { ContainerRegistry } from './container-registry';
+import type { EventPublisher } from './event-publisher';
+
+export interface EngineContext {
+  readonly config: Pick<
+    Config,
+    | 'dataRoot'
+    | 'hosts'
+    | 'writableDiskBytes'
+    | 'vmCpus'
+    | 'vmMemoryBytes'
+    | 'containerDefaults'
+    | 'defaultShmBytes'
+    | 'experimental'
+  >;
+  readonly registry: ContainerRegistry;
+  readonly events: EventPublisher;
+  readonly logs: ContainerLogs;
+  readonly images: ImageStore;
+  readonly layers: LayerStore;
+  readonly disks: WritableDiskStore;
+  readonly networks: NetworkManager;
+  readonly vms: VmPool;
+  readonly volumes: VolumeStore;
+}

@@ -1,0 +1,326 @@
+// ContainerCreate: a record, a writable disk and held layers. No process, no VM.
+
+import { availableParallelism, hostname as hostHostname } from 'node:os';
+import type { ApiVersion } from '../../api/v1.41/backend';
+import type {
+  ContainerCreateBody,
+  ContainerCreateResponse,
+  EndpointSettings,
+  FilledContainerConfig,
+  FilledHostConfig,
+  HostConfig,
+  MountPoint,
+} from '../../docker/types';
+import { DaemonError } from '../../errors';
+import { log } from '../../log';
+import { parseAddress } from '../../network/addresses';
+import { parseReference } from '../../registry/reference';
+import type { Image } from '../../storage/image';
+import { cleanPath, donorOf } from '../../translate/container-to-pod';
+import { fillHostConfig, mergeImageConfig } from './defaults';
+import { requireBindSources, resolveMounts, type ResolvedMount } from '../mounts/container-mounts';
+import { newContainerId, parseContainerName, randomContainerName } from '../core/container-names';
+import { resolveLinks } from '../networks/links';
+import {
+  eventAttributes,
+  type ContainerNetwork,
+  type ContainerRecord,
+  type LinkRecord,
+} from '../core/container-record';
+import type { ContainerRegistry } from '../core/container-registry';
+import { storageSizeBytes, validateContainer } from './validation';
+import { withCreateDefaults } from '../core/daemon-defaults';
+import type { EngineContext } from '../core/engine-context';
+import { parsePlatform } from '../../storage/platform';
+import { apiSocketPath } from '../vms/socket-tunnels';
+import { neverTimestamp, nowTimestamp } from '../../go/timestamp';
+
+export interface CreateOptions {
+  name?: string;
+  platform?: string;
+  version: ApiVersion;
+}
+
+export interface CreateDependencies extends EngineContext {
+  /** `LogPath` for a container with this log driver. */
+  logPath: (containerId: string, driver: string) => string;
+}
+
+/** Leaves nothing behind when it throws. */
+export async function createContainer(
+  context: CreateDependencies,
+  body: ContainerCreateBody,
+  options: CreateOptions,
+): Promise<ContainerCreateResponse> {
+  const { registry } = context;
+  const { HostConfig: givenHostConfig, NetworkingConfig, ...config } = body;
+  const hostConfig = withDonorIds(registry, withCreateDefaults(givenHostConfig ?? {}, context.config));
+  const endpoints = NetworkingConfig?.EndpointsConfig ?? {};
+  requireReferencedContainers(registry, hostConfig);
+  await requireBindSources(hostConfig, apiSocketPath(context.config.hosts));
+  const warnings = validateContainer(config, hostConfig, { cpus: availableParallelism() });
+  requireValidEndpoints(endpoints, options.version);
+  const links = resolveLinks(registry, hostConfig);
+
+  const image = findImage(context, config.Image ?? '');
+  requirePlatform(image, config.Image ?? '', options.platform);
+  const id = newContainerId();
+  const filled = mergeImageConfig(
+    config,
+    image?.config.config ?? {},
+    containerHostname(id, config, hostConfig),
+  );
+  if (image === undefined) throw new DaemonError('InvalidParameter', 'No command specified');
+  const given =
+    options.name === undefined || options.name === '' ? undefined : parseContainerName(options.name);
+  const name = given ?? randomContainerName((candidate) => registry.nameIsFree(candidate));
+  registry.reserveName(name, id);
+  try {
+    // Before anything is waited for: the image may be removed meanwhile.
+    context.layers.reference(id, image.config.rootfs.diff_ids);
+    const mounts = await resolveMounts(
+      { ...context, claimedBy: id },
+      hostConfig,
+      Object.keys(filled.Volumes ?? {}),
+    );
+    const record = newRecord(context, {
+      id,
+      name,
+      image,
+      filled,
+      hostConfig,
+      endpoints,
+      links,
+      warnings,
+      mounts,
+      hasHostConfig: givenHostConfig !== undefined && givenHostConfig !== null,
+    });
+    await context.disks.create(id, record.writableDiskBytes);
+    const container = registry.add(record);
+    context.events.publish('container', 'create', id, eventAttributes(container.record));
+    return { Id: id, Warnings: warnings };
+  } catch (error) {
+    await undo(context, { id, name, diffIds: image.config.rootfs.diff_ids });
+    throw error;
+  } finally {
+    context.volumes.unclaim(id);
+  }
+}
+
+/** Undefined without a name. Throws InvalidParameter for what is no name, NotFound for one that isn't there. */
+function findImage({ images }: EngineContext, ref: string): Image | undefined {
+  if (ref === '') return undefined;
+  const image = images.find(ref);
+  if (image !== undefined) return image;
+  if (!/^(sha256:)?[a-f0-9]{64}$/.test(ref)) parseReference(ref);
+  return images.get(ref);
+}
+
+/** A failure here is logged: the one that led to it is the one to tell. Recovery removes what is left. */
+async function undo(
+  context: EngineContext,
+  { id, name, diffIds }: { id: string; name: string; diffIds: readonly string[] },
+): Promise<void> {
+  context.registry.releaseName(name, id);
+  try {
+    context.layers.unreference(id);
+    await context.disks.remove(id);
+    await context.images.removeUnusedLayers(diffIds);
+  } catch (error) {
+    log.warn('half-made container could not be undone', { containerId: id, error });
+  }
+}
+
+interface RecordParts {
+  id: string;
+  name: string;
+  image: Image;
+  filled: FilledContainerConfig;
+  hostConfig: HostConfig;
+  endpoints: Record<string, EndpointSettings | null>;
+  links: Record<string, LinkRecord> | undefined;
+  warnings: string[];
+  mounts: ResolvedMount[];
+  /** dockerd fills in the runtime only for clients that sent a HostConfig. */
+  hasHostConfig: boolean;
+}
+
+function newRecord(context: CreateDependencies, parts: RecordParts): ContainerRecord {
+  const { id, name, image, filled, hostConfig: given } = parts;
+  const { Runtime, ...others } = fillHostConfig(given);
+  const hostConfig: FilledHostConfig =
+    parts.hasHostConfig && Runtime !== undefined ? { ...others, Runtime } : others;
+  // Kept as what they mean: `links` here, or the endpoint's own on other networks.
+  hostConfig.Links = null;
+  const [path = '', ...args] = [...(filled.Entrypoint ?? []), ...(filled.Cmd ?? [])];
+  return {
+    id,
+    name,
+    createdAt: nowTimestamp(),
+    config: filled,
+    hostConfig,
+    path,
+    args,
+    imageId: image.id,
+    layers: image.config.rootfs.diff_ids,
+    platform: image.config.os,
+    podId: id,
+    state: {
+      kind: 'created',
+      exitCode: 0,
+      error: '',
+      oomKilled: false,
+      startedAt: neverTimestamp,
+      finishedAt: neverTimestamp,
+    },
+    restartCount: 0,
+    manuallyStopped: false,
+    logPath: context.logPath(id, hostConfig.LogConfig?.Type ?? ''),
+    writableDiskBytes: storageSizeBytes(hostConfig.StorageOpt) ?? context.config.writableDiskBytes,
+    mounts: [...parts.mounts.map(({ point }) => point), ...tmpfsMountPoints(hostConfig)],
+    mountDetails: Object.fromEntries(
+      parts.mounts.map(({ point, ...details }) => [point.Destination, details]),
+    ),
+    networks: containerNetworks(context, filled, hostConfig, parts.endpoints),
+    ...(parts.links === undefined ? {} : { links: parts.links }),
+    publishedPorts: [],
+    warnings: parts.warnings,
+  };
+}
+
+function containerHostname(id: string, config: ContainerCreateBody, hostConfig: HostConfig): string {
+  if (hostConfig.UTSMode === 'host') return hostHostname();
+  const given = config.Hostname ?? '';
+  if (given !== '') return given;
+  return hostConfig.NetworkMode === 'host' ? hostHostname() : id.slice(0, 12);
+}
+
+/** Containers that modes and options refer to must exist. */
+function requireReferencedContainers(registry: ContainerRegistry, hostConfig: HostConfig): void {
+  const { IpcMode = '', PidMode = '' } = hostConfig;
+  const refs = IpcMode.startsWith('container:') ? [IpcMode.slice('container:'.length)] : [];
+  // Docker takes what is before the colon for granted here.
+  if (PidMode.includes(':')) refs.push(PidMode.slice(PidMode.indexOf(':') + 1));
+  for (const from of hostConfig.VolumesFrom ?? []) {
+    if (from === '') {
+      throw new DaemonError('InvalidParameter', 'volumes-from specification cannot be an empty string');
+    }
+    const [ref = '', ...mode] = from.split(':');
+    if (mode.length > 1 || (mode[0] !== undefined && !/^(ro|rw|z|Z)(,(ro|rw|z|Z))*$/.test(mode[0]))) {
+      throw new DaemonError('InvalidParameter', `invalid mode: ${mode.join(':')}`);
+    }
+    refs.push(ref);
+  }
+  for (const ref of refs) {
+    if (ref === '') continue; // an answer for start to give
+    if (registry.find(ref) === undefined) {
+      throw new DaemonError('InvalidParameter', `No such container: ${ref}`);
+    }
+  }
+}
+
+/** `container:<name>` as `container:<id>`, where there is such a container now; start looks again. */
+function withDonorIds(registry: ContainerRegistry, hostConfig: HostConfig): HostConfig {
+  const byId = <Mode extends string>(mode: Mode | null | undefined): Mode | undefined => {
+    const donor = donorOf(mode ?? '');
+    const found = donor === undefined || donor === '' ? undefined : registry.find(donor);
+    // The type is a client's word, and so is this.
+    return found === undefined ? (mode ?? undefined) : (`container:${found.id}` as Mode);
+  };
+  const changed = { ...hostConfig };
+  for (const mode of ['NetworkMode', 'IpcMode', 'PidMode'] as const) {
+    const named = byId(hostConfig[mode]);
+    if (named !== undefined) changed[mode] = named;
+  }
+  return changed;
+}
+
+function requireValidEndpoints(
+  endpoints: Record<string, EndpointSettings | null>,
+  version: ApiVersion,
+): void {
+  const names = Object.keys(endpoints);
+  const severalAllowed = version.major > 1 || version.minor >= 44;
+  if (names.length > 1 && !severalAllowed) {
+    throw new DaemonError(
+      'InvalidParameter',
+      `Container cannot be connected to network endpoints: ${names.join(', ')}`,
+    );
+  }
+  for (const [name, settings] of Object.entries(endpoints)) {
+    if (settings === null) throw new DaemonError('InvalidParameter', `no EndpointSettings for ${name}`);
+    for (const [member, family] of [
+      ['IPv4Address', 4],
+      ['IPv6Address', 6],
+    ] as const) {
+      const address = settings.IPAMConfig?.[member] ?? '';
+      if (address !== '' && parseAddress(address)?.family !== family) {
+        throw new DaemonError('InvalidParameter', `invalid IPv${family} address: ${address}`);
+      }
+    }
+  }
+}
+
+function requirePlatform(image: Image | undefined, ref: string, text: string | undefined): void {
+  const wanted = parsePlatform(text);
+  if (image === undefined || wanted === undefined) return;
+  const { os, architecture, variant } = image.config;
+  const fits =
+    wanted.os === os &&
+    wanted.architecture === architecture &&
+    (wanted.variant === undefined || variant === undefined || wanted.variant === variant);
+  if (fits) return;
+  throw new DaemonError(
+    'NotFound',
+    `image with reference ${ref} was found but does not match the specified platform: ` +
+      `wanted ${wanted.os}/${wanted.architecture}, actual: ${os}/${architecture}`,
+  );
+}
+
+/** Docker lists tmpfs of `--mount`, not those of `--tmpfs`. */
+function tmpfsMountPoints(hostConfig: FilledHostConfig): MountPoint[] {
+  return (hostConfig.Mounts ?? [])
+    .filter((mount) => mount.Type === 'tmpfs')
+    .map((mount) => ({
+      Type: 'tmpfs',
+      Source: '',
+      Destination: cleanPath(mount.Target ?? ''),
+      Mode: '',
+      RW: !(mount.ReadOnly ?? false),
+      Propagation: '',
+    }));
+}
+
+const defaultNetworkName = 'bridge';
+
+/** By network name, as inspect shows them. The network itself may come later: start looks for it. */
+function containerNetworks(
+  context: EngineContext,
+  config: FilledContainerConfig,
+  hostConfig: FilledHostConfig,
+  endpoints: Record<string, EndpointSettings | null>,
+): Record<string, ContainerNetwork> {
+  const mode = hostConfig.NetworkMode;
+  if (mode.startsWith('container:') || (config.NetworkDisabled ?? false)) return {};
+  const networks: Record<string, ContainerNetwork> = {};
+  for (const [name, requested] of Object.entries(endpoints)) {
+    const key = name === 'default' ? defaultNetworkName : networkName(context, name);
+    networks[key] = { networkId: '', requested: requested ?? {} };
+  }
+  const main = mode === 'default' ? defaultNetworkName : networkName(context, mode);
+  if (Object.keys(networks).length === 0) networks[main] = { networkId: '', requested: {} };
+  const own = networks[main];
+  if (own !== undefined && (config.MacAddress ?? '') !== '' && (own.requested.MacAddress ?? '') === '') {
+    own.requested = { ...own.requested, MacAddress: config.MacAddress ?? '' };
+  }
+  return networks;
+}
+
+/** The network's name if the client gave its id; what can't be found keeps the client's word. */
+function networkName(context: EngineContext, ref: string): string {
+  try {
+    return context.networks.resolve(ref).name;
+  } catch {
+    return ref;
+  }
+}

@@ -1,0 +1,243 @@
+// docker cp: what a path in a container is, a tar of it, and a tar unpacked there.
+
+import { constants } from 'node:os';
+import { posix } from 'node:path';
+import type { Duplex, Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { Gunzip } from 'node:zlib';
+import type { ContainerPathStat } from '../../docker/types';
+import { DaemonError } from '../../errors';
+import { createDecompressor, gzipFailure, peekCompression, toolFailure } from '../../storage/compression';
+import type { Agent } from '../../vm/agent/agent';
+import { isBrokenPipe } from '../../vm/agent/input-channel';
+import { withFiles } from './container-files';
+import type { Container } from '../core/container-registry';
+import { eventAttributes } from '../core/container-record';
+import type { Engine } from '../engine';
+import { JobError, readJob } from '../streams/file-jobs';
+import { goFileMode, isDirectoryMode } from '../../go/file-mode';
+import { formatTimestamp } from '../../go/timestamp';
+
+/** dockerd unpacks in a process of its own, and says how that ended. */
+const untarFailed = 'Error processing tar file(exit status 1): ';
+/** Three paths at most, and some numbers. */
+const maxStatBytes = 16_384;
+
+/** A container, and what the client called it. */
+export interface Named {
+  container: Container;
+  ref: string;
+}
+
+interface PathInfo {
+  stat: ContainerPathStat;
+  /** st_mode of what the path leads to in the end; 0: nothing. */
+  targetMode: number;
+  /** Where the path leads, without links. */
+  target: string;
+}
+
+export async function statPath(
+  engine: Engine,
+  { container, ref }: Named,
+  path: string,
+): Promise<ContainerPathStat> {
+  return withFiles(
+    engine,
+    container,
+    async (agent) => (await inquire(engine, agent, { container, ref }, path)).stat,
+  );
+}
+
+/** The stream ends the job if it is closed early; a container that does not run is kept from starting meanwhile. */
+export async function archivePath(
+  engine: Engine,
+  { container, ref }: Named,
+  path: string,
+  signal: AbortSignal,
+): Promise<{ stat: ContainerPathStat; archive: Readable }> {
+  const result = await streamed(engine, container, async (agent) => {
+    const { stat } = await inquire(engine, agent, { container, ref }, path);
+    const job = await engine.fileJobs.start(
+      agent,
+      container.id,
+      { kind: 'archive', path: absolutePath(path), name: baseName(absolutePath(path)) },
+      signal,
+    );
+    return { stat, stream: job.output, done: job.done };
+  });
+  engine.events.publish('container', 'archive-path', container.id, eventAttributes(container.record));
+  return { stat: result.stat, archive: result.stream };
+}
+
+/** Resolves when everything is unpacked. */
+export async function extractArchive(
+  engine: Engine,
+  { container, ref }: Named,
+  path: string,
+  archive: NodeJS.ReadableStream,
+  options: { noOverwriteDirNonDir: boolean; copyUidGid: boolean },
+  signal: AbortSignal,
+): Promise<void> {
+  await withFiles(engine, container, async (agent) => {
+    const { target, targetMode } = await inquire(engine, agent, { container, ref }, path);
+    if (!isDirectoryMode(targetMode)) {
+      throw new DaemonError('Internal', 'extraction point is not a directory');
+    }
+    requireWritable(container, target);
+    const job = await engine.fileJobs.start(
+      agent,
+      container.id,
+      {
+        kind: 'extract',
+        path: target,
+        noOverwriteDirNonDir: options.noOverwriteDirNonDir,
+        ...owner(options.copyUidGid ? container.record.config.User : ''),
+      },
+      signal,
+    );
+    job.output.resume();
+    const failed = job.done.catch((error: unknown) => {
+      throw error instanceof JobError ? new DaemonError('Internal', `${untarFailed}${error.message}`) : error;
+    });
+    failed.catch(() => undefined);
+    let plain: Duplex | undefined;
+    try {
+      const { compression, stream } = await peekCompression(archive as AsyncIterable<Buffer>);
+      const decompressor = (plain = createDecompressor(compression));
+      pipeline(stream, decompressor).catch((error: unknown) => decompressor.destroy(error as Error)); // streams reject with an Error
+      let isWanted = true;
+      for await (const chunk of decompressor as AsyncIterable<Buffer>)
+        isWanted &&= await isTaken(job.input.write(chunk), failed);
+    } catch (error) {
+      const broken =
+        gzipFailure(error, (plain as Partial<Gunzip> | undefined)?.bytesWritten ?? 0) ?? toolFailure(error);
+      // The job unpacks what came before the broken part; one that has given up reads no more. Its reason is the better one.
+      if (broken === undefined) job.output.destroy();
+      else job.input.end();
+      await failed;
+      if (broken === undefined) throw error;
+      throw new DaemonError('Internal', `Error processing tar file(${broken}): `, { cause: error });
+    }
+    job.input.end();
+    await failed;
+  });
+  engine.events.publish('container', 'extract-to-dir', container.id, eventAttributes(container.record));
+}
+
+/** False: the archive has ended before its stream. The rest is read and dropped, as dockerd does. Rejects as the job does. */
+async function isTaken(written: Promise<void>, over: Promise<void>): Promise<boolean> {
+  try {
+    await written;
+    return true;
+  } catch (error) {
+    if (!isBrokenPipe(error)) throw error;
+    await over;
+    return false;
+  }
+}
+
+/** docker export. */
+export async function exportContainer(
+  engine: Engine,
+  container: Container,
+  signal: AbortSignal,
+): Promise<Readable> {
+  const { stream } = await streamed(engine, container, async (agent) => {
+    const job = await engine.fileJobs.start(agent, container.id, { kind: 'export' }, signal);
+    return { stream: job.output, done: job.done };
+  });
+  engine.events.publish('container', 'export', container.id, eventAttributes(container.record));
+  return stream;
+}
+
+/** Resolves as soon as there is a stream, and holds the container's files until that is over. */
+function streamed<T extends { stream: Readable; done: Promise<void> }>(
+  engine: Engine,
+  container: Container,
+  begin: (agent: Agent) => Promise<T>,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    withFiles(engine, container, async (agent) => {
+      const begun = await begin(agent);
+      resolve(begun);
+      await begun.done.catch(() => undefined);
+    }).catch(reject);
+  });
+}
+
+async function inquire(
+  engine: Engine,
+  agent: Agent,
+  { container, ref }: Named,
+  path: string,
+): Promise<PathInfo> {
+  const job = await engine.fileJobs.start(
+    agent,
+    container.id,
+    { kind: 'stat', path: absolutePath(path) },
+    new AbortController().signal,
+  );
+  try {
+    return parseStat(await readJob(job, maxStatBytes), path);
+  } catch (error) {
+    if (error instanceof JobError && error.errno === constants.errno.ENOENT) {
+      throw new DaemonError('NotFound', `Could not find the file ${path} in container ${ref}`);
+    }
+    throw asDaemonError(error);
+  }
+}
+
+function parseStat(output: Buffer, path: string): PathInfo {
+  const [numbers = '', , linkTarget = '', target = ''] = output.toString().split('\0');
+  const [mode = 0, size = 0, seconds = 0, nanoseconds = 0, targetMode = 0] = numbers.split(' ').map(Number);
+  return {
+    stat: {
+      name: baseName(absolutePath(path)),
+      size,
+      mode: goFileMode(mode),
+      mtime: formatTimestamp(BigInt(seconds) * 1_000_000_000n + BigInt(nanoseconds)),
+      linkTarget,
+    },
+    targetMode,
+    target,
+  };
+}
+
+/** From the root, with a "/" or "/." at the end kept: it says that a link is to be followed. */
+function absolutePath(path: string): string {
+  const clean = posix.normalize(`/${path}`).replace(/(.)\/$/, '$1');
+  if (path.endsWith('/.') || path === '.') return clean === '/' ? '/.' : `${clean}/.`;
+  return path.endsWith('/') && clean !== '/' ? `${clean}/` : clean;
+}
+
+/** Go's filepath.Base. */
+function baseName(path: string): string {
+  return path.endsWith('/.') ? '.' : path === '/' ? '/' : posix.basename(path);
+}
+
+/** As dockerd: a volume counts by its own mode, everything else by the root's. */
+function requireWritable(container: Container, target: string): void {
+  const { mounts, hostConfig } = container.record;
+  const within = (destination: string): boolean =>
+    target === destination || target.startsWith(`${destination}/`);
+  const point = mounts
+    .filter(({ Destination }) => within(Destination))
+    .sort((a, b) => b.Destination.length - a.Destination.length)[0];
+  if (point !== undefined) {
+    if (!point.RW) throw new DaemonError('Internal', 'mounted volume is marked read-only');
+    return;
+  }
+  if (hostConfig.ReadonlyRootfs) throw new DaemonError('Internal', 'container rootfs is marked read-only');
+}
+
+/** Docker's copyUIDGID: all that comes belongs to the container's user. A name is left to the archive's own numbers. */
+function owner(user: string): { setOwner: boolean; uid: number; gid: number } {
+  const [, uid, gid] = /^(\d+)(?::(\d+))?$/.exec(user) ?? [];
+  return { setOwner: uid !== undefined, uid: Number(uid ?? 0), gid: Number(gid ?? uid ?? 0) };
+}
+
+function asDaemonError(error: unknown): Error {
+  if (!(error instanceof JobError)) return error as Error;
+  return new DaemonError('Internal', error.message, { cause: error });
+}

@@ -1,0 +1,136 @@
+// Docker's filters: what may be asked of an endpoint, and the ways a value is compared.
+
+import type { Filters } from '../../api/v1.41/backend';
+import { DaemonError } from '../../errors';
+import { StarPattern } from '../../go/star-pattern';
+
+/** `Invalid filter 'name'` or, with a value, `Invalid filter 'name=value'`. */
+export function invalidFilter(name: string, value?: string): DaemonError {
+  const text = value === undefined ? name : `${name}=${value}`;
+  return new DaemonError('InvalidParameter', `Invalid filter '${text}'`);
+}
+
+/** Throws InvalidParameter for the first filter, by name, that is not among `accepted`. */
+export function validateFilters(filters: Filters, accepted: readonly string[]): void {
+  const unknown = [...filters.keys()].filter((name) => !accepted.includes(name)).sort();
+  if (unknown[0] !== undefined) throw invalidFilter(unknown[0]);
+}
+
+function valuesOf(filters: Filters, name: string): readonly string[] {
+  return filters.get(name) ?? [];
+}
+
+/** True when the filter is absent or empty, or one of its values is `value`. */
+export function matchValue(filters: Filters, name: string, value: string): boolean {
+  const wanted = valuesOf(filters, name);
+  return wanted.length === 0 || wanted.includes(value);
+}
+
+/** As matchValue, but `value` need only begin with what is wanted. */
+export function matchPrefix(filters: Filters, name: string, value: string): boolean {
+  const wanted = valuesOf(filters, name);
+  return wanted.length === 0 || wanted.some((prefix) => value.startsWith(prefix));
+}
+
+/** As matchValue, but what is wanted may be a regular expression that matches anywhere in `value`. */
+export function matchPattern(filters: Filters, name: string, value: string): boolean {
+  return (
+    matchValue(filters, name, value) || valuesOf(filters, name).some((source) => searches(source, value))
+  );
+}
+
+function searches(source: string, value: string): boolean {
+  try {
+    return new RegExp(source, 'u').test(value);
+  } catch {
+    // Docker ignores what is no expression.
+    return false;
+  }
+}
+
+/** True when each of `wanted`, a `key` or a `key=value`, is among `labels`; also when nothing is wanted. */
+export function matchLabels(
+  wanted: readonly string[] | undefined,
+  labels: Readonly<Record<string, string>> | null | undefined,
+): boolean {
+  return (wanted ?? []).every((query) => {
+    const at = query.indexOf('=');
+    const value = labels?.[at < 0 ? query : query.slice(0, at)];
+    return value !== undefined && (at < 0 || value === query.slice(at + 1));
+  });
+}
+
+/**
+ * A filter that may be `true` or `false`, with `digits` also `1` or `0`; undefined when absent. One without a value counts
+ * as true, as do several of which one is true unless it must be `unique`. Throws InvalidParameter for anything else.
+ */
+export function booleanFilter(
+  filters: Filters,
+  name: string,
+  { digits = false, unique = false } = {},
+): boolean | undefined {
+  const values = filters.get(name);
+  if (values === undefined) return undefined;
+  const isOne = (word: string, digit: string): boolean =>
+    values.includes(word) || (digits && values.includes(digit));
+  const isReadable = values.length < 2 || !unique;
+  if (values.length === 0 || (isReadable && isOne('true', '1'))) return true;
+  if (isReadable && isOne('false', '0')) return false;
+  throw invalidFilter(name, `[${values.join(' ')}]`);
+}
+
+/** Go's path.Match: `*` and `?` stop at slashes. Throws Internal, as dockerd, for a malformed pattern. */
+export function globMatcher(pattern: string): (text: string) => boolean {
+  const parts = new StarPattern();
+  for (let at = 0; at < pattern.length; at += 1) {
+    const char = pattern.charAt(at);
+    if (char === '*') parts.star();
+    else if (char === '?') parts.character('[^/]');
+    else if (char === '\\') {
+      at += 1;
+      if (at >= pattern.length) throw malformedPattern();
+      parts.character(quote(pattern.charAt(at)));
+    } else if (char === '[') {
+      const end = classEnd(pattern, at);
+      parts.character(classSource(pattern.slice(at + 1, end)));
+      at = end;
+    } else parts.character(quote(char));
+  }
+  return parts.matcher();
+}
+
+function malformedPattern(): DaemonError {
+  return new DaemonError('Internal', 'syntax error in pattern');
+}
+
+function quote(char: string): string {
+  return char.replace(/[\\^$.*+?()[\]{}|/-]/, '\\$&');
+}
+
+/** Index of the bracket that closes the class opened at `start`. */
+function classEnd(pattern: string, start: number): number {
+  const first = pattern.charAt(start + 1) === '^' ? start + 2 : start + 1;
+  for (let at = first; at < pattern.length; at += 1) {
+    if (pattern.charAt(at) === '\\') at += 1;
+    else if (pattern.charAt(at) === ']' && at > first) return at;
+  }
+  throw malformedPattern();
+}
+
+function classSource(content: string): string {
+  const negated = content.startsWith('^');
+  const characters: string[] = [];
+  for (let at = negated ? 1 : 0; at < content.length; at += 1) {
+    if (content.charAt(at) === '\\') at += 1;
+    const from = content.charAt(at);
+    if (content.charAt(at + 1) === '-') {
+      at += content.charAt(at + 2) === '\\' ? 3 : 2;
+      const to = content.charAt(at);
+      if (to === '' || to < from) throw malformedPattern();
+      characters.push(`${quote(from)}-${quote(to)}`);
+    } else {
+      characters.push(quote(from));
+    }
+  }
+  return negated ? `[^/${characters.join('')}]` : `(?!/)[${characters.join('')}]`;
+}

@@ -1,0 +1,323 @@
+// Lets the builder (src/build) work on this engine: its images, its layers, and ordinary containers for RUN.
+
+import { join } from 'node:path';
+import { StringDecoder } from 'node:string_decoder';
+import type { BuildOptions, ProgressWriter } from '../../api/v1.41/backend';
+import type { AuthConfig, HostConfig } from '../../docker/types';
+import type { BuildHost, BuildLimits, ContainerOutput, RunConfig } from '../../builder/host';
+import { LayerIndexes } from '../../builder/image-files';
+import { runBuild } from '../../builder/run-build';
+import { DaemonError } from '../../errors';
+import { log } from '../../log';
+import { parseReference, serverHost } from '../../registry/reference';
+import type { Image, ImageConfig, ImageRunConfig } from '../../storage/image';
+import type { SquashfsLayerStore } from '../../storage/layer-store';
+import type { ImageStore } from '../../storage/stores';
+import { createContainer } from '../create/create';
+import { newContainerId } from '../core/container-names';
+import { eventAttributes } from '../core/container-record';
+import type { Container } from '../core/container-registry';
+import { removeContainer } from '../lifecycle/remove';
+import { startContainer } from '../lifecycle/start';
+import { killContainer } from '../lifecycle/stop';
+import type { Containers } from '../backends/containers';
+import { filledImageConfig } from './inspect';
+import { nonEmptyLayer } from '../files/empty-layer';
+import { refuseReservedName } from './reserved-name';
+import type { LeaveOptions, RunningPod } from '../vms/pods';
+
+const maxHeldText = 16 * 1024;
+
+export interface ImageBuildContext {
+  containers: Containers;
+  images: ImageStore;
+  layers: SquashfsLayerStore;
+  dataRoot: string;
+  /** Version in images' `docker_version`. */
+  engineVersion: string;
+  experimental: boolean;
+}
+
+/** What builds share: names of files in layers. */
+export class ImageBuilds {
+  readonly #context: ImageBuildContext;
+  readonly #indexes: LayerIndexes;
+
+  constructor(context: ImageBuildContext) {
+    this.#context = context;
+    this.#indexes = new LayerIndexes(context.layers);
+  }
+
+  async build(
+    options: BuildOptions,
+    body: NodeJS.ReadableStream,
+    progress: ProgressWriter,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const host = new EngineBuildHost(this.#context, options);
+    try {
+      await runBuild(host, this.#indexes, { query: options.query, body, send: progress, signal });
+    } finally {
+      await host.release();
+    }
+  }
+}
+
+class EngineBuildHost implements BuildHost {
+  readonly layers: SquashfsLayerStore;
+  readonly engineVersion: string;
+  readonly experimental: boolean;
+  readonly temporaryDir: string;
+  readonly #context: ImageBuildContext;
+  readonly #auths: Readonly<Record<string, AuthConfig>>;
+  readonly #room: () => Promise<void>;
+  /** Layers of this build; held until its images have them. */
+  readonly #holds = new Map<string, () => void>();
+  readonly #held = new Map<string, { pod: Promise<RunningPod>; letGo: (how: LeaveOptions) => void }>();
+  /** The VM of the steps so far, and what they did in it: the next step's is the same one. */
+  #vmId: string | undefined;
+  #lastStep: Promise<void> = Promise.resolve();
+  /** Containers that are none: there is no image to make one of. */
+  readonly #imageless = new Set<string>();
+
+  constructor(context: ImageBuildContext, { auths, room }: Pick<BuildOptions, 'auths' | 'room'>) {
+    this.#context = context;
+    this.#auths = auths;
+    this.#room = room;
+    this.layers = context.layers;
+    this.engineVersion = context.engineVersion;
+    this.experimental = context.experimental;
+    this.temporaryDir = join(context.dataRoot, 'tmp');
+  }
+
+  findImage(ref: string): Image | undefined {
+    if (!/^(sha256:)?[a-f0-9]{64}$/.test(ref)) parseReference(ref);
+    return this.#context.images.find(ref);
+  }
+
+  getImage(ref: string): Image {
+    return this.#context.images.get(ref);
+  }
+
+  listImages(): Image[] {
+    return this.#context.images.list();
+  }
+
+  async pull(...[ref, options, progress, signal]: Parameters<BuildHost['pull']>): Promise<void> {
+    refuseReservedName(ref);
+    const auth = this.#authFor(ref);
+    await this.#context.images.pull(
+      ref,
+      { ...options, ...(auth === undefined ? {} : { auth }) },
+      // dockerd leaves out which name it is that came
+      (message) => progress(message),
+      signal,
+    );
+  }
+
+  createImage(config: ImageConfig, parentId: string): Promise<Image> {
+    const filled: ImageConfig = {
+      ...config,
+      config: filledRunConfig(config.config),
+      ...(config.container_config === undefined
+        ? {}
+        : { container_config: filledRunConfig(config.container_config) }),
+    };
+    return this.#context.images.create(filled, { parentId });
+  }
+
+  tag(imageId: string, name: string): void {
+    this.#context.images.tag(imageId, name);
+  }
+
+  async addLayer(...[stream, signal]: Parameters<BuildHost['addLayer']>): Promise<string> {
+    const onDiffId = (diffId: string): void => {
+      if (!this.#holds.has(diffId)) this.#holds.set(diffId, this.layers.hold([diffId]));
+    };
+    return (await this.layers.add(stream, { signal, onDiffId })).diffId;
+  }
+
+  /** Ends the VM. Layers that no image got are removed. */
+  async release(): Promise<void> {
+    for (const id of [...this.#held.keys()]) this.leaveContainer(id);
+    await this.#endVm();
+    for (const release of this.#holds.values()) release();
+    await this.#context.images.removeUnusedLayers([...this.#holds.keys()]);
+  }
+
+  async createContainer(config: RunConfig, limits: BuildLimits): Promise<{ id: string; warnings: string[] }> {
+    if (config.Image === undefined || config.Image === '') {
+      const id = newContainerId();
+      this.#imageless.add(id);
+      return { id, warnings: [] };
+    }
+    const { engine } = this.#context.containers;
+    const created = await createContainer(
+      { ...engine, logPath: () => '' },
+      { ...config, HostConfig: hostConfig(limits) },
+      { version: { major: 1, minor: 41 } },
+    );
+    return { id: created.Id, warnings: created.Warnings };
+  }
+
+  async runContainer(id: string, output: ContainerOutput, signal: AbortSignal): Promise<number> {
+    if (this.#imageless.has(id)) {
+      throw new DaemonError(
+        'Internal',
+        'failed to create shim task: OCI runtime create failed: runc create failed: unable to start container ' +
+          'process: exec: "/bin/sh": stat /bin/sh: no such file or directory: unknown',
+      );
+    }
+    const { engine } = this.#context.containers;
+    const container = engine.registry.get(id);
+    engine.registry.update(container, { isBuildStep: true });
+    await this.#useVm(container);
+    this.#hold(container);
+    const subscription = engine.hubs.of(id).subscribe({ stdout: true, stderr: true });
+    engine.events.publish('container', 'attach', id, eventAttributes(container.record));
+    const kill = (): void => {
+      killQuietly(this.#context.containers, container);
+    };
+    signal.addEventListener('abort', kill);
+    try {
+      const copied = copyOutput(subscription, output, this.#room);
+      await container.operations.run(() => startContainer(engine, container));
+      if (signal.aborted) kill();
+      await copied;
+      const { StatusCode } = await engine.waits.wait(container, 'not-running');
+      return StatusCode;
+    } finally {
+      signal.removeEventListener('abort', kill);
+      subscription.close();
+    }
+  }
+
+  async commitContainer(id: string, signal: AbortSignal): Promise<string | undefined> {
+    const pod = await this.#held.get(id)?.pod;
+    if (pod === undefined) throw new DaemonError('Internal', `container ${id} has not run`);
+    const { fileJobs } = this.#context.containers.engine;
+    const job = await fileJobs.start(pod.vm.agent, id, { kind: 'layer' }, signal);
+    const layer = await nonEmptyLayer(job.output);
+    return layer === undefined ? undefined : this.addLayer(layer, signal);
+  }
+
+  leaveContainer(id: string): void {
+    const { registry } = this.#context.containers.engine;
+    const container = registry.byId(id);
+    if (container?.record.isBuildStep === true) registry.update(container, { isBuildStep: false });
+    this.#letGo(id, { keepData: true });
+  }
+
+  async removeContainer(id: string): Promise<void> {
+    if (this.#imageless.delete(id)) return;
+    this.#letGo(id, { keepData: false });
+    const { engine } = this.#context.containers;
+    if (engine.registry.byId(id) === undefined) return;
+    await removeContainer(engine, id, { force: true, volumes: true, link: false });
+  }
+
+  /** Keeps the VM of a container, once that has ended, until `#letGo`: the changes are read there. */
+  #hold({ id, operations }: Container): void {
+    const { beforeRest } = this.#context.containers.engine;
+    let arrived: (pod: RunningPod) => void = () => undefined;
+    let letGo: (how: LeaveOptions) => void = () => undefined;
+    const pod = new Promise<RunningPod>((resolve) => (arrived = resolve));
+    const released = new Promise<LeaveOptions>((resolve) => (letGo = resolve));
+    beforeRest.set(id, (ended) => {
+      arrived(ended);
+      this.#vmId = ended.vm.id;
+      this.#lastStep = operations.run(() => Promise.resolve());
+      return released;
+    });
+    this.#held.set(id, { pod, letGo });
+  }
+
+  /** The container's VM goes on, empty, as the build's. */
+  #letGo(id: string, how: { keepData: boolean }): void {
+    this.#context.containers.engine.beforeRest.delete(id);
+    this.#held.get(id)?.letGo({ ...how, keepVm: true });
+    this.#held.delete(id);
+  }
+
+  /** Steps of one build trust each other: what one may have done to the VM, it could have done to the files. */
+  async #useVm({ record }: Container): Promise<void> {
+    const { pods, vms } = this.#context.containers.engine;
+    await this.#lastStep;
+    if (this.#vmId === undefined || vms.find(this.#vmId)?.state.kind !== 'Idle') return;
+    pods.place(record.podId, this.#vmId);
+  }
+
+  async #endVm(): Promise<void> {
+    await this.#lastStep;
+    const vm = this.#vmId === undefined ? undefined : this.#context.containers.engine.vms.find(this.#vmId);
+    if (vm?.state.kind === 'Idle') await vm.end();
+  }
+
+  /** Credentials by the server's address; Docker Hub's is an old URL, and old clients have those of others too. */
+  #authFor(ref: string): AuthConfig | undefined {
+    const { domain } = parseReference(ref);
+    if (domain === 'docker.io') return this.#auths['https://index.docker.io/v1/'];
+    const old = Object.keys(this.#auths).find((key) => serverHost(key) === domain);
+    return this.#auths[domain] ?? (old === undefined ? undefined : this.#auths[old]);
+  }
+}
+
+/** With all the members that dockerd writes into an image. */
+function filledRunConfig(config: ImageConfig['config']): ImageRunConfig {
+  // what is null there is null in Docker's images too
+  return filledImageConfig(config) as ImageRunConfig;
+}
+
+/** Lines of stderr are told whole, since each piece of it is coloured by itself. Waits for `room` after each piece. */
+async function copyOutput(
+  chunks: AsyncIterable<{ stream: 'stdout' | 'stderr'; data: Buffer }>,
+  output: ContainerOutput,
+  room: () => Promise<void>,
+): Promise<void> {
+  const decoders = { stdout: new StringDecoder(), stderr: new StringDecoder() };
+  let held = '';
+  const release = (): void => {
+    if (held !== '') output.stderr(held);
+    held = '';
+  };
+  for await (const { stream, data } of chunks) {
+    const text = decoders[stream].write(data);
+    if (stream === 'stderr') {
+      held += text;
+      if (held.endsWith('\n') || held.length > maxHeldText) release();
+    } else if (text !== '') {
+      release();
+      output.stdout(text);
+    }
+    await room();
+  }
+  held += decoders.stderr.end();
+  release();
+  const rest = decoders.stdout.end();
+  if (rest !== '') output.stdout(rest);
+}
+
+function killQuietly({ engine }: Containers, container: Container): void {
+  killContainer(engine, container, { ref: container.id }).catch((error: unknown) =>
+    log.debug('a cancelled build’s container could not be killed', { containerId: container.id, error }),
+  );
+}
+
+function hostConfig(limits: BuildLimits): HostConfig {
+  return {
+    // what the client sent for an ulimit is checked by create
+    Ulimits: limits.ulimits,
+    Memory: limits.memoryBytes,
+    MemorySwap: limits.memorySwapBytes,
+    CpuShares: limits.cpuShares,
+    CpuPeriod: limits.cpuPeriod,
+    CpuQuota: limits.cpuQuota,
+    CpusetCpus: limits.cpusetCpus,
+    CpusetMems: limits.cpusetMems,
+    CgroupParent: limits.cgroupParent,
+    ShmSize: limits.shmBytes,
+    NetworkMode: limits.networkMode,
+    ExtraHosts: limits.extraHosts,
+    LogConfig: { Type: 'none', Config: {} },
+  };
+}

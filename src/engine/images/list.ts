@@ -1,0 +1,18 @@
+// `docker images`.
+
+import type { Filters } from '../../api/v1.41/backend';
+import type { ImageSummary } from '../../docker/types';
+import type { ImageStore } from '../../storage/stores';
+import { imageCreatedMs, imageFilter } from '../filters/image-filter';
+import { summarizeImage } from './inspect';
+
+/** Newest first. Throws Docker's errors for filters it refuses. */
+export function listImages(
+  images: Pick<ImageStore, 'get' | 'list'>,
+  options: { all: boolean; filters: Filters },
+): ImageSummary[] {
+  const filter = imageFilter(options.filters, images);
+  const all = images.list().sort((a, b) => imageCreatedMs(b) - imageCreatedMs(a));
+  const parents = new Set(all.map((image) => image.parentId));
+  return all.flatMap((image) => summarizeImage(image, filter, options.all || !parents.has(image.id)) ?? []);
+}

@@ -1,0 +1,32 @@
+// Devices of the host that limits of block I/O name: Docker looks at them when the container starts.
+
+import { stat } from 'node:fs/promises';
+import type { HostConfig } from '../../docker/types';
+import { DaemonError } from '../../errors';
+
+/** Throws Internal in Docker's words for a path that is not there, in the runtime's for what is no block device. */
+export async function requireBlockDevices(hostConfig: HostConfig): Promise<void> {
+  const paths = [
+    ...(hostConfig.BlkioWeightDevice ?? []),
+    ...(hostConfig.BlkioDeviceReadBps ?? []),
+    ...(hostConfig.BlkioDeviceWriteBps ?? []),
+    ...(hostConfig.BlkioDeviceReadIOps ?? []),
+    ...(hostConfig.BlkioDeviceWriteIOps ?? []),
+  ].map(({ Path }) => Path ?? '');
+  for (const path of new Set(paths)) await requireBlockDevice(path);
+}
+
+async function requireBlockDevice(path: string): Promise<void> {
+  let isBlockDevice: boolean;
+  try {
+    isBlockDevice = (await stat(path)).isBlockDevice();
+  } catch (cause) {
+    throw new DaemonError('Internal', `stat ${path}: no such file or directory`, { cause });
+  }
+  if (isBlockDevice) return;
+  throw new DaemonError(
+    'Internal',
+    'failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: ' +
+      `error during container init: error setting cgroup config for procHooks process: ${path}: no such device: unknown`,
+  );
+}

@@ -1,0 +1,327 @@
+// ContainerStop, ContainerKill, ContainerRestart, ContainerPause and ContainerUnpause.
+
+import { DaemonError, errorMessage, isDaemonError } from '../../errors';
+import { log } from '../../log';
+import { isLinuxSignal, parseSignal, sigkill, sigterm } from '../../translate/signals';
+import { AgentError } from '../../vm/agent/agent-error';
+import { eventAttributes } from '../core/container-record';
+import type { Container } from '../core/container-registry';
+import { startContainer } from './start';
+import { isActive, type RunFacts } from '../core/container-state';
+import type { Engine } from '../engine';
+import { namedPodIdOf } from '../vms/named-pods';
+import { onlyPausedLeft } from '../vms/pod-cpus';
+import type { RunningPod } from '../vms/pods';
+
+const defaultStopSeconds = 10;
+/** A timer of Node's that is set to more ends at once. */
+const longestTimeoutMs = 2 ** 31 - 1;
+
+/** How long a killed container may take to be reported as exited before its VM is ended instead. */
+const killGraceMs = 10_000;
+const signalTimeoutMs = 10_000;
+
+/** The container's run, or Docker's refusal. `verb` is only for the paused one. */
+export function requireActive(container: Container): RunFacts {
+  const { state } = container;
+  if (isActive(state)) return state;
+  throw notRunning(container);
+}
+
+export function notRunning(container: Container): DaemonError {
+  return new DaemonError('Conflict', `Container ${container.id} is not running`);
+}
+
+/** The Pod of a running container. */
+export function requirePod(engine: Engine, container: Container): RunningPod {
+  requireActive(container);
+  const pod = engine.pods.of(container);
+  if (pod === undefined) throw notRunning(container);
+  return pod;
+}
+
+/**
+ * Runs `work` while the guest's CPUs turn. The processes of a paused container stay frozen meanwhile. In the
+ * container's queue.
+ */
+export async function withGuest<T>(
+  engine: Engine,
+  container: Container,
+  work: (pod: RunningPod) => Promise<T>,
+): Promise<T> {
+  const pod = requirePod(engine, container);
+  if (container.state.kind !== 'paused') return work(pod);
+  return pod.cpus.run(async () => {
+    await pod.vm.resume();
+    try {
+      return await work(pod);
+    } finally {
+      // Looked at anew: it may have exited meanwhile.
+      if (pod.members.size > 0 && onlyPausedLeft(engine, pod)) await pod.vm.pause();
+    }
+  });
+}
+
+/** StopSignal of the container. */
+export function stopSignal(container: Container): number {
+  const text = container.record.config.StopSignal ?? '';
+  if (text === '') return sigterm;
+  const number = parseSignal(text);
+  return isLinuxSignal(number) ? number : sigterm;
+}
+
+export async function stopContainer(
+  engine: Engine,
+  container: Container,
+  options: { timeoutSeconds?: number; signal?: string },
+): Promise<void> {
+  const signal =
+    options.signal === undefined || options.signal === ''
+      ? stopSignal(container)
+      : parseSignal(options.signal);
+  const { kind } = container.state;
+  if (kind !== 'running' && kind !== 'paused' && kind !== 'restarting') {
+    throw new DaemonError('NotModified', `Container ${container.id} is already stopped`);
+  }
+  await stopAndWait(engine, container, signal, options.timeoutSeconds);
+  engine.events.publish('container', 'stop', container.id, eventAttributes(container.record));
+}
+
+async function stopAndWait(
+  engine: Engine,
+  container: Container,
+  signal: number,
+  timeoutSeconds: number | undefined,
+): Promise<void> {
+  const seconds = timeoutSeconds ?? container.record.config.StopTimeout ?? defaultStopSeconds;
+  const exited = engine.waits.wait(container, 'not-running');
+  try {
+    await container.operations.run(() => sendSignal(engine, container, signal));
+  } catch (error) {
+    if (!isDaemonError(error, 'Conflict'))
+      log.warn('stop signal could not be sent', { containerId: container.id, error });
+  }
+  if (seconds < 0) await exited;
+  else if (!(await settlesWithin(exited, seconds * 1000))) await killAndWait(engine, container);
+}
+
+/** SIGKILL, and the end of the VM if even that does not help. Resolves when the container does not run any more. */
+export async function killAndWait(engine: Engine, container: Container): Promise<void> {
+  const exited = engine.waits.wait(container, 'not-running');
+  try {
+    await container.operations.run(() => sendSignal(engine, container, sigkill));
+  } catch (error) {
+    if (!isDaemonError(error, 'Conflict'))
+      log.warn('container could not be killed', { containerId: container.id, error });
+  }
+  if (await settlesWithin(exited, killGraceMs)) return;
+  log.warn('guest does not answer: its VM is ended', { containerId: container.id });
+  await engine.pods.of(container)?.vm.end();
+  await exited;
+}
+
+async function settlesWithin(promise: Promise<unknown>, milliseconds: number): Promise<boolean> {
+  if (milliseconds > longestTimeoutMs) return promise.then(() => true);
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), milliseconds);
+  });
+  try {
+    return await Promise.race([promise.then(() => true), timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** What ContainerKill is to send. Throws InvalidParameter. */
+export function requireSignal(text = ''): number {
+  return text === '' ? sigkill : parseSignal(text);
+}
+
+/** ContainerKill. Throws Internal for what is no signal and Conflict, in Docker's words, quoting `ref`. */
+export async function killContainer(
+  engine: Engine,
+  container: Container,
+  options: { ref: string; signal?: string },
+): Promise<void> {
+  const signal = requireSignal(options.signal);
+  if (!isLinuxSignal(signal)) {
+    // Docker prints a negative number as the unsigned one it is converted to.
+    const shown = BigInt.asUintN(64, BigInt(signal)).toString();
+    throw new DaemonError(
+      'Internal',
+      `Cannot kill container: ${options.ref}: The linux daemon does not support signal ${shown}`,
+    );
+  }
+  try {
+    // Docker waits for the exit after SIGKILL, and only then.
+    if (signal === sigkill && (isActive(container.state) || container.state.kind === 'restarting')) {
+      await killAndWait(engine, container);
+    } else {
+      await container.operations.run(() => sendSignal(engine, container, signal));
+    }
+  } catch (error) {
+    if (!isDaemonError(error, 'Conflict')) throw error;
+    throw new DaemonError('Conflict', `Cannot kill container: ${options.ref}: ${error.message}`, {
+      cause: error,
+    });
+  }
+}
+
+/**
+ * One signal to the container's first process, with what it means for the restart policy. In the container's queue.
+ * Throws Conflict when it doesn't run.
+ */
+async function sendSignal(engine: Engine, container: Container, signal: number): Promise<void> {
+  const { registry } = engine;
+  const stops =
+    signal === sigkill ||
+    (container.record.config.StopSignal ?? '') === '' ||
+    signal === stopSignal(container);
+  if (container.state.kind === 'restarting') {
+    // There is no process: the policy just must not start another.
+    engine.restarts.cancel(container.id);
+    registry.transition(container, { kind: 'giveUp' }, { manuallyStopped: true });
+    engine.waits.exited(container);
+    return;
+  }
+  const pod = requirePod(engine, container);
+  if (stops) registry.update(container, { manuallyStopped: true });
+  const paused = container.state.kind === 'paused';
+  if (paused && stops) {
+    // Frozen CPUs answer nothing. The processes stay frozen until the signal has reached them.
+    await pod.cpus.run(async () => {
+      await pod.vm.resume();
+      await deliverSignal(engine, container, pod, signal);
+      await thaw(engine, container, pod);
+    });
+    return;
+  }
+  const delivered = deliverSignal(engine, container, pod, signal);
+  if (!paused) {
+    await delivered;
+    return;
+  }
+  // It is delivered when the CPUs turn again.
+  delivered.catch((error: unknown) =>
+    log.debug('signal to a paused container', { containerId: container.id, error }),
+  );
+}
+
+async function deliverSignal(
+  engine: Engine,
+  container: Container,
+  pod: RunningPod,
+  signal: number,
+): Promise<void> {
+  const sent = pod.vm.agent.request(
+    'container.signal',
+    { id: container.id, signal, all: false },
+    { timeoutMs: signalTimeoutMs },
+  );
+  const paused = container.state.kind === 'paused';
+  const tell = (): void =>
+    engine.events.publish('container', 'kill', container.id, {
+      ...eventAttributes(container.record),
+      signal: String(signal),
+    });
+  if (paused) tell();
+  await sent.catch((error: unknown) => {
+    if (error instanceof AgentError && error.failure.code === 'ESRCH') return; // its exit is on its way
+    throw error;
+  });
+  if (!paused) tell();
+}
+
+/** ContainerRestart. `ref` is what the client called it. */
+export async function restartContainer(
+  engine: Engine,
+  container: Container,
+  options: { ref: string; timeoutSeconds?: number; signal?: string },
+): Promise<void> {
+  // Its Pod must not end in between.
+  const release = engine.podHolds.hold(namedPodIdOf(container.record) ?? container.id);
+  try {
+    await stopAndStart(engine, container, options);
+  } catch (error) {
+    throw new DaemonError('Internal', `Cannot restart container ${options.ref}: ${errorMessage(error)}`, {
+      cause: error,
+    });
+  } finally {
+    release();
+  }
+}
+
+async function stopAndStart(
+  engine: Engine,
+  container: Container,
+  options: { timeoutSeconds?: number; signal?: string },
+): Promise<void> {
+  const signal =
+    options.signal === undefined || options.signal === ''
+      ? stopSignal(container)
+      : parseSignal(options.signal);
+  const { kind } = container.state;
+  if (kind === 'running' || kind === 'paused' || kind === 'restarting') {
+    await withoutAutoRemove(engine, container, () =>
+      stopAndWait(engine, container, signal, options.timeoutSeconds),
+    );
+    engine.events.publish('container', 'stop', container.id, eventAttributes(container.record));
+  }
+  await container.operations.run(() => startContainer(engine, container));
+  engine.events.publish('container', 'restart', container.id, eventAttributes(container.record));
+}
+
+/** A restart's stop isn't the end of a container that goes with its exit. */
+async function withoutAutoRemove(
+  engine: Engine,
+  container: Container,
+  work: () => Promise<void>,
+): Promise<void> {
+  const { hostConfig } = container.record;
+  if (!hostConfig.AutoRemove) return work();
+  engine.registry.update(container, { hostConfig: { ...hostConfig, AutoRemove: false } });
+  try {
+    await work();
+  } finally {
+    engine.registry.update(container, { hostConfig: { ...container.record.hostConfig, AutoRemove: true } });
+  }
+}
+
+/** ContainerPause: the processes are frozen, then the vCPUs stopped. In the container's queue. */
+export async function pauseContainer(engine: Engine, container: Container): Promise<void> {
+  if (container.state.kind === 'restarting') {
+    throw new DaemonError(
+      'Conflict',
+      `Container ${container.id} is restarting, wait until the container is running`,
+    );
+  }
+  if (container.state.kind === 'paused') {
+    throw new DaemonError('Conflict', `Container ${container.id} is already paused`);
+  }
+  const pod = requirePod(engine, container);
+  await pod.cpus.run(async () => {
+    await pod.vm.agent.request('container.freeze', { id: container.id, frozen: true });
+    if (onlyPausedLeft(engine, pod, container.id)) await pod.vm.pause();
+    engine.registry.transition(container, { kind: 'pause' });
+  });
+  engine.events.publish('container', 'pause', container.id, eventAttributes(container.record));
+}
+
+/** ContainerUnpause. In the container's queue. */
+export async function unpauseContainer(engine: Engine, container: Container): Promise<void> {
+  if (container.state.kind !== 'paused') {
+    throw new DaemonError('Internal', `Container ${container.id} is not paused`);
+  }
+  const pod = requirePod(engine, container);
+  await pod.cpus.run(async () => {
+    await pod.vm.resume();
+    await thaw(engine, container, pod);
+  });
+}
+
+async function thaw(engine: Engine, container: Container, pod: RunningPod): Promise<void> {
+  await pod.vm.agent.request('container.freeze', { id: container.id, frozen: false });
+  engine.registry.transition(container, { kind: 'resume' });
+  engine.events.publish('container', 'unpause', container.id, eventAttributes(container.record));
+}

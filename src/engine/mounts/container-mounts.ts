@@ -1,0 +1,277 @@
+// Binds and volumes of a container: resolved at create into mount points. container-shares.ts gives them to a VM.
+
+import { lstat } from 'node:fs/promises';
+import type { HostConfig, Mount, MountPoint } from '../../docker/types';
+import { DaemonError } from '../../errors';
+import type { VolumeStore } from '../../storage/volume-store';
+import { cleanPath } from '../../translate/container-to-pod';
+import { parseBindSpec } from './bind-spec';
+import type { ContainerRecord } from '../core/container-record';
+import { socketBehind } from '../vms/socket-tunnels';
+import type { ContainerRegistry } from '../core/container-registry';
+import type { EventPublisher } from '../core/event-publisher';
+
+/** What a mount point doesn't show, by destination. */
+export interface MountDetails {
+  /** `nocopy`: a volume is not filled from the image. */
+  noCopy: boolean;
+  /** Below the volume's root. */
+  subpath: string;
+  /** A bind's missing source is made (`-v`), or is an error (`--mount`). */
+  createSource: boolean;
+  /** Without the mounts below the source. */
+  nonRecursive: boolean;
+}
+
+export interface ResolvedMount extends MountDetails {
+  point: MountPoint;
+}
+
+export interface MountContext {
+  volumes: VolumeStore;
+  registry: ContainerRegistry;
+  events: EventPublisher;
+}
+
+interface ClaimingContext extends MountContext {
+  /** Id of the container to be. */
+  claimedBy: string;
+}
+
+/** Where a Docker engine in a privileged container keeps its layers. */
+const nestedEngineRoot = '/var/lib/docker';
+/** Of a mount that asks for nothing special. */
+export const noDetails: MountDetails = {
+  noCopy: false,
+  subpath: '',
+  createSource: false,
+  nonRecursive: false,
+};
+
+/**
+ * The binds and volumes of a container to be, in Docker's order of precedence: VolumesFrom, Binds, Mounts, and the
+ * Volumes of its configuration for what is left. Makes the volumes, and claims them for `context.claimedBy`. Throws Docker's
+ * refusals.
+ */
+export async function resolveMounts(
+  context: ClaimingContext,
+  hostConfig: HostConfig,
+  configVolumes: readonly string[],
+): Promise<ResolvedMount[]> {
+  const mounts = new Map<string, ResolvedMount>();
+  for (const from of hostConfig.VolumesFrom ?? []) {
+    for (const mount of inheritedMounts(context.registry, from)) {
+      if (mount.point.Type === 'volume') context.volumes.claim(mount.point.Name ?? '', context.claimedBy);
+      mounts.set(mount.point.Destination, mount);
+    }
+  }
+  for (const bind of hostConfig.Binds ?? []) {
+    const mount = await resolveBind(context, bind, hostConfig.VolumeDriver ?? '');
+    mounts.set(mount.point.Destination, mount);
+  }
+  for (const mount of hostConfig.Mounts ?? []) {
+    if (mount.Type !== 'bind' && mount.Type !== 'volume') continue;
+    const resolved = await resolveMount(context, mount);
+    mounts.set(resolved.point.Destination, resolved);
+  }
+  const elsewhere = new Set([
+    ...Object.keys(hostConfig.Tmpfs ?? {}).map(cleanPath),
+    ...(hostConfig.Mounts ?? []).map((mount) => cleanPath(mount.Target ?? '')),
+  ]);
+  for (const volume of configVolumes) {
+    const destination = cleanPath(volume);
+    if (mounts.has(destination) || elsewhere.has(destination)) continue;
+    // The guest gives it a directory of the container's own disk, which overlayfs can lie on.
+    if ((hostConfig.Privileged ?? false) && destination === nestedEngineRoot) continue;
+    const point = await volumePoint(context, {
+      destination,
+      mode: '',
+      readWrite: true,
+      driver: hostConfig.VolumeDriver ?? '',
+    });
+    mounts.set(destination, { ...noDetails, point });
+  }
+  return [...mounts.values()];
+}
+
+/** Refuses a Mounts bind whose source is not there, as dockerd does at create. */
+export async function requireBindSources(
+  hostConfig: HostConfig,
+  apiSocket: string | undefined,
+): Promise<void> {
+  for (const mount of hostConfig.Mounts ?? []) {
+    if (mount.Type !== 'bind' || createsMountpoint(mount)) continue;
+    // What is no absolute path is refused by validateMounts, for another reason.
+    if (!(mount.Source ?? '').startsWith('/')) continue;
+    const source = cleanPath(mount.Source ?? '');
+    if ((await socketBehind(source, apiSocket)) !== undefined) continue;
+    try {
+      await lstat(source);
+    } catch {
+      throw new DaemonError(
+        'InvalidParameter',
+        `invalid mount config for type "bind": bind source path does not exist: ${source}`,
+      );
+    }
+  }
+}
+
+export function hasVolume({ mounts }: ContainerRecord, name: string): boolean {
+  return mounts.some((point) => point.Type === 'volume' && point.Name === name);
+}
+
+/** Ids of the containers that have this volume, or will when they are made. */
+export function containersUsing(
+  { registry, volumes }: Pick<MountContext, 'registry' | 'volumes'>,
+  volumeName: string,
+): string[] {
+  const users = registry
+    .list()
+    .filter(({ record }) => hasVolume(record, volumeName))
+    .map(({ id }) => id);
+  return [...new Set([...users, ...volumes.claimedBy(volumeName)])];
+}
+
+function inheritedMounts(registry: ContainerRegistry, from: string): ResolvedMount[] {
+  const [ref = '', mode = ''] = from.split(':');
+  const { record } = registry.get(ref);
+  return record.mounts
+    .filter((point) => point.Type === 'bind' || point.Type === 'volume')
+    .map((point) => ({
+      ...(record.mountDetails?.[point.Destination] ?? noDetails),
+      // What the other container has not filled stays empty, as with dockerd.
+      noCopy: true,
+      point: {
+        ...point,
+        Mode: '',
+        RW: point.RW && !mode.split(',').includes('ro'),
+      },
+    }));
+}
+
+async function resolveBind(context: ClaimingContext, bind: string, driver: string): Promise<ResolvedMount> {
+  const { source, destination, mode, readWrite, noCopy, propagation } = parseBindSpec(bind);
+  const target = cleanPath(destination);
+  if (!source.startsWith('/')) {
+    const point = await volumePoint(context, {
+      name: source,
+      destination: target,
+      mode: mode === '' ? 'z' : mode,
+      readWrite,
+      driver,
+    });
+    return { ...noDetails, noCopy, point };
+  }
+  return {
+    ...noDetails,
+    createSource: true,
+    point: {
+      Type: 'bind',
+      Source: cleanPath(source),
+      Destination: target,
+      Mode: mode,
+      RW: readWrite,
+      Propagation: propagation ?? 'rprivate',
+    },
+  };
+}
+
+async function resolveMount(context: ClaimingContext, mount: Mount): Promise<ResolvedMount> {
+  const destination = cleanPath(mount.Target ?? '');
+  const readWrite = !(mount.ReadOnly ?? false);
+  if (mount.Type === 'bind') {
+    return {
+      ...noDetails,
+      createSource: createsMountpoint(mount),
+      nonRecursive: mount.BindOptions?.NonRecursive ?? false,
+      point: {
+        Type: 'bind',
+        Source: cleanPath(mount.Source ?? ''),
+        Destination: destination,
+        Mode: '',
+        RW: readWrite,
+        Propagation: mount.BindOptions?.Propagation ?? 'rprivate',
+      },
+    };
+  }
+  const options = mount.VolumeOptions;
+  const point = await volumePoint(context, {
+    name: mount.Source ?? '',
+    destination,
+    mode: 'z',
+    readWrite,
+    driver: options?.DriverConfig?.Name ?? '',
+    driverOptions: options?.DriverConfig?.Options ?? null,
+    labels: options?.Labels ?? null,
+  });
+  return { ...noDetails, noCopy: options?.NoCopy ?? false, subpath: options?.Subpath ?? '', point };
+}
+
+function createsMountpoint(mount: Mount): boolean {
+  return mount.BindOptions?.CreateMountpoint ?? false;
+}
+
+interface VolumeRequest {
+  name?: string;
+  destination: string;
+  mode: string;
+  readWrite: boolean;
+  driver: string;
+  driverOptions?: Record<string, string> | null;
+  labels?: Record<string, string> | null;
+}
+
+async function volumePoint(context: ClaimingContext, request: VolumeRequest): Promise<MountPoint> {
+  const { volume } = await context.volumes.create({
+    ...(request.name === undefined ? {} : { name: request.name }),
+    driver: request.driver,
+    options: request.driverOptions ?? null,
+    labels: request.labels ?? null,
+    claimedBy: context.claimedBy,
+  });
+  // dockerd tells of it each time that a container names the volume
+  context.events.publish('volume', 'create', volume.name, { driver: 'local' });
+  return {
+    Type: 'volume',
+    Name: volume.name,
+    Source: context.volumes.hostPath(volume.name),
+    Destination: request.destination,
+    Driver: 'local',
+    Mode: request.mode,
+    RW: request.readWrite,
+    Propagation: '',
+  };
+}
+
+/** After a container is gone: its anonymous volumes go too, unless another container has them. */
+export async function removeAnonymousVolumes(context: MountContext, record: ContainerRecord): Promise<void> {
+  for (const { Type, Name } of record.mounts) {
+    const volume = Type === 'volume' ? context.volumes.find(Name ?? '') : undefined;
+    if (volume?.anonymous !== true || containersUsing(context, volume.name).length > 0) continue;
+    await context.volumes.remove(volume.name);
+    context.events.publish('volume', 'destroy', volume.name, { driver: 'local' });
+  }
+}
+
+/** Docker's events for volumes that a start mounts or an exit unmounts. */
+export function publishVolumeEvents(
+  events: EventPublisher,
+  record: ContainerRecord,
+  action: 'mount' | 'unmount',
+): void {
+  for (const point of record.mounts) {
+    if (point.Type !== 'volume') continue;
+    const attributes = { container: record.id, driver: point.Driver ?? 'local' };
+    const details = {
+      destination: point.Destination,
+      propagation: point.Propagation,
+      'read/write': String(point.RW),
+    };
+    events.publish(
+      'volume',
+      action,
+      point.Name ?? '',
+      action === 'mount' ? { ...attributes, ...details } : attributes,
+    );
+  }
+}

@@ -1,0 +1,176 @@
+// Binds and volumes at start: what the VM's file server shares, and what the guest mounts.
+
+import { lstat, mkdir, realpath, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { MountPoint } from '../../docker/types';
+import { DaemonError, errorMessage, systemErrorCode } from '../../errors';
+import type { VolumeStore } from '../../storage/volume-store';
+import type { GuestMount } from '../../vm/agent/protocol';
+import type { FileShare } from '../../vm/file-server';
+import { noDetails, type MountDetails } from './container-mounts';
+import type { ContainerRecord } from '../core/container-record';
+import { errnoText } from '../core/runtime-errors';
+import {
+  socketBehind,
+  tunnelName,
+  type ShareNames,
+  type SocketShare,
+  type SocketTargets,
+} from '../vms/socket-tunnels';
+
+/** Where the agent mounts the VM's file server, and where it listens for connections to the host's sockets. */
+const sharesDirectory = '/run/shares';
+const tunnelsDirectory = '/run/tunnels';
+/** MS_RDONLY of mount(2). */
+const readOnlyFlag = 0x1;
+
+export interface PreparedShares {
+  shares: FileShare[];
+  sockets: SocketShare[];
+  socketTargets: SocketTargets;
+  mounts: GuestMount[];
+  /** Volumes that get the image's files if they are empty, by where they are mounted. */
+  fillable: Map<string, { volume: string; share: string }>;
+}
+
+/** As a start names them. */
+export function shareNames({ id, mounts }: Pick<ContainerRecord, 'id' | 'mounts'>): ShareNames {
+  return Object.fromEntries(mounts.map(({ Destination }, index) => [Destination, tunnelName(id, index)]));
+}
+
+/** What start tells the VM: what its file server shares, and where the guest mounts it. */
+export async function prepareShares(
+  volumes: VolumeStore,
+  record: ContainerRecord,
+  apiSocket: string | undefined,
+  names: ShareNames = shareNames(record),
+): Promise<PreparedShares> {
+  const shares: FileShare[] = [];
+  const sockets: SocketShare[] = [];
+  const socketTargets: Record<string, string> = {};
+  const mounts: GuestMount[] = [];
+  const fillable: PreparedShares['fillable'] = new Map();
+  for (const point of record.mounts) {
+    if (point.Type !== 'bind' && point.Type !== 'volume') continue;
+    const details = record.mountDetails?.[point.Destination] ?? noDetails;
+    const access = point.RW ? 'rw' : 'ro';
+    const source = point.Type === 'volume' ? volumes.source(point.Name ?? '') : undefined;
+    if (source?.kind === 'tmpfs') {
+      // Of its own, whatever directory of the image it lies on; a mode among the options comes later.
+      const options = ['mode=1777', ...source.options, access];
+      mounts.push({ type: 'tmpfs', source: 'tmpfs', target: point.Destination, options });
+      continue;
+    }
+    const name = names[point.Destination] ?? '';
+    const socket = point.Type === 'bind' ? await socketBehind(point.Source, apiSocket) : undefined;
+    if (socket !== undefined) {
+      socketTargets[name] = socket.path;
+      sockets.push({ name, mode: socket.mode, uid: socket.uid, gid: socket.gid });
+      mounts.push({
+        type: 'bind',
+        source: `${tunnelsDirectory}/${name}`,
+        target: point.Destination,
+        options: [access],
+      });
+      continue;
+    }
+    if (source?.mountFlags !== undefined)
+      await requireDevice(source.hostPath, source.mountFlags, point.Source);
+    const hostPath = await shareSource(source?.hostPath ?? point.Source, point, details);
+    // `o=ro` holds for whoever mounts it.
+    const fixed = ((source?.mountFlags ?? 0) & readOnlyFlag) !== 0;
+    shares.push({ name, hostPath, readOnly: fixed || !point.RW });
+    const copies = point.Type === 'volume' && !details.noCopy && details.subpath === '';
+    // One that is a directory elsewhere (o=bind) has no place for notes beside it.
+    const isOwn = copies && source?.hostPath === volumes.hostPath(point.Name ?? '');
+    if (isOwn) fillable.set(point.Destination, { volume: point.Name ?? '', share: name });
+    const populate = isOwn || (copies && point.RW);
+    mounts.push({
+      type: 'bind',
+      source: `${sharesDirectory}/${name}`,
+      target: point.Destination,
+      options: [access],
+      populate,
+    });
+  }
+  return { shares, sockets, socketTargets, mounts, fillable };
+}
+
+/** The image's files stay where they are. */
+export function fillNothing(prepared: PreparedShares): void {
+  prepared.fillable.clear();
+  prepared.mounts = prepared.mounts.map((mount) => ({ ...mount, populate: false }));
+}
+
+/** Default mounts and those of binds and volumes as one list: a user's mount replaces a default, parents come first. */
+export function mergeMounts(defaults: readonly GuestMount[], own: readonly GuestMount[]): GuestMount[] {
+  const replaced = new Set(own.map((mount) => mount.target));
+  const depth = (mount: GuestMount): number => mount.target.split('/').filter((part) => part !== '').length;
+  const all = [...defaults.filter((mount) => !replaced.has(mount.target)), ...own];
+  return all
+    .map((mount, index) => ({ mount, index }))
+    .sort((a, b) => depth(a.mount) - depth(b.mount) || a.index - b.index)
+    .map(({ mount }) => mount);
+}
+
+/** Throws what dockerd says of a volume (`o=bind`) whose directory is not there, when it mounts that. */
+async function requireDevice(device: string, mountFlags: number, mountpoint: string): Promise<void> {
+  try {
+    await stat(device);
+  } catch (error) {
+    const reason = errnoText(systemErrorCode(error) ?? errorMessage(error));
+    throw new DaemonError(
+      'Internal',
+      `error while mounting volume '${mountpoint}': failed to mount local volume: mount ${device}:${mountpoint}, flags: 0x${mountFlags.toString(16)}: ${reason}`,
+      { cause: error },
+    );
+  }
+}
+
+/** The file or directory to share. Made if it may be; a volume's subpath may not lead out of it. */
+async function shareSource(path: string, point: MountPoint, details: MountDetails): Promise<string> {
+  if (point.Type === 'volume') {
+    if (details.subpath === '') return path;
+    const root = await realpath(path);
+    const target = await realpath(join(path, details.subpath)).catch(() => undefined);
+    if (target !== undefined && (target === root || target.startsWith(`${root}/`))) return target;
+    throw new DaemonError(
+      'InvalidParameter',
+      `cannot access path ${details.subpath} of volume ${point.Name ?? ''}`,
+    );
+  }
+  try {
+    const stats = await stat(path);
+    if (stats.isFIFO() || stats.isCharacterDevice() || stats.isBlockDevice()) {
+      throw new DaemonError(
+        'NotImplemented',
+        `bind source ${path} is neither a directory, a regular file nor a socket: FIFOs and devices of the host can't be shared with a VM`,
+      );
+    }
+    return await realpath(path);
+  } catch (error) {
+    if (systemErrorCode(error) !== 'ENOENT') throw error;
+  }
+  if (!details.createSource) {
+    throw new DaemonError(
+      'InvalidParameter',
+      `invalid mount config for type "bind": bind source path does not exist: ${path}`,
+    );
+  }
+  try {
+    await mkdir(path, { recursive: true, mode: 0o755 });
+  } catch (error) {
+    // A link that leads nowhere is in the way, and mkdir says ENOENT of it where Go says what dockerd tells.
+    const dangling = await lstat(path).then(
+      () => 'EEXIST',
+      () => undefined,
+    );
+    const reason = errnoText(dangling ?? systemErrorCode(error) ?? errorMessage(error));
+    throw new DaemonError(
+      'Internal',
+      `error while creating mount source path '${path}': mkdir ${path}: ${reason}`,
+      { cause: error },
+    );
+  }
+  return path;
+}

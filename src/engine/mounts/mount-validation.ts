@@ -1,0 +1,104 @@
+// Binds, Mounts and Tmpfs: Docker's refusals. What is not available says so.
+
+import type { HostConfig, Mount } from '../../docker/types';
+import { DaemonError } from '../../errors';
+import { cleanPath } from '../../translate/container-to-pod';
+import { parseBindSpec } from './bind-spec';
+
+function invalid(message: string): never {
+  throw new DaemonError('InvalidParameter', message);
+}
+
+function unavailable(what: string): never {
+  throw new DaemonError('NotImplemented', `${what} are not available yet`);
+}
+
+/** Throws InvalidParameter or Internal as Docker does, NotImplemented for mounts that are still to come. */
+export function validateMounts(hostConfig: HostConfig, warnings: string[]): void {
+  const targets = new Set<string>();
+  const claim = (target: string): void => {
+    const path = cleanPath(target);
+    if (targets.has(path)) invalid(`Duplicate mount point: ${path}`);
+    targets.add(path);
+  };
+  for (const target of Object.keys(hostConfig.Tmpfs ?? {})) requirePath(target, invalid);
+  for (const bind of hostConfig.Binds ?? []) {
+    const target = bindTarget(bind);
+    claim(target);
+    if (hostConfig.Tmpfs?.[cleanPath(target)] !== undefined) {
+      invalid(`Duplicate mount point: ${cleanPath(target)}`);
+    }
+  }
+  for (const mount of hostConfig.Mounts ?? []) claim(mountTarget(mount));
+  for (const mount of hostConfig.Mounts ?? []) {
+    if (mount.Type === 'image') unavailable('image mounts');
+    if (mount.Type === 'bind') warnOfPropagation(mount.BindOptions?.Propagation, warnings);
+  }
+  for (const bind of hostConfig.Binds ?? []) {
+    warnOfPropagation(parseBindSpec(bind).propagation, warnings);
+  }
+}
+
+/** Mounts made on one side of the VM's wall are not made on the other. */
+function warnOfPropagation(propagation: string | undefined, warnings: string[]): void {
+  if (propagation === undefined || !/^r?(shared|slave)$/.test(propagation)) return;
+  warnings.push(`Bind propagation "${propagation}" discarded: mounts do not propagate into or out of a VM.`);
+}
+
+/** Checks one entry of Binds and returns where it goes. */
+function bindTarget(bind: string): string {
+  const { source, destination, noCopy, propagation } = parseBindSpec(bind);
+  const type = source.startsWith('/') ? 'bind' : 'volume';
+  const refuse = (reason: string): never => {
+    throw new DaemonError(
+      'Internal',
+      `invalid volume specification: '${bind}': invalid mount config for type "${type}": ${reason}`,
+    );
+  };
+  if (destination === '') refuse('field Target must not be empty');
+  requirePath(destination, refuse);
+  if (type === 'bind' && noCopy) refuse('field VolumeOptions must not be specified');
+  if (type === 'volume' && propagation !== undefined) refuse('field BindOptions must not be specified');
+  return destination;
+}
+
+/** Where something is mounted: absolute, and not the root. */
+function requirePath(target: string, refuse: (reason: string) => never): void {
+  if (!target.startsWith('/')) refuse(`invalid mount path: '${target}' mount path must be absolute`);
+  if (cleanPath(target) === '/') refuse("invalid specification: destination can't be '/'");
+}
+
+const mountTypes = new Set(['bind', 'volume', 'tmpfs', 'image']);
+
+/** Checks one entry of Mounts and returns where it goes. */
+function mountTarget(mount: Mount): string {
+  const type = mount.Type ?? '';
+  const target = mount.Target ?? '';
+  const refuse = (reason: string): never => invalid(`invalid mount config for type "${type}": ${reason}`);
+  if (target === '') refuse('field Target must not be empty');
+  if (!mountTypes.has(type)) refuse('mount type unknown');
+  requirePath(target, refuse);
+  for (const [options, owner] of [
+    [mount.BindOptions, 'bind'],
+    [mount.VolumeOptions, 'volume'],
+    [mount.TmpfsOptions, 'tmpfs'],
+  ] as const) {
+    if (options !== undefined && options !== null && owner !== type) {
+      const field = `${owner.charAt(0).toUpperCase()}${owner.slice(1)}Options`;
+      refuse(`field ${field} must not be specified`);
+    }
+  }
+  if (type === 'tmpfs' && (mount.Source ?? '') !== '') refuse('field Source must not be specified');
+  if (type === 'bind' && (mount.Source ?? '') === '') refuse('field Source must not be empty');
+  if (type === 'bind' && !(mount.Source ?? '').startsWith('/')) {
+    refuse(`invalid mount path: '${mount.Source ?? ''}' mount path must be absolute`);
+  }
+  const propagation = mount.BindOptions?.Propagation ?? '';
+  if (type === 'bind' && propagation !== '' && !/^r?(shared|slave|private)$/.test(propagation)) {
+    refuse(`invalid propagation mode: ${propagation}`);
+  }
+  if (type === 'volume' && (mount.Source ?? '') === '' && (mount.ReadOnly ?? false)) {
+    refuse('must not set ReadOnly mode when using anonymous volumes');
+  }
+  return target;
+}

@@ -1,0 +1,329 @@
+// Exec: a further process in a running container. Execs live in memory only, as in Docker.
+
+import { randomBytes } from 'node:crypto';
+import type { ExecBackend, OpenStream, StreamClient } from '../../api/v1.41/backend';
+import type { ExecCreateBody, ExecInspect } from '../../docker/types';
+import { DaemonError, errorMessage } from '../../errors';
+import { log } from '../../log';
+import { containerToPod } from '../../translate/container-to-pod';
+import { execProcess } from '../../translate/exec-to-guest';
+import type { ExitStatus } from '../../vm/agent/protocol';
+import { runStreamSession } from './attach';
+import { eventAttributes } from '../core/container-record';
+import { linkVariables } from '../networks/links';
+import type { Container } from '../core/container-registry';
+import { notRunning, requirePod } from '../lifecycle/stop';
+import { isActive } from '../core/container-state';
+import { parseDetachKeys } from '../streams/detach-keys';
+import type { Engine } from '../engine';
+import { execFailure } from '../core/runtime-errors';
+import { ProcessStdio, type StdioChannels } from '../streams/stdio';
+import { StreamHub } from '../streams/stream-hub';
+
+/** How long an exec that ended can still be inspected. */
+const keptAfterExitMs = 5 * 60_000;
+/** What Docker records of an exec that could not be run. */
+const failedExitCode = 126;
+const killedExitCode = 137;
+/** How long a resize waits for a process that nobody has started yet, as in Docker. */
+const resizeWaitMs = 10_000;
+
+type ExecState =
+  | { kind: 'created' }
+  | { kind: 'starting' }
+  | { kind: 'running'; pid: number }
+  | { kind: 'exited'; pid: number; exitCode: number; atMs: number };
+
+interface Exec {
+  readonly id: string;
+  readonly container: Container;
+  readonly body: ExecCreateBody;
+  readonly detachKeys: readonly number[];
+  readonly hub: StreamHub;
+  state: ExecState;
+  stdio?: ProcessStdio;
+  consoleSize?: { rows: number; columns: number };
+  /** Resolves when the process runs, or never will. */
+  readonly begun: Promise<void>;
+  readonly setBegun: () => void;
+}
+
+export class Execs implements ExecBackend {
+  readonly #engine: Engine;
+  readonly #execs = new Map<string, Exec>();
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  create(containerRef: string, body: ExecCreateBody): Promise<{ Id: string }> {
+    const container = this.#engine.registry.get(containerRef);
+    requireExecutable(container, containerRef);
+    const command = body.Cmd ?? [];
+    if (command.length === 0) throw new DaemonError('InvalidParameter', 'No exec command specified');
+    const detachKeys = parseDetachKeys(body.DetachKeys);
+    if (detachKeys === undefined) {
+      throw new DaemonError('Internal', `Invalid escape keys (${body.DetachKeys ?? ''}) provided`);
+    }
+    this.#forgetOld();
+    let setBegun = (): void => undefined;
+    const begun = new Promise<void>((resolve) => (setBegun = resolve));
+    const exec: Exec = {
+      id: randomBytes(32).toString('hex'),
+      container,
+      body,
+      detachKeys,
+      hub: new StreamHub(),
+      state: { kind: 'created' },
+      begun,
+      setBegun,
+    };
+    const [rows, columns] = body.ConsoleSize ?? [0, 0];
+    if (rows > 0 && columns > 0) exec.consoleSize = { rows, columns };
+    this.#execs.set(exec.id, exec);
+    container.execIds.add(exec.id);
+    this.#publish(exec, `exec_create: ${commandText(exec)}`);
+    return Promise.resolve({ Id: exec.id });
+  }
+
+  async start(
+    execId: string,
+    options: {
+      detach: boolean;
+      tty: boolean;
+      consoleSize?: { rows: number; columns: number };
+      /** A program that can't be started is a rejection, and no text in the stream. */
+      rejects?: boolean;
+    },
+    open: OpenStream,
+  ): Promise<void> {
+    const exec = this.#get(execId);
+    requireExecutable(exec.container, exec.container.id);
+    if (options.consoleSize !== undefined) exec.consoleSize = options.consoleSize;
+    if (options.detach) {
+      await this.#run(exec, { attached: false });
+      return;
+    }
+    const { body } = exec;
+    const terminal = body.Tty ?? false;
+    const subscription = exec.hub.subscribe({
+      stdout: body.AttachStdout ?? false,
+      stderr: body.AttachStderr ?? false,
+    });
+    const client = open({ terminal });
+    try {
+      await this.#run(exec, { attached: true });
+    } catch (error) {
+      // The status is sent already: Docker writes the reason into the stream.
+      subscription.close();
+      if (options.rejects === true) throw error;
+      await writeQuietly(client, `${errorMessage(error)}\r\n`);
+      return;
+    }
+    const end = await runStreamSession({
+      hub: exec.hub,
+      client,
+      takesInput: body.AttachStdin ?? false,
+      subscription,
+      detachKeys: terminal ? exec.detachKeys : undefined,
+      endsInput: !terminal,
+    });
+    if (end === 'detached') this.#publish(exec, 'exec_detach');
+  }
+
+  inspect(execId: string): Promise<ExecInspect> {
+    const exec = this.#get(execId);
+    const { state, body } = exec;
+    const [entrypoint = '', ...rest] = body.Cmd ?? [];
+    return Promise.resolve({
+      ID: exec.id,
+      Running: state.kind === 'running' || state.kind === 'starting',
+      ExitCode: state.kind === 'exited' ? state.exitCode : null,
+      ProcessConfig: {
+        tty: body.Tty ?? false,
+        entrypoint,
+        arguments: rest,
+        privileged: body.Privileged ?? false,
+        ...((body.User ?? '') === '' ? {} : { user: body.User ?? '' }),
+      },
+      OpenStdin: body.AttachStdin ?? false,
+      OpenStderr: body.AttachStderr ?? false,
+      OpenStdout: body.AttachStdout ?? false,
+      CanRemove: false,
+      ContainerID: exec.container.id,
+      DetachKeys: body.DetachKeys ?? '',
+      Pid: state.kind === 'running' || state.kind === 'exited' ? state.pid : 0,
+    });
+  }
+
+  async resize(execId: string, size: { rows: number; columns: number }): Promise<void> {
+    const exec = this.#get(execId);
+    await this.#waitUntilBegun(exec);
+    if (exec.state.kind !== 'running') throw new DaemonError('NotFound', 'no such exec');
+    const pod = requirePod(this.#engine, exec.container);
+    await pod.vm.agent.request('process.resize', { id: exec.id, ...size });
+  }
+
+  /** Rejects when nobody starts it in time. */
+  async #waitUntilBegun({ begun }: Exec): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        reject(new DaemonError('Internal', 'timeout waiting for exec session ready'));
+      }, resizeWaitMs);
+    });
+    try {
+      await Promise.race([begun, late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** The agent reported an exec's exit. `ack` is called when everyone can know of it. */
+  async onExit(execId: string, status: ExitStatus, ack: () => void): Promise<void> {
+    const exec = this.#execs.get(execId);
+    if (exec !== undefined) {
+      await exec.stdio?.finish();
+      this.#end(exec, status.exitCode);
+    }
+    ack();
+  }
+
+  /** The container's run is over, and its execs with it. */
+  endAll(container: Container): void {
+    for (const id of container.execIds) {
+      const exec = this.#execs.get(id);
+      if (exec === undefined) continue;
+      exec.stdio?.abandon();
+      if (exec.state.kind === 'running') this.#end(exec, killedExitCode);
+      if (exec.state.kind === 'created') this.#execs.delete(id);
+      exec.setBegun();
+    }
+    container.execIds.clear();
+  }
+
+  async #run(exec: Exec, options: { attached: boolean }): Promise<void> {
+    switch (exec.state.kind) {
+      case 'exited':
+        throw new DaemonError('Conflict', `Error: Exec command ${exec.id} has already run`);
+      case 'starting':
+      case 'running':
+        throw new DaemonError('Conflict', `Error: Exec command ${exec.id} is already running`);
+      case 'created':
+        break;
+    }
+    exec.state = { kind: 'starting' };
+    this.#publish(exec, `exec_start: ${commandText(exec)}`);
+    const { record } = exec.container;
+    try {
+      const pod = requirePod(this.#engine, exec.container);
+      const { agent } = pod.vm;
+      const [spec] = containerToPod({ ...record, args: [record.path, ...record.args] }).containers;
+      if (spec === undefined) throw notRunning(exec.container);
+      const size = exec.consoleSize;
+      const channels = allocateExecChannels(exec.body, options.attached, () => agent.allocateChannel());
+      exec.stdio = new ProcessStdio(agent, channels, exec.hub, undefined);
+      const { pid } = await agent.request('exec.start', {
+        id: exec.id,
+        containerId: exec.container.id,
+        process: execProcess(exec.body, spec, {
+          hostname: record.config.Hostname,
+          containerEnv: [...linkVariables(this.#engine.registry, record), ...(record.config.Env ?? [])],
+          channels,
+          ...(size === undefined ? {} : { consoleSize: size }),
+        }),
+      });
+      exec.stdio.openInput();
+      // Its exit may have been reported while the answer was on its way.
+      if (this.#kind(exec) === 'starting') exec.state = { kind: 'running', pid };
+    } catch (error) {
+      exec.stdio?.abandon();
+      exec.state = { kind: 'exited', pid: 0, exitCode: failedExitCode, atMs: Date.now() };
+      exec.container.execIds.delete(exec.id);
+      throw execFailure(error);
+    } finally {
+      exec.setBegun();
+    }
+  }
+
+  /** Read anew: the state may change at every await. */
+  #kind(exec: Exec): ExecState['kind'] {
+    return exec.state.kind;
+  }
+
+  #end(exec: Exec, exitCode: number): void {
+    if (exec.state.kind === 'exited') return;
+    const pid = exec.state.kind === 'running' ? exec.state.pid : 0;
+    exec.state = { kind: 'exited', pid, exitCode, atMs: Date.now() };
+    exec.container.execIds.delete(exec.id);
+    exec.hub.endRun();
+    this.#publish(exec, 'exec_die', { exitCode: String(exitCode) });
+    log.debug('exec ended', { execId: exec.id, exitCode });
+  }
+
+  #get(execId: string): Exec {
+    const exec = this.#execs.get(execId);
+    if (exec === undefined) throw new DaemonError('NotFound', `No such exec instance: ${execId}`);
+    return exec;
+  }
+
+  #publish(exec: Exec, action: string, more: Record<string, string> = {}): void {
+    this.#engine.events.publish('container', action, exec.container.id, {
+      ...eventAttributes(exec.container.record),
+      execID: exec.id,
+      ...more,
+    });
+  }
+
+  #forgetOld(): void {
+    const now = Date.now();
+    for (const [id, { state, container }] of this.#execs) {
+      const gone = this.#engine.registry.byId(container.id) === undefined;
+      if (gone || (state.kind === 'exited' && now - state.atMs > keptAfterExitMs)) this.#execs.delete(id);
+    }
+  }
+}
+
+/** Docker's refusals of an exec by the container's state. `ref` is what the client called it. */
+function requireExecutable(container: Container, ref: string): void {
+  const { kind } = container.state;
+  if (kind === 'paused') {
+    throw new DaemonError('Conflict', `Container ${ref} is paused, unpause the container before exec`);
+  }
+  if (kind === 'restarting') {
+    throw new DaemonError(
+      'Conflict',
+      `Container ${container.id} is restarting, wait until the container is running`,
+    );
+  }
+  if (!isActive(container.state)) throw notRunning(container);
+}
+
+function allocateExecChannels(
+  body: ExecCreateBody,
+  attached: boolean,
+  allocate: () => number,
+): StdioChannels {
+  const terminal = body.Tty ?? false;
+  const wants = (flag: boolean | undefined): boolean => attached && (flag ?? false);
+  return {
+    ...(wants(body.AttachStdin) ? { stdin: allocate() } : {}),
+    // A terminal has a reader even if nobody is attached, or its process would block.
+    ...(wants(body.AttachStdout) || terminal ? { stdout: allocate() } : {}),
+    ...(wants(body.AttachStderr) && !terminal ? { stderr: allocate() } : {}),
+  };
+}
+
+/** As Docker's events show a command: the word, a space, the rest. */
+function commandText(exec: Exec): string {
+  const [entrypoint = '', ...rest] = exec.body.Cmd ?? [];
+  return `${entrypoint} ${rest.join(' ')}`;
+}
+
+async function writeQuietly(client: StreamClient, text: string): Promise<void> {
+  try {
+    await client.write('stdout', Buffer.from(text));
+  } catch {
+    // The client is gone; there is nobody left to tell.
+  }
+}

@@ -1,0 +1,219 @@
+// Health checks: runs each container's probe while it runs, and keeps what inspect and list show of it.
+
+import type { Health, HealthConfig, HealthcheckResult } from '../../docker/types';
+import { errorMessage } from '../../errors';
+import { log } from '../../log';
+import { pause } from '../../async/pause';
+import type { HealthSource } from '../views/list';
+import { eventAttributes } from '../core/container-record';
+import type { Container, ContainerRegistry } from '../core/container-registry';
+import type { EventPublisher } from '../core/event-publisher';
+import type { HealthRecords } from '../core/health-records';
+import { nowTimestamp } from '../../go/timestamp';
+
+const nanosecondsPerMillisecond = 1e6;
+const defaultIntervalMs = 30_000;
+const defaultTimeoutMs = 30_000;
+const defaultRetries = 3;
+const keptResults = 5;
+const keptOutputBytes = 4096;
+const brokenProbeExitCode = -1;
+
+export interface ProbeResult {
+  exitCode: number;
+  /** stdout and stderr as they came; cut to 4 KiB by the monitor. */
+  output: Buffer;
+}
+
+/** Runs a command in the container. On `signal` it kills the command and rejects, or resolves, soon. */
+export type RunProbe = (container: Container, args: string[], signal: AbortSignal) => Promise<ProbeResult>;
+
+/** The probe's command; undefined when there is no check. */
+export function probeCommand(
+  config: HealthConfig | null | undefined,
+  shell: readonly string[] | null | undefined,
+): string[] | undefined {
+  const [kind, ...rest] = config?.Test ?? [];
+  switch (kind) {
+    case 'CMD':
+      return rest;
+    case 'CMD-SHELL': {
+      const words = shell ?? [];
+      return [...(words.length > 0 ? words : ['/bin/sh', '-c']), rest[0] ?? ''];
+    }
+    default:
+      // NONE, an inherited empty list, or a kind Docker doesn't know either.
+      return undefined;
+  }
+}
+
+/** The health after a probe. `sinceStartMs`: how long the container ran when the probe began. */
+export function nextHealth(
+  health: Health,
+  result: HealthcheckResult,
+  config: HealthConfig,
+  sinceStartMs: number,
+): Health {
+  const Log = [...(health.Log ?? []), result].slice(-keptResults);
+  if (result.ExitCode === 0) return { Status: 'healthy', FailingStreak: 0, Log };
+  // Until it was healthy once, failures during the start period don't count.
+  const startPeriodMs = (config.StartPeriod ?? 0) / nanosecondsPerMillisecond;
+  if (health.Status === 'starting' && sinceStartMs < startPeriodMs) return { ...health, Log };
+  const FailingStreak = health.FailingStreak + 1;
+  const retries = (config.Retries ?? 0) > 0 ? (config.Retries ?? 0) : defaultRetries;
+  return { Status: FailingStreak >= retries ? 'unhealthy' : health.Status, FailingStreak, Log };
+}
+
+export class HealthMonitor implements HealthSource {
+  readonly #registry: ContainerRegistry;
+  readonly #events: EventPublisher;
+  readonly #healths: HealthRecords;
+  readonly #running = new Map<string, AbortController>();
+  readonly #counts = { run: 0, failed: 0 };
+  #runProbe: RunProbe | undefined;
+
+  constructor(registry: ContainerRegistry, events: EventPublisher, healths: HealthRecords) {
+    this.#registry = registry;
+    this.#events = events;
+    this.#healths = healths;
+  }
+
+  /** Probes what runs now and what will run. Once, when probes can be run. */
+  start(runProbe: RunProbe): void {
+    this.#runProbe = runProbe;
+    const known = new Set(this.#registry.list().map(({ id }) => id));
+    this.#healths.keepOnly((id) => known.has(id));
+    this.#registry.onTransition((container, before) => {
+      if (container.state.kind !== 'running') this.#stop(container);
+      else if (before !== 'running') this.#begin(container, { resumed: before === 'paused' });
+    });
+    for (const container of this.#registry.list()) {
+      if (container.state.kind === 'running') this.#begin(container, { resumed: false });
+    }
+  }
+
+  /** Stops all probes. */
+  close(): void {
+    for (const abort of this.#running.values()) abort.abort();
+    this.#running.clear();
+  }
+
+  /** Probes since the daemon's start, for its metrics. */
+  get counts(): Readonly<{ run: number; failed: number }> {
+    return this.#counts;
+  }
+
+  health(containerId: string): Health | undefined {
+    return this.#healths.get(containerId);
+  }
+
+  #begin(container: Container, { resumed }: { resumed: boolean }): void {
+    const { Healthcheck: config, Shell: shell } = container.record.config;
+    const command = probeCommand(config, shell);
+    if (command === undefined || config === undefined || config === null) return;
+    if (this.#running.has(container.id)) return;
+    const known = this.#healths.get(container.id);
+    if (!resumed || known === undefined) {
+      this.#healths.set(container.id, { Status: 'starting', FailingStreak: 0, Log: known?.Log ?? [] });
+    }
+    const abort = new AbortController();
+    this.#running.set(container.id, abort);
+    void this.#watch(container, config, command, abort.signal);
+  }
+
+  #stop(container: Container): void {
+    const abort = this.#running.get(container.id);
+    if (abort !== undefined) {
+      this.#running.delete(container.id);
+      abort.abort();
+      const health = this.#healths.get(container.id);
+      // Docker shows what is not watched any more as unhealthy, without an event.
+      if (health !== undefined) this.#healths.set(container.id, { ...health, Status: 'unhealthy' });
+    }
+    if (container.state.kind === 'removing') this.#healths.delete(container.id);
+  }
+
+  async #watch(
+    container: Container,
+    config: HealthConfig,
+    command: string[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const intervalMs = milliseconds(config.Interval, defaultIntervalMs);
+    const startedAtMs = Date.parse(container.state.startedAt);
+    while (await pause(intervalMs, signal)) {
+      const beganAtMs = Date.now();
+      const result = await this.#probe(container, config, command, signal);
+      const health = this.#healths.get(container.id);
+      if (signal.aborted || health === undefined) return;
+      this.#counts.run += 1;
+      if (result.ExitCode !== 0) this.#counts.failed += 1;
+      const next = nextHealth(health, result, config, beganAtMs - startedAtMs);
+      this.#healths.set(container.id, next);
+      if (next.Status !== health.Status) {
+        const attributes = eventAttributes(container.record);
+        this.#events.publish('container', `health_status: ${next.Status}`, container.id, attributes);
+      }
+    }
+  }
+
+  /** Never rejects: a probe that can't be run is a failed one. */
+  async #probe(
+    container: Container,
+    config: HealthConfig,
+    command: string[],
+    signal: AbortSignal,
+  ): Promise<HealthcheckResult> {
+    const timeoutMs = milliseconds(config.Timeout, defaultTimeoutMs);
+    const Start = nowTimestamp();
+    const timeout = AbortSignal.timeout(timeoutMs);
+    try {
+      if (this.#runProbe === undefined) throw new Error('no probes can be run');
+      const stop = AbortSignal.any([signal, timeout]);
+      const { exitCode, output } = await unlessAborted(this.#runProbe(container, command, stop), stop);
+      return { Start, End: nowTimestamp(), ExitCode: exitCode, Output: cutOutput(output) };
+    } catch (error) {
+      const Output = timeout.aborted
+        ? `Health check exceeded timeout (${goDuration(timeoutMs)})`
+        : errorMessage(error);
+      if (!timeout.aborted && !signal.aborted) {
+        log.debug('health check could not be run', { containerId: container.id, error: Output });
+      }
+      return { Start, End: nowTimestamp(), ExitCode: brokenProbeExitCode, Output };
+    }
+  }
+}
+
+function milliseconds(nanoseconds: number | undefined, fallback: number): number {
+  return nanoseconds === undefined || nanoseconds === 0 ? fallback : nanoseconds / nanosecondsPerMillisecond;
+}
+
+/** What `work` does, or a rejection as soon as the signal comes. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  let onAbort: (() => void) | undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(new Error('the probe was stopped'));
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    if (onAbort !== undefined) signal.removeEventListener('abort', onAbort);
+  }
+}
+
+function cutOutput(output: Buffer): string {
+  if (output.length <= keptOutputBytes) return output.toString('utf8');
+  return `${output.subarray(0, keptOutputBytes).toString('utf8')}...`;
+}
+
+/** A length of time as Go prints it: `30s`, `1m30s`, `500ms`. */
+export function goDuration(durationMs: number): string {
+  if (durationMs < 1000) return `${durationMs}ms`;
+  const hours = Math.floor(durationMs / 3_600_000);
+  const minutes = Math.floor((durationMs % 3_600_000) / 60_000);
+  const seconds = `${(durationMs % 60_000) / 1000}s`;
+  if (hours > 0) return `${hours}h${minutes}m${seconds}`;
+  return minutes > 0 ? `${minutes}m${seconds}` : seconds;
+}

@@ -1,0 +1,204 @@
+// Jobs of the agent on a container's files: their streams and their ends.
+
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { pipeline, Readable } from 'node:stream';
+import { DaemonError } from '../../errors';
+import type { Agent, AgentInput, AgentOutput } from '../../vm/agent/agent';
+import { BulkReader, BulkWriter } from '../../vm/agent/bulk-streams';
+import type { ExitStatus, GuestJob } from '../../vm/agent/protocol';
+
+/** What a job said on its standard error, with its errno. */
+export class JobError extends Error {
+  override readonly name = 'JobError';
+  readonly errno: number;
+
+  constructor(errno: number, message: string) {
+    super(message);
+    this.errno = errno;
+  }
+}
+
+/** Kinds that carry an archive, by which stream it goes. */
+const archiveStreams: Partial<Record<GuestJob['kind'], 'input' | 'output'>> = {
+  archive: 'output',
+  export: 'output',
+  layer: 'output',
+  extract: 'input',
+};
+const maxErrorBytes = 16_384;
+const sigKill = 9;
+
+export interface FileJob {
+  /** Ends, or fails with JobError, when the job is over: a job's failure is never mistaken for its end. */
+  readonly output: Readable;
+  readonly input: Pick<AgentInput, 'write' | 'end'>;
+  /** Rejects with JobError. */
+  readonly done: Promise<void>;
+}
+
+/** Jobs by id, so that the agent's events find them. */
+export class FileJobs {
+  readonly #ends = new Map<string, (status: ExitStatus) => void>();
+
+  /** Whether the process was a job. */
+  onExit(id: string, status: ExitStatus): boolean {
+    const end = this.#ends.get(id);
+    end?.(status);
+    return this.#ends.delete(id);
+  }
+
+  /** Rejects when the agent refuses. `signal` kills the job. */
+  async start(agent: Agent, containerId: string, job: GuestJob, signal: AbortSignal): Promise<FileJob> {
+    signal.throwIfAborted();
+    const id = `job-${randomBytes(8).toString('hex')}`;
+    const channels = {
+      stdin: agent.allocateChannel(),
+      stdout: agent.allocateChannel(),
+      stderr: agent.allocateChannel(),
+    };
+    const way = archiveStreams[job.kind];
+    const area = way === undefined ? undefined : await agent.bulk?.lease();
+    const output = new ChannelReader(agent.openOutput(channels.stdout));
+    const errorOutput = agent.openOutput(channels.stderr);
+    const errors = collectText(errorOutput);
+    const exited = new Promise<ExitStatus>((resolve) => this.#ends.set(id, resolve));
+    try {
+      const bulk = area === undefined ? {} : { bulk: area.guest };
+      await agent.request('job.start', { id, containerId, job: { ...job, ...bulk }, ...channels });
+    } catch (error) {
+      this.#ends.delete(id);
+      output.destroy();
+      errorOutput.reset();
+      await area?.release();
+      throw error;
+    }
+    const kill = (): void => {
+      agent.request('process.signal', { id, signal: sigKill }).catch(() => undefined);
+    };
+    if (signal.aborted) kill();
+    else signal.addEventListener('abort', kill, { once: true });
+    // Who stops reading wants no more of it.
+    output.once('close', () => {
+      if (!output.readableEnded) kill();
+    });
+    // Either tells of a lost VM: nobody listens to an output that was destroyed.
+    const lost = Promise.race([once(output, 'lost').then(([error]) => error as Error), errors.lost]).then(
+      (error) => {
+        throw error;
+      },
+    );
+    lost.catch(() => undefined);
+    const done = Promise.race([exited, lost])
+      .then(async ({ exitCode }) => {
+        if (exitCode !== 0) throw new JobError(exitCode, await errors.text);
+        signal.throwIfAborted();
+      })
+      .finally(() => {
+        this.#ends.delete(id);
+        signal.removeEventListener('abort', kill);
+      });
+    done.then(
+      () => output.finish(),
+      (error: unknown) => output.destroy(error as Error),
+    );
+    // The stream has the error too; who only reads that one needs nothing of this.
+    done.catch(() => undefined);
+    const input = agent.openInput(channels.stdin);
+    if (area === undefined) return { output, input, done };
+    const over = done.catch(() => undefined); // the guest has finished with the disk, or is gone
+    if (way === 'input') {
+      void over.then(() => area.release());
+      return { output, input: new BulkWriter(input, area, output), done };
+    }
+    const archive = new BulkReader(area, input);
+    const closed = new Promise((resolve) => archive.once('close', resolve));
+    void Promise.all([over, closed]).then(() => area.release());
+    // Either's error is the other's; both have it when this is called.
+    pipeline(output, archive, () => undefined);
+    archive.on('error', () => undefined); // whoever reads it has listeners of its own
+    return { output: archive, input, done };
+  }
+}
+
+/** A guest-to-host channel as a stream with backpressure. It does not end before `finish` says that all went well. */
+class ChannelReader extends Readable {
+  readonly #channel: AgentOutput;
+  #unread = 0;
+  #ended = false;
+  #finished = false;
+
+  constructor(channel: AgentOutput) {
+    super();
+    this.#channel = channel;
+    channel.consume({
+      onChunk: ({ data, offset }) => {
+        if (this.destroyed) return;
+        this.#unread = offset + data.length;
+        if (this.push(data)) channel.ack(this.#unread);
+      },
+      onEnd: () => {
+        this.#ended = true;
+        this.#endIfOver();
+      },
+      onLost: (error) => {
+        this.emit('lost', error);
+        this.destroy(error);
+      },
+    });
+  }
+
+  finish(): void {
+    this.#finished = true;
+    this.#endIfOver();
+  }
+
+  override _read(): void {
+    this.#channel.ack(this.#unread);
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    if (!this.#ended) this.#channel.reset();
+    callback(error);
+  }
+
+  #endIfOver(): void {
+    if (this.#ended && this.#finished && !this.destroyed) this.push(null);
+  }
+}
+
+/** `lost` resolves if the channel ends before its text does. */
+function collectText(channel: AgentOutput): { text: Promise<string>; lost: Promise<Error> } {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  let tellLost: (error: Error) => void = () => undefined;
+  const lost = new Promise<Error>((resolve) => (tellLost = resolve));
+  const text = new Promise<string>((resolve) => {
+    const settle = (): void => resolve(Buffer.concat(chunks).toString());
+    channel.consume({
+      onChunk: ({ data, offset }) => {
+        size += data.length;
+        if (size <= maxErrorBytes) chunks.push(Buffer.from(data));
+        channel.ack(offset + data.length);
+      },
+      onEnd: settle,
+      onLost: (error) => {
+        settle();
+        tellLost(error);
+      },
+    });
+  });
+  return { text, lost };
+}
+
+/** All of a job's output. For small ones. Throws JobError, and DaemonError past `maxBytes`. */
+export async function readJob({ output }: FileJob, maxBytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of output as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > maxBytes) throw new DaemonError('Internal', 'the guest answered with too much');
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}

@@ -1,0 +1,38 @@
+// ContainerTop: the guest's ps, with only the container's processes left.
+
+import type { ContainerTopResponse } from '../../docker/types';
+import { DaemonError } from '../../errors';
+import { AgentError } from '../../vm/agent/agent-error';
+import { eventAttributes } from '../core/container-record';
+import type { Container } from '../core/container-registry';
+import { formatTop, parsePsArguments } from './top-format';
+import { withGuest } from '../lifecycle/stop';
+import type { Engine } from '../engine';
+
+/** Queues by itself. */
+export async function containerTop(
+  engine: Engine,
+  container: Container,
+  psArgs: string,
+): Promise<ContainerTopResponse> {
+  const psArguments = parsePsArguments(psArgs);
+  const answer = await container.operations.run(() =>
+    withGuest(engine, container, async (pod) => {
+      try {
+        return await pod.vm.agent.request('container.top', {
+          id: container.id,
+          psArgs: psArguments,
+        });
+      } catch (error) {
+        if (!(error instanceof AgentError)) throw error;
+        // Docker shows the first line of what ps complained of.
+        throw new DaemonError('Internal', `ps: ${error.failure.message.split('\n', 1)[0] ?? ''}`, {
+          cause: error,
+        });
+      }
+    }),
+  );
+  const response = formatTop(answer.output, answer.pids);
+  engine.events.publish('container', 'top', container.id, eventAttributes(container.record));
+  return response;
+}

@@ -1,0 +1,39 @@
+// A VM's vCPUs turn while any of its containers may run: they are stopped when all of them are paused.
+
+import { log } from '../../log';
+import type { Engine } from '../engine';
+import type { RunningPod } from './pods';
+
+/** How many need the vCPUs for work of the daemon's own. */
+const users = new WeakMap<RunningPod, number>();
+
+/** Runs `work` with the vCPUs turning. Containers that are paused stay frozen in it. */
+export async function withCpus<T>(engine: Engine, pod: RunningPod, work: () => Promise<T>): Promise<T> {
+  const count = (step: number): void => void users.set(pod, (users.get(pod) ?? 0) + step);
+  count(1);
+  try {
+    await pod.cpus.run(() => pod.vm.resume());
+    return await work();
+  } finally {
+    count(-1);
+    await settleCpus(engine, pod).catch((error: unknown) =>
+      log.warn('vCPUs could not be stopped again', { podId: pod.id, error }),
+    );
+  }
+}
+
+/** In the Pod's queue for its vCPUs. `except`: a container that is about to be paused. */
+export function onlyPausedLeft(engine: Engine, pod: RunningPod, except?: string): boolean {
+  if ((users.get(pod) ?? 0) > 0) return false;
+  return [...pod.members.keys()].every(
+    (id) => id === except || engine.registry.byId(id)?.state.kind === 'paused',
+  );
+}
+
+/** Stops the vCPUs if nothing is left that may run. */
+export async function settleCpus(engine: Engine, pod: RunningPod): Promise<void> {
+  if (pod.members.size === 0) return;
+  await pod.cpus.run(async () => {
+    if (pod.members.size > 0 && onlyPausedLeft(engine, pod)) await pod.vm.pause();
+  });
+}

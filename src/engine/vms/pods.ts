@@ -1,0 +1,569 @@
+// Pods that run: which VM each has, its endpoints, and the way back when any step fails.
+
+import { DaemonError } from '../../errors';
+import { log } from '../../log';
+import type { Endpoint, NetworkManager } from '../../network/network';
+import type { PodSpec } from '../../translate/pod';
+import { sigkill } from '../../translate/signals';
+import { guestPod, type PodInterface } from '../../translate/pod-to-guest';
+import {
+  containerDisks,
+  diskIds,
+  isLayerDisk,
+  podToVm,
+  type ContainerDisks,
+} from '../../translate/pod-to-vm';
+import type { AgentTunnel } from '../../vm/agent/agent';
+import type { AgentEvent } from '../../vm/agent/protocol';
+import type { RestoreSource, SavedVm, Vm, VmDisk, VmEnd, VmResources } from '../../vm/vm';
+import type { EngineContext } from '../core/engine-context';
+import type { ContainerLogWriter } from '../core/container-log';
+import { isActive, type ContainerState } from '../core/container-state';
+import { OperationQueue } from '../../async/operation-queue';
+import { gatewayOrder } from './gateway-order';
+import { HandOver, plugMissing } from './hand-over';
+import { tunnelPrefix } from './socket-tunnels';
+import type { ProcessStdio } from '../streams/stdio';
+
+/** How long the guest may take to write everything back before its VM is ended all the same. */
+const shutdownTimeoutMs = 20_000;
+
+/** How long a container whose start failed may take to die. */
+const killTimeoutMs = 10_000;
+
+/** A container that runs in a Pod, as long as the daemon lives. */
+export interface RunningContainer {
+  stdio: ProcessStdio;
+  writer: ContainerLogWriter;
+}
+
+/** A Pod on its VM. One Pod may be on two for a while: what had joined a container stays when that one starts anew. */
+export interface RunningPod {
+  readonly id: string;
+  readonly vm: Vm;
+  /** Streams of the containers that run. */
+  readonly containers: Map<string, RunningContainer>;
+  /** Every container that runs or is being started, with the disks it uses. The VM is ended with the last. */
+  readonly members: Map<string, ContainerDisks>;
+  /** Told when the guest reports the exit of a container whose start has failed. */
+  readonly exitListeners: Map<string, () => void>;
+  /** No more of the VM's events are this Pod's. */
+  readonly stopListening: () => void;
+  /** Plugging and unplugging, one behind the other. */
+  readonly disks: OperationQueue;
+  /** What stops and wakes the vCPUs, one behind the other. */
+  readonly cpus: OperationQueue;
+  /** Whose the endpoints are: the Pod's own are given back with its VM, others with the container that brought them. */
+  readonly ownsEndpoints: boolean;
+  /** Of a Pod that has its own. */
+  readonly endpoints: AttachedEndpoint[];
+  /** The guest has made the namespaces and interfaces; rejects when it could not. */
+  readonly ready: Promise<void>;
+  /** What the Pod that had the VM before has left in it. */
+  readonly handOver?: HandOver;
+}
+
+/** How a container is taken out of its Pod. */
+export interface LeaveOptions {
+  /** What it wrote is brought to its disk first. */
+  keepData: boolean;
+  /** If it is the Pod's last, the VM is Idle afterwards, for whoever places a Pod there; ended if that fails. */
+  keepVm?: boolean;
+}
+
+/** An endpoint and the NIC that carries it. */
+export interface AttachedEndpoint {
+  networkName: string;
+  endpoint: Endpoint;
+  nic: number;
+}
+
+export interface PodHandlers {
+  onEvent: (pod: RunningPod, event: AgentEvent, ack: () => void) => void;
+  /** A process in the VM has connected to a socket of the host. */
+  onTunnel: (pod: RunningPod, tunnel: AgentTunnel) => void;
+  /** The VM is gone and nobody asked for it. */
+  onLost: (pod: RunningPod, end: VmEnd) => void;
+}
+
+export class Pods {
+  readonly #context: Pick<EngineContext, 'vms' | 'networks'>;
+  readonly #handlers: PodHandlers;
+  /** By VM. */
+  readonly #running = new Map<string, RunningPod>();
+  /** VM by Pod. */
+  readonly #places = new Map<string, string>();
+  readonly #keeping = new Set<string>();
+  /** Pods that keep their VM while no container of theirs runs. */
+  readonly #pinned = new Set<string>();
+  /** By the Pod whose VM another one is to have. */
+  readonly #handOvers = new Map<string, HandOver>();
+  /** By VM, from the old Pod's end to the next one's start. */
+  readonly #handedOver = new Map<string, HandOver>();
+  /** By Pod: what it has left in a VM that is another's now is being taken out. */
+  readonly #vacating = new Map<string, Promise<void>>();
+  /** Ends of Pods that are under way, by Pod. */
+  readonly #stopping = new Map<string, Promise<void>>();
+
+  constructor(context: Pick<EngineContext, 'vms' | 'networks'>, handlers: PodHandlers) {
+    this.#context = context;
+    this.#handlers = handlers;
+  }
+
+  /** The Pod on which a container runs; undefined when it doesn't. */
+  of(container: { state: ContainerState }): RunningPod | undefined {
+    return isActive(container.state) ? this.#running.get(container.state.vmId) : undefined;
+  }
+
+  /** Whether its VM is there, as far as is known. */
+  isUp(pod: RunningPod): boolean {
+    return this.#running.get(pod.vm.id) === pod;
+  }
+
+  /** The Pod's newest place; older ones are left to those that are in them. */
+  find(podId: string): RunningPod | undefined {
+    return [...this.#running.values()].findLast(({ id }) => id === podId);
+  }
+
+  list(): RunningPod[] {
+    return [...this.#running.values()];
+  }
+
+  /**
+   * Takes a VM for the Pod, plugs its disks and has its namespaces and interfaces made. With `saved` it is that VM, and
+   * what it has of them becomes this Pod's. Undoes all when it throws.
+   */
+  async run(
+    pod: PodSpec,
+    disks: readonly ContainerDisks[],
+    endpoints: Promise<AttachedEndpoint[]>,
+    dnsForward: (endpoints: readonly AttachedEndpoint[]) => string[],
+    options: { ownsEndpoints?: boolean; saved?: { vm: SavedVm; source: RestoreSource } } = {},
+  ): Promise<{ pod: RunningPod; luns: ReadonlyMap<string, number>; ready: Promise<void> }> {
+    const plan = podToVm(pod, disks);
+    // Seen here even if the VM fails first: whoever made the promise releases the endpoints.
+    endpoints.catch(() => undefined);
+    const startedAt = performance.now();
+    const { saved } = options;
+    const vm =
+      saved === undefined
+        ? await this.#takeVm(pod.id, plan.resources)
+        : await this.#context.vms.restore(pod.id, saved.vm, saved.source);
+    const acquiredMs = Math.round(performance.now() - startedAt);
+    const handOver = this.#handedOver.get(vm.id);
+    this.#handedOver.delete(vm.id);
+    try {
+      const plugged = saved === undefined ? plugAll(vm, plan.disks, handOver) : Promise.resolve();
+      plugged.catch(() => undefined);
+      const attached = await endpoints;
+      const interfaces = gatewayOrder(attached).map(podInterface);
+      // The answer is not awaited here: the guest works on it while QEMU plugs the disks.
+      const op = handOver !== undefined ? 'pod.replace' : saved !== undefined ? 'pod.renew' : 'pod.setup';
+      const ready = this.#setUp({ vm, op }, pod, attached, interfaces, dnsForward(attached));
+      ready.catch(() => undefined);
+      await plugged;
+      log.debug('pod has its VM', {
+        podId: pod.id,
+        vmId: vm.id,
+        acquiredMs,
+        pluggedMs: Math.round(performance.now() - startedAt),
+      });
+      const running = this.#adopt(
+        pod.id,
+        vm,
+        disks,
+        ready,
+        options.ownsEndpoints === true ? attached : undefined,
+        handOver,
+      );
+      return { pod: running, luns: vm.pluggedDisks(), ready };
+    } catch (error) {
+      // What the Pod before has written is not on its disks yet.
+      await endVm(vm, { keepData: handOver !== undefined });
+      throw error;
+    }
+  }
+
+  /**
+   * Makes one more container a member of a Pod that runs, and plugs what it needs. Undoes that when it throws. Throws
+   * Conflict when the Pod has come to its end meanwhile.
+   */
+  async join(pod: RunningPod, disks: ContainerDisks): Promise<ReadonlyMap<string, number>> {
+    if (this.#running.get(pod.vm.id) !== pod) throw new DaemonError('Conflict', `Pod ${pod.id} has ended`);
+    // At once: it must not end while this one comes.
+    pod.members.set(disks.containerId, disks);
+    try {
+      await pod.cpus.run(() => pod.vm.resume());
+      await pod.disks.run(() => plugMissing(pod.vm, containerDisks([disks])));
+      await pod.ready;
+      return pod.vm.pluggedDisks();
+    } catch (error) {
+      await this.leave(pod, disks.containerId, { keepData: false });
+      throw error;
+    }
+  }
+
+  /** Takes up a Pod that an earlier daemon left running. Events that waited are handled at once. */
+  adopt(
+    podId: string,
+    vm: Vm,
+    members: readonly ContainerDisks[],
+    endpoints?: readonly AttachedEndpoint[],
+  ): RunningPod {
+    return this.#adopt(podId, vm, members, Promise.resolve(), endpoints);
+  }
+
+  /** Where the Pod's next start shall find its VM; undefined: anywhere. */
+  place(podId: string, vmId: string | undefined): void {
+    if (vmId === undefined) this.#places.delete(podId);
+    else this.#places.set(podId, vmId);
+  }
+
+  /** Whether the VM is kept, Idle, when the Pod's last container ends. */
+  keepVm(podId: string, keep: boolean): void {
+    if (keep) this.#keeping.add(podId);
+    else this.#keeping.delete(podId);
+  }
+
+  /** From now on the Pod's VM does not end with its last container, but with `unpin`. */
+  pin(podId: string): void {
+    this.#pinned.add(podId);
+  }
+
+  /** Whether the VM is still of use when the Pod's last container has left it. */
+  isPinned(podId: string): boolean {
+    return this.#pinned.has(podId);
+  }
+
+  /** Ends the VM if nothing is in it. Resolves when that is done; never throws. */
+  async unpin(podId: string): Promise<void> {
+    this.#pinned.delete(podId);
+    const pod = this.find(podId);
+    if (pod?.members.size === 0) await this.#stop(pod, { keepData: true });
+  }
+
+  /**
+   * From now on the Pod's VM is another's as soon as its last container has ended; with `place` that one's start finds it, Idle
+   * or at work on what the old Pod has left. Where that can't be, it is kept as with `keepVm`. Undefined: the Pod has none.
+   */
+  handOver(podId: string, next: readonly ContainerDisks[]): HandOver | undefined {
+    const pod = this.find(podId);
+    if (pod === undefined) return undefined;
+    const handOver = new HandOver(pod, next);
+    this.#handOvers.set(podId, handOver);
+    return handOver;
+  }
+
+  /** The Pod has come to its end, or goes on after all. Never rejects. */
+  async endHandOver(podId: string): Promise<void> {
+    const handOver = this.#handOvers.get(podId);
+    this.#handOvers.delete(podId);
+    if (handOver !== undefined && this.find(podId) !== undefined) await handOver.giveUp();
+  }
+
+  /** Ends a VM that was kept for a Pod whose start has not come so far as to take it. Never throws. */
+  async discard(vmId: string): Promise<void> {
+    const vm = this.#context.vms.find(vmId);
+    if (vm?.state.kind !== 'Idle') return;
+    const handOver = this.#handedOver.get(vmId);
+    this.#handedOver.delete(vmId);
+    await endVm(vm, { keepData: handOver !== undefined });
+  }
+
+  /** Resolves when an end of the Pod that is under way is over: its endpoints and its VM are free. Never rejects. */
+  async ended(podId: string): Promise<void> {
+    await this.#stopping.get(podId);
+  }
+
+  /** As `ended`; and its disks are free, too. Never rejects. */
+  async settled(podId: string): Promise<void> {
+    await this.ended(podId);
+    await this.vacated(podId);
+  }
+
+  /** Resolves when no VM that is another Pod's now has this one's disks. Never rejects. */
+  async vacated(podId: string): Promise<void> {
+    await this.#vacating.get(podId);
+  }
+
+  /**
+   * A container's process is gone, or never came. With the last member the VM is ended, unless the Pod is pinned; before
+   * that only what is this one's is taken out. Never throws.
+   */
+  async leave(pod: RunningPod, containerId: string, options: LeaveOptions): Promise<void> {
+    const disks = pod.members.get(containerId);
+    pod.members.delete(containerId);
+    pod.containers.delete(containerId);
+    if (this.#running.get(pod.vm.id) !== pod) return;
+    const handOver = this.#handOvers.get(pod.id);
+    if (disks !== undefined) handOver?.leave(disks, options.keepData);
+    if (pod.members.size === 0 && !this.#pinned.has(pod.id)) {
+      await this.#stop(pod, options);
+      return;
+    }
+    if (disks === undefined || handOver !== undefined) return;
+    await pod.disks
+      .run(async () => {
+        await pod.vm.agent.request(
+          'container.remove',
+          { id: containerId, sync: options.keepData },
+          { timeoutMs: shutdownTimeoutMs },
+        );
+        await pod.vm.agent.request('tunnel.close', { prefix: tunnelPrefix(containerId) });
+        const used = new Set([...pod.members.values()].flatMap(diskIds));
+        await pod.vm.unplugDisks(diskIds(disks).filter((id) => !used.has(id)));
+        // What is at their paths when it starts again is another file perhaps.
+        await pod.vm.unshareFiles(tunnelPrefix(containerId));
+      })
+      .catch((error: unknown) =>
+        log.warn('what a container had in its VM could not be taken out', {
+          containerId,
+          vmId: pod.vm.id,
+          error,
+        }),
+      );
+  }
+
+  /** As `leave`, for a start that failed: whatever of the container runs by then is killed first. Never throws. */
+  async abandon(pod: RunningPod, containerId: string): Promise<void> {
+    void pod.handOver?.takeOut(pod);
+    if (pod.members.size > 1 || this.#pinned.has(pod.id)) await endProcess(pod, containerId);
+    await this.leave(pod, containerId, { keepData: false });
+  }
+
+  /**
+   * Ends and takes out containers that the guest knows and nobody else does, and unplugs what no member uses. True: there
+   * was something. Never throws.
+   */
+  async tidy(pod: RunningPod, strays: readonly { id: string }[]): Promise<boolean> {
+    const used = new Set([...pod.members.values()].flatMap(diskIds));
+    const unused = [...pod.vm.pluggedDisks().keys()].filter((id) => !used.has(id));
+    if (strays.length === 0 && unused.length === 0) return false;
+    log.info('VM is rid of what an earlier daemon left', {
+      vmId: pod.vm.id,
+      strays: strays.map(({ id }) => id),
+    });
+    try {
+      for (const { id } of strays) {
+        await endProcess(pod, id);
+        await pod.vm.agent.request('container.remove', { id, sync: true }, { timeoutMs: shutdownTimeoutMs });
+      }
+      await pod.disks.run(() => pod.vm.unplugDisks(unused));
+      for (const { id } of strays) await pod.vm.unshareFiles(tunnelPrefix(id));
+    } catch (error) {
+      log.warn('VM could not be rid of what an earlier daemon left', { vmId: pod.vm.id, error });
+    }
+    return true;
+  }
+
+  /** Without its VM: the daemon ends and leaves it to the next one. */
+  forget(pod: RunningPod): void {
+    this.#running.delete(pod.vm.id);
+  }
+
+  async #takeVm(podId: string, wanted: Partial<VmResources>): Promise<Vm> {
+    const place = this.#places.get(podId);
+    this.#places.delete(podId);
+    return place === undefined
+      ? this.#context.vms.acquire(podId, wanted)
+      : this.#context.vms.take(place, podId, wanted);
+  }
+
+  /** Never throws. */
+  async #stop(pod: RunningPod, options: LeaveOptions): Promise<void> {
+    this.#running.delete(pod.vm.id);
+    const handOver = this.#handOvers.get(pod.id);
+    const stopped = this.#takeDown(pod, options, handOver);
+    this.#stopping.set(pod.id, stopped);
+    await stopped;
+    if (this.#stopping.get(pod.id) === stopped) this.#stopping.delete(pod.id);
+    handOver?.pass();
+  }
+
+  /** Never throws. */
+  async #takeDown(pod: RunningPod, options: LeaveOptions, handOver: HandOver | undefined): Promise<void> {
+    // What had the VM before this one is still to be written back.
+    await pod.handOver?.takeOut(pod);
+    if (handOver === undefined || !(await this.#pass(pod, handOver))) {
+      const isAsked = this.#keeping.has(pod.id);
+      const isKept = isAsked || (options.keepVm ?? false);
+      const kept = isKept && (await this.#reset(pod, { forBuild: !isAsked, handOver }));
+      if (!kept) await endVm(pod.vm, options);
+      handOver?.finish();
+    }
+    await this.#releaseEndpoints(pod);
+  }
+
+  /** The VM is the next Pod's as it is. False: it can't be. */
+  async #pass({ id, vm, stopListening }: RunningPod, handOver: HandOver): Promise<boolean> {
+    try {
+      if (!(await handOver.isPossible())) return false;
+      // A daemon that dies here has nobody who would come for it.
+      await vm.release({ hold: false });
+      stopListening();
+      this.#handedOver.set(vm.id, handOver);
+      this.#vacating.set(id, handOver.over);
+      void handOver.over.then(() => {
+        if (this.#vacating.get(id) === handOver.over) this.#vacating.delete(id);
+      });
+      return true;
+    } catch (error) {
+      log.warn('VM could not be handed over', { podId: id, vmId: vm.id, error });
+      return false;
+    }
+  }
+
+  /**
+   * The VM is Idle again, for whoever asks for it by name. That of a build keeps its layers plugged, since its next Pod is of
+   * the same build, and does not outlive the daemon. False: it could not be reset.
+   */
+  async #reset(
+    { id, vm, stopListening }: RunningPod,
+    { forBuild, handOver }: { forBuild: boolean; handOver: HandOver | undefined },
+  ): Promise<boolean> {
+    try {
+      await vm.agent.request('pod.teardown', {}, { timeoutMs: shutdownTimeoutMs });
+      await Promise.all(vm.nics.map(({ tapName }) => this.#context.networks.detach(tapName)));
+      const plugged = [...vm.pluggedDisks().keys()];
+      await vm.unplugDisks(
+        plugged.filter((disk) => !(forBuild && isLayerDisk(disk)) && handOver?.isNext(disk) !== true),
+      );
+      stopListening();
+      await vm.release({ hold: !forBuild });
+      return true;
+    } catch (error) {
+      log.warn('VM could not be kept', { podId: id, vmId: vm.id, error });
+      return false;
+    }
+  }
+
+  /** Never throws. */
+  async #releaseEndpoints(pod: RunningPod): Promise<void> {
+    for (const { endpoint } of pod.endpoints) {
+      await this.#context.networks
+        .release(endpoint.networkId, pod.id)
+        .catch((error: unknown) => log.warn('endpoint could not be released', { podId: pod.id, error }));
+    }
+  }
+
+  async #setUp(
+    { vm, op }: { vm: Vm; op: 'pod.setup' | 'pod.renew' | 'pod.replace' },
+    pod: PodSpec,
+    attached: readonly AttachedEndpoint[],
+    interfaces: readonly PodInterface[],
+    dnsForward: string[],
+  ): Promise<void> {
+    const startedAt = performance.now();
+    const since = (): number => Math.round(performance.now() - startedAt);
+    // Side by side: until the guest has given a NIC its own MAC, the tap's rules let nothing of it pass.
+    const [setUpMs] = await Promise.all([
+      vm.agent.request(op, { pod: guestPod(pod, interfaces, dnsForward) }).then(since),
+      ...attached.map((endpoint) => attachNic(this.#context.networks, vm, endpoint)),
+    ]);
+    log.debug('pod is set up', { podId: pod.id, setUpMs, networkMs: since() });
+  }
+
+  #adopt(
+    podId: string,
+    vm: Vm,
+    members: readonly ContainerDisks[],
+    ready: Promise<void>,
+    endpoints: readonly AttachedEndpoint[] | undefined,
+    handOver?: HandOver,
+  ): RunningPod {
+    let stopListening = (): void => undefined;
+    const pod: RunningPod = {
+      id: podId,
+      vm,
+      ownsEndpoints: endpoints !== undefined,
+      endpoints: [...(endpoints ?? [])],
+      stopListening: () => stopListening(),
+      containers: new Map(),
+      members: new Map(members.map((disks) => [disks.containerId, disks])),
+      exitListeners: new Map(),
+      disks: new OperationQueue(),
+      cpus: new OperationQueue(),
+      ready,
+      ...(handOver === undefined ? {} : { handOver }),
+    };
+    this.#running.set(vm.id, pod);
+    stopListening = vm.agent.onEvent((event, ack) => this.#handlers.onEvent(pod, event, ack));
+    vm.agent.onTunnel((tunnel) => this.#handlers.onTunnel(pod, tunnel));
+    void vm.ended.then((end) => {
+      if (this.#running.get(vm.id) !== pod) return;
+      this.#running.delete(vm.id);
+      void this.#releaseEndpoints(pod);
+      this.#handlers.onLost(pod, end);
+    });
+    return pod;
+  }
+}
+
+/** Brings the VM's disks to these, but for those that a Pod before still has. */
+async function plugAll(vm: Vm, disks: readonly VmDisk[], handOver: HandOver | undefined): Promise<void> {
+  const wanted = new Set(disks.map(({ id }) => id));
+  const useless = [...vm.pluggedDisks().keys()].filter((id) => !wanted.has(id));
+  if (handOver === undefined && useless.length > 0) await vm.unplugDisks(useless);
+  await plugMissing(vm, disks);
+}
+
+/** Never throws. */
+async function endVm(vm: Vm, { keepData }: { keepData: boolean }): Promise<void> {
+  if (keepData) {
+    try {
+      await vm.agent.request('shutdown', {}, { timeoutMs: shutdownTimeoutMs });
+    } catch (error) {
+      log.warn('guest did not shut down in order', { vmId: vm.id, error });
+    }
+  }
+  try {
+    await vm.end();
+  } catch (error) {
+    log.error('VM could not be ended', { vmId: vm.id, error });
+  }
+}
+
+/** SIGKILL, and until the guest has told of the exit. Never throws. */
+async function endProcess(pod: RunningPod, containerId: string): Promise<void> {
+  const exited = new Promise<void>((resolve) => {
+    pod.exitListeners.set(containerId, resolve);
+    setTimeout(resolve, killTimeoutMs).unref();
+  });
+  try {
+    await pod.vm.agent.request('container.signal', { id: containerId, signal: sigkill, all: true });
+    await exited;
+  } catch (error) {
+    // The common case: the start failed in the guest, which has left nothing.
+    log.debug('container of a failed start', { containerId, error });
+  } finally {
+    pod.exitListeners.delete(containerId);
+  }
+}
+
+/** Interfaces are named by their NIC, so that a name is free again when its NIC is. */
+export function podInterface({ endpoint, nic }: AttachedEndpoint): PodInterface {
+  return {
+    nic,
+    name: `eth${String(nic)}`,
+    mac: endpoint.macAddress,
+    ipv4Address: endpoint.ipv4Address,
+    ipv4PrefixLength: endpoint.ipv4PrefixLength,
+    ipv4Gateway: endpoint.ipv4Gateway,
+    ipv6Address: endpoint.ipv6Address,
+    ipv6PrefixLength: endpoint.ipv6PrefixLength,
+    ipv6Gateway: endpoint.ipv6Gateway,
+    linkLocalIps: endpoint.wanted?.linkLocalIps ?? [],
+    mtu: endpoint.mtu,
+  };
+}
+
+/** Call it after the guest has set the NIC's MAC. */
+export async function attachNic(
+  networks: NetworkManager,
+  vm: Vm,
+  { endpoint, nic }: AttachedEndpoint,
+): Promise<void> {
+  const tap = vm.nics[nic];
+  if (tap === undefined) throw new RangeError(`VM ${vm.id} has no NIC ${String(nic)}`);
+  await networks.attach(endpoint, tap.tapName);
+}

@@ -1,0 +1,205 @@
+// Bind mounts of unix sockets: the guest's connections are carried to the host's socket, a channel for each.
+
+import { closeSync, constants, fstatSync, openSync, readlinkSync } from 'node:fs';
+import { realpath, stat } from 'node:fs/promises';
+import { connect, type Socket } from 'node:net';
+import { log } from '../../log';
+import type { AgentTunnel } from '../../vm/agent/agent';
+import type { RunningPod } from './pods';
+
+/** A socket of the host's, as the guest shows it. */
+export interface SocketShare {
+  name: string;
+  mode: number;
+  uid: number;
+  gid: number;
+}
+
+/** Where each name's connections go: paths without links, as they were when the container started. */
+export type SocketTargets = Readonly<Record<string, string>>;
+
+/** Names of what a container shares, by where it is mounted. */
+export type ShareNames = Readonly<Record<string, string>>;
+
+/** Linux: the file itself, without opening it. Node has no name for it. */
+const openPath = 0o10000000;
+/** Where clients expect Docker's socket: a bind of one of these is a bind of our own. */
+const dockerSockets: readonly string[] = ['/var/run/docker.sock', '/run/docker.sock'];
+/** The guest's own limit is the same (guest/init/tunnel.c). */
+const maxConnectionsPerVm = 512;
+const maxNameBytes = 128;
+
+/** The first unix socket that the API listens on. */
+export function apiSocketPath(hosts: readonly string[]): string | undefined {
+  return hosts.find((host) => host.startsWith('unix://'))?.slice('unix://'.length);
+}
+
+export function tunnelPrefix(containerId: string): string {
+  return `${containerId.slice(0, 12)}-`;
+}
+
+/** Names what mount `index` of a container shares. */
+export function tunnelName(containerId: string, index: number): string {
+  return `${tunnelPrefix(containerId)}${String(index)}`;
+}
+
+/** Where connections to a bind of `source` go. Docker's socket is ours; DOCKER_HOST tells of one more name for it. */
+function destinationOf(source: string, apiSocket: string | undefined): string {
+  const ofEnvironment = process.env['DOCKER_HOST'] ?? '';
+  const docker = dockerSockets.includes(source) || `unix://${source}` === ofEnvironment;
+  return docker && apiSocket !== undefined ? apiSocket : source;
+}
+
+/** The socket that a bind of `source` stands for, with owner and mode as on the host; undefined when it is none. */
+export async function socketBehind(
+  source: string,
+  apiSocket: string | undefined,
+): Promise<{ path: string; mode: number; uid: number; gid: number } | undefined> {
+  const path = destinationOf(source, apiSocket);
+  try {
+    const stats = await stat(path);
+    if (!stats.isSocket()) return undefined;
+    return { path: await realpath(path), mode: stats.mode & 0o777, uid: stats.uid, gid: stats.gid };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Serves what guests open: each container its own binds, as they were resolved at its start. */
+export class SocketTunnels {
+  /** By container. */
+  readonly #targets = new Map<string, SocketTargets>();
+  /** Open connections by VM. */
+  readonly #open = new Map<string, number>();
+
+  /** Before the guest may connect. Names are those of tunnelName, of this container or of one that it goes on as. */
+  allow(containerId: string, targets: SocketTargets): void {
+    this.#targets.set(containerId, targets);
+  }
+
+  /** The container is gone. */
+  forget(containerId: string): void {
+    this.#targets.delete(containerId);
+  }
+
+  serve(pod: RunningPod, tunnel: AgentTunnel): void {
+    const vmId = pod.vm.id;
+    const count = this.#open.get(vmId) ?? 0;
+    if (count >= maxConnectionsPerVm) {
+      refuse(tunnel);
+      return;
+    }
+    this.#open.set(vmId, count + 1);
+    carry(
+      tunnel,
+      (name) => this.#destination(pod, name),
+      () => {
+        const left = (this.#open.get(vmId) ?? 1) - 1;
+        if (left > 0) this.#open.set(vmId, left);
+        else this.#open.delete(vmId);
+      },
+    );
+  }
+
+  /** A guest can only name what its own containers have. */
+  #destination(pod: RunningPod, name: string): string | undefined {
+    for (const id of pod.members.keys()) {
+      const targets = this.#targets.get(id);
+      if (targets !== undefined && Object.hasOwn(targets, name)) return targets[name];
+    }
+    return undefined;
+  }
+}
+
+/**
+ * Connects to the socket at `path`, never through a link: a guest that has the directory too may have put one there.
+ * Throws if there is none any more. The few calls block, and are for one local path that was good at the start.
+ */
+function connectPinned(path: string): Socket {
+  const descriptor = openSync(path, openPath | constants.O_NOFOLLOW);
+  const pinned = `/proc/self/fd/${String(descriptor)}`;
+  try {
+    if (readlinkSync(pinned) !== path) throw new Error(`${path} leads elsewhere now`);
+    if (!fstatSync(descriptor).isSocket()) throw new Error(`${path} is no socket any more`);
+    const socket = connect({ path: pinned, allowHalfOpen: true });
+    const close = (): void => {
+      socket.off('connect', close);
+      socket.off('close', close);
+      closeSync(descriptor);
+    };
+    socket.on('connect', close);
+    socket.on('close', close);
+    return socket;
+  } catch (error) {
+    closeSync(descriptor);
+    throw error;
+  }
+}
+
+function refuse({ output, input }: AgentTunnel): void {
+  output.reset();
+  input.end();
+}
+
+/** Joins the channel with the socket that its first line names. `onClosed` is called once, when both are done with. */
+function carry(
+  tunnel: AgentTunnel,
+  destination: (name: string) => string | undefined,
+  onClosed: () => void,
+): void {
+  const { output, input } = tunnel;
+  let socket: Socket | undefined;
+  let head = Buffer.alloc(0);
+  let closed = false;
+  const close = (): void => {
+    if (closed) return;
+    closed = true;
+    socket?.destroy();
+    refuse(tunnel);
+    onClosed();
+  };
+  const open = (name: string): Socket | undefined => {
+    const path = destination(name);
+    if (path === undefined) return undefined;
+    let opened: Socket;
+    try {
+      opened = connectPinned(path);
+    } catch (error) {
+      log.debug('connection of a VM to a socket of the host', { path, error });
+      return undefined;
+    }
+    opened.on('error', (error) => log.debug('connection of a VM to a socket of the host', { path, error }));
+    opened.on('close', close);
+    opened.on('end', () => input.end());
+    opened.on('data', (data) => {
+      opened.pause();
+      input.write(data).then(
+        () => opened.resume(),
+        // The guest reads no more.
+        () => opened.destroy(),
+      );
+    });
+    return opened;
+  };
+  output.consume({
+    onChunk: ({ data, offset }) => {
+      if (closed) return;
+      const end = offset + data.length;
+      if (socket !== undefined) {
+        socket.write(data, () => output.ack(end));
+        return;
+      }
+      head = Buffer.concat([head, data]);
+      const newline = head.indexOf('\n');
+      if (newline < 0 && head.length <= maxNameBytes) return;
+      socket = newline < 0 ? undefined : open(head.toString('latin1', 0, newline));
+      if (socket === undefined) close();
+      else socket.write(head.subarray(newline + 1), () => output.ack(end));
+    },
+    onEnd: () => {
+      if (socket === undefined) close();
+      else socket.end();
+    },
+    onLost: close,
+  });
+}
