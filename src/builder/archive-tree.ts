@@ -1,9 +1,9 @@
 // Applies the entries of tars to file trees: a layer with its whiteouts, or an archive as `tar -x` would unpack it.
 
 import { DaemonError, errorMessage } from '../errors';
-import { cleanMemberName } from '../storage/member-name';
-import { TarError, type TarEntry } from '../storage/tar-header';
-import { TarParser } from '../storage/tar-parser';
+import { cleanMemberName } from '../storage/tar/member-name';
+import { TarError, type TarEntry } from '../storage/tar/tar-header';
+import { TarParser } from '../storage/tar/tar-parser';
 import {
   baseOf,
   joinPath,

@@ -14,10 +14,10 @@ import {
   peekCompression,
   toolFailure,
   type Compression,
-} from '../storage/compression';
-import { ParsedArchive } from '../storage/parsed-archive';
-import { TarError } from '../storage/tar-header';
-import { TarParser } from '../storage/tar-parser';
+} from '../storage/layers/compression';
+import { ParsedArchive } from '../storage/archives/parsed-archive';
+import { TarError } from '../storage/tar/tar-header';
+import { TarParser } from '../storage/tar/tar-parser';
 import { applyArchive, type ArchivedEntry } from './archive-tree';
 import { FileTree } from './file-tree';
 import { headerOfEntry, startSum } from './tar-sum';

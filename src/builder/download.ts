@@ -8,9 +8,9 @@ import { createGunzip } from 'node:zlib';
 import { DaemonError, systemErrorCode } from '../errors';
 import { readBody, sendRequest, type HttpResponse } from '../registry/http-client';
 import { requestError } from '../registry/registry-errors';
-import { progressLine, ProgressReport } from '../storage/progress-report';
-import { SpaceGuard } from '../storage/space-guard';
-import type { ProgressMessage } from '../storage/stores';
+import { progressLine, ProgressReport } from '../storage/transfers/progress-report';
+import { SpaceGuard } from '../storage/layers/space-guard';
+import type { ProgressMessage } from '../storage/contract/stores';
 import { fileNameOf, modifiedSeconds, urlProblem } from './download-headers';
 
 export interface Download {

@@ -2,7 +2,7 @@
 // is unpacked on the host. Names are latin1 strings, one character a byte, as in storage/tar-header.
 
 import { DaemonError } from '../errors';
-import type { SparseMap } from '../storage/tar-header';
+import type { SparseMap } from '../storage/tar/tar-header';
 
 export interface Attributes {
   mode: number;

@@ -1,8 +1,8 @@
 // What a build needs from the engine: images, layers, and containers to run commands in.
 
 import type { Readable } from 'node:stream';
-import type { Image, ImageConfig, ImageRunConfig } from '../storage/image';
-import type { Platform, ProgressMessage } from '../storage/stores';
+import type { Image, ImageConfig, ImageRunConfig } from '../storage/contract/image';
+import type { Platform, ProgressMessage } from '../storage/contract/stores';
 import type { LayerReader } from './file-contents';
 
 /** The configuration that goes from instruction to instruction; `Image` is the one before. */

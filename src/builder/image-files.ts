@@ -1,6 +1,6 @@
 // File trees of images: layers read once each, put on top of each other when a build first asks.
 
-import { TarError } from '../storage/tar-header';
+import { TarError } from '../storage/tar/tar-header';
 import { applyLayer, readEntries, type ArchivedEntry } from './archive-tree';
 import type { LayerReader } from './file-contents';
 import { FileTree } from './file-tree';

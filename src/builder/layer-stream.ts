@@ -1,6 +1,6 @@
 // The changes to a tree as the tar of a layer (OCI image-spec, "Layer Filesystem Changeset").
 
-import { buildEntry, emptyEntry, padding, tarBlock, type TarEntry } from '../storage/tar-header';
+import { buildEntry, emptyEntry, padding, tarBlock, type TarEntry } from '../storage/tar/tar-header';
 import { readContents, type LayerReader } from './file-contents';
 import type { FileNode, TreeNode } from './file-tree';
 import type { TreeChanges } from './tree-changes';

@@ -14,9 +14,9 @@ import {
   struct,
   type Schema,
 } from '../go/json-schema';
-import type { Platform } from '../storage/stores';
+import type { Platform } from '../storage/contract/stores';
 import type { BuildLimits, Ulimit } from './host';
-import { parsePlatform } from '../storage/platform';
+import { parsePlatform } from '../registry/platform';
 
 export interface BuildSettings {
   tags: string[];

@@ -1,6 +1,6 @@
 // What a build tells its client, in the exact form of dockerd's stream.
 
-import type { ProgressMessage } from '../storage/stores';
+import type { ProgressMessage } from '../storage/contract/stores';
 import type { ContainerOutput } from './host';
 
 export class BuildOutput implements ContainerOutput {

@@ -9,10 +9,10 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { DaemonError, errorMessage } from '../errors';
 import { goQuote } from '../go/quote';
-import { progressLine } from '../storage/progress-report';
-import { buildEntry, emptyEntry, paddedLength, padding, tarBlock } from '../storage/tar-header';
-import { TarParser } from '../storage/tar-parser';
-import type { ProgressMessage } from '../storage/stores';
+import { progressLine } from '../storage/transfers/progress-report';
+import { buildEntry, emptyEntry, paddedLength, padding, tarBlock } from '../storage/tar/tar-header';
+import { TarParser } from '../storage/tar/tar-parser';
+import type { ProgressMessage } from '../storage/contract/stores';
 import { guarded, isCutOff, isUrl, openUrl, type UrlAnswer } from './download';
 
 interface RemoteOptions {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import ignore from '@balena/dockerignore';
 import { DaemonError, errorMessage } from '../errors';
 import { familiarReference, parseReference } from '../registry/reference';
-import type { ProgressMessage } from '../storage/stores';
+import type { ProgressMessage } from '../storage/contract/stores';
 import type { BuildHost } from './host';
 import { readBuildOptions, type BuildSettings } from './options';
 import { BuildOutput, shortId } from './output';

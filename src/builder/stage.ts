@@ -1,8 +1,8 @@
 // One stage while it is built: the image so far, its configuration and files; and how a step becomes an image.
 
 import { inheritTimings } from '../dockerfile/healthcheck-instruction';
-import type { Image, ImageConfig } from '../storage/image';
-import type { Platform } from '../storage/stores';
+import type { Image, ImageConfig } from '../storage/contract/image';
+import type { Platform } from '../storage/contract/stores';
 import type { BuildHost, RunConfig } from './host';
 import type { LayerIndexes } from './image-files';
 import { StageFiles } from './image-files';

@@ -2,7 +2,7 @@
 // these, and they stand in the history of images.
 
 import { createHash, type Hash } from 'node:crypto';
-import type { TarEntry } from '../storage/tar-header';
+import type { TarEntry } from '../storage/tar/tar-header';
 import type { TreeNode } from './file-tree';
 
 const xattrPrefix = 'SCHILY.xattr.';

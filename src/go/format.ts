@@ -1,7 +1,7 @@
 // Values as Go's fmt prints them: they are part of an image's history, by which the cache finds it.
 
 import { goQuote } from './quote';
-import type { ImageRunConfig } from '../storage/image';
+import type { ImageRunConfig } from '../storage/contract/image';
 
 /** `%q` of a list of strings. */
 export function goQuoteList(list: readonly string[]): string {

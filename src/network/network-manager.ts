@@ -7,7 +7,7 @@ import { join } from 'node:path';
 
 import { DaemonError, errorMessage } from '../errors';
 import { log } from '../log';
-import type { DocumentStore } from '../storage/stores';
+import type { DocumentStore } from '../storage/contract/stores';
 import { warningOf } from './bridge-options';
 import { parseCounters } from './counters';
 import { DataPath } from './data-path';

@@ -4,7 +4,7 @@
 import { randomBytes } from 'node:crypto';
 
 import { DaemonError } from '../errors';
-import type { DocumentStore } from '../storage/stores';
+import type { DocumentStore } from '../storage/contract/stores';
 import { parseSubnet } from './addresses';
 import type { Subnet } from './addresses';
 import { bridgeOptions } from './bridge-options';

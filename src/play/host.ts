@@ -4,7 +4,7 @@ import type { ContainerBackend, ImageBackend, VolumeBackend } from '../api/v1.41
 import type { NetdProbe } from '../network/netd/protocol';
 import type { PodService } from '../api/v1/backend';
 import type { PodInspect } from '../api/v1/types';
-import type { DocumentStore } from '../storage/stores';
+import type { DocumentStore } from '../storage/contract/stores';
 import { isDaemonError } from '../errors';
 
 export interface PlayHost {

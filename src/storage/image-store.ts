@@ -7,25 +7,25 @@ import { familiarReference, parseReference } from '../registry/reference';
 import { RegistryClient } from '../registry/registry-client';
 import { DaemonError } from '../errors';
 import { goQuote } from '../go/quote';
-import type { Image, ImageConfig } from './image';
-import { inspectDistribution, type Distribution } from './image-distribution';
-import { importTar } from './image-import';
-import { ImageIndex } from './image-index';
-import { loadArchive } from './image-load';
-import { pullImages, type PullContext, type TransferSettings } from './image-pull';
+import type { Image, ImageConfig } from './contract/image';
+import { inspectDistribution, type Distribution } from './transfers/image-distribution';
+import { importTar } from './archives/image-import';
+import { ImageIndex } from './images/image-index';
+import { loadArchive } from './archives/image-load';
+import { pullImages, type PullContext, type TransferSettings } from './transfers/image-pull';
 import {
   pruneImages,
   removeImage,
   type ImageUse,
   type RemoveContext,
   type RemovedItem,
-} from './image-remove';
-import { pushImages } from './image-push';
-import { saveImages, type SaveContext } from './image-save';
-import { removeUnused } from './layer-garbage';
-import { requireLayerDepth, type SquashfsLayerStore } from './layer-store';
-import { SharedTransfers } from './shared-transfers';
-import type { DocumentStore, ImageStore, Platform, ProgressSink, RegistryAuth } from './stores';
+} from './images/image-remove';
+import { pushImages } from './transfers/image-push';
+import { saveImages, type SaveContext } from './archives/image-save';
+import { removeUnused } from './images/layer-garbage';
+import { requireLayerDepth, type SquashfsLayerStore } from './layers/layer-store';
+import { SharedTransfers } from './transfers/shared-transfers';
+import type { DocumentStore, ImageStore, Platform, ProgressSink, RegistryAuth } from './contract/stores';
 
 type Listener = (event: { action: string; id: string; attributes: Record<string, string> }) => void;
 

@@ -2,12 +2,12 @@
 
 import { chmod, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { openDocumentStore } from './document-store';
+import { openDocumentStore } from './documents/document-store';
 import { DiskImageStore } from './image-store';
-import { SquashfsLayerStore } from './layer-store';
-import type { DocumentStore } from './stores';
-import { VolumeStore } from './volume-store';
-import { DiskFileStore } from './writable-disk-store';
+import { SquashfsLayerStore } from './layers/layer-store';
+import type { DocumentStore } from './contract/stores';
+import { VolumeStore } from './disks/volume-store';
+import { DiskFileStore } from './disks/writable-disk-store';
 
 export interface StorageOptions {
   dataRoot: string;

@@ -12,9 +12,14 @@ import { EventBus } from '../../src/engine/events/events';
 import { ContainerLogStore } from '../../src/engine/logs/container-log-store';
 import { DaemonError } from '../../src/errors';
 import type { Endpoint, EndpointRequest, NetworkManager } from '../../src/network/network';
-import type { Image } from '../../src/storage/image';
-import { VolumeStore } from '../../src/storage/volume-store';
-import type { DocumentStore, ImageStore, LayerStore, WritableDiskStore } from '../../src/storage/stores';
+import type { Image } from '../../src/storage/contract/image';
+import { VolumeStore } from '../../src/storage/disks/volume-store';
+import type {
+  DocumentStore,
+  ImageStore,
+  LayerStore,
+  WritableDiskStore,
+} from '../../src/storage/contract/stores';
 import type { Agent, AgentInput, AgentOutput, AgentTunnel, OutputChunk } from '../../src/vm/agent/agent';
 import type {
   AgentEvent,

@@ -8,7 +8,7 @@ import type { ContainerCreateBody, Mount } from '../../docker/types';
 import { errorMessage } from '../../errors';
 import type { PodNetwork, PodPortMapping, PodTemplate } from '../../api/v1/types';
 import { describeIssues } from '../../kubernetes/schema/issues';
-import { podVolumeLabel } from '../../storage/volume-store';
+import { podVolumeLabel } from '../../storage/disks/volume-store';
 import { hyperPod, type HyperContainer, type HyperPod, type HyperVolume } from './hyper-pod-schema';
 import { containerName } from './workload-options';
 

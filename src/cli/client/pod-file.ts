@@ -5,7 +5,7 @@ import { parse } from 'yaml';
 import { errorMessage } from '../../errors';
 import { checkRequest } from '../../api/v1/schemas';
 import type { PodTemplate } from '../../api/v1/types';
-import { buildEntry, emptyEntry, padding } from '../../storage/tar-header';
+import { buildEntry, emptyEntry, padding } from '../../storage/tar/tar-header';
 import { readHyperPod, type ContainerFile, type PodFile } from './hyper-pod';
 
 /** `-` is standard input; `name` is instead of the file's. Throws what is wrong with it, with the path of the field. */

@@ -18,8 +18,8 @@ import type {
 } from '../../docker/types';
 import { DaemonError, errorMessage, isDaemonError } from '../../errors';
 import { familiarName, parseReference } from '../../registry/reference';
-import type { Image } from '../../storage/image';
-import type { ImageStore, LayerStore } from '../../storage/stores';
+import type { Image } from '../../storage/contract/image';
+import type { ImageStore, LayerStore } from '../../storage/contract/stores';
 import type { ContainerRegistry } from '../core/container-registry';
 import { isActive } from '../core/container-state';
 import type { EventPublisher } from '../core/event-publisher';
@@ -29,7 +29,7 @@ import { imagePruneFilter } from '../filters/image-filter';
 import { inspectImage } from '../images/inspect';
 import { listImages } from '../images/list';
 import { searchImages } from '../images/search';
-import { parsePlatform } from '../../storage/platform';
+import { parsePlatform } from '../../registry/platform';
 import { refuseReservedName } from '../images/reserved-name';
 
 export interface ImageBackendContext {

@@ -11,7 +11,7 @@ import type {
   Volume,
 } from '../../docker/types';
 import type { Config } from '../../config';
-import type { ImageStore, LayerStore } from '../../storage/stores';
+import type { ImageStore, LayerStore } from '../../storage/contract/stores';
 import type { VmPool } from '../../vm/vm';
 import type { ContainerRegistry } from '../core/container-registry';
 import { diskUsage } from '../system/disk-usage';

@@ -4,7 +4,7 @@ import type { Filters, VolumeBackend } from '../../api/v1.41/backend';
 import type { Volume as WireVolume, VolumeCreateBody, VolumeListResponse } from '../../docker/types';
 import { DaemonError, errorMessage } from '../../errors';
 import { log } from '../../log';
-import type { Volume, VolumeStore } from '../../storage/volume-store';
+import type { Volume, VolumeStore } from '../../storage/disks/volume-store';
 import { containersUsing } from '../mounts/container-mounts';
 import type { ContainerRegistry } from '../core/container-registry';
 import type { EventPublisher } from '../core/event-publisher';

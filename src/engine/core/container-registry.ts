@@ -1,7 +1,7 @@
 // Every container the daemon knows: documents in the store, an index of them in memory, and each one's queue.
 
 import { DaemonError } from '../../errors';
-import type { DocumentStore } from '../../storage/stores';
+import type { DocumentStore } from '../../storage/contract/stores';
 import { containerCollection, type ContainerRecord } from './container-record';
 import {
   nextContainerState,

@@ -1,7 +1,7 @@
 // The health of each container that has a check, as it was last found: kept across restarts of the daemon.
 
 import type { Health } from '../../docker/types';
-import type { DocumentStore } from '../../storage/stores';
+import type { DocumentStore } from '../../storage/contract/stores';
 
 const collection = 'health';
 

@@ -2,7 +2,7 @@
 
 import { DaemonError } from '../../errors';
 import type { PodContainerRole, PodTemplate } from '../../api/v1/types';
-import type { DocumentStore } from '../../storage/stores';
+import type { DocumentStore } from '../../storage/contract/stores';
 import { nextPodPhase, type PodEvent, type PodPhase } from './pod-state';
 
 const podCollection = 'pods';

@@ -15,7 +15,7 @@ import { DaemonError } from '../../errors';
 import { log } from '../../log';
 import { parseAddress } from '../../network/addresses';
 import { parseReference } from '../../registry/reference';
-import type { Image } from '../../storage/image';
+import type { Image } from '../../storage/contract/image';
 import { cleanPath, donorOf } from '../../translate/container-to-pod';
 import { fillHostConfig, mergeImageConfig } from './defaults';
 import { requireBindSources, resolveMounts, type ResolvedMount } from '../mounts/container-mounts';
@@ -31,7 +31,7 @@ import type { ContainerRegistry } from '../core/container-registry';
 import { storageSizeBytes, validateContainer } from './validation';
 import { withCreateDefaults } from '../core/daemon-defaults';
 import type { EngineContext } from '../core/engine-context';
-import { parsePlatform } from '../../storage/platform';
+import { parsePlatform } from '../../registry/platform';
 import { apiSocketPath } from '../vms/socket-tunnels';
 import { neverTimestamp, nowTimestamp } from '../../go/timestamp';
 

@@ -7,7 +7,12 @@ import { pipeline } from 'node:stream/promises';
 import type { Gunzip } from 'node:zlib';
 import type { ContainerPathStat } from '../../docker/types';
 import { DaemonError } from '../../errors';
-import { createDecompressor, gzipFailure, peekCompression, toolFailure } from '../../storage/compression';
+import {
+  createDecompressor,
+  gzipFailure,
+  peekCompression,
+  toolFailure,
+} from '../../storage/layers/compression';
 import type { Agent } from '../../vm/agent/agent';
 import { isBrokenPipe } from '../../vm/agent/input-channel';
 import { withFiles } from './container-files';

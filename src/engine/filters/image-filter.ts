@@ -1,8 +1,8 @@
 // The filters of `docker images` and of `docker image prune`.
 
 import type { Filters } from '../../api/v1.41/backend';
-import type { Image } from '../../storage/image';
-import type { ImageStore } from '../../storage/stores';
+import type { Image } from '../../storage/contract/image';
+import type { ImageStore } from '../../storage/contract/stores';
 import { booleanFilter, globMatcher, matchLabels, validateFilters } from './filters';
 import { pruneFilter } from './prune-filter';
 

@@ -2,7 +2,7 @@
 
 import type { Filters } from '../../api/v1.41/backend';
 import type { ImageSummary } from '../../docker/types';
-import type { ImageStore } from '../../storage/stores';
+import type { ImageStore } from '../../storage/contract/stores';
 import { imageCreatedMs, imageFilter } from '../filters/image-filter';
 import { summarizeImage } from './inspect';
 

@@ -5,7 +5,7 @@ import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DaemonError, errorMessage } from '../../errors';
 import { log } from '../../log';
-import { copyDisk } from '../../storage/copy-disk';
+import { copyDisk } from '../../storage/disks/copy-disk';
 import { syncPath } from '../../host/sync-path';
 import { sigkill } from '../../translate/signals';
 import { containerDisks } from '../../translate/pod-to-vm';

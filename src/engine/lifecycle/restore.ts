@@ -4,14 +4,14 @@
 import { link, rename, rm } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { DaemonError, systemErrorCode } from '../../errors';
-import { copyDisk } from '../../storage/copy-disk';
-import { diskBeforeSuffix } from '../../storage/writable-disk-store';
+import { copyDisk } from '../../storage/disks/copy-disk';
+import { diskBeforeSuffix } from '../../storage/disks/writable-disk-store';
 import type { PodContainerSpec, PodSpec } from '../../translate/pod';
 import { containerDisks, type ContainerDisks } from '../../translate/pod-to-vm';
 import type { Agent } from '../../vm/agent/agent';
 import type { GuestFile } from '../../vm/agent/protocol';
 import type { MountPoint } from '../../docker/types';
-import type { VolumeStore } from '../../storage/volume-store';
+import type { VolumeStore } from '../../storage/disks/volume-store';
 import type { FileShare } from '../../vm/file-server';
 import type { RestoreSource } from '../../vm/vm';
 import type { SavedMount, StoredCheckpoint } from './checkpoint-store';

@@ -3,7 +3,7 @@
 import { lstat } from 'node:fs/promises';
 import type { HostConfig, Mount, MountPoint } from '../../docker/types';
 import { DaemonError } from '../../errors';
-import type { VolumeStore } from '../../storage/volume-store';
+import type { VolumeStore } from '../../storage/disks/volume-store';
 import { cleanPath } from '../../translate/container-to-pod';
 import { parseBindSpec } from './bind-spec';
 import type { ContainerRecord } from '../core/container-record';

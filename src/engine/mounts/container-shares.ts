@@ -4,7 +4,7 @@ import { lstat, mkdir, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { MountPoint } from '../../docker/types';
 import { DaemonError, errorMessage, systemErrorCode } from '../../errors';
-import type { VolumeStore } from '../../storage/volume-store';
+import type { VolumeStore } from '../../storage/disks/volume-store';
 import type { GuestMount } from '../../vm/agent/protocol';
 import type { FileShare } from '../../vm/file-server';
 import { noDetails, type MountDetails } from './container-mounts';

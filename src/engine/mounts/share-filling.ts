@@ -2,7 +2,7 @@
 
 import type { MountPoint } from '../../docker/types';
 import { log } from '../../log';
-import type { VolumeFilling } from '../../storage/volume-filling';
+import type { VolumeFilling } from '../../storage/disks/volume-filling';
 import { AgentError } from '../../vm/agent/agent-error';
 import type { GuestMount } from '../../vm/agent/protocol';
 import type { FileShare } from '../../vm/file-server';

@@ -1,9 +1,9 @@
 // `docker system df`. Sizes of layers are those of their tar streams, as Docker counts them.
 
 import type { ContainerSummary, DiskUsage, ImageSummary, Volume } from '../../docker/types';
-import type { Image } from '../../storage/image';
-import { chainIds } from '../../storage/image-index';
-import type { LayerStore } from '../../storage/stores';
+import type { Image } from '../../storage/contract/image';
+import { chainIds } from '../../storage/images/image-index';
+import type { LayerStore } from '../../storage/contract/stores';
 import type { ContainerRegistry } from '../core/container-registry';
 
 export interface DiskUsageSources {

@@ -1,7 +1,7 @@
 // How this daemon's storage shows where Docker shows its graph driver.
 
 import type { GraphDriverData } from '../../docker/types';
-import type { LayerStore } from '../../storage/stores';
+import type { LayerStore } from '../../storage/contract/stores';
 
 export const graphDriverName = 'caisson-squashfs';
 

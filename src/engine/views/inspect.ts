@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import type { ContainerInspect, ContainerStateInspect, Health } from '../../docker/types';
-import type { ImageStore, LayerStore, WritableDiskStore } from '../../storage/stores';
+import type { ImageStore, LayerStore, WritableDiskStore } from '../../storage/contract/stores';
 import { networkSettings } from './endpoints';
 import type { HealthSource } from './list';
 import { slashedName, type ContainerRecord } from '../core/container-record';

@@ -2,7 +2,7 @@
 
 import type { Filters } from '../../api/v1.41/backend';
 import type { ContainerSummary, Health } from '../../docker/types';
-import type { ImageStore } from '../../storage/stores';
+import type { ImageStore } from '../../storage/contract/stores';
 import { networksSummary, portsSummary } from './endpoints';
 import { containerFilter, isListed } from './filter';
 import { linkNames } from '../networks/links';

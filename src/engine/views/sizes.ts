@@ -1,6 +1,6 @@
 // What a container takes on disk, for `ps --size`, `inspect --size` and `system df`.
 
-import type { ImageStore, WritableDiskStore } from '../../storage/stores';
+import type { ImageStore, WritableDiskStore } from '../../storage/contract/stores';
 import type { Container } from '../core/container-registry';
 
 export interface ContainerSizes {

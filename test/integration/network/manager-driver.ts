@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 import { createNetworkManager } from '../../../src/network/network-manager';
-import { openDocumentStore } from '../../../src/storage/document-store';
+import { openDocumentStore } from '../../../src/storage/documents/document-store';
 
 interface Call {
   id: number;

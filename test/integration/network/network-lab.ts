@@ -37,7 +37,7 @@ function buildHelpers(): string {
   const common = readdirSync(join(root, 'src'))
     .filter((name) => name.endsWith('.ts'))
     .map((name) => join('src', name));
-  const others = [...common, 'src/storage/document-store.ts', driver];
+  const others = [...common, 'src/storage/documents/document-store.ts', driver];
   for (const source of [...sources, ...others]) {
     const { code } = transformSync(readFileSync(join(root, source), 'utf8'), {
       jsc: { target: 'es2023', parser: { syntax: 'typescript' } },

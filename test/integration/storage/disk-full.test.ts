@@ -9,7 +9,7 @@ import { Readable } from 'node:stream';
 
 import { lockDataRoot } from '../../../src/daemon/lock';
 import { DaemonError } from '../../../src/errors';
-import { openDocumentStore } from '../../../src/storage/document-store';
+import { openDocumentStore } from '../../../src/storage/documents/document-store';
 import { openStartReserve } from '../../../src/daemon/start-reserve';
 import { makeTar } from '../../support/tar-maker';
 import { sha256 } from './scripted-registry';

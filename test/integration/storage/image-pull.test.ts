@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { gzipSync } from 'node:zlib';
-import type { ProgressMessage, RegistryAuth } from '../../../src/storage/stores';
+import type { ProgressMessage, RegistryAuth } from '../../../src/storage/contract/stores';
 import { makeTar } from '../../support/tar-maker';
 import { mediaTypes, ScriptedRegistry, sendError, sha256, type LayerSource } from './scripted-registry';
 import { openLab, statuses, type StorageLab } from './storage-lab';

@@ -10,7 +10,7 @@ import { startLocalRegistry, type LocalRegistry } from '../../support/registry';
 import { makeTar } from '../../support/tar-maker';
 import { sha256 } from './scripted-registry';
 import { openLab, statuses, type StorageLab } from './storage-lab';
-import type { ProgressMessage } from '../../../src/storage/stores';
+import type { ProgressMessage } from '../../../src/storage/contract/stores';
 
 const never = new AbortController().signal;
 const auth = {};

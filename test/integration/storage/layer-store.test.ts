@@ -5,7 +5,7 @@ import fsPromises from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { createGzip, gzipSync } from 'node:zlib';
-import { listTar, readMember } from '../../unit/storage/read-tar';
+import { listTar, readMember } from '../../unit/storage/tar/read-tar';
 import { makeTar, tarItem } from '../../support/tar-maker';
 import { listImage, openLab, readImage, type StorageLab } from './storage-lab';
 

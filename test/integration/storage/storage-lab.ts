@@ -5,7 +5,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createStorage, type Storage, type StorageOptions } from '../../../src/storage/storage';
-import type { ProgressMessage } from '../../../src/storage/stores';
+import type { ProgressMessage } from '../../../src/storage/contract/stores';
 
 export interface StorageLab {
   readonly dataRoot: string;

@@ -3,8 +3,8 @@ import { gzipSync } from 'node:zlib';
 
 import fc from 'fast-check';
 import { DaemonError } from '../../../src/errors';
-import { TarParser } from '../../../src/storage/tar-parser';
-import type { TarEntry } from '../../../src/storage/tar-header';
+import { TarParser } from '../../../src/storage/tar/tar-parser';
+import type { TarEntry } from '../../../src/storage/tar/tar-header';
 import { makeTar, type TarItem } from '../../support/tar-maker';
 import { FakeBuildHost, buildText } from './fake-build-host';
 

@@ -1,6 +1,6 @@
 // A DocumentStore in memory. Two of them over the same `contents` are a daemon before and after its restart.
 
-import type { DocumentStore } from '../../../src/storage/stores';
+import type { DocumentStore } from '../../../src/storage/contract/stores';
 
 export type Contents = Map<string, Map<string, string>>;
 

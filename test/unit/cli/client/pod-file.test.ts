@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { filesArchive, parsePodFile } from '../../../../src/cli/client/pod-file';
 import { checkRequest } from '../../../../src/api/v1/schemas';
-import { readNumber, readText } from '../../../../src/storage/tar-header';
+import { readNumber, readText } from '../../../../src/storage/tar/tar-header';
 import { makeScratchDir } from '../../../support/scratch-dir';
 
 const whole = `

@@ -5,7 +5,7 @@ import { setImmediate } from 'node:timers/promises';
 import { buffer } from 'node:stream/consumers';
 import type { AgentOperations } from '../../../../src/vm/agent/protocol';
 import { brokenPipe } from '../../../../src/vm/agent/input-channel';
-import type { Image, ImageConfig } from '../../../../src/storage/image';
+import type { Image, ImageConfig } from '../../../../src/storage/contract/image';
 import { busyboxImage, TestEngine, type FakeVm } from '../../../support/engine-fakes';
 
 type Job = AgentOperations['job.start']['params'];

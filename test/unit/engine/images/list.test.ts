@@ -5,7 +5,7 @@ import { inspectImage } from '../../../../src/engine/images/inspect';
 import { listImages } from '../../../../src/engine/images/list';
 import { diskUsage } from '../../../../src/engine/system/disk-usage';
 import type { EventPublisher } from '../../../../src/engine/core/event-publisher';
-import type { ImageStore } from '../../../../src/storage/stores';
+import type { ImageStore } from '../../../../src/storage/contract/stores';
 import { filters, image, imagesOf, layers, record, registryOf } from '../views/read-side-fixtures';
 
 const created = (date: string, labels: Record<string, string> | null = null) => ({

@@ -4,7 +4,7 @@ import { formatStats } from '../../../../src/engine/views/stats-format';
 import { humanDuration } from '../../../../src/go/duration-format';
 import { globMatcher, matchLabels } from '../../../../src/engine/filters/filters';
 import { repositoryOf } from '../../../../src/engine/filters/image-filter';
-import { parsePlatform } from '../../../../src/storage/platform';
+import { parsePlatform } from '../../../../src/registry/platform';
 import { pruneFilter } from '../../../../src/engine/filters/prune-filter';
 import { parseHumanSize, parseRamSize } from '../../../../src/go/size-format';
 import { parseTimeReference } from '../../../../src/go/time-reference';

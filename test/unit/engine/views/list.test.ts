@@ -3,8 +3,8 @@ import { inspectContainer } from '../../../../src/engine/views/inspect';
 import { ContainerList } from '../../../../src/engine/views/list';
 import type { ContainerRecord } from '../../../../src/engine/core/container-record';
 import { fillHostConfig } from '../../../../src/engine/create/defaults';
-import type { Image } from '../../../../src/storage/image';
-import type { WritableDiskStore } from '../../../../src/storage/stores';
+import type { Image } from '../../../../src/storage/contract/image';
+import type { WritableDiskStore } from '../../../../src/storage/contract/stores';
 import {
   busyboxId,
   created,

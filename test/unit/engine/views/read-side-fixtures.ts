@@ -4,8 +4,8 @@ import { fillHostConfig } from '../../../../src/engine/create/defaults';
 import type { ContainerRecord } from '../../../../src/engine/core/container-record';
 import type { ContainerState } from '../../../../src/engine/core/container-state';
 import { filledImageConfig } from '../../../../src/engine/images/inspect';
-import type { Image } from '../../../../src/storage/image';
-import type { DocumentStore, ImageStore, LayerStore } from '../../../../src/storage/stores';
+import type { Image } from '../../../../src/storage/contract/image';
+import type { DocumentStore, ImageStore, LayerStore } from '../../../../src/storage/contract/stores';
 
 export const never = '0001-01-01T00:00:00Z';
 

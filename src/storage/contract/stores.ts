@@ -1,0 +1,173 @@
+// What the engine sees of storage. Implementations: image-store, layer-store, container-store, writable-disk-store.
+
+import type { Readable } from 'node:stream';
+import type { Image, ImageConfig } from './image';
+import type { Distribution } from '../transfers/image-distribution';
+
+/** One line of Docker's progress stream (pull, push, load, import). */
+export interface ProgressMessage {
+  status?: string;
+  id?: string;
+  progressDetail?: { current?: number; total?: number };
+  /** The text form of progressDetail, as Docker renders it. */
+  progress?: string;
+  stream?: string;
+  aux?: Record<string, unknown>;
+}
+export type ProgressSink = (message: ProgressMessage) => void;
+
+export interface RegistryAuth {
+  username?: string;
+  password?: string;
+  auth?: string;
+  email?: string;
+  serveraddress?: string;
+  identitytoken?: string;
+  registrytoken?: string;
+}
+
+export interface Platform {
+  os: string;
+  architecture: string;
+  variant?: string;
+}
+
+export interface ImageStore {
+  /** By id, unique id prefix (with or without `sha256:`), tag reference or digest reference. Throws NotFound `No such image: …`. */
+  get(ref: string): Image;
+  find(ref: string): Image | undefined;
+  list(): Image[];
+  /** Adds or moves a tag. `target` is `repository[:tag]`, validated with Docker's reference grammar. */
+  tag(imageId: string, target: string): void;
+  /**
+   * Docker's DELETE /images: untags, and deletes what is left without a name. `inUse` tells containers by image id.
+   * Returns Docker's list of `{Untagged}` and `{Deleted}`.
+   */
+  remove(
+    ref: string,
+    options: { force: boolean; prune: boolean },
+    inUse: (imageId: string) => { containerId: string; running: boolean }[],
+  ): Promise<{ Untagged?: string; Deleted?: string }[]>;
+  /** Writes an image whose layers are in the layer store already. Returns its id. */
+  create(config: ImageConfig, options: { parentId?: string; tags?: string[] }): Promise<Image>;
+  /** Docker's `history`, newest first. */
+  history(ref: string): {
+    Id: string;
+    Created: number;
+    CreatedBy: string;
+    Tags: string[] | null;
+    Size: number;
+    Comment: string;
+  }[];
+  /** Size on this host's disk of the layers no other image uses, and of shared ones. For system df. */
+  diskUsage(): { imageId: string; uniqueBytes: number; sharedBytes: number }[];
+  pull(
+    reference: string,
+    options: { platform?: Platform; auth?: RegistryAuth; allTags?: boolean },
+    progress: ProgressSink,
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** What a registry has under a name. Throws in the registry's words. */
+  distribution(reference: string, options: { auth: RegistryAuth }): Promise<Distribution>;
+  /** `docker push` of `repository[:tag]`; every tag where there is none. Throws in Docker's words. */
+  push(
+    reference: string,
+    options: { auth: RegistryAuth },
+    progress: ProgressSink,
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** `docker load`: docker-archive and OCI layouts. Every loaded image is reported as Docker does (`Loaded image: …`). */
+  load(
+    archive: NodeJS.ReadableStream,
+    options: { quiet: boolean },
+    progress: ProgressSink,
+    signal: AbortSignal,
+  ): Promise<void>;
+  /**
+   * `docker save`: a docker-archive. Throws NotFound before the first byte; destroying the stream or the signal ends it.
+   * A name without tag stands for all its tags.
+   */
+  save(refs: readonly string[], signal: AbortSignal): NodeJS.ReadableStream;
+  /** `docker import`: one layer from a root file system tar (plain, gzip, xz, bzip2, zstd). Returns the image's id. */
+  importTar(
+    source: NodeJS.ReadableStream,
+    options: { reference?: string; changes: string[]; message: string; platform?: Platform },
+    progress: ProgressSink,
+    signal: AbortSignal,
+  ): Promise<string>;
+  /** Deletes what no tag and no container holds (dangling) or, with `all`, every unused image. */
+  prune(
+    options: { all: boolean; filters: (image: Image) => boolean },
+    inUse: (imageId: string) => { containerId: string; running: boolean }[],
+  ): Promise<{ deleted: { Untagged?: string; Deleted?: string }[]; reclaimedBytes: number }>;
+  /** Removes those of the layers that no image, no container and no operation needs: after one of them has let them go. */
+  removeUnusedLayers(diffIds: readonly string[]): Promise<void>;
+  /** Calls back for each pull, tag, untag, delete, load, import: the engine turns it into an event. */
+  onEvent(
+    listener: (event: { action: string; id: string; attributes: Record<string, string> }) => void,
+  ): void;
+  /** POST /auth. Returns the status text; throws Unauthorized with the registry's words. */
+  login(auth: RegistryAuth): Promise<{ status: string; identityToken: string }>;
+}
+
+export interface LayerStore {
+  /** Host paths of the read-only squashfs images of these diff IDs, in the same order. Throws NotFound if one is missing. */
+  diskPaths(diffIds: readonly string[]): string[];
+  /**
+   * Path of a VMDK descriptor that makes these layers partitions 1, 2 … of one disk, in the same order; undefined where
+   * they are few, and better disks of their own. Good for as long as the layers are held.
+   */
+  bundle(diffIds: readonly string[]): Promise<string | undefined>;
+  /** Uncompressed tar size. */
+  sizeBytes(diffId: string): number;
+  /**
+   * Takes a layer's tar in: compressed or not. Rejects with Internal in Docker's words for a stream that is corrupt, cut
+   * or hostile; then nothing is left of it. `onDiffId` is told what it is, for who wants to hold it before anybody can remove it.
+   */
+  add(
+    stream: Readable,
+    options: { signal?: AbortSignal; onDiffId?: ((diffId: string) => void) | undefined },
+  ): Promise<{ diffId: string; sizeBytes: number }>;
+  /** Removes a layer that nothing uses. Does nothing while something does. */
+  remove(diffId: string): Promise<void>;
+  /** Keeps layers until the function it returns is called. */
+  hold(diffIds: readonly string[]): () => void;
+  /** Holds layers while a container uses them, so that no prune removes them. */
+  reference(ownerId: string, diffIds: readonly string[]): void;
+  unreference(ownerId: string): void;
+  /** Who holds layers. */
+  owners(): string[];
+  /** Removes files of unfinished conversions and of layers nobody refers to. At start-up. */
+  repair(): Promise<void>;
+}
+
+/** Sparse ext4 files, one for each container from `create` on. */
+export interface WritableDiskStore {
+  create(containerId: string, sizeBytes: number): Promise<string>;
+  path(containerId: string): string;
+  /** Allocated bytes on the host. 0 if there is none. */
+  usageBytes(containerId: string): Promise<number>;
+  /**
+   * Bytes that a container has put on its disk, in whole blocks. `freeBytes`: what is free by the guest that has it mounted; else
+   * the superblock's figure counts, which the guest writes when it unmounts. 0 if there is no disk.
+   */
+  contentBytes(containerId: string, freeBytes?: number): Promise<number>;
+  remove(containerId: string): Promise<void>;
+  list(): Promise<string[]>;
+}
+
+/**
+ * Crash-safe documents by collection and id (SQLite, WAL). Values are JSON. Every write is durable against a crash of
+ * the daemon when it returns.
+ */
+export interface DocumentStore {
+  put(collection: string, id: string, value: object): void;
+  // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- the caller knows what it has put
+  get<T>(collection: string, id: string): T | undefined;
+
+  all<T>(collection: string): T[];
+  delete(collection: string, id: string): void;
+  /** All or nothing. */
+  transaction<T>(work: () => T): T;
+  close(): void;
+}

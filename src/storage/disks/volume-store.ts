@@ -1,0 +1,325 @@
+// Volumes of the `local` driver: a directory each, below `<dataRoot>/volumes/<name>/_data`, and a record. VMs reach
+// the files through the VM's file server (native/fs-server); nothing here is ever mounted on the host.
+
+import { randomBytes } from 'node:crypto';
+import { mkdir, opendir, readdir, rename, rmdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DaemonError, noSpaceText, systemErrorCode } from '../../errors';
+import { log } from '../../log';
+import { runTool } from '../../host/run-tool';
+import type { DocumentStore } from '../contract/stores';
+import { VolumeFillings } from './volume-filling';
+
+export interface Volume {
+  name: string;
+  /** As the client gave them; null when it gave none, which inspect shows as such. */
+  labels: Record<string, string> | null;
+  options: Record<string, string> | null;
+  /** RFC 3339 in UTC, whole seconds. */
+  createdAt: string;
+  /** Made for a container without a name, or for one Pod: goes with `rm -v` and `run --rm`. */
+  anonymous: boolean;
+}
+
+/** Its value is the name of the Pod that the volume is of, and goes with. */
+export const podVolumeLabel = 'caisson.pod.volume';
+
+/**
+ * What a volume's files are: a directory of the host that is shared, or a tmpfs that the guest makes. `mountFlags`: of
+ * mount(2), for a directory elsewhere (`o=bind`).
+ */
+export type VolumeSource =
+  { kind: 'directory'; hostPath: string; mountFlags?: number } | { kind: 'tmpfs'; options: string[] };
+
+const collection = 'volumes';
+const namePattern = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
+const anonymousPattern = /^[0-9a-f]{64}$/;
+/** As Docker's clients and engine read sizes. */
+const sizePattern = /^\d+(\.\d+)? ?([kmgtp]?(i?b)?)$/i;
+/** As in mount(2). */
+const mountFlagBits: Readonly<Record<string, number>> = {
+  ...{ ro: 0x1, nosuid: 0x2, nodev: 0x4, noexec: 0x8, sync: 0x10, dirsync: 0x80, noatime: 0x400 },
+  ...{ nodiratime: 0x800, bind: 0x1000, rbind: 0x5000 },
+};
+/** Of mkdir(2), as Go words them. */
+const directoryErrors = new Map([
+  ['ENAMETOOLONG', 'file name too long'],
+  ['ENOSPC', noSpaceText],
+]);
+const knownOptions = ['type', 'o', 'device', 'size'];
+
+export class VolumeStore {
+  readonly #documents: DocumentStore;
+  readonly #root: string;
+  readonly #volumes: Map<string, Volume>;
+  /** Containers that are being made, by the volumes that they will have. */
+  readonly #claims = new Map<string, Set<string>>();
+  readonly fillings: VolumeFillings;
+
+  constructor(documents: DocumentStore, dataRoot: string) {
+    this.#documents = documents;
+    this.#root = join(dataRoot, 'volumes');
+    this.fillings = new VolumeFillings(this.#root);
+    this.#volumes = new Map(documents.all<Volume>(collection).map((volume) => [volume.name, volume]));
+  }
+
+  list(): Volume[] {
+    return [...this.#volumes.values()];
+  }
+
+  find(name: string): Volume | undefined {
+    return this.#volumes.get(name);
+  }
+
+  /** Throws NotFound in Docker's words. */
+  get(name: string): Volume {
+    const volume = this.#volumes.get(name);
+    if (volume === undefined) throw new DaemonError('NotFound', `get ${name}: no such volume`);
+    return volume;
+  }
+
+  /** From now on until `unclaim` the volume of this name, made or not, is one of the container's that is being made. */
+  claim(name: string, containerId: string): void {
+    const claims = this.#claims.get(name) ?? new Set();
+    this.#claims.set(name, claims.add(containerId));
+  }
+
+  /** The container is in the registry, or will not be. */
+  unclaim(containerId: string): void {
+    for (const [name, claims] of this.#claims) {
+      claims.delete(containerId);
+      if (claims.size === 0) this.#claims.delete(name);
+    }
+  }
+
+  /** Ids of containers that are being made and will have it. */
+  claimedBy(name: string): string[] {
+    return [...(this.#claims.get(name) ?? [])];
+  }
+
+  /** `Mountpoint` of inspect. */
+  hostPath(name: string): string {
+    return join(this.#root, name, '_data');
+  }
+
+  /**
+   * Finds the volume of this name or makes it; without a name, an anonymous one. Options and labels of one that exists
+   * stay as they are, as in Docker. `claimedBy`: a container to be, as by `claim`. Throws InvalidParameter and NotFound
+   * (driver) in Docker's words.
+   */
+  async create(request: {
+    name?: string;
+    driver?: string;
+    options?: Record<string, string> | null;
+    labels?: Record<string, string> | null;
+    claimedBy?: string;
+  }): Promise<{ volume: Volume; created: boolean }> {
+    const anonymous = request.name === undefined || request.name === '';
+    const name = request.name === undefined || anonymous ? randomBytes(32).toString('hex') : request.name;
+    if (request.claimedBy !== undefined) this.claim(name, request.claimedBy);
+    const driver = request.driver ?? '';
+    if (driver !== '' && driver !== 'local') {
+      throw new DaemonError(
+        'NotFound',
+        `create ${name}: error looking up volume plugin ${driver}: plugin "${driver}" not found`,
+      );
+    }
+    const existing = this.#volumes.get(name);
+    if (existing !== undefined) return { volume: existing, created: false };
+    if (Buffer.byteLength(name) === 1) {
+      const reason = 'volume name is too short, names should be at least two alphanumeric characters';
+      throw new DaemonError('InvalidParameter', `create ${name}: ${reason}`);
+    }
+    if (!namePattern.test(name)) throw invalidName(name);
+    const options = request.options ?? null;
+    validateOptions(name, options);
+    const volume: Volume = {
+      name,
+      labels: request.labels ?? null,
+      options,
+      createdAt: volumeTime(new Date()),
+      anonymous: anonymous || request.labels?.[podVolumeLabel] !== undefined,
+    };
+    await this.#makeDirectory(name);
+    const other = this.#volumes.get(name);
+    if (other !== undefined) return { volume: other, created: false };
+    try {
+      this.#documents.put(collection, name, volume);
+    } catch (error) {
+      await rmdir(this.hostPath(name)).catch(() => undefined);
+      await rmdir(join(this.#root, name)).catch(() => undefined);
+      throw error;
+    }
+    this.#volumes.set(name, volume);
+    return { volume, created: true };
+  }
+
+  async #makeDirectory(name: string): Promise<void> {
+    const path = this.hostPath(name);
+    const root = join(this.#root, name);
+    try {
+      // One by one: of several at once that a full disk refuses, Node says that the first is not there.
+      for (const directory of [this.#root, root, path]) await mkdirIfMissing(directory);
+    } catch (error) {
+      const why = directoryErrors.get(systemErrorCode(error) ?? '');
+      if (why === undefined) throw error;
+      await rmdir(root).catch(() => undefined); // unless it has something in it
+      throw new DaemonError(
+        'Internal',
+        `create ${name}: error while creating volume root path '${root}': mkdir ${root}: ${why}`,
+        { cause: error },
+      );
+    }
+  }
+
+  /** What a container that mounts it gets. Throws NotImplemented for file systems that no guest can be given. */
+  source(name: string): VolumeSource {
+    const options = this.get(name).options ?? {};
+    const type = options['type'] ?? '';
+    const words = (options['o'] ?? '').split(',').filter((word) => word !== '');
+    if (type === 'tmpfs') return { kind: 'tmpfs', options: words };
+    if (words.includes('bind') || words.includes('rbind')) {
+      const mountFlags = words.reduce((flags, word) => flags | (mountFlagBits[word] ?? 0), 0);
+      return { kind: 'directory', hostPath: options['device'] ?? '', mountFlags };
+    }
+    if (type === '') return { kind: 'directory', hostPath: this.hostPath(name) };
+    throw new DaemonError(
+      'NotImplemented',
+      `volume ${name}: file system type "${type}" can't be mounted for a VM: use type=tmpfs, or type=none with o=bind`,
+    );
+  }
+
+  /** Removes record and files. The caller has made sure that no container uses it. */
+  async remove(name: string): Promise<void> {
+    this.get(name);
+    // The record goes first and the files by one rename: what a crash leaves, `repair` finds by its name.
+    this.#documents.delete(collection, name);
+    this.#volumes.delete(name);
+    const doomed = join(this.#root, `.removing-${randomBytes(16).toString('hex')}`);
+    try {
+      await rename(join(this.#root, name), doomed);
+    } catch (error) {
+      if (systemErrorCode(error) !== 'ENOENT') throw error;
+      return;
+    }
+    await removeTree(doomed);
+  }
+
+  /** Bytes of the volume's files, each hard-linked file once. 0 for a volume without files of its own. */
+  async usageBytes(name: string): Promise<number> {
+    const { type, o } = this.get(name).options ?? {};
+    return (type ?? '') === '' && (o ?? '') === '' ? directoryBytes(this.hostPath(name)) : 0;
+  }
+
+  /**
+   * At start-up: ends removals that a crash cut short, and makes directories that it kept from being made. A directory with
+   * files of which there is no record is a volume all the same, as to dockerd: a crash of the host may lose the last records,
+   * and not what was synced to a volume.
+   */
+  async repair(): Promise<void> {
+    await mkdir(this.#root, { recursive: true, mode: 0o711 });
+    for await (const { name } of await opendir(this.#root)) {
+      if (this.#volumes.has(name)) continue;
+      if (namePattern.test(name) && (await this.#hasFiles(name))) await this.#adopt(name);
+      else await removeTree(join(this.#root, name));
+    }
+    for (const name of this.#volumes.keys())
+      await mkdir(this.hostPath(name), { recursive: true, mode: 0o755 });
+  }
+
+  async #hasFiles(name: string): Promise<boolean> {
+    try {
+      return (await readdir(this.hostPath(name))).length > 0;
+    } catch (error) {
+      if (['ENOENT', 'ENOTDIR'].includes(systemErrorCode(error) ?? '')) return false;
+      throw error;
+    }
+  }
+
+  async #adopt(name: string): Promise<void> {
+    const { birthtime } = await stat(this.hostPath(name));
+    const volume: Volume = {
+      name,
+      labels: null,
+      options: null,
+      createdAt: volumeTime(birthtime),
+      anonymous: anonymousPattern.test(name),
+    };
+    this.#documents.put(collection, name, volume);
+    this.#volumes.set(name, volume);
+    log.warn('a volume was found of which there was no record', { volume: name });
+  }
+}
+
+function volumeTime(date: Date): string {
+  return `${date.toISOString().slice(0, 19)}Z`;
+}
+
+async function mkdirIfMissing(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o755 });
+  } catch (error) {
+    if (systemErrorCode(error) !== 'EEXIST') throw error;
+  }
+}
+
+function invalidName(name: string): DaemonError {
+  return new DaemonError(
+    'InvalidParameter',
+    `create ${name}: "${name}" includes invalid characters for a local volume name, only ` +
+      '"[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path',
+  );
+}
+
+/** As the `local` driver does: known names only, and `device` whenever something is to be mounted. */
+function validateOptions(name: string, options: Record<string, string> | null): void {
+  for (const option of Object.keys(options ?? {})) {
+    if (!knownOptions.includes(option)) {
+      throw new DaemonError('InvalidParameter', `create ${name}: invalid option: "${option}"`);
+    }
+  }
+  const { type, o, device, size } = options ?? {};
+  const missing = (option: string): never => {
+    throw new DaemonError('InvalidParameter', `create ${name}: missing required option: "${option}"`);
+  };
+  // Whether they are there, not what they say: dockerd takes empty ones.
+  if ((type !== undefined || o !== undefined) && device === undefined) missing('device');
+  if ((device !== undefined || o !== undefined) && type === undefined) missing('type');
+  if (size === undefined) return;
+  if (!sizePattern.test(size)) {
+    throw new DaemonError('InvalidParameter', `create ${name}: invalid size: '${size}'`);
+  }
+  if (Number.parseFloat(size) > 0) {
+    throw new DaemonError('InvalidParameter', `create ${name}: quota size requested but no quota support`);
+  }
+}
+
+/** By rm(1), which paths of any length don't stop. */
+async function removeTree(path: string): Promise<void> {
+  await runTool('rm', ['-rf', '--', path]);
+}
+
+/** By find(1), whose walk knows names in any encoding and paths of any length, and forgives what is removed meanwhile. */
+async function directoryBytes(path: string): Promise<number> {
+  const format = '%n %D:%i %s\\n';
+  const listing = await runTool('find', [
+    path,
+    '-ignore_readdir_race',
+    '!',
+    '-type',
+    'd',
+    '-size',
+    '+0',
+    '-printf',
+    format,
+  ]);
+  const seen = new Set<string>();
+  let total = 0;
+  for (const line of listing.split('\n')) {
+    const [links, file = '', bytes] = line.split(' ');
+    if (links !== '1' && seen.has(file)) continue;
+    if (links !== '1') seen.add(file);
+    total += Number(bytes ?? 0);
+  }
+  return total;
+}
