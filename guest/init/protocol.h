@@ -1,5 +1,5 @@
 /* The wire contract with the daemon; its prose is docs/agent-protocol.md and its other half is
- * src/vm/agent/protocol.ts. A test compares the numbers. */
+ * src/vm/contract/protocol.ts. A test compares the numbers. */
 #ifndef CAISSON_PROTOCOL_H
 #define CAISSON_PROTOCOL_H
 

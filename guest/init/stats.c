@@ -1,4 +1,4 @@
-/* A container's counters, and the size of its disk. Shape: ContainerStats in src/vm/agent/protocol.ts. */
+/* A container's counters, and the size of its disk. Shape: ContainerStats in src/vm/contract/protocol.ts. */
 #include "stats.h"
 
 #include <errno.h>

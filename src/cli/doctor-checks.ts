@@ -11,7 +11,7 @@ import type { Config } from '../config';
 import { errorMessage, systemErrorCode } from '../errors';
 import { checkNetworkRequirements } from '../network/requirements';
 import { missingPrivilege } from '../host/privileges';
-import { describeTemplate, probeAccelerator } from '../vm/vm-pool';
+import { describeTemplate, probeAccelerator } from '../vm/pool/vm-pool';
 import { type Finding, fail, ok, warn } from './doctor-report';
 
 const gibibyte = 1024 ** 3;

@@ -3,7 +3,7 @@
 import { isIP } from 'node:net';
 import { goBoolProblem, parseGoBool } from '../go/bool';
 import { goQuote } from '../go/quote';
-import { parseSubnet } from '../network/addresses';
+import { parseSubnet } from '../network/addresses/addresses';
 import { parseRamSize } from '../go/size-format';
 
 export interface Ulimit {

@@ -7,7 +7,7 @@ import type { Config } from '../config';
 import { lockDataRoot } from '../daemon/lock';
 import { isDaemonError } from '../errors';
 import { PrivateNamespace } from '../network/namespace';
-import { createVmPool } from '../vm/vm-pool';
+import { createVmPool } from '../vm/pool/vm-pool';
 
 /**
  * Finds out the accelerator and makes the template, unless that has been done. With a daemon on the same data root there

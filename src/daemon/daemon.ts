@@ -42,7 +42,7 @@ import { podsRouter } from '../api/v1/router';
 import { missingPrivilege } from '../host/privileges';
 import { createStorage } from '../storage/storage';
 import { readVersions } from '../versions';
-import { createVmPool } from '../vm/vm-pool';
+import { createVmPool } from '../vm/pool/vm-pool';
 
 export interface Daemon {
   /** Where it listens, with real ports. */

@@ -3,7 +3,7 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DaemonError, systemErrorCode } from '../errors';
-import { findProcess, isAlive, type HostProcess } from '../vm/host-process';
+import { findProcess, isAlive, type HostProcess } from '../vm/host/host-process';
 
 /** Takes the data root. Throws Conflict naming the pid of the daemon that has it. Returns what gives it back. */
 export async function lockDataRoot(dataRoot: string): Promise<() => Promise<void>> {

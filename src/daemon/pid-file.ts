@@ -3,7 +3,7 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { DaemonError } from '../errors';
-import { findProcess } from '../vm/host-process';
+import { findProcess } from '../vm/host/host-process';
 
 /** Writes our pid. Throws Conflict, in dockerd's words, if the file names a process that lives. Returns what removes it. */
 export async function writePidFile(path: string): Promise<() => Promise<void>> {

@@ -3,7 +3,7 @@
 import { DaemonError } from '../errors';
 import { goBoolProblem, parseGoBool } from '../go/bool';
 import { goQuote } from '../go/quote';
-import { parseAddress } from './addresses';
+import { parseAddress } from './addresses/addresses';
 import type { NetworkRecord } from './network-record';
 
 export const bridgeNameOption = 'com.docker.network.bridge.name';

@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs';
 
 import { DaemonError, errorMessage } from '../errors';
 import { log } from '../log';
-import { formatMac } from './addresses';
+import { formatMac } from './addresses/addresses';
 import { egressDevice, egressNameServer, egressSubnet, egressSubnet6 } from './egress';
 import { IpBatch } from './ip-batch';
 import { PrivateNamespace } from './namespace';

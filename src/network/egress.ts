@@ -2,7 +2,7 @@
 
 import { networkInterfaces } from 'node:os';
 
-import { parseSubnet } from './addresses';
+import { parseSubnet } from './addresses/addresses';
 
 /** The device that slirp4netns makes. */
 export const egressDevice = 'egress0';

@@ -3,8 +3,8 @@
 import { readFileSync } from 'node:fs';
 
 import { egressNameServer } from './egress';
-import { formatResolvConf, parseResolvConf, usableNameservers } from './resolv-conf';
-import type { ResolvConf } from './resolv-conf';
+import { formatResolvConf, parseResolvConf, usableNameservers } from './addresses/resolv-conf';
+import type { ResolvConf } from './addresses/resolv-conf';
 
 /** What `--dns`, `--dns-search` and `--dns-option` say; `embedded`: the container is on a network with names. */
 export interface ResolvConfOptions {

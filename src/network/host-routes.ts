@@ -3,7 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 
-import type { Subnet } from './addresses';
+import type { Subnet } from './addresses/addresses';
 
 /** IPv4 routes of /proc/net/route except the default route. Empty if there is no such file. */
 export function hostSubnets(): Subnet[] {

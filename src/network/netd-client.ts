@@ -9,8 +9,8 @@ import split2 from 'split2';
 
 import { DaemonError, errorMessage } from '../errors';
 import { log } from '../log';
-import { netdProtocolVersion } from './netd/protocol';
-import type { NetdOperation, NetdOperations, NetdReply } from './netd/protocol';
+import { netdProtocolVersion } from './addresses/netd-protocol';
+import type { NetdOperation, NetdOperations, NetdReply } from './addresses/netd-protocol';
 
 export interface NetdPaths {
   /** native/netd-host. */

@@ -12,9 +12,9 @@ import {
   parseMac,
   parseSubnet,
   isLinkLocal,
-} from './addresses';
-import type { IpAddress, IpFamily, Subnet } from './addresses';
-import { AddressPool, rangeOf } from './ipam';
+} from './addresses/addresses';
+import type { IpAddress, IpFamily, Subnet } from './addresses/addresses';
+import { AddressPool, rangeOf } from './addresses/ipam';
 import type { EndpointRequest } from './network';
 import { refusals } from './network-pools';
 import type { EndpointRecord, NetworkRecord } from './network-record';

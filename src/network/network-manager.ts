@@ -2,7 +2,7 @@
 // published ports, kept in agreement. Every change to the kernel is recorded before it is made, so that the next start
 // can finish or undo it.
 
-import type { NetdProbe } from './netd/protocol';
+import type { NetdProbe } from './addresses/netd-protocol';
 import { join } from 'node:path';
 
 import { DaemonError, errorMessage } from '../errors';
@@ -19,7 +19,7 @@ import type { ResolvConfOptions } from './host-resolver';
 import { hostSubnets } from './host-routes';
 import { NetdClient } from './netd-client';
 import type { NetdRequester } from './netd-client';
-import type { NetdEndpoint, NetdNetwork } from './netd/protocol';
+import type { NetdEndpoint, NetdNetwork } from './addresses/netd-protocol';
 import type {
   Endpoint,
   EndpointRequest,
@@ -30,7 +30,7 @@ import type {
   NetworkSummary,
   PublishedPort,
 } from './network';
-import type { AddressPoolSpec } from './ipam';
+import type { AddressPoolSpec } from './addresses/ipam';
 import { planNetwork, type BridgeDefaults } from './network-plan';
 import { collections } from './network-record';
 import type { AttachmentRecord, EndpointRecord, NetworkRecord } from './network-record';

@@ -1,7 +1,7 @@
 // What a client asks for when it creates a network, checked, in Docker's order and words. Pure.
 
 import { DaemonError } from '../errors';
-import { containsSubnet, formatSubnet, parseSubnet } from './addresses';
+import { containsSubnet, formatSubnet, parseSubnet } from './addresses/addresses';
 import type { NetworkCreateRequest, NetworkIpamConfig } from './network';
 import type { NetworkRecord } from './network-record';
 import { withSource } from './network-sources';

@@ -10,12 +10,12 @@ import {
   overlaps,
   parseAddress,
   parseSubnet,
-} from './addresses';
-import type { IpFamily, Subnet } from './addresses';
+} from './addresses/addresses';
+import type { IpFamily, Subnet } from './addresses/addresses';
 import { bridgeNameOption } from './bridge-options';
 import { reservedSubnets } from './egress';
-import { AddressPool, rangeOf } from './ipam';
-import type { SubnetChooser } from './ipam';
+import { AddressPool, rangeOf } from './addresses/ipam';
+import type { SubnetChooser } from './addresses/ipam';
 import type { NetworkIpamConfig } from './network';
 import type { NetworkPlan } from './network-plan';
 import type { NetworkRecord } from './network-record';

@@ -5,10 +5,10 @@ import { randomBytes } from 'node:crypto';
 
 import { DaemonError } from '../errors';
 import type { DocumentStore } from '../storage/contract/stores';
-import { parseSubnet } from './addresses';
-import type { Subnet } from './addresses';
+import { parseSubnet } from './addresses/addresses';
+import type { Subnet } from './addresses/addresses';
 import { bridgeOptions } from './bridge-options';
-import { SubnetChooser, type AddressPoolSpec } from './ipam';
+import { SubnetChooser, type AddressPoolSpec } from './addresses/ipam';
 import type { EndpointRequest, NetworkIpamConfig } from './network';
 import {
   addressesOf,

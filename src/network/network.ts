@@ -1,7 +1,7 @@
 // What the engine sees of networking. NetworkManager (network-manager.ts) is the implementation.
 // One private network namespace holds every bridge, tap, route and rule; the host's own network is never touched.
 
-import type { NetdProbe } from './netd/protocol';
+import type { NetdProbe } from './addresses/netd-protocol';
 
 /** One container's (Pod's) place on one network. */
 export interface EndpointRequest {

@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs';
 import { DaemonError, errorMessage } from '../errors';
 import { log } from '../log';
 import type { DocumentStore } from '../storage/contract/stores';
-import type { NetdPort } from './netd/protocol';
+import type { NetdPort } from './addresses/netd-protocol';
 import { NetdError } from './netd-client';
 import type { NetdRequester } from './netd-client';
 import type { PublishedPort } from './network';

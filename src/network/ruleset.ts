@@ -1,6 +1,6 @@
 // The nftables rules of the private namespace, as text for `nft -f`. Pure. docs/networking.md explains them.
 
-import { formatAddress, linkLocalOfMac, parseAddress } from './addresses';
+import { formatAddress, linkLocalOfMac, parseAddress } from './addresses/addresses';
 
 export interface BridgeRules {
   name: string;

@@ -1,7 +1,7 @@
 // What playing manifests needs of the daemon.
 
 import type { ContainerBackend, ImageBackend, VolumeBackend } from '../api/v1.41/backend';
-import type { NetdProbe } from '../network/netd/protocol';
+import type { NetdProbe } from '../network/addresses/netd-protocol';
 import type { PodService } from '../api/v1/backend';
 import type { PodInspect } from '../api/v1/types';
 import type { DocumentStore } from '../storage/contract/stores';

@@ -6,7 +6,7 @@ import { effectiveCapabilities } from './capabilities';
 import { containerDevices } from './devices';
 import { containerEnvironment } from './environment';
 import { containerMounts, tmpfsOptions, type TmpfsMount } from './mounts';
-import type { SharedNamespace } from '../vm/agent/protocol';
+import type { SharedNamespace } from '../vm/contract/protocol';
 import type { PodContainerSpec, PodSpec } from './pod';
 import { blockIoLimits, cgroupLimits, wantedResources } from './resources';
 import { containerRlimits } from './rlimits';

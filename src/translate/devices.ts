@@ -1,7 +1,7 @@
 // Device nodes and device rules of a container. The nodes are the VM's: no device of the host is reachable.
 
 import { DaemonError } from '../errors';
-import type { GuestDevice, GuestDeviceRule } from '../vm/agent/protocol';
+import type { GuestDevice, GuestDeviceRule } from '../vm/contract/protocol';
 
 type Numbers = readonly [type: 'c' | 'b', major: number, minor: number];
 

@@ -2,7 +2,7 @@
 
 import type { ExecCreateBody } from '../docker/types';
 import { DaemonError } from '../errors';
-import type { GuestProcess } from '../vm/agent/protocol';
+import type { GuestProcess } from '../vm/contract/protocol';
 import { allCapabilities } from './capabilities';
 import { containerEnvironment, mergeEnvironment } from './environment';
 import type { PodContainerSpec } from './pod';

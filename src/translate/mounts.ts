@@ -1,7 +1,7 @@
 // The mounts of a container: Docker's defaults, /dev/shm, and tmpfs.
 
 import { DaemonError } from '../errors';
-import type { GuestMount } from '../vm/agent/protocol';
+import type { GuestMount } from '../vm/contract/protocol';
 
 /** `--tmpfs` or a mount of type tmpfs. Options are those of mount(8), Docker's included. */
 export interface TmpfsMount {

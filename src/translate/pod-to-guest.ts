@@ -7,7 +7,7 @@ import type {
   GuestInterface,
   GuestPodSpec,
   GuestRoute,
-} from '../vm/agent/protocol';
+} from '../vm/contract/protocol';
 import type { PodContainerSpec, PodSpec } from './pod';
 
 /** One endpoint of the Pod on the VM's NIC that carries it. */

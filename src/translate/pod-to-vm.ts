@@ -1,7 +1,7 @@
 // Which disks and resources a Pod needs of its VM.
 
-import type { VmDisk, VmResources } from '../vm/vm';
-import type { GuestDisk } from '../vm/agent/protocol';
+import type { VmDisk, VmResources } from '../vm/contract/vm';
+import type { GuestDisk } from '../vm/contract/protocol';
 import type { PodSpec } from './pod';
 
 /** Host paths of one container's disks. */

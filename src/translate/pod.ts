@@ -7,7 +7,7 @@ import type {
   GuestDeviceRule,
   GuestMount,
   SharedNamespace,
-} from '../vm/agent/protocol';
+} from '../vm/contract/protocol';
 
 export interface PodSpec {
   /** Id of the Pod; for a Docker container the container's own id. */

@@ -1,7 +1,7 @@
 // HostConfig's limits as cgroup v2 values.
 
 import type { HostConfig } from '../docker/types';
-import type { GuestCgroup } from '../vm/agent/protocol';
+import type { GuestCgroup } from '../vm/contract/protocol';
 
 type Limits = Pick<
   HostConfig,

@@ -20,16 +20,16 @@ import type {
   LayerStore,
   WritableDiskStore,
 } from '../../src/storage/contract/stores';
-import type { Agent, AgentInput, AgentOutput, AgentTunnel, OutputChunk } from '../../src/vm/agent/agent';
+import type { Agent, AgentInput, AgentOutput, AgentTunnel, OutputChunk } from '../../src/vm/contract/agent';
 import type {
   AgentEvent,
   AgentHello,
   AgentOperation,
   AgentOperations,
   ExitStatus,
-} from '../../src/vm/agent/protocol';
-import type { Vm, VmDisk, VmEnd, VmPool } from '../../src/vm/vm';
-import type { VmState } from '../../src/vm/vm-state';
+} from '../../src/vm/contract/protocol';
+import type { Vm, VmDisk, VmEnd, VmPool } from '../../src/vm/contract/vm';
+import type { VmState } from '../../src/vm/contract/vm-state';
 
 type Handler = (params: never) => unknown;
 

@@ -20,7 +20,7 @@ import {
   syncNonceBytes,
   type AgentHello,
   type AgentOperation,
-} from '../../src/vm/agent/protocol';
+} from '../../src/vm/contract/protocol';
 
 export const plainHello: AgentHello = {
   version: 1,

@@ -19,14 +19,14 @@ import {
   syncMagic,
   syncNonceBytes,
   syncPreambleZeros,
-} from '../../src/vm/agent/protocol';
+} from '../../src/vm/contract/protocol';
 import type {
   AgentEvent,
   AgentFailure,
   AgentHello,
   AgentOperation,
   AgentOperations,
-} from '../../src/vm/agent/protocol';
+} from '../../src/vm/contract/protocol';
 
 const guestDirectory = process.env['GUEST_DIRECTORY'] ?? path.resolve(__dirname, '../../build/guest');
 

@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import type { GuestContainerSpec, GuestPodSpec, GuestProcess } from '../../src/vm/agent/protocol';
+import type { GuestContainerSpec, GuestPodSpec, GuestProcess } from '../../src/vm/contract/protocol';
 
 const defaultCapabilities = [
   'CHOWN',

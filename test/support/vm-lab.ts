@@ -3,11 +3,11 @@
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import type { AgentOutput } from '../../src/vm/agent/agent';
-import type { AgentEvent } from '../../src/vm/agent/protocol';
-import type { Vm } from '../../src/vm/vm';
+import type { AgentOutput } from '../../src/vm/contract/agent';
+import type { AgentEvent } from '../../src/vm/contract/protocol';
+import type { Vm } from '../../src/vm/contract/vm';
 import { NetworkNamespace } from './network-namespace';
-import { createVmPool, type PooledVms, type VmPoolConfig } from '../../src/vm/vm-pool';
+import { createVmPool, type PooledVms, type VmPoolConfig } from '../../src/vm/pool/vm-pool';
 
 const project = resolve(__dirname, '../..');
 const gibibyte = 1024 ** 3;

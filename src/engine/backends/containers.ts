@@ -65,7 +65,7 @@ import { PodHolds } from '../core/pod-holds';
 import { Pods } from '../vms/pods';
 import { RestartTimers } from '../core/restart-timers';
 import { SocketTunnels } from '../vms/socket-tunnels';
-import type { AgentEvent } from '../../vm/agent/protocol';
+import type { AgentEvent } from '../../vm/contract/protocol';
 import type { RunningPod } from '../vms/pods';
 
 export interface ContainersContext extends EngineContext {

@@ -12,7 +12,7 @@ import type {
 } from '../../docker/types';
 import type { Config } from '../../config';
 import type { ImageStore, LayerStore } from '../../storage/contract/stores';
-import type { VmPool } from '../../vm/vm';
+import type { VmPool } from '../../vm/contract/vm';
 import type { ContainerRegistry } from '../core/container-registry';
 import { diskUsage } from '../system/disk-usage';
 import { loadEngineId } from '../system/engine-id';

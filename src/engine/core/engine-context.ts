@@ -4,7 +4,7 @@ import type { Config } from '../../config';
 import type { NetworkManager } from '../../network/network';
 import type { ImageStore, LayerStore, WritableDiskStore } from '../../storage/contract/stores';
 import type { VolumeStore } from '../../storage/disks/volume-store';
-import type { VmPool } from '../../vm/vm';
+import type { VmPool } from '../../vm/contract/vm';
 import type { ContainerLogs } from './container-log';
 import type { ContainerRegistry } from './container-registry';
 import type { EventPublisher } from './event-publisher';

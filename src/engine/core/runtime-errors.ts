@@ -1,7 +1,7 @@
 // What a failure in the guest is in Docker's words, and the exit code it leaves in the record.
 
 import { DaemonError, errorMessage } from '../../errors';
-import { AgentError } from '../../vm/agent/agent-error';
+import { AgentError } from '../../vm/contract/agent-error';
 
 export interface StartFailure {
   error: DaemonError;

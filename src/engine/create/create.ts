@@ -13,7 +13,7 @@ import type {
 } from '../../docker/types';
 import { DaemonError } from '../../errors';
 import { log } from '../../log';
-import { parseAddress } from '../../network/addresses';
+import { parseAddress } from '../../network/addresses/addresses';
 import { parseReference } from '../../registry/reference';
 import type { Image } from '../../storage/contract/image';
 import { cleanPath, donorOf } from '../../translate/container-to-pod';

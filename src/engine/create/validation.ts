@@ -2,7 +2,7 @@
 
 import type { ContainerConfig, HealthConfig, HostConfig } from '../../docker/types';
 import { DaemonError, type ErrorCode } from '../../errors';
-import { parseAddress } from '../../network/addresses';
+import { parseAddress } from '../../network/addresses/addresses';
 import { normalizeCapabilities } from '../../translate/capabilities';
 import { parseSecurityOptions } from '../../translate/security-options';
 import { parseSignal } from '../../translate/signals';

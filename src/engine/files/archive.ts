@@ -13,7 +13,7 @@ import {
   peekCompression,
   toolFailure,
 } from '../../storage/layers/compression';
-import type { Agent } from '../../vm/agent/agent';
+import type { Agent } from '../../vm/contract/agent';
 import { isBrokenPipe } from '../../vm/agent/input-channel';
 import { withFiles } from './container-files';
 import type { Container } from '../core/container-registry';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { DaemonError, systemErrorCode } from '../../errors';
 import { syncPath } from '../../host/sync-path';
 import type { PodContainerSpec } from '../../translate/pod';
-import type { SavedVm } from '../../vm/vm';
+import type { SavedVm } from '../../vm/contract/vm';
 import type { RunFacts } from '../core/container-state';
 
 /** Raised when what is written changes its meaning. 1 has neither mounts nor files. */

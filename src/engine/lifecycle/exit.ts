@@ -2,8 +2,8 @@
 // a Pod brought to rest.
 
 import { log } from '../../log';
-import type { ExitStatus } from '../../vm/agent/protocol';
-import type { VmEnd } from '../../vm/vm';
+import type { ExitStatus } from '../../vm/contract/protocol';
+import type { VmEnd } from '../../vm/contract/vm';
 import {
   networksWith,
   publishNetworkEvents,

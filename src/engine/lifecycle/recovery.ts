@@ -3,8 +3,8 @@
 import { readdir, rm } from 'node:fs/promises';
 import { errorMessage } from '../../errors';
 import { log } from '../../log';
-import type { AgentHello } from '../../vm/agent/protocol';
-import type { Vm } from '../../vm/vm';
+import type { AgentHello } from '../../vm/contract/protocol';
+import type { Vm } from '../../vm/contract/vm';
 import { checkpointsOf } from './checkpoint';
 import { RestoredDisk } from './restore';
 import { exitTransition } from './exit';

@@ -8,9 +8,9 @@ import { containerToPod, donorOf } from '../../translate/container-to-pod';
 import type { PodContainerSpec, PodSpec } from '../../translate/pod';
 import { guestContainer } from '../../translate/pod-to-guest';
 import { guestRootfs, withoutRepeats, type ContainerDisks } from '../../translate/pod-to-vm';
-import type { Agent } from '../../vm/agent/agent';
-import type { GuestContainerSpec, GuestFile } from '../../vm/agent/protocol';
-import type { RestoreSource, SavedVm } from '../../vm/vm';
+import type { Agent } from '../../vm/contract/agent';
+import type { GuestContainerSpec, GuestFile } from '../../vm/contract/protocol';
+import type { RestoreSource, SavedVm } from '../../vm/contract/vm';
 import { requireBlockDevices } from './block-devices';
 import type { ContainerLogWriter, LogOffsets } from '../core/container-log';
 import {

@@ -3,7 +3,7 @@
 import { DaemonError, errorMessage, isDaemonError } from '../../errors';
 import { log } from '../../log';
 import { isLinuxSignal, parseSignal, sigkill, sigterm } from '../../translate/signals';
-import { AgentError } from '../../vm/agent/agent-error';
+import { AgentError } from '../../vm/contract/agent-error';
 import { eventAttributes } from '../core/container-record';
 import type { Container } from '../core/container-registry';
 import { startContainer } from './start';

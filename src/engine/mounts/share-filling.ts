@@ -3,10 +3,10 @@
 import type { MountPoint } from '../../docker/types';
 import { log } from '../../log';
 import type { VolumeFilling } from '../../storage/disks/volume-filling';
-import { AgentError } from '../../vm/agent/agent-error';
-import type { GuestMount } from '../../vm/agent/protocol';
-import type { FileShare } from '../../vm/file-server';
-import type { Vm } from '../../vm/vm';
+import { AgentError } from '../../vm/contract/agent-error';
+import type { GuestMount } from '../../vm/contract/protocol';
+import type { FileShare } from '../../vm/file-server/file-server';
+import type { Vm } from '../../vm/contract/vm';
 import { hasVolume } from './container-mounts';
 import type { Container } from '../core/container-registry';
 import type { PreparedShares } from './container-shares';

@@ -6,7 +6,7 @@ import type { EndpointRequest, PublishedPort } from '../../network/network';
 import { linkHosts, parseLink } from './links';
 import { hostnameFile, hostsFile } from '../../translate/network-files';
 import { guestFile } from '../../translate/pod-to-guest';
-import type { GuestFile } from '../../vm/agent/protocol';
+import type { GuestFile } from '../../vm/contract/protocol';
 import type { ContainerNetwork, ContainerRecord } from '../core/container-record';
 import { withRunDefaults } from '../core/daemon-defaults';
 import type { EngineContext } from '../core/engine-context';

@@ -9,7 +9,7 @@ import type {
   VmInspect,
   VmSummary,
 } from '../../api/v1/types';
-import type { Vm } from '../../vm/vm';
+import type { Vm } from '../../vm/contract/vm';
 import { recordedEndpoints } from '../networks/container-network';
 import { isActive } from '../core/container-state';
 import type { Engine } from '../engine';

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { DaemonError } from '../../errors';
 import type { VmService } from '../../api/v1/backend';
 import type { CaissonInfo, VmInspect, VmRunRequest, VmSummary } from '../../api/v1/types';
-import type { Vm, VmPool } from '../../vm/vm';
+import type { Vm, VmPool } from '../../vm/contract/vm';
 import type { PodDirectory } from './directory';
 import { findVm, vmInspect, vmSummary } from './view';
 

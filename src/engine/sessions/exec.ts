@@ -7,7 +7,7 @@ import { DaemonError, errorMessage } from '../../errors';
 import { log } from '../../log';
 import { containerToPod } from '../../translate/container-to-pod';
 import { execProcess } from '../../translate/exec-to-guest';
-import type { ExitStatus } from '../../vm/agent/protocol';
+import type { ExitStatus } from '../../vm/contract/protocol';
 import { runStreamSession } from './attach';
 import { eventAttributes } from '../core/container-record';
 import { linkVariables } from '../networks/links';

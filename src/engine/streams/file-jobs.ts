@@ -4,9 +4,9 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { pipeline, Readable } from 'node:stream';
 import { DaemonError } from '../../errors';
-import type { Agent, AgentInput, AgentOutput } from '../../vm/agent/agent';
+import type { Agent, AgentInput, AgentOutput } from '../../vm/contract/agent';
 import { BulkReader, BulkWriter } from '../../vm/agent/bulk-streams';
-import type { ExitStatus, GuestJob } from '../../vm/agent/protocol';
+import type { ExitStatus, GuestJob } from '../../vm/contract/protocol';
 
 /** What a job said on its standard error, with its errno. */
 export class JobError extends Error {

@@ -2,7 +2,7 @@
 // acknowledged once the log holds it, so that no crash of the daemon loses or doubles a byte.
 
 import { log } from '../../log';
-import type { Agent, AgentOutput } from '../../vm/agent/agent';
+import type { Agent, AgentOutput } from '../../vm/contract/agent';
 import type { ContainerLogWriter, LogStream } from '../core/container-log';
 import type { ProcessInput, StreamHub } from './stream-hub';
 

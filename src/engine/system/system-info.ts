@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import * as os from 'node:os';
 import type { IndexInfo, RegistryServiceConfig, SystemInfo, SystemVersion } from '../../docker/types';
 import type { Config } from '../../config';
-import type { VmPool } from '../../vm/vm';
+import type { VmPool } from '../../vm/contract/vm';
 import { graphDriverName } from './graph-driver';
 import { nowTimestamp } from '../../go/timestamp';
 

@@ -1,7 +1,7 @@
 // Raw counters of the guest as one sample of Docker's stats, in the form dockerd has on cgroup v2.
 
 import type { BlkioStatEntry, ContainerStats, CpuStats } from '../../docker/types';
-import type { ContainerStats as RawStats } from '../../vm/agent/protocol';
+import type { ContainerStats as RawStats } from '../../vm/contract/protocol';
 import { formatMilliseconds, neverTimestamp } from '../../go/timestamp';
 
 const nanosecondsPerMicrosecond = 1000;

@@ -3,7 +3,7 @@
 import type { ContainerStats } from '../../docker/types';
 import { errorMessage } from '../../errors';
 import { log } from '../../log';
-import type { ContainerStats as RawStats } from '../../vm/agent/protocol';
+import type { ContainerStats as RawStats } from '../../vm/contract/protocol';
 import { formatStats } from './stats-format';
 import { slashedName } from '../core/container-record';
 import type { Container, ContainerRegistry } from '../core/container-registry';

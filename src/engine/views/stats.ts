@@ -3,7 +3,7 @@
 import { setTimeout } from 'node:timers/promises';
 
 import type { ContainerStats } from '../../docker/types';
-import type { ContainerStats as RawStats } from '../../vm/agent/protocol';
+import type { ContainerStats as RawStats } from '../../vm/contract/protocol';
 import type { Container } from '../core/container-registry';
 import { isActive } from '../core/container-state';
 import { withGuest } from '../lifecycle/stop';

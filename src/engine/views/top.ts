@@ -2,7 +2,7 @@
 
 import type { ContainerTopResponse } from '../../docker/types';
 import { DaemonError } from '../../errors';
-import { AgentError } from '../../vm/agent/agent-error';
+import { AgentError } from '../../vm/contract/agent-error';
 import { eventAttributes } from '../core/container-record';
 import type { Container } from '../core/container-registry';
 import { formatTop, parsePsArguments } from './top-format';

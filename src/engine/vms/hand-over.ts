@@ -3,7 +3,7 @@
 
 import { log } from '../../log';
 import { containerDisks, diskIds, type ContainerDisks } from '../../translate/pod-to-vm';
-import type { Vm, VmDisk } from '../../vm/vm';
+import type { Vm, VmDisk } from '../../vm/contract/vm';
 import type { RunningPod } from './pods';
 import { tunnelPrefix } from './socket-tunnels';
 

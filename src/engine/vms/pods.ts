@@ -13,9 +13,9 @@ import {
   podToVm,
   type ContainerDisks,
 } from '../../translate/pod-to-vm';
-import type { AgentTunnel } from '../../vm/agent/agent';
-import type { AgentEvent } from '../../vm/agent/protocol';
-import type { RestoreSource, SavedVm, Vm, VmDisk, VmEnd, VmResources } from '../../vm/vm';
+import type { AgentTunnel } from '../../vm/contract/agent';
+import type { AgentEvent } from '../../vm/contract/protocol';
+import type { RestoreSource, SavedVm, Vm, VmDisk, VmEnd, VmResources } from '../../vm/contract/vm';
 import type { EngineContext } from '../core/engine-context';
 import type { ContainerLogWriter } from '../core/container-log';
 import { isActive, type ContainerState } from '../core/container-state';

@@ -4,7 +4,7 @@ import { closeSync, constants, fstatSync, openSync, readlinkSync } from 'node:fs
 import { realpath, stat } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { log } from '../../log';
-import type { AgentTunnel } from '../../vm/agent/agent';
+import type { AgentTunnel } from '../../vm/contract/agent';
 import type { RunningPod } from './pods';
 
 /** A socket of the host's, as the guest shows it. */

@@ -9,9 +9,9 @@ import type { DnsServers } from './dns-servers';
 import type { HostSockets } from './host-sockets';
 import type { NameTable } from './name-table';
 import type { PortServers } from './port-servers';
-import { netdProtocolVersion } from './protocol';
+import { netdProtocolVersion } from '../addresses/netd-protocol';
 import { probeAddress } from './reachability';
-import type { NetdOperation, NetdOperations, NetdReply, NetdRequest } from './protocol';
+import type { NetdOperation, NetdOperations, NetdReply, NetdRequest } from '../addresses/netd-protocol';
 
 interface Parts {
   names: NameTable;

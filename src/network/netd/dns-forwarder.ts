@@ -5,9 +5,9 @@ import { createSocket } from 'node:dgram';
 import { statSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 
-import { parseResolvConf, usableNameservers } from '../resolv-conf';
+import { parseResolvConf, usableNameservers } from '../addresses/resolv-conf';
 import { DnsStreamReader, frameDnsMessage } from './dns-stream';
-import type { ResolverSource } from './protocol';
+import type { ResolverSource } from '../addresses/netd-protocol';
 
 const port = 53;
 /** Per server; a client's own patience is usually 5 s. */

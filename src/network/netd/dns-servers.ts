@@ -5,12 +5,12 @@ import type { RemoteInfo, Socket as DatagramSocket } from 'node:dgram';
 import { createServer } from 'node:net';
 import type { Server, Socket } from 'node:net';
 
-import { isLinkLocal, parseAddress } from '../addresses';
+import { isLinkLocal, parseAddress } from '../addresses/addresses';
 import { errorReply, judgeQuery, responseCodes } from './dns-answers';
 import { DnsForwarder } from './dns-forwarder';
 import { DnsStreamReader, frameDnsMessage } from './dns-stream';
 import type { NameTable } from './name-table';
-import type { ResolverSource } from './protocol';
+import type { ResolverSource } from '../addresses/netd-protocol';
 
 const port = 53;
 /** A TCP client that sends nothing (or half a query) for this long is cut off. */

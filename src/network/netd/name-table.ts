@@ -1,7 +1,7 @@
 // Which names a container may resolve, and to what. A container sees the endpoints of every network it is on itself.
 
-import { addressOfReverseName, formatAddress } from '../addresses';
-import type { NetdEndpoint, NetdNetwork } from './protocol';
+import { addressOfReverseName, formatAddress } from '../addresses/addresses';
+import type { NetdEndpoint, NetdNetwork } from '../addresses/netd-protocol';
 
 export interface NameAnswer {
   ipv4: string[];

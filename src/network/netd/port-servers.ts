@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import type { Server } from 'node:net';
 
 import type { HostSockets } from './host-sockets';
-import type { NetdPort } from './protocol';
+import type { NetdPort } from '../addresses/netd-protocol';
 import { proxyConnection } from './tcp-proxy';
 import { UdpProxy } from './udp-proxy';
 

@@ -3,7 +3,7 @@
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { connect } from 'node:net';
-import type { NetdProbe } from './protocol';
+import type { NetdProbe } from '../addresses/netd-protocol';
 
 /** Resolves with '' when it does, else with why not. Never rejects, and ends within the probe's time. */
 export function probeAddress(probe: NetdProbe): Promise<string> {

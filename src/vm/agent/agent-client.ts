@@ -3,9 +3,9 @@
 import { randomBytes } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import { DaemonError, errorMessage } from '../../errors';
-import type { BulkDisk } from '../bulk-disk';
-import type { Agent, AgentInput, AgentOutput, AgentTunnel } from './agent';
-import { AgentError } from './agent-error';
+import type { BulkDisk } from '../host/bulk-disk';
+import type { Agent, AgentInput, AgentOutput, AgentTunnel } from '../contract/agent';
+import { AgentError } from '../contract/agent-error';
 import { EventInbox, type EventListener } from './event-inbox';
 import { decodeOffset, encodeFrame, encodeMessage, FrameDecoder, ProtocolError, type Frame } from './frame';
 import { brokenPipe, InputChannel } from './input-channel';
@@ -22,7 +22,7 @@ import {
   type AgentHello,
   type AgentOperation,
   type AgentOperations,
-} from './protocol';
+} from '../contract/protocol';
 
 /** Of all answers together that have begun and not ended. */
 const maxMessageBytes = 16 * 1024 * 1024;

@@ -2,11 +2,11 @@
 // "Bulk data"). What comes from the guest is checked; a length is the only number there is.
 
 import { Transform, type Readable, type TransformCallback } from 'node:stream';
-import type { BulkArea } from '../bulk-disk';
-import type { AgentInput } from './agent';
+import type { BulkArea } from '../host/bulk-disk';
+import type { AgentInput } from '../contract/agent';
 import { ProtocolError } from './frame';
 import { brokenPipe } from './input-channel';
-import { bulkPlain, bulkPlainBytes, bulkRecordBytes, bulkSlot } from './protocol';
+import { bulkPlain, bulkPlainBytes, bulkRecordBytes, bulkSlot } from '../contract/protocol';
 
 /** Tells the guest's job of the slots that it may use again. */
 const oneSlot = Buffer.alloc(1);

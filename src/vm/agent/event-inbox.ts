@@ -3,7 +3,7 @@
 import { log } from '../../log';
 import { encodeOffset, ProtocolError, type FrameWriter } from './frame';
 import { parseEvent, parseObject, parseSeq } from './messages';
-import { FrameType, type AgentEvent } from './protocol';
+import { FrameType, type AgentEvent } from '../contract/protocol';
 
 export type EventListener = (event: AgentEvent, ack: () => void) => void;
 

@@ -11,7 +11,7 @@ import {
   maxPayloadBytes,
   syncMagic,
   syncNonceBytes,
-} from './protocol';
+} from '../contract/protocol';
 
 export interface Frame {
   type: FrameType;

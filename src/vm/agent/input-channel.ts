@@ -1,9 +1,9 @@
 // A host-to-guest byte stream: offsets and credit.
 
 import { DaemonError, isDaemonError } from '../../errors';
-import type { AgentInput } from './agent';
+import type { AgentInput } from '../contract/agent';
 import { encodeData, encodeOffset, maxDataBytes, ProtocolError, type FrameWriter } from './frame';
-import { channelWindowBytes, FrameType } from './protocol';
+import { channelWindowBytes, FrameType } from '../contract/protocol';
 
 interface QueuedWrite {
   rest: Buffer;

@@ -11,7 +11,7 @@ import type {
   AgentOperations,
   ContainerStats,
   ExitStatus,
-} from './protocol';
+} from '../contract/protocol';
 
 type Json = Record<string, unknown>;
 

@@ -1,8 +1,8 @@
 // A guest-to-host byte stream: offsets, repetition after a re-connection, coalesced acknowledgements.
 
-import type { AgentOutput, OutputChunk } from './agent';
+import type { AgentOutput, OutputChunk } from '../contract/agent';
 import { encodeFrame, encodeOffset, ProtocolError, type FrameWriter } from './frame';
-import { channelWindowBytes, FrameType } from './protocol';
+import { channelWindowBytes, FrameType } from '../contract/protocol';
 
 export interface OutputHandlers {
   onChunk: (chunk: OutputChunk) => void;

@@ -1,6 +1,6 @@
 // Connections that a guest opens, from their first byte to the one listener.
 
-import type { AgentTunnel } from './agent';
+import type { AgentTunnel } from '../contract/agent';
 
 /** A guest with more connections than this that nobody has taken yet is refused others. */
 const maxWaiting = 512;

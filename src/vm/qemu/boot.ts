@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { DaemonError, errorMessage } from '../../errors';
 import { log } from '../../log';
 import { AgentClient } from '../agent/agent-client';
-import { killProcess } from '../host-process';
+import { killProcess } from '../host/host-process';
 import {
   agentSocketName,
   consoleBytes,

@@ -2,7 +2,7 @@
 // ids of containers are longer than QEMU allows.
 
 import { DaemonError } from '../../errors';
-import type { VmDisk } from '../vm';
+import type { VmDisk } from '../contract/vm';
 import { scsiController } from './command-line';
 import { QmpError, type QmpClient, type QmpCommand } from './qmp-client';
 

@@ -5,9 +5,9 @@ import { mkdir, open, stat } from 'node:fs/promises';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
 import { DaemonError } from '../../errors';
-import { bulkDiskBytes, bulkFileName } from '../bulk-disk';
-import { findProcess, type HostProcess } from '../host-process';
-import type { VmNic } from '../vm';
+import { bulkDiskBytes, bulkFileName } from '../host/bulk-disk';
+import { findProcess, type HostProcess } from '../host/host-process';
+import type { VmNic } from '../contract/vm';
 import {
   agentDescriptor,
   agentSocketName,

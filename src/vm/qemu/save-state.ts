@@ -5,7 +5,7 @@ import { createWriteStream } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import type { DiskOwner } from '../disk-access';
+import type { DiskOwner } from '../host/disk-access';
 import { migrationCompleted } from './boot';
 import type { QmpClient } from './qmp-client';
 

@@ -20,12 +20,12 @@ import { isDeepStrictEqual } from 'node:util';
 import { DaemonError, errorMessage } from '../../errors';
 import { log } from '../../log';
 import { syncPath } from '../../host/sync-path';
-import type { DiskOwner } from '../disk-access';
+import type { DiskOwner } from '../host/disk-access';
 import { bootGuest, discardGuest, type RunningGuest } from './boot';
 import { kernelCommandLine, qemuArguments, type MachineSpec } from './command-line';
 import { vmGid, vmUid, type LaunchSettings } from './launch';
 import { saveState } from './save-state';
-import type { VmResources } from '../vm';
+import type { VmResources } from '../contract/vm';
 import { makeWarmUpDisks, warmUpDisks, type WarmUpDisks } from './warm-up';
 
 export interface Template {

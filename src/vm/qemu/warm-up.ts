@@ -6,8 +6,8 @@ import { execFile } from 'node:child_process';
 import { copyFile, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { Agent } from '../agent/agent';
-import type { GuestContainerSpec } from '../agent/protocol';
+import type { Agent } from '../contract/agent';
+import type { GuestContainerSpec } from '../contract/protocol';
 import type { QemuVm } from './qemu-vm';
 
 export interface WarmUpDisks {

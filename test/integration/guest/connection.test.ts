@@ -2,7 +2,7 @@
 
 import { encodeFrame, Guest } from '../../support/guest-harness';
 import { containerSpec, podSpec, processSpec, TestImages } from '../../support/guest-specs';
-import { channelWindowBytes, FrameType, syncPreambleZeros } from '../../../src/vm/agent/protocol';
+import { channelWindowBytes, FrameType, syncPreambleZeros } from '../../../src/vm/contract/protocol';
 
 jest.setTimeout(120_000);
 

@@ -1,6 +1,6 @@
 // Containers in a real VM, by the agent's protocol alone: what a process sees, and how it ends.
 
-import type { GuestContainerSpec, GuestProcess } from '../../../src/vm/agent/protocol';
+import type { GuestContainerSpec, GuestProcess } from '../../../src/vm/contract/protocol';
 import { AgentRefusal, Guest } from '../../support/guest-harness';
 import { containerSpec, podSpec, processSpec, TestImages } from '../../support/guest-specs';
 

@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync, symlinkSync, mkdirSync, linkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import type { GuestJob } from '../../../src/vm/agent/protocol';
+import type { GuestJob } from '../../../src/vm/contract/protocol';
 import { Guest } from '../../support/guest-harness';
 import { containerSpec, podSpec, processSpec, TestImages } from '../../support/guest-specs';
 

@@ -1,6 +1,6 @@
 // The Pod's network, namespaces shared and not, and modules loaded when a container asks for them.
 
-import type { GuestContainerSpec, GuestProcess } from '../../../src/vm/agent/protocol';
+import type { GuestContainerSpec, GuestProcess } from '../../../src/vm/contract/protocol';
 import { Guest } from '../../support/guest-harness';
 import { containerSpec, podSpec, processSpec, TestImages } from '../../support/guest-specs';
 

@@ -3,7 +3,7 @@
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 
-import { formatAddress, linkLocalOfMac } from '../../../src/network/addresses';
+import { formatAddress, linkLocalOfMac } from '../../../src/network/addresses/addresses';
 import type { Endpoint } from '../../../src/network/network';
 import {
   arp,

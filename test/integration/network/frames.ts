@@ -1,6 +1,6 @@
 // Raw Ethernet frames as hexadecimal text, for tests that play a hostile guest.
 
-import { parseAddress } from '../../../src/network/addresses';
+import { parseAddress } from '../../../src/network/addresses/addresses';
 
 type Bytes = readonly number[];
 

@@ -31,12 +31,14 @@ function buildHelpers(): string {
   // below the work tree, so that netd finds its packages; searchable by everyone, since netd is nobody
   const directory = mkdtempSync(join(root, 'build/network-test-'));
   chmodSync(directory, 0o755);
-  const sources = (readdirSync(join(root, 'src/network'), { recursive: true }) as string[])
-    .filter((name) => name.endsWith('.ts'))
-    .map((name) => join('src/network', name));
-  const common = readdirSync(join(root, 'src'))
-    .filter((name) => name.endsWith('.ts'))
-    .map((name) => join('src', name));
+  const typescript = (folder: string, recursive: boolean): string[] =>
+    (readdirSync(join(root, folder), { recursive }) as string[])
+      .filter((name) => name.endsWith('.ts'))
+      .map((name) => join(folder, name));
+  const sources = ['src/network', 'src/go', 'src/async', 'src/host'].flatMap((folder) =>
+    typescript(folder, true),
+  );
+  const common = typescript('src', false);
   const others = [...common, 'src/storage/documents/document-store.ts', driver];
   for (const source of [...sources, ...others]) {
     const { code } = transformSync(readFileSync(join(root, source), 'utf8'), {

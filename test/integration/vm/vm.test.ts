@@ -4,8 +4,8 @@ import { once } from 'node:events';
 import { existsSync, readFileSync, statSync, truncateSync, writeFileSync, chmodSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { probeAccelerator, describeTemplate, type PooledVms } from '../../../src/vm/vm-pool';
-import type { Vm } from '../../../src/vm/vm';
+import { probeAccelerator, describeTemplate, type PooledVms } from '../../../src/vm/pool/vm-pool';
+import type { Vm } from '../../../src/vm/contract/vm';
 import { containerSpec, podSpec, processSpec, TestImages } from '../../support/guest-specs';
 import { collect, exitOf, openFiles, readProc, VmLab } from '../../support/vm-lab';
 

@@ -2,13 +2,13 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import * as protocol from '../../../src/vm/agent/protocol';
+import * as protocol from '../../../src/vm/contract/protocol';
 
 const root = path.resolve(__dirname, '../../..');
 const header = fs.readFileSync(path.join(root, 'guest/init/protocol.h'), 'utf8');
 const prose = fs.readFileSync(path.join(root, 'docs/agent-protocol.md'), 'utf8');
 const operationsSource = fs.readFileSync(path.join(root, 'guest/init/operations.c'), 'utf8');
-const protocolSource = fs.readFileSync(path.join(root, 'src/vm/agent/protocol.ts'), 'utf8');
+const protocolSource = fs.readFileSync(path.join(root, 'src/vm/contract/protocol.ts'), 'utf8');
 
 function defined(name: string): number {
   const value = new RegExp(`^#define ${name} (\\w+)$`, 'm').exec(header)?.[1];

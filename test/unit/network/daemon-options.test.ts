@@ -1,6 +1,6 @@
 import { bridgeOptions } from '../../../src/network/bridge-options';
-import { formatSubnet } from '../../../src/network/addresses';
-import { SubnetChooser } from '../../../src/network/ipam';
+import { formatSubnet } from '../../../src/network/addresses/addresses';
+import { SubnetChooser } from '../../../src/network/addresses/ipam';
 import { planNetwork, type BridgeDefaults } from '../../../src/network/network-plan';
 
 const plain: BridgeDefaults = { mtu: 1500, interContainer: true, hostBindingAddress: '0.0.0.0' };

@@ -6,7 +6,7 @@ import { errorReply, judgeQuery, responseCodes } from '../../../src/network/netd
 import type { Verdict } from '../../../src/network/netd/dns-answers';
 import { DnsStreamReader, frameDnsMessage } from '../../../src/network/netd/dns-stream';
 import { NameTable } from '../../../src/network/netd/name-table';
-import type { NetdEndpoint } from '../../../src/network/netd/protocol';
+import type { NetdEndpoint } from '../../../src/network/addresses/netd-protocol';
 
 function endpoint(
   networkId: string,

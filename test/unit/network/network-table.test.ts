@@ -1,5 +1,5 @@
 import { DaemonError } from '../../../src/errors';
-import { parseSubnet } from '../../../src/network/addresses';
+import { parseSubnet } from '../../../src/network/addresses/addresses';
 import type { EndpointRequest, NetworkCreateRequest } from '../../../src/network/network';
 import { planNetwork } from '../../../src/network/network-plan';
 import type { NetworkRecord } from '../../../src/network/network-record';

@@ -1,7 +1,7 @@
 import type { EndpointRecord } from '../../../src/network/network-record';
 import { NetdError } from '../../../src/network/netd-client';
 import type { NetdRequester } from '../../../src/network/netd-client';
-import type { NetdPort } from '../../../src/network/netd/protocol';
+import type { NetdPort } from '../../../src/network/addresses/netd-protocol';
 import { PortPublisher } from '../../../src/network/port-publisher';
 import { MemoryDocuments } from './memory-documents';
 

@@ -1,10 +1,14 @@
 // The small formats: resolv.conf, routes, counters, uid maps.
 
-import { formatSubnet } from '../../../src/network/addresses';
+import { formatSubnet } from '../../../src/network/addresses/addresses';
 import { parseCounters } from '../../../src/network/counters';
 import { isMapped } from '../../../src/network/helper-user';
 import { parseRoutes } from '../../../src/network/host-routes';
-import { formatResolvConf, parseResolvConf, usableNameservers } from '../../../src/network/resolv-conf';
+import {
+  formatResolvConf,
+  parseResolvConf,
+  usableNameservers,
+} from '../../../src/network/addresses/resolv-conf';
 
 describe('resolv.conf', () => {
   it('is read and written', () => {

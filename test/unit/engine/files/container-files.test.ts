@@ -3,7 +3,7 @@
 import { Readable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import { buffer } from 'node:stream/consumers';
-import type { AgentOperations } from '../../../../src/vm/agent/protocol';
+import type { AgentOperations } from '../../../../src/vm/contract/protocol';
 import { brokenPipe } from '../../../../src/vm/agent/input-channel';
 import type { Image, ImageConfig } from '../../../../src/storage/contract/image';
 import { busyboxImage, TestEngine, type FakeVm } from '../../../support/engine-fakes';

@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DaemonError } from '../../../../src/errors';
-import { AgentError } from '../../../../src/vm/agent/agent-error';
+import { AgentError } from '../../../../src/vm/contract/agent-error';
 import { TestEngine } from '../../../support/engine-fakes';
 
 let engine: TestEngine;

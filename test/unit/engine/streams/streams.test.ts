@@ -3,7 +3,7 @@ import { attachToContainer } from '../../../../src/engine/sessions/attach';
 import { DetachKeyFilter, parseDetachKeys } from '../../../../src/engine/streams/detach-keys';
 import type { RunOffsets } from '../../../../src/engine/logs/log-record';
 import { StreamHub, type StreamChunk } from '../../../../src/engine/streams/stream-hub';
-import { AgentError } from '../../../../src/vm/agent/agent-error';
+import { AgentError } from '../../../../src/vm/contract/agent-error';
 import { fakeClient, TestEngine, type FakeClient } from '../../../support/engine-fakes';
 
 let engine: TestEngine;

@@ -9,7 +9,7 @@ import { pruneFilter } from '../../../../src/engine/filters/prune-filter';
 import { parseHumanSize, parseRamSize } from '../../../../src/go/size-format';
 import { parseTimeReference } from '../../../../src/go/time-reference';
 import { parseGoDuration } from '../../../../src/go/duration';
-import type { ContainerStats } from '../../../../src/vm/agent/protocol';
+import type { ContainerStats } from '../../../../src/vm/contract/protocol';
 import { filters } from './read-side-fixtures';
 
 test.each([

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { AgentClient } from '../../../../src/vm/agent/agent-client';
-import type { AgentOutput } from '../../../../src/vm/agent/agent';
+import type { AgentOutput } from '../../../../src/vm/contract/agent';
 import { encodeFrame, encodeMessage } from '../../../../src/vm/agent/frame';
 import {
   channelWindowBytes,
@@ -8,7 +8,7 @@ import {
   guestChannelBit,
   syncPreambleZeros,
   type AgentEvent,
-} from '../../../../src/vm/agent/protocol';
+} from '../../../../src/vm/contract/protocol';
 import { FakeGuest, offsetOf, plainHello } from '../../../support/fake-agent';
 
 let guest: FakeGuest;

@@ -1,10 +1,10 @@
 import { PassThrough, Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import type { AgentInput } from '../../../../src/vm/agent/agent';
+import type { AgentInput } from '../../../../src/vm/contract/agent';
 import { BulkReader, BulkWriter } from '../../../../src/vm/agent/bulk-streams';
 import { ProtocolError } from '../../../../src/vm/agent/frame';
-import { bulkPlain, bulkPlainBytes, bulkSlot } from '../../../../src/vm/agent/protocol';
-import type { BulkArea } from '../../../../src/vm/bulk-disk';
+import { bulkPlain, bulkPlainBytes, bulkSlot } from '../../../../src/vm/contract/protocol';
+import type { BulkArea } from '../../../../src/vm/host/bulk-disk';
 
 const slotBytes = 128 * 1024;
 const slots = 2;

@@ -15,7 +15,7 @@ import {
   maxPayloadBytes,
   syncMagic,
   syncNonceBytes,
-} from '../../../../src/vm/agent/protocol';
+} from '../../../../src/vm/contract/protocol';
 
 const nonce = Buffer.alloc(syncNonceBytes, 7);
 const answer = Buffer.concat([Buffer.from(syncMagic), nonce]);

@@ -1,7 +1,7 @@
 // A file server that answers its guest nothing, over the connection that holds it: what the guest has open can be saved, or
 // loaded into the server of a VM that goes on from there.
 
-import { DaemonError } from '../errors';
+import { DaemonError } from '../../errors';
 import { ControlConnection } from './control-connection';
 import { encodePath } from './encode-path';
 

@@ -7,9 +7,9 @@ import {
   overlaps,
   parseAddress,
   parseSubnet,
-} from '../../../src/network/addresses';
-import type { Subnet } from '../../../src/network/addresses';
-import { AddressPool, defaultSubnets, rangeOf, SubnetChooser } from '../../../src/network/ipam';
+} from '../../../../src/network/addresses/addresses';
+import type { Subnet } from '../../../../src/network/addresses/addresses';
+import { AddressPool, defaultSubnets, rangeOf, SubnetChooser } from '../../../../src/network/addresses/ipam';
 
 function net(text: string): Subnet {
   return parseSubnet(text)!;

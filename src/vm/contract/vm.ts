@@ -1,7 +1,7 @@
 // What the engine sees of a virtual machine. QemuVm (vm/qemu) is the implementation; tests have a fake one.
 
-import type { Agent } from './agent/agent';
-import type { FileShare } from './file-server';
+import type { Agent } from './agent';
+import type { FileShare } from '../file-server/file-server';
 import type { VmState } from './vm-state';
 
 /** A disk to plug into a VM. `durable`: the guest's flushes reach the host's disk (volumes); else they are dropped. */

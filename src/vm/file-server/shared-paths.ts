@@ -1,7 +1,7 @@
 // What of the host the VMs of this daemon see. A VM may remember for a moment what it was told of names and attributes, but
 // only while nobody else's VM sees the same files.
 
-import { log } from '../log';
+import { log } from '../../log';
 
 /** A share of a VM's file server. */
 export interface SharedPath {

@@ -1,4 +1,4 @@
-import { nextVmState, type VmEvent, type VmState } from '../../../src/vm/vm-state';
+import { nextVmState, type VmEvent, type VmState } from '../../../../src/vm/contract/vm-state';
 
 const idle: VmState = { kind: 'Idle' };
 const associated: VmState = { kind: 'Associated', podId: 'a' };

@@ -4,12 +4,12 @@
 import { chmod, mkdir } from 'node:fs/promises';
 import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
-import type { Config } from '../config';
-import { DaemonError, errorMessage } from '../errors';
-import { log } from '../log';
-import { findAccelerator, type Accelerator } from './qemu/accelerator';
-import type { MachineSpec } from './qemu/command-line';
-import type { LaunchSettings } from './qemu/launch';
+import type { Config } from '../../config';
+import { DaemonError, errorMessage } from '../../errors';
+import { log } from '../../log';
+import { findAccelerator, type Accelerator } from '../qemu/accelerator';
+import type { MachineSpec } from '../qemu/command-line';
+import type { LaunchSettings } from '../qemu/launch';
 import {
   describeTemplate as describeTemplates,
   prepareTemplateDir,
@@ -17,9 +17,9 @@ import {
   templateKernel,
   templateKey,
   type TemplateSource,
-} from './qemu/template';
-import { Slots } from '../async/slots';
-import type { RestoreSource, SavedVm, Vm, VmPool, VmResources } from './vm';
+} from '../qemu/template';
+import { Slots } from '../../async/slots';
+import type { RestoreSource, SavedVm, Vm, VmPool, VmResources } from '../contract/vm';
 import { probeSlot, QemuVmFactory } from './vm-factory';
 
 export type VmPoolConfig = Pick<

@@ -15,8 +15,8 @@ import {
   parseMac,
   parseSubnet,
   subnetOf,
-} from '../../../src/network/addresses';
-import type { IpAddress } from '../../../src/network/addresses';
+} from '../../../../src/network/addresses/addresses';
+import type { IpAddress } from '../../../../src/network/addresses/addresses';
 
 const ipv4 = fc.bigInt({ min: 0n, max: (1n << 32n) - 1n }).map((value): IpAddress => ({ family: 4, value }));
 const ipv6 = fc.bigInt({ min: 0n, max: (1n << 128n) - 1n }).map((value): IpAddress => ({ family: 6, value }));

@@ -4,7 +4,7 @@
 import { spawn } from 'node:child_process';
 import { open, readFile, realpath, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DaemonError } from '../errors';
+import { DaemonError } from '../../errors';
 import { ControlConnection } from './control-connection';
 import { encodePath } from './encode-path';
 import { HeldFileServer } from './held-file-server';

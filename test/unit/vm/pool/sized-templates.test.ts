@@ -1,8 +1,8 @@
 import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Template } from '../../../src/vm/qemu/template';
-import { SizedTemplates, type SizedTemplatesParts } from '../../../src/vm/sized-templates';
-import { makeScratchDir } from '../../support/scratch-dir';
+import type { Template } from '../../../../src/vm/qemu/template';
+import { SizedTemplates, type SizedTemplatesParts } from '../../../../src/vm/pool/sized-templates';
+import { makeScratchDir } from '../../../support/scratch-dir';
 
 /** Keys are the memory's size, in as many digits as a key has. */
 const keyOf = ({ memoryBytes }: { memoryBytes: number }): string => String(memoryBytes).padStart(24, '0');
@@ -10,7 +10,7 @@ const usual = keyOf({ memoryBytes: 1 });
 let dir: string;
 let makings: { memoryBytes: number; finish: (error?: Error) => void; signal: AbortSignal }[];
 
-jest.mock('../../../src/vm/qemu/template', () => ({
+jest.mock('../../../../src/vm/qemu/template', () => ({
   templateKey: (machine: { memoryBytes: number }) => Promise.resolve(keyOf(machine)),
   findTemplate: (_: unknown, key: string) =>
     Promise.resolve(readdirSync(dir).includes(key) ? ({ key } as Template) : undefined),

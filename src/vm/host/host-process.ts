@@ -2,7 +2,7 @@
 // mistaken for them.
 
 import { readdir, readFile } from 'node:fs/promises';
-import { systemErrorCode } from '../errors';
+import { systemErrorCode } from '../../errors';
 
 export interface HostProcess {
   pid: number;

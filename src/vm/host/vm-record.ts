@@ -3,8 +3,8 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HostProcess } from './host-process';
-import type { VmNic, VmResources } from './vm';
-import type { VmState } from './vm-state';
+import type { VmNic, VmResources } from '../contract/vm';
+import type { VmState } from '../contract/vm-state';
 
 export interface VmRecord {
   id: string;

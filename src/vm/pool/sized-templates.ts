@@ -3,10 +3,10 @@
 
 import { readdir, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errorMessage } from '../errors';
-import { log } from '../log';
-import type { MachineSpec } from './qemu/command-line';
-import type { LaunchSettings } from './qemu/launch';
+import { errorMessage } from '../../errors';
+import { log } from '../../log';
+import type { MachineSpec } from '../qemu/command-line';
+import type { LaunchSettings } from '../qemu/launch';
 import {
   findTemplate,
   makeTemplate,
@@ -15,8 +15,8 @@ import {
   templateSize,
   type Template,
   type TemplateSource,
-} from './qemu/template';
-import type { VmResources } from './vm';
+} from '../qemu/template';
+import type { VmResources } from '../contract/vm';
 
 /** After this many boots of a size: most sizes are wanted once. */
 const bootsBeforeTemplate = 2;

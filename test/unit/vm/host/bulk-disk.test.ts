@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { BulkDisk, bulkDiskBytes, type BulkArea } from '../../../src/vm/bulk-disk';
+import { BulkDisk, bulkDiskBytes, type BulkArea } from '../../../../src/vm/host/bulk-disk';
 
 let directory: string;
 let path: string;

@@ -3,9 +3,9 @@ import { rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import split2 from 'split2';
-import { FileServer } from '../../../src/vm/file-server';
-import { SharedPaths } from '../../../src/vm/shared-paths';
-import { makeScratchDir } from '../../support/scratch-dir';
+import { FileServer } from '../../../../src/vm/file-server/file-server';
+import { SharedPaths } from '../../../../src/vm/file-server/shared-paths';
+import { makeScratchDir } from '../../../support/scratch-dir';
 
 let directory: string;
 let control: Server;

@@ -1,7 +1,7 @@
 // Addresses of one subnet, and the choice of a subnet for a network. Pure: what is in use is told by the records, so
 // nothing here has to be persisted and a crash cannot make it disagree with them.
 
-import { DaemonError } from '../errors';
+import { DaemonError } from '../../errors';
 import { addressBits, contains, lastValue, overlaps, parseSubnet } from './addresses';
 import type { IpAddress, Subnet } from './addresses';
 

@@ -2,7 +2,7 @@
 // otherwise: users are numbered by slot and used again, and a later VM must not find the disks of an earlier one.
 
 import { chownSync } from 'node:fs';
-import { systemErrorCode } from '../errors';
+import { systemErrorCode } from '../../errors';
 
 export interface DiskOwner {
   uid: number;

@@ -2,7 +2,7 @@
 
 import { connect, type Socket } from 'node:net';
 import split2 from 'split2';
-import { DaemonError, errorMessage, systemErrorCode } from '../errors';
+import { DaemonError, errorMessage, systemErrorCode } from '../../errors';
 
 interface Asked {
   count: number;

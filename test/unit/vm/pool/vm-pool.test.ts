@@ -1,5 +1,5 @@
-import { PooledVms } from '../../../src/vm/vm-pool';
-import { FakeVmFactory, PlainVm } from '../../support/fake-vm';
+import { PooledVms } from '../../../../src/vm/pool/vm-pool';
+import { FakeVmFactory, PlainVm } from '../../../support/fake-vm';
 
 let factory: FakeVmFactory;
 

@@ -2,9 +2,9 @@
 // the port (docs/adr/0015-bulk-disk.md). What the guest has written there is bytes of a stream, and is trusted no more.
 
 import { open, type FileHandle } from 'node:fs/promises';
-import { DaemonError, errorMessage } from '../errors';
-import { log } from '../log';
-import type { GuestBulkArea } from './agent/protocol';
+import { DaemonError, errorMessage } from '../../errors';
+import { log } from '../../log';
+import type { GuestBulkArea } from '../contract/protocol';
 
 export const bulkFileName = 'bulk';
 /** One request of the guest's, which Linux does not split. */

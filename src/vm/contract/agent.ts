@@ -1,6 +1,6 @@
 // What the engine sees of the in-guest agent. AgentClient speaks the protocol on a socket; tests have FakeAgent.
 
-import type { BulkDisk } from '../bulk-disk';
+import type { BulkDisk } from '../host/bulk-disk';
 import type { AgentEvent, AgentHello, AgentOperation, AgentOperations } from './protocol';
 
 /** A chunk of a guest-to-host channel. `offset` is that of its first byte. */

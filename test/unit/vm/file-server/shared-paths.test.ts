@@ -1,4 +1,4 @@
-import { SharedPaths, type SharedPath } from '../../../src/vm/shared-paths';
+import { SharedPaths, type SharedPath } from '../../../../src/vm/file-server/shared-paths';
 
 let told: string[];
 const share = (path: string, name = path): SharedPath => ({

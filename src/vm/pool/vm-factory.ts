@@ -5,13 +5,13 @@ import { randomBytes } from 'node:crypto';
 import { readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { DaemonError, errorMessage } from '../errors';
-import { log } from '../log';
-import type { AgentClient } from './agent/agent-client';
-import { BulkDisk, bulkFileName } from './bulk-disk';
-import { giveDisk, takeDiskBack, type DiskOwner } from './disk-access';
-import { FileServer, realShares, sharePathsOf } from './file-server';
-import { isAlive, killProcess, killProcessesNaming } from './host-process';
+import { DaemonError, errorMessage } from '../../errors';
+import { log } from '../../log';
+import type { AgentClient } from '../agent/agent-client';
+import { BulkDisk, bulkFileName } from '../host/bulk-disk';
+import { giveDisk, takeDiskBack, type DiskOwner } from '../host/disk-access';
+import { FileServer, realShares, sharePathsOf } from '../file-server/file-server';
+import { isAlive, killProcess, killProcessesNaming } from '../host/host-process';
 import {
   bootGuest,
   cloneGuest,
@@ -21,12 +21,12 @@ import {
   restoreGuest,
   type GuestRequest,
   type RunningGuest,
-} from './qemu/boot';
-import { processName, qmpSocketName, type MachineSpec } from './qemu/command-line';
-import { plugCommands } from './qemu/disks';
-import { vmGid, vmRunDir, vmUid, type LaunchSettings } from './qemu/launch';
-import { QemuVm } from './qemu/qemu-vm';
-import { QmpClient } from './qemu/qmp-client';
+} from '../qemu/boot';
+import { processName, qmpSocketName, type MachineSpec } from '../qemu/command-line';
+import { plugCommands } from '../qemu/disks';
+import { vmGid, vmRunDir, vmUid, type LaunchSettings } from '../qemu/launch';
+import { QemuVm } from '../qemu/qemu-vm';
+import { QmpClient } from '../qemu/qmp-client';
 import {
   bootWithRetry,
   findTemplate,
@@ -34,12 +34,12 @@ import {
   prepareTemplateDir,
   type Template,
   type TemplateSource,
-} from './qemu/template';
-import { warmUp } from './qemu/warm-up';
-import { SharedPaths } from './shared-paths';
+} from '../qemu/template';
+import { warmUp } from '../qemu/warm-up';
+import { SharedPaths } from '../file-server/shared-paths';
 import { SizedTemplates } from './sized-templates';
-import type { RestoreSource, SavedVm, VmResources } from './vm';
-import { readVmRecord, writeVmRecord, type VmRecord } from './vm-record';
+import type { RestoreSource, SavedVm, VmResources } from '../contract/vm';
+import { readVmRecord, writeVmRecord, type VmRecord } from '../host/vm-record';
 
 /** Slots of VMs that are no container's: above those of containers. */
 export const probeSlot = 65_000;
