@@ -200,7 +200,7 @@ export const containerStatuses: StatusTable = {
     ],
   },
   ExecResize: {
-    200: unseen('Only while the exec runs: containers-terminal.test.ts resizes one.'),
+    200: unseen('Only while the exec runs: containers/terminal.test.ts resizes one.'),
     400: [...withExec, 'POST /exec/$id/resize?h=x&w=1'],
     404: 'POST /exec/no-such/resize?h=1&w=1',
     500: unseen('dockerd waits ten seconds for an exec that was not started.'),

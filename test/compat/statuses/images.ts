@@ -43,7 +43,7 @@ export const imageStatuses: StatusTable = {
   ImagePush: {
     200: [pushable, only({ request: 'POST /images/127.0.0.1:5000/$c/push?tag=one', headers: anonymous })],
     400: [pushable, 'POST /images/127.0.0.1:5000/$c/push?tag=one'],
-    404: unseen('dockerd answers 200 and tells of it in the stream: images-registry.test.ts.'),
+    404: unseen('dockerd answers 200 and tells of it in the stream: images/registry.test.ts.'),
     500: engineFault,
   },
   ImageTag: {
@@ -98,7 +98,7 @@ export const imageStatuses: StatusTable = {
     200: 'GET /distribution/127.0.0.1:5000/busybox/json',
     400: 'GET /distribution/UPPER/json',
     401: unseen(
-      'The registry of the tests asks for no credentials; images-registry.test.ts has one that does.',
+      'The registry of the tests asks for no credentials; images/registry.test.ts has one that does.',
     ),
     404: 'GET /distribution/127.0.0.1:5000/no-such/json',
     500: 'GET /distribution/127.0.0.1:1/no-such/json',

@@ -90,11 +90,11 @@ export const volumeStatuses: StatusTable = {
 
 export const systemStatuses: StatusTable = {
   SystemAuth: {
-    200: unseen('The registry of the tests asks for no credentials; images-registry.test.ts logs in.'),
+    200: unseen('The registry of the tests asks for no credentials; images/registry.test.ts logs in.'),
     204: unseen(
       'Of a client without an address of a registry; dockerd always answers with a status of its own.',
     ),
-    401: unseen('The same; images-registry.test.ts has a wrong password.'),
+    401: unseen('The same; images/registry.test.ts has a wrong password.'),
     500: { request: 'POST /auth', body: { username: 'a', password: 'b', serveraddress: '127.0.0.1:1' } },
   },
   SystemInfo: { 200: only('GET /info'), 500: engineFault },

@@ -1,0 +1,78 @@
+// nginx, a web application on Node, Redis and PostgreSQL as one Compose project: pulled, started in the order of their
+// health, asked through the published port, restarted, and its data still there.
+
+import { composeGenerations } from '../harness/compose';
+import { scriptCases } from '../harness/cases';
+import { registryHost } from '../../support/test-images';
+
+const image = `${registryHost}/services`;
+const postgres = '/usr/lib/postgresql/15/bin';
+
+const project = (port: number): string => `
+version: '3.8'
+services:
+  database:
+    image: ${image}
+    user: postgres
+    command: ${postgres}/postgres -D /var/lib/postgresql/data -c listen_addresses=* -c shared_buffers=16MB
+    stop_signal: SIGINT
+    volumes: ['rows:/var/lib/postgresql/data']
+    networks: [back]
+    healthcheck: {test: ${postgres}/pg_isready -h 127.0.0.1 -d template1, interval: 2s, timeout: 20s, retries: 90}
+  cache:
+    image: ${image}
+    user: redis
+    command: redis-server --dir /data --appendonly yes --bind 0.0.0.0 --protected-mode no
+    volumes: ['keys:/data']
+    networks: [back]
+    healthcheck: {test: redis-cli ping, interval: 2s, timeout: 20s, retries: 90}
+  app:
+    image: ${image}
+    command: node /srv/app.js
+    environment: {DB_PASSWORD_FILE: /run/secrets/password}
+    env_file: app.env
+    secrets: [password]
+    networks: {back: {}, front: {aliases: [site]}}
+    depends_on:
+      database: {condition: service_healthy}
+      cache: {condition: service_healthy}
+    healthcheck: {test: 'bash -c "exec 3<>/dev/tcp/127.0.0.1/3000"', interval: 2s, timeout: 20s, retries: 90}
+  web:
+    image: ${image}
+    command: nginx -c /srv/nginx.conf
+    ports: ['127.0.0.1:${String(port)}:80']
+    networks: [front]
+    depends_on:
+      app: {condition: service_healthy}
+volumes: {rows: {}, keys: {}}
+networks: {front: {}, back: {internal: true}}
+secrets: {password: {file: ./password.txt}}
+`;
+
+const script = (setUp: string, command: string, port: number): string => `
+  ${setUp}
+  echo ${Buffer.from(project(port)).toString('base64')} | base64 -d >docker-compose.yml; echo TITLE=shop >app.env; echo a word of the test >password.txt
+  compose() { ${command} -p $c "$@" 2>stderr; }; get() { on_host curl -sf --max-time 20 127.0.0.1:${String(port)}/$1; }; ready() { local i; for i in 1 2 3 4; do wait_for get ready && return; done 2>/dev/null; get ready; compose ps -a; compose logs; }
+  compose pull >/dev/null
+  compose up -d >/dev/null; ready
+  get static; get; get
+  compose exec -T app sh -c 'cat $DB_PASSWORD_FILE; echo $TITLE; getent hosts cache database | wc -l'
+  compose exec -T web sh -c 'getent hosts database; timeout 2 bash -c "</dev/tcp/database/5432"' 2>/dev/null
+  compose exec -T cache redis-cli get hits
+  compose restart >/dev/null; ready; get
+  echo TITLE=market >app.env; compose up -d >/dev/null; ready; get
+  docker ps --filter label=com.docker.compose.project=$c --format '{{.Label "com.docker.compose.service"}} {{.State}}' | sort
+  compose down -v >/dev/null; docker ps -aq --filter label=com.docker.compose.project=$c; docker volume ls -q --filter name=$c; docker network ls -q --filter name=$c`;
+
+for (const { name, setUp, command, available } of composeGenerations) {
+  if (!available) {
+    it.todo(`${name} is not on this machine`);
+    continue;
+  }
+  scriptCases(name, {
+    'nginx, Node, Redis and PostgreSQL': {
+      script: script(setUp, command, name === 'Compose v1' ? 18211 : 18212),
+      timeoutSeconds: 800,
+    },
+  });
+}
