@@ -18,13 +18,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "control.h"
-#include "descriptors.h"
-#include "identity.h"
-#include "locks.h"
-#include "memory.h"
-#include "operation.h"
-#include "transport.h"
+#include "base/identity.h"
+#include "base/memory.h"
+#include "control/control.h"
+#include "table/descriptors.h"
+#include "table/locks.h"
+#include "wire/operation.h"
+#include "wire/transport.h"
 
 static int unix_socket(const char *path, bool listening) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
