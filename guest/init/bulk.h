@@ -10,7 +10,7 @@
 #include <sys/types.h>
 
 #include "failure.h"
-#include "protocol.h"
+#include "protocol/agent.h"
 
 /* A job's part of the disk: slots that are used in turn. */
 struct bulk_area {

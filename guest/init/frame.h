@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "protocol.h"
+#include "protocol/agent.h"
 
 struct frame {
     uint8_t type;

@@ -25,7 +25,7 @@
 #include "pod.h"
 #include "port.h"
 #include "process.h"
-#include "protocol.h"
+#include "protocol/agent.h"
 #include "seccomp.h"
 #include "share-changes.h"
 #include "teardown.h"

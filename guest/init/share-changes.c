@@ -28,7 +28,7 @@
 
 #include "cleanup.h"
 #include "log.h"
-#include "share-changes-protocol.h"
+#include "protocol/share-changes-protocol.h"
 #include "shares.h"
 
 #define TRACING "/sys/kernel/tracing"

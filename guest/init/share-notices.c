@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
-#include "share-notices-protocol.h"
+#include "protocol/share-notices-protocol.h"
 
 enum { MAX_WAITING = 4096 };
 

@@ -8,7 +8,7 @@
 
 #include "cleanup.h"
 #include "fields.h"
-#include "protocol.h"
+#include "protocol/agent.h"
 
 /* By number, from 0 (linux/capability.h). */
 static const char *const capability_names[] = {

@@ -14,7 +14,7 @@
 #include "cleanup.h"
 #include "fields.h"
 #include "loop.h"
-#include "protocol.h"
+#include "protocol/agent.h"
 
 enum {
     BACKLOG = 128,

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "../../../guest/init/share-changes-protocol.h"
+#include "protocol/share-changes-protocol.h"
 #include "wire/operation.h"
 
 /** Queues a change, unless it is what was queued last or too many wait. `known`: number of the file if the guest watches it,

@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "../../../guest/init/share-notices-protocol.h"
+#include "protocol/share-notices-protocol.h"
 #include "wire/transport.h"
 
 // A quarter of the descriptors: the rest are for open files, and for what is looked up until the guest has forgotten enough.

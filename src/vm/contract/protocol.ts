@@ -1,5 +1,5 @@
 // The wire contract with the in-guest agent (guest/init). docs/agent-protocol.md is its prose; numbers equal
-// guest/init/protocol.h, and a test compares the three.
+// protocol/agent.h, and a test compares the three.
 
 /** Sent in HELLO by both sides; they must be equal. */
 export const protocolVersion = 1;

@@ -31,6 +31,7 @@ import {
   u64s,
 } from '../../support/fuse-client';
 import { makeScratchDir } from '../../support/scratch-dir';
+import * as shareProtocol from '../../support/share-protocol';
 
 jest.setTimeout(120_000);
 
@@ -480,28 +481,31 @@ async function release(node: bigint, handle: bigint): Promise<void> {
   await client.request(fuse.release, node, u64s(handle, 0n, 0n));
 }
 
-/** The guest's end of shared files that are watched: guest/init/share-changes-protocol.h. */
+/** The guest's end of shared files that are watched: protocol/share-changes-protocol.h. */
 const replayer = 77;
 const watchEverything = 0xfce;
-const kind = { modified: 1, attributes: 2, closed: 3, created: 4, deleted: 5, renamed: 6, gone: 7 };
+const kind = shareProtocol.changeKind;
 
 async function setWatches(...nodes: bigint[]): Promise<void> {
   const list = nodes.map((node) => Buffer.concat([u64s(node), u32s(watchEverything, 0)]));
-  const value = Buffer.concat([u32s(3, nodes.length), ...list]);
-  const body = Buffer.concat([u32s(value.length, 0), names('trusted.caisson.watches'), value]);
+  const value = Buffer.concat([
+    u32s(shareProtocol.watchesFirst | shareProtocol.watchesLast, nodes.length),
+    ...list,
+  ]);
+  const body = Buffer.concat([u32s(value.length, 0), names(shareProtocol.watchesAttribute), value]);
   expect((await client.request(fuse.setxattr, fuseRoot, body)).error).toBe(0);
 }
 
 async function nextChange(): Promise<{ kind: number; node: bigint; name: string; newName: string }> {
-  const body = Buffer.concat([u32s(1024, 0), names('trusted.caisson.change')]);
+  const body = Buffer.concat([u32s(1024, 0), names(shareProtocol.changeAttribute)]);
   const answer = await client.request(fuse.getxattr, fuseRoot, body, 0, replayer);
   expect(answer.error).toBe(0);
   const text = (at: number): string => {
-    const bytes = answer.body.subarray(at, at + 256);
+    const bytes = answer.body.subarray(at, at + shareProtocol.nameSize);
     return bytes.toString('utf8', 0, bytes.indexOf(0));
   };
   const [first, node] = [answer.body.readUInt32LE(0), answer.body.readBigUInt64LE(8)];
-  return { kind: first, node, name: text(24), newName: text(280) };
+  return { kind: first, node, name: text(24), newName: text(24 + shareProtocol.nameSize) };
 }
 
 const replay = (opcode: number, node: bigint, body: Buffer): Promise<FuseAnswer> =>
@@ -690,7 +694,8 @@ describe('a guest that knows more files than there are descriptors for', () => {
   }
   const forget = (nodes: readonly bigint[]): Promise<unknown> =>
     Promise.all(nodes.map((node) => small.request(fuse.forget, node, u64s(1n))));
-  const toldToForget = { names: { code: 0x1000, body: u32s(0) }, dataToo: { code: 0x1000, body: u32s(1) } };
+  const code = shareProtocol.noticeForget;
+  const toldToForget = { names: { code, body: u32s(0) }, dataToo: { code, body: u32s(1) } };
 
   beforeEach(async () => {
     mkdirSync(atHost('many'));

@@ -1,7 +1,7 @@
 /* The wire contract with the daemon; its prose is docs/agent-protocol.md and its other half is
  * src/vm/contract/protocol.ts. A test compares the numbers. */
-#ifndef CAISSON_PROTOCOL_H
-#define CAISSON_PROTOCOL_H
+#ifndef CAISSON_AGENT_PROTOCOL_H
+#define CAISSON_AGENT_PROTOCOL_H
 
 #define PROTOCOL_VERSION 1
 #define AGENT_PORT_NAME "caisson.agent.0"
