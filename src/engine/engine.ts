@@ -4,9 +4,10 @@ import type { Container } from './core/container-registry';
 import type { ContainerWaits } from './core/container-wait';
 import type { FileHolders } from './files/container-files';
 import type { EngineContext } from './core/engine-context';
-import type { LeaveOptions, Pods, RunningPod } from './vms/pods';
+import type { Pods } from './vms/pods';
+import type { LeaveOptions, RunningPod } from './vms/running-pod';
 import type { FileJobs } from './streams/file-jobs';
-import type { PodGates } from './vms/named-pods';
+import type { Gates } from '../async/gates';
 import type { PodHolds } from './core/pod-holds';
 import type { RestartTimers } from './core/restart-timers';
 import type { SocketTunnels } from './vms/socket-tunnels';
@@ -35,7 +36,8 @@ export class StreamHubs {
 export interface Engine extends EngineContext {
   readonly hubs: StreamHubs;
   readonly pods: Pods;
-  readonly podGates: PodGates;
+  /** By Pod: starts of its containers find their VM one after the other. */
+  readonly podGates: Gates;
   readonly podHolds: PodHolds;
   readonly waits: ContainerWaits;
   readonly restarts: RestartTimers;

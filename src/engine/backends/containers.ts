@@ -44,13 +44,13 @@ import { freeOnDisk, statsStream } from '../views/stats';
 import {
   killContainer,
   pauseContainer,
-  requireActive,
   requireSignal,
   restartContainer,
   stopContainer,
   unpauseContainer,
-  withGuest,
 } from '../lifecycle/stop';
+import { requireActive } from '../core/container-refusals';
+import { withGuest } from '../vms/guest-access';
 import { containerTop } from '../views/top';
 import { updateContainer } from '../lifecycle/update';
 import { ContainerWaits } from '../core/container-wait';
@@ -60,13 +60,13 @@ import type { EngineContext } from '../core/engine-context';
 import { Execs } from '../sessions/exec';
 import { FileJobs } from '../streams/file-jobs';
 import type { ContainerLogStore } from '../logs/container-log-store';
-import { PodGates } from '../vms/named-pods';
+import { Gates } from '../../async/gates';
 import { PodHolds } from '../core/pod-holds';
 import { Pods } from '../vms/pods';
 import { RestartTimers } from '../core/restart-timers';
 import { SocketTunnels } from '../vms/socket-tunnels';
 import type { AgentEvent } from '../../vm/contract/protocol';
-import type { RunningPod } from '../vms/pods';
+import type { RunningPod } from '../vms/running-pod';
 
 export interface ContainersContext extends EngineContext {
   readonly logs: ContainerLogStore;
@@ -94,7 +94,7 @@ export class Containers implements ContainerBackend {
       networkReleases: new BackgroundWork(),
       consoleSizes: new Map(),
       beforeRest: new Map(),
-      podGates: new PodGates(),
+      podGates: new Gates(),
       podHolds: new PodHolds(),
       pods: new Pods(context, {
         onEvent: (pod, event, ack) => this.#onAgentEvent(pod, event, ack),

@@ -15,7 +15,11 @@
 //
 // A start that fails stays in its state, with the exit code and the error of the attempt (Docker does the same).
 
-import type { ShareNames, SocketTargets } from '../vms/socket-tunnels';
+/** Where each name's connections go: paths without links, as they were when the container started. */
+export type SocketTargets = Readonly<Record<string, string>>;
+
+/** Names of what a container shares, by where it is mounted. */
+export type ShareNames = Readonly<Record<string, string>>;
 
 /** What a process that runs, or ran, is known by. True from start to exit. */
 export interface RunFacts {

@@ -32,7 +32,7 @@ import { storageSizeBytes, validateContainer } from './validation';
 import { withCreateDefaults } from '../core/daemon-defaults';
 import type { EngineContext } from '../core/engine-context';
 import { parsePlatform } from '../../registry/platform';
-import { apiSocketPath } from '../vms/socket-tunnels';
+import { apiSocketPath } from '../mounts/socket-source';
 import { neverTimestamp, nowTimestamp } from '../../go/timestamp';
 
 export interface CreateOptions {

@@ -24,7 +24,7 @@ import type { Containers } from '../backends/containers';
 import { filledImageConfig } from './inspect';
 import { nonEmptyLayer } from '../files/empty-layer';
 import { refuseReservedName } from './reserved-name';
-import type { LeaveOptions, RunningPod } from '../vms/pods';
+import type { LeaveOptions, RunningPod } from '../vms/running-pod';
 
 const maxHeldText = 16 * 1024;
 

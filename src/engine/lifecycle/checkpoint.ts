@@ -15,11 +15,12 @@ import type { Container } from '../core/container-registry';
 import { containerDirectory } from './remove';
 import { comparableSpec, savedMounts } from './restore';
 import { shareNames } from '../mounts/container-shares';
-import { disksOf, podOf } from './start';
+import { podOf } from './start';
+import { disksOf } from '../vms/pod-plan';
 import { isActive } from '../core/container-state';
 import type { Engine } from '../engine';
 import { podNameOf } from '../vms/named-pods';
-import type { RunningPod } from '../vms/pods';
+import type { RunningPod } from '../vms/running-pod';
 
 export interface CheckpointRequest {
   name: string;

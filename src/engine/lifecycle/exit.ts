@@ -20,7 +20,7 @@ import { isActive, type ExitFacts, type RunFacts } from '../core/container-state
 import type { Engine } from '../engine';
 import { filesLeftAlone } from '../core/file-uses';
 import { unplugInterfaces } from '../networks/pod-interfaces';
-import type { LeaveOptions, RunningPod } from '../vms/pods';
+import type { LeaveOptions, RunningPod } from '../vms/running-pod';
 import { shouldRestart } from '../core/restart-policy';
 import { formatTimestamp, nowNanoseconds, nowTimestamp, parseTimestamp } from '../../go/timestamp';
 

@@ -7,7 +7,7 @@ import type { ContainerRecord } from '../core/container-record';
 import type { Container, ContainerRegistry } from '../core/container-registry';
 import { isActive } from '../core/container-state';
 import type { Engine } from '../engine';
-import type { RunningPod } from '../vms/pods';
+import type { RunningPod } from '../vms/running-pod';
 
 /** A Pod that runs already, and what of it the container shares. */
 export interface Joining {

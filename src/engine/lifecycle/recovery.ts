@@ -13,13 +13,14 @@ import { publishPorts, recordedEndpoints, releaseEndpoints } from '../networks/c
 import type { Container } from '../core/container-registry';
 import { containerDirectory, removeStopped } from './remove';
 import { donorsOf } from './placement';
-import { disksOf, runContainer } from './start';
+import { runContainer } from './start';
+import { disksOf } from '../vms/pod-plan';
 import { isActive, type RunFacts } from '../core/container-state';
 import type { Engine } from '../engine';
 import { settleCpus } from '../vms/pod-cpus';
 import { unplugInterfaces } from '../networks/pod-interfaces';
 import { namedPodIdOf } from '../vms/named-pods';
-import type { AttachedEndpoint, RunningPod } from '../vms/pods';
+import type { AttachedEndpoint, RunningPod } from '../vms/running-pod';
 import { startsWithDaemon } from '../core/restart-policy';
 import { ProcessStdio, type StdioChannels } from '../streams/stdio';
 

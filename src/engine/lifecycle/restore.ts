@@ -20,7 +20,8 @@ import type { ContainerRecord } from '../core/container-record';
 import { prepareShares, type PreparedShares } from '../mounts/container-shares';
 import type { Engine } from '../engine';
 import { podNameOf } from '../vms/named-pods';
-import { apiSocketPath, type ShareNames, type SocketTargets } from '../vms/socket-tunnels';
+import { apiSocketPath } from '../mounts/socket-source';
+import type { ShareNames, SocketTargets } from '../core/container-state';
 
 /** Shares of a container that goes on from a checkpoint. */
 export type RestoredShares = PreparedShares & { names: ShareNames };

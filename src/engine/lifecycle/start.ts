@@ -7,7 +7,7 @@ import { log } from '../../log';
 import { containerToPod, donorOf } from '../../translate/container-to-pod';
 import type { PodContainerSpec, PodSpec } from '../../translate/pod';
 import { guestContainer } from '../../translate/pod-to-guest';
-import { guestRootfs, withoutRepeats, type ContainerDisks } from '../../translate/pod-to-vm';
+import { guestRootfs, type ContainerDisks } from '../../translate/pod-to-vm';
 import type { Agent } from '../../vm/contract/agent';
 import type { GuestContainerSpec, GuestFile } from '../../vm/contract/protocol';
 import type { RestoreSource, SavedVm } from '../../vm/contract/vm';
@@ -45,12 +45,13 @@ import { networkOwner, placeContainer, type Joining } from './placement';
 import type { Container } from '../core/container-registry';
 import { withRunDefaults } from '../core/daemon-defaults';
 import { removeStopped } from './remove';
-import { isActive, type RunFacts } from '../core/container-state';
+import { isActive, type RunFacts, type SocketTargets } from '../core/container-state';
+import { disksOf } from '../vms/pod-plan';
 import type { Engine } from '../engine';
 import { logStartError } from '../logs/log-config';
-import type { AttachedEndpoint, RunningPod } from '../vms/pods';
+import type { AttachedEndpoint, RunningPod } from '../vms/running-pod';
 import { generalFailureCode, startFailure } from '../core/runtime-errors';
-import { apiSocketPath, type SocketTargets } from '../vms/socket-tunnels';
+import { apiSocketPath } from '../mounts/socket-source';
 import { fillFromUnstarted, fillingTimeoutMs, ShareFilling } from '../mounts/share-filling';
 import { ProcessStdio } from '../streams/stdio';
 import { neverTimestamp, nowTimestamp } from '../../go/timestamp';
@@ -445,21 +446,6 @@ export function podOf(engine: Pick<Engine, 'config' | 'registry'>, own: Containe
       ...(namedPod === undefined ? {} : { namedPod }),
     }),
     ...(namedPod === undefined ? {} : namedPodResources(engine, namedPod.name)),
-  };
-}
-
-/** Host paths of what a container's root is made of. */
-export async function disksOf(
-  engine: Pick<Engine, 'layers' | 'disks'>,
-  record: ContainerRecord,
-): Promise<ContainerDisks> {
-  const layers = withoutRepeats(record.layers);
-  const bundlePath = await engine.layers.bundle(layers);
-  return {
-    containerId: record.id,
-    layerPaths: engine.layers.diskPaths(layers),
-    ...(bundlePath === undefined ? {} : { bundlePath }),
-    writablePath: engine.disks.path(record.id),
   };
 }
 

@@ -5,13 +5,14 @@ import { log } from '../../log';
 import { isLinuxSignal, parseSignal, sigkill, sigterm } from '../../translate/signals';
 import { AgentError } from '../../vm/contract/agent-error';
 import { eventAttributes } from '../core/container-record';
+import { isActive } from '../core/container-state';
+import { requirePod } from '../vms/guest-access';
 import type { Container } from '../core/container-registry';
 import { startContainer } from './start';
-import { isActive, type RunFacts } from '../core/container-state';
 import type { Engine } from '../engine';
 import { namedPodIdOf } from '../vms/named-pods';
 import { onlyPausedLeft } from '../vms/pod-cpus';
-import type { RunningPod } from '../vms/pods';
+import type { RunningPod } from '../vms/running-pod';
 
 const defaultStopSeconds = 10;
 /** A timer of Node's that is set to more ends at once. */
@@ -20,47 +21,6 @@ const longestTimeoutMs = 2 ** 31 - 1;
 /** How long a killed container may take to be reported as exited before its VM is ended instead. */
 const killGraceMs = 10_000;
 const signalTimeoutMs = 10_000;
-
-/** The container's run, or Docker's refusal. `verb` is only for the paused one. */
-export function requireActive(container: Container): RunFacts {
-  const { state } = container;
-  if (isActive(state)) return state;
-  throw notRunning(container);
-}
-
-export function notRunning(container: Container): DaemonError {
-  return new DaemonError('Conflict', `Container ${container.id} is not running`);
-}
-
-/** The Pod of a running container. */
-export function requirePod(engine: Engine, container: Container): RunningPod {
-  requireActive(container);
-  const pod = engine.pods.of(container);
-  if (pod === undefined) throw notRunning(container);
-  return pod;
-}
-
-/**
- * Runs `work` while the guest's CPUs turn. The processes of a paused container stay frozen meanwhile. In the
- * container's queue.
- */
-export async function withGuest<T>(
-  engine: Engine,
-  container: Container,
-  work: (pod: RunningPod) => Promise<T>,
-): Promise<T> {
-  const pod = requirePod(engine, container);
-  if (container.state.kind !== 'paused') return work(pod);
-  return pod.cpus.run(async () => {
-    await pod.vm.resume();
-    try {
-      return await work(pod);
-    } finally {
-      // Looked at anew: it may have exited meanwhile.
-      if (pod.members.size > 0 && onlyPausedLeft(engine, pod)) await pod.vm.pause();
-    }
-  });
-}
 
 /** StopSignal of the container. */
 export function stopSignal(container: Container): number {

@@ -7,7 +7,7 @@ import { cgroupLimits, vmMemoryBytes } from '../../translate/resources';
 import { eventAttributes } from '../core/container-record';
 import type { Container } from '../core/container-registry';
 import { isActive } from '../core/container-state';
-import { withGuest } from './stop';
+import { withGuest } from '../vms/guest-access';
 import { validateRestartPolicy } from '../create/validation';
 import type { Engine } from '../engine';
 import { validateResources } from '../create/resource-validation';

@@ -7,7 +7,7 @@ import type { VolumeStore } from '../../storage/disks/volume-store';
 import { cleanPath } from '../../translate/container-to-pod';
 import { parseBindSpec } from './bind-spec';
 import type { ContainerRecord } from '../core/container-record';
-import { socketBehind } from '../vms/socket-tunnels';
+import { socketBehind } from './socket-source';
 import type { ContainerRegistry } from '../core/container-registry';
 import type { EventPublisher } from '../core/event-publisher';
 

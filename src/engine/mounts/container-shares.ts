@@ -10,13 +10,9 @@ import type { FileShare } from '../../vm/file-server/file-server';
 import { noDetails, type MountDetails } from './container-mounts';
 import type { ContainerRecord } from '../core/container-record';
 import { errnoText } from '../core/runtime-errors';
-import {
-  socketBehind,
-  tunnelName,
-  type ShareNames,
-  type SocketShare,
-  type SocketTargets,
-} from '../vms/socket-tunnels';
+import type { ShareNames, SocketTargets } from '../core/container-state';
+import { tunnelName, type SocketShare } from '../vms/socket-tunnels';
+import { socketBehind } from './socket-source';
 
 /** Where the agent mounts the VM's file server, and where it listens for connections to the host's sockets. */
 const sharesDirectory = '/run/shares';

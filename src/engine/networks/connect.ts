@@ -24,7 +24,7 @@ import { gatewayEndpoint } from '../vms/gateway-order';
 import { namedPodIdOf, withPodHostname } from '../vms/named-pods';
 import { plugInterface, renewRoutes, unplugInterfaces } from './pod-interfaces';
 import { joinPodNetwork, leavePodNetwork, podEndpointRequest } from './pod-networks';
-import type { AttachedEndpoint, RunningPod } from '../vms/pods';
+import type { AttachedEndpoint, RunningPod } from '../vms/running-pod';
 
 /** In the container's queue. Throws Docker's refusals; nothing is changed then. */
 export async function connectContainer(

@@ -11,7 +11,7 @@ import type { ContainerNetwork, ContainerRecord } from '../core/container-record
 import { withRunDefaults } from '../core/daemon-defaults';
 import type { EngineContext } from '../core/engine-context';
 import { gatewayEndpoint } from '../vms/gateway-order';
-import type { AttachedEndpoint } from '../vms/pods';
+import type { AttachedEndpoint } from '../vms/running-pod';
 
 /** The network that a container's entry stands for while the host's is not available. */
 const fallbackNetwork = 'bridge';

@@ -4,7 +4,7 @@ import { log } from '../../log';
 import { defaultRoutes, guestInterface } from '../../translate/pod-to-guest';
 import type { Engine } from '../engine';
 import { gatewayOrder } from '../vms/gateway-order';
-import { attachNic, podInterface, type AttachedEndpoint, type RunningPod } from '../vms/pods';
+import { attachNic, podInterface, type AttachedEndpoint, type RunningPod } from '../vms/running-pod';
 
 /** The endpoint is in use when this resolves. Throws what the guest or the network refuses: `unplugInterfaces` tidies up then. */
 export async function plugInterface(

@@ -9,7 +9,7 @@ import type { ContainerRecord } from '../core/container-record';
 import type { Engine } from '../engine';
 import { namedPodIdOf, podNameOf } from '../vms/named-pods';
 import { plugInterface, renewRoutes, unplugInterfaces } from './pod-interfaces';
-import type { AttachedEndpoint, RunningPod } from '../vms/pods';
+import type { AttachedEndpoint, RunningPod } from '../vms/running-pod';
 
 /**
  * Brings the Pod's endpoints to what its containers, this one with them, have asked for: networks they are not on yet are

@@ -19,13 +19,14 @@ import type {
   PodWaitReply,
 } from '../../api/v1/types';
 import { donorsOf } from '../lifecycle/placement';
-import { disksOf } from '../lifecycle/start';
+import { disksOf } from '../vms/pod-plan';
 import { statsStream } from '../views/stats';
 import { isActive } from '../core/container-state';
 import { killContainer, pauseContainer, unpauseContainer } from '../lifecycle/stop';
 import type { Containers } from '../backends/containers';
 import type { Engine } from '../engine';
-import { PodGates, namedPodId } from '../vms/named-pods';
+import { namedPodId } from '../vms/named-pods';
+import { Gates } from '../../async/gates';
 import type { PodDirectory, PodHandle, PodMember } from './directory';
 import { killMembers, removeMembers, startMembers, stopMembers, type MemberHooks } from './members';
 import type { PodRecord, PodRecords } from '../core/pod-record';
@@ -48,7 +49,7 @@ export class EnginePods implements PodService {
   readonly #create: Containers['create'];
   readonly #records: PodRecords;
   readonly #directory: PodDirectory;
-  readonly #operations = new PodGates();
+  readonly #operations = new Gates();
   /** Starts and stops that are under way, by Pod. */
   readonly #starting = new Map<string, AbortController>();
   readonly #stopping = new Set<string>();

@@ -6,7 +6,7 @@ import type { ContainerStats } from '../../docker/types';
 import type { ContainerStats as RawStats } from '../../vm/contract/protocol';
 import type { Container } from '../core/container-registry';
 import { isActive } from '../core/container-state';
-import { withGuest } from '../lifecycle/stop';
+import { withGuest } from '../vms/guest-access';
 import type { Engine } from '../engine';
 import { ContainerStatsService } from './stats-sampler';
 

@@ -6,7 +6,7 @@ import { AgentError } from '../../vm/contract/agent-error';
 import { eventAttributes } from '../core/container-record';
 import type { Container } from '../core/container-registry';
 import { formatTop, parsePsArguments } from './top-format';
-import { withGuest } from '../lifecycle/stop';
+import { withGuest } from '../vms/guest-access';
 import type { Engine } from '../engine';
 
 /** Queues by itself. */

@@ -1,6 +1,6 @@
 // Which of a container's networks has the default route and the published ports.
 
-import type { AttachedEndpoint } from './pods';
+import type { AttachedEndpoint } from './running-pod';
 
 /**
  * Docker's order: networks that lead out before internal ones, those with both families before those with one, then by

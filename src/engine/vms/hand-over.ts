@@ -4,7 +4,7 @@
 import { log } from '../../log';
 import { containerDisks, diskIds, type ContainerDisks } from '../../translate/pod-to-vm';
 import type { Vm, VmDisk } from '../../vm/contract/vm';
-import type { RunningPod } from './pods';
+import type { RunningPod } from './running-pod';
 import { tunnelPrefix } from './socket-tunnels';
 
 /** The Pod that has the VM. `disks`: plugging and unplugging, one behind the other. */

@@ -5,9 +5,9 @@ import { createHash } from 'node:crypto';
 import { DaemonError } from '../../errors';
 import { wantedResources } from '../../translate/resources';
 import type { ContainerRecord } from '../core/container-record';
+import type { ContainerRegistry } from '../core/container-registry';
 import { withRunDefaults } from '../core/daemon-defaults';
-import type { Engine } from '../engine';
-import { OperationQueue } from '../../async/operation-queue';
+import type { Config } from '../../config';
 
 /** Docker label that puts a container (a Compose service) into the Pod of this name. */
 export const podLabel = 'caisson.pod';
@@ -70,7 +70,10 @@ export function withPodHostname(record: ContainerRecord): ContainerRecord {
 
 /** What the VM of the Pod needs for all of its containers, be they started or not, and what their labels ask for. */
 export function namedPodResources(
-  engine: Pick<Engine, 'registry' | 'config'>,
+  engine: {
+    readonly registry: Pick<ContainerRegistry, 'list'>;
+    readonly config: Pick<Config, 'containerDefaults'>;
+  },
   name: string,
 ): { memoryBytes?: number; cpus?: number } {
   let memoryBytes = 0;
@@ -95,18 +98,4 @@ function labelNumber({ config, name }: ContainerRecord, label: string): number {
   const value = Number(text);
   if (Number.isSafeInteger(value) && value >= 0) return value;
   throw new DaemonError('InvalidParameter', `container ${name}: label ${label}: "${text}" is no number`);
-}
-
-/** Starts of a Pod's containers find their VM one after the other. */
-export class PodGates {
-  readonly #queues = new Map<string, OperationQueue>();
-
-  of(podId: string): OperationQueue {
-    let queue = this.#queues.get(podId);
-    if (queue === undefined) {
-      queue = new OperationQueue();
-      this.#queues.set(podId, queue);
-    }
-    return queue;
-  }
 }

@@ -1,14 +1,23 @@
 // A VM's vCPUs turn while any of its containers may run: they are stopped when all of them are paused.
 
 import { log } from '../../log';
-import type { Engine } from '../engine';
-import type { RunningPod } from './pods';
+import type { ContainerRegistry } from '../core/container-registry';
+import type { RunningPod } from './running-pod';
+
+/** Where it is looked up whether a container is paused. */
+export interface KnownContainers {
+  readonly registry: Pick<ContainerRegistry, 'byId'>;
+}
 
 /** How many need the vCPUs for work of the daemon's own. */
 const users = new WeakMap<RunningPod, number>();
 
 /** Runs `work` with the vCPUs turning. Containers that are paused stay frozen in it. */
-export async function withCpus<T>(engine: Engine, pod: RunningPod, work: () => Promise<T>): Promise<T> {
+export async function withCpus<T>(
+  engine: KnownContainers,
+  pod: RunningPod,
+  work: () => Promise<T>,
+): Promise<T> {
   const count = (step: number): void => void users.set(pod, (users.get(pod) ?? 0) + step);
   count(1);
   try {
@@ -23,7 +32,7 @@ export async function withCpus<T>(engine: Engine, pod: RunningPod, work: () => P
 }
 
 /** In the Pod's queue for its vCPUs. `except`: a container that is about to be paused. */
-export function onlyPausedLeft(engine: Engine, pod: RunningPod, except?: string): boolean {
+export function onlyPausedLeft(engine: KnownContainers, pod: RunningPod, except?: string): boolean {
   if ((users.get(pod) ?? 0) > 0) return false;
   return [...pod.members.keys()].every(
     (id) => id === except || engine.registry.byId(id)?.state.kind === 'paused',
@@ -31,7 +40,7 @@ export function onlyPausedLeft(engine: Engine, pod: RunningPod, except?: string)
 }
 
 /** Stops the vCPUs if nothing is left that may run. */
-export async function settleCpus(engine: Engine, pod: RunningPod): Promise<void> {
+export async function settleCpus(engine: KnownContainers, pod: RunningPod): Promise<void> {
   if (pod.members.size === 0) return;
   await pod.cpus.run(async () => {
     if (pod.members.size > 0 && onlyPausedLeft(engine, pod)) await pod.vm.pause();

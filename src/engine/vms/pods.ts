@@ -2,7 +2,6 @@
 
 import { DaemonError } from '../../errors';
 import { log } from '../../log';
-import type { Endpoint, NetworkManager } from '../../network/network';
 import type { PodSpec } from '../../translate/pod';
 import { sigkill } from '../../translate/signals';
 import { guestPod, type PodInterface } from '../../translate/pod-to-guest';
@@ -17,66 +16,24 @@ import type { AgentTunnel } from '../../vm/contract/agent';
 import type { AgentEvent } from '../../vm/contract/protocol';
 import type { RestoreSource, SavedVm, Vm, VmDisk, VmEnd, VmResources } from '../../vm/contract/vm';
 import type { EngineContext } from '../core/engine-context';
-import type { ContainerLogWriter } from '../core/container-log';
 import { isActive, type ContainerState } from '../core/container-state';
 import { OperationQueue } from '../../async/operation-queue';
 import { gatewayOrder } from './gateway-order';
 import { HandOver, plugMissing } from './hand-over';
+import {
+  attachNic,
+  podInterface,
+  type AttachedEndpoint,
+  type LeaveOptions,
+  type RunningPod,
+} from './running-pod';
 import { tunnelPrefix } from './socket-tunnels';
-import type { ProcessStdio } from '../streams/stdio';
 
 /** How long the guest may take to write everything back before its VM is ended all the same. */
 const shutdownTimeoutMs = 20_000;
 
 /** How long a container whose start failed may take to die. */
 const killTimeoutMs = 10_000;
-
-/** A container that runs in a Pod, as long as the daemon lives. */
-export interface RunningContainer {
-  stdio: ProcessStdio;
-  writer: ContainerLogWriter;
-}
-
-/** A Pod on its VM. One Pod may be on two for a while: what had joined a container stays when that one starts anew. */
-export interface RunningPod {
-  readonly id: string;
-  readonly vm: Vm;
-  /** Streams of the containers that run. */
-  readonly containers: Map<string, RunningContainer>;
-  /** Every container that runs or is being started, with the disks it uses. The VM is ended with the last. */
-  readonly members: Map<string, ContainerDisks>;
-  /** Told when the guest reports the exit of a container whose start has failed. */
-  readonly exitListeners: Map<string, () => void>;
-  /** No more of the VM's events are this Pod's. */
-  readonly stopListening: () => void;
-  /** Plugging and unplugging, one behind the other. */
-  readonly disks: OperationQueue;
-  /** What stops and wakes the vCPUs, one behind the other. */
-  readonly cpus: OperationQueue;
-  /** Whose the endpoints are: the Pod's own are given back with its VM, others with the container that brought them. */
-  readonly ownsEndpoints: boolean;
-  /** Of a Pod that has its own. */
-  readonly endpoints: AttachedEndpoint[];
-  /** The guest has made the namespaces and interfaces; rejects when it could not. */
-  readonly ready: Promise<void>;
-  /** What the Pod that had the VM before has left in it. */
-  readonly handOver?: HandOver;
-}
-
-/** How a container is taken out of its Pod. */
-export interface LeaveOptions {
-  /** What it wrote is brought to its disk first. */
-  keepData: boolean;
-  /** If it is the Pod's last, the VM is Idle afterwards, for whoever places a Pod there; ended if that fails. */
-  keepVm?: boolean;
-}
-
-/** An endpoint and the NIC that carries it. */
-export interface AttachedEndpoint {
-  networkName: string;
-  endpoint: Endpoint;
-  nic: number;
-}
 
 export interface PodHandlers {
   onEvent: (pod: RunningPod, event: AgentEvent, ack: () => void) => void;
@@ -538,32 +495,4 @@ async function endProcess(pod: RunningPod, containerId: string): Promise<void> {
   } finally {
     pod.exitListeners.delete(containerId);
   }
-}
-
-/** Interfaces are named by their NIC, so that a name is free again when its NIC is. */
-export function podInterface({ endpoint, nic }: AttachedEndpoint): PodInterface {
-  return {
-    nic,
-    name: `eth${String(nic)}`,
-    mac: endpoint.macAddress,
-    ipv4Address: endpoint.ipv4Address,
-    ipv4PrefixLength: endpoint.ipv4PrefixLength,
-    ipv4Gateway: endpoint.ipv4Gateway,
-    ipv6Address: endpoint.ipv6Address,
-    ipv6PrefixLength: endpoint.ipv6PrefixLength,
-    ipv6Gateway: endpoint.ipv6Gateway,
-    linkLocalIps: endpoint.wanted?.linkLocalIps ?? [],
-    mtu: endpoint.mtu,
-  };
-}
-
-/** Call it after the guest has set the NIC's MAC. */
-export async function attachNic(
-  networks: NetworkManager,
-  vm: Vm,
-  { endpoint, nic }: AttachedEndpoint,
-): Promise<void> {
-  const tap = vm.nics[nic];
-  if (tap === undefined) throw new RangeError(`VM ${vm.id} has no NIC ${String(nic)}`);
-  await networks.attach(endpoint, tap.tapName);
 }

@@ -1,11 +1,11 @@
 // Bind mounts of unix sockets: the guest's connections are carried to the host's socket, a channel for each.
 
 import { closeSync, constants, fstatSync, openSync, readlinkSync } from 'node:fs';
-import { realpath, stat } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { log } from '../../log';
 import type { AgentTunnel } from '../../vm/contract/agent';
-import type { RunningPod } from './pods';
+import type { SocketTargets } from '../core/container-state';
+import type { RunningPod } from './running-pod';
 
 /** A socket of the host's, as the guest shows it. */
 export interface SocketShare {
@@ -15,24 +15,11 @@ export interface SocketShare {
   gid: number;
 }
 
-/** Where each name's connections go: paths without links, as they were when the container started. */
-export type SocketTargets = Readonly<Record<string, string>>;
-
-/** Names of what a container shares, by where it is mounted. */
-export type ShareNames = Readonly<Record<string, string>>;
-
 /** Linux: the file itself, without opening it. Node has no name for it. */
 const openPath = 0o10000000;
-/** Where clients expect Docker's socket: a bind of one of these is a bind of our own. */
-const dockerSockets: readonly string[] = ['/var/run/docker.sock', '/run/docker.sock'];
 /** The guest's own limit is the same (guest/init/tunnel.c). */
 const maxConnectionsPerVm = 512;
 const maxNameBytes = 128;
-
-/** The first unix socket that the API listens on. */
-export function apiSocketPath(hosts: readonly string[]): string | undefined {
-  return hosts.find((host) => host.startsWith('unix://'))?.slice('unix://'.length);
-}
 
 export function tunnelPrefix(containerId: string): string {
   return `${containerId.slice(0, 12)}-`;
@@ -41,28 +28,6 @@ export function tunnelPrefix(containerId: string): string {
 /** Names what mount `index` of a container shares. */
 export function tunnelName(containerId: string, index: number): string {
   return `${tunnelPrefix(containerId)}${String(index)}`;
-}
-
-/** Where connections to a bind of `source` go. Docker's socket is ours; DOCKER_HOST tells of one more name for it. */
-function destinationOf(source: string, apiSocket: string | undefined): string {
-  const ofEnvironment = process.env['DOCKER_HOST'] ?? '';
-  const docker = dockerSockets.includes(source) || `unix://${source}` === ofEnvironment;
-  return docker && apiSocket !== undefined ? apiSocket : source;
-}
-
-/** The socket that a bind of `source` stands for, with owner and mode as on the host; undefined when it is none. */
-export async function socketBehind(
-  source: string,
-  apiSocket: string | undefined,
-): Promise<{ path: string; mode: number; uid: number; gid: number } | undefined> {
-  const path = destinationOf(source, apiSocket);
-  try {
-    const stats = await stat(path);
-    if (!stats.isSocket()) return undefined;
-    return { path: await realpath(path), mode: stats.mode & 0o777, uid: stats.uid, gid: stats.gid };
-  } catch {
-    return undefined;
-  }
 }
 
 /** Serves what guests open: each container its own binds, as they were resolved at its start. */

@@ -1,5 +1,5 @@
 import { gatewayEndpoint, gatewayOrder } from '../../../../src/engine/vms/gateway-order';
-import type { AttachedEndpoint } from '../../../../src/engine/vms/pods';
+import type { AttachedEndpoint } from '../../../../src/engine/vms/running-pod';
 
 function attached(networkName: string, more: Partial<AttachedEndpoint['endpoint']> = {}): AttachedEndpoint {
   const endpoint: AttachedEndpoint['endpoint'] = {

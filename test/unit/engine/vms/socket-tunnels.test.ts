@@ -3,13 +3,9 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { RunningPod } from '../../../../src/engine/vms/pods';
-import {
-  apiSocketPath,
-  socketBehind,
-  SocketTunnels,
-  tunnelName,
-} from '../../../../src/engine/vms/socket-tunnels';
+import type { RunningPod } from '../../../../src/engine/vms/running-pod';
+import { apiSocketPath, socketBehind } from '../../../../src/engine/mounts/socket-source';
+import { SocketTunnels, tunnelName } from '../../../../src/engine/vms/socket-tunnels';
 import { FakeInput, FakeOutput } from '../../../support/engine-fakes';
 
 const containerId = 'ab'.repeat(32);
