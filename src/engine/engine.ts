@@ -1,8 +1,9 @@
 // The engine's memory of what runs, shared by the files that each do one verb.
 
+import type { BackgroundWork } from '../async/background-work';
+import type { Agent } from '../vm/contract/agent';
 import type { Container } from './core/container-registry';
 import type { ContainerWaits } from './core/container-wait';
-import type { FileHolders } from './files/container-files';
 import type { EngineContext } from './core/engine-context';
 import type { Pods } from './vms/pods';
 import type { LeaveOptions, RunningPod } from './vms/running-pod';
@@ -11,27 +12,7 @@ import type { Gates } from '../async/gates';
 import type { PodHolds } from './core/pod-holds';
 import type { RestartTimers } from './core/restart-timers';
 import type { SocketTunnels } from './vms/socket-tunnels';
-import { StreamHub } from './streams/stream-hub';
-
-/** Live streams by container. They outlive runs, so that clients can attach before a start. */
-export class StreamHubs {
-  readonly #hubs = new Map<string, StreamHub>();
-
-  of(id: string): StreamHub {
-    let hub = this.#hubs.get(id);
-    if (hub === undefined) {
-      hub = new StreamHub();
-      this.#hubs.set(id, hub);
-    }
-    return hub;
-  }
-
-  /** The container is gone: who is attached sees the end. */
-  delete(id: string): void {
-    this.#hubs.get(id)?.endRun();
-    this.#hubs.delete(id);
-  }
-}
+import type { StreamHubs } from './streams/stream-hub';
 
 export interface Engine extends EngineContext {
   readonly hubs: StreamHubs;
@@ -43,7 +24,7 @@ export interface Engine extends EngineContext {
   readonly restarts: RestartTimers;
   /** What the agents do on files, and VMs that hold those of containers that don't run. */
   readonly fileJobs: FileJobs;
-  readonly fileHolders: FileHolders;
+  readonly fileHolders: FileHolding;
   readonly sockets: SocketTunnels;
   /** Console sizes asked for before the process existed. */
   readonly consoleSizes: Map<string, { rows: number; columns: number }>;
@@ -60,22 +41,14 @@ export interface Engine extends EngineContext {
   readonly endExecs: (container: Container) => void;
 }
 
-/** Promises nobody else waits for. */
-export class BackgroundWork {
-  readonly #running = new Set<Promise<void>>();
-
-  /** `work` must not reject. */
-  add(work: Promise<void>): void {
-    this.#running.add(work);
-    void work.finally(() => this.#running.delete(work));
-  }
-
-  /** When what runs now is over; not what comes meanwhile. */
-  async current(): Promise<void> {
-    await Promise.allSettled([...this.#running]);
-  }
-
-  async settled(): Promise<void> {
-    while (this.#running.size > 0) await Promise.allSettled([...this.#running]);
-  }
+/** VMs that hold the files of containers that don't run. `use` and `release` are called in the container's queue. */
+export interface FileHolding {
+  /** Runs `work` with an agent that has the container's file system mounted. */
+  use<T>(container: Container, work: (agent: Agent) => Promise<T>): Promise<T>;
+  /** Has the volumes of a container that was only created filled from its image, as dockerd does at create. */
+  fillVolumes(container: Container): Promise<void>;
+  /** What was written is on the container's disk, and its disk is free, when this resolves. Never throws. */
+  release(containerId: string): Promise<void>;
+  /** As `release`, of all. */
+  releaseAll(): Promise<void>;
 }

@@ -34,7 +34,8 @@ import { renewNames } from '../networks/connect';
 import { FileHolders } from '../files/container-files';
 import { inspectContainer, type InspectSources } from '../views/inspect';
 import { containerLogs } from '../logs/container-logs';
-import { ContainerList, type HealthSource } from '../views/list';
+import { ContainerList } from '../views/list';
+import type { HealthSource } from '../core/health-records';
 import { parseContainerName } from '../core/container-names';
 import { eventAttributes } from '../core/container-record';
 import type { Container } from '../core/container-registry';
@@ -45,17 +46,19 @@ import {
   killContainer,
   pauseContainer,
   requireSignal,
-  restartContainer,
   stopContainer,
   unpauseContainer,
 } from '../lifecycle/stop';
+import { restartContainer } from '../lifecycle/restart';
 import { requireActive } from '../core/container-refusals';
 import { withGuest } from '../vms/guest-access';
 import { containerTop } from '../views/top';
 import { updateContainer } from '../lifecycle/update';
 import { ContainerWaits } from '../core/container-wait';
 import { isActive } from '../core/container-state';
-import { BackgroundWork, StreamHubs, type Engine } from '../engine';
+import type { Engine } from '../engine';
+import { StreamHubs } from '../streams/stream-hub';
+import { BackgroundWork } from '../../async/background-work';
 import type { EngineContext } from '../core/engine-context';
 import { Execs } from '../sessions/exec';
 import { FileJobs } from '../streams/file-jobs';

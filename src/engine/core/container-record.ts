@@ -7,7 +7,6 @@ import type {
   MountPoint,
 } from '../../docker/types';
 import type { Endpoint, PublishedPort } from '../../network/network';
-import type { MountDetails } from '../mounts/container-mounts';
 import type { ContainerState } from './container-state';
 
 export const containerCollection = 'containers';
@@ -28,6 +27,18 @@ export interface LinkRecord {
   containerId: string;
   /** As it was called then: for messages when it is gone. */
   name: string;
+}
+
+/** What a mount point doesn't show, of one destination. */
+export interface MountDetails {
+  /** `nocopy`: a volume is not filled from the image. */
+  noCopy: boolean;
+  /** Below the volume's root. */
+  subpath: string;
+  /** A bind's missing source is made (`-v`), or is an error (`--mount`). */
+  createSource: boolean;
+  /** Without the mounts below the source. */
+  nonRecursive: boolean;
 }
 
 export interface ContainerRecord {

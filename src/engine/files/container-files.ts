@@ -18,7 +18,7 @@ import { isActive } from '../core/container-state';
 import { requirePod } from '../vms/guest-access';
 import { withCpus } from '../vms/pod-cpus';
 import type { EngineContext } from '../core/engine-context';
-import type { Engine } from '../engine';
+import type { Engine, FileHolding } from '../engine';
 import type { FileJobs } from '../streams/file-jobs';
 import { usingFiles } from '../core/file-uses';
 import { fillingTimeoutMs, ShareFilling } from '../mounts/share-filling';
@@ -33,7 +33,7 @@ interface Holder {
 }
 
 /** VMs that hold files, by container. Used and ended in the container's queue only. */
-export class FileHolders {
+export class FileHolders implements FileHolding {
   readonly #context: EngineContext;
   readonly #jobs: FileJobs;
   readonly #holders = new Map<string, Holder>();

@@ -13,7 +13,7 @@ import { withFiles } from '../files/container-files';
 import { nonEmptyLayer } from '../files/empty-layer';
 import { eventAttributes } from '../core/container-record';
 import type { Container } from '../core/container-registry';
-import { tagTarget } from '../backends/images';
+import { tagTarget } from './tag-target';
 import { pauseContainer, unpauseContainer } from '../lifecycle/stop';
 import type { Engine } from '../engine';
 

@@ -1,6 +1,6 @@
-// ContainerStop, ContainerKill, ContainerRestart, ContainerPause and ContainerUnpause.
+// ContainerStop, ContainerKill, ContainerPause and ContainerUnpause.
 
-import { DaemonError, errorMessage, isDaemonError } from '../../errors';
+import { DaemonError, isDaemonError } from '../../errors';
 import { log } from '../../log';
 import { isLinuxSignal, parseSignal, sigkill, sigterm } from '../../translate/signals';
 import { AgentError } from '../../vm/contract/agent-error';
@@ -8,9 +8,7 @@ import { eventAttributes } from '../core/container-record';
 import { isActive } from '../core/container-state';
 import { requirePod } from '../vms/guest-access';
 import type { Container } from '../core/container-registry';
-import { startContainer } from './start';
 import type { Engine } from '../engine';
-import { namedPodIdOf } from '../vms/named-pods';
 import { onlyPausedLeft } from '../vms/pod-cpus';
 import type { RunningPod } from '../vms/running-pod';
 
@@ -47,7 +45,8 @@ export async function stopContainer(
   engine.events.publish('container', 'stop', container.id, eventAttributes(container.record));
 }
 
-async function stopAndWait(
+/** The signal, then SIGKILL when its time is over. Resolves when the container does not run any more. */
+export async function stopAndWait(
   engine: Engine,
   container: Container,
   signal: number,
@@ -191,61 +190,6 @@ async function deliverSignal(
     throw error;
   });
   if (!paused) tell();
-}
-
-/** ContainerRestart. `ref` is what the client called it. */
-export async function restartContainer(
-  engine: Engine,
-  container: Container,
-  options: { ref: string; timeoutSeconds?: number; signal?: string },
-): Promise<void> {
-  // Its Pod must not end in between.
-  const release = engine.podHolds.hold(namedPodIdOf(container.record) ?? container.id);
-  try {
-    await stopAndStart(engine, container, options);
-  } catch (error) {
-    throw new DaemonError('Internal', `Cannot restart container ${options.ref}: ${errorMessage(error)}`, {
-      cause: error,
-    });
-  } finally {
-    release();
-  }
-}
-
-async function stopAndStart(
-  engine: Engine,
-  container: Container,
-  options: { timeoutSeconds?: number; signal?: string },
-): Promise<void> {
-  const signal =
-    options.signal === undefined || options.signal === ''
-      ? stopSignal(container)
-      : parseSignal(options.signal);
-  const { kind } = container.state;
-  if (kind === 'running' || kind === 'paused' || kind === 'restarting') {
-    await withoutAutoRemove(engine, container, () =>
-      stopAndWait(engine, container, signal, options.timeoutSeconds),
-    );
-    engine.events.publish('container', 'stop', container.id, eventAttributes(container.record));
-  }
-  await container.operations.run(() => startContainer(engine, container));
-  engine.events.publish('container', 'restart', container.id, eventAttributes(container.record));
-}
-
-/** A restart's stop isn't the end of a container that goes with its exit. */
-async function withoutAutoRemove(
-  engine: Engine,
-  container: Container,
-  work: () => Promise<void>,
-): Promise<void> {
-  const { hostConfig } = container.record;
-  if (!hostConfig.AutoRemove) return work();
-  engine.registry.update(container, { hostConfig: { ...hostConfig, AutoRemove: false } });
-  try {
-    await work();
-  } finally {
-    engine.registry.update(container, { hostConfig: { ...container.record.hostConfig, AutoRemove: true } });
-  }
 }
 
 /** ContainerPause: the processes are frozen, then the vCPUs stopped. In the container's queue. */

@@ -6,22 +6,10 @@ import { DaemonError } from '../../errors';
 import type { VolumeStore } from '../../storage/disks/volume-store';
 import { cleanPath } from '../../translate/container-to-pod';
 import { parseBindSpec } from './bind-spec';
-import type { ContainerRecord } from '../core/container-record';
+import type { ContainerRecord, MountDetails } from '../core/container-record';
 import { socketBehind } from './socket-source';
 import type { ContainerRegistry } from '../core/container-registry';
 import type { EventPublisher } from '../core/event-publisher';
-
-/** What a mount point doesn't show, by destination. */
-export interface MountDetails {
-  /** `nocopy`: a volume is not filled from the image. */
-  noCopy: boolean;
-  /** Below the volume's root. */
-  subpath: string;
-  /** A bind's missing source is made (`-v`), or is an error (`--mount`). */
-  createSource: boolean;
-  /** Without the mounts below the source. */
-  nonRecursive: boolean;
-}
 
 export interface ResolvedMount extends MountDetails {
   point: MountPoint;

@@ -4,7 +4,7 @@ import type { Health, HealthConfig, HealthcheckResult } from '../../docker/types
 import { errorMessage } from '../../errors';
 import { log } from '../../log';
 import { pause } from '../../async/pause';
-import type { HealthSource } from '../views/list';
+import type { HealthSource } from '../core/health-records';
 import { eventAttributes } from '../core/container-record';
 import type { Container, ContainerRegistry } from '../core/container-registry';
 import type { EventPublisher } from '../core/event-publisher';

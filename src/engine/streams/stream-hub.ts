@@ -166,3 +166,23 @@ export class StreamHub {
     for (const waiter of this.#roomWaiters.splice(0)) waiter();
   }
 }
+
+/** Live streams by container. They outlive runs, so that clients can attach before a start. */
+export class StreamHubs {
+  readonly #hubs = new Map<string, StreamHub>();
+
+  of(id: string): StreamHub {
+    let hub = this.#hubs.get(id);
+    if (hub === undefined) {
+      hub = new StreamHub();
+      this.#hubs.set(id, hub);
+    }
+    return hub;
+  }
+
+  /** The container is gone: who is attached sees the end. */
+  delete(id: string): void {
+    this.#hubs.get(id)?.endRun();
+    this.#hubs.delete(id);
+  }
+}

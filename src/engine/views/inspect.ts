@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import type { ContainerInspect, ContainerStateInspect, Health } from '../../docker/types';
 import type { ImageStore, LayerStore, WritableDiskStore } from '../../storage/contract/stores';
 import { networkSettings } from './endpoints';
-import type { HealthSource } from './list';
+import type { HealthSource } from '../core/health-records';
 import { slashedName, type ContainerRecord } from '../core/container-record';
 import { inspectedLinks } from '../networks/links';
 import type { Container, ContainerRegistry } from '../core/container-registry';

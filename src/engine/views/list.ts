@@ -1,7 +1,7 @@
 // `docker ps`. Tools ask for it around everything they do, so what only changes with the record is made once for it.
 
 import type { Filters } from '../../api/v1.41/backend';
-import type { ContainerSummary, Health } from '../../docker/types';
+import type { ContainerSummary } from '../../docker/types';
 import type { ImageStore } from '../../storage/contract/stores';
 import { networksSummary, portsSummary } from './endpoints';
 import { containerFilter, isListed } from './filter';
@@ -9,13 +9,8 @@ import { linkNames } from '../networks/links';
 import { slashedName, type ContainerRecord } from '../core/container-record';
 import type { Container, ContainerRegistry } from '../core/container-registry';
 import { containerSizes, type ContainerSizes, type SizeSources } from './sizes';
+import type { HealthSource } from '../core/health-records';
 import { containerStatus, statusText } from './status';
-
-/** The healths of containers that have a check. HealthMonitor is the implementation. */
-export interface HealthSource {
-  /** Undefined: no health check. */
-  health(containerId: string): Health | undefined;
-}
 
 export interface ContainerListOptions {
   all: boolean;

@@ -1,5 +1,6 @@
 import type { ImageSummary } from '../../../../src/docker/types';
-import { EngineImageBackend, withTag } from '../../../../src/engine/backends/images';
+import { EngineImageBackend } from '../../../../src/engine/backends/images';
+import { withTag } from '../../../../src/engine/images/tag-target';
 import type { ImageBuilds } from '../../../../src/engine/images/build';
 import { inspectImage } from '../../../../src/engine/images/inspect';
 import { listImages } from '../../../../src/engine/images/list';
