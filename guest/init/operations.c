@@ -4,17 +4,17 @@
 #include <errno.h>
 #include <string.h>
 
-#include "container.h"
-#include "fields.h"
-#include "identity.h"
-#include "job.h"
-#include "pod.h"
-#include "process.h"
-#include "shares.h"
-#include "stats.h"
+#include "container/container.h"
+#include "core/fields.h"
+#include "machine/identity.h"
+#include "jobs/job.h"
+#include "pod/pod.h"
+#include "process/process.h"
+#include "shares/shares.h"
+#include "container/stats.h"
 #include "teardown.h"
-#include "top.h"
-#include "tunnel.h"
+#include "container/top.h"
+#include "shares/tunnel.h"
 
 static bool identified;
 

@@ -5,7 +5,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-#include "port.h"
+#include "wire/port.h"
 
 void handle_request(struct request request, json_t *message);
 /* Whether `identity` was ever answered. */

@@ -9,16 +9,16 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
-#include "cgroup.h"
-#include "cleanup.h"
-#include "container.h"
-#include "fields.h"
-#include "job.h"
-#include "loop.h"
-#include "pod.h"
-#include "process.h"
-#include "rootfs.h"
-#include "worker.h"
+#include "limits/cgroup.h"
+#include "core/cleanup.h"
+#include "container/container.h"
+#include "core/fields.h"
+#include "jobs/job.h"
+#include "core/loop.h"
+#include "pod/pod.h"
+#include "process/process.h"
+#include "rootfs/rootfs.h"
+#include "core/worker.h"
 
 #define DEADLINE_MS 20000
 

@@ -4,7 +4,7 @@
 
 #include <jansson.h>
 
-#include "port.h"
+#include "wire/port.h"
 
 /* Kills every process of the Pod, syncs, unmounts everything, drops namespaces. */
 void pod_teardown_all(struct request request, const json_t *params);

@@ -1,11 +1,11 @@
 /* Streams through the bulk disk, with a file for the disk and pipes for the agent's. */
-#include "../init/bulk.h"
+#include "archives/bulk.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "../init/cleanup.h"
+#include "core/cleanup.h"
 #include "check.h"
 
 enum { SLOT = 8192 };

@@ -1,10 +1,10 @@
 /* Channels: offsets, credit, retention until acknowledged, and starting over on a new connection. */
-#include "../init/channel.h"
+#include "wire/channel.h"
 
 #include <errno.h>
 #include <unistd.h>
 
-#include "../init/frame.h"
+#include "wire/frame.h"
 #include "check.h"
 
 static uint8_t frame_bytes[MAX_FRAME_BYTES];

@@ -1,5 +1,5 @@
 /* What the paths of block devices say. The file is included whole to reach its static functions. */
-#include "../init/disk.c"
+#include "machine/disk.c"
 
 #include "check.h"
 

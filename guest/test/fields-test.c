@@ -1,11 +1,11 @@
 /* Fields of requests, and the process that is read from them. */
-#include "../init/fields.h"
+#include "core/fields.h"
 
 #include <errno.h>
 #include <linux/capability.h>
 
-#include "../init/cleanup.h"
-#include "../init/spec.h"
+#include "core/cleanup.h"
+#include "limits/spec.h"
 #include "check.h"
 
 static struct failure failure;

@@ -1,5 +1,5 @@
 /* What is written past the page cache and what isn't make one file, wherever its parts begin. */
-#include "../init/file-writer.h"
+#include "archives/file-writer.h"
 
 #include <errno.h>
 #include <fcntl.h>

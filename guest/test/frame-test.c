@@ -1,5 +1,5 @@
 /* The frame parser: whole frames, cut frames, and every way a connection can break off. */
-#include "../init/frame.h"
+#include "wire/frame.h"
 
 #include "check.h"
 

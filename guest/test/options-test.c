@@ -6,10 +6,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../init/cleanup.h"
-#include "../init/mount-options.h"
-#include "../init/netlink.h"
-#include "../init/resolve.h"
+#include "core/cleanup.h"
+#include "paths/mount-options.h"
+#include "pod/netlink.h"
+#include "paths/resolve.h"
 #include "check.h"
 
 static void options(void)

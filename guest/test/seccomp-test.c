@@ -1,5 +1,5 @@
 /* Filters, run in a small interpreter: what each decides about a call. */
-#include "../init/seccomp.h"
+#include "limits/seccomp.h"
 
 #include <errno.h>
 #include <linux/audit.h>
@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <sys/syscall.h>
 
-#include "../init/cleanup.h"
+#include "core/cleanup.h"
 #include "check.h"
 
 #define USUAL UINT64_C(0xa80425fb)

@@ -1,6 +1,6 @@
 /* The tar reader with archives that no tar program makes. All is unpacked into a file system in memory that is the process's
  * root meanwhile, as the container's is in the guest: wherever names and links of a broken archive lead, it is there. */
-#include "../init/tar_read.h"
+#include "archives/tar-read.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +13,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "../init/tar_format.h"
+#include "archives/tar-format.h"
 #include "check.h"
 
 enum {

@@ -1,5 +1,5 @@
 /* The tar writer on a tree that changes under its hands, as that of a running container does. */
-#include "../init/tar_write.h"
+#include "archives/tar-write.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../init/tar_format.h"
+#include "archives/tar-format.h"
 #include "check.h"
 
 /* The linker puts these in front of the C library's (--wrap). */

@@ -1,5 +1,5 @@
 /* Users and groups, by the texts of passwd and group. */
-#include "../init/user.h"
+#include "process/user.h"
 
 #include <errno.h>
 

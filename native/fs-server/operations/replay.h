@@ -1,5 +1,5 @@
 /* Changes that others make to watched files, handed to the guest's replayer one by one, and the requests it does them again by:
- * they are answered as done, and nothing is done (guest/init/share-changes.c, adr/0012). */
+ * they are answered as done, and nothing is done (guest/init/shares/share-changes.c, adr/0012). */
 #ifndef FS_SERVER_REPLAY_H
 #define FS_SERVER_REPLAY_H
 

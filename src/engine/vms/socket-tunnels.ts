@@ -17,7 +17,7 @@ export interface SocketShare {
 
 /** Linux: the file itself, without opening it. Node has no name for it. */
 const openPath = 0o10000000;
-/** The guest's own limit is the same (guest/init/tunnel.c). */
+/** The guest's own limit is the same (guest/init/shares/tunnel.c). */
 const maxConnectionsPerVm = 512;
 const maxNameBytes = 128;
 

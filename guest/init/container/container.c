@@ -1,0 +1,496 @@
+/* Containers: the table, and the start of a container's first process. */
+#include "container/container.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "limits/cgroup.h"
+#include "core/cleanup.h"
+#include "limits/device-filter.h"
+#include "core/fields.h"
+#include "process/launch.h"
+#include "core/log.h"
+#include "core/namespaces.h"
+#include "pod/netlink.h"
+#include "pod/pod.h"
+#include "process/process.h"
+#include "rootfs/rootfs.h"
+#include "limits/seccomp.h"
+#include "container/sharing.h"
+
+#define DISK_DEADLINE_MS 20000
+#define MAX_LAYERS 500
+
+static struct container *containers;
+static unsigned next_number;
+
+struct container *container_first(void)
+{
+    return containers;
+}
+
+struct container *container_find(const char *id)
+{
+    for (struct container *container = containers; container != NULL; container = container->next)
+        if (strcmp(container->id, id) == 0)
+            return container;
+    return NULL;
+}
+
+struct container *container_need(const json_t *params, struct failure *failure)
+{
+    const char *id;
+    if (field_id(params, "id", &id, failure) < 0)
+        return NULL;
+    struct container *container = container_find(id);
+    if (container == NULL)
+        fail(failure, ENOENT, PHASE_REQUEST, "no container %s", id);
+    return container;
+}
+
+struct container *container_need_running(const json_t *params, struct failure *failure)
+{
+    struct container *container = container_need(params, failure);
+    if (container == NULL)
+        return NULL;
+    if (container->process == NULL || container->process->state != PROCESS_RUNNING) {
+        fail(failure, ESRCH, PHASE_REQUEST, "container %s is not running", container->id);
+        return NULL;
+    }
+    return container;
+}
+
+void container_forget(struct container *container)
+{
+    for (struct process *process = process_first(), *next; process != NULL; process = next) {
+        next = process->next;
+        if (process->container == container)
+            process_free(process);
+    }
+    for (struct container **link = &containers; *link != NULL; link = &(*link)->next)
+        if (*link == container) {
+            *link = container->next;
+            break;
+        }
+    timer_stop(&container->disk_timer);
+    timer_stop(&container->freeze_timer);
+    loop_remove(&container->memory_events);
+    loop_remove(&container->freeze_events);
+    drop_fd(&container->memory_events.fd);
+    drop_fd(&container->freeze_events.fd);
+    drop_fd(&container->filter);
+    drop_fd(&container->mount_namespace);
+    if (container->cgroup >= 0)
+        cgroup_remove(container->cgroup_name);
+    drop_fd(&container->cgroup);
+    process_spec_free(&container->process_spec);
+    json_decref(container->spec);
+    free(container->layers);
+    free(container->cgroup_name);
+    free(container->id);
+    free(container);
+}
+
+/* ---- out of memory ---- */
+
+static unsigned long long read_oom_kills(const struct container *container)
+{
+    char text[512];
+    return cgroup_read(container->cgroup, "memory.events", text, sizeof(text)) > 0 ? cgroup_key(text, "oom_kill") : 0;
+}
+
+static void memory_events_ready(struct source *source, uint32_t events)
+{
+    (void)events;
+    struct container *container = CONTAINER_OF(source, struct container, memory_events);
+    unsigned long long kills = read_oom_kills(container);
+    if (kills > container->oom_kills)
+        event_post(json_pack("{s:s, s:s}", "event", "oom", "containerId", container->id), 0, 0);
+    container->oom_kills = kills;
+    /* Reading through the watched descriptor is what takes the notice back. */
+    char text[512];
+    ssize_t ignored = pread(source->fd, text, sizeof(text), 0);
+    (void)ignored;
+}
+
+static void watch_memory(struct container *container)
+{
+    container->memory_events.fd = openat(container->cgroup, "memory.events", O_RDONLY | O_CLOEXEC);
+    container->memory_events.ready = memory_events_ready;
+    if (container->memory_events.fd >= 0)
+        loop_add(&container->memory_events, EPOLLPRI | EPOLLET);
+}
+
+bool container_was_oom_killed(struct container *container)
+{
+    if (container->memory_events.fd >= 0)
+        memory_events_ready(&container->memory_events, EPOLLPRI);
+    return container->oom_kills > 0;
+}
+
+void container_running(struct container *container)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%d/ns/mnt", container->process->pid);
+    container->mount_namespace = open(path, O_RDONLY | O_CLOEXEC);
+}
+
+void container_exited(struct container *container)
+{
+    /* In a PID namespace of its own the kernel has killed the rest. */
+    if (cgroup_populated(container->cgroup))
+        cgroup_kill(container->cgroup);
+    container_was_oom_killed(container);
+}
+
+/* ---- start ---- */
+
+static bool word_is(const json_t *spec, const char *field, const char *word)
+{
+    const char *value = json_string_value(json_object_get(spec, field));
+    return value != NULL && strcmp(value, word) == 0;
+}
+
+static int join(int namespace, int type, const char *name, struct failure *failure)
+{
+    if (setns(namespace, type) < 0)
+        return fail_errno(failure, errno, PHASE_NAMESPACE, "join the Pod's %s namespace", name);
+    return 0;
+}
+
+/* `container:<id>` names another container of the Pod; NULL for any other word. */
+static const char *named_container(const json_t *spec, const char *field)
+{
+    static const char prefix[] = "container:";
+    const char *value = json_string_value(json_object_get(spec, field));
+    return value != NULL && strncmp(value, prefix, strlen(prefix)) == 0 ? value + strlen(prefix) : NULL;
+}
+
+/* Descriptor of a namespace of another container's first process, or -errno. */
+static int namespace_of(const char *id, const char *kind, struct failure *failure)
+{
+    const struct container *other = container_find(id);
+    if (other == NULL || other->process == NULL || other->process->state != PROCESS_RUNNING)
+        return fail(failure, ESRCH, PHASE_NAMESPACE, "container %s is not running", id);
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%d/ns/%s", other->process->pid, kind);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    return fd >= 0 ? fd : fail_errno(failure, errno, PHASE_NAMESPACE, "open the %s namespace of container %s", kind, id);
+}
+
+/* A network namespace with nothing but its loopback. */
+static int own_network(struct failure *failure)
+{
+    if (unshare(CLONE_NEWNET) < 0)
+        return fail_errno(failure, errno, PHASE_NAMESPACE, "make a network namespace");
+    auto_fd netlink = netlink_open();
+    int lo = netlink >= 0 ? link_index(netlink, "lo") : netlink;
+    int result = lo < 0 ? lo : link_set_up(netlink, lo, true);
+    return result < 0 ? fail_errno(failure, result, PHASE_NETWORK, "set the loopback up") : 0;
+}
+
+static int enter_namespaces(const json_t *spec, struct failure *failure)
+{
+    int fresh = CLONE_NEWNS;
+    int result = 0;
+    if (word_is(spec, "networkNamespace", "pod"))
+        result = join(pod.net, CLONE_NEWNET, "network", failure);
+    else if (word_is(spec, "networkNamespace", "container"))
+        result = own_network(failure);
+    if (result == 0 && word_is(spec, "utsNamespace", "pod"))
+        result = join(pod.uts, CLONE_NEWUTS, "uts", failure);
+    if (result == 0 && word_is(spec, "ipcNamespace", "pod"))
+        result = join(pod.ipc, CLONE_NEWIPC, "ipc", failure);
+    const char *donor = named_container(spec, "ipcNamespace");
+    if (result == 0 && donor != NULL) {
+        auto_fd ipc = namespace_of(donor, "ipc", failure);
+        result = ipc < 0 ? ipc : join(ipc, CLONE_NEWIPC, "ipc", failure);
+    }
+    if (word_is(spec, "ipcNamespace", "container"))
+        fresh |= CLONE_NEWIPC;
+    if (word_is(spec, "cgroupNamespace", "container"))
+        fresh |= CLONE_NEWCGROUP;
+    if (result == 0 && unshare(fresh) < 0)
+        return fail_errno(failure, errno, PHASE_NAMESPACE, "make namespaces");
+    return result;
+}
+
+/* A container that is only looked at runs nothing: its file system is there until it is killed. */
+__attribute__((noreturn)) static void hold(const struct launch *launch)
+{
+    close(launch->status);
+    for (;;)
+        pause();
+}
+
+/* The container's first process, until its program runs. */
+static void run_container(struct process *process, struct launch *launch)
+{
+    const struct container *container = process->container;
+    const json_t *spec = container->spec;
+    struct failure failure;
+    if (rootfs_mount(container->directory, container->layers, container->layer_count, &container->writable,
+                     json_object_get(spec, "files"), &failure) < 0 ||
+        rootfs_write_files(container->directory, json_object_get(spec, "files"), &failure) < 0 ||
+        enter_namespaces(spec, &failure) < 0 || child_limits(launch->spec, &failure) < 0 ||
+        rootfs_enter(container->directory, spec, json_is_true(json_object_get(spec, "init")), launch, &failure) < 0)
+        child_fail(launch, &failure);
+    if (json_is_true(json_object_get(spec, "hold")))
+        hold(launch);
+    child_run(launch);
+}
+
+static void undo(struct container *container)
+{
+    if (container->launched)
+        rootfs_unmount(container->directory, container->layer_count, MNT_DETACH);
+    container_forget(container);
+}
+
+static void launch_failed(struct process *process, const struct failure *failure)
+{
+    struct container *container = process->container;
+    bool waiting = process->waiting;
+    struct request request = process->request;
+    undo(container);
+    if (waiting)
+        respond_failure(request, failure);
+}
+
+/* With --init the program's arguments follow those of the little init. */
+static const char **init_args(const char *const *args)
+{
+    size_t count = 0;
+    while (args[count] != NULL)
+        count++;
+    const char **all = calloc(count + 3, sizeof(*all));
+    if (all == NULL)
+        return NULL;
+    all[0] = "/sbin/docker-init";
+    all[1] = "--";
+    memcpy(all + 2, args, count * sizeof(*all));
+    return all;
+}
+
+/* Values of io.max and io.weight are for a disk by its numbers, which are known once it is there. */
+static int limit_disk(const struct container *container, struct disk_spec disk, struct failure *failure)
+{
+    char path[64], text[256];
+    struct stat status;
+    const char *file;
+    json_t *value;
+    disk.partition = 0; /* only whole disks have limits */
+    if (!disk_path(&disk, path, sizeof(path)) || stat(path, &status) < 0)
+        return fail(failure, ENODEV, PHASE_DISK, "no disk of LUN %d to limit", disk.lun);
+    json_object_foreach(json_object_get(container->spec, "blockIo"), file, value)
+    {
+        const char *limit = json_string_value(value);
+        if (limit == NULL || strchr(file, '/') != NULL)
+            return fail(failure, EINVAL, PHASE_REQUEST, "bad cgroup value %s", file);
+        snprintf(text, sizeof(text), "%u:%u %s", major(status.st_rdev), minor(status.st_rdev), limit);
+        int result = cgroup_write_file(container->cgroup, file, text);
+        if (result < 0)
+            return fail_errno(failure, result, PHASE_CGROUP, "failed to write \"%s\" to %s", text, file);
+    }
+    return 0;
+}
+
+static int limit_disks(const struct container *container, struct failure *failure)
+{
+    if (json_object_size(json_object_get(container->spec, "blockIo")) == 0)
+        return 0;
+    int result = limit_disk(container, container->writable, failure);
+    for (int i = 0; result == 0 && i < container->layer_count; i++)
+        result = limit_disk(container, container->layers[i], failure);
+    return result;
+}
+
+static int launch_container(struct container *container, struct failure *failure)
+{
+    const json_t *spec = container->spec;
+    struct process_spec *process_spec = &container->process_spec;
+    struct launch launch = {
+        .spec = process_spec, .filter = container->filter, .cgroup = container->cgroup, .args = process_spec->args,
+    };
+    auto_free const char **with_init = NULL;
+    if (json_is_true(json_object_get(spec, "init"))) {
+        with_init = init_args(process_spec->args);
+        if (with_init == NULL)
+            return fail(failure, ENOMEM, PHASE_REQUEST, "no memory for arguments");
+        launch.args = with_init;
+    }
+    int result;
+    if ((result = limit_disks(container, failure)) < 0 ||
+        (result = seccomp_filter_for(process_spec, &launch.seccomp, failure)) < 0)
+        return result;
+    container->launched = true; /* from here on there may be something to unmount */
+    if ((result = sharing_resolve(container, failure)) < 0)
+        return result;
+    int pid_namespace = -1;
+    auto_fd donors_pids = -1;
+    const char *donor = named_container(spec, "pidNamespace");
+    if (donor != NULL && (pid_namespace = donors_pids = namespace_of(donor, "pid", failure)) < 0)
+        return pid_namespace;
+    if (word_is(spec, "pidNamespace", "pod") && (pid_namespace = pod_pid_namespace(failure)) < 0)
+        return pid_namespace;
+    return process_launch(container->process, &launch, word_is(spec, "pidNamespace", "container") ? CLONE_NEWPID : 0,
+                          container->cgroup, pid_namespace, run_container, failure);
+}
+
+static bool disks_ready(const struct container *container, int *missing)
+{
+    char path[64];
+    for (int i = -1; i < container->layer_count; i++) {
+        const struct disk_spec *disk = i < 0 ? &container->writable : &container->layers[i];
+        if (!disk_path(disk, path, sizeof(path))) {
+            *missing = disk->lun;
+            return false;
+        }
+    }
+    return true;
+}
+
+static void launch_if_ready(struct container *container)
+{
+    int missing;
+    if (container->launched || !disks_ready(container, &missing))
+        return;
+    timer_stop(&container->disk_timer);
+    struct failure failure;
+    if (launch_container(container, &failure) < 0)
+        launch_failed(container->process, &failure);
+}
+
+void containers_disks_changed(void)
+{
+    for (struct container *container = containers, *next; container != NULL; container = next) {
+        next = container->next;
+        launch_if_ready(container);
+    }
+}
+
+static void disks_are_late(struct timer *timer)
+{
+    struct container *container = CONTAINER_OF(timer, struct container, disk_timer);
+    struct failure failure;
+    int missing = -1;
+    disks_ready(container, &missing);
+    fail(&failure, ETIMEDOUT, PHASE_DISK, "the disk of LUN %d did not appear", missing);
+    launch_failed(container->process, &failure);
+}
+
+bool container_cancel(struct container *container)
+{
+    if (container->launched)
+        return false;
+    struct failure failure;
+    fail(&failure, ECANCELED, PHASE_DISK, "container %s was given up", container->id);
+    launch_failed(container->process, &failure);
+    return true;
+}
+
+static int read_disks(struct container *container, struct failure *failure)
+{
+    json_t *rootfs, *layers, *writable;
+    int result;
+    if ((result = field_object(container->spec, "rootfs", &rootfs, failure)) < 0 ||
+        (result = field_array(rootfs, "layers", &layers, failure)) < 0 ||
+        (result = field_object(rootfs, "writable", &writable, failure)) < 0 ||
+        (result = disk_spec_read(writable, &container->writable, failure)) < 0)
+        return result;
+    size_t count = json_array_size(layers);
+    if (count > MAX_LAYERS)
+        return fail(failure, E2BIG, PHASE_REQUEST, "too many layers");
+    container->layers = calloc(count + 1, sizeof(*container->layers));
+    if (container->layers == NULL)
+        return fail(failure, ENOMEM, PHASE_REQUEST, "no memory for layers");
+    for (size_t i = 0; i < count; i++) {
+        result = disk_spec_read(json_array_get(layers, i), &container->layers[i], failure);
+        if (result < 0)
+            return result;
+    }
+    container->layer_count = (int)count;
+    return 0;
+}
+
+static int prepare(struct container *container, struct failure *failure)
+{
+    json_t *cgroup, *rules;
+    int result;
+    bool in_pod = word_is(container->spec, "networkNamespace", "pod") || word_is(container->spec, "utsNamespace", "pod") ||
+                  word_is(container->spec, "ipcNamespace", "pod") || word_is(container->spec, "pidNamespace", "pod");
+    if (in_pod && !pod.exists)
+        return fail(failure, EINVAL, PHASE_REQUEST, "there is no Pod yet");
+    if ((result = field_object(container->spec, "cgroup", &cgroup, failure)) < 0 ||
+        (result = field_array(container->spec, "deviceRules", &rules, failure)) < 0 ||
+        (result = read_disks(container, failure)) < 0 ||
+        (result = process_spec_read(container->spec, &container->process_spec, failure)) < 0 ||
+        (result = container->cgroup = cgroup_create(container->cgroup_name, failure)) < 0 ||
+        (result = cgroup_write(container->cgroup, cgroup, failure)) < 0)
+        return result;
+    watch_memory(container);
+    if (!json_is_true(json_object_get(container->spec, "privileged")))
+        return device_filter_load(rules, &container->filter, failure);
+    return 0;
+}
+
+static struct container *new_container(const char *id, json_t *spec)
+{
+    struct container *container = calloc(1, sizeof(*container));
+    if (container == NULL)
+        return NULL;
+    container->cgroup = container->filter = container->mount_namespace = container->memory_events.fd = container->freeze_events.fd = -1;
+    container->disk_timer.fire = disks_are_late;
+    container->id = strdup(id);
+    container->cgroup_name = strdup(id);
+    container->spec = json_incref(spec);
+    snprintf(container->directory, sizeof(container->directory), "/run/c/%u", next_number++);
+    container->next = containers;
+    containers = container;
+    if (container->id != NULL && container->cgroup_name != NULL)
+        container->process = process_new(PROCESS_CONTAINER, id, container);
+    if (container->process == NULL) {
+        container_forget(container);
+        return NULL;
+    }
+    container->process->on_failure = launch_failed;
+    return container;
+}
+
+void container_start(struct request request, const json_t *params)
+{
+    struct failure failure;
+    json_t *spec;
+    const char *id;
+    if (field_object(params, "container", &spec, &failure) < 0 || field_id(spec, "id", &id, &failure) < 0) {
+        respond_failure(request, &failure);
+        return;
+    }
+    struct container *container = container_find(id);
+    if (container != NULL) { /* asked again after a lost connection */
+        process_answer_start(container->process, request);
+        return;
+    }
+    if (process_find(id) != NULL || (container = new_container(id, spec)) == NULL) {
+        fail(&failure, process_find(id) != NULL ? EEXIST : ENOMEM, PHASE_REQUEST, "cannot make container %s", id);
+        respond_failure(request, &failure);
+        return;
+    }
+    container->process->waiting = true;
+    container->process->request = request;
+    if (prepare(container, &failure) < 0) {
+        launch_failed(container->process, &failure);
+        return;
+    }
+    timer_start(&container->disk_timer, DISK_DEADLINE_MS);
+    launch_if_ready(container);
+}

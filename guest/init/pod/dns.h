@@ -1,0 +1,13 @@
+/* The name server on 127.0.0.11 in the Pod's network namespace: hands queries on to the daemon's. */
+#ifndef CAISSON_DNS_H
+#define CAISSON_DNS_H
+
+#include <jansson.h>
+
+#include "core/failure.h"
+
+/* An empty array starts nothing. After a failure dns_stop cleans up. */
+int dns_start(const json_t *servers, struct failure *failure);
+void dns_stop(void);
+
+#endif
