@@ -6,8 +6,9 @@ import { DaemonError } from '../../errors';
 import { requestVersion } from './api-version';
 import type { ContainerBackend } from './backend';
 import { declaredLength, readLooseJson } from '../http/body';
+import { createBody, type LooseCreateBody } from './create-body';
 import { queryFilters } from './filters';
-import { configFieldNames, containerCreate, containerUpdate } from './json/request-schemas';
+import { containerCreate, containerUpdate } from './json/request-schemas';
 import { optionalText, queryBool, queryInt, queryTerminalSize, queryText } from '../http/query';
 import { sendJson, sendStatus } from '../http/reply';
 import type { ContainerCreateBody, ContainerUpdateBody } from '../../docker/types';
@@ -178,10 +179,7 @@ function stopOptions(request: Request): { timeoutSeconds?: number; signal?: stri
 
 async function readCreateBody(request: Request): Promise<ContainerCreateBody> {
   // the schema decides the type
-  const body = (await readLooseJson(request, containerCreate)) as ContainerCreateBody;
-  if (!configFieldNames.some((name) => name in body)) {
-    throw new DaemonError('InvalidParameter', 'Config cannot be empty in order to create a container');
-  }
+  const body = createBody((await readLooseJson(request, containerCreate)) as LooseCreateBody);
   applyVersionToCreate(body, requestVersion(request));
   return body;
 }

@@ -39,8 +39,13 @@ export function execRoutes(backend: ExecBackend): Router {
     };
     let stream: RawStream | undefined;
     try {
-      await backend.start(req.params.id, options, ({ terminal }) => {
-        stream = openRawStream(req, res, { stdin: true, terminal, extraHeaders: ownHeaders(res) });
+      // framed as the request says, whatever the exec has: dockerd does so, and SDKs read what they asked for
+      await backend.start(req.params.id, options, () => {
+        stream = openRawStream(req, res, {
+          stdin: true,
+          terminal: options.tty,
+          extraHeaders: ownHeaders(res),
+        });
         return stream.client;
       });
     } catch (error) {

@@ -5,7 +5,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { StreamClient } from './backend';
-import { closeGently, isUpgrade, takeSocket } from '../http/hijack';
+import { closeGently, takeSocket } from '../http/hijack';
 import { isAtLeast } from './api-version';
 
 export const rawStreamType = 'application/vnd.docker.raw-stream';
@@ -41,7 +41,7 @@ export function openRawStream(
   response: ServerResponse,
   options: { stdin: boolean; terminal: boolean; extraHeaders: readonly string[] },
 ): RawStream {
-  const upgrade = isUpgrade(request);
+  const upgrade = request.headers.upgrade !== undefined; // also without `Connection: Upgrade`, as many libraries send it
   const socket = takeSocket(request, response);
   const type = upgrade && !options.terminal && isAtLeast(request, 42) ? multiplexedStreamType : rawStreamType;
   const lines = upgrade

@@ -93,7 +93,6 @@ export async function createContainer(
       links,
       warnings,
       mounts,
-      hasHostConfig: givenHostConfig !== undefined && givenHostConfig !== null,
     });
     await context.disks.create(id, record.writableDiskBytes);
     const container = registry.add(record);
@@ -141,15 +140,11 @@ interface RecordParts {
   links: Record<string, LinkRecord> | undefined;
   warnings: string[];
   mounts: ResolvedMount[];
-  /** dockerd fills in the runtime only for clients that sent a HostConfig. */
-  hasHostConfig: boolean;
 }
 
 function newRecord(context: CreateDependencies, parts: RecordParts): ContainerRecord {
   const { id, name, image, filled, hostConfig: given } = parts;
-  const { Runtime, ...others } = fillHostConfig(given);
-  const hostConfig: FilledHostConfig =
-    parts.hasHostConfig && Runtime !== undefined ? { ...others, Runtime } : others;
+  const hostConfig = fillHostConfig(given);
   // Kept as what they mean: `links` here, or the endpoint's own on other networks.
   hostConfig.Links = null;
   const [path = '', ...args] = [...(filled.Entrypoint ?? []), ...(filled.Cmd ?? [])];

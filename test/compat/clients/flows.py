@@ -78,10 +78,13 @@ def execs():
     echoed = stream.read(8 + len("through the socket\n"))
     stream.close()
     missing = container.exec_run("no-such-program")
+    # framed as the start asks, whatever terminal the exec has
+    terminal = client.api.exec_start(client.api.exec_create(container.id, ["sh", "-c", "echo t; test -t 1 && echo tty"], tty=True))
+    raw = client.api.exec_start(client.api.exec_create(container.id, "echo r", tty=True), tty=True)
     container.remove(force=True)
     return {"plain": [plain.exit_code, sorted(text(plain.output).split())], "parted": [text(part) for part in parted.output],
             "placed": text(placed.output), "streamed": "".join(text(part) for part in streamed.output),
-            "echoed": text(echoed[8:]), "missing": [missing.exit_code, text(missing.output)]}
+            "terminal": text(terminal), "raw": text(raw), "echoed": text(echoed[8:]), "missing": [missing.exit_code, text(missing.output)]}
 
 
 def logs():

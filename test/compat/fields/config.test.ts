@@ -74,4 +74,15 @@ fieldCases('Config, each in a container of its own', {
   'Volumes: relative': { set: { Volumes: { data: {} } }, alone: true, inspect: [] },
   'ExposedPorts: a range': { set: { ExposedPorts: { '8000-8002/tcp': {} } }, alone: true },
   'ExposedPorts: an unknown protocol': { set: { ExposedPorts: { '80/xyz': {} } }, alone: true },
+  'Cpuset: at the top': { set: { Cpuset: '0' }, inspect: ['HostConfig.CpusetCpus'], alone: true },
+  'members of HostConfig at the top': {
+    set: { Memory: 67108864, Runtime: 'runc', Binds: ['/tmp:/x'], ReadonlyRootfs: true },
+    inspect: ['HostConfig.Memory', 'HostConfig.Runtime', 'HostConfig.Binds', 'HostConfig.ReadonlyRootfs'],
+    alone: true,
+  },
+  'members of HostConfig at the top and below': {
+    set: { Memory: 67108864, Binds: ['/tmp:/x'], HostConfig: { CpuShares: 5 } },
+    inspect: ['HostConfig.Memory', 'HostConfig.CpuShares', 'HostConfig.Binds'],
+    alone: true,
+  },
 });

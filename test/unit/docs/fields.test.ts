@@ -10,6 +10,7 @@ import {
   execCreate,
   execStart,
 } from '../../../src/api/v1.41/json/request-schemas';
+import { hostConfig } from '../../../src/api/v1.41/json/host-config-schema';
 import type { Schema } from '../../../src/go/json-schema';
 
 const root = join(__dirname, '../../..');
@@ -26,8 +27,11 @@ function fieldsOf(operation: string, schema: Schema, prefix = ''): string[] {
   });
 }
 
+/** HostConfig's members may stand at the top of a create body, too; they are documented once. */
+const atTop = new Set(fieldsOf('ContainerCreate', hostConfig));
+
 const fields = [
-  ...fieldsOf('ContainerCreate', containerCreate),
+  ...fieldsOf('ContainerCreate', containerCreate).filter((field) => !atTop.has(field)),
   ...fieldsOf('ContainerUpdate', containerUpdate),
   ...fieldsOf('ContainerExec', execCreate),
   ...fieldsOf('ExecStart', execStart),

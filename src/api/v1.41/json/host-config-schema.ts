@@ -126,7 +126,7 @@ const mount = struct<Mount>('mount.Mount', {
 
 const portBinding = struct<PortBinding>('nat.PortBinding', { HostIp: string, HostPort: string });
 
-export const hostConfig = struct<HostConfig>('container.HostConfig', {
+export const hostConfigFields: { [K in keyof Required<HostConfig>]: Schema } = {
   ...updateFields,
   Binds: stringList,
   ContainerIDFile: string,
@@ -171,4 +171,6 @@ export const hostConfig = struct<HostConfig>('container.HostConfig', {
   MaskedPaths: stringList,
   ReadonlyPaths: stringList,
   Init: bool,
-});
+};
+
+export const hostConfig = struct<HostConfig>('container.HostConfig', hostConfigFields);

@@ -3,7 +3,6 @@
 import type {
   AuthConfig,
   CheckpointCreateBody,
-  ContainerCreateBody,
   ContainerUpdateBody,
   EndpointSettings,
   ExecCreateBody,
@@ -13,8 +12,9 @@ import type {
   NetworkDisconnectBody,
   VolumeCreateBody,
 } from '../../../docker/types';
+import type { LooseCreateBody } from '../create-body';
 import { configFields } from '../../../docker/container-config-schema';
-import { hostConfig, updateFields } from './host-config-schema';
+import { hostConfig, hostConfigFields, updateFields } from './host-config-schema';
 import { bool, integer, list, map, string, stringList, stringMap, struct } from '../../../go/json-schema';
 
 const consoleSize = list(integer('uint'), '[2]uint', 2);
@@ -41,13 +41,12 @@ const endpointSettings = struct<EndpointSettings>('network.EndpointSettings', {
   GwPriority: integer('int'),
 });
 
-/** Names of Config's members: a create body without any of them has no Config. */
-export const configFieldNames: readonly string[] = Object.keys(configFields);
-
-export const containerCreate = struct<ContainerCreateBody>('runconfig.ContainerConfigWrapper', {
+export const containerCreate = struct<LooseCreateBody>('runconfig.ContainerConfigWrapper', {
   ...configFields,
+  ...hostConfigFields,
+  Cpuset: string,
   HostConfig: hostConfig,
-  NetworkingConfig: struct<NonNullable<ContainerCreateBody['NetworkingConfig']>>('network.NetworkingConfig', {
+  NetworkingConfig: struct<NonNullable<LooseCreateBody['NetworkingConfig']>>('network.NetworkingConfig', {
     EndpointsConfig: map(endpointSettings, 'map[string]*network.EndpointSettings'),
   }),
 });

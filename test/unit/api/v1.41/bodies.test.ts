@@ -65,6 +65,49 @@ describe('content types of JSON bodies', () => {
   });
 });
 
+describe("HostConfig's members at the top of a create body", () => {
+  async function created(sent: object): Promise<unknown> {
+    await request(app).post('/containers/create').send(sent).expect(201);
+    return (backend.containers.create.mock.calls[0] as unknown[])[0];
+  }
+
+  test('are the HostConfig where there is none', async () => {
+    expect(await created({ Image: 'x', memory: 5, Runtime: 'runc', Binds: ['/a:/b'], Cpuset: '0' })).toEqual({
+      Image: 'x',
+      HostConfig: { Memory: 5, Runtime: 'runc', Binds: ['/a:/b'], CpusetCpus: '0' },
+    });
+  });
+
+  test('beside a HostConfig five limits count where it leaves them unset', async () => {
+    const top = {
+      Memory: 5,
+      MemorySwap: 6,
+      CpuShares: 7,
+      CpusetCpus: '1',
+      VolumeDriver: 'v',
+      Binds: ['/a:/b'],
+    };
+    expect(await created({ Image: 'x', ...top, HostConfig: { Memory: 1, CpuShares: 0 } })).toEqual({
+      Image: 'x',
+      HostConfig: { Memory: 1, MemorySwap: 6, CpuShares: 7, CpusetCpus: '1', VolumeDriver: 'v' },
+    });
+  });
+
+  test('are no Config', async () => {
+    await request(app).post('/containers/create').send({ Memory: 5 }).expect(400);
+  });
+
+  test('of a wrong type are named as Go does', async () => {
+    const { body } = await request(app)
+      .post('/containers/create')
+      .send({ Image: 'x', Memory: 'y' })
+      .expect(500);
+    expect((body as { message: string }).message).toBe(
+      'json: cannot unmarshal string into Go struct field ContainerConfigWrapper.Memory of type int64',
+    );
+  });
+});
+
 describe('members newer than the version of the request', () => {
   const body = {
     Image: 'x',

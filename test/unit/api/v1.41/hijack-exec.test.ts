@@ -88,8 +88,29 @@ describe('ExecStart', () => {
     await new Promise(setImmediate);
     connection.socket.write('{"Tty":');
     await new Promise(setImmediate);
-    connection.socket.write(' true }');
+    connection.socket.write(' false}');
     expect(body(await connection.untilEnd())).toBe('\x01\0\0\0\0\0\0\x02ok');
+  });
+
+  test.each([
+    [true, false, '\x01\0\0\0\0\0\0\x02ok'],
+    [false, true, 'ok'],
+  ])("the exec's terminal: %p, the request's: %p", async (terminal, asked, received) => {
+    onStart(terminal, (stream) => stream.write('stdout', Buffer.from('ok')));
+    const connection = await client();
+    connection.request(start, { ...json, ...upgrade }, JSON.stringify({ Tty: asked }));
+    expect(body(await connection.untilEnd())).toBe(received);
+  });
+
+  test('Upgrade without Connection: Upgrade is one, too', async () => {
+    onStart(false, async (stream) => stream.write('stdout', Buffer.from(await readAll(stream))));
+    const connection = await client();
+    connection.request(start, { ...json, Upgrade: 'tcp' }, '{}');
+    await connection.until((text) => text.includes('\r\n\r\n'));
+    connection.socket.end('in');
+    const received = await connection.untilEnd();
+    expect(received).toMatch(/^HTTP\/1\.1 101 UPGRADED\r\n/);
+    expect(body(received)).toBe('\x01\0\0\0\0\0\0\x02in');
   });
 
   test('without Upgrade: 200', async () => {
