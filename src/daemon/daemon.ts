@@ -15,6 +15,7 @@ import { reloadConfig } from './reload';
 import { ContainerRegistry } from '../engine/core/container-registry';
 import { recoverContainers } from '../engine/lifecycle/recovery';
 import { Containers } from '../engine/backends/containers';
+import { createEngine } from '../engine/backends/create-engine';
 import { EventHistory } from '../engine/events/event-history';
 import { EventBus } from '../engine/events/events';
 import { graphDriverName } from '../engine/system/graph-driver';
@@ -122,7 +123,7 @@ async function build(config: Config, undo: (() => unknown)[]): Promise<Running> 
   const logs = new ContainerLogStore(config.dataRoot);
   const health = new HealthMonitor(registry, events, new HealthRecords(documents));
   const disks = storage.writableDisks;
-  const containers = new Containers({
+  const { engine, execs } = createEngine({
     config,
     registry,
     events,
@@ -133,8 +134,8 @@ async function build(config: Config, undo: (() => unknown)[]): Promise<Running> 
     networks,
     vms,
     volumes: storage.volumes,
-    health,
   });
+  const containers = new Containers({ engine, logs, health });
   const volumes = new EngineVolumeBackend({ volumes: storage.volumes, registry, events });
   const versions = readVersions(config);
   const system = new EngineSystemBackend({
@@ -150,19 +151,19 @@ async function build(config: Config, undo: (() => unknown)[]): Promise<Running> 
   });
   const records = new PodRecords(documents);
   const directory = new PodDirectory(registry, records);
-  const pods = new EnginePods({ containers, records, directory });
-  await recoverContainers(containers.engine, await vms.recover());
+  const pods = new EnginePods({ engine, records, directory });
+  await recoverContainers(engine, await vms.recover());
   await pods.recover();
-  undo.push(() => containers.engine.background.settled());
-  undo.push(() => containers.engine.fileHolders.releaseAll());
-  undo.push(() => containers.engine.restarts.cancelAll());
-  const probe = execProbe(containers.engine, containers.execs);
+  undo.push(() => engine.background.settled());
+  undo.push(() => engine.fileHolders.releaseAll());
+  undo.push(() => engine.restarts.cancelAll());
+  const probe = execProbe(engine, execs);
   health.start(probe);
   undo.push(() => health.close());
   vms.start();
 
   const builds = new ImageBuilds({
-    containers,
+    engine,
     images,
     layers,
     dataRoot: config.dataRoot,
@@ -177,10 +178,10 @@ async function build(config: Config, undo: (() => unknown)[]): Promise<Running> 
   };
   const backend = {
     containers,
-    exec: containers.execs,
+    exec: execs,
     images: new EngineImageBackend({ images, layers, registry, events, builds, commits: containers }),
     system,
-    networks: new EngineNetworkBackend(containers.engine),
+    networks: new EngineNetworkBackend(engine),
     volumes,
   };
   const plays = new PlayService({

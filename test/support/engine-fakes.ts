@@ -7,6 +7,9 @@ import { join } from 'node:path';
 import type { StreamClient } from '../../src/api/v1.41/backend';
 import type { ContainerCreateBody } from '../../src/docker/types';
 import { Containers } from '../../src/engine/backends/containers';
+import { createEngine } from '../../src/engine/backends/create-engine';
+import type { Engine } from '../../src/engine/engine';
+import type { Execs } from '../../src/engine/sessions/exec';
 import { ContainerRegistry } from '../../src/engine/core/container-registry';
 import { EventBus } from '../../src/engine/events/events';
 import { ContainerLogStore } from '../../src/engine/logs/container-log-store';
@@ -628,6 +631,8 @@ export class TestEngine {
   readonly events = new EventBus();
   readonly published: { action: string; attributes: Record<string, string> }[] = [];
   readonly registry: ContainerRegistry;
+  readonly parts: Engine;
+  readonly execs: Execs;
   readonly containers: Containers;
 
   /** With another's documents, disks and logs: the daemon after a restart. */
@@ -639,7 +644,8 @@ export class TestEngine {
     this.events.listen((event) =>
       this.published.push({ action: event.Action, attributes: event.Actor.Attributes }),
     );
-    this.containers = new Containers({
+    const logs = new ContainerLogStore(this.dataRoot);
+    ({ engine: this.parts, execs: this.execs } = createEngine({
       config: {
         hosts: [],
         experimental: false,
@@ -652,7 +658,7 @@ export class TestEngine {
       },
       registry: this.registry,
       events: this.events,
-      logs: new ContainerLogStore(this.dataRoot),
+      logs,
       // The fakes implement what the lifecycles use.
       images: new FakeImages() as unknown as ImageStore,
       layers: this.layers as unknown as LayerStore,
@@ -660,8 +666,8 @@ export class TestEngine {
       networks: this.networks as unknown as NetworkManager,
       vms: this.vms,
       volumes: new VolumeStore(this.documents, this.dataRoot),
-      health: { health: () => undefined },
-    });
+    }));
+    this.containers = new Containers({ engine: this.parts, logs, health: { health: () => undefined } });
   }
 
   async create(body: ContainerCreateBody = {}, name?: string): Promise<string> {
@@ -681,7 +687,7 @@ export class TestEngine {
   /** Resolves when the container's queue and all background work are done. */
   async settled(id: string): Promise<void> {
     await this.registry.byId(id)?.operations.run(() => Promise.resolve());
-    await this.containers.engine.background.settled();
+    await this.parts.background.settled();
   }
 
   state(id: string): string {
@@ -693,7 +699,7 @@ export class TestEngine {
   }
 
   dispose(): void {
-    this.containers.engine.restarts.cancelAll();
+    this.parts.restarts.cancelAll();
     rmSync(this.dataRoot, { recursive: true, force: true });
   }
 }

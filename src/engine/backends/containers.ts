@@ -22,16 +22,13 @@ import type {
   FilesystemChange,
 } from '../../docker/types';
 import { DaemonError } from '../../errors';
-import { log } from '../../log';
 import { archivePath, exportContainer, extractArchive, statPath } from '../files/archive';
 import { attachToContainer } from '../sessions/attach';
 import { containerChanges } from '../files/changes';
 import { checkpointsOf, createCheckpoint, type CheckpointRequest } from '../lifecycle/checkpoint';
 import { commitContainer } from '../images/commit';
 import { createContainer, type CreateOptions } from '../create/create';
-import { onContainerExit, onPodLost } from '../lifecycle/exit';
 import { renewNames } from '../networks/connect';
-import { FileHolders } from '../files/container-files';
 import { inspectContainer, type InspectSources } from '../views/inspect';
 import { containerLogs } from '../logs/container-logs';
 import { ContainerList } from '../views/list';
@@ -40,7 +37,7 @@ import { parseContainerName } from '../core/container-names';
 import { eventAttributes } from '../core/container-record';
 import type { Container } from '../core/container-registry';
 import { pruneContainers, removeContainer } from '../lifecycle/remove';
-import { runContainer, startContainer } from '../lifecycle/start';
+import { startContainer } from '../lifecycle/start';
 import { freeOnDisk, statsStream } from '../views/stats';
 import {
   killContainer,
@@ -54,80 +51,36 @@ import { requireActive } from '../core/container-refusals';
 import { withGuest } from '../vms/guest-access';
 import { containerTop } from '../views/top';
 import { updateContainer } from '../lifecycle/update';
-import { ContainerWaits } from '../core/container-wait';
 import { isActive } from '../core/container-state';
 import type { Engine } from '../engine';
-import { StreamHubs } from '../streams/stream-hub';
-import { BackgroundWork } from '../../async/background-work';
-import type { EngineContext } from '../core/engine-context';
-import { Execs } from '../sessions/exec';
-import { FileJobs } from '../streams/file-jobs';
 import type { ContainerLogStore } from '../logs/container-log-store';
-import { Gates } from '../../async/gates';
-import { PodHolds } from '../core/pod-holds';
-import { Pods } from '../vms/pods';
-import { RestartTimers } from '../core/restart-timers';
-import { SocketTunnels } from '../vms/socket-tunnels';
-import type { AgentEvent } from '../../vm/contract/protocol';
-import type { RunningPod } from '../vms/running-pod';
 
-export interface ContainersContext extends EngineContext {
+export interface ContainersParts {
+  readonly engine: Engine;
   readonly logs: ContainerLogStore;
   readonly health: HealthSource;
 }
 
 export class Containers implements ContainerBackend {
-  readonly engine: Engine;
-  readonly execs: Execs;
-  readonly #context: ContainersContext;
+  readonly #engine: Engine;
+  readonly #logs: ContainerLogStore;
   readonly #list: ContainerList;
   readonly #sources: InspectSources;
 
-  constructor(context: ContainersContext) {
-    this.#context = context;
-    const fileJobs = new FileJobs();
-    this.engine = {
-      ...context,
-      fileJobs,
-      sockets: new SocketTunnels(),
-      fileHolders: new FileHolders(context, fileJobs),
-      hubs: new StreamHubs(),
-      waits: new ContainerWaits(),
-      background: new BackgroundWork(),
-      networkReleases: new BackgroundWork(),
-      consoleSizes: new Map(),
-      beforeRest: new Map(),
-      podGates: new Gates(),
-      podHolds: new PodHolds(),
-      pods: new Pods(context, {
-        onEvent: (pod, event, ack) => this.#onAgentEvent(pod, event, ack),
-        onTunnel: (pod, tunnel) => this.engine.sockets.serve(pod, tunnel),
-        onLost: (pod, end) => {
-          for (const id of pod.members.keys()) {
-            const container = this.#context.registry.byId(id);
-            if (container !== undefined) settle(onPodLost(this.engine, container, pod, end));
-          }
-        },
-      }),
-      restarts: new RestartTimers((id) => this.#restartByPolicy(id)),
-      endExecs: (container) => this.execs.endAll(container),
-    };
-    this.execs = new Execs(this.engine);
+  constructor({ engine, logs, health }: ContainersParts) {
+    this.#engine = engine;
+    this.#logs = logs;
     const sources = {
-      ...context,
-      freeOnDisk: (container: Container): Promise<number | undefined> => freeOnDisk(this.engine, container),
+      ...engine,
+      health,
+      freeOnDisk: (container: Container): Promise<number | undefined> => freeOnDisk(engine, container),
     };
     this.#sources = sources;
     this.#list = new ContainerList(sources);
   }
 
   create(body: ContainerCreateBody, options: CreateOptions): Promise<ContainerCreateResponse> {
-    const { logs } = this.#context;
-    return createContainer(
-      { ...this.engine, logPath: (id, driver) => logs.logPath(id, driver) },
-      body,
-      options,
-    );
+    return createContainer(this.#engine, body, options);
   }
 
   list(options: {
@@ -150,55 +103,55 @@ export class Containers implements ContainerBackend {
     const container = this.#get(ref);
     const { checkpoint = '', checkpointDir = '' } = options;
     if (checkpoint === '') {
-      await container.operations.run(() => startContainer(this.engine, container));
+      await container.operations.run(() => startContainer(this.#engine, container));
       return;
     }
-    if (!this.engine.config.experimental) {
+    if (!this.#engine.config.experimental) {
       throw new DaemonError('InvalidParameter', 'checkpoint is only supported in experimental mode');
     }
-    const store = checkpointsOf(this.engine, container, `/${container.name}`, checkpointDir);
+    const store = checkpointsOf(this.#engine, container, `/${container.name}`, checkpointDir);
     await container.operations.run(() =>
-      startContainer(this.engine, container, () => store.find(checkpoint)),
+      startContainer(this.#engine, container, () => store.find(checkpoint)),
     );
   }
 
   async checkpointCreate(ref: string, request: CheckpointRequest): Promise<void> {
-    await createCheckpoint(this.engine, this.#get(ref), ref, request);
+    await createCheckpoint(this.#engine, this.#get(ref), ref, request);
   }
 
   checkpointList(ref: string, directory: string): Promise<string[]> {
-    return checkpointsOf(this.engine, this.#get(ref), ref, directory).list(directory === '');
+    return checkpointsOf(this.#engine, this.#get(ref), ref, directory).list(directory === '');
   }
 
   async checkpointDelete(ref: string, name: string, directory: string): Promise<void> {
-    await checkpointsOf(this.engine, this.#get(ref), ref, directory).remove(name);
+    await checkpointsOf(this.#engine, this.#get(ref), ref, directory).remove(name);
   }
 
   async stop(ref: string, options: { timeoutSeconds?: number; signal?: string }): Promise<void> {
-    await stopContainer(this.engine, this.#get(ref), options);
+    await stopContainer(this.#engine, this.#get(ref), options);
   }
 
   async restart(ref: string, options: { timeoutSeconds?: number; signal?: string }): Promise<void> {
-    await restartContainer(this.engine, this.#get(ref), { ref, ...options });
+    await restartContainer(this.#engine, this.#get(ref), { ref, ...options });
   }
 
   async kill(ref: string, options: { signal?: string }): Promise<void> {
     requireSignal(options.signal); // before the name, as dockerd
-    const container = this.engine.registry.find(ref);
+    const container = this.#engine.registry.find(ref);
     if (container === undefined) {
       throw new DaemonError('NotFound', `Cannot kill container: ${ref}: No such container: ${ref}`);
     }
-    await killContainer(this.engine, container, { ref, ...options });
+    await killContainer(this.#engine, container, { ref, ...options });
   }
 
   async pause(ref: string): Promise<void> {
     const container = this.#get(ref);
-    await container.operations.run(() => pauseContainer(this.engine, container));
+    await container.operations.run(() => pauseContainer(this.#engine, container));
   }
 
   async unpause(ref: string): Promise<void> {
     const container = this.#get(ref);
-    await container.operations.run(() => unpauseContainer(this.engine, container));
+    await container.operations.run(() => unpauseContainer(this.#engine, container));
   }
 
   async rename(ref: string, given: string): Promise<void> {
@@ -206,7 +159,7 @@ export class Containers implements ContainerBackend {
     const container = this.#get(ref);
     await container.operations.run(() => {
       this.#rename(container, given);
-      return isActive(container.state) ? renewNames(this.engine, container) : Promise.resolve();
+      return isActive(container.state) ? renewNames(this.#engine, container) : Promise.resolve();
     });
   }
 
@@ -214,16 +167,16 @@ export class Containers implements ContainerBackend {
     const container = this.#get(ref);
     // Kept for the process that a start about to come will make, whatever the answer now is.
     if (!isActive(container.state) && container.record.config.Tty) {
-      this.engine.consoleSizes.set(container.id, size);
+      this.#engine.consoleSizes.set(container.id, size);
     }
     requireActive(container);
     await container.operations.run(() =>
-      withGuest(this.engine, container, async (pod) => {
+      withGuest(this.#engine, container, async (pod) => {
         if (!container.record.config.Tty) return;
         await pod.vm.agent.request('process.resize', { id: container.id, ...size });
       }),
     );
-    this.engine.events.publish('container', 'resize', container.id, {
+    this.#engine.events.publish('container', 'resize', container.id, {
       ...eventAttributes(container.record),
       height: String(size.rows),
       width: String(size.columns),
@@ -231,7 +184,7 @@ export class Containers implements ContainerBackend {
   }
 
   async top(ref: string, psArgs: string): Promise<ContainerTopResponse> {
-    return containerTop(this.engine, this.#get(ref), psArgs);
+    return containerTop(this.#engine, this.#get(ref), psArgs);
   }
 
   // eslint-disable-next-line @typescript-eslint/require-await -- a refusal is a rejection
@@ -240,17 +193,17 @@ export class Containers implements ContainerBackend {
     condition: 'not-running' | 'next-exit' | 'removed',
     signal: AbortSignal,
   ): Promise<{ exit: Promise<ContainerWaitResponse> }> {
-    const exit = this.engine.waits.wait(this.#get(ref), condition, signal);
+    const exit = this.#engine.waits.wait(this.#get(ref), condition, signal);
     exit.catch(() => undefined); // the caller may be gone before it looks
     return { exit };
   }
 
   async remove(ref: string, options: { force: boolean; volumes: boolean; link: boolean }): Promise<void> {
-    await removeContainer(this.engine, ref, options);
+    await removeContainer(this.#engine, ref, options);
   }
 
   prune(filters: Filters): Promise<ContainerPruneResponse> {
-    return pruneContainers(this.engine, filters);
+    return pruneContainers(this.#engine, filters);
   }
 
   // eslint-disable-next-line @typescript-eslint/require-await -- a refusal is a rejection
@@ -259,18 +212,18 @@ export class Containers implements ContainerBackend {
     options: LogsOptions,
     signal: AbortSignal,
   ): Promise<{ terminal: boolean; lines: AsyncIterable<LogLine> }> {
-    return containerLogs(this.#get(ref), this.#context.logs, options, signal);
+    return containerLogs(this.#get(ref), this.#logs, options, signal);
   }
 
   async attach(ref: string, options: AttachOptions, open: OpenStream): Promise<void> {
     const container = this.#get(ref);
     await attachToContainer(container, options, open, {
       ref,
-      hub: this.engine.hubs.of(container.id),
+      hub: this.#engine.hubs.of(container.id),
       readLog: (signal, onRead) =>
         containerLogs(
           container,
-          this.#context.logs,
+          this.#logs,
           {
             stdout: options.stdout,
             stderr: options.stderr,
@@ -284,13 +237,13 @@ export class Containers implements ContainerBackend {
           onRead,
         ).lines,
       publish: (action) =>
-        this.engine.events.publish('container', action, container.id, eventAttributes(container.record)),
+        this.#engine.events.publish('container', action, container.id, eventAttributes(container.record)),
     });
   }
 
   async update(ref: string, body: Record<string, unknown>): Promise<{ Warnings: string[] | null }> {
     const container = this.#get(ref);
-    return container.operations.run(() => updateContainer(this.engine, container, body));
+    return container.operations.run(() => updateContainer(this.#engine, container, body));
   }
 
   // eslint-disable-next-line @typescript-eslint/require-await -- a refusal is a rejection
@@ -299,19 +252,19 @@ export class Containers implements ContainerBackend {
     options: { stream: boolean; oneShot: boolean },
     signal: AbortSignal,
   ): Promise<AsyncIterable<object>> {
-    return statsStream(this.engine, this.#get(ref), options, signal);
+    return statsStream(this.#engine, this.#get(ref), options, signal);
   }
 
   changes(ref: string): Promise<FilesystemChange[] | null> {
-    return containerChanges(this.engine, this.#get(ref));
+    return containerChanges(this.#engine, this.#get(ref));
   }
 
   export(ref: string, signal: AbortSignal): Promise<Readable> {
-    return exportContainer(this.engine, this.#get(ref), signal);
+    return exportContainer(this.#engine, this.#get(ref), signal);
   }
 
   archiveStat(ref: string, path: string): Promise<ContainerPathStat> {
-    return statPath(this.engine, { container: this.#get(ref), ref }, path);
+    return statPath(this.#engine, { container: this.#get(ref), ref }, path);
   }
 
   archiveGet(
@@ -319,7 +272,7 @@ export class Containers implements ContainerBackend {
     path: string,
     signal: AbortSignal,
   ): Promise<{ stat: ContainerPathStat; archive: Readable }> {
-    return archivePath(this.engine, { container: this.#get(ref), ref }, path, signal);
+    return archivePath(this.#engine, { container: this.#get(ref), ref }, path, signal);
   }
 
   archivePut(
@@ -329,18 +282,18 @@ export class Containers implements ContainerBackend {
     options: { noOverwriteDirNonDir: boolean; copyUidGid: boolean },
     signal: AbortSignal,
   ): Promise<void> {
-    return extractArchive(this.engine, { container: this.#get(ref), ref }, path, archive, options, signal);
+    return extractArchive(this.#engine, { container: this.#get(ref), ref }, path, archive, options, signal);
   }
 
   commit(options: CommitOptions): Promise<{ Id: string }> {
     if (options.container === '') {
       throw new DaemonError('InvalidParameter', 'invalid name or ID supplied: ""');
     }
-    return commitContainer(this.engine, this.#get(options.container), options);
+    return commitContainer(this.#engine, this.#get(options.container), options);
   }
 
   #get(ref: string): Container {
-    return this.engine.registry.get(ref);
+    return this.#engine.registry.get(ref);
   }
 
   #rename(container: Container, given: string): void {
@@ -353,58 +306,14 @@ export class Containers implements ContainerBackend {
       );
     }
     try {
-      this.engine.registry.rename(container, parseContainerName(given, `/${given.replace(/^\//, '')}`));
+      this.#engine.registry.rename(container, parseContainerName(given, `/${given.replace(/^\//, '')}`));
     } catch (error) {
       if (!(error instanceof DaemonError)) throw error;
       throw new DaemonError(error.code, `${failed}${error.message}`, { cause: error });
     }
-    this.engine.events.publish('container', 'rename', container.id, {
+    this.#engine.events.publish('container', 'rename', container.id, {
       ...eventAttributes(container.record),
       oldName: `/${before}`,
     });
   }
-
-  #onAgentEvent(pod: RunningPod, event: AgentEvent, ack: () => void): void {
-    const { registry } = this.engine;
-    if (event.event === 'oom') {
-      const container = registry.byId(event.containerId);
-      if (container !== undefined) {
-        registry.transition(container, { kind: 'oom' });
-        this.engine.events.publish('container', 'oom', container.id, eventAttributes(container.record));
-      }
-      ack();
-      return;
-    }
-    if (event.kind === 'exec') {
-      if (this.engine.fileJobs.onExit(event.id, event.status)) {
-        ack();
-        return;
-      }
-      settle(this.execs.onExit(event.id, event.status, ack));
-      return;
-    }
-    const container = registry.byId(event.id);
-    if (container === undefined) ack();
-    else settle(onContainerExit(this.engine, container, pod, event.status, ack));
-  }
-
-  /** A pause of the restart policy is over. */
-  #restartByPolicy(containerId: string): void {
-    const container = this.engine.registry.byId(containerId);
-    if (container === undefined) return;
-    const work = container.operations.run(async () => {
-      if (container.state.kind !== 'restarting') return;
-      const { restartCount } = container.record;
-      await runContainer(this.engine, container, {
-        restartCount: restartCount + 1,
-        manuallyStopped: false,
-      });
-    });
-    settle(work);
-  }
-}
-
-/** For work that nobody waits for and whose failure only the log learns of. */
-function settle(work: Promise<unknown>): void {
-  work.catch((error: unknown) => log.error('background work on a container failed', { error }));
 }

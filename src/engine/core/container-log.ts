@@ -24,6 +24,8 @@ export interface ContainerLogWriter {
 }
 
 export interface ContainerLogs {
+  /** `LogPath` of inspect for a container with this driver; '' where Docker tells none. */
+  logPath(containerId: string, driver: string): string;
   /**
    * `record.state` or the caller gives the run; offsets known of the same run go on, those of another begin at
    * `first`, by default 0.

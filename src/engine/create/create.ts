@@ -41,14 +41,9 @@ export interface CreateOptions {
   version: ApiVersion;
 }
 
-export interface CreateDependencies extends EngineContext {
-  /** `LogPath` for a container with this log driver. */
-  logPath: (containerId: string, driver: string) => string;
-}
-
 /** Leaves nothing behind when it throws. */
 export async function createContainer(
-  context: CreateDependencies,
+  context: EngineContext,
   body: ContainerCreateBody,
   options: CreateOptions,
 ): Promise<ContainerCreateResponse> {
@@ -142,7 +137,7 @@ interface RecordParts {
   mounts: ResolvedMount[];
 }
 
-function newRecord(context: CreateDependencies, parts: RecordParts): ContainerRecord {
+function newRecord(context: EngineContext, parts: RecordParts): ContainerRecord {
   const { id, name, image, filled, hostConfig: given } = parts;
   const hostConfig = fillHostConfig(given);
   // Kept as what they mean: `links` here, or the endpoint's own on other networks.
@@ -170,7 +165,7 @@ function newRecord(context: CreateDependencies, parts: RecordParts): ContainerRe
     },
     restartCount: 0,
     manuallyStopped: false,
-    logPath: context.logPath(id, hostConfig.LogConfig?.Type ?? ''),
+    logPath: context.logs.logPath(id, hostConfig.LogConfig?.Type ?? ''),
     writableDiskBytes: storageSizeBytes(hostConfig.StorageOpt) ?? context.config.writableDiskBytes,
     mounts: [...parts.mounts.map(({ point }) => point), ...tmpfsMountPoints(hostConfig)],
     mountDetails: Object.fromEntries(

@@ -1,4 +1,4 @@
-// Lets the builder (src/build) work on this engine: its images, its layers, and ordinary containers for RUN.
+// Lets the builder (src/builder) work on this engine: its images, its layers, and ordinary containers for RUN.
 
 import { join } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
@@ -20,7 +20,7 @@ import type { Container } from '../core/container-registry';
 import { removeContainer } from '../lifecycle/remove';
 import { startContainer } from '../lifecycle/start';
 import { killContainer } from '../lifecycle/stop';
-import type { Containers } from '../backends/containers';
+import type { Engine } from '../engine';
 import { filledImageConfig } from './inspect';
 import { nonEmptyLayer } from '../files/empty-layer';
 import { refuseReservedName } from './reserved-name';
@@ -29,7 +29,7 @@ import type { LeaveOptions, RunningPod } from '../vms/running-pod';
 const maxHeldText = 16 * 1024;
 
 export interface ImageBuildContext {
-  containers: Containers;
+  engine: Engine;
   images: ImageStore;
   layers: SquashfsLayerStore;
   dataRoot: string;
@@ -151,9 +151,9 @@ class EngineBuildHost implements BuildHost {
       this.#imageless.add(id);
       return { id, warnings: [] };
     }
-    const { engine } = this.#context.containers;
+    const { engine } = this.#context;
     const created = await createContainer(
-      { ...engine, logPath: () => '' },
+      engine,
       { ...config, HostConfig: hostConfig(limits) },
       { version: { major: 1, minor: 41 } },
     );
@@ -168,7 +168,7 @@ class EngineBuildHost implements BuildHost {
           'process: exec: "/bin/sh": stat /bin/sh: no such file or directory: unknown',
       );
     }
-    const { engine } = this.#context.containers;
+    const { engine } = this.#context;
     const container = engine.registry.get(id);
     engine.registry.update(container, { isBuildStep: true });
     await this.#useVm(container);
@@ -176,7 +176,7 @@ class EngineBuildHost implements BuildHost {
     const subscription = engine.hubs.of(id).subscribe({ stdout: true, stderr: true });
     engine.events.publish('container', 'attach', id, eventAttributes(container.record));
     const kill = (): void => {
-      killQuietly(this.#context.containers, container);
+      killQuietly(this.#context.engine, container);
     };
     signal.addEventListener('abort', kill);
     try {
@@ -195,14 +195,14 @@ class EngineBuildHost implements BuildHost {
   async commitContainer(id: string, signal: AbortSignal): Promise<string | undefined> {
     const pod = await this.#held.get(id)?.pod;
     if (pod === undefined) throw new DaemonError('Internal', `container ${id} has not run`);
-    const { fileJobs } = this.#context.containers.engine;
+    const { fileJobs } = this.#context.engine;
     const job = await fileJobs.start(pod.vm.agent, id, { kind: 'layer' }, signal);
     const layer = await nonEmptyLayer(job.output);
     return layer === undefined ? undefined : this.addLayer(layer, signal);
   }
 
   leaveContainer(id: string): void {
-    const { registry } = this.#context.containers.engine;
+    const { registry } = this.#context.engine;
     const container = registry.byId(id);
     if (container?.record.isBuildStep === true) registry.update(container, { isBuildStep: false });
     this.#letGo(id, { keepData: true });
@@ -211,14 +211,14 @@ class EngineBuildHost implements BuildHost {
   async removeContainer(id: string): Promise<void> {
     if (this.#imageless.delete(id)) return;
     this.#letGo(id, { keepData: false });
-    const { engine } = this.#context.containers;
+    const { engine } = this.#context;
     if (engine.registry.byId(id) === undefined) return;
     await removeContainer(engine, id, { force: true, volumes: true, link: false });
   }
 
   /** Keeps the VM of a container, once that has ended, until `#letGo`: the changes are read there. */
   #hold({ id, operations }: Container): void {
-    const { beforeRest } = this.#context.containers.engine;
+    const { beforeRest } = this.#context.engine;
     let arrived: (pod: RunningPod) => void = () => undefined;
     let letGo: (how: LeaveOptions) => void = () => undefined;
     const pod = new Promise<RunningPod>((resolve) => (arrived = resolve));
@@ -234,14 +234,14 @@ class EngineBuildHost implements BuildHost {
 
   /** The container's VM goes on, empty, as the build's. */
   #letGo(id: string, how: { keepData: boolean }): void {
-    this.#context.containers.engine.beforeRest.delete(id);
+    this.#context.engine.beforeRest.delete(id);
     this.#held.get(id)?.letGo({ ...how, keepVm: true });
     this.#held.delete(id);
   }
 
   /** Steps of one build trust each other: what one may have done to the VM, it could have done to the files. */
   async #useVm({ record }: Container): Promise<void> {
-    const { pods, vms } = this.#context.containers.engine;
+    const { pods, vms } = this.#context.engine;
     await this.#lastStep;
     if (this.#vmId === undefined || vms.find(this.#vmId)?.state.kind !== 'Idle') return;
     pods.place(record.podId, this.#vmId);
@@ -249,7 +249,7 @@ class EngineBuildHost implements BuildHost {
 
   async #endVm(): Promise<void> {
     await this.#lastStep;
-    const vm = this.#vmId === undefined ? undefined : this.#context.containers.engine.vms.find(this.#vmId);
+    const vm = this.#vmId === undefined ? undefined : this.#context.engine.vms.find(this.#vmId);
     if (vm?.state.kind === 'Idle') await vm.end();
   }
 
@@ -297,7 +297,7 @@ async function copyOutput(
   if (rest !== '') output.stdout(rest);
 }
 
-function killQuietly({ engine }: Containers, container: Container): void {
+function killQuietly(engine: Engine, container: Container): void {
   killContainer(engine, container, { ref: container.id }).catch((error: unknown) =>
     log.debug('a cancelled build’s container could not be killed', { containerId: container.id, error }),
   );

@@ -1,7 +1,7 @@
 // PodService: Pods as such, over the containers that Docker clients see. Operations on one Pod queue behind each other; what
 // happens to its containers by themselves, or by Docker clients, is followed by PodWatch.
 
-import type { CreateOptions } from '../create/create';
+import { createContainer, type CreateOptions } from '../create/create';
 import { DaemonError, errorMessage } from '../../errors';
 import { log } from '../../log';
 import type { PodHooks, PodService } from '../../api/v1/backend';
@@ -23,7 +23,6 @@ import { disksOf } from '../vms/pod-plan';
 import { statsStream } from '../views/stats';
 import { isActive } from '../core/container-state';
 import { killContainer, pauseContainer, unpauseContainer } from '../lifecycle/stop';
-import type { Containers } from '../backends/containers';
 import type { Engine } from '../engine';
 import { namedPodId } from '../vms/named-pods';
 import { Gates } from '../../async/gates';
@@ -39,14 +38,13 @@ import { nowTimestamp } from '../../go/timestamp';
 const newestApi: CreateOptions['version'] = { major: 1, minor: 44 };
 
 export interface PodServiceParts {
-  containers: Pick<Containers, 'engine' | 'create'>;
+  engine: Engine;
   records: PodRecords;
   directory: PodDirectory;
 }
 
 export class EnginePods implements PodService {
   readonly #engine: Engine;
-  readonly #create: Containers['create'];
   readonly #records: PodRecords;
   readonly #directory: PodDirectory;
   readonly #operations = new Gates();
@@ -56,13 +54,12 @@ export class EnginePods implements PodService {
   readonly #watch: PodWatch;
   #hooks: PodHooks = {};
 
-  constructor({ containers, records, directory }: PodServiceParts) {
-    this.#engine = containers.engine;
-    this.#create = (body, options) => containers.create(body, options);
+  constructor({ engine, records, directory }: PodServiceParts) {
+    this.#engine = engine;
     this.#records = records;
     this.#directory = directory;
     this.#watch = new PodWatch({
-      engine: this.#engine,
+      engine,
       records,
       directory,
       inQueue: (id, work) => this.#operations.of(id).run(work),
@@ -283,7 +280,7 @@ export class EnginePods implements PodService {
     const warnings: string[] = [];
     const made: PodRecord['containers'] = [];
     for (const container of template.containers) {
-      const reply = await this.#create(containerBody(template, container), {
+      const reply = await createContainer(this.#engine, containerBody(template, container), {
         name: dockerName(template, container),
         version: newestApi,
       });

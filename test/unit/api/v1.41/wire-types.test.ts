@@ -69,12 +69,9 @@ describe('what the engine tells of a container', () => {
     });
     await expectDeclared(id, 'created');
     await engine.containers.start(id, {});
-    const { Id: execId } = await engine.containers.execs.create(id, { Cmd: ['true'] });
+    const { Id: execId } = await engine.execs.create(id, { Cmd: ['true'] });
     expect(
-      wireTypeErrors(
-        'ExecInspect',
-        JSON.parse(JSON.stringify(await engine.containers.execs.inspect(execId))),
-      ),
+      wireTypeErrors('ExecInspect', JSON.parse(JSON.stringify(await engine.execs.inspect(execId)))),
     ).toEqual([]);
     await expectDeclared(id, 'running');
     await engine.containers.pause(id);

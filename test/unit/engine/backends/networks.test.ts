@@ -70,7 +70,7 @@ beforeEach(() => {
   engine = new TestEngine();
   table = new FakeTable();
   // What the backend uses of the networks is in the fake.
-  backend = new EngineNetworkBackend({ ...engine.containers.engine, networks: table } as unknown as Engine);
+  backend = new EngineNetworkBackend({ ...engine.parts, networks: table } as unknown as Engine);
 });
 afterEach(() => engine.dispose());
 

@@ -10,7 +10,7 @@ let backend: EngineVolumeBackend;
 
 beforeEach(async () => {
   engine = new TestEngine();
-  const { volumes, registry, events } = engine.containers.engine;
+  const { volumes, registry, events } = engine.parts;
   backend = new EngineVolumeBackend({ volumes, registry, events });
   await backend.create({ Name: 'data' });
   writeFileSync(join(volumes.hostPath('data'), 'file'), 'content');
@@ -22,10 +22,10 @@ afterEach(() => {
 });
 
 const bind = { HostConfig: { Binds: ['data:/data'] } };
-const remaining = (): string[] => engine.containers.engine.volumes.list().map(({ name }) => name);
+const remaining = (): string[] => engine.parts.volumes.list().map(({ name }) => name);
 
 test('prune keeps what a container has taken while it was measured', async () => {
-  const { volumes } = engine.containers.engine;
+  const { volumes } = engine.parts;
   const measure = volumes.usageBytes.bind(volumes);
   jest.spyOn(volumes, 'usageBytes').mockImplementationOnce(async (name) => {
     await engine.create(bind);

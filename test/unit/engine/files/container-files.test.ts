@@ -207,8 +207,8 @@ describe('commit', () => {
   /** The image store has these images only, and the layers' one nothing to hold. */
   function withImages(find: () => Image | undefined): void {
     created = [];
-    Object.assign(engine.containers.engine.layers, { hold: () => () => undefined });
-    Object.assign(engine.containers.engine.images, {
+    Object.assign(engine.parts.layers, { hold: () => () => undefined });
+    Object.assign(engine.parts.images, {
       find,
       create: (config: ImageConfig, { parentId }: { parentId?: string }) => {
         created.push({ config, parentId });

@@ -13,8 +13,8 @@ afterEach(() => {
 async function restart(...vms: FakeVm[]): Promise<void> {
   after = new TestEngine(before);
   after.registry.load();
-  await recoverContainers(after.containers.engine, vms);
-  await after.containers.engine.background.settled();
+  await recoverContainers(after.parts, vms);
+  await after.parts.background.settled();
 }
 
 /** The VM as the next daemon finds it: with a new connection to the same agent. */
@@ -107,7 +107,7 @@ it('ends the pause of a restart, or gives it up if the policy was taken away', a
     expect(before.state(id)).toBe('restarting');
     ids.push(id);
   }
-  before.containers.engine.restarts.cancelAll();
+  before.parts.restarts.cancelAll();
   const [first = '', second = ''] = ids;
   const { record } = before.registry.get(second);
   before.registry.update(before.registry.get(second), {
@@ -129,7 +129,7 @@ it('starts what its policy wants to run', async () => {
   const once = await before.running({ HostConfig: { RestartPolicy: { Name: 'no' } } });
   const created = await before.create({ HostConfig: { RestartPolicy: { Name: 'always' } } });
   await restart();
-  after.containers.engine.restarts.cancelAll();
+  after.parts.restarts.cancelAll();
   expect(['running', 'restarting']).toContain(after.state(always));
   expect(after.state(once)).toBe('exited');
   expect(after.state(created)).toBe('created');
@@ -164,6 +164,6 @@ it('releases layers of a create that was cut short before its disk, and no one e
   after = new TestEngine(before);
   for (const owner of [id, lost, 'something else']) after.layers.reference(owner, ['sha256:aaa']);
   after.registry.load();
-  await recoverContainers(after.containers.engine, []);
+  await recoverContainers(after.parts, []);
   expect(after.layers.owners()).toEqual([id, 'something else']);
 });

@@ -23,7 +23,7 @@ function operations(): string[] {
 
 it('gives a running container an interface, name servers, files and an event', async () => {
   const container = await running();
-  await connectContainer(engine.containers.engine, container, mynet, { Aliases: ['web'] });
+  await connectContainer(engine.parts, container, mynet, { Aliases: ['web'] });
   expect(operations()).toEqual(['pod.interface.add', 'pod.dns', 'container.file', 'container.file']);
   expect(engine.vms.last.agent.params('pod.dns')).toEqual({ servers: ['172.17.0.1'] });
   expect(Object.keys(container.record.networks)).toEqual(['bridge', 'mynet']);
@@ -36,9 +36,7 @@ it('takes everything back when the guest refuses', async () => {
   engine.vms.last.agent.on('pod.interface.add', () => {
     throw new Error('no such NIC');
   });
-  await expect(connectContainer(engine.containers.engine, container, mynet, {})).rejects.toThrow(
-    'no such NIC',
-  );
+  await expect(connectContainer(engine.parts, container, mynet, {})).rejects.toThrow('no such NIC');
   expect(Object.keys(container.record.networks)).toEqual(['bridge']);
   expect(engine.networks.endpointsOf(container.id)).toHaveLength(1);
   expect(engine.actions()).toEqual([]);
@@ -47,20 +45,20 @@ it('takes everything back when the guest refuses', async () => {
 it('only notes the network of a container that does not run', async () => {
   const id = await engine.create();
   const container = engine.registry.get(id);
-  await connectContainer(engine.containers.engine, container, mynet, { Aliases: ['web'] });
+  await connectContainer(engine.parts, container, mynet, { Aliases: ['web'] });
   expect(container.record.networks['mynet']).toEqual({ networkId: '', requested: { Aliases: ['web'] } });
-  await disconnectContainer(engine.containers.engine, container, 'mynet');
+  await disconnectContainer(engine.parts, container, 'mynet');
   expect(Object.keys(container.record.networks)).toEqual(['bridge']);
 });
 
 it('closes published ports with the last network, and still shows them', async () => {
   const container = await running();
   expect(engine.networks.published).toEqual([container.id]);
-  await disconnectContainer(engine.containers.engine, container, 'bridge');
+  await disconnectContainer(engine.parts, container, 'bridge');
   expect(engine.networks.published).toEqual([]);
   expect(container.record.publishedPorts).toHaveLength(1);
   expect(operations()).toContain('pod.interface.remove');
-  await connectContainer(engine.containers.engine, container, mynet, {});
+  await connectContainer(engine.parts, container, mynet, {});
   expect(engine.networks.published).toEqual([container.id]);
 });
 
@@ -80,9 +78,9 @@ describe('containers of a named Pod', () => {
   }
 
   const connect = (container: Container, requested: EndpointSettings = {}): Promise<void> =>
-    connectContainer(engine.containers.engine, container, mynet, requested);
+    connectContainer(engine.parts, container, mynet, requested);
   const disconnect = (container: Container, network = 'mynet'): Promise<void> =>
-    disconnectContainer(engine.containers.engine, container, network);
+    disconnectContainer(engine.parts, container, network);
   const changes = (): string[] => operations().filter((op) => op.startsWith('pod.interface'));
   const onMynet = (): string[] =>
     [...engine.networks.endpoints.keys()].filter((key) => key.startsWith(mynet.id));
@@ -131,7 +129,7 @@ describe('containers of a named Pod', () => {
 
   it('get no endpoint of their own by a new name', async () => {
     const [first] = await pair();
-    await renewNames(engine.containers.engine, first);
+    await renewNames(engine.parts, first);
     expect(engine.networks.requests.at(-1)).toMatchObject({ containerId: podId });
   });
 });
@@ -139,8 +137,8 @@ describe('containers of a named Pod', () => {
 it('refuses one whose VM is another’s', async () => {
   const donor = await engine.running({}, 'donor');
   const id = await engine.running({ HostConfig: { PidMode: 'container:donor' } });
-  await expect(
-    connectContainer(engine.containers.engine, engine.registry.get(id), mynet, {}),
-  ).rejects.toThrow('container sharing network namespace with another container or host');
+  await expect(connectContainer(engine.parts, engine.registry.get(id), mynet, {})).rejects.toThrow(
+    'container sharing network namespace with another container or host',
+  );
   expect(engine.networks.endpointsOf(donor)).toHaveLength(1);
 });

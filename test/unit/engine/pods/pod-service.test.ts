@@ -20,7 +20,7 @@ function servicesOf(of: TestEngine): { pods: EnginePods; vms: EngineVms; records
   of.vms.prepare = obeySignals;
   const records = new PodRecords(of.documents);
   const directory = new PodDirectory(of.registry, records);
-  const service = new EnginePods({ containers: of.containers, records, directory });
+  const service = new EnginePods({ engine: of.parts, records, directory });
   return { pods: service, vms: new EngineVms(of.vms, directory), records };
 }
 
@@ -314,7 +314,7 @@ describe('replace', () => {
     });
     await pods.replace('old', { pod: 'new' });
     const { id, containers } = pods.inspect('old');
-    await engine.containers.engine.pods.settled(id);
+    await engine.parts.pods.settled(id);
     expect(atSignal).toBe(disks + 1);
     expect(vm.pluggedDisks().size).toBe(disks);
     expect(ops()).not.toContain('pod.teardown');

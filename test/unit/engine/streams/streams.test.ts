@@ -203,7 +203,7 @@ describe('input', () => {
 });
 
 describe('exec', () => {
-  const execs = (): TestEngine['containers']['execs'] => engine.containers.execs;
+  const execs = (): TestEngine['execs'] => engine.execs;
   const unused = (): never => {
     throw new Error('a detached exec opens no stream');
   };

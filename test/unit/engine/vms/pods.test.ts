@@ -6,7 +6,7 @@ afterEach(() => engine.dispose());
 
 /** Runs it to its end, after which its VM goes on. */
 async function runAndKeepVm(id: string): Promise<void> {
-  const { beforeRest } = engine.containers.engine;
+  const { beforeRest } = engine.parts;
   await engine.containers.start(id, {});
   beforeRest.set(id, () => Promise.resolve({ keepData: true, keepVm: true }));
   engine.vms.last.agent.exit(id, { exitCode: 0 });
@@ -31,7 +31,7 @@ describe('a VM that is kept for the next Pod', () => {
     await engine.running();
     expect(engine.vms.vms).toHaveLength(2);
     const next = await engine.create();
-    engine.containers.engine.pods.place(next, first?.id);
+    engine.parts.pods.place(next, first?.id);
     await engine.containers.start(next, {});
     expect(engine.vms.vms).toHaveLength(2);
     expect(first?.state).toEqual({ kind: 'Associated', podId: next });
