@@ -2,8 +2,10 @@
 
 import { Session } from 'node:inspector/promises';
 import { Router, type RequestHandler } from 'express';
+import { pause } from '../async/pause';
 import { DaemonError } from '../errors';
 import { sendJson } from './http/reply';
+import { clientSignal } from './http/response-stream';
 
 const longestProfileSeconds = 120;
 
@@ -37,7 +39,7 @@ export function debugRouter(isOn: () => boolean, variables: () => Record<string,
     try {
       await session.post('Profiler.enable');
       await session.post('Profiler.start');
-      await pause(seconds * 1000, res);
+      await pause(seconds * 1000, clientSignal(req, res));
       const { profile } = await session.post('Profiler.stop');
       if (!res.destroyed) sendJson(res, 200, profile);
     } finally {
@@ -45,17 +47,6 @@ export function debugRouter(isOn: () => boolean, variables: () => Record<string,
     }
   });
   return router;
-}
-
-/** Ends early when the client leaves. */
-function pause(ms: number, response: NodeJS.EventEmitter): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    response.once('close', () => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
 }
 
 function countBy(names: readonly string[]): Record<string, number> {

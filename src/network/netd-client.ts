@@ -5,8 +5,10 @@ import { spawn } from 'node:child_process';
 import { closeSync, existsSync, openSync, readFileSync, renameSync } from 'node:fs';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import split2 from 'split2';
 
+import { settlesWithin } from '../async/deadline';
 import { DaemonError, errorMessage } from '../errors';
 import { log } from '../log';
 import { netdProtocolVersion } from './addresses/netd-protocol';
@@ -107,13 +109,7 @@ export class NetdClient {
   /** Resolves true when the egress is connected, false after `timeoutMs`. */
   async waitForEgress(timeoutMs: number): Promise<boolean> {
     if (this.#egress) return true;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, timeoutMs);
-      this.#egressWaiters.push(() => {
-        clearTimeout(timer);
-        resolve();
-      });
-    });
+    await settlesWithin(new Promise<void>((resolve) => this.#egressWaiters.push(resolve)), timeoutMs);
     return this.#egress;
   }
 
@@ -134,13 +130,7 @@ export class NetdClient {
 
   async #untilSteady(): Promise<void> {
     if (this.#steady) return;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, restartTimeoutMs);
-      this.#steadyWaiters.push(() => {
-        clearTimeout(timer);
-        resolve();
-      });
-    });
+    await settlesWithin(new Promise<void>((resolve) => this.#steadyWaiters.push(resolve)), restartTimeoutMs);
   }
 
   #send<Op extends NetdOperation>(
@@ -283,8 +273,4 @@ export class NetdClient {
       return undefined; // no file, or no such process
     }
   }
-}
-
-function sleep(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

@@ -1,5 +1,6 @@
 // The daemon's events: published by the verbs, kept for a while, and told to whoever listens.
 
+import { longestTimerMs } from '../../async/deadline';
 import type { Filters } from '../../api/v1.41/backend';
 import type { EventMessage } from '../../docker/types';
 import { DaemonError } from '../../errors';
@@ -10,7 +11,6 @@ import { nowNanoseconds } from '../../go/timestamp';
 
 /** A listener that reads more slowly than this many events loses the oldest. */
 const queueLength = 4096;
-const longestTimeoutMs = 2 ** 31 - 1;
 
 export interface EventQuery {
   /** Absent both: only what happens from now on. */
@@ -114,7 +114,7 @@ class Subscription implements AsyncIterableIterator<EventMessage> {
     this.#signal = signal;
     this.#unlisten = listen(this.#add);
     signal.addEventListener('abort', this.#end);
-    if (leftMs <= longestTimeoutMs) this.#timer = setTimeout(this.#end, Math.max(0, leftMs));
+    if (leftMs <= longestTimerMs) this.#timer = setTimeout(this.#end, Math.max(0, leftMs));
     if (leftMs <= 0 || signal.aborted) this.#end();
   }
 

@@ -6,7 +6,7 @@ import { log } from '../../log';
 import { containerToPod } from '../../translate/container-to-pod';
 import { guestContainer, guestPod } from '../../translate/pod-to-guest';
 import { guestRootfs, podToVm } from '../../translate/pod-to-vm';
-import type { Agent } from '../../vm/contract/agent';
+import { writeBackTimeoutMs, type Agent } from '../../vm/contract/agent';
 import type { GuestMount } from '../../vm/contract/protocol';
 import type { Vm } from '../../vm/contract/vm';
 import { networkFiles } from '../networks/container-network';
@@ -25,7 +25,6 @@ import { fillingTimeoutMs, ShareFilling } from '../mounts/share-filling';
 
 /** A VM that holds a container's files waits this long for the next question: `docker cp` asks three in a row. */
 const keptMs = 5_000;
-const shutdownTimeoutMs = 20_000;
 
 interface Holder {
   vm: Vm;
@@ -79,7 +78,7 @@ export class FileHolders implements FileHolding {
     clearTimeout(holder.timer);
     this.#holders.delete(containerId);
     try {
-      await holder.vm.agent.request('shutdown', {}, { timeoutMs: shutdownTimeoutMs });
+      await holder.vm.agent.request('shutdown', {}, { timeoutMs: writeBackTimeoutMs });
     } catch (error) {
       log.warn('a VM that held files did not shut down in order', { containerId, error });
     }

@@ -1,5 +1,6 @@
 // ContainerStop, ContainerKill, ContainerPause and ContainerUnpause.
 
+import { settlesWithin } from '../../async/deadline';
 import { DaemonError, isDaemonError } from '../../errors';
 import { log } from '../../log';
 import { isLinuxSignal, parseSignal, sigkill, sigterm } from '../../translate/signals';
@@ -14,7 +15,6 @@ import type { RunningPod } from '../vms/running-pod';
 
 const defaultStopSeconds = 10;
 /** A timer of Node's that is set to more ends at once. */
-const longestTimeoutMs = 2 ** 31 - 1;
 
 /** How long a killed container may take to be reported as exited before its VM is ended instead. */
 const killGraceMs = 10_000;
@@ -77,19 +77,6 @@ export async function killAndWait(engine: Engine, container: Container): Promise
   log.warn('guest does not answer: its VM is ended', { containerId: container.id });
   await engine.pods.of(container)?.vm.end();
   await exited;
-}
-
-async function settlesWithin(promise: Promise<unknown>, milliseconds: number): Promise<boolean> {
-  if (milliseconds > longestTimeoutMs) return promise.then(() => true);
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<boolean>((resolve) => {
-    timer = setTimeout(() => resolve(false), milliseconds);
-  });
-  try {
-    return await Promise.race([promise.then(() => true), timeout]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** What ContainerKill is to send. Throws InvalidParameter. */

@@ -1,6 +1,7 @@
 // Exec: a further process in a running container. Execs live in memory only, as in Docker.
 
 import { randomBytes } from 'node:crypto';
+import { within } from '../../async/deadline';
 import type { ExecBackend, OpenStream, StreamClient } from '../../api/v1.41/backend';
 import type { ExecCreateBody, ExecInspect } from '../../docker/types';
 import { DaemonError, errorMessage } from '../../errors';
@@ -166,18 +167,9 @@ export class Execs implements ExecBackend {
   }
 
   /** Rejects when nobody starts it in time. */
-  async #waitUntilBegun({ begun }: Exec): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        reject(new DaemonError('Internal', 'timeout waiting for exec session ready'));
-      }, resizeWaitMs);
-    });
-    try {
-      await Promise.race([begun, late]);
-    } finally {
-      clearTimeout(timer);
-    }
+  #waitUntilBegun({ begun }: Exec): Promise<void> {
+    const overdue = (): Error => new DaemonError('Internal', 'timeout waiting for exec session ready');
+    return within(begun, resizeWaitMs, { overdue });
   }
 
   /** The agent reported an exec's exit. `ack` is called when everyone can know of it. */

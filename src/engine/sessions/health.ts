@@ -1,5 +1,6 @@
 // Health checks: runs each container's probe while it runs, and keeps what inspect and list show of it.
 
+import { unlessAborted } from '../../async/deadline';
 import type { Health, HealthConfig, HealthcheckResult } from '../../docker/types';
 import { errorMessage } from '../../errors';
 import { log } from '../../log';
@@ -186,21 +187,6 @@ export class HealthMonitor implements HealthSource {
 
 function milliseconds(nanoseconds: number | undefined, fallback: number): number {
   return nanoseconds === undefined || nanoseconds === 0 ? fallback : nanoseconds / nanosecondsPerMillisecond;
-}
-
-/** What `work` does, or a rejection as soon as the signal comes. */
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  let onAbort: (() => void) | undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(new Error('the probe was stopped'));
-    if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort, { once: true });
-  });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    if (onAbort !== undefined) signal.removeEventListener('abort', onAbort);
-  }
 }
 
 function cutOutput(output: Buffer): string {

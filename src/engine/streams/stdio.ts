@@ -1,6 +1,7 @@
 // The pump between a process in a guest and the host: output goes to the log and to who is attached, and is
 // acknowledged once the log holds it, so that no crash of the daemon loses or doubles a byte.
 
+import { settlesWithin } from '../../async/deadline';
 import { log } from '../../log';
 import type { Agent, AgentOutput } from '../../vm/contract/agent';
 import type { ContainerLogWriter, LogStream } from '../core/container-log';
@@ -47,13 +48,7 @@ export class ProcessStdio {
   /** Resolves when all output has ended and is logged, at the latest after a timeout; then everyone's stream ends. */
   async finish(): Promise<void> {
     this.#over = true;
-    let timer: NodeJS.Timeout | undefined;
-    const timeout = new Promise<'timeout'>((resolve) => {
-      timer = setTimeout(() => resolve('timeout'), drainTimeoutMs);
-    });
-    const result = await Promise.race([Promise.all(this.#drained), timeout]);
-    clearTimeout(timer);
-    if (result === 'timeout') {
+    if (!(await settlesWithin(Promise.all(this.#drained), drainTimeoutMs))) {
       log.warn('output of an exited process did not end');
       for (const output of this.#outputs) output.reset();
     }

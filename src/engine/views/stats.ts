@@ -1,7 +1,6 @@
 // ContainerStats: the guest's counters, sampled once for all who watch a container.
 
-import { setTimeout } from 'node:timers/promises';
-
+import { within } from '../../async/deadline';
 import type { ContainerStats } from '../../docker/types';
 import type { ContainerStats as RawStats } from '../../vm/contract/protocol';
 import type { Container } from '../core/container-registry';
@@ -33,17 +32,11 @@ const freeOnDiskTimeoutMs = 5000;
 /** Bytes of the container's disk that are free by its guest. Undefined: it doesn't run, or its guest doesn't answer in time. */
 export async function freeOnDisk(engine: Engine, container: Container): Promise<number | undefined> {
   if (!isActive(container.state)) return undefined;
-  const late = new AbortController();
   try {
-    const { disk } = await Promise.race([
-      sampleGuest(engine, container),
-      setTimeout(freeOnDiskTimeoutMs, { disk: undefined }, { signal: late.signal }),
-    ]);
-    return disk === undefined || disk.totalBytes === 0 ? undefined : disk.freeBytes;
+    const { disk } = await within(sampleGuest(engine, container), freeOnDiskTimeoutMs);
+    return disk.totalBytes === 0 ? undefined : disk.freeBytes;
   } catch {
     return undefined;
-  } finally {
-    late.abort();
   }
 }
 

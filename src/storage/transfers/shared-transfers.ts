@@ -1,5 +1,6 @@
 // Work that several may want at once is done once: two pulls with a common layer download it together.
 
+import { unlessAborted } from '../../async/deadline';
 import type { ProgressMessage, ProgressSink } from '../contract/stores';
 
 interface Transfer {
@@ -29,17 +30,9 @@ export class SharedTransfers {
       progress(message);
     };
     transfer.watchers.add(watcher);
-    let onAbort: (() => void) | undefined;
-    const aborted = new Promise<never>((_resolve, reject) => {
-      onAbort = () => {
-        reject(signal.reason as Error); // an AbortError, or what the caller gave
-      };
-      signal.addEventListener('abort', onAbort, { once: true });
-    });
     try {
-      await Promise.race([transfer.done, aborted]);
+      await unlessAborted(transfer.done, signal);
     } finally {
-      if (onAbort !== undefined) signal.removeEventListener('abort', onAbort);
       transfer.watchers.delete(watcher);
       if (transfer.watchers.size === 0) await this.#abandon(key, transfer);
     }

@@ -42,6 +42,9 @@ export interface AgentTunnel {
   readonly input: AgentInput;
 }
 
+/** What a guest gets to have on its disks what was written to them: for `shutdown`, `pod.teardown`, `container.remove`. */
+export const writeBackTimeoutMs = 20_000;
+
 export interface Agent {
   readonly hello: AgentHello;
   /** Undefined: all goes by the port. */

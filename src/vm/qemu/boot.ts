@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { within } from '../../async/deadline';
 import { DaemonError, errorMessage } from '../../errors';
 import { log } from '../../log';
 import { AgentClient } from '../agent/agent-client';
@@ -125,24 +126,20 @@ export async function identifyGuest(agent: AgentClient, machineId: string): Prom
 
 /** Resolves when a migration (out or in) has completed; rejects when it failed. */
 export async function migrationCompleted(qmp: QmpClient, timeoutMs: number): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    const timer = setTimeout(() => {
-      stop();
-      reject(new DaemonError('Unavailable', `QEMU has not finished the migration after ${timeoutMs} ms`));
-    }, timeoutMs);
-    const stop = qmp.onEvent((event) => {
+  let stop = (): void => undefined;
+  const migrated = new Promise<void>((resolve, reject) => {
+    stop = qmp.onEvent((event) => {
       const status = event.event === 'MIGRATION' ? event.data['status'] : undefined;
-      if (status !== 'completed' && status !== 'failed') return;
-      clearTimeout(timer);
-      stop();
       if (status === 'completed') resolve();
-      else reject(new DaemonError('Internal', 'QEMU could not load or save the state of a VM'));
+      if (status === 'failed') {
+        reject(new DaemonError('Internal', 'QEMU could not load or save the state of a VM'));
+      }
     });
-    void qmp.closed.then(() => {
-      clearTimeout(timer);
-      reject(new DaemonError('Unavailable', 'QEMU ended during the migration'));
-    });
+    void qmp.closed.then(() => reject(new DaemonError('Unavailable', 'QEMU ended during the migration')));
   });
+  const overdue = (): Error =>
+    new DaemonError('Unavailable', `QEMU has not finished the migration after ${timeoutMs} ms`);
+  await within(migrated, timeoutMs, { overdue }).finally(stop);
 }
 
 /** Ends a guest that is no Vm yet, and removes its directory. */

@@ -1,6 +1,7 @@
 // Disks of a running VM: QMP commands that plug and unplug LUNs of the one SCSI controller. Names come from the LUN:
 // ids of containers are longer than QEMU allows.
 
+import { within } from '../../async/deadline';
 import { DaemonError } from '../../errors';
 import type { VmDisk } from '../contract/vm';
 import { scsiController } from './command-line';
@@ -94,40 +95,26 @@ function waitForDeletion(
   devices: readonly string[],
 ): { gone: Promise<void>; forget: (device: string, refusal: Error) => void } {
   const left = new Set(devices);
-  let settle: (error?: Error) => void = () => undefined;
-  const gone = new Promise<void>((resolve, reject) => {
-    const timer = setTimeout(
-      () =>
-        settle(
-          new DaemonError(
-            'Unavailable',
-            `the guest has not let go of ${[...left].join(', ')} for ${unplugTimeoutMs} ms`,
-          ),
-        ),
-      unplugTimeoutMs,
-    );
-    const stop = qmp.onEvent((event) => {
-      if (event.event === 'DEVICE_DELETED') done(String(event.data['device']));
-    });
+  let stop = (): void => undefined;
+  let forget: (device: string, refusal: Error) => void = () => undefined;
+  const deleted = new Promise<void>((resolve, reject) => {
     const done = (device: string): void => {
       left.delete(device);
-      if (left.size === 0) settle();
+      if (left.size === 0) resolve();
     };
-    settle = (error) => {
-      clearTimeout(timer);
-      stop();
-      if (error === undefined) resolve();
-      else reject(error);
+    stop = qmp.onEvent((event) => {
+      if (event.event === 'DEVICE_DELETED') done(String(event.data['device']));
+    });
+    forget = (device, refusal) => {
+      if (isMissing(refusal)) done(device);
+      else reject(refusal);
     };
-    void qmp.closed.then(() => settle(new DaemonError('Unavailable', 'QEMU is gone')));
+    void qmp.closed.then(() => reject(new DaemonError('Unavailable', 'QEMU is gone')));
   });
-  const forget = (device: string, refusal: Error): void => {
-    if (!isMissing(refusal)) {
-      settle(refusal);
-      return;
-    }
-    left.delete(device);
-    if (left.size === 0) settle();
-  };
-  return { gone, forget };
+  const overdue = (): Error =>
+    new DaemonError(
+      'Unavailable',
+      `the guest has not let go of ${[...left].join(', ')} for ${unplugTimeoutMs} ms`,
+    );
+  return { gone: within(deleted, unplugTimeoutMs, { overdue }).finally(stop), forget };
 }

@@ -1,6 +1,7 @@
 // A VM that is a QEMU process: implements Vm over QMP and the agent's port.
 
 import { rm } from 'node:fs/promises';
+import { settlesWithin } from '../../async/deadline';
 import { DaemonError, errorMessage } from '../../errors';
 import { log } from '../../log';
 import type { Agent } from '../contract/agent';
@@ -297,8 +298,7 @@ export class QemuVm implements Vm {
     const error = await this.#parts.agent.closed;
     if (!(error.cause instanceof ProtocolError)) {
       // QEMU's own end closes the monitor as well, at about the same time.
-      const isOver = await Promise.race([this.#parts.qmp.closed.then(() => true), later(agentGraceMs)]);
-      if (isOver) return;
+      if (await settlesWithin(this.#parts.qmp.closed, agentGraceMs)) return;
     }
     await this.#endByGuest(error.message);
   }
@@ -350,9 +350,4 @@ export class QemuVm implements Vm {
     const said = await this.#parts.exited;
     return { cause: 'crashed', message: said ?? 'QEMU ended unexpectedly' };
   }
-}
-
-/** Resolves with false after a while. */
-function later(ms: number): Promise<false> {
-  return new Promise((resolve) => setTimeout(() => resolve(false), ms).unref());
 }
