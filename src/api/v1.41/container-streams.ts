@@ -47,12 +47,14 @@ export function containerStreamRoutes(backend: ContainerBackend): Router {
 
   // ContainerAttachWebsocket: 101 | 400 | 404. Before 1.42 all three streams are attached.
   router.get('/containers/:id/attach/ws', async (req, res) => {
+    const choosesStreams = isAtLeast(req, 42);
+    const options = attachOptions(req, (name) => !choosesStreams || queryBool(req, name));
     if (!isWebSocketRequest(req)) {
+      // dockerd looks for the container before it looks at the protocol
+      await backend.inspect(req.params.id, { size: false });
       sendText(res, 400, 'not websocket protocol');
       return;
     }
-    const choosesStreams = isAtLeast(req, 42);
-    const options = attachOptions(req, (name) => !choosesStreams || queryBool(req, name));
     let finish: (() => void) | undefined;
     try {
       await backend.attach(req.params.id, options, () => {

@@ -112,6 +112,9 @@ export function imageRoutes(backend: ImageBackend): Router {
   });
 
   // ImageDelete: 200 | 404 | 409 in use
+  router.delete('/images/', () => {
+    throw new DaemonError('InvalidParameter', 'image name cannot be blank');
+  });
   router.delete('/images/*name', async (req, res) => {
     const options = { force: queryBool(req, 'force'), noprune: queryBool(req, 'noprune') };
     sendJson(res, 200, await backend.remove(imageName(req), options));

@@ -89,6 +89,9 @@ httpCases('errors: bodies', {
 });
 
 httpCases('errors: values', {
+  'an image without a name': 'DELETE /images/',
+  'a websocket of an unknown container, without the handshake': 'GET /containers/nosuch/attach/ws',
+  'the same with bad detach keys': 'GET /containers/nosuch/attach/ws?detachKeys=zzz',
   'invalid name': create({ Image: 'busybox' }, '%2Fa%20b'),
   'memory too small': create({ Image: 'busybox', HostConfig: { Memory: 1024 } }),
   'swap without memory': create({ Image: 'busybox', HostConfig: { MemorySwap: 100000000 } }),

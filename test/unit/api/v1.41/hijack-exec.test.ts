@@ -218,6 +218,13 @@ describe('ContainerAttachWebsocket', () => {
     expect(error.message).toBe('Unexpected server response: 404');
   });
 
+  test('404 of an unknown container comes before the protocol', async () => {
+    backend.containers.inspect.mockRejectedValueOnce(new DaemonError('NotFound', 'No such container: x'));
+    const connection = await client();
+    connection.request('GET /v1.41/containers/x/attach/ws', { Connection: 'close' });
+    expect(await connection.untilEnd()).toMatch(/^HTTP\/1\.1 404 Not Found\r\n/);
+  });
+
   test('400 for what is no WebSocket', async () => {
     const connection = await client();
     connection.request('GET /v1.41/containers/x/attach/ws');
