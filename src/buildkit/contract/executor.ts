@@ -1,0 +1,111 @@
+// Runs the command of an exec operation in a VM. The solver calls it; the engine implements it.
+
+import type { Duplex } from 'node:stream';
+
+export interface Executor {
+  /**
+   * Runs one step to its end: its output is complete and its changes are in the layer store when it resolves, whatever the exit
+   * code. Rejects with what kept it from running, or with Cancelled. The layers given must be held by the caller until then.
+   */
+  run(step: ExecStep, output: ExecOutput, signal: AbortSignal): Promise<ExecOutcome>;
+  /** The build is over: its VMs end. */
+  endBuild(buildId: string): Promise<void>;
+}
+
+export interface ExecStep {
+  /** VMs are never shared between builds. */
+  readonly buildId: string;
+  /** `vm` of the parent's outcome: that VM is taken if it is free; '' for any. */
+  readonly after: string;
+  /** A VM of its own, which ends with the step: it has secrets or agents, or is privileged. */
+  readonly alone: boolean;
+  readonly root: LayersMount;
+  readonly mounts: readonly StepMount[];
+  readonly args: readonly string[];
+  readonly env: readonly string[];
+  /** Environment that is secret: never logged or kept. */
+  readonly secretEnv: readonly string[];
+  readonly workingDir: string;
+  /** As in a Dockerfile: names are looked up in the root's files. */
+  readonly user: string;
+  readonly hostname: string;
+  readonly network: 'sandbox' | 'host' | 'none';
+  /** Privileged inside of its VM. */
+  readonly insecure: boolean;
+  readonly extraHosts: readonly { host: string; ip: string }[];
+  readonly ulimits: readonly { name: string; soft: number; hard: number }[];
+  readonly cgroupParent: string;
+  /** 0: no limit, and '' likewise. */
+  readonly limits: StepLimits;
+  /** Mount points that were made for mounts are removed with their parents that were made. */
+  readonly removeMountStubs: boolean;
+}
+
+export interface StepLimits {
+  readonly memoryBytes: number;
+  readonly memorySwapBytes: number;
+  readonly cpuShares: number;
+  readonly cpuPeriod: number;
+  readonly cpuQuota: number;
+  readonly cpusetCpus: string;
+  readonly cpusetMems: string;
+}
+
+/** A file system of layers, lowest first; none: empty. */
+export interface LayersMount {
+  readonly kind: 'layers';
+  /** Absolute; `/` for the root. */
+  readonly dest: string;
+  readonly diffIds: readonly string[];
+  /** Directory or file of it that is mounted; '' or `/` for all. */
+  readonly selector: string;
+  readonly readonly: boolean;
+  /** Its changes are wanted as a layer. What is written to a mount that has none of this is lost. */
+  readonly keepsChanges: boolean;
+}
+
+export type StepMount =
+  | LayersMount
+  | { readonly kind: 'tmpfs'; readonly dest: string; /** 0: default. */ readonly sizeBytes: number }
+  | {
+      readonly kind: 'cache';
+      readonly dest: string;
+      /** A disk that exists (see `CacheDisks` of the solver), leased to this step alone. */
+      readonly diskPath: string;
+      readonly selector: string;
+      readonly readonly: boolean;
+    }
+  | {
+      readonly kind: 'secret';
+      /** A file on a tmpfs. */
+      readonly dest: string;
+      readonly content: Buffer;
+      readonly uid: number;
+      readonly gid: number;
+      readonly mode: number;
+    }
+  | {
+      readonly kind: 'ssh';
+      /** A unix socket; each connection to it is one of `connect`. */
+      readonly dest: string;
+      readonly uid: number;
+      readonly gid: number;
+      readonly mode: number;
+      readonly connect: () => Duplex;
+    };
+
+export interface ExecOutput {
+  write(stream: 'stdout' | 'stderr', bytes: Buffer): void;
+}
+
+export interface ExecOutcome {
+  readonly exitCode: number;
+  /** Killed for want of memory. */
+  readonly outOfMemory: boolean;
+  /** Diff IDs of layers with changes, by `dest` of the mounts that keep them; no entry where nothing changed. Held until `release`. */
+  readonly changes: ReadonlyMap<string, string>;
+  /** To be called when the layers are held otherwise, or not wanted. */
+  readonly release: () => void;
+  /** For `after` of the next step. */
+  readonly vm: string;
+}

@@ -1,0 +1,57 @@
+// What builds need of the house: images, layers, disks. The daemon composes it of storage and engine; nothing else of those is
+// known in src/buildkit.
+
+import type { LayerReader } from '../../builder/file-contents';
+import type { DocumentStore, LayerStore } from '../../storage/contract/stores';
+import type { Executor } from './executor';
+import type { ImageResolveMode, Platform } from './llb';
+import type { ImageConfigResult } from './solver';
+import type { RegistryToken, TokenRequest } from './session';
+
+export interface BuildHost {
+  readonly images: BuildImages;
+  readonly layers: LayerStore & LayerReader;
+  readonly executor: Executor;
+  readonly disks: CacheDisks;
+  /** Collections that begin with `buildkit-` are ours. */
+  readonly documents: DocumentStore;
+  /** For downloads and files of contexts; emptied when the daemon starts. */
+  readonly temporaryDir: string;
+}
+
+/** Asked for each registry that is spoken to. */
+export interface RegistryAccess {
+  credentials(host: string, signal: AbortSignal): Promise<{ username: string; secret: string } | undefined>;
+  fetchToken(request: TokenRequest, signal: AbortSignal): Promise<RegistryToken | undefined>;
+}
+
+export interface ImageRequest {
+  /** `name[:tag][@digest]`, or the id of a local image. */
+  readonly ref: string;
+  readonly platform: Platform;
+  readonly mode: ImageResolveMode;
+  readonly access: RegistryAccess;
+}
+
+export interface BuildImages {
+  /** Without layers. Rejects in the registry's words. */
+  resolve(request: ImageRequest, signal: AbortSignal): Promise<ImageConfigResult>;
+  /** Brings the layers of a resolved image into the store. `counter` is told of each layer's bytes. Held until `release`. */
+  layers(
+    request: ImageRequest & { digest: string },
+    counter: (layer: { id: string; currentBytes: number; totalBytes: number; done: boolean }) => void,
+    signal: AbortSignal,
+  ): Promise<{ diffIds: readonly string[]; release: () => void }>;
+  /** Makes the image of a configuration whose layers are in the store, and moves tags to it. Its id: the digest of `config`. */
+  create(config: Buffer, names: readonly string[]): Promise<{ id: string }>;
+  /** Docker's push of one name. */
+  push(name: string, access: RegistryAccess, signal: AbortSignal): Promise<{ digest: string }>;
+}
+
+/** Sparse disks of cache mounts, by names of ours. */
+export interface CacheDisks {
+  /** An empty one; its path. */
+  create(id: string): Promise<string>;
+  usageBytes(id: string): Promise<number>;
+  remove(id: string): Promise<void>;
+}

@@ -1,0 +1,110 @@
+// Solves graphs. Implemented by src/buildkit/solver, called by control and by the bridge of frontends.
+//
+// Nothing runs until somebody wants the layers or files of a ref. Equal vertexes run once, whichever builds want them, and are
+// cancelled when no build does any more.
+
+import type { FileTree } from '../../builder/file-tree';
+import type { CacheRecords } from './cache-records';
+import type { ImageResolveMode, Definition, Platform, SourceOp } from './llb';
+import type { Progress } from './progress';
+
+/** What a build may do besides: asked for by its client, granted by the daemon. */
+export type Entitlement = 'network.host' | 'security.insecure' | 'device';
+
+/** One build as the solver sees it. */
+export interface BuildScope {
+  /** Unique: the client's ref. */
+  readonly id: string;
+  /** Sessions to ask for local files, secrets and credentials, in this order. */
+  readonly sessionIds: readonly string[];
+  readonly progress: Progress;
+  readonly entitlements: ReadonlySet<Entitlement>;
+  readonly cacheImports: readonly CacheSource[];
+  /** The build is over, for whatever reason. */
+  readonly signal: AbortSignal;
+}
+
+/** `--cache-from`. Types: registry, local, inline, … */
+export interface CacheSource {
+  readonly type: string;
+  readonly attributes: ReadonlyMap<string, string>;
+}
+
+export interface Solver {
+  /** LLB capabilities that work (`source.image`, `exec.mount.cache`, …): told to clients, which refuse or fall back by them. */
+  readonly capabilities: readonly string[];
+  /** Platforms that can be built, the native one first. */
+  readonly platforms: readonly Platform[];
+  readonly records: CacheRecords;
+  /** Begins a build. `close` it. */
+  open(scope: BuildScope): BuildSolver;
+}
+
+export interface BuildSolver {
+  /**
+   * Checks a graph, and gives its result lazily; undefined for an empty one (`FROM scratch` and nothing else). Rejects with
+   * InvalidArgument for what is no graph, Unimplemented or PermissionDenied for what may not run. `cacheImports` count besides the build's.
+   */
+  solve(
+    definition: Definition,
+    options: { cacheImports?: readonly CacheSource[] },
+    signal: AbortSignal,
+  ): Promise<Ref | undefined>;
+  /** The configuration of an image, without its layers; shown as a step `logName`, if there is one. */
+  resolveImageConfig(
+    ref: string,
+    options: { platform?: Platform; mode: ImageResolveMode; logName: string },
+    signal: AbortSignal,
+  ): Promise<ImageConfigResult>;
+  /** What a source is pinned to. */
+  resolveSource(
+    source: SourceOp,
+    options: { platform?: Platform; mode: ImageResolveMode; logName: string },
+    signal: AbortSignal,
+  ): Promise<SourceMetadata>;
+  /** Frees its refs, ends the VMs of its steps and whatever only this build wanted. Resolves when that is so. */
+  close(): Promise<void>;
+}
+
+export interface ImageConfigResult {
+  /** As it was pinned: with a digest. */
+  readonly ref: string;
+  readonly digest: string;
+  /** The configuration's JSON. */
+  readonly config: Buffer;
+}
+
+export interface SourceMetadata {
+  /** With what was pinned. */
+  readonly source: SourceOp;
+  readonly image?: { digest: string; config: Buffer };
+  readonly git?: { checksum: string; ref: string; commitChecksum: string };
+  readonly http?: { checksum: string; filename: string; lastModifiedMs?: number };
+}
+
+/**
+ * The file system that a graph's result is, as layers: the steps run when it is first asked for. Free until its build is
+ * closed. Each method rejects with what the failing step says, as a BuildError that has `vertex` and `source` details.
+ */
+export interface Ref {
+  /** Unique in the daemon: what clients name it by. */
+  readonly id: string;
+  /** The graph it is of: clients hand it on as an input of another build. */
+  readonly definition: Definition;
+  evaluate(signal: AbortSignal): Promise<void>;
+  /** Diff IDs in the layer store, lowest first; held there as long as the build is open. */
+  layers(signal: AbortSignal): Promise<readonly string[]>;
+  /** Its files by name, not to be changed; their contents are read by `readContents` (src/builder/file-contents.ts). */
+  tree(signal: AbortSignal): Promise<FileTree>;
+}
+
+/** What a frontend gives, and exporters take. */
+export interface Result {
+  readonly ref: Ref | undefined;
+  /** Of several platforms, by their ids; then `ref` is undefined. */
+  readonly refs: ReadonlyMap<string, Ref | undefined>;
+  /** `containerimage.config`, `refs.platforms`, … */
+  readonly metadata: ReadonlyMap<string, Buffer>;
+}
+
+export const emptyResult: Result = { ref: undefined, refs: new Map(), metadata: new Map() };
