@@ -15,6 +15,7 @@
 #include "wire/channel.h"
 #include "core/cleanup.h"
 #include "container/container.h"
+#include "jobs/job.h"
 #include "machine/disk.h"
 #include "core/log.h"
 #include "core/loop.h"
@@ -146,6 +147,7 @@ int main(int argc, char **argv)
     processes_open();
     processes_on_other_child(worker_reaped);
     event_on_acknowledged(execs_sweep);
+    port_on_greeted(jobs_kill);
     namespaces_open();
     nics_open();
     disks_open(containers_disks_changed);

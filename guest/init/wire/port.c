@@ -11,7 +11,6 @@
 #include "wire/channel.h"
 #include "core/cleanup.h"
 #include "wire/frame.h"
-#include "jobs/job.h"
 #include "core/log.h"
 #include "core/loop.h"
 
@@ -42,6 +41,7 @@ static struct parser parser;
 static json_t *(*make_hello)(void);
 static void (*handle_request)(struct request request, json_t *message);
 static void (*on_acknowledged)(uint64_t seq);
+static void (*on_greeted)(void);
 
 static uint32_t connection; /* counts synchronisations */
 static bool synchronised;   /* control frames may be sent */
@@ -266,6 +266,11 @@ static void synchronise(const uint8_t *nonce)
     queue_json(FRAME_HELLO, 0, hello);
 }
 
+void port_on_greeted(void (*callback)(void))
+{
+    on_greeted = callback;
+}
+
 static void greet(const struct frame *frame)
 {
     auto_json hello = json_loadb((const char *)frame->payload, frame->length, 0, NULL);
@@ -275,7 +280,8 @@ static void greet(const struct frame *frame)
         return;
     }
     greeted = true;
-    jobs_kill(); /* their client was the last daemon's */
+    if (on_greeted != NULL)
+        on_greeted();
     channels_restart();
     for (struct event *event = events; event != NULL; event = event->next)
         event->sent = false;

@@ -16,6 +16,8 @@ struct request {
 
 /* Opens the port and joins the loop. `hello` makes the agent's HELLO (a new reference); `handle` gets every request. */
 void port_open(const char *path, json_t *(*hello)(void), void (*handle)(struct request request, json_t *message));
+/* Called when a daemon has greeted: what the last one wanted is of no use any more. */
+void port_on_greeted(void (*callback)(void));
 /* Sends what may be sent. Called by the loop before it blocks. */
 void port_flush(void);
 
