@@ -296,6 +296,8 @@ static int launch_exec(struct process *process, const json_t *params, struct fai
     return result;
 }
 
+static const struct process_events exec_events = { .failed = process_give_up };
+
 void exec_start(struct request request, const json_t *params)
 {
     struct failure failure;
@@ -316,10 +318,9 @@ void exec_start(struct request request, const json_t *params)
         fail(&failure, ENOENT, PHASE_REQUEST, "no container %s", container_id);
     else if (container->process->state != PROCESS_RUNNING)
         fail(&failure, ESRCH, PHASE_REQUEST, "container %s is not running", container_id);
-    else if ((process = process_new(PROCESS_EXEC, id, container)) == NULL)
+    else if ((process = process_new(PROCESS_EXEC, id, container, &exec_events)) == NULL)
         fail(&failure, ENOMEM, PHASE_REQUEST, "no memory for an exec");
     else {
-        process->on_failure = process_give_up;
         process->waiting = true;
         process->request = request;
         if (launch_exec(process, params, &failure) < 0)

@@ -20,6 +20,7 @@
 #include "process/launch.h"
 #include "core/log.h"
 #include "core/namespaces.h"
+#include "machine/page-reporting.h"
 #include "pod/netlink.h"
 #include "pod/pod.h"
 #include "process/process.h"
@@ -130,26 +131,28 @@ static void watch_memory(struct container *container)
         loop_add(&container->memory_events, EPOLLPRI | EPOLLET);
 }
 
-bool container_was_oom_killed(struct container *container)
+static bool was_oom_killed(struct process *process)
 {
+    struct container *container = process->container;
     if (container->memory_events.fd >= 0)
         memory_events_ready(&container->memory_events, EPOLLPRI);
     return container->oom_kills > 0;
 }
 
-void container_running(struct container *container)
+static void running(struct process *process)
 {
     char path[64];
-    snprintf(path, sizeof(path), "/proc/%d/ns/mnt", container->process->pid);
-    container->mount_namespace = open(path, O_RDONLY | O_CLOEXEC);
+    snprintf(path, sizeof(path), "/proc/%d/ns/mnt", process->pid);
+    process->container->mount_namespace = open(path, O_RDONLY | O_CLOEXEC);
+    page_reporting_expect();
 }
 
-void container_exited(struct container *container)
+static void exited(struct process *process)
 {
     /* In a PID namespace of its own the kernel has killed the rest. */
-    if (cgroup_populated(container->cgroup))
-        cgroup_kill(container->cgroup);
-    container_was_oom_killed(container);
+    if (cgroup_populated(process->container->cgroup))
+        cgroup_kill(process->container->cgroup);
+    was_oom_killed(process);
 }
 
 /* ---- start ---- */
@@ -443,6 +446,8 @@ static int prepare(struct container *container, struct failure *failure)
     return 0;
 }
 
+static const struct process_events process_events = { running, exited, was_oom_killed, launch_failed };
+
 static struct container *new_container(const char *id, json_t *spec)
 {
     struct container *container = calloc(1, sizeof(*container));
@@ -457,12 +462,11 @@ static struct container *new_container(const char *id, json_t *spec)
     container->next = containers;
     containers = container;
     if (container->id != NULL && container->cgroup_name != NULL)
-        container->process = process_new(PROCESS_CONTAINER, id, container);
+        container->process = process_new(PROCESS_CONTAINER, id, container, &process_events);
     if (container->process == NULL) {
         container_forget(container);
         return NULL;
     }
-    container->process->on_failure = launch_failed;
     return container;
 }
 

@@ -59,11 +59,6 @@ void exec_start(struct request request, const json_t *params);
 
 /* Disks appeared: containers that waited for them go on. */
 void containers_disks_changed(void);
-/* Its first process runs its program. */
-void container_running(struct container *container);
-/* Its first process is gone. */
-void container_exited(struct container *container);
-bool container_was_oom_killed(struct container *container);
 /* Execs whose exit is acknowledged are forgotten. */
 void execs_sweep(uint64_t acknowledged);
 /* Gives up a container that still waits for its disks. False if it does not. */

@@ -281,6 +281,8 @@ void jobs_kill(void)
             kill(process->pid, SIGKILL);
 }
 
+static const struct process_events job_events = { .failed = process_give_up };
+
 void job_start(struct request request, const json_t *params)
 {
     struct failure failure;
@@ -305,11 +307,10 @@ void job_start(struct request request, const json_t *params)
         fail(&failure, EINVAL, PHASE_REQUEST, "no such job: %s", kind);
     else if (container->mount_namespace < 0 || container->removing)
         fail(&failure, ESRCH, PHASE_REQUEST, "container %s is not mounted", container->id);
-    else if ((process = process_new(PROCESS_EXEC, id, container)) == NULL)
+    else if ((process = process_new(PROCESS_EXEC, id, container, &job_events)) == NULL)
         fail(&failure, ENOMEM, PHASE_REQUEST, "no memory for a job");
     else {
         process->job = true;
-        process->on_failure = process_give_up;
         process->waiting = true;
         process->request = request;
         if (launch_job(process, params, job, &failure) < 0)

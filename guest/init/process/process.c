@@ -18,10 +18,8 @@
 
 #include "core/affinity.h"
 #include "core/cleanup.h"
-#include "container/container.h"
 #include "core/log.h"
 #include "core/namespaces.h"
-#include "machine/page-reporting.h"
 
 static struct process *processes;
 static struct source signals = { .fd = -1 };
@@ -40,7 +38,8 @@ struct process *process_find(const char *id)
     return NULL;
 }
 
-struct process *process_new(enum process_kind kind, const char *id, struct container *container)
+struct process *process_new(enum process_kind kind, const char *id, struct container *container,
+                            const struct process_events *events)
 {
     struct process *process = calloc(1, sizeof(*process));
     if (process == NULL)
@@ -51,6 +50,7 @@ struct process *process_new(enum process_kind kind, const char *id, struct conta
         return NULL;
     }
     process->kind = kind;
+    process->events = events;
     process->container = container;
     process->pidfd = -1;
     process->status.fd = -1;
@@ -141,7 +141,7 @@ static void start_failed(struct process *process, const struct failure *failure)
     /* It has called _exit: not a wait worth the name. Reaped here, so that nobody reports it as an exit. */
     waitpid(process->pid, NULL, 0);
     process->pid = 0;
-    process->on_failure(process, failure); /* answers and frees */
+    process->events->failed(process, failure);
 }
 
 static void status_ready(struct source *source, uint32_t events)
@@ -176,10 +176,8 @@ static void status_ready(struct source *source, uint32_t events)
     drop_fd(&process->status.fd);
     if (process->state == PROCESS_STARTING) {
         process->state = PROCESS_RUNNING;
-        if (process->kind == PROCESS_CONTAINER) {
-            container_running(process->container);
-            page_reporting_expect();
-        }
+        if (process->events->running != NULL)
+            process->events->running(process);
     }
     answer(process, NULL);
 }
@@ -256,10 +254,10 @@ static void after_exit(struct stdio *stdio)
     int status = process->wait_status;
     int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     int code = signal != 0 ? 128 + signal : WEXITSTATUS(status);
-    bool container = process->kind == PROCESS_CONTAINER;
+    bool oom_killed = process->events->was_oom_killed != NULL && process->events->was_oom_killed(process);
     json_t *event = json_pack("{s:s, s:s, s:s, s:{s:i, s:i, s:b, s:I}}", "event", "exit", "kind",
-                              container ? "container" : "exec", "id", process->id, "status", "exitCode", code, "signal",
-                              signal, "oomKilled", container && container_was_oom_killed(process->container), "timeMs",
+                              process->kind == PROCESS_CONTAINER ? "container" : "exec", "id", process->id, "status",
+                              "exitCode", code, "signal", signal, "oomKilled", oom_killed, "timeMs",
                               (json_int_t)process->exit_time_ms);
     process->exit_event = event_post(event, process->stdio.output_ids[0], process->stdio.output_ids[1]);
 }
@@ -276,8 +274,8 @@ static void exited(struct process *process, int wait_status)
     if (process->status.fd >= 0) /* what it had to tell comes first: a terminal, or that it runs */
         while (process->status.fd >= 0)
             status_ready(&process->status, EPOLLIN);
-    if (process->kind == PROCESS_CONTAINER)
-        container_exited(process->container);
+    if (process->events->exited != NULL)
+        process->events->exited(process);
     stdio_leave(&process->stdio);
 }
 

@@ -17,8 +17,23 @@ enum process_kind { PROCESS_CONTAINER, PROCESS_EXEC };
 /* Starting: cloned, the program not yet running. Exited: reaped. */
 enum process_state { PROCESS_STARTING, PROCESS_RUNNING, PROCESS_EXITED };
 
+struct process;
+
+/* What happens to a process, for whoever made it. NULL where nobody wants to know, but for `failed`. */
+struct process_events {
+    /* Its program runs. */
+    void (*running)(struct process *process);
+    /* It was reaped; output of it may still come. */
+    void (*exited)(struct process *process);
+    /* Asked when its exit is told to the daemon. */
+    bool (*was_oom_killed)(struct process *process);
+    /* The child could not run its program and is reaped: answers the request, and frees the process. */
+    void (*failed)(struct process *process, const struct failure *failure);
+};
+
 struct process {
     struct process *next;
+    const struct process_events *events;
     enum process_kind kind;
     enum process_state state;
     char *id;
@@ -34,14 +49,13 @@ struct process {
     int wait_status;
     int64_t exit_time_ms;
     uint64_t exit_event; /* 0: not posted */
-    /* The child could not run its program: after it is reaped and before the request is answered. */
-    void (*on_failure)(struct process *process, const struct failure *failure);
 };
 
 struct process *process_first(void);
 struct process *process_find(const char *id);
 /* Makes a process in the table; the id must be free. NULL if memory is short. */
-struct process *process_new(enum process_kind kind, const char *id, struct container *container);
+struct process *process_new(enum process_kind kind, const char *id, struct container *container,
+                            const struct process_events *events);
 /* Takes it out of the table; channels with unacknowledged output live on. */
 void process_free(struct process *process);
 /* An exec or a job that could not be started: frees it, and answers who waits for it. */
