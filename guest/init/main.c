@@ -24,6 +24,7 @@
 #include "pod/nics.h"
 #include "operations.h"
 #include "pod/pod.h"
+#include "pod/pod-namespaces.h"
 #include "wire/port.h"
 #include "process/process.h"
 #include "protocol/agent.h"

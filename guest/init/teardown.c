@@ -16,6 +16,7 @@
 #include "jobs/job.h"
 #include "core/loop.h"
 #include "pod/pod.h"
+#include "pod/pod-namespaces.h"
 #include "process/process.h"
 #include "rootfs/rootfs.h"
 #include "core/worker.h"

@@ -22,7 +22,7 @@
 #include "core/namespaces.h"
 #include "machine/page-reporting.h"
 #include "pod/netlink.h"
-#include "pod/pod.h"
+#include "pod/pod-namespaces.h"
 #include "process/process.h"
 #include "rootfs/rootfs.h"
 #include "limits/seccomp.h"

@@ -6,15 +6,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "container/container.h"
 #include "core/fields.h"
-#include "paths/mount-options.h"
-
-#define POD_SHM "/run/pod-shm"
+#include "pod/shared-memory.h"
 
 /* An empty source is the container's own, which others may join; `pod` the Pod's; else it is the id of whose it is. */
 static int shm_path(const struct container *container, const char *source, char *path, size_t size,
@@ -31,26 +26,6 @@ static int shm_path(const struct container *container, const char *source, char 
     return 0;
 }
 
-/* Harmless if it is there already. */
-static int make_shm(const char *directory, const char *path, const json_t *entry, struct failure *failure)
-{
-    json_t *words;
-    struct mount_options options;
-    int result;
-    if ((result = field_array(entry, "options", &words, failure)) < 0 ||
-        (result = mount_options_read(words, &options, failure)) < 0)
-        return result;
-    if (mkdir(directory, 0755) < 0 && errno != EEXIST)
-        return fail_errno(failure, errno, PHASE_MOUNT, "make %s", directory);
-    if (mkdir(path, 0755) < 0)
-        return errno == EEXIST ? 0 : fail_errno(failure, errno, PHASE_MOUNT, "make %s", path);
-    if (mount("shm", path, "tmpfs", options.flags, options.data) < 0) {
-        result = fail_errno(failure, errno, PHASE_MOUNT, "mount shared memory (%s)", options.data);
-        rmdir(path);
-    }
-    return result;
-}
-
 static int resolve_shm(const struct container *container, json_t *entry, struct failure *failure)
 {
     const char *source;
@@ -60,7 +35,7 @@ static int resolve_shm(const struct container *container, json_t *entry, struct 
         (result = shm_path(container, source, path, sizeof(path), failure)) < 0)
         return result;
     bool foreign = *source != '\0' && strcmp(source, "pod") != 0;
-    if (!foreign && (result = make_shm(container->directory, path, entry, failure)) < 0)
+    if (!foreign && (result = shared_memory_make(container->directory, path, entry, failure)) < 0)
         return result;
     json_object_set_new(entry, "type", json_string("bind"));
     json_object_set_new(entry, "source", json_string(path));
@@ -106,10 +81,4 @@ int sharing_resolve(struct container *container, struct failure *failure)
     for (size_t i = 0; result == 0 && i < json_array_size(files); i++)
         result = resolve_file(json_array_get(files, i), failure);
     return result;
-}
-
-void sharing_drop_pod(void)
-{
-    umount2(POD_SHM, MNT_DETACH | UMOUNT_NOFOLLOW);
-    rmdir(POD_SHM);
 }

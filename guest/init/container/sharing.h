@@ -9,7 +9,5 @@ struct container;
 /* Before the container's first process is made: mounts of type `shm` become binds of a tmpfs in the VM's own mount
  * namespace (made if need be), and files with `of` get the path of that container's. */
 int sharing_resolve(struct container *container, struct failure *failure);
-/* The Pod's own shared memory goes with it. */
-void sharing_drop_pod(void);
 
 #endif

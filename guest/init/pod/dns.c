@@ -17,7 +17,7 @@
 #include "core/cleanup.h"
 #include "pod/dns-redirect.h"
 #include "core/loop.h"
-#include "pod/pod.h"
+#include "pod/pod-namespaces.h"
 
 #define MAX_SERVERS 4
 #define MAX_QUERIES 256

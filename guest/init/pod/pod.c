@@ -2,70 +2,25 @@
 #include "pod/pod.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/utsname.h>
-#include <sched.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/cleanup.h"
-#include "pod/dns-redirect.h"
 #include "pod/dns.h"
 #include "core/fields.h"
-#include "process/launch.h"
 #include "core/log.h"
-#include "core/namespaces.h"
-#include "pod/netlink.h"
 #include "pod/nics.h"
-#include "container/sharing.h"
+#include "pod/pod-namespaces.h"
+#include "pod/shared-memory.h"
 #include "core/sysctl.h"
-
-struct pod pod = { .net = -1, .ipc = -1, .uts = -1, .pid = -1 };
-static int netlink = -1; /* in the Pod's network namespace */
-
-static void leave_namespaces(void)
-{
-    setns(own.net, CLONE_NEWNET);
-    setns(own.ipc, CLONE_NEWIPC);
-    setns(own.uts, CLONE_NEWUTS);
-}
-
-static int open_namespaces(void)
-{
-    if (unshare(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) < 0)
-        return -errno;
-    pod.net = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-    pod.ipc = open("/proc/self/ns/ipc", O_RDONLY | O_CLOEXEC);
-    pod.uts = open("/proc/self/ns/uts", O_RDONLY | O_CLOEXEC);
-    netlink = netlink_open();
-    int lo = netlink >= 0 ? link_index(netlink, "lo") : netlink;
-    int result = lo < 0 ? lo : link_set_up(netlink, lo, true);
-    if (result == 0)
-        result = dns_redirect_prepare(netlink);
-    leave_namespaces();
-    return pod.net < 0 || pod.ipc < 0 || pod.uts < 0 ? -EMFILE : result;
-}
-
-static void close_namespaces(void)
-{
-    drop_fd(&pod.net);
-    drop_fd(&pod.ipc);
-    drop_fd(&pod.uts);
-    drop_fd(&netlink);
-}
 
 void pod_prepare(void)
 {
-    int result = open_namespaces();
+    int result = pod_namespaces_open();
     if (result < 0) {
         log_line("namespaces for a Pod: %s", strerror(-result));
-        close_namespaces();
+        pod_namespaces_close();
     }
 }
 
@@ -96,16 +51,15 @@ static int configure(const json_t *spec, struct failure *failure)
         (result = field_array(spec, "routes", &routes, failure)) < 0)
         return result;
     for (size_t i = 0; result == 0 && i < json_array_size(interfaces); i++)
-        result = nic_give(json_array_get(interfaces, i), pod.net, netlink, failure);
+        result = nic_give(json_array_get(interfaces, i), pod.net, pod.netlink, failure);
     if (result == 0)
-        result = routes_add(routes, netlink, failure);
+        result = routes_add(routes, pod.netlink, failure);
     if (result < 0)
         return result;
-    if (setns(pod.net, CLONE_NEWNET) < 0 || setns(pod.ipc, CLONE_NEWIPC) < 0 || setns(pod.uts, CLONE_NEWUTS) < 0)
-        result = fail_errno(failure, errno, PHASE_NAMESPACE, "enter the Pod's namespaces");
-    else
+    result = pod_namespaces_enter(failure);
+    if (result == 0)
         result = name_and_tune(spec, failure);
-    leave_namespaces();
+    pod_namespaces_leave();
     return result < 0 ? result : dns_start(servers, failure);
 }
 
@@ -121,8 +75,8 @@ int pod_setup(const json_t *params, struct failure *failure)
             return 0;
         return fail(failure, EEXIST, PHASE_REQUEST, "this VM has Pod %s", pod.id);
     }
-    if (pod.net < 0 && (result = open_namespaces()) < 0) {
-        close_namespaces();
+    if (pod.net < 0 && (result = pod_namespaces_open()) < 0) {
+        pod_namespaces_close();
         return fail_errno(failure, result, PHASE_NAMESPACE, "make the Pod's namespaces");
     }
     pod.id = strdup(id);
@@ -132,16 +86,6 @@ int pod_setup(const json_t *params, struct failure *failure)
     result = configure(spec, failure);
     if (result < 0)
         pod_teardown();
-    return result;
-}
-
-int pod_socket(int family, int type)
-{
-    if (setns(pod.net, CLONE_NEWNET) < 0)
-        return -errno;
-    int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    int result = fd < 0 ? -errno : fd;
-    setns(own.net, CLONE_NEWNET);
     return result;
 }
 
@@ -164,7 +108,7 @@ int pod_renew(const json_t *params, struct failure *failure)
     free(pod.id);
     pod.id = name;
     dns_stop();
-    nics_take_all(netlink);
+    nics_take_all(pod.netlink);
     return configure(spec, failure);
 }
 
@@ -174,9 +118,9 @@ int pod_interface_add(const json_t *params, struct failure *failure)
     int result;
     if ((result = need_pod(failure)) < 0 || (result = field_object(params, "interface", &interface, failure)) < 0 ||
         (result = field_array(params, "routes", &routes, failure)) < 0 ||
-        (result = nic_give(interface, pod.net, netlink, failure)) < 0)
+        (result = nic_give(interface, pod.net, pod.netlink, failure)) < 0)
         return result;
-    return routes_add(routes, netlink, failure);
+    return routes_add(routes, pod.netlink, failure);
 }
 
 int pod_interface_remove(const json_t *params, struct failure *failure)
@@ -185,7 +129,7 @@ int pod_interface_remove(const json_t *params, struct failure *failure)
     int result;
     if ((result = need_pod(failure)) < 0 || (result = field_integer(params, "nic", &number, failure)) < 0)
         return result;
-    return nic_take(number < 0 || number > MAX_NICS ? -1 : (int)number, netlink, failure);
+    return nic_take(number < 0 || number > MAX_NICS ? -1 : (int)number, pod.netlink, failure);
 }
 
 int pod_dns(const json_t *params, struct failure *failure)
@@ -201,50 +145,12 @@ int pod_dns(const json_t *params, struct failure *failure)
     return result;
 }
 
-/* First process of the shared PID namespace: reaps what is orphaned there, until it is killed with the Pod. */
-__attribute__((noreturn)) static void run_pause(void)
-{
-    sigset_t set;
-    sigfillset(&set);
-    sigprocmask(SIG_SETMASK, &set, NULL);
-    prctl(PR_SET_NAME, "pause");
-    sigemptyset(&set);
-    sigaddset(&set, SIGCHLD);
-    for (;;) {
-        siginfo_t info;
-        sigwaitinfo(&set, &info);
-        while (waitpid(-1, NULL, WNOHANG) > 0)
-            ;
-    }
-}
-
-int pod_pid_namespace(struct failure *failure)
-{
-    if (pod.pid >= 0)
-        return pod.pid;
-    auto_fd pidfd = -1;
-    pid_t pid = launch_clone(CLONE_NEWPID, -1, &pidfd);
-    if (pid == 0)
-        run_pause();
-    if (pid < 0)
-        return fail_errno(failure, pid, PHASE_NAMESPACE, "make the Pod's PID namespace");
-    char path[64];
-    snprintf(path, sizeof(path), "/proc/%d/ns/pid", pid);
-    pod.pause = pid;
-    pod.pid = open(path, O_RDONLY | O_CLOEXEC);
-    return pod.pid >= 0 ? pod.pid : fail_errno(failure, errno, PHASE_NAMESPACE, "open the Pod's PID namespace");
-}
-
 void pod_teardown(void)
 {
     dns_stop();
-    sharing_drop_pod();
-    nics_take_all(netlink);
-    if (pod.pause > 0)
-        kill(pod.pause, SIGKILL);
-    pod.pause = 0;
-    drop_fd(&pod.pid);
-    close_namespaces();
+    shared_memory_drop_pod();
+    nics_take_all(pod.netlink);
+    pod_namespaces_close();
     free(pod.id);
     pod.id = NULL;
     pod.exists = false;
