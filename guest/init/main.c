@@ -14,6 +14,8 @@
 #include "limits/cgroup.h"
 #include "wire/channel.h"
 #include "core/cleanup.h"
+#include "container/container-operations.h"
+#include "container/container-table.h"
 #include "container/container.h"
 #include "jobs/job.h"
 #include "machine/disk.h"

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "container/container-operations.h"
 #include "container/container.h"
 #include "core/fields.h"
 #include "machine/identity.h"

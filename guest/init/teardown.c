@@ -11,6 +11,7 @@
 
 #include "limits/cgroup.h"
 #include "core/cleanup.h"
+#include "container/container-table.h"
 #include "container/container.h"
 #include "core/fields.h"
 #include "jobs/job.h"

@@ -1,4 +1,6 @@
 /* What can be asked of a container that exists: signals, freezing, limits, files, execs, removal. */
+#include "container/container-operations.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -13,7 +15,7 @@
 
 #include "limits/cgroup.h"
 #include "core/cleanup.h"
-#include "container/container.h"
+#include "container/container-table.h"
 #include "limits/device-filter.h"
 #include "core/fields.h"
 #include "process/launch.h"

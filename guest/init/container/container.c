@@ -1,4 +1,4 @@
-/* Containers: the table, and the start of a container's first process. */
+/* The start of a container's first process, and its end. */
 #include "container/container.h"
 
 #include <errno.h>
@@ -26,80 +26,11 @@
 #include "process/process.h"
 #include "rootfs/rootfs.h"
 #include "limits/seccomp.h"
+#include "container/container-table.h"
 #include "container/sharing.h"
 
 #define DISK_DEADLINE_MS 20000
 #define MAX_LAYERS 500
-
-static struct container *containers;
-static unsigned next_number;
-
-struct container *container_first(void)
-{
-    return containers;
-}
-
-struct container *container_find(const char *id)
-{
-    for (struct container *container = containers; container != NULL; container = container->next)
-        if (strcmp(container->id, id) == 0)
-            return container;
-    return NULL;
-}
-
-struct container *container_need(const json_t *params, struct failure *failure)
-{
-    const char *id;
-    if (field_id(params, "id", &id, failure) < 0)
-        return NULL;
-    struct container *container = container_find(id);
-    if (container == NULL)
-        fail(failure, ENOENT, PHASE_REQUEST, "no container %s", id);
-    return container;
-}
-
-struct container *container_need_running(const json_t *params, struct failure *failure)
-{
-    struct container *container = container_need(params, failure);
-    if (container == NULL)
-        return NULL;
-    if (container->process == NULL || container->process->state != PROCESS_RUNNING) {
-        fail(failure, ESRCH, PHASE_REQUEST, "container %s is not running", container->id);
-        return NULL;
-    }
-    return container;
-}
-
-void container_forget(struct container *container)
-{
-    for (struct process *process = process_first(), *next; process != NULL; process = next) {
-        next = process->next;
-        if (process->container == container)
-            process_free(process);
-    }
-    for (struct container **link = &containers; *link != NULL; link = &(*link)->next)
-        if (*link == container) {
-            *link = container->next;
-            break;
-        }
-    timer_stop(&container->disk_timer);
-    timer_stop(&container->freeze_timer);
-    loop_remove(&container->memory_events);
-    loop_remove(&container->freeze_events);
-    drop_fd(&container->memory_events.fd);
-    drop_fd(&container->freeze_events.fd);
-    drop_fd(&container->filter);
-    drop_fd(&container->mount_namespace);
-    if (container->cgroup >= 0)
-        cgroup_remove(container->cgroup_name);
-    drop_fd(&container->cgroup);
-    process_spec_free(&container->process_spec);
-    json_decref(container->spec);
-    free(container->layers);
-    free(container->cgroup_name);
-    free(container->id);
-    free(container);
-}
 
 /* ---- out of memory ---- */
 
@@ -375,7 +306,7 @@ static void launch_if_ready(struct container *container)
 
 void containers_disks_changed(void)
 {
-    for (struct container *container = containers, *next; container != NULL; container = next) {
+    for (struct container *container = container_first(), *next; container != NULL; container = next) {
         next = container->next;
         launch_if_ready(container);
     }
@@ -450,19 +381,11 @@ static const struct process_events process_events = { running, exited, was_oom_k
 
 static struct container *new_container(const char *id, json_t *spec)
 {
-    struct container *container = calloc(1, sizeof(*container));
+    struct container *container = container_add(id, spec);
     if (container == NULL)
         return NULL;
-    container->cgroup = container->filter = container->mount_namespace = container->memory_events.fd = container->freeze_events.fd = -1;
     container->disk_timer.fire = disks_are_late;
-    container->id = strdup(id);
-    container->cgroup_name = strdup(id);
-    container->spec = json_incref(spec);
-    snprintf(container->directory, sizeof(container->directory), "/run/c/%u", next_number++);
-    container->next = containers;
-    containers = container;
-    if (container->id != NULL && container->cgroup_name != NULL)
-        container->process = process_new(PROCESS_CONTAINER, id, container, &process_events);
+    container->process = process_new(PROCESS_CONTAINER, id, container, &process_events);
     if (container->process == NULL) {
         container_forget(container);
         return NULL;

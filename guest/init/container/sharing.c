@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "container/container.h"
+#include "container/container-table.h"
 #include "core/fields.h"
 #include "pod/shared-memory.h"
 

@@ -18,7 +18,7 @@
 
 #include "limits/cgroup.h"
 #include "core/cleanup.h"
-#include "container/container.h"
+#include "container/container-table.h"
 #include "process/process.h"
 #include "core/worker.h"
 

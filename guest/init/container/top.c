@@ -11,7 +11,7 @@
 
 #include "limits/cgroup.h"
 #include "core/cleanup.h"
-#include "container/container.h"
+#include "container/container-table.h"
 #include "core/fields.h"
 #include "core/worker.h"
 

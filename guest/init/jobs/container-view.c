@@ -12,7 +12,7 @@
 
 #include "paths/bind.h"
 #include "core/cleanup.h"
-#include "container/container.h"
+#include "container/container-table.h"
 #include "core/fields.h"
 #include "shares/shares.h"
 

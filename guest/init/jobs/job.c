@@ -17,7 +17,7 @@
 
 #include "archives/bulk.h"
 #include "core/cleanup.h"
-#include "container/container.h"
+#include "container/container-table.h"
 #include "paths/container-path.h"
 #include "jobs/container-view.h"
 #include "core/fields.h"
