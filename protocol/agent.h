@@ -24,6 +24,10 @@
 #define BULK_SLOT 2
 #define BULK_PLAIN_BYTES 65536
 
+/* Where the shares of the file server are mounted, and where connections to the host's sockets are listened for. */
+#define SHARES_DIRECTORY "/run/shares"
+#define TUNNELS_DIRECTORY "/run/tunnels"
+
 #define SYNC_MAGIC "CAISSON-SYNC-v1\n"
 #define SYNC_MAGIC_BYTES 16
 #define SYNC_NONCE_BYTES 16

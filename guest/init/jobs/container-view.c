@@ -14,7 +14,7 @@
 #include "core/cleanup.h"
 #include "container/container-table.h"
 #include "core/fields.h"
-#include "shares/shares.h"
+#include "protocol/agent.h"
 
 static const struct mount_options none, readonly = { .flags = MS_RDONLY };
 

@@ -28,8 +28,8 @@
 
 #include "core/cleanup.h"
 #include "core/log.h"
+#include "protocol/agent.h"
 #include "protocol/share-changes-protocol.h"
-#include "shares/shares.h"
 
 #define TRACING "/sys/kernel/tracing"
 /* The kernel adds a watch: of inotify, or of fanotify. */

@@ -27,6 +27,7 @@
 #include "archives/tar-read.h"
 #include "archives/tar-write.h"
 #include "core/write-all.h"
+#include "protocol/agent.h"
 
 #define PORT_NAME "caisson.fuse.0"
 

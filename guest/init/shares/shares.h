@@ -7,8 +7,6 @@
 
 #include "core/failure.h"
 
-#define SHARES_DIRECTORY "/run/shares"
-
 /* Mounts it and starts the process that carries the requests. Harmless twice. */
 int shares_mount(const json_t *params, struct failure *failure);
 /* Copies what the image has at `target` below `root` into the directory `share`, if that is empty: a volume's first

@@ -7,8 +7,6 @@
 
 #include "core/failure.h"
 
-#define TUNNELS_DIRECTORY "/run/tunnels"
-
 /* Listens on TUNNELS_DIRECTORY/<name> with this owner and mode. Harmless twice. */
 int tunnel_listen(const json_t *params, struct failure *failure);
 /* Listens no more on those whose names begin with this; connections go on. */

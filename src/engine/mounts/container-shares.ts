@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { MountPoint } from '../../docker/types';
 import { DaemonError, errorMessage, systemErrorCode } from '../../errors';
 import type { VolumeStore } from '../../storage/disks/volume-store';
-import type { GuestMount } from '../../vm/contract/protocol';
+import { type GuestMount, sharesDirectory, tunnelsDirectory } from '../../vm/contract/protocol';
 import type { FileShare } from '../../vm/file-server/file-server';
 import { noDetails } from './container-mounts';
 import type { MountDetails } from '../core/container-record';
@@ -15,9 +15,6 @@ import type { ShareNames, SocketTargets } from '../core/container-state';
 import { tunnelName, type SocketShare } from '../vms/socket-tunnels';
 import { socketBehind } from './socket-source';
 
-/** Where the agent mounts the VM's file server, and where it listens for connections to the host's sockets. */
-const sharesDirectory = '/run/shares';
-const tunnelsDirectory = '/run/tunnels';
 /** MS_RDONLY of mount(2). */
 const readOnlyFlag = 0x1;
 

@@ -31,6 +31,10 @@ export const bulkRecordBytes = 8;
 /** So much of a stream goes as plain bytes before slots are used; records of plain bytes have no more. */
 export const bulkPlainBytes = 65_536;
 
+/** Where the agent mounts the VM's file server, and where it listens for connections to the host's sockets. */
+export const sharesDirectory = '/run/shares';
+export const tunnelsDirectory = '/run/tunnels';
+
 /** Host → guest at the start of every connection: zeros (a frame's maximum), this magic, a 16-byte nonce. */
 export const syncMagic = 'CAISSON-SYNC-v1\n';
 export const syncNonceBytes = 16;

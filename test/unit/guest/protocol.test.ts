@@ -54,6 +54,8 @@ describe('agent.h says the same as protocol.ts', () => {
   test('texts', () => {
     expect(definedText('AGENT_PORT_NAME')).toBe(protocol.agentPortName);
     expect(definedText('SYNC_MAGIC')).toBe(protocol.syncMagic);
+    expect(definedText('SHARES_DIRECTORY')).toBe(protocol.sharesDirectory);
+    expect(definedText('TUNNELS_DIRECTORY')).toBe(protocol.tunnelsDirectory);
     expect(defined('SYNC_MAGIC_BYTES')).toBe(protocol.syncMagic.length);
   });
 
