@@ -16,6 +16,8 @@
 #include "archives/file-writer.h"
 #include "core/go-error.h"
 #include "archives/tar-entry.h"
+#include "archives/tar-headers.h"
+#include "archives/tar-input.h"
 #include "archives/tar-format.h"
 #include "archives/tar-sparse.h"
 

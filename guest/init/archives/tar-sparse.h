@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "archives/tar-entry.h"
+#include "archives/tar-input.h"
 
 /* What the GNU.sparse records of one entry say. */
 struct sparse_records {
