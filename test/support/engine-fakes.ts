@@ -273,7 +273,8 @@ export class FakeVm implements Vm {
     return Promise.resolve();
   }
 
-  unshareFiles(): Promise<void> {
+  unshareFiles(prefix: string): Promise<void> {
+    this.calls.push(`unshareFiles ${prefix}`);
     return Promise.resolve();
   }
 

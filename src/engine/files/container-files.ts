@@ -2,17 +2,17 @@
 // them. No file system of a guest is ever mounted on the host.
 
 import { DaemonError } from '../../errors';
-import { log } from '../../log';
 import { containerToPod } from '../../translate/container-to-pod';
 import { guestContainer, guestPod } from '../../translate/pod-to-guest';
 import { guestRootfs, podToVm } from '../../translate/pod-to-vm';
-import { writeBackTimeoutMs, type Agent } from '../../vm/contract/agent';
+import type { Agent } from '../../vm/contract/agent';
 import type { GuestMount } from '../../vm/contract/protocol';
 import type { Vm } from '../../vm/contract/vm';
 import { networkFiles } from '../networks/container-network';
 import { publishVolumeEvents } from '../mounts/container-mounts';
 import { mergeMounts, prepareShares } from '../mounts/container-shares';
 import type { Container } from '../core/container-registry';
+import { endVm } from '../vms/end-vm';
 import { disksOf } from '../vms/pod-plan';
 import { isActive } from '../core/container-state';
 import { requirePod } from '../vms/guest-access';
@@ -77,14 +77,7 @@ export class FileHolders implements FileHolding {
     if (holder === undefined) return;
     clearTimeout(holder.timer);
     this.#holders.delete(containerId);
-    try {
-      await holder.vm.agent.request('shutdown', {}, { timeoutMs: writeBackTimeoutMs });
-    } catch (error) {
-      log.warn('a VM that held files did not shut down in order', { containerId, error });
-    }
-    await holder.vm
-      .end()
-      .catch((error: unknown) => log.error('VM could not be ended', { containerId, error }));
+    await endVm(holder.vm, { keepData: true });
   }
 
   async releaseAll(): Promise<void> {

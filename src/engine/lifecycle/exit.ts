@@ -35,13 +35,6 @@ export function onContainerExit(
   status: ExitStatus,
   ack: () => void,
 ): Promise<void> {
-  const expected = pod.exitListeners.get(container.id);
-  if (expected !== undefined) {
-    // A start that failed waits for it, in the container's queue.
-    ack();
-    expected();
-    return Promise.resolve();
-  }
   return container.operations.run(async () => {
     const run = container.state;
     if (!isActive(run) || run.vmId !== pod.vm.id) {

@@ -17,6 +17,7 @@ import { runContainer } from './start';
 import { disksOf } from '../vms/pod-plan';
 import { isActive, type RunFacts } from '../core/container-state';
 import type { Engine } from '../engine';
+import { endVm } from '../vms/end-vm';
 import { settleCpus } from '../vms/pod-cpus';
 import { unplugInterfaces } from '../networks/pod-interfaces';
 import { namedPodIdOf } from '../vms/named-pods';
@@ -26,7 +27,6 @@ import { ProcessStdio, type StdioChannels } from '../streams/stdio';
 
 /** What a container shows that was lost while no daemon was there, with the host for example. Docker's. */
 const lostExitCode = 255;
-const shutdownTimeoutMs = 20_000;
 
 /**
  * Run once, after the registry is loaded and the network is up. Resolves when every record is true; restarts that the
@@ -223,12 +223,7 @@ async function republish(engine: Engine, container: Container): Promise<void> {
 /** Its Pod has no running record: a start that was cut short, an exit before its end, or a removed container. */
 async function endOrphan(vm: Vm): Promise<void> {
   log.info('VM of no running container is ended', { vmId: vm.id });
-  try {
-    await vm.agent.request('shutdown', {}, { timeoutMs: shutdownTimeoutMs });
-  } catch (error) {
-    log.warn('guest did not shut down in order', { vmId: vm.id, error });
-  }
-  await vm.end().catch((error: unknown) => log.error('VM could not be ended', { vmId: vm.id, error }));
+  await endVm(vm, { keepData: true });
 }
 
 async function removeOrphanDisks(engine: Engine): Promise<void> {

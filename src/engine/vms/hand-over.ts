@@ -3,15 +3,13 @@
 
 import { log } from '../../log';
 import { containerDisks, diskIds, type ContainerDisks } from '../../translate/pod-to-vm';
-import type { Vm, VmDisk } from '../../vm/contract/vm';
+import { endVm } from './end-vm';
+import { plugMissing, unplugUnused } from './plugged-disks';
 import type { RunningPod } from './running-pod';
-import { tunnelPrefix } from './socket-tunnels';
+import { takeOut } from './take-out';
 
 /** The Pod that has the VM. `disks`: plugging and unplugging, one behind the other. */
 type HandedOver = Pick<RunningPod, 'vm' | 'disks' | 'members'>;
-
-/** How long the guest may take to write back what a container has written. */
-const removeTimeoutMs = 20_000;
 
 export class HandOver {
   /** Resolves when the old Pod has come to its end, whether or not the next one can have the VM as it is. Never rejects. */
@@ -76,24 +74,17 @@ export class HandOver {
     return this.#taking;
   }
 
-  async #takeOut({ vm, disks, members }: HandedOver): Promise<void> {
+  async #takeOut(now: HandedOver): Promise<void> {
     try {
-      for (const left of this.#left) {
-        const id = left.disks.containerId;
-        const request = { id, sync: left.keepData };
-        await vm.agent.request('container.remove', request, { timeoutMs: removeTimeoutMs });
-        await vm.agent.request('tunnel.close', { prefix: tunnelPrefix(id) });
-      }
-      await disks.run(() => {
-        const used = new Set([...members.values()].flatMap(diskIds));
-        const useless = this.#left.flatMap((left) => diskIds(left.disks));
-        return vm.unplugDisks(useless.filter((id) => !used.has(id) && !this.isNext(id)));
-      });
+      const useless = this.#left.flatMap(({ disks }) => diskIds(disks)).filter((id) => !this.isNext(id));
+      await takeOut(
+        now,
+        this.#left.map(({ disks, keepData }) => ({ id: disks.containerId, keepData })),
+        useless,
+      );
     } catch (error) {
-      log.error('what a replaced Pod had in its VM could not be taken out', { vmId: vm.id, error });
-      await vm
-        .end()
-        .catch((endError: unknown) => log.error('VM could not be ended', { vmId: vm.id, error: endError }));
+      log.error('what a replaced Pod had in its VM could not be taken out', { vmId: now.vm.id, error });
+      await endVm(now.vm, { keepData: false });
     } finally {
       this.#finish();
     }
@@ -101,22 +92,10 @@ export class HandOver {
 
   /** The old Pod goes on: what was plugged ahead goes. Never rejects. */
   async giveUp(): Promise<void> {
-    const { vm, disks, members } = this.#old;
     const ahead = (await this.#ahead) ?? [];
-    await disks
-      .run(() => {
-        const used = new Set([...members.values()].flatMap(diskIds));
-        return vm.unplugDisks(ahead.filter((id) => !used.has(id)));
-      })
-      .catch((error: unknown) => log.warn('disks stay plugged', { vmId: vm.id, error }));
+    await unplugUnused(this.#old, ahead).catch((error: unknown) =>
+      log.warn('disks stay plugged', { vmId: this.#old.vm.id, error }),
+    );
     this.#finish();
   }
-}
-
-/** Plugs what is not there yet, and says what that was. */
-export async function plugMissing(vm: Vm, disks: readonly VmDisk[]): Promise<string[]> {
-  const known = vm.pluggedDisks();
-  const missing = disks.filter(({ id }) => !known.has(id));
-  if (missing.length > 0) await vm.plugDisks(missing);
-  return missing.map(({ id }) => id);
 }

@@ -12,14 +12,17 @@ import {
   podToVm,
   type ContainerDisks,
 } from '../../translate/pod-to-vm';
-import type { AgentTunnel } from '../../vm/contract/agent';
+import { writeBackTimeoutMs, type AgentTunnel } from '../../vm/contract/agent';
 import type { AgentEvent } from '../../vm/contract/protocol';
-import type { RestoreSource, SavedVm, Vm, VmDisk, VmEnd, VmResources } from '../../vm/contract/vm';
+import type { RestoreSource, SavedVm, Vm, VmEnd, VmResources } from '../../vm/contract/vm';
 import type { EngineContext } from '../core/engine-context';
 import { isActive, type ContainerState } from '../core/container-state';
+import { settlesWithin } from '../../async/deadline';
 import { OperationQueue } from '../../async/operation-queue';
 import { gatewayOrder } from './gateway-order';
-import { HandOver, plugMissing } from './hand-over';
+import { endVm } from './end-vm';
+import { HandOver } from './hand-over';
+import { plugExactly, plugMissing } from './plugged-disks';
 import {
   attachNic,
   podInterface,
@@ -27,10 +30,7 @@ import {
   type LeaveOptions,
   type RunningPod,
 } from './running-pod';
-import { tunnelPrefix } from './socket-tunnels';
-
-/** How long the guest may take to write everything back before its VM is ended all the same. */
-const shutdownTimeoutMs = 20_000;
+import { takeOut } from './take-out';
 
 /** How long a container whose start failed may take to die. */
 const killTimeoutMs = 10_000;
@@ -110,7 +110,9 @@ export class Pods {
     const handOver = this.#handedOver.get(vm.id);
     this.#handedOver.delete(vm.id);
     try {
-      const plugged = saved === undefined ? plugAll(vm, plan.disks, handOver) : Promise.resolve();
+      // What the Pod before still has in it is taken out later.
+      const plug = handOver === undefined ? plugExactly : plugMissing;
+      const plugged = saved === undefined ? plug(vm, plan.disks) : Promise.resolve();
       plugged.catch(() => undefined);
       const attached = await endpoints;
       const interfaces = gatewayOrder(attached).map(podInterface);
@@ -259,26 +261,14 @@ export class Pods {
       return;
     }
     if (disks === undefined || handOver !== undefined) return;
-    await pod.disks
-      .run(async () => {
-        await pod.vm.agent.request(
-          'container.remove',
-          { id: containerId, sync: options.keepData },
-          { timeoutMs: shutdownTimeoutMs },
-        );
-        await pod.vm.agent.request('tunnel.close', { prefix: tunnelPrefix(containerId) });
-        const used = new Set([...pod.members.values()].flatMap(diskIds));
-        await pod.vm.unplugDisks(diskIds(disks).filter((id) => !used.has(id)));
-        // What is at their paths when it starts again is another file perhaps.
-        await pod.vm.unshareFiles(tunnelPrefix(containerId));
-      })
-      .catch((error: unknown) =>
+    await takeOut(pod, [{ id: containerId, keepData: options.keepData }], diskIds(disks)).catch(
+      (error: unknown) =>
         log.warn('what a container had in its VM could not be taken out', {
           containerId,
           vmId: pod.vm.id,
           error,
         }),
-      );
+    );
   }
 
   /** As `leave`, for a start that failed: whatever of the container runs by then is killed first. Never throws. */
@@ -301,12 +291,12 @@ export class Pods {
       strays: strays.map(({ id }) => id),
     });
     try {
-      for (const { id } of strays) {
-        await endProcess(pod, id);
-        await pod.vm.agent.request('container.remove', { id, sync: true }, { timeoutMs: shutdownTimeoutMs });
-      }
-      await pod.disks.run(() => pod.vm.unplugDisks(unused));
-      for (const { id } of strays) await pod.vm.unshareFiles(tunnelPrefix(id));
+      for (const { id } of strays) await endProcess(pod, id);
+      await takeOut(
+        pod,
+        strays.map(({ id }) => ({ id, keepData: true })),
+        unused,
+      );
     } catch (error) {
       log.warn('VM could not be rid of what an earlier daemon left', { vmId: pod.vm.id, error });
     }
@@ -379,7 +369,7 @@ export class Pods {
     { forBuild, handOver }: { forBuild: boolean; handOver: HandOver | undefined },
   ): Promise<boolean> {
     try {
-      await vm.agent.request('pod.teardown', {}, { timeoutMs: shutdownTimeoutMs });
+      await vm.agent.request('pod.teardown', {}, { timeoutMs: writeBackTimeoutMs });
       await Promise.all(vm.nics.map(({ tapName }) => this.#context.networks.detach(tapName)));
       const plugged = [...vm.pluggedDisks().keys()];
       await vm.unplugDisks(
@@ -444,7 +434,16 @@ export class Pods {
       ...(handOver === undefined ? {} : { handOver }),
     };
     this.#running.set(vm.id, pod);
-    stopListening = vm.agent.onEvent((event, ack) => this.#handlers.onEvent(pod, event, ack));
+    stopListening = vm.agent.onEvent((event, ack) => {
+      const isExit = event.event === 'exit' && event.kind === 'container';
+      const expected = isExit ? pod.exitListeners.get(event.id) : undefined;
+      if (expected === undefined) {
+        this.#handlers.onEvent(pod, event, ack);
+        return;
+      }
+      ack();
+      expected();
+    });
     vm.agent.onTunnel((tunnel) => this.#handlers.onTunnel(pod, tunnel));
     void vm.ended.then((end) => {
       if (this.#running.get(vm.id) !== pod) return;
@@ -456,39 +455,14 @@ export class Pods {
   }
 }
 
-/** Brings the VM's disks to these, but for those that a Pod before still has. */
-async function plugAll(vm: Vm, disks: readonly VmDisk[], handOver: HandOver | undefined): Promise<void> {
-  const wanted = new Set(disks.map(({ id }) => id));
-  const useless = [...vm.pluggedDisks().keys()].filter((id) => !wanted.has(id));
-  if (handOver === undefined && useless.length > 0) await vm.unplugDisks(useless);
-  await plugMissing(vm, disks);
-}
-
-/** Never throws. */
-async function endVm(vm: Vm, { keepData }: { keepData: boolean }): Promise<void> {
-  if (keepData) {
-    try {
-      await vm.agent.request('shutdown', {}, { timeoutMs: shutdownTimeoutMs });
-    } catch (error) {
-      log.warn('guest did not shut down in order', { vmId: vm.id, error });
-    }
-  }
-  try {
-    await vm.end();
-  } catch (error) {
-    log.error('VM could not be ended', { vmId: vm.id, error });
-  }
-}
-
 /** SIGKILL, and until the guest has told of the exit. Never throws. */
 async function endProcess(pod: RunningPod, containerId: string): Promise<void> {
   const exited = new Promise<void>((resolve) => {
     pod.exitListeners.set(containerId, resolve);
-    setTimeout(resolve, killTimeoutMs).unref();
   });
   try {
     await pod.vm.agent.request('container.signal', { id: containerId, signal: sigkill, all: true });
-    await exited;
+    await settlesWithin(exited, killTimeoutMs);
   } catch (error) {
     // The common case: the start failed in the guest, which has left nothing.
     log.debug('container of a failed start', { containerId, error });

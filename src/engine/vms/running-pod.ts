@@ -22,7 +22,7 @@ export interface RunningPod {
   readonly containers: Map<string, RunningContainer>;
   /** Every container that runs or is being started, with the disks it uses. The VM is ended with the last. */
   readonly members: Map<string, ContainerDisks>;
-  /** Told when the guest reports the exit of a container whose start has failed. */
+  /** Told, instead of anyone else, of the exit of a container whose start has failed, or that no record knows. */
   readonly exitListeners: Map<string, () => void>;
   /** No more of the VM's events are this Pod's. */
   readonly stopListening: () => void;

@@ -167,3 +167,34 @@ it('releases layers of a create that was cut short before its disk, and no one e
   await recoverContainers(after.parts, []);
   expect(after.layers.owners()).toEqual([id, 'something else']);
 });
+
+it('takes a container that no record knows out of a VM in which others run, connections to sockets and all', async () => {
+  const id = await before.running();
+  const stray = 'd'.repeat(64);
+  const vm = found(before.vms.last, id);
+  vm.agent.hello.containers.push({ id: stray, pid: 9, state: 'running' });
+  await vm.plugDisks([
+    ...['l-sha256-aaa', 'l-sha256-bbb', `w-${id.slice(0, 12)}`, 'w-dddddddddddd'].map((disk) => ({
+      id: disk,
+      hostPath: '',
+      format: 'raw' as const,
+      readOnly: false,
+      durable: false,
+    })),
+  ]);
+  vm.agent.on('container.signal', () => {
+    vm.agent.exit(stray);
+    return {};
+  });
+  await restart(vm);
+  const prefix = 'dddddddddddd-';
+  expect(vm.agent.requests.slice(0, 3)).toEqual([
+    { op: 'container.signal', params: { id: stray, signal: 9, all: true } },
+    { op: 'container.remove', params: { id: stray, sync: true } },
+    { op: 'tunnel.close', params: { prefix } },
+  ]);
+  expect(vm.calls).toContain(`unshareFiles ${prefix}`);
+  expect([...vm.pluggedDisks().keys()].sort()).toEqual([
+    ...['l-sha256-aaa', 'l-sha256-bbb', `w-${id.slice(0, 12)}`],
+  ]);
+});
