@@ -52,9 +52,7 @@ describe('loadGraph', () => {
     ['no single result', [first, left, right, op({}, [left, right])], 'one input'],
     ['bytes that are no operation', [Buffer.from([0xff])], 'failed to parse llb proto op'],
   ])('refuses %s', (_what, def, reason) => {
-    expect(() => loadGraph(definition(def))).toThrow(
-      expect.objectContaining({ code: 'InvalidArgument', message: expect.stringContaining(reason) }),
-    );
+    expect(() => loadGraph(definition(def))).toThrow(reason);
   });
 });
 
