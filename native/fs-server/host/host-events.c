@@ -3,14 +3,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/fanotify.h>
 #include <sys/statfs.h>
 #include <unistd.h>
 
+#include "base/buckets.h"
+#include "base/cleanup.h"
 #include "base/memory.h"
-#include "table/inodes.h"
 
 #ifndef AT_HANDLE_FID
 #define AT_HANDLE_FID 0x200
@@ -50,73 +50,80 @@ int identify_file(int fd, struct file_identity *identity) {
     return 0;
 }
 
-static void take_place(const struct fanotify_event_info_fid *info, bool named, struct event_place *place) {
-    const struct file_handle *handle = (const struct file_handle *)(const void *)info->handle;
-    if (handle->handle_bytes > HANDLE_BYTES)
+/** `at`: struct fanotify_event_info_fid, then struct file_handle and its bytes, and a name. */
+static void take_place(const char *at, bool named, struct event_place *place) {
+    struct fanotify_event_info_fid info;
+    struct file_handle handle;
+    memcpy(&info, at, sizeof info);
+    memcpy(&handle, at + sizeof info, sizeof handle);
+    if (handle.handle_bytes > HANDLE_BYTES)
         return;
+    const char *bytes = at + sizeof info + sizeof handle;
     place->there = true;
-    memcpy(&place->identity.system, &info->fsid, sizeof place->identity.system);
-    place->identity.type = handle->handle_type;
-    place->identity.length = handle->handle_bytes;
-    memcpy(place->identity.bytes, handle->f_handle, handle->handle_bytes);
-    place->name = named ? (const char *)handle->f_handle + handle->handle_bytes : "";
+    memcpy(&place->identity.system, &info.fsid, sizeof place->identity.system);
+    place->identity.type = handle.handle_type;
+    place->identity.length = handle.handle_bytes;
+    memcpy(place->identity.bytes, bytes, handle.handle_bytes);
+    place->name = named ? bytes + handle.handle_bytes : "";
 }
 
-static struct host_event parse(const struct fanotify_event_metadata *metadata) {
-    struct host_event event = {.events = metadata->mask};
-    const char *at = (const char *)metadata + metadata->metadata_len, *end = (const char *)metadata + metadata->event_len;
+/** `at`: what follows the event's head. Nothing in there is aligned. */
+static struct host_event parse(uint64_t mask, const char *at, const char *end) {
+    struct host_event event = {.events = mask};
     while (at < end) {
-        const struct fanotify_event_info_fid *info = (const struct fanotify_event_info_fid *)(const void *)at;
-        switch (info->hdr.info_type) {
+        struct fanotify_event_info_header head;
+        memcpy(&head, at, sizeof head);
+        switch (head.info_type) {
         case FAN_EVENT_INFO_TYPE_FID:
-            take_place(info, false, &event.target);
+            take_place(at, false, &event.target);
             break;
         case FAN_EVENT_INFO_TYPE_DFID:
-            take_place(info, false, &event.directory);
+            take_place(at, false, &event.directory);
             break;
         case FAN_EVENT_INFO_TYPE_DFID_NAME:
-            take_place(info, true, &event.directory);
+            take_place(at, true, &event.directory);
             break;
         case FAN_EVENT_INFO_TYPE_OLD_DFID_NAME:
-            take_place(info, true, &event.from);
+            take_place(at, true, &event.from);
             break;
         case FAN_EVENT_INFO_TYPE_NEW_DFID_NAME:
-            take_place(info, true, &event.to);
+            take_place(at, true, &event.to);
             break;
         default:
             break;
         }
-        at += info->hdr.len;
+        at += head.len;
     }
     return event;
 }
 
-struct event_buffer {
-    _Alignas(struct fanotify_event_metadata) char bytes[64 << 10];
-};
+enum { EVENTS_BYTES = 64 << 10 };
 
 /** False at the end of events. */
-static bool read_events(const struct host_listener *listener, struct event_buffer *buffer) {
-    ssize_t length = read(listener->fd, buffer->bytes, sizeof buffer->bytes);
+static bool read_events(const struct host_listener *listener, char *events) {
+    ssize_t length = read(listener->fd, events, EVENTS_BYTES);
     if (length < 0)
         return errno == EINTR;
     pid_t own = getpid();
-    const struct fanotify_event_metadata *metadata = (const void *)buffer->bytes;
-    for (; FAN_EVENT_OK(metadata, length); metadata = FAN_EVENT_NEXT(metadata, length)) {
+    // An event is as long as the name in it: the next begins anywhere.
+    struct fanotify_event_metadata metadata;
+    for (const char *at = events, *end = events + length; (size_t)(end - at) >= sizeof metadata; at += metadata.event_len) {
+        memcpy(&metadata, at, sizeof metadata);
+        if (metadata.event_len < sizeof metadata || metadata.event_len > (size_t)(end - at))
+            break;
         // what this guest has done its kernel has told
-        if (metadata->pid == own || (metadata->mask & FAN_Q_OVERFLOW) != 0)
+        if (metadata.pid == own || (metadata.mask & FAN_Q_OVERFLOW) != 0)
             continue;
-        struct host_event event = parse(metadata);
+        struct host_event event = parse(metadata.mask, at + metadata.metadata_len, at + metadata.event_len);
         listener->tell(&event);
     }
     return true;
 }
 
 static void *listen_on(void *argument) {
-    struct event_buffer *buffer = allocate(sizeof *buffer);
-    while (read_events(argument, buffer))
+    auto_free char *events = allocate(EVENTS_BYTES);
+    while (read_events(argument, events))
         ;
-    free(buffer);
     return NULL;
 }
 
