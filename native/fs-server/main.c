@@ -21,10 +21,12 @@
 #include "base/identity.h"
 #include "base/memory.h"
 #include "control/control.h"
+#include "host/trust.h"
+#include "operations/dispatch.h"
+#include "table/crowd.h"
 #include "table/descriptors.h"
-#include "table/locks.h"
-#include "wire/operation.h"
 #include "wire/transport.h"
+#include "wire/waiting.h"
 
 static int unix_socket(const char *path, bool listening) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -61,9 +63,9 @@ int main(int argc, char **argv) {
     prepare_interrupts();
     // Whoever can connect to the control socket may have any directory shared: the daemon, and no user of a VM.
     umask(0077);
-    privileged = geteuid() == 0;
     // Every file the guest remembers is a descriptor here.
-    prepare_descriptors();
+    set_descriptor_limit(prepare_descriptors());
+    prepare_trust();
     drop_capabilities();
     int guest = unix_socket(argv[1], false);
     int control = guest < 0 ? -1 : unix_socket(argv[2], true);
@@ -72,9 +74,10 @@ int main(int argc, char **argv) {
         return 1;
     }
     umask(0); // a guest's files get the modes that it asks for
+    meet_guest(guest, &operations_handler);
     if (start_control(control) != 0)
         return 1;
     printf("ready\n");
     fflush(stdout);
-    return serve_guest(guest);
+    return serve_guest();
 }

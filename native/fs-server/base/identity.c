@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/fsuid.h>
 #include <sys/stat.h>
@@ -10,7 +11,9 @@
 #include <unistd.h>
 
 #include "base/memory.h"
-#include "wire/operation.h"
+
+// We run as root and can give files to others.
+static bool privileged;
 
 static const unsigned file_capabilities[] = {
     CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_FSETID,
@@ -20,6 +23,7 @@ static const unsigned file_capabilities[] = {
 };
 
 void drop_capabilities(void) {
+    privileged = geteuid() == 0;
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3], kept[_LINUX_CAPABILITY_U32S_3] = {0};
     for (size_t i = 0; i < sizeof file_capabilities / sizeof file_capabilities[0]; i++)

@@ -1,4 +1,6 @@
-/* Memory and complaints. */
+/* Memory and complaints.
+ *
+ * This folder is what any part of the server stands on: nothing here knows of the guest, of shares or of requests. */
 #ifndef FS_SERVER_MEMORY_H
 #define FS_SERVER_MEMORY_H
 

@@ -10,7 +10,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "control/saved-state.h"
+#include "base/lock-order.h"
+#include "control/load.h"
+#include "control/save.h"
 #include "host/shares.h"
 #include "wire/transport.h"
 
@@ -91,11 +93,11 @@ static int obey(struct session *session, char *line, char reason[MAX_REASON]) {
             return EINVAL;
         return saves ? save_state(decode(rest), reason) : load_state(decode(rest), reason);
     }
-    static pthread_mutex_t one_by_one = PTHREAD_MUTEX_INITIALIZER;
-    pthread_mutex_lock(&one_by_one);
-    int error = obey_of_share(verb, rest);
-    pthread_mutex_unlock(&one_by_one);
-    return error;
+    if (session->holds)
+        return EBUSY; // base/lock-order.h: what holds the others' commands up may wait for this one's end
+    static struct lock commands = LOCK_OF(LOCK_COMMANDS);
+    auto_lock one_by_one = take_lock(&commands);
+    return obey_of_share(verb, rest);
 }
 
 /** `ok`, the name of an errno, or that and a reason. */

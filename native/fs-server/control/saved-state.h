@@ -1,21 +1,34 @@
-/* What the guest refers to by number, in a file: saved while the guest is held and its vCPUs are stopped, and loaded by the
- * server of a VM that goes on from there. */
+/* What a saved state is made of, for who writes it (save.c) and who reads it (load.c). */
 #ifndef FS_SERVER_SAVED_STATE_H
 #define FS_SERVER_SAVED_STATE_H
 
-enum { MAX_REASON = 4608 };
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
 
-/**
- * Writes a new file, and to the disk. 0 or an errno; with a `reason` where the errno does not say enough: the guest has a file
- * open that can't be found again.
- */
-int save_state(const char *path, char reason[MAX_REASON]);
-/**
- * Into a server that has its shares, under the names that they had, and has not answered anything. Files are looked for below
- * their share and never through a link. What is not found, or is not the file that it was, stays unknown: its numbers answer
- * ESTALE. Where a share is another file or directory than it was, its files go by their paths.
- * 0 or an errno, with a `reason` as above: a lock is somebody else's by now. Then the server is of no more use.
- */
-int load_state(const char *path, char reason[MAX_REASON]);
+#include "table/inodes.h"
+
+// First and last number of the file. Raised when what follows changes its meaning: "CAISFS" and a version.
+#define MAGIC UINT64_C(0x4341495346530001)
+
+enum {
+    HANDLE_FLAGS = O_ACCMODE | O_APPEND | O_SYNC | O_DSYNC | O_NOATIME,
+    KIND_FILE = 0,
+    KIND_DIRECTORY = 1,
+    MAX_REASON = 4608,
+    MAX_WAITING_BYTES = 16 << 20,
+};
+
+static inline bool is_root(const struct inode *inode) {
+    return inode->share->root == inode;
+}
+
+/** Why it is refused, in words. */
+__attribute__((format(printf, 2, 3))) void explain(char reason[MAX_REASON], const char *format, ...);
+/** The path of what a descriptor stands for, as the host has it now; false if that is too long to be told. */
+bool host_path(int fd, char path[PATH_MAX]);
+/** Opens what lies at `path` below the share, never through a link; "" is the share itself. -1 and errno. */
+int open_below(const struct share *share, const char *path);
 
 #endif

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/memory.h"
 #include "host/trust.h"
 #include "host/watches.h"
@@ -33,89 +34,77 @@ static int open_resolved(const char *path) {
 int add_share(const char *name, const char *mode, unsigned cache_milliseconds, const char *path) {
     if (!is_plain_name(name) || strlen(name) >= sizeof((struct share *)0)->name)
         return EINVAL;
-    pthread_mutex_lock(&table_lock);
-    bool taken = *find_share(name) != NULL;
-    pthread_mutex_unlock(&table_lock);
-    if (taken)
+    if (share_named(name) != NULL)
         return 0; // a daemon that was restarted asks again
-    int fd = open_resolved(path);
+    auto_fd fd = open_resolved(path);
     struct stat st;
-    if (fd < 0)
+    if (fd < 0 || fstatat(fd, "", &st, AT_EMPTY_PATH) < 0)
         return errno;
-    if (fstatat(fd, "", &st, AT_EMPTY_PATH) < 0) {
-        int error = errno;
-        close(fd);
-        return error;
-    }
     struct share *share = allocate(sizeof *share);
     snprintf(share->name, sizeof share->name, "%s", name);
     share->readonly = strcmp(mode, "ro") == 0;
     share->cache_milliseconds = cache_milliseconds;
-    struct inode *root = adopt_inode(fd, &st, share);
-    pthread_mutex_lock(&table_lock);
+    struct inode *root = adopt_inode(take_fd(&fd), &st, share);
+    auto_lock changing = take_lock(&table_lock);
     share->root = root;
     root->users--;
     share->next = shares;
     shares = share;
-    pthread_mutex_unlock(&table_lock);
     return 0;
 }
 
 int set_share_cache(const char *name, unsigned cache_milliseconds) {
-    pthread_mutex_lock(&table_lock);
+    take_lock(&table_lock);
     struct share *share = *find_share(name);
     if (share != NULL)
         share->cache_milliseconds = cache_milliseconds;
-    pthread_mutex_unlock(&table_lock);
+    give_lock(&table_lock);
     if (share != NULL && cache_milliseconds == 0)
         wait_for_end_of_trust(share);
     return share != NULL ? 0 : ENOENT;
 }
 
 void wait_for_end_of_all_trust(void) {
-    pthread_mutex_lock(&table_lock);
+    take_lock(&table_lock);
     const struct share *share = shares; // what comes later has been told of to nobody
-    pthread_mutex_unlock(&table_lock);
+    give_lock(&table_lock);
     for (; share != NULL; share = share->next)
         wait_for_end_of_trust(share);
 }
 
 int protect_share(const char *name) {
-    pthread_mutex_lock(&table_lock);
+    auto_lock changing = take_lock(&table_lock);
     struct share *share = *find_share(name);
-    if (share != NULL)
-        share->readonly = true;
-    pthread_mutex_unlock(&table_lock);
-    return share != NULL ? 0 : ENOENT;
+    if (share == NULL)
+        return ENOENT;
+    share->readonly = true;
+    return 0;
 }
 
 int remove_share(const char *name) {
-    pthread_mutex_lock(&table_lock);
+    take_lock(&table_lock);
     struct share **link = find_share(name);
     struct share *share = *link;
     if (share != NULL)
         *link = share->next;
-    pthread_mutex_unlock(&table_lock);
+    give_lock(&table_lock);
     if (share != NULL)
         end_watches_of(share);
     return share != NULL ? 0 : ENOENT;
 }
 
 struct share *share_named(const char *name) {
-    pthread_mutex_lock(&table_lock);
-    struct share *share = *find_share(name);
-    pthread_mutex_unlock(&table_lock);
-    return share;
+    auto_lock looking = take_lock(&table_lock);
+    return *find_share(name);
 }
 
 struct inode *look_up_share(const char *name) {
-    pthread_mutex_lock(&table_lock);
+    auto_lock changing = take_lock(&table_lock);
     struct share *share = *find_share(name);
     struct inode *root = share != NULL ? share->root : NULL;
     if (root != NULL) {
         root->lookups++;
         root->users++;
     }
-    pthread_mutex_unlock(&table_lock);
     return root;
 }

@@ -1,4 +1,6 @@
-/* What of the host the guest may see: the children of the virtual root. */
+/* What of the host the guest may see: the children of the virtual root.
+ *
+ * This folder is the host's side of the shares: which there are, and what others change in them. */
 #ifndef FS_SERVER_SHARES_H
 #define FS_SERVER_SHARES_H
 

@@ -2,15 +2,20 @@
 
 #include <fcntl.h>
 #include <limits.h>
-#include <pthread.h>
+#include <linux/fuse.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/fanotify.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/file-systems.h"
+#include "base/buckets.h"
+#include "base/cleanup.h"
+#include "base/lock-order.h"
 #include "base/memory.h"
 #include "host/host-events.h"
+#include "wire/transport.h"
 
 enum {
     // What the host does not tell (docs/volumes.md) is seen after this long.
@@ -37,8 +42,8 @@ static void tell(const struct host_event *event);
 
 static struct mark *marks[BUCKETS];
 static unsigned mark_count;
-// Guards what follows, and that a directory is marked once.
-static pthread_mutex_t marking = PTHREAD_MUTEX_INITIALIZER;
+// Guards what follows, and that what is marked at the host is what is in the table.
+static struct lock marking = LOCK_OF(LOCK_MARKS);
 static struct host_listener host = {
     .fd = -1, .reports = FAN_REPORT_DFID_NAME, .tell = tell, .loss = "the guest remembers names for a short time only"};
 // Counts changes by others. Raised between begin_notices() and end_notices().
@@ -57,45 +62,25 @@ static struct mark **bucket_of_mark(const struct file_identity *identity) {
     return &marks[bucket_of_identity(identity)];
 }
 
-/** Under `marking`. */
-static enum marking mark_now(struct inode *directory) {
-    struct mark *mark = allocate(sizeof *mark);
-    mark->inode = directory;
-    pthread_mutex_lock(&table_lock);
-    bool room = mark_count < MAX_MARKS;
-    pthread_mutex_unlock(&table_lock);
-    if (!room || !listen_to_host(&host) || is_remote(directory->fd) || identify_file(directory->fd, &mark->identity) != 0 ||
-        fanotify_mark(host.fd, FAN_MARK_ADD, marked_events, AT_FDCWD, path_of(directory).text) != 0) {
-        free(mark);
-        return UNMARKABLE;
-    }
-    pthread_mutex_lock(&table_lock);
+static bool has_room_for_mark(void) {
+    auto_lock looking = take_lock(&table_lock);
+    return mark_count < MAX_MARKS;
+}
+
+static void enter_mark(struct mark *mark) {
+    auto_lock changing = take_lock(&table_lock);
     struct mark **bucket = bucket_of_mark(&mark->identity);
     mark->next = *bucket;
     *bucket = mark;
     mark_count++;
-    directory->mark = mark;
-    pthread_mutex_unlock(&table_lock);
-    return MARKED;
+    mark->inode->mark = mark;
 }
 
-static bool mark_directory(struct inode *directory) {
-    if (directory->marking == NOT_MARKED) {
-        pthread_mutex_lock(&marking);
-        if (directory->marking == NOT_MARKED)
-            directory->marking = mark_now(directory);
-        pthread_mutex_unlock(&marking);
-    }
-    return directory->marking == MARKED;
-}
-
-void end_mark(struct inode *inode) {
-    struct mark *mark = inode->mark;
-    if (mark == NULL)
-        return;
-    struct mark **link = bucket_of_mark(&mark->identity);
+/** True if the same directory has another: in another share. */
+static bool take_out_mark(const struct mark *mark) {
+    auto_lock changing = take_lock(&table_lock);
     bool again = false;
-    while (*link != NULL) {
+    for (struct mark **link = bucket_of_mark(&mark->identity); *link != NULL;) {
         if (*link == mark) {
             *link = mark->next;
             continue;
@@ -103,11 +88,43 @@ void end_mark(struct inode *inode) {
         again = again || same_identity(&(*link)->identity, &mark->identity);
         link = &(*link)->next;
     }
-    // the same directory may have a number in another share
-    if (!again)
-        fanotify_mark(host.fd, FAN_MARK_REMOVE, marked_events, AT_FDCWD, path_of(inode).text);
     mark_count--;
-    free(mark);
+    return again;
+}
+
+/** Under `marking`. */
+static enum marking mark_now(struct inode *directory) {
+    auto_free struct mark *mark = allocate(sizeof *mark);
+    mark->inode = directory;
+    if (!has_room_for_mark() || !listen_to_host(&host) || is_remote(directory->fd) ||
+        identify_file(directory->fd, &mark->identity) != 0 ||
+        fanotify_mark(host.fd, FAN_MARK_ADD, marked_events, AT_FDCWD, path_of(directory).text) != 0)
+        return UNMARKABLE;
+    enter_mark(mark);
+    mark = NULL;
+    return MARKED;
+}
+
+static bool mark_directory(struct inode *directory) {
+    if (directory->marking == NOT_MARKED) {
+        auto_lock one_by_one = take_lock(&marking);
+        if (directory->marking == NOT_MARKED)
+            directory->marking = mark_now(directory);
+    }
+    return directory->marking == MARKED;
+}
+
+static void end_mark(struct inode *inode) {
+    auto_free struct mark *mark = inode->mark;
+    if (mark == NULL)
+        return;
+    auto_lock one_by_one = take_lock(&marking);
+    if (!take_out_mark(mark))
+        fanotify_mark(host.fd, FAN_MARK_REMOVE, marked_events, AT_FDCWD, path_of(inode).text);
+}
+
+void prepare_trust(void) {
+    on_inode_end(end_mark);
 }
 
 /* ---- what is told ---- */
@@ -258,15 +275,14 @@ static void tell_of(const struct inode *directory, const char *name, uint64_t ev
 
 /** The next marked directory of this identity after number `after`, held; NULL at the end. */
 static struct inode *hold_next(const struct file_identity *identity, uint64_t after) {
+    auto_lock looking = take_lock(&table_lock);
     struct inode *found = NULL;
-    pthread_mutex_lock(&table_lock);
     for (struct mark *mark = *bucket_of_mark(identity); mark != NULL; mark = mark->next)
-        if (same_identity(&mark->identity, identity) && mark->inode->id > after &&
+        if (!mark->inode->gone && same_identity(&mark->identity, identity) && mark->inode->id > after &&
             (found == NULL || mark->inode->id < found->id))
             found = mark->inode;
     if (found != NULL)
         found->users++;
-    pthread_mutex_unlock(&table_lock);
     return found;
 }
 

@@ -3,7 +3,11 @@
 #ifndef FS_SERVER_TRUST_H
 #define FS_SERVER_TRUST_H
 
-#include "wire/operation.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "table/inodes.h"
 
 /** Begun before the host is asked, and held against what has changed when the answer is sent. */
 struct trust {
@@ -21,6 +25,8 @@ enum telling {
     TELLS_LIST,
 };
 
+/** Once, before there are files. */
+void prepare_trust(void);
 /** For names in the directory, and what they lead to. */
 struct trust trust_names(struct inode *directory);
 /** For the file's own attributes. */
@@ -33,7 +39,5 @@ void answer_trusted(uint64_t unique, const struct trust *trust, enum telling tel
 void end_trust_in_attributes(const struct inode *inode);
 /** Waits until nothing holds any longer that was told of the share, whose cache has been set to nothing. */
 void wait_for_end_of_trust(const struct share *share);
-/** The inode is freed. Under table_lock. */
-void end_mark(struct inode *inode);
 
 #endif

@@ -1,17 +1,19 @@
 #include "host/watches.h"
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/fanotify.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/buckets.h"
+#include "base/lock-order.h"
 #include "base/memory.h"
+#include "host/change-queue.h"
 #include "host/host-events.h"
-#include "operations/replay.h"
 
 enum {
     // What a guest watches beyond these it isn't told of.
@@ -33,7 +35,7 @@ struct watch {
 
 static void tell(const struct host_event *event);
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct lock lock = LOCK_OF(LOCK_WATCHES);
 static struct watch *by_node[BUCKETS], *by_identity[BUCKETS];
 static unsigned watch_count;
 static struct host_listener host = {.fd = -1,
@@ -146,45 +148,28 @@ static void end_unreported(void) {
 }
 
 void end_watches_of(const struct share *share) {
-    pthread_mutex_lock(&lock);
+    auto_lock changing = take_lock(&lock);
     for (size_t i = 0; i < BUCKETS && watch_count > 0; i++)
         for (struct watch **link = &by_node[i]; *link != NULL;)
             if ((*link)->inode->share != share)
                 link = &(*link)->next_by_node;
             else
                 end_watch(link);
-    pthread_mutex_unlock(&lock);
 }
 
-void do_watches(struct operation *op) {
-    TAKE(struct setxattr_in, in);
-    struct share_watches head;
-    const char *name = take_string(op);
-    if (name == NULL || strcmp(name, SHARE_WATCHES_ATTRIBUTE) != 0 || op->length < sizeof head) {
-        answer_error(op->in->unique, EACCES);
+void note_watches(uint32_t flags, const unsigned char *watches, size_t count) {
+    auto_lock changing = take_lock(&lock);
+    if (!listen_to_host(&host))
         return;
+    if ((flags & SHARE_WATCHES_FIRST) != 0)
+        forget_reports();
+    for (size_t i = 0; i < count; i++) {
+        struct share_watch said;
+        memcpy(&said, watches + i * sizeof said, sizeof said);
+        note_watch(&said);
     }
-    memcpy(&head, op->body, sizeof head);
-    op->body += sizeof head;
-    op->length -= sizeof head;
-    if (head.count > op->length / sizeof(struct share_watch)) {
-        answer_error(op->in->unique, EINVAL);
-        return;
-    }
-    pthread_mutex_lock(&lock);
-    if (listen_to_host(&host)) {
-        if ((head.flags & SHARE_WATCHES_FIRST) != 0)
-            forget_reports();
-        for (uint32_t i = 0; i < head.count; i++) {
-            struct share_watch said;
-            memcpy(&said, op->body + i * sizeof said, sizeof said);
-            note_watch(&said);
-        }
-        if ((head.flags & SHARE_WATCHES_LAST) != 0)
-            end_unreported();
-    }
-    pthread_mutex_unlock(&lock);
-    answer_error(op->in->unique, 0);
+    if ((flags & SHARE_WATCHES_LAST) != 0)
+        end_unreported();
 }
 
 /* ---- what the host tells ---- */
@@ -278,7 +263,7 @@ static void tell_renames(const struct host_event *event) {
 }
 
 static void tell(const struct host_event *event) {
-    pthread_mutex_lock(&lock);
+    auto_lock looking = take_lock(&lock);
     if ((event->events & FAN_RENAME) != 0)
         tell_renames(event);
     for (struct watch *watch = first_at(&event->directory); watch != NULL; watch = next_at(watch, &event->directory))
@@ -287,5 +272,4 @@ static void tell(const struct host_event *event) {
     for (struct watch *watch = first_at(&event->target); watch != NULL; watch = next_at(watch, &event->target))
         if (watch->inode->type == S_IFREG)
             tell_file(watch, event);
-    pthread_mutex_unlock(&lock);
 }

@@ -2,10 +2,14 @@
 #ifndef FS_SERVER_WATCHES_H
 #define FS_SERVER_WATCHES_H
 
-#include "wire/operation.h"
+#include <stddef.h>
+#include <stdint.h>
 
-/** The guest says what it watches, by the root's attribute. */
-void do_watches(struct operation *op);
+#include "table/inodes.h"
+
+/** What the guest says that it watches: a part of the whole, by its flags (SHARE_WATCHES_), and so many struct share_watch one after
+ * the other, not aligned. */
+void note_watches(uint32_t flags, const unsigned char *watches, size_t count);
 /** The share has been taken away. */
 void end_watches_of(const struct share *share);
 

@@ -7,38 +7,9 @@
 #include <unistd.h>
 
 #include "host/trust.h"
+#include "operations/operations.h"
+#include "table/devices.h"
 #include "table/handles.h"
-#include "wire/operation.h"
-
-static dev_t devices[MAX_DEVICES];
-static size_t device_count;
-
-uint64_t guest_ino(dev_t dev, ino_t ino) {
-    size_t index = 0;
-    pthread_mutex_lock(&table_lock);
-    while (index < device_count && devices[index] != dev)
-        index++;
-    if (index == device_count && device_count < MAX_DEVICES)
-        devices[device_count++] = dev;
-    pthread_mutex_unlock(&table_lock);
-    return (uint64_t)ino ^ ((uint64_t)index << 48);
-}
-
-void restore_devices(const uint64_t *from, size_t count) {
-    pthread_mutex_lock(&table_lock);
-    for (device_count = 0; device_count < count && device_count < MAX_DEVICES; device_count++)
-        devices[device_count] = (dev_t)from[device_count];
-    pthread_mutex_unlock(&table_lock);
-}
-
-size_t list_devices(uint64_t *to) {
-    pthread_mutex_lock(&table_lock);
-    size_t count = device_count;
-    for (size_t index = 0; index < count; index++)
-        to[index] = devices[index];
-    pthread_mutex_unlock(&table_lock);
-    return count;
-}
 
 static void fill_attr(struct fuse_attr *attr, const struct stat *st) {
     *attr = (struct fuse_attr){
@@ -91,6 +62,10 @@ void answer_attr(uint64_t unique, struct inode *inode, int fd) {
         answer_error(unique, error);
     else
         answer_trusted(unique, &trust, TELLS_ATTRIBUTES, &out, sizeof out);
+}
+
+void do_getattr(struct operation *op) {
+    answer_attr(op->in->unique, op->inode, op->inode->fd);
 }
 
 int drop_set_id_bits(const struct inode *inode) {

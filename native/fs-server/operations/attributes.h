@@ -7,19 +7,12 @@
 
 #include "table/inodes.h"
 
-enum { MAX_DEVICES = 4096 };
-
-/** A file's number for the guest, which sees one device: the index of the host's goes into the top bits. */
-uint64_t guest_ino(dev_t dev, ino_t ino);
 void fill_entry(struct fuse_entry_out *entry, const struct inode *inode, const struct stat *st);
 /** As write(2), truncate(2) and chown(2) do where the guest's process may not keep them; a file's
  * capabilities are the host kernel's to drop. 0 or an errno. */
 int drop_set_id_bits(const struct inode *inode);
 /** The answer to a question for the attributes of `fd`, which is the inode's own or an open one of it. 0 or an errno. */
 int read_attr(const struct inode *inode, int fd, struct fuse_attr_out *out);
-/** The numbers that the guest has of devices, in order: those of a server before, or ours into `to` (MAX_DEVICES); how many. */
-void restore_devices(const uint64_t *from, size_t count);
-size_t list_devices(uint64_t *to);
 /** Answers with the attributes of `fd`, which is the inode's own or an open one of it. */
 void answer_attr(uint64_t unique, struct inode *inode, int fd);
 

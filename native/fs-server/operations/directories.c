@@ -9,8 +9,9 @@
 #include "host/trust.h"
 #include "operations/attributes.h"
 #include "operations/names.h"
+#include "operations/operations.h"
+#include "table/devices.h"
 #include "table/handles.h"
-#include "wire/operation.h"
 
 void do_opendir(struct operation *op) {
     int fd = op->inode->type == S_IFDIR ? reopen(op->inode, O_RDONLY | O_DIRECTORY) : -1;
@@ -42,7 +43,7 @@ void do_readdir(struct operation *op, bool plus) {
     int error = 0;
     uint64_t device = guest_ino(op->inode->dev, 0);
     struct trust trust = plus ? trust_names(op->inode) : (struct trust){.inode = NULL};
-    pthread_mutex_lock(&handle->reading);
+    take_lock(&handle->reading);
     if (telldir(handle->dir) != (long)in.offset)
         seekdir(handle->dir, (long)in.offset);
     for (;;) {
@@ -76,7 +77,7 @@ void do_readdir(struct operation *op, bool plus) {
         memcpy(at + FUSE_NAME_OFFSET, item->d_name, name_length);
         used += size;
     }
-    pthread_mutex_unlock(&handle->reading);
+    give_lock(&handle->reading);
     if (error != 0 && used == 0)
         answer_error(op->in->unique, error);
     else if (plus)

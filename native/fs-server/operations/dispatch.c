@@ -3,14 +3,10 @@
 #include <errno.h>
 #include <fcntl.h>
 
-#include "operations/attributes.h"
+#include "operations/operations.h"
 #include "operations/replay.h"
 #include "table/crowd.h"
-#include "wire/operation.h"
-
-static void do_getattr(struct operation *op) {
-    answer_attr(op->in->unique, op->inode, op->inode->fd);
-}
+#include "wire/waiting.h"
 
 static void do_unlink(struct operation *op) {
     do_remove(op, 0);
@@ -108,7 +104,7 @@ static void carry_out(struct operation *op) {
         operations[opcode].carry_out(op);
 }
 
-void handle_request(struct request *request) {
+static void handle(struct request *request) {
     const struct fuse_in_header *in = (const struct fuse_in_header *)(const void *)request->bytes;
     struct operation op = {
         .in = in, .body = request->bytes + sizeof *in, .length = request->length - sizeof *in, .inode = NULL};
@@ -131,3 +127,38 @@ void handle_request(struct request *request) {
     ask_to_forget();
     finish_request(request);
 }
+
+/** Forgets and interrupts have no answer and are cheap: at once, and in order. */
+static bool handle_at_once(struct request *request) {
+    const struct fuse_in_header *in = (const struct fuse_in_header *)(const void *)request->bytes;
+    const void *body = request->bytes + sizeof *in;
+    size_t length = request->length - sizeof *in;
+    switch (in->opcode) {
+    case FUSE_FORGET:
+        if (length >= sizeof(struct fuse_forget_in))
+            forget(in->nodeid, ((const struct fuse_forget_in *)body)->nlookup);
+        break;
+    case FUSE_BATCH_FORGET:
+        if (length >= sizeof(struct fuse_batch_forget_in)) {
+            const struct fuse_batch_forget_in *batch = body;
+            const struct fuse_forget_one *one = (const struct fuse_forget_one *)(batch + 1);
+            size_t there = (length - sizeof *batch) / sizeof *one;
+            for (size_t i = 0; i < batch->count && i < there; i++)
+                forget(one[i].nodeid, one[i].nlookup);
+        }
+        break;
+    case FUSE_INTERRUPT:
+        if (length >= sizeof(struct fuse_interrupt_in))
+            interrupt_waiting(((const struct fuse_interrupt_in *)body)->unique);
+        break;
+    case FUSE_SETLKW:
+        start_waiting(request, handle);
+        return true;
+    default:
+        return false;
+    }
+    finish_request(request);
+    return true;
+}
+
+const struct request_handler operations_handler = {.at_once = handle_at_once, .handle = handle};

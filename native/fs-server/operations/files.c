@@ -11,10 +11,10 @@
 #include "base/identity.h"
 #include "operations/attributes.h"
 #include "operations/names.h"
+#include "operations/operations.h"
 #include "table/descriptors.h"
 #include "table/handles.h"
 #include "table/locks.h"
-#include "wire/operation.h"
 
 /** Without O_APPEND: each WRITE says whether it appends, and what was written to a mapping has its place in any case. */
 static int open_flags(uint32_t flags, bool readonly, int *error) {

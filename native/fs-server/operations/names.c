@@ -10,6 +10,7 @@
 
 #include "base/identity.h"
 #include "operations/attributes.h"
+#include "operations/operations.h"
 #include "table/descriptors.h"
 
 int adopt_entry(int fd, struct share *share, const struct trust *trust, struct fuse_entry_out *entry) {

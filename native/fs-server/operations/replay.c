@@ -1,93 +1,27 @@
 #include "operations/replay.h"
 
 #include <fcntl.h>
-#include <pthread.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 
-#include "base/memory.h"
+#include "host/change-queue.h"
 #include "operations/attributes.h"
 #include "operations/names.h"
-
-enum {
-    // A guest that falls behind by more misses some.
-    MAX_QUEUED = 4096,
-};
-
-struct queued {
-    struct queued *next;
-    struct share_change change;
-    uint64_t known;
-};
 
 // Numbers of files that are no more, or that the guest needn't know: nothing is kept of them.
 static const uint64_t phantom_bit = UINT64_C(1) << 62;
 static const uint64_t elsewhere_node = UINT64_C(3) << 62;
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct queued *first, **last = &first;
-static const struct queued *newest;
-static unsigned queued_count;
-// The read that waits for a change; 0 for none.
-static uint64_t waiting;
-// The guest's thread that does changes again; 0 until it has asked for the first.
-static _Atomic uint32_t replayer;
-// What it does now. Only its own requests look at it, and it makes one at a time: all the same under the lock, for guests that lie.
-static struct queued current;
-static uint64_t phantoms;
-
-/** Hands the oldest change to the read that waits. Under the lock. */
-static void hand_over(void) {
-    if (waiting == 0 || first == NULL)
-        return;
-    struct queued *oldest = first;
-    first = oldest->next;
-    if (first == NULL) {
-        last = &first;
-        newest = NULL;
-    }
-    queued_count--;
-    current = *oldest;
-    free(oldest);
-    answer(waiting, 0, &current.change, sizeof current.change);
-    waiting = 0;
-}
-
-void queue_change(const struct share_change *change, uint64_t known) {
-    pthread_mutex_lock(&lock);
-    bool again = newest != NULL && memcmp(&newest->change, change, sizeof *change) == 0;
-    if (!again && queued_count < MAX_QUEUED) {
-        struct queued *added = allocate(sizeof *added);
-        added->change = *change;
-        added->known = known;
-        *last = added;
-        last = &added->next;
-        newest = added;
-        queued_count++;
-        hand_over();
-    }
-    pthread_mutex_unlock(&lock);
-}
+static _Atomic uint64_t phantoms;
 
 void do_next_change(struct operation *op) {
     TAKE(struct fuse_getxattr_in, in);
     const char *name = take_string(op);
-    if (name == NULL || strcmp(name, SHARE_CHANGE_ATTRIBUTE) != 0) {
+    if (name == NULL || strcmp(name, SHARE_CHANGE_ATTRIBUTE) != 0)
         answer_error(op->in->unique, ENODATA);
-        return;
-    }
-    if (in.size < sizeof(struct share_change)) {
+    else if (in.size < sizeof(struct share_change))
         answer_error(op->in->unique, ERANGE);
-        return;
-    }
-    pthread_mutex_lock(&lock);
-    replayer = op->in->pid;
-    current = (struct queued){0};
-    if (waiting != 0)
-        answer_error(waiting, EINTR);
-    waiting = op->in->unique;
-    hand_over();
-    pthread_mutex_unlock(&lock);
+    else
+        await_change(op->in->pid, op->in->unique);
 }
 
 static struct fuse_attr phantom_attr(uint64_t node, uint32_t type) {
@@ -100,10 +34,7 @@ static void answer_phantom(uint64_t unique, uint64_t node, uint32_t type) {
 }
 
 static void answer_new_phantom(uint64_t unique, uint32_t type) {
-    pthread_mutex_lock(&lock);
-    uint64_t node = phantom_bit | ++phantoms;
-    pthread_mutex_unlock(&lock);
-    answer_phantom(unique, node, type);
+    answer_phantom(unique, phantom_bit | ++phantoms, type);
 }
 
 /** As a LOOKUP of what is there, if it is of this type (0: any); true if it could be answered. */
@@ -144,7 +75,7 @@ static bool is_at(uint64_t node, const char *name, uint64_t change_node, const c
 }
 
 /** The kernel finds names as they must be for the change to be made. False: it finds what is there. */
-static bool answer_lookup(struct operation *op, const struct queued *now) {
+static bool answer_lookup(struct operation *op, const struct queued_change *now) {
     const struct share_change *change = &now->change;
     uint64_t unique = op->in->unique, node = op->in->nodeid;
     struct operation copy = *op;
@@ -212,11 +143,9 @@ static bool is_elsewhere(const struct operation *op) {
 }
 
 bool answer_replay(struct operation *op) {
-    if (replayer == 0 || op->in->pid != replayer)
+    struct queued_change now;
+    if (!is_replaying(op->in->pid, &now))
         return false;
-    pthread_mutex_lock(&lock);
-    struct queued now = current;
-    pthread_mutex_unlock(&lock);
     uint64_t unique = op->in->unique;
     switch (op->in->opcode) {
     case FUSE_LOOKUP:

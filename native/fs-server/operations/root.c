@@ -6,8 +6,9 @@
 #include "host/shares.h"
 #include "host/watches.h"
 #include "operations/attributes.h"
+#include "operations/operations.h"
 #include "operations/replay.h"
-#include "wire/operation.h"
+#include "protocol/share-changes-protocol.h"
 
 void do_init(struct operation *op) {
     struct fuse_init_in in = {0};
@@ -29,6 +30,26 @@ void do_init(struct operation *op) {
         .max_pages = MAX_WRITE / 4096,
     };
     answer(op->in->unique, 0, &out, sizeof out);
+}
+
+/** The guest says what it watches, by the root's attribute. */
+static void do_watches(struct operation *op) {
+    TAKE(struct setxattr_in, in);
+    struct share_watches head;
+    const char *name = take_string(op);
+    if (name == NULL || strcmp(name, SHARE_WATCHES_ATTRIBUTE) != 0 || op->length < sizeof head) {
+        answer_error(op->in->unique, EACCES);
+        return;
+    }
+    memcpy(&head, op->body, sizeof head);
+    op->body += sizeof head;
+    op->length -= sizeof head;
+    if (head.count > op->length / sizeof(struct share_watch)) {
+        answer_error(op->in->unique, EINVAL);
+        return;
+    }
+    note_watches(head.flags, op->body, head.count);
+    answer_error(op->in->unique, 0);
 }
 
 void do_root(struct operation *op) {

@@ -6,7 +6,7 @@
 
 #include "base/memory.h"
 #include "operations/attributes.h"
-#include "wire/operation.h"
+#include "operations/operations.h"
 
 /** Attributes a guest may keep on the host's files; trusted.* and the host's own labels stay out of its
  * reach. */

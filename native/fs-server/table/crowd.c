@@ -5,24 +5,16 @@
 #include <stdint.h>
 
 #include "protocol/share-notices-protocol.h"
+#include "table/inodes.h"
 #include "wire/transport.h"
 
 // A quarter of the descriptors: the rest are for open files, and for what is looked up until the guest has forgotten enough.
 static size_t crowded_from = SIZE_MAX;
-static _Atomic size_t known;
 static _Atomic size_t ask_from = SIZE_MAX;
 
 void set_descriptor_limit(size_t descriptors) {
     crowded_from = descriptors / 4;
     ask_from = crowded_from;
-}
-
-void count_known_file(void) {
-    known++;
-}
-
-void discount_known_file(void) {
-    known--;
 }
 
 /** Of so many that are known by now: those that are in use are not forgotten, and not asked for again and again. */
@@ -32,7 +24,7 @@ static size_t next_from(size_t now) {
 }
 
 void ask_to_forget(void) {
-    size_t now = known, from = ask_from;
+    size_t now = known_files(), from = ask_from;
     bool asks = now >= from, has_forgotten = from > crowded_from && now + crowded_from / 2 < from;
     if (!asks && !has_forgotten)
         return;

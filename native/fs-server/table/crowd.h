@@ -7,9 +7,6 @@
 
 /** Once, before there are any files: how many descriptors this process may have. */
 void set_descriptor_limit(size_t descriptors);
-/** A file has been made known, or is known no longer. */
-void count_known_file(void);
-void discount_known_file(void);
 /** Asks the guest to forget files if it knows too many. Sends a notice, so no lock may be held. */
 void ask_to_forget(void);
 

@@ -6,8 +6,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "table/crowd.h"
-
 enum {
     WANTED = 1 << 20,
     // Connections of the daemon, fanotify, and what a request opens besides.
@@ -16,7 +14,7 @@ enum {
 
 static int guests_end = INT_MAX;
 
-void prepare_descriptors(void) {
+size_t prepare_descriptors(void) {
     struct rlimit limit = {WANTED, WANTED};
     if (setrlimit(RLIMIT_NOFILE, &limit) < 0 && getrlimit(RLIMIT_NOFILE, &limit) == 0) {
         limit.rlim_cur = limit.rlim_max;
@@ -24,7 +22,7 @@ void prepare_descriptors(void) {
     }
     if (limit.rlim_cur < INT_MAX)
         guests_end = (int)limit.rlim_cur - OURS;
-    set_descriptor_limit(limit.rlim_cur);
+    return limit.rlim_cur;
 }
 
 int guest_descriptor(int fd) {

@@ -3,9 +3,10 @@
 #define FS_SERVER_DESCRIPTORS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
-/** Once, before anything else: as many as the host allows. */
-void prepare_descriptors(void);
+/** Once, before anything else: as many as the host allows; how many these are. */
+size_t prepare_descriptors(void);
 /**
  * Passes on one that was opened for the guest, or -1 and its errno. Of those that the daemon's connections and the host's events
  * need it closes the one it is given: -1 and EMFILE.

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/buckets.h"
 #include "base/memory.h"
 #include "table/inodes.h"
 
@@ -15,7 +16,7 @@ static void close_handle(struct handle *handle) {
         closedir(handle->dir);
     else
         close(handle->fd);
-    pthread_mutex_destroy(&handle->reading);
+    pthread_mutex_destroy(&handle->reading.mutex);
     free(handle);
 }
 
@@ -32,8 +33,8 @@ static uint64_t enter_handle(uint64_t id, uint64_t node, int fd, DIR *dir) {
     handle->fd = fd;
     handle->dir = dir;
     handle->node = node;
-    pthread_mutex_init(&handle->reading, NULL);
-    pthread_mutex_lock(&table_lock);
+    handle->reading = (struct lock)LOCK_OF(LOCK_POSITION);
+    take_lock(&table_lock);
     bool possible = (dir == NULL || open_directories < MAX_OPEN_DIRECTORIES) && (id == 0 || find_handle(id) == NULL);
     if (possible) {
         open_directories += dir != NULL ? 1 : 0;
@@ -42,7 +43,7 @@ static uint64_t enter_handle(uint64_t id, uint64_t node, int fd, DIR *dir) {
         handles[bucket_of(handle->id)] = handle;
         id = handle->id;
     }
-    pthread_mutex_unlock(&table_lock);
+    give_lock(&table_lock);
     if (possible)
         return id;
     close_handle(handle);
@@ -58,7 +59,7 @@ bool restore_handle(uint64_t id, uint64_t node, int fd, DIR *dir) {
 }
 
 struct handle **list_handles(size_t *count) {
-    pthread_mutex_lock(&table_lock);
+    take_lock(&table_lock);
     *count = 0;
     for (size_t bucket = 0; bucket < BUCKETS; bucket++)
         for (struct handle *handle = handles[bucket]; handle != NULL; handle = handle->next)
@@ -68,34 +69,34 @@ struct handle **list_handles(size_t *count) {
     for (size_t bucket = 0; bucket < BUCKETS; bucket++)
         for (struct handle *handle = handles[bucket]; handle != NULL; handle = handle->next)
             list[index++] = handle;
-    pthread_mutex_unlock(&table_lock);
+    give_lock(&table_lock);
     return list;
 }
 
 uint64_t next_handle_number(uint64_t at_least) {
-    pthread_mutex_lock(&table_lock);
+    take_lock(&table_lock);
     if (next_handle_id < at_least)
         next_handle_id = at_least;
     uint64_t next = next_handle_id;
-    pthread_mutex_unlock(&table_lock);
+    give_lock(&table_lock);
     return next;
 }
 
 struct handle *hold_handle(uint64_t id, uint64_t node) {
-    pthread_mutex_lock(&table_lock);
+    take_lock(&table_lock);
     struct handle *handle = find_handle(id);
     if (handle != NULL && handle->node == node)
         handle->users++;
     else
         handle = NULL;
-    pthread_mutex_unlock(&table_lock);
+    give_lock(&table_lock);
     return handle;
 }
 
 void drop_handle(struct handle *handle, bool release) {
     if (handle == NULL)
         return;
-    pthread_mutex_lock(&table_lock);
+    take_lock(&table_lock);
     if (release && !handle->released) {
         handle->released = true;
         struct handle **link = &handles[bucket_of(handle->id)];
@@ -105,7 +106,7 @@ void drop_handle(struct handle *handle, bool release) {
     }
     bool last = --handle->users == 0 && handle->released;
     open_directories -= last && handle->dir != NULL ? 1 : 0;
-    pthread_mutex_unlock(&table_lock);
+    give_lock(&table_lock);
     if (last)
         close_handle(handle);
 }

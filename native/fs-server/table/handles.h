@@ -3,9 +3,10 @@
 #define FS_SERVER_HANDLES_H
 
 #include <dirent.h>
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "base/lock-order.h"
 
 /** An open file or directory. */
 struct handle {
@@ -17,7 +18,7 @@ struct handle {
     unsigned users;
     bool released;
     // A DIR has one position.
-    pthread_mutex_t reading;
+    struct lock reading;
 };
 
 enum {

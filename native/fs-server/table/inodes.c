@@ -7,18 +7,24 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/buckets.h"
+#include "base/cleanup.h"
 #include "base/memory.h"
-#include "host/trust.h"
-#include "table/crowd.h"
 #include "table/descriptors.h"
 
-pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
+struct lock table_lock = LOCK_OF(LOCK_TABLE);
 static struct inode *inodes_by_id[BUCKETS];
 static struct inode *inodes_by_key[BUCKETS];
 static uint64_t next_inode_id = FUSE_ROOT_ID + 1;
+static _Atomic size_t inode_count;
+static void (*tell_of_end)(struct inode *inode);
 
-size_t bucket_of(uint64_t value) {
-    return (size_t)((value * 0x9E3779B97F4A7C15ull) >> 50) % BUCKETS;
+void on_inode_end(void (*told)(struct inode *inode)) {
+    tell_of_end = told;
+}
+
+size_t known_files(void) {
+    return inode_count;
 }
 
 static size_t bucket_of_key(dev_t dev, ino_t ino, const struct share *share) {
@@ -33,11 +39,10 @@ static struct inode *find_inode(uint64_t id) {
 }
 
 struct inode *hold_inode(uint64_t id) {
-    pthread_mutex_lock(&table_lock);
+    auto_lock looking = take_lock(&table_lock);
     struct inode *inode = find_inode(id);
     if (inode != NULL)
         inode->users++;
-    pthread_mutex_unlock(&table_lock);
     return inode;
 }
 
@@ -48,43 +53,55 @@ static void leave_number(const struct inode *inode) {
     *link = inode->next_by_id;
 }
 
-static void free_if_unused(struct inode *inode) {
+/** Takes it out of the tables if neither the guest nor a request has it: then it is for end_inode(). Else NULL. Under the lock. */
+static struct inode *take_out_if_unused(struct inode *inode) {
     if (inode->lookups > 0 || inode->users > 0 || inode->share->root == inode)
-        return;
+        return NULL;
     leave_number(inode);
     struct inode **link = &inodes_by_key[bucket_of_key(inode->dev, inode->ino, inode->share)];
     while (*link != inode)
         link = &(*link)->next_by_key;
     *link = inode->next_by_key;
+    inode->gone = true;
+    inode_count--;
+    return inode;
+}
+
+/** Closes and frees it, without the lock. NULL is allowed. */
+static void end_inode(struct inode *inode) {
+    if (inode == NULL)
+        return;
+    tell_of_end(inode);
     while (inode->locks != NULL) {
         struct lock_owner *lock = inode->locks;
         inode->locks = lock->next;
         close(lock->fd);
         free(lock);
     }
-    end_mark(inode);
     close(inode->fd);
     free(inode);
-    discount_known_file();
 }
 
 void drop_inode(struct inode *inode) {
     if (inode == NULL)
         return;
-    pthread_mutex_lock(&table_lock);
+    take_lock(&table_lock);
     inode->users--;
-    free_if_unused(inode);
-    pthread_mutex_unlock(&table_lock);
+    struct inode *unused = take_out_if_unused(inode);
+    give_lock(&table_lock);
+    end_inode(unused);
 }
 
 void forget(uint64_t id, uint64_t lookups) {
-    pthread_mutex_lock(&table_lock);
+    struct inode *unused = NULL;
+    take_lock(&table_lock);
     struct inode *inode = find_inode(id);
     if (inode != NULL) {
         inode->lookups -= lookups > inode->lookups ? inode->lookups : lookups;
-        free_if_unused(inode);
+        unused = take_out_if_unused(inode);
     }
-    pthread_mutex_unlock(&table_lock);
+    give_lock(&table_lock);
+    end_inode(unused);
 }
 
 /** Under the lock. */
@@ -106,7 +123,7 @@ static struct inode *make_inode(uint64_t id, int fd, const struct stat *st, stru
     inode->next_by_key = inodes_by_key[key];
     inodes_by_key[key] = inode;
     enter_number(inode, id);
-    count_known_file();
+    inode_count++;
     return inode;
 }
 
@@ -119,79 +136,69 @@ static struct inode *find_file(const struct stat *st, const struct share *share)
 }
 
 struct inode *hold_file(const struct stat *st, const struct share *share) {
-    pthread_mutex_lock(&table_lock);
+    auto_lock looking = take_lock(&table_lock);
     struct inode *inode = find_file(st, share);
     if (inode != NULL)
         inode->users++;
-    pthread_mutex_unlock(&table_lock);
     return inode;
 }
 
 struct inode *adopt_inode(int fd, const struct stat *st, struct share *share) {
-    pthread_mutex_lock(&table_lock);
+    auto_fd not_needed = -1; // closed when the lock has been given back
+    auto_lock changing = take_lock(&table_lock);
     struct inode *inode = find_file(st, share);
     if (inode != NULL)
-        close(fd);
+        not_needed = fd;
     else
         inode = make_inode(next_inode_id++, fd, st, share);
     inode->lookups++;
     inode->users++;
-    pthread_mutex_unlock(&table_lock);
     return inode;
 }
 
 void count_lookup(struct inode *inode) {
-    pthread_mutex_lock(&table_lock);
+    auto_lock changing = take_lock(&table_lock);
     inode->lookups++;
-    pthread_mutex_unlock(&table_lock);
 }
 
 struct inode **list_inodes(size_t *count) {
-    pthread_mutex_lock(&table_lock);
+    auto_lock looking = take_lock(&table_lock);
+    struct inode **list = allocate((inode_count + 1) * sizeof *list);
     *count = 0;
     for (size_t bucket = 0; bucket < BUCKETS; bucket++)
         for (struct inode *inode = inodes_by_id[bucket]; inode != NULL; inode = inode->next_by_id)
-            ++*count;
-    struct inode **list = allocate((*count + 1) * sizeof *list);
-    size_t index = 0;
-    for (size_t bucket = 0; bucket < BUCKETS; bucket++)
-        for (struct inode *inode = inodes_by_id[bucket]; inode != NULL; inode = inode->next_by_id)
-            list[index++] = inode;
-    pthread_mutex_unlock(&table_lock);
+            list[(*count)++] = inode;
     return list;
 }
 
 struct inode *restore_inode(uint64_t id, uint64_t lookups, int fd, const struct stat *st, struct share *share) {
-    pthread_mutex_lock(&table_lock);
-    struct inode *inode = id > FUSE_ROOT_ID && find_inode(id) == NULL ? make_inode(id, fd, st, share) : NULL;
-    if (inode != NULL)
-        inode->lookups = lookups;
-    else
-        close(fd);
-    pthread_mutex_unlock(&table_lock);
+    auto_fd not_needed = -1; // as above
+    auto_lock changing = take_lock(&table_lock);
+    if (id <= FUSE_ROOT_ID || find_inode(id) != NULL) {
+        not_needed = fd;
+        return NULL;
+    }
+    struct inode *inode = make_inode(id, fd, st, share);
+    inode->lookups = lookups;
     return inode;
 }
 
 bool renumber_inode(struct inode *inode, uint64_t id, uint64_t lookups) {
-    pthread_mutex_lock(&table_lock);
+    auto_lock changing = take_lock(&table_lock);
     const struct inode *other = find_inode(id);
-    bool possible = id > FUSE_ROOT_ID && (other == NULL || other == inode);
-    if (possible) {
-        leave_number(inode);
-        enter_number(inode, id);
-        inode->lookups = lookups;
-    }
-    pthread_mutex_unlock(&table_lock);
-    return possible;
+    if (id <= FUSE_ROOT_ID || (other != NULL && other != inode))
+        return false;
+    leave_number(inode);
+    enter_number(inode, id);
+    inode->lookups = lookups;
+    return true;
 }
 
 uint64_t next_inode_number(uint64_t at_least) {
-    pthread_mutex_lock(&table_lock);
+    auto_lock changing = take_lock(&table_lock);
     if (next_inode_id < at_least)
         next_inode_id = at_least;
-    uint64_t next = next_inode_id;
-    pthread_mutex_unlock(&table_lock);
-    return next;
+    return next_inode_id;
 }
 
 struct fd_path fd_path(int fd) {

@@ -1,11 +1,15 @@
-/* What the guest knows by number: files (inodes) and shares, their roots. */
+/* What the guest knows by number: files (inodes) and shares, their roots.
+ *
+ * This folder is what stands behind the numbers in a request: files, open files, locks, devices. A number that the guest made up
+ * finds nothing here. */
 #ifndef FS_SERVER_INODES_H
 #define FS_SERVER_INODES_H
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
+
+#include "base/lock-order.h"
 
 struct share {
     struct share *next;
@@ -60,14 +64,18 @@ struct inode {
     _Atomic int64_t trusted_until_ms;
     // Somebody in the guest waits for changes of it (watches.c).
     _Atomic bool watched;
+    // Out of the tables, and about to be freed. Under table_lock.
+    bool gone;
 };
 
-/** Guards all tables: inodes, handles, shares, devices. Nothing that may block is done under it. */
-extern pthread_mutex_t table_lock;
+/** Guards all tables: inodes, handles, shares, devices, marks. Nothing that may block is done under it. */
+extern struct lock table_lock;
 
-enum { BUCKETS = 1 << 14 };
-size_t bucket_of(uint64_t value);
-
+/** Who is told of each inode that the guest has forgotten and nobody uses, without a lock, before it is freed. Said once, at the
+ * start. */
+void on_inode_end(void (*told)(struct inode *inode));
+/** How many files the guest knows. */
+size_t known_files(void);
 /** Takes the inode for the time of a request; NULL if the guest made the number up. */
 struct inode *hold_inode(uint64_t id);
 /** Gives back what hold_inode() took. NULL is allowed. */

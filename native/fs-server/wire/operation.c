@@ -1,7 +1,5 @@
 #include "wire/operation.h"
 
-bool privileged;
-
 bool is_plain_name(const char *name) {
     return name[0] != '\0' && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && strchr(name, '/') == NULL;
 }

@@ -5,7 +5,6 @@
 #include <linux/sockios.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -14,16 +13,19 @@
 #include <unistd.h>
 
 #include "base/identity.h"
+#include "base/lock-order.h"
 #include "base/memory.h"
-#include "operations/dispatch.h"
-#include "table/inodes.h"
-#include "table/locks.h"
 
 static int fuse_socket = -1;
-static pthread_mutex_t write_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_mutex_t read_lock = PTHREAD_MUTEX_INITIALIZER;
+static const struct request_handler *handler;
+static struct lock sending = LOCK_OF(LOCK_SENDING);
+static struct lock taking = LOCK_OF(LOCK_TAKING);
 
-// What the guest has sent beyond what was taken of it: under read_lock.
+// Nothing is to be sent: under `sending`.
+static bool silent;
+static pthread_cond_t may_send = PTHREAD_COND_INITIALIZER;
+
+// What the guest has sent beyond what was taken of it: under `taking`, or while the guest is held.
 static unsigned char fixed_pending[64 << 10];
 static unsigned char *pending = fixed_pending;
 static size_t pending_at, pending_end;
@@ -32,8 +34,8 @@ enum {
     HOLD_TIMEOUT_MS = 5000,
 };
 
-// Whether workers shall leave the socket alone, and which one waits there: changed under gate.
-static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+// Whether workers shall leave the socket alone, and which one waits there: changed under `gate`.
+static struct lock gate = LOCK_OF(LOCK_GATE);
 static pthread_cond_t gate_opened = PTHREAD_COND_INITIALIZER;
 static _Atomic bool held;
 static bool waits;
@@ -41,7 +43,17 @@ static pthread_t waiter;
 // Requests that were taken and not seen to.
 static _Atomic unsigned under_way;
 
-/** Under write_lock. */
+static void begin_sending(void) {
+    take_lock(&sending);
+    while (silent)
+        wait_under(&sending, &may_send);
+}
+
+static void end_sending(void) {
+    give_lock(&sending);
+}
+
+/** Between begin_sending() and end_sending(). */
 static void send_message(struct fuse_out_header header, const void *data, size_t length) {
     header.len = (uint32_t)(sizeof header + length);
     struct iovec parts[2] = {{&header, sizeof header}, {(void *)(uintptr_t)data, length}};
@@ -68,21 +80,21 @@ static void send_message(struct fuse_out_header header, const void *data, size_t
 }
 
 void answer(uint64_t unique, int error, const void *data, size_t length) {
-    pthread_mutex_lock(&write_lock);
+    begin_sending();
     send_message((struct fuse_out_header){.error = error, .unique = unique}, data, length);
-    pthread_mutex_unlock(&write_lock);
+    end_sending();
 }
 
 void answer_after(uint64_t unique, void *data, size_t length, void (*look)(void *data, size_t length, const void *context),
                   const void *context) {
-    pthread_mutex_lock(&write_lock);
+    begin_sending();
     look(data, length, context);
     send_message((struct fuse_out_header){.unique = unique}, data, length);
-    pthread_mutex_unlock(&write_lock);
+    end_sending();
 }
 
 void begin_notices(void) {
-    pthread_mutex_lock(&write_lock);
+    begin_sending();
 }
 
 void notice(int code, const void *data, size_t length) {
@@ -90,7 +102,7 @@ void notice(int code, const void *data, size_t length) {
 }
 
 void end_notices(void) {
-    pthread_mutex_unlock(&write_lock);
+    end_sending();
 }
 
 void answer_error(uint64_t unique, int error) {
@@ -102,58 +114,22 @@ void finish_request(struct request *request) {
     under_way--;
 }
 
-/** Forgets and interrupts have no answer and are cheap: at once, and in order. True: the request has been seen to. */
-static bool handle_at_once(struct request *request) {
-    const struct fuse_in_header *in = (const struct fuse_in_header *)(const void *)request->bytes;
-    const void *body = request->bytes + sizeof *in;
-    size_t length = request->length - sizeof *in;
-    switch (in->opcode) {
-    case FUSE_FORGET:
-        if (length >= sizeof(struct fuse_forget_in))
-            forget(in->nodeid, ((const struct fuse_forget_in *)body)->nlookup);
-        break;
-    case FUSE_BATCH_FORGET:
-        if (length >= sizeof(struct fuse_batch_forget_in)) {
-            const struct fuse_batch_forget_in *batch = body;
-            const struct fuse_forget_one *one = (const struct fuse_forget_one *)(batch + 1);
-            size_t there = (length - sizeof *batch) / sizeof *one;
-            for (size_t i = 0; i < batch->count && i < there; i++)
-                forget(one[i].nodeid, one[i].nlookup);
-        }
-        break;
-    case FUSE_INTERRUPT:
-        if (length >= sizeof(struct fuse_interrupt_in))
-            interrupt_waiting(((const struct fuse_interrupt_in *)body)->unique);
-        break;
-    case FUSE_SETLKW:
-        start_waiting(request);
-        return true;
-    default:
-        return false;
-    }
-    finish_request(request);
-    return true;
-}
-
 /** Before this thread waits for the guest: false if it shall not. */
 static bool begin_wait(bool may_leave) {
-    pthread_mutex_lock(&gate);
+    auto_lock changing = take_lock(&gate);
     waits = may_leave && !held;
     waiter = pthread_self();
-    bool go_on = waits || !may_leave;
-    pthread_mutex_unlock(&gate);
-    return go_on;
+    return waits || !may_leave;
 }
 
 static void end_wait(void) {
-    pthread_mutex_lock(&gate);
+    auto_lock changing = take_lock(&gate);
     waits = false;
-    pthread_mutex_unlock(&gate);
 }
 
 /**
  * The next bytes of the guest. Ends the process when the VM is gone. `first`: a request begins here, and false is
- * returned, with nothing taken, when the guest is to be held. Under read_lock.
+ * returned, with nothing taken, when the guest is to be held. Under `taking`.
  */
 static bool take_bytes(void *to, size_t length, bool first) {
     for (size_t done = 0; done < length;) {
@@ -193,7 +169,7 @@ static bool take_bytes(void *to, size_t length, bool first) {
     return true;
 }
 
-/** The next request that has to be answered; NULL when the guest is to be held. Under read_lock. */
+/** The next request that has to be answered; NULL when the guest is to be held. Under `taking`. */
 static struct request *take_request(void) {
     for (;;) {
         struct fuse_in_header header;
@@ -208,33 +184,32 @@ static struct request *take_request(void) {
         memcpy(request->bytes, &header, sizeof header);
         take_bytes(request->bytes + sizeof header, header.len - sizeof header, false);
         under_way++;
-        if (!handle_at_once(request))
+        if (!handler->at_once(request))
             return request;
     }
 }
 
 static void wait_at_gate(void) {
-    pthread_mutex_lock(&gate);
+    auto_lock looking = take_lock(&gate);
     while (held)
-        pthread_cond_wait(&gate_opened, &gate);
-    pthread_mutex_unlock(&gate);
+        wait_under(&gate, &gate_opened);
 }
 
 static void open_gate(void) {
-    pthread_mutex_lock(&gate);
+    auto_lock changing = take_lock(&gate);
     held = false;
     pthread_cond_broadcast(&gate_opened);
-    pthread_mutex_unlock(&gate);
 }
 
-/** Gets the socket from the worker that waits at it. The signal may come just before it does, so it is repeated. */
+/** Has the worker that waits at the socket leave it. The signal may come just before it does wait, so it is repeated. */
 static bool has_no_reader(void) {
-    if (pthread_mutex_trylock(&read_lock) == 0)
+    if (try_lock(&taking)) {
+        give_lock(&taking); // who takes it from now on sees that the guest is held
         return true;
-    pthread_mutex_lock(&gate);
+    }
+    auto_lock looking = take_lock(&gate);
     if (waits)
         pthread_kill(waiter, SIGUSR1);
-    pthread_mutex_unlock(&gate);
     return false;
 }
 
@@ -258,28 +233,35 @@ static bool comes_true(bool (*condition)(void)) {
     return false;
 }
 
-int hold_guest(void) {
-    pthread_mutex_lock(&gate);
-    bool taken = held;
+static void set_silent(bool value) {
+    auto_lock changing = take_lock(&sending);
+    silent = value;
+    pthread_cond_broadcast(&may_send);
+}
+
+/** True for the one who is to hold the guest. */
+static bool begin_hold(void) {
+    auto_lock changing = take_lock(&gate);
+    bool first = !held;
     held = true;
-    pthread_mutex_unlock(&gate);
-    if (taken)
+    return first;
+}
+
+int hold_guest(void) {
+    if (!begin_hold())
         return EBUSY;
-    if (!comes_true(has_no_reader)) {
-        open_gate();
-        return ETIMEDOUT;
-    }
-    bool still = comes_true(has_answered_all);
-    pthread_mutex_lock(&write_lock);
-    if (still && comes_true(has_sent_all))
+    bool quiet = comes_true(has_no_reader) && comes_true(has_answered_all);
+    note_taken(LOCK_HELD);
+    set_silent(true);
+    if (quiet && comes_true(has_sent_all))
         return 0;
     release_guest();
     return ETIMEDOUT;
 }
 
 void release_guest(void) {
-    pthread_mutex_unlock(&write_lock);
-    pthread_mutex_unlock(&read_lock);
+    note_given(LOCK_HELD);
+    set_silent(false);
     open_gate();
 }
 
@@ -294,6 +276,7 @@ int peek_requests(unsigned char **bytes, size_t *length) {
     if (unread == 0 || recv(fuse_socket, *bytes + before, (size_t)unread, MSG_PEEK | MSG_DONTWAIT) == unread)
         return 0;
     free(*bytes);
+    *bytes = NULL;
     return EIO;
 }
 
@@ -316,19 +299,23 @@ static void *work(void *unused) {
         exit(1);
     }
     for (;;) {
-        pthread_mutex_lock(&read_lock);
+        take_lock(&taking);
         struct request *request = take_request();
-        pthread_mutex_unlock(&read_lock);
+        give_lock(&taking);
         if (request != NULL)
-            handle_request(request);
+            handler->handle(request);
         else
             wait_at_gate();
     }
     return NULL;
 }
 
-int serve_guest(int fd) {
+void meet_guest(int fd, const struct request_handler *by) {
     fuse_socket = fd;
+    handler = by;
+}
+
+int serve_guest(void) {
     pthread_t thread;
     for (int i = 1; i < WORKERS; i++)
         if (pthread_create(&thread, NULL, work, NULL) != 0)

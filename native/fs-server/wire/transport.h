@@ -1,7 +1,10 @@
-/* The bytes between us and the guest's kernel: requests come one after the other, answers go in any order. */
+/* The bytes between us and the guest's kernel: requests come one after the other, answers go in any order.
+ *
+ * This folder knows how messages look and come, and nothing of files: what is done about a request its handler says. */
 #ifndef FS_SERVER_TRANSPORT_H
 #define FS_SERVER_TRANSPORT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,6 +18,15 @@ struct request {
     size_t length;
     // Followed by the bytes as they came: struct fuse_in_header, then the operation's own.
     unsigned char bytes[];
+};
+
+/** Whoever gets a request has it answered, and calls finish_request() after that. */
+struct request_handler {
+    // In the order in which the guest has sent them, and before the next is read: nothing that takes long. False:
+    // it is for `handle`.
+    bool (*at_once)(struct request *request);
+    // By several threads at a time.
+    void (*handle)(struct request *request);
 };
 
 /** `error` is 0 or a negative errno. Ends the process when the VM is gone. */
@@ -41,7 +53,9 @@ void release_guest(void);
 int peek_requests(unsigned char **bytes, size_t *length);
 /** Consumes `bytes` (malloc): they come before what the guest sends. While it is held. */
 void put_requests_first(unsigned char *bytes, size_t length);
-/** Serves the guest on the connected socket `fd` until the VM is gone; never returns. 1 if it can't begin. */
-int serve_guest(int fd);
+/** The guest is at the connected socket `fd`, and its requests are for the handler. Once, before there are threads. */
+void meet_guest(int fd, const struct request_handler *handler);
+/** Serves it until the VM is gone; never returns. 1 if it can't begin. */
+int serve_guest(void);
 
 #endif
