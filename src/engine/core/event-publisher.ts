@@ -7,3 +7,8 @@ export interface EventPublisher {
   /** Never throws. Call it after the state it tells of is recorded. */
   publish(type: EventType, action: string, actorId: string, attributes: Record<string, string>): void;
 }
+
+/** Who announces what it did. */
+export interface Announcer {
+  readonly events: EventPublisher;
+}

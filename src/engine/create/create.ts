@@ -18,7 +18,12 @@ import { parseReference } from '../../registry/reference';
 import type { Image } from '../../storage/contract/image';
 import { cleanPath, donorOf } from '../../translate/container-to-pod';
 import { fillHostConfig, mergeImageConfig } from './defaults';
-import { requireBindSources, resolveMounts, type ResolvedMount } from '../mounts/container-mounts';
+import {
+  requireBindSources,
+  resolveMounts,
+  type ResolvedMount,
+  type MountContext,
+} from '../mounts/container-mounts';
 import { newContainerId, parseContainerName, randomContainerName } from '../core/container-names';
 import { resolveLinks } from '../networks/links';
 import {
@@ -30,10 +35,27 @@ import {
 import type { ContainerRegistry } from '../core/container-registry';
 import { storageSizeBytes, validateContainer } from './validation';
 import { withCreateDefaults } from '../core/daemon-defaults';
-import type { EngineContext } from '../core/engine-context';
 import { parsePlatform } from '../../registry/platform';
 import { apiSocketPath } from '../mounts/socket-source';
 import { neverTimestamp, nowTimestamp } from '../../go/timestamp';
+import type { Config } from '../../config';
+import type { NetworkManager } from '../../network/network';
+import type { ImageStore, LayerStore, WritableDiskStore } from '../../storage/contract/stores';
+import type { ContainerLogs } from '../core/container-log';
+
+/** What a container is made of. */
+interface CreateStores {
+  readonly images: Pick<ImageStore, 'find' | 'get' | 'removeUnusedLayers'>;
+  readonly layers: Pick<LayerStore, 'reference' | 'unreference'>;
+  readonly disks: Pick<WritableDiskStore, 'create' | 'remove'>;
+}
+
+export type CreateNeeds = MountContext &
+  CreateStores & {
+    readonly config: Pick<Config, 'containerDefaults' | 'defaultShmBytes' | 'hosts' | 'writableDiskBytes'>;
+    readonly networks: Pick<NetworkManager, 'resolve'>;
+    readonly logs: Pick<ContainerLogs, 'logPath'>;
+  };
 
 export interface CreateOptions {
   name?: string;
@@ -43,7 +65,7 @@ export interface CreateOptions {
 
 /** Leaves nothing behind when it throws. */
 export async function createContainer(
-  context: EngineContext,
+  context: CreateNeeds,
   body: ContainerCreateBody,
   options: CreateOptions,
 ): Promise<ContainerCreateResponse> {
@@ -102,7 +124,7 @@ export async function createContainer(
 }
 
 /** Undefined without a name. Throws InvalidParameter for what is no name, NotFound for one that isn't there. */
-function findImage({ images }: EngineContext, ref: string): Image | undefined {
+function findImage({ images }: CreateStores, ref: string): Image | undefined {
   if (ref === '') return undefined;
   const image = images.find(ref);
   if (image !== undefined) return image;
@@ -112,7 +134,7 @@ function findImage({ images }: EngineContext, ref: string): Image | undefined {
 
 /** A failure here is logged: the one that led to it is the one to tell. Recovery removes what is left. */
 async function undo(
-  context: EngineContext,
+  context: CreateNeeds,
   { id, name, diffIds }: { id: string; name: string; diffIds: readonly string[] },
 ): Promise<void> {
   context.registry.releaseName(name, id);
@@ -137,7 +159,7 @@ interface RecordParts {
   mounts: ResolvedMount[];
 }
 
-function newRecord(context: EngineContext, parts: RecordParts): ContainerRecord {
+function newRecord(context: CreateNeeds, parts: RecordParts): ContainerRecord {
   const { id, name, image, filled, hostConfig: given } = parts;
   const hostConfig = fillHostConfig(given);
   // Kept as what they mean: `links` here, or the endpoint's own on other networks.
@@ -285,7 +307,7 @@ const defaultNetworkName = 'bridge';
 
 /** By network name, as inspect shows them. The network itself may come later: start looks for it. */
 function containerNetworks(
-  context: EngineContext,
+  context: Pick<CreateNeeds, 'networks'>,
   config: FilledContainerConfig,
   hostConfig: FilledHostConfig,
   endpoints: Record<string, EndpointSettings | null>,
@@ -307,7 +329,7 @@ function containerNetworks(
 }
 
 /** The network's name if the client gave its id; what can't be found keeps the client's word. */
-function networkName(context: EngineContext, ref: string): string {
+function networkName(context: Pick<CreateNeeds, 'networks'>, ref: string): string {
   try {
     return context.networks.resolve(ref).name;
   } catch {

@@ -15,13 +15,16 @@ import {
 } from '../../storage/layers/compression';
 import type { Agent } from '../../vm/contract/agent';
 import { isBrokenPipe } from '../../vm/agent/input-channel';
-import { withFiles } from './container-files';
+import { withFiles, type FileAccess, type FileJobAccess } from './container-files';
 import type { Container } from '../core/container-registry';
 import { eventAttributes } from '../core/container-record';
-import type { Engine } from '../engine';
 import { JobError, readJob } from '../streams/file-jobs';
 import { goFileMode, isDirectoryMode } from '../../go/file-mode';
 import { formatTimestamp } from '../../go/timestamp';
+import type { Announcer } from '../core/event-publisher';
+
+/** What copying from and to a container works with. */
+export type ArchiveNeeds = FileJobAccess & Announcer;
 
 /** dockerd unpacks in a process of its own, and says how that ended. */
 const untarFailed = 'Error processing tar file(exit status 1): ';
@@ -43,7 +46,7 @@ interface PathInfo {
 }
 
 export async function statPath(
-  engine: Engine,
+  engine: FileJobAccess,
   { container, ref }: Named,
   path: string,
 ): Promise<ContainerPathStat> {
@@ -56,7 +59,7 @@ export async function statPath(
 
 /** The stream ends the job if it is closed early; a container that does not run is kept from starting meanwhile. */
 export async function archivePath(
-  engine: Engine,
+  engine: ArchiveNeeds,
   { container, ref }: Named,
   path: string,
   signal: AbortSignal,
@@ -77,7 +80,7 @@ export async function archivePath(
 
 /** Resolves when everything is unpacked. */
 export async function extractArchive(
-  engine: Engine,
+  engine: ArchiveNeeds,
   { container, ref }: Named,
   path: string,
   archive: NodeJS.ReadableStream,
@@ -144,7 +147,7 @@ async function isTaken(written: Promise<void>, over: Promise<void>): Promise<boo
 
 /** docker export. */
 export async function exportContainer(
-  engine: Engine,
+  engine: ArchiveNeeds,
   container: Container,
   signal: AbortSignal,
 ): Promise<Readable> {
@@ -158,7 +161,7 @@ export async function exportContainer(
 
 /** Resolves as soon as there is a stream, and holds the container's files until that is over. */
 function streamed<T extends { stream: Readable; done: Promise<void> }>(
-  engine: Engine,
+  engine: FileAccess,
   container: Container,
   begin: (agent: Agent) => Promise<T>,
 ): Promise<T> {
@@ -172,7 +175,7 @@ function streamed<T extends { stream: Readable; done: Promise<void> }>(
 }
 
 async function inquire(
-  engine: Engine,
+  engine: Pick<FileJobAccess, 'fileJobs'>,
   agent: Agent,
   { container, ref }: Named,
   path: string,

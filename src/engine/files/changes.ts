@@ -2,9 +2,8 @@
 
 import type { FilesystemChange } from '../../docker/types';
 import { cleanPath } from '../../translate/container-to-pod';
-import { withFiles } from './container-files';
+import { withFiles, type FileJobAccess } from './container-files';
 import type { Container } from '../core/container-registry';
-import type { Engine } from '../engine';
 import { readJob } from '../streams/file-jobs';
 
 /** Half a million paths of usual length. */
@@ -12,7 +11,7 @@ const maxListBytes = 64 * 1024 * 1024;
 const kinds: Readonly<Record<string, 0 | 1 | 2>> = { C: 0, A: 1, D: 2 };
 
 export async function containerChanges(
-  engine: Engine,
+  engine: FileJobAccess,
   container: Container,
 ): Promise<FilesystemChange[] | null> {
   const { signal } = new AbortController();

@@ -7,21 +7,37 @@ import { guestContainer, guestPod } from '../../translate/pod-to-guest';
 import { guestRootfs, podToVm } from '../../translate/pod-to-vm';
 import type { Agent } from '../../vm/contract/agent';
 import type { GuestMount } from '../../vm/contract/protocol';
-import type { Vm } from '../../vm/contract/vm';
-import { networkFiles } from '../networks/container-network';
+import type { Vm, VmPool } from '../../vm/contract/vm';
+import { networkFiles, type NetworkFileSources } from '../networks/container-network';
 import { publishVolumeEvents } from '../mounts/container-mounts';
 import { mergeMounts, prepareShares } from '../mounts/container-shares';
 import type { Container } from '../core/container-registry';
 import { endVm } from '../vms/end-vm';
-import { disksOf } from '../vms/pod-plan';
+import { disksOf, type DiskStores } from '../vms/pod-plan';
 import { isActive } from '../core/container-state';
-import { requirePod } from '../vms/guest-access';
+import { requirePod, type GuestAccess } from '../vms/guest-access';
 import { withCpus } from '../vms/pod-cpus';
-import type { EngineContext } from '../core/engine-context';
-import type { Engine, FileHolding } from '../engine';
+import type { FileHolding } from '../engine';
 import type { FileJobs } from '../streams/file-jobs';
 import { usingFiles } from '../core/file-uses';
-import { fillingTimeoutMs, ShareFilling } from '../mounts/share-filling';
+import { fillingTimeoutMs, ShareFilling, type VolumeUsers } from '../mounts/share-filling';
+import type { Announcer } from '../core/event-publisher';
+import type { Pods } from '../vms/pods';
+
+/** What a VM that holds files is made of. */
+export type HolderNeeds = DiskStores &
+  VolumeUsers &
+  NetworkFileSources &
+  Announcer & { readonly vms: Pick<VmPool, 'acquire'> };
+
+/** The way to a container's files, be it running or not. */
+export type FileAccess = GuestAccess & {
+  readonly pods: Pick<Pods, 'vacated'>;
+  readonly fileHolders: Pick<FileHolding, 'use'>;
+};
+
+/** As `FileAccess`, and who does there what is asked for. */
+export type FileJobAccess = FileAccess & { readonly fileJobs: Pick<FileJobs, 'start'> };
 
 /** A VM that holds a container's files waits this long for the next question: `docker cp` asks three in a row. */
 const keptMs = 5_000;
@@ -33,13 +49,13 @@ interface Holder {
 
 /** VMs that hold files, by container. Used and ended in the container's queue only. */
 export class FileHolders implements FileHolding {
-  readonly #context: EngineContext;
+  readonly #context: HolderNeeds;
   readonly #jobs: FileJobs;
   readonly #holders = new Map<string, Holder>();
   /** Containers whose images have been asked for what their volumes lack. */
   readonly #filled = new WeakSet<Container>();
 
-  constructor(context: EngineContext, jobs: FileJobs) {
+  constructor(context: HolderNeeds, jobs: FileJobs) {
     this.#context = context;
     this.#jobs = jobs;
   }
@@ -159,7 +175,7 @@ export class FileHolders implements FileHolding {
  * started or removed before `work` is over; what follows the exit of one that runs waits for it.
  */
 export async function withFiles<T>(
-  engine: Engine,
+  engine: FileAccess,
   container: Container,
   work: (agent: Agent) => Promise<T>,
 ): Promise<T> {

@@ -8,11 +8,17 @@ import type { GuestMount } from '../../vm/contract/protocol';
 import type { FileShare } from '../../vm/file-server/file-server';
 import type { Vm } from '../../vm/contract/vm';
 import { hasVolume } from './container-mounts';
-import type { Container } from '../core/container-registry';
+import type { Container, ContainerRegistry } from '../core/container-registry';
 import type { PreparedShares } from './container-shares';
 import { isActive } from '../core/container-state';
-import type { Engine } from '../engine';
-import type { EngineContext } from '../core/engine-context';
+import type { VolumeStore } from '../../storage/disks/volume-store';
+import type { FileHolding } from '../engine';
+
+/** Volumes, and the containers that may have them. */
+export interface VolumeUsers {
+  readonly volumes: VolumeStore;
+  readonly registry: ContainerRegistry;
+}
 
 /** The guest copies as many files as an image may hold. */
 export const fillingTimeoutMs = 30 * 60_000;
@@ -46,10 +52,7 @@ export class ShareFilling {
   }
 
   /** Waits for other starts that fill the same volumes. */
-  static async begin(
-    { volumes, registry }: Pick<EngineContext, 'volumes' | 'registry'>,
-    prepared: PreparedShares,
-  ): Promise<ShareFilling> {
+  static async begin({ volumes, registry }: VolumeUsers, prepared: PreparedShares): Promise<ShareFilling> {
     const names = [...prepared.fillable.values()].map(({ volume }) => volume);
     const isOthers = (volume: string): boolean =>
       registry.list().some(({ state, record }) => isActive(state) && hasVolume(record, volume));
@@ -79,11 +82,17 @@ export class ShareFilling {
   }
 }
 
+/** Who else was created with volumes, and what fills them. */
+export interface UnstartedNeeds {
+  readonly registry: ContainerRegistry;
+  readonly fileHolders: Pick<FileHolding, 'fillVolumes'>;
+}
+
 /**
  * dockerd fills volumes when a container is created, we when it starts. So what another container was created with is
  * filled from that one's image before this one sees it. Never throws.
  */
-export async function fillFromUnstarted(engine: Engine, container: Container): Promise<void> {
+export async function fillFromUnstarted(engine: UnstartedNeeds, container: Container): Promise<void> {
   const names = new Set(container.record.mounts.map(({ Name }) => Name ?? ''));
   const shared = ({ Type, Name }: MountPoint): boolean => Type === 'volume' && names.has(Name ?? '');
   const newestFirst = engine.registry.list();

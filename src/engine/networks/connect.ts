@@ -16,19 +16,35 @@ import {
   publishPorts,
   recordedEndpoints,
   releaseEndpoints,
+  type NetworkFileSources,
+  type NetworkLayer,
 } from './container-network';
 import type { ContainerRecord } from '../core/container-record';
-import type { Container } from '../core/container-registry';
-import type { Engine } from '../engine';
+import type { Container, ContainerRegistry } from '../core/container-registry';
 import { gatewayEndpoint } from '../vms/gateway-order';
 import { namedPodIdOf, withPodHostname } from '../vms/named-pods';
 import { plugInterface, renewRoutes, unplugInterfaces } from './pod-interfaces';
-import { joinPodNetwork, leavePodNetwork, podEndpointRequest } from './pod-networks';
+import { joinPodNetwork, leavePodNetwork, podEndpointRequest, type PodNetworkNeeds } from './pod-networks';
 import type { AttachedEndpoint, RunningPod } from '../vms/running-pod';
+import type { Gates } from '../../async/gates';
+import type { Announcer } from '../core/event-publisher';
+import type { PodPlaces } from '../vms/guest-access';
+import type { KnownContainers } from '../vms/pod-cpus';
+
+/** What a change of a container's networks works with. */
+export type ConnectNeeds = PodNetworkNeeds &
+  HostsNeeds &
+  Announcer & {
+    readonly registry: ContainerRegistry;
+    readonly podGates: Gates;
+  };
+
+/** What a container's /etc/hosts is renewed with. */
+export type HostsNeeds = PodPlaces & NetworkFileSources;
 
 /** In the container's queue. Throws Docker's refusals; nothing is changed then. */
 export async function connectContainer(
-  engine: Engine,
+  engine: ConnectNeeds,
   container: Container,
   network: { id: string; name: string },
   requested: EndpointSettings,
@@ -58,7 +74,7 @@ export async function connectContainer(
 
 /** An endpoint of its own, on a NIC that is free. */
 async function join(
-  engine: Engine,
+  engine: PodNetworkNeeds,
   pod: RunningPod,
   { id, record }: Container,
   request: EndpointRequest,
@@ -79,7 +95,7 @@ async function join(
 
 /** The endpoint of its named Pod. */
 async function joinWithPod(
-  engine: Engine,
+  engine: PodNetworkNeeds,
   pod: RunningPod,
   record: ContainerRecord,
   network: { id: string; name: string },
@@ -92,7 +108,7 @@ async function joinWithPod(
 
 /** In the container's queue; it is connected. */
 export async function disconnectContainer(
-  engine: Engine,
+  engine: ConnectNeeds,
   container: Container,
   networkName: string,
 ): Promise<void> {
@@ -123,7 +139,7 @@ export async function disconnectContainer(
 }
 
 /** A running container's new name, as the name service tells it to others. In its queue. */
-export async function renewNames(engine: Engine, container: Container): Promise<void> {
+export async function renewNames(engine: PodNetworkNeeds, container: Container): Promise<void> {
   const { record } = container;
   for (const { networkName, endpoint } of recordedEndpoints(record)) {
     const { networkId } = endpoint;
@@ -137,19 +153,19 @@ export async function renewNames(engine: Engine, container: Container): Promise<
 }
 
 /** Brings /etc/hosts of a running container to what its links and endpoints are now; of others, does nothing. */
-export async function renewHosts(engine: Engine, container: Container): Promise<void> {
+export async function renewHosts(engine: HostsNeeds, container: Container): Promise<void> {
   const pod = engine.pods.of(container);
   if (pod !== undefined) await writeFiles(engine, pod, container, ['/etc/hosts']);
 }
 
 /** Those linked to a container that has just started, perhaps with another address. */
-export async function renewLinkingHosts(engine: Engine, childId: string): Promise<void> {
+export async function renewLinkingHosts(engine: HostsNeeds, childId: string): Promise<void> {
   for (const parent of linkingContainers(engine.registry, childId)) await renewHosts(engine, parent);
 }
 
 /** Published ports lead to the gateway network's endpoint: when that is another, they are bound anew, with their numbers. */
 async function movePorts(
-  engine: Engine,
+  engine: NetworkLayer & Pick<ConnectNeeds, 'registry'>,
   container: Container,
   before: readonly AttachedEndpoint[],
   after: readonly AttachedEndpoint[],
@@ -168,7 +184,7 @@ async function movePorts(
 }
 
 /** VMs have a fixed number of NICs: the machine has no hot-plug for more. All containers of the Pod share them. */
-function freeNic(engine: Engine, pod: RunningPod): number {
+function freeNic(engine: KnownContainers, pod: RunningPod): number {
   const taken = new Set(
     [...pod.members.keys()].flatMap((id) => {
       const member = engine.registry.byId(id);
@@ -189,7 +205,7 @@ function noNicLeft(pod: RunningPod): DaemonError {
 
 /** Every step is tried. */
 async function takeOff(
-  engine: Engine,
+  engine: NetworkLayer,
   pod: RunningPod,
   gone: AttachedEndpoint,
   containerId: string,
@@ -199,7 +215,7 @@ async function takeOff(
 }
 
 /** Points the forwarder on 127.0.0.11 at the networks there are now, and renews resolv.conf and hosts. */
-async function renewResolver(engine: Engine, pod: RunningPod, container: Container): Promise<void> {
+async function renewResolver(engine: HostsNeeds, pod: RunningPod, container: Container): Promise<void> {
   const servers = dnsForwarders(pod.ownsEndpoints ? pod.endpoints : recordedEndpoints(container.record));
   await pod.vm.agent
     .request('pod.dns', { servers })
@@ -210,7 +226,7 @@ async function renewResolver(engine: Engine, pod: RunningPod, container: Contain
 }
 
 async function writeFiles(
-  engine: Engine,
+  engine: NetworkFileSources,
   pod: RunningPod,
   container: Container,
   paths: readonly string[],

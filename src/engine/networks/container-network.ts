@@ -2,23 +2,37 @@
 
 import { DaemonError, errorMessage } from '../../errors';
 import { log } from '../../log';
-import type { EndpointRequest, PublishedPort } from '../../network/network';
+import type { EndpointRequest, PublishedPort, NetworkManager } from '../../network/network';
 import { linkHosts, parseLink } from './links';
 import { hostnameFile, hostsFile } from '../../translate/network-files';
 import { guestFile } from '../../translate/pod-to-guest';
 import type { GuestFile } from '../../vm/contract/protocol';
 import type { ContainerNetwork, ContainerRecord } from '../core/container-record';
 import { withRunDefaults } from '../core/daemon-defaults';
-import type { EngineContext } from '../core/engine-context';
+import type { Announcer } from '../core/event-publisher';
 import { gatewayEndpoint } from '../vms/gateway-order';
 import type { AttachedEndpoint } from '../vms/running-pod';
+import type { Config } from '../../config';
+import type { ContainerRegistry } from '../core/container-registry';
+
+/** Where endpoints and ports come from. */
+export interface NetworkLayer {
+  readonly networks: NetworkManager;
+}
+
+/** What the engine's files in a container's /etc are made of. */
+export interface NetworkFileSources {
+  readonly config: Pick<Config, 'containerDefaults'>;
+  readonly registry: ContainerRegistry;
+  readonly networks: Pick<NetworkManager, 'hostGateway' | 'resolvConf'>;
+}
 
 /** The network that a container's entry stands for while the host's is not available. */
 const fallbackNetwork = 'bridge';
 
 /** Endpoints for a start; frees those it got when one fails. Throws NotFound `network x not found` and the like. */
 export async function allocateEndpoints(
-  context: EngineContext,
+  context: NetworkLayer,
   record: ContainerRecord,
   requestOf: (network: WantedNetwork) => EndpointRequest = ({ networkId, networkName }) =>
     endpointRequest(record, networkId, record.networks[networkName]?.requested ?? {}),
@@ -47,7 +61,7 @@ export interface WantedNetwork {
 }
 
 /** Networks that a start connects the container to. Throws NotFound `network x not found`. */
-export function wantedNetworks(context: EngineContext, record: ContainerRecord): WantedNetwork[] {
+export function wantedNetworks(context: NetworkLayer, record: ContainerRecord): WantedNetwork[] {
   if (record.config.NetworkDisabled ?? false) return [];
   if (record.hostConfig.NetworkMode.startsWith('container:')) return [];
   return Object.keys(record.networks).flatMap((networkName) => {
@@ -91,7 +105,7 @@ export function endpointRequest(
 
 /** Frees addresses. Logs what fails: recovery does it again. */
 export async function releaseEndpoints(
-  context: EngineContext,
+  context: NetworkLayer,
   containerId: string,
   attached: readonly { endpoint: { networkId: string } }[],
 ): Promise<void> {
@@ -144,7 +158,7 @@ function hasEmbeddedDns(networkName: string): boolean {
 
 /** The three files that Docker mounts over the image's. */
 export function networkFiles(
-  context: EngineContext,
+  context: NetworkFileSources,
   record: ContainerRecord,
   attached: readonly AttachedEndpoint[],
 ): GuestFile[] {
@@ -223,7 +237,7 @@ function containerPort(port: string): Pick<PublishedPort, 'protocol' | 'containe
 
 /** Binds the container's ports on its gateway network. */
 export async function publishPorts(
-  context: EngineContext,
+  context: NetworkLayer,
   record: ContainerRecord,
   attached: readonly AttachedEndpoint[],
   ports = wantedPorts(record),
@@ -243,7 +257,7 @@ export async function publishPorts(
 
 /** Docker's events about a container and its networks. */
 export function publishNetworkEvents(
-  context: EngineContext,
+  context: Announcer,
   record: ContainerRecord,
   attached: readonly AttachedEndpoint[],
   action: 'connect' | 'disconnect',

@@ -2,13 +2,13 @@
 
 import { log } from '../../log';
 import { defaultRoutes, guestInterface } from '../../translate/pod-to-guest';
-import type { Engine } from '../engine';
 import { gatewayOrder } from '../vms/gateway-order';
 import { attachNic, podInterface, type AttachedEndpoint, type RunningPod } from '../vms/running-pod';
+import type { NetworkLayer } from './container-network';
 
 /** The endpoint is in use when this resolves. Throws what the guest or the network refuses: `unplugInterfaces` tidies up then. */
 export async function plugInterface(
-  engine: Engine,
+  engine: NetworkLayer,
   pod: RunningPod,
   before: readonly AttachedEndpoint[],
   added: AttachedEndpoint,
@@ -22,7 +22,7 @@ export async function plugInterface(
 
 /** Every step is tried. Never rejects. */
 export async function unplugInterfaces(
-  engine: Engine,
+  engine: NetworkLayer,
   pod: RunningPod,
   gone: readonly { nic: number }[],
 ): Promise<void> {

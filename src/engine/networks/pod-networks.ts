@@ -4,19 +4,34 @@
 import { DaemonError } from '../../errors';
 import { log } from '../../log';
 import type { EndpointRequest } from '../../network/network';
-import { endpointRequest, releaseEndpoints, wantedNetworks, type WantedNetwork } from './container-network';
+import {
+  endpointRequest,
+  releaseEndpoints,
+  wantedNetworks,
+  type WantedNetwork,
+  type NetworkLayer,
+} from './container-network';
 import type { ContainerRecord } from '../core/container-record';
-import type { Engine } from '../engine';
 import { namedPodIdOf, podNameOf } from '../vms/named-pods';
 import { plugInterface, renewRoutes, unplugInterfaces } from './pod-interfaces';
 import type { AttachedEndpoint, RunningPod } from '../vms/running-pod';
+import type { ContainerRegistry } from '../core/container-registry';
+import type { Pods } from '../vms/pods';
+
+/** Who is in a Pod that runs. */
+export interface PodMembership {
+  readonly registry: Pick<ContainerRegistry, 'byId'>;
+  readonly pods: Pick<Pods, 'find'>;
+}
+
+export type PodNetworkNeeds = PodMembership & NetworkLayer;
 
 /**
  * Brings the Pod's endpoints to what its containers, this one with them, have asked for: networks they are not on yet are
  * joined, names are added. Throws what an allocation throws; what was allocated by then stays the Pod's.
  */
 export async function extendEndpoints(
-  engine: Engine,
+  engine: PodNetworkNeeds,
   pod: RunningPod,
   record: ContainerRecord,
 ): Promise<AttachedEndpoint[]> {
@@ -31,7 +46,7 @@ export async function extendEndpoints(
 
 /** The Pod's endpoint there, with the names of this container too; undefined: the VM has no NIC left. In the Pod's gate. */
 export async function joinPodNetwork(
-  engine: Engine,
+  engine: PodNetworkNeeds,
   pod: RunningPod,
   record: ContainerRecord,
   wanted: WantedNetwork,
@@ -60,7 +75,7 @@ export async function joinPodNetwork(
 
 /** After one of its containers, which is not on the network any more, was disconnected. In the Pod's gate. */
 export async function leavePodNetwork(
-  engine: Engine,
+  engine: PodNetworkNeeds,
   pod: RunningPod,
   gone: AttachedEndpoint,
 ): Promise<void> {
@@ -78,7 +93,7 @@ export async function leavePodNetwork(
   await renewRoutes(pod, before, pod.endpoints);
 }
 
-async function takeOff(engine: Engine, pod: RunningPod, gone: AttachedEndpoint): Promise<void> {
+async function takeOff(engine: NetworkLayer, pod: RunningPod, gone: AttachedEndpoint): Promise<void> {
   pod.endpoints.splice(pod.endpoints.indexOf(gone), 1);
   await unplugInterfaces(engine, pod, [gone]);
   await releaseEndpoints(engine, pod.id, [gone]);
@@ -105,11 +120,7 @@ function requireSameAddresses(
 }
 
 /** Records of the containers in the running Pod that are on the network, or about to be. */
-function membersOn(
-  engine: Pick<Engine, 'registry' | 'pods'>,
-  podId: string,
-  networkName: string,
-): ContainerRecord[] {
+function membersOn(engine: PodMembership, podId: string, networkName: string): ContainerRecord[] {
   const ids = [...(engine.pods.find(podId)?.members.keys() ?? [])];
   return ids
     .flatMap((id) => engine.registry.byId(id)?.record ?? [])
@@ -118,7 +129,7 @@ function membersOn(
 
 /** The Pod's endpoint on one network, with the names of all its containers there. */
 export function podEndpointRequest(
-  engine: Pick<Engine, 'registry' | 'pods'>,
+  engine: PodMembership,
   record: ContainerRecord,
   { networkName, networkId }: WantedNetwork,
 ): EndpointRequest {

@@ -12,15 +12,18 @@ import type { ExitStatus } from '../../vm/contract/protocol';
 import { runStreamSession } from './attach';
 import { eventAttributes } from '../core/container-record';
 import { linkVariables } from '../networks/links';
-import type { Container } from '../core/container-registry';
+import type { Container, ContainerRegistry } from '../core/container-registry';
 import { notRunning } from '../core/container-refusals';
-import { requirePod } from '../vms/guest-access';
+import { requirePod, type PodPlaces } from '../vms/guest-access';
 import { isActive } from '../core/container-state';
 import { parseDetachKeys } from '../streams/detach-keys';
-import type { Engine } from '../engine';
 import { execFailure } from '../core/runtime-errors';
 import { ProcessStdio, type StdioChannels } from '../streams/stdio';
 import { StreamHub } from '../streams/stream-hub';
+import type { Announcer } from '../core/event-publisher';
+
+/** What execs work with. */
+export type ExecNeeds = PodPlaces & Announcer & { readonly registry: ContainerRegistry };
 
 /** How long an exec that ended can still be inspected. */
 const keptAfterExitMs = 5 * 60_000;
@@ -51,10 +54,10 @@ interface Exec {
 }
 
 export class Execs implements ExecBackend {
-  readonly #engine: Engine;
+  readonly #engine: ExecNeeds;
   readonly #execs = new Map<string, Exec>();
 
-  constructor(engine: Engine) {
+  constructor(engine: ExecNeeds) {
     this.#engine = engine;
   }
 

@@ -3,16 +3,16 @@
 import type { StreamClient } from '../../api/v1.41/backend';
 import { log } from '../../log';
 import type { Container } from '../core/container-registry';
-import type { Engine } from '../engine';
 import type { Execs } from './exec';
 import type { RunProbe } from './health';
+import type { PodPlaces } from '../vms/guest-access';
 
 const sigkill = 9;
 /** More than the monitor keeps of it. */
 const gatheredBytes = 8192;
 
 /** Runs probes as `docker exec` would, with the container's own user and environment. */
-export function execProbe(engine: Pick<Engine, 'pods'>, execs: Execs): RunProbe {
+export function execProbe(engine: PodPlaces, execs: Execs): RunProbe {
   return async (container, args, signal) => {
     const { Id: execId } = await execs.create(container.id, {
       Cmd: args,
@@ -43,7 +43,7 @@ export function execProbe(engine: Pick<Engine, 'pods'>, execs: Execs): RunProbe 
   };
 }
 
-function killExec(engine: Pick<Engine, 'pods'>, container: Container, execId: string): void {
+function killExec(engine: PodPlaces, container: Container, execId: string): void {
   const agent = engine.pods.of(container)?.vm.agent;
   agent?.request('process.signal', { id: execId, signal: sigkill }).catch((error: unknown) => {
     // It may have ended by itself, and the container with it.

@@ -6,12 +6,12 @@ import { AgentError } from '../../vm/contract/agent-error';
 import { eventAttributes } from '../core/container-record';
 import type { Container } from '../core/container-registry';
 import { formatTop, parsePsArguments } from './top-format';
-import { withGuest } from '../vms/guest-access';
-import type { Engine } from '../engine';
+import { withGuest, type GuestAccess } from '../vms/guest-access';
+import type { Announcer } from '../core/event-publisher';
 
 /** Queues by itself. */
 export async function containerTop(
-  engine: Engine,
+  engine: GuestAccess & Announcer,
   container: Container,
   psArgs: string,
 ): Promise<ContainerTopResponse> {

@@ -11,6 +11,9 @@ export interface PodPlaces {
   readonly pods: Pick<Pods, 'of'>;
 }
 
+/** What is asked of the guest of one that may be paused. */
+export type GuestAccess = PodPlaces & KnownContainers;
+
 /** The Pod of a running container. */
 export function requirePod({ pods }: PodPlaces, container: Container): RunningPod {
   requireActive(container);
@@ -24,7 +27,7 @@ export function requirePod({ pods }: PodPlaces, container: Container): RunningPo
  * container's queue.
  */
 export async function withGuest<T>(
-  engine: PodPlaces & KnownContainers,
+  engine: GuestAccess,
   container: Container,
   work: (pod: RunningPod) => Promise<T>,
 ): Promise<T> {
