@@ -12,7 +12,7 @@ import type {
 import { DaemonError, errorMessage, isDaemonError } from '../../errors';
 import { log } from '../../log';
 import type { NetworkCreateRequest, NetworkDetails, NetworkManager } from '../../network/network';
-import { connectContainer, disconnectContainer } from '../networks/connect';
+import { connectContainer, disconnectContainer, type ConnectNeeds } from '../networks/connect';
 import {
   hostNetwork,
   isUserDefined,
@@ -21,11 +21,16 @@ import {
 } from '../networks/connect-validation';
 import type { Container, ContainerRegistry } from '../core/container-registry';
 import { isActive } from '../core/container-state';
-import type { Engine } from '../engine';
 import type { EventPublisher } from '../core/event-publisher';
 import { matchLabels, matchPattern, matchValue, validateFilters } from '../filters/filters';
 import { namedPodIdOf, podNameOf } from '../vms/named-pods';
 import { pruneFilter } from '../filters/prune-filter';
+import type { BackgroundWork } from '../../async/background-work';
+
+/** What the network operations work with. */
+export type NetworkBackendNeeds = ConnectNeeds & {
+  readonly networkReleases: Pick<BackgroundWork, 'current'>;
+};
 
 const acceptedFilters = ['dangling', 'driver', 'id', 'label', 'name', 'scope', 'type'];
 const predefinedNetworks: readonly string[] = ['bridge', 'host', 'none'];
@@ -36,9 +41,9 @@ export class EngineNetworkBackend implements NetworkBackend {
   readonly #registry: ContainerRegistry;
   readonly #events: EventPublisher;
 
-  readonly #engine: Engine;
+  readonly #engine: NetworkBackendNeeds;
 
-  constructor(context: Engine) {
+  constructor(context: NetworkBackendNeeds) {
     this.#engine = context;
     this.#networks = context.networks;
     this.#registry = context.registry;

@@ -9,17 +9,24 @@ import { applyChanges } from '../../dockerfile/image-changes';
 import type { ImageConfig, ImageRunConfig } from '../../storage/contract/image';
 import { caissonVersion } from '../../versions';
 import { mergeImageConfig } from '../create/defaults';
-import { withFiles } from '../files/container-files';
+import { withFiles, type FileJobAccess } from '../files/container-files';
 import { nonEmptyLayer } from '../files/empty-layer';
 import { eventAttributes } from '../core/container-record';
 import type { Container } from '../core/container-registry';
 import { tagTarget } from './tag-target';
-import { pauseContainer, unpauseContainer } from '../lifecycle/stop';
-import type { Engine } from '../engine';
+import { pauseContainer, unpauseContainer, type PauseNeeds } from '../lifecycle/stop';
+import type { ImageStore, LayerStore } from '../../storage/contract/stores';
+
+/** What a commit works with. */
+export type CommitNeeds = FileJobAccess &
+  PauseNeeds & {
+    readonly images: ImageStore;
+    readonly layers: LayerStore;
+  };
 
 /** Returns the image's id. */
 export async function commitContainer(
-  engine: Engine,
+  engine: CommitNeeds,
   container: Container,
   options: CommitOptions,
 ): Promise<{ Id: string }> {
@@ -56,7 +63,7 @@ export async function commitContainer(
 
 /** What the container changed, as a layer of the store that `onDiffId` may hold; undefined if nothing. */
 async function addChangesLayer(
-  engine: Engine,
+  engine: FileJobAccess & Pick<CommitNeeds, 'layers'>,
   container: Container,
   { onDiffId }: { onDiffId: (diffId: string) => void },
 ): Promise<string | undefined> {
@@ -80,7 +87,11 @@ function requireCommittable(container: Container): void {
  * Returns what makes it run again. As with dockerd neither is a reason to fail: it may have been paused by somebody else
  * meanwhile, or have come to its end.
  */
-async function pauseFor(engine: Engine, container: Container, wanted: boolean): Promise<() => Promise<void>> {
+async function pauseFor(
+  engine: PauseNeeds,
+  container: Container,
+  wanted: boolean,
+): Promise<() => Promise<void>> {
   const attempt = (what: string, work: () => Promise<void>): Promise<boolean> =>
     container.operations.run(work).then(
       () => true,
@@ -110,7 +121,7 @@ function committedConfig(
 }
 
 function imageConfig(
-  engine: Engine,
+  engine: Pick<CommitNeeds, 'images'>,
   { record }: Container,
   config: FilledContainerConfig,
   options: CommitOptions,

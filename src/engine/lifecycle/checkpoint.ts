@@ -12,15 +12,18 @@ import { containerDisks } from '../../translate/pod-to-vm';
 import { CheckpointStore, requireCheckpointName, type CheckpointRecord } from './checkpoint-store';
 import { eventAttributes, type ContainerRecord } from '../core/container-record';
 import type { Container } from '../core/container-registry';
-import { containerDirectory } from './remove';
+import { containerDirectory, type DataRoot } from './remove';
 import { comparableSpec, savedMounts } from './restore';
 import { shareNames } from '../mounts/container-shares';
-import { podOf } from './start';
-import { disksOf } from '../vms/pod-plan';
+import { disksOf, type DiskStores } from '../vms/pod-plan';
 import { isActive } from '../core/container-state';
-import type { Engine } from '../engine';
 import { podNameOf } from '../vms/named-pods';
 import type { RunningPod } from '../vms/running-pod';
+import type { Announcer } from '../core/event-publisher';
+import type { ContainerWaits } from '../core/container-wait';
+import type { VolumeStore } from '../../storage/disks/volume-store';
+import type { PodPlaces } from '../vms/guest-access';
+import { podOf, type PodSources } from './container-pod';
 
 export interface CheckpointRequest {
   name: string;
@@ -32,7 +35,7 @@ export interface CheckpointRequest {
 
 /** The checkpoints of a container, or of a directory that the client names. */
 export function checkpointsOf(
-  engine: Pick<Engine, 'config'>,
+  engine: DataRoot,
   container: Container,
   ref: string,
   directory: string,
@@ -41,9 +44,18 @@ export function checkpointsOf(
   return new CheckpointStore(directory === '' ? own : directory, ref);
 }
 
+/** What of a container a checkpoint tells. */
+type CheckpointSources = DiskStores & PodSources & { readonly volumes: Pick<VolumeStore, 'source'> };
+
+/** What a checkpoint is made with. */
+export type CheckpointNeeds = CheckpointSources &
+  DataRoot &
+  PodPlaces &
+  Announcer & { readonly waits: Pick<ContainerWaits, 'wait'> };
+
 /** CheckpointCreate. Queues by itself; with `exit` it resolves when the container has ended. */
 export async function createCheckpoint(
-  engine: Engine,
+  engine: CheckpointNeeds,
   container: Container,
   ref: string,
   request: CheckpointRequest,
@@ -58,7 +70,12 @@ export async function createCheckpoint(
   await exited?.recorded;
 }
 
-function requireCheckpointable(engine: Engine, container: Container, ref: string, name: string): RunningPod {
+function requireCheckpointable(
+  engine: PodPlaces,
+  container: Container,
+  ref: string,
+  name: string,
+): RunningPod {
   const pod = engine.pods.of(container);
   if (pod === undefined) throw new DaemonError('Internal', `Container ${ref} not running`);
   if (container.record.config.Tty) {
@@ -77,7 +94,7 @@ function requireCheckpointable(engine: Engine, container: Container, ref: string
 
 /** In the container's queue and the Pod's queue of its vCPUs: nobody else stops or wakes them. */
 async function save(
-  engine: Engine,
+  engine: CheckpointSources & DataRoot,
   container: Container,
   pod: RunningPod,
   ref: string,
@@ -124,7 +141,7 @@ async function wake(pod: RunningPod, freeze: (frozen: boolean) => Promise<unknow
 }
 
 async function describe(
-  engine: Engine,
+  engine: CheckpointSources,
   container: Container,
   pod: RunningPod,
   vm: CheckpointRecord['vm'],

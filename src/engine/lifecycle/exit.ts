@@ -10,26 +10,49 @@ import {
   recordedEndpoints,
   releaseEndpoints,
   wantedPorts,
+  type NetworkLayer,
 } from '../networks/container-network';
 import { publishVolumeEvents } from '../mounts/container-mounts';
 import { eventAttributes, type ContainerRecord } from '../core/container-record';
-import type { Container } from '../core/container-registry';
-import { removeStopped } from './remove';
+import type { Container, ContainerRegistry } from '../core/container-registry';
+import { removeStopped, type RemovalNeeds } from './remove';
 import { settleCpus } from '../vms/pod-cpus';
 import { isActive, type ExitFacts, type RunFacts } from '../core/container-state';
-import type { Engine } from '../engine';
 import { filesLeftAlone } from '../core/file-uses';
 import { unplugInterfaces } from '../networks/pod-interfaces';
 import type { LeaveOptions, RunningPod } from '../vms/running-pod';
 import { shouldRestart } from '../core/restart-policy';
 import { formatTimestamp, nowNanoseconds, nowTimestamp, parseTimestamp } from '../../go/timestamp';
+import type { Announcer } from '../core/event-publisher';
+import type { RestartTimers } from '../core/restart-timers';
+import type { Pods } from '../vms/pods';
+import type { BackgroundWork } from '../../async/background-work';
+import type { Engine } from '../engine';
+import type { ContainerWaits } from '../core/container-wait';
+
+/** What the end of a run is recorded and announced with, and its network given back. */
+export type RunEndNeeds = NetworkLayer &
+  Announcer & {
+    readonly registry: ContainerRegistry;
+    readonly background: BackgroundWork;
+    readonly networkReleases: BackgroundWork;
+  };
+
+/** What an exit works with: what follows it may be a removal. */
+export type ExitNeeds = RunEndNeeds &
+  RemovalNeeds &
+  Pick<Engine, 'beforeRest' | 'endExecs'> & {
+    readonly pods: Pick<Pods, 'isUp' | 'isPinned' | 'leave'>;
+    readonly restarts: Pick<RestartTimers, 'schedule'>;
+    readonly waits: Pick<ContainerWaits, 'exited'>;
+  };
 
 /** What a process killed by the end of its VM shows: as if by SIGKILL. */
 const killedExitCode = 137;
 
 /** The agent reported the exit of a container's first process. `ack` is called when it is recorded. */
 export function onContainerExit(
-  engine: Engine,
+  engine: ExitNeeds,
   container: Container,
   pod: RunningPod,
   status: ExitStatus,
@@ -53,7 +76,12 @@ export function onContainerExit(
 }
 
 /** The VM of a running Pod is gone although nobody ended it. */
-export function onPodLost(engine: Engine, container: Container, pod: RunningPod, end: VmEnd): Promise<void> {
+export function onPodLost(
+  engine: ExitNeeds,
+  container: Container,
+  pod: RunningPod,
+  end: VmEnd,
+): Promise<void> {
   return container.operations.run(async () => {
     const run = container.state;
     if (!isActive(run) || run.vmId !== pod.vm.id) return;
@@ -87,7 +115,7 @@ function exitTime(status: ExitStatus, run: RunFacts): string {
 }
 
 async function recordExit(
-  engine: Engine,
+  engine: ExitNeeds,
   container: Container,
   pod: RunningPod,
   run: RunFacts,
@@ -113,7 +141,7 @@ async function recordExit(
  * rejects, when its ports and addresses are free. `settled`: no policy answers this exit.
  */
 export function exitTransition(
-  engine: Engine,
+  engine: RunEndNeeds,
   container: Container,
   run: RunFacts,
   how: HowItEnded,
@@ -147,7 +175,7 @@ export function exitTransition(
 }
 
 async function releaseNetwork(
-  engine: Engine,
+  engine: NetworkLayer,
   record: ContainerRecord,
   attached: ReturnType<typeof recordedEndpoints>,
 ): Promise<void> {
@@ -161,7 +189,7 @@ async function releaseNetwork(
 
 /** `alive`: the guest can still bring what was written to the disk. */
 async function afterExit(
-  engine: Engine,
+  engine: ExitNeeds,
   container: Container,
   pod: RunningPod,
   run: RunFacts,
@@ -198,7 +226,7 @@ async function afterExit(
 
 /** Its VM goes on for the others that are in it; vCPUs that only paused ones are left to are stopped. */
 async function leavePod(
-  engine: Engine,
+  engine: ExitNeeds,
   container: Container,
   pod: RunningPod,
   options: LeaveOptions,

@@ -6,8 +6,8 @@ import { donorOf } from '../../translate/container-to-pod';
 import type { ContainerRecord } from '../core/container-record';
 import type { Container, ContainerRegistry } from '../core/container-registry';
 import { isActive } from '../core/container-state';
-import type { Engine } from '../engine';
 import type { RunningPod } from '../vms/running-pod';
+import type { PodPlaces } from '../vms/guest-access';
 
 /** A Pod that runs already, and what of it the container shares. */
 export interface Joining {
@@ -16,11 +16,16 @@ export interface Joining {
   networkOf: Container | undefined;
 }
 
+/** Where the containers are found whose namespaces others want to share. */
+export interface Donors {
+  readonly registry: ContainerRegistry;
+}
+
 /**
  * The Pod that the modes `container:…` of network, IPC and PID name; undefined when there are none. Throws what dockerd's
  * start answers with, in its order.
  */
-export function placeContainer(engine: Engine, record: ContainerRecord): Joining | undefined {
+export function placeContainer(engine: Donors & PodPlaces, record: ContainerRecord): Joining | undefined {
   const { registry } = engine;
   const { NetworkMode, IpcMode, PidMode } = record.hostConfig;
   const network = donorOf(NetworkMode);
@@ -47,7 +52,7 @@ export function placeContainer(engine: Engine, record: ContainerRecord): Joining
 }
 
 /** Containers that this one can't start without. */
-export function donorsOf({ registry }: Pick<Engine, 'registry'>, record: ContainerRecord): Container[] {
+export function donorsOf({ registry }: Donors, record: ContainerRecord): Container[] {
   const { NetworkMode, IpcMode, PidMode } = record.hostConfig;
   return [NetworkMode, IpcMode, PidMode].flatMap((mode) => {
     const donor = donorOf(mode);

@@ -7,13 +7,51 @@ import { log } from '../../log';
 import type { Filters } from '../../api/v1.41/backend';
 import type { ContainerPruneResponse } from '../../docker/types';
 import { removeLink } from '../networks/links';
-import { renewHosts } from '../networks/connect';
-import { removeAnonymousVolumes } from '../mounts/container-mounts';
+import { renewHosts, type HostsNeeds } from '../networks/connect';
+import { removeAnonymousVolumes, type MountContext } from '../mounts/container-mounts';
 import { eventAttributes } from '../core/container-record';
 import type { Container } from '../core/container-registry';
-import { killAndWait } from './stop';
-import type { Engine } from '../engine';
+import { killAndWait, type StopNeeds } from './stop';
 import { pruneFilter } from '../filters/prune-filter';
+import type { Config } from '../../config';
+import type { ImageStore, LayerStore, WritableDiskStore } from '../../storage/contract/stores';
+import type { ContainerLogs } from '../core/container-log';
+import type { ContainerWaits } from '../core/container-wait';
+import type { RestartTimers } from '../core/restart-timers';
+import type { FileHolding } from '../engine';
+import type { StreamHubs } from '../streams/stream-hub';
+import type { Pods } from '../vms/pods';
+import type { SocketTunnels } from '../vms/socket-tunnels';
+
+/** Where the daemon keeps its files. */
+export interface DataRoot {
+  readonly config: Pick<Config, 'dataRoot'>;
+}
+
+/** Where something of a container lies on disk. */
+interface DiskTraces extends DataRoot {
+  readonly logs: Pick<ContainerLogs, 'removeLog'>;
+  readonly disks: Pick<WritableDiskStore, 'remove'>;
+  readonly layers: Pick<LayerStore, 'unreference'>;
+  readonly images: Pick<ImageStore, 'removeUnusedLayers'>;
+}
+
+/** Where the engine's memory has something of a container that does not run. */
+interface MemoryTraces {
+  readonly hubs: Pick<StreamHubs, 'delete'>;
+  readonly sockets: Pick<SocketTunnels, 'forget'>;
+  readonly consoleSizes: Pick<Map<string, unknown>, 'delete'>;
+  readonly restarts: Pick<RestartTimers, 'forget'>;
+  readonly fileHolders: Pick<FileHolding, 'release'>;
+  readonly pods: Pick<Pods, 'vacated'>;
+  readonly waits: Pick<ContainerWaits, 'removed'>;
+}
+
+/** What the removal of a container that does not run works with: it has left something everywhere. */
+export type RemovalNeeds = MountContext & DiskTraces & MemoryTraces;
+
+/** As `RemovalNeeds`; one that runs is killed first. */
+export type RemoveNeeds = RemovalNeeds & StopNeeds & HostsNeeds;
 
 export interface RemoveOptions {
   force: boolean;
@@ -22,12 +60,16 @@ export interface RemoveOptions {
 }
 
 /** Where the daemon keeps a container's files, its log among them. */
-export function containerDirectory(engine: Pick<Engine, 'config'>, containerId: string): string {
+export function containerDirectory(engine: DataRoot, containerId: string): string {
   return join(engine.config.dataRoot, 'containers', containerId);
 }
 
 /** ContainerDelete. Queues by itself. */
-export async function removeContainer(engine: Engine, ref: string, options: RemoveOptions): Promise<void> {
+export async function removeContainer(
+  engine: RemoveNeeds,
+  ref: string,
+  options: RemoveOptions,
+): Promise<void> {
   if (options.link) {
     await renewHosts(engine, removeLink(engine.registry, ref));
     return;
@@ -45,7 +87,7 @@ export async function removeContainer(engine: Engine, ref: string, options: Remo
   });
 }
 
-async function forceStop(engine: Engine, container: Container): Promise<void> {
+async function forceStop(engine: StopNeeds, container: Container): Promise<void> {
   // More than once when the restart policy starts it again between the kill and the removal.
   for (let attempt = 0; attempt < 3; attempt++) {
     const { kind } = container.state;
@@ -80,7 +122,7 @@ function requireRemovable(container: Container): void {
  * from which it can be removed again.
  */
 export async function removeStopped(
-  engine: Engine,
+  engine: RemovalNeeds,
   container: Container,
   options: { volumes: boolean } = { volumes: container.record.hostConfig.AutoRemove },
 ): Promise<void> {
@@ -129,8 +171,11 @@ export async function removeStopped(
   engine.waits.removed(container);
 }
 
+/** As `RemoveNeeds`, with what tells the bytes that are won. */
+export type PruneNeeds = RemoveNeeds & { readonly disks: Pick<WritableDiskStore, 'contentBytes'> };
+
 /** ContainerPrune. One that can't be removed is skipped. Throws InvalidParameter for unknown filters. */
-export async function pruneContainers(engine: Engine, filters: Filters): Promise<ContainerPruneResponse> {
+export async function pruneContainers(engine: PruneNeeds, filters: Filters): Promise<ContainerPruneResponse> {
   const matches = pruneFilter('containers', filters);
   const deleted: string[] = [];
   let reclaimedBytes = 0;

@@ -15,20 +15,20 @@ import type { VolumeStore } from '../../storage/disks/volume-store';
 import type { FileShare } from '../../vm/file-server/file-server';
 import type { RestoreSource } from '../../vm/contract/vm';
 import type { SavedMount, StoredCheckpoint } from './checkpoint-store';
-import { donorsOf } from './placement';
+import { donorsOf, type Donors } from './placement';
 import type { ContainerRecord } from '../core/container-record';
 import { prepareShares, type PreparedShares } from '../mounts/container-shares';
-import type { Engine } from '../engine';
 import { podNameOf } from '../vms/named-pods';
 import { apiSocketPath } from '../mounts/socket-source';
 import type { ShareNames, SocketTargets } from '../core/container-state';
+import type { Config } from '../../config';
 
 /** Shares of a container that goes on from a checkpoint. */
 export type RestoredShares = PreparedShares & { names: ShareNames };
 
 /** Throws when the container can't go on where the checkpoint was made, and says why. */
 export function requireFitting(
-  engine: Pick<Engine, 'registry'>,
+  engine: Donors,
   record: ContainerRecord,
   pod: PodSpec,
   { record: saved }: StoredCheckpoint,
@@ -93,7 +93,7 @@ export function savedMounts(
  * are not the checkpoint's.
  */
 export async function restoredShares(
-  { volumes, config }: Pick<Engine, 'volumes' | 'config'>,
+  { volumes, config }: { readonly volumes: VolumeStore; readonly config: Pick<Config, 'hosts'> },
   record: ContainerRecord,
   { record: { mounts: before = [] } }: StoredCheckpoint,
 ): Promise<RestoredShares> {

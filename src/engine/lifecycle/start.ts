@@ -4,7 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import { DaemonError, errorMessage } from '../../errors';
 import { log } from '../../log';
-import { containerToPod, donorOf } from '../../translate/container-to-pod';
+import { donorOf } from '../../translate/container-to-pod';
 import type { PodContainerSpec, PodSpec } from '../../translate/pod';
 import { guestContainer } from '../../translate/pod-to-guest';
 import { guestRootfs, type ContainerDisks } from '../../translate/pod-to-vm';
@@ -12,6 +12,7 @@ import type { Agent } from '../../vm/contract/agent';
 import type { GuestContainerSpec, GuestFile } from '../../vm/contract/protocol';
 import type { RestoreSource, SavedVm } from '../../vm/contract/vm';
 import { requireBlockDevices } from './block-devices';
+import { podOf } from './container-pod';
 import type { ContainerLogWriter, LogOffsets } from '../core/container-log';
 import {
   allocateEndpoints,
@@ -24,7 +25,6 @@ import {
   recordedEndpoints,
   releaseEndpoints,
 } from '../networks/container-network';
-import { linkVariables } from '../networks/links';
 import { renewLinkingHosts } from '../networks/connect';
 import { publishVolumeEvents, requireBindSources } from '../mounts/container-mounts';
 import { fillNothing, mergeMounts, prepareShares, type PreparedShares } from '../mounts/container-shares';
@@ -39,7 +39,7 @@ import {
   type RestoredShares,
 } from './restore';
 import { eventAttributes, type ContainerRecord } from '../core/container-record';
-import { namedPodOf, namedPodResources, withPodHostname } from '../vms/named-pods';
+import { namedPodOf, withPodHostname } from '../vms/named-pods';
 import { extendEndpoints, podEndpointRequest } from '../networks/pod-networks';
 import { networkOwner, placeContainer, type Joining } from './placement';
 import type { Container } from '../core/container-registry';
@@ -432,21 +432,6 @@ class ContainerStart {
     if (asked !== undefined) return { consoleSize: asked };
     return rows > 0 && columns > 0 ? { consoleSize: { rows, columns } } : {};
   }
-}
-
-/** What a start of the container makes. */
-export function podOf(engine: Pick<Engine, 'config' | 'registry'>, own: ContainerRecord): PodSpec {
-  const record = { ...own, hostConfig: withRunDefaults(own.hostConfig, engine.config.containerDefaults) };
-  const namedPod = namedPodOf(record);
-  return {
-    ...containerToPod({
-      ...record,
-      args: [record.path, ...record.args],
-      linkEnv: linkVariables(engine.registry, record),
-      ...(namedPod === undefined ? {} : { namedPod }),
-    }),
-    ...(namedPod === undefined ? {} : namedPodResources(engine, namedPod.name)),
-  };
 }
 
 function onlyContainer(pod: PodSpec): PodContainerSpec {

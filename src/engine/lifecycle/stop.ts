@@ -7,11 +7,22 @@ import { isLinuxSignal, parseSignal, sigkill, sigterm } from '../../translate/si
 import { AgentError } from '../../vm/contract/agent-error';
 import { eventAttributes } from '../core/container-record';
 import { isActive } from '../core/container-state';
-import { requirePod } from '../vms/guest-access';
-import type { Container } from '../core/container-registry';
-import type { Engine } from '../engine';
+import { requirePod, type GuestAccess } from '../vms/guest-access';
+import type { Container, ContainerRegistry } from '../core/container-registry';
 import { onlyPausedLeft } from '../vms/pod-cpus';
 import type { RunningPod } from '../vms/running-pod';
+import type { Announcer } from '../core/event-publisher';
+import type { ContainerWaits } from '../core/container-wait';
+import type { RestartTimers } from '../core/restart-timers';
+
+/** What a pause works with. */
+export type PauseNeeds = GuestAccess & Announcer & { readonly registry: ContainerRegistry };
+
+/** What a signal works with, and what follows it. */
+export type StopNeeds = PauseNeeds & {
+  readonly waits: Pick<ContainerWaits, 'wait' | 'exited'>;
+  readonly restarts: Pick<RestartTimers, 'cancel'>;
+};
 
 const defaultStopSeconds = 10;
 /** A timer of Node's that is set to more ends at once. */
@@ -29,7 +40,7 @@ export function stopSignal(container: Container): number {
 }
 
 export async function stopContainer(
-  engine: Engine,
+  engine: StopNeeds,
   container: Container,
   options: { timeoutSeconds?: number; signal?: string },
 ): Promise<void> {
@@ -47,7 +58,7 @@ export async function stopContainer(
 
 /** The signal, then SIGKILL when its time is over. Resolves when the container does not run any more. */
 export async function stopAndWait(
-  engine: Engine,
+  engine: StopNeeds,
   container: Container,
   signal: number,
   timeoutSeconds: number | undefined,
@@ -65,7 +76,7 @@ export async function stopAndWait(
 }
 
 /** SIGKILL, and the end of the VM if even that does not help. Resolves when the container does not run any more. */
-export async function killAndWait(engine: Engine, container: Container): Promise<void> {
+export async function killAndWait(engine: StopNeeds, container: Container): Promise<void> {
   const exited = engine.waits.wait(container, 'not-running');
   try {
     await container.operations.run(() => sendSignal(engine, container, sigkill));
@@ -86,7 +97,7 @@ export function requireSignal(text = ''): number {
 
 /** ContainerKill. Throws Internal for what is no signal and Conflict, in Docker's words, quoting `ref`. */
 export async function killContainer(
-  engine: Engine,
+  engine: StopNeeds,
   container: Container,
   options: { ref: string; signal?: string },
 ): Promise<void> {
@@ -118,7 +129,7 @@ export async function killContainer(
  * One signal to the container's first process, with what it means for the restart policy. In the container's queue.
  * Throws Conflict when it doesn't run.
  */
-async function sendSignal(engine: Engine, container: Container, signal: number): Promise<void> {
+async function sendSignal(engine: StopNeeds, container: Container, signal: number): Promise<void> {
   const { registry } = engine;
   const stops =
     signal === sigkill ||
@@ -155,7 +166,7 @@ async function sendSignal(engine: Engine, container: Container, signal: number):
 }
 
 async function deliverSignal(
-  engine: Engine,
+  engine: Announcer,
   container: Container,
   pod: RunningPod,
   signal: number,
@@ -180,7 +191,7 @@ async function deliverSignal(
 }
 
 /** ContainerPause: the processes are frozen, then the vCPUs stopped. In the container's queue. */
-export async function pauseContainer(engine: Engine, container: Container): Promise<void> {
+export async function pauseContainer(engine: PauseNeeds, container: Container): Promise<void> {
   if (container.state.kind === 'restarting') {
     throw new DaemonError(
       'Conflict',
@@ -200,7 +211,7 @@ export async function pauseContainer(engine: Engine, container: Container): Prom
 }
 
 /** ContainerUnpause. In the container's queue. */
-export async function unpauseContainer(engine: Engine, container: Container): Promise<void> {
+export async function unpauseContainer(engine: PauseNeeds, container: Container): Promise<void> {
   if (container.state.kind !== 'paused') {
     throw new DaemonError('Internal', `Container ${container.id} is not paused`);
   }
@@ -211,7 +222,7 @@ export async function unpauseContainer(engine: Engine, container: Container): Pr
   });
 }
 
-async function thaw(engine: Engine, container: Container, pod: RunningPod): Promise<void> {
+async function thaw(engine: PauseNeeds, container: Container, pod: RunningPod): Promise<void> {
   await pod.vm.agent.request('container.freeze', { id: container.id, frozen: false });
   engine.registry.transition(container, { kind: 'resume' });
   engine.events.publish('container', 'unpause', container.id, eventAttributes(container.record));

@@ -5,12 +5,15 @@ import type { ContainerUpdateBody, HostConfig } from '../../docker/types';
 import { DaemonError, errorMessage } from '../../errors';
 import { cgroupLimits, vmMemoryBytes } from '../../translate/resources';
 import { eventAttributes } from '../core/container-record';
-import type { Container } from '../core/container-registry';
+import type { Container, ContainerRegistry } from '../core/container-registry';
 import { isActive } from '../core/container-state';
-import { withGuest } from '../vms/guest-access';
+import { withGuest, type GuestAccess } from '../vms/guest-access';
 import { validateRestartPolicy } from '../create/validation';
-import type { Engine } from '../engine';
 import { validateResources } from '../create/resource-validation';
+import type { Announcer } from '../core/event-publisher';
+
+/** What an update works with. */
+export type UpdateNeeds = GuestAccess & Announcer & { readonly registry: ContainerRegistry };
 
 const limits = [
   'CpuShares',
@@ -31,7 +34,7 @@ const limits = [
 
 /** In the container's queue. Returns warnings. Throws InvalidParameter or Conflict `Cannot update container …`. */
 export async function updateContainer(
-  engine: Engine,
+  engine: UpdateNeeds,
   container: Container,
   body: ContainerUpdateBody,
 ): Promise<{ Warnings: string[] | null }> {
@@ -99,7 +102,7 @@ function ignoredMembers(body: ContainerUpdateBody): string[] {
 }
 
 /** A VM keeps the memory it was started with: what of it a container uses can change at will, up to that. */
-function requireRoom(engine: Engine, container: Container, memoryBytes: number): void {
+function requireRoom(engine: GuestAccess, container: Container, memoryBytes: number): void {
   const vm = engine.pods.of(container)?.vm;
   if (vm === undefined || memoryBytes === 0) return;
   const has = vm.resources.memoryBytes;

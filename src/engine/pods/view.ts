@@ -9,11 +9,17 @@ import type {
   VmInspect,
   VmSummary,
 } from '../../api/v1/types';
-import type { Vm } from '../../vm/contract/vm';
+import type { Vm, VmPool } from '../../vm/contract/vm';
 import { recordedEndpoints } from '../networks/container-network';
 import { isActive } from '../core/container-state';
-import type { Engine } from '../engine';
 import type { PodDirectory, PodHandle, PodMember } from './directory';
+import type { Pods } from '../vms/pods';
+
+/** Where the Pods that run, and their VMs, are looked up. */
+export interface RunningPlaces {
+  readonly pods: Pick<Pods, 'find'>;
+  readonly vms: Pick<VmPool, 'find'>;
+}
 
 /** What the lifecycles know of a Pod beyond its containers. */
 export type PodActivity = 'Starting' | 'Stopping' | undefined;
@@ -23,7 +29,11 @@ export function isAlive({ container: { state } }: PodMember): boolean {
   return isActive(state) || state.kind === 'restarting';
 }
 
-export function podSummary(engine: Engine, pod: PodHandle, activity: PodActivity): PodSummary {
+export function podSummary(
+  engine: Pick<RunningPlaces, 'pods'>,
+  pod: PodHandle,
+  activity: PodActivity,
+): PodSummary {
   const vmId = vmOf(engine, pod);
   const runs = vmId !== undefined || activity !== undefined;
   return {
@@ -40,7 +50,7 @@ export function podSummary(engine: Engine, pod: PodHandle, activity: PodActivity
   };
 }
 
-export function podInspect(engine: Engine, pod: PodHandle, activity: PodActivity): PodInspect {
+export function podInspect(engine: RunningPlaces, pod: PodHandle, activity: PodActivity): PodInspect {
   const summary = podSummary(engine, pod, activity);
   const vm = summary.vmId === undefined ? undefined : engine.vms.find(summary.vmId);
   return {
@@ -51,7 +61,7 @@ export function podInspect(engine: Engine, pod: PodHandle, activity: PodActivity
 }
 
 /** The VM that the Pod is on: also one of another's containers, whose namespaces it has joined. */
-export function vmOf(engine: Engine, pod: PodHandle): string | undefined {
+export function vmOf(engine: Pick<RunningPlaces, 'pods'>, pod: PodHandle): string | undefined {
   const place = pod.kind === 'container' ? undefined : engine.pods.find(pod.id)?.vm.id;
   if (place !== undefined) return place;
   return pod.members.flatMap(({ container: { state } }) => (isActive(state) ? [state.vmId] : []))[0];
@@ -88,7 +98,7 @@ function containerStatus({ container, name, role }: PodMember): PodContainerStat
   };
 }
 
-function addressesOf(engine: Engine, pod: PodHandle): PodSummary['addresses'] {
+function addressesOf(engine: Pick<RunningPlaces, 'pods'>, pod: PodHandle): PodSummary['addresses'] {
   const attached = engine.pods.find(pod.id)?.endpoints ?? ([] as ReturnType<typeof recordedEndpoints>);
   const all = [...attached, ...pod.members.flatMap(({ container }) => recordedEndpoints(container.record))];
   return Object.fromEntries(
