@@ -16,7 +16,8 @@ start() {
 start types npx tsc --noEmit -p tsconfig.json
 start lint npx eslint --cache --cache-location build/check/eslint . bench
 start format npx prettier --check --log-level warn .
-start c bash -c 'make --no-print-directory -C guest test && make --no-print-directory -C native'
+start c bash -c 'make --no-print-directory -C guest objects test && make --no-print-directory -C native &&
+  node scripts/c-walls.mjs'
 
 failed=0
 for name in types lint format c; do
