@@ -11,7 +11,13 @@ import { log, setLogFormat, setLogLevel } from './log';
 import { notifySystemd } from './daemon/systemd-notify';
 import { caissonVersion } from './versions';
 
+/** What the daemon writes is for root alone; whatever others need is given its mode where it is made. */
+function keepFilesPrivate(): void {
+  process.umask(0o077);
+}
+
 async function runDaemon(command: Command): Promise<void> {
+  keepFilesPrivate();
   const config = await loadConfig(command);
   if (command.opts<{ validate?: boolean }>().validate === true) {
     process.stdout.write('configuration OK\n');
@@ -73,6 +79,7 @@ function main(): void {
     .action(() => runDaemon(daemon));
   const doctor = daemonCommand(program, 'doctor', 'check that this machine can run containers').action(
     async () => {
+      keepFilesPrivate();
       const { runDoctor } = await import('./cli/doctor.js');
       process.exit(await runDoctor(await loadConfig(doctor)));
     },
@@ -82,6 +89,7 @@ function main(): void {
     'prepare',
     'find out the accelerator and make the template',
   ).action(async () => {
+    keepFilesPrivate();
     const { prepare } = await import('./cli/prepare.js');
     await prepare(await loadConfig(preparing));
   });

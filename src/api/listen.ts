@@ -1,10 +1,11 @@
 // The daemon's listening addresses: `unix:///path`, `tcp://host:port` and systemd's `fd://`, as in dockerd's --host.
 
-import { chownSync, lstatSync, mkdirSync, readFileSync, unlinkSync } from 'node:fs';
+import { chownSync, lstatSync, readFileSync, unlinkSync } from 'node:fs';
 import { connect } from 'node:net';
 import type { ListenOptions, Server } from 'node:net';
 import { dirname } from 'node:path';
 import { DaemonError, systemErrorCode } from '../errors';
+import { makeOpenDirectory } from '../host/directories';
 import { log } from '../log';
 import { activatedDescriptors } from './socket-activation';
 
@@ -55,7 +56,7 @@ export async function listen(server: Server, address: HostAddress, group?: strin
     const port = typeof bound === 'object' && bound !== null ? bound.port : address.port;
     return `tcp://${address.host.includes(':') ? `[${address.host}]` : address.host}:${port}`;
   }
-  mkdirSync(dirname(address.path), { recursive: true });
+  await makeOpenDirectory(dirname(address.path));
   await removeStaleSocket(address.path);
   // the file must never be there with a wider mode; libuv binds before `listen` returns
   const previous = process.umask(0o777 & ~socketMode);

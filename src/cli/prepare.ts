@@ -1,9 +1,9 @@
 // `caisson prepare`: everything the first container would otherwise wait for. For `npm run setup` and for packages.
 
 import { existsSync } from 'node:fs';
-import { chmod, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../config';
+import { makeRootDirectories } from '../daemon/directories';
 import { lockDataRoot } from '../daemon/lock';
 import { isDaemonError } from '../errors';
 import { PrivateNamespace } from '../network/namespace';
@@ -14,10 +14,7 @@ import { createVmPool } from '../vm/pool/vm-pool';
  * is nothing to do: it has both. Throws what is wrong.
  */
 export async function prepare(config: Config): Promise<void> {
-  for (const directory of [config.dataRoot, config.runDir]) {
-    await mkdir(directory, { recursive: true, mode: 0o711 });
-    await chmod(directory, 0o711); // VMs run as users of their own
-  }
+  await makeRootDirectories(config);
   let unlock: () => Promise<void>;
   try {
     unlock = await lockDataRoot(config.dataRoot);

@@ -1,14 +1,14 @@
 // The composition root: builds storage, network, VMs, engine and API from one configuration, in the order in which
 // they need each other, and takes them down in the opposite one.
 
-import { chmod, mkdir, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { Router } from 'express';
 import { debugRouter } from '../api/debug';
 import { createApi, type Api } from '../api/server';
 import { tlsOptions } from '../api/tls';
 import type { Config } from '../config';
+import { makeRootDirectories } from './directories';
 import { lockDataRoot } from './lock';
 import { openStartReserve } from './start-reserve';
 import { reloadConfig } from './reload';
@@ -43,6 +43,7 @@ import { podsRouter } from '../api/v1/router';
 import { missingPrivilege } from '../host/privileges';
 import { createStorage } from '../storage/storage';
 import { readVersions } from '../versions';
+import { vmGid } from '../vm/qemu/launch';
 import { createVmPool } from '../vm/pool/vm-pool';
 
 export interface Daemon {
@@ -72,10 +73,7 @@ export async function startDaemon(config: Config): Promise<Daemon> {
       'Forbidden',
       `the daemon needs to run as root, and is ${missing} (see: caisson doctor)`,
     );
-  await mkdir(config.runDir, { recursive: true, mode: 0o711 });
-  await chmod(config.runDir, 0o711);
-  await mkdir(config.dataRoot, { recursive: true, mode: 0o711 });
-  await requireReachable([config.dataRoot, config.runDir]);
+  await makeRootDirectories(config);
   const holdReserve = await openStartReserve(config.dataRoot);
   const undo: (() => unknown)[] = [holdReserve, await lockDataRoot(config.dataRoot)];
   const close = async (): Promise<void> => {
@@ -102,7 +100,7 @@ export async function startDaemon(config: Config): Promise<Daemon> {
 async function build(config: Config, undo: (() => unknown)[]): Promise<Running> {
   // Before anything is started: a certificate that can't be read is a mistake in the command line.
   const tls = config.tls === undefined ? undefined : tlsOptions(config.tls);
-  const storage = await createStorage(config);
+  const storage = await createStorage(config, vmGid(config.vmUidBase));
   const { documents, images, layers } = storage;
   undo.push(() => documents.close());
   const networks = createNetworkManager({
@@ -225,20 +223,4 @@ async function build(config: Config, undo: (() => unknown)[]): Promise<Running> 
   });
   undo.push(() => api.close());
   return { api, reload: (next) => reloadConfig(config, next, events, system.id) };
-}
-
-/** VMs run as users of their own: they must get through every directory above their files. */
-async function requireReachable(paths: readonly string[]): Promise<void> {
-  for (const path of paths) {
-    for (let directory = path; directory !== '/'; directory = dirname(directory)) {
-      const { mode } = await stat(directory);
-      if ((mode & 0o001) === 0) {
-        throw new DaemonError(
-          'Forbidden',
-          `${path} can't be used: virtual machines run as unprivileged users and may not pass ${directory}. ` +
-            `Run "chmod o+x ${directory}" or choose another directory.`,
-        );
-      }
-    }
-  }
 }

@@ -11,7 +11,7 @@ export async function lockDataRoot(dataRoot: string): Promise<() => Promise<void
   const self = await findProcess(process.pid);
   for (;;) {
     try {
-      await writeFile(path, JSON.stringify(self), { flag: 'wx', mode: 0o644 });
+      await writeFile(path, JSON.stringify(self), { flag: 'wx', mode: 0o600 });
       return () => rm(path, { force: true });
     } catch (error) {
       if (systemErrorCode(error) !== 'EEXIST') {

@@ -1,8 +1,9 @@
 // `--pidfile`: where scripts look for the daemon's pid.
 
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { DaemonError } from '../errors';
+import { makeOpenDirectory } from '../host/directories';
 import { findProcess } from '../vm/host/host-process';
 
 /** Writes our pid. Throws Conflict, in dockerd's words, if the file names a process that lives. Returns what removes it. */
@@ -14,7 +15,8 @@ export async function writePidFile(path: string): Promise<() => Promise<void>> {
       `pid file found, ensure docker is not running or delete ${path} (pid ${known})`,
     );
   }
-  await mkdir(dirname(path), { recursive: true });
-  await writeFile(path, `${process.pid}`, { mode: 0o644 });
+  await makeOpenDirectory(dirname(path));
+  await writeFile(path, `${process.pid}`);
+  await chmod(path, 0o644);
   return () => rm(path, { force: true });
 }

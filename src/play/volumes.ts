@@ -5,6 +5,7 @@ import { chmod, chown, mkdir, open, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Stats } from 'node:fs';
 import { DaemonError, isDaemonError, systemErrorCode } from '../errors';
+import { makeOpenDirectory } from '../host/directories';
 import type { PodPlan, VolumePlan } from '../kubernetes/plan';
 import type { PlayHost } from './host';
 
@@ -77,7 +78,7 @@ async function writeFiles(directory: string, { source, fsGroup }: VolumePlan): P
   if (source.kind !== 'files') return;
   for (const { path, mode, content } of source.files) {
     const file = join(directory, path);
-    await mkdir(dirname(file), { recursive: true, mode: 0o755 });
+    await makeOpenDirectory(dirname(file));
     await writeFile(file, content, { flag: 'wx' });
     if (fsGroup !== undefined) await chown(file, 0, fsGroup);
     // a group that is to have the files can read them
@@ -128,9 +129,11 @@ async function checkHostPath(path: string, type: string): Promise<void> {
     throw error;
   });
   if (found === undefined) {
-    if (type === 'DirectoryOrCreate') await mkdir(path, { recursive: true, mode: 0o755 });
-    else if (type === 'FileOrCreate') await writeFile(path, '', { flag: 'a', mode: 0o644 });
-    else throw new DaemonError('InvalidParameter', `hostPath ${path} does not exist`);
+    if (type === 'DirectoryOrCreate') await makeOpenDirectory(path);
+    else if (type === 'FileOrCreate') {
+      await writeFile(path, '', { flag: 'a' });
+      await chmod(path, 0o644);
+    } else throw new DaemonError('InvalidParameter', `hostPath ${path} does not exist`);
     return;
   }
   if (kinds[type]?.(found) === false) {

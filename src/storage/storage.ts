@@ -1,7 +1,7 @@
 // Builds the stores of one data root, and brings them to the truth after a crash.
 
-import { chmod, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makePassableDirectory, makePrivateDirectory } from '../host/directories';
 import { openDocumentStore } from './documents/document-store';
 import { DiskImageStore } from './image-store';
 import { SquashfsLayerStore } from './layers/layer-store';
@@ -32,14 +32,17 @@ export interface Storage {
   volumes: VolumeStore;
 }
 
-/** Opens the stores and repairs what a crash left. One daemon at a time. */
-export async function createStorage(options: StorageOptions): Promise<Storage> {
+/**
+ * Opens the stores and repairs what a crash left. One daemon at a time. `vmGid`: the group of VMs' users, which alone pass to
+ * layers and disks; undefined: VMs have no users of their own.
+ */
+export async function createStorage(options: StorageOptions, vmGid?: number): Promise<Storage> {
   const { dataRoot } = options;
-  // VMs run as users of their own and must get through to the files that are theirs.
-  await mkdir(dataRoot, { recursive: true, mode: 0o711 });
-  await chmod(dataRoot, 0o711);
+  for (const directory of [dataRoot, join(dataRoot, 'layers'), join(dataRoot, 'disks')])
+    await makePassableDirectory(directory, vmGid);
+  for (const name of ['blobs', 'containers', 'tmp', 'volumes'])
+    await makePrivateDirectory(join(dataRoot, name));
   const documents = openDocumentStore(join(dataRoot, 'caisson.db'));
-  await chmod(join(dataRoot, 'caisson.db'), 0o600);
   const layers = new SquashfsLayerStore(documents, dataRoot, {
     maxTarBytes: options.maxLayerBytes,
     maxNamesPerDirectory: options.maxNamesPerDirectory,

@@ -64,8 +64,8 @@ export class LogFile {
   constructor(file: string, options: LogFileOptions) {
     this.path = file;
     this.#options = options;
-    fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o710 });
-    this.#fd = fs.openSync(file, 'a+', 0o640);
+    fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
+    this.#fd = fs.openSync(file, 'a+', 0o600);
     const tail = readTail(this.#fd);
     if (tail.endOffset < fs.fstatSync(this.#fd).size) fs.ftruncateSync(this.#fd, tail.endOffset);
     this.#size = tail.endOffset;
@@ -166,7 +166,7 @@ export class LogFile {
     this.#dropRotated = maxFiles === 1;
     const rotated = this.#sequence;
     const before = this.#fd;
-    this.#fd = fs.openSync(this.path, 'a+', 0o640);
+    this.#fd = fs.openSync(this.path, 'a+', 0o600);
     fs.closeSync(before);
     this.#size = 0;
     this.#sequence += 1;
@@ -184,7 +184,7 @@ export class LogFile {
       await pipeline(
         createReadStream(current()),
         createGzip(),
-        createWriteStream(temporary, { mode: 0o640 }),
+        createWriteStream(temporary, { mode: 0o600 }),
       );
       // Rotations meanwhile may have renamed the file, or dropped it.
       if (fs.existsSync(current())) {

@@ -1,9 +1,10 @@
 // Binds and volumes at start: what the VM's file server shares, and what the guest mounts.
 
-import { lstat, mkdir, realpath, stat } from 'node:fs/promises';
+import { lstat, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { MountPoint } from '../../docker/types';
 import { DaemonError, errorMessage, systemErrorCode } from '../../errors';
+import { makeOpenDirectory } from '../../host/directories';
 import type { VolumeStore } from '../../storage/disks/volume-store';
 import { type GuestMount, sharesDirectory, tunnelsDirectory } from '../../vm/contract/protocol';
 import type { FileShare } from '../../vm/file-server/file-server';
@@ -152,7 +153,7 @@ async function shareSource(path: string, point: MountPoint, details: MountDetail
     );
   }
   try {
-    await mkdir(path, { recursive: true, mode: 0o755 });
+    await makeOpenDirectory(path);
   } catch (error) {
     // A link that leads nowhere is in the way, and mkdir says ENOENT of it where Go says what dockerd tells.
     const dangling = await lstat(path).then(

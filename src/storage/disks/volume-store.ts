@@ -2,10 +2,11 @@
 // the files through the VM's file server (native/fs-server); nothing here is ever mounted on the host.
 
 import { randomBytes } from 'node:crypto';
-import { mkdir, opendir, readdir, rename, rmdir, stat } from 'node:fs/promises';
+import { chmod, mkdir, opendir, readdir, rename, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DaemonError, noSpaceText, systemErrorCode } from '../../errors';
 import { log } from '../../log';
+import { makePrivateDirectory } from '../../host/directories';
 import { runTool } from '../../host/run-tool';
 import type { DocumentStore } from '../contract/stores';
 import { VolumeFillings } from './volume-filling';
@@ -32,6 +33,8 @@ export type VolumeSource =
   { kind: 'directory'; hostPath: string; mountFlags?: number } | { kind: 'tmpfs'; options: string[] };
 
 const collection = 'volumes';
+/** What guests see of a volume's root. On the host nobody but root gets there. */
+const dataMode = 0o755;
 const namePattern = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
 const anonymousPattern = /^[0-9a-f]{64}$/;
 /** As Docker's clients and engine read sizes. */
@@ -159,7 +162,8 @@ export class VolumeStore {
     const root = join(this.#root, name);
     try {
       // One by one: of several at once that a full disk refuses, Node says that the first is not there.
-      for (const directory of [this.#root, root, path]) await mkdirIfMissing(directory);
+      for (const directory of [this.#root, root]) await mkdirIfMissing(directory, 0o700);
+      await mkdirIfMissing(path, dataMode);
     } catch (error) {
       const why = directoryErrors.get(systemErrorCode(error) ?? '');
       if (why === undefined) throw error;
@@ -217,14 +221,16 @@ export class VolumeStore {
    * and not what was synced to a volume.
    */
   async repair(): Promise<void> {
-    await mkdir(this.#root, { recursive: true, mode: 0o711 });
+    await makePrivateDirectory(this.#root);
     for await (const { name } of await opendir(this.#root)) {
       if (this.#volumes.has(name)) continue;
       if (namePattern.test(name) && (await this.#hasFiles(name))) await this.#adopt(name);
       else await removeTree(join(this.#root, name));
     }
-    for (const name of this.#volumes.keys())
-      await mkdir(this.hostPath(name), { recursive: true, mode: 0o755 });
+    for (const name of this.#volumes.keys()) {
+      await makePrivateDirectory(join(this.#root, name));
+      await mkdirIfMissing(this.hostPath(name), dataMode);
+    }
   }
 
   async #hasFiles(name: string): Promise<boolean> {
@@ -255,12 +261,14 @@ function volumeTime(date: Date): string {
   return `${date.toISOString().slice(0, 19)}Z`;
 }
 
-async function mkdirIfMissing(path: string): Promise<void> {
+async function mkdirIfMissing(path: string, mode: number): Promise<void> {
   try {
-    await mkdir(path, { mode: 0o755 });
+    await mkdir(path, { mode: 0o700 });
   } catch (error) {
     if (systemErrorCode(error) !== 'EEXIST') throw error;
+    return;
   }
+  if (mode !== 0o700) await chmod(path, mode); // whatever the umask is
 }
 
 function invalidName(name: string): DaemonError {

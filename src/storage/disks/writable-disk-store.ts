@@ -42,7 +42,7 @@ export class DiskFileStore implements WritableDiskStore {
 
   /** Makes the directory and removes files that a crash left half-made. Prepares the blank disk of the usual size. */
   async open(usualSizeBytes: number): Promise<void> {
-    await mkdir(this.#directory, { recursive: true, mode: 0o711 });
+    await mkdir(this.#directory, { recursive: true });
     const names = new Set(await readdir(this.#directory));
     for (const name of names) {
       const isBefore = name.endsWith(suffix + diskBeforeSuffix);

@@ -2,7 +2,16 @@
 // recorded is held in advance, so that a full disk keeps nobody from stopping or removing what is there.
 
 import Database from 'better-sqlite3';
-import { closeSync, fstatSync, ftruncateSync, openSync, statfsSync, writeSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  statfsSync,
+  writeSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { DaemonError, noSpaceText, systemErrorCode } from '../../errors';
 import type { DocumentStore } from '../contract/stores';
@@ -16,6 +25,9 @@ const pageBytes = 4096;
 
 /** Opens (or makes) the database. Throws Internal when a newer daemon has written it. */
 export function openDocumentStore(path: string): DocumentStore {
+  // SQLite gives the files beside it the mode that it has when they are made.
+  closeSync(openSync(path, 'a', 0o600));
+  for (const file of [path, `${path}-wal`, `${path}-shm`]) if (existsSync(file)) chmodSync(file, 0o600);
   const database = new Database(path);
   // There is one daemon for a data root: the index of the log can be in memory, and needs no file that a full disk refuses.
   database.pragma('locking_mode = EXCLUSIVE');

@@ -205,8 +205,7 @@ export class SquashfsLayerStore implements LayerStore {
   }
 
   async repair(): Promise<void> {
-    await mkdir(this.#layersDir, { recursive: true, mode: 0o711 });
-    await chmod(this.#layersDir, 0o711);
+    await mkdir(this.#layersDir, { recursive: true });
     await mkdir(this.#blobsDir, { recursive: true, mode: 0o700 });
     const present = new Set(await readdir(this.#layersDir));
     for (const [diffId, layer] of [...this.#layers]) {
@@ -284,8 +283,13 @@ async function writeBundle(paths: readonly string[], bundlePath: string): Promis
   const files = await Promise.all(paths.map(async (path) => ({ path, sizeBytes: (await stat(path)).size })));
   const tablePath = tableOf(bundlePath);
   const { descriptor, table } = makeBundle(files, tablePath);
-  await writeFile(tablePath, table, { mode: 0o644 });
-  await writeFile(bundlePath, descriptor, { mode: 0o644 });
+  for (const [path, content] of [
+    [tablePath, table],
+    [bundlePath, descriptor],
+  ] as const) {
+    await writeFile(path, content);
+    await chmod(path, 0o644);
+  }
 }
 
 async function removeOthers(directory: string, known: ReadonlySet<string>): Promise<void> {

@@ -1,15 +1,15 @@
 // Hands out VMs: idle ones kept ready, clones made on demand, cold boots for another size. Knows every VM of this
 // daemon, also those that an earlier one has left running.
 
-import { chmod, mkdir } from 'node:fs/promises';
 import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { Config } from '../../config';
 import { DaemonError, errorMessage } from '../../errors';
+import { makePassableDirectory } from '../../host/directories';
 import { log } from '../../log';
 import { findAccelerator, type Accelerator } from '../qemu/accelerator';
 import type { MachineSpec } from '../qemu/command-line';
-import type { LaunchSettings } from '../qemu/launch';
+import { vmGid, type LaunchSettings } from '../qemu/launch';
 import {
   describeTemplate as describeTemplates,
   prepareTemplateDir,
@@ -52,7 +52,7 @@ export async function createVmPool(
 ): Promise<PooledVms> {
   const settings = launchSettings(config, namespacePath);
   const source = templateSource(config);
-  await Promise.all([settings.vmsDir, source.templatesDir].map(makePassableDir));
+  await makeDirectories(settings, source);
   const accelerator = await probeAccelerator(config);
   const machine: MachineSpec = {
     accelerator: accelerator.kind,
@@ -95,7 +95,7 @@ export async function probeAccelerator(config: VmPoolConfig): Promise<Accelerato
       dataRoot: config.dataRoot,
       settings: launchSettings(config, undefined),
       guest: async () => {
-        await Promise.all([join(config.runDir, 'vms'), source.templatesDir].map(makePassableDir));
+        await makeDirectories(launchSettings(config, undefined), source);
         await prepareTemplateDir(source, probeDir);
         return templateKernel(source, probeDir);
       },
@@ -123,13 +123,16 @@ function launchSettings(config: VmPoolConfig, namespacePath: string | undefined)
 }
 
 function templateSource(config: VmPoolConfig): TemplateSource {
-  return { templatesDir: join(config.dataRoot, 'templates'), guestDir: config.guestDir };
+  const { uidBase } = launchSettings(config, undefined);
+  return {
+    templatesDir: join(config.dataRoot, 'templates'),
+    guestDir: config.guestDir,
+    gid: uidBase === undefined ? undefined : vmGid(uidBase),
+  };
 }
 
-/** VMs must get through to their files, whatever the umask is; nobody needs to look around. */
-async function makePassableDir(path: string): Promise<void> {
-  await mkdir(path, { recursive: true, mode: 0o711 });
-  await chmod(path, 0o711);
+async function makeDirectories({ vmsDir }: LaunchSettings, source: TemplateSource): Promise<void> {
+  for (const path of [vmsDir, source.templatesDir]) await makePassableDirectory(path, source.gid);
 }
 
 function describeSize({ memoryBytes, cpus }: VmResources): string {

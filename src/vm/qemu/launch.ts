@@ -1,10 +1,11 @@
 // Starts a QEMU process through native/vm-launch: in the private network namespace, as a user of its own.
 
 import { spawn } from 'node:child_process';
-import { mkdir, open, stat } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
 import { DaemonError } from '../../errors';
+import { makePassableDirectory } from '../../host/directories';
 import { bulkDiskBytes, bulkFileName } from '../host/bulk-disk';
 import { findProcess, type HostProcess } from '../host/host-process';
 import type { VmNic } from '../contract/vm';
@@ -75,7 +76,7 @@ export async function launchVm(
   vm: { id: string; slot: number; machine: MachineSpec; memory: MemoryBacking; statePath?: string },
 ): Promise<LaunchedVm> {
   const runDir = vmRunDir(settings, vm.id);
-  await mkdir(runDir, { recursive: true, mode: 0o711 });
+  await makePassableDirectory(runDir, settings.uidBase === undefined ? undefined : vmGid(settings.uidBase));
   const indexes = Array.from({ length: vm.machine.nicCount }, (_, index) => index);
   const nics =
     settings.namespacePath === undefined

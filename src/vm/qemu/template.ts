@@ -6,7 +6,6 @@ import {
   chmod,
   chown,
   copyFile,
-  mkdir,
   open,
   readdir,
   readFile,
@@ -19,6 +18,7 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { DaemonError, errorMessage } from '../../errors';
 import { log } from '../../log';
+import { makePassableDirectory } from '../../host/directories';
 import { syncPath } from '../../host/sync-path';
 import type { DiskOwner } from '../host/disk-access';
 import { bootGuest, discardGuest, type RunningGuest } from './boot';
@@ -42,6 +42,8 @@ export interface Template {
 export interface TemplateSource {
   /** Directory of all templates. */
   templatesDir: string;
+  /** Of the users of VMs, which pass to the templates; undefined: they have none of their own. */
+  gid: number | undefined;
   /** Where the guest's build left vmlinuz, initramfs.cpio.gz and manifest.json. */
   guestDir: string;
 }
@@ -189,8 +191,7 @@ export async function removeTemplateDir(source: TemplateSource, key: string): Pr
 export async function prepareTemplateDir(source: TemplateSource, key: string): Promise<void> {
   const directory = join(source.templatesDir, key);
   const { kernelPath, initramfsPath } = templateKernel(source, key);
-  await mkdir(directory, { recursive: true, mode: 0o711 });
-  await Promise.all([source.templatesDir, directory].map((path) => chmod(path, 0o711))); // whatever the umask is
+  await makePassableDirectory(directory, source.gid);
   for (const [from, to] of [
     [join(source.guestDir, 'vmlinuz'), kernelPath],
     [join(source.guestDir, 'initramfs.cpio.gz'), initramfsPath],

@@ -3,7 +3,7 @@
 // mounts, namespaces and network as Docker's default. Nothing of a user ever ran in it, and nothing stays behind.
 
 import { execFile } from 'node:child_process';
-import { copyFile, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Agent } from '../contract/agent';
@@ -34,8 +34,12 @@ export async function makeWarmUpDisks(templateDir: string, executable: string): 
   const { layerPath, writablePath } = warmUpDisks(templateDir);
   const root = await mkdtemp(join(templateDir, 'root-'));
   try {
-    for (const directory of ['bin', 'proc', 'sys', 'dev', 'etc', 'tmp']) await mkdir(join(root, directory));
+    for (const directory of ['bin', 'proc', 'sys', 'dev', 'etc', 'tmp']) {
+      await mkdir(join(root, directory));
+      await chmod(join(root, directory), 0o755);
+    }
     await copyFile(executable, join(root, program));
+    await chmod(join(root, program), 0o755);
     await run('mksquashfs', [
       root,
       `${layerPath}.new`,
@@ -46,6 +50,7 @@ export async function makeWarmUpDisks(templateDir: string, executable: string): 
       '-quiet',
       '-no-progress',
     ]);
+    await chmod(`${layerPath}.new`, 0o644);
     await rename(`${layerPath}.new`, layerPath);
     await rm(`${writablePath}.new`, { force: true });
     await run('mke2fs', ['-q', '-t', 'ext4', '-F', '-m', '0', `${writablePath}.new`, '4M']);

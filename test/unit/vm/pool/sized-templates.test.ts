@@ -55,7 +55,7 @@ afterEach(() => rmSync(dir, { recursive: true }));
 function sized(limit = 2): SizedTemplates {
   return new SizedTemplates({
     settings: {} as SizedTemplatesParts['settings'],
-    source: { templatesDir: dir, guestDir: '' },
+    source: { templatesDir: dir, guestDir: '', gid: undefined },
     key: usual,
     machine: { memoryBytes: 1, cpus: 2 } as SizedTemplatesParts['machine'],
     limit,
