@@ -3,9 +3,25 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { execFileSync } from 'node:child_process';
-import { advertisedApiVersion, minimumApiVersion } from './api/v1.41/api-version';
+import { advertisedApiVersion, minimumApiVersion } from './docker/api-versions';
 import type { Config } from './config';
-import type { SystemVersions } from './engine/system/system-info';
+
+/** What the daemon is made of. daemon.ts finds it out once. */
+export interface SystemVersions {
+  /** Of Caisson: package.json. */
+  engine: string;
+  gitCommit: string;
+  /** RFC 3339. */
+  buildTime: string;
+  /** As `qemu-system-x86_64 --version` tells it: `7.2.17`. */
+  qemu: string;
+  /** From the guest's manifest: kernel release and the agent's build id. */
+  guestKernel: string;
+  agentBuild: string;
+  /** Of the API: what is advertised and the lowest that is served. */
+  api: string;
+  minimumApi: string;
+}
 
 /** Version of the package. */
 export function caissonVersion(): string {

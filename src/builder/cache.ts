@@ -1,7 +1,8 @@
 // Which image a step already has: a child of the one before whose container had the same configuration (as dockerd
 // compares them), or the same step of an image named by --cache-from.
 
-import type { Image, ImageConfig, ImageRunConfig } from '../storage/contract/image';
+import type { Image } from '../storage/contract/image';
+import type { ImageConfig, ImageRunConfig } from '../docker/image-config';
 import type { BuildHost, RunConfig } from './host';
 
 export class BuildCache {

@@ -1,8 +1,10 @@
 // What a build needs from the engine: images, layers, and containers to run commands in.
 
 import type { Readable } from 'node:stream';
-import type { Image, ImageConfig, ImageRunConfig } from '../storage/contract/image';
-import type { Platform, ProgressMessage } from '../storage/contract/stores';
+import type { Image } from '../storage/contract/image';
+import type { ImageConfig, ImageRunConfig } from '../docker/image-config';
+import type { ProgressMessage } from '../storage/contract/stores';
+import type { Platform } from '../registry/platform';
 import type { LayerReader } from './file-contents';
 
 /** The configuration that goes from instruction to instruction; `Image` is the one before. */

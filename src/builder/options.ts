@@ -14,9 +14,8 @@ import {
   struct,
   type Schema,
 } from '../go/json-schema';
-import type { Platform } from '../storage/contract/stores';
 import type { BuildLimits, Ulimit } from './host';
-import { parsePlatform } from '../registry/platform';
+import { parsePlatform, type Platform } from '../registry/platform';
 
 export interface BuildSettings {
   tags: string[];

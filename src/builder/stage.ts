@@ -1,8 +1,9 @@
 // One stage while it is built: the image so far, its configuration and files; and how a step becomes an image.
 
 import { inheritTimings } from '../dockerfile/healthcheck-instruction';
-import type { Image, ImageConfig } from '../storage/contract/image';
-import type { Platform } from '../storage/contract/stores';
+import type { Image } from '../storage/contract/image';
+import type { ImageConfig } from '../docker/image-config';
+import type { Platform } from '../registry/platform';
 import type { BuildHost, RunConfig } from './host';
 import type { LayerIndexes } from './image-files';
 import { StageFiles } from './image-files';

@@ -1,13 +1,11 @@
 // Images.
 
-import type { ContainerConfig, FilledContainerConfig } from './container-config';
+import type { FilledContainerConfig } from './container-config';
 
 export interface GraphDriverData {
   Data: Record<string, string> | null;
   Name: string;
 }
-
-export type ImageConfig = ContainerConfig;
 
 export interface ImageInspect {
   Id: string;

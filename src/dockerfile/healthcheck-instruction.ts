@@ -4,7 +4,7 @@ import { DaemonError } from '../errors';
 import { goDurationProblem, parseGoDuration } from '../go/duration';
 import { goQuote } from '../go/quote';
 import { jsonArray } from './words';
-import type { ImageRunConfig } from '../storage/contract/image';
+import type { ImageRunConfig } from '../docker/image-config';
 
 type Healthcheck = NonNullable<ImageRunConfig['Healthcheck']>;
 

@@ -5,7 +5,7 @@ import { posix } from 'node:path';
 import { DaemonError } from '../errors';
 import { expandWord, jsonArray, logicalLines, splitWords } from './words';
 import { parseHealthcheck } from './healthcheck-instruction';
-import type { ImageRunConfig } from '../storage/contract/image';
+import type { ImageRunConfig } from '../docker/image-config';
 
 /** A new configuration. Throws InvalidParameter in the words of Docker's Dockerfile parser. */
 export function applyChanges(config: ImageRunConfig, changes: readonly string[]): ImageRunConfig {

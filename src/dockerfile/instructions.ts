@@ -1,6 +1,6 @@
 // What instructions say, by type. Made by instruction-parser; carried out by dispatch.
 
-import type { ImageRunConfig } from '../storage/contract/image';
+import type { ImageRunConfig } from '../docker/image-config';
 
 /** A command line that the image's shell runs, unless it was given as a JSON array. */
 export interface CommandLine {

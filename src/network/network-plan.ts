@@ -3,31 +3,8 @@
 import { DaemonError } from '../errors';
 import { containsSubnet, formatSubnet, parseSubnet } from './addresses/addresses';
 import type { NetworkCreateRequest, NetworkIpamConfig } from './network';
-import type { NetworkRecord } from './network-record';
+import type { NetworkPlan, NetworkRecord } from './network-record';
 import { withSource } from './network-sources';
-
-/** Drivers that dockerd has built in and that need what a private namespace of bridges cannot give. */
-type OtherDriver = 'macvlan' | 'ipvlan' | 'overlay';
-
-export interface NetworkPlan {
-  name: string;
-  driver: 'bridge' | 'host' | 'null' | OtherDriver;
-  /** As asked for: `''` or `local`, else it is refused once the addresses are found. */
-  scope: string;
-  internal: boolean;
-  attachable: boolean;
-  configOnly?: boolean;
-  /** The configuration that it was made from. */
-  configFrom?: { id: string; name: string };
-  enableIpv6: boolean;
-  labels: Record<string, string>;
-  options: Record<string, string>;
-  ipamDriver: string;
-  ipamOptions: Record<string, string> | null;
-  /** As asked for, of both families; empty: to be chosen. */
-  subnets: NetworkIpamConfig[];
-  defaultBridge: boolean;
-}
 
 const predefined = ['bridge', 'host', 'none', 'default'];
 

@@ -17,8 +17,7 @@ import { reservedSubnets } from './egress';
 import { AddressPool, rangeOf } from './addresses/ipam';
 import type { SubnetChooser } from './addresses/ipam';
 import type { NetworkIpamConfig } from './network';
-import type { NetworkPlan } from './network-plan';
-import type { NetworkRecord } from './network-record';
+import type { NetworkRecord, NetworkPlan } from './network-record';
 
 export interface AddressSpace {
   /** Subnets of the networks that there are. */

@@ -60,3 +60,26 @@ export const collections = {
 export function endpointKey(networkId: string, containerId: string): string {
   return `${networkId}/${containerId}`;
 }
+
+/** Drivers that dockerd has built in and that need what a private namespace of bridges cannot give. */
+export type OtherDriver = 'macvlan' | 'ipvlan' | 'overlay';
+
+export interface NetworkPlan {
+  name: string;
+  driver: 'bridge' | 'host' | 'null' | OtherDriver;
+  /** As asked for: `''` or `local`, else it is refused once the addresses are found. */
+  scope: string;
+  internal: boolean;
+  attachable: boolean;
+  configOnly?: boolean;
+  /** The configuration that it was made from. */
+  configFrom?: { id: string; name: string };
+  enableIpv6: boolean;
+  labels: Record<string, string>;
+  options: Record<string, string>;
+  ipamDriver: string;
+  ipamOptions: Record<string, string> | null;
+  /** As asked for, of both families; empty: to be chosen. */
+  subnets: NetworkIpamConfig[];
+  defaultBridge: boolean;
+}

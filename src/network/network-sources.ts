@@ -2,8 +2,7 @@
 
 import { DaemonError } from '../errors';
 import type { NetworkCreateRequest } from './network';
-import type { NetworkPlan } from './network-plan';
-import type { NetworkRecord } from './network-record';
+import type { NetworkRecord, NetworkPlan } from './network-record';
 
 /**
  * Completes a plan: a configuration needs no driver, and another network may take what it is to be from one. Throws

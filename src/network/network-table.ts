@@ -21,10 +21,9 @@ import {
 } from './network-entry';
 import type { NetworkEntry } from './network-entry';
 import { planNetwork } from './network-plan';
-import type { NetworkPlan } from './network-plan';
 import { poolsFor, requireNoConflict, requireOneSubnet } from './network-pools';
 import { collections, endpointKey } from './network-record';
-import type { EndpointRecord, NetworkRecord } from './network-record';
+import type { EndpointRecord, NetworkPlan, NetworkRecord } from './network-record';
 
 export class NetworkTable {
   readonly #documents: DocumentStore;

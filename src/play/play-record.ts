@@ -1,5 +1,6 @@
 // What is kept of a played workload, so that the next daemon goes on with it.
 
+import type { WorkloadStatus } from '../api/v1/types';
 import type { BackOffState } from './back-off';
 import type { PodHistory } from './pod-history';
 import type { PodOutcome } from './pod-runner';
@@ -11,8 +12,7 @@ export interface PlayRecord {
   id: string;
   /** The file it came from, whole: its ConfigMaps and Secrets are in it. */
   text: string;
-  /** `ended` once its Pods, or its Job, have; `stopped`: it was not to be started. */
-  state: 'active' | 'ended' | 'stopped';
+  state: WorkloadStatus['state'];
   reason: string;
   /** Of Pods that have ended. */
   outcomes: Record<string, PodOutcome>;

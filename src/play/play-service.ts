@@ -1,6 +1,8 @@
 // `play` and `down`: what a file of manifests makes, keeps running and takes away again.
 
 import { createHash } from 'node:crypto';
+import type { PlayBackend } from '../api/v1/backend';
+import type { PlayReply, WorkloadStatus } from '../api/v1/types';
 import { OperationQueue } from '../async/operation-queue';
 import { DaemonError, errorMessage, isDaemonError } from '../errors';
 import { compileManifests, type Compiled } from '../kubernetes/compile';
@@ -10,27 +12,11 @@ import { log } from '../log';
 import { findPod, type PlayHost } from './host';
 import { prepareImages } from './images';
 import { playCollection, type PlayRecord } from './play-record';
-import type { ContainerReport } from './pod-runner';
 import { isLasting, stopPod } from './pod-runner';
 import { playLabel, prepareVolumes, removeVolumes } from './volumes';
 import { WorkloadRunner } from './workload-runner';
 
-export interface PlayReply {
-  workloads: WorkloadStatus[];
-  warnings: string[];
-}
-
-export interface WorkloadStatus {
-  kind: string;
-  name: string;
-  state: PlayRecord['state'];
-  reason: string;
-  /** Of a Job. */
-  failures: number;
-  pods: { name: string; phase: string; containers: ContainerReport[] }[];
-}
-
-export class PlayService {
+export class PlayService implements PlayBackend {
   readonly #host: PlayHost;
   readonly #workloads = new Map<string, WorkloadRunner>();
   readonly #operations = new OperationQueue();
@@ -60,7 +46,6 @@ export class PlayService {
     }
   }
 
-  /** Everything is made or nothing. Resolves when the Pods exist; they start behind. Conflict: played already. */
   play(text: string, options: { replace: boolean; start: boolean }, signal: AbortSignal): Promise<PlayReply> {
     const { warnings, workloads, claims } = this.#compile(text);
     if (workloads.length === 0) {
@@ -108,7 +93,6 @@ export class PlayService {
     });
   }
 
-  /** NotFound: nothing of the file is played. */
   down(text: string, options: { force: boolean; volumes: boolean }): Promise<void> {
     const { workloads, claims } = this.#compile(text);
     return this.#operations.run(async () => {

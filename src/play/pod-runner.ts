@@ -4,7 +4,7 @@
 import { DaemonError, errorMessage, isDaemonError } from '../errors';
 import type { ContainerPlan, PodPlan } from '../kubernetes/plan';
 import { log } from '../log';
-import type { PodContainerStatus, PodInspect } from '../api/v1/types';
+import type { ContainerReport, PodContainerStatus, PodInspect } from '../api/v1/types';
 import { runAction, type ActionTarget } from './actions';
 import { isAborted } from './back-off';
 import { deadlineTimer } from './deadline';
@@ -13,12 +13,6 @@ import type { PodChronicle } from './pod-history';
 import { Prober } from './prober';
 
 export type PodOutcome = 'Succeeded' | 'Failed' | 'Stopped';
-
-export interface ContainerReport {
-  name: string;
-  ready: boolean;
-  restartCount: number;
-}
 
 /** How a container's part ended: with a code, or since the Pod is to stop, or has lost its VM. */
 type Ending = { kind: 'exited'; exitCode: number } | { kind: 'stopped' } | { kind: 'lost' };

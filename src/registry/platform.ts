@@ -2,7 +2,12 @@
 
 import { DaemonError } from '../errors';
 import { goQuote } from '../go/quote';
-import type { Platform } from '../storage/contract/stores';
+
+export interface Platform {
+  os: string;
+  architecture: string;
+  variant?: string;
+}
 
 const architectures: Record<string, string> = {
   x86_64: 'amd64',

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { isIP } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DaemonError, errorMessage } from '../errors';
-import type { RegistryAuth } from '../storage/contract/stores';
+import type { RegistryAuth } from './auth';
 import { discardBody, readBody, type HttpResponse } from './http-client';
 import {
   loginScope,

@@ -1,7 +1,7 @@
 // One address of a registry and how to get in: the ping that shows what authentication it wants, tokens, and requests.
 
 import { systemErrorCode, type DaemonError } from '../errors';
-import type { RegistryAuth } from '../storage/contract/stores';
+import type { RegistryAuth } from './auth';
 import {
   discardBody,
   readBody,

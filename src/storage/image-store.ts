@@ -7,8 +7,9 @@ import { familiarReference, parseReference } from '../registry/reference';
 import { RegistryClient } from '../registry/registry-client';
 import { DaemonError } from '../errors';
 import { goQuote } from '../go/quote';
-import type { Image, ImageConfig } from './contract/image';
-import { inspectDistribution, type Distribution } from './transfers/image-distribution';
+import type { Image } from './contract/image';
+import type { ImageConfig } from '../docker/image-config';
+import { inspectDistribution } from './transfers/image-distribution';
 import { importTar } from './archives/image-import';
 import { ImageIndex } from './images/image-index';
 import { loadArchive } from './archives/image-load';
@@ -25,7 +26,9 @@ import { saveImages, type SaveContext } from './archives/image-save';
 import { removeUnused } from './images/layer-garbage';
 import { requireLayerDepth, type SquashfsLayerStore } from './layers/layer-store';
 import { SharedTransfers } from './transfers/shared-transfers';
-import type { DocumentStore, ImageStore, Platform, ProgressSink, RegistryAuth } from './contract/stores';
+import type { DocumentStore, ImageStore, ProgressSink, Distribution } from './contract/stores';
+import type { Platform } from '../registry/platform';
+import type { RegistryAuth } from '../registry/auth';
 
 type Listener = (event: { action: string; id: string; attributes: Record<string, string> }) => void;
 

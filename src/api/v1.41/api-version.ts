@@ -1,13 +1,7 @@
-// Versions of the API: which are served, and which one a request asked for.
+// Which version of the API a request asked for.
 
 import type { IncomingMessage } from 'node:http';
 import type { ApiVersion } from './backend';
-
-/** What `Api-Version` says. 1.41 is the contract; newer clients refuse a daemon below 1.44, so that is advertised. */
-export const advertisedApiVersion = '1.44';
-export const minimumApiVersion = '1.24';
-/** Versions up to here are accepted in a path, for tools that have one built in. */
-export const maximumApiVersion = '1.47';
 
 const contract: ApiVersion = { major: 1, minor: 41 };
 const versions = new WeakMap<IncomingMessage, ApiVersion>();

@@ -4,7 +4,7 @@ import { Router } from 'express';
 import { DaemonError } from '../../errors';
 import type { ContainerBackend } from './backend';
 import { readJson } from '../http/body';
-import { checkpointCreate } from './json/request-schemas';
+import { checkpointCreate } from '../../docker/request-schemas';
 import { queryText } from '../http/query';
 import { sendJson, sendStatus } from '../http/reply';
 import type { CheckpointCreateBody } from '../../docker/types';

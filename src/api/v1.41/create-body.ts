@@ -4,10 +4,8 @@
 import { DaemonError } from '../../errors';
 import type { ContainerCreateBody, HostConfig } from '../../docker/types';
 import { configFields } from '../../docker/container-config-schema';
-import { hostConfigFields } from './json/host-config-schema';
-
-/** The body as it was decoded: with what may stand at the top. */
-export type LooseCreateBody = ContainerCreateBody & HostConfig & { Cpuset?: string };
+import { hostConfigFields } from '../../docker/host-config-schema';
+import type { LooseCreateBody } from '../../docker/request-schemas';
 
 const configFieldNames = Object.keys(configFields);
 // the names of an object literal of ours

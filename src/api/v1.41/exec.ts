@@ -7,7 +7,7 @@ import { log } from '../../log';
 import { requestVersion } from './api-version';
 import type { ExecBackend } from './backend';
 import { readJson } from '../http/body';
-import { execCreate, execStart } from './json/request-schemas';
+import { execCreate, execStart } from '../../docker/request-schemas';
 import { queryTerminalSize } from '../http/query';
 import { openRawStream } from './raw-stream';
 import type { RawStream } from './raw-stream';

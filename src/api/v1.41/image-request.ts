@@ -3,7 +3,7 @@
 import type { Request } from 'express';
 import { DaemonError } from '../../errors';
 import { decodeBody, readBody } from '../http/body';
-import { authConfig } from './json/request-schemas';
+import { authConfig } from '../../docker/request-schemas';
 import type { AuthConfig } from '../../docker/types';
 
 /** The `*name` of the path: a reference with all its slashes. */

@@ -7,7 +7,7 @@ import type { Filters, ImageBackend } from './backend';
 import { checkJsonContentType, decodeBody, readBody } from '../http/body';
 import { queryFilters } from './filters';
 import { imageName, optionalAuth, requiredAuth } from './image-request';
-import { containerCreate } from './json/request-schemas';
+import { containerCreate } from '../../docker/request-schemas';
 import { supported } from './not-implemented';
 import { streamProgress } from './progress-stream';
 import { optionalText, queryBool, queryBoolOr, queryInt, queryOf, queryText } from '../http/query';

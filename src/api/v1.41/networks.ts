@@ -4,7 +4,7 @@ import { Router } from 'express';
 import type { NetworkBackend } from './backend';
 import { readJson } from '../http/body';
 import { queryFilters } from './filters';
-import { networkConnect, networkCreate, networkDisconnect } from './json/request-schemas';
+import { networkConnect, networkCreate, networkDisconnect } from '../../docker/request-schemas';
 import { queryStrictBool, queryText } from '../http/query';
 import { sendJson, sendStatus } from '../http/reply';
 import type { NetworkConnectBody, NetworkCreateBody, NetworkDisconnectBody } from '../../docker/types';

@@ -2,15 +2,9 @@
 
 import { Router } from 'express';
 import type { NextFunction, Request, Response } from 'express';
+import { advertisedApiVersion, maximumApiVersion, minimumApiVersion } from '../../docker/api-versions';
 import { DaemonError } from '../../errors';
-import {
-  advertisedApiVersion,
-  compareVersions,
-  maximumApiVersion,
-  minimumApiVersion,
-  parseVersion,
-  setRequestVersion,
-} from './api-version';
+import { compareVersions, parseVersion, setRequestVersion } from './api-version';
 import { archiveRoutes } from './archives';
 import type { Backend } from './backend';
 import { buildRoutes } from './build';

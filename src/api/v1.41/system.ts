@@ -6,7 +6,7 @@ import { DaemonError } from '../../errors';
 import type { SystemBackend } from './backend';
 import { decodeBody, readBody } from '../http/body';
 import { queryFilters } from './filters';
-import { authConfig } from './json/request-schemas';
+import { authConfig } from '../../docker/request-schemas';
 import { queryText } from '../http/query';
 import { sendJson } from '../http/reply';
 import { clientSignal, endStream, startStream, writeChunk } from '../http/response-stream';

@@ -4,7 +4,7 @@ import { Router } from 'express';
 import type { VolumeBackend } from './backend';
 import { readJson } from '../http/body';
 import { queryFilters } from './filters';
-import { volumeCreate } from './json/request-schemas';
+import { volumeCreate } from '../../docker/request-schemas';
 import { queryBool } from '../http/query';
 import { sendJson, sendStatus } from '../http/reply';
 import type { VolumeCreateBody } from '../../docker/types';

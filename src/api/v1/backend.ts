@@ -3,6 +3,7 @@
 
 import type {
   CaissonInfo,
+  PlayReply,
   PodCreateReply,
   PodInspect,
   PodReplaceRequest,
@@ -17,6 +18,7 @@ import type {
   VmInspect,
   VmRunRequest,
   VmSummary,
+  WorkloadStatus,
 } from './types';
 
 export interface PodService {
@@ -76,6 +78,16 @@ export interface VmService {
   remove(ref: string, options?: { force?: boolean }): Promise<void>;
   /** What the serial console has shown (64 KiB at most), and with `follow` what it goes on to show. */
   console(ref: string, options: { follow: boolean }, signal: AbortSignal): Promise<AsyncIterable<Buffer>>;
+}
+
+/** Kubernetes manifests, YAML or JSON, as the text of a file. InvalidParameter: what can't be read or honoured, by its path. */
+export interface PlayBackend {
+  /** What is played. */
+  list(): WorkloadStatus[];
+  /** Everything is made or nothing. Resolves when the Pods exist; they start behind. Conflict: played already. */
+  play(text: string, options: { replace: boolean; start: boolean }, signal: AbortSignal): Promise<PlayReply>;
+  /** NotFound: nothing of the file is played. */
+  down(text: string, options: { force: boolean; volumes: boolean }): Promise<void>;
 }
 
 export interface PodsBackend {

@@ -5,10 +5,10 @@ import { readBody } from '../http/body';
 import { queryBool, queryOf } from '../http/query';
 import { sendJson, sendStatus } from '../http/reply';
 import { clientSignal } from '../http/response-stream';
-import type { PlayService } from '../../play/play-service';
+import type { PlayBackend } from './backend';
 
 /** To be asked before Docker's router, which takes `/v1` for a version. */
-export function playRouter(plays: PlayService): Router {
+export function playRouter(plays: PlayBackend): Router {
   const router = Router({ caseSensitive: true, strict: true });
 
   // 200

@@ -4,7 +4,7 @@
 import { Router } from 'express';
 import type { Request } from 'express';
 import { decodeBody, checkJsonContentType, readBody } from '../http/body';
-import { containerCreate } from '../v1.41/json/request-schemas';
+import { containerCreate } from '../../docker/request-schemas';
 import { optionalText, queryBool, queryOf, queryText } from '../http/query';
 import { sendJson, sendStatus } from '../http/reply';
 import { clientSignal, endStream, startStream, writeChunk } from '../http/response-stream';

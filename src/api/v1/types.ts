@@ -217,6 +217,29 @@ export interface CaissonInfo {
   };
 }
 
+export interface PlayReply {
+  workloads: WorkloadStatus[];
+  warnings: string[];
+}
+
+/** What was played of one manifest. */
+export interface WorkloadStatus {
+  kind: string;
+  name: string;
+  /** `ended` once its Pods, or its Job, have; `stopped`: it was not to be started. */
+  state: 'active' | 'ended' | 'stopped';
+  reason: string;
+  /** Of a Job. */
+  failures: number;
+  pods: { name: string; phase: string; containers: ContainerReport[] }[];
+}
+
+export interface ContainerReport {
+  name: string;
+  ready: boolean;
+  restartCount: number;
+}
+
 /** As Docker's. */
 export interface ErrorReply {
   message: string;

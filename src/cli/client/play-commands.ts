@@ -2,7 +2,7 @@
 
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
-import type { PlayReply, WorkloadStatus } from '../../play/play-service';
+import type { PlayReply, WorkloadStatus } from '../../api/v1/types';
 import { addFormat, type ClientAction } from './command';
 import { print, table, write, type Format } from './output';
 import { readStandardInput } from './pod-file';

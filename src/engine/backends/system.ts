@@ -18,7 +18,8 @@ import { diskUsage } from '../system/disk-usage';
 import { loadEngineId } from '../system/engine-id';
 import type { EventBus } from '../events/events';
 import { listImages } from '../images/list';
-import { systemInfo, systemVersion, type SystemVersions } from '../system/system-info';
+import { systemInfo, systemVersion } from '../system/system-info';
+import type { SystemVersions } from '../../versions';
 
 export interface SystemBackendContext {
   config: Config;

@@ -10,7 +10,7 @@ import type {
 } from '../../docker/types';
 import { DaemonError } from '../../errors';
 import { inheritTimings } from '../../dockerfile/healthcheck-instruction';
-import type { ImageRunConfig } from '../../storage/contract/image';
+import type { ImageRunConfig } from '../../docker/image-config';
 import { variableName } from '../../translate/environment';
 import { defaultMaskedPaths, defaultReadonlyPaths } from '../../translate/mounts';
 

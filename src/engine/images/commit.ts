@@ -6,7 +6,7 @@ import { DaemonError, errorMessage } from '../../errors';
 import { log } from '../../log';
 import { familiarReference, parseReference } from '../../registry/reference';
 import { applyChanges } from '../../dockerfile/image-changes';
-import type { ImageConfig, ImageRunConfig } from '../../storage/contract/image';
+import type { ImageConfig, ImageRunConfig } from '../../docker/image-config';
 import { caissonVersion } from '../../versions';
 import { mergeImageConfig } from '../create/defaults';
 import { withFiles, type FileJobAccess } from '../files/container-files';

@@ -1,7 +1,8 @@
 // An image as inspect and list show it.
 
 import type { FilledContainerConfig, ImageInspect, ImageSummary } from '../../docker/types';
-import type { Image, ImageRunConfig } from '../../storage/contract/image';
+import type { Image } from '../../storage/contract/image';
+import type { ImageRunConfig } from '../../docker/image-config';
 import type { LayerStore } from '../../storage/contract/stores';
 import { layerGraphDriver } from '../system/graph-driver';
 import { imageCreatedMs, type ImageFilter } from '../filters/image-filter';

@@ -7,7 +7,7 @@ import { DaemonError, errorMessage, systemErrorCode } from '../../errors';
 import { makeOpenDirectory } from '../../host/directories';
 import type { VolumeStore } from '../../storage/disks/volume-store';
 import { type GuestMount, sharesDirectory, tunnelsDirectory } from '../../vm/contract/protocol';
-import type { FileShare } from '../../vm/file-server/file-server';
+import type { FileShare } from '../../vm/contract/vm';
 import { noDetails } from './container-mounts';
 import type { MountDetails } from '../core/container-record';
 import type { ContainerRecord } from '../core/container-record';

@@ -7,23 +7,7 @@ import type { Config } from '../../config';
 import type { VmPool } from '../../vm/contract/vm';
 import { graphDriverName } from './graph-driver';
 import { nowTimestamp } from '../../go/timestamp';
-
-/** What the daemon is made of. daemon.ts finds it out once. */
-export interface SystemVersions {
-  /** Of Caisson: package.json. */
-  engine: string;
-  gitCommit: string;
-  /** RFC 3339. */
-  buildTime: string;
-  /** As `qemu-system-x86_64 --version` tells it: `7.2.17`. */
-  qemu: string;
-  /** From the guest's manifest: kernel release and the agent's build id. */
-  guestKernel: string;
-  agentBuild: string;
-  /** Of the API: what is advertised and the lowest that is served. */
-  api: string;
-  minimumApi: string;
-}
+import type { SystemVersions } from '../../versions';
 
 export interface InfoSources {
   id: string;

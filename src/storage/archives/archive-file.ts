@@ -174,3 +174,12 @@ class Indexer extends ParsedArchive {
 function memberName(name: string): string {
   return posix.join('/', name).replace(/^\/|\/$/g, '');
 }
+
+/** One image of an archive: names of members. */
+export interface ArchivedImage {
+  config: string;
+  repoTags: readonly string[];
+  layers: readonly { name: string; blobDigest?: string }[];
+  /** Of an image that may be in the archive too. */
+  parentId?: string;
+}

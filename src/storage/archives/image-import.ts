@@ -4,11 +4,11 @@ import { Readable } from 'node:stream';
 import { DaemonError } from '../../errors';
 import { familiarReference, parseReference, type Reference } from '../../registry/reference';
 import { applyChanges } from '../../dockerfile/image-changes';
-import type { ImageConfig, ImageRunConfig } from '../contract/image';
+import type { ImageConfig, ImageRunConfig } from '../../docker/image-config';
 import type { ImageIndex } from '../images/image-index';
 import { holdingLayers } from '../images/layer-garbage';
 import type { SquashfsLayerStore } from '../layers/layer-store';
-import type { Platform } from '../contract/stores';
+import type { Platform } from '../../registry/platform';
 
 export interface ImportContext {
   index: ImageIndex;

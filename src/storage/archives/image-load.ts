@@ -8,7 +8,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { DaemonError } from '../../errors';
 import { list, named, string, stringList, struct } from '../../go/json-schema';
 import { familiarReference, parseReference } from '../../registry/reference';
-import { spoolArchive, type ArchiveFile } from './archive-file';
+import { spoolArchive, type ArchivedImage, type ArchiveFile } from './archive-file';
 import type { Image } from '../contract/image';
 import { parseConfig } from '../images/image-config';
 import { imageSchema } from '../images/image-schema';
@@ -25,15 +25,6 @@ import {
 } from './load-steps';
 import { readOciLayout } from './oci-layout';
 import type { ProgressSink } from '../contract/stores';
-
-/** One image of an archive: names of members. */
-export interface ArchivedImage {
-  config: string;
-  repoTags: readonly string[];
-  layers: readonly { name: string; blobDigest?: string }[];
-  /** Of an image that may be in the archive too. */
-  parentId?: string;
-}
 
 interface ManifestItem {
   Config?: string;

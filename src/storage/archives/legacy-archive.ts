@@ -5,7 +5,7 @@ import { DaemonError } from '../../errors';
 import { map, string, stringMap, struct } from '../../go/json-schema';
 import { familiarReference, parseReference } from '../../registry/reference';
 import type { ArchiveFile } from './archive-file';
-import type { ImageConfig } from '../contract/image';
+import type { ImageConfig } from '../../docker/image-config';
 import { v1ImageSchema } from '../images/image-schema';
 import { holdingLayers } from '../images/layer-garbage';
 import { requireLayerDepth } from '../layers/layer-store';

@@ -2,8 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { DaemonError } from '../../errors';
-import type { ArchiveFile } from './archive-file';
-import type { ArchivedImage } from './image-load';
+import type { ArchiveFile, ArchivedImage } from './archive-file';
 import { parsedJson } from './load-steps';
 import { noMatchingManifest } from '../transfers/manifest';
 

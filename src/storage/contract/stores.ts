@@ -1,8 +1,10 @@
-// What the engine sees of storage. Implementations: image-store, layer-store, container-store, writable-disk-store.
+// What the engine sees of storage: each store's contract, and what passes through it.
 
 import type { Readable } from 'node:stream';
-import type { Image, ImageConfig } from './image';
-import type { Distribution } from '../transfers/image-distribution';
+import type { ImageConfig } from '../../docker/image-config';
+import type { RegistryAuth } from '../../registry/auth';
+import type { Platform } from '../../registry/platform';
+import type { Image } from './image';
 
 /** One line of Docker's progress stream (pull, push, load, import). */
 export interface ProgressMessage {
@@ -15,22 +17,6 @@ export interface ProgressMessage {
   aux?: Record<string, unknown>;
 }
 export type ProgressSink = (message: ProgressMessage) => void;
-
-export interface RegistryAuth {
-  username?: string;
-  password?: string;
-  auth?: string;
-  email?: string;
-  serveraddress?: string;
-  identitytoken?: string;
-  registrytoken?: string;
-}
-
-export interface Platform {
-  os: string;
-  architecture: string;
-  variant?: string;
-}
 
 export interface ImageStore {
   /** By id, unique id prefix (with or without `sha256:`), tag reference or digest reference. Throws NotFound `No such image: …`. */
@@ -170,4 +156,12 @@ export interface DocumentStore {
   /** All or nothing. */
   transaction<T>(work: () => T): T;
   close(): void;
+}
+
+export interface Distribution {
+  mediaType: string;
+  digest: string;
+  /** Bytes of the manifest or index. */
+  sizeBytes: number;
+  platforms: Platform[];
 }

@@ -2,7 +2,7 @@
 // members are kept.
 
 import { DaemonError } from '../../errors';
-import type { ImageConfig, ImageRunConfig } from '../contract/image';
+import type { ImageConfig, ImageRunConfig } from '../../docker/image-config';
 
 type Members = Record<string, unknown>;
 type Check = (value: unknown) => boolean;

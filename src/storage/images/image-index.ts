@@ -9,7 +9,8 @@ import {
   parseReference,
   type Reference,
 } from '../../registry/reference';
-import type { Image, ImageConfig } from '../contract/image';
+import type { Image } from '../contract/image';
+import type { ImageConfig } from '../../docker/image-config';
 import { parseConfig } from './image-config';
 import type { DocumentStore } from '../contract/stores';
 

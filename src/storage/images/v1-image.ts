@@ -2,7 +2,7 @@
 // layers' directories by ids made of it.
 
 import { createHash } from 'node:crypto';
-import type { ImageConfig, ImageRunConfig } from '../contract/image';
+import type { ImageConfig, ImageRunConfig } from '../../docker/image-config';
 
 export interface V1Layer {
   /** 64 hexadecimal digits; the same configuration on the same layers has the same. */

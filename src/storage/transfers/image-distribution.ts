@@ -1,20 +1,13 @@
 // `GET /distribution`: what a registry has under a name, without pulling it.
 
+import type { Distribution } from '../contract/stores';
 import { DaemonError } from '../../errors';
 import { familiarName, familiarReference, parseReference } from '../../registry/reference';
 import { RegistryClient, type FetchedManifest, type RegistryOptions } from '../../registry/registry-client';
 import { plainError } from '../../registry/registry-errors';
 import { parseConfig } from '../images/image-config';
 import { parseManifest } from './manifest';
-import type { Platform, RegistryAuth } from '../contract/stores';
-
-export interface Distribution {
-  mediaType: string;
-  digest: string;
-  /** Bytes of the manifest or index. */
-  sizeBytes: number;
-  platforms: Platform[];
-}
+import type { RegistryAuth } from '../../registry/auth';
 
 /** Throws NotFound, Unauthorized and others in the registry's words. */
 export async function inspectDistribution(

@@ -16,7 +16,7 @@ import {
   type RegistryOptions,
   type RepositoryName,
 } from '../../registry/registry-client';
-import type { ImageConfig } from '../contract/image';
+import type { ImageConfig } from '../../docker/image-config';
 import { parseConfig } from '../images/image-config';
 import type { ImageIndex } from '../images/image-index';
 import { holdingLayers } from '../images/layer-garbage';
@@ -25,7 +25,9 @@ import { requireLayerDepth, type SquashfsLayerStore } from '../layers/layer-stor
 import { chooseManifest, parseManifest, type Descriptor, type Manifest } from './manifest';
 import { progressLine, ProgressReport } from './progress-report';
 import type { SharedTransfers } from './shared-transfers';
-import type { Platform, ProgressSink, RegistryAuth } from '../contract/stores';
+import type { ProgressSink } from '../contract/stores';
+import type { Platform } from '../../registry/platform';
+import type { RegistryAuth } from '../../registry/auth';
 
 export interface TransferSettings extends RegistryOptions {
   /** How many layers a pull fetches at a time, and a push sends. */

@@ -16,7 +16,8 @@ import { holdingLayers } from '../images/layer-garbage';
 import { repositoryOf, type LayerOrigin } from '../layers/layer-origins';
 import type { LayerRecord, SquashfsLayerStore } from '../layers/layer-store';
 import { ProgressReport } from './progress-report';
-import type { ProgressSink, RegistryAuth } from '../contract/stores';
+import type { ProgressSink } from '../contract/stores';
+import type { RegistryAuth } from '../../registry/auth';
 
 export interface PushContext {
   index: ImageIndex;

@@ -2,7 +2,7 @@
 
 import { DaemonError } from '../../errors';
 import { manifestTypes, type FetchedManifest } from '../../registry/registry-client';
-import type { Platform } from '../contract/stores';
+import type { Platform } from '../../registry/platform';
 
 export interface Descriptor {
   digest: string;

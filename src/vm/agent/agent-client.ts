@@ -3,9 +3,9 @@
 import { randomBytes } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import { DaemonError, errorMessage } from '../../errors';
-import type { BulkDisk } from '../host/bulk-disk';
 import type { Agent, AgentInput, AgentOutput, AgentTunnel } from '../contract/agent';
 import { AgentError } from '../contract/agent-error';
+import type { BulkAreas } from '../contract/bulk';
 import { EventInbox, type EventListener } from './event-inbox';
 import { decodeOffset, encodeFrame, encodeMessage, FrameDecoder, ProtocolError, type Frame } from './frame';
 import { brokenPipe, InputChannel } from './input-channel';
@@ -44,7 +44,7 @@ interface PendingRequest {
 export class AgentClient implements Agent {
   readonly hello: AgentHello;
   /** Set by whoever knows the VM's directory. */
-  bulk: BulkDisk | undefined;
+  bulk: BulkAreas | undefined;
   /** Resolves when the connection is over, with the reason. */
   readonly closed: Promise<Error>;
   readonly #socket: Socket;

@@ -2,7 +2,7 @@
 // "Bulk data"). What comes from the guest is checked; a length is the only number there is.
 
 import { Transform, type Readable, type TransformCallback } from 'node:stream';
-import type { BulkArea } from '../host/bulk-disk';
+import type { BulkArea } from '../contract/bulk';
 import type { AgentInput } from '../contract/agent';
 import { ProtocolError } from './frame';
 import { brokenPipe } from './input-channel';

@@ -1,6 +1,6 @@
 // What the engine sees of the in-guest agent. AgentClient speaks the protocol on a socket; tests have FakeAgent.
 
-import type { BulkDisk } from '../host/bulk-disk';
+import type { BulkAreas } from './bulk';
 import type { AgentEvent, AgentHello, AgentOperation, AgentOperations } from './protocol';
 
 /** A chunk of a guest-to-host channel. `offset` is that of its first byte. */
@@ -48,7 +48,7 @@ export const writeBackTimeoutMs = 20_000;
 export interface Agent {
   readonly hello: AgentHello;
   /** Undefined: all goes by the port. */
-  readonly bulk?: BulkDisk | undefined;
+  readonly bulk?: BulkAreas | undefined;
   /** Rejects with AgentError when the agent refuses, with DaemonError('Unavailable') when the VM is gone or the time is over. */
   request<Op extends AgentOperation>(
     op: Op,

@@ -1,7 +1,6 @@
 // What the engine sees of a virtual machine. QemuVm (vm/qemu) is the implementation; tests have a fake one.
 
 import type { Agent } from './agent';
-import type { FileShare } from '../file-server/file-server';
 import type { VmState } from './vm-state';
 
 /** A disk to plug into a VM. `durable`: the guest's flushes reach the host's disk (volumes); else they are dropped. */
@@ -135,4 +134,13 @@ export interface VmPool {
     /** What is kept ready, and which other sizes are cloned as well. */
     factory: { poolSize: number; default: VmResources; templates: VmResources[] };
   };
+}
+
+/** Something of the host that a VM may see, below the root of its FUSE mount. */
+export interface FileShare {
+  /** Directory name below the root: letters, digits, dashes. Unique in the VM. */
+  name: string;
+  /** A directory or a regular file, for the server by its real path (`realShares`). It is opened once; what takes its path later is not seen. */
+  hostPath: string;
+  readOnly: boolean;
 }

@@ -1,6 +1,7 @@
 // The host's end of a VM's shared files: starts native/fs-server on the VM's FUSE port and tells it what to share.
 // The server is its own session and lives as long as the VM, also without the daemon.
 
+import type { FileShare } from '../contract/vm';
 import { spawn } from 'node:child_process';
 import { open, readFile, realpath, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -9,15 +10,6 @@ import { ControlConnection } from './control-connection';
 import { encodePath } from './encode-path';
 import { HeldFileServer } from './held-file-server';
 import { heard, type SharedPath, type SharedPaths } from './shared-paths';
-
-/** Something of the host that a VM may see, below the root of its FUSE mount. */
-export interface FileShare {
-  /** Directory name below the root: letters, digits, dashes. Unique in the VM. */
-  name: string;
-  /** A directory or a regular file, for the server by its real path (`realShares`). It is opened once; what takes its path later is not seen. */
-  hostPath: string;
-  readOnly: boolean;
-}
 
 export interface FileServerPaths {
   binary: string;

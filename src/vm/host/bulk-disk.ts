@@ -4,7 +4,7 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import { DaemonError, errorMessage } from '../../errors';
 import { log } from '../../log';
-import type { GuestBulkArea } from '../contract/protocol';
+import type { BulkArea, BulkAreas } from '../contract/bulk';
 
 export const bulkFileName = 'bulk';
 /** One request of the guest's, which Linux does not split. */
@@ -14,20 +14,8 @@ const areas = 4;
 const areaBytes = slotBytes * slotsPerArea;
 export const bulkDiskBytes = areaBytes * areas;
 
-/** A part of the disk that one job has for itself. Slots are used in turn: the n-th use is that of slot `n % slots`. */
-export interface BulkArea {
-  /** What the agent is told of it. */
-  readonly guest: GuestBulkArea;
-  /** Fills the slot of the `turn`-th use with the chunks, `slotBytes` together at most. Rejects with Internal. */
-  write(turn: number, chunks: readonly Buffer[]): Promise<void>;
-  /** A copy of what is there, which the guest can't change any more. Rejects with Internal. */
-  read(turn: number, length: number): Promise<Buffer>;
-  /** When the job is over. Once. */
-  release(): Promise<void>;
-}
-
 /** Of the VM's own file. The memory it takes is given back when no job has a part of it. */
-export class BulkDisk {
+export class BulkDisk implements BulkAreas {
   readonly #path: string;
   readonly #taken = new Set<number>();
   #file: Promise<FileHandle | undefined> | undefined;
@@ -38,7 +26,6 @@ export class BulkDisk {
     this.#path = path;
   }
 
-  /** Undefined: all are in use, or the VM was started without such a disk. The port is there for these. */
   async lease(): Promise<BulkArea | undefined> {
     const index = Array.from({ length: areas }, (_, area) => area).find((area) => !this.#taken.has(area));
     if (index === undefined) return undefined;

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
-import type { ImageConfig } from '../../../src/storage/contract/image';
+import type { ImageConfig } from '../../../src/docker/image-config';
 import type { ProgressMessage } from '../../../src/storage/contract/stores';
 import { makeTar, tarItem, type TarItem } from '../../support/tar-maker';
 import { mediaTypes, sha256 } from './scripted-registry';

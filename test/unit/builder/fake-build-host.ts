@@ -10,7 +10,8 @@ import type { BuildHost, RunConfig } from '../../../src/builder/host';
 import { LayerIndexes } from '../../../src/builder/image-files';
 import { runBuild, type BuildMessage } from '../../../src/builder/run-build';
 import { DaemonError } from '../../../src/errors';
-import type { Image, ImageConfig } from '../../../src/storage/contract/image';
+import type { Image } from '../../../src/storage/contract/image';
+import type { ImageConfig } from '../../../src/docker/image-config';
 
 export class FakeBuildHost implements BuildHost {
   readonly images = new Map<string, Image>();

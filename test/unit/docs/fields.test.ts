@@ -4,13 +4,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import {
-  containerCreate,
-  containerUpdate,
-  execCreate,
-  execStart,
-} from '../../../src/api/v1.41/json/request-schemas';
-import { hostConfig } from '../../../src/api/v1.41/json/host-config-schema';
+import { containerCreate, containerUpdate, execCreate, execStart } from '../../../src/docker/request-schemas';
+import { hostConfig } from '../../../src/docker/host-config-schema';
 import type { Schema } from '../../../src/go/json-schema';
 
 const root = join(__dirname, '../../..');

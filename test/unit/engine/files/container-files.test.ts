@@ -5,7 +5,8 @@ import { setImmediate } from 'node:timers/promises';
 import { buffer } from 'node:stream/consumers';
 import type { AgentOperations } from '../../../../src/vm/contract/protocol';
 import { brokenPipe } from '../../../../src/vm/agent/input-channel';
-import type { Image, ImageConfig } from '../../../../src/storage/contract/image';
+import type { Image } from '../../../../src/storage/contract/image';
+import type { ImageConfig } from '../../../../src/docker/image-config';
 import { busyboxImage, TestEngine, type FakeVm } from '../../../support/engine-fakes';
 
 type Job = AgentOperations['job.start']['params'];

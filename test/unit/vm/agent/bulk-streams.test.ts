@@ -4,7 +4,7 @@ import type { AgentInput } from '../../../../src/vm/contract/agent';
 import { BulkReader, BulkWriter } from '../../../../src/vm/agent/bulk-streams';
 import { ProtocolError } from '../../../../src/vm/agent/frame';
 import { bulkPlain, bulkPlainBytes, bulkSlot } from '../../../../src/vm/contract/protocol';
-import type { BulkArea } from '../../../../src/vm/host/bulk-disk';
+import type { BulkArea } from '../../../../src/vm/contract/bulk';
 
 const slotBytes = 128 * 1024;
 const slots = 2;

@@ -1,7 +1,8 @@
 import { mkdtempSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { BulkDisk, bulkDiskBytes, type BulkArea } from '../../../../src/vm/host/bulk-disk';
+import type { BulkArea } from '../../../../src/vm/contract/bulk';
+import { BulkDisk, bulkDiskBytes } from '../../../../src/vm/host/bulk-disk';
 
 let directory: string;
 let path: string;

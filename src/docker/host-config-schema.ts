@@ -15,7 +15,7 @@ import type {
   Ulimit,
   VolumeOptions,
   WeightDevice,
-} from '../../../docker/types';
+} from './types';
 import {
   bool,
   integer,
@@ -27,8 +27,8 @@ import {
   stringMap,
   strings,
   struct,
-} from '../../../go/json-schema';
-import type { Schema } from '../../../go/json-schema';
+} from '../go/json-schema';
+import type { Schema } from '../go/json-schema';
 
 const throttleDevices = list(
   struct<ThrottleDevice>('blkiodev.ThrottleDevice', { Path: string, Rate: integer('uint64') }),

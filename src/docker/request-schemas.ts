@@ -3,19 +3,20 @@
 import type {
   AuthConfig,
   CheckpointCreateBody,
+  ContainerCreateBody,
   ContainerUpdateBody,
   EndpointSettings,
   ExecCreateBody,
   ExecStartBody,
+  HostConfig,
   NetworkConnectBody,
   NetworkCreateBody,
   NetworkDisconnectBody,
   VolumeCreateBody,
-} from '../../../docker/types';
-import type { LooseCreateBody } from '../create-body';
-import { configFields } from '../../../docker/container-config-schema';
+} from './types';
+import { configFields } from './container-config-schema';
 import { hostConfig, hostConfigFields, updateFields } from './host-config-schema';
-import { bool, integer, list, map, string, stringList, stringMap, struct } from '../../../go/json-schema';
+import { bool, integer, list, map, string, stringList, stringMap, struct } from '../go/json-schema';
 
 const consoleSize = list(integer('uint'), '[2]uint', 2);
 
@@ -40,6 +41,9 @@ const endpointSettings = struct<EndpointSettings>('network.EndpointSettings', {
   DNSNames: stringList,
   GwPriority: integer('int'),
 });
+
+/** ContainerCreate's, as it is decoded: members of HostConfig may stand at the top, too. */
+export type LooseCreateBody = ContainerCreateBody & HostConfig & { Cpuset?: string };
 
 export const containerCreate = struct<LooseCreateBody>('runconfig.ContainerConfigWrapper', {
   ...configFields,
