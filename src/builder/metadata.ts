@@ -3,7 +3,10 @@
 import { posix } from 'node:path';
 import { DaemonError } from '../errors';
 import type { BuildStage } from './stage';
-import { goList, goQuoteHealthcheck, goQuoteList } from '../go/format';
+import { goDuration } from '../go/duration';
+import { goList, goQuoteCharacter, goQuoteList } from '../go/format';
+import { goQuote } from '../go/quote';
+import type { ImageRunConfig } from '../docker/image-config';
 import { exposedPorts } from '../dockerfile/image-changes';
 import { parseSignal } from '../translate/signals';
 import type { Command, CommandLine } from '../dockerfile/instructions';
@@ -96,4 +99,11 @@ export function resolveCommand(stage: BuildStage, { words, usesShell }: CommandL
 export function workingDirectory(current: string | undefined, path: string): string {
   if (path === '') throw new DaemonError('Internal', 'cannot normalize nothing');
   return path.startsWith('/') ? path : posix.join('/', current ?? '', path).replace(/(.)\/$/, '$1');
+}
+
+/** `%q` of a pointer to a HealthConfig: durations with their units, the count as a character. */
+function goQuoteHealthcheck(check: NonNullable<ImageRunConfig['Healthcheck']>): string {
+  const { Test = [], Interval = 0, Timeout = 0, StartPeriod = 0, Retries = 0 } = check;
+  const durations = [Interval, Timeout, StartPeriod].map((value) => goQuote(goDuration(value)));
+  return `&{${[goQuoteList(Test), ...durations, goQuoteCharacter(Retries)].join(' ')}}`;
 }

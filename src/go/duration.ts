@@ -1,4 +1,4 @@
-// Go's durations (`1h30m`, `-1.5s`), as time.ParseDuration reads them.
+// Go's durations (`1h30m`, `-1.5s`), as time.ParseDuration reads and time.Duration prints them.
 
 import { goQuote } from './quote';
 
@@ -35,4 +35,18 @@ export function goDurationProblem(text: string): string | undefined {
     rest = rest.slice(part.length);
   } while (rest !== '');
   return undefined;
+}
+
+/** As Go prints it: `30s`, `1m30s`, `500ms`. */
+export function goDuration(nanoseconds: number): string {
+  if (nanoseconds === 0) return '0s';
+  const decimal = (value: number, unit: number): string => String(Number((value / unit).toFixed(9)));
+  if (nanoseconds < 1e3) return `${nanoseconds}ns`;
+  if (nanoseconds < 1e6) return `${decimal(nanoseconds, 1e3)}µs`;
+  if (nanoseconds < 1e9) return `${decimal(nanoseconds, 1e6)}ms`;
+  const hours = Math.floor(nanoseconds / 3600e9);
+  const minutes = Math.floor((nanoseconds % 3600e9) / 60e9);
+  const seconds = `${decimal(nanoseconds % 60e9, 1e9)}s`;
+  if (hours > 0) return `${hours}h${minutes}m${seconds}`;
+  return minutes > 0 ? `${minutes}m${seconds}` : seconds;
 }

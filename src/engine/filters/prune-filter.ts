@@ -43,5 +43,5 @@ function untilTime(values: readonly string[] | undefined, nowMs: number): number
   if (time === undefined) {
     throw new DaemonError('Internal', `failed to parse value as time or duration: ${goQuote(text)}`);
   }
-  return time;
+  return Number(time) / 1e6;
 }

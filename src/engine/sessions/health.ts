@@ -10,6 +10,7 @@ import { eventAttributes } from '../core/container-record';
 import type { Container, ContainerRegistry } from '../core/container-registry';
 import type { EventPublisher } from '../core/event-publisher';
 import type { HealthRecords } from '../core/health-records';
+import { goDuration } from '../../go/duration';
 import { nowTimestamp } from '../../go/timestamp';
 
 const nanosecondsPerMillisecond = 1e6;
@@ -175,7 +176,7 @@ export class HealthMonitor implements HealthSource {
       return { Start, End: nowTimestamp(), ExitCode: exitCode, Output: cutOutput(output) };
     } catch (error) {
       const Output = timeout.aborted
-        ? `Health check exceeded timeout (${goDuration(timeoutMs)})`
+        ? `Health check exceeded timeout (${goDuration(timeoutMs * nanosecondsPerMillisecond)})`
         : errorMessage(error);
       if (!timeout.aborted && !signal.aborted) {
         log.debug('health check could not be run', { containerId: container.id, error: Output });
@@ -192,14 +193,4 @@ function milliseconds(nanoseconds: number | undefined, fallback: number): number
 function cutOutput(output: Buffer): string {
   if (output.length <= keptOutputBytes) return output.toString('utf8');
   return `${output.subarray(0, keptOutputBytes).toString('utf8')}...`;
-}
-
-/** A length of time as Go prints it: `30s`, `1m30s`, `500ms`. */
-export function goDuration(durationMs: number): string {
-  if (durationMs < 1000) return `${durationMs}ms`;
-  const hours = Math.floor(durationMs / 3_600_000);
-  const minutes = Math.floor((durationMs % 3_600_000) / 60_000);
-  const seconds = `${(durationMs % 60_000) / 1000}s`;
-  if (hours > 0) return `${hours}h${minutes}m${seconds}`;
-  return minutes > 0 ? `${minutes}m${seconds}` : seconds;
 }

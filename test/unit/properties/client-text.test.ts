@@ -73,16 +73,15 @@ describe('durations', () => {
         const text = `${negative ? '-' : ''}${String(hours)}h${String(minutes)}m${String(seconds)}s`;
         const total = ((hours * 60 + minutes) * 60 + seconds) * 1000;
         expect(Math.abs(parseGoDuration(text) ?? NaN)).toBe(total * 1e6);
-        expect(parseTimeReference(text, 0)).toBeCloseTo(negative ? total : -total);
+        expect(parseTimeReference(text, 0)).toBe(BigInt(negative ? total : -total) * 1_000_000n);
       }),
     ));
 
   test('of any text are finite or none', () =>
     fc.assert(
       fc.property(anyText, (text) => {
-        for (const value of [parseGoDuration(text), parseTimeReference(text, 0)]) {
-          if (value !== undefined) expect(Number.isNaN(value)).toBe(false);
-        }
+        expect(parseGoDuration(text)).not.toBeNaN();
+        expect(() => parseTimeReference(text, 0)).not.toThrow();
       }),
     ));
 

@@ -1,5 +1,5 @@
 import type { Health } from '../../../../src/docker/types';
-import { goDuration, nextHealth, probeCommand } from '../../../../src/engine/sessions/health';
+import { nextHealth, probeCommand } from '../../../../src/engine/sessions/health';
 
 const starting: Health = { Status: 'starting', FailingStreak: 0, Log: [] };
 const result = (ExitCode: number) => ({ Start: 'a', End: 'b', ExitCode, Output: '' });
@@ -42,11 +42,3 @@ test('the last five results are kept', () => {
   for (let code = 0; code < 9; code += 1) health = nextHealth(health, result(code), {}, 0);
   expect(health.Log?.map(({ ExitCode }) => ExitCode)).toEqual([4, 5, 6, 7, 8]);
 });
-
-test.each([
-  [500, '500ms'],
-  [30_000, '30s'],
-  [90_000, '1m30s'],
-  [3_600_000, '1h0m0s'],
-  [1_500, '1.5s'],
-])('%d ms is %s', (ms, text) => expect(goDuration(ms)).toBe(text));

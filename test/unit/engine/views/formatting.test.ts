@@ -7,7 +7,6 @@ import { repositoryOf } from '../../../../src/engine/filters/image-filter';
 import { parsePlatform } from '../../../../src/registry/platform';
 import { pruneFilter } from '../../../../src/engine/filters/prune-filter';
 import { parseHumanSize, parseRamSize } from '../../../../src/go/size-format';
-import { parseTimeReference } from '../../../../src/go/time-reference';
 import { parseGoDuration } from '../../../../src/go/duration';
 import type { ContainerStats } from '../../../../src/vm/contract/protocol';
 import { filters } from './read-side-fixtures';
@@ -48,17 +47,6 @@ describe('times', () => {
     ['h', undefined],
     ['1constructor', undefined],
   ])('duration %s', (text, expected) => expect(parseGoDuration(text)).toEqual(expected));
-
-  test.each<[string, number | undefined]>([
-    ['1h', 1_000_000 - 3_600_000],
-    ['1700000000', 1_700_000_000_000],
-    ['1700000000.25', 1_700_000_000_250],
-    ['0', 0],
-    ['2024-01-02T03:04:05Z', Date.UTC(2024, 0, 2, 3, 4, 5)],
-    ['2024-01-02T03:04:05.5+01:00', Date.UTC(2024, 0, 2, 2, 4, 5, 500)],
-    ['2024-01-02Z', Date.UTC(2024, 0, 2)],
-    ['x', undefined],
-  ])('reference %s', (text, expected) => expect(parseTimeReference(text, 1_000_000)).toBe(expected));
 });
 
 describe('labels', () => {
