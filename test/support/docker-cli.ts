@@ -40,6 +40,7 @@ export interface ScriptOptions {
   steps: readonly string[];
   /** Shell variables. */
   variables?: Record<string, string>;
+  /** Without a step's end; a slow machine may take as often as long as there are steps. */
   timeoutMs: number;
 }
 
@@ -66,7 +67,7 @@ run_step() {
 }
 `;
 
-/** Runs the steps in one shell whose \`docker\` is the given one, pointed at \`host\`. Throws if they take too long. */
+/** Runs the steps in one shell whose \`docker\` is the given one, pointed at \`host\`. Throws if one takes too long. */
 export async function runScript(options: ScriptOptions): Promise<StepResult[]> {
   const dir = mkdtempSync(join(tmpdir(), 'caisson-cli-'));
   try {
@@ -86,7 +87,10 @@ export async function runScript(options: ScriptOptions): Promise<StepResult[]> {
       ...options.variables,
     };
     const body = options.steps.map((step, index) => `run_step ${index} ${quote(step)}`).join('\n');
-    await runShell(`${prelude}\ncd ${quote(join(dir, 'work'))}\n${body}\n`, environment, options);
+    const endedSteps = (): number =>
+      readdirSync(join(dir, 'out')).filter((name) => name.endsWith('.rc')).length;
+    const script = `${prelude}\ncd ${quote(join(dir, 'work'))}\n${body}\n`;
+    await runShell(script, environment, options.timeoutMs, endedSteps);
     const read = (name: string): string =>
       readFileSync(join(dir, 'out', name), 'utf8').replaceAll(dir, '<dir>');
     const ended = new Set(readdirSync(join(dir, 'out')).filter((name) => name.endsWith('.rc')));
@@ -104,7 +108,13 @@ export async function runScript(options: ScriptOptions): Promise<StepResult[]> {
   }
 }
 
-function runShell(script: string, env: NodeJS.ProcessEnv, options: ScriptOptions): Promise<void> {
+/** Kills it when `progress` has stayed the same for `timeoutMs`. */
+function runShell(
+  script: string,
+  env: NodeJS.ProcessEnv,
+  timeoutMs: number,
+  progress: () => number,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     // a process group of its own, so that a hanging docker command ends with it
     const shell = spawn('bash', ['-c', script], { env, stdio: 'ignore', detached: true });
@@ -115,10 +125,15 @@ function runShell(script: string, env: NodeJS.ProcessEnv, options: ScriptOptions
         // nobody is left in it
       }
     };
-    const timer = setTimeout(killGroup, options.timeoutMs);
+    let last = { progress: 0, at: Date.now() };
+    const timer = setInterval(() => {
+      const now = { progress: progress(), at: Date.now() };
+      if (now.progress !== last.progress) last = now;
+      else if (now.at - last.at > timeoutMs) killGroup();
+    }, 1000);
     shell.once('error', reject);
     shell.once('exit', () => {
-      clearTimeout(timer);
+      clearInterval(timer);
       killGroup(); // what a step left in the background
       resolve();
     });

@@ -88,7 +88,7 @@ async function readPid(pipe: Readable): Promise<number> {
 export async function waitReady(
   child: GuardedProcess,
   ready: () => Promise<boolean>,
-  timeoutMs = 60_000,
+  timeoutMs = 300_000,
 ): Promise<void> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {

@@ -38,7 +38,7 @@ export function sendHttp(host: string, options: HttpRequest): Promise<HttpRespon
         path: options.path,
         headers: { Host: 'docker', ...contentType, ...options.headers },
         agent: false,
-        timeout: options.timeoutMs ?? 60_000,
+        timeout: options.timeoutMs ?? 180_000,
       },
       (incoming) => {
         const chunks: Buffer[] = [];

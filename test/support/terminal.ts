@@ -64,7 +64,7 @@ export class Terminal {
   }
 
   /** Resolves when the screen, from `from` on, matches. Throws with the screen if it never does. */
-  async waitFor(pattern: RegExp, timeoutMs = 30_000, from = 0): Promise<RegExpExecArray> {
+  async waitFor(pattern: RegExp, timeoutMs = 120_000, from = 0): Promise<RegExpExecArray> {
     const deadline = Date.now() + timeoutMs;
     for (;;) {
       const match = pattern.exec(this.#screen.slice(from));
@@ -84,7 +84,7 @@ export class Terminal {
   }
 
   /** Resolves with the program's exit code. */
-  async exited(timeoutMs = 30_000): Promise<number> {
+  async exited(timeoutMs = 120_000): Promise<number> {
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), timeoutMs);
     const code = await this.#exited;
     clearTimeout(timer);

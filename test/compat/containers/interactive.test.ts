@@ -29,7 +29,7 @@ describe.each(engines)('interactive use of %s', (engine) => {
         columns: 90,
       });
       try {
-        await terminal.waitFor(/root@[0-9a-f]{12}:\/# /, 60_000);
+        await terminal.waitFor(/root@[0-9a-f]{12}:\/# /, 120_000);
         await sizeBecomes(terminal, 30, 90);
 
         await sizeBecomes(terminal, 41, 121);
@@ -43,7 +43,7 @@ describe.each(engines)('interactive use of %s', (engine) => {
         const beforeInterrupt = terminal.screen.length;
         terminal.type('\x03');
         // the terminal throws away what was typed ahead of a ctrl-C: type only at the next prompt
-        await terminal.waitFor(/:\/# $/, 30_000, beforeInterrupt);
+        await terminal.waitFor(/:\/# $/, 120_000, beforeInterrupt);
         terminal.type('echo status $?\r');
         await terminal.waitFor(/status 130\r\n.*:\/# $/);
 
@@ -64,7 +64,7 @@ describe.each(engines)('interactive use of %s', (engine) => {
         docker('rm', '-f', name);
       }
     },
-    180_000,
+    600_000,
   );
 
   test('a web server and a look at it from inside', () => {
@@ -82,7 +82,7 @@ describe.each(engines)('interactive use of %s', (engine) => {
     } finally {
       docker('rm', '-f', name);
     }
-  }, 120_000);
+  }, 600_000);
 });
 
 /**
@@ -98,7 +98,7 @@ async function sizeBecomes(terminal: Terminal, rows: number, columns: number): P
     `while s=$(stty size); test "$s" != "${size}"; do echo "size $s"; sleep 0.1; done; echo "became $s"\r`,
   );
   for (let looks = 1; looks <= 300; looks += 1) {
-    const seen = await terminal.waitFor(/(size|became) \d+ \d+\r\n/, 30_000, from);
+    const seen = await terminal.waitFor(/(size|became) \d+ \d+\r\n/, 120_000, from);
     if (seen[1] === 'became') return;
     from += seen.index + seen[0].length - 1;
     if (looks % 20 !== 0) continue;

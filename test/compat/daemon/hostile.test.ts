@@ -14,13 +14,13 @@ async function expectAllWell(own: OwnDaemon): Promise<void> {
 describeWithOwnDaemon('hostile containers', { images: ['busybox'] }, (own) => {
   beforeAll(() => {
     own.docker('run', '-d', '--name', 'neighbour', 'busybox', 'sleep', '100000');
-  }, 60_000);
+  }, 600_000);
 
   test('its kernel is another than the host’s', () => {
     const kernel = own.docker('run', '--rm', 'busybox', 'uname', '-r').trim();
     expect(kernel).not.toBe(readFileSync('/proc/sys/kernel/osrelease', 'utf8').trim());
     expect(own.docker('run', '--rm', 'busybox', 'cat', '/proc/1/comm')).toBe('cat\n');
-  }, 60_000);
+  }, 600_000);
 
   test('a fork bomb', async () => {
     own.docker(
@@ -37,7 +37,7 @@ describeWithOwnDaemon('hostile containers', { images: ['busybox'] }, (own) => {
     await expectAllWell(own);
     own.docker('rm', '-f', 'bomb');
     await expectAllWell(own);
-  }, 180_000);
+  }, 600_000);
 
   test('a memory hog', async () => {
     const { exitCode } = own.tryDocker(
@@ -54,7 +54,7 @@ describeWithOwnDaemon('hostile containers', { images: ['busybox'] }, (own) => {
     expect(own.docker('inspect', '-f', '{{.State.OOMKilled}}', 'hog').trim()).toBe('true');
     await expectAllWell(own);
     own.docker('rm', '-f', 'hog');
-  }, 180_000);
+  }, 600_000);
 
   test.each([
     ['c', 'panics'],
@@ -72,7 +72,7 @@ describeWithOwnDaemon('hostile containers', { images: ['busybox'] }, (own) => {
       await expectAllWell(own);
       own.docker('rm', '-f', name);
     },
-    180_000,
+    600_000,
   );
 
   test('a flood of output does not delay an exit', async () => {
@@ -81,7 +81,7 @@ describeWithOwnDaemon('hostile containers', { images: ['busybox'] }, (own) => {
     await expectAllWell(own);
     expect(Date.now() - started).toBeLessThan(20_000);
     own.docker('rm', '-f', 'flood');
-  }, 180_000);
+  }, 600_000);
 
   test('all of the above have left nothing running', async () => {
     own.docker('rm', '-f', 'neighbour');
@@ -90,5 +90,5 @@ describeWithOwnDaemon('hostile containers', { images: ['busybox'] }, (own) => {
       () => `only idle VMs are left, but ${left()}`,
       () => (own.docker('ps', '-aq').trim() === '' && own.daemon.qemuPids().length <= 8 ? true : undefined),
     );
-  }, 60_000);
+  }, 600_000);
 });

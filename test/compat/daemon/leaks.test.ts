@@ -85,7 +85,7 @@ describeWithOwnDaemon('leaks', { images: ['busybox'], args: ['--pool-size', '2']
     // the blobs of the pull that was cut off may stay, to go on from
     expect({ ...rest, files: 0 }).toEqual({ ...expected, files: 0 });
     expect(grown.filter((file) => !/blobs|ingest|download/.test(file))).toEqual([]);
-  }, 300_000);
+  }, 600_000);
 
   /** Sends a request, waits until something of the answer (or a second) is there, and is gone. */
   function vanishWhile(path: string, method = 'POST'): Promise<void> {

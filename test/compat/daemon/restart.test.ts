@@ -70,7 +70,7 @@ describeWithOwnDaemon('a daemon killed by SIGKILL', { images: ['busybox'] }, (ow
     const numbers = lineNumbers(own.docker('logs', 'counter'));
     expectContiguous(numbers);
     expect(numbers.length).toBeGreaterThan(150);
-  }, 180_000);
+  }, 600_000);
 
   test('what ended while it was away is found ended, with its status and its last words', async () => {
     own.docker('run', '-d', '--name', 'short', 'busybox', 'sh', '-c', 'sleep 2; echo last words; exit 9');
@@ -82,7 +82,7 @@ describeWithOwnDaemon('a daemon killed by SIGKILL', { images: ['busybox'] }, (ow
       'exited 9',
     );
     expect(own.docker('logs', 'short')).toBe('last words\n');
-  }, 120_000);
+  }, 600_000);
 
   test('a VM that dies while it is away, as with its host, is found dead, and its policy answers', async () => {
     own.docker('run', '-d', '--name', 'doomed', 'busybox', 'sleep', '1000');
@@ -100,7 +100,7 @@ describeWithOwnDaemon('a daemon killed by SIGKILL', { images: ['busybox'] }, (ow
       own.docker('inspect', '-f', '{{.State.Status}}', 'revived').trim() === 'running' ? true : undefined,
     );
     own.docker('rm', '-f', 'doomed', 'revived');
-  }, 120_000);
+  }, 600_000);
 
   test('restart policies and --rm are kept', async () => {
     own.docker(
@@ -126,7 +126,7 @@ describeWithOwnDaemon('a daemon killed by SIGKILL', { images: ['busybox'] }, (ow
       own.tryDocker('inspect', 'gone').exitCode === 1 ? true : undefined,
     );
     own.docker('rm', '-f', 'again');
-  }, 120_000);
+  }, 600_000);
 
   test('what health checks have found is kept', async () => {
     own.docker(
@@ -152,7 +152,7 @@ describeWithOwnDaemon('a daemon killed by SIGKILL', { images: ['busybox'] }, (ow
     await own.daemon.start();
     expect(health()).toBe(before);
     own.docker('rm', 'checked');
-  }, 120_000);
+  }, 600_000);
 
   test('SIGTERM lets containers run on too', async () => {
     own.docker('run', '-d', '--name', 'steady', 'busybox', 'sleep', '1000');
@@ -162,7 +162,7 @@ describeWithOwnDaemon('a daemon killed by SIGKILL', { images: ['busybox'] }, (ow
     await own.daemon.start();
     expect(startTime()).toBe(before);
     own.docker('rm', '-f', 'steady');
-  }, 120_000);
+  }, 600_000);
 });
 
 /** The text up to its last newline: the stream may have been cut within a line. */

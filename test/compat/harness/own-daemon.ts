@@ -37,7 +37,7 @@ export class OwnDaemon {
   docker(...args: string[]): string {
     return execFileSync('/usr/bin/docker', ['--host', this.daemon.host, ...args], {
       encoding: 'utf8',
-      timeout: 120_000,
+      timeout: 300_000,
       maxBuffer: 1 << 28,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -47,7 +47,7 @@ export class OwnDaemon {
   tryDocker(...args: string[]): { exitCode: number | null; stdout: string; stderr: string } {
     const { status, stdout, stderr } = spawnSync('/usr/bin/docker', ['--host', this.daemon.host, ...args], {
       encoding: 'utf8',
-      timeout: 120_000,
+      timeout: 300_000,
     });
     return { exitCode: status, stdout, stderr };
   }
@@ -70,8 +70,8 @@ export function describeWithOwnDaemon(
     beforeAll(async () => {
       await own.start(options.args);
       for (const image of options.images) own.pull(image);
-    }, 180_000);
-    afterAll(() => own.stop(), 120_000);
+    }, 600_000);
+    afterAll(() => own.stop(), 600_000);
     body(own);
   });
 }
@@ -80,7 +80,7 @@ export function describeWithOwnDaemon(
 export async function eventually<T>(
   what: string | (() => string),
   condition: () => T | undefined | Promise<T | undefined>,
-  timeoutMs = 30_000,
+  timeoutMs = 120_000,
 ): Promise<T> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
