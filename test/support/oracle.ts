@@ -17,7 +17,7 @@ export interface Engine {
 /** Starts dockerd inside the namespace; its bridges and rules stay there. `dir` takes data, sockets and log. */
 export async function startOracle(
   dir: string,
-  namespace: NetworkNamespace,
+  namespace: Pick<NetworkNamespace, 'wrap'>,
   detached = false,
 ): Promise<Engine> {
   mkdirSync(dir, { recursive: true });

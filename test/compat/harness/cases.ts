@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 
 import Docker from 'dockerode';
 
@@ -12,6 +12,7 @@ import { projectDir } from '../../support/project-dir';
 import { replyErrors } from '../../support/wire-replies';
 import { exceptions } from '../exceptions';
 import { compareTranscripts, type Observation, type Transcript } from './compare';
+import { CostMeter, costFile } from './cost';
 import { compatEnvironment, type EngineName } from './environment';
 import { isUnseen, type StatusTable } from '../statuses/steps';
 import { inTurn } from './turns';
@@ -27,6 +28,7 @@ export interface ScriptCase {
   script: string;
   /** Run with every docker command this machine has, not only the first: where clients of different ages ask differently. */
   bothClis?: boolean;
+  /** For a step. */
   timeoutSeconds?: number;
 }
 
@@ -113,7 +115,7 @@ export function sdkCases(
 /** A call that hangs must not take the rest of the run with it. */
 function withDeadline<T>(work: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error('did not end within 60 s')), 60_000);
+    const timer = setTimeout(() => reject(new Error('did not end within 300 s')), 300_000);
     void work.then(resolve, reject).finally(() => clearTimeout(timer));
   });
 }
@@ -125,19 +127,27 @@ export function defineCase(group: string, title: string, key: string, run: RunCa
   const fullName = `${group}: ${title}`;
   const digest = createHash('sha256').update(`${fullName}\n${key}`).digest('hex');
   const caseName = `c${digest.slice(0, 7)}`;
+  const file = relative(join(projectDir, 'test', 'compat'), expect.getState().testPath ?? '');
   test.concurrent(
     fullName,
     async () => {
       const { target, hosts, knownIds } = compatEnvironment();
+      const meter = new CostMeter(file, fullName);
+      let attempts = 0;
       const runOn = async (engine: EngineName): Promise<Transcript> => {
         const host = hosts[engine];
         if (host === undefined) throw new Error(`${engine} is not running`);
-        await removeLeftovers(host, caseName);
-        const transcript = await run(host, caseName);
-        const left = await removeLeftovers(host, caseName);
-        const whole = left.length === 0 ? transcript : [...transcript, { label: '(clean-up)', value: left }];
-        // as it comes back from a file: no undefined, no Buffers
-        return JSON.parse(JSON.stringify(whole)) as Transcript;
+        return meter.measure(engine, async () => {
+          // of an attempt that broke off, or of a run that left the engines as they were
+          if (attempts > 1 || process.env['CAISSON_COMPAT_KEEP'] !== undefined)
+            await removeLeftovers(host, caseName);
+          const transcript = await run(host, caseName);
+          const left = await removeLeftovers(host, caseName);
+          const whole =
+            left.length === 0 ? transcript : [...transcript, { label: '(clean-up)', value: left }];
+          // as it comes back from a file: no undefined, no Buffers
+          return JSON.parse(JSON.stringify(whole)) as Transcript;
+        });
       };
       const saved = join(cacheDir, `${digest.slice(0, 32)}.json`);
       const expectedTranscript = async (fresh: boolean): Promise<Transcript> => {
@@ -151,6 +161,8 @@ export function defineCase(group: string, title: string, key: string, run: RunCa
         return transcript;
       };
       const compareOnce = async (fresh: boolean): Promise<string[]> => {
+        attempts += 1;
+        meter.attempt();
         const expected = await expectedTranscript(fresh);
         if (process.env['CAISSON_COMPAT_SHOW'] !== undefined) show(fullName, expected);
         const actual = await runOn(target === 'dockerd' ? 'dockerd' : 'caisson');
@@ -160,7 +172,7 @@ export function defineCase(group: string, title: string, key: string, run: RunCa
       // second time with the engines to itself.
       let differences: string[];
       try {
-        differences = await inTurn(false, () => compareOnce(false));
+        differences = await inTurn(costFile !== undefined, () => compareOnce(false));
       } catch (error) {
         differences = [String(error)];
       }
@@ -168,6 +180,7 @@ export function defineCase(group: string, title: string, key: string, run: RunCa
         noteFirstAttempt(fullName, differences);
         differences = await inTurn(true, () => compareOnce(target !== 'caisson'));
       }
+      meter.end();
       if (differences.length > 0)
         throw new Error(`${differences.length} differences\n  ${differences.join('\n  ')}`);
     },
@@ -276,35 +289,25 @@ function parseBody(body: string): unknown {
 /** Removes what carries the case's name; returns what could not be removed. */
 async function removeLeftovers(host: string, caseName: string): Promise<string[]> {
   const failures: string[] = [];
-  const containers = await list(host, `/v1.41/containers/json?all=1`);
-  for (const { Id, Names, Labels } of containers) {
+  const remove = async (path: string, alsoFine: readonly number[]): Promise<void> => {
+    const reply = await sendHttp(host, { method: 'DELETE', path: `/v1.41${path}` });
+    if (reply.status >= 400 && !alsoFine.includes(reply.status)) failures.push(reply.body);
+  };
+  for (const { Id, Names, Labels } of await list(host, '/containers/json?all=1')) {
     const ours = (Names ?? []).some((name) => name.includes(caseName)) || Labels?.['case'] === caseName;
-    if (!ours) continue;
-    const reply = await sendHttp(host, { method: 'DELETE', path: `/v1.41/containers/${Id}?force=1&v=1` });
-    if (reply.status >= 400 && reply.status !== 404 && reply.status !== 409) failures.push(reply.body);
+    if (ours) await remove(`/containers/${Id}?force=1&v=1`, [404, 409]);
   }
-  for (const { RepoTags } of await list(host, '/v1.41/images/json')) {
-    for (const tag of (RepoTags ?? []).filter((candidate) => candidate.includes(caseName))) {
-      await sendHttp(host, { method: 'DELETE', path: `/v1.41/images/${tag}?force=1` });
-    }
-  }
-  for (const { Name } of await listVolumes(host)) {
-    if (Name?.includes(caseName) !== true) continue;
-    const reply = await sendHttp(host, { method: 'DELETE', path: `/v1.41/volumes/${Name}?force=1` });
-    if (reply.status >= 400 && reply.status !== 404) failures.push(reply.body);
-  }
-  for (const { Id, Name } of await list(host, '/v1.41/networks')) {
-    if (Name?.includes(caseName) !== true) continue;
-    const reply = await sendHttp(host, { method: 'DELETE', path: `/v1.41/networks/${Id}` });
-    if (reply.status >= 400 && reply.status !== 404) failures.push(reply.body);
-  }
-  const volumes = await sendHttp(host, {
-    method: 'GET',
-    path: `/v1.41/volumes?filters={"name":["${caseName}"]}`,
-  });
-  for (const { Name } of (JSON.parse(volumes.body) as { Volumes: { Name: string }[] }).Volumes) {
-    await sendHttp(host, { method: 'DELETE', path: `/v1.41/volumes/${Name}` });
-  }
+  const [images, volumes, networks] = await Promise.all([
+    list(host, '/images/json'),
+    list(host, '/volumes'),
+    list(host, '/networks'),
+  ]);
+  for (const tag of images.flatMap(({ RepoTags }) => RepoTags ?? []))
+    if (tag.includes(caseName)) await remove(`/images/${tag}?force=1`, [404, 409, 500]);
+  for (const { Name } of volumes)
+    if (Name?.includes(caseName) === true) await remove(`/volumes/${Name}?force=1`, [404]);
+  for (const { Id, Name } of networks)
+    if (Name?.includes(caseName) === true) await remove(`/networks/${Id}`, [404]);
   return failures;
 }
 
@@ -316,14 +319,12 @@ interface Listed {
   RepoTags?: string[];
 }
 
+/** What an engine lists at the path; volumes come in an object. */
 async function list(host: string, path: string): Promise<Listed[]> {
-  const reply = await sendHttp(host, { method: 'GET', path });
-  return reply.status === 200 ? (JSON.parse(reply.body) as Listed[]) : [];
-}
-
-async function listVolumes(host: string): Promise<Listed[]> {
-  const reply = await sendHttp(host, { method: 'GET', path: '/v1.41/volumes' });
-  return reply.status === 200 ? (JSON.parse(reply.body) as { Volumes: Listed[] }).Volumes : [];
+  const reply = await sendHttp(host, { method: 'GET', path: `/v1.41${path}` });
+  if (reply.status !== 200) return [];
+  const listed = JSON.parse(reply.body) as Listed[] | { Volumes: Listed[] };
+  return Array.isArray(listed) ? listed : listed.Volumes;
 }
 
 function show(name: string, transcript: Transcript): void {

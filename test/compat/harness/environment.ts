@@ -16,6 +16,8 @@ export interface CompatEnvironment {
   /** A process in the network namespace in which ports, bridges and the registry are. */
   namespacePid: number;
   dir: string;
+  /** Control groups that count what each engine uses (../../support/cpu-account.ts); only in runs that ask for it. */
+  cpuAccounts?: Partial<Record<EngineName, string>>;
 }
 
 const variable = 'CAISSON_COMPAT_ENVIRONMENT';

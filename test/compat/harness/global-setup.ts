@@ -7,13 +7,15 @@ import { join } from 'node:path';
 
 import { CaissonDaemon } from '../../support/caisson-daemon';
 import { findDockerClis } from '../../support/docker-cli';
+import { CpuAccount } from '../../support/cpu-account';
 import { sendHttp } from '../../support/http-client';
 import { NetworkNamespace } from '../../support/network-namespace';
 import { startOracle } from '../../support/oracle';
 import { startRegistry } from '../../support/registry-process';
 import { makeScratchDir } from '../../support/scratch-dir';
 import { ensureTestImages, registryHost, registryPort, testImages } from '../../support/test-images';
-import { type CompatEnvironment, publishEnvironment, wantedTarget } from './environment';
+import { costFile } from './cost';
+import { type CompatEnvironment, type EngineName, publishEnvironment, wantedTarget } from './environment';
 
 const stoppers: (() => Promise<void> | void)[] = [];
 
@@ -56,9 +58,19 @@ export default async function setUp(): Promise<void> {
     });
     stoppers.push(() => registry.stop());
     const hosts: CompatEnvironment['hosts'] = {};
+    const cpuAccounts: CompatEnvironment['cpuAccounts'] = {};
+    /** Wraps commands into the namespace, and, where costs are asked for, into a group that counts. */
+    const counted = (engine: EngineName): Pick<NetworkNamespace, 'wrap'> => {
+      const account =
+        costFile === undefined ? undefined : CpuAccount.open(`caisson-cost-${process.pid}-${engine}`);
+      if (account === undefined) return namespace;
+      cpuAccounts[engine] = account.path;
+      stoppers.push(() => account.close());
+      return { wrap: (command) => account.wrap(namespace.wrap(command)) };
+    };
     let knownIds: Record<string, string> = {};
     if (target !== 'caisson') {
-      const oracle = await startOracle(join(dir, 'd'), namespace, detached);
+      const oracle = await startOracle(join(dir, 'd'), counted('dockerd'), detached);
       stoppers.push(() => oracle.process.stop());
       knownIds = await pullTestImages(oracle.host);
       hosts.dockerd = oracle.host;
@@ -66,7 +78,7 @@ export default async function setUp(): Promise<void> {
     if (target !== 'dockerd') {
       const caisson = await CaissonDaemon.start({
         dir: join(dir, 'c'),
-        namespace,
+        namespace: counted('caisson'),
         detached,
         recordsReplies: true,
       });
@@ -81,6 +93,7 @@ export default async function setUp(): Promise<void> {
       knownIds,
       namespacePid: namespace.holderPid,
       dir,
+      cpuAccounts,
     };
     publishEnvironment(environment);
     if (keep !== undefined) writeFileSync(keep, JSON.stringify(environment));
