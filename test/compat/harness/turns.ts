@@ -6,24 +6,59 @@ import { join } from 'node:path';
 
 import { compatEnvironment } from './environment';
 
-/** Runs `work` beside others, or, `alone`, while no other case of any worker runs. Others wait behind one that waits. */
+interface Lock {
+  release(): Promise<void>;
+}
+
+/** One for all cases of this process that run side by side. */
+let shared: Promise<Lock> | undefined;
+let sharers = 0;
+
+/**
+ * Runs `work` beside others, or, `alone`, while no other case of any worker runs. Nobody waits for one that waits to be
+ * alone: its turn comes in a pause, at the end of a file at the latest.
+ */
 export async function inTurn<T>(alone: boolean, work: () => Promise<T>): Promise<T> {
-  const { dir } = compatEnvironment();
-  // The first lock is the door: whoever waits to be alone stands in it, and lets nobody else in.
-  const script = `exec 8>"$1" 9>"$2"; flock 8; flock ${alone ? '-x' : '-s'} 9; ${alone ? '' : 'flock -u 8; '}echo; exec cat`;
-  const holder = spawn('bash', ['-c', script, 'turn', join(dir, 'door.lock'), join(dir, 'engines.lock')], {
+  if (!alone) return beside(work);
+  const lock = await takeLock('--exclusive');
+  try {
+    return await work();
+  } finally {
+    await lock.release();
+  }
+}
+
+async function beside<T>(work: () => Promise<T>): Promise<T> {
+  sharers += 1;
+  shared ??= takeLock('--shared');
+  const taken = shared;
+  try {
+    await taken;
+    return await work();
+  } finally {
+    sharers -= 1;
+    if (sharers === 0) {
+      shared = undefined;
+      await taken.then((lock) => lock.release());
+    }
+  }
+}
+
+async function takeLock(kind: '--shared' | '--exclusive'): Promise<Lock> {
+  const path = join(compatEnvironment().dir, 'engines.lock');
+  const holder = spawn('flock', [kind, path, 'sh', '-c', 'echo; exec cat'], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const ended = new Promise<void>((resolve) => holder.once('close', () => resolve()));
-  try {
-    await new Promise<void>((resolve, reject) => {
-      holder.once('error', reject);
-      holder.once('close', (code) => reject(new Error(`the lock of the engines was not got: exit ${code}`)));
-      holder.stdout.once('data', () => resolve());
-    });
-    return await work();
-  } finally {
-    holder.stdin.end();
-    await ended;
-  }
+  await new Promise<void>((resolve, reject) => {
+    holder.once('error', reject);
+    holder.once('close', (code) => reject(new Error(`the lock of the engines was not got: exit ${code}`)));
+    holder.stdout.once('data', () => resolve());
+  });
+  return {
+    release: async () => {
+      holder.stdin.end();
+      await ended;
+    },
+  };
 }
