@@ -4,6 +4,8 @@ import type { HostConfig } from '../../docker/types';
 import { DaemonError } from '../../errors';
 
 const leastMemoryBytes = 6 * 2 ** 20;
+/** Of a CPU or memory node, in Docker's parser. */
+const highestInList = 8192;
 
 function invalid(message: string): never {
   throw new DaemonError('InvalidParameter', message);
@@ -99,17 +101,23 @@ function unsupported(message: string): DaemonError {
   return new DaemonError('Internal', message);
 }
 
+/** As Docker's parser: the whole list is read, `+1` and all, before anything is looked for. */
 function validateSet(text: string, highest: number, name: string, what: string): void {
   if (text === '') return;
-  for (const part of text.split(',')) {
-    const match = /^(\d+)(?:-(\d+))?$/.exec(part);
-    if (match === null) return invalid(`Invalid value ${text} for cpuset ${name}: invalid format: ${part}`);
-    const last = Number(match[2] ?? match[1]);
-    if (last < Number(match[1])) invalid(`Invalid value ${text} for cpuset ${name}: invalid format: ${part}`);
-    if (last > highest) {
-      const available = highest === 0 ? '0' : `0-${String(highest)}`;
-      invalid(`Requested ${what} are not available - requested ${text}, available: ${available}`);
+  const malformed = (reason: string): never => invalid(`Invalid value ${text} for cpuset ${name}: ${reason}`);
+  const numbers = text.split(',').map((part) => {
+    const [, first = '', last = first] = /^(\+?\d+)(?:-(\+?\d+))?$/.exec(part) ?? [];
+    const bounds = [Number(first), Number(last)] as const;
+    if (first === '' || bounds[1] < bounds[0] || !bounds.every((number) => number < 2 ** 63)) {
+      return malformed(`invalid format: ${text}`);
     }
+    if (bounds[1] > highestInList)
+      return malformed(`value of out range, maximum is ${String(highestInList)}`);
+    return bounds[1];
+  });
+  if (Math.max(...numbers) > highest) {
+    const available = highest === 0 ? '0' : `0-${String(highest)}`;
+    invalid(`Requested ${what} are not available - requested ${text}, available: ${available}`);
   }
 }
 

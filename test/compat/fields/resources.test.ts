@@ -144,6 +144,10 @@ fieldCases('limits, each in a container of its own', {
   'CpusetCpus: beyond the machine': { set: host({ CpusetCpus: '99' }), ...refused },
   'CpusetCpus: nonsense': { set: host({ CpusetCpus: 'x' }), ...refused },
   'CpusetCpus: backwards': { set: host({ CpusetCpus: '1-0' }), ...refused },
+  'CpusetCpus: one malformed among others': { set: host({ CpusetCpus: '99,abc' }), ...refused },
+  'CpusetCpus: a comma too many': { set: host({ CpusetCpus: '0,' }), ...refused },
+  'CpusetCpus: beyond any machine': { set: host({ CpusetCpus: '9999999' }), ...refused },
+  'CpusetCpus: beyond 64 bits': { set: host({ CpusetCpus: '0-18446744073709551616' }), ...refused },
   'CpusetMems: beyond the machine': { set: host({ CpusetMems: '1' }), ...refused },
   // What these do is up to the host's kernel; the exceptions say so.
   CpuRealtimePeriod: { set: host({ CpuRealtimePeriod: 1_000_000 }), ...refused },
