@@ -73,9 +73,12 @@ export function containerFilter(filters: Filters, sources: ContainerFilterSource
       return (container) => images.has(container.record.imageId);
     }),
     ...whenNamed(filters.get('volume'), (values) => {
+      const named = new Set(values);
+      // a bind goes by its path on the host
       return ({ record }) =>
         record.mounts.some(
-          (mount) => values.includes(mount.Destination) || values.includes(mount.Name ?? ''),
+          ({ Destination, Name = '', Source }) =>
+            named.has(Destination) || named.has(Name === '' ? Source : Name),
         );
     }),
     ...whenNamed(filters.get('network'), (values) => (container) => onNetwork(container.record, values)),

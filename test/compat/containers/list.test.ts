@@ -11,6 +11,11 @@ scriptCases('list', {
     docker ps --filter name=$c --filter publish=1 --filter expose=7 --format '{{.Names}}'
     docker kill $c
     docker ps -a --filter name=$c --filter expose=7 --format '{{.Names}}'`,
+  'by volume: a name, where it is mounted, a path of the host': `
+    docker volume create $c-v >/dev/null
+    docker create --name $c-1 -v $c-v:/one busybox >/dev/null
+    docker create --name $c-2 -v /usr:/two:ro busybox >/dev/null
+    for v in $c-v /one /usr /two /us usr $c; do docker ps -a --filter name=$c --filter volume=$v --format "$v {{.Names}}"; done`,
   'only running ones, all with -a, newest first': {
     script: `
       docker create --name $c-1 busybox true >/dev/null
