@@ -3,6 +3,7 @@
 
 import type { HostConfig } from '../../docker/types';
 import { DaemonError } from '../../errors';
+import { donorOf } from '../../translate/container-to-pod';
 import { linkEnvironment } from '../../translate/link-environment';
 import type { ContainerRecord, LinkRecord } from '../core/container-record';
 import type { Container, ContainerRegistry } from '../core/container-registry';
@@ -28,13 +29,7 @@ export function resolveLinks(
   const links: Record<string, LinkRecord> = {};
   for (const link of hostConfig.Links ?? []) {
     const { ref, alias } = parseLink(link);
-    const child = registry.find(ref);
-    if (child === undefined) {
-      throw new DaemonError(
-        'InvalidParameter',
-        `could not get container for ${ref}: No such container: ${ref}`,
-      );
-    }
+    const child = networkOf(registry, ref);
     if (child.record.hostConfig.NetworkMode === 'host') {
       throw new DaemonError(
         'InvalidParameter',
@@ -44,6 +39,23 @@ export function resolveLinks(
     links[alias] = { containerId: child.id, name: child.name };
   }
   return Object.keys(links).length === 0 ? undefined : links;
+}
+
+/** The container whose network `ref` has: itself, or the end of a chain of `--network container:…`. */
+function networkOf(registry: ContainerRegistry, ref: string): Container {
+  const seen = new Set<string>();
+  for (let next: string | undefined = ref; ;) {
+    const container = registry.find(next);
+    if (container === undefined) {
+      throw new DaemonError(
+        'InvalidParameter',
+        `could not get container for ${next}: No such container: ${next}`,
+      );
+    }
+    next = donorOf(container.record.hostConfig.NetworkMode);
+    if (next === undefined || seen.has(container.id)) return container;
+    seen.add(container.id);
+  }
 }
 
 /** `HostConfig.Links` of inspect. */

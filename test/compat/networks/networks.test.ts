@@ -202,6 +202,10 @@ scriptCases('networks: names', {
     docker rm --link $c-b/al-ias
     docker rm --link $c
     docker run --rm --link $c-nobody:x busybox true`,
+  'a link to one that has the network of another': `
+    docker run -d --name $c --hostname hh ${idle} >/dev/null
+    docker run -d --name $c-b --network container:$c ${idle} >/dev/null
+    docker run --rm --link $c-b:x busybox grep hh /etc/hosts`,
 });
 
 scriptCases('networks: published ports', {
