@@ -14,6 +14,13 @@ const defaultDevices: readonly (readonly [path: string, ...numbers: Numbers])[] 
   ['/dev/tty', 'c', 5, 0],
 ];
 
+/** The guest's own node of a character device that is the same in every Linux: what a bind of it means. */
+export function guestNodeOf(major: number, minor: number): string | undefined {
+  return defaultDevices.find(
+    ([, type, ...numbers]) => type === 'c' && numbers[0] === major && numbers[1] === minor,
+  )?.[0];
+}
+
 function range(length: number): number[] {
   return Array.from({ length }, (_, index) => index);
 }

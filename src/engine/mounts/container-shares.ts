@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { MountPoint } from '../../docker/types';
 import { DaemonError, errorMessage, systemErrorCode } from '../../errors';
 import { makeOpenDirectory } from '../../host/directories';
+import { guestNodeOf } from '../../translate/devices';
 import type { VolumeStore } from '../../storage/disks/volume-store';
 import { type GuestMount, sharesDirectory, tunnelsDirectory } from '../../vm/contract/protocol';
 import type { FileShare } from '../../vm/contract/vm';
@@ -69,6 +70,11 @@ export async function prepareShares(
       });
       continue;
     }
+    const node = point.Type === 'bind' ? await guestNodeBehind(point.Source) : undefined;
+    if (node !== undefined) {
+      mounts.push({ type: 'bind', source: node, target: point.Destination, options: [access] });
+      continue;
+    }
     if (source?.mountFlags !== undefined)
       await requireDevice(source.hostPath, source.mountFlags, point.Source);
     const hostPath = await shareSource(source?.hostPath ?? point.Source, point, details);
@@ -89,6 +95,22 @@ export async function prepareShares(
     });
   }
   return { shares, sockets, socketTargets, mounts, fillable };
+}
+
+/** `-v /dev/null:/x` means the device, which the guest has, too; undefined for any other path. */
+async function guestNodeBehind(path: string): Promise<string | undefined> {
+  const stats = await stat(path).catch(() => undefined);
+  if (stats?.isCharacterDevice() !== true) return undefined;
+  return guestNodeOf(...deviceNumbers(stats.rdev));
+}
+
+/** Linux's dev_t, see makedev(3). */
+function deviceNumbers(device: number): [major: number, minor: number] {
+  const number = BigInt(device);
+  return [
+    Number(((number >> 8n) & 0xfffn) | ((number >> 32n) & ~0xfffn)),
+    Number((number & 0xffn) | ((number >> 12n) & ~0xffn & 0xffffffffn)),
+  ];
 }
 
 /** The image's files stay where they are. */
@@ -139,7 +161,7 @@ async function shareSource(path: string, point: MountPoint, details: MountDetail
     if (stats.isFIFO() || stats.isCharacterDevice() || stats.isBlockDevice()) {
       throw new DaemonError(
         'NotImplemented',
-        `bind source ${path} is neither a directory, a regular file nor a socket: FIFOs and devices of the host can't be shared with a VM`,
+        `bind source ${path} is neither a directory, a regular file, a socket nor a device that every Linux has: FIFOs and other devices of the host can't be shared with a VM`,
       );
     }
     return await realpath(path);

@@ -49,6 +49,9 @@ scriptCases('binds: sources and modes', {
       create -v /tmp:/x -v /etc:/x busybox
       create -v /tmp:/x --tmpfs /x busybox | wc -c
       create --mount type=bind,source=/tmp,target=/x,bind-propagation=nonsense busybox`,
+  'devices that every Linux has': `
+    for d in null zero full random urandom; do docker run --rm -v /dev/$d:/x busybox sh -c 'stat -c "%F %t:%T" /x; head -c 3 /x | wc -c; echo 2>/dev/null >/x && echo written'; done
+    docker run --rm -v /dev/zero:/x:ro busybox sh -c 'head -c 3 /x | wc -c; grep -c " /x .*ro" /proc/mounts'`,
   'a file on a directory, a directory on a file': `
       mkdir d; touch f
       docker run --rm -v $PWD/d:/etc/passwd busybox true 2>&1 | grep -o 'Are you trying.*'
