@@ -43,14 +43,16 @@ export interface PodServiceParts {
   directory: PodDirectory;
 }
 
+/** What an operation does with a Pod as long as it takes. */
+type Activity = { kind: 'Starting'; abort: AbortController } | { kind: 'Stopping' };
+
 export class EnginePods implements PodService {
   readonly #engine: Engine;
   readonly #records: PodRecords;
   readonly #directory: PodDirectory;
   readonly #operations = new Gates();
-  /** Starts and stops that are under way, by Pod. */
-  readonly #starting = new Map<string, AbortController>();
-  readonly #stopping = new Set<string>();
+  /** What is under way in the queues, by Pod. */
+  readonly #activities = new Map<string, Activity>();
   readonly #watch: PodWatch;
   #hooks: PodHooks = {};
 
@@ -63,7 +65,7 @@ export class EnginePods implements PodService {
       records,
       directory,
       inQueue: (id, work) => this.#operations.of(id).run(work),
-      isStarting: (id) => this.#starting.has(id),
+      isStarting: (id) => this.#activity(id) === 'Starting',
       finish: (pod) => this.#finish(pod),
     });
   }
@@ -326,7 +328,7 @@ export class EnginePods implements PodService {
       requireNoDonor(engine, pod);
       engine.pods.place(id, findVm(engine.vms.list(), vmId).id);
     }
-    this.#starting.set(id, abort);
+    const end = this.#begin(id, { kind: 'Starting', abort });
     if (pod.kind === 'pod') engine.pods.pin(id);
     this.#records.step(id, 'run');
     try {
@@ -339,7 +341,7 @@ export class EnginePods implements PodService {
       throw error;
     } finally {
       engine.pods.place(id, undefined);
-      this.#starting.delete(id);
+      end();
       signal?.removeEventListener('abort', giveUp);
       this.#watch.changed(id);
     }
@@ -352,14 +354,14 @@ export class EnginePods implements PodService {
     const engine = this.#engine;
     const vmId = vmOf(engine, pod);
     if (keepVm) this.#requireVmOfItsOwn(pod);
-    this.#stopping.add(pod.id);
+    const end = this.#begin(pod.id, { kind: 'Stopping' });
     if (keepVm) engine.pods.keepVm(pod.id, true);
     try {
       await stopMembers(engine, pod, this.#memberHooks(pod), timeoutSeconds);
       await this.#rest(pod);
     } finally {
       engine.pods.keepVm(pod.id, pod.record?.template.keepVm ?? false);
-      this.#stopping.delete(pod.id);
+      end();
     }
     const vm = vmId === undefined ? undefined : engine.vms.find(vmId);
     return vm?.held === true ? { keptVmId: vm.id } : {};
@@ -419,7 +421,7 @@ export class EnginePods implements PodService {
     passed: Promise<void> | undefined,
   ): Promise<void> {
     const engine = this.#engine;
-    this.#stopping.add(pod.id);
+    const end = this.#begin(pod.id, { kind: 'Stopping' });
     engine.pods.keepVm(pod.id, true);
     try {
       engine.podHolds.drop(pod.id);
@@ -428,7 +430,7 @@ export class EnginePods implements PodService {
     } finally {
       await engine.pods.endHandOver(pod.id);
       engine.pods.keepVm(pod.id, pod.record?.template.keepVm ?? false);
-      this.#stopping.delete(pod.id);
+      end();
       this.#watch.changed(pod.id);
     }
   }
@@ -456,12 +458,12 @@ export class EnginePods implements PodService {
 
   /** The watch has seen that its main containers are at their end. In its queue. */
   async #finish(pod: PodHandle): Promise<void> {
-    this.#stopping.add(pod.id);
+    const end = this.#begin(pod.id, { kind: 'Stopping' });
     try {
       await stopMembers(this.#engine, pod, this.#memberHooks(pod), undefined);
       await this.#rest(pod);
     } finally {
-      this.#stopping.delete(pod.id);
+      end();
     }
   }
 
@@ -530,18 +532,26 @@ export class EnginePods implements PodService {
   }
 
   #giveUpStart(id: string): boolean {
-    const starting = this.#starting.get(id);
-    starting?.abort();
-    return starting !== undefined;
+    const activity = this.#activities.get(id);
+    if (activity?.kind !== 'Starting') return false;
+    activity.abort.abort();
+    return true;
+  }
+
+  /** In the Pod's queue, so there is never another under way. Until the function that it returns is called. */
+  #begin(id: string, activity: Activity): () => void {
+    const before = this.#activity(id);
+    if (before !== undefined) throw new RangeError(`Pod ${id} is ${before}: no ${activity.kind}`);
+    this.#activities.set(id, activity);
+    return () => void this.#activities.delete(id);
   }
 
   #activity(id: string): PodActivity {
-    if (this.#starting.has(id)) return 'Starting';
-    return this.#stopping.has(id) ? 'Stopping' : undefined;
+    return this.#activities.get(id)?.kind;
   }
 
   #isUp(pod: PodHandle): boolean {
-    if (this.#starting.has(pod.id) || pod.members.some(isAlive)) return true;
+    if (this.#activity(pod.id) === 'Starting' || pod.members.some(isAlive)) return true;
     // Where containers have joined one of Docker's, their VM is not its own any more.
     return pod.kind !== 'container' && this.#engine.pods.find(pod.id) !== undefined;
   }

@@ -9,22 +9,18 @@ export interface KnownContainers {
   readonly registry: Pick<ContainerRegistry, 'byId'>;
 }
 
-/** How many need the vCPUs for work of the daemon's own. */
-const users = new WeakMap<RunningPod, number>();
-
 /** Runs `work` with the vCPUs turning. Containers that are paused stay frozen in it. */
 export async function withCpus<T>(
   engine: KnownContainers,
   pod: RunningPod,
   work: () => Promise<T>,
 ): Promise<T> {
-  const count = (step: number): void => void users.set(pod, (users.get(pod) ?? 0) + step);
-  count(1);
+  pod.cpuUsers += 1;
   try {
     await pod.cpus.run(() => pod.vm.resume());
     return await work();
   } finally {
-    count(-1);
+    pod.cpuUsers -= 1;
     await settleCpus(engine, pod).catch((error: unknown) =>
       log.warn('vCPUs could not be stopped again', { podId: pod.id, error }),
     );
@@ -33,7 +29,7 @@ export async function withCpus<T>(
 
 /** In the Pod's queue for its vCPUs. `except`: a container that is about to be paused. */
 export function onlyPausedLeft(engine: KnownContainers, pod: RunningPod, except?: string): boolean {
-  if ((users.get(pod) ?? 0) > 0) return false;
+  if (pod.cpuUsers > 0) return false;
   return [...pod.members.keys()].every(
     (id) => id === except || engine.registry.byId(id)?.state.kind === 'paused',
   );

@@ -22,7 +22,9 @@ import { OperationQueue } from '../../async/operation-queue';
 import { gatewayOrder } from './gateway-order';
 import { endVm } from './end-vm';
 import { HandOver } from './hand-over';
+import { isLeft, isUp, nextPlace, type Place, type PlaceEvent } from './place-state';
 import { plugExactly, plugMissing } from './plugged-disks';
+import { Wishes } from './pod-wishes';
 import {
   attachNic,
   podInterface,
@@ -46,21 +48,9 @@ export interface PodHandlers {
 export class Pods {
   readonly #context: Pick<EngineContext, 'vms' | 'networks'>;
   readonly #handlers: PodHandlers;
-  /** By VM. */
-  readonly #running = new Map<string, RunningPod>();
-  /** VM by Pod. */
-  readonly #places = new Map<string, string>();
-  readonly #keeping = new Set<string>();
-  /** Pods that keep their VM while no container of theirs runs. */
-  readonly #pinned = new Set<string>();
-  /** By the Pod whose VM another one is to have. */
-  readonly #handOvers = new Map<string, HandOver>();
-  /** By VM, from the old Pod's end to the next one's start. */
-  readonly #handedOver = new Map<string, HandOver>();
-  /** By Pod: what it has left in a VM that is another's now is being taken out. */
-  readonly #vacating = new Map<string, Promise<void>>();
-  /** Ends of Pods that are under way, by Pod. */
-  readonly #stopping = new Map<string, Promise<void>>();
+  /** The only record of which Pods there are, and where; the newest is the last. */
+  readonly #places = new Map<RunningPod, Place>();
+  readonly #wishes = new Wishes();
 
   constructor(context: Pick<EngineContext, 'vms' | 'networks'>, handlers: PodHandlers) {
     this.#context = context;
@@ -68,22 +58,22 @@ export class Pods {
   }
 
   /** The Pod on which a container runs; undefined when it doesn't. */
-  of(container: { state: ContainerState }): RunningPod | undefined {
-    return isActive(container.state) ? this.#running.get(container.state.vmId) : undefined;
+  of({ state }: { state: ContainerState }): RunningPod | undefined {
+    return isActive(state) ? this.list().find(({ vm }) => vm.id === state.vmId) : undefined;
   }
 
   /** Whether its VM is there, as far as is known. */
   isUp(pod: RunningPod): boolean {
-    return this.#running.get(pod.vm.id) === pod;
+    return isUp(this.#placeOf(pod));
   }
 
   /** The Pod's newest place; older ones are left to those that are in them. */
   find(podId: string): RunningPod | undefined {
-    return [...this.#running.values()].findLast(({ id }) => id === podId);
+    return this.list().findLast(({ id }) => id === podId);
   }
 
   list(): RunningPod[] {
-    return [...this.#running.values()];
+    return [...this.#places].flatMap(([pod, place]) => (isUp(place) ? pod : []));
   }
 
   /**
@@ -107,8 +97,7 @@ export class Pods {
         ? await this.#takeVm(pod.id, plan.resources)
         : await this.#context.vms.restore(pod.id, saved.vm, saved.source);
     const acquiredMs = Math.round(performance.now() - startedAt);
-    const handOver = this.#handedOver.get(vm.id);
-    this.#handedOver.delete(vm.id);
+    const handOver = this.#claim(vm.id);
     try {
       // What the Pod before still has in it is taken out later.
       const plug = handOver === undefined ? plugExactly : plugMissing;
@@ -148,7 +137,7 @@ export class Pods {
    * Conflict when the Pod has come to its end meanwhile.
    */
   async join(pod: RunningPod, disks: ContainerDisks): Promise<ReadonlyMap<string, number>> {
-    if (this.#running.get(pod.vm.id) !== pod) throw new DaemonError('Conflict', `Pod ${pod.id} has ended`);
+    if (!this.isUp(pod)) throw new DaemonError('Conflict', `Pod ${pod.id} has ended`);
     // At once: it must not end while this one comes.
     pod.members.set(disks.containerId, disks);
     try {
@@ -174,29 +163,27 @@ export class Pods {
 
   /** Where the Pod's next start shall find its VM; undefined: anywhere. */
   place(podId: string, vmId: string | undefined): void {
-    if (vmId === undefined) this.#places.delete(podId);
-    else this.#places.set(podId, vmId);
+    this.#wishes.change(podId, { vmId });
   }
 
   /** Whether the VM is kept, Idle, when the Pod's last container ends. */
-  keepVm(podId: string, keep: boolean): void {
-    if (keep) this.#keeping.add(podId);
-    else this.#keeping.delete(podId);
+  keepVm(podId: string, kept: boolean): void {
+    this.#wishes.change(podId, { kept });
   }
 
   /** From now on the Pod's VM does not end with its last container, but with `unpin`. */
   pin(podId: string): void {
-    this.#pinned.add(podId);
+    this.#wishes.change(podId, { pinned: true });
   }
 
   /** Whether the VM is still of use when the Pod's last container has left it. */
   isPinned(podId: string): boolean {
-    return this.#pinned.has(podId);
+    return this.#wishes.of(podId).pinned;
   }
 
   /** Ends the VM if nothing is in it. Resolves when that is done; never throws. */
   async unpin(podId: string): Promise<void> {
-    this.#pinned.delete(podId);
+    this.#wishes.change(podId, { pinned: false });
     const pod = this.find(podId);
     if (pod?.members.size === 0) await this.#stop(pod, { keepData: true });
   }
@@ -209,29 +196,31 @@ export class Pods {
     const pod = this.find(podId);
     if (pod === undefined) return undefined;
     const handOver = new HandOver(pod, next);
-    this.#handOvers.set(podId, handOver);
+    this.#step(pod, { kind: 'arrange', to: handOver });
     return handOver;
   }
 
   /** The Pod has come to its end, or goes on after all. Never rejects. */
   async endHandOver(podId: string): Promise<void> {
-    const handOver = this.#handOvers.get(podId);
-    this.#handOvers.delete(podId);
-    if (handOver !== undefined && this.find(podId) !== undefined) await handOver.giveUp();
+    const pod = this.find(podId);
+    if (pod === undefined) return;
+    const place = this.#placeOf(pod);
+    if (place.kind !== 'HandingOver') return;
+    this.#step(pod, { kind: 'goOn' });
+    await place.to.giveUp();
   }
 
   /** Ends a VM that was kept for a Pod whose start has not come so far as to take it. Never throws. */
   async discard(vmId: string): Promise<void> {
     const vm = this.#context.vms.find(vmId);
     if (vm?.state.kind !== 'Idle') return;
-    const handOver = this.#handedOver.get(vmId);
-    this.#handedOver.delete(vmId);
+    const handOver = this.#claim(vmId);
     await endVm(vm, { keepData: handOver !== undefined });
   }
 
   /** Resolves when an end of the Pod that is under way is over: its endpoints and its VM are free. Never rejects. */
   async ended(podId: string): Promise<void> {
-    await this.#stopping.get(podId);
+    await Promise.all(this.#placesOf(podId).flatMap((place) => ('done' in place ? [place.done] : [])));
   }
 
   /** As `ended`; and its disks are free, too. Never rejects. */
@@ -242,7 +231,7 @@ export class Pods {
 
   /** Resolves when no VM that is another Pod's now has this one's disks. Never rejects. */
   async vacated(podId: string): Promise<void> {
-    await this.#vacating.get(podId);
+    await Promise.all(this.#placesOf(podId).flatMap((place) => (isLeft(place) ? [place.to.over] : [])));
   }
 
   /**
@@ -253,10 +242,12 @@ export class Pods {
     const disks = pod.members.get(containerId);
     pod.members.delete(containerId);
     pod.containers.delete(containerId);
-    if (this.#running.get(pod.vm.id) !== pod) return;
-    const handOver = this.#handOvers.get(pod.id);
+    const place = this.#placeOf(pod);
+    // Its VM is gone, and everything with it.
+    if (!isUp(place)) return;
+    const handOver = place.kind === 'HandingOver' ? place.to : undefined;
     if (disks !== undefined) handOver?.leave(disks, options.keepData);
-    if (pod.members.size === 0 && !this.#pinned.has(pod.id)) {
+    if (pod.members.size === 0 && !this.isPinned(pod.id)) {
       await this.#stop(pod, options);
       return;
     }
@@ -274,7 +265,7 @@ export class Pods {
   /** As `leave`, for a start that failed: whatever of the container runs by then is killed first. Never throws. */
   async abandon(pod: RunningPod, containerId: string): Promise<void> {
     void pod.handOver?.takeOut(pod);
-    if (pod.members.size > 1 || this.#pinned.has(pod.id)) await endProcess(pod, containerId);
+    if (pod.members.size > 1 || this.isPinned(pod.id)) await endProcess(pod, containerId);
     await this.leave(pod, containerId, { keepData: false });
   }
 
@@ -303,27 +294,53 @@ export class Pods {
     return true;
   }
 
-  /** Without its VM: the daemon ends and leaves it to the next one. */
-  forget(pod: RunningPod): void {
-    this.#running.delete(pod.vm.id);
-  }
-
   async #takeVm(podId: string, wanted: Partial<VmResources>): Promise<Vm> {
-    const place = this.#places.get(podId);
-    this.#places.delete(podId);
-    return place === undefined
+    const { vmId } = this.#wishes.of(podId);
+    this.#wishes.change(podId, { vmId: undefined });
+    return vmId === undefined
       ? this.#context.vms.acquire(podId, wanted)
-      : this.#context.vms.take(place, podId, wanted);
+      : this.#context.vms.take(vmId, podId, wanted);
   }
 
-  /** Never throws. */
+  #placeOf(pod: RunningPod): Place {
+    return this.#places.get(pod) ?? { kind: 'Gone' };
+  }
+
+  #placesOf(podId: string): Place[] {
+    return [...this.#places].flatMap(([{ id }, place]) => (id === podId ? place : []));
+  }
+
+  /** Throws when the step is illegal: whoever takes one has seen in what state the place is. */
+  #step(pod: RunningPod, event: PlaceEvent): void {
+    const before = this.#placeOf(pod);
+    const place = nextPlace(before, event);
+    if (place === undefined) {
+      throw new RangeError(`Pod ${pod.id} on VM ${pod.vm.id} is ${before.kind}: no ${event.kind}`);
+    }
+    if (place.kind === 'Gone') this.#places.delete(pod);
+    else this.#places.set(pod, place);
+  }
+
+  /** What a Pod has left in this VM; nobody else is told of it from now on. */
+  #claim(vmId: string): HandOver | undefined {
+    for (const [pod, place] of this.#places) {
+      if (place.kind !== 'Passed' || pod.vm.id !== vmId) continue;
+      this.#step(pod, { kind: 'claim' });
+      return place.to;
+    }
+    return undefined;
+  }
+
+  /** Of a Pod that is up. Never throws. */
   async #stop(pod: RunningPod, options: LeaveOptions): Promise<void> {
-    this.#running.delete(pod.vm.id);
-    const handOver = this.#handOvers.get(pod.id);
-    const stopped = this.#takeDown(pod, options, handOver);
-    this.#stopping.set(pod.id, stopped);
-    await stopped;
-    if (this.#stopping.get(pod.id) === stopped) this.#stopping.delete(pod.id);
+    const place = this.#placeOf(pod);
+    const handOver = place.kind === 'HandingOver' ? place.to : undefined;
+    // Behind the step: from then on it is nobody's any more.
+    const done = Promise.resolve().then(() => this.#takeDown(pod, options, handOver));
+    this.#step(pod, { kind: 'stop', done });
+    await done;
+    if (this.#placeOf(pod).kind === 'Stopping') this.#step(pod, { kind: 'ended' });
+    else void handOver?.over.then(() => this.#step(pod, { kind: 'over' }));
     handOver?.pass();
   }
 
@@ -332,7 +349,7 @@ export class Pods {
     // What had the VM before this one is still to be written back.
     await pod.handOver?.takeOut(pod);
     if (handOver === undefined || !(await this.#pass(pod, handOver))) {
-      const isAsked = this.#keeping.has(pod.id);
+      const isAsked = this.#wishes.of(pod.id).kept;
       const isKept = isAsked || (options.keepVm ?? false);
       const kept = isKept && (await this.#reset(pod, { forBuild: !isAsked, handOver }));
       if (!kept) await endVm(pod.vm, options);
@@ -342,17 +359,14 @@ export class Pods {
   }
 
   /** The VM is the next Pod's as it is. False: it can't be. */
-  async #pass({ id, vm, stopListening }: RunningPod, handOver: HandOver): Promise<boolean> {
+  async #pass(pod: RunningPod, handOver: HandOver): Promise<boolean> {
+    const { id, vm, stopListening } = pod;
     try {
       if (!(await handOver.isPossible())) return false;
       // A daemon that dies here has nobody who would come for it.
       await vm.release({ hold: false });
       stopListening();
-      this.#handedOver.set(vm.id, handOver);
-      this.#vacating.set(id, handOver.over);
-      void handOver.over.then(() => {
-        if (this.#vacating.get(id) === handOver.over) this.#vacating.delete(id);
-      });
+      this.#step(pod, { kind: 'pass' });
       return true;
     } catch (error) {
       log.warn('VM could not be handed over', { podId: id, vmId: vm.id, error });
@@ -430,10 +444,11 @@ export class Pods {
       exitListeners: new Map(),
       disks: new OperationQueue(),
       cpus: new OperationQueue(),
+      cpuUsers: 0,
       ready,
       ...(handOver === undefined ? {} : { handOver }),
     };
-    this.#running.set(vm.id, pod);
+    this.#places.set(pod, { kind: 'Running' });
     stopListening = vm.agent.onEvent((event, ack) => {
       const isExit = event.event === 'exit' && event.kind === 'container';
       const expected = isExit ? pod.exitListeners.get(event.id) : undefined;
@@ -446,8 +461,9 @@ export class Pods {
     });
     vm.agent.onTunnel((tunnel) => this.#handlers.onTunnel(pod, tunnel));
     void vm.ended.then((end) => {
-      if (this.#running.get(vm.id) !== pod) return;
-      this.#running.delete(vm.id);
+      // It was asked for, or the Pod has left it.
+      if (!this.isUp(pod)) return;
+      this.#step(pod, { kind: 'lost' });
       void this.#releaseEndpoints(pod);
       this.#handlers.onLost(pod, end);
     });

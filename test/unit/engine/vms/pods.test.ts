@@ -48,3 +48,51 @@ describe('a VM that is kept for the next Pod', () => {
     expect(engine.vms.last.isEnded).toBe(true);
   });
 });
+
+describe('a place whose VM is promised to another Pod', () => {
+  it('goes on when the promise is taken back, without what was plugged ahead', async () => {
+    const { pods } = engine.parts;
+    const id = await engine.running();
+    const next = await engine.create();
+    const vm = engine.vms.last;
+    const before = [...vm.pluggedDisks().keys()];
+    const handOver = pods.handOver(id, [{ containerId: next, layerPaths: [], writablePath: '/disks/next' }]);
+    await handOver?.isPossible();
+    expect(vm.pluggedDisks().size).toBe(before.length + 1);
+    await pods.endHandOver(id);
+    expect([...vm.pluggedDisks().keys()]).toEqual(before);
+    vm.agent.exit(id);
+    await engine.settled(id);
+    expect(vm.isEnded).toBe(true);
+    expect(pods.list()).toEqual([]);
+  });
+
+  it('is not promised to a second one', async () => {
+    const { pods } = engine.parts;
+    const id = await engine.running();
+    pods.handOver(id, []);
+    expect(() => pods.handOver(id, [])).toThrow(`Pod ${id} on VM vm0 is HandingOver: no arrange`);
+    await pods.endHandOver(id);
+    expect(pods.of(engine.registry.get(id))?.vm).toBe(engine.vms.last);
+  });
+
+  it('is left, Idle, to whoever takes it or ends it', async () => {
+    const { pods } = engine.parts;
+    const id = await engine.running();
+    const vm = engine.vms.last;
+    const handOver = pods.handOver(id, []);
+    vm.agent.exit(id);
+    await handOver?.passed;
+    expect(vm.state.kind).toBe('Idle');
+    expect(pods.find(id)).toBeUndefined();
+    await pods.ended(id);
+    let free = false;
+    const settled = pods.settled(id).then(() => (free = true));
+    await new Promise(setImmediate);
+    expect(free).toBe(false);
+    await pods.discard(vm.id);
+    await settled;
+    expect(vm.agent.requests.at(-1)?.op).toBe('shutdown');
+    expect(vm.isEnded).toBe(true);
+  });
+});
