@@ -19,6 +19,8 @@ export interface ContainerLogWriter {
    * come before the last has resolved, and writes may be gathered.
    */
   append(stream: LogStream, data: Buffer, offset: number): Promise<number>;
+  /** The stream has ended: resolves with its durable offset when a last line without newline is in the log too. */
+  end(stream: LogStream): Promise<number>;
   /** After the last append: followers see the end of the run, a last line without newline is completed. */
   close(): Promise<void>;
 }

@@ -51,6 +51,17 @@ export class FileLogWriter implements ContainerLogWriter {
     }
     const fresh = offset < taken ? data.subarray(taken - offset) : data;
     if (fresh.length > 0) this.#encoder.encode(stream, fresh, this.#records);
+    return this.#written(stream);
+  }
+
+  end(stream: LogStream): Promise<number> {
+    if (this.#closing !== undefined) return this.#closing.then(() => this.#durable[stream]);
+    this.#encoder.finish(stream, this.#records);
+    return this.#written(stream);
+  }
+
+  /** Resolves with the stream's durable offset when the records so far are in the file. */
+  #written(stream: LogStream): Promise<number> {
     if (this.#records.length === 0 && this.#waiters.length === 0 && this.#writing === undefined) {
       return Promise.resolve(this.#durable[stream]);
     }
@@ -115,6 +126,10 @@ export class DiscardingLogWriter implements ContainerLogWriter {
 
   append(stream: LogStream, data: Buffer, offset: number): Promise<number> {
     this.#offsets[stream] = Math.max(this.#offsets[stream], offset + data.length);
+    return Promise.resolve(this.#offsets[stream]);
+  }
+
+  end(stream: LogStream): Promise<number> {
     return Promise.resolve(this.#offsets[stream]);
   }
 

@@ -78,7 +78,8 @@ export class ProcessStdio {
             last = Promise.all([stored, last]).then(
               async ([durable]) => {
                 if (this.#hub.isFull) await this.#hub.room();
-                output.ack(Math.max(durable, end));
+                // Not what the log merely holds, the begin of a line: the guest keeps that for the next daemon.
+                output.ack(durable);
               },
               (error: unknown) => {
                 log.error('output could not be logged', { channel, error });
@@ -86,7 +87,10 @@ export class ProcessStdio {
               },
             );
           },
-          onEnd: () => void last.then(resolve),
+          onEnd: () => {
+            const ended = last.then(() => this.#writer?.end(stream));
+            void ended.then((durable) => output.ack(durable ?? 0)).then(resolve);
+          },
           onLost: (error) => {
             this.#lost = error;
             void last.then(resolve);

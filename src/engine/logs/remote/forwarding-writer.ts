@@ -47,12 +47,21 @@ export class ForwardingLogWriter implements ContainerLogWriter {
     return this.#file.append(stream, data, offset);
   }
 
+  end(stream: LogStream): Promise<number> {
+    this.#finish(stream);
+    return this.#file.end(stream);
+  }
+
   async close(): Promise<void> {
-    for (const stream of ['stdout', 'stderr'] as const) {
-      const { held } = this.#streams[stream];
-      if (held.length > 0) this.#send(stream, held, false);
-    }
+    for (const stream of ['stdout', 'stderr'] as const) this.#finish(stream);
     await Promise.all([this.#file.close(), this.#collector.close()]);
+  }
+
+  /** A last line without newline. */
+  #finish(stream: LogStream): void {
+    const state = this.#streams[stream];
+    if (state.held.length > 0) this.#send(stream, state.held, false);
+    state.held = Buffer.alloc(0);
   }
 
   #forward(stream: LogStream, fresh: Buffer): void {

@@ -49,8 +49,8 @@ describe('writing', () => {
     const writer = await store.openLog(jsonFile, 'run1');
     await writer.append('stdout', Buffer.from('x'.repeat(20_000)), 0);
     expect(writer.durableOffset('stdout')).toBe(16_384);
-    await writer.append('stdout', Buffer.from('y\npart'), 20_000);
-    expect(writer.durableOffset('stdout')).toBe(20_002);
+    expect(await writer.append('stdout', Buffer.from('y\npart'), 20_000)).toBe(20_002);
+    expect(await writer.end('stdout')).toBe(20_006);
     await writer.close();
     expect(writer.durableOffset('stdout')).toBe(20_006);
     const records = parseFile(readFileSync(fileOf(store), 'utf8'));

@@ -112,6 +112,18 @@ describe('output', () => {
     expect(late.stdout).toBe('hello\n');
   });
 
+  it('without a newline is the guest’s until the line or the stream ends', async () => {
+    const id = await engine.running();
+    const { agent } = engine.vms.last;
+    const output = agent.outputs.get(1);
+    output?.write('one\nabc');
+    while (output?.acked === 0) await tick();
+    expect(output?.acked).toBe(4);
+    agent.exit(id);
+    await engine.settled(id);
+    expect(output?.acked).toBe(7);
+  });
+
   it('of a slow client holds the acknowledgement back, not the others', async () => {
     const id = await engine.running();
     const { agent } = engine.vms.last;
@@ -123,7 +135,7 @@ describe('output', () => {
     const attached = [attach(id, slow), attach(id, fast)];
     await tick();
     const output = agent.outputs.get(1);
-    const chunk = 'x'.repeat(60_000);
+    const chunk = `${'x'.repeat(59_999)}\n`;
     for (let count = 0; count < 30; count++) output?.write(chunk);
     while (fast.stdout.length < 30 * chunk.length) await tick();
     for (let count = 0; count < 20; count++) await tick();
