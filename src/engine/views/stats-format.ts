@@ -5,8 +5,6 @@ import type { ContainerStats as RawStats } from '../../vm/contract/protocol';
 import { formatMilliseconds, neverTimestamp } from '../../go/timestamp';
 
 const nanosecondsPerMicrosecond = 1000;
-/** /proc/stat counts in USER_HZ, which is 100 for every process on Linux. */
-const nanosecondsPerTick = 10_000_000;
 
 /** A sample and the one before it; `previous` undefined: there is none yet. */
 export function formatStats(
@@ -70,7 +68,7 @@ function cpu(raw: RawStats | undefined): CpuStats {
       usage_in_kernelmode: raw.cpu.systemUsec * nanosecondsPerMicrosecond,
       usage_in_usermode: raw.cpu.userUsec * nanosecondsPerMicrosecond,
     },
-    system_cpu_usage: raw.systemTicks * nanosecondsPerTick,
+    system_cpu_usage: raw.vmUsec * nanosecondsPerMicrosecond,
     online_cpus: raw.onlineCpus,
     throttling_data: {
       periods: raw.cpu.periods,

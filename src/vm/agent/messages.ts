@@ -135,7 +135,7 @@ function parseStats(result: Json): ContainerStats {
   return {
     timeMs: count(result['timeMs'], 'timeMs'),
     cpu: counters(cpu, 'usageUsec', 'userUsec', 'systemUsec', 'throttledUsec', 'periods', 'throttled'),
-    systemTicks: count(result['systemTicks'], 'systemTicks'),
+    vmUsec: count(result['vmUsec'], 'vmUsec'),
     onlineCpus: count(result['onlineCpus'], 'onlineCpus'),
     memory: {
       ...counters(memory, 'usageBytes', 'maxUsageBytes', 'limitBytes'),

@@ -386,8 +386,8 @@ export interface ContainerStats {
     periods: number;
     throttled: number;
   };
-  /** Whole VM, in USER_HZ ticks summed over CPUs, as /proc/stat's first line; and the number of CPUs. */
-  systemTicks: number;
+  /** Time of all its CPUs together, busy or idle, at the moment of `cpu`; and their number. */
+  vmUsec: number;
   onlineCpus: number;
   memory: { usageBytes: number; maxUsageBytes: number; limitBytes: number; stat: Record<string, number> };
   pids: { current: number; limit: number };

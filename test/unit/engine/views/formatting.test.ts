@@ -146,7 +146,7 @@ describe('stats', () => {
   const raw: ContainerStats = {
     timeMs: Date.parse('2024-01-01T00:00:00.5Z'),
     cpu: { usageUsec: 10, userUsec: 6, systemUsec: 4, throttledUsec: 1, periods: 3, throttled: 2 },
-    systemTicks: 100,
+    vmUsec: 1_000_000,
     onlineCpus: 2,
     memory: { usageBytes: 5, maxUsageBytes: 0, limitBytes: 9, stat: { anon: 1 } },
     pids: { current: 2, limit: 0 },
