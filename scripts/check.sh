@@ -15,7 +15,7 @@ start() {
 }
 start types npx tsc --noEmit -p tsconfig.json
 start lint npx eslint --cache --cache-location build/check/eslint . bench
-start format npx prettier --check --log-level warn .
+start format bash -c 'npx prettier --check --log-level warn . && bash scripts/format-c.sh --check'
 start c bash -c 'make --no-print-directory -C guest objects test && make --no-print-directory -C native &&
   node scripts/c-walls.mjs'
 

@@ -11,29 +11,29 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "limits/cgroup.h"
-#include "wire/channel.h"
-#include "core/cleanup.h"
 #include "container/container-operations.h"
 #include "container/container-table.h"
 #include "container/container.h"
-#include "jobs/job.h"
-#include "machine/disk.h"
+#include "core/cleanup.h"
 #include "core/log.h"
 #include "core/loop.h"
-#include "machine/modprobe.h"
 #include "core/namespaces.h"
-#include "pod/nics.h"
+#include "core/worker.h"
+#include "jobs/job.h"
+#include "limits/cgroup.h"
+#include "limits/seccomp.h"
+#include "machine/disk.h"
+#include "machine/modprobe.h"
 #include "operations.h"
-#include "pod/pod.h"
+#include "pod/nics.h"
 #include "pod/pod-namespaces.h"
-#include "wire/port.h"
+#include "pod/pod.h"
 #include "process/process.h"
 #include "protocol/agent.h"
-#include "limits/seccomp.h"
 #include "shares/share-changes.h"
 #include "teardown.h"
-#include "core/worker.h"
+#include "wire/channel.h"
+#include "wire/port.h"
 
 static void must_mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)
 {
@@ -114,15 +114,15 @@ static json_t *hello(void)
             continue;
         const char *state = process->state == PROCESS_RUNNING ? "running" : "exited";
         if (process->kind == PROCESS_CONTAINER)
-            json_array_append_new(containers, json_pack("{s:s, s:i, s:s}", "id", process->id, "pid", (int)process->pid,
-                                                        "state", state));
+            json_array_append_new(
+                containers, json_pack("{s:s, s:i, s:s}", "id", process->id, "pid", (int)process->pid, "state", state));
         else
             json_array_append_new(execs, json_pack("{s:s, s:s, s:i, s:s}", "id", process->id, "containerId",
                                                    process->container->id, "pid", (int)process->pid, "state", state));
     }
     for (const struct channel *channel = channel_first(); channel != NULL; channel = channel->next)
-        json_array_append_new(channels, json_pack("{s:I, s:I, s:I, s:I}", "channel", (json_int_t)channel->id, "outAcked",
-                                                  (json_int_t)channel->out_acked, "outEnd",
+        json_array_append_new(channels, json_pack("{s:I, s:I, s:I, s:I}", "channel", (json_int_t)channel->id,
+                                                  "outAcked", (json_int_t)channel->out_acked, "outEnd",
                                                   (json_int_t)(channel->out_acked + channel->out.used), "inReceived",
                                                   (json_int_t)channel->in_received));
     return json_pack("{s:i, s:s, s:b, s:b, s:o, s:o, s:o}", "version", PROTOCOL_VERSION, "build", AGENT_BUILD,

@@ -6,16 +6,16 @@
 
 #include "container/container-operations.h"
 #include "container/container.h"
+#include "container/stats.h"
+#include "container/top.h"
 #include "core/fields.h"
-#include "machine/identity.h"
 #include "jobs/job.h"
+#include "machine/identity.h"
 #include "pod/pod.h"
 #include "process/process.h"
 #include "shares/shares.h"
-#include "container/stats.h"
-#include "teardown.h"
-#include "container/top.h"
 #include "shares/tunnel.h"
+#include "teardown.h"
 
 static bool identified;
 

@@ -9,18 +9,18 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
-#include "limits/cgroup.h"
-#include "core/cleanup.h"
 #include "container/container-table.h"
 #include "container/container.h"
+#include "core/cleanup.h"
 #include "core/fields.h"
-#include "jobs/job.h"
 #include "core/loop.h"
-#include "pod/pod.h"
+#include "core/worker.h"
+#include "jobs/job.h"
+#include "limits/cgroup.h"
 #include "pod/pod-namespaces.h"
+#include "pod/pod.h"
 #include "process/process.h"
 #include "rootfs/rootfs.h"
-#include "core/worker.h"
 
 #define DEADLINE_MS 20000
 

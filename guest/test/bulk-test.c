@@ -5,8 +5,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "core/cleanup.h"
 #include "check.h"
+#include "core/cleanup.h"
 
 enum { SLOT = 8192 };
 
@@ -19,7 +19,8 @@ static void begin(bool reads)
 {
     CHECK(pipe2(records, O_CLOEXEC) == 0 && pipe2(releases, O_CLOEXEC) == 0);
     /* Without O_DIRECT, which not every file system of a host has. */
-    CHECK(bulk_open(&bulk, &area, "/dev/null", records[reads ? 0 : 1], releases[reads ? 1 : 0]) == 0 || errno == EINVAL);
+    CHECK(bulk_open(&bulk, &area, "/dev/null", records[reads ? 0 : 1], releases[reads ? 1 : 0]) == 0 ||
+          errno == EINVAL);
     if (bulk.disk >= 0)
         close(bulk.disk);
     bulk.disk = dup(disk);

@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "wire/frame.h"
 #include "check.h"
+#include "wire/frame.h"
 
 static uint8_t frame_bytes[MAX_FRAME_BYTES];
 static int owner, rooms, inputs;

@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <linux/capability.h>
 
+#include "check.h"
 #include "core/cleanup.h"
 #include "limits/spec.h"
-#include "check.h"
 
 static struct failure failure;
 

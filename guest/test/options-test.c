@@ -6,11 +6,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "core/cleanup.h"
 #include "paths/mount-options.h"
-#include "pod/netlink.h"
 #include "paths/resolve.h"
-#include "check.h"
+#include "pod/netlink.h"
 
 static void options(void)
 {
@@ -32,7 +32,8 @@ static void addresses(void)
 {
     struct ip_prefix prefix;
     uint8_t mac[6];
-    CHECK(ip_prefix_parse("10.1.2.3/24", &prefix) && prefix.family == AF_INET && prefix.length == 24 && prefix.bytes[3] == 3);
+    CHECK(ip_prefix_parse("10.1.2.3/24", &prefix) && prefix.family == AF_INET && prefix.length == 24 &&
+          prefix.bytes[3] == 3);
     CHECK(ip_prefix_parse("10.1.2.3", &prefix) && prefix.length == 32);
     CHECK(ip_prefix_parse("fd00::1/64", &prefix) && prefix.family == AF_INET6 && prefix.length == 64);
     CHECK(ip_prefix_parse("0.0.0.0/0", &prefix) && prefix.length == 0);

@@ -9,8 +9,8 @@
 #include <stddef.h>
 #include <sys/syscall.h>
 
-#include "core/cleanup.h"
 #include "check.h"
+#include "core/cleanup.h"
 
 #define USUAL UINT64_C(0xa80425fb)
 #define DENIED (SECCOMP_RET_ERRNO | EPERM)

@@ -150,8 +150,21 @@ static void extended_headers(void)
     static struct archive archive;
     static const char *const broken[] = {
         /* lengths that are none of these records', or of any */
-        "\n\n\n\n4 path=x\n", "\n\n\n\n4 p\n", "\n\n\n\n\n6 mtime=1", "3 a\n", "99 path=x\n", "-9 path=x\n", "9 path=xy\n", "18446744073709551615 path=x\n",
-        "11 size=-1\n", "11 size=ab\n", "13 mtime=1.x\n", "30 GNU.sparse.major=1\n", " ", "8 =value", "9 pathxy\n",
+        "\n\n\n\n4 path=x\n",
+        "\n\n\n\n4 p\n",
+        "\n\n\n\n\n6 mtime=1",
+        "3 a\n",
+        "99 path=x\n",
+        "-9 path=x\n",
+        "9 path=xy\n",
+        "18446744073709551615 path=x\n",
+        "11 size=-1\n",
+        "11 size=ab\n",
+        "13 mtime=1.x\n",
+        "30 GNU.sparse.major=1\n",
+        " ",
+        "8 =value",
+        "9 pathxy\n",
         "36 size=99999999999999999999999999\n",
     };
     for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
@@ -180,9 +193,12 @@ static void sparse_files(void)
     static const struct {
         const char *records, *data, *path;
     } forms[] = {
-        { "22 GNU.sparse.size=10\n26 GNU.sparse.numblocks=2\n23 GNU.sparse.offset=1\n25 GNU.sparse.numbytes=2\n23 GNU.sparse.offset=6\n25 GNU.sparse.numbytes=1\n", "abc", "/in/file" },
-        { "22 GNU.sparse.size=10\n26 GNU.sparse.numblocks=2\n26 GNU.sparse.map=1,2,6,1\n25 GNU.sparse.name=named\n", "abc", "/in/named" },
-        { "22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n26 GNU.sparse.realsize=10\n25 GNU.sparse.name=first\n", "2\n1\n2\n6\n1\n", "/in/first" },
+        { "22 GNU.sparse.size=10\n26 GNU.sparse.numblocks=2\n23 GNU.sparse.offset=1\n25 GNU.sparse.numbytes=2\n23 GNU.sparse.offset=6\n25 GNU.sparse.numbytes=1\n",
+          "abc", "/in/file" },
+        { "22 GNU.sparse.size=10\n26 GNU.sparse.numblocks=2\n26 GNU.sparse.map=1,2,6,1\n25 GNU.sparse.name=named\n",
+          "abc", "/in/named" },
+        { "22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n26 GNU.sparse.realsize=10\n25 GNU.sparse.name=first\n",
+          "2\n1\n2\n6\n1\n", "/in/first" },
     };
     for (size_t i = 0; i < 3; i++) {
         char data[TAR_BLOCK + 3] = "", content[16] = "";
@@ -245,7 +261,8 @@ static void the_destination_itself(void)
 static void times_of_directories(void)
 {
     static const char *const entries[] = {
-        "tree/", "tree/a/", "tree/a/b/", "tree/a/b/file", "tree/c/", "tree/file", "away/", "tree/a/late", "tree/c/deep/file", "link@tree/a/b", "link/file2",
+        "tree/", "tree/a/",     "tree/a/b/",        "tree/a/b/file", "tree/c/",    "tree/file",
+        "away/", "tree/a/late", "tree/c/deep/file", "link@tree/a/b", "link/file2",
     };
     static const char *const directories[] = { "tree", "tree/a", "tree/a/b", "tree/c", "away" };
     for (size_t count = 7; count <= sizeof(entries) / sizeof(entries[0]); count++) {
@@ -256,8 +273,11 @@ static void times_of_directories(void)
             char path[32] = "";
             memcpy(path, entries[i], name);
             bool is_link = name < length, is_directory = entries[i][length - 1] == '/';
-            add_entry(&archive, is_link ? TAR_TYPE_SYMLINK : is_directory ? TAR_TYPE_DIRECTORY : TAR_TYPE_REGULAR, path,
-                      is_link ? entries[i] + name + 1 : "", "x", is_link || is_directory ? 0 : 1);
+            add_entry(&archive,
+                      is_link        ? TAR_TYPE_SYMLINK
+                      : is_directory ? TAR_TYPE_DIRECTORY
+                                     : TAR_TYPE_REGULAR,
+                      path, is_link ? entries[i] + name + 1 : "", "x", is_link || is_directory ? 0 : 1);
         }
         CHECK(unpack(&archive, (struct tar_read_options){ 0 }) == 0);
         for (size_t i = 0; i < sizeof(directories) / sizeof(directories[0]); i++) {
@@ -358,8 +378,13 @@ static size_t below(size_t limit)
 
 static void mutate(struct archive *archive)
 {
-    static const char numbers[][13] = { "00000000000", "77777777777", "00000000001", "00000000777", "-0000000001",
-                                           "\x80\0\0\0\x7f\xff\xff\xff\xff\xff\xff\xff", "\xff\xff\xff\xff\xff\xff\xff\xff" };
+    static const char numbers[][13] = { "00000000000",
+                                        "77777777777",
+                                        "00000000001",
+                                        "00000000777",
+                                        "-0000000001",
+                                        "\x80\0\0\0\x7f\xff\xff\xff\xff\xff\xff\xff",
+                                        "\xff\xff\xff\xff\xff\xff\xff\xff" };
     static const char *const names[] = { "..", "/", "", ".", "../../x", "dir/../..", "up/kept", "hard", "dir", "in" };
     static const size_t number_fields[] = { offsetof(struct tar_header, mode), offsetof(struct tar_header, uid),
                                             offsetof(struct tar_header, size), offsetof(struct tar_header, mtime),

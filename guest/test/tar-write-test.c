@@ -42,7 +42,9 @@ static void make_tree(int top)
 
 static void remove_tree(int top)
 {
-    static const char *const files[] = { "linked", "linked-too", "other-directory", "other-file", "other-link", "stays" };
+    static const char *const files[] = {
+        "linked", "linked-too", "other-directory", "other-file", "other-link", "stays"
+    };
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
         CHECK(unlinkat(top, files[i], 0) == 0);
 }

@@ -36,8 +36,8 @@ int bulk_area_read(const json_t *object, struct bulk_area *area, bool *present, 
         (result = field_integer(field, "slotBytes", &slot_bytes, failure)) < 0 ||
         (result = field_integer(field, "slots", &slots, failure)) < 0)
         return result;
-    if (offset < 0 || offset > INT64_MAX / 2 || offset % ALIGNMENT != 0 || slot_bytes <= 0 || slot_bytes > MAX_SLOT_BYTES ||
-        slot_bytes % ALIGNMENT != 0 || slots <= 0 || slots > MAX_SLOTS)
+    if (offset < 0 || offset > INT64_MAX / 2 || offset % ALIGNMENT != 0 || slot_bytes <= 0 ||
+        slot_bytes > MAX_SLOT_BYTES || slot_bytes % ALIGNMENT != 0 || slots <= 0 || slots > MAX_SLOTS)
         return fail(failure, EINVAL, PHASE_REQUEST, "no such part of the bulk disk");
     *area = (struct bulk_area){ (uint64_t)offset, (uint32_t)slot_bytes, (uint32_t)slots };
     return 0;
@@ -204,7 +204,8 @@ int bulk_write(struct bulk *bulk, const void *from, size_t length)
 {
     while (length > 0) {
         /* The first bytes are not kept back: a client may show what comes, and most streams are small. */
-        size_t limit = bulk->begun || bulk->area.slot_bytes < BULK_PLAIN_BYTES ? bulk->area.slot_bytes : BULK_PLAIN_BYTES;
+        size_t limit =
+            bulk->begun || bulk->area.slot_bytes < BULK_PLAIN_BYTES ? bulk->area.slot_bytes : BULK_PLAIN_BYTES;
         size_t part = limit - bulk->end < length ? limit - bulk->end : length;
         memcpy(bulk->buffer + bulk->end, from, part);
         bulk->end += part;

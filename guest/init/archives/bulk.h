@@ -22,14 +22,14 @@ struct bulk_area {
 struct bulk {
     struct bulk_area area;
     int disk;
-    int records;  /* where they come from or go to */
-    int releases; /* a byte for each slot that is free again: the other way */
-    uint64_t turn; /* slots used so far */
-    uint32_t busy; /* written and not released */
+    int records;         /* where they come from or go to */
+    int releases;        /* a byte for each slot that is free again: the other way */
+    uint64_t turn;       /* slots used so far */
+    uint32_t busy;       /* written and not released */
     uint32_t plain_left; /* of the record that is being read */
-    bool begun;    /* bytes were sent, so this is no small stream */
-    size_t start, end; /* what the buffer holds */
-    uint8_t *buffer; /* of a slot, aligned */
+    bool begun;          /* bytes were sent, so this is no small stream */
+    size_t start, end;   /* what the buffer holds */
+    uint8_t *buffer;     /* of a slot, aligned */
 };
 
 /* Reads field `bulk` of `object`; false when there is none. -EINVAL with `failure` for one that makes no sense. */

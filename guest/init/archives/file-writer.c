@@ -44,7 +44,8 @@ static bool set_direct(struct file_writer *writer, bool direct)
 /* How much of it goes past the cache, after `head` bytes up to the next page. */
 static size_t direct_length(const struct file_writer *writer, const uint8_t *bytes, size_t length, size_t head)
 {
-    if (!writer->may_be_direct || length < head + DIRECT_PART_BYTES || (uintptr_t)(bytes + head) % MEMORY_ALIGNMENT != 0)
+    if (!writer->may_be_direct || length < head + DIRECT_PART_BYTES ||
+        (uintptr_t)(bytes + head) % MEMORY_ALIGNMENT != 0)
         return 0;
     return (length - head) / PAGE_BYTES * PAGE_BYTES;
 }

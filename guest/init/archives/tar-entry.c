@@ -2,7 +2,8 @@
 
 #include <stdlib.h>
 
-void tar_xattrs_free(struct tar_xattr **xattrs) {
+void tar_xattrs_free(struct tar_xattr **xattrs)
+{
     while (*xattrs != NULL) {
         struct tar_xattr *first = *xattrs;
         *xattrs = first->next;
@@ -10,7 +11,8 @@ void tar_xattrs_free(struct tar_xattr **xattrs) {
     }
 }
 
-void tar_entry_free(struct tar_entry *entry) {
+void tar_entry_free(struct tar_entry *entry)
+{
     free(entry->name);
     free(entry->link);
     free(entry->parts);

@@ -9,20 +9,22 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
-#include "core/cleanup.h"
 #include "archives/tar-format.h"
 #include "archives/tar-sparse.h"
+#include "core/cleanup.h"
 
 enum {
     MAX_EXTENDED_BYTES = 1024 * 1024, /* of PAX records or a GNU long name, as Go's archive/tar allows */
 };
 
-static int invalid_header(struct tar_input *input) {
+static int invalid_header(struct tar_input *input)
+{
     return tar_fail(input, EINVAL, "archive/tar: invalid tar header");
 }
 
 /* Octal text, or GNU's base 256 when the first bit is set. False if it is neither or does not fit. */
-static bool parse_number(const char *field, size_t size, int64_t *value) {
+static bool parse_number(const char *field, size_t size, int64_t *value)
+{
     const unsigned char *bytes = (const unsigned char *)field;
     if ((bytes[0] & 0x80) != 0) {
         /* a negative number is counted by its complement, which has to fit as well */
@@ -50,14 +52,14 @@ static bool parse_number(const char *field, size_t size, int64_t *value) {
     return true;
 }
 
-static bool checksum_is_right(const struct tar_header *header) {
+static bool checksum_is_right(const struct tar_header *header)
+{
     int64_t wanted;
-    if (!parse_number(header->checksum, sizeof header->checksum, &wanted))
+    if (!parse_number(header->checksum, sizeof(header->checksum), &wanted))
         return false;
     int64_t as_unsigned = 0, as_signed = 0;
-    for (size_t i = 0; i < sizeof *header; i++) {
-        bool in_checksum =
-            i >= offsetof(struct tar_header, checksum) && i < offsetof(struct tar_header, type);
+    for (size_t i = 0; i < sizeof(*header); i++) {
+        bool in_checksum = i >= offsetof(struct tar_header, checksum) && i < offsetof(struct tar_header, type);
         char byte = in_checksum ? ' ' : ((const char *)header)[i];
         as_unsigned += (unsigned char)byte;
         as_signed += (signed char)byte;
@@ -65,13 +67,15 @@ static bool checksum_is_right(const struct tar_header *header) {
     return wanted == as_unsigned || wanted == as_signed;
 }
 
-static char *copy_field(const char *field, size_t size) {
+static char *copy_field(const char *field, size_t size)
+{
     return strndup(field, size);
 }
 
-static bool parse_decimal(const char *text, size_t length, int64_t *value) {
+static bool parse_decimal(const char *text, size_t length, int64_t *value)
+{
     char digits[24];
-    if (length == 0 || length >= sizeof digits)
+    if (length == 0 || length >= sizeof(digits))
         return false;
     memcpy(digits, text, length);
     digits[length] = '\0';
@@ -82,7 +86,8 @@ static bool parse_decimal(const char *text, size_t length, int64_t *value) {
 }
 
 /* Seconds with a fraction; Docker's archives carry whole ones, others need not. */
-static bool parse_time(const char *text, size_t length, struct timespec *time) {
+static bool parse_time(const char *text, size_t length, struct timespec *time)
+{
     const char *dot = memchr(text, '.', length);
     int64_t seconds;
     if (!parse_decimal(text, dot == NULL ? length : (size_t)(dot - text), &seconds))
@@ -94,13 +99,14 @@ static bool parse_time(const char *text, size_t length, struct timespec *time) {
         nanoseconds += (*at - '0') * unit;
         unit /= 10;
     }
-    *time = (struct timespec){.tv_sec = (time_t)seconds, .tv_nsec = nanoseconds};
+    *time = (struct timespec){ .tv_sec = (time_t)seconds, .tv_nsec = nanoseconds };
     if (text[0] == '-' && nanoseconds > 0 && seconds > INT64_MIN)
-        *time = (struct timespec){.tv_sec = (time_t)seconds - 1, .tv_nsec = 1000000000 - nanoseconds};
+        *time = (struct timespec){ .tv_sec = (time_t)seconds - 1, .tv_nsec = 1000000000 - nanoseconds };
     return true;
 }
 
-static bool replace(char **text, const char *value, size_t length) {
+static bool replace(char **text, const char *value, size_t length)
+{
     free(*text);
     *text = strndup(value, length);
     return *text != NULL && strlen(*text) == length;
@@ -121,24 +127,26 @@ struct extension {
     struct sparse_records sparse;
 };
 
-static void free_records(struct extension *extension) {
+static void free_records(struct extension *extension)
+{
     free(extension->path);
     free(extension->link);
     tar_xattrs_free(&extension->xattrs);
     sparse_free_records(&extension->sparse);
-    *extension =
-        (struct extension){.long_name = extension->long_name, .long_link = extension->long_link};
+    *extension = (struct extension){ .long_name = extension->long_name, .long_link = extension->long_link };
 }
 
-static void free_extension(struct extension *extension) {
+static void free_extension(struct extension *extension)
+{
     free(extension->long_name);
     free(extension->long_link);
     free_records(extension);
 }
 
-static bool add_xattr(struct extension *extension, const char *name, const char *value, size_t length) {
+static bool add_xattr(struct extension *extension, const char *name, const char *value, size_t length)
+{
     size_t name_size = strlen(name) + 1;
-    struct tar_xattr *xattr = malloc(sizeof *xattr + name_size + length);
+    struct tar_xattr *xattr = malloc(sizeof(*xattr) + name_size + length);
     if (xattr == NULL)
         return false;
     memcpy(xattr->text, name, name_size);
@@ -152,15 +160,17 @@ static bool add_xattr(struct extension *extension, const char *name, const char 
 }
 
 /* Whether Go's archive/tar takes the record, whatever its value means. */
-static bool is_valid_record(const char *key, size_t key_length, const char *value, size_t length) {
-    static const char *const texts[] = {"path", "linkpath", "uname", "gname"};
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+static bool is_valid_record(const char *key, size_t key_length, const char *value, size_t length)
+{
+    static const char *const texts[] = { "path", "linkpath", "uname", "gname" };
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         if (strcmp(key, texts[i]) == 0)
             return memchr(value, '\0', length) == NULL;
     return key_length > 0 && strlen(key) == key_length;
 }
 
-static bool apply_record(struct extension *extension, const char *key, const char *value, size_t length) {
+static bool apply_record(struct extension *extension, const char *key, const char *value, size_t length)
+{
     struct timespec other_time;
     if (length == 0) /* what the header says holds */
         return true;
@@ -186,7 +196,8 @@ static bool apply_record(struct extension *extension, const char *key, const cha
 }
 
 /* Of a global header (`extension` is NULL) the records only have to be right: dockerd does nothing with them. */
-static bool apply_records(struct extension *extension, char *text, size_t length) {
+static bool apply_records(struct extension *extension, char *text, size_t length)
+{
     char *end = text + length;
     while (text < end) {
         char *after;
@@ -212,10 +223,10 @@ static bool apply_records(struct extension *extension, char *text, size_t length
     return true;
 }
 
-static int read_extension(struct tar_input *input, const struct tar_header *header,
-                          struct extension *extension) {
+static int read_extension(struct tar_input *input, const struct tar_header *header, struct extension *extension)
+{
     int64_t size;
-    if (!parse_number(header->size, sizeof header->size, &size) || size < 0)
+    if (!parse_number(header->size, sizeof(header->size), &size) || size < 0)
         return invalid_header(input);
     if (size > MAX_EXTENDED_BYTES)
         return tar_fail(input, EINVAL, "archive/tar: header field too long");
@@ -240,7 +251,8 @@ static int read_extension(struct tar_input *input, const struct tar_header *head
 }
 
 /* Gives a text away. NULL if there is none, or an empty one. */
-static char *take_text(char **text) {
+static char *take_text(char **text)
+{
     if (*text == NULL || **text == '\0')
         return NULL;
     char *taken = *text;
@@ -248,25 +260,26 @@ static char *take_text(char **text) {
     return taken;
 }
 
-static bool ends_in_slash(const char *name) {
+static bool ends_in_slash(const char *name)
+{
     size_t length = strlen(name);
     return length > 0 && name[length - 1] == '/';
 }
 
-static bool fill_entry(struct tar_entry *entry, const struct tar_header *header,
-                       struct extension *extension) {
+static bool fill_entry(struct tar_entry *entry, const struct tar_header *header, struct extension *extension)
+{
     int64_t mode, mtime, device_major = 0, device_minor = 0;
     if (header->type == TAR_TYPE_GNU_SPARSE && memcmp(header->magic, "ustar  ", 8) != 0)
         return false;
-    if (!parse_number(header->mode, sizeof header->mode, &mode) ||
-        !parse_number(header->uid, sizeof header->uid, &entry->uid) ||
-        !parse_number(header->gid, sizeof header->gid, &entry->gid) ||
-        !parse_number(header->size, sizeof header->size, &entry->size) ||
-        !parse_number(header->mtime, sizeof header->mtime, &mtime))
+    if (!parse_number(header->mode, sizeof(header->mode), &mode) ||
+        !parse_number(header->uid, sizeof(header->uid), &entry->uid) ||
+        !parse_number(header->gid, sizeof(header->gid), &entry->gid) ||
+        !parse_number(header->size, sizeof(header->size), &entry->size) ||
+        !parse_number(header->mtime, sizeof(header->mtime), &mtime))
         return false;
     entry->type = header->type;
     entry->mode = (mode_t)mode & 07777;
-    entry->mtime = extension->has_mtime ? extension->mtime : (struct timespec){.tv_sec = (time_t)mtime};
+    entry->mtime = extension->has_mtime ? extension->mtime : (struct timespec){ .tv_sec = (time_t)mtime };
     if (extension->has_uid)
         entry->uid = extension->uid;
     if (extension->has_gid)
@@ -274,8 +287,8 @@ static bool fill_entry(struct tar_entry *entry, const struct tar_header *header,
     if (extension->has_size)
         entry->size = extension->size;
     if (entry->type == TAR_TYPE_CHARACTER || entry->type == TAR_TYPE_BLOCK) {
-        if (!parse_number(header->devmajor, sizeof header->devmajor, &device_major) ||
-            !parse_number(header->devminor, sizeof header->devminor, &device_minor))
+        if (!parse_number(header->devmajor, sizeof(header->devmajor), &device_major) ||
+            !parse_number(header->devminor, sizeof(header->devminor), &device_minor))
             return false;
         entry->device = makedev((unsigned)device_major & 0xfff, (unsigned)device_minor & 0xfffff); /* as dockerd */
     }
@@ -287,11 +300,11 @@ static bool fill_entry(struct tar_entry *entry, const struct tar_header *header,
     if (entry->name != NULL) {
         /* all is said */
     } else if (memcmp(header->magic, "ustar", 6) == 0 && header->prefix[0] != '\0') {
-        if (asprintf(&entry->name, "%.*s/%.*s", (int)sizeof header->prefix, header->prefix,
-                     (int)sizeof header->name, header->name) < 0)
+        if (asprintf(&entry->name, "%.*s/%.*s", (int)sizeof(header->prefix), header->prefix, (int)sizeof(header->name),
+                     header->name) < 0)
             entry->name = NULL;
     } else {
-        entry->name = copy_field(header->name, sizeof header->name);
+        entry->name = copy_field(header->name, sizeof(header->name));
     }
     if (entry->type == '\0') /* of the oldest format, which has no type of directories */
         entry->type = entry->name != NULL && ends_in_slash(entry->name) ? TAR_TYPE_DIRECTORY : TAR_TYPE_REGULAR;
@@ -299,21 +312,21 @@ static bool fill_entry(struct tar_entry *entry, const struct tar_header *header,
     if (entry->link == NULL)
         entry->link = take_text(&extension->link);
     if (entry->link == NULL)
-        entry->link = copy_field(header->linkname, sizeof header->linkname);
-    return entry->name != NULL && entry->link != NULL && entry->size >= 0 &&
-           sparse_apply(&extension->sparse, entry);
+        entry->link = copy_field(header->linkname, sizeof(header->linkname));
+    return entry->name != NULL && entry->link != NULL && entry->size >= 0 && sparse_apply(&extension->sparse, entry);
 }
 
-int tar_next_entry(struct tar_input *input, struct tar_entry *entry) {
-    struct extension extension = {0};
+int tar_next_entry(struct tar_input *input, struct tar_entry *entry)
+{
+    struct extension extension = { 0 };
     int result;
     for (;;) {
         struct tar_header header;
-        result = tar_read_all(input, &header, sizeof header);
+        result = tar_read_all(input, &header, sizeof(header));
         if (result <= 0)
             break;
         static const struct tar_header zeros;
-        if (memcmp(&header, &zeros, sizeof header) == 0) {
+        if (memcmp(&header, &zeros, sizeof(header)) == 0) {
             result = 0;
             break;
         }

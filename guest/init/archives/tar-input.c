@@ -9,7 +9,8 @@
 #include "archives/tar-format.h"
 #include "core/go-error.h"
 
-int tar_fail(struct tar_input *input, int error, const char *format, ...) {
+int tar_fail(struct tar_input *input, int error, const char *format, ...)
+{
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(input->message, input->message_size, format, arguments);
@@ -17,11 +18,13 @@ int tar_fail(struct tar_input *input, int error, const char *format, ...) {
     return -error;
 }
 
-static int read_failed(struct tar_input *input, int error) {
+static int read_failed(struct tar_input *input, int error)
+{
     return tar_fail(input, error, "read the archive: %s", go_error(error));
 }
 
-static ssize_t read_some(struct tar_input *input, void *buffer, size_t length) {
+static ssize_t read_some(struct tar_input *input, void *buffer, size_t length)
+{
     if (input->bulk == NULL)
         return read(input->fd, buffer, length);
     ssize_t got = bulk_read(input->bulk, buffer, length);
@@ -30,7 +33,8 @@ static ssize_t read_some(struct tar_input *input, void *buffer, size_t length) {
     return got < 0 ? -1 : got;
 }
 
-int tar_read_all(struct tar_input *input, void *buffer, size_t length) {
+int tar_read_all(struct tar_input *input, void *buffer, size_t length)
+{
     size_t done = 0;
     while (done < length) {
         ssize_t got = read_some(input, (char *)buffer + done, length - done);
@@ -45,12 +49,14 @@ int tar_read_all(struct tar_input *input, void *buffer, size_t length) {
     return 1;
 }
 
-int tar_must_read(struct tar_input *input, void *buffer, size_t length) {
+int tar_must_read(struct tar_input *input, void *buffer, size_t length)
+{
     int result = tar_read_all(input, buffer, length);
     return result == 0 ? tar_fail(input, EINVAL, "unexpected EOF") : result;
 }
 
-ssize_t tar_must_borrow(struct tar_input *input, const uint8_t **bytes, uint64_t length) {
+ssize_t tar_must_borrow(struct tar_input *input, const uint8_t **bytes, uint64_t length)
+{
     ssize_t part = input->bulk == NULL ? 0 : bulk_borrow(input->bulk, bytes, length);
     if (part < 0)
         return read_failed(input, (int)-part);
@@ -62,11 +68,13 @@ ssize_t tar_must_borrow(struct tar_input *input, const uint8_t **bytes, uint64_t
     return result < 0 ? result : part;
 }
 
-uint64_t tar_padded(uint64_t size) {
+uint64_t tar_padded(uint64_t size)
+{
     return (size + TAR_BLOCK - 1) / TAR_BLOCK * TAR_BLOCK;
 }
 
-int tar_skip_padding(struct tar_input *input, uint64_t size) {
+int tar_skip_padding(struct tar_input *input, uint64_t size)
+{
     char padding[TAR_BLOCK];
     for (size_t left = (size_t)(tar_padded(size) - size); left > 0;) {
         ssize_t got = read_some(input, padding, left);

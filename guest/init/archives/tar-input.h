@@ -10,9 +10,9 @@ struct bulk;
 
 struct tar_input {
     int fd;
-    struct bulk *bulk; /* where the bytes come from instead, unless NULL */
+    struct bulk *bulk;    /* where the bytes come from instead, unless NULL */
     uint8_t *copy_buffer; /* of TAR_COPY_BYTES */
-    char *message;     /* what went wrong, in Docker's words */
+    char *message;        /* what went wrong, in Docker's words */
     unsigned message_size;
 };
 

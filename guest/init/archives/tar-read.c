@@ -12,14 +12,14 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "core/cleanup.h"
 #include "archives/file-writer.h"
-#include "core/go-error.h"
 #include "archives/tar-entry.h"
+#include "archives/tar-format.h"
 #include "archives/tar-headers.h"
 #include "archives/tar-input.h"
-#include "archives/tar-format.h"
 #include "archives/tar-sparse.h"
+#include "core/cleanup.h"
+#include "core/go-error.h"
 
 /* What is longer than PATH_MAX fails where it is used, so that the complaint tells of what was to be done. */
 enum { MAX_PATH_BYTES = 2 * PATH_MAX };
@@ -48,7 +48,8 @@ struct reader {
 /* Takes ".", ".." and double slashes out of a path, as Go's filepath.Clean, but leaves it without a slash
  * before it and empty instead of ".". A ".." that leads above the start of a relative path is left. False if
  * it does not fit. */
-static bool clean_path(const char *path, char *cleaned, size_t size) {
+static bool clean_path(const char *path, char *cleaned, size_t size)
+{
     bool absolute = path[0] == '/';
     size_t length = 0;
     size_t above = 0; /* bytes of ".." at the start */
@@ -76,15 +77,17 @@ static bool clean_path(const char *path, char *cleaned, size_t size) {
     return true;
 }
 
-static bool leads_out(const char *cleaned) {
+static bool leads_out(const char *cleaned)
+{
     return strncmp(cleaned, "..", 2) == 0 && (cleaned[2] == '/' || cleaned[2] == '\0');
 }
 
 /* The absolute path of an entry; names that lead out of the destination are refused in Docker's words. */
-static int resolve(struct reader *reader, const char *name, char *path, size_t size) {
+static int resolve(struct reader *reader, const char *name, char *path, size_t size)
+{
     char relative[MAX_PATH_BYTES];
     const char *base = strcmp(reader->destination, "/") == 0 ? "" : reader->destination;
-    if (!clean_path(name, relative, sizeof relative))
+    if (!clean_path(name, relative, sizeof(relative)))
         return tar_fail(&reader->input, ENAMETOOLONG, "open %s/%s: file name too long", base, name);
     if (leads_out(relative))
         return tar_fail(&reader->input, EINVAL, "\"%s\" is outside of \"%s\"", relative, reader->destination);
@@ -96,11 +99,12 @@ static int resolve(struct reader *reader, const char *name, char *path, size_t s
     return 0;
 }
 
-static int make_parents(struct reader *reader, const char *path) {
+static int make_parents(struct reader *reader, const char *path)
+{
     char parent[MAX_PATH_BYTES];
     if (strlen(path) >= PATH_MAX)
         return 0;
-    snprintf(parent, sizeof parent, "%s", path);
+    snprintf(parent, sizeof(parent), "%s", path);
     char *last = strrchr(parent, '/');
     if (last == NULL || last == parent)
         return 0;
@@ -118,7 +122,8 @@ static int make_parents(struct reader *reader, const char *path) {
     return 0;
 }
 
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw) {
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
     (void)st;
     (void)flag;
     (void)ftw;
@@ -126,13 +131,15 @@ static int remove_one(const char *path, const struct stat *st, int flag, struct 
 }
 
 /* In the words of Go's os.RemoveAll, which puts a slash between a parent and the name in it. */
-static int fail_remove(struct reader *reader, const char *path, int error) {
+static int fail_remove(struct reader *reader, const char *path, int error)
+{
     const char *slash = strrchr(path, '/') == path ? "/" : "";
     return tar_fail(&reader->input, error, "unlinkat %s%s: %s", slash, path, go_error(error));
 }
 
 /* Makes room for an entry. A directory is kept where a directory comes. */
-static int make_room(struct reader *reader, const struct tar_entry *entry, const char *path) {
+static int make_room(struct reader *reader, const struct tar_entry *entry, const char *path)
+{
     struct stat st;
     if (lstat(path, &st) < 0)
         return 0;
@@ -140,11 +147,10 @@ static int make_room(struct reader *reader, const struct tar_entry *entry, const
     bool is_directory = entry->type == TAR_TYPE_DIRECTORY;
     if (reader->options.no_overwrite_dir_non_dir && was_directory != is_directory) {
         if (was_directory)
-            return tar_fail(&reader->input, EINVAL,
-                            "cannot overwrite directory \"%s\" with non-directory \"%s\"", path,
+            return tar_fail(&reader->input, EINVAL, "cannot overwrite directory \"%s\" with non-directory \"%s\"", path,
                             reader->destination);
-        return tar_fail(&reader->input, EINVAL, "cannot overwrite non-directory \"%s\" with directory \"%s\"",
-                        path, reader->destination);
+        return tar_fail(&reader->input, EINVAL, "cannot overwrite non-directory \"%s\" with directory \"%s\"", path,
+                        reader->destination);
     }
     if (was_directory && is_directory)
         return 0;
@@ -157,7 +163,8 @@ static int make_room(struct reader *reader, const struct tar_entry *entry, const
 }
 
 /* So many bytes of the stream to where the file stands. */
-static int copy_data(struct reader *reader, struct file_writer *file, uint64_t left, const char *path) {
+static int copy_data(struct reader *reader, struct file_writer *file, uint64_t left, const char *path)
+{
     while (left > 0) {
         const uint8_t *bytes;
         ssize_t part = tar_must_borrow(&reader->input, &bytes, left);
@@ -172,7 +179,8 @@ static int copy_data(struct reader *reader, struct file_writer *file, uint64_t l
 }
 
 /* A sparse file: its parts, with holes in between. The complaints are those of Go's archive/tar. */
-static int copy_parts(struct reader *reader, struct file_writer *file, struct tar_entry *entry, const char *path) {
+static int copy_parts(struct reader *reader, struct file_writer *file, struct tar_entry *entry, const char *path)
+{
     int result = entry->map_before_data ? sparse_read_map(&reader->input, entry) : 0;
     int64_t left = entry->stored;
     for (size_t i = 0; result >= 0 && i < entry->part_count; i++) {
@@ -192,7 +200,8 @@ static int copy_parts(struct reader *reader, struct file_writer *file, struct ta
     return result;
 }
 
-static int unpack_data(struct reader *reader, struct tar_entry *entry, const char *path) {
+static int unpack_data(struct reader *reader, struct tar_entry *entry, const char *path)
+{
     auto_fd fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, entry->mode & 0777);
     if (fd < 0)
         return tar_fail(&reader->input, errno, "open %s: %s", path, go_error(errno));
@@ -203,13 +212,14 @@ static int unpack_data(struct reader *reader, struct tar_entry *entry, const cha
     return result < 0 ? result : tar_skip_padding(&reader->input, size);
 }
 
-static int make_symlink(struct reader *reader, const struct tar_entry *entry, const char *path) {
+static int make_symlink(struct reader *reader, const struct tar_entry *entry, const char *path)
+{
     /* A link that leads out of the destination is refused: a later entry could write through it. As with dockerd one to a
      * neighbour whose name begins with the destination's (/srv/app-data of /srv/app) is none of these. */
     char joined[2 * MAX_PATH_BYTES], cleaned[2 * MAX_PATH_BYTES];
     const char *base = reader->destination + 1; /* which is absolute */
-    snprintf(joined, sizeof joined, "%.*s/%s", (int)(strrchr(path, '/') - path), path, entry->link);
-    if (!reader->options.any_symlinks && clean_path(joined, cleaned, sizeof cleaned) &&
+    snprintf(joined, sizeof(joined), "%.*s/%s", (int)(strrchr(path, '/') - path), path, entry->link);
+    if (!reader->options.any_symlinks && clean_path(joined, cleaned, sizeof(cleaned)) &&
         strncmp(cleaned, base, strlen(base)) != 0)
         return tar_fail(&reader->input, EINVAL, "invalid symlink \"%s\" -> \"%s\"", path, entry->link);
     if (symlink(entry->link, path) < 0)
@@ -217,16 +227,17 @@ static int make_symlink(struct reader *reader, const struct tar_entry *entry, co
     return 0;
 }
 
-static int make_hard_link(struct reader *reader, const struct tar_entry *entry, const char *path) {
+static int make_hard_link(struct reader *reader, const struct tar_entry *entry, const char *path)
+{
     char target[MAX_PATH_BYTES], cleaned[MAX_PATH_BYTES];
     char joined[2 * MAX_PATH_BYTES], shown[2 * MAX_PATH_BYTES];
-    snprintf(joined, sizeof joined, "./%s", entry->link); /* an absolute link is below the destination, too */
-    if (clean_path(joined, cleaned, sizeof cleaned) && leads_out(cleaned)) {
-        snprintf(joined, sizeof joined, "%s/%s", reader->destination, entry->link);
-        clean_path(joined, shown, sizeof shown); /* fits: it is no longer */
+    snprintf(joined, sizeof(joined), "./%s", entry->link); /* an absolute link is below the destination, too */
+    if (clean_path(joined, cleaned, sizeof(cleaned)) && leads_out(cleaned)) {
+        snprintf(joined, sizeof(joined), "%s/%s", reader->destination, entry->link);
+        clean_path(joined, shown, sizeof(shown)); /* fits: it is no longer */
         return tar_fail(&reader->input, EINVAL, "invalid hardlink \"/%s\" -> \"%s\"", shown, entry->link);
     }
-    int result = resolve(reader, entry->link, target, sizeof target);
+    int result = resolve(reader, entry->link, target, sizeof(target));
     if (result < 0)
         return result;
     if (link(target, path) < 0)
@@ -234,29 +245,30 @@ static int make_hard_link(struct reader *reader, const struct tar_entry *entry, 
     return 0;
 }
 
-static int make_node(struct reader *reader, const struct tar_entry *entry, const char *path) {
-    mode_t type = entry->type == TAR_TYPE_BLOCK       ? S_IFBLK
-                  : entry->type == TAR_TYPE_CHARACTER ? S_IFCHR
-                                                      : S_IFIFO;
+static int make_node(struct reader *reader, const struct tar_entry *entry, const char *path)
+{
+    mode_t type = entry->type == TAR_TYPE_BLOCK ? S_IFBLK : entry->type == TAR_TYPE_CHARACTER ? S_IFCHR : S_IFIFO;
     if (mknod(path, type | entry->mode, entry->device) < 0)
         return tar_fail(&reader->input, errno, "%s", go_error(errno)); /* dockerd names no path here */
     return 0;
 }
 
 /* The path is the directory, or lies in it. */
-static bool lies_in(const char *path, const char *directory) {
+static bool lies_in(const char *path, const char *directory)
+{
     size_t length = strcmp(directory, "/") == 0 ? 0 : strlen(directory);
     return strncmp(path, directory, length) == 0 && (path[length] == '/' || path[length] == '\0');
 }
 
 /* As dockerd sets it: nothing before 1970, or after what 64 bits of nanoseconds can count; of a symbolic link what is left
  * in 64 bits. */
-static struct timespec time_to_set(struct timespec time, bool is_link) {
+static struct timespec time_to_set(struct timespec time, bool is_link)
+{
     int64_t nanoseconds;
     bool too_far = __builtin_mul_overflow((int64_t)time.tv_sec, NANOSECONDS, &nanoseconds);
     too_far = __builtin_add_overflow(nanoseconds, (int64_t)time.tv_nsec, &nanoseconds) || too_far;
     if (!is_link)
-        return time.tv_sec < 0 || too_far ? (struct timespec){0} : time;
+        return time.tv_sec < 0 || too_far ? (struct timespec){ 0 } : time;
     int64_t rest = nanoseconds % NANOSECONDS;
     return (struct timespec){
         .tv_sec = (time_t)(nanoseconds / NANOSECONDS - (rest < 0 ? 1 : 0)),
@@ -264,8 +276,9 @@ static struct timespec time_to_set(struct timespec time, bool is_link) {
     };
 }
 
-static int remember_time(struct reader *reader, const struct tar_entry *entry, const char *path) {
-    struct directory_time *time = malloc(sizeof *time + strlen(path) + 1);
+static int remember_time(struct reader *reader, const struct tar_entry *entry, const char *path)
+{
+    struct directory_time *time = malloc(sizeof(*time) + strlen(path) + 1);
     if (time == NULL)
         return tar_fail(&reader->input, ENOMEM, "out of memory");
     time->mtime = time_to_set(entry->mtime, false);
@@ -278,15 +291,17 @@ static int remember_time(struct reader *reader, const struct tar_entry *entry, c
     return 0;
 }
 
-static void set_time(const struct directory_time *time) {
-    struct timespec times[2] = {time->mtime, time->mtime};
+static void set_time(const struct directory_time *time)
+{
+    struct timespec times[2] = { time->mtime, time->mtime };
     utimensat(AT_FDCWD, time->path, times, AT_SYMLINK_NOFOLLOW);
 }
 
 /* Before an entry. A directory's time is set soon, while its name is known: later it has to be looked up again. */
-static void leave_directories(struct reader *reader, const struct tar_entry *entry, const char *path) {
+static void leave_directories(struct reader *reader, const struct tar_entry *entry, const char *path)
+{
     char parent[MAX_PATH_BYTES];
-    snprintf(parent, sizeof parent, "%s", path);
+    snprintf(parent, sizeof(parent), "%s", path);
     char *slash = strrchr(parent, '/');
     if (slash != NULL)
         slash[slash == parent ? 1 : 0] = '\0';
@@ -299,7 +314,8 @@ static void leave_directories(struct reader *reader, const struct tar_entry *ent
 }
 
 /* The archive is over. */
-static void leave_all_directories(struct reader *reader) {
+static void leave_all_directories(struct reader *reader)
+{
     for (; reader->innermost != NULL; reader->innermost = reader->innermost->outer)
         set_time(reader->innermost);
     for (struct directory_time *time = reader->directories, *next; time != NULL; time = next) {
@@ -311,7 +327,8 @@ static void leave_all_directories(struct reader *reader) {
 }
 
 /* A hard link may be one to a symbolic link. */
-static bool is_symlink(const struct tar_entry *entry, const char *path) {
+static bool is_symlink(const struct tar_entry *entry, const char *path)
+{
     struct stat st;
     return entry->type == TAR_TYPE_SYMLINK ||
            (entry->type == TAR_TYPE_HARD_LINK && lstat(path, &st) == 0 && S_ISLNK(st.st_mode));
@@ -326,8 +343,9 @@ struct attributes {
 };
 
 /* `made`: it is new, so what the kernel knows of it is true. */
-static struct attributes compare_attributes(const struct reader *reader, const struct tar_entry *entry, const char *path,
-                                            bool made) {
+static struct attributes compare_attributes(const struct reader *reader, const struct tar_entry *entry,
+                                            const char *path, bool made)
+{
     struct attributes wanted = {
         .uid = reader->options.set_owner ? reader->options.uid : (uid_t)entry->uid,
         .gid = reader->options.set_owner ? reader->options.gid : (gid_t)entry->gid,
@@ -346,13 +364,14 @@ static struct attributes compare_attributes(const struct reader *reader, const s
     return wanted;
 }
 
-static int set_attributes(struct reader *reader, const struct tar_entry *entry, const char *path, bool made) {
+static int set_attributes(struct reader *reader, const struct tar_entry *entry, const char *path, bool made)
+{
     struct attributes wanted = compare_attributes(reader, entry, path, made);
     if (wanted.owner_differs && lchown(path, wanted.uid, wanted.gid) < 0)
         return tar_fail(&reader->input, errno, "lchown %s: %s", path, go_error(errno));
     bool is_link = is_symlink(entry, path);
     struct timespec mtime = time_to_set(entry->mtime, is_link);
-    struct timespec times[2] = {mtime, mtime};
+    struct timespec times[2] = { mtime, mtime };
     if (is_link) {
         utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW);
         return 0;
@@ -361,8 +380,7 @@ static int set_attributes(struct reader *reader, const struct tar_entry *entry, 
         return tar_fail(&reader->input, errno, "chmod %s: %s", path, go_error(errno));
     /* Those that this file system has not are left out, as dockerd does. */
     for (const struct tar_xattr *xattr = entry->xattrs; xattr != NULL; xattr = xattr->next)
-        if (lsetxattr(path, xattr->name, xattr->value, xattr->length, 0) < 0 && errno != EOPNOTSUPP &&
-            errno != EPERM)
+        if (lsetxattr(path, xattr->name, xattr->value, xattr->length, 0) < 0 && errno != EOPNOTSUPP && errno != EPERM)
             return tar_fail(&reader->input, errno, "%s", go_error(errno));
     if (entry->type == TAR_TYPE_DIRECTORY)
         return remember_time(reader, entry, path);
@@ -372,13 +390,15 @@ static int set_attributes(struct reader *reader, const struct tar_entry *entry, 
 }
 
 /* An entry of any type for "." tells of the destination, if that is a directory; "/" is a path like others. */
-static bool is_destination(const struct reader *reader, const struct tar_entry *entry, const char *path) {
+static bool is_destination(const struct reader *reader, const struct tar_entry *entry, const char *path)
+{
     struct stat st;
     return entry->name[0] != '/' && strcmp(path, reader->destination) == 0 && lstat(path, &st) == 0 &&
            S_ISDIR(st.st_mode);
 }
 
-static int skip_data(struct reader *reader, const struct tar_entry *entry) {
+static int skip_data(struct reader *reader, const struct tar_entry *entry)
+{
     uint64_t size = (uint64_t)(entry->sparse ? entry->stored : entry->size);
     if (entry->type != TAR_TYPE_REGULAR)
         return 0;
@@ -392,9 +412,10 @@ static int skip_data(struct reader *reader, const struct tar_entry *entry) {
     return tar_skip_padding(&reader->input, size);
 }
 
-static int unpack_entry(struct reader *reader, struct tar_entry *entry) {
+static int unpack_entry(struct reader *reader, struct tar_entry *entry)
+{
     char path[MAX_PATH_BYTES];
-    int result = resolve(reader, entry->name, path, sizeof path);
+    int result = resolve(reader, entry->name, path, sizeof(path));
     if (result == 0 && reader->options.keep_destination && is_destination(reader, entry, path))
         return skip_data(reader, entry);
     if (result < 0)
@@ -433,22 +454,26 @@ static int unpack_entry(struct reader *reader, struct tar_entry *entry) {
     return result == 0 ? set_attributes(reader, entry, path, made) : result;
 }
 
-int tar_read(int input, const char *destination, struct tar_read_options options, char *message,
-             unsigned message_size) {
+int tar_read(int input, const char *destination, struct tar_read_options options, char *message, unsigned message_size)
+{
     auto_free uint8_t *buffer = malloc(TAR_COPY_BYTES);
     if (buffer == NULL)
         return -ENOMEM;
     struct reader reader = {
-        .input = {.fd = input, .bulk = options.bulk, .copy_buffer = buffer, .message = message, .message_size = message_size},
+        .input = { .fd = input,
+                   .bulk = options.bulk,
+                   .copy_buffer = buffer,
+                   .message = message,
+                   .message_size = message_size },
         .destination = destination,
         .options = options,
     };
     reader.directories_end = &reader.directories;
-    snprintf(reader.directory, sizeof reader.directory, "%s", destination);
+    snprintf(reader.directory, sizeof(reader.directory), "%s", destination);
     message[0] = '\0';
     int result;
     do {
-        struct tar_entry entry = {0};
+        struct tar_entry entry = { 0 };
         result = tar_next_entry(&reader.input, &entry);
         if (result > 0) {
             int unpacked = unpack_entry(&reader, &entry);

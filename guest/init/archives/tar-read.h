@@ -27,7 +27,6 @@ struct tar_read_options {
 
 /* Unpacks below the absolute directory `destination`. Returns 0 or -errno; `message`, of `message_size`
  * bytes, then says in Docker's words what went wrong. */
-int tar_read(int input, const char *destination, struct tar_read_options options, char *message,
-             unsigned message_size);
+int tar_read(int input, const char *destination, struct tar_read_options options, char *message, unsigned message_size);
 
 #endif

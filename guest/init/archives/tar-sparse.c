@@ -4,15 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/cleanup.h"
 #include "archives/tar-format.h"
+#include "core/cleanup.h"
 
 enum {
     MAX_PARTS = 65536, /* more than any file system reports */
     MAX_DIGITS = 18,
 };
 
-static bool parse_number(const char *text, size_t length, int64_t *value) {
+static bool parse_number(const char *text, size_t length, int64_t *value)
+{
     if (length == 0 || length > MAX_DIGITS)
         return false;
     *value = 0;
@@ -24,14 +25,16 @@ static bool parse_number(const char *text, size_t length, int64_t *value) {
     return true;
 }
 
-static bool keep_text(char **text, const char *value, size_t length) {
+static bool keep_text(char **text, const char *value, size_t length)
+{
     free(*text);
     *text = strndup(value, length);
     return *text != NULL && strlen(*text) == length;
 }
 
 /* Form 0.0 has a record for each number: offsets and lengths in turn. */
-static bool append_number(struct sparse_records *records, bool is_length, const char *value, size_t length) {
+static bool append_number(struct sparse_records *records, bool is_length, const char *value, size_t length)
+{
     if (records->numbers % 2 != (is_length ? 1 : 0) || records->numbers == 2 * MAX_PARTS || length > MAX_DIGITS)
         return false;
     if (records->numbers == 0) {
@@ -49,7 +52,8 @@ static bool append_number(struct sparse_records *records, bool is_length, const 
     return memchr(value, ',', length) == NULL;
 }
 
-bool sparse_take_record(struct sparse_records *records, const char *key, const char *value, size_t length) {
+bool sparse_take_record(struct sparse_records *records, const char *key, const char *value, size_t length)
+{
     if (strcmp(key, "major") == 0)
         return records->has_major = parse_number(value, length, &records->major);
     if (strcmp(key, "minor") == 0)
@@ -69,14 +73,16 @@ bool sparse_take_record(struct sparse_records *records, const char *key, const c
     return true;
 }
 
-void sparse_free_records(struct sparse_records *records) {
+void sparse_free_records(struct sparse_records *records)
+{
     free(records->name);
     free(records->map);
-    *records = (struct sparse_records){0};
+    *records = (struct sparse_records){ 0 };
 }
 
 /* The parts lie in order within the file. */
-static bool parts_are_in_order(const struct tar_entry *entry) {
+static bool parts_are_in_order(const struct tar_entry *entry)
+{
     int64_t end = 0;
     for (size_t i = 0; i < entry->part_count; i++) {
         const struct tar_part *part = &entry->parts[i];
@@ -87,20 +93,23 @@ static bool parts_are_in_order(const struct tar_entry *entry) {
     return true;
 }
 
-static bool allocate_parts(struct tar_entry *entry, int64_t count) {
+static bool allocate_parts(struct tar_entry *entry, int64_t count)
+{
     if (count < 0 || count > MAX_PARTS)
         return false;
-    entry->parts = calloc((size_t)count + 1, sizeof *entry->parts);
+    entry->parts = calloc((size_t)count + 1, sizeof(*entry->parts));
     entry->part_count = (size_t)count;
     return entry->parts != NULL;
 }
 
-static int64_t *number_of(struct tar_entry *entry, size_t index) {
+static int64_t *number_of(struct tar_entry *entry, size_t index)
+{
     struct tar_part *part = &entry->parts[index / 2];
     return index % 2 == 0 ? &part->offset : &part->length;
 }
 
-static bool parse_map(const struct sparse_records *records, struct tar_entry *entry) {
+static bool parse_map(const struct sparse_records *records, struct tar_entry *entry)
+{
     if (!records->has_parts || !allocate_parts(entry, records->parts))
         return false;
     const char *at = records->map == NULL ? "" : records->map;
@@ -114,7 +123,8 @@ static bool parse_map(const struct sparse_records *records, struct tar_entry *en
     return *at == '\0' && parts_are_in_order(entry);
 }
 
-bool sparse_apply(struct sparse_records *records, struct tar_entry *entry) {
+bool sparse_apply(struct sparse_records *records, struct tar_entry *entry)
+{
     bool is_first = records->has_major && records->major == 1 && records->has_minor && records->minor == 0;
     bool is_old = records->has_major && records->major == 0 && records->has_minor && records->minor <= 1;
     if (entry->type != TAR_TYPE_REGULAR || (!is_first && !is_old && records->map == NULL))
@@ -140,7 +150,8 @@ struct lines {
     size_t at, have;
 };
 
-static int next_number(struct lines *lines, int64_t *value) {
+static int next_number(struct lines *lines, int64_t *value)
+{
     char digits[MAX_DIGITS + 1];
     for (size_t length = 0;;) {
         if (lines->at == lines->have) {
@@ -162,8 +173,9 @@ static int next_number(struct lines *lines, int64_t *value) {
     }
 }
 
-int sparse_read_map(struct tar_input *input, struct tar_entry *entry) {
-    struct lines lines = {.input = input, .entry = entry};
+int sparse_read_map(struct tar_input *input, struct tar_entry *entry)
+{
+    struct lines lines = { .input = input, .entry = entry };
     int64_t count;
     int result = next_number(&lines, &count);
     if (result == 0 && !allocate_parts(entry, count))

@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 #include "archives/bulk.h"
-#include "core/cleanup.h"
 #include "archives/tar-format.h"
+#include "core/cleanup.h"
 #include "core/write-all.h"
 
 enum {
@@ -49,20 +49,23 @@ struct records {
     size_t length;
 };
 
-static int emit(struct writer *writer, const void *data, size_t length) {
+static int emit(struct writer *writer, const void *data, size_t length)
+{
     if (writer->options.bulk != NULL)
         return bulk_write(writer->options.bulk, data, length);
     return write_all(writer->output, data, length);
 }
 
-static int pad(struct writer *writer, uint64_t length) {
+static int pad(struct writer *writer, uint64_t length)
+{
     static const char zeros[TAR_BLOCK];
     size_t rest = (size_t)(length % TAR_BLOCK);
     return rest == 0 ? 0 : emit(writer, zeros, TAR_BLOCK - rest);
 }
 
 /* "length key=value\n", where length counts itself. */
-static int add_record(struct records *records, const char *key, const void *value, size_t value_length) {
+static int add_record(struct records *records, const char *key, const void *value, size_t value_length)
+{
     size_t body = strlen(key) + value_length + 3;
     size_t total = body + 1;
     for (size_t digits = 1, limit = 10; total >= limit; limit *= 10)
@@ -79,37 +82,43 @@ static int add_record(struct records *records, const char *key, const void *valu
     return 0;
 }
 
-static int add_number(struct records *records, const char *key, long long value) {
+static int add_number(struct records *records, const char *key, long long value)
+{
     char text[24];
-    int length = snprintf(text, sizeof text, "%lld", value);
+    int length = snprintf(text, sizeof(text), "%lld", value);
     return add_record(records, key, text, (size_t)length);
 }
 
-static void put_octal(char *field, size_t size, uint64_t value) {
+static void put_octal(char *field, size_t size, uint64_t value)
+{
     snprintf(field, size, "%0*llo", (int)size - 1, (unsigned long long)value);
 }
 
-static bool fits_octal(int64_t value, size_t size) {
+static bool fits_octal(int64_t value, size_t size)
+{
     return value >= 0 && (uint64_t)value < (1ULL << (3 * (size - 1)));
 }
 
-static void put_checksum(struct tar_header *header) {
-    memset(header->checksum, ' ', sizeof header->checksum);
+static void put_checksum(struct tar_header *header)
+{
+    memset(header->checksum, ' ', sizeof(header->checksum));
     unsigned sum = 0;
-    for (size_t i = 0; i < sizeof *header; i++)
+    for (size_t i = 0; i < sizeof(*header); i++)
         sum += ((const unsigned char *)header)[i];
     snprintf(header->checksum, 7, "%06o", sum);
     header->checksum[7] = ' ';
 }
 
-static void start_header(struct tar_header *header, char type) {
-    memset(header, 0, sizeof *header);
+static void start_header(struct tar_header *header, char type)
+{
+    memset(header, 0, sizeof(*header));
     header->type = type;
     memcpy(header->magic, "ustar", 6);
     memcpy(header->version, "00", 2);
 }
 
-static bool is_plain_text(const char *text) {
+static bool is_plain_text(const char *text)
+{
     for (; *text != '\0'; text++)
         if ((unsigned char)*text >= 0x80)
             return false;
@@ -117,43 +126,47 @@ static bool is_plain_text(const char *text) {
 }
 
 /* A text goes into its field when it fits as it is, else into a record. */
-static int put_text(struct records *records, char *field, size_t size, const char *key, const char *text) {
+static int put_text(struct records *records, char *field, size_t size, const char *key, const char *text)
+{
     size_t length = strlen(text);
     memcpy(field, text, length < size ? length : size);
     return length <= size && is_plain_text(text) ? 0 : add_record(records, key, text, length);
 }
 
-static int put_number(struct records *records, char *field, size_t size, const char *key, int64_t value) {
+static int put_number(struct records *records, char *field, size_t size, const char *key, int64_t value)
+{
     bool fits = fits_octal(value, size);
     put_octal(field, size, fits ? (uint64_t)value : 0);
     return fits ? 0 : add_number(records, key, value);
 }
 
-static int write_records(struct writer *writer, const struct records *records) {
+static int write_records(struct writer *writer, const struct records *records)
+{
     if (records->length == 0)
         return 0;
     struct tar_header header;
     start_header(&header, TAR_TYPE_PAX);
     memcpy(header.name, "PaxHeaders.0/entry", 18);
-    put_octal(header.mode, sizeof header.mode, 0);
-    put_octal(header.uid, sizeof header.uid, 0);
-    put_octal(header.gid, sizeof header.gid, 0);
-    put_octal(header.size, sizeof header.size, records->length);
-    put_octal(header.mtime, sizeof header.mtime, 0);
+    put_octal(header.mode, sizeof(header.mode), 0);
+    put_octal(header.uid, sizeof(header.uid), 0);
+    put_octal(header.gid, sizeof(header.gid), 0);
+    put_octal(header.size, sizeof(header.size), records->length);
+    put_octal(header.mtime, sizeof(header.mtime), 0);
     put_checksum(&header);
-    int result = emit(writer, &header, sizeof header);
+    int result = emit(writer, &header, sizeof(header));
     if (result == 0)
         result = emit(writer, records->text, records->length);
     return result == 0 ? pad(writer, records->length) : result;
 }
 
 /* Revision 3 names the root of a user namespace, which means nothing elsewhere: as Docker, it becomes revision 2. */
-static int add_capability(struct records *records, int fd, const char *name) {
+static int add_capability(struct records *records, int fd, const char *name)
+{
     enum { REVISION_OFFSET = 3 }; /* the highest byte of little-endian magic_etc */
     char path[40 + NAME_MAX];
-    snprintf(path, sizeof path, "/proc/self/fd/%d/%s", fd, name);
+    snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", fd, name);
     char value[256];
-    ssize_t length = lgetxattr(path, TAR_CAPABILITY_XATTR, value, sizeof value);
+    ssize_t length = lgetxattr(path, TAR_CAPABILITY_XATTR, value, sizeof(value));
     if (length <= 0)
         return 0;
     if (length == XATTR_CAPS_SZ_3 && value[REVISION_OFFSET] == VFS_CAP_REVISION_3 >> VFS_CAP_REVISION_SHIFT) {
@@ -164,7 +177,8 @@ static int add_capability(struct records *records, int fd, const char *name) {
 }
 
 /* Whoever unpacks root's files may know root by name only. Other names are another machine's. */
-static void put_owner_names(struct tar_header *header, const struct stat *st) {
+static void put_owner_names(struct tar_header *header, const struct stat *st)
+{
     if (st->st_uid == 0)
         memcpy(header->uname, "root", 4);
     if (st->st_gid == 0)
@@ -172,40 +186,43 @@ static void put_owner_names(struct tar_header *header, const struct stat *st) {
 }
 
 static int write_header(struct writer *writer, int directory, const char *path, const char *name, char type,
-                        const struct stat *st, const char *link) {
+                        const struct stat *st, const char *link)
+{
     auto_free char *text = NULL;
-    struct records records = {0};
+    struct records records = { 0 };
     struct tar_header header;
     start_header(&header, type);
     int64_t size = type == TAR_TYPE_REGULAR ? st->st_size : 0;
-    put_octal(header.mode, sizeof header.mode, st->st_mode & (S_IFMT | 07777)); /* with the type, as Docker's archives have it */
+    /* With the type, as Docker's archives have it. */
+    put_octal(header.mode, sizeof(header.mode), st->st_mode & (S_IFMT | 07777));
     put_owner_names(&header, st);
-    int result = put_text(&records, header.name, sizeof header.name, "path", name);
+    int result = put_text(&records, header.name, sizeof(header.name), "path", name);
     if (result == 0 && link != NULL)
-        result = put_text(&records, header.linkname, sizeof header.linkname, "linkpath", link);
+        result = put_text(&records, header.linkname, sizeof(header.linkname), "linkpath", link);
     if (result == 0)
-        result = put_number(&records, header.uid, sizeof header.uid, "uid", st->st_uid);
+        result = put_number(&records, header.uid, sizeof(header.uid), "uid", st->st_uid);
     if (result == 0)
-        result = put_number(&records, header.gid, sizeof header.gid, "gid", st->st_gid);
+        result = put_number(&records, header.gid, sizeof(header.gid), "gid", st->st_gid);
     if (result == 0)
-        result = put_number(&records, header.size, sizeof header.size, "size", size);
+        result = put_number(&records, header.size, sizeof(header.size), "size", size);
     if (result == 0)
-        result = put_number(&records, header.mtime, sizeof header.mtime, "mtime", st->st_mtim.tv_sec);
+        result = put_number(&records, header.mtime, sizeof(header.mtime), "mtime", st->st_mtim.tv_sec);
     /* hard links too: an owner is set for each name, and that takes the capabilities away */
     if (result == 0 && (S_ISREG(st->st_mode) || S_ISDIR(st->st_mode)))
         result = add_capability(&records, directory, path);
     text = records.text;
     bool is_device = type == TAR_TYPE_CHARACTER || type == TAR_TYPE_BLOCK;
-    put_octal(header.devmajor, sizeof header.devmajor, is_device ? major(st->st_rdev) & 07777777 : 0);
-    put_octal(header.devminor, sizeof header.devminor, is_device ? minor(st->st_rdev) & 07777777 : 0);
+    put_octal(header.devmajor, sizeof(header.devmajor), is_device ? major(st->st_rdev) & 07777777 : 0);
+    put_octal(header.devminor, sizeof(header.devminor), is_device ? minor(st->st_rdev) & 07777777 : 0);
     put_checksum(&header);
     if (result == 0)
         result = write_records(writer, &records);
-    return result == 0 ? emit(writer, &header, sizeof header) : result;
+    return result == 0 ? emit(writer, &header, sizeof(header)) : result;
 }
 
 /* The file may shrink while it is read: what is missing is filled up, so that the archive stays whole. */
-static int write_data(struct writer *writer, int fd, uint64_t size) {
+static int write_data(struct writer *writer, int fd, uint64_t size)
+{
     uint64_t left = size;
     while (left > 0) {
         size_t wanted = left < COPY_BYTES ? (size_t)left : COPY_BYTES;
@@ -226,12 +243,14 @@ static int write_data(struct writer *writer, int fd, uint64_t size) {
     return pad(writer, size);
 }
 
-static struct link_entry **bucket_of(struct writer *writer, const struct stat *st) {
+static struct link_entry **bucket_of(struct writer *writer, const struct stat *st)
+{
     return &writer->links[(st->st_ino ^ st->st_dev) % LINK_BUCKETS];
 }
 
 /* Where the file's first name is linked in; the end of the list if it has none yet. */
-static struct link_entry **find_link(struct writer *writer, const struct stat *st) {
+static struct link_entry **find_link(struct writer *writer, const struct stat *st)
+{
     struct link_entry **at = bucket_of(writer, st);
     while (*at != NULL && ((*at)->inode != st->st_ino || (*at)->device != st->st_dev))
         at = &(*at)->next;
@@ -240,11 +259,12 @@ static struct link_entry **find_link(struct writer *writer, const struct stat *s
 
 /* The name that this file was written under before, or NULL after remembering this one. -ENOMEM through
  * `result`. */
-static const char *earlier_name(struct writer *writer, const struct stat *st, const char *name, int *result) {
+static const char *earlier_name(struct writer *writer, const struct stat *st, const char *name, int *result)
+{
     struct link_entry *earlier = *find_link(writer, st), **bucket = bucket_of(writer, st);
     if (earlier != NULL)
         return earlier->name;
-    struct link_entry *entry = malloc(sizeof *entry);
+    struct link_entry *entry = malloc(sizeof(*entry));
     char *copy = strdup(name);
     if (entry == NULL || copy == NULL) {
         free(entry);
@@ -252,22 +272,23 @@ static const char *earlier_name(struct writer *writer, const struct stat *st, co
         *result = -ENOMEM;
         return NULL;
     }
-    *entry = (struct link_entry){.next = *bucket, .device = st->st_dev, .inode = st->st_ino, .name = copy};
+    *entry = (struct link_entry){ .next = *bucket, .device = st->st_dev, .inode = st->st_ino, .name = copy };
     *bucket = entry;
     return NULL;
 }
 
-static int write_entry(struct writer *writer, int directory, const char *path, const char *name,
-                       unsigned depth);
+static int write_entry(struct writer *writer, int directory, const char *path, const char *name, unsigned depth);
 
 /* -ENOENT where a running container has removed or replaced it since it was looked at. */
-static int gone_or(int error) {
+static int gone_or(int error)
+{
     bool is_gone = error == ENOENT || error == ENOTDIR || error == ELOOP || error == EINVAL || error == ENXIO;
     return is_gone ? -ENOENT : -error;
 }
 
 /* The next name of this file becomes the first. */
-static void forget_name(struct writer *writer, const struct stat *st, const char *name) {
+static void forget_name(struct writer *writer, const struct stat *st, const char *name)
+{
     struct link_entry **at = find_link(writer, st), *entry = *at;
     if (entry == NULL || strcmp(entry->name, name) != 0)
         return;
@@ -277,7 +298,8 @@ static void forget_name(struct writer *writer, const struct stat *st, const char
 }
 
 static int write_regular(struct writer *writer, int directory, const char *path, const char *name,
-                         const struct stat *st) {
+                         const struct stat *st)
+{
     auto_fd fd = openat(directory, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
         return gone_or(errno);
@@ -286,7 +308,8 @@ static int write_regular(struct writer *writer, int directory, const char *path,
 }
 
 static int write_symlink(struct writer *writer, int directory, const char *path, const char *name,
-                         const struct stat *st) {
+                         const struct stat *st)
+{
     char target[PATH_MAX + 1];
     ssize_t length = readlinkat(directory, path, target, PATH_MAX);
     if (length < 0)
@@ -296,24 +319,27 @@ static int write_symlink(struct writer *writer, int directory, const char *path,
 }
 
 /* `parent/.wh.base`, an empty file. */
-static int write_whiteout(struct writer *writer, const char *name, const struct stat *st) {
+static int write_whiteout(struct writer *writer, const char *name, const struct stat *st)
+{
     const char *slash = strrchr(name, '/');
     const char *base = slash == NULL ? name : slash + 1;
     auto_free char *marker = NULL;
     if (asprintf(&marker, "%.*s.wh.%s", (int)(base - name), name, base) < 0)
         return -ENOMEM;
-    struct stat empty = {.st_mode = 0600, .st_mtim = st->st_mtim};
+    struct stat empty = { .st_mode = 0600, .st_mtim = st->st_mtim };
     return write_header(writer, -1, "", marker, TAR_TYPE_REGULAR, &empty, NULL);
 }
 
-static bool is_opaque(int fd) {
+static bool is_opaque(int fd)
+{
     char value[2];
-    return fgetxattr(fd, "trusted.overlay.opaque", value, sizeof value) == 1 && value[0] == 'y';
+    return fgetxattr(fd, "trusted.overlay.opaque", value, sizeof(value)) == 1 && value[0] == 'y';
 }
 
-static int write_children(struct writer *writer, int fd, const char *name, unsigned depth) {
+static int write_children(struct writer *writer, int fd, const char *name, unsigned depth)
+{
     char path[40];
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
     struct dirent **entries = NULL;
     int count = scandir(path, &entries, NULL, alphasort);
     if (count < 0)
@@ -323,8 +349,7 @@ static int write_children(struct writer *writer, int fd, const char *name, unsig
         const char *base = entries[i]->d_name;
         if (result == 0 && strcmp(base, ".") != 0 && strcmp(base, "..") != 0) {
             auto_free char *child = NULL;
-            if (asprintf(&child, "%s%s%s", name, name[0] == '\0' || name[strlen(name) - 1] == '/' ? "" : "/",
-                         base) < 0)
+            if (asprintf(&child, "%s%s%s", name, name[0] == '\0' || name[strlen(name) - 1] == '/' ? "" : "/", base) < 0)
                 result = -ENOMEM;
             else
                 result = write_entry(writer, fd, base, child, depth + 1);
@@ -336,7 +361,8 @@ static int write_children(struct writer *writer, int fd, const char *name, unsig
 }
 
 static int write_directory(struct writer *writer, int directory, const char *path, const char *name,
-                           const struct stat *st, unsigned depth) {
+                           const struct stat *st, unsigned depth)
+{
     auto_fd fd = openat(directory, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return gone_or(errno);
@@ -356,7 +382,7 @@ static int write_directory(struct writer *writer, int directory, const char *pat
         auto_free char *marker = NULL;
         if (asprintf(&marker, "%s%s.wh..wh..opq", name, name[0] == '\0' ? "" : "/") < 0)
             return -ENOMEM;
-        struct stat empty = {.st_mode = st->st_mode & 0777, .st_uid = st->st_uid, .st_gid = st->st_gid};
+        struct stat empty = { .st_mode = st->st_mode & 0777, .st_uid = st->st_uid, .st_gid = st->st_gid };
         int result = write_header(writer, -1, "", marker, TAR_TYPE_REGULAR, &empty, NULL);
         if (result < 0)
             return result;
@@ -365,12 +391,14 @@ static int write_directory(struct writer *writer, int directory, const char *pat
 }
 
 /* An overlay makes whiteouts as links of one, which are no file of the layer. */
-static bool is_whiteout(const struct writer *writer, const struct stat *st) {
+static bool is_whiteout(const struct writer *writer, const struct stat *st)
+{
     return writer->options.layer && S_ISCHR(st->st_mode) && st->st_rdev == 0;
 }
 
 static int write_of_type(struct writer *writer, int directory, const char *path, const char *name,
-                         const struct stat *st, unsigned depth) {
+                         const struct stat *st, unsigned depth)
+{
     if (S_ISDIR(st->st_mode))
         return write_directory(writer, directory, path, name, st, depth);
     if (is_whiteout(writer, st))
@@ -402,8 +430,8 @@ static int write_of_type(struct writer *writer, int directory, const char *path,
     }
 }
 
-static int write_entry(struct writer *writer, int directory, const char *path, const char *name,
-                       unsigned depth) {
+static int write_entry(struct writer *writer, int directory, const char *path, const char *name, unsigned depth)
+{
     struct stat st;
     int result = fstatat(directory, path, &st, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
     if (result == 0)
@@ -417,19 +445,18 @@ static int write_entry(struct writer *writer, int directory, const char *path, c
 }
 
 int tar_write(int output, int directory, const char *path, const char *name, struct tar_write_options options,
-              char *culprit, unsigned culprit_size) {
-    struct writer *writer = calloc(1, sizeof *writer);
+              char *culprit, unsigned culprit_size)
+{
+    struct writer *writer = calloc(1, sizeof(*writer));
     char *buffer = malloc(COPY_BYTES);
     if (writer == NULL || buffer == NULL) {
         free(writer);
         free(buffer);
         return -ENOMEM;
     }
-    *writer = (struct writer){.output = output,
-                              .options = options,
-                              .copy_buffer = buffer,
-                              .culprit = culprit,
-                              .culprit_size = culprit_size};
+    *writer = (struct writer){
+        .output = output, .options = options, .copy_buffer = buffer, .culprit = culprit, .culprit_size = culprit_size
+    };
     culprit[0] = '\0';
     struct stat top;
     int result = fstatat(directory, path, &top, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;

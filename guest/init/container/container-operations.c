@@ -13,17 +13,17 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "limits/cgroup.h"
-#include "core/cleanup.h"
 #include "container/container-table.h"
-#include "limits/device-filter.h"
+#include "core/cleanup.h"
 #include "core/fields.h"
-#include "process/launch.h"
 #include "core/namespaces.h"
+#include "core/worker.h"
+#include "limits/cgroup.h"
+#include "limits/device-filter.h"
+#include "limits/seccomp.h"
+#include "process/launch.h"
 #include "process/process.h"
 #include "rootfs/rootfs.h"
-#include "limits/seccomp.h"
-#include "core/worker.h"
 
 #define FREEZE_DEADLINE_MS 10000
 #define LAST_BREATHS 1000
@@ -290,7 +290,8 @@ static int launch_exec(struct process *process, const json_t *params, struct fai
         snprintf(path, sizeof(path), "/proc/%d/ns/pid", container->process->pid);
         pid_namespace = open(path, O_RDONLY | O_CLOEXEC);
         if (pid_namespace < 0)
-            result = fail_errno(failure, errno, PHASE_NAMESPACE, "open the PID namespace of container %s", container->id);
+            result =
+                fail_errno(failure, errno, PHASE_NAMESPACE, "open the PID namespace of container %s", container->id);
     }
     if (result == 0)
         result = process_launch(process, &launch, 0, container->cgroup, pid_namespace, run_exec, failure);

@@ -16,7 +16,7 @@ struct process;
 struct container {
     struct container *next;
     char *id;
-    char *cgroup_name; /* the id it was made with: a group can't be renamed */
+    char *cgroup_name;  /* the id it was made with: a group can't be renamed */
     char directory[32]; /* /run/c/<number> */
     json_t *spec;
     struct disk_spec *layers;

@@ -13,21 +13,21 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "limits/cgroup.h"
+#include "container/container-table.h"
+#include "container/sharing.h"
 #include "core/cleanup.h"
-#include "limits/device-filter.h"
 #include "core/fields.h"
-#include "process/launch.h"
 #include "core/log.h"
 #include "core/namespaces.h"
+#include "limits/cgroup.h"
+#include "limits/device-filter.h"
+#include "limits/seccomp.h"
 #include "machine/page-reporting.h"
 #include "pod/netlink.h"
 #include "pod/pod-namespaces.h"
+#include "process/launch.h"
 #include "process/process.h"
 #include "rootfs/rootfs.h"
-#include "limits/seccomp.h"
-#include "container/container-table.h"
-#include "container/sharing.h"
 
 #define DISK_DEADLINE_MS 20000
 #define MAX_LAYERS 500
@@ -118,7 +118,8 @@ static int namespace_of(const char *id, const char *kind, struct failure *failur
     char path[64];
     snprintf(path, sizeof(path), "/proc/%d/ns/%s", other->process->pid, kind);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    return fd >= 0 ? fd : fail_errno(failure, errno, PHASE_NAMESPACE, "open the %s namespace of container %s", kind, id);
+    return fd >= 0 ? fd
+                   : fail_errno(failure, errno, PHASE_NAMESPACE, "open the %s namespace of container %s", kind, id);
 }
 
 /* A network namespace with nothing but its loopback. */
@@ -225,8 +226,7 @@ static int limit_disk(const struct container *container, struct disk_spec disk, 
     disk.partition = 0; /* only whole disks have limits */
     if (!disk_path(&disk, path, sizeof(path)) || stat(path, &status) < 0)
         return fail(failure, ENODEV, PHASE_DISK, "no disk of LUN %d to limit", disk.lun);
-    json_object_foreach(json_object_get(container->spec, "blockIo"), file, value)
-    {
+    json_object_foreach(json_object_get(container->spec, "blockIo"), file, value) {
         const char *limit = json_string_value(value);
         if (limit == NULL || strchr(file, '/') != NULL)
             return fail(failure, EINVAL, PHASE_REQUEST, "bad cgroup value %s", file);
@@ -253,7 +253,10 @@ static int launch_container(struct container *container, struct failure *failure
     const json_t *spec = container->spec;
     struct process_spec *process_spec = &container->process_spec;
     struct launch launch = {
-        .spec = process_spec, .filter = container->filter, .cgroup = container->cgroup, .args = process_spec->args,
+        .spec = process_spec,
+        .filter = container->filter,
+        .cgroup = container->cgroup,
+        .args = process_spec->args,
     };
     auto_free const char **with_init = NULL;
     if (json_is_true(json_object_get(spec, "init"))) {
@@ -360,8 +363,9 @@ static int prepare(struct container *container, struct failure *failure)
 {
     json_t *cgroup, *rules;
     int result;
-    bool in_pod = word_is(container->spec, "networkNamespace", "pod") || word_is(container->spec, "utsNamespace", "pod") ||
-                  word_is(container->spec, "ipcNamespace", "pod") || word_is(container->spec, "pidNamespace", "pod");
+    bool in_pod = word_is(container->spec, "networkNamespace", "pod") ||
+                  word_is(container->spec, "utsNamespace", "pod") || word_is(container->spec, "ipcNamespace", "pod") ||
+                  word_is(container->spec, "pidNamespace", "pod");
     if (in_pod && !pod.exists)
         return fail(failure, EINVAL, PHASE_REQUEST, "there is no Pod yet");
     if ((result = field_object(container->spec, "cgroup", &cgroup, failure)) < 0 ||

@@ -16,11 +16,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "limits/cgroup.h"
-#include "core/cleanup.h"
 #include "container/container-table.h"
-#include "process/process.h"
+#include "core/cleanup.h"
 #include "core/worker.h"
+#include "limits/cgroup.h"
+#include "process/process.h"
 
 #define EXT4_IOC_RESIZE_FS _IOW('f', 16, uint64_t)
 
@@ -87,9 +87,9 @@ static json_t *io_stats(int group)
         if (sscanf(line, "%u:%u rbytes=%llu wbytes=%llu rios=%llu wios=%llu", &major, &minor, &read_bytes, &write_bytes,
                    &reads, &writes) != 6)
             continue;
-        json_array_append_new(list, json_pack("{s:i, s:i, s:o, s:o, s:o, s:o}", "major", (int)major, "minor", (int)minor,
-                                              "readBytes", number(read_bytes), "writeBytes", number(write_bytes),
-                                              "reads", number(reads), "writes", number(writes)));
+        json_array_append_new(list, json_pack("{s:i, s:i, s:o, s:o, s:o, s:o}", "major", (int)major, "minor",
+                                              (int)minor, "readBytes", number(read_bytes), "writeBytes",
+                                              number(write_bytes), "reads", number(reads), "writes", number(writes)));
     }
     return list;
 }
@@ -128,7 +128,8 @@ static unsigned long long system_usec(int cpus)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return ((unsigned long long)now.tv_sec * 1000000 + (unsigned long long)now.tv_nsec / 1000) * (unsigned long long)cpus;
+    return ((unsigned long long)now.tv_sec * 1000000 + (unsigned long long)now.tv_nsec / 1000) *
+           (unsigned long long)cpus;
 }
 
 /* What no file has, reserves included: the superblock on the disk tells it when the file system is unmounted, not before. */
@@ -139,8 +140,8 @@ static json_t *disk_size(const struct container *container)
     snprintf(path, sizeof(path), "%s/w", container->directory);
     if (container->launched)
         statvfs(path, &status);
-    return json_pack("{s:o, s:o}", "freeBytes", number((unsigned long long)status.f_bfree * status.f_frsize), "totalBytes",
-                     number((unsigned long long)status.f_blocks * status.f_frsize));
+    return json_pack("{s:o, s:o}", "freeBytes", number((unsigned long long)status.f_bfree * status.f_frsize),
+                     "totalBytes", number((unsigned long long)status.f_blocks * status.f_frsize));
 }
 
 void container_stats(struct request request, const json_t *params)
@@ -154,16 +155,16 @@ void container_stats(struct request request, const json_t *params)
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     unsigned long long now_ms = (unsigned long long)now.tv_sec * 1000 + (unsigned long long)now.tv_nsec / 1000000;
-    json_t *pids = json_pack("{s:o, s:o}", "current", number(read_number(container->cgroup, "pids.current", 0)), "limit",
-                             number(read_number(container->cgroup, "pids.max", 0)));
+    json_t *pids = json_pack("{s:o, s:o}", "current", number(read_number(container->cgroup, "pids.current", 0)),
+                             "limit", number(read_number(container->cgroup, "pids.max", 0)));
     int cpus = (int)sysconf(_SC_NPROCESSORS_ONLN);
     /* one right after the other: clients divide the one by the other */
     json_t *cpu = cpu_stats(container->cgroup);
     unsigned long long system = system_usec(cpus);
-    respond(request, json_pack("{s:o, s:o, s:o, s:i, s:o, s:o, s:o, s:o, s:o}", "timeMs", number(now_ms), "cpu", cpu,
-                               "vmUsec", number(system), "onlineCpus", cpus, "memory", memory_stats(container), "pids",
-                               pids, "io", io_stats(container->cgroup), "networks", network_stats(container), "disk",
-                               disk_size(container)));
+    respond(request,
+            json_pack("{s:o, s:o, s:o, s:i, s:o, s:o, s:o, s:o, s:o}", "timeMs", number(now_ms), "cpu", cpu, "vmUsec",
+                      number(system), "onlineCpus", cpus, "memory", memory_stats(container), "pids", pids, "io",
+                      io_stats(container->cgroup), "networks", network_stats(container), "disk", disk_size(container)));
 }
 
 /* ---- growing ---- */
@@ -190,7 +191,8 @@ static int grow(void *argument, struct failure *failure)
         return fail(failure, EIO, PHASE_DISK, "read the disk's size");
     uint64_t blocks = sectors * 512 / (uint64_t)file_system.f_bsize;
     if (blocks > (uint64_t)file_system.f_blocks && ioctl(fd, EXT4_IOC_RESIZE_FS, &blocks) < 0)
-        return fail_errno(failure, errno, PHASE_DISK, "grow the file system to %llu blocks", (unsigned long long)blocks);
+        return fail_errno(failure, errno, PHASE_DISK, "grow the file system to %llu blocks",
+                          (unsigned long long)blocks);
     printf("%llu", sectors * 512);
     fflush(stdout);
     return 0;

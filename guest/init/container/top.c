@@ -9,18 +9,18 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "limits/cgroup.h"
-#include "core/cleanup.h"
 #include "container/container-table.h"
+#include "core/cleanup.h"
 #include "core/fields.h"
 #include "core/worker.h"
+#include "limits/cgroup.h"
 
 #define PS "/extra/ps/"
 
 struct top {
     struct request request;
     const char *container_id; /* belongs to `params` */
-    const char **args; /* of ps; strings belong to `params` */
+    const char **args;        /* of ps; strings belong to `params` */
     json_t *params;
 };
 

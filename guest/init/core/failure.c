@@ -36,9 +36,10 @@ int fail_errno(struct failure *failure, int code, enum phase phase, const char *
 const char *phase_name(enum phase phase)
 {
     static const char *const names[] = {
-        [PHASE_REQUEST] = "request", [PHASE_DISK] = "disk", [PHASE_MOUNT] = "mount",
+        [PHASE_REQUEST] = "request", [PHASE_DISK] = "disk",           [PHASE_MOUNT] = "mount",
         [PHASE_NETWORK] = "network", [PHASE_NAMESPACE] = "namespace", [PHASE_USER] = "user",
-        [PHASE_CGROUP] = "cgroup", [PHASE_SECURITY] = "security", [PHASE_EXEC] = "exec", [PHASE_IO] = "io",
+        [PHASE_CGROUP] = "cgroup",   [PHASE_SECURITY] = "security",   [PHASE_EXEC] = "exec",
+        [PHASE_IO] = "io",
     };
     return (unsigned)phase < sizeof(names) / sizeof(names[0]) ? names[phase] : "request";
 }

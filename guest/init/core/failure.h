@@ -23,8 +23,8 @@ struct failure {
 };
 
 /* Fills `failure` and returns -code. `code` may be given as errno or -errno. */
-__attribute__((format(printf, 4, 5))) int fail(struct failure *failure, int code, enum phase phase,
-                                               const char *format, ...);
+__attribute__((format(printf, 4, 5))) int fail(struct failure *failure, int code, enum phase phase, const char *format,
+                                               ...);
 /* As `fail`, with `: <strerror>` after the message. */
 __attribute__((format(printf, 4, 5))) int fail_errno(struct failure *failure, int code, enum phase phase,
                                                      const char *format, ...);

@@ -1,9 +1,9 @@
 /* The one place that blocks: an epoll loop over descriptors and timers. */
 #include "core/loop.h"
 
-#include <string.h>
 #include <errno.h>
 #include <stddef.h>
+#include <string.h>
 #include <time.h>
 
 #include "core/log.h"

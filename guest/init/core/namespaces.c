@@ -1,9 +1,9 @@
 /* Namespaces by descriptor. */
 #include "core/namespaces.h"
 
-#include <string.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 
 #include "core/log.h"
 

@@ -33,8 +33,7 @@ int sysctls_write(const json_t *sysctls, struct failure *failure)
 {
     const char *name;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)sysctls, name, value)
-    {
+    json_object_foreach((json_t *)(uintptr_t)sysctls, name, value) {
         int result = write_one(name, value, failure);
         if (result < 0)
             return result;

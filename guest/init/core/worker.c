@@ -123,8 +123,12 @@ int worker_run(int (*work)(void *argument, struct failure *failure),
     fcntl(output[0], F_SETFL, O_NONBLOCK);
     fcntl(status[0], F_SETFL, O_NONBLOCK);
     *worker = (struct worker){
-        .next = workers, .pid = pid, .output = { .fd = output[0], .ready = output_ready }, .status = status[0],
-        .done = done, .argument = argument,
+        .next = workers,
+        .pid = pid,
+        .output = { .fd = output[0], .ready = output_ready },
+        .status = status[0],
+        .done = done,
+        .argument = argument,
     };
     workers = worker;
     return loop_add(&worker->output, EPOLLIN);

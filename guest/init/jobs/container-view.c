@@ -10,10 +10,10 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
-#include "paths/bind.h"
-#include "core/cleanup.h"
 #include "container/container-table.h"
+#include "core/cleanup.h"
 #include "core/fields.h"
+#include "paths/bind.h"
 #include "protocol/agent.h"
 
 static const struct mount_options none, readonly = { .flags = MS_RDONLY };

@@ -16,17 +16,17 @@
 #include <unistd.h>
 
 #include "archives/bulk.h"
-#include "core/cleanup.h"
-#include "container/container-table.h"
-#include "paths/container-path.h"
-#include "jobs/container-view.h"
-#include "core/fields.h"
-#include "jobs/file-changes.h"
-#include "core/go-error.h"
-#include "process/launch.h"
-#include "process/process.h"
 #include "archives/tar-read.h"
 #include "archives/tar-write.h"
+#include "container/container-table.h"
+#include "core/cleanup.h"
+#include "core/fields.h"
+#include "core/go-error.h"
+#include "jobs/container-view.h"
+#include "jobs/file-changes.h"
+#include "paths/container-path.h"
+#include "process/launch.h"
+#include "process/process.h"
 
 struct job {
     const struct container *container;
@@ -125,12 +125,13 @@ static int run_stat(struct job *job)
         fstat(fd, &end);
     dprintf(STDOUT_FILENO, "%u %lld %lld %ld %u%c%s/%s%c%s%c%s", place.status.st_mode, (long long)place.status.st_size,
             (long long)place.status.st_mtim.tv_sec, place.status.st_mtim.tv_nsec, end.st_mode, 0,
-            strcmp(place.path, "/") == 0 ? "" : place.path, place.name, 0, S_ISLNK(place.status.st_mode) ? target : "", 0,
-            target);
+            strcmp(place.path, "/") == 0 ? "" : place.path, place.name, 0, S_ISLNK(place.status.st_mode) ? target : "",
+            0, target);
     return 0;
 }
 
-static int write_tar(struct job *job, int directory, const char *path, const char *name, struct tar_write_options options)
+static int write_tar(struct job *job, int directory, const char *path, const char *name,
+                     struct tar_write_options options)
 {
     options.bulk = job->bulk;
     char culprit[PATH_MAX];
@@ -142,7 +143,9 @@ static int run_archive(struct job *job)
 {
     static struct place place;
     int result = find_place(job, &place);
-    return result < 0 ? result : write_tar(job, place.directory, place.name, text_of(job, "name"), (struct tar_write_options){ 0 });
+    return result < 0
+               ? result
+               : write_tar(job, place.directory, place.name, text_of(job, "name"), (struct tar_write_options){ 0 });
 }
 
 static int run_extract(struct job *job)
@@ -234,7 +237,8 @@ static int open_streams(struct job *job, const char *kind)
     if (!present)
         return 0;
     bool input = strcmp(kind, "extract") == 0;
-    result = bulk_open(&bulk, &area, BULK_DISK, input ? STDIN_FILENO : STDOUT_FILENO, input ? STDOUT_FILENO : STDIN_FILENO);
+    result =
+        bulk_open(&bulk, &area, BULK_DISK, input ? STDIN_FILENO : STDOUT_FILENO, input ? STDOUT_FILENO : STDIN_FILENO);
     job->bulk = &bulk;
     return result < 0 ? fail_job(job, -result, "open", BULK_DISK) : 0;
 }

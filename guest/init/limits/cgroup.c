@@ -35,7 +35,8 @@ static void enable_controllers(const char *path)
 
 void cgroups_open(void)
 {
-    if (mount("cgroup2", CGROUP_ROOT, "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC, "nsdelegate,memory_recursiveprot") < 0)
+    if (mount("cgroup2", CGROUP_ROOT, "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC, "nsdelegate,memory_recursiveprot") <
+        0)
         die("mount cgroup2: %s", strerror(errno));
     enable_controllers(CGROUP_ROOT);
     if (mkdir(CGROUP_PARENT, 0755) < 0 && errno != EEXIST)
@@ -67,14 +68,13 @@ int cgroup_write(int group, const json_t *values, struct failure *failure)
 {
     const char *name;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)values, name, value)
-    {
+    json_object_foreach((json_t *)(uintptr_t)values, name, value) {
         if (!json_is_string(value) || strchr(name, '/') != NULL)
             return fail(failure, EINVAL, PHASE_REQUEST, "bad cgroup value %s", name);
         int result = cgroup_write_file(group, name, json_string_value(value));
         if (result < 0)
-            return fail_errno(failure, result, PHASE_CGROUP, "failed to write \"%s\" to %s",
-                              json_string_value(value), name);
+            return fail_errno(failure, result, PHASE_CGROUP, "failed to write \"%s\" to %s", json_string_value(value),
+                              name);
     }
     return 0;
 }

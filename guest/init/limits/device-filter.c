@@ -44,7 +44,11 @@ struct code {
 static void emit(struct code *code, uint8_t operation, uint8_t destination, uint8_t source, int offset, int32_t value)
 {
     code->insns[code->count++] = (struct bpf_insn){
-        .code = operation, .dst_reg = destination & 0xfu, .src_reg = source & 0xfu, .off = (int16_t)offset, .imm = value,
+        .code = operation,
+        .dst_reg = destination & 0xfu,
+        .src_reg = source & 0xfu,
+        .off = (int16_t)offset,
+        .imm = value,
     };
 }
 
@@ -56,7 +60,8 @@ static bool emit_rule(struct code *code, const struct rule *rule)
     int jump_count = 0;
     if (rule->type != 'a') {
         jumps[jump_count++] = code->count;
-        emit(code, BPF_JMP | BPF_JNE | BPF_K, BPF_REG_2, 0, 0, rule->type == 'c' ? BPF_DEVCG_DEV_CHAR : BPF_DEVCG_DEV_BLOCK);
+        emit(code, BPF_JMP | BPF_JNE | BPF_K, BPF_REG_2, 0, 0,
+             rule->type == 'c' ? BPF_DEVCG_DEV_CHAR : BPF_DEVCG_DEV_BLOCK);
     }
     if (rule->access != 7) {
         /* An allowing rule must cover all that is asked; a denying one matches if it covers any of it. */
@@ -118,7 +123,8 @@ int device_filter_load(const json_t *rules, int *program, struct failure *failur
             return result;
     }
     const struct rule *final = count > 0 ? &wanted[count - 1] : NULL;
-    if (final != NULL && final->allow && final->type == 'a' && final->major < 0 && final->minor < 0 && final->access == 7)
+    if (final != NULL && final->allow && final->type == 'a' && final->major < 0 && final->minor < 0 &&
+        final->access == 7)
         return 0;
 
     code.count = 0;

@@ -4,9 +4,11 @@
 #define CAISSON_SECCOMP_DEFAULT_H
 
 #include <linux/capability.h>
-#include <stdint.h>
 #include <stddef.h>
+#include <stdint.h>
 
+/* Groups of names, not a column of them. */
+/* clang-format off */
 static const char *const always_allowed[] = {
     /* processes and signals */
     "fork", "vfork", "execve", "execveat", "exit", "exit_group", "wait4", "waitid", "waitpid", "kill", "tkill",
@@ -67,6 +69,7 @@ static const char *const always_allowed[] = {
     "timerfd_settime64", "getrandom",
     NULL,
 };
+/* clang-format on */
 
 #define NAMES(...) ((const char *const[]){ __VA_ARGS__, NULL })
 

@@ -21,7 +21,7 @@
 
 #include "limits/seccomp-default.h"
 
-#define CLONE_NEW_MASK UINT64_C(0x7e020000)     /* every namespace flag of clone(2) */
+#define CLONE_NEW_MASK UINT64_C(0x7e020000) /* every namespace flag of clone(2) */
 #define X32_BIT 0x40000000u
 
 /* A profile in the making: libseccomp's filter, and the largest system call it names by architecture. */
@@ -127,19 +127,23 @@ static int read_action(const char *word, uint32_t errno_value, uint32_t *action)
     return -EINVAL;
 }
 
-static int read_operator(const char *word, enum scmp_compare *operator)
+static int read_comparison(const char *word, enum scmp_compare *comparison)
 {
     static const struct {
         const char *word;
-        enum scmp_compare operator;
-    } operators[] = {
-        { "SCMP_CMP_NE", SCMP_CMP_NE }, { "SCMP_CMP_LT", SCMP_CMP_LT }, { "SCMP_CMP_LE", SCMP_CMP_LE },
-        { "SCMP_CMP_EQ", SCMP_CMP_EQ }, { "SCMP_CMP_GE", SCMP_CMP_GE }, { "SCMP_CMP_GT", SCMP_CMP_GT },
+        enum scmp_compare comparison;
+    } comparisons[] = {
+        { "SCMP_CMP_NE", SCMP_CMP_NE },
+        { "SCMP_CMP_LT", SCMP_CMP_LT },
+        { "SCMP_CMP_LE", SCMP_CMP_LE },
+        { "SCMP_CMP_EQ", SCMP_CMP_EQ },
+        { "SCMP_CMP_GE", SCMP_CMP_GE },
+        { "SCMP_CMP_GT", SCMP_CMP_GT },
         { "SCMP_CMP_MASKED_EQ", SCMP_CMP_MASKED_EQ },
     };
-    for (size_t i = 0; i < sizeof(operators) / sizeof(operators[0]); i++)
-        if (strcmp(word, operators[i].word) == 0) {
-            *operator = operators[i].operator;
+    for (size_t i = 0; i < sizeof(comparisons) / sizeof(comparisons[0]); i++)
+        if (strcmp(word, comparisons[i].word) == 0) {
+            *comparison = comparisons[i].comparison;
             return 0;
         }
     return -EINVAL;
@@ -214,14 +218,14 @@ static int read_arguments(const json_t *array, struct scmp_arg_cmp *arguments, u
         const json_t *item = json_array_get(array, i);
         const char *word = json_string_value(json_object_get(item, "op"));
         uint64_t index = number_of(json_object_get(item, "index"));
-        enum scmp_compare operator;
-        if (word == NULL || index > 5 || read_operator(word, &operator) < 0)
+        enum scmp_compare comparison;
+        if (word == NULL || index > 5 || read_comparison(word, &comparison) < 0)
             return -EINVAL;
         uint64_t value = number_of(json_object_get(item, "value"));
         uint64_t second = number_of(json_object_get(item, "valueTwo"));
         *repeated |= (seen & 1u << index) != 0;
         seen |= 1u << index;
-        arguments[(*count)++] = (struct scmp_arg_cmp){ (unsigned)index, operator, value, second };
+        arguments[(*count)++] = (struct scmp_arg_cmp){ (unsigned)index, comparison, value, second };
     }
     return 0;
 }
@@ -246,7 +250,8 @@ static int add_profile_rule(struct build *build, const json_t *rule, uint64_t ca
     struct scmp_arg_cmp arguments[6];
     unsigned count;
     bool repeated;
-    if (word == NULL || read_action(word, json_is_integer(errno_value) ? (uint32_t)number_of(errno_value) : EPERM, &action) < 0)
+    if (word == NULL ||
+        read_action(word, json_is_integer(errno_value) ? (uint32_t)number_of(errno_value) : EPERM, &action) < 0)
         return fail(failure, EINVAL, PHASE_SECURITY, "seccomp profile: unknown action %s", word != NULL ? word : "");
     if (read_arguments(json_object_get(rule, "args"), arguments, &count, &repeated) < 0)
         return fail(failure, EINVAL, PHASE_SECURITY, "seccomp profile: bad arguments of a rule");

@@ -11,19 +11,52 @@
 #include "protocol/agent.h"
 
 /* By number, from 0 (linux/capability.h). */
-static const char *const capability_names[] = {
-    "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP",
-    "LINUX_IMMUTABLE", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN", "NET_RAW", "IPC_LOCK", "IPC_OWNER",
-    "SYS_MODULE", "SYS_RAWIO", "SYS_CHROOT", "SYS_PTRACE", "SYS_PACCT", "SYS_ADMIN", "SYS_BOOT", "SYS_NICE",
-    "SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG", "MKNOD", "LEASE", "AUDIT_WRITE", "AUDIT_CONTROL", "SETFCAP",
-    "MAC_OVERRIDE", "MAC_ADMIN", "SYSLOG", "WAKE_ALARM", "BLOCK_SUSPEND", "AUDIT_READ", "PERFMON", "BPF",
-    "CHECKPOINT_RESTORE",
-};
+static const char *const capability_names[] = { "CHOWN",
+                                                "DAC_OVERRIDE",
+                                                "DAC_READ_SEARCH",
+                                                "FOWNER",
+                                                "FSETID",
+                                                "KILL",
+                                                "SETGID",
+                                                "SETUID",
+                                                "SETPCAP",
+                                                "LINUX_IMMUTABLE",
+                                                "NET_BIND_SERVICE",
+                                                "NET_BROADCAST",
+                                                "NET_ADMIN",
+                                                "NET_RAW",
+                                                "IPC_LOCK",
+                                                "IPC_OWNER",
+                                                "SYS_MODULE",
+                                                "SYS_RAWIO",
+                                                "SYS_CHROOT",
+                                                "SYS_PTRACE",
+                                                "SYS_PACCT",
+                                                "SYS_ADMIN",
+                                                "SYS_BOOT",
+                                                "SYS_NICE",
+                                                "SYS_RESOURCE",
+                                                "SYS_TIME",
+                                                "SYS_TTY_CONFIG",
+                                                "MKNOD",
+                                                "LEASE",
+                                                "AUDIT_WRITE",
+                                                "AUDIT_CONTROL",
+                                                "SETFCAP",
+                                                "MAC_OVERRIDE",
+                                                "MAC_ADMIN",
+                                                "SYSLOG",
+                                                "WAKE_ALARM",
+                                                "BLOCK_SUSPEND",
+                                                "AUDIT_READ",
+                                                "PERFMON",
+                                                "BPF",
+                                                "CHECKPOINT_RESTORE" };
 
 /* By RLIMIT_ number. */
 static const char *const rlimit_names[] = {
-    "CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NPROC", "NOFILE", "MEMLOCK", "AS", "LOCKS", "SIGPENDING",
-    "MSGQUEUE", "NICE", "RTPRIO", "RTTIME",
+    "CPU",     "FSIZE", "DATA",  "STACK",      "CORE",     "RSS",  "NPROC",  "NOFILE",
+    "MEMLOCK", "AS",    "LOCKS", "SIGPENDING", "MSGQUEUE", "NICE", "RTPRIO", "RTTIME",
 };
 
 static int number_of(const char *name, const char *prefix, const char *const *names, size_t count)

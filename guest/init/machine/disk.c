@@ -17,7 +17,7 @@
 #define MAX_PARTITIONS 255
 
 static struct {
-    char name[16];                           /* sdX; empty: not there */
+    char name[16];                              /* sdX; empty: not there */
     uint8_t partitions[MAX_PARTITIONS / 8 + 1]; /* bit per partition */
 } disks[MAX_LUNS];
 

@@ -13,9 +13,9 @@
 #include "core/cleanup.h"
 #include "core/log.h"
 #include "core/loop.h"
+#include "core/worker.h"
 #include "machine/modprobe.h"
 #include "process/process.h"
-#include "core/worker.h"
 
 #define DELAY_MS 5000
 #define ORDER_FILE "/sys/module/page_reporting/parameters/page_reporting_order"

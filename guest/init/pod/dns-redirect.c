@@ -12,8 +12,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "limits/cgroup.h"
 #include "core/cleanup.h"
+#include "limits/cgroup.h"
 
 #define NAME_SERVER 0x7f00000b /* 127.0.0.11 */
 #define PROGRAMS 4

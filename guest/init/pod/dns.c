@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
-#include "pod/dns-redirect.h"
 #include "core/loop.h"
+#include "pod/dns-redirect.h"
 #include "pod/pod-namespaces.h"
 
 #define MAX_SERVERS 4
@@ -212,8 +212,8 @@ static bool move(struct side *side)
 
 static bool watch(struct side *side)
 {
-    uint32_t events = (side->ended || side->used > 0 ? 0 : (uint32_t)EPOLLIN) |
-                      (side->other->used > 0 ? (uint32_t)EPOLLOUT : 0);
+    uint32_t events =
+        (side->ended || side->used > 0 ? 0 : (uint32_t)EPOLLIN) | (side->other->used > 0 ? (uint32_t)EPOLLOUT : 0);
     if (events == side->events)
         return true;
     side->events = events;
@@ -265,7 +265,9 @@ static void accept_ready(struct source *source, uint32_t events)
 static int listen_on(struct source *source, int type, void (*ready)(struct source *source, uint32_t events))
 {
     struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons(DNS_LISTEN_PORT), .sin_addr.s_addr = inet_addr("127.0.0.11"),
+        .sin_family = AF_INET,
+        .sin_port = htons(DNS_LISTEN_PORT),
+        .sin_addr.s_addr = inet_addr("127.0.0.11"),
     };
     int on = 1;
     source->fd = pod_socket(AF_INET, type);

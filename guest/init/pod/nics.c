@@ -17,7 +17,7 @@
 #include "pod/netlink.h"
 
 static struct {
-    uint8_t mac[6];     /* the template's */
+    uint8_t mac[6];      /* the template's */
     char name[IFNAMSIZ]; /* in the Pod; empty: parked */
 } nics[MAX_NICS];
 static int nic_count;

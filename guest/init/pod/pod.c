@@ -7,13 +7,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "pod/dns.h"
 #include "core/fields.h"
 #include "core/log.h"
+#include "core/sysctl.h"
+#include "pod/dns.h"
 #include "pod/nics.h"
 #include "pod/pod-namespaces.h"
 #include "pod/shared-memory.h"
-#include "core/sysctl.h"
 
 void pod_prepare(void)
 {

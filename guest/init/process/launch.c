@@ -1,11 +1,11 @@
 /* From a clone of the agent to the container's program. The order of the steps is runc's, since it shows: in which
  * errors come first, and in what the seccomp filter must allow. */
-#include "core/go-error.h"
 #include "process/launch.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/capability.h>
 #include <linux/openat2.h>
 #include <linux/sched.h>
@@ -20,9 +20,9 @@
 #include <sys/syscall.h>
 #include <termios.h>
 #include <unistd.h>
-#include <grp.h>
 
 #include "core/cleanup.h"
+#include "core/go-error.h"
 #include "limits/device-filter.h"
 #include "limits/seccomp.h"
 #include "process/user.h"
@@ -67,7 +67,8 @@ int child_limits(const struct process_spec *spec, struct failure *failure)
         return fail_errno(failure, errno, PHASE_SECURITY, "write oom_score_adj");
     for (size_t i = 0; i < spec->rlimit_count; i++)
         if (setrlimit((__rlimit_resource_t)spec->rlimits[i].resource, &spec->rlimits[i].limit) < 0)
-            return fail_errno(failure, errno, PHASE_SECURITY, "error setting rlimit type %d", spec->rlimits[i].resource);
+            return fail_errno(failure, errno, PHASE_SECURITY, "error setting rlimit type %d",
+                              spec->rlimits[i].resource);
     return 0;
 }
 
@@ -80,7 +81,10 @@ static int send_master(int status, int master)
         char bytes[CMSG_SPACE(sizeof(int))];
     } control = { 0 };
     struct msghdr message = {
-        .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control.bytes),
+        .msg_iov = &part,
+        .msg_iovlen = 1,
+        .msg_control = &control,
+        .msg_controllen = sizeof(control.bytes),
     };
     struct cmsghdr *header = CMSG_FIRSTHDR(&message);
     header->cmsg_level = SOL_SOCKET;

@@ -14,9 +14,9 @@ struct launch {
     const struct process_spec *spec;
     struct sock_fprog seccomp;
     struct child_stdio stdio;
-    int status;  /* the child's end of the socket to the agent */
-    int filter;  /* cgroup device program to attach at the end, -1: none */
-    int cgroup;  /* where to */
+    int status;              /* the child's end of the socket to the agent */
+    int filter;              /* cgroup device program to attach at the end, -1: none */
+    int cgroup;              /* where to */
     const char *const *args; /* what to run; spec->args, or an init in front of them */
     const json_t *job;       /* of a job: no program, but this */
 };

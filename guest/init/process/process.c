@@ -155,7 +155,10 @@ static void status_ready(struct source *source, uint32_t events)
     } control;
     struct iovec part = { packet, sizeof(packet) };
     struct msghdr message = {
-        .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control.bytes),
+        .msg_iov = &part,
+        .msg_iovlen = 1,
+        .msg_control = &control,
+        .msg_controllen = sizeof(control.bytes),
     };
     ssize_t length = recvmsg(source->fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     if (length < 0 && (errno == EAGAIN || errno == EINTR))
@@ -226,7 +229,8 @@ int process_launch(struct process *process, struct launch *launch, uint64_t flag
 int process_signal(struct process *process, int signal, struct failure *failure)
 {
     if (process->state == PROCESS_EXITED || process->pidfd < 0)
-        return fail(failure, ESRCH, PHASE_REQUEST, "process %s", process->pidfd < 0 ? "not running yet" : "already finished");
+        return fail(failure, ESRCH, PHASE_REQUEST, "process %s",
+                    process->pidfd < 0 ? "not running yet" : "already finished");
     if (syscall(SYS_pidfd_send_signal, process->pidfd, signal, NULL, 0) < 0)
         return fail_errno(failure, errno, PHASE_REQUEST, "signal %d", signal);
     return 0;
@@ -255,10 +259,10 @@ static void after_exit(struct stdio *stdio)
     int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     int code = signal != 0 ? 128 + signal : WEXITSTATUS(status);
     bool oom_killed = process->events->was_oom_killed != NULL && process->events->was_oom_killed(process);
-    json_t *event = json_pack("{s:s, s:s, s:s, s:{s:i, s:i, s:b, s:I}}", "event", "exit", "kind",
-                              process->kind == PROCESS_CONTAINER ? "container" : "exec", "id", process->id, "status",
-                              "exitCode", code, "signal", signal, "oomKilled", oom_killed, "timeMs",
-                              (json_int_t)process->exit_time_ms);
+    json_t *event =
+        json_pack("{s:s, s:s, s:s, s:{s:i, s:i, s:b, s:I}}", "event", "exit", "kind",
+                  process->kind == PROCESS_CONTAINER ? "container" : "exec", "id", process->id, "status", "exitCode",
+                  code, "signal", signal, "oomKilled", oom_killed, "timeMs", (json_int_t)process->exit_time_ms);
     process->exit_event = event_post(event, process->stdio.output_ids[0], process->stdio.output_ids[1]);
 }
 

@@ -6,10 +6,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "process/launch.h"
 #include "core/loop.h"
-#include "wire/port.h"
+#include "process/launch.h"
 #include "process/stdio.h"
+#include "wire/port.h"
 
 struct container;
 

@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <unistd.h>
 
-#include "wire/channel.h"
 #include "core/cleanup.h"
+#include "wire/channel.h"
 
 /* How long children that hold the output open may delay the report of their parent's exit (docs/agent-protocol.md). */
 #define GRACE_MS 100
@@ -220,8 +220,7 @@ static int open_input(struct stdio *stdio, uint32_t id, struct child_stdio *chil
     return make_pipe(&input->source.fd, &child->fds[0], false, failure);
 }
 
-int stdio_open(struct stdio *stdio, const struct process_spec *spec, struct child_stdio *child,
-               struct failure *failure)
+int stdio_open(struct stdio *stdio, const struct process_spec *spec, struct child_stdio *child, struct failure *failure)
 {
     stdio->terminal = spec->terminal;
     stdio->grace = (struct timer){ .fire = grace_over };

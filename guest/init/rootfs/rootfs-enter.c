@@ -12,17 +12,16 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "paths/bind.h"
 #include "core/cleanup.h"
 #include "core/fields.h"
-#include "process/launch.h"
-#include "paths/mount-options.h"
+#include "core/sysctl.h"
 #include "machine/nested-engine.h"
+#include "paths/bind.h"
+#include "paths/mount-options.h"
 #include "paths/resolve.h"
+#include "process/launch.h"
 #include "rootfs/rootfs.h"
 #include "shares/shares.h"
-#include "core/sysctl.h"
-
 
 /* ---- mounts ---- */
 
@@ -139,7 +138,8 @@ static int make_standard_devices(int root, struct failure *failure)
         return fail_errno(failure, dev, PHASE_MOUNT, "open /dev");
     for (size_t i = 0; i < sizeof(standard_nodes) / sizeof(standard_nodes[0]); i++)
         if (mknodat(dev, standard_nodes[i].name, S_IFCHR | 0666,
-                    makedev(standard_nodes[i].major, standard_nodes[i].minor)) < 0 && errno != EEXIST)
+                    makedev(standard_nodes[i].major, standard_nodes[i].minor)) < 0 &&
+            errno != EEXIST)
             return fail_errno(failure, errno, PHASE_MOUNT, "make /dev/%s", standard_nodes[i].name);
     for (size_t i = 0; i < sizeof(standard_links) / sizeof(standard_links[0]); i++)
         if (symlinkat(standard_links[i].target, dev, standard_links[i].name) < 0 && errno != EEXIST)
@@ -175,7 +175,9 @@ static int make_device(int root, const json_t *device, struct failure *failure)
 /* A privileged container sees the VM's devices, but for the daemon's own ports and what a container has of its own. */
 static int copy_devices(int from, int to, int depth, struct failure *failure)
 {
-    static const char *const left_out[] = { ".", "..", "pts", "shm", "mqueue", "console", "ptmx", "fd", "virtio-ports" };
+    static const char *const left_out[] = {
+        ".", "..", "pts", "shm", "mqueue", "console", "ptmx", "fd", "virtio-ports"
+    };
     int copy = fcntl(from, F_DUPFD_CLOEXEC, 3);
     auto_directory directory = copy >= 0 ? fdopendir(copy) : NULL;
     if (directory == NULL)

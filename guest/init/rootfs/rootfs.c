@@ -13,10 +13,10 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
-#include "machine/disk.h"
 #include "core/fields.h"
-#include "rootfs/init-layer.h"
 #include "core/kernel-log.h"
+#include "machine/disk.h"
+#include "rootfs/init-layer.h"
 
 #define MOUNT_ATTEMPTS 4000
 

@@ -18,8 +18,7 @@ int rootfs_mount(const char *directory, const struct disk_spec *layers, int laye
 /* Writes the container's files (GuestContainerSpec.files) to `directory`. */
 int rootfs_write_files(const char *directory, const json_t *files, struct failure *failure);
 /* Replaces the content of one of them. */
-int rootfs_replace_file(const char *directory, size_t index, const void *bytes, size_t length,
-                        struct failure *failure);
+int rootfs_replace_file(const char *directory, size_t index, const void *bytes, size_t length, struct failure *failure);
 /* In the container's namespaces: builds everything below `directory`/root as the GuestContainerSpec says, opens the
  * terminal, and makes it the root. */
 int rootfs_enter(const char *directory, const json_t *spec, bool init, struct launch *launch, struct failure *failure);

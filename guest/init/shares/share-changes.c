@@ -69,7 +69,10 @@ static void open_probes(void)
 {
     long id = write_text(TRACING "/kprobe_events", PROBE) ? read_number(TRACING "/events/caisson/watch/id") : -1;
     struct perf_event_attr attributes = {
-        .type = PERF_TYPE_TRACEPOINT, .size = sizeof(attributes), .config = (uint64_t)id, .sample_period = 1,
+        .type = PERF_TYPE_TRACEPOINT,
+        .size = sizeof(attributes),
+        .config = (uint64_t)id,
+        .sample_period = 1,
         .wakeup_events = 1,
     };
     long processors = sysconf(_SC_NPROCESSORS_CONF);

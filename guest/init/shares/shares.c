@@ -18,16 +18,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/affinity.h"
-#include "core/cleanup.h"
-#include "shares/pump-cpu.h"
-#include "paths/resolve.h"
-#include "shares/share-changes.h"
-#include "shares/share-notices.h"
 #include "archives/tar-read.h"
 #include "archives/tar-write.h"
+#include "core/affinity.h"
+#include "core/cleanup.h"
 #include "core/write-all.h"
+#include "paths/resolve.h"
 #include "protocol/agent.h"
+#include "shares/pump-cpu.h"
+#include "shares/share-changes.h"
+#include "shares/share-notices.h"
 
 #define PORT_NAME "caisson.fuse.0"
 

@@ -10,11 +10,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "wire/channel.h"
 #include "core/cleanup.h"
 #include "core/fields.h"
 #include "core/loop.h"
 #include "protocol/agent.h"
+#include "wire/channel.h"
 
 enum {
     BACKLOG = 128,

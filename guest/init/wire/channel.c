@@ -41,7 +41,12 @@ struct channel *channel_open(uint32_t id, bool has_output, bool has_input, const
     if (channel == NULL)
         return NULL;
     *channel = (struct channel){
-        .next = channels, .id = id, .user = user, .owner = owner, .has_output = has_output, .has_input = has_input,
+        .next = channels,
+        .id = id,
+        .user = user,
+        .owner = owner,
+        .has_output = has_output,
+        .has_input = has_input,
     };
     channels = channel;
     return channel;

@@ -38,7 +38,8 @@ struct channel {
 };
 
 /* Opens a channel. Returns NULL if the number is in use or memory is short. */
-struct channel *channel_open(uint32_t id, bool has_output, bool has_input, const struct channel_user *user, void *owner);
+struct channel *channel_open(uint32_t id, bool has_output, bool has_input, const struct channel_user *user,
+                             void *owner);
 struct channel *channel_find(uint32_t id);
 struct channel *channel_first(void);
 /* The user lets go: its input is refused from now on, its output is kept until it is acknowledged. May free it. */

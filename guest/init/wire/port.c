@@ -8,11 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "wire/channel.h"
 #include "core/cleanup.h"
-#include "wire/frame.h"
 #include "core/log.h"
 #include "core/loop.h"
+#include "wire/channel.h"
+#include "wire/frame.h"
 
 struct packet {
     struct packet *next;

@@ -8,7 +8,8 @@ int main(int argc, char **argv)
 {
     struct sockaddr_in own = { .sin_family = AF_INET, .sin_port = htons(53) }, peer;
     int fd = socket(AF_INET, SOCK_DGRAM, 0);
-    if (argc != 2 || inet_pton(AF_INET, argv[1], &own.sin_addr) != 1 || bind(fd, (struct sockaddr *)&own, sizeof(own)) < 0)
+    if (argc != 2 || inet_pton(AF_INET, argv[1], &own.sin_addr) != 1 ||
+        bind(fd, (struct sockaddr *)&own, sizeof(own)) < 0)
         return 1;
     for (;;) {
         uint8_t packet[512 + 16];

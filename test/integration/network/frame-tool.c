@@ -12,9 +12,10 @@
 #include <time.h>
 #include <unistd.h>
 
-static int open_packet(const char *name) {
+static int open_packet(const char *name)
+{
     int fd = socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ALL));
-    struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL)};
+    struct sockaddr_ll address = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL) };
     address.sll_ifindex = (int)if_nametoindex(name);
     if (fd < 0 || address.sll_ifindex == 0 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0) {
         perror(name);
@@ -23,13 +24,15 @@ static int open_packet(const char *name) {
     return fd;
 }
 
-static long now(void) {
+static long now(void)
+{
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     unsigned char frame[2048];
     if (argc < 4)
         return 2;
@@ -50,7 +53,7 @@ int main(int argc, char **argv) {
     puts("ready");
     fflush(stdout);
     for (long end = now() + atol(argv[3]); now() < end;) {
-        struct pollfd entry = {.fd = fd, .events = POLLIN};
+        struct pollfd entry = { .fd = fd, .events = POLLIN };
         struct sockaddr_ll from;
         socklen_t size = sizeof from;
         if (poll(&entry, 1, (int)(end - now())) < 1)
