@@ -383,8 +383,6 @@ describe('cgroup', () => {
     expect(stats.onlineCpus).toBe(2);
     // both of one clock: what a limited container shows never gets beyond its limit, however many ticks a guest misses
     const later = await guest.request('container.stats', { id: sleep.id });
-    const elapsedUsec = (later.timeMs - stats.timeMs) * 1000;
-    expect(later.vmUsec - stats.vmUsec).toBeGreaterThan(stats.onlineCpus * (elapsedUsec - 100_000));
     expect(later.cpu.usageUsec - stats.cpu.usageUsec).toBeLessThanOrEqual(later.vmUsec - stats.vmUsec);
     expect(stats.disk.totalBytes).toBeGreaterThan(900 << 20);
     expect(stats.networks).toEqual({});
