@@ -240,16 +240,17 @@ export class Builder {
           stage,
           `ARG ${command.args.map(({ key, value }) => (value === undefined ? key : `${key}=${value}`)).join(' ')}`,
         );
-      default:
-        return this.#commitComment(
-          stage,
-          applyMetadata(stage, command, (text) => this.#output.stdout(text)),
-        );
+      default: {
+        const comment = applyMetadata(stage, command, (text) => this.#output.stdout(text));
+        const paths = command.kind === 'volume' ? command.paths : [];
+        return this.#commitComment(stage, comment, paths);
+      }
     }
   }
 
-  async #commitComment(stage: BuildStage, comment: string): Promise<void> {
+  async #commitComment(stage: BuildStage, comment: string, volumes: readonly string[] = []): Promise<void> {
     if (await this.#probe(stage, stage.commented(comment))) return;
+    await requireNoFiles(stage, volumes);
     stage.inheritHealthcheck();
     const config = stage.commented(comment);
     const containerId = await this.#createContainer(config);
@@ -380,6 +381,17 @@ export class Builder {
         this.#output.stdout(`Error removing intermediate container ${shortId(id)}: ${errorMessage(error)}\n`);
       }
     }
+  }
+}
+
+/** A volume is a directory: dockerd refuses one over a file when it makes the step's container. */
+async function requireNoFiles(stage: BuildStage, volumes: readonly string[]): Promise<void> {
+  if (volumes.length === 0) return;
+  const tree = await stage.files.tree(stage.diffIds);
+  for (const volume of volumes) {
+    const path = tree.resolve(toName(volume));
+    if ((tree.lookup(path)?.kind ?? 'directory') === 'directory') continue;
+    throw new DaemonError('Internal', `cannot mount volume over existing file, file exists /${path}`);
   }
 }
 

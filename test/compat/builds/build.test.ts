@@ -24,6 +24,8 @@ scriptCases('build: steps', {
       docker build -q --no-cache -t $c:third . | cut -c 1-7`,
     bothClis: true,
   },
+  'VOLUME over what is there': `
+    for v in /bin/busybox '["/etc","/etc/passwd"]' /etc /new /bin/sh; do printf "FROM busybox\\nRUN ln -s busybox /bin/own\\nVOLUME $v\\nRUN true\\n" >Dockerfile; docker build . 2>&1 | tail -1 | sed 's/exists .*merged/exists /; s/^Successfully.*/built/; s/exists  */exists /'; done`,
   'RUN, arguments, cache': `
     printf 'ARG tag=latest\\nFROM busybox:$tag AS one\\nARG a\\nARG b=2\\nRUN echo $a $b $HTTP_PROXY; id; pwd\\nRUN ["echo","a b"]\\nUSER nobody\\nRUN id\\nFROM one\\nRUN rm /bin/true; mkdir /n; ls /bin/true\\n' >Dockerfile
     docker build -t $c --build-arg a=1 --build-arg HTTP_PROXY=p --build-arg unused=1 --target one .
