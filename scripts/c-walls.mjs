@@ -29,6 +29,19 @@ const programs = [
       'jobs',
     ],
   },
+  {
+    sources: 'native/fs-server',
+    objects: 'build/native/fs-server.d',
+    // prettier-ignore -- a row each
+    floors: [
+      'base',
+      'wire',
+      'table',
+      'host',
+      'operations',
+      'control',
+    ],
+  },
 ];
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
