@@ -32,7 +32,7 @@ const programs = [
   {
     sources: 'native/fs-server',
     objects: 'build/native/fs-server.d',
-    // prettier-ignore -- a row each
+    // prettier-ignore
     floors: [
       'base',
       'wire',
