@@ -7,12 +7,12 @@ import { DaemonError } from '../../errors';
 import type { ContainerLogs, ContainerLogWriter, LogOffsets } from '../core/container-log';
 import type { ContainerRecord } from '../core/container-record';
 import { isActive } from '../core/container-state';
-import { logAttributes, type LogSubject } from './log-attributes';
+import { logAttributes, type LogSubject } from './records/log-attributes';
 import { logFileOptions, type LogConfigInput, type LogFileOptions } from './log-config';
 import { isRemoteDriver, remoteWriter } from './remote/remote-driver';
 import { LogFile, removeLogFiles } from './log-file';
 import { DiscardingLogWriter, FileLogWriter } from './log-writer';
-import { RecordEncoder } from './record-encoder';
+import { RecordEncoder } from './records/record-encoder';
 
 interface OpenLog {
   readonly file: LogFile;

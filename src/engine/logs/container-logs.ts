@@ -6,7 +6,7 @@ import type { LogStream } from '../core/container-log';
 import type { Container } from '../core/container-registry';
 import type { ContainerLogStore } from './container-log-store';
 import { logLines, readLogBatches } from './log-reader';
-import type { RunOffsets } from './log-record';
+import type { RunOffsets } from './records/log-record';
 
 /**
  * The lines of a container's log. Following ends with the run, as in Docker also when the container is restarted;

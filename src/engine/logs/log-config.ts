@@ -4,7 +4,7 @@ import { goBoolProblem, parseGoBool } from '../../go/bool';
 import { goQuote } from '../../go/quote';
 import { DaemonError } from '../../errors';
 import { parseHumanSize, parseRamSize } from '../../go/size-format';
-import { checkTagTemplate } from './log-attributes';
+import { checkTagTemplate } from './records/log-attributes';
 import { isRemoteDriver, remoteOptions, validateRemoteOptions } from './remote/remote-driver';
 
 /** The part of HostConfig.LogConfig that matters here. */

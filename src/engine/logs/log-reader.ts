@@ -12,7 +12,7 @@ import {
   renderRecord,
   type LogRecord,
   type RunOffsets,
-} from './log-record';
+} from './records/log-record';
 import { LogSegment } from './log-segment';
 
 export interface LogReadOptions {

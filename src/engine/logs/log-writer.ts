@@ -4,7 +4,7 @@ import { errorMessage } from '../../errors';
 import { log } from '../../log';
 import type { ContainerLogWriter, LogOffsets, LogStream } from '../core/container-log';
 import type { LogFile } from './log-file';
-import type { RecordEncoder } from './record-encoder';
+import type { RecordEncoder } from './records/record-encoder';
 
 interface Waiter {
   stream: LogStream;

@@ -4,7 +4,7 @@ import type { AttachOptions, LogLine, OpenStream, StreamClient } from '../../api
 import { DaemonError } from '../../errors';
 import type { Container } from '../core/container-registry';
 import { DetachKeyFilter, requireDetachKeys } from '../streams/detach-keys';
-import type { RunOffsets } from '../logs/log-record';
+import type { RunOffsets } from '../logs/records/log-record';
 import type { ProcessInput, StreamHub, StreamSubscription } from '../streams/stream-hub';
 
 export interface StreamSession {

@@ -2,7 +2,7 @@
 // which `docker logs` reads (as dockerd's cache of such drivers).
 
 import type { ContainerLogWriter, LogStream } from '../../core/container-log';
-import { partialBytes } from '../record-encoder';
+import { partialBytes } from '../records/record-encoder';
 import type { LogCollector } from './log-collector';
 
 export interface LogLine {

@@ -1,7 +1,7 @@
 // The drivers that send lines to a collector, by name.
 
 import type { ContainerLogWriter } from '../../core/container-log';
-import { expandTag, logAttributes, type LogSubject } from '../log-attributes';
+import { expandTag, logAttributes, type LogSubject } from '../records/log-attributes';
 import { fluentdCollector, fluentdEncoder, fluentdOptions, isAsync } from './fluentd';
 import { ForwardingLogWriter } from './forwarding-writer';
 import { LogCollector } from './log-collector';

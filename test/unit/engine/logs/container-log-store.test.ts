@@ -3,7 +3,7 @@ import { appendFileSync, existsSync, readFileSync, readdirSync, truncateSync } f
 import path from 'node:path';
 import type { LogLine } from '../../../../src/api/v1.41/backend';
 import { ContainerLogStore } from '../../../../src/engine/logs/container-log-store';
-import { parseRecords } from '../../../../src/engine/logs/log-record';
+import { parseRecords } from '../../../../src/engine/logs/records/log-record';
 import { logLines, readLogBatches } from '../../../../src/engine/logs/log-reader';
 import { parseFile, readAll, readText, recordWith, temporaryDirectory, wholeLog } from './support';
 

@@ -1,7 +1,7 @@
 import type { AttachOptions, LogLine } from '../../../../src/api/v1.41/backend';
 import { attachToContainer } from '../../../../src/engine/sessions/attach';
 import { DetachKeyFilter, parseDetachKeys } from '../../../../src/engine/streams/detach-keys';
-import type { RunOffsets } from '../../../../src/engine/logs/log-record';
+import type { RunOffsets } from '../../../../src/engine/logs/records/log-record';
 import { StreamHub, type StreamChunk } from '../../../../src/engine/streams/stream-hub';
 import { AgentError } from '../../../../src/vm/contract/agent-error';
 import { fakeClient, TestEngine, type FakeClient } from '../../../support/engine-fakes';

@@ -1,6 +1,6 @@
 // The attributes that json-file's options labels, env and tag put into every record, and `--details` shows.
 
-import { DaemonError } from '../../errors';
+import { DaemonError } from '../../../errors';
 
 /** What a tag or an attribute may speak of. */
 export interface LogSubject {

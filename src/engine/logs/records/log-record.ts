@@ -2,7 +2,7 @@
 // says which bytes of the run are in the file up to here, so the file alone tells where a killed daemon goes on.
 
 import { isUtf8 } from 'node:buffer';
-import type { LogStream } from '../core/container-log';
+import type { LogStream } from '../../core/container-log';
 import { formatAttributes } from './log-attributes';
 
 export interface LogRecord {
