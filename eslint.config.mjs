@@ -1,20 +1,31 @@
+import { dirname, join, relative } from 'node:path';
 import tseslint from 'typescript-eslint';
+import { complaint, walls } from './scripts/walls.mjs';
 
-/** Who may import whom (docs/architecture.md); changing this table is an ADR. */
-const layers = [
-  { files: ['src/api/v1.41/**'], forbid: ['engine', 'translate', 'vm', 'storage', 'network', 'registry'] },
-  { files: ['src/api/v1/**'], forbid: ['engine', 'translate', 'vm', 'storage', 'network', 'registry'] },
-  { files: ['src/engine/**'], forbidModules: ['express', 'node:child_process', 'child_process'] },
-  {
-    files: ['src/translate/**'],
-    forbid: ['storage', 'network', 'registry'],
-    forbidModules: ['node:fs', 'node:net', 'node:child_process', 'express'],
+/** Holds imports to the rows of scripts/walls.mjs; circles are for scripts/check-walls.mjs, which sees all files at once. */
+const wallsRule = {
+  meta: { type: 'problem', schema: false },
+  create(context) {
+    const from = relative(import.meta.dirname, context.filename);
+    const check = (node, source, typeOnly) => {
+      if (typeof source?.value !== 'string') return;
+      const specifier = source.value;
+      const isOurs = specifier.startsWith('.');
+      const to = isOurs ? join(dirname(from), specifier).replace(/(\.js|\.ts)?$/, '.ts') : undefined;
+      const message = complaint({ from, to, specifier, typeOnly });
+      if (message !== undefined) context.report({ node, message });
+    };
+    const allAreTypes = ({ specifiers }) =>
+      specifiers.length > 0 && specifiers.every(({ importKind }) => importKind === 'type');
+    return {
+      ImportDeclaration: (node) => check(node, node.source, node.importKind === 'type' || allAreTypes(node)),
+      ExportNamedDeclaration: (node) => check(node, node.source, node.exportKind === 'type'),
+      ExportAllDeclaration: (node) => check(node, node.source, node.exportKind === 'type'),
+      ImportExpression: (node) => check(node, node.source, false),
+      TSImportType: (node) => check(node, node.source, true),
+    };
   },
-  { files: ['src/vm/**'], forbid: ['api', 'engine', 'storage', 'network', 'registry'] },
-  { files: ['src/storage/**', 'src/registry/**'], forbid: ['api', 'engine', 'translate', 'vm', 'network'] },
-  { files: ['src/builder/**'], forbid: ['api', 'engine', 'vm', 'network'] },
-  { files: ['src/network/**'], forbid: ['api', 'engine', 'translate', 'vm', 'storage', 'registry'] },
-];
+};
 
 export default tseslint.config(
   { ignores: ['dist', 'build', 'node_modules', 'coverage'] },
@@ -37,31 +48,12 @@ export default tseslint.config(
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
     },
   },
-  ...layers.map(({ files, forbid = [], forbidModules = [] }) => ({
-    files,
-    rules: {
-      '@typescript-eslint/no-restricted-imports': [
-        'error',
-        {
-          paths: forbidModules.map((name) => ({
-            name,
-            message: 'not in this layer',
-            allowTypeImports: true,
-          })),
-          patterns:
-            forbid.length === 0
-              ? []
-              : [
-                  {
-                    regex: `^(\\.\\./)+(${forbid.join('|')})(/|$)`,
-                    message: 'this layer may not import that one (docs/architecture.md)',
-                    allowTypeImports: true,
-                  },
-                ],
-        },
-      ],
-    },
-  })),
+  {
+    files: ['src/**/*.ts'],
+    plugins: { caisson: { rules: { walls: wallsRule } } },
+    // The table is an option so that a changed one makes ESLint's cache worthless.
+    rules: { 'caisson/walls': ['error', walls] },
+  },
   {
     files: ['test/**', 'bench/**'],
     rules: {

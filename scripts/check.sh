@@ -15,12 +15,13 @@ start() {
 }
 start types npx tsc --noEmit -p tsconfig.json
 start lint npx eslint --cache --cache-location build/check/eslint . bench
+start walls node scripts/check-walls.mjs
 start format bash -c 'npx prettier --check --log-level warn . && bash scripts/format-c.sh --check'
 start c bash -c 'make --no-print-directory -C guest objects test && make --no-print-directory -C native &&
   node scripts/c-walls.mjs'
 
 failed=0
-for name in types lint format c; do
+for name in types lint walls format c; do
   if wait "${pids[$name]}"; then
     say "check $name: ok"
   else

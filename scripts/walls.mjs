@@ -1,0 +1,392 @@
+// Who may import whom in src: a row for every folder, and for each file beside them, from the top floor down. A row names only
+// rows that stand below it, so imports run one way. ESLint holds the code to it (eslint.config.mjs); changing what a row may
+// import is an ADR. What each folder is for: docs/architecture.md.
+//
+//   imports   folders of ours it may use, besides the base
+//   types     contracts of which it may know the types alone
+//   modules   packages, and node:child_process, which nobody else may use
+//   pure      no I/O and no clock: of Node's own modules it may use those for paths, bytes and text
+
+import { readFileSync } from 'node:fs';
+
+/** What everybody above may import. */
+export const base = ['async', 'host', 'log', 'go', 'errors'];
+
+/** What is moved out of a folder for others to see: files, or whole folders. */
+export const contracts = [
+  'api/v1/backend',
+  'api/v1/types',
+  'api/v1.41/backend',
+  'storage/contract',
+  'vm/contract',
+];
+
+export const walls = {
+  // the process
+  main: { imports: ['cli', 'cli/client', 'daemon', 'versions'], modules: ['commander'] },
+  cli: {
+    imports: ['daemon', 'engine/logs', 'vm/pool', 'network', 'network/addresses', 'config'],
+    modules: ['commander', 'node:child_process'],
+  },
+  'cli/client': {
+    imports: ['api/v1', 'kubernetes/schema', 'storage/disks', 'storage/tar', 'registry', 'docker'],
+    modules: ['cli-table3', 'commander', 'dockerode', 'yaml', 'zod'],
+  },
+  daemon: {
+    imports: [
+      'api',
+      'api/v1',
+      'play',
+      'engine/backends',
+      'engine/pods',
+      'engine/images',
+      'engine/lifecycle',
+      'engine/sessions',
+      'engine/events',
+      'engine/system',
+      'engine/logs',
+      'engine/core',
+      'storage',
+      'network',
+      'vm/pool',
+      'vm/qemu',
+      'vm/host',
+      'versions',
+      'config',
+    ],
+    modules: ['express', 'node:child_process', 'prom-client'],
+  },
+
+  // HTTP
+  api: { imports: ['api/v1.41', 'api/http'], modules: ['express', 'http-proxy'] },
+  'api/v1': { imports: ['api/http', 'docker'], modules: ['ajv/dist/2020', 'express'] },
+  'api/v1.41': { imports: ['api/http', 'docker'], modules: ['express', 'ws'] },
+  'api/http': { imports: [], modules: ['express'] },
+
+  // Kubernetes manifests
+  play: {
+    imports: ['kubernetes', 'network/addresses', 'registry'],
+    types: ['api/v1/backend', 'api/v1/types', 'api/v1.41/backend', 'storage/contract'],
+  },
+  kubernetes: {
+    pure: true,
+    imports: ['kubernetes/schema', 'docker'],
+    types: ['api/v1/types'],
+    modules: ['yaml'],
+  },
+  'kubernetes/schema': { pure: true, imports: [], modules: ['zod'] },
+
+  // the engine, floor 9
+  'engine/backends': {
+    imports: [
+      'engine/images',
+      'engine/lifecycle',
+      'engine/create',
+      'engine/files',
+      'engine/sessions',
+      'engine/views',
+      'engine/networks',
+      'engine/mounts',
+      'engine',
+      'engine/vms',
+      'engine/events',
+      'engine/system',
+      'engine/logs',
+      'engine/streams',
+      'engine/filters',
+      'engine/core',
+      'network',
+      'storage/disks',
+      'registry',
+      'versions',
+      'config',
+      'docker',
+    ],
+    types: ['api/v1.41/backend', 'storage/contract', 'vm/contract'],
+  },
+  // floor 8
+  'engine/images': {
+    imports: [
+      'engine/lifecycle',
+      'engine/create',
+      'engine/files',
+      'engine',
+      'engine/vms',
+      'engine/system',
+      'engine/filters',
+      'engine/core',
+      'builder',
+      'dockerfile',
+      'storage/layers',
+      'registry',
+      'versions',
+      'docker',
+    ],
+    types: ['api/v1.41/backend', 'storage/contract'],
+  },
+  'engine/pods': {
+    imports: [
+      'engine/lifecycle',
+      'engine/create',
+      'engine/views',
+      'engine/networks',
+      'engine',
+      'engine/vms',
+      'engine/core',
+      'docker',
+    ],
+    types: ['api/v1/backend', 'api/v1/types', 'vm/contract'],
+  },
+  // floor 7
+  'engine/lifecycle': {
+    imports: [
+      'engine/create',
+      'engine/networks',
+      'engine/mounts',
+      'engine',
+      'engine/vms',
+      'engine/logs',
+      'engine/streams',
+      'engine/filters',
+      'engine/core',
+      'translate',
+      'storage/disks',
+      'vm/contract',
+      'config',
+      'docker',
+    ],
+    types: ['api/v1.41/backend', 'storage/contract'],
+  },
+  // floor 6
+  'engine/create': {
+    imports: [
+      'engine/networks',
+      'engine/mounts',
+      'engine/logs',
+      'engine/core',
+      'translate',
+      'dockerfile',
+      'network',
+      'network/addresses',
+      'registry',
+      'config',
+      'docker',
+    ],
+    types: ['api/v1.41/backend', 'storage/contract'],
+  },
+  'engine/files': {
+    imports: [
+      'engine/networks',
+      'engine/mounts',
+      'engine',
+      'engine/vms',
+      'engine/streams',
+      'engine/core',
+      'translate',
+      'storage/layers',
+      'storage/tar',
+      'vm/agent',
+      'vm/contract',
+      'docker',
+    ],
+  },
+  'engine/sessions': {
+    imports: [
+      'engine/networks',
+      'engine/vms',
+      'engine/logs/records',
+      'engine/streams',
+      'engine/core',
+      'translate',
+      'docker',
+    ],
+    types: ['api/v1.41/backend', 'vm/contract'],
+  },
+  'engine/views': {
+    imports: [
+      'engine/networks',
+      'engine',
+      'engine/vms',
+      'engine/system',
+      'engine/filters',
+      'engine/core',
+      'network',
+      'vm/contract',
+      'docker',
+    ],
+    types: ['api/v1.41/backend', 'storage/contract'],
+  },
+  // floor 5
+  'engine/networks': {
+    imports: ['engine/vms', 'engine/core', 'translate', 'network', 'config', 'docker'],
+    types: ['vm/contract'],
+  },
+  'engine/mounts': {
+    imports: ['engine', 'engine/vms', 'engine/core', 'translate', 'storage/disks', 'vm/contract', 'docker'],
+  },
+  // floor 4
+  engine: { imports: ['engine/vms', 'engine/streams', 'engine/core'], types: ['vm/contract'] },
+  // floor 3
+  'engine/vms': {
+    imports: ['engine/streams', 'engine/core', 'translate', 'network', 'vm/contract', 'config'],
+    types: ['storage/contract'],
+  },
+  // floor 2
+  'engine/events': { imports: ['engine/filters', 'engine/core', 'docker'], types: ['api/v1.41/backend'] },
+  'engine/system': {
+    imports: ['engine/core', 'storage/images', 'versions', 'config', 'docker'],
+    types: ['storage/contract', 'vm/contract'],
+  },
+  'engine/streams': { imports: ['engine/core', 'vm/agent'], types: ['vm/contract'] },
+  'engine/logs': {
+    imports: ['engine/logs/remote', 'engine/logs/records', 'engine/core'],
+    types: ['api/v1.41/backend'],
+  },
+  'engine/logs/remote': { imports: ['engine/logs/records', 'engine/core'], modules: ['@msgpack/msgpack'] },
+  'engine/logs/records': { imports: ['engine/core'] },
+  // floor 1
+  'engine/filters': { imports: ['docker'], types: ['api/v1.41/backend', 'storage/contract'] },
+  'engine/core': {
+    imports: ['network', 'storage/disks', 'vm/contract', 'config', 'docker'],
+    types: ['api/v1/types', 'storage/contract'],
+  },
+
+  // BuildKit's protocol, and the classic builder
+  'buildkit/llb': { imports: ['buildkit/contract', 'buildkit/messages', 'buildkit/wire'] },
+  'buildkit/contract': { imports: ['buildkit/messages', 'builder'], types: ['storage/contract'] },
+  'buildkit/messages': { imports: ['buildkit/wire'] },
+  'buildkit/wire': { imports: [], modules: ['@bufbuild/protobuf/wire'] },
+  builder: {
+    imports: [
+      'translate',
+      'dockerfile',
+      'storage/archives',
+      'storage/transfers',
+      'storage/layers',
+      'storage/tar',
+      'registry',
+      'docker',
+    ],
+    types: ['storage/contract'],
+    modules: ['@balena/dockerignore', 'node:child_process'],
+  },
+  translate: { pure: true, imports: ['docker'], types: ['vm/contract'] },
+
+  // storage
+  storage: {
+    imports: [
+      'storage/archives',
+      'storage/transfers',
+      'storage/images',
+      'storage/layers',
+      'storage/disks',
+      'storage/documents',
+      'registry',
+      'docker',
+    ],
+    types: ['storage/contract'],
+  },
+  'storage/archives': {
+    imports: [
+      'storage/transfers',
+      'storage/images',
+      'storage/layers',
+      'storage/tar',
+      'dockerfile',
+      'registry',
+      'docker',
+    ],
+    types: ['storage/contract'],
+  },
+  'storage/transfers': {
+    imports: ['storage/images', 'storage/layers', 'registry', 'docker'],
+    types: ['storage/contract'],
+  },
+  'storage/images': { imports: ['storage/layers', 'registry', 'docker'], types: ['storage/contract'] },
+  'storage/layers': {
+    imports: ['storage/tar', 'registry'],
+    types: ['storage/contract'],
+    modules: ['node:child_process'],
+  },
+  'storage/tar': { imports: [] },
+  'storage/disks': { imports: [], types: ['storage/contract'] },
+  'storage/documents': { imports: [], types: ['storage/contract'], modules: ['better-sqlite3'] },
+
+  // the network
+  network: {
+    imports: ['network/addresses'],
+    types: ['storage/contract'],
+    modules: ['node:child_process', 'split2'],
+  },
+  'network/netd': { imports: ['network/addresses'], modules: ['dns-packet', 'split2'] },
+  'network/addresses': { imports: [] },
+
+  // VMs
+  'vm/pool': {
+    imports: ['vm/qemu', 'vm/agent', 'vm/file-server', 'vm/host', 'config'],
+    types: ['vm/contract'],
+  },
+  'vm/qemu': {
+    imports: ['vm/agent', 'vm/file-server', 'vm/host', 'vm/contract', 'config'],
+    modules: ['node:child_process', 'split2'],
+  },
+  'vm/agent': { imports: ['vm/contract'] },
+  'vm/file-server': { imports: [], types: ['vm/contract'], modules: ['node:child_process', 'split2'] },
+  'vm/host': { imports: [], types: ['vm/contract'] },
+  'vm/contract': { pure: true, imports: [] },
+
+  // vocabulary
+  'storage/contract': { pure: true, imports: ['registry', 'docker'] },
+  dockerfile: { pure: true, imports: ['docker'] },
+  registry: { imports: [] },
+  versions: { imports: ['config', 'docker'], modules: ['node:child_process'] },
+  docker: { pure: true, imports: [] },
+  config: { imports: [] },
+
+  // the base
+  async: { imports: [] },
+  host: { imports: [], modules: ['node:child_process'] },
+  log: { imports: [] },
+  go: { pure: true, imports: [] },
+  errors: { imports: [] },
+};
+
+const pureModules = ['node:buffer', 'node:path', 'node:util'];
+const tableFile = 'scripts/walls.mjs';
+const tableLines = readFileSync(new URL(import.meta.url), 'utf8').split('\n');
+
+/** `engine/core may not import express (its row: scripts/walls.mjs:57)` */
+function refusal(row, what) {
+  const line = tableLines.findIndex(
+    (text) => text.startsWith(`  '${row}': {`) || text.startsWith(`  ${row}: {`),
+  );
+  return `${row} may not import ${what} (its row: ${tableFile}:${line + 1})`;
+}
+
+/** The row of a file of src: its folder, or itself when it lies in none. */
+export function rowOf(file) {
+  const path = file.replace(/^src\//, '').replace(/\.ts$/, '');
+  return path.includes('/') ? path.replace(/\/[^/]*$/, '') : path;
+}
+
+/**
+ * What is wrong with an import, or undefined. `to` is the imported file of src; undefined for a module, which is then named by
+ * `specifier`. Both files by their path from the project's folder.
+ */
+export function complaint({ from, to, specifier, typeOnly }) {
+  const row = rowOf(from);
+  const { imports = [], types = [], modules = [], pure = false } = walls[row] ?? {};
+  if (walls[row] === undefined) return `src/${row} has no row in ${tableFile}`;
+  if (to === undefined) {
+    const isFree = pure ? pureModules.includes(specifier) : /^node:(?!child_process$)/.test(specifier);
+    if (isFree || typeOnly || modules.includes(specifier)) return undefined;
+    return refusal(row, specifier);
+  }
+  const target = rowOf(to);
+  const isBelow = !base.includes(row) || base.indexOf(target) > base.indexOf(row);
+  if (target === row || imports.includes(target) || (base.includes(target) && isBelow)) return undefined;
+  const path = to.replace(/^src\//, '').replace(/\.ts$/, '');
+  const contract = types.find((name) => name === path || name === target);
+  if (contract === undefined) return refusal(row, target);
+  return typeOnly ? undefined : refusal(row, `more of ${contract} than types`);
+}
