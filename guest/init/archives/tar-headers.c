@@ -266,6 +266,28 @@ static bool ends_in_slash(const char *name)
     return length > 0 && name[length - 1] == '/';
 }
 
+/* Names from GNU's headers, else from those of PAX, else from the header. NULL if memory is short. */
+static void name_entry(struct tar_entry *entry, const struct tar_header *header, struct extension *extension)
+{
+    entry->name = take_text(&extension->long_name);
+    if (entry->name == NULL)
+        entry->name = take_text(&extension->path);
+    if (entry->name != NULL) {
+        /* all is said */
+    } else if (memcmp(header->magic, "ustar", 6) == 0 && header->prefix[0] != '\0') {
+        if (asprintf(&entry->name, "%.*s/%.*s", (int)sizeof(header->prefix), header->prefix, (int)sizeof(header->name),
+                     header->name) < 0)
+            entry->name = NULL;
+    } else {
+        entry->name = copy_field(header->name, sizeof(header->name));
+    }
+    entry->link = take_text(&extension->long_link);
+    if (entry->link == NULL)
+        entry->link = take_text(&extension->link);
+    if (entry->link == NULL)
+        entry->link = copy_field(header->linkname, sizeof(header->linkname));
+}
+
 static bool fill_entry(struct tar_entry *entry, const struct tar_header *header, struct extension *extension)
 {
     int64_t mode, mtime, device_major = 0, device_minor = 0;
@@ -294,25 +316,9 @@ static bool fill_entry(struct tar_entry *entry, const struct tar_header *header,
     }
     entry->xattrs = extension->xattrs;
     extension->xattrs = NULL;
-    entry->name = take_text(&extension->long_name);
-    if (entry->name == NULL)
-        entry->name = take_text(&extension->path);
-    if (entry->name != NULL) {
-        /* all is said */
-    } else if (memcmp(header->magic, "ustar", 6) == 0 && header->prefix[0] != '\0') {
-        if (asprintf(&entry->name, "%.*s/%.*s", (int)sizeof(header->prefix), header->prefix, (int)sizeof(header->name),
-                     header->name) < 0)
-            entry->name = NULL;
-    } else {
-        entry->name = copy_field(header->name, sizeof(header->name));
-    }
+    name_entry(entry, header, extension);
     if (entry->type == '\0') /* of the oldest format, which has no type of directories */
         entry->type = entry->name != NULL && ends_in_slash(entry->name) ? TAR_TYPE_DIRECTORY : TAR_TYPE_REGULAR;
-    entry->link = take_text(&extension->long_link);
-    if (entry->link == NULL)
-        entry->link = take_text(&extension->link);
-    if (entry->link == NULL)
-        entry->link = copy_field(header->linkname, sizeof(header->linkname));
     return entry->name != NULL && entry->link != NULL && entry->size >= 0 && sparse_apply(&extension->sparse, entry);
 }
 
