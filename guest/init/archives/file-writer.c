@@ -1,3 +1,4 @@
+/* Files of known size, written past the page cache where that pays. */
 #include "archives/file-writer.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* An entry of a tar stream owns its texts. */
 #include "archives/tar-entry.h"
 
 #include <stdlib.h>

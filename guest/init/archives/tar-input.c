@@ -1,3 +1,4 @@
+/* Reads a tar stream, from a descriptor or the bulk disk, and says in Go's words what is wrong with it. */
 #include "archives/tar-input.h"
 
 #include <errno.h>

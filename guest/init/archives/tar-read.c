@@ -1,3 +1,7 @@
+/* archives: tar streams in and out of a container's files, through a pipe or the bulk disk. Streams come from clients and are
+ * hostile.
+ *
+ * Unpacking: each entry below the destination, with dockerd's messages. */
 #include "archives/tar-read.h"
 
 #include <errno.h>

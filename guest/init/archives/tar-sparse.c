@@ -1,3 +1,4 @@
+/* Sparse files in PAX records: maps are read from untrusted text, and checked before a byte is written by them. */
 #include "archives/tar-sparse.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* Packing: a directory tree as a tar stream, as dockerd writes it. */
 #include "archives/tar-write.h"
 
 #include <dirent.h>

@@ -1,4 +1,6 @@
-/* The start of a container's first process, and its end. */
+/* container: a container from the request that starts it until it is forgotten, and what is asked of it meanwhile.
+ *
+ * The start of a container's first process, and its end. */
 #include "container/container.h"
 
 #include <errno.h>

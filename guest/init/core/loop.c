@@ -1,4 +1,7 @@
-/* The one place that blocks: an epoll loop over descriptors and timers. */
+/* core: what the agent stands on and what knows nothing of containers: the loop, the log, failures, a request's fields, work in
+ * helpers, namespaces.
+ *
+ * The one place that blocks: an epoll loop over descriptors and timers. */
 #include "core/loop.h"
 
 #include <errno.h>

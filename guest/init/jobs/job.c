@@ -1,6 +1,8 @@
-/* Jobs: the agent's own programs in a container, for files rather than for users. A job is an exec in all that concerns
- * its streams and its exit, but runs no program of the container's and none of its cgroup: a frozen container's files
- * can be copied too. Errors are text on its standard error, and the exit code is their errno. */
+/* jobs: the agent's own work on a container's files, for docker cp, diff, export and commit.
+ *
+ * A job is an exec in all that concerns its streams and its exit, but runs no program of the container's and none of its
+ * cgroup: a frozen container's files can be copied too. Errors are text on its standard error, and the exit code is their
+ * errno. */
 #include "jobs/job.h"
 
 #include <errno.h>

@@ -1,4 +1,6 @@
-/* A process as the daemon describes it (GuestProcess), checked. */
+/* limits: what a process may do, as the daemon asks for it: cgroup, devices, system calls, capabilities.
+ *
+ * A process as the daemon describes it (GuestProcess), checked. */
 #include "limits/spec.h"
 
 #include <errno.h>

@@ -1,4 +1,6 @@
-/* Hot-plugged disks: which LUN of the virtio-scsi controller is which /dev/sdX, told by the kernel's uevents. */
+/* machine: the VM itself, whatever runs in it: disks, kernel modules, identity, memory that goes back to the host.
+ *
+ * Hot-plugged disks: which LUN of the virtio-scsi controller is which /dev/sdX, told by the kernel's uevents. */
 #include "machine/disk.h"
 
 #include <errno.h>

@@ -1,4 +1,6 @@
-/* Paths inside a container's root, resolved so that no symbolic link of the image leads out of it. */
+/* paths: names in a container's file system, which its image or its processes may have made to lead anywhere.
+ *
+ * Paths inside a container's root, resolved so that no symbolic link of the image leads out of it. */
 #include "paths/resolve.h"
 
 #include <errno.h>

@@ -1,4 +1,6 @@
-/* The Pod of this VM: its net, ipc and uts namespaces, its interfaces and name server. */
+/* pod: what containers of the VM have in common: namespaces, interfaces, the name server, shared memory.
+ *
+ * The Pod is made, renewed and ended here, at the daemon's request. */
 #include "pod/pod.h"
 
 #include <errno.h>

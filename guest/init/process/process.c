@@ -1,4 +1,6 @@
-/* Processes the daemon knows: each container's first one and execs. From the clone to the acknowledged exit. */
+/* process: one process from the clone to its exit: the way to its program, its user, its streams.
+ *
+ * Processes the daemon knows: each container's first one and execs. From the clone to the acknowledged exit. */
 #include "process/process.h"
 
 #include <errno.h>

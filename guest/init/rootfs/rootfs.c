@@ -1,4 +1,6 @@
-/* A container's file system: layers, overlay, files. What is mounted in the container's own namespaces is in
+/* rootfs: a container's file system, from its disks to "/".
+ *
+ * A container's file system: layers, overlay, files. What is mounted in the container's own namespaces is in
  * rootfs-enter.c. */
 #include "rootfs/rootfs.h"
 

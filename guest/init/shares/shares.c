@@ -1,4 +1,6 @@
-/* Files shared by the host, and the pump between /dev/fuse and the port. */
+/* shares: what the guest has of the host's while it runs: files by FUSE over a port, news of their changes, and unix sockets.
+ *
+ * Files shared by the host, and the pump between /dev/fuse and the port. */
 #include "shares/shares.h"
 
 #include <dirent.h>

@@ -1,4 +1,6 @@
-/* The connection with the daemon: synchronisation, frames out in order of priority, frames in to their handlers. */
+/* wire: how daemon and agent talk: frames of protocol/agent.h, byte streams with credit, and the one port that carries them.
+ *
+ * The connection with the daemon: synchronisation, frames out in order of priority, frames in to their handlers. */
 #include "wire/port.h"
 
 #include <errno.h>
