@@ -16,6 +16,7 @@ const project = (name, extra = {}) => ({
 const withLarge = process.env.CAISSON_COMPAT_LARGE !== undefined;
 
 module.exports = {
+  testSequencer: '<rootDir>/test/support/sequencer.cjs',
   projects: [
     project('unit'),
     project('integration'),

@@ -6,6 +6,8 @@ data_root=${CAISSON_DATA_ROOT:-/var/lib/caisson}
 socket=$run_dir/caisson.sock
 pid_file=$run_dir/up.pid
 log_file=${CAISSON_LOG:-/var/log/caisson.log}
+# shellcheck disable=SC2034 # Files side by side, since most cases wait more than they work; few cases of each, for two cores.
+compat_jest=(--maxWorkers=3 --maxConcurrency=3)
 
 say() { printf '%s\n' "caisson: $*" >&2; }
 die() {

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
-import { httpCases, scriptCases, sdkCases } from '../harness/cases';
+import { httpCases, mainCases, scriptCases, sdkCases } from '../harness/cases';
 
 /** What a build says of ids is in the other files; here only of what it did. */
 const brief = `grep -vE '^ ---> [0-9a-f]{12}|Removing intermediate|Successfully built|Sending build context|^$|DEPRECATED|BuildKit|environment-variable'`;
@@ -35,6 +35,11 @@ scriptCases('build: cache', {
     docker build --build-arg v=2 . | grep -c 'Using cache'`,
 });
 
+mainCases('build: options', [
+  '--target by name and number, stages that are not needed',
+  'ARG before FROM',
+  'limits of each step',
+]);
 scriptCases('build: options', {
   '--target by name and number, stages that are not needed': `
     printf 'FROM busybox AS One\\nENV s=1\\nFROM busybox AS two\\nENV s=2\\nFROM one\\nENV t=3\\n' >Dockerfile
@@ -108,6 +113,11 @@ scriptCases('build: contexts', {
     printf '[\\n' >.dockerignore && docker build . 2>&1 | tail -1`,
 });
 
+mainCases('build: instructions', [
+  'SHELL, ONBUILD, HEALTHCHECK, STOPSIGNAL',
+  'COPY by globs, owners by name, from stages and images',
+  'variables',
+]);
 scriptCases('build: instructions', {
   'SHELL, ONBUILD, HEALTHCHECK, STOPSIGNAL': `
     printf 'FROM busybox\\nSHELL ["/bin/sh","-fc"]\\nRUN echo *\\nONBUILD ARG x=1\\nONBUILD COPY f /onbuild/\\nONBUILD RUN cat /onbuild/f; echo $x\\nHEALTHCHECK --interval=1m --timeout=3s --start-period=2s --retries=4 CMD ["a","b"]\\nSTOPSIGNAL SIGUSR1\\nCMD x\\n' >Dockerfile
@@ -166,6 +176,10 @@ scriptCases('build: from one engine to the other', {
   },
 });
 
+mainCases('build: archives and downloads', [
+  'ADD of each compression',
+  'names that lead out of a context and of an archive',
+]);
 scriptCases('build: archives and downloads', {
   'ADD of each compression': `
     mkdir d && echo x >d/f && tar --owner=5 --group=6 --mtime=@1700000000 -cf a.tar d

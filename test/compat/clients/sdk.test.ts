@@ -4,7 +4,7 @@ import { PassThrough } from 'node:stream';
 
 import type Docker from 'dockerode';
 
-import { sdkCases } from '../harness/cases';
+import { mainCases, sdkCases } from '../harness/cases';
 
 async function text(stream: NodeJS.ReadableStream): Promise<string> {
   let all = '';
@@ -36,6 +36,19 @@ async function caught(promise: Promise<unknown>): Promise<unknown> {
   }
 }
 
+mainCases('sdk: containers', [
+  'run with streams',
+  'create, start, wait, inspect, remove',
+  'start and stop twice give 304',
+  'wait conditions',
+  'attach before start sees everything',
+  'attach hijacked, stdin half-closed',
+  'resize before and after the start',
+  'logs in frames',
+  'list with filters',
+  'auto-remove',
+  'warnings of create',
+]);
 sdkCases('sdk: containers', {
   'run with streams': async ({ docker, name }) => {
     const [out, err] = [new PassThrough(), new PassThrough()];
@@ -246,6 +259,7 @@ sdkCases('sdk: containers', {
   },
 });
 
+mainCases('sdk: exec', ['create, start, inspect', 'stdin over a hijacked connection', 'with a terminal']);
 sdkCases('sdk: exec', {
   'create, start, inspect': async ({ docker, name }) => {
     const container = await docker.createContainer({ name, Image: 'busybox', Cmd: ['sleep', '60'] });

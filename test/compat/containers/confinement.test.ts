@@ -1,7 +1,15 @@
 // docker run: capabilities, limits, read-only and temporary file systems, system controls, devices.
 
-import { scriptCases } from '../harness/cases';
+import { mainCases, scriptCases } from '../harness/cases';
 
+mainCases('confinement: capabilities', [
+  'the default set',
+  '--cap-drop ALL --cap-add',
+  'an unknown capability',
+  'no new privileges',
+  'seccomp is on',
+  'unshare is refused',
+]);
 scriptCases('confinement: capabilities', {
   'the default set': `docker run --rm busybox grep ^Cap /proc/self/status`,
   '--cap-drop ALL': `docker run --rm --cap-drop ALL busybox grep ^Cap /proc/self/status`,
@@ -19,6 +27,15 @@ scriptCases('confinement: capabilities', {
   'an unknown security option': `docker run --rm --security-opt nonsense=1 busybox true`,
 });
 
+mainCases('confinement: limits', [
+  '--ulimit',
+  '--memory ends in an OOM kill',
+  '--memory below the minimum',
+  '--cpus',
+  '--cpus beyond the machine',
+  '--pids-limit stops forks',
+  '--shm-size',
+]);
 scriptCases('confinement: limits', {
   '--ulimit': `docker run --rm --ulimit nofile=123:456 --ulimit core=0 busybox sh -c 'ulimit -Sn; ulimit -Hn; ulimit -c'`,
   'an unknown ulimit': `docker run --rm --ulimit nosuch=1 busybox true`,
@@ -42,6 +59,20 @@ scriptCases('confinement: limits', {
   'a negative shm size': `docker run --rm --shm-size -1 busybox true`,
 });
 
+mainCases('confinement: file systems', [
+  '--read-only',
+  '--tmpfs options',
+  'the root is writable and private',
+  'a file, a directory and a link can be removed',
+  'whiteouts and opaque directories',
+  'masked paths',
+  'read-only paths',
+  'the mounts of every container',
+  'files that the engine makes',
+  '--add-host',
+  '/dev',
+  '--device gives it',
+]);
 scriptCases('confinement: file systems', {
   '--read-only': `docker run --rm --read-only busybox sh -c 'touch /f; touch /dev/shm/f && echo shm is writable'`,
   '--read-only with --tmpfs': `docker run --rm --read-only --tmpfs /work busybox sh -c 'touch /work/f && ls /work'`,
@@ -69,6 +100,14 @@ scriptCases('confinement: file systems', {
   '--device that does not exist': `docker run --rm --device /dev/no-such busybox true`,
 });
 
+mainCases('confinement: system controls and namespaces', [
+  '--sysctl',
+  'a sysctl outside the namespaces',
+  '--ipc private and shareable',
+  '--network none has only loopback',
+  '--network that does not exist',
+  '--restart with nonsense',
+]);
 scriptCases('confinement: system controls and namespaces', {
   '--sysctl': `docker run --rm --sysctl net.ipv4.ip_forward=0 --sysctl kernel.msgmax=4242 busybox cat /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/msgmax`,
   'a sysctl outside the namespaces': `docker run --rm --sysctl kernel.panic=1 busybox true`,

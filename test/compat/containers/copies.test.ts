@@ -3,7 +3,7 @@
 
 import { sendHttp } from '../../support/http-client';
 import { makeTar, type TarItem } from '../../support/tar-maker';
-import { defineCase, scriptCases } from '../harness/cases';
+import { defineCase, mainCases, scriptCases } from '../harness/cases';
 import type { Observation } from '../harness/compare';
 import { python } from '../harness/python';
 
@@ -60,6 +60,7 @@ for line in sorted(lines): print(*map(ascii, line))
 /** A container of which both python and the tree's places can be had. */
 const create = (options: string): string => `docker create --name $c ${options} debian:12 sleep 1000 >out`;
 
+mainCases('copies: every kind of file', ['into one that runs, and out again']);
 scriptCases('copies: every kind of file', {
   'into one that runs, and out again': {
     script: `
@@ -130,6 +131,11 @@ scriptCases('copies: meanwhile', {
       docker cp $c:/f -| tar -t`,
 });
 
+mainCases('copies: options and places', [
+  'links that are followed, on either side',
+  'a root that is read only',
+  'what cannot be copied where it should',
+]);
 scriptCases('copies: options and places', {
   'times before 1970 and after 2262': `
       docker run -d --name $c busybox sleep 1000 >out; docker exec $c mkdir /t

@@ -1,9 +1,22 @@
 // docker exec, top, attach: more processes and more clients on a running container.
 
-import { scriptCases } from '../harness/cases';
+import { mainCases, scriptCases } from '../harness/cases';
 
 const up = `docker run -d --name $c busybox sleep 1000 >/dev/null`;
 
+mainCases('exec', [
+  'exit code and streams',
+  'stdin',
+  'environment, user and directory',
+  'a command that cannot run',
+  'shares the namespaces of the container',
+  'has the capabilities of the container',
+  'detached',
+  'into a stopped, a created and an unknown one',
+  'ends when the container does',
+  'many at once',
+  'its processes are seen by top',
+]);
 scriptCases('exec', {
   'exit code and streams': {
     script: `
@@ -98,6 +111,13 @@ scriptCases('exec', {
     docker inspect -f '{{len .ExecIDs}}' $c`,
 });
 
+mainCases('attach', [
+  'sees what comes, and the exit code',
+  'writes to stdin',
+  'two at once',
+  'passes signals on',
+  'to a stopped, a paused and an unknown one',
+]);
 scriptCases('attach', {
   'sees what comes, and the exit code': {
     script: `

@@ -1,6 +1,6 @@
 // docker cp, diff, export and commit: what goes in and out of a container's file system.
 
-import { httpCases, scriptCases } from '../harness/cases';
+import { httpCases, mainCases, scriptCases } from '../harness/cases';
 
 /** Lists an archive: type, mode, owner, size, name and target, in order of names. */
 const list = `tar -tv --numeric-owner | awk '{print $1, $2, ($1 ~ /^d/ ? "-" : $3), $6, $7, $8}' | sort -k4`;
@@ -10,6 +10,12 @@ const make = `docker run -d --name $c busybox sh -c 'mkdir -p /data/sub/deep /da
     ln -s ./ü//x /data/dot; ln /data/dot /data/dot-hard; mkfifo /data/fifo; ln /data/fifo /data/fifo-hard; mknod /data/null c 1 3; chmod 4755 /data/one; chmod 1777 /data/empty; chown 12:34 /data/sub/two; touch /ready; sleep 1000'
     until docker exec $c test -e /ready; do :; done`;
 
+mainCases('cp: out of a container', [
+  'a directory, as a stream',
+  'one file, a link, what it leads to',
+  'what is not there',
+  'a container that is stopped, one that is created, one that is paused',
+]);
 scriptCases('cp: out of a container', {
   'a directory, as a stream': {
     script: `${make}
@@ -47,6 +53,12 @@ scriptCases('cp: out of a container', {
       docker create --name $c-made busybox && docker cp $c-made:/bin/sh - | ${list}`,
 });
 
+mainCases('cp: into a container', [
+  'files and directories',
+  'archives that are hostile, cut or none',
+  'before the first start, and after the end',
+  'a volume, and what is read-only',
+]);
 scriptCases('cp: into a container', {
   'files and directories': {
     script: `${make}
@@ -101,6 +113,13 @@ scriptCases('cp: into a container', {
       docker volume rm -f $c >out; docker rm -fv $c >out; docker volume rm $c`,
 });
 
+mainCases('diff, export and commit', [
+  'diff',
+  'export',
+  'commit',
+  'commit with changes',
+  'commit while it runs',
+]);
 scriptCases('diff, export and commit', {
   diff: `
       docker run --name $c configured sh -c 'echo x >/new; mkdir -p /dir/sub; echo y >/dir/sub/file; rm -f /etc/passwd; chmod 700 /tmp; echo >>/etc/group'

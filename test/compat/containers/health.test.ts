@@ -1,9 +1,15 @@
 // Health checks and restart policies.
 
-import { scriptCases } from '../harness/cases';
+import { mainCases, scriptCases } from '../harness/cases';
 
 const health = `docker inspect -f '{{.State.Health.Status}} {{.State.Health.FailingStreak}}'`;
 
+mainCases('health', [
+  'starting, healthy, unhealthy, with events and log',
+  'one that takes too long',
+  'stopped, and started again',
+  'none, and options that are wrong',
+]);
 scriptCases('health', {
   'starting, healthy, unhealthy, with events and log': `
     since=$(date +%s.%N)
@@ -56,6 +62,15 @@ scriptCases('health', {
     docker create --name $c-5 --health-cmd x --health-start-period -1s busybox`,
 });
 
+mainCases('restart policies', [
+  'on-failure counts, and ends',
+  'always, until it is stopped',
+  'a kill is no stop',
+  'the process ends by itself',
+  'update takes the policy away',
+  'refusals',
+  'logs and attach through a restart',
+]);
 scriptCases('restart policies', {
   'on-failure counts, and ends': `
     docker run -d --name $c --restart on-failure:2 busybox sh -c 'exit 3' >/dev/null

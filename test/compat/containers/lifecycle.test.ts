@@ -1,9 +1,17 @@
 // create, start, stop, restart, kill, wait, pause, rename, rm: states and what each verb says in each of them.
 
-import { scriptCases } from '../harness/cases';
+import { mainCases, scriptCases } from '../harness/cases';
 
 const state = `'{{.State.Status}} {{.State.Running}} {{.State.Paused}} {{.State.Restarting}} {{.State.OOMKilled}} {{.State.Dead}} {{.State.ExitCode}} [{{.State.Error}}]'`;
 
+mainCases('lifecycle: create', [
+  'created, not started',
+  'a name in use',
+  'invalid names',
+  'start it',
+  'labels',
+  'an image by id, short id, digest and tag',
+]);
 scriptCases('lifecycle: create', {
   'created, not started': {
     script: `
@@ -47,6 +55,17 @@ scriptCases('lifecycle: create', {
     docker create --name $c busybox:latest true >/dev/null && docker inspect -f '{{.Config.Image}} {{.Image}}' $c && docker rm $c >/dev/null`,
 });
 
+mainCases('lifecycle: start and stop', [
+  'stop ends it by SIGTERM',
+  'stop ends it by SIGKILL after the time',
+  'stop of a stopped one succeeds',
+  'stop several, one unknown',
+  '--stop-signal and --stop-timeout',
+  'start again keeps the files',
+  'start that fails is recorded',
+  'restart',
+  'restart of a stopped one starts it',
+]);
 scriptCases('lifecycle: start and stop', {
   'stop ends it by SIGTERM': {
     script: `
@@ -119,6 +138,14 @@ scriptCases('lifecycle: start and stop', {
     docker inspect -f '{{.State.Status}}' $c`,
 });
 
+mainCases('lifecycle: kill and wait', [
+  'kill is SIGKILL',
+  'kill with a signal by name, prefix, number and case',
+  'kill of a stopped one',
+  'wait gives the exit code',
+  'wait for several',
+  'wait ends when it is removed by force',
+]);
 scriptCases('lifecycle: kill and wait', {
   'kill is SIGKILL': {
     script: `
@@ -184,6 +211,16 @@ scriptCases('lifecycle: pause', {
     docker inspect -f ${state} $c`,
 });
 
+mainCases('lifecycle: rename and remove', [
+  'rename',
+  'rename a running one',
+  'rename to a name in use, to its own, to an invalid and an empty one',
+  'rm',
+  'rm of a running one needs force',
+  'rm several',
+  'by id, short id and id prefix',
+  'container prune with a label',
+]);
 scriptCases('lifecycle: rename and remove', {
   rename: `
     docker create --name $c busybox true >/dev/null
@@ -242,6 +279,7 @@ scriptCases('lifecycle: rename and remove', {
   'container prune with a bad filter': `busy_wait docker container prune -f --filter nonsense=1`,
 });
 
+mainCases('lifecycle: restart policy', ['on-failure counts and gives up', 'update changes it']);
 scriptCases('lifecycle: restart policy', {
   'on-failure counts and gives up': `
     docker run -d --name $c --restart on-failure:2 busybox sh -c 'echo run; exit 3' >/dev/null

@@ -1,7 +1,18 @@
 // docker ps and inspect: what is listed, in which order, with which words, and every field of a container.
 
-import { scriptCases } from '../harness/cases';
+import { mainCases, scriptCases } from '../harness/cases';
 
+mainCases('list', [
+  'only running ones, all with -a, newest first',
+  'the table',
+  'as JSON',
+  'by status',
+  'by label, key alone and both',
+  'by name as a pattern',
+  'by ancestor',
+  'before and since',
+  'a filter that does not exist',
+]);
 scriptCases('list', {
   'by ports, of the host and its own': `
     docker run -d --name $c -p 127.0.0.1:41877:80 --expose 7 busybox sleep 600
@@ -105,6 +116,15 @@ scriptCases('list', {
     docker inspect -f '{{.Config.Image}} {{.Image}}' $c`,
 });
 
+mainCases('inspect', [
+  'a created container, whole',
+  'a running container, whole',
+  'an ended container, whole',
+  'with many options',
+  'what the image says',
+  'size',
+  'several, one unknown',
+]);
 scriptCases('inspect', {
   'a created container, whole': {
     script: `

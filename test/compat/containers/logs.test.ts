@@ -1,9 +1,26 @@
 // docker logs with each of its flags.
 
-import { scriptCases } from '../harness/cases';
+import { mainCases, scriptCases } from '../harness/cases';
 
 const ten = `docker run --name $c busybox sh -c 'for i in 1 2 3 4 5 6 7 8 9 10; do echo line $i; done'`;
 
+mainCases('logs', [
+  'all of it, both streams',
+  '--tail',
+  '--timestamps',
+  '--since and --until',
+  '--details',
+  '--follow ends with the container',
+  '--follow from now on',
+  'survive restarts of the container',
+  'of a long line',
+  'of output with a terminal',
+  'with two streams in order',
+  'of an unknown one',
+  '--log-driver none',
+  '--log-driver json-file with limits',
+  'bad log options',
+]);
 scriptCases('logs', {
   'all of it, both streams': {
     script: `

@@ -1,7 +1,23 @@
 // docker run: what the process sees, and what the client gets back.
 
-import { scriptCases } from '../harness/cases';
+import { mainCases, scriptCases } from '../harness/cases';
 
+mainCases('run: result', [
+  'exit code of the process',
+  'stdout and stderr stay apart',
+  'killed by a signal gives 128 + n',
+  'a command that does not exist: 127',
+  'a directory as command: 126',
+  'an option that does not exist: 125',
+  'an image that does not exist: 125',
+  'stdin reaches the process and ends',
+  'a large stdin comes through whole',
+  'a large stdout comes through whole',
+  'detached prints the id',
+  '--cidfile',
+  '--rm removes it',
+  '-d --rm removes it after its end',
+]);
 scriptCases('run: result', {
   'exit code of the process': { script: `docker run --rm busybox sh -c 'exit 7'`, bothClis: true },
   'success is 0': `docker run --rm busybox true`,
@@ -56,6 +72,21 @@ scriptCases('run: result', {
     wait_for '! docker inspect $c'`,
 });
 
+mainCases('run: process', [
+  'environment as given, empty and with spaces',
+  'the usual environment',
+  'a working directory that does not exist is made',
+  'hostname and domain name',
+  'process 1 is the command',
+  '--init puts a reaper at 1',
+  '--entrypoint',
+  'entrypoint and command of the image',
+  'user, workdir and environment of the image',
+  'no new namespaces are missing',
+  'signals are at their defaults',
+  'standard descriptors only',
+  'umask',
+]);
 scriptCases('run: process', {
   'environment as given, empty and with spaces': `docker run --rm -e A=1 -e B= -e 'C=two words' -e 'D=a=b' busybox sh -c 'env | sort | grep ^[A-D]='`,
   'the usual environment': `docker run --rm --hostname box busybox sh -c 'env | sort'`,
@@ -92,6 +123,14 @@ scriptCases('run: process', {
   '--oom-score-adj': `docker run --rm --oom-score-adj 500 busybox cat /proc/self/oom_score_adj`,
 });
 
+mainCases('run: user', [
+  'by name and group',
+  'by numbers',
+  'unknown name',
+  '--group-add by name and number',
+  'supplementary groups of the image',
+  'a user owns no capabilities',
+]);
 scriptCases('run: user', {
   'by name': `docker run --rm -u user busybox id`,
   'by name and group': `docker run --rm -u user:audio busybox id`,

@@ -1,9 +1,15 @@
 // Containers that share namespaces with another one: --network, --pid and --ipc container:X.
 
-import { scriptCases } from '../harness/cases';
+import { mainCases, scriptCases } from '../harness/cases';
 
 const names = `docker inspect -f '{{.State.Status}} {{.State.ExitCode}} {{.State.Error}}'`;
 
+mainCases('shared namespaces: network', [
+  'localhost, hostname and files are one',
+  'the one joined stops, starts and goes',
+  'one that does not run, is missing, or is itself',
+  'options that contradict it',
+]);
 scriptCases('shared namespaces: network', {
   'localhost, hostname and files are one': `
     docker run -d --name $c-x --hostname web busybox httpd -f -p 8080 -h /etc

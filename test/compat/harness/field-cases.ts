@@ -4,7 +4,7 @@
 import Docker from 'dockerode';
 
 import { socketPathOf } from '../../support/http-client';
-import { defineCase } from './cases';
+import { casesHere, defineCase, mainCases } from './cases';
 import type { Observation } from './compare';
 
 type Json = Record<string, unknown>;
@@ -30,13 +30,24 @@ interface FieldResult {
   output: Record<string, string>;
 }
 
-/** Keys are a field, or a field and what is special: `HostConfig.Memory: too little`. */
-export function fieldCases(group: string, cases: Record<string, FieldCase>): void {
+/**
+ * Keys are a field, or a field and what is special: `HostConfig.Memory: too little`. What is special and wants a container
+ * of its own is of the long tail, but for the cases named in `main`.
+ */
+export function fieldCases(
+  what: string,
+  allCases: Record<string, FieldCase>,
+  main: readonly string[] = [],
+): void {
+  const group = `fields of ${what}`;
+  const special = (name: string): boolean => name.includes(': ') && allCases[name]?.alone === true;
+  mainCases(group, [...Object.keys(allCases).filter((name) => !special(name)), ...main]);
+  const cases = Object.fromEntries(casesHere(group, allCases));
   const shared = Object.fromEntries(Object.entries(cases).filter(([, { alone }]) => alone !== true));
   const together = new Map<string, Promise<FieldResult>>();
   const seen = new Set<string>();
   for (const [name, entry] of Object.entries(cases)) {
-    defineCase(`fields of ${group}`, name, JSON.stringify(entry), async (host, caseName) => {
+    defineCase(group, name, JSON.stringify(entry), async (host, caseName) => {
       const docker = new Docker({ socketPath: socketPathOf(host), version: 'v1.41' });
       const first = !seen.has(`${host} ${name}`);
       seen.add(`${host} ${name}`);

@@ -1,6 +1,6 @@
 // docker images, pull, tag, rmi, load, import, save, history: what an image is to the client.
 
-import { scriptCases } from '../harness/cases';
+import { mainCases, scriptCases } from '../harness/cases';
 
 const registry = '127.0.0.1:5000';
 
@@ -36,6 +36,12 @@ scriptCases('images: pull', {
   'a name that is a hexadecimal id': `docker pull 0123456789012345678901234567890123456789012345678901234567890123`,
 });
 
+mainCases('images: list and inspect', [
+  'list one by reference',
+  'list by filter',
+  'inspect, whole',
+  'history',
+]);
 scriptCases('images: list and inspect', {
   'list one by reference': {
     script: `
@@ -82,6 +88,14 @@ scriptCases('images: list and inspect', {
   },
 });
 
+mainCases('images: tag and remove', [
+  'tag',
+  'tag moves from one image to another',
+  'rmi of one of several names only removes the name',
+  'rmi of the last name removes the image',
+  'rmi of an image in use',
+  'rmi several, one unknown',
+]);
 scriptCases('images: tag and remove', {
   tag: `
     docker tag busybox $c
@@ -130,6 +144,7 @@ scriptCases('images: tag and remove', {
     docker rmi $c:one no-such-image`,
 });
 
+mainCases('images: archives', ['load', 'load nonsense', 'import', 'a loaded image runs']);
 scriptCases('images: archives', {
   load: {
     script: `

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { httpCases, scriptCases } from '../harness/cases';
+import { httpCases, mainCases, scriptCases } from '../harness/cases';
 
 /** Ends with `sleep`, so that cases can look at it. */
 const idle = 'busybox sleep 300';
@@ -14,6 +14,13 @@ function program(file: string): string {
   return `-c "import base64; exec(base64.b64decode('${text}'))"`;
 }
 
+mainCases('networks: create', [
+  'inspect of one with every option',
+  'of IPv6',
+  'what is refused',
+  'filters',
+  'prune',
+]);
 scriptCases('networks: create', {
   'inspect of one with every option': `
     docker network create --subnet 10.201.0.0/24 --ip-range 10.201.0.128/25 --gateway 10.201.0.5 --aux-address a=10.201.0.6 --label x=1 --label y --attachable --internal -o com.docker.network.driver.mtu=1400 $c >/dev/null
@@ -168,6 +175,11 @@ scriptCases('networks: connect and disconnect', {
     seen() { docker events --since 1m --until 0s --filter type=network --filter network=$c --format '{{.Action}} {{.Actor.Attributes.name}} {{.Actor.Attributes.type}}'; }; wait_for 'seen | grep destroy'; seen | tail -n 7`,
 });
 
+mainCases('networks: names', [
+  'name, alias, link, short id, host name of its own, another network',
+  'files of the resolver',
+  'links on the default bridge',
+]);
 scriptCases('networks: names', {
   'name, alias, link, short id, host name of its own, another network': `
     docker network create $c >/dev/null; docker network create $c-other >/dev/null
@@ -208,6 +220,11 @@ scriptCases('networks: names', {
     docker run --rm --link $c-b:x busybox grep hh /etc/hosts`,
 });
 
+mainCases('networks: published ports', [
+  'tcp, udp, an address, a range, any number',
+  'what answers',
+  'a conflict leaves nothing behind',
+]);
 scriptCases('networks: published ports', {
   'tcp, udp, an address, a range, any number': `
     docker run -d --name $c -p 18101:80 -p 18101:53/udp -p 127.0.0.1:18102:81 -p 18103-18104:82-83 -p 84 --expose 85 ${idle} >/dev/null

@@ -1,10 +1,18 @@
 // Events: what each call makes the engine tell, with which attributes, and what filters let through.
 
-import { scriptCases } from '../harness/cases';
+import { mainCases, scriptCases } from '../harness/cases';
 
 /** All events of the case's container since `$since`, with every attribute. */
 const told = `docker events --since $since --until $(date +%s.%N) --format '{{.Type}} {{.Action}} {{json .Actor.Attributes}}'`;
 
+mainCases('events of containers', [
+  'create, start, attach, die, destroy',
+  'exec, also detached',
+  'stop, kill, restart',
+  'a start that fails',
+  'remove of one that runs',
+  'pause, unpause, commit, export, cp',
+]);
 scriptCases('events of containers', {
   'create, start, attach, die, destroy': `
     since=$(date +%s.%N)

@@ -1,6 +1,6 @@
 // Version, info, ping, events: the engine as a whole.
 
-import { httpCases, scriptCases } from '../harness/cases';
+import { httpCases, mainCases, scriptCases } from '../harness/cases';
 
 scriptCases('system', {
   'version of the server': {
@@ -13,6 +13,13 @@ scriptCases('system', {
     docker info --format '{{.Containers}}' | awk '{ print ($1 >= 0) }'`,
 });
 
+mainCases('events', [
+  'of a run',
+  'of stop, kill, restart, pause, rename',
+  'filters by event, label and image',
+  'as they come',
+  'an unknown filter and a bad time',
+]);
 scriptCases('events', {
   'of a run': {
     script: `

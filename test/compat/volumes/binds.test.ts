@@ -1,8 +1,15 @@
 // Bind mounts and tmpfs: what of the host's files a container sees, and the host of the container's.
 
-import { scriptCases } from '../harness/cases';
+import { mainCases, scriptCases } from '../harness/cases';
 import { python } from '../harness/python';
 
+mainCases('binds: sources and modes', [
+  'directories and files, rw and ro',
+  'a source that is not there',
+  'sources that are none',
+  'a file on a directory, a directory on a file',
+  'propagation that a VM can give',
+]);
 scriptCases('binds: sources and modes', {
   'directories and files, rw and ro': {
     script: `
@@ -171,6 +178,13 @@ os.removexattr('f', 'user.big')
 /** Listing without times. */
 const list = `stat -c "%n %a %u:%g %h %F %s %t:%T"`;
 
+mainCases('binds: files as they are', [
+  'owners, modes, links and nodes, both ways',
+  'a user of no privilege',
+  'extended attributes',
+  'what one side changes, the other sees',
+  'the whole of the host stays out of reach',
+]);
 scriptCases('binds: files as they are', {
   'owners, modes, links and nodes, both ways': `
       mkdir d; cd d; echo x >f; chmod 4751 f; chown 100000:65534 f; ln f hard; ln -s f link; ln -s /etc/hostname abs; ln -s ../../../../../../etc/passwd out; mkfifo p; mknod null c 1 3; mknod blk b 7 99; mkdir -m 3777 s; touch -d '2001-02-03 04:05:06.789' old; chmod 0 s/../old
@@ -245,6 +259,11 @@ scriptCases('binds: sockets', {
       docker inspect -f '{{.State.Status}}' $c-other`,
 });
 
+mainCases('binds: order and neighbours', [
+  'mounts over mounts',
+  'over what the engine mounts',
+  'one directory for two, and twice in one',
+]);
 scriptCases('binds: order and neighbours', {
   'mounts over mounts': `
       mkdir -p a/in b c; echo a >a/f; echo b >b/f; echo in >a/in/f; echo c >c/f
@@ -274,6 +293,7 @@ scriptCases('binds: order and neighbours', {
       docker exec $c cat /d/f /f; docker restart -t 0 $c; docker exec $c cat /d/f /f`,
 });
 
+mainCases('tmpfs', ['options of --tmpfs', 'of --mount', 'has the mode of the directory it covers']);
 scriptCases('tmpfs', {
   'options of --tmpfs': {
     script: `

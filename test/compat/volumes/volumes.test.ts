@@ -1,6 +1,6 @@
 // Volumes: the API's verbs, what fills them, what a container sees of them, and several containers on one.
 
-import { type HttpCase, httpCases, scriptCases } from '../harness/cases';
+import { type HttpCase, httpCases, mainCases, scriptCases } from '../harness/cases';
 import { python } from '../harness/python';
 
 const show = `docker volume inspect -f '{{.Name}} {{.Driver}} {{.Scope}} {{json .Labels}} {{json .Options}} {{.Mountpoint}}'`;
@@ -121,6 +121,13 @@ httpCases('volumes: requests', {
   ],
 });
 
+mainCases('volumes: in a container', [
+  'modes and inspect',
+  'the first use takes what the image has there',
+  'anonymous ones go with --rm and rm -v, others stay',
+  '--volumes-from',
+  '--mount type=volume',
+]);
 scriptCases('volumes: in a container', {
   'modes and inspect': {
     script: `
@@ -193,6 +200,7 @@ scriptCases('volumes: in a container', {
       docker create --mount type=volume,source=$c,target=/ busybox`,
 });
 
+mainCases('volumes: shared by two', ['what one writes, the other sees', 'locks hold across them']);
 scriptCases('volumes: shared by two', {
   'what one writes, the other sees': `
       docker run -d --name $c-a -v $c:/v busybox sleep 1000 >out; docker run -d --name $c-b -v $c:/w busybox sleep 1000 >out
@@ -245,6 +253,10 @@ f = open('/v/ofd', 'w+')
 ${then}
 `);
 
+mainCases('volumes: open files', [
+  'lines that two append stay whole',
+  'set-id bits go with chown to nobody else, and with fallocate',
+]);
 scriptCases('volumes: open files', {
   'lines that two append stay whole': `
       docker run -d --name $c-a -v $c:/v debian:12 ${appends('a')} >out
@@ -269,6 +281,7 @@ os.mkdir('/v/wait'); fcntl.fcntl(f, 38, lock); print('mine')`)} &
       docker run --rm -v $c:/v debian:12 sh -c 'cd /v; touch f; chown 1:1 f; chmod 6755 f; python3 -c "import os; os.chown(\'f\',-1,-1)"; stat -c %a f; chmod 6755 f; setpriv --reuid 1 --clear-groups fallocate -l 10 f; stat -c %a f; chmod 6755 f; chmod 6755 f; touch f; stat -c %a f'`,
 });
 
+mainCases('volumes: what fills them', ['a container that was only created']);
 scriptCases('volumes: what fills them', {
   'a read-only mount': `
     docker run --rm -v $c-ro:/etc:ro busybox sh -c 'ls /etc | head -3; touch /etc/x 2>/dev/null || echo refused'
