@@ -177,7 +177,8 @@ async function build(config: Config, undo: (() => unknown)[]): Promise<Running> 
   const backend = {
     containers,
     exec: execs,
-    images: new EngineImageBackend({ images, layers, registry, events, builds, commits: containers }),
+    images: new EngineImageBackend({ images, layers, registry, events }),
+    builds,
     system,
     networks: new EngineNetworkBackend(engine),
     volumes,

@@ -74,7 +74,7 @@ export interface LogsOptions {
   stdout: boolean;
   stderr: boolean;
   follow: boolean;
-  /** Seconds (with fraction) since the epoch; 0: no limit. Parsed from `since`/`until` by the API. */
+  /** Milliseconds since the epoch; 0: no limit. */
   sinceMs: number;
   untilMs: number;
   timestamps: boolean;
@@ -108,10 +108,6 @@ export interface ContainerBackend {
     options: { detachKeys?: string; checkpoint?: string; checkpointDir?: string },
   ): Promise<void>;
   /** `timeoutSeconds` undefined: the container's StopTimeout, else 10; −1: for ever. */
-  checkpointCreate(ref: string, request: { name: string; directory: string; exit: boolean }): Promise<void>;
-  /** Names. `directory` '': the container's own checkpoints. */
-  checkpointList(ref: string, directory: string): Promise<string[]>;
-  checkpointDelete(ref: string, name: string, directory: string): Promise<void>;
   stop(ref: string, options: { timeoutSeconds?: number; signal?: string }): Promise<void>;
   restart(ref: string, options: { timeoutSeconds?: number; signal?: string }): Promise<void>;
   kill(ref: string, options: { signal?: string }): Promise<void>;
@@ -131,6 +127,11 @@ export interface ContainerBackend {
   ): Promise<{ exit: Promise<ContainerWaitResponse> }>;
   remove(ref: string, options: { force: boolean; volumes: boolean; link: boolean }): Promise<void>;
   prune(filters: Filters): Promise<ContainerPruneResponse>;
+  update(ref: string, body: ContainerUpdateBody): Promise<{ Warnings: string[] | null }>;
+}
+
+/** What goes on until the client leaves. */
+export interface ContainerStreamBackend {
   /** First resolves (ref known, driver readable), then yields lines until the end, or until `signal`. */
   logs(
     ref: string,
@@ -139,32 +140,43 @@ export interface ContainerBackend {
   ): Promise<{ terminal: boolean; lines: AsyncIterable<LogLine> }>;
   /** Resolves when the attachment is over: output ended, detach keys, or the client is gone. */
   attach(ref: string, options: AttachOptions, open: OpenStream): Promise<void>;
-  update(ref: string, body: ContainerUpdateBody): Promise<{ Warnings: string[] | null }>;
   /** One sample, or a stream of them until `signal`. `oneShot`: no wait for a second sample. */
   stats(
     ref: string,
     options: { stream: boolean; oneShot: boolean },
     signal: AbortSignal,
   ): Promise<AsyncIterable<object>>;
+}
 
-  // Where these are missing the API answers 501.
-  changes?(ref: string): Promise<FilesystemChange[] | null>;
+/** The files of a container, be it running or not. */
+export interface ContainerFileBackend {
+  /** Null: none. */
+  changes(ref: string): Promise<FilesystemChange[] | null>;
   /** The container's file system as a tar stream. */
-  export?(ref: string, signal: AbortSignal): Promise<NodeJS.ReadableStream>;
-  archiveStat?(ref: string, path: string): Promise<ContainerPathStat>;
-  archiveGet?(
+  export(ref: string, signal: AbortSignal): Promise<NodeJS.ReadableStream>;
+  archiveStat(ref: string, path: string): Promise<ContainerPathStat>;
+  archiveGet(
     ref: string,
     path: string,
     signal: AbortSignal,
   ): Promise<{ stat: ContainerPathStat; archive: NodeJS.ReadableStream }>;
   /** Resolves when the whole archive, perhaps compressed, is unpacked at `path`. */
-  archivePut?(
+  archivePut(
     ref: string,
     path: string,
     archive: NodeJS.ReadableStream,
     options: { noOverwriteDirNonDir: boolean; copyUidGid: boolean },
     signal: AbortSignal,
   ): Promise<void>;
+}
+
+/** Of containers, with `experimental`. `directory` '': the container's own checkpoints. */
+export interface CheckpointBackend {
+  /** With `exit` it resolves when the container has ended. */
+  checkpointCreate(ref: string, request: { name: string; directory: string; exit: boolean }): Promise<void>;
+  /** Names. */
+  checkpointList(ref: string, directory: string): Promise<string[]>;
+  checkpointDelete(ref: string, name: string, directory: string): Promise<void>;
 }
 
 export interface ExecBackend {
@@ -220,24 +232,21 @@ export interface ImageBackend {
   prune(filters: Filters): Promise<ImagePruneResponse>;
   search(term: string, options: { limit: number; filters: Filters; auth?: AuthConfig }): Promise<object[]>;
 
-  // Where these are missing the API answers 501.
-  push?(
+  push(
     ref: string,
     options: { tag: string; auth: AuthConfig },
     progress: ProgressWriter,
     signal: AbortSignal,
   ): Promise<void>;
   /** `docker save`: one tar of all named images. */
-  save?(refs: string[], signal: AbortSignal): Promise<NodeJS.ReadableStream>;
-  commit?(options: CommitOptions): Promise<{ Id: string }>;
-  build?(
-    options: BuildOptions,
-    context: NodeJS.ReadableStream,
-    progress: ProgressWriter,
-    signal: AbortSignal,
-  ): Promise<void>;
+  save(refs: string[], signal: AbortSignal): Promise<NodeJS.ReadableStream>;
   /** What the registry has under this name. */
-  distribution?(ref: string, auth?: AuthConfig): Promise<DistributionInspect>;
+  distribution(ref: string, auth?: AuthConfig): Promise<DistributionInspect>;
+}
+
+/** `docker commit`, which is about a container and answers with an image. */
+export interface CommitBackend {
+  commit(options: CommitOptions): Promise<{ Id: string }>;
 }
 
 export interface CommitOptions {
@@ -250,6 +259,16 @@ export interface CommitOptions {
   /** Dockerfile instructions. */
   changes: string[];
   config: ContainerConfig;
+}
+
+/** The legacy builder. `context` is the tar that the client sends. */
+export interface BuildBackend {
+  build(
+    options: BuildOptions,
+    context: NodeJS.ReadableStream,
+    progress: ProgressWriter,
+    signal: AbortSignal,
+  ): Promise<void>;
 }
 
 /** Query of the legacy builder, by its names; registries' credentials by server address. */
@@ -265,7 +284,7 @@ export interface SystemBackend {
   version(): Promise<SystemVersion>;
   /** Checks the credentials with the registry. */
   auth(body: AuthConfig): Promise<AuthResponse>;
-  /** Past events since `since`, then live ones until `until` or `signal`. Milliseconds. */
+  /** Past events since `sinceNs`, then live ones until `untilNs` or `signal`. Nanoseconds since the epoch. */
   events(
     options: { sinceNs?: bigint; untilNs?: bigint; filters: Filters },
     signal: AbortSignal,
@@ -292,9 +311,14 @@ export interface VolumeBackend {
 }
 
 export interface Backend {
-  containers: ContainerBackend;
+  containers: ContainerBackend &
+    ContainerStreamBackend &
+    ContainerFileBackend &
+    CheckpointBackend &
+    CommitBackend;
   exec: ExecBackend;
   images: ImageBackend;
+  builds: BuildBackend;
   system: SystemBackend;
   networks: NetworkBackend;
   volumes: VolumeBackend;

@@ -4,11 +4,11 @@ import { Router } from 'express';
 import { DaemonError } from '../../errors';
 import { goDurationProblem } from '../../go/duration';
 import { goQuote } from '../../go/quote';
-import type { Filters, ImageBackend } from './backend';
+import type { Filters, BuildBackend } from './backend';
 import { queryFilters } from './filters';
 import { isUpgrade } from '../http/hijack';
 import { registryConfig } from './image-request';
-import { notImplemented, supported } from './not-implemented';
+import { notImplemented } from './not-implemented';
 import { streamProgress } from './progress-stream';
 import { queryOf, queryText } from '../http/query';
 import { sendJson } from '../http/reply';
@@ -21,14 +21,13 @@ const ageFilters = ['until', 'unused-for'];
 const cacheFields = ['id', 'parent', 'type', 'description', 'inuse', 'shared', 'private'];
 const cacheFilters = [...ageFilters, ...cacheFields, 'label', 'label!'];
 
-export function buildRoutes(backend: ImageBackend): Router {
+export function buildRoutes(backend: BuildBackend): Router {
   const router = Router({ caseSensitive: true, strict: true });
 
   // ImageBuild: 200 | 400
   router.post('/build', async (req, res) => {
-    const build = supported(backend.build?.bind(backend), 'build');
     const options = { query: queryOf(req), auths: registryConfig(req), room: () => drained(res) };
-    await streamProgress(req, res, (progress, signal) => build(options, req, progress, signal));
+    await streamProgress(req, res, (progress, signal) => backend.build(options, req, progress, signal));
   });
 
   // BuildPrune: 200 | 400 unknown filter | 500 what is no number. The classic builder's cache is its images: nothing is pruned.

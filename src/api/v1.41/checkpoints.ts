@@ -2,14 +2,14 @@
 
 import { Router } from 'express';
 import { DaemonError } from '../../errors';
-import type { ContainerBackend } from './backend';
+import type { CheckpointBackend } from './backend';
 import { readJson } from '../http/body';
 import { checkpointCreate } from '../../docker/request-schemas';
 import { queryText } from '../http/query';
 import { sendJson, sendStatus } from '../http/reply';
 import type { CheckpointCreateBody } from '../../docker/types';
 
-export function checkpointRoutes(backend: ContainerBackend, options: { experimental: boolean }): Router {
+export function checkpointRoutes(backend: CheckpointBackend, options: { experimental: boolean }): Router {
   const router = Router({ caseSensitive: true, strict: true });
   const requireExperimental = (): void => {
     if (options.experimental) return;

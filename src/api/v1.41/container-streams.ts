@@ -6,13 +6,24 @@ import { DaemonError, errorMessage } from '../../errors';
 import { log } from '../../log';
 import { isAtLeast } from './api-version';
 import { acceptWebSocket, isWebSocketRequest } from './attach-websocket';
-import type { AttachOptions, ContainerBackend, LogLine, LogsOptions } from './backend';
+import type {
+  AttachOptions,
+  ContainerBackend,
+  ContainerStreamBackend,
+  LogLine,
+  LogsOptions,
+} from './backend';
 import { declaredLength, readBody } from '../http/body';
 import { areDetachKeys } from './detach-keys';
 import { describeError } from './error-handler';
 import { optionalText, queryBool, queryBoolOr, queryText } from '../http/query';
-import { frameHeader, multiplexedStreamType, openRawStream, rawStreamType } from './raw-stream';
-import type { RawStream } from './raw-stream';
+import {
+  frameHeader,
+  multiplexedStreamType,
+  openRawStream,
+  rawStreamType,
+  type RawStream,
+} from './raw-stream';
 import { sendJson, sendStatus, sendText } from '../http/reply';
 import { clientSignal, endStream, startStream, writeChunk } from '../http/response-stream';
 import { parseTimestampQuery } from './timestamp-query';
@@ -21,7 +32,9 @@ import type { ContainerWaitResponse } from '../../docker/types';
 /** Lines at hand are gathered up to this much before they are written. */
 const gatherBytes = 64 * 1024;
 
-export function containerStreamRoutes(backend: ContainerBackend): Router {
+export function containerStreamRoutes(
+  backend: ContainerStreamBackend & Pick<ContainerBackend, 'inspect' | 'wait'>,
+): Router {
   const router = Router({ caseSensitive: true, strict: true });
 
   // ContainerAttach: 101 | 200 without Upgrade | 400 | 404. Errors are plain text, as dockerd hijacks before it looks.

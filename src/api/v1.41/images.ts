@@ -3,12 +3,11 @@
 import { Router } from 'express';
 import { DaemonError } from '../../errors';
 import { isAtLeast } from './api-version';
-import type { Filters, ImageBackend } from './backend';
+import type { CommitBackend, Filters, ImageBackend } from './backend';
 import { checkJsonContentType, decodeBody, readBody } from '../http/body';
 import { queryFilters } from './filters';
 import { imageName, optionalAuth, requiredAuth } from './image-request';
 import { containerCreate } from '../../docker/request-schemas';
-import { supported } from './not-implemented';
 import { streamProgress } from './progress-stream';
 import { optionalText, queryBool, queryBoolOr, queryInt, queryOf, queryText } from '../http/query';
 import { sendJson, sendStatus } from '../http/reply';
@@ -20,7 +19,7 @@ const listFilters = ['before', 'dangling', 'label', 'reference', 'since'];
 const pruneFilters = ['dangling', 'label', 'label!', 'until'];
 const defaultSearchLimit = 25;
 
-export function imageRoutes(backend: ImageBackend): Router {
+export function imageRoutes(backend: ImageBackend, commits: CommitBackend): Router {
   const router = Router({ caseSensitive: true, strict: true });
 
   // ImageList: 200 | 400 unknown filter
@@ -78,14 +77,12 @@ export function imageRoutes(backend: ImageBackend): Router {
 
   // ImageGetAll: 200 a tar | 404
   router.get('/images/get', async (req, res) => {
-    const save = supported(backend.save?.bind(backend), 'saving images');
-    await sendTar(res, await save(queryOf(req).getAll('names'), clientSignal(req, res)));
+    await sendTar(res, await backend.save(queryOf(req).getAll('names'), clientSignal(req, res)));
   });
 
   // ImageGet: 200 a tar | 404
   router.get('/images/*name/get', async (req, res) => {
-    const save = supported(backend.save?.bind(backend), 'saving images');
-    await sendTar(res, await save([imageName(req)], clientSignal(req, res)));
+    await sendTar(res, await backend.save([imageName(req)], clientSignal(req, res)));
   });
 
   // ImageInspect: 200 | 404
@@ -101,8 +98,9 @@ export function imageRoutes(backend: ImageBackend): Router {
   // ImagePush: 200, errors as a line | 400 no credentials
   router.post('/images/*name/push', async (req, res) => {
     const options = { tag: queryText(req, 'tag'), auth: await requiredAuth(req) };
-    const push = supported(backend.push?.bind(backend), 'pushing images');
-    await streamProgress(req, res, (progress, signal) => push(imageName(req), options, progress, signal));
+    await streamProgress(req, res, (progress, signal) =>
+      backend.push(imageName(req), options, progress, signal),
+    );
   });
 
   // ImageTag: 201 | 400 | 404
@@ -134,8 +132,7 @@ export function imageRoutes(backend: ImageBackend): Router {
     const config = given as ContainerCreateBody;
     delete config.HostConfig;
     delete config.NetworkingConfig;
-    const commit = supported(backend.commit?.bind(backend), 'committing containers');
-    const created = await commit({
+    const created = await commits.commit({
       container: queryText(req, 'container'),
       repo: queryText(req, 'repo'),
       tag: queryText(req, 'tag'),
@@ -150,8 +147,7 @@ export function imageRoutes(backend: ImageBackend): Router {
 
   // DistributionInspect: 200 | 401 | 404
   router.get('/distribution/*name/json', async (req, res) => {
-    const distribution = supported(backend.distribution?.bind(backend), 'asking a registry for an image');
-    sendJson(res, 200, await distribution(imageName(req), optionalAuth(req).auth));
+    sendJson(res, 200, await backend.distribution(imageName(req), optionalAuth(req).auth));
   });
 
   return router;

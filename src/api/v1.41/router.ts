@@ -44,11 +44,11 @@ export function dockerApiRouter(backend: Backend, daemonVersion: string, experim
     containerStreamRoutes(backend.containers),
     systemRoutes(backend.system),
     execRoutes(backend.exec),
-    imageRoutes(backend.images),
+    imageRoutes(backend.images, backend.containers),
     networkRoutes(backend.networks),
     volumeRoutes(backend.volumes),
     archiveRoutes(backend.containers),
-    buildRoutes(backend.images),
+    buildRoutes(backend.builds),
     swarmRoutes(),
     pluginRoutes(),
   );

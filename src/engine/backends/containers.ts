@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream';
 import type {
   AttachOptions,
   CommitOptions,
-  ContainerBackend,
+  Backend,
   Filters,
   LogLine,
   LogsOptions,
@@ -55,13 +55,16 @@ import { isActive } from '../core/container-state';
 import type { Engine } from '../engine';
 import type { ContainerLogStore } from '../logs/container-log-store';
 
+/** All that the API asks of containers. */
+type ContainersBackend = Backend['containers'];
+
 export interface ContainersParts {
   readonly engine: Engine;
   readonly logs: ContainerLogStore;
   readonly health: HealthSource;
 }
 
-export class Containers implements ContainerBackend {
+export class Containers implements ContainersBackend {
   readonly #engine: Engine;
   readonly #logs: ContainerLogStore;
   readonly #list: ContainerList;

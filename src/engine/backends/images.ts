@@ -1,12 +1,6 @@
 // What the API's image operations mean here: the stores do the work, this shapes questions and answers as Docker.
 
-import type {
-  CommitOptions,
-  BuildOptions,
-  Filters,
-  ImageBackend,
-  ProgressWriter,
-} from '../../api/v1.41/backend';
+import type { Filters, ImageBackend, ProgressWriter } from '../../api/v1.41/backend';
 import type {
   AuthConfig,
   DistributionInspect,
@@ -24,7 +18,6 @@ import type { ContainerRegistry } from '../core/container-registry';
 import { isActive } from '../core/container-state';
 import type { EventPublisher } from '../core/event-publisher';
 import { downloadArchive } from '../images/download';
-import type { ImageBuilds } from '../images/build';
 import { imagePruneFilter } from '../filters/image-filter';
 import { inspectImage } from '../images/inspect';
 import { listImages } from '../images/list';
@@ -38,9 +31,6 @@ export interface ImageBackendContext {
   layers: LayerStore;
   registry: ContainerRegistry;
   events: EventPublisher;
-  builds: ImageBuilds;
-  /** `docker commit`, which is about a container and answers with an image. */
-  commits: { commit(options: CommitOptions): Promise<{ Id: string }> };
 }
 
 export class EngineImageBackend implements ImageBackend {
@@ -48,8 +38,6 @@ export class EngineImageBackend implements ImageBackend {
   readonly #layers: LayerStore;
   readonly #registry: ContainerRegistry;
   readonly #events: EventPublisher;
-  readonly #builds: ImageBuilds;
-  readonly #commits: ImageBackendContext['commits'];
 
   /** From here on the store's events are the daemon's. */
   constructor(context: ImageBackendContext) {
@@ -57,8 +45,6 @@ export class EngineImageBackend implements ImageBackend {
     this.#layers = context.layers;
     this.#registry = context.registry;
     this.#events = context.events;
-    this.#builds = context.builds;
-    this.#commits = context.commits;
     this.#images.onEvent(({ action, id, attributes }) => {
       this.#events.publish('image', action, id, { ...this.#labels(id), ...attributes });
     });
@@ -167,19 +153,6 @@ export class EngineImageBackend implements ImageBackend {
 
   save(refs: string[], signal: AbortSignal): Promise<NodeJS.ReadableStream> {
     return promised(() => this.#images.save(refs, signal));
-  }
-
-  build(
-    options: BuildOptions,
-    context: NodeJS.ReadableStream,
-    progress: ProgressWriter,
-    signal: AbortSignal,
-  ): Promise<void> {
-    return this.#builds.build(options, context, progress, signal);
-  }
-
-  commit(options: CommitOptions): Promise<{ Id: string }> {
-    return this.#commits.commit(options);
   }
 
   tag(ref: string, options: { repo: string; tag: string }): Promise<void> {

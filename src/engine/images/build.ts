@@ -2,7 +2,7 @@
 
 import { join } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
-import type { BuildOptions, ProgressWriter } from '../../api/v1.41/backend';
+import type { BuildBackend, BuildOptions, ProgressWriter } from '../../api/v1.41/backend';
 import type { AuthConfig, HostConfig } from '../../docker/types';
 import type { BuildHost, BuildLimits, ContainerOutput, RunConfig } from '../../builder/host';
 import { LayerIndexes } from '../../builder/image-files';
@@ -40,7 +40,7 @@ export interface ImageBuildContext {
 }
 
 /** What builds share: names of files in layers. */
-export class ImageBuilds {
+export class ImageBuilds implements BuildBackend {
   readonly #context: ImageBuildContext;
   readonly #indexes: LayerIndexes;
 

@@ -1,19 +1,23 @@
 // A backend of jest mocks: each operation succeeds with something small, and a test replaces what it looks at.
 
+import { Readable } from 'node:stream';
 import type { Backend } from '../../../src/api/v1.41/backend';
 
-type Mocked<T> = { [K in keyof Required<T>]: jest.Mock };
+type Mocked<T> = { [K in keyof T]: jest.Mock };
 
 export interface FakeBackend {
   containers: Mocked<Backend['containers']>;
   exec: Mocked<Backend['exec']>;
   images: Mocked<Backend['images']>;
+  builds: Mocked<Backend['builds']>;
   system: Mocked<Backend['system']>;
   networks: Mocked<Backend['networks']>;
   volumes: Mocked<Backend['volumes']>;
 }
 
 const answer = (value?: unknown) => jest.fn().mockResolvedValue(value);
+
+const tar = () => jest.fn(() => Promise.resolve(Readable.from(['tar'])));
 
 export async function* from<T>(items: readonly T[]): AsyncGenerator<T> {
   for (const item of items) yield await Promise.resolve(item);
@@ -45,10 +49,11 @@ export function fakeBackend(): FakeBackend {
       update: answer({ Warnings: null }),
       stats: jest.fn(() => Promise.resolve(from([{ read: 'now' }]))),
       changes: answer(null),
-      export: answer(),
+      export: tar(),
       archiveStat: answer(),
       archiveGet: answer(),
       archivePut: answer(),
+      commit: answer({ Id: 'sha256:1' }),
     },
     exec: { create: answer({ Id: 'e0' }), start: answer(), inspect: answer({ ID: 'e0' }), resize: answer() },
     images: {
@@ -63,11 +68,10 @@ export function fakeBackend(): FakeBackend {
       prune: answer({ ImagesDeleted: null, SpaceReclaimed: 0 }),
       search: answer([]),
       push: answer(),
-      save: answer(),
-      commit: answer({ Id: 'sha256:1' }),
-      build: answer(),
+      save: tar(),
       distribution: answer({}),
     },
+    builds: { build: answer() },
     system: {
       info: answer({ ID: 'id' }),
       version: answer({ Version: '0' }),
@@ -92,19 +96,4 @@ export function fakeBackend(): FakeBackend {
       prune: answer({ VolumesDeleted: null, SpaceReclaimed: 0 }),
     },
   };
-}
-
-/** Removes the optional methods, as an engine that has not got them yet. */
-export function withoutOptional(backend: FakeBackend): Backend {
-  return {
-    ...backend,
-    containers: without(backend.containers, ['changes', 'export', 'archiveStat', 'archiveGet', 'archivePut']),
-    images: without(backend.images, ['push', 'save', 'commit', 'build', 'distribution']),
-  };
-}
-
-function without<T extends object, K extends keyof T>(group: T, names: readonly K[]): Omit<T, K> {
-  const copy = { ...group };
-  for (const name of names) Reflect.deleteProperty(copy, name);
-  return copy;
 }

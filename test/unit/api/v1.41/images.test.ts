@@ -118,7 +118,7 @@ describe('ImageBuild', () => {
   test('200: the query by its names, credentials by server', async () => {
     const config = Buffer.from('{"r:5000":{"username":"u"}}').toString('base64');
     await request(app).post('/build?t=a&t=b').set('X-Registry-Config', config).send('tar').expect(200);
-    const [options] = backend.images.build.mock.calls[0] as [{ query: URLSearchParams; auths: object }];
+    const [options] = backend.builds.build.mock.calls[0] as [{ query: URLSearchParams; auths: object }];
     expect(options.query.getAll('t')).toEqual(['a', 'b']);
     expect(options.auths).toEqual({ 'r:5000': { username: 'u' } });
   });
@@ -129,7 +129,7 @@ describe('ImageBuild', () => {
     let told = 0;
     let ended = (): void => undefined;
     const end = new Promise<void>((resolve) => (ended = resolve));
-    backend.images.build.mockImplementationOnce(
+    backend.builds.build.mockImplementationOnce(
       async (options: BuildOptions, _body: unknown, send: ProgressWriter, gone: AbortSignal) => {
         for (; told < 256 && !gone.aborted; told += 1) {
           send({ stream });

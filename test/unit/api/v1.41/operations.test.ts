@@ -276,7 +276,7 @@ const cases: [string, [Verb, string, object?], number, unknown, Call][] = [
     201,
     { Id: 'sha256:1' },
     [
-      backend.images.commit,
+      backend.containers.commit,
       {
         container: 'web',
         repo: 'r',
@@ -295,7 +295,7 @@ const cases: [string, [Verb, string, object?], number, unknown, Call][] = [
     201,
     { Id: 'sha256:1' },
     [
-      backend.images.commit,
+      backend.containers.commit,
       { container: 'web', repo: '', tag: '', author: '', comment: '', pause: true, changes: [], config: {} },
     ],
   ],

@@ -2,10 +2,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import request from 'supertest';
 import { createApi } from '../../../../src/api/server';
-import { DaemonError } from '../../../../src/errors';
-import type { ErrorCode } from '../../../../src/errors';
+import { DaemonError, type ErrorCode } from '../../../../src/errors';
 import { setLogLevel } from '../../../../src/log';
-import { fakeBackend, withoutOptional } from '../fake-backend';
+import { fakeBackend } from '../fake-backend';
 import { operations } from './operations';
 
 const backend = fakeBackend();
@@ -24,9 +23,8 @@ describe('every operation of API 1.41', () => {
 
   // Without a body or parameters many answer an error of their own; none may be unknown to the router.
   test.each(operations)('%s is routed', async (_id, method, path) => {
-    const bare = createApi(withoutOptional(fakeBackend()), { daemonVersion: '0' });
     const verb = method.toLowerCase() as 'get';
-    const response = await request(bare.app)[verb](`/v1.41${path.replace(/\{\w+\}/g, 'x')}`);
+    const response = await request(app)[verb](`/v1.41${path.replace(/\{\w+\}/g, 'x')}`);
     expect(response.status === 404 && response.text.includes('page not found')).toBe(false);
     if (method === 'HEAD') expect(response.status).not.toBe(404);
   });
@@ -173,29 +171,16 @@ describe('SystemPing', () => {
 });
 
 describe('operations the engine does not have answer 501', () => {
-  const bare = createApi(withoutOptional(fakeBackend()), { daemonVersion: '0' });
-
-  test.each([
-    ['get', '/containers/x/changes'],
-    ['get', '/containers/x/export'],
-    ['get', '/containers/x/archive?path=/'],
-    ['put', '/containers/x/archive?path=/'],
-    ['get', '/images/x/get'],
-    ['get', '/images/get?names=x'],
-    ['post', '/commit?container=x'],
-    ['post', '/build'],
-    ['get', '/distribution/x/json'],
-    ['post', '/plugins/pull?remote=x'],
-  ] as const)('%s %s', async (method, path) => {
-    const response = await request(bare.app)[method](path).expect(501);
+  test('plugins', async () => {
+    const response = await request(app).post('/plugins/pull?remote=x').expect(501);
     expect(response.body).toEqual({ message: expect.stringContaining('not supported by Caisson') });
   });
 
   test('swarm mode', async () => {
-    await request(bare.app).post('/swarm/init').send({}).expect(501);
+    await request(app).post('/swarm/init').send({}).expect(501);
   });
 
   test('a prune of the build cache there is not finds nothing', async () => {
-    await request(bare.app).post('/build/prune').expect(200, { CachesDeleted: null, SpaceReclaimed: 0 });
+    await request(app).post('/build/prune').expect(200, { CachesDeleted: null, SpaceReclaimed: 0 });
   });
 });

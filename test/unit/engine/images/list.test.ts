@@ -1,7 +1,6 @@
 import type { ImageSummary } from '../../../../src/docker/types';
 import { EngineImageBackend } from '../../../../src/engine/backends/images';
 import { withTag } from '../../../../src/engine/images/tag-target';
-import type { ImageBuilds } from '../../../../src/engine/images/build';
 import { inspectImage } from '../../../../src/engine/images/inspect';
 import { listImages } from '../../../../src/engine/images/list';
 import { diskUsage } from '../../../../src/engine/system/disk-usage';
@@ -160,8 +159,6 @@ describe('the backend', () => {
       layers,
       registry: registryOf(),
       events,
-      commits: { commit: () => Promise.reject(new Error('not asked for')) },
-      builds: undefined as unknown as ImageBuilds, // not asked here
     });
     const { signal } = new AbortController();
     await backend.pull({ fromImage: '127.0.0.1:5000/a', tag: '' }, () => undefined, signal);
