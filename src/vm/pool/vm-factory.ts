@@ -22,6 +22,7 @@ import {
   type GuestRequest,
   type RunningGuest,
 } from '../qemu/boot';
+import { whileNudged } from '../qemu/host-disk-full';
 import { processName, qmpSocketName, type MachineSpec } from '../qemu/command-line';
 import { plugCommands } from '../qemu/disks';
 import { vmGid, vmRunDir, vmUid, type LaunchSettings } from '../qemu/launch';
@@ -47,6 +48,8 @@ const templateSlot = 65_001;
 const sizedTemplateSlot = 65_002;
 const templateVmId = 'template';
 const reattachTimeoutMs = 5000;
+/** Of a guest that only gets a moment at a time. */
+const waitingReattachTimeoutMs = 20_000;
 
 export interface VmFactoryParts {
   settings: LaunchSettings;
@@ -324,8 +327,10 @@ export class QemuVmFactory {
     let qmp: QmpClient | undefined;
     try {
       qmp = await QmpClient.connect(join(runDir, qmpSocketName), { timeoutMs: reattachTimeoutMs });
-      await wake(qmp);
-      const agent = await reconnectAgent(runDir, reattachTimeoutMs);
+      const waitsForRoom = await wake(qmp);
+      const agent = waitsForRoom
+        ? await whileNudged(record.id, qmp, () => reconnectAgent(runDir, waitingReattachTimeoutMs))
+        : await reconnectAgent(runDir, reattachTimeoutMs);
       const { identified, pod, containers } = agent.hello;
       if (!identified) throw new DaemonError('Unavailable', 'it never got an identity of its own');
       const isFresh =
@@ -378,11 +383,17 @@ export class QemuVmFactory {
   }
 }
 
-/** A VM that was paused answers only when it runs; whoever wants it paused says so again. */
-async function wake(qmp: QmpClient): Promise<void> {
+/**
+ * A VM that was paused answers only when it runs; whoever wants it paused says so again. True for one that waits for room on
+ * the host's disk.
+ */
+async function wake(qmp: QmpClient): Promise<boolean> {
   const answer = await qmp.execute('query-status');
   const status =
     typeof answer === 'object' && answer !== null && 'status' in answer ? answer.status : undefined;
   if (status === 'paused') await qmp.execute('cont');
-  else if (status !== 'running') throw new DaemonError('Unavailable', `its state is ${String(status)}`);
+  else if (status !== 'running' && status !== 'io-error') {
+    throw new DaemonError('Unavailable', `its state is ${String(status)}`);
+  }
+  return status === 'io-error';
 }

@@ -5,12 +5,19 @@ import { log } from '../../log';
 import type { QmpClient, QmpEvent } from './qmp-client';
 
 const retryMs = 2000;
+/**
+ * A VM that was found waiting is asked things by the daemon that starts. With each try its CPUs run until the host has refused the
+ * write again, which is long enough to come by an answer in some hundred tries.
+ */
+const eagerRetryMs = 10;
+const eagerForMs = 30_000;
 
 /** Stops and starts of one VM for want of room on the host. It holds no VM back that a user has paused. Logs other errors. */
 export class HostDiskFull {
   readonly #vmId: string;
   readonly #qmp: Pick<QmpClient, 'execute'>;
   readonly #retryMs: number;
+  #eagerUntil = 0;
   #timer: NodeJS.Timeout | undefined;
   #told = false;
   readonly #refused = new Set<string>();
@@ -46,7 +53,9 @@ export class HostDiskFull {
 
   /** For a VM that an earlier daemon has left. */
   async check(): Promise<void> {
-    if (await this.#isStopped()) this.#wait();
+    if (!(await this.#isStopped())) return;
+    this.#eagerUntil = Date.now() + eagerForMs;
+    this.#wait();
   }
 
   close(): void {
@@ -55,12 +64,13 @@ export class HostDiskFull {
   }
 
   #wait(): void {
+    const pauseMs = Date.now() < this.#eagerUntil ? Math.min(eagerRetryMs, this.#retryMs) : this.#retryMs;
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
       this.#resume().catch((error: unknown) =>
         log.debug('a VM that waits for room', { vmId: this.#vmId, error }),
       );
-    }, this.#retryMs).unref();
+    }, pauseMs).unref();
   }
 
   /** The write is tried again; without room it stops again. A VM that is found running a whole pause later goes on. */
@@ -80,5 +90,20 @@ export class HostDiskFull {
     return (
       typeof status === 'object' && status !== null && 'status' in status && status.status === 'io-error'
     );
+  }
+}
+
+/** What `work` gives, which needs an answer of a VM that waits for room. Until then its CPUs get a moment at a time. */
+export async function whileNudged<T>(
+  vmId: string,
+  qmp: Pick<QmpClient, 'execute'>,
+  work: () => Promise<T>,
+): Promise<T> {
+  const full = new HostDiskFull(vmId, qmp);
+  try {
+    await full.check();
+    return await work();
+  } finally {
+    full.close();
   }
 }
