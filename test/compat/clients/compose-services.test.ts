@@ -1,8 +1,8 @@
 // nginx, a web application on Node, Redis and PostgreSQL as one Compose project: pulled, started in the order of their
 // health, asked through the published port, restarted, and its data still there.
 
-import { composeGenerations } from '../harness/compose';
-import { scriptCases } from '../harness/cases';
+import { composeGenerations, newestCompose } from '../harness/compose';
+import { mainCases, scriptCases } from '../harness/cases';
 import { registryHost } from '../../support/test-images';
 
 const image = `${registryHost}/services`;
@@ -69,6 +69,7 @@ for (const { name, setUp, command, available } of composeGenerations) {
     it.todo(`${name} is not on this machine`);
     continue;
   }
+  if (name !== newestCompose) mainCases(name, []);
   scriptCases(name, {
     'nginx, Node, Redis and PostgreSQL': {
       script: script(setUp, command, name === 'Compose v1' ? 18211 : 18212),

@@ -1,8 +1,8 @@
 // Compose of both generations: the same project, the same steps. What Compose prints on its way is in an order of its
 // own; what it leaves is compared.
 
-import { scriptCases } from '../harness/cases';
-import { composeGenerations } from '../harness/compose';
+import { mainCases, scriptCases } from '../harness/cases';
+import { composeGenerations, newestCompose } from '../harness/compose';
 
 /** `$$` is Compose's own quoting of a dollar. */
 const project = (port: number): string => `
@@ -165,6 +165,7 @@ const limited = (setUp: string, command: string): string => `
 for (const { name, setUp, command, available } of composeGenerations) {
   if (available) {
     const port = name === 'Compose v1' ? 18201 : 18202;
+    if (name !== newestCompose) mainCases(name, ['a project from up to down']);
     scriptCases(name, {
       'a project from up to down': { script: script(setUp, command, port), timeoutSeconds: 240 },
       'limits and health checks': { script: limited(setUp, command), timeoutSeconds: 300 },

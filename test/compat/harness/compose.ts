@@ -32,3 +32,6 @@ export const composeGenerations: readonly ComposeGeneration[] = [
     available: existsSync(plugin),
   },
 ];
+
+/** The one that every run takes whole; of another, most is of the long tail. */
+export const newestCompose = composeGenerations.findLast(({ available }) => available)?.name;

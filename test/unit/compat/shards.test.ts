@@ -23,6 +23,7 @@ function titlesOf(file: string, shard: string): string[] {
   const before: string[] = [];
   const declare = Object.assign((title: string) => void titles.push([...before, title].join(' ')), {
     concurrent: (title: string) => void titles.push(title),
+    todo: (title: string) => void titles.push(title),
     each:
       (rows: readonly unknown[]) =>
       (title: string): void =>
