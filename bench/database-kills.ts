@@ -7,7 +7,7 @@ import { loadavg } from 'node:os';
 import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 
-import type { CaissonDaemon } from '../test/support/caisson-daemon';
+import type { CaissonDaemon } from '../test/support/engines/caisson-daemon';
 import {
   asPostgres,
   clusterPath,

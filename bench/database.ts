@@ -1,6 +1,6 @@
 // PostgreSQL in a container, its files on a volume or on a bind mount.
 
-import { registryHost } from '../test/support/test-images';
+import { registryHost } from '../test/support/images/test-images';
 import { type DockerClient, timed } from './measure';
 import type { Row } from './table';
 

@@ -3,12 +3,12 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { CaissonDaemon } from '../test/support/caisson-daemon';
-import { NetworkNamespace } from '../test/support/network-namespace';
-import { startOracle, type Engine } from '../test/support/oracle';
-import { startRegistry } from '../test/support/registry-process';
-import { makeScratchDir } from '../test/support/scratch-dir';
-import { ensureTestImages, registryPort } from '../test/support/test-images';
+import { CaissonDaemon } from '../test/support/engines/caisson-daemon';
+import { NetworkNamespace } from '../test/support/network/network-namespace';
+import { startOracle, type Engine } from '../test/support/engines/oracle';
+import { startRegistry } from '../test/support/images/registry-process';
+import { makeScratchDir } from '../test/support/process/scratch-dir';
+import { ensureTestImages, registryPort } from '../test/support/images/test-images';
 
 export interface Lab {
   /** Scratch. */

@@ -4,8 +4,8 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import type { CaissonDaemon } from '../test/support/caisson-daemon';
-import { registryHost } from '../test/support/test-images';
+import type { CaissonDaemon } from '../test/support/engines/caisson-daemon';
+import { registryHost } from '../test/support/images/test-images';
 import { firstCheckpoint, laterCheckpoint, startFromCheckpoint } from './checkpoint';
 import { databaseRows } from './database';
 import { family, manyAtOnce, manyInARow, watchingMany } from './crowd';

@@ -3,7 +3,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 
-import { sendHttp } from '../test/support/http-client';
+import { sendHttp } from '../test/support/wire/http-client';
 
 /** The middle of the sample. */
 export function median(values: readonly number[]): number {

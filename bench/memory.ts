@@ -1,6 +1,6 @@
 // Memory of a container whose limit goes down and up again: what its processes and caches have inside, and QEMU on the host.
 
-import type { CaissonDaemon } from '../test/support/caisson-daemon';
+import type { CaissonDaemon } from '../test/support/engines/caisson-daemon';
 import { type DockerClient, pssMib } from './measure';
 import type { Row } from './table';
 

@@ -3,7 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 
-import type { NetworkNamespace } from '../test/support/network-namespace';
+import type { NetworkNamespace } from '../test/support/network/network-namespace';
 import { median, medians, timed, type DockerClient } from './measure';
 import type { Row } from './table';
 

@@ -1,6 +1,6 @@
 // Pods and VMs as such, which dockerd has nothing of: what taking over a VM saves, and what VMs cost that do nothing.
 
-import { sendHttp } from '../test/support/http-client';
+import { sendHttp } from '../test/support/wire/http-client';
 import { median, pssMib, timed, type DockerClient } from './measure';
 import type { Row } from './table';
 

@@ -135,7 +135,7 @@ function circlesIn(folder) {
   const name = (kind) => (group) => `${kind} import each other in a circle: ${group.join(', ')}`;
   return [
     ...circles(fileEdges(graph)).map(name('files')),
-    ...(folder === 'src' ? circles(folderEdges(graph)).map(name('folders')) : []),
+    ...circles(folderEdges(graph)).map(name('folders')),
   ];
 }
 

@@ -3,7 +3,7 @@
 
 import { composeGenerations, newestCompose } from '../harness/compose';
 import { mainCases, scriptCases } from '../harness/cases';
-import { registryHost } from '../../support/test-images';
+import { registryHost } from '../../support/images/test-images';
 
 const image = `${registryHost}/services`;
 const postgres = '/usr/lib/postgresql/15/bin';

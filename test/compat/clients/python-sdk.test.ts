@@ -1,7 +1,7 @@
 // The engine through python3-docker (Debian's): usual flows, each a function of flows.py.
 
 import { join } from 'node:path';
-import { projectDir } from '../../support/project-dir';
+import { projectDir } from '../../support/process/project-dir';
 import { scriptCases } from '../harness/cases';
 
 const flows = join(projectDir, 'test', 'compat', 'clients', 'flows.py');

@@ -2,7 +2,7 @@
 
 import { join } from 'node:path';
 
-import { projectDir } from '../../support/project-dir';
+import { projectDir } from '../../support/process/project-dir';
 import { scriptCases } from '../harness/cases';
 
 const client = join(projectDir, 'test', 'compat', 'clients', 'testcontainers-client.mjs');

@@ -1,8 +1,8 @@
 // docker cp of whatever a file can be, into and out of containers in every state, their volumes and read-only places; what the
 // engine says of a path; and what the sizes of `docker system df` are after all that.
 
-import { sendHttp } from '../../support/http-client';
-import { makeTar, type TarItem } from '../../support/tar-maker';
+import { sendHttp } from '../../support/wire/http-client';
+import { makeTar, type TarItem } from '../../support/images/tar-maker';
 import { defineCase, mainCases, scriptCases } from '../harness/cases';
 import type { Observation } from '../harness/compare';
 import { python } from '../harness/python';

@@ -3,7 +3,7 @@
 
 import { execFileSync } from 'node:child_process';
 
-import { Terminal } from '../../support/terminal';
+import { Terminal } from '../../support/process/terminal';
 import { compatEnvironment, type EngineName } from '../harness/environment';
 
 // As with the other cases: what differs must show twice, since a loaded machine stretches what a person would wait for.

@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 
-import { pings } from '../../support/http-client';
+import { pings } from '../../support/wire/http-client';
 import { describeWithOwnDaemon, eventually, type OwnDaemon } from '../harness/own-daemon';
 
 async function expectAllWell(own: OwnDaemon): Promise<void> {

@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, readlinkSync } from 'node:fs';
 import { connect } from 'node:net';
 
-import { sendHttp, socketPathOf } from '../../support/http-client';
+import { sendHttp, socketPathOf } from '../../support/wire/http-client';
 import { describeWithOwnDaemon, eventually, type OwnDaemon } from '../harness/own-daemon';
 
 interface Inventory {

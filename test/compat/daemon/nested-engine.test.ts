@@ -1,8 +1,8 @@
 // A Docker engine inside a privileged container, as CI jobs run it. Not compared with dockerd: what it does with
 // --privileged depends on what the host gives it.
 
-import { type StepResult, runScript } from '../../support/docker-cli';
-import { registryHost } from '../../support/test-images';
+import { type StepResult, runScript } from '../../support/engines/docker-cli';
+import { registryHost } from '../../support/images/test-images';
 import { compatEnvironment } from '../harness/environment';
 
 const image = `${registryHost}/engine`;

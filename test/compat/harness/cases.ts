@@ -6,11 +6,11 @@ import { join, relative } from 'node:path';
 
 import Docker from 'dockerode';
 
-import { type DockerCli, runScript } from '../../support/docker-cli';
-import { sendHttp, socketPathOf } from '../../support/http-client';
-import { projectDir } from '../../support/project-dir';
+import { type DockerCli, runScript } from '../../support/engines/docker-cli';
+import { sendHttp, socketPathOf } from '../../support/wire/http-client';
+import { projectDir } from '../../support/process/project-dir';
 import { tailRuns } from '../../support/shards';
-import { replyErrors } from '../../support/wire-replies';
+import { replyErrors } from '../../support/wire/wire-replies';
 import { exceptions } from '../exceptions';
 import { compareTranscripts, type Observation, type Transcript } from './compare';
 import { CostMeter, costFile } from './cost';

@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { projectDir } from '../../support/project-dir';
+import { projectDir } from '../../support/process/project-dir';
 
 export interface ComposeGeneration {
   name: 'Compose v1' | 'Compose v2';

@@ -3,8 +3,8 @@
 
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 
-import { CpuAccount, ownCpuSeconds } from '../../support/cpu-account';
-import { sendHttp } from '../../support/http-client';
+import { CpuAccount, ownCpuSeconds } from '../../support/process/cpu-account';
+import { sendHttp } from '../../support/wire/http-client';
 import { compatEnvironment, type EngineName } from './environment';
 
 export const costFile = process.env['CAISSON_COMPAT_COST'];

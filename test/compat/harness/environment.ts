@@ -1,6 +1,6 @@
 // What a compatibility run works with; global-setup.ts makes it, the test workers read it from one variable.
 
-import type { DockerCli } from '../../support/docker-cli';
+import type { DockerCli } from '../../support/engines/docker-cli';
 
 /** `both` compares; `dockerd` runs each case twice there, to prove the case; `caisson` compares with dockerd's last run. */
 export type CompatTarget = 'both' | 'dockerd' | 'caisson';
@@ -16,7 +16,7 @@ export interface CompatEnvironment {
   /** A process in the network namespace in which ports, bridges and the registry are. */
   namespacePid: number;
   dir: string;
-  /** Control groups that count what each engine uses (../../support/cpu-account.ts); only in runs that ask for it. */
+  /** Control groups that count what each engine uses (../../support/process/cpu-account.ts); only in runs that ask for it. */
   cpuAccounts?: Partial<Record<EngineName, string>>;
 }
 

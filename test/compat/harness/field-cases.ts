@@ -3,7 +3,7 @@
 
 import Docker from 'dockerode';
 
-import { socketPathOf } from '../../support/http-client';
+import { socketPathOf } from '../../support/wire/http-client';
 import { casesHere, defineCase, mainCases } from './cases';
 import type { Observation } from './compare';
 

@@ -5,15 +5,15 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { CaissonDaemon } from '../../support/caisson-daemon';
-import { findDockerClis } from '../../support/docker-cli';
-import { CpuAccount } from '../../support/cpu-account';
-import { sendHttp } from '../../support/http-client';
-import { NetworkNamespace } from '../../support/network-namespace';
-import { startOracle } from '../../support/oracle';
-import { startRegistry } from '../../support/registry-process';
-import { makeScratchDir } from '../../support/scratch-dir';
-import { ensureTestImages, registryHost, registryPort, testImages } from '../../support/test-images';
+import { CaissonDaemon } from '../../support/engines/caisson-daemon';
+import { findDockerClis } from '../../support/engines/docker-cli';
+import { CpuAccount } from '../../support/process/cpu-account';
+import { sendHttp } from '../../support/wire/http-client';
+import { NetworkNamespace } from '../../support/network/network-namespace';
+import { startOracle } from '../../support/engines/oracle';
+import { startRegistry } from '../../support/images/registry-process';
+import { makeScratchDir } from '../../support/process/scratch-dir';
+import { ensureTestImages, registryHost, registryPort, testImages } from '../../support/images/test-images';
 import { costFile } from './cost';
 import { type CompatEnvironment, type EngineName, publishEnvironment, wantedTarget } from './environment';
 

@@ -1,7 +1,7 @@
 // Once per run, after the last case. Runs in the process of global-setup.ts, whose module state it uses.
 
 import { join } from 'node:path';
-import { recordedReplyErrors } from '../../support/wire-replies';
+import { recordedReplyErrors } from '../../support/wire/wire-replies';
 import { reportOfRun } from './cost';
 import { compatEnvironment } from './environment';
 import { tearDown } from './global-setup';

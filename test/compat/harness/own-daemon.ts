@@ -3,11 +3,11 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 
-import { CaissonDaemon } from '../../support/caisson-daemon';
-import { NetworkNamespace } from '../../support/network-namespace';
-import { makeScratchDir } from '../../support/scratch-dir';
-import { registryHost } from '../../support/test-images';
-import { recordedReplyErrors } from '../../support/wire-replies';
+import { CaissonDaemon } from '../../support/engines/caisson-daemon';
+import { NetworkNamespace } from '../../support/network/network-namespace';
+import { makeScratchDir } from '../../support/process/scratch-dir';
+import { registryHost } from '../../support/images/test-images';
+import { recordedReplyErrors } from '../../support/wire/wire-replies';
 import { compatEnvironment } from './environment';
 
 export class OwnDaemon {

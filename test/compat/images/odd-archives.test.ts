@@ -4,9 +4,9 @@
 import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 
-import { sendHttp } from '../../support/http-client';
-import type { OddTars } from '../../support/odd-tars';
-import { makeTar, type TarItem } from '../../support/tar-maker';
+import { sendHttp } from '../../support/wire/http-client';
+import type { OddTars } from '../../support/images/odd-tars';
+import { makeTar, type TarItem } from '../../support/images/tar-maker';
 import { defineCase } from '../harness/cases';
 
 const tarType = { 'Content-Type': 'application/x-tar' };

@@ -1,6 +1,6 @@
 // docker push and what a registry says of images; images that go from one engine to the other.
 
-import { runScript } from '../../support/docker-cli';
+import { runScript } from '../../support/engines/docker-cli';
 import { httpCases, scriptCases } from '../harness/cases';
 import { compatEnvironment } from '../harness/environment';
 

@@ -5,7 +5,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { useBusyboxDaemon } from '../../support/busybox-daemon';
+import { useBusyboxDaemon } from '../../support/labs/busybox-daemon';
 
 /** Around what goes as plain bytes, around slots, and some that go around all slots more than once. */
 const sizes = [0, 1, 65_535, 65_536, 65_537, 524_287, 524_288, 589_824, 589_825, 2_100_000, 7_654_321];

@@ -6,7 +6,7 @@ import { cpSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:f
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { useBusyboxDaemon } from '../../support/busybox-daemon';
+import { useBusyboxDaemon } from '../../support/labs/busybox-daemon';
 
 /** Opens each file once: what it writes later goes to what it has open, at the place where it was. */
 const counter = [

@@ -4,7 +4,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { useBusyboxDaemon } from '../../support/busybox-daemon';
+import { useBusyboxDaemon } from '../../support/labs/busybox-daemon';
 
 /** Counts in memory, and tells it on its output and on its disk. */
 const counter = 'i=0; while :; do i=$((i+1)); echo $i; echo $i >/n; usleep 100000; done';

@@ -3,7 +3,7 @@
 
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { useBusyboxDaemon } from '../../support/busybox-daemon';
+import { useBusyboxDaemon } from '../../support/labs/busybox-daemon';
 
 /**
  * Commits one number after the other, as databases do: to a journal that is synced, and to a state that is written anew,

@@ -4,10 +4,10 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { CaissonDaemon } from '../../support/caisson-daemon';
-import { NetworkNamespace } from '../../support/network-namespace';
-import { makeScratchDir } from '../../support/scratch-dir';
-import { makeBusyboxArchive } from '../../support/test-images';
+import { CaissonDaemon } from '../../support/engines/caisson-daemon';
+import { NetworkNamespace } from '../../support/network/network-namespace';
+import { makeScratchDir } from '../../support/process/scratch-dir';
+import { makeBusyboxArchive } from '../../support/images/test-images';
 
 jest.setTimeout(180_000);
 

@@ -3,11 +3,11 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { CaissonDaemon } from '../../support/caisson-daemon';
-import { type GuardedProcess, startGuarded, waitReady } from '../../support/guarded-process';
-import { networkState } from '../../support/host-state';
-import { makeScratchDir } from '../../support/scratch-dir';
-import { makeBusyboxArchive } from '../../support/test-images';
+import { CaissonDaemon } from '../../support/engines/caisson-daemon';
+import { type GuardedProcess, startGuarded, waitReady } from '../../support/process/guarded-process';
+import { networkState } from '../../support/network/host-state';
+import { makeScratchDir } from '../../support/process/scratch-dir';
+import { makeBusyboxArchive } from '../../support/images/test-images';
 
 jest.setTimeout(180_000);
 

@@ -2,7 +2,7 @@
 
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { useBusyboxDaemon } from '../../support/busybox-daemon';
+import { useBusyboxDaemon } from '../../support/labs/busybox-daemon';
 
 /** Of which the guest is to know a quarter; QEMU wants 4,096. */
 const engine = useBusyboxDaemon('known-files', [], { maxDescriptors: 4400 });

@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { parseManifests } from '../../../src/kubernetes/manifest';
-import { projectDir } from '../../support/project-dir';
+import { projectDir } from '../../support/process/project-dir';
 
 const kubectl = join(projectDir, 'build/kubectl/usr/bin/kubectl'); // scripts/fetch-kubectl.sh
 const manifestsDir = join(projectDir, 'test/support/manifests');

@@ -6,10 +6,10 @@ import { get as httpGet } from 'node:http';
 import { get as httpsGet, type RequestOptions } from 'node:https';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { CaissonDaemon } from '../../support/caisson-daemon';
-import { sendHttp, socketPathOf } from '../../support/http-client';
-import { makeScratchDir } from '../../support/scratch-dir';
-import { recordedReplyErrors } from '../../support/wire-replies';
+import { CaissonDaemon } from '../../support/engines/caisson-daemon';
+import { sendHttp, socketPathOf } from '../../support/wire/http-client';
+import { makeScratchDir } from '../../support/process/scratch-dir';
+import { recordedReplyErrors } from '../../support/wire/wire-replies';
 
 const secret = 'hunter2-not-to-be-logged';
 let dir: string;

@@ -4,7 +4,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { useBusyboxDaemon } from '../../support/busybox-daemon';
+import { useBusyboxDaemon } from '../../support/labs/busybox-daemon';
 
 jest.setTimeout(180_000);
 

@@ -4,13 +4,13 @@ import { execFile, execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { CaissonDaemon } from '../../support/caisson-daemon';
-import { findDockerClis, runScript } from '../../support/docker-cli';
-import { projectDir } from '../../support/project-dir';
-import { alice, aliceHtpasswd, startLocalRegistry } from '../../support/registry';
-import { makeScratchDir } from '../../support/scratch-dir';
-import { makeBusyboxArchive } from '../../support/test-images';
-import { recordedReplyErrors } from '../../support/wire-replies';
+import { CaissonDaemon } from '../../support/engines/caisson-daemon';
+import { findDockerClis, runScript } from '../../support/engines/docker-cli';
+import { projectDir } from '../../support/process/project-dir';
+import { alice, aliceHtpasswd, startLocalRegistry } from '../../support/images/registry';
+import { makeScratchDir } from '../../support/process/scratch-dir';
+import { makeBusyboxArchive } from '../../support/images/test-images';
+import { recordedReplyErrors } from '../../support/wire/wire-replies';
 
 jest.setTimeout(120_000);
 

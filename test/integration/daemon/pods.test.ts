@@ -5,12 +5,12 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { CaissonInfo, PodInspect, PodSummary, VmSummary } from '../../../src/api/v1/types';
-import { CaissonDaemon } from '../../support/caisson-daemon';
-import { sendHttp } from '../../support/http-client';
-import { projectDir } from '../../support/project-dir';
-import { makeScratchDir } from '../../support/scratch-dir';
-import { makeBusyboxArchive } from '../../support/test-images';
-import { recordedReplyErrors } from '../../support/wire-replies';
+import { CaissonDaemon } from '../../support/engines/caisson-daemon';
+import { sendHttp } from '../../support/wire/http-client';
+import { projectDir } from '../../support/process/project-dir';
+import { makeScratchDir } from '../../support/process/scratch-dir';
+import { makeBusyboxArchive } from '../../support/images/test-images';
+import { recordedReplyErrors } from '../../support/wire/wire-replies';
 
 const caissonScript = join(projectDir, 'bin', 'caisson');
 const caseTimeoutMs = 120_000;

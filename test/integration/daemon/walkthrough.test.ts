@@ -4,10 +4,10 @@ import { execFile, execFileSync } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { CaissonDaemon } from '../../support/caisson-daemon';
-import { projectDir } from '../../support/project-dir';
-import { makeScratchDir } from '../../support/scratch-dir';
-import { makeBusyboxArchive } from '../../support/test-images';
+import { CaissonDaemon } from '../../support/engines/caisson-daemon';
+import { projectDir } from '../../support/process/project-dir';
+import { makeScratchDir } from '../../support/process/scratch-dir';
+import { makeBusyboxArchive } from '../../support/images/test-images';
 
 jest.setTimeout(300_000);
 

@@ -1,7 +1,7 @@
 // The connection with the agent: lost in the middle of frames, flooded, and fed with nonsense.
 
-import { encodeFrame, Guest } from '../../support/guest-harness';
-import { containerSpec, podSpec, processSpec, TestImages } from '../../support/guest-specs';
+import { encodeFrame, Guest } from '../../support/guests/guest-harness';
+import { containerSpec, podSpec, processSpec, TestImages } from '../../support/guests/guest-specs';
 import { channelWindowBytes, FrameType, syncPreambleZeros } from '../../../src/vm/contract/protocol';
 
 jest.setTimeout(120_000);

@@ -1,8 +1,8 @@
 // Containers in a real VM, by the agent's protocol alone: what a process sees, and how it ends.
 
 import type { GuestContainerSpec, GuestProcess } from '../../../src/vm/contract/protocol';
-import { AgentRefusal, Guest } from '../../support/guest-harness';
-import { containerSpec, podSpec, processSpec, TestImages } from '../../support/guest-specs';
+import { AgentRefusal, Guest } from '../../support/guests/guest-harness';
+import { containerSpec, podSpec, processSpec, TestImages } from '../../support/guests/guest-specs';
 
 jest.setTimeout(120_000);
 

@@ -5,8 +5,8 @@ import { mkdtempSync, rmSync, writeFileSync, symlinkSync, mkdirSync, linkSync } 
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { GuestJob } from '../../../src/vm/contract/protocol';
-import { Guest } from '../../support/guest-harness';
-import { containerSpec, podSpec, processSpec, TestImages } from '../../support/guest-specs';
+import { Guest } from '../../support/guests/guest-harness';
+import { containerSpec, podSpec, processSpec, TestImages } from '../../support/guests/guest-specs';
 
 jest.setTimeout(120_000);
 

@@ -1,8 +1,8 @@
 // The Pod's network, namespaces shared and not, and modules loaded when a container asks for them.
 
 import type { GuestContainerSpec, GuestProcess } from '../../../src/vm/contract/protocol';
-import { Guest } from '../../support/guest-harness';
-import { containerSpec, podSpec, processSpec, TestImages } from '../../support/guest-specs';
+import { Guest } from '../../support/guests/guest-harness';
+import { containerSpec, podSpec, processSpec, TestImages } from '../../support/guests/guest-specs';
 
 jest.setTimeout(120_000);
 

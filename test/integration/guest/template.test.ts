@@ -3,8 +3,8 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { Guest } from '../../support/guest-harness';
-import { containerSpec, podSpec, processSpec, TestImages } from '../../support/guest-specs';
+import { Guest } from '../../support/guests/guest-harness';
+import { containerSpec, podSpec, processSpec, TestImages } from '../../support/guests/guest-specs';
 
 jest.setTimeout(120_000);
 

@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { networkState } from '../../support/host-state';
+import { networkState } from '../../support/network/host-state';
 import { containerIdOf, inNamespace, NetworkLab } from './network-lab';
 
 jest.setTimeout(60_000);

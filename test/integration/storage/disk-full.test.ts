@@ -11,7 +11,7 @@ import { lockDataRoot } from '../../../src/daemon/lock';
 import { DaemonError } from '../../../src/errors';
 import { openDocumentStore } from '../../../src/storage/documents/document-store';
 import { openStartReserve } from '../../../src/daemon/start-reserve';
-import { makeTar } from '../../support/tar-maker';
+import { makeTar } from '../../support/images/tar-maker';
 import { sha256 } from './scripted-registry';
 import { openLab, type StorageLab } from './storage-lab';
 

@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib';
-import { alice, aliceHtpasswd, startLocalRegistry, type LocalRegistry } from '../../support/registry';
-import { makeTar } from '../../support/tar-maker';
+import { alice, aliceHtpasswd, startLocalRegistry, type LocalRegistry } from '../../support/images/registry';
+import { makeTar } from '../../support/images/tar-maker';
 import { mediaTypes, sha256 } from './scripted-registry';
 import { openLab, type StorageLab } from './storage-lab';
 

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { gzipSync } from 'node:zlib';
 import type { ProgressMessage } from '../../../src/storage/contract/stores';
 import type { RegistryAuth } from '../../../src/registry/auth';
-import { makeTar } from '../../support/tar-maker';
+import { makeTar } from '../../support/images/tar-maker';
 import { mediaTypes, ScriptedRegistry, sendError, sha256, type LayerSource } from './scripted-registry';
 import { openLab, statuses, type StorageLab } from './storage-lab';
 

@@ -6,8 +6,8 @@ import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 
-import { startLocalRegistry, type LocalRegistry } from '../../support/registry';
-import { makeTar } from '../../support/tar-maker';
+import { startLocalRegistry, type LocalRegistry } from '../../support/images/registry';
+import { makeTar } from '../../support/images/tar-maker';
 import { sha256 } from './scripted-registry';
 import { openLab, statuses, type StorageLab } from './storage-lab';
 import type { ProgressMessage } from '../../../src/storage/contract/stores';

@@ -7,7 +7,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import type { ImageConfig } from '../../../src/docker/image-config';
 import type { ProgressMessage } from '../../../src/storage/contract/stores';
-import { makeTar, tarItem, type TarItem } from '../../support/tar-maker';
+import { makeTar, tarItem, type TarItem } from '../../support/images/tar-maker';
 import { mediaTypes, sha256 } from './scripted-registry';
 import { openLab, type StorageLab } from './storage-lab';
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { createGzip, gzipSync } from 'node:zlib';
 import { listTar, readMember } from '../../unit/storage/tar/read-tar';
-import { makeTar, tarItem } from '../../support/tar-maker';
+import { makeTar, tarItem } from '../../support/images/tar-maker';
 import { listImage, openLab, readImage, type StorageLab } from './storage-lab';
 
 const sha256 = (data: Buffer): string => `sha256:${createHash('sha256').update(data).digest('hex')}`;

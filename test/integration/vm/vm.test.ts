@@ -6,8 +6,8 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { probeAccelerator, describeTemplate, type PooledVms } from '../../../src/vm/pool/vm-pool';
 import type { Vm } from '../../../src/vm/contract/vm';
-import { containerSpec, podSpec, processSpec, TestImages } from '../../support/guest-specs';
-import { collect, exitOf, openFiles, readProc, VmLab } from '../../support/vm-lab';
+import { containerSpec, podSpec, processSpec, TestImages } from '../../support/guests/guest-specs';
+import { collect, exitOf, openFiles, readProc, VmLab } from '../../support/labs/vm-lab';
 
 jest.setTimeout(180_000);
 

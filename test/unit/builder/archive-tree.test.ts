@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { applyArchive, applyLayer, readEntries } from '../../../src/builder/archive-tree';
 import { FileTree, walk } from '../../../src/builder/file-tree';
 import { TreeChanges } from '../../../src/builder/tree-changes';
-import { makeTar, type TarItem } from '../../support/tar-maker';
+import { makeTar, type TarItem } from '../../support/images/tar-maker';
 
 const archive = { kind: 'layer', diffId: 'x' } as const;
 const entriesOf = (items: readonly TarItem[]) =>

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { DaemonError } from '../../../src/errors';
 import { TarParser } from '../../../src/storage/tar/tar-parser';
 import type { TarEntry } from '../../../src/storage/tar/tar-header';
-import { makeTar, type TarItem } from '../../support/tar-maker';
+import { makeTar, type TarItem } from '../../support/images/tar-maker';
 import { FakeBuildHost, buildText } from './fake-build-host';
 
 let host: FakeBuildHost;

@@ -5,11 +5,11 @@ import { join } from 'node:path';
 
 import { shardCount, shardOf, tailRuns, wantedShard } from '../../support/shards';
 import { publishEnvironment } from '../../compat/harness/environment';
-import { projectDir } from '../../support/project-dir';
+import { projectDir } from '../../support/process/project-dir';
 
 // heavy to load, and not used before a case runs
 jest.mock('dockerode', () => ({}));
-jest.mock('../../support/wire-replies', () => ({}));
+jest.mock('../../support/wire/wire-replies', () => ({}));
 
 const numbers = Array.from({ length: shardCount }, (_, index) => index + 1);
 const compatDir = join(projectDir, 'test', 'compat');

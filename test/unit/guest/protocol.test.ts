@@ -3,7 +3,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import * as protocol from '../../../src/vm/contract/protocol';
-import * as shareProtocol from '../../support/share-protocol';
+import * as shareProtocol from '../../support/guests/share-protocol';
 
 const root = path.resolve(__dirname, '../../..');
 const read = (file: string): string => fs.readFileSync(path.join(root, file), 'utf8');

@@ -4,7 +4,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 
-import { makeScratchDir } from '../../support/scratch-dir';
+import { makeScratchDir } from '../../support/process/scratch-dir';
 
 const root = resolve(__dirname, '../../..');
 let directory: string;

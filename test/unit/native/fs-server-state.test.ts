@@ -14,8 +14,8 @@ import {
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { fuse, FuseClient, fuseRoot, names, readBody, u32s, u64s } from '../../support/fuse-client';
-import { makeScratchDir } from '../../support/scratch-dir';
+import { fuse, FuseClient, fuseRoot, names, readBody, u32s, u64s } from '../../support/guests/fuse-client';
+import { makeScratchDir } from '../../support/process/scratch-dir';
 
 jest.setTimeout(180_000);
 

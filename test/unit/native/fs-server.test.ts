@@ -29,9 +29,9 @@ import {
   readBody,
   u32s,
   u64s,
-} from '../../support/fuse-client';
-import { makeScratchDir } from '../../support/scratch-dir';
-import * as shareProtocol from '../../support/share-protocol';
+} from '../../support/guests/fuse-client';
+import { makeScratchDir } from '../../support/process/scratch-dir';
+import * as shareProtocol from '../../support/guests/share-protocol';
 
 jest.setTimeout(120_000);
 

@@ -5,7 +5,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
-import { makeScratchDir } from '../../support/scratch-dir';
+import { makeScratchDir } from '../../support/process/scratch-dir';
 
 const sources = resolve(__dirname, '../../../native/fs-server');
 let directory: string;

@@ -1,5 +1,5 @@
-import { TestEngine } from '../../../support/engine-fakes';
-import { membersNotInSwagger, wireTypeErrors } from '../../../support/wire-types';
+import { TestEngine } from '../../../support/fakes/engine-fakes';
+import { membersNotInSwagger, wireTypeErrors } from '../../../support/wire/wire-types';
 
 /** What the swagger of 1.41 does not tell of, and why it is declared all the same. */
 const knownToUs: Readonly<Record<string, string>> = {

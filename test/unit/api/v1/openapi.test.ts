@@ -10,7 +10,7 @@ import { playRouter } from '../../../../src/api/v1/play-router';
 import type { PodsBackend } from '../../../../src/api/v1/backend';
 import { podsRouter } from '../../../../src/api/v1/router';
 import { checkRequest, requestSchemas } from '../../../../src/api/v1/schemas';
-import { projectDir } from '../../../support/project-dir';
+import { projectDir } from '../../../support/process/project-dir';
 
 interface OpenApi {
   paths: Record<string, Record<string, unknown>>;

@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { filesArchive, parsePodFile } from '../../../../src/cli/client/pod-file';
 import { checkRequest } from '../../../../src/api/v1/schemas';
 import { readNumber, readText } from '../../../../src/storage/tar/tar-header';
-import { makeScratchDir } from '../../../support/scratch-dir';
+import { makeScratchDir } from '../../../support/process/scratch-dir';
 
 const whole = `
 id: web

@@ -2,7 +2,7 @@ import { EngineNetworkBackend } from '../../../../src/engine/backends/networks';
 import type { Engine } from '../../../../src/engine/engine';
 import { DaemonError } from '../../../../src/errors';
 import type { NetworkCreateRequest, NetworkDetails } from '../../../../src/network/network';
-import { TestEngine } from '../../../support/engine-fakes';
+import { TestEngine } from '../../../support/fakes/engine-fakes';
 
 const predefined = ['bridge', 'host', 'none'];
 

@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EngineVolumeBackend } from '../../../../src/engine/backends/volumes';
-import { TestEngine } from '../../../support/engine-fakes';
+import { TestEngine } from '../../../support/fakes/engine-fakes';
 
 let engine: TestEngine;
 let backend: EngineVolumeBackend;

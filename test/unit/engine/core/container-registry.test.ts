@@ -1,4 +1,4 @@
-import { TestEngine } from '../../../support/engine-fakes';
+import { TestEngine } from '../../../support/fakes/engine-fakes';
 import { OperationQueue } from '../../../../src/async/operation-queue';
 
 describe('registry', () => {

@@ -1,6 +1,6 @@
 import { fillHostConfig } from '../../../../src/engine/create/defaults';
 import { withCreateDefaults, withRunDefaults } from '../../../../src/engine/core/daemon-defaults';
-import { plainDefaults } from '../../../support/engine-fakes';
+import { plainDefaults } from '../../../support/fakes/engine-fakes';
 
 describe('at create', () => {
   const config = {

@@ -1,6 +1,6 @@
 import type { Health } from '../../../../src/docker/types';
 import { HealthRecords } from '../../../../src/engine/core/health-records';
-import { FakeDocuments } from '../../../support/engine-fakes';
+import { FakeDocuments } from '../../../support/fakes/engine-fakes';
 
 const healthy: Health = { Status: 'healthy', FailingStreak: 0, Log: [] };
 

@@ -7,7 +7,7 @@ import type { AgentOperations } from '../../../../src/vm/contract/protocol';
 import { brokenPipe } from '../../../../src/vm/agent/input-channel';
 import type { Image } from '../../../../src/storage/contract/image';
 import type { ImageConfig } from '../../../../src/docker/image-config';
-import { busyboxImage, TestEngine, type FakeVm } from '../../../support/engine-fakes';
+import { busyboxImage, TestEngine, type FakeVm } from '../../../support/fakes/engine-fakes';
 
 type Job = AgentOperations['job.start']['params'];
 

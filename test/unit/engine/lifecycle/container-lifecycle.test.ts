@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DaemonError } from '../../../../src/errors';
 import { AgentError } from '../../../../src/vm/contract/agent-error';
-import { TestEngine } from '../../../support/engine-fakes';
+import { TestEngine } from '../../../support/fakes/engine-fakes';
 
 let engine: TestEngine;
 beforeEach(() => (engine = new TestEngine()));

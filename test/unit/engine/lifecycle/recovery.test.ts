@@ -1,5 +1,5 @@
 import { recoverContainers } from '../../../../src/engine/lifecycle/recovery';
-import { FakeVm, TestEngine } from '../../../support/engine-fakes';
+import { FakeVm, TestEngine } from '../../../support/fakes/engine-fakes';
 
 let before: TestEngine;
 let after: TestEngine;

@@ -2,7 +2,7 @@ import { connectContainer, disconnectContainer, renewNames } from '../../../../s
 import type { EndpointSettings } from '../../../../src/docker/types';
 import type { Container } from '../../../../src/engine/core/container-registry';
 import { namedPodId } from '../../../../src/engine/vms/named-pods';
-import { TestEngine } from '../../../support/engine-fakes';
+import { TestEngine } from '../../../support/fakes/engine-fakes';
 
 let engine: TestEngine;
 beforeEach(() => (engine = new TestEngine()));

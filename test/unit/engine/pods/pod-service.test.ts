@@ -4,7 +4,7 @@ import { EnginePods } from '../../../../src/engine/pods/pod-service';
 import { nextPodPhase, type PodEvent, type PodPhase } from '../../../../src/engine/core/pod-state';
 import { EngineVms } from '../../../../src/engine/pods/vm-service';
 import type { PodTemplate } from '../../../../src/api/v1/types';
-import { TestEngine, type FakeVm } from '../../../support/engine-fakes';
+import { TestEngine, type FakeVm } from '../../../support/fakes/engine-fakes';
 
 let engine: TestEngine;
 let pods: EnginePods;

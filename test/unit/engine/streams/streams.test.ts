@@ -4,7 +4,7 @@ import { DetachKeyFilter, parseDetachKeys } from '../../../../src/engine/streams
 import type { RunOffsets } from '../../../../src/engine/logs/records/log-record';
 import { StreamHub, type StreamChunk } from '../../../../src/engine/streams/stream-hub';
 import { AgentError } from '../../../../src/vm/contract/agent-error';
-import { fakeClient, TestEngine, type FakeClient } from '../../../support/engine-fakes';
+import { fakeClient, TestEngine, type FakeClient } from '../../../support/fakes/engine-fakes';
 
 let engine: TestEngine;
 beforeEach(() => (engine = new TestEngine()));

@@ -1,4 +1,4 @@
-import { TestEngine } from '../../../support/engine-fakes';
+import { TestEngine } from '../../../support/fakes/engine-fakes';
 
 let engine: TestEngine;
 beforeEach(() => (engine = new TestEngine()));

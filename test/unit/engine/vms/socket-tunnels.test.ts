@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { RunningPod } from '../../../../src/engine/vms/running-pod';
 import { apiSocketPath, socketBehind } from '../../../../src/engine/mounts/socket-source';
 import { SocketTunnels, tunnelName } from '../../../../src/engine/vms/socket-tunnels';
-import { FakeInput, FakeOutput } from '../../../support/engine-fakes';
+import { FakeInput, FakeOutput } from '../../../support/fakes/engine-fakes';
 
 const containerId = 'ab'.repeat(32);
 let directory: string;

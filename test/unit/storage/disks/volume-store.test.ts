@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { VolumeStore } from '../../../../src/storage/disks/volume-store';
-import { FakeDocuments } from '../../../support/engine-fakes';
+import { FakeDocuments } from '../../../support/fakes/engine-fakes';
 
 let root: string;
 let documents: FakeDocuments;

@@ -15,7 +15,7 @@ import { chainIds } from '../../../../src/storage/images/image-index';
 import { chooseManifest, parseManifest } from '../../../../src/storage/transfers/manifest';
 import { readOciLayout } from '../../../../src/storage/archives/oci-layout';
 import { v1Layers } from '../../../../src/storage/images/v1-image';
-import { makeTar } from '../../../support/tar-maker';
+import { makeTar } from '../../../support/images/tar-maker';
 
 /** What `work` returns; undefined if it throws what a client may see. Anything else it throws fails the test. */
 function orRefusal<T>(work: () => T): T | undefined {

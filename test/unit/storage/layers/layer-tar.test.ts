@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import fc from 'fast-check';
 import { LayerTar, type LayerTarOptions } from '../../../../src/storage/layers/layer-tar';
 import { listTar, readMember, type ListedEntry } from '../tar/read-tar';
-import { makeTar, padded, tarHeader, tarItem, type TarItem } from '../../../support/tar-maker';
+import { makeTar, padded, tarHeader, tarItem, type TarItem } from '../../../support/images/tar-maker';
 
 interface Rewritten {
   archive: Buffer;

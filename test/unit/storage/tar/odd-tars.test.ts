@@ -15,7 +15,7 @@ import { DaemonError } from '../../../../src/errors';
 import { LayerTar, type LayerTarOptions } from '../../../../src/storage/layers/layer-tar';
 import { type TarEntry, TarError } from '../../../../src/storage/tar/tar-header';
 import { TarParser } from '../../../../src/storage/tar/tar-parser';
-import { oddTars } from '../../../support/odd-tars';
+import { oddTars } from '../../../support/images/odd-tars';
 
 const maxContentBytes = 1 << 24;
 /** Hundreds of archives in each test. */

@@ -9,7 +9,7 @@ import {
   syncPreambleZeros,
   type AgentEvent,
 } from '../../../../src/vm/contract/protocol';
-import { FakeGuest, offsetOf, plainHello } from '../../../support/fake-agent';
+import { FakeGuest, offsetOf, plainHello } from '../../../support/fakes/fake-agent';
 
 let guest: FakeGuest;
 const clients: AgentClient[] = [];

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import split2 from 'split2';
 import { FileServer } from '../../../../src/vm/file-server/file-server';
 import { SharedPaths } from '../../../../src/vm/file-server/shared-paths';
-import { makeScratchDir } from '../../../support/scratch-dir';
+import { makeScratchDir } from '../../../support/process/scratch-dir';
 
 let directory: string;
 let control: Server;

@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs
 import { join } from 'node:path';
 import type { Template } from '../../../../src/vm/qemu/template';
 import { SizedTemplates, type SizedTemplatesParts } from '../../../../src/vm/pool/sized-templates';
-import { makeScratchDir } from '../../../support/scratch-dir';
+import { makeScratchDir } from '../../../support/process/scratch-dir';
 
 /** Keys are the memory's size, in as many digits as a key has. */
 const keyOf = ({ memoryBytes }: { memoryBytes: number }): string => String(memoryBytes).padStart(24, '0');

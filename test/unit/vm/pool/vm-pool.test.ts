@@ -1,5 +1,5 @@
 import { PooledVms } from '../../../../src/vm/pool/vm-pool';
-import { FakeVmFactory, PlainVm } from '../../../support/fake-vm';
+import { FakeVmFactory, PlainVm } from '../../../support/fakes/fake-vm';
 
 let factory: FakeVmFactory;
 

@@ -1,5 +1,5 @@
 import { QmpClient, type QmpEvent } from '../../../../src/vm/qemu/qmp-client';
-import { FakeQmp } from '../../../support/fake-qmp';
+import { FakeQmp } from '../../../support/fakes/fake-qmp';
 
 let qemu: FakeQmp;
 const clients: QmpClient[] = [];

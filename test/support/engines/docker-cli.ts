@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { projectDir } from './project-dir';
+import { projectDir } from '../process/project-dir';
 
 export interface DockerCli {
   /** `20.10.24+dfsg1`; names the cases. */

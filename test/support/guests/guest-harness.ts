@@ -19,16 +19,17 @@ import {
   syncMagic,
   syncNonceBytes,
   syncPreambleZeros,
-} from '../../src/vm/contract/protocol';
+} from '../../../src/vm/contract/protocol';
 import type {
   AgentEvent,
   AgentFailure,
   AgentHello,
   AgentOperation,
   AgentOperations,
-} from '../../src/vm/contract/protocol';
+} from '../../../src/vm/contract/protocol';
+import { projectDir } from '../process/project-dir';
 
-const guestDirectory = process.env['GUEST_DIRECTORY'] ?? path.resolve(__dirname, '../../build/guest');
+const guestDirectory = process.env['GUEST_DIRECTORY'] ?? path.join(projectDir, 'build/guest');
 
 export function encodeFrame(type: number, channel: number, payload: Buffer, flags = 0): Buffer {
   const frame = Buffer.alloc(frameHeaderBytes + payload.length + frameTrailerBytes);

@@ -4,9 +4,10 @@ import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 
-import { withFewDescriptors } from './few-descriptors';
+import { projectDir } from '../process/project-dir';
+import { withFewDescriptors } from '../process/few-descriptors';
 
 /** Operations by their numbers in linux/fuse.h. */
 export const fuse = {
@@ -129,13 +130,13 @@ export class FuseClient {
    * cannot change.
    */
   static async start(directory: string, maxDescriptors?: number): Promise<FuseClient> {
-    const native = resolve(__dirname, '../../native');
+    const native = join(projectDir, 'native');
     execFileSync('make', ['-s', '-C', native, 'fs-server-checked'], { stdio: 'pipe' });
     const path = join(directory, 'fuse.sock');
     const controlPath = join(directory, 'control.sock');
     const listener = createServer().listen(path);
     await once(listener, 'listening');
-    const command = [resolve(native, '../build/native/fs-server-checked'), path, controlPath];
+    const command = [join(projectDir, 'build/native/fs-server-checked'), path, controlPath];
     const [program = '', ...args] = withFewDescriptors(command, maxDescriptors);
     const server = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     const [[socket]] = await Promise.all([

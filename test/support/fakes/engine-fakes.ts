@@ -1,38 +1,44 @@
 // Stand-ins for what the engine works with: VMs without QEMU, an agent without a guest, stores in memory.
 
-import type { ContainerDefaults } from '../../src/config';
+import type { ContainerDefaults } from '../../../src/config';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { StreamClient } from '../../src/api/v1.41/backend';
-import type { ContainerCreateBody } from '../../src/docker/types';
-import { Containers } from '../../src/engine/backends/containers';
-import { createEngine } from '../../src/engine/backends/create-engine';
-import type { Engine } from '../../src/engine/engine';
-import type { Execs } from '../../src/engine/sessions/exec';
-import { ContainerRegistry } from '../../src/engine/core/container-registry';
-import { EventBus } from '../../src/engine/events/events';
-import { ContainerLogStore } from '../../src/engine/logs/container-log-store';
-import { DaemonError } from '../../src/errors';
-import type { Endpoint, EndpointRequest, NetworkManager } from '../../src/network/network';
-import type { Image } from '../../src/storage/contract/image';
-import { VolumeStore } from '../../src/storage/disks/volume-store';
+import type { StreamClient } from '../../../src/api/v1.41/backend';
+import type { ContainerCreateBody } from '../../../src/docker/types';
+import { Containers } from '../../../src/engine/backends/containers';
+import { createEngine } from '../../../src/engine/backends/create-engine';
+import type { Engine } from '../../../src/engine/engine';
+import type { Execs } from '../../../src/engine/sessions/exec';
+import { ContainerRegistry } from '../../../src/engine/core/container-registry';
+import { EventBus } from '../../../src/engine/events/events';
+import { ContainerLogStore } from '../../../src/engine/logs/container-log-store';
+import { DaemonError } from '../../../src/errors';
+import type { Endpoint, EndpointRequest, NetworkManager } from '../../../src/network/network';
+import type { Image } from '../../../src/storage/contract/image';
+import { VolumeStore } from '../../../src/storage/disks/volume-store';
 import type {
   DocumentStore,
   ImageStore,
   LayerStore,
   WritableDiskStore,
-} from '../../src/storage/contract/stores';
-import type { Agent, AgentInput, AgentOutput, AgentTunnel, OutputChunk } from '../../src/vm/contract/agent';
+} from '../../../src/storage/contract/stores';
+import type {
+  Agent,
+  AgentInput,
+  AgentOutput,
+  AgentTunnel,
+  OutputChunk,
+} from '../../../src/vm/contract/agent';
 import type {
   AgentEvent,
   AgentHello,
   AgentOperation,
   AgentOperations,
   ExitStatus,
-} from '../../src/vm/contract/protocol';
-import type { Vm, VmDisk, VmEnd, VmPool } from '../../src/vm/contract/vm';
-import type { VmState } from '../../src/vm/contract/vm-state';
+} from '../../../src/vm/contract/protocol';
+import type { Vm, VmDisk, VmEnd, VmPool } from '../../../src/vm/contract/vm';
+import type { VmState } from '../../../src/vm/contract/vm-state';
 
 type Handler = (params: never) => unknown;
 

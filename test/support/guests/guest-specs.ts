@@ -4,7 +4,8 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import type { GuestContainerSpec, GuestPodSpec, GuestProcess } from '../../src/vm/contract/protocol';
+import { projectDir } from '../process/project-dir';
+import type { GuestContainerSpec, GuestPodSpec, GuestProcess } from '../../../src/vm/contract/protocol';
 
 const defaultCapabilities = [
   'CHOWN',
@@ -151,7 +152,7 @@ export class TestImages {
     file('bin/noshebang', 'nothing', 0o755);
     file('bin/notexec', 'nothing');
     for (const name of programs) {
-      const source = path.resolve(__dirname, '../../guest/test/programs', `${name}.c`);
+      const source = path.join(projectDir, 'guest/test/programs', `${name}.c`);
       execFileSync('gcc', ['-O1', '-static', '-o', path.join(root, 'bin', name), source]);
     }
     execFileSync(

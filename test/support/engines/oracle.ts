@@ -3,9 +3,9 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { type GuardedProcess, startGuarded, waitReady } from './guarded-process';
-import { pings } from './http-client';
-import type { NetworkNamespace } from './network-namespace';
+import { type GuardedProcess, startGuarded, waitReady } from '../process/guarded-process';
+import { pings } from '../wire/http-client';
+import type { NetworkNamespace } from '../network/network-namespace';
 
 export interface Engine {
   readonly name: 'dockerd' | 'caisson';

@@ -2,14 +2,14 @@
 
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
-import type { AgentOutput } from '../../src/vm/contract/agent';
-import type { AgentEvent } from '../../src/vm/contract/protocol';
-import type { Vm } from '../../src/vm/contract/vm';
-import { NetworkNamespace } from './network-namespace';
-import { createVmPool, type PooledVms, type VmPoolConfig } from '../../src/vm/pool/vm-pool';
+import { join } from 'node:path';
+import { projectDir } from '../process/project-dir';
+import type { AgentOutput } from '../../../src/vm/contract/agent';
+import type { AgentEvent } from '../../../src/vm/contract/protocol';
+import type { Vm } from '../../../src/vm/contract/vm';
+import { NetworkNamespace } from '../network/network-namespace';
+import { createVmPool, type PooledVms, type VmPoolConfig } from '../../../src/vm/pool/vm-pool';
 
-const project = resolve(__dirname, '../..');
 const gibibyte = 1024 ** 3;
 
 export class VmLab {
@@ -36,8 +36,8 @@ export class VmLab {
       runDir: join(this.directory, 'run'),
       accelerator: 'tcg',
       emulatedAslr: false,
-      guestDir: join(project, 'build/guest'),
-      nativeDir: join(project, 'build/native'),
+      guestDir: join(projectDir, 'build/guest'),
+      nativeDir: join(projectDir, 'build/native'),
       qemuBinary: '/usr/bin/qemu-system-x86_64',
       poolSize: 0,
       sizedTemplates: 2,

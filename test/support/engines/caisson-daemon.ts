@@ -4,12 +4,12 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { withFewDescriptors } from './few-descriptors';
-import { type GuardedProcess, startGuarded, waitReady } from './guarded-process';
-import { pings, sendHttp } from './http-client';
-import type { NetworkNamespace } from './network-namespace';
+import { withFewDescriptors } from '../process/few-descriptors';
+import { type GuardedProcess, startGuarded, waitReady } from '../process/guarded-process';
+import { pings, sendHttp } from '../wire/http-client';
+import type { NetworkNamespace } from '../network/network-namespace';
 import type { Engine } from './oracle';
-import { projectDir } from './project-dir';
+import { projectDir } from '../process/project-dir';
 
 const mainScript = join(projectDir, 'dist', 'main.js');
 

@@ -14,9 +14,9 @@ import {
 import { join } from 'node:path';
 
 import { engineLayer, ensureDebianRootfs, ensurePackagesLayer, servicesLayer } from './debian-rootfs';
-import { NetworkNamespace } from './network-namespace';
-import { startOracle } from './oracle';
-import { projectDir } from './project-dir';
+import { NetworkNamespace } from '../network/network-namespace';
+import { startOracle } from '../engines/oracle';
+import { projectDir } from '../process/project-dir';
 import { startRegistry } from './registry-process';
 
 const recipeDir = join(projectDir, 'test', 'support', 'images');

@@ -6,7 +6,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { startGuarded, waitReady } from './guarded-process';
+import { startGuarded, waitReady } from '../process/guarded-process';
 
 export interface LocalRegistry {
   /** `127.0.0.1:port` */

@@ -1,9 +1,9 @@
 // VMs and a factory of them, for the pool: no QEMU, no socket.
 
-import type { Agent } from '../../src/vm/contract/agent';
-import type { VmEnd, VmResources } from '../../src/vm/contract/vm';
-import type { PoolableVm, VmFactory } from '../../src/vm/pool/vm-pool';
-import { nextVmState, type VmState } from '../../src/vm/contract/vm-state';
+import type { Agent } from '../../../src/vm/contract/agent';
+import type { VmEnd, VmResources } from '../../../src/vm/contract/vm';
+import type { PoolableVm, VmFactory } from '../../../src/vm/pool/vm-pool';
+import { nextVmState, type VmState } from '../../../src/vm/contract/vm-state';
 
 /** What a test does not expect to be called. */
 function unexpected(): never {

@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { type GuardedProcess, startGuarded } from './guarded-process';
+import { type GuardedProcess, startGuarded } from '../process/guarded-process';
 
 /** Lives as long as the process that holds it; without a name anywhere, so that nothing is left if that is killed. */
 export class NetworkNamespace {

@@ -13,14 +13,14 @@ import {
   encodeData,
   encodeOffset,
   type Frame,
-} from '../../src/vm/agent/frame';
+} from '../../../src/vm/agent/frame';
 import {
   FrameType,
   syncMagic,
   syncNonceBytes,
   type AgentHello,
   type AgentOperation,
-} from '../../src/vm/contract/protocol';
+} from '../../../src/vm/contract/protocol';
 
 export const plainHello: AgentHello = {
   version: 1,

@@ -3,8 +3,8 @@
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { type GuardedProcess, startGuarded, waitReady } from './guarded-process';
-import type { NetworkNamespace } from './network-namespace';
+import { type GuardedProcess, startGuarded, waitReady } from '../process/guarded-process';
+import type { NetworkNamespace } from '../network/network-namespace';
 
 export interface RegistryOptions {
   dir: string;

@@ -3,7 +3,7 @@
 
 import { join } from 'node:path';
 import ts from 'typescript';
-import { projectDir } from './project-dir';
+import { projectDir } from '../process/project-dir';
 
 const typesFile = join(projectDir, 'src', 'docker', 'types.ts');
 /** Generated from Docker's swagger. */

@@ -3,11 +3,11 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 
-import { CaissonDaemon, type CaissonOptions } from './caisson-daemon';
-import { NetworkNamespace } from './network-namespace';
-import { makeScratchDir } from './scratch-dir';
-import { makeBusyboxArchive } from './test-images';
-import { recordedReplyErrors } from './wire-replies';
+import { CaissonDaemon, type CaissonOptions } from '../engines/caisson-daemon';
+import { NetworkNamespace } from '../network/network-namespace';
+import { makeScratchDir } from '../process/scratch-dir';
+import { makeBusyboxArchive } from '../images/test-images';
+import { recordedReplyErrors } from '../wire/wire-replies';
 
 export interface BusyboxDaemon {
   /** Takes the daemon's own directories, and the test's files. */
