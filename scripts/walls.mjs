@@ -41,6 +41,7 @@ export const walls = {
       'engine/pods',
       'engine/images',
       'engine/lifecycle',
+      'engine/vms',
       'engine/sessions',
       'engine/events',
       'engine/system',

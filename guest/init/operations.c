@@ -72,6 +72,7 @@ static const struct {
     void (*start)(struct request request, const json_t *params);
 } operations[] = {
     { "identity", identity, NULL },
+    { "clock", NULL, clock_adjust },
     { "pod.setup", pod_setup, NULL },
     { "pod.renew", pod_renew, NULL },
     { "pod.replace", NULL, pod_replace },

@@ -16,6 +16,7 @@ import { ContainerRegistry } from '../engine/core/container-registry';
 import { recoverContainers } from '../engine/lifecycle/recovery';
 import { Containers } from '../engine/backends/containers';
 import { createEngine } from '../engine/backends/create-engine';
+import { GuestClocks } from '../engine/vms/guest-clocks';
 import { EventHistory } from '../engine/events/event-history';
 import { EventBus } from '../engine/events/events';
 import { graphDriverName } from '../engine/system/graph-driver';
@@ -152,6 +153,7 @@ async function build(config: Config, undo: (() => unknown)[]): Promise<Running> 
   const pods = new EnginePods({ engine, records, directory });
   await recoverContainers(engine, await vms.recover());
   await pods.recover();
+  undo.push(new GuestClocks(() => engine.pods.list()).start());
   undo.push(() => engine.background.settled());
   undo.push(() => engine.fileHolders.releaseAll());
   undo.push(() => engine.restarts.cancelAll());

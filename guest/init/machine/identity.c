@@ -13,6 +13,7 @@
 #include "core/fields.h"
 
 #define MAX_ENTROPY 512
+#define MAX_ADJUST_USEC (100LL * 366 * 86400 * 1000000)
 
 static int add_entropy(const uint8_t *bytes, size_t length, struct failure *failure)
 {
@@ -68,4 +69,31 @@ int identity_set(const json_t *params, struct failure *failure)
     if (fd < 0 || write(fd, machine_id, strlen(machine_id)) < 0 || write(fd, "\n", 1) < 0)
         return fail_errno(failure, errno, PHASE_IO, "write /etc/machine-id");
     return 0;
+}
+
+/* A difference, and no time of day: however long the request was under way, it is right. */
+void clock_adjust(struct request request, const json_t *params)
+{
+    struct failure failure;
+    struct timespec now;
+    int64_t adjust;
+    if (field_integer(params, "adjustUsec", &adjust, &failure) < 0) {
+        respond_failure(request, &failure);
+        return;
+    }
+    clock_gettime(CLOCK_REALTIME, &now);
+    /* so far that the sum can't overflow; no clock is a hundred years off */
+    if (adjust < -MAX_ADJUST_USEC || adjust > MAX_ADJUST_USEC) {
+        fail(&failure, EINVAL, PHASE_REQUEST, "not a difference of clocks");
+        respond_failure(request, &failure);
+        return;
+    }
+    int64_t usec = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000 + adjust;
+    struct timespec right = { .tv_sec = (time_t)(usec / 1000000), .tv_nsec = (long)(usec % 1000000) * 1000 };
+    if (adjust != 0 && (usec < 0 || clock_settime(CLOCK_REALTIME, &right) < 0)) {
+        fail_errno(&failure, usec < 0 ? EINVAL : errno, PHASE_IO, "set the clock");
+        respond_failure(request, &failure);
+        return;
+    }
+    respond(request, json_pack("{s:I}", "timeUsec", (json_int_t)usec));
 }

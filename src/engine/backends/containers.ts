@@ -48,7 +48,7 @@ import {
 } from '../lifecycle/stop';
 import { restartContainer } from '../lifecycle/restart';
 import { requireActive } from '../core/container-refusals';
-import { withGuest } from '../vms/guest-access';
+import { requirePod } from '../vms/guest-access';
 import { containerTop } from '../views/top';
 import { updateContainer } from '../lifecycle/update';
 import { isActive } from '../core/container-state';
@@ -173,12 +173,12 @@ export class Containers implements ContainersBackend {
       this.#engine.consoleSizes.set(container.id, size);
     }
     requireActive(container);
-    await container.operations.run(() =>
-      withGuest(this.#engine, container, async (pod) => {
-        if (!container.record.config.Tty) return;
+    await container.operations.run(async () => {
+      const pod = requirePod(this.#engine, container);
+      if (container.record.config.Tty) {
         await pod.vm.agent.request('process.resize', { id: container.id, ...size });
-      }),
-    );
+      }
+    });
     this.#engine.events.publish('container', 'resize', container.id, {
       ...eventAttributes(container.record),
       height: String(size.rows),

@@ -15,8 +15,7 @@ import type { Container } from '../core/container-registry';
 import { endVm } from '../vms/end-vm';
 import { disksOf, type DiskStores } from '../vms/pod-plan';
 import { isActive } from '../core/container-state';
-import { requirePod, type GuestAccess } from '../vms/guest-access';
-import { withCpus } from '../vms/pod-cpus';
+import { requirePod, type PodPlaces } from '../vms/guest-access';
 import type { FileHolding } from '../engine';
 import type { FileJobs } from '../streams/file-jobs';
 import { usingFiles } from '../core/file-uses';
@@ -31,7 +30,7 @@ export type HolderNeeds = DiskStores &
   Announcer & { readonly vms: Pick<VmPool, 'acquire'> };
 
 /** The way to a container's files, be it running or not. */
-export type FileAccess = GuestAccess & {
+export type FileAccess = PodPlaces & {
   readonly pods: Pick<Pods, 'vacated'>;
   readonly fileHolders: Pick<FileHolding, 'use'>;
 };
@@ -181,7 +180,7 @@ export async function withFiles<T>(
 ): Promise<T> {
   const onItsVm = async (): Promise<T> => {
     const pod = requirePod(engine, container);
-    return usingFiles(container, () => withCpus(engine, pod, () => work(pod.vm.agent)));
+    return usingFiles(container, () => work(pod.vm.agent));
   };
   if (isActive(container.state)) return onItsVm();
   return container.operations.run(async () => {

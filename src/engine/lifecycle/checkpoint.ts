@@ -5,6 +5,7 @@ import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DaemonError, errorMessage } from '../../errors';
 import { log } from '../../log';
+import { setClock } from '../vms/guest-clocks';
 import { copyDisk } from '../../storage/disks/copy-disk';
 import { syncPath } from '../../host/sync-path';
 import { sigkill } from '../../translate/signals';
@@ -137,6 +138,8 @@ async function save(
 
 async function wake(pod: RunningPod, freeze: (frozen: boolean) => Promise<unknown>): Promise<void> {
   await pod.vm.resume();
+  // its clock stood still
+  await setClock(pod.vm.agent);
   await freeze(false);
 }
 

@@ -16,11 +16,10 @@ import { publishVolumeEvents } from '../mounts/container-mounts';
 import { eventAttributes, type ContainerRecord } from '../core/container-record';
 import type { Container, ContainerRegistry } from '../core/container-registry';
 import { removeStopped, type RemovalNeeds } from './remove';
-import { settleCpus } from '../vms/pod-cpus';
 import { isActive, type ExitFacts, type RunFacts } from '../core/container-state';
 import { filesLeftAlone } from '../core/file-uses';
 import { unplugInterfaces } from '../networks/pod-interfaces';
-import type { LeaveOptions, RunningPod } from '../vms/running-pod';
+import type { RunningPod } from '../vms/running-pod';
 import { shouldRestart } from '../core/restart-policy';
 import { formatTimestamp, nowNanoseconds, nowTimestamp, parseTimestamp } from '../../go/timestamp';
 import type { Announcer } from '../core/event-publisher';
@@ -200,7 +199,7 @@ async function afterExit(
     engine.restarts.schedule(container.id, ranForMs);
     if (alive) {
       await filesLeftAlone(container);
-      await leavePod(engine, container, pod, { keepData: true });
+      await engine.pods.leave(pod, container.id, { keepData: true });
     }
     return;
   }
@@ -209,7 +208,7 @@ async function afterExit(
   if (container.record.hostConfig.AutoRemove) {
     // Nobody will read the disk again: the VM need not write it back, and nobody waits for its end.
     const shared = pod.members.size > 1 || engine.pods.isPinned(pod.id);
-    const ended = alive ? leavePod(engine, container, pod, { keepData: false }) : Promise.resolve();
+    const ended = alive ? engine.pods.leave(pod, container.id, { keepData: false }) : Promise.resolve();
     engine.background.add(ended);
     // Others go on in this VM: it must have let go of the disk before that is removed.
     if (shared) await ended;
@@ -221,16 +220,5 @@ async function afterExit(
   if (!alive) return;
   // Still in the queue: the next start finds the disk complete and free.
   const how = (await engine.beforeRest.get(container.id)?.(pod)) ?? { keepData: true };
-  await leavePod(engine, container, pod, how);
-}
-
-/** Its VM goes on for the others that are in it; vCPUs that only paused ones are left to are stopped. */
-async function leavePod(
-  engine: ExitNeeds,
-  container: Container,
-  pod: RunningPod,
-  options: LeaveOptions,
-): Promise<void> {
-  await engine.pods.leave(pod, container.id, options);
-  await settleCpus(engine, pod);
+  await engine.pods.leave(pod, container.id, how);
 }

@@ -18,7 +18,6 @@ import { disksOf } from '../vms/pod-plan';
 import { isActive, type RunFacts } from '../core/container-state';
 import type { Engine } from '../engine';
 import { endVm } from '../vms/end-vm';
-import { settleCpus } from '../vms/pod-cpus';
 import { unplugInterfaces } from '../networks/pod-interfaces';
 import { namedPodIdOf } from '../vms/named-pods';
 import type { AttachedEndpoint, RunningPod } from '../vms/running-pod';
@@ -55,7 +54,8 @@ export async function recoverContainers(engine: Engine, vms: readonly Vm[]): Pro
   await Promise.all(
     engine.pods.list().map(async (pod) => {
       await tidyPod(engine, pod);
-      await settleCpus(engine, pod);
+      // an earlier daemon may have stopped them for a checkpoint
+      await pod.cpus.run(() => pod.vm.resume());
       await thaw(engine, pod);
     }),
   );

@@ -7,16 +7,15 @@ import { isLinuxSignal, parseSignal, sigkill, sigterm } from '../../translate/si
 import { AgentError } from '../../vm/contract/agent-error';
 import { eventAttributes } from '../core/container-record';
 import { isActive } from '../core/container-state';
-import { requirePod, type GuestAccess } from '../vms/guest-access';
+import { requirePod, type PodPlaces } from '../vms/guest-access';
 import type { Container, ContainerRegistry } from '../core/container-registry';
-import { onlyPausedLeft } from '../vms/pod-cpus';
 import type { RunningPod } from '../vms/running-pod';
 import type { Announcer } from '../core/event-publisher';
 import type { ContainerWaits } from '../core/container-wait';
 import type { RestartTimers } from '../core/restart-timers';
 
 /** What a pause works with. */
-export type PauseNeeds = GuestAccess & Announcer & { readonly registry: ContainerRegistry };
+export type PauseNeeds = PodPlaces & Announcer & { readonly registry: ContainerRegistry };
 
 /** What a signal works with, and what follows it. */
 export type StopNeeds = PauseNeeds & {
@@ -145,24 +144,9 @@ async function sendSignal(engine: StopNeeds, container: Container, signal: numbe
   const pod = requirePod(engine, container);
   if (stops) registry.update(container, { manuallyStopped: true });
   const paused = container.state.kind === 'paused';
-  if (paused && stops) {
-    // Frozen CPUs answer nothing. The processes stay frozen until the signal has reached them.
-    await pod.cpus.run(async () => {
-      await pod.vm.resume();
-      await deliverSignal(engine, container, pod, signal);
-      await thaw(engine, container, pod);
-    });
-    return;
-  }
-  const delivered = deliverSignal(engine, container, pod, signal);
-  if (!paused) {
-    await delivered;
-    return;
-  }
-  // It is delivered when the CPUs turn again.
-  delivered.catch((error: unknown) =>
-    log.debug('signal to a paused container', { containerId: container.id, error }),
-  );
+  await deliverSignal(engine, container, pod, signal);
+  // The processes stay frozen until the signal has reached them.
+  if (paused && stops) await thaw(engine, container, pod);
 }
 
 async function deliverSignal(
@@ -190,7 +174,10 @@ async function deliverSignal(
   if (!paused) tell();
 }
 
-/** ContainerPause: the processes are frozen, then the vCPUs stopped. In the container's queue. */
+/**
+ * ContainerPause: the processes are frozen by their cgroup, as dockerd's are. The vCPUs turn on, or all the guest's clocks would
+ * stay behind by the time of the pause. In the container's queue.
+ */
 export async function pauseContainer(engine: PauseNeeds, container: Container): Promise<void> {
   if (container.state.kind === 'restarting') {
     throw new DaemonError(
@@ -202,11 +189,8 @@ export async function pauseContainer(engine: PauseNeeds, container: Container): 
     throw new DaemonError('Conflict', `Container ${container.id} is already paused`);
   }
   const pod = requirePod(engine, container);
-  await pod.cpus.run(async () => {
-    await pod.vm.agent.request('container.freeze', { id: container.id, frozen: true });
-    if (onlyPausedLeft(engine, pod, container.id)) await pod.vm.pause();
-    engine.registry.transition(container, { kind: 'pause' });
-  });
+  await pod.vm.agent.request('container.freeze', { id: container.id, frozen: true });
+  engine.registry.transition(container, { kind: 'pause' });
   engine.events.publish('container', 'pause', container.id, eventAttributes(container.record));
 }
 
@@ -215,11 +199,7 @@ export async function unpauseContainer(engine: PauseNeeds, container: Container)
   if (container.state.kind !== 'paused') {
     throw new DaemonError('Internal', `Container ${container.id} is not paused`);
   }
-  const pod = requirePod(engine, container);
-  await pod.cpus.run(async () => {
-    await pod.vm.resume();
-    await thaw(engine, container, pod);
-  });
+  await thaw(engine, container, requirePod(engine, container));
 }
 
 async function thaw(engine: PauseNeeds, container: Container, pod: RunningPod): Promise<void> {

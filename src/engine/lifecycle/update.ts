@@ -7,13 +7,13 @@ import { cgroupLimits, vmMemoryBytes } from '../../translate/resources';
 import { eventAttributes } from '../core/container-record';
 import type { Container, ContainerRegistry } from '../core/container-registry';
 import { isActive } from '../core/container-state';
-import { withGuest, type GuestAccess } from '../vms/guest-access';
+import { requirePod, type PodPlaces } from '../vms/guest-access';
 import { validateRestartPolicy } from '../create/validation';
 import { validateResources } from '../create/resource-validation';
 import type { Announcer } from '../core/event-publisher';
 
 /** What an update works with. */
-export type UpdateNeeds = GuestAccess & Announcer & { readonly registry: ContainerRegistry };
+export type UpdateNeeds = PodPlaces & Announcer & { readonly registry: ContainerRegistry };
 
 const limits = [
   'CpuShares',
@@ -68,9 +68,8 @@ export async function updateContainer(
     });
     if (Object.keys(wanted).length > 0 && Object.keys(cgroup).length > 0) {
       try {
-        await withGuest(engine, container, (pod) =>
-          pod.vm.agent.request('container.update', { id: container.id, cgroup }),
-        );
+        const pod = requirePod(engine, container);
+        await pod.vm.agent.request('container.update', { id: container.id, cgroup });
       } catch (error) {
         throw cannotUpdate(container, errorMessage(error), error);
       }
@@ -102,7 +101,7 @@ function ignoredMembers(body: ContainerUpdateBody): string[] {
 }
 
 /** A VM keeps the memory it was started with: what of it a container uses can change at will, up to that. */
-function requireRoom(engine: GuestAccess, container: Container, memoryBytes: number): void {
+function requireRoom(engine: PodPlaces, container: Container, memoryBytes: number): void {
   const vm = engine.pods.of(container)?.vm;
   if (vm === undefined || memoryBytes === 0) return;
   const has = vm.resources.memoryBytes;

@@ -29,7 +29,6 @@ import type { AttachedEndpoint, RunningPod } from '../vms/running-pod';
 import type { Gates } from '../../async/gates';
 import type { Announcer } from '../core/event-publisher';
 import type { PodPlaces } from '../vms/guest-access';
-import type { KnownContainers } from '../vms/pod-cpus';
 
 /** What a change of a container's networks works with. */
 export type ConnectNeeds = PodNetworkNeeds &
@@ -184,7 +183,7 @@ async function movePorts(
 }
 
 /** VMs have a fixed number of NICs: the machine has no hot-plug for more. All containers of the Pod share them. */
-function freeNic(engine: KnownContainers, pod: RunningPod): number {
+function freeNic(engine: { readonly registry: Pick<ContainerRegistry, 'byId'> }, pod: RunningPod): number {
   const taken = new Set(
     [...pod.members.keys()].flatMap((id) => {
       const member = engine.registry.byId(id);

@@ -5,7 +5,7 @@ import type { ContainerStats } from '../../docker/types';
 import type { ContainerStats as RawStats } from '../../vm/contract/protocol';
 import type { Container } from '../core/container-registry';
 import { isActive } from '../core/container-state';
-import { withGuest } from '../vms/guest-access';
+import { requirePod } from '../vms/guest-access';
 import type { Engine } from '../engine';
 import { ContainerStatsService } from './stats-sampler';
 
@@ -40,9 +40,6 @@ export async function freeOnDisk(engine: Engine, container: Container): Promise<
   }
 }
 
-function sampleGuest(engine: Engine, container: Container): Promise<RawStats> {
-  const take = (): Promise<RawStats> =>
-    withGuest(engine, container, (pod) => pod.vm.agent.request('container.stats', { id: container.id }));
-  // The CPUs of a paused one must turn for the answer, so nothing else may happen to it meanwhile.
-  return container.state.kind === 'paused' ? container.operations.run(take) : take();
+async function sampleGuest(engine: Engine, container: Container): Promise<RawStats> {
+  return requirePod(engine, container).vm.agent.request('container.stats', { id: container.id });
 }

@@ -6,32 +6,31 @@ import { AgentError } from '../../vm/contract/agent-error';
 import { eventAttributes } from '../core/container-record';
 import type { Container } from '../core/container-registry';
 import { formatTop, parsePsArguments } from './top-format';
-import { withGuest, type GuestAccess } from '../vms/guest-access';
+import { requirePod, type PodPlaces } from '../vms/guest-access';
 import type { Announcer } from '../core/event-publisher';
 
 /** Queues by itself. */
 export async function containerTop(
-  engine: GuestAccess & Announcer,
+  engine: PodPlaces & Announcer,
   container: Container,
   psArgs: string,
 ): Promise<ContainerTopResponse> {
   const psArguments = parsePsArguments(psArgs);
-  const answer = await container.operations.run(() =>
-    withGuest(engine, container, async (pod) => {
-      try {
-        return await pod.vm.agent.request('container.top', {
-          id: container.id,
-          psArgs: psArguments,
-        });
-      } catch (error) {
-        if (!(error instanceof AgentError)) throw error;
-        // Docker shows the first line of what ps complained of.
-        throw new DaemonError('Internal', `ps: ${error.failure.message.split('\n', 1)[0] ?? ''}`, {
-          cause: error,
-        });
-      }
-    }),
-  );
+  const answer = await container.operations.run(async () => {
+    const pod = requirePod(engine, container);
+    try {
+      return await pod.vm.agent.request('container.top', {
+        id: container.id,
+        psArgs: psArguments,
+      });
+    } catch (error) {
+      if (!(error instanceof AgentError)) throw error;
+      // Docker shows the first line of what ps complained of.
+      throw new DaemonError('Internal', `ps: ${error.failure.message.split('\n', 1)[0] ?? ''}`, {
+        cause: error,
+      });
+    }
+  });
   const response = formatTop(answer.output, answer.pids);
   engine.events.publish('container', 'top', container.id, eventAttributes(container.record));
   return response;

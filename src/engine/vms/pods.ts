@@ -444,7 +444,6 @@ export class Pods {
       exitListeners: new Map(),
       disks: new OperationQueue(),
       cpus: new OperationQueue(),
-      cpuUsers: 0,
       ready,
       ...(handOver === undefined ? {} : { handOver }),
     };

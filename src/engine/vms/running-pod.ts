@@ -28,10 +28,8 @@ export interface RunningPod {
   readonly stopListening: () => void;
   /** Plugging and unplugging, one behind the other. */
   readonly disks: OperationQueue;
-  /** What stops and wakes the vCPUs, one behind the other. */
+  /** What stops the vCPUs for a while, as a checkpoint does, and what can't be done then. */
   readonly cpus: OperationQueue;
-  /** How many need the vCPUs for work of the daemon's own. */
-  cpuUsers: number;
   /** Whose the endpoints are: the Pod's own are given back with its VM, others with the container that brought them. */
   readonly ownsEndpoints: boolean;
   /** Of a Pod that has its own. */

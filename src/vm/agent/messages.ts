@@ -117,6 +117,8 @@ export function parseResult<Op extends AgentOperation>(
         output: text(result['output'], 'output', Infinity),
         pids: list(result['pids'], 'pids').map((pid) => count(pid, 'pids')),
       });
+    case 'clock':
+      return shaped({ timeUsec: count(result['timeUsec'], 'timeUsec') });
     case 'container.stats':
       return shaped(parseStats(result));
     default:

@@ -296,6 +296,8 @@ export interface AgentOperations {
     params: { entropyBase64: string; timeSeconds: number; timeNanoseconds: number; machineId: string };
     result: Record<string, never>;
   };
+  /** Adds to the guest's wall clock (0 only asks), and tells what it shows then, in microseconds since the epoch. */
+  clock: { params: { adjustUsec: number }; result: { timeUsec: number } };
   /** Creates the Pod's net, ipc and uts namespaces and configures its interfaces. Once per Pod. */
   'pod.setup': { params: { pod: GuestPodSpec }; result: Record<string, never> };
   /** For a VM from a checkpoint: replaces the Pod's id, host name, interfaces, routes and name servers. */

@@ -13,6 +13,11 @@ mainCases('lifecycle: create', [
   'an image by id, short id, digest and tag',
 ]);
 scriptCases('lifecycle: create', {
+  'the time of a pause has passed for whoever was paused': `
+    docker run -d --name $c busybox sleep 1000 >/dev/null
+    before=$(docker exec $c cut -d. -f1 /proc/uptime); docker pause $c; sleep 4; docker unpause $c
+    after=$(docker exec $c cut -d. -f1 /proc/uptime); test $((after - before)) -ge 3 && echo timers
+    inside=$(docker exec $c date +%s); outside=$(date +%s); test $((outside - inside)) -le 2 && echo clock`,
   'created, not started': {
     script: `
       docker create --name $c busybox true
