@@ -12,6 +12,9 @@ const project = (name, extra = {}) => ({
   transform,
   ...extra,
 });
+// Of whatever docker command a test starts: with a buildx plugin on the machine it would build otherwise than without.
+process.env.DOCKER_BUILDKIT = '0';
+
 // What takes minutes has to be asked for (docs/development.md).
 const withLarge = process.env.CAISSON_COMPAT_LARGE !== undefined;
 

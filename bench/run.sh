@@ -4,6 +4,7 @@ set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../scripts/lib.sh"
 cd "$root_dir"
+export DOCKER_BUILDKIT=0 # a buildx plugin on the machine must not change what is measured
 bash scripts/setup.sh test
 npx tsc -p bench/tsconfig.json
 exec node build/bench/bench/main.js "$@"
