@@ -111,7 +111,7 @@ test('a flood that nobody acknowledges blocks its writer only', async () => {
   const started = Date.now();
   const quick = await exec('echo quick');
   await guest.exit(quick.id);
-  expect(Date.now() - started).toBeLessThan(5000);
+  expect(Date.now() - started).toBeLessThan(20_000);
   expect(guest.text(quick.stdout)).toBe('quick\n');
   expect(guest.output.get(flood.stdout)!.length).toBe(channelWindowBytes);
   // Not wanted any more: the rest is thrown away, and the process goes on until it is killed.

@@ -402,7 +402,7 @@ describe('the accelerator', () => {
     expect(answer.tscKhz).toBeGreaterThan(100_000);
     const again = Date.now();
     expect(await probeAccelerator(config)).toMatchObject(answer);
-    expect(Date.now() - again).toBeLessThan(200);
+    expect(Date.now() - again).toBeLessThan(1000); // a probe starts QEMU
     expect(existsSync(join(config.dataRoot, 'templates/probe'))).toBe(false);
   });
 
