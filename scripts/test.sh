@@ -21,27 +21,45 @@ left_out=$PWD/build/test-left-out
 failed=0
 passed_total=0 failed_total=0 skipped_total=0
 
-# suite NAME COMMAND…: runs jest and adds its numbers, read from its JSON report, to the total.
-suite() {
-  local name=$1 report=build/test-$1.json counts
+# run NAME COMMAND…: runs jest, which leaves a report.
+run() {
+  local name=$1
   shift
-  rm -f "$report"
   say "$name tests"
-  "$@" --json --outputFile="$report" </dev/null || failed=1
-  # a suite that could not even run counts as one failure
+  rm -f "build/test-$name.json"
+  "$@" --json --outputFile="build/test-$name.json" </dev/null
+}
+
+# count NAME STATUS: adds the numbers of jest's report to the total; a suite that could not even run is one failure.
+count() {
+  local counts
+  [ "$2" = 0 ] || failed=1
   counts=$(node -e '
     const report = require(process.argv[1]);
     const broken = report.numRuntimeErrorTestSuites;
     console.log(report.numPassedTests, report.numFailedTests + broken, report.numPendingTests + report.numTodoTests);
-  ' "$root_dir/$report" 2>/dev/null) || { counts='0 1 0'; failed=1; }
+  ' "$root_dir/build/test-$1.json" 2>/dev/null) || { counts='0 1 0'; failed=1; }
   read -r p f s <<<"$counts"
   passed_total=$((passed_total + p)) failed_total=$((failed_total + f)) skipped_total=$((skipped_total + s))
 }
 
 if bash scripts/check.sh; then passed_total=4; else failed=1 failed_total=1; fi
-suite unit npx jest --selectProjects unit
-suite integration npx jest --selectProjects integration --runInBand
-CAISSON_TEST_LEFT_OUT=$left_out suite compat npx jest --selectProjects compat --forceExit "${compat_jest[@]}"
+run unit npx jest --selectProjects unit
+count unit $?
+
+# Neither keeps two cores busy, and each has namespaces of its own: side by side, the shorter one's output when it has ended.
+say 'integration tests (build/test-integration.log)'
+rm -f build/test-integration.json
+node_modules/.bin/jest --selectProjects integration --runInBand --json --outputFile=build/test-integration.json \
+  </dev/null >build/test-integration.log 2>&1 &
+integration=$!
+trap 'kill "$integration" 2>/dev/null' EXIT
+CAISSON_TEST_LEFT_OUT=$left_out run compat npx jest --selectProjects compat --forceExit "${compat_jest[@]}"
+count compat $?
+wait "$integration"
+count integration $?
+trap - EXIT
+cat build/test-integration.log
 
 say "shard $CAISSON_TEST_SHARD of the long tail; $(wc -l <"$left_out") of its cases are left to other shards (npm run test:all)"
 echo
