@@ -10,6 +10,7 @@ import { containerToPod } from '../../translate/container-to-pod';
 import { execProcess } from '../../translate/exec-to-guest';
 import type { ExitStatus } from '../../vm/contract/protocol';
 import { runStreamSession } from './attach';
+import { nextExecState, type ExecEvent, type ExecState } from './exec-state';
 import { eventAttributes } from '../core/container-record';
 import { linkVariables } from '../networks/links';
 import type { Container, ContainerRegistry } from '../core/container-registry';
@@ -27,17 +28,9 @@ export type ExecNeeds = PodPlaces & Announcer & { readonly registry: ContainerRe
 
 /** How long an exec that ended can still be inspected. */
 const keptAfterExitMs = 5 * 60_000;
-/** What Docker records of an exec that could not be run. */
-const failedExitCode = 126;
 const killedExitCode = 137;
 /** How long a resize waits for a process that nobody has started yet, as in Docker. */
 const resizeWaitMs = 10_000;
-
-type ExecState =
-  | { kind: 'created' }
-  | { kind: 'starting' }
-  | { kind: 'running'; pid: number }
-  | { kind: 'exited'; pid: number; exitCode: number; atMs: number };
 
 interface Exec {
   readonly id: string;
@@ -45,6 +38,7 @@ interface Exec {
   readonly body: ExecCreateBody;
   readonly detachKeys: readonly number[];
   readonly hub: StreamHub;
+  /** Only `#step` assigns it. */
   state: ExecState;
   stdio?: ProcessStdio;
   consoleSize?: { rows: number; columns: number };
@@ -199,16 +193,7 @@ export class Execs implements ExecBackend {
   }
 
   async #run(exec: Exec, options: { attached: boolean }): Promise<void> {
-    switch (exec.state.kind) {
-      case 'exited':
-        throw new DaemonError('Conflict', `Error: Exec command ${exec.id} has already run`);
-      case 'starting':
-      case 'running':
-        throw new DaemonError('Conflict', `Error: Exec command ${exec.id} is already running`);
-      case 'created':
-        break;
-    }
-    exec.state = { kind: 'starting' };
+    if (!this.#step(exec, { kind: 'start' })) throw alreadyStarted(exec);
     this.#publish(exec, `exec_start: ${commandText(exec)}`);
     const { record } = exec.container;
     try {
@@ -230,28 +215,28 @@ export class Execs implements ExecBackend {
         }),
       });
       exec.stdio.openInput();
-      // Its exit may have been reported while the answer was on its way.
-      if (this.#kind(exec) === 'starting') exec.state = { kind: 'running', pid };
+      // Not where its exit was reported while the answer was on its way.
+      this.#step(exec, { kind: 'started', pid });
     } catch (error) {
       exec.stdio?.abandon();
-      exec.state = { kind: 'exited', pid: 0, exitCode: failedExitCode, atMs: Date.now() };
-      exec.container.execIds.delete(exec.id);
+      this.#step(exec, { kind: 'failed', atMs: Date.now() });
       throw execFailure(error);
     } finally {
       exec.setBegun();
     }
   }
 
-  /** Read anew: the state may change at every await. */
-  #kind(exec: Exec): ExecState['kind'] {
-    return exec.state.kind;
+  /** False, and nothing is done: the event is illegal in this state, as it comes too late or twice. */
+  #step(exec: Exec, event: ExecEvent): boolean {
+    const state = nextExecState(exec.state, event);
+    if (state === undefined) return false;
+    exec.state = state;
+    if (state.kind === 'exited') exec.container.execIds.delete(exec.id);
+    return true;
   }
 
   #end(exec: Exec, exitCode: number): void {
-    if (exec.state.kind === 'exited') return;
-    const pid = exec.state.kind === 'running' ? exec.state.pid : 0;
-    exec.state = { kind: 'exited', pid, exitCode, atMs: Date.now() };
-    exec.container.execIds.delete(exec.id);
+    if (!this.#step(exec, { kind: 'exit', exitCode, atMs: Date.now() })) return;
     exec.hub.endRun();
     this.#publish(exec, 'exec_die', { exitCode: String(exitCode) });
     log.debug('exec ended', { execId: exec.id, exitCode });
@@ -278,6 +263,12 @@ export class Execs implements ExecBackend {
       if (gone || (state.kind === 'exited' && now - state.atMs > keptAfterExitMs)) this.#execs.delete(id);
     }
   }
+}
+
+/** Docker's refusal of what runs or has run. */
+function alreadyStarted({ id, state }: Exec): DaemonError {
+  const how = state.kind === 'exited' ? 'has already run' : 'is already running';
+  return new DaemonError('Conflict', `Error: Exec command ${id} ${how}`);
 }
 
 /** Docker's refusals of an exec by the container's state. `ref` is what the client called it. */
