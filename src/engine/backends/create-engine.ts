@@ -58,7 +58,8 @@ function onAgentEvent(
   if (event.event === 'oom') {
     const container = registry.byId(event.containerId);
     if (container !== undefined) {
-      registry.transition(container, { kind: 'oom' });
+      // Also of a run that is not recorded yet, or no more: clients are told of it all the same, as by dockerd.
+      registry.tryTransition(container, { kind: 'oom' });
       engine.events.publish('container', 'oom', container.id, eventAttributes(container.record));
     }
     ack();

@@ -43,6 +43,9 @@ export class Container {
   }
 }
 
+/** What of the record may change with a step of the state machine. */
+export type StepChanges = Partial<Omit<ContainerRecord, 'id' | 'state' | 'name'>>;
+
 /** Called after each step of a container's state machine was recorded. */
 export type StateListener = (container: Container, before: ContainerStateKind) => void;
 
@@ -126,7 +129,7 @@ export class ContainerRegistry {
   }
 
   /** Replaces parts of the record other than its state, and makes that durable. */
-  update(container: Container, changes: Partial<Omit<ContainerRecord, 'id' | 'state' | 'name'>>): void {
+  update(container: Container, changes: StepChanges): void {
     this.#write(container, { ...container.record, ...changes });
   }
 
@@ -141,12 +144,20 @@ export class ContainerRegistry {
 
   /**
    * One step of the state machine: computed, recorded, then told to the listeners. Changes of other parts that belong
-   * to the step are recorded with it. Returns undefined, and does nothing, when the event is illegal in this state.
+   * to the step are recorded with it. Throws Conflict, and does nothing, when the event is illegal in this state.
    */
-  transition(
+  transition(container: Container, event: ContainerEvent, changes: StepChanges = {}): ContainerState {
+    const { kind } = container.state;
+    const state = this.tryTransition(container, event, changes);
+    if (state !== undefined) return state;
+    throw new DaemonError('Conflict', `container ${container.id} is ${kind}: ${event.kind} is not possible`);
+  }
+
+  /** As `transition`, where an event that comes too late or twice is nothing wrong: undefined when it is illegal. */
+  tryTransition(
     container: Container,
     event: ContainerEvent,
-    changes: Partial<Omit<ContainerRecord, 'id' | 'state' | 'name'>> = {},
+    changes: StepChanges = {},
   ): ContainerState | undefined {
     const before = container.state;
     const state = nextContainerState(before, event);

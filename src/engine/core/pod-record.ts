@@ -52,11 +52,23 @@ export class PodRecords {
     if (record !== undefined) this.#put({ ...record, containers });
   }
 
-  /** One step of the state machine, made durable. Does nothing where it is illegal, or the Pod is gone. */
-  step(id: string, event: PodEvent): void {
+  /** One step of the state machine, made durable. Throws Conflict where it is illegal, or the Pod is gone. */
+  step(id: string, event: PodEvent): PodPhase {
+    const before = this.#byId.get(id)?.phase ?? 'gone';
+    const phase = this.tryStep(id, event);
+    if (phase !== undefined) return phase;
+    throw new DaemonError('Conflict', `Pod ${id} is ${before}: ${event} is not possible`);
+  }
+
+  /**
+   * As `step`, for news that may come twice, or of a Pod without a record: undefined, and nothing is done, where it is
+   * illegal.
+   */
+  tryStep(id: string, event: PodEvent): PodPhase | undefined {
     const record = this.#byId.get(id);
     const phase = record === undefined ? undefined : nextPodPhase(record.phase, event);
     if (record !== undefined && phase !== undefined) this.#put({ ...record, phase });
+    return phase;
   }
 
   remove(id: string): void {

@@ -127,7 +127,8 @@ export async function removeStopped(
   options: { volumes: boolean } = { volumes: container.record.hostConfig.AutoRemove },
 ): Promise<void> {
   engine.restarts.forget(container.id);
-  engine.registry.transition(container, { kind: 'remove' });
+  // A removal that was cut short by the daemon's end goes on.
+  if (container.state.kind !== 'removing') engine.registry.transition(container, { kind: 'remove' });
   const { record } = container;
   await engine.pods.vacated(container.record.podId);
   await engine.fileHolders.release(container.id);

@@ -105,7 +105,7 @@ export async function runContainer(
   } catch (error) {
     const failure = startFailure(error);
     await start.undo();
-    engine.registry.transition(
+    engine.registry.tryTransition(
       container,
       { kind: 'startFailed', exitCode: failedExitCode(container, failure), error: failure.error.message },
       { networks: networksWith(container.record, []), publishedPorts: [] },

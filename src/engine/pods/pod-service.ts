@@ -330,10 +330,10 @@ export class EnginePods implements PodService {
     }
     const end = this.#begin(id, { kind: 'Starting', abort });
     if (pod.kind === 'pod') engine.pods.pin(id);
-    this.#records.step(id, 'run');
+    this.#records.tryStep(id, 'run');
     try {
       const startedOn = await startMembers(engine, pod, this.#memberHooks(pod, abort.signal), abort.signal);
-      this.#records.step(id, 'started');
+      this.#records.tryStep(id, 'started');
       return { id, vmId: startedOn };
     } catch (error) {
       await killMembers(engine, pod);
@@ -472,7 +472,7 @@ export class EnginePods implements PodService {
     this.#engine.podHolds.drop(pod.id);
     await this.#engine.pods.unpin(pod.id);
     await this.#engine.pods.ended(pod.id);
-    this.#records.step(pod.id, 'rest');
+    this.#records.tryStep(pod.id, 'rest');
     if (pod.record?.template.autoRemove !== true) return;
     await this.#engine.pods.settled(pod.id);
     await removeMembers(this.#engine, pod.members, { volumes: true });

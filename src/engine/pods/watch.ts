@@ -53,10 +53,10 @@ export class PodWatch {
       if (phase === 'Starting') restart(id);
       else if (mainsOf(pod).some(isAlive)) {
         engine.pods.pin(id);
-        records.step(id, 'run');
-        records.step(id, 'started');
+        records.tryStep(id, 'run');
+        records.tryStep(id, 'started');
       } else {
-        records.step(id, 'rest');
+        records.tryStep(id, 'rest');
         if (phase === 'Running') this.#review(id);
       }
     }
@@ -121,8 +121,8 @@ export class PodWatch {
     }
     if (this.#isBusy(podId, mainsOf(pod))) {
       engine.pods.pin(podId);
-      records.step(podId, 'run');
-      records.step(podId, 'started');
+      records.tryStep(podId, 'run');
+      records.tryStep(podId, 'started');
     } else if (record.phase !== 'Created' || engine.pods.isPinned(podId)) {
       await finish(pod);
     }

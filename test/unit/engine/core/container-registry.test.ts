@@ -36,6 +36,24 @@ describe('registry', () => {
     expect(later.registry.list().map(({ id }) => id)).toEqual([...ids].reverse());
     later.dispose();
   });
+
+  it('refuses an illegal step, and tells nobody of it', async () => {
+    const container = engine.registry.get(await engine.create());
+    const before = container.record;
+    const told: string[] = [];
+    engine.registry.onTransition(({ state }) => told.push(state.kind));
+    expect(() => engine.registry.transition(container, { kind: 'pause' })).toThrow(
+      expect.objectContaining({
+        code: 'Conflict',
+        message: `container ${container.id} is created: pause is not possible`,
+      }) as Error,
+    );
+    expect(engine.registry.tryTransition(container, { kind: 'resume' })).toBeUndefined();
+    expect(container.record).toBe(before);
+    expect(told).toEqual([]);
+    expect(engine.registry.transition(container, { kind: 'remove' }).kind).toBe('removing');
+    expect(told).toEqual(['removing']);
+  });
 });
 
 it('a queue runs one after the other, whatever fails', async () => {
