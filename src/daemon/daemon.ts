@@ -122,7 +122,7 @@ async function build(config: Config, undo: (() => unknown)[]): Promise<Running> 
   const logs = new ContainerLogStore(config.dataRoot);
   const health = new HealthMonitor(registry, events, new HealthRecords(documents));
   const disks = storage.writableDisks;
-  const { engine, execs } = createEngine({
+  const { engine, execs, stats } = createEngine({
     config,
     registry,
     events,
@@ -134,7 +134,7 @@ async function build(config: Config, undo: (() => unknown)[]): Promise<Running> 
     vms,
     volumes: storage.volumes,
   });
-  const containers = new Containers({ engine, logs, health });
+  const containers = new Containers({ engine, logs, health, stats });
   const volumes = new EngineVolumeBackend({ volumes: storage.volumes, registry, events });
   const versions = readVersions(config);
   const system = new EngineSystemBackend({
@@ -150,7 +150,7 @@ async function build(config: Config, undo: (() => unknown)[]): Promise<Running> 
   });
   const records = new PodRecords(documents);
   const directory = new PodDirectory(registry, records);
-  const pods = new EnginePods({ engine, records, directory });
+  const pods = new EnginePods({ engine, stats, records, directory });
   await recoverContainers(engine, await vms.recover());
   await pods.recover();
   undo.push(new GuestClocks(() => engine.pods.list()).start());

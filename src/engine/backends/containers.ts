@@ -38,7 +38,7 @@ import { eventAttributes } from '../core/container-record';
 import type { Container } from '../core/container-registry';
 import { pruneContainers, removeContainer } from '../lifecycle/remove';
 import { startContainer } from '../lifecycle/start';
-import { freeOnDisk, statsStream } from '../views/stats';
+import type { GuestStats } from '../views/stats';
 import {
   killContainer,
   pauseContainer,
@@ -62,21 +62,24 @@ export interface ContainersParts {
   readonly engine: Engine;
   readonly logs: ContainerLogStore;
   readonly health: HealthSource;
+  readonly stats: GuestStats;
 }
 
 export class Containers implements ContainersBackend {
   readonly #engine: Engine;
   readonly #logs: ContainerLogStore;
+  readonly #stats: GuestStats;
   readonly #list: ContainerList;
   readonly #sources: InspectSources;
 
-  constructor({ engine, logs, health }: ContainersParts) {
+  constructor({ engine, logs, health, stats }: ContainersParts) {
+    this.#stats = stats;
     this.#engine = engine;
     this.#logs = logs;
     const sources = {
       ...engine,
       health,
-      freeOnDisk: (container: Container): Promise<number | undefined> => freeOnDisk(engine, container),
+      freeOnDisk: (container: Container): Promise<number | undefined> => stats.freeOnDisk(container),
     };
     this.#sources = sources;
     this.#list = new ContainerList(sources);
@@ -255,7 +258,7 @@ export class Containers implements ContainersBackend {
     options: { stream: boolean; oneShot: boolean },
     signal: AbortSignal,
   ): Promise<AsyncIterable<object>> {
-    return statsStream(this.#engine, this.#get(ref), options, signal);
+    return this.#stats.stream(this.#get(ref), options, signal);
   }
 
   changes(ref: string): Promise<FilesystemChange[] | null> {

@@ -15,6 +15,7 @@ import { FileHolders } from '../files/container-files';
 import { onContainerExit, onPodLost } from '../lifecycle/exit';
 import { runContainer } from '../lifecycle/start';
 import { Execs } from '../sessions/exec';
+import { GuestStats } from '../views/stats';
 import { FileJobs } from '../streams/file-jobs';
 import { StreamHubs } from '../streams/stream-hub';
 import { Pods } from '../vms/pods';
@@ -22,7 +23,7 @@ import type { RunningPod } from '../vms/running-pod';
 import { SocketTunnels } from '../vms/socket-tunnels';
 
 /** One of each for the life of the daemon. */
-export function createEngine(context: EngineContext): { engine: Engine; execs: Execs } {
+export function createEngine(context: EngineContext): { engine: Engine; execs: Execs; stats: GuestStats } {
   const fileJobs = new FileJobs();
   const engine: Engine = {
     ...context,
@@ -46,7 +47,7 @@ export function createEngine(context: EngineContext): { engine: Engine; execs: E
     endExecs: (container) => execs.endAll(container),
   };
   const execs = new Execs(engine);
-  return { engine, execs };
+  return { engine, execs, stats: new GuestStats(engine) };
 }
 
 function onAgentEvent(

@@ -9,6 +9,7 @@ import {
   type ContainerState,
   type ContainerStateKind,
 } from './container-state';
+import { FileUses } from './file-uses';
 import { OperationQueue } from '../../async/operation-queue';
 
 /** A container in memory. `record` is replaced, never changed in place; only the registry assigns it. */
@@ -18,6 +19,7 @@ export class Container {
   readonly operations = new OperationQueue();
   /** Execs that were created and are not yet forgotten. Not kept across a restart of the daemon, as in Docker. */
   readonly execIds = new Set<string>();
+  readonly fileUses = new FileUses();
   #record: ContainerRecord;
 
   constructor(record: ContainerRecord) {

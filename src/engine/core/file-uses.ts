@@ -1,23 +1,20 @@
 // Who works on the files of a container that runs. dockerd holds the container's lock for that: an exit is seen at once, and what
 // follows it (a restart, the removal, the end of the VM) comes when the files are left alone.
 
-import type { Container } from './container-registry';
+export class FileUses {
+  readonly #uses = new Set<Promise<unknown>>();
 
-const uses = new WeakMap<Container, Set<Promise<unknown>>>();
+  /** Runs `work` as a use of the files. It must not wait for the container's queue. */
+  during<T>(work: () => Promise<T>): Promise<T> {
+    const use = work();
+    this.#uses.add(use);
+    const over = (): void => void this.#uses.delete(use);
+    use.then(over, over);
+    return use;
+  }
 
-/** Runs `work` as a use of the container's files. It must not wait for the container's queue. */
-export function usingFiles<T>(container: Container, work: () => Promise<T>): Promise<T> {
-  const others = uses.get(container) ?? new Set();
-  uses.set(container, others);
-  const use = work();
-  others.add(use);
-  const over = (): void => void others.delete(use);
-  use.then(over, over);
-  return use;
-}
-
-/** Resolves when nobody uses them. Never rejects. */
-export async function filesLeftAlone(container: Container): Promise<void> {
-  for (let others = uses.get(container); others !== undefined && others.size > 0;)
-    await Promise.allSettled([...others]);
+  /** Resolves when nobody uses them. Never rejects. */
+  async leftAlone(): Promise<void> {
+    while (this.#uses.size > 0) await Promise.allSettled([...this.#uses]);
+  }
 }

@@ -18,7 +18,6 @@ import { isActive } from '../core/container-state';
 import { requirePod, type PodPlaces } from '../vms/guest-access';
 import type { FileHolding } from '../engine';
 import type { FileJobs } from '../streams/file-jobs';
-import { usingFiles } from '../core/file-uses';
 import { fillingTimeoutMs, ShareFilling, type VolumeUsers } from '../mounts/share-filling';
 import type { Announcer } from '../core/event-publisher';
 import type { Pods } from '../vms/pods';
@@ -180,7 +179,7 @@ export async function withFiles<T>(
 ): Promise<T> {
   const onItsVm = async (): Promise<T> => {
     const pod = requirePod(engine, container);
-    return usingFiles(container, () => work(pod.vm.agent));
+    return container.fileUses.during(() => work(pod.vm.agent));
   };
   if (isActive(container.state)) return onItsVm();
   return container.operations.run(async () => {

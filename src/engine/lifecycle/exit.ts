@@ -17,7 +17,6 @@ import { eventAttributes, type ContainerRecord } from '../core/container-record'
 import type { Container, ContainerRegistry } from '../core/container-registry';
 import { removeStopped, type RemovalNeeds } from './remove';
 import { isActive, type ExitFacts, type RunFacts } from '../core/container-state';
-import { filesLeftAlone } from '../core/file-uses';
 import { unplugInterfaces } from '../networks/pod-interfaces';
 import type { RunningPod } from '../vms/running-pod';
 import { shouldRestart } from '../core/restart-policy';
@@ -198,13 +197,13 @@ async function afterExit(
     const ranForMs = Number((parseTimestamp(nowTimestamp()) - parseTimestamp(run.startedAt)) / 1_000_000n);
     engine.restarts.schedule(container.id, ranForMs);
     if (alive) {
-      await filesLeftAlone(container);
+      await container.fileUses.leftAlone();
       await engine.pods.leave(pod, container.id, { keepData: true });
     }
     return;
   }
   engine.waits.exited(container);
-  if (alive) await filesLeftAlone(container);
+  if (alive) await container.fileUses.leftAlone();
   if (container.record.hostConfig.AutoRemove) {
     // Nobody will read the disk again: the VM need not write it back, and nobody waits for its end.
     const shared = pod.members.size > 1 || engine.pods.isPinned(pod.id);

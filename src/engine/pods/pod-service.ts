@@ -20,7 +20,7 @@ import type {
 } from '../../api/v1/types';
 import { donorsOf } from '../lifecycle/placement';
 import { disksOf } from '../vms/pod-plan';
-import { statsStream } from '../views/stats';
+import type { GuestStats } from '../views/stats';
 import { isActive } from '../core/container-state';
 import { killContainer, pauseContainer, unpauseContainer } from '../lifecycle/stop';
 import type { Engine } from '../engine';
@@ -39,6 +39,7 @@ const newestApi: CreateOptions['version'] = { major: 1, minor: 44 };
 
 export interface PodServiceParts {
   engine: Engine;
+  stats: GuestStats;
   records: PodRecords;
   directory: PodDirectory;
 }
@@ -48,6 +49,7 @@ type Activity = { kind: 'Starting'; abort: AbortController } | { kind: 'Stopping
 
 export class EnginePods implements PodService {
   readonly #engine: Engine;
+  readonly #stats: GuestStats;
   readonly #records: PodRecords;
   readonly #directory: PodDirectory;
   readonly #operations = new Gates();
@@ -56,7 +58,8 @@ export class EnginePods implements PodService {
   readonly #watch: PodWatch;
   #hooks: PodHooks = {};
 
-  constructor({ engine, records, directory }: PodServiceParts) {
+  constructor({ engine, stats, records, directory }: PodServiceParts) {
+    this.#stats = stats;
     this.#engine = engine;
     this.#records = records;
     this.#directory = directory;
@@ -244,7 +247,7 @@ export class EnginePods implements PodService {
       const running = pod.members.filter(({ container }) => isActive(container.state));
       const containers = await Promise.all(
         running.map(async ({ container, name }) => {
-          const samples = statsStream(this.#engine, container, { stream: false, oneShot: false }, signal);
+          const samples = this.#stats.stream(container, { stream: false, oneShot: false }, signal);
           const { value } = await samples.next();
           return { name, id: container.id, stats: value ?? {} };
         }),

@@ -17,6 +17,7 @@ import { DaemonError } from '../../../src/errors';
 import type { Endpoint, EndpointRequest, NetworkManager } from '../../../src/network/network';
 import type { Image } from '../../../src/storage/contract/image';
 import { VolumeStore } from '../../../src/storage/disks/volume-store';
+import type { GuestStats } from '../../../src/engine/views/stats';
 import type {
   DocumentStore,
   ImageStore,
@@ -640,6 +641,7 @@ export class TestEngine {
   readonly registry: ContainerRegistry;
   readonly parts: Engine;
   readonly execs: Execs;
+  readonly stats: GuestStats;
   readonly containers: Containers;
 
   /** With another's documents, disks and logs: the daemon after a restart. */
@@ -652,7 +654,11 @@ export class TestEngine {
       this.published.push({ action: event.Action, attributes: event.Actor.Attributes }),
     );
     const logs = new ContainerLogStore(this.dataRoot);
-    ({ engine: this.parts, execs: this.execs } = createEngine({
+    ({
+      engine: this.parts,
+      execs: this.execs,
+      stats: this.stats,
+    } = createEngine({
       config: {
         hosts: [],
         experimental: false,
@@ -674,7 +680,12 @@ export class TestEngine {
       vms: this.vms,
       volumes: new VolumeStore(this.documents, this.dataRoot),
     }));
-    this.containers = new Containers({ engine: this.parts, logs, health: { health: () => undefined } });
+    this.containers = new Containers({
+      engine: this.parts,
+      logs,
+      health: { health: () => undefined },
+      stats: this.stats,
+    });
   }
 
   async create(body: ContainerCreateBody = {}, name?: string): Promise<string> {

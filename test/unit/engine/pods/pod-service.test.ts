@@ -20,7 +20,7 @@ function servicesOf(of: TestEngine): { pods: EnginePods; vms: EngineVms; records
   of.vms.prepare = obeySignals;
   const records = new PodRecords(of.documents);
   const directory = new PodDirectory(of.registry, records);
-  const service = new EnginePods({ engine: of.parts, records, directory });
+  const service = new EnginePods({ engine: of.parts, stats: of.stats, records, directory });
   return { pods: service, vms: new EngineVms(of.vms, directory), records };
 }
 
