@@ -79,7 +79,7 @@ describeWithOwnDaemon('hostile containers', { images: ['busybox'] }, (own) => {
     own.docker('run', '-d', '--name', 'flood', '--log-driver', 'none', 'busybox', 'yes');
     const started = Date.now();
     await expectAllWell(own);
-    expect(Date.now() - started).toBeLessThan(20_000);
+    expect(Date.now() - started).toBeLessThan(60_000);
     own.docker('rm', '-f', 'flood');
   }, 600_000);
 

@@ -44,11 +44,12 @@ export interface ScriptOptions {
   timeoutMs: number;
 }
 
-// wait_for: polls a command until it succeeds, for conditions that no docker command waits for.
+// wait_for: polls a command until it succeeds, for conditions that no docker command waits for; ever more slowly, since each
+// docker command costs an engine and its client a tenth of a CPU second.
 const prelude = `
 wait_for() {
   local i
-  for i in $(seq 150); do if eval "$*" >/dev/null 2>&1; then return 0; fi; sleep 0.2; done
+  for i in $(seq 120); do if eval "$*" >/dev/null 2>&1; then return 0; fi; sleep 0.$((i < 20 ? 2 : 5)); done
   echo "wait_for: $* never came true" >&2
   return 1
 }
