@@ -1,16 +1,16 @@
-// The host's half of the network helper: stays in the host's network namespace, binds the sockets of
-// published ports there and hands them to netd (Node), which lives in the private one; keeps netd and
-// slirp4netns running. It outlives the daemon and ends with SIGTERM, and nothing it started outlives it. It
-// carries no data.
-//
-//   netd-host --netns PATH --socket PATH --pid-file PATH [--user UID --group GID] [--slirp ARG]... -- NETD
-//   ARG...
-//
-// `--slirp` gives slirp4netns and its arguments one by one; the descriptors' options, the namespace's path
-// and the device's name are added. netd gets descriptor 3, Node's IPC channel, and 4, the listening control
-// socket. On the channel netd asks with a JSON string, "listen ID tcp|udp ADDRESS PORT", and gets an object:
-// {"id","errno"}, or a NODE_HANDLE message (lib/internal/child_process.js) with {"id","port"} and the socket
-// as SCM_RIGHTS.
+/* The host's half of the network helper: stays in the host's network namespace, binds the sockets of
+ * published ports there and hands them to netd (Node), which lives in the private one; keeps netd and
+ * slirp4netns running. It outlives the daemon and ends with SIGTERM, and nothing it started outlives it. It
+ * carries no data.
+ *
+ *   netd-host --netns PATH --socket PATH --pid-file PATH [--user UID --group GID] [--slirp ARG]... -- NETD
+ *   ARG...
+ *
+ * `--slirp` gives slirp4netns and its arguments one by one; the descriptors' options, the namespace's path
+ * and the device's name are added. netd gets descriptor 3, Node's IPC channel, and 4, the listening control
+ * socket. On the channel netd asks with a JSON string, "listen ID tcp|udp ADDRESS PORT", and gets an object:
+ * {"id","errno"}, or a NODE_HANDLE message (lib/internal/child_process.js) with {"id","port"} and the socket
+ * as SCM_RIGHTS. */
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -41,9 +41,9 @@ enum { IPC_FD = 3, CONTROL_FD = 4, MAX_SLIRP_ARGS = 32, BACKLOG = 4096, PID_FILE
 
 struct supervised {
     const char *name;
-    pid_t pid;            // 0: not running
-    long long started_at; // milliseconds
-    long long restart_at; // 0: no restart is due
+    pid_t pid;            /* 0: not running */
+    long long started_at; /* milliseconds */
+    long long restart_at; /* 0: no restart is due */
     int failures;
 };
 
@@ -54,44 +54,47 @@ static char **netd_args;
 static uid_t netd_uid;
 static gid_t netd_gid;
 
-static struct supervised netd = {.name = "netd"}, slirp = {.name = "slirp4netns"};
+static struct supervised netd = { .name = "netd" }, slirp = { .name = "slirp4netns" };
 static int ipc = -1, control = -1, slirp_ready = -1, slirp_exit = -1;
 static bool egress_ready;
-static char line[4096]; // what netd has sent and is not a whole line yet
+static char line[4096]; /* what netd has sent and is not a whole line yet */
 static size_t line_length;
 
-static long long now_ms(void) {
+static long long now_ms(void)
+{
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
 }
 
-static void fail(const char *what) {
+static void fail(const char *what)
+{
     fprintf(stderr, "netd-host: %s: %s\n", what, strerror(errno));
     exit(1);
 }
 
-// Sends one line to netd, with a descriptor if there is one. A netd that does not read is killed and started
-// anew.
-static void send_to_netd(const char *text, int fd) {
+/* Sends one line to netd, with a descriptor if there is one. A netd that does not read is killed and started
+ * anew. */
+static void send_to_netd(const char *text, int fd)
+{
     union {
         char space[CMSG_SPACE(sizeof(int))];
         struct cmsghdr align;
-    } control_data = {0};
+    } control_data = { 0 };
     size_t length = strlen(text);
     if (ipc < 0)
         return;
     while (length > 0) {
-        struct iovec part = {.iov_base = (char *)(size_t)text, .iov_len = length};
-        struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+        struct iovec part = { .iov_base = (char *)(size_t)text, .iov_len = length };
+        struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
         if (fd >= 0) {
             message.msg_control = control_data.space;
-            message.msg_controllen = sizeof control_data.space;
+            message.msg_controllen = sizeof(control_data.space);
             struct cmsghdr *header = CMSG_FIRSTHDR(&message);
             header->cmsg_level = SOL_SOCKET;
             header->cmsg_type = SCM_RIGHTS;
             header->cmsg_len = CMSG_LEN(sizeof(int));
-            memcpy(CMSG_DATA(header), &fd, sizeof fd);
+            memcpy(CMSG_DATA(header), &fd, sizeof(fd));
         }
         ssize_t sent = sendmsg(ipc, &message, MSG_NOSIGNAL);
         if (sent < 0 && errno == EINTR)
@@ -108,14 +111,16 @@ static void send_to_netd(const char *text, int fd) {
     }
 }
 
-static void send_egress(void) {
+static void send_egress(void)
+{
     send_to_netd(egress_ready ? "{\"egress\":true}\n" : "{\"egress\":false}\n", -1);
 }
 
-// Returns a bound (and, for TCP, listening) socket of this namespace, or -errno.
-static int open_port(bool tcp, const char *address, unsigned port) {
-    struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)};
-    struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+/* Returns a bound (and, for TCP, listening) socket of this namespace, or -errno. */
+static int open_port(bool tcp, const char *address, unsigned port)
+{
+    struct sockaddr_in6 six = { .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port) };
+    struct sockaddr_in four = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
     bool v6 = inet_pton(AF_INET6, address, &six.sin6_addr) == 1;
     if (!v6 && inet_pton(AF_INET, address, &four.sin_addr) != 1)
         return -EINVAL;
@@ -124,11 +129,11 @@ static int open_port(bool tcp, const char *address, unsigned port) {
     if (fd < 0)
         return -errno;
     if (tcp)
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
     if (v6)
-        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
     const struct sockaddr *where = v6 ? (const struct sockaddr *)&six : (const struct sockaddr *)&four;
-    if (bind(fd, where, v6 ? sizeof six : sizeof four) < 0 || (tcp && listen(fd, BACKLOG) < 0)) {
+    if (bind(fd, where, v6 ? sizeof(six) : sizeof(four)) < 0 || (tcp && listen(fd, BACKLOG) < 0)) {
         int error = errno;
         close(fd);
         return -error;
@@ -136,40 +141,42 @@ static int open_port(bool tcp, const char *address, unsigned port) {
     return fd;
 }
 
-static unsigned port_of(int fd) {
+static unsigned port_of(int fd)
+{
     struct sockaddr_storage name;
-    socklen_t length = sizeof name;
+    socklen_t length = sizeof(name);
     if (getsockname(fd, (struct sockaddr *)&name, &length) < 0)
         return 0;
     return ntohs(name.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&name)->sin6_port
                                             : ((struct sockaddr_in *)&name)->sin_port);
 }
 
-static void handle_line(const char *text) {
+static void handle_line(const char *text)
+{
     unsigned id, port;
     char protocol[4], address[INET6_ADDRSTRLEN], reply[256];
-    // Anything else is Node's own (NODE_HANDLE_ACK).
+    /* Anything else is Node's own (NODE_HANDLE_ACK). */
     if (sscanf(text, "\"listen %u %3[a-z] %45[0-9a-fA-F.:] %u\"", &id, protocol, address, &port) != 4)
         return;
     bool tcp = strcmp(protocol, "tcp") == 0;
     int fd = port > 65535 ? -EINVAL : open_port(tcp, address, port);
     if (fd < 0) {
-        snprintf(reply, sizeof reply, "{\"id\":%u,\"errno\":%d}\n", id, -fd);
+        snprintf(reply, sizeof(reply), "{\"id\":%u,\"errno\":%d}\n", id, -fd);
         send_to_netd(reply, -1);
         return;
     }
-    snprintf(reply, sizeof reply,
-             "{\"cmd\":\"NODE_HANDLE\",\"type\":\"%s.Native\",\"msg\":{\"id\":%u,\"port\":%u}}\n",
+    snprintf(reply, sizeof(reply), "{\"cmd\":\"NODE_HANDLE\",\"type\":\"%s.Native\",\"msg\":{\"id\":%u,\"port\":%u}}\n",
              tcp ? "net" : "dgram", id, port_of(fd));
     send_to_netd(reply, fd);
     close(fd);
 }
 
-static void read_requests(void) {
-    ssize_t got = read(ipc, line + line_length, sizeof line - line_length);
+static void read_requests(void)
+{
+    ssize_t got = read(ipc, line + line_length, sizeof(line) - line_length);
     if (got < 0 && (errno == EINTR || errno == EAGAIN))
         return;
-    if (got <= 0) { // its end is seen by SIGCHLD
+    if (got <= 0) { /* its end is seen by SIGCHLD */
         close(ipc);
         ipc = -1;
         return;
@@ -182,12 +189,13 @@ static void read_requests(void) {
         line_length -= (size_t)(end + 1 - line);
         memmove(line, end + 1, line_length);
     }
-    if (line_length == sizeof line)
-        line_length = 0; // no request is that long
+    if (line_length == sizeof(line))
+        line_length = 0; /* no request is that long */
 }
 
-// In the child: back to default signals, and an end together with the parent.
-static void child_start(pid_t parent) {
+/* In the child: back to default signals, and an end together with the parent. */
+static void child_start(pid_t parent)
+{
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -196,7 +204,8 @@ static void child_start(pid_t parent) {
         _exit(1);
 }
 
-static void start_netd(void) {
+static void start_netd(void)
+{
     int pair[2];
     pid_t parent = getpid();
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
@@ -211,7 +220,7 @@ static void start_netd(void) {
         int netns = open(netns_path, O_RDONLY | O_CLOEXEC);
         if (netns < 0 || setns(netns, CLONE_NEWNET) < 0)
             fail(netns_path);
-        // both may be in each other's place
+        /* both may be in each other's place */
         int first = fcntl(pair[1], F_DUPFD_CLOEXEC, 10), second = fcntl(control, F_DUPFD_CLOEXEC, 10);
         if (first < 0 || second < 0 || dup2(first, IPC_FD) < 0 || dup2(second, CONTROL_FD) < 0)
             fail("dup");
@@ -219,7 +228,7 @@ static void start_netd(void) {
             if (setgroups(0, NULL) < 0 || setresgid(netd_gid, netd_gid, netd_gid) < 0 ||
                 setresuid(netd_uid, netd_uid, netd_uid) < 0)
                 fail("setresuid");
-            child_start(parent); // a change of user has cleared it
+            child_start(parent); /* a change of user has cleared it */
         }
         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
         setenv("NODE_CHANNEL_FD", "3", 1);
@@ -233,22 +242,22 @@ static void start_netd(void) {
         close(ipc);
     ipc = pair[0];
     line_length = 0;
-    struct timeval patience = {.tv_sec = 5};
-    setsockopt(ipc, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    struct timeval patience = { .tv_sec = 5 };
+    setsockopt(ipc, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
     send_egress();
 }
 
-/*
- * slirp4netns makes its sandbox by leaving the old root behind, and what it unmounts there below a
+/* slirp4netns makes its sandbox by leaving the old root behind, and what it unmounts there below a
  * shared mount is unmounted on the host as well: /run/netns/NAME, /run/user/UID and our own
- * namespace's name. Mounts of the host still reach it, so it keeps none of them busy.
- */
-static void keep_mounts_to_itself(void) {
+ * namespace's name. Mounts of the host still reach it, so it keeps none of them busy. */
+static void keep_mounts_to_itself(void)
+{
     if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
         fail("a mount namespace for slirp4netns");
 }
 
-static void start_slirp(void) {
+static void start_slirp(void)
+{
     int ready[2], hold[2];
     pid_t parent = getpid();
     if (slirp_arg_count == 0)
@@ -265,8 +274,8 @@ static void start_slirp(void) {
         child_start(parent);
         keep_mounts_to_itself();
         int n = slirp_arg_count;
-        snprintf(ready_option, sizeof ready_option, "--ready-fd=%d", ready[1]);
-        snprintf(exit_option, sizeof exit_option, "--exit-fd=%d", hold[0]);
+        snprintf(ready_option, sizeof(ready_option), "--ready-fd=%d", ready[1]);
+        snprintf(exit_option, sizeof(exit_option), "--exit-fd=%d", hold[0]);
         fcntl(ready[1], F_SETFD, 0);
         fcntl(hold[0], F_SETFD, 0);
         slirp_args[n++] = ready_option;
@@ -281,16 +290,18 @@ static void start_slirp(void) {
     close(ready[1]);
     close(hold[0]);
     slirp_ready = ready[0];
-    slirp_exit = hold[1]; // slirp4netns ends when this closes, so also with us
+    slirp_exit = hold[1]; /* slirp4netns ends when this closes, so also with us */
 }
 
-static void close_fd(int *fd) {
+static void close_fd(int *fd)
+{
     if (*fd >= 0)
         close(*fd);
     *fd = -1;
 }
 
-static void reap(void) {
+static void reap(void)
+{
     pid_t pid;
     int status;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
@@ -315,7 +326,8 @@ static void reap(void) {
     }
 }
 
-static void stop_children(void) {
+static void stop_children(void)
+{
     if (netd.pid > 0)
         kill(netd.pid, SIGKILL);
     if (slirp.pid > 0)
@@ -324,7 +336,8 @@ static void stop_children(void) {
     }
 }
 
-static void lock_pid_file(void) {
+static void lock_pid_file(void)
+{
     int fd = open(pid_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
         fail(pid_path);
@@ -334,12 +347,13 @@ static void lock_pid_file(void) {
     }
     if (ftruncate(fd, 0) < 0 || dprintf(fd, "%d\n", (int)getpid()) < 0)
         fail(pid_path);
-    // stays open, and with it the lock
+    /* stays open, and with it the lock */
 }
 
-static void listen_control(void) {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (strlen(socket_path) >= sizeof address.sun_path) {
+static void listen_control(void)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    if (strlen(socket_path) >= sizeof(address.sun_path)) {
         errno = ENAMETOOLONG;
         fail(socket_path);
     }
@@ -347,20 +361,20 @@ static void listen_control(void) {
     unlink(socket_path);
     umask(0177);
     control = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (control < 0 || bind(control, (struct sockaddr *)&address, sizeof address) < 0 ||
-        listen(control, 16) < 0)
+    if (control < 0 || bind(control, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(control, 16) < 0)
         fail(socket_path);
 }
 
-static void parse_arguments(int argc, char **argv) {
+static void parse_arguments(int argc, char **argv)
+{
     static const struct option options[] = {
-        {"netns", required_argument, NULL, 'n'},
-        {"socket", required_argument, NULL, 's'},
-        {"pid-file", required_argument, NULL, 'p'},
-        {"user", required_argument, NULL, 'u'},
-        {"group", required_argument, NULL, 'g'},
-        {"slirp", required_argument, NULL, 'l'},
-        {NULL, 0, NULL, 0},
+        { "netns", required_argument, NULL, 'n' },
+        { "socket", required_argument, NULL, 's' },
+        { "pid-file", required_argument, NULL, 'p' },
+        { "user", required_argument, NULL, 'u' },
+        { "group", required_argument, NULL, 'g' },
+        { "slirp", required_argument, NULL, 'l' },
+        { NULL, 0, NULL, 0 },
     };
     int option;
     while ((option = getopt_long(argc, argv, "+", options, NULL)) != -1) {
@@ -390,14 +404,14 @@ static void parse_arguments(int argc, char **argv) {
     }
     netd_args = argv + optind;
     if (netns_path == NULL || socket_path == NULL || pid_path == NULL || netd_args[0] == NULL) {
-        fprintf(stderr,
-                "usage: netd-host --netns PATH --socket PATH --pid-file PATH [--slirp ARG]... -- NETD...\n");
+        fprintf(stderr, "usage: netd-host --netns PATH --socket PATH --pid-file PATH [--slirp ARG]... -- NETD...\n");
         exit(2);
     }
 }
 
-// Until a restart is due, or the pid file should be looked for again.
-static int next_timeout(void) {
+/* Until a restart is due, or the pid file should be looked for again. */
+static int next_timeout(void)
+{
     long long due = now_ms() + PID_FILE_CHECK_MS;
     if (netd.restart_at > 0 && netd.restart_at < due)
         due = netd.restart_at;
@@ -407,7 +421,8 @@ static int next_timeout(void) {
     return left < 0 ? 0 : (int)left;
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     sigset_t signals;
     parse_arguments(argc, argv);
     setsid();
@@ -426,9 +441,9 @@ int main(int argc, char **argv) {
     start_netd();
     for (;;) {
         struct pollfd fds[] = {
-            {.fd = events, .events = POLLIN},
-            {.fd = ipc, .events = POLLIN},
-            {.fd = slirp_ready, .events = POLLIN},
+            { .fd = events, .events = POLLIN },
+            { .fd = ipc, .events = POLLIN },
+            { .fd = slirp_ready, .events = POLLIN },
         };
         if (poll(fds, 3, next_timeout()) < 0 && errno != EINTR)
             fail("poll");
@@ -442,7 +457,7 @@ int main(int argc, char **argv) {
         if (fds[1].revents != 0)
             read_requests();
         struct signalfd_siginfo info;
-        while (read(events, &info, sizeof info) == (ssize_t)sizeof info) {
+        while (read(events, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
             if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
                 stop_children();
                 unlink(socket_path);
@@ -451,7 +466,7 @@ int main(int argc, char **argv) {
             if (info.ssi_signo == SIGCHLD)
                 reap();
         }
-        if (access(pid_path, F_OK) < 0) { // the run directory was removed: nobody will find us again
+        if (access(pid_path, F_OK) < 0) { /* the run directory was removed: nobody will find us again */
             stop_children();
             return 0;
         }

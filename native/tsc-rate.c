@@ -1,7 +1,7 @@
-// Prints the rate of this machine's time stamp counter in kHz, measured against the raw monotonic clock.
-//
-// Guests under emulation see the host's counter and can't calibrate it by themselves. /proc/cpuinfo tells the
-// current clock of a core, which is another number on most real machines.
+/* Prints the rate of this machine's time stamp counter in kHz, measured against the raw monotonic clock.
+ *
+ * Guests under emulation see the host's counter and can't calibrate it by themselves. /proc/cpuinfo tells the
+ * current clock of a core, which is another number on most real machines. */
 
 #include <stdint.h>
 #include <stdio.h>
@@ -13,9 +13,10 @@ struct sample {
     int64_t nanoseconds;
 };
 
-/** The best of several: the one in which nothing came between the two clocks. */
-static struct sample take(void) {
-    struct sample best = {0};
+/* The best of several: the one in which nothing came between the two clocks. */
+static struct sample take(void)
+{
+    struct sample best = { 0 };
     uint64_t best_span = UINT64_MAX;
     for (int attempt = 0; attempt < 64; attempt++) {
         struct timespec now;
@@ -25,13 +26,14 @@ static struct sample take(void) {
         if (span >= best_span)
             continue;
         best_span = span;
-        best = (struct sample){before + span / 2, now.tv_sec * INT64_C(1000000000) + now.tv_nsec};
+        best = (struct sample){ before + span / 2, now.tv_sec * INT64_C(1000000000) + now.tv_nsec };
     }
     return best;
 }
 
-int main(void) {
-    const struct timespec pause = {.tv_nsec = 100000000};
+int main(void)
+{
+    const struct timespec pause = { .tv_nsec = 100000000 };
     struct sample start = take();
     nanosleep(&pause, NULL);
     struct sample end = take();

@@ -120,10 +120,8 @@ static json_t *network_stats(const struct container *container)
     return networks;
 }
 
-/*
- * Time of all CPUs together, busy or idle, in microseconds. The sum of /proc/stat is the same in principle, but counts timer
- * ticks, of which an emulated or crowded guest misses many: the container's share then looked larger than its limit.
- */
+/* Time of all CPUs together, busy or idle, in microseconds. The sum of /proc/stat is the same in principle, but counts timer
+ * ticks, of which an emulated or crowded guest misses many: the container's share then looked larger than its limit. */
 static unsigned long long system_usec(int cpus)
 {
     struct timespec now;

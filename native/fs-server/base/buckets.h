@@ -7,7 +7,8 @@
 
 enum { BUCKETS = 1 << 14 };
 
-static inline size_t bucket_of(uint64_t value) {
+static inline size_t bucket_of(uint64_t value)
+{
     return (size_t)((value * 0x9E3779B97F4A7C15ull) >> 50) % BUCKETS;
 }
 

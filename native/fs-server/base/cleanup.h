@@ -6,16 +6,19 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static inline void cleanup_fd(int *fd) {
+static inline void cleanup_fd(int *fd)
+{
     if (*fd >= 0)
         close(*fd);
 }
 
-static inline void cleanup_pointer(void *pointer) {
+static inline void cleanup_pointer(void *pointer)
+{
     free(*(void **)pointer);
 }
 
-static inline void cleanup_file(FILE **file) {
+static inline void cleanup_file(FILE **file)
+{
     if (*file != NULL)
         fclose(*file);
 }
@@ -24,8 +27,9 @@ static inline void cleanup_file(FILE **file) {
 #define auto_free __attribute__((cleanup(cleanup_pointer)))
 #define auto_file __attribute__((cleanup(cleanup_file))) FILE *
 
-/** Hands an owned descriptor on. */
-static inline int take_fd(int *fd) {
+/* Hands an owned descriptor on. */
+static inline int take_fd(int *fd)
+{
     int taken = *fd;
     *fd = -1;
     return taken;

@@ -4,9 +4,9 @@
 
 #include <stdbool.h>
 
-/** Others may change it without this host's kernel, or that can't be told. */
+/* Others may change it without this host's kernel, or that can't be told. */
 bool is_remote(int fd);
-/** The host's kernel makes its files up, as those of /proc and /sys. */
+/* The host's kernel makes its files up, as those of /proc and /sys. */
 bool is_made_up(int fd);
 
 #endif

@@ -6,8 +6,9 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-int take_fingerprint(int fd, struct fingerprint *of) {
-    *of = (struct fingerprint){0};
+int take_fingerprint(int fd, struct fingerprint *of)
+{
+    *of = (struct fingerprint){ 0 };
     struct statx st;
     if (statx(fd, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, STATX_INO | STATX_BTIME, &st) < 0)
         return errno;
@@ -20,7 +21,7 @@ int take_fingerprint(int fd, struct fingerprint *of) {
     union {
         struct file_handle handle;
         unsigned char room[sizeof(struct file_handle) + MAX_FILE_HANDLE];
-    } found = {.handle.handle_bytes = MAX_FILE_HANDLE};
+    } found = { .handle.handle_bytes = MAX_FILE_HANDLE };
     int mount;
     if (name_to_handle_at(fd, "", &found.handle, &mount, AT_EMPTY_PATH) == 0) {
         of->handle_type = (uint64_t)(unsigned)found.handle.handle_type;
@@ -30,13 +31,15 @@ int take_fingerprint(int fd, struct fingerprint *of) {
     return 0;
 }
 
-bool same_file(const struct fingerprint *one, const struct fingerprint *other) {
-    return one->ino == other->ino && memcmp(one->born, other->born, sizeof one->born) == 0 &&
+bool same_file(const struct fingerprint *one, const struct fingerprint *other)
+{
+    return one->ino == other->ino && memcmp(one->born, other->born, sizeof(one->born)) == 0 &&
            one->handle_type == other->handle_type && one->handle_bytes == other->handle_bytes &&
            memcmp(one->handle, other->handle, one->handle_bytes) == 0;
 }
 
-void put_fingerprint(FILE *file, const struct fingerprint *of) {
+void put_fingerprint(FILE *file, const struct fingerprint *of)
+{
     put_number(file, of->dev);
     put_number(file, of->ino);
     put_number(file, of->born[0]);
@@ -45,8 +48,9 @@ void put_fingerprint(FILE *file, const struct fingerprint *of) {
     put_bytes(file, of->handle, of->handle_bytes);
 }
 
-struct fingerprint read_fingerprint(struct state_reader *reader) {
-    struct fingerprint of = {.dev = take_number(reader), .ino = take_number(reader)};
+struct fingerprint read_fingerprint(struct state_reader *reader)
+{
+    struct fingerprint of = { .dev = take_number(reader), .ino = take_number(reader) };
     of.born[0] = take_number(reader);
     of.born[1] = take_number(reader);
     of.handle_type = take_number(reader);

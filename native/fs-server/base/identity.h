@@ -6,14 +6,12 @@
 #include <linux/fuse.h>
 #include <stdint.h>
 
-/**
- * Once, before there are threads: keeps the capabilities that files need, whosever they are. Not those over processes and the
- * kernel, which count when files of /proc or /sys are opened: a share may hold these.
- */
+/* Once, before there are threads: keeps the capabilities that files need, whosever they are. Not those over processes and the
+ * kernel, which count when files of /proc or /sys are opened: a share may hold these. */
 void drop_capabilities(void);
-/** Each thread that makes files calls it once: its user and umask become its own. 0 or an errno. */
+/* Each thread that makes files calls it once: its user and umask become its own. 0 or an errno. */
 int prepare_identity(void);
-/** From here to leave_caller() this thread makes files as the request's process; it keeps our privileges,
+/* From here to leave_caller() this thread makes files as the request's process; it keeps our privileges,
  * since the guest has checked permissions and knows groups that we don't. */
 void enter_caller(const struct fuse_in_header *in, uint32_t umask_bits);
 void leave_caller(void);

@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-void complain(const char *format, ...) {
+void complain(const char *format, ...)
+{
     va_list arguments;
     va_start(arguments, format);
     vfprintf(stderr, format, arguments);
@@ -12,7 +13,8 @@ void complain(const char *format, ...) {
     fputc('\n', stderr);
 }
 
-void *allocate(size_t size) {
+void *allocate(size_t size)
+{
     void *memory = calloc(1, size);
     if (memory == NULL) {
         complain("fs-server: out of memory");

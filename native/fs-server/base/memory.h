@@ -6,9 +6,9 @@
 
 #include <stddef.h>
 
-/** A line on stderr: the VM's fs-server.log. */
+/* A line on stderr: the VM's fs-server.log. */
 __attribute__((format(printf, 1, 2))) void complain(const char *format, ...);
-/** Zeroed; ends the process when there is none. */
+/* Zeroed; ends the process when there is none. */
 void *allocate(size_t size);
 
 #endif

@@ -8,22 +8,25 @@
 #include <unistd.h>
 
 enum {
-    // A million files with paths of a thousand bytes.
+    /* A million files with paths of a thousand bytes. */
     MAX_STATE_BYTES = 1 << 30,
 };
 
-void put_number(FILE *file, uint64_t value) {
-    fwrite(&value, sizeof value, 1, file);
+void put_number(FILE *file, uint64_t value)
+{
+    fwrite(&value, sizeof(value), 1, file);
 }
 
-void put_bytes(FILE *file, const void *bytes, size_t length) {
+void put_bytes(FILE *file, const void *bytes, size_t length)
+{
     put_number(file, length);
     if (length > 0)
         fwrite(bytes, length, 1, file);
 }
 
-/** Reads `length` bytes; 0 or an errno. */
-static int read_whole(int fd, unsigned char *bytes, size_t length) {
+/* Reads `length` bytes; 0 or an errno. */
+static int read_whole(int fd, unsigned char *bytes, size_t length)
+{
     for (size_t done = 0; done < length;) {
         ssize_t got = read(fd, bytes + done, length - done);
         if (got < 0 && errno == EINTR)
@@ -35,8 +38,9 @@ static int read_whole(int fd, unsigned char *bytes, size_t length) {
     return 0;
 }
 
-int open_state(const char *path, struct state_reader *reader) {
-    *reader = (struct state_reader){0};
+int open_state(const char *path, struct state_reader *reader)
+{
+    *reader = (struct state_reader){ 0 };
     int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
         return errno;
@@ -57,8 +61,9 @@ int open_state(const char *path, struct state_reader *reader) {
     return error;
 }
 
-/** The next bytes, or NULL. */
-static const unsigned char *advance(struct state_reader *reader, size_t length) {
+/* The next bytes, or NULL. */
+static const unsigned char *advance(struct state_reader *reader, size_t length)
+{
     if (reader->failed || length > reader->length - reader->at) {
         reader->failed = true;
         return NULL;
@@ -68,15 +73,17 @@ static const unsigned char *advance(struct state_reader *reader, size_t length) 
     return bytes;
 }
 
-uint64_t take_number(struct state_reader *reader) {
+uint64_t take_number(struct state_reader *reader)
+{
     uint64_t value = 0;
-    const unsigned char *bytes = advance(reader, sizeof value);
+    const unsigned char *bytes = advance(reader, sizeof(value));
     if (bytes != NULL)
-        memcpy(&value, bytes, sizeof value);
+        memcpy(&value, bytes, sizeof(value));
     return value;
 }
 
-uint64_t take_number_up_to(struct state_reader *reader, uint64_t most) {
+uint64_t take_number_up_to(struct state_reader *reader, uint64_t most)
+{
     uint64_t value = take_number(reader);
     if (value <= most)
         return value;
@@ -84,7 +91,8 @@ uint64_t take_number_up_to(struct state_reader *reader, uint64_t most) {
     return 0;
 }
 
-const unsigned char *take_field(struct state_reader *reader, size_t most, size_t *length) {
+const unsigned char *take_field(struct state_reader *reader, size_t most, size_t *length)
+{
     *length = (size_t)take_number_up_to(reader, most);
     const unsigned char *bytes = advance(reader, *length);
     if (bytes == NULL)
@@ -92,7 +100,8 @@ const unsigned char *take_field(struct state_reader *reader, size_t most, size_t
     return bytes;
 }
 
-void take_text(struct state_reader *reader, char *text, size_t size) {
+void take_text(struct state_reader *reader, char *text, size_t size)
+{
     size_t length;
     const unsigned char *bytes = take_field(reader, size - 1, &length);
     if (length > 0 && memchr(bytes, 0, length) != NULL) {

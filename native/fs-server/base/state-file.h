@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/** What is read, and how far. `failed` once something was not there or too long: then everything reads as 0 and "". */
+/* What is read, and how far. `failed` once something was not there or too long: then everything reads as 0 and "". */
 struct state_reader {
     unsigned char *bytes;
     size_t length, at;
@@ -18,14 +18,14 @@ struct state_reader {
 void put_number(FILE *file, uint64_t value);
 void put_bytes(FILE *file, const void *bytes, size_t length);
 
-/** Takes all of the file; 0 or an errno. free() `bytes` after it. */
+/* Takes all of the file; 0 or an errno. free() `bytes` after it. */
 int open_state(const char *path, struct state_reader *reader);
 uint64_t take_number(struct state_reader *reader);
-/** A number that may be no more than `most`. */
+/* A number that may be no more than `most`. */
 uint64_t take_number_up_to(struct state_reader *reader, uint64_t most);
-/** Bytes that lie in the reader; no more than `most`. */
+/* Bytes that lie in the reader; no more than `most`. */
 const unsigned char *take_field(struct state_reader *reader, size_t most, size_t *length);
-/** A string without zeros, into `size` bytes at `text`. */
+/* A string without zeros, into `size` bytes at `text`. */
 void take_text(struct state_reader *reader, char *text, size_t size);
 
 #endif

@@ -16,17 +16,19 @@
 #include "host/shares.h"
 #include "wire/transport.h"
 
-/** A connection: what it holds goes with it. */
+/* A connection: what it holds goes with it. */
 struct session {
     bool holds;
 };
 
-static unsigned milliseconds(const char *text) {
+static unsigned milliseconds(const char *text)
+{
     return (unsigned)strtoul(text, NULL, 10);
 }
 
-/** %XX in place; returns the text. */
-static char *decode(char *text) {
+/* %XX in place; returns the text. */
+static char *decode(char *text)
+{
     char *to = text;
     for (const char *from = text; *from != '\0'; from++) {
         unsigned value;
@@ -41,8 +43,10 @@ static char *decode(char *text) {
     return text;
 }
 
-/** Lines of one share: `add NAME ro|rw CACHE_MILLISECONDS PATH`, `cache NAME CACHE_MILLISECONDS`, `protect NAME`, `remove NAME`. */
-static int obey_of_share(const char *verb, char *rest) {
+/* Lines of one share: `add NAME ro|rw CACHE_MILLISECONDS PATH`, `cache NAME CACHE_MILLISECONDS`, `protect NAME`, `remove
+ * NAME`. */
+static int obey_of_share(const char *verb, char *rest)
+{
     const char *name = rest != NULL ? strsep(&rest, " ") : NULL;
     if (name == NULL)
         return EINVAL;
@@ -59,16 +63,18 @@ static int obey_of_share(const char *verb, char *rest) {
     return add_share(name, mode, milliseconds(cache), decode(rest));
 }
 
-static int hold(struct session *session) {
+static int hold(struct session *session)
+{
     int error = session->holds ? EBUSY : hold_guest();
     session->holds = session->holds || error == 0;
-    // its state may be saved now, and go on when nobody tells it of what has changed meanwhile
+    /* its state may be saved now, and go on when nobody tells it of what has changed meanwhile */
     if (error == 0)
         wait_for_end_of_all_trust();
     return error;
 }
 
-static int release(struct session *session) {
+static int release(struct session *session)
+{
     if (!session->holds)
         return EINVAL;
     session->holds = false;
@@ -76,11 +82,10 @@ static int release(struct session *session) {
     return 0;
 }
 
-/**
- * A line; paths are the rest of theirs, %XX-encoded. `hold` has the guest's requests wait until `release` or the end of the
- * connection; in between `save PATH` and `load PATH`, whose reason may be told.
- */
-static int obey(struct session *session, char *line, char reason[MAX_REASON]) {
+/* A line; paths are the rest of theirs, %XX-encoded. `hold` has the guest's requests wait until `release` or the end of the
+ * connection; in between `save PATH` and `load PATH`, whose reason may be told. */
+static int obey(struct session *session, char *line, char reason[MAX_REASON])
+{
     char *rest = line;
     const char *verb = strsep(&rest, " ");
     if (strcmp(verb, "hold") == 0)
@@ -94,14 +99,15 @@ static int obey(struct session *session, char *line, char reason[MAX_REASON]) {
         return saves ? save_state(decode(rest), reason) : load_state(decode(rest), reason);
     }
     if (session->holds)
-        return EBUSY; // base/lock-order.h: what holds the others' commands up may wait for this one's end
+        return EBUSY; /* base/lock-order.h: what holds the others' commands up may wait for this one's end */
     static struct lock commands = LOCK_OF(LOCK_COMMANDS);
     auto_lock one_by_one = take_lock(&commands);
     return obey_of_share(verb, rest);
 }
 
-/** `ok`, the name of an errno, or that and a reason. */
-static void reply(int client, int error, char reason[MAX_REASON]) {
+/* `ok`, the name of an errno, or that and a reason. */
+static void reply(int client, int error, char reason[MAX_REASON])
+{
     for (char *at = reason; *at != '\0'; at++)
         if ((unsigned char)*at < ' ')
             *at = '?';
@@ -109,10 +115,11 @@ static void reply(int client, int error, char reason[MAX_REASON]) {
     dprintf(client, "%s%s%s\n", name, error != 0 && reason[0] != '\0' ? " " : "", error != 0 ? reason : "");
 }
 
-static void *serve_client(void *argument) {
+static void *serve_client(void *argument)
+{
     int client = (int)(intptr_t)argument;
     FILE *input = fdopen(client, "r");
-    struct session session = {.holds = false};
+    struct session session = { .holds = false };
     char *line = NULL;
     size_t size = 0;
     while (input != NULL && getline(&line, &size, input) > 0) {
@@ -130,8 +137,9 @@ static void *serve_client(void *argument) {
     return NULL;
 }
 
-/** Clients don't wait for each other: one may hold the guest for long. */
-static void *serve_control(void *argument) {
+/* Clients don't wait for each other: one may hold the guest for long. */
+static void *serve_control(void *argument)
+{
     int listener = (int)(intptr_t)argument;
     pthread_attr_t detached;
     pthread_attr_init(&detached);
@@ -140,14 +148,15 @@ static void *serve_control(void *argument) {
         int client = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
         pthread_t thread;
         if (client < 0)
-            usleep(10000); // no descriptor: whoever has them may close some
+            usleep(10000); /* no descriptor: whoever has them may close some */
         else if (pthread_create(&thread, &detached, serve_client, (void *)(intptr_t)client) != 0)
             close(client);
     }
     return NULL;
 }
 
-int start_control(int listener) {
+int start_control(int listener)
+{
     pthread_t thread;
     return pthread_create(&thread, NULL, serve_control, (void *)(intptr_t)listener);
 }

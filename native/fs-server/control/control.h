@@ -4,7 +4,7 @@
 #ifndef FS_SERVER_CONTROL_H
 #define FS_SERVER_CONTROL_H
 
-/** Obeys in a thread of its own, on the listening socket; 0 or an errno. */
+/* Obeys in a thread of its own, on the listening socket; 0 or an errno. */
 int start_control(int listener);
 
 #endif

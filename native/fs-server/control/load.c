@@ -18,13 +18,13 @@
 #include "table/locks.h"
 #include "wire/transport.h"
 
-/** A share as it was. */
+/* A share as it was. */
 struct saved_share {
     struct saved_share *next;
     char name[sizeof((struct share *)0)->name];
     struct share *share;
     struct fingerprint before, now;
-    // It is what it was, and so can its files be told from others.
+    /* It is what it was, and so can its files be told from others. */
     bool same;
 };
 
@@ -35,15 +35,17 @@ struct loading {
     uint64_t next_inode, next_handle;
 };
 
-static uint64_t take_node(struct loading *loading) {
+static uint64_t take_node(struct loading *loading)
+{
     uint64_t node = take_number(&loading->reader);
     if (node <= 1 || node >= loading->next_inode)
         loading->reader.failed = true;
     return node;
 }
 
-/** Roots have the first numbers of this server, which may be those of other files: all get one that nobody has. */
-static int free_root_numbers(struct loading *loading) {
+/* Roots have the first numbers of this server, which may be those of other files: all get one that nobody has. */
+static int free_root_numbers(struct loading *loading)
+{
     size_t count;
     auto_free struct inode **roots = list_inodes(&count);
     uint64_t next = next_inode_number(loading->next_inode);
@@ -55,17 +57,18 @@ static int free_root_numbers(struct loading *loading) {
     return error;
 }
 
-static int load_shares(struct loading *loading) {
+static int load_shares(struct loading *loading)
+{
     struct state_reader *reader = &loading->reader;
     for (uint64_t count = take_number(reader); count > 0 && !reader->failed; count--) {
-        struct saved_share *saved = allocate(sizeof *saved);
+        struct saved_share *saved = allocate(sizeof(*saved));
         saved->next = loading->shares;
         loading->shares = saved;
-        take_text(reader, saved->name, sizeof saved->name);
+        take_text(reader, saved->name, sizeof(saved->name));
         uint64_t id = take_node(loading), lookups = take_number(reader);
         mode_t type = (mode_t)take_number_up_to(reader, S_IFMT);
         saved->before = read_fingerprint(reader);
-        // One that is not there is that of a container which was in the VM before.
+        /* One that is not there is that of a container which was in the VM before. */
         if (reader->failed || (saved->share = share_named(saved->name)) == NULL)
             continue;
         struct inode *root = saved->share->root;
@@ -85,30 +88,33 @@ static int load_shares(struct loading *loading) {
     return 0;
 }
 
-static const struct saved_share *take_share(struct loading *loading) {
+static const struct saved_share *take_share(struct loading *loading)
+{
     char name[sizeof((struct share *)0)->name];
-    take_text(&loading->reader, name, sizeof name);
+    take_text(&loading->reader, name, sizeof(name));
     const struct saved_share *share = loading->shares;
     while (share != NULL && strcmp(share->name, name) != 0)
         share = share->next;
     return share;
 }
 
-/** Whether what is at the path is what was there. */
-static bool is_same(const struct saved_share *share, const struct fingerprint *before, const struct fingerprint *now) {
+/* Whether what is at the path is what was there. */
+static bool is_same(const struct saved_share *share, const struct fingerprint *before, const struct fingerprint *now)
+{
     if (!share->same)
         return true;
     bool was_inside = before->dev == share->before.dev, is_inside = now->dev == share->now.dev;
     return same_file(before, now) && was_inside == is_inside;
 }
 
-static int load_inode(struct loading *loading) {
+static int load_inode(struct loading *loading)
+{
     struct state_reader *reader = &loading->reader;
     uint64_t id = take_node(loading), lookups = take_number(reader);
     mode_t type = (mode_t)take_number_up_to(reader, S_IFMT);
     const struct saved_share *share = take_share(loading);
     char path[PATH_MAX];
-    take_text(reader, path, sizeof path);
+    take_text(reader, path, sizeof(path));
     struct fingerprint before = read_fingerprint(reader), now;
     if (reader->failed || path[0] == '\0' || share == NULL)
         return EBADMSG;
@@ -124,20 +130,23 @@ static int load_inode(struct loading *loading) {
     return restore_inode(id, lookups, take_fd(&fd), &st, share->share) != NULL ? 0 : EBADMSG;
 }
 
-/** Of a list whose members stand behind a 1 each. */
-static int load_each(struct loading *loading, int (*load)(struct loading *)) {
+/* Of a list whose members stand behind a 1 each. */
+static int load_each(struct loading *loading, int (*load)(struct loading *))
+{
     int error = 0;
     while (error == 0 && take_number_up_to(&loading->reader, 1) == 1)
         error = load(loading);
     return error;
 }
 
-static int load_inodes(struct loading *loading) {
+static int load_inodes(struct loading *loading)
+{
     return load_each(loading, load_inode);
 }
 
-/** Says of a file what could not be done again. Returns the error. */
-static int complain_of(struct loading *loading, const struct inode *inode, const char *what, int error) {
+/* Says of a file what could not be done again. Returns the error. */
+static int complain_of(struct loading *loading, const struct inode *inode, const char *what, int error)
+{
     char path[PATH_MAX] = "";
     host_path(inode->fd, path);
     explain(loading->reason, "%s %s: %s", what, path, strerror(error));
@@ -145,7 +154,8 @@ static int complain_of(struct loading *loading, const struct inode *inode, const
 }
 
 static int reopen_handle(struct loading *loading, struct inode *inode, uint64_t id, bool directory, int flags,
-                         int flock_type) {
+                         int flock_type)
+{
     if (inode->type != (directory ? S_IFDIR : S_IFREG))
         return EBADMSG;
     auto_fd fd = reopen(inode, flags | (directory ? O_DIRECTORY : 0));
@@ -159,7 +169,8 @@ static int reopen_handle(struct loading *loading, struct inode *inode, uint64_t 
     return restore_handle(id, inode->id, take_fd(&fd), dir) ? 0 : EBADMSG;
 }
 
-static int load_handle(struct loading *loading) {
+static int load_handle(struct loading *loading)
+{
     struct state_reader *reader = &loading->reader;
     uint64_t id = take_number(reader), node = take_node(loading);
     bool directory = take_number_up_to(reader, KIND_DIRECTORY) == KIND_DIRECTORY;
@@ -169,20 +180,22 @@ static int load_handle(struct loading *loading) {
         (flags & O_ACCMODE) == O_ACCMODE)
         return EBADMSG;
     struct inode *inode = hold_inode(node);
-    // One of a file that is not found answers as the file does.
+    /* One of a file that is not found answers as the file does. */
     int error = inode == NULL ? 0 : reopen_handle(loading, inode, id, directory, flags, flock_type);
     drop_inode(inode);
     return error;
 }
 
-static int load_handles(struct loading *loading) {
+static int load_handles(struct loading *loading)
+{
     return load_each(loading, load_handle);
 }
 
-static int load_lock(struct loading *loading) {
+static int load_lock(struct loading *loading)
+{
     struct state_reader *reader = &loading->reader;
     uint64_t node = take_node(loading), owner = take_number(reader), handle = take_number(reader);
-    struct flock lock = {.l_type = (short)take_number_up_to(reader, F_WRLCK), .l_whence = SEEK_SET};
+    struct flock lock = { .l_type = (short)take_number_up_to(reader, F_WRLCK), .l_whence = SEEK_SET };
     lock.l_start = (off_t)take_number_up_to(reader, INT64_MAX);
     lock.l_len = (off_t)take_number_up_to(reader, INT64_MAX - (uint64_t)lock.l_start);
     if (reader->failed)
@@ -195,12 +208,14 @@ static int load_lock(struct loading *loading) {
     return error;
 }
 
-static int load_locks(struct loading *loading) {
+static int load_locks(struct loading *loading)
+{
     return load_each(loading, load_lock);
 }
 
-/** Numbers of files and handles, and of devices. */
-static int load_numbers(struct loading *loading) {
+/* Numbers of files and handles, and of devices. */
+static int load_numbers(struct loading *loading)
+{
     struct state_reader *reader = &loading->reader;
     if (take_number(reader) != MAGIC)
         return EBADMSG;
@@ -208,17 +223,18 @@ static int load_numbers(struct loading *loading) {
     loading->next_handle = take_number_up_to(reader, INT64_MAX);
     uint64_t devices[MAX_DEVICES];
     size_t length;
-    const unsigned char *bytes = take_field(reader, sizeof devices, &length);
-    if (reader->failed || length % sizeof devices[0] != 0)
+    const unsigned char *bytes = take_field(reader, sizeof(devices), &length);
+    if (reader->failed || length % sizeof(devices[0]) != 0)
         return EBADMSG;
     if (length > 0)
         memcpy(devices, bytes, length);
-    restore_devices(devices, length / sizeof devices[0]);
+    restore_devices(devices, length / sizeof(devices[0]));
     next_handle_number(loading->next_handle);
     return free_root_numbers(loading);
 }
 
-static int load_requests(struct loading *loading) {
+static int load_requests(struct loading *loading)
+{
     struct state_reader *reader = &loading->reader;
     size_t length;
     const unsigned char *bytes = take_field(reader, MAX_WAITING_BYTES, &length);
@@ -231,13 +247,14 @@ static int load_requests(struct loading *loading) {
     return 0;
 }
 
-int load_state(const char *path, char reason[MAX_REASON]) {
+int load_state(const char *path, char reason[MAX_REASON])
+{
     reason[0] = '\0';
-    struct loading loading = {.reason = reason};
-    int (*const parts[])(struct loading *) = {load_numbers, load_shares, load_inodes,
-                                              load_handles, load_locks,  load_requests};
+    struct loading loading = { .reason = reason };
+    int (*const parts[])(struct loading *) = { load_numbers, load_shares, load_inodes,
+                                               load_handles, load_locks,  load_requests };
     int error = open_state(path, &loading.reader);
-    for (size_t i = 0; error == 0 && i < sizeof parts / sizeof parts[0]; i++) {
+    for (size_t i = 0; error == 0 && i < sizeof(parts) / sizeof(parts[0]); i++) {
         error = parts[i](&loading);
         if (error == 0 && loading.reader.failed)
             error = EBADMSG;

@@ -15,8 +15,9 @@
 #include "table/inodes.h"
 #include "wire/transport.h"
 
-/** Where below its share a file is found. False: nowhere, by the name that we know. */
-static bool path_below_share(const struct inode *inode, char path[PATH_MAX]) {
+/* Where below its share a file is found. False: nowhere, by the name that we know. */
+static bool path_below_share(const struct inode *inode, char path[PATH_MAX])
+{
     char root[PATH_MAX], full[PATH_MAX];
     path[0] = '\0';
     if (inode->share->root == inode)
@@ -27,7 +28,7 @@ static bool path_below_share(const struct inode *inode, char path[PATH_MAX]) {
     if (strncmp(full, root, length) != 0 || full[length] != '/')
         return false;
     snprintf(path, PATH_MAX, "%s", full + length + 1);
-    // The name may be another file's by now, and the kernel tells of one that has none as "NAME (deleted)".
+    /* The name may be another file's by now, and the kernel tells of one that has none as "NAME (deleted)". */
     auto_fd fd = open_below(inode->share, path);
     struct stat st;
     return fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == inode->dev && st.st_ino == inode->ino;
@@ -40,7 +41,8 @@ struct saving {
     size_t inode_count;
 };
 
-static int save_shares(const struct saving *saving) {
+static int save_shares(const struct saving *saving)
+{
     size_t count = 0;
     for (size_t i = 0; i < saving->inode_count; i++)
         count += is_root(saving->inodes[i]) ? 1 : 0;
@@ -62,8 +64,9 @@ static int save_shares(const struct saving *saving) {
     return 0;
 }
 
-/** One after the other, each behind a 1: some are left out. What is left out is unknown to the next server. */
-static int save_inodes(const struct saving *saving) {
+/* One after the other, each behind a 1: some are left out. What is left out is unknown to the next server. */
+static int save_inodes(const struct saving *saving)
+{
     for (size_t i = 0; i < saving->inode_count; i++) {
         const struct inode *inode = saving->inodes[i];
         char path[PATH_MAX];
@@ -86,7 +89,8 @@ static int save_inodes(const struct saving *saving) {
 }
 
 static void put_lock(FILE *file, uint64_t node, const struct lock_owner *owner, int type, uint64_t start,
-                     uint64_t length) {
+                     uint64_t length)
+{
     put_number(file, 1);
     put_number(file, node);
     put_number(file, owner->owner);
@@ -96,16 +100,15 @@ static void put_lock(FILE *file, uint64_t node, const struct lock_owner *owner, 
     put_number(file, length);
 }
 
-/**
- * Locks of one descriptor, as the kernel tells of them (proc(5), fdinfo): calls put_lock() for ranges, which have an owner, and
- * returns the type of a flock, or F_UNLCK.
- */
-static int read_locks(FILE *file, uint64_t node, const struct lock_owner *owner, int fd) {
+/* Locks of one descriptor, as the kernel tells of them (proc(5), fdinfo): calls put_lock() for ranges, which have an owner, and
+ * returns the type of a flock, or F_UNLCK. */
+static int read_locks(FILE *file, uint64_t node, const struct lock_owner *owner, int fd)
+{
     char path[48], line[256];
-    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd);
+    snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
     auto_file info = fopen(path, "re");
     int flock_type = F_UNLCK;
-    while (info != NULL && fgets(line, sizeof line, info) != NULL) {
+    while (info != NULL && fgets(line, sizeof(line), info) != NULL) {
         char kind[16], type[16], end[32];
         uint64_t start;
         if (sscanf(line, "lock: %*d: %15s %*s %15s %*d %*s %" SCNu64 " %31s", kind, type, &start, end) != 4)
@@ -114,21 +117,22 @@ static int read_locks(FILE *file, uint64_t node, const struct lock_owner *owner,
         if (strcmp(kind, "FLOCK") == 0)
             flock_type = held;
         else if (strcmp(kind, "OFDLCK") == 0 && owner != NULL)
-            put_lock(file, node, owner, held, start,
-                     strcmp(end, "EOF") == 0 ? 0 : strtoull(end, NULL, 10) - start + 1);
+            put_lock(file, node, owner, held, start, strcmp(end, "EOF") == 0 ? 0 : strtoull(end, NULL, 10) - start + 1);
     }
     return flock_type;
 }
 
-static void save_locks(const struct saving *saving) {
+static void save_locks(const struct saving *saving)
+{
     for (size_t i = 0; i < saving->inode_count; i++)
         for (const struct lock_owner *owner = saving->inodes[i]->locks; owner != NULL; owner = owner->next)
             read_locks(saving->file, saving->inodes[i]->id, owner, owner->fd);
     put_number(saving->file, 0);
 }
 
-/** Whether a file that is open will be found; of one that the guest has forgotten nobody knows. */
-static bool will_be_found(const struct saving *saving, const struct handle *handle) {
+/* Whether a file that is open will be found; of one that the guest has forgotten nobody knows. */
+static bool will_be_found(const struct saving *saving, const struct handle *handle)
+{
     struct inode *inode = hold_inode(handle->node);
     char path[PATH_MAX], full[PATH_MAX];
     bool found = inode == NULL || handle->dir != NULL || path_below_share(inode, path);
@@ -140,7 +144,8 @@ static bool will_be_found(const struct saving *saving, const struct handle *hand
     return found;
 }
 
-static int save_handles(const struct saving *saving) {
+static int save_handles(const struct saving *saving)
+{
     size_t count;
     auto_free struct handle **handles = list_handles(&count);
     int error = 0;
@@ -157,14 +162,15 @@ static int save_handles(const struct saving *saving) {
         put_number(saving->file, handle->node);
         put_number(saving->file, handle->dir != NULL ? KIND_DIRECTORY : KIND_FILE);
         put_number(saving->file, (uint64_t)(flags & HANDLE_FLAGS));
-        // ranges belong to other descriptors
+        /* ranges belong to other descriptors */
         put_number(saving->file, (uint64_t)read_locks(saving->file, 0, NULL, fd));
     }
     put_number(saving->file, 0);
     return error;
 }
 
-static int save_requests(FILE *file) {
+static int save_requests(FILE *file)
+{
     auto_free unsigned char *bytes = NULL;
     size_t length;
     int error = peek_requests(&bytes, &length);
@@ -173,13 +179,14 @@ static int save_requests(FILE *file) {
     return error;
 }
 
-static int save_all(const struct saving *saving) {
+static int save_all(const struct saving *saving)
+{
     uint64_t devices[MAX_DEVICES];
     size_t device_count = list_devices(devices);
     put_number(saving->file, MAGIC);
     put_number(saving->file, next_inode_number(0));
     put_number(saving->file, next_handle_number(0));
-    put_bytes(saving->file, devices, device_count * sizeof devices[0]);
+    put_bytes(saving->file, devices, device_count * sizeof(devices[0]));
     int error = save_shares(saving);
     if (error == 0)
         error = save_inodes(saving);
@@ -193,10 +200,11 @@ static int save_all(const struct saving *saving) {
     return error;
 }
 
-int save_state(const char *path, char reason[MAX_REASON]) {
+int save_state(const char *path, char reason[MAX_REASON])
+{
     reason[0] = '\0';
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    struct saving saving = {.file = fd >= 0 ? fdopen(fd, "w") : NULL, .reason = reason};
+    struct saving saving = { .file = fd >= 0 ? fdopen(fd, "w") : NULL, .reason = reason };
     if (saving.file == NULL)
         return errno;
     saving.inodes = list_inodes(&saving.inode_count);

@@ -7,14 +7,16 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-void explain(char reason[MAX_REASON], const char *format, ...) {
+void explain(char reason[MAX_REASON], const char *format, ...)
+{
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(reason, MAX_REASON, format, arguments);
     va_end(arguments);
 }
 
-bool host_path(int fd, char path[PATH_MAX]) {
+bool host_path(int fd, char path[PATH_MAX])
+{
     ssize_t length = readlink(fd_path(fd).text, path, PATH_MAX - 1);
     if (length < 0 || length == PATH_MAX - 1)
         return false;
@@ -22,10 +24,11 @@ bool host_path(int fd, char path[PATH_MAX]) {
     return true;
 }
 
-int open_below(const struct share *share, const char *path) {
+int open_below(const struct share *share, const char *path)
+{
     if (path[0] == '\0')
         return fcntl(share->root->fd, F_DUPFD_CLOEXEC, 0);
-    struct open_how how = {.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
-                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
-    return (int)syscall(SYS_openat2, share->root->fd, path, &how, sizeof how);
+    struct open_how how = { .flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
+                            .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS };
+    return (int)syscall(SYS_openat2, share->root->fd, path, &how, sizeof(how));
 }

@@ -9,7 +9,7 @@
 
 enum { HANDLE_BYTES = 128 };
 
-/** How events name a file: file system, and a handle in it. */
+/* How events name a file: file system, and a handle in it. */
 struct file_identity {
     __kernel_fsid_t system;
     int type;
@@ -17,7 +17,7 @@ struct file_identity {
     unsigned char bytes[HANDLE_BYTES];
 };
 
-/** One file of an event, and the name in it if it is a directory. */
+/* One file of an event, and the name in it if it is a directory. */
 struct event_place {
     bool there;
     struct file_identity identity;
@@ -29,24 +29,24 @@ struct host_event {
     struct event_place directory, target, from, to;
 };
 
-/** Who is told. Made with `fd` -1, which it stays until listen_to_host(). */
+/* Who is told. Made with `fd` -1, which it stays until listen_to_host(). */
 struct host_listener {
-    // fanotify's descriptor, for fanotify_mark().
+    /* fanotify's descriptor, for fanotify_mark(). */
     int fd;
     bool unavailable;
-    // FAN_REPORT_…: how events name files.
+    /* FAN_REPORT_…: how events name files. */
     unsigned reports;
-    // What is complained of where the host can't tell.
+    /* What is complained of where the host can't tell. */
     const char *loss;
-    // Called by a thread of its own, for what is not of this process's own doing, in order. What the host has lost isn't told.
+    /* Called by a thread of its own, for what is not of this process's own doing, in order. What the host has lost isn't told. */
     void (*tell)(const struct host_event *event);
 };
 
 size_t bucket_of_identity(const struct file_identity *identity);
 bool same_identity(const struct file_identity *a, const struct file_identity *b);
-/** 0 or -1 and errno. */
+/* 0 or -1 and errno. */
 int identify_file(int fd, struct file_identity *identity);
-/** True if the host tells of what is marked. Starts that at the first call; no two at a time. */
+/* True if the host tells of what is marked. Starts that at the first call; no two at a time. */
 bool listen_to_host(struct host_listener *listener);
 
 #endif

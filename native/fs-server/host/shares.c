@@ -16,32 +16,35 @@
 
 static struct share *shares;
 
-/** Where the share of this name hangs in the list, or its end. Under the lock. */
-static struct share **find_share(const char *name) {
+/* Where the share of this name hangs in the list, or its end. Under the lock. */
+static struct share **find_share(const char *name)
+{
     struct share **link = &shares;
     while (*link != NULL && strcmp((*link)->name, name) != 0)
         link = &(*link)->next;
     return link;
 }
 
-/** Links were followed when the path was looked at: who has put one there since would choose what is shared. -1 and errno. */
-static int open_resolved(const char *path) {
-    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS};
-    int fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
-    return fd < 0 && errno == ENOSYS ? open(path, O_PATH | O_CLOEXEC) : fd; // before Linux 5.6
+/* Links were followed when the path was looked at: who has put one there since would choose what is shared. -1 and errno. */
+static int open_resolved(const char *path)
+{
+    struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS };
+    int fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+    return fd < 0 && errno == ENOSYS ? open(path, O_PATH | O_CLOEXEC) : fd; /* before Linux 5.6 */
 }
 
-int add_share(const char *name, const char *mode, unsigned cache_milliseconds, const char *path) {
+int add_share(const char *name, const char *mode, unsigned cache_milliseconds, const char *path)
+{
     if (!is_plain_name(name) || strlen(name) >= sizeof((struct share *)0)->name)
         return EINVAL;
     if (share_named(name) != NULL)
-        return 0; // a daemon that was restarted asks again
+        return 0; /* a daemon that was restarted asks again */
     auto_fd fd = open_resolved(path);
     struct stat st;
     if (fd < 0 || fstatat(fd, "", &st, AT_EMPTY_PATH) < 0)
         return errno;
-    struct share *share = allocate(sizeof *share);
-    snprintf(share->name, sizeof share->name, "%s", name);
+    struct share *share = allocate(sizeof(*share));
+    snprintf(share->name, sizeof(share->name), "%s", name);
     share->readonly = strcmp(mode, "ro") == 0;
     share->cache_milliseconds = cache_milliseconds;
     struct inode *root = adopt_inode(take_fd(&fd), &st, share);
@@ -53,7 +56,8 @@ int add_share(const char *name, const char *mode, unsigned cache_milliseconds, c
     return 0;
 }
 
-int set_share_cache(const char *name, unsigned cache_milliseconds) {
+int set_share_cache(const char *name, unsigned cache_milliseconds)
+{
     take_lock(&table_lock);
     struct share *share = *find_share(name);
     if (share != NULL)
@@ -64,15 +68,17 @@ int set_share_cache(const char *name, unsigned cache_milliseconds) {
     return share != NULL ? 0 : ENOENT;
 }
 
-void wait_for_end_of_all_trust(void) {
+void wait_for_end_of_all_trust(void)
+{
     take_lock(&table_lock);
-    const struct share *share = shares; // what comes later has been told of to nobody
+    const struct share *share = shares; /* what comes later has been told of to nobody */
     give_lock(&table_lock);
     for (; share != NULL; share = share->next)
         wait_for_end_of_trust(share);
 }
 
-int protect_share(const char *name) {
+int protect_share(const char *name)
+{
     auto_lock changing = take_lock(&table_lock);
     struct share *share = *find_share(name);
     if (share == NULL)
@@ -81,7 +87,8 @@ int protect_share(const char *name) {
     return 0;
 }
 
-int remove_share(const char *name) {
+int remove_share(const char *name)
+{
     take_lock(&table_lock);
     struct share **link = find_share(name);
     struct share *share = *link;
@@ -93,12 +100,14 @@ int remove_share(const char *name) {
     return share != NULL ? 0 : ENOENT;
 }
 
-struct share *share_named(const char *name) {
+struct share *share_named(const char *name)
+{
     auto_lock looking = take_lock(&table_lock);
     return *find_share(name);
 }
 
-struct inode *look_up_share(const char *name) {
+struct inode *look_up_share(const char *name)
+{
     auto_lock changing = take_lock(&table_lock);
     struct share *share = *find_share(name);
     struct inode *root = share != NULL ? share->root : NULL;

@@ -7,7 +7,7 @@
 
 #include "wire/transport.h"
 
-/** Answers all that FUSE knows and we offer. */
+/* Answers all that FUSE knows and we offer. */
 extern const struct request_handler operations_handler;
 
 #endif

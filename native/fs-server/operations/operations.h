@@ -20,9 +20,9 @@ void do_symlink(struct operation *op);
 void do_mknod(struct operation *op);
 void do_mkdir(struct operation *op);
 void do_link(struct operation *op);
-/** `flags`: unlinkat's. */
+/* `flags`: unlinkat's. */
 void do_remove(struct operation *op, int flags);
-/** `flags`: renameat2's. */
+/* `flags`: renameat2's. */
 void do_rename(struct operation *op, uint64_t new_parent, unsigned flags);
 
 /* files.c */

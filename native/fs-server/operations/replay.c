@@ -7,13 +7,14 @@
 #include "operations/attributes.h"
 #include "operations/names.h"
 
-// Numbers of files that are no more, or that the guest needn't know: nothing is kept of them.
+/* Numbers of files that are no more, or that the guest needn't know: nothing is kept of them. */
 static const uint64_t phantom_bit = UINT64_C(1) << 62;
 static const uint64_t elsewhere_node = UINT64_C(3) << 62;
 
 static _Atomic uint64_t phantoms;
 
-void do_next_change(struct operation *op) {
+void do_next_change(struct operation *op)
+{
     TAKE(struct fuse_getxattr_in, in);
     const char *name = take_string(op);
     if (name == NULL || strcmp(name, SHARE_CHANGE_ATTRIBUTE) != 0)
@@ -24,21 +25,25 @@ void do_next_change(struct operation *op) {
         await_change(op->in->pid, op->in->unique);
 }
 
-static struct fuse_attr phantom_attr(uint64_t node, uint32_t type) {
-    return (struct fuse_attr){.ino = node & 0xffffffff, .mode = type | 0700, .nlink = S_ISDIR(type) ? 2 : 1};
+static struct fuse_attr phantom_attr(uint64_t node, uint32_t type)
+{
+    return (struct fuse_attr){ .ino = node & 0xffffffff, .mode = type | 0700, .nlink = S_ISDIR(type) ? 2 : 1 };
 }
 
-static void answer_phantom(uint64_t unique, uint64_t node, uint32_t type) {
-    struct fuse_entry_out entry = {.nodeid = node, .attr = phantom_attr(node, type)};
-    answer(unique, 0, &entry, sizeof entry);
+static void answer_phantom(uint64_t unique, uint64_t node, uint32_t type)
+{
+    struct fuse_entry_out entry = { .nodeid = node, .attr = phantom_attr(node, type) };
+    answer(unique, 0, &entry, sizeof(entry));
 }
 
-static void answer_new_phantom(uint64_t unique, uint32_t type) {
+static void answer_new_phantom(uint64_t unique, uint32_t type)
+{
     answer_phantom(unique, phantom_bit | ++phantoms, type);
 }
 
-/** As a LOOKUP of what is there, if it is of this type (0: any); true if it could be answered. */
-static bool answer_real(uint64_t unique, uint64_t parent, const char *name, uint32_t type) {
+/* As a LOOKUP of what is there, if it is of this type (0: any); true if it could be answered. */
+static bool answer_real(uint64_t unique, uint64_t parent, const char *name, uint32_t type)
+{
     struct inode *directory = hold_inode(parent);
     struct fuse_entry_out entry;
     bool found = directory != NULL && look_up(directory, name, NULL, &entry) == 0;
@@ -48,12 +53,13 @@ static bool answer_real(uint64_t unique, uint64_t parent, const char *name, uint
     }
     drop_inode(directory);
     if (found)
-        answer(unique, 0, &entry, sizeof entry);
+        answer(unique, 0, &entry, sizeof(entry));
     return found;
 }
 
-/** As a LOOKUP of a watched file that may have no name any more; true if it could be answered. */
-static bool answer_known(uint64_t unique, uint64_t node) {
+/* As a LOOKUP of a watched file that may have no name any more; true if it could be answered. */
+static bool answer_known(uint64_t unique, uint64_t node)
+{
     struct inode *inode = node != 0 ? hold_inode(node) : NULL;
     struct stat st;
     bool found = inode != NULL && fstatat(inode->fd, "", &st, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) == 0;
@@ -63,19 +69,22 @@ static bool answer_known(uint64_t unique, uint64_t node) {
         fill_entry(&entry, inode, &st);
         entry.entry_valid = 0;
         entry.entry_valid_nsec = 0;
-        entry.attr.nlink = st.st_nlink > 0 ? entry.attr.nlink : 1; // of its end SHARE_GONE tells, or the removal of its name
-        answer(unique, 0, &entry, sizeof entry);
+        entry.attr.nlink =
+            st.st_nlink > 0 ? entry.attr.nlink : 1; /* of its end SHARE_GONE tells, or the removal of its name */
+        answer(unique, 0, &entry, sizeof(entry));
     }
     drop_inode(inode);
     return found;
 }
 
-static bool is_at(uint64_t node, const char *name, uint64_t change_node, const char *change_name) {
+static bool is_at(uint64_t node, const char *name, uint64_t change_node, const char *change_name)
+{
     return node == (change_node == 0 ? elsewhere_node : change_node) && strcmp(name, change_name) == 0;
 }
 
-/** The kernel finds names as they must be for the change to be made. False: it finds what is there. */
-static bool answer_lookup(struct operation *op, const struct queued_change *now) {
+/* The kernel finds names as they must be for the change to be made. False: it finds what is there. */
+static bool answer_lookup(struct operation *op, const struct queued_change *now)
+{
     const struct share_change *change = &now->change;
     uint64_t unique = op->in->unique, node = op->in->nodeid;
     struct operation copy = *op;
@@ -88,7 +97,7 @@ static bool answer_lookup(struct operation *op, const struct queued_change *now)
     } else if (renamed && is_at(node, name, change->new_node, change->new_name)) {
         answer_error(unique, ENOENT);
     } else if (change->kind != 0 && is_at(node, name, change->node, change->name)) {
-        // The file that is meant, if its number is known; the name may be another's by now.
+        /* The file that is meant, if its number is known; the name may be another's by now. */
         bool gone = change->kind == SHARE_DELETED || (renamed && change->new_node == 0);
         bool answered = answer_known(unique, now->known);
         if (!answered && renamed && !gone)
@@ -103,8 +112,9 @@ static bool answer_lookup(struct operation *op, const struct queued_change *now)
     return true;
 }
 
-/** What the kernel has asked to make is there, or was. */
-static void answer_made(struct operation *op) {
+/* What the kernel has asked to make is there, or was. */
+static void answer_made(struct operation *op)
+{
     uint32_t type = op->in->opcode == FUSE_MKDIR ? S_IFDIR : S_IFLNK;
     if (op->in->opcode == FUSE_MKNOD) {
         TAKE(struct fuse_mknod_in, in);
@@ -119,9 +129,10 @@ static void answer_made(struct operation *op) {
         answer_new_phantom(op->in->unique, type);
 }
 
-static void answer_attributes(struct operation *op, const struct share_change *change) {
+static void answer_attributes(struct operation *op, const struct share_change *change)
+{
     struct inode *inode = hold_inode(op->in->nodeid);
-    struct fuse_attr_out out = {0};
+    struct fuse_attr_out out = { 0 };
     int error = 0;
     if (inode == NULL)
         out.attr = phantom_attr(op->in->nodeid, op->in->nodeid == elsewhere_node ? S_IFDIR : change->type);
@@ -132,17 +143,19 @@ static void answer_attributes(struct operation *op, const struct share_change *c
     if (error != 0)
         answer_error(op->in->unique, error);
     else
-        answer(op->in->unique, 0, &out, sizeof out);
+        answer(op->in->unique, 0, &out, sizeof(out));
     drop_inode(inode);
 }
 
-static bool is_elsewhere(const struct operation *op) {
+static bool is_elsewhere(const struct operation *op)
+{
     struct operation copy = *op;
     const char *name = take_name(&copy);
     return op->in->nodeid == FUSE_ROOT_ID && name != NULL && strcmp(name, SHARE_ELSEWHERE) == 0;
 }
 
-bool answer_replay(struct operation *op) {
+bool answer_replay(struct operation *op)
+{
     struct queued_change now;
     if (!is_replaying(op->in->pid, &now))
         return false;
@@ -165,8 +178,8 @@ bool answer_replay(struct operation *op) {
         answer_made(op);
         return true;
     case FUSE_OPEN: {
-        struct fuse_open_out out = {.open_flags = FOPEN_KEEP_CACHE};
-        answer(unique, 0, &out, sizeof out);
+        struct fuse_open_out out = { .open_flags = FOPEN_KEEP_CACHE };
+        answer(unique, 0, &out, sizeof(out));
         return true;
     }
     case FUSE_UNLINK:
@@ -185,7 +198,7 @@ bool answer_replay(struct operation *op) {
         return false;
     case FUSE_GETXATTR:
     case FUSE_SETXATTR:
-        // the root's: how it reports and asks
+        /* the root's: how it reports and asks */
         if (op->in->nodeid == FUSE_ROOT_ID)
             return false;
         answer_error(unique, ENODATA);

@@ -8,19 +8,22 @@
 #include "operations/attributes.h"
 #include "operations/operations.h"
 
-/** Attributes a guest may keep on the host's files; trusted.* and the host's own labels stay out of its
+/* Attributes a guest may keep on the host's files; trusted.* and the host's own labels stay out of its
  * reach. */
-static bool is_shared_xattr(const char *name) {
+static bool is_shared_xattr(const char *name)
+{
     return strncmp(name, "user.", 5) == 0 || strcmp(name, "security.capability") == 0 ||
            strncmp(name, "system.posix_acl_", 17) == 0;
 }
 
-/** A file has none of that name; or there can be none (xattr(7)). */
-static int missing_xattr(const char *name) {
+/* A file has none of that name; or there can be none (xattr(7)). */
+static int missing_xattr(const char *name)
+{
     return strncmp(name, "trusted.", 8) == 0 || strncmp(name, "security.", 9) == 0 ? ENODATA : EOPNOTSUPP;
 }
 
-void do_setxattr(struct operation *op) {
+void do_setxattr(struct operation *op)
+{
     TAKE(struct setxattr_in, in);
     const char *name = take_string(op);
     struct fd_path path = path_of(op->inode);
@@ -29,22 +32,23 @@ void do_setxattr(struct operation *op) {
     else if (!is_shared_xattr(name))
         answer_error(op->in->unique, EOPNOTSUPP);
     else
-        answer_error(op->in->unique,
-                     setxattr(path.text, name, op->body, in.size, (int)in.flags) < 0 ? errno : 0);
+        answer_error(op->in->unique, setxattr(path.text, name, op->body, in.size, (int)in.flags) < 0 ? errno : 0);
 }
 
-static void answer_xattr(struct operation *op, uint32_t wanted, ssize_t length, const char *data) {
+static void answer_xattr(struct operation *op, uint32_t wanted, ssize_t length, const char *data)
+{
     if (length < 0) {
         answer_error(op->in->unique, errno);
     } else if (wanted == 0) {
-        struct fuse_getxattr_out out = {.size = (uint32_t)length};
-        answer(op->in->unique, 0, &out, sizeof out);
+        struct fuse_getxattr_out out = { .size = (uint32_t)length };
+        answer(op->in->unique, 0, &out, sizeof(out));
     } else {
         answer(op->in->unique, 0, data, (size_t)length);
     }
 }
 
-void do_getxattr(struct operation *op) {
+void do_getxattr(struct operation *op)
+{
     TAKE(struct fuse_getxattr_in, in);
     const char *name = take_string(op);
     struct fd_path path = path_of(op->inode);
@@ -61,7 +65,8 @@ void do_getxattr(struct operation *op) {
     free(data);
 }
 
-void do_listxattr(struct operation *op) {
+void do_listxattr(struct operation *op)
+{
     TAKE(struct fuse_getxattr_in, in);
     struct fd_path path = path_of(op->inode);
     char *all = allocate(XATTR_LIST_MAX);
@@ -82,7 +87,8 @@ void do_listxattr(struct operation *op) {
     free(all);
 }
 
-void do_removexattr(struct operation *op) {
+void do_removexattr(struct operation *op)
+{
     const char *name = take_string(op);
     struct fd_path path = path_of(op->inode);
     if (name == NULL || !is_shared_xattr(name))

@@ -8,14 +8,15 @@
 
 enum {
     WANTED = 1 << 20,
-    // Connections of the daemon, fanotify, and what a request opens besides.
+    /* Connections of the daemon, fanotify, and what a request opens besides. */
     OURS = 64,
 };
 
 static int guests_end = INT_MAX;
 
-size_t prepare_descriptors(void) {
-    struct rlimit limit = {WANTED, WANTED};
+size_t prepare_descriptors(void)
+{
+    struct rlimit limit = { WANTED, WANTED };
     if (setrlimit(RLIMIT_NOFILE, &limit) < 0 && getrlimit(RLIMIT_NOFILE, &limit) == 0) {
         limit.rlim_cur = limit.rlim_max;
         setrlimit(RLIMIT_NOFILE, &limit);
@@ -25,7 +26,8 @@ size_t prepare_descriptors(void) {
     return limit.rlim_cur;
 }
 
-int guest_descriptor(int fd) {
+int guest_descriptor(int fd)
+{
     if (fd < guests_end)
         return fd;
     close(fd);
@@ -33,8 +35,9 @@ int guest_descriptor(int fd) {
     return -1;
 }
 
-bool has_descriptors(void) {
-    // The lowest that is free is the one that comes next.
+bool has_descriptors(void)
+{
+    /* The lowest that is free is the one that comes next. */
     int next = guest_descriptor(fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0));
     if (next < 0)
         return false;

@@ -11,7 +11,8 @@ static struct handle *handles[BUCKETS];
 static unsigned open_directories;
 static uint64_t next_handle_id = 1;
 
-static void close_handle(struct handle *handle) {
+static void close_handle(struct handle *handle)
+{
     if (handle->dir != NULL)
         closedir(handle->dir);
     else
@@ -20,16 +21,18 @@ static void close_handle(struct handle *handle) {
     free(handle);
 }
 
-static struct handle *find_handle(uint64_t id) {
+static struct handle *find_handle(uint64_t id)
+{
     struct handle *handle = handles[bucket_of(id)];
     while (handle != NULL && handle->id != id)
         handle = handle->next;
     return handle;
 }
 
-/** Consumes `fd` or `dir`. `id` 0: the next number. 0: too many are open, or the number is taken. */
-static uint64_t enter_handle(uint64_t id, uint64_t node, int fd, DIR *dir) {
-    struct handle *handle = allocate(sizeof *handle);
+/* Consumes `fd` or `dir`. `id` 0: the next number. 0: too many are open, or the number is taken. */
+static uint64_t enter_handle(uint64_t id, uint64_t node, int fd, DIR *dir)
+{
+    struct handle *handle = allocate(sizeof(*handle));
     handle->fd = fd;
     handle->dir = dir;
     handle->node = node;
@@ -50,21 +53,24 @@ static uint64_t enter_handle(uint64_t id, uint64_t node, int fd, DIR *dir) {
     return 0;
 }
 
-uint64_t add_handle(uint64_t node, int fd, DIR *dir) {
+uint64_t add_handle(uint64_t node, int fd, DIR *dir)
+{
     return enter_handle(0, node, fd, dir);
 }
 
-bool restore_handle(uint64_t id, uint64_t node, int fd, DIR *dir) {
+bool restore_handle(uint64_t id, uint64_t node, int fd, DIR *dir)
+{
     return enter_handle(id, node, fd, dir) != 0;
 }
 
-struct handle **list_handles(size_t *count) {
+struct handle **list_handles(size_t *count)
+{
     take_lock(&table_lock);
     *count = 0;
     for (size_t bucket = 0; bucket < BUCKETS; bucket++)
         for (struct handle *handle = handles[bucket]; handle != NULL; handle = handle->next)
             ++*count;
-    struct handle **list = allocate((*count + 1) * sizeof *list);
+    struct handle **list = allocate((*count + 1) * sizeof(*list));
     size_t index = 0;
     for (size_t bucket = 0; bucket < BUCKETS; bucket++)
         for (struct handle *handle = handles[bucket]; handle != NULL; handle = handle->next)
@@ -73,7 +79,8 @@ struct handle **list_handles(size_t *count) {
     return list;
 }
 
-uint64_t next_handle_number(uint64_t at_least) {
+uint64_t next_handle_number(uint64_t at_least)
+{
     take_lock(&table_lock);
     if (next_handle_id < at_least)
         next_handle_id = at_least;
@@ -82,7 +89,8 @@ uint64_t next_handle_number(uint64_t at_least) {
     return next;
 }
 
-struct handle *hold_handle(uint64_t id, uint64_t node) {
+struct handle *hold_handle(uint64_t id, uint64_t node)
+{
     take_lock(&table_lock);
     struct handle *handle = find_handle(id);
     if (handle != NULL && handle->node == node)
@@ -93,7 +101,8 @@ struct handle *hold_handle(uint64_t id, uint64_t node) {
     return handle;
 }
 
-void drop_handle(struct handle *handle, bool release) {
+void drop_handle(struct handle *handle, bool release)
+{
     if (handle == NULL)
         return;
     take_lock(&table_lock);

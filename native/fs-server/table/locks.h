@@ -9,21 +9,17 @@
 
 #include "table/inodes.h"
 
-/**
- * Takes the carrier of one owner's (a process's, or an open file's) locks, for a request that comes by this open file; `make`s one
- * if there is none. NULL with errno set.
- */
+/* Takes the carrier of one owner's (a process's, or an open file's) locks, for a request that comes by this open file; `make`s
+ * one if there is none. NULL with errno set. */
 struct lock_owner *hold_owner(struct inode *inode, uint64_t owner, uint64_t handle, bool make);
-/** Gives back what hold_owner() took. */
+/* Gives back what hold_owner() took. */
 void give_up_owner(struct lock_owner *lock);
-/** The owner's locks on the file go. */
+/* The owner's locks on the file go. */
 void drop_locks(struct inode *inode, uint64_t owner);
-/**
- * The guest has closed an open file: its locks of the open file's own (F_OFD_SETLK) go. FLUSH says nothing of them, and those of
- * a process that asked by it have gone with that process's FLUSH.
- */
+/* The guest has closed an open file: its locks of the open file's own (F_OFD_SETLK) go. FLUSH says nothing of them, and those of
+ * a process that asked by it have gone with that process's FLUSH. */
 void release_locks(struct inode *inode, uint64_t handle);
-/** Takes a lock that the owner had in a server before, asked for by this open file, if nobody has it; 0 or an errno. */
+/* Takes a lock that the owner had in a server before, asked for by this open file, if nobody has it; 0 or an errno. */
 int restore_lock(struct inode *inode, uint64_t owner, uint64_t handle, const struct flock *lock);
 
 #endif

@@ -1,10 +1,12 @@
 #include "wire/operation.h"
 
-bool is_plain_name(const char *name) {
+bool is_plain_name(const char *name)
+{
     return name[0] != '\0' && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && strchr(name, '/') == NULL;
 }
 
-const char *take_string(struct operation *op) {
+const char *take_string(struct operation *op)
+{
     const unsigned char *end = memchr(op->body, 0, op->length);
     if (end == NULL)
         return NULL;
@@ -15,7 +17,8 @@ const char *take_string(struct operation *op) {
     return text;
 }
 
-const char *take_name(struct operation *op) {
+const char *take_name(struct operation *op)
+{
     const char *name = take_string(op);
     return name != NULL && is_plain_name(name) ? name : NULL;
 }

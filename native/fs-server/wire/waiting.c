@@ -11,11 +11,11 @@
 #include "base/memory.h"
 
 enum {
-    // A guest with more processes than these in waits for locks is told ENOLCK.
+    /* A guest with more processes than these in waits for locks is told ENOLCK. */
     MAX_WAITING = 1024,
 };
 
-/** A request that waits for a lock, in a thread of its own. */
+/* A request that waits for a lock, in a thread of its own. */
 struct waiting {
     struct waiting *next;
     struct request *request;
@@ -29,11 +29,10 @@ static struct lock waiting_lock = LOCK_OF(LOCK_WAITING);
 static struct waiting *waiting_list;
 static unsigned waiting_count;
 
-/**
- * INTERRUPT is for lock waits only: everything else ends by itself soon. The signal may come just before the
- * thread blocks, so it is repeated until the wait is over.
- */
-void interrupt_waiting(uint64_t unique) {
+/* INTERRUPT is for lock waits only: everything else ends by itself soon. The signal may come just before the
+ * thread blocks, so it is repeated until the wait is over. */
+void interrupt_waiting(uint64_t unique)
+{
     for (int tries = 0; tries < 200; tries++) {
         take_lock(&waiting_lock);
         struct waiting *item = waiting_list;
@@ -48,7 +47,8 @@ void interrupt_waiting(uint64_t unique) {
     }
 }
 
-static void remove_waiting(struct waiting *item) {
+static void remove_waiting(struct waiting *item)
+{
     take_lock(&waiting_lock);
     struct waiting **link = &waiting_list;
     while (*link != item)
@@ -59,7 +59,8 @@ static void remove_waiting(struct waiting *item) {
     free(item);
 }
 
-static void *wait_for_lock(void *argument) {
+static void *wait_for_lock(void *argument)
+{
     struct waiting *item = argument;
     take_lock(&waiting_lock);
     item->thread = pthread_self();
@@ -70,14 +71,16 @@ static void *wait_for_lock(void *argument) {
     return NULL;
 }
 
-static void refuse_waiting(struct request *request, uint64_t unique, int error) {
+static void refuse_waiting(struct request *request, uint64_t unique, int error)
+{
     answer_error(unique, error);
     finish_request(request);
 }
 
-void start_waiting(struct request *request, void (*handle)(struct request *request)) {
+void start_waiting(struct request *request, void (*handle)(struct request *request))
+{
     uint64_t unique = ((const struct fuse_in_header *)(const void *)request->bytes)->unique;
-    // it is kept as long as it waits
+    /* it is kept as long as it waits */
     if (request->length > sizeof(struct fuse_in_header) + sizeof(struct fuse_lk_in)) {
         refuse_waiting(request, unique, EINVAL);
         return;
@@ -90,7 +93,7 @@ void start_waiting(struct request *request, void (*handle)(struct request *reque
         refuse_waiting(request, unique, ENOLCK);
         return;
     }
-    struct waiting *item = allocate(sizeof *item);
+    struct waiting *item = allocate(sizeof(*item));
     item->request = request;
     item->handle = handle;
     item->unique = unique;
@@ -111,10 +114,12 @@ void start_waiting(struct request *request, void (*handle)(struct request *reque
     }
 }
 
-static void wake_up(int signal_number) {
-    (void)signal_number; // only to make a blocking lock return EINTR
+static void wake_up(int signal_number)
+{
+    (void)signal_number; /* only to make a blocking lock return EINTR */
 }
 
-void prepare_interrupts(void) {
-    sigaction(SIGUSR1, &(struct sigaction){.sa_handler = wake_up}, NULL);
+void prepare_interrupts(void)
+{
+    sigaction(SIGUSR1, &(struct sigaction){ .sa_handler = wake_up }, NULL);
 }
