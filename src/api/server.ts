@@ -1,5 +1,6 @@
 // The HTTP server: one application on every listening address. Knows sockets; the API itself is v1.41/router.ts.
 
+import { existsSync } from 'node:fs';
 import { ServerResponse, createServer } from 'node:http';
 import type { IncomingMessage, Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
@@ -45,6 +46,8 @@ export interface Api {
   readonly app: Express;
   /** Listens on `unix://` and `tcp://` addresses; returns them with real ports. On an error none is left open. */
   listen(hosts: readonly string[]): Promise<string[]>;
+  /** Makes unix sockets again whose files are gone. Resolves with their paths; connections go on. */
+  mendSockets(): Promise<string[]>;
   /** Takes no new requests, gives those under way `graceMs`, then cuts them off. */
   close(graceMs?: number): Promise<void>;
 }
@@ -59,30 +62,44 @@ const defaultGraceMs = 1_000;
 
 export function createApi(backend: Backend, options: ApiOptions): Api {
   const app = createApp(backend, options);
-  const servers: Server[] = [];
+  const listening = new Map<Server, HostAddress>();
   const connections = new Connections();
 
   async function open(host: HostAddress): Promise<string> {
     const tls = host.kind === 'tcp' ? options.tls : undefined;
     warnIfOpen(host, tls?.requestCert === true);
     const server = createHttpServer(app, connections, tls);
-    servers.push(server);
+    listening.set(server, host);
     const address = await listen(server, host, options.socketGroup);
     log.info('API listening', { address, tls: tls !== undefined });
     return address;
   }
 
   async function close(graceMs = defaultGraceMs): Promise<void> {
-    const closed = servers.splice(0).map((server) => closeServer(server));
+    const closed = [...listening.keys()].map((server) => closeServer(server));
+    listening.clear();
     connections.close();
     const timer = setTimeout(() => connections.destroyAll(), graceMs);
     await Promise.all(closed);
     clearTimeout(timer);
   }
 
+  async function mendSockets(): Promise<string[]> {
+    const missing: string[] = [];
+    for (const [server, host] of [...listening]) {
+      if (host.kind !== 'unix' || existsSync(host.path)) continue;
+      listening.delete(server);
+      void closeServer(server); // first: its end removes the path
+      await open(host);
+      missing.push(host.path);
+    }
+    return missing;
+  }
+
   return {
     app,
     close,
+    mendSockets,
     async listen(hosts) {
       const addresses: string[] = [];
       try {

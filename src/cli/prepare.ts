@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config';
 import { makeRootDirectories } from '../daemon/directories';
-import { lockDataRoot } from '../daemon/lock';
+import { lockDataRoot, lockRunDir } from '../daemon/lock';
 import { isDaemonError } from '../errors';
 import { PrivateNamespace } from '../network/namespace';
 import { createVmPool } from '../vm/pool/vm-pool';
@@ -24,7 +24,12 @@ export async function prepare(config: Config): Promise<void> {
     return;
   }
   try {
-    await makeTemplate(config);
+    const unlockRunDir = await lockRunDir(config);
+    try {
+      await makeTemplate(config);
+    } finally {
+      await unlockRunDir();
+    }
   } finally {
     await unlock();
   }

@@ -9,9 +9,10 @@ import { createApi, type Api } from '../api/server';
 import { tlsOptions } from '../api/tls';
 import type { Config } from '../config';
 import { makeRootDirectories } from './directories';
-import { lockDataRoot } from './lock';
+import { lockDataRoot, lockRunDir } from './lock';
 import { openStartReserve } from './start-reserve';
 import { reloadConfig } from './reload';
+import { careForRunDir } from './run-dir-care';
 import { ContainerRegistry } from '../engine/core/container-registry';
 import { recoverContainers } from '../engine/lifecycle/recovery';
 import { Containers } from '../engine/backends/containers';
@@ -45,7 +46,8 @@ import { missingPrivilege } from '../host/privileges';
 import { createStorage } from '../storage/storage';
 import { readVersions } from '../versions';
 import { vmGid } from '../vm/qemu/launch';
-import { createVmPool } from '../vm/pool/vm-pool';
+import { liveVmRecords } from '../vm/host/vm-record';
+import { createVmPool, type PooledVms } from '../vm/pool/vm-pool';
 
 export interface Daemon {
   /** Where it listens, with real ports. */
@@ -87,6 +89,7 @@ export async function startDaemon(config: Config): Promise<Daemon> {
     }
   };
   try {
+    undo.push(await lockRunDir(config));
     if (config.pidFile !== undefined) undo.push(await writePidFile(config.pidFile));
     const { api, reload } = await build(config, undo);
     const addresses = await api.listen(config.hosts);
@@ -109,11 +112,25 @@ async function build(config: Config, undo: (() => unknown)[]): Promise<Running> 
     documents,
     nativeDir: config.nativeDir,
     defaults: config.networkDefaults,
+    namespaceHolders: async () =>
+      (await liveVmRecords(join(config.runDir, 'vms'))).map(({ process }) => process.pid),
   });
   await networks.start();
-  const vms = await createVmPool(config, networks.namespacePath);
+  const mendable: { vms?: PooledVms; api?: Api | undefined } = {};
+  const runDirCare = careForRunDir({
+    runDir: config.runDir,
+    vmGid: vmGid(config.vmUidBase),
+    mend: [
+      async () => ((await networks.ensureNamespace()) ? [networks.namespacePath] : []),
+      async () => (await mendable.vms?.keepRecords()) ?? [],
+      async () => (await mendable.api?.mendSockets()) ?? [],
+    ],
+  });
+  const vms = await createVmPool(config, networks.namespacePath, runDirCare.check);
+  mendable.vms = vms;
   undo.push(() => networks.stop({ removeNamespace: vms.list().length === 0 }));
   undo.push(() => vms.close({ endIdle: true }));
+  undo.push(runDirCare.close);
 
   const registry = new ContainerRegistry(documents);
   registry.load();
@@ -224,6 +241,10 @@ async function build(config: Config, undo: (() => unknown)[]): Promise<Running> 
     ...(recordRepliesTo === undefined ? {} : { recordRepliesTo }),
     ...(config.socketGroup === undefined ? {} : { socketGroup: config.socketGroup }),
   });
-  undo.push(() => api.close());
+  undo.push(() => {
+    mendable.api = undefined;
+    return api.close();
+  });
+  mendable.api = api;
   return { api, reload: (next) => reloadConfig(config, next, events, system.id) };
 }

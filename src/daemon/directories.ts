@@ -4,7 +4,7 @@ import { chmod, lstat, readdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Config } from '../config';
 import { DaemonError } from '../errors';
-import { makeOpenDirectory, makePassableDirectory } from '../host/directories';
+import { makePassableDirectory, makeRunDirectory } from '../host/directories';
 import { vmGid } from '../vm/qemu/launch';
 
 type Roots = Pick<Config, 'dataRoot' | 'runDir' | 'vmUidBase'>;
@@ -14,8 +14,7 @@ type Roots = Pick<Config, 'dataRoot' | 'runDir' | 'vmUidBase'>;
  * is passed by whoever may connect to a socket in it. Throws Forbidden when VMs can't reach them.
  */
 export async function makeRootDirectories({ dataRoot, runDir, vmUidBase }: Roots): Promise<void> {
-  await makeOpenDirectory(runDir);
-  await chmod(runDir, 0o711);
+  await makeRunDirectory(runDir);
   await makePassableDirectory(dataRoot, vmGid(vmUidBase));
   for (const name of await readdir(dataRoot)) {
     const path = join(dataRoot, name);

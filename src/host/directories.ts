@@ -23,6 +23,11 @@ export async function makePassableDirectory(path: string, gid: number | undefine
   await chmod(path, 0o710);
 }
 
+/** A directory that everybody passes who was told of something in it, and nobody else lists. */
+export async function makeRunDirectory(path: string): Promise<void> {
+  await makeDirectory(path, 0o711);
+}
+
 /** As `mkdir -p` of a user whose umask is 022: one that is there stays as it is. Rejects with a Node system error. */
 export async function makeOpenDirectory(path: string): Promise<void> {
   const first = await mkdir(path, { recursive: true, mode: 0o700 });

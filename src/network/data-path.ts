@@ -43,12 +43,14 @@ export class DataPath {
     this.#ip = new IpBatch(namespace);
   }
 
-  static async open(namespacePath: string): Promise<DataPath> {
-    return new DataPath(await PrivateNamespace.open(namespacePath));
+  /** `holders`: processes in the namespace. */
+  static async open(namespacePath: string, holders: readonly number[] = []): Promise<DataPath> {
+    return new DataPath(await PrivateNamespace.open(namespacePath, holders));
   }
 
   close(): void {
     this.#ip.close();
+    this.namespace.close();
   }
 
   /**

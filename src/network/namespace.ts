@@ -3,10 +3,12 @@
 
 import { execFile, spawn } from 'node:child_process';
 import type { ChildProcess, StdioOptions } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, rmSync, statfsSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readlinkSync, rmSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 import { DaemonError } from '../errors';
+import { makeRunDirectory } from '../host/directories';
+import { log } from '../log';
 
 /** NSFS_MAGIC of linux/magic.h. */
 const nsfsMagic = 0x6e736673;
@@ -36,24 +38,61 @@ const sysctls: readonly (readonly [string, string])[] = [
 
 export class PrivateNamespace {
   readonly path: string;
+  /** Keeps the namespace, whatever becomes of its name. */
+  #held: number | undefined;
 
   private constructor(path: string) {
     this.path = path;
   }
 
-  /** Finds the namespace at `path` or makes it there, and brings its sysctls to what is wanted. */
-  static async open(path: string): Promise<PrivateNamespace> {
+  /**
+   * Finds the namespace at `path` or makes it there, and brings its sysctls to what is wanted. `holders`: processes that an
+   * earlier daemon has left in it, by which it is found when its name is gone.
+   */
+  static async open(path: string, holders: readonly number[] = []): Promise<PrivateNamespace> {
     const namespace = new PrivateNamespace(path);
-    if (!namespace.exists()) {
-      mkdirSync(dirname(path), { recursive: true });
-      closeSync(openSync(path, 'a', 0o600));
-      await execute('unshare', [`--net=${path}`, 'true']);
-    }
+    if (!namespace.exists()) await namespace.#make(holders);
+    namespace.#held = openSync(path, 'r');
     const writes = sysctls.map(
       ([key, value]) => `[ ! -e /proc/sys/${key} ] || echo '${value}' >/proc/sys/${key}`,
     );
     await namespace.run('sh', ['-ec', writes.join('\n')]);
     return namespace;
+  }
+
+  async #make(holders: readonly number[]): Promise<void> {
+    for (const pid of holders) {
+      const source = `/proc/${pid}/ns/net`;
+      if (!isForeign(source)) continue;
+      log.warn('the private network namespace had lost its name', { path: this.path, foundBy: pid });
+      return this.#mount(source);
+    }
+    await this.#makeMountPoint();
+    await execute('unshare', [`--net=${this.path}`, 'true']);
+  }
+
+  /** Brings the name back if somebody has removed it. Resolves with whether that was so. */
+  async ensure(): Promise<boolean> {
+    if (this.#held === undefined || this.exists()) return false;
+    log.error('the name of the private network namespace is gone, and is made again', { path: this.path });
+    await this.#mount(`/proc/${process.pid}/fd/${this.#held}`);
+    return true;
+  }
+
+  async #mount(source: string): Promise<void> {
+    await this.#makeMountPoint();
+    await execute('mount', ['--no-canonicalize', '--bind', source, this.path]);
+  }
+
+  async #makeMountPoint(): Promise<void> {
+    await makeRunDirectory(dirname(this.path));
+    closeSync(openSync(this.path, 'a', 0o600));
+  }
+
+  /** Lets go of the namespace, which lives on by its name. */
+  close(): void {
+    if (this.#held !== undefined) closeSync(this.#held);
+    this.#held = undefined;
   }
 
   /** True if the path is the mount of a namespace, and not a file that a reboot left. */
@@ -73,9 +112,19 @@ export class PrivateNamespace {
 
   /** Gives up the name; the namespace is gone with the last process in it. */
   async remove(): Promise<void> {
+    this.close();
     // a crash between mount and record may have mounted twice
     while (this.exists()) await execute('umount', [this.path]);
     rmSync(this.path, { force: true });
+  }
+}
+
+/** Whether this is a network namespace other than our own. */
+function isForeign(path: string): boolean {
+  try {
+    return readlinkSync(path) !== readlinkSync('/proc/self/ns/net');
+  } catch {
+    return false; // the process has ended
   }
 }
 

@@ -64,6 +64,7 @@ export class NetdClient {
   readonly #paths: NetdPaths;
   /** Tells a netd that has just been connected to what to serve, before anyone else may ask it. */
   readonly #synchronize: (request: NetdRequester) => Promise<void>;
+  readonly #prepare: () => Promise<unknown>;
   #socket: Socket | undefined;
   #pending = new Map<number, Pending>();
   #nextId = 1;
@@ -74,9 +75,15 @@ export class NetdClient {
   #egressWaiters: (() => void)[] = [];
   #steadyWaiters: (() => void)[] = [];
 
-  constructor(paths: NetdPaths, synchronize: (request: NetdRequester) => Promise<void>) {
+  /** `prepare` sees to it that netd finds its namespace, before each start. */
+  constructor(
+    paths: NetdPaths,
+    synchronize: (request: NetdRequester) => Promise<void>,
+    prepare: () => Promise<unknown> = () => Promise.resolve(),
+  ) {
     this.#paths = paths;
     this.#synchronize = synchronize;
+    this.#prepare = prepare;
   }
 
   get egress(): boolean {
@@ -90,6 +97,7 @@ export class NetdClient {
     const found = await this.#tryConnect();
     if (!found || !(await this.#isCurrent())) {
       await this.#stopHost();
+      await this.#prepare();
       await this.#spawnAndConnect();
       await this.#isCurrent();
     }

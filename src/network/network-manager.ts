@@ -41,6 +41,8 @@ export interface NetworkManagerOptions {
   /** Sockets and the namespace's mount; gone after a reboot. */
   runDir: string;
   documents: DocumentStore;
+  /** Pids of VMs that an earlier daemon has left in the private namespace. */
+  namespaceHolders?: () => Promise<number[]>;
   /** Directory of native/'s programs. */
   nativeDir: string;
   slirpBinary?: string;
@@ -96,13 +98,14 @@ class PrivateNetworkManager implements NetworkManager {
         slirp: slirpCommand(options.slirpBinary ?? 'slirp4netns'),
       },
       (request) => this.#synchronize(request),
+      () => this.ensureNamespace(),
     );
     this.#ports = new PortPublisher(options.documents, this.#netd);
   }
 
   async start(): Promise<void> {
     const outdated = this.#definePredefined();
-    this.#path = await DataPath.open(this.namespacePath);
+    this.#path = await DataPath.open(this.namespacePath, (await this.#options.namespaceHolders?.()) ?? []);
     if (outdated !== undefined) await this.#path.discardBridge(outdated);
     const attached = this.#attachments();
     const alive = await this.#path.reconcile(this.#table.records(), attached, hostServiceAddress());
@@ -125,6 +128,10 @@ class PrivateNetworkManager implements NetworkManager {
     this.#path?.close();
     if (options.removeNamespace) await this.#path?.namespace.remove();
     this.#path = undefined;
+  }
+
+  async ensureNamespace(): Promise<boolean> {
+    return (await this.#path?.namespace.ensure()) ?? false;
   }
 
   resolve(ref: string): NetworkSummary {
@@ -361,7 +368,11 @@ class PrivateNetworkManager implements NetworkManager {
   }
 
   #queue<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#last.then(work, work);
+    const ready = async (): Promise<T> => {
+      await this.ensureNamespace();
+      return work();
+    };
+    const result = this.#last.then(ready, ready);
     this.#last = result.catch(() => undefined);
     return result;
   }

@@ -147,6 +147,8 @@ export interface NetworkManager {
   /** For setns by the VM launcher: `/run/…/netns`. */
   readonly namespacePath: string;
   /** By name, id or unique id prefix. Throws NotFound `network X not found`. */
+  /** Brings the name of the private namespace back, should somebody have removed it. Resolves with whether that was so. */
+  ensureNamespace(): Promise<boolean>;
   resolve(ref: string): NetworkSummary;
   list(): NetworkSummary[];
   /** As `resolve`, with all that is known. */

@@ -2,7 +2,7 @@
 // has left running. The pool decides when.
 
 import { randomBytes } from 'node:crypto';
-import { readdir, rm } from 'node:fs/promises';
+import { readdir, realpath, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { DaemonError, errorMessage } from '../../errors';
@@ -40,12 +40,14 @@ import { warmUp } from '../qemu/warm-up';
 import { SharedPaths } from '../file-server/shared-paths';
 import { SizedTemplates } from './sized-templates';
 import type { RestoreSource, SavedVm, VmResources } from '../contract/vm';
+import { killStrays } from '../host/stray-processes';
 import { readVmRecord, writeVmRecord, type VmRecord } from '../host/vm-record';
 
 /** Slots of VMs that are no container's: above those of containers. */
 export const probeSlot = 65_000;
 const templateSlot = 65_001;
 const sizedTemplateSlot = 65_002;
+const lastSlot = sizedTemplateSlot;
 const templateVmId = 'template';
 const reattachTimeoutMs = 5000;
 /** Of a guest that only gets a moment at a time. */
@@ -220,7 +222,9 @@ export class QemuVmFactory {
     const { vmsDir } = this.#parts.settings;
     const names = await readdir(vmsDir);
     const found = await Promise.all(names.map((name) => this.#recoverOne(join(vmsDir, name))));
-    return found.filter((recovered) => recovered !== undefined);
+    const recovered = found.filter((each) => each !== undefined);
+    await this.#endStrays(new Set(recovered.map(({ vm }) => vm.pid)));
+    return recovered;
   }
 
   /** Gives up what is under way; makes nothing more. */
@@ -356,6 +360,20 @@ export class QemuVmFactory {
       await this.#sweep(runDir, record);
       return undefined;
     }
+  }
+
+  /** VMs that nobody could find by the run directory. Their file servers end with them. */
+  async #endStrays(known: ReadonlySet<number>): Promise<void> {
+    const { settings, source } = this.#parts;
+    const { uidBase } = settings;
+    const pids = await killStrays({
+      programName: basename(await realpath(settings.qemuBinary)),
+      directory: source.templatesDir,
+      isOurUser: (uid) =>
+        uidBase === undefined ? uid === process.getuid?.() : uid > uidBase && uid <= vmUid(uidBase, lastSlot),
+      known,
+    });
+    if (pids.length > 0) log.warn('VMs without a run directory were ended', { pids });
   }
 
   /** Ends what is left of a VM: also one whose record was never written, which is known by its process's name. */

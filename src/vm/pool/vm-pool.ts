@@ -49,8 +49,12 @@ const refillRetryMs = 5000;
 export async function createVmPool(
   config: VmPoolConfig,
   namespacePath: string | undefined,
+  beforeLaunch?: () => Promise<void>,
 ): Promise<PooledVms> {
-  const settings = launchSettings(config, namespacePath);
+  const settings = {
+    ...launchSettings(config, namespacePath),
+    ...(beforeLaunch === undefined ? {} : { beforeLaunch }),
+  };
   const source = templateSource(config);
   await makeDirectories(settings, source);
   const accelerator = await probeAccelerator(config);
@@ -151,6 +155,8 @@ function givenUp(): DaemonError {
 export interface PoolableVm extends Vm {
   /** Lets it live on without this daemon. */
   detach(): void;
+  /** Makes its run directory and record again, should somebody have removed them. Resolves with whether that was so. */
+  keepRecord(): Promise<boolean>;
 }
 
 /** What the pool needs to come by VMs; QemuVmFactory. */
@@ -325,6 +331,13 @@ export class PooledVms implements VmPool {
     }
     await Promise.all(useless.map((vm) => vm.end()));
     return this.list();
+  }
+
+  /** Resolves with the ids of VMs whose run directories were gone, and are there again. */
+  async keepRecords(): Promise<string[]> {
+    const vms = [...this.#vms.values()];
+    const were = await Promise.all(vms.map((vm) => vm.keepRecord()));
+    return vms.filter((_, index) => were[index]).map(({ id }) => id);
   }
 
   start(): void {

@@ -32,6 +32,8 @@ export interface LaunchSettings {
   vmsDir: string;
   /** Undefined: the host's own namespace, and NICs that lead nowhere. */
   namespacePath: string | undefined;
+  /** Mends what the launch needs of the run directory, should somebody have removed it. */
+  beforeLaunch?: () => Promise<void>;
   /** Undefined without root: QEMU runs as the daemon's own user. */
   uidBase: number | undefined;
 }
@@ -76,6 +78,7 @@ export async function launchVm(
   vm: { id: string; slot: number; machine: MachineSpec; memory: MemoryBacking; statePath?: string },
 ): Promise<LaunchedVm> {
   const runDir = vmRunDir(settings, vm.id);
+  await settings.beforeLaunch?.();
   await makePassableDirectory(runDir, settings.uidBase === undefined ? undefined : vmGid(settings.uidBase));
   const indexes = Array.from({ length: vm.machine.nicCount }, (_, index) => index);
   const nics =

@@ -1,8 +1,11 @@
 // A VM that is a QEMU process: implements Vm over QMP and the agent's port.
 
+import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { settlesWithin } from '../../async/deadline';
 import { DaemonError, errorMessage } from '../../errors';
+import { makePassableDirectory } from '../../host/directories';
 import { log } from '../../log';
 import type { Agent } from '../contract/agent';
 import type { AgentClient } from '../agent/agent-client';
@@ -11,7 +14,7 @@ import { giveDisk, noteDisk, takeDiskBack, type DiskOwner } from '../host/disk-a
 import { realShares, sharePathsOf, type FileServer } from '../file-server/file-server';
 import { findProcess, killProcess, waitUntilGone } from '../host/host-process';
 import type { SavedVm, Vm, VmDisk, VmEnd, VmNic, VmResources, FileShare } from '../contract/vm';
-import { writeVmRecord, type VmRecord } from '../host/vm-record';
+import { vmRecordName, writeVmRecord, type VmRecord } from '../host/vm-record';
 import { nextVmState, type VmEvent, type VmState } from '../contract/vm-state';
 import { consoleBytes, consoleChardev } from './command-line';
 import { formatNode, plugCommands, removeDisks } from './disks';
@@ -47,6 +50,8 @@ export class QemuVm implements Vm {
   #record: VmRecord;
   #requested = false;
   #detached = false;
+  /** QEMU has ended, and what is left is cleared away. */
+  #isGone = false;
   /** Why the guest is at its end, if that is where it began. */
   #guestReason: string | undefined;
   #console = '';
@@ -285,6 +290,14 @@ export class QemuVm implements Vm {
     this.#record = { ...this.#record, ...changes, state };
   }
 
+  async keepRecord(): Promise<boolean> {
+    const { runDir, owner } = this.#parts;
+    if (this.#isGone || existsSync(join(runDir, vmRecordName))) return false;
+    await makePassableDirectory(runDir, owner?.gid);
+    await this.#save();
+    return true;
+  }
+
   /** Writes one after the other, always the newest record. */
   #save(): Promise<void> {
     this.#writing = this.#writing
@@ -324,6 +337,7 @@ export class QemuVm implements Vm {
   async #watch(): Promise<VmEnd> {
     const { qmp, agent, runDir } = this.#parts;
     await qmp.closed;
+    this.#isGone = true;
     if (this.#detached) return new Promise(() => undefined); // its end is somebody else's to see
     // QEMU closes its monitor a little before it is gone; one that hangs there is killed.
     const timer = setTimeout(() => void killProcess(this.#record.process), 2000);

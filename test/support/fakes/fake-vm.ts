@@ -55,6 +55,10 @@ export class PlainVm implements PoolableVm {
     return Promise.resolve();
   }
 
+  keepRecord(): Promise<boolean> {
+    return Promise.resolve(false);
+  }
+
   detach(): void {
     this.isDetached = true;
   }
