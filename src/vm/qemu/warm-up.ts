@@ -115,12 +115,15 @@ async function runOnce(agent: Agent, layer: number, writable: number): Promise<v
         });
       }),
   );
+  const over = Promise.all([exited, ...ended]);
+  // A start that fails is the reason, and with the VM's end the streams are lost as well.
+  over.catch(() => undefined);
   await agent.request(
     'container.start',
     { container: containerSpec(layer, writable, streams) },
     { timeoutMs },
   );
-  await Promise.all([exited, ...ended]);
+  await over;
 }
 
 function containerSpec(

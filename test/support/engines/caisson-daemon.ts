@@ -80,7 +80,7 @@ export class CaissonDaemon implements Engine {
     this.#process = undefined;
   }
 
-  /** Removes every container, then stops the daemon. Nothing of it is left but its directory. */
+  /** Removes every container, then stops the daemon. Nothing of it is left but its directory. Throws if a promise of it had no handler. */
   async stop(): Promise<void> {
     if (this.#process !== undefined) {
       await removeAllContainers(this.host);
@@ -88,6 +88,15 @@ export class CaissonDaemon implements Engine {
       this.#process = undefined;
     }
     this.#cleanUp();
+    const mistakes = this.#log()
+      .split('\n')
+      .filter((line) => line.includes('unhandled rejection'));
+    if (mistakes.length > 0) throw new Error(`the daemon had ${mistakes.length}:\n${mistakes.join('\n')}`);
+  }
+
+  #log(): string {
+    const path = join(this.dir, 'caisson.log');
+    return existsSync(path) ? readFileSync(path, 'utf8') : '';
   }
 
   #cleanUp(): void {
