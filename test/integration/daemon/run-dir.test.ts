@@ -4,8 +4,8 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { useBusyboxDaemon } from '../../support/busybox-daemon';
-import { CaissonDaemon } from '../../support/caisson-daemon';
+import { useBusyboxDaemon } from '../../support/labs/busybox-daemon';
+import { CaissonDaemon } from '../../support/engines/caisson-daemon';
 
 jest.setTimeout(180_000);
 

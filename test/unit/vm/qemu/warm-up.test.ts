@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { QemuVm } from '../../../../src/vm/qemu/qemu-vm';
 import { warmUp } from '../../../../src/vm/qemu/warm-up';
-import { FakeOutput } from '../../../support/engine-fakes';
+import { FakeOutput } from '../../../support/fakes/engine-fakes';
 
 let dir: string;
 beforeEach(async () => {
