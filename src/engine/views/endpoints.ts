@@ -73,6 +73,8 @@ function inspected(record: ContainerRecord, name: string, network: ContainerNetw
     Aliases: aliases.length === 0 ? null : aliases,
     NetworkID: networkId,
     ...addresses(endpoint),
+    // until the first start what was asked for is all there is
+    ...(endpoint === undefined && networkId === '' ? { MacAddress: requested.MacAddress ?? '' } : {}),
     DriverOpts: requested.DriverOpts ?? null,
   };
 }

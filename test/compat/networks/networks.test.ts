@@ -271,6 +271,15 @@ const makeIdle = (name: string, body: object = {}) => ({
 const joined = (address: string) => ({ IPAMConfig: { IPv4Address: address } });
 
 httpCases('networks over HTTP', {
+  'connect of one that never ran: the address that it is to have': [
+    { request: 'POST /networks/create', body: { Name: '$c' } },
+    { request: 'POST /containers/create?name=$c', body: { Image: 'busybox' } },
+    {
+      request: 'POST /networks/$c/connect',
+      body: { Container: '$c', EndpointConfig: { MacAddress: '02:42:ac:11:00:77' } },
+    },
+    'GET /containers/$c/json',
+  ],
   'a subnet that is full': [
     { request: 'POST /networks/create', body: { Name: '$c', IPAM: { Config: [tiny] } } },
     makeIdle('$c-a', { HostConfig: { NetworkMode: '$c' } }),
