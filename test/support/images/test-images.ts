@@ -19,7 +19,7 @@ import { startOracle } from '../engines/oracle';
 import { projectDir } from '../process/project-dir';
 import { startRegistry } from './registry-process';
 
-const recipeDir = join(projectDir, 'test', 'support', 'images');
+const recipeDir = join(projectDir, 'test', 'support', 'images', 'recipes');
 const cacheDir = join(projectDir, 'build', 'test-images');
 
 export const registryPort = 5000;
