@@ -1,3 +1,6 @@
+// backends/: what the API calls. A method finds the thing that is meant and hands over to the folder of its verb;
+// create-engine.ts composes what they all work on.
+//
 // The container verbs the API calls. Each finds its container and hands over to the file of its verb.
 
 import type { Readable } from 'node:stream';

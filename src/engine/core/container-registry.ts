@@ -1,3 +1,6 @@
+// core/: what is true, whoever runs: records, state machines and their index, who waits, and what Docker says
+// of it. Nothing here drives a VM.
+//
 // Every container the daemon knows: documents in the store, an index of them in memory, and each one's queue.
 
 import { DaemonError } from '../../errors';

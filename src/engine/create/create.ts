@@ -1,3 +1,5 @@
+// create/: what a create makes of a request: defaults, checks, a record.
+//
 // ContainerCreate: a record, a writable disk and held layers. No process, no VM.
 
 import { availableParallelism, hostname as hostHostname } from 'node:os';

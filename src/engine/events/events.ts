@@ -1,3 +1,5 @@
+// events/: what the daemon tells of itself, to who listens now and to who asks later.
+//
 // The daemon's events: published by the verbs, kept for a while, and told to whoever listens.
 
 import { longestTimerMs } from '../../async/deadline';

@@ -1,3 +1,5 @@
+// files/: a container's files for `cp`, `diff`, `export` and `commit`.
+//
 // Where a container's files can be reached: in the VM it runs on, or, while it does not run, in a VM that only holds
 // them. No file system of a guest is ever mounted on the host.
 

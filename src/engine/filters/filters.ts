@@ -1,3 +1,5 @@
+// filters/: Docker's `filters`, parsed and checked, and what each of them lets through.
+//
 // Docker's filters: what may be asked of an endpoint, and the ways a value is compared.
 
 import type { Filters } from '../../api/v1.41/backend';

@@ -1,3 +1,6 @@
+// images/: what Docker does with images and a container, or with a Dockerfile: build, commit, import, and how
+// images are shown.
+//
 // Lets the builder (src/builder) work on this engine: its images, its layers, and ordinary containers for RUN.
 
 import { join } from 'node:path';

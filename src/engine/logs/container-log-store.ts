@@ -1,3 +1,5 @@
+// logs/: containers' output on disk, and at collectors elsewhere: who writes it, and who reads it back.
+//
 // All containers' logs: which are open for writing, and where each lies on disk.
 
 import { createHash } from 'node:crypto';

@@ -1,3 +1,5 @@
+// mounts/: binds, volumes and sockets of the host: what a create resolves, and what a start gives to a VM.
+//
 // Binds and volumes of a container: resolved at create into mount points. container-shares.ts gives them to a VM.
 
 import { lstat } from 'node:fs/promises';

@@ -1,3 +1,5 @@
+// networks/: a container's endpoints, ports and links, around a run and within it.
+//
 // A container's endpoints and ports around its run: allocated before, released after.
 
 import { DaemonError, errorMessage } from '../../errors';

@@ -1,3 +1,5 @@
+// pods/: Pods and VMs as users of /v1 see them.
+//
 // PodService: Pods as such, over the containers that Docker clients see. Operations on one Pod queue behind each other; what
 // happens to its containers by themselves, or by Docker clients, is followed by PodWatch.
 

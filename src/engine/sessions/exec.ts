@@ -1,3 +1,5 @@
+// sessions/: what goes on beside the first process: further processes, attached clients, health checks.
+//
 // Exec: a further process in a running container. Execs live in memory only, as in Docker.
 
 import { randomBytes } from 'node:crypto';

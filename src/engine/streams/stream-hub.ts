@@ -1,3 +1,5 @@
+// streams/: bytes between the guest's channels, the log and who is attached.
+//
 // The live streams of one container, or of one exec: what its process writes goes to whoever is attached, and what
 // they type goes to the process. It outlives a run, so that a client can attach before the start.
 

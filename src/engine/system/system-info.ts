@@ -1,3 +1,5 @@
+// system/: what the daemon says of itself: its id, its drivers, what it takes on disk.
+//
 // `docker info` and `docker version`: the truth about this daemon in the members Docker has for it.
 
 import { readdirSync, readFileSync } from 'node:fs';

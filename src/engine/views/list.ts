@@ -1,3 +1,5 @@
+// views/: what clients are shown of containers: list, inspect, statistics, processes.
+//
 // `docker ps`. Tools ask for it around everything they do, so what only changes with the record is made once for it.
 
 import type { Filters } from '../../api/v1.41/backend';

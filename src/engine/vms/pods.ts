@@ -1,3 +1,5 @@
+// vms/: a Pod on its VM as long as the daemon lives: how it gets one, what is plugged and taken out, how it ends.
+//
 // Pods that run: which VM each has, its endpoints, and the way back when any step fails.
 
 import { DaemonError } from '../../errors';

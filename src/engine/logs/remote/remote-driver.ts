@@ -1,3 +1,5 @@
+// logs/remote/: log drivers that send lines to a collector on another machine.
+//
 // The drivers that send lines to a collector, by name.
 
 import type { ContainerLogWriter } from '../../core/container-log';
