@@ -128,6 +128,7 @@ export const walls = {
   'engine/pods': {
     imports: [
       'engine/lifecycle',
+      'engine/lifecycle/entrances',
       'engine/create',
       'engine/views',
       'engine/networks',
@@ -141,6 +142,8 @@ export const walls = {
   // floor 7
   'engine/lifecycle': {
     imports: [
+      'engine/lifecycle/entrances',
+      'engine/lifecycle/checkpoints',
       'engine/create',
       'engine/networks',
       'engine/mounts',
@@ -157,6 +160,22 @@ export const walls = {
       'docker',
     ],
     types: ['api/v1.41/backend', 'storage/contract'],
+  },
+  'engine/lifecycle/entrances': {
+    imports: [
+      'engine/lifecycle/checkpoints',
+      'engine/networks',
+      'engine/mounts',
+      'engine/vms',
+      'engine/core',
+      'translate',
+      'config',
+    ],
+    types: ['storage/contract', 'vm/contract'],
+  },
+  'engine/lifecycle/checkpoints': {
+    imports: ['engine/mounts', 'engine/core', 'translate', 'storage/disks', 'config', 'docker'],
+    types: ['vm/contract'],
   },
   // floor 6
   'engine/create': {

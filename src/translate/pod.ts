@@ -56,3 +56,10 @@ export interface PodContainerSpec {
   blockIo?: GuestCgroup;
   sysctls: Record<string, string>;
 }
+
+/** Of a Pod that was made for one container. */
+export function onlyContainer(pod: Pick<PodSpec, 'id' | 'containers'>): PodContainerSpec {
+  const [container] = pod.containers;
+  if (container === undefined) throw new RangeError(`Pod ${pod.id} has no container`);
+  return container;
+}

@@ -5,6 +5,7 @@
 
 import { DaemonError } from '../../errors';
 import { containerToPod } from '../../translate/container-to-pod';
+import { onlyContainer } from '../../translate/pod';
 import { guestContainer, guestPod } from '../../translate/pod-to-guest';
 import { guestRootfs, podToVm } from '../../translate/pod-to-vm';
 import type { Agent } from '../../vm/contract/agent';
@@ -116,8 +117,7 @@ export class FileHolders implements FileHolding {
 
   async #make({ record, state }: Container): Promise<Holder> {
     const pod = containerToPod({ ...record, args: [record.path, ...record.args] });
-    const [spec] = pod.containers;
-    if (spec === undefined) throw new RangeError(`Pod ${pod.id} has no container`);
+    const spec = onlyContainer(pod);
     const paths = await disksOf(this.#context, record);
     const plan = podToVm(pod, [paths]);
     const vm = await this.#context.vms.acquire(`files-${record.id}`, {});

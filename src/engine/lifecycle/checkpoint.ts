@@ -1,5 +1,5 @@
 // Checkpoints of containers: a VM's memory and devices, and a copy of the container's disk. What a start makes of one
-// is in container-restore.ts.
+// is in entrances/restored.ts.
 
 import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -10,11 +10,15 @@ import { copyDisk } from '../../storage/disks/copy-disk';
 import { syncPath } from '../../host/sync-path';
 import { sigkill } from '../../translate/signals';
 import { containerDisks } from '../../translate/pod-to-vm';
-import { CheckpointStore, requireCheckpointName, type CheckpointRecord } from './checkpoint-store';
+import {
+  CheckpointStore,
+  requireCheckpointName,
+  type CheckpointRecord,
+} from './checkpoints/checkpoint-store';
 import { eventAttributes, type ContainerRecord } from '../core/container-record';
 import type { Container } from '../core/container-registry';
 import { containerDirectory, type DataRoot } from './remove';
-import { comparableSpec, savedMounts } from './restore';
+import { comparableSpec, savedMounts } from './checkpoints/restore';
 import { shareNames } from '../mounts/container-shares';
 import { disksOf, type DiskStores } from '../vms/pod-plan';
 import { isActive } from '../core/container-state';

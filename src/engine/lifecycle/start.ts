@@ -1,60 +1,64 @@
-// ContainerStart: an Idle VM becomes the container's. Steps run side by side where they can, and all of them are undone
-// when one fails.
+// ContainerStart: an Idle VM becomes the container's, or it comes into one that runs. Steps run side by side where they can,
+// and all of them are undone when one fails. What the ways into a VM do otherwise than each other is in entrances/.
 
 import { randomBytes } from 'node:crypto';
+import type { Config } from '../../config';
 import { DaemonError, errorMessage } from '../../errors';
+import { nowTimestamp } from '../../go/timestamp';
 import { log } from '../../log';
-import { donorOf } from '../../translate/container-to-pod';
-import type { PodContainerSpec, PodSpec } from '../../translate/pod';
+import { onlyContainer } from '../../translate/pod';
 import { guestContainer } from '../../translate/pod-to-guest';
-import { guestRootfs, type ContainerDisks } from '../../translate/pod-to-vm';
+import { guestRootfs } from '../../translate/pod-to-vm';
 import type { Agent } from '../../vm/contract/agent';
-import type { GuestContainerSpec, GuestFile } from '../../vm/contract/protocol';
-import type { RestoreSource, SavedVm } from '../../vm/contract/vm';
-import { requireBlockDevices } from './block-devices';
-import { podOf } from './container-pod';
-import type { ContainerLogWriter, LogOffsets } from '../core/container-log';
-import {
-  allocateEndpoints,
-  dnsForwarders,
-  filesOf,
-  networkFiles,
-  networksWith,
-  publishNetworkEvents,
-  publishPorts,
-  recordedEndpoints,
-  releaseEndpoints,
-} from '../networks/container-network';
-import { renewLinkingHosts } from '../networks/connect';
-import { publishVolumeEvents, requireBindSources } from '../mounts/container-mounts';
-import { fillNothing, mergeMounts, prepareShares, type PreparedShares } from '../mounts/container-shares';
-import type { StoredCheckpoint } from './checkpoint-store';
-import {
-  requireFitting,
-  RestoredDisk,
-  restoredShares,
-  restoreSource,
-  resumeSaved,
-  savedChannels,
-  type RestoredShares,
-} from './restore';
+import type { GuestContainerSpec } from '../../vm/contract/protocol';
+import type { ContainerLogs, ContainerLogWriter } from '../core/container-log';
 import { eventAttributes, type ContainerRecord } from '../core/container-record';
-import { namedPodOf, withPodHostname } from '../vms/named-pods';
-import { extendEndpoints, podEndpointRequest } from '../networks/pod-networks';
-import { networkOwner, placeContainer, type Joining } from './placement';
 import type { Container } from '../core/container-registry';
+import { isActive, type RunFacts } from '../core/container-state';
+import type { ContainerWaits } from '../core/container-wait';
 import { withRunDefaults } from '../core/daemon-defaults';
-import { removeStopped } from './remove';
-import { isActive, type RunFacts, type SocketTargets } from '../core/container-state';
-import { disksOf } from '../vms/pod-plan';
-import type { Engine } from '../engine';
-import { logStartError } from '../logs/log-config';
-import type { AttachedEndpoint, RunningPod } from '../vms/running-pod';
+import type { RestartTimers } from '../core/restart-timers';
 import { generalFailureCode, startFailure } from '../core/runtime-errors';
+import { logStartError } from '../logs/log-config';
+import { publishVolumeEvents, requireBindSources } from '../mounts/container-mounts';
+import { mergeMounts } from '../mounts/container-shares';
+import { fillFromUnstarted, type UnstartedNeeds } from '../mounts/share-filling';
 import { apiSocketPath } from '../mounts/socket-source';
-import { fillFromUnstarted, fillingTimeoutMs, ShareFilling } from '../mounts/share-filling';
+import { renewLinkingHosts, type HostsNeeds } from '../networks/connect';
+import { networksWith, publishNetworkEvents, publishPorts } from '../networks/container-network';
 import { ProcessStdio } from '../streams/stdio';
-import { neverTimestamp, nowTimestamp } from '../../go/timestamp';
+import type { StreamHubs } from '../streams/stream-hub';
+import { namedPodOf } from '../vms/named-pods';
+import { disksOf, type DiskStores } from '../vms/pod-plan';
+import type { AttachedEndpoint } from '../vms/running-pod';
+import { requireBlockDevices } from './block-devices';
+import type { StoredCheckpoint } from './checkpoints/checkpoint-store';
+import { podOf, type PodSources } from './container-pod';
+import type { Arrival, Entered, Entrance, Shared } from './entrances/entrance';
+import { Joined, type JoinedNeeds } from './entrances/joined';
+import { NamedPod, type NamedPodNeeds } from './entrances/named-pod';
+import { OwnVm, type OwnVmNeeds } from './entrances/own-vm';
+import { Restored, type RestoredNeeds } from './entrances/restored';
+import { Taken } from './entrances/taken';
+import { placeContainer } from './entrances/placement';
+import { removeStopped, type RemovalNeeds } from './remove';
+
+/** What each of the ways in works with. */
+type EntranceNeeds = OwnVmNeeds & NamedPodNeeds & JoinedNeeds & RestoredNeeds & HostsNeeds;
+
+/** What a start works with: it takes something of everybody. */
+export type StartNeeds = EntranceNeeds &
+  DiskStores &
+  PodSources &
+  UnstartedNeeds &
+  RemovalNeeds & {
+    readonly config: Pick<Config, 'hosts'>;
+    readonly logs: Pick<ContainerLogs, 'openLog'>;
+    readonly hubs: Pick<StreamHubs, 'of'>;
+    readonly waits: Pick<ContainerWaits, 'exited'>;
+    readonly restarts: Pick<RestartTimers, 'forget'>;
+    readonly consoleSizes: Map<string, { rows: number; columns: number }>;
+  };
 
 /** Throws Docker's refusals; NotModified when it runs already. */
 export function requireStartable(container: Container): void {
@@ -75,7 +79,7 @@ export function requireStartable(container: Container): void {
 
 /** A start that a user asked for. Call it in the container's queue. */
 export async function startContainer(
-  engine: Engine,
+  engine: StartNeeds,
   container: Container,
   findCheckpoint?: () => Promise<StoredCheckpoint>,
 ): Promise<void> {
@@ -87,7 +91,7 @@ export async function startContainer(
 
 /** Starts it from created, exited or restarting, and records these counters with the new state. In the container's queue. */
 export async function runContainer(
-  engine: Engine,
+  engine: StartNeeds,
   container: Container,
   counters: Pick<ContainerRecord, 'restartCount' | 'manuallyStopped'>,
   findCheckpoint?: () => Promise<StoredCheckpoint>,
@@ -95,16 +99,20 @@ export async function runContainer(
   const startedAt = performance.now();
   await engine.pods.vacated(container.record.podId);
   await engine.fileHolders.release(container.id);
-  const start = new ContainerStart(engine, container);
+  const taken = new Taken(container.id);
   try {
-    await start.run(counters, await findCheckpoint?.());
+    const checkpoint = await findCheckpoint?.();
+    const arrival = await arrivalOf(engine, container, taken);
+    await bringIn(engine, arrival, await entranceOf(engine, arrival, checkpoint), counters);
     log.debug('container started', {
       containerId: container.id,
       startMs: Math.round(performance.now() - startedAt),
     });
   } catch (error) {
     const failure = startFailure(error);
-    await start.undo();
+    engine.hubs.of(container.id).endRun();
+    await taken.giveBack();
+    // Nothing fails behind the record of a start; should it all the same, that failure is the one to tell.
     engine.registry.tryTransition(
       container,
       { kind: 'startFailed', exitCode: failedExitCode(container, failure), error: failure.error.message },
@@ -131,320 +139,175 @@ function failedExitCode({ state }: Container, failure: { exitCode: number }): nu
   return state.exitCode;
 }
 
-interface Entered {
-  joining: Joining | undefined;
-  running: { pod: RunningPod; luns: ReadonlyMap<string, number>; ready: Promise<void> };
+/** What there is of the container before it has a VM. */
+async function arrivalOf(engine: StartNeeds, container: Container, taken: Taken): Promise<Arrival> {
+  const { record: own } = container;
+  const hostConfig = withRunDefaults(own.hostConfig, engine.config.containerDefaults);
+  const record: ContainerRecord = { ...own, hostConfig };
+  await fillFromUnstarted(engine, container);
+  const pod = podOf(engine, own);
+  const spec = onlyContainer(pod);
+  await requireBlockDevices(record.hostConfig);
+  return { container, record, pod, spec, disks: await disksOf(engine, record), taken };
 }
 
-/** What a checkpoint gives a start. */
-interface TakenUp {
-  vm: SavedVm;
-  source: RestoreSource;
-  shares: RestoredShares;
+/** Throws what speaks against the way that the container has to take. */
+async function entranceOf(
+  engine: EntranceNeeds,
+  arrival: Arrival,
+  checkpoint: StoredCheckpoint | undefined,
+): Promise<Entrance> {
+  if (checkpoint !== undefined) return Restored.from(engine, arrival, checkpoint);
+  if (namedPodOf(arrival.record) !== undefined) return new NamedPod(engine, arrival);
+  const joining = placeContainer(engine, arrival.record);
+  return joining === undefined ? new OwnVm(engine, arrival) : new Joined(engine, arrival, joining);
 }
 
-/** One attempt and what it has taken so far. */
-class ContainerStart {
-  readonly #engine: Engine;
-  readonly #container: Container;
-  #endpoints: Promise<AttachedEndpoint[]> | undefined;
-  #writer: Promise<ContainerLogWriter> | undefined;
-  #pod: RunningPod | undefined;
-  #stdio: ProcessStdio | undefined;
-  #publishing: Promise<unknown> | undefined;
-  #filling: ShareFilling | undefined;
-  #restoredDisk: RestoredDisk | undefined;
-
-  constructor(engine: Engine, container: Container) {
-    this.#engine = engine;
-    this.#container = container;
-  }
-
-  async run(
-    counters: Pick<ContainerRecord, 'restartCount' | 'manuallyStopped'>,
-    checkpoint: StoredCheckpoint | undefined,
-  ): Promise<void> {
-    const engine = this.#engine;
-    const { record: own } = this.#container;
-    const hostConfig = withRunDefaults(own.hostConfig, engine.config.containerDefaults);
-    const record: ContainerRecord = { ...own, hostConfig };
-    await fillFromUnstarted(engine, this.#container);
-    const namedPod = namedPodOf(record);
-    const pod = podOf(engine, own);
-    const spec = onlyContainer(pod);
-    await requireBlockDevices(record.hostConfig);
-    const runId = randomBytes(6).toString('hex');
-    const disks = await disksOf(engine, record);
-    const saved = checkpoint === undefined ? undefined : await this.#takeUp(record, pod, disks, checkpoint);
-    this.#writer = this.#openLog(record, runId, checkpoint?.record.logged);
-    // Each is awaited below; a failure of one before that must not count as unhandled.
-    this.#writer.catch(() => undefined);
-
-    const { joining, running } =
-      namedPod === undefined
-        ? await this.#enter(record, pod, disks, saved)
-        : await engine.podGates.of(pod.id).run(() => this.#enterNamed(record, pod, disks));
-    this.#pod = running.pod;
-    const { agent } = running.pod.vm;
-    const attached = (await this.#endpoints) ?? [];
-    const publishing = publishPorts(engine, record, this.#reachedAt(joining, attached));
-    publishing.catch(() => undefined);
-    this.#publishing = publishing;
-    const shared = await this.#share(running.pod, record, saved?.shares);
-    const writer = await this.#writer;
-    const channels =
-      checkpoint === undefined ? allocateChannels(agent, spec) : savedChannels(agent, checkpoint);
-    // Before the request that names the channels: output may come at once.
-    this.#stdio = new ProcessStdio(agent, channels, engine.hubs.of(record.id), writer);
-    running.pod.containers.set(record.id, { stdio: this.#stdio, writer });
-    const files = this.#files(joining, attached);
-    const request = (): { container: GuestContainerSpec } => ({
-      container: guestContainer(
-        {
-          ...spec,
-          mounts: mergeMounts(spec.mounts, shared.filling.mounts),
-          // Those of the Pod's namespaces, which others have made.
-          sysctls: joining === undefined ? spec.sysctls : { ...pod.sysctls, ...spec.sysctls },
-        },
-        {
-          rootfs: guestRootfs(running.luns, disks),
-          files,
-          channels,
-          ownNetwork: joining !== undefined && joining.networkOf === undefined,
-          ...this.#consoleSize(record),
-        },
-      ),
-    });
-    const started =
-      checkpoint === undefined
-        ? shared.filling.during(
-            running.pod.vm,
-            agent.request(
-              'container.start',
-              request(),
-              shared.filling.fills ? { timeoutMs: fillingTimeoutMs } : {},
-            ),
-          )
-        : running.ready.then(() => resumeSaved(agent, checkpoint, { id: record.id, spec, files }));
-    const [{ pid }, ports] = await Promise.all([
-      // A Pod that could not be made is the reason to tell, not the container that misses it.
-      started.catch(async (error: unknown) => {
-        await running.ready;
-        throw error;
-      }),
-      publishing,
-      running.ready,
-    ]);
-    this.#stdio.openInput();
-    const run: RunFacts = {
-      vmId: running.pod.vm.id,
-      pid,
-      runId,
-      channels,
-      startedAt: nowTimestamp(),
-      finishedAt: this.#container.state.finishedAt,
-      oomKilled: false,
-      ...(Object.keys(shared.sockets).length === 0 ? {} : { sockets: shared.sockets }),
-      ...(saved === undefined ? {} : { shareNames: saved.shares.names }),
-    };
-    engine.registry.transition(
-      this.#container,
-      { kind: 'start', run },
-      {
-        ...counters,
-        podId: running.pod.id,
-        ...this.#namesOf(joining),
-        networks: networksWith(record, attached),
-        publishedPorts: ports,
-      },
-    );
-    await this.#restoredDisk?.keep();
-    await this.#applyLateSize(agent);
-    await renewLinkingHosts(engine, record.id);
-    // Only now: it takes the CPUs that the start needed.
-    void running.pod.handOver?.takeOut(running.pod);
-    publishNetworkEvents(engine, record, attached, 'connect');
-    publishVolumeEvents(engine.events, record, 'mount');
-    engine.events.publish('container', 'start', record.id, eventAttributes(this.#container.record));
-  }
-
-  /** A VM of its own, or that of the containers whose namespaces it wants. */
-  async #enter(
-    record: ContainerRecord,
-    pod: PodSpec,
-    disks: ContainerDisks,
-    saved: TakenUp | undefined,
-  ): Promise<Entered> {
-    const engine = this.#engine;
-    const joining = placeContainer(engine, record);
-    // What it joins has its endpoints already.
-    this.#endpoints = joining === undefined ? allocateEndpoints(engine, record) : Promise.resolve([]);
-    this.#endpoints.catch(() => undefined);
-    const options = saved === undefined ? {} : { saved };
-    const running =
-      joining === undefined
-        ? await engine.pods.run(pod, [disks], this.#endpoints, dnsForwarders, options)
-        : { pod: joining.pod, luns: await engine.pods.join(joining.pod, disks), ready: Promise.resolve() };
-    return { joining, running };
-  }
-
-  /** Throws what speaks against this checkpoint before anything of the container is touched; then takes its disk. */
-  async #takeUp(
-    record: ContainerRecord,
-    pod: PodSpec,
-    disks: ContainerDisks,
-    checkpoint: StoredCheckpoint,
-  ): Promise<TakenUp> {
-    requireFitting(this.#engine, this.#container.record, pod, checkpoint);
-    const shares = await restoredShares(this.#engine, record, checkpoint);
-    const source = restoreSource(checkpoint, disks, shares.shares);
-    const disk = new RestoredDisk(this.#engine.disks.path(record.id));
-    this.#restoredDisk = disk;
-    await disk.replace(checkpoint);
-    return { vm: checkpoint.record.vm, source, shares };
-  }
-
-  /** The VM of its named Pod, and a share in that one's endpoints. In the Pod's gate. */
-  async #enterNamed(record: ContainerRecord, pod: PodSpec, disks: ContainerDisks): Promise<Entered> {
-    const engine = this.#engine;
-    // The Pod's endpoints are given back with its end.
-    await engine.pods.settled(pod.id);
-    const existing = engine.pods.find(pod.id);
-    if (existing !== undefined) {
-      const luns = await engine.pods.join(existing, disks);
-      this.#pod = existing;
-      this.#endpoints = extendEndpoints(engine, existing, record);
-      await this.#endpoints;
-      return { joining: undefined, running: { pod: existing, luns, ready: existing.ready } };
-    }
-    const endpoints = allocateEndpoints(engine, record, (network) =>
-      podEndpointRequest(engine, record, network),
-    );
-    this.#endpoints = endpoints;
-    try {
-      const running = await engine.pods.run(pod, [disks], endpoints, dnsForwarders, { ownsEndpoints: true });
-      return { joining: undefined, running };
-    } catch (error) {
-      await releaseEndpoints(engine, pod.id, await endpoints.catch(() => []));
+/** From the log to the events that tell of the start. Whatever it takes is put down at once. */
+async function bringIn(
+  engine: StartNeeds,
+  arrival: Arrival,
+  entrance: Entrance,
+  counters: Pick<ContainerRecord, 'restartCount' | 'manuallyStopped'>,
+): Promise<void> {
+  const { container, record } = arrival;
+  const runId = randomBytes(6).toString('hex');
+  const opening = openLog(engine, arrival, runId, entrance);
+  const entered = await entrance.enter();
+  const { pod, attached, ready } = entered;
+  const publishing = publish(engine, arrival, entered.reachedAt);
+  const shared = await entrance.share(pod);
+  const writer = await opening;
+  const { agent } = pod.vm;
+  const channels = entrance.channels(agent);
+  // Before the request that names the channels: output may come at once.
+  const stdio = new ProcessStdio(agent, channels, engine.hubs.of(record.id), writer);
+  arrival.taken.inVm.push('streams could not be ended', () => stdio.abandon());
+  pod.containers.set(record.id, { stdio, writer });
+  const surroundings = entrance.surroundings(attached);
+  const request = (): { container: GuestContainerSpec } =>
+    startRequest(engine, arrival, { entered, shared, surroundings, channels });
+  const begun = entrance.begin({ entered, filling: shared.filling, files: surroundings.files, request });
+  const [{ pid }, publishedPorts] = await Promise.all([
+    // A Pod that could not be made is the reason to tell, not the container that misses it.
+    begun.catch(async (error: unknown) => {
+      await ready;
       throw error;
-    }
-  }
-
-  /** Gives everything back. Never throws. */
-  async undo(): Promise<void> {
-    const engine = this.#engine;
-    const { record } = this.#container;
-    this.#stdio?.abandon();
-    engine.hubs.of(record.id).endRun();
-    if (this.#pod !== undefined) await engine.pods.abandon(this.#pod, record.id);
-    await this.#filling
-      ?.abandon()
-      .catch((error: unknown) => log.warn('volume could not be emptied', { containerId: record.id, error }));
-    await this.#restoredDisk
-      ?.undo()
-      .catch((error: unknown) =>
-        log.error('disk is that of a checkpoint', { containerId: record.id, error }),
-      );
-    await this.#publishing?.catch(() => undefined);
-    if (this.#publishing !== undefined) {
-      await engine.networks
-        .unpublish(record.id)
-        .catch((error: unknown) => log.warn('ports could not be freed', { containerId: record.id, error }));
-    }
-    const attached = await this.#endpoints?.catch(() => []);
-    if (attached !== undefined) {
-      // Docker tells of both, as it connects before it makes the process.
-      publishNetworkEvents(engine, record, attached, 'connect');
-      publishNetworkEvents(engine, record, attached, 'disconnect');
-      await releaseEndpoints(engine, record.id, attached);
-    }
-    const writer = await this.#writer?.catch(() => undefined);
-    await writer
-      ?.close()
-      .catch((error: unknown) => log.warn('log could not be closed', { containerId: record.id, error }));
-  }
-
-  /** Its own endpoints, or those of the container whose network it shares. */
-  #reachedAt(joining: Joining | undefined, own: readonly AttachedEndpoint[]): readonly AttachedEndpoint[] {
-    if (joining === undefined) return own;
-    const { networkOf } = joining;
-    if (networkOf === undefined) return [];
-    return recordedEndpoints(networkOwner(this.#engine.registry, networkOf).record);
-  }
-
-  #files(joining: Joining | undefined, attached: readonly AttachedEndpoint[]): GuestFile[] {
-    const { record: own } = this.#container;
-    const files = networkFiles(this.#engine, withPodHostname(own), attached);
-    return joining?.networkOf === undefined ? files : filesOf(files, joining.networkOf.record);
-  }
-
-  /** As dockerd records it: a container that shares another's network has its name there too. */
-  #namesOf(joining: Joining | undefined): Partial<Pick<ContainerRecord, 'config'>> {
-    const { record } = this.#container;
-    if (joining?.networkOf === undefined || donorOf(record.hostConfig.NetworkMode) === undefined) return {};
-    const { Hostname, Domainname } = joining.networkOf.record.config;
-    return { config: { ...record.config, Hostname, Domainname } };
-  }
-
-  /** Lets the VM's file server serve the container's binds and volumes. Of a saved VM it does, and all is mounted. */
-  async #share(
-    pod: RunningPod,
-    record: ContainerRecord,
-    restored: PreparedShares | undefined,
-  ): Promise<{ filling: ShareFilling; sockets: SocketTargets }> {
-    const engine = this.#engine;
-    const prepared =
-      restored ?? (await prepareShares(engine.volumes, record, apiSocketPath(engine.config.hosts)));
-    // What was emptied since its first start stays empty, as with dockerd.
-    if (record.state.startedAt !== neverTimestamp) fillNothing(prepared);
-    const filling = (this.#filling = await ShareFilling.begin(engine, prepared));
-    engine.sockets.allow(record.id, prepared.socketTargets);
-    if (restored !== undefined) return { filling, sockets: prepared.socketTargets };
-    if (filling.shares.length > 0) await pod.vm.shareFiles(filling.shares);
-    await Promise.all(prepared.sockets.map((socket) => pod.vm.agent.request('tunnel.listen', { ...socket })));
-    return { filling, sockets: prepared.socketTargets };
-  }
-
-  async #openLog(record: ContainerRecord, runId: string, first?: LogOffsets): Promise<ContainerLogWriter> {
-    try {
-      return await this.#engine.logs.openLog(record, runId, first);
-    } catch (error) {
-      throw new DaemonError('Internal', logStartError(errorMessage(error)), { cause: error });
-    }
-  }
-
-  /** A size that a client asked for while the guest was at it. */
-  async #applyLateSize(agent: Agent): Promise<void> {
-    const { id } = this.#container;
-    const size = this.#engine.consoleSizes.get(id);
-    if (size === undefined) return;
-    this.#engine.consoleSizes.delete(id);
-    await agent
-      .request('process.resize', { id, ...size })
-      .catch((error: unknown) => log.debug('terminal could not be resized', { containerId: id, error }));
-  }
-
-  #consoleSize(record: ContainerRecord): { consoleSize?: { rows: number; columns: number } } {
-    if (!record.config.Tty) return {};
-    const [rows, columns] = record.hostConfig.ConsoleSize;
-    const asked = this.#engine.consoleSizes.get(record.id);
-    this.#engine.consoleSizes.delete(record.id);
-    if (asked !== undefined) return { consoleSize: asked };
-    return rows > 0 && columns > 0 ? { consoleSize: { rows, columns } } : {};
-  }
-}
-
-function onlyContainer(pod: PodSpec): PodContainerSpec {
-  const [container] = pod.containers;
-  if (container === undefined) throw new RangeError(`Pod ${pod.id} has no container`);
-  return container;
-}
-
-function allocateChannels(agent: Agent, spec: PodContainerSpec): RunFacts['channels'] {
-  const { openStdin, terminal } = spec.process;
-  return {
-    ...(openStdin ? { stdin: agent.allocateChannel() } : {}),
-    stdout: agent.allocateChannel(),
-    ...(terminal ? {} : { stderr: agent.allocateChannel() }),
+    }),
+    publishing,
+    ready,
+  ]);
+  stdio.openInput();
+  const run: RunFacts = {
+    vmId: pod.vm.id,
+    pid,
+    runId,
+    channels,
+    startedAt: nowTimestamp(),
+    finishedAt: container.state.finishedAt,
+    oomKilled: false,
+    ...(Object.keys(shared.sockets).length === 0 ? {} : { sockets: shared.sockets }),
+    ...(shared.names === undefined ? {} : { shareNames: shared.names }),
   };
+  engine.registry.transition(
+    container,
+    { kind: 'start', run },
+    {
+      ...counters,
+      podId: pod.id,
+      ...entrance.recorded(),
+      networks: networksWith(record, attached),
+      publishedPorts,
+    },
+  );
+  await entrance.keep();
+  await applyLateSize(engine, agent, record.id);
+  await renewLinkingHosts(engine, record.id);
+  // Only now: it takes the CPUs that the start needed.
+  void pod.handOver?.takeOut(pod);
+  publishNetworkEvents(engine, record, attached, 'connect');
+  publishVolumeEvents(engine.events, record, 'mount');
+  engine.events.publish('container', 'start', record.id, eventAttributes(container.record));
+}
+
+/** Goes on beside what follows. */
+function openLog(
+  { logs }: Pick<StartNeeds, 'logs'>,
+  { record, taken }: Arrival,
+  runId: string,
+  { logged }: Pick<Entrance, 'logged'>,
+): Promise<ContainerLogWriter> {
+  const opening = logs.openLog(record, runId, logged).catch((error: unknown) => {
+    throw new DaemonError('Internal', logStartError(errorMessage(error)), { cause: error });
+  });
+  // It is awaited later; a failure of something else before must not make it count as unhandled.
+  opening.catch(() => undefined);
+  taken.onHost.push('log could not be closed', async () => (await opening.catch(() => undefined))?.close());
+  return opening;
+}
+
+/** Goes on beside what follows. */
+function publish(
+  engine: Pick<StartNeeds, 'networks'>,
+  { record, taken }: Arrival,
+  reachedAt: readonly AttachedEndpoint[],
+): ReturnType<typeof publishPorts> {
+  const publishing = publishPorts(engine, record, reachedAt);
+  // As above.
+  publishing.catch(() => undefined);
+  taken.onHost.push('ports could not be freed', async () => {
+    await publishing.catch(() => undefined);
+    await engine.networks.unpublish(record.id);
+  });
+  return publishing;
+}
+
+/** What the guest is asked for the process. */
+function startRequest(
+  engine: Pick<StartNeeds, 'consoleSizes'>,
+  { record, spec, disks }: Arrival,
+  given: {
+    entered: Entered;
+    shared: Shared;
+    surroundings: ReturnType<Entrance['surroundings']>;
+    channels: RunFacts['channels'];
+  },
+): { container: GuestContainerSpec } {
+  const { files, sysctls, ownNetwork } = given.surroundings;
+  const container = { ...spec, mounts: mergeMounts(spec.mounts, given.shared.filling.mounts), sysctls };
+  return {
+    container: guestContainer(container, {
+      rootfs: guestRootfs(given.entered.luns, disks),
+      files,
+      channels: given.channels,
+      ownNetwork,
+      ...firstConsoleSize(engine, record),
+    }),
+  };
+}
+
+/** A size that a client asked for while the guest was at it. */
+async function applyLateSize(
+  { consoleSizes }: Pick<StartNeeds, 'consoleSizes'>,
+  agent: Agent,
+  id: string,
+): Promise<void> {
+  const size = consoleSizes.get(id);
+  if (size === undefined) return;
+  consoleSizes.delete(id);
+  await agent
+    .request('process.resize', { id, ...size })
+    .catch((error: unknown) => log.debug('terminal could not be resized', { containerId: id, error }));
+}
+
+function firstConsoleSize(
+  { consoleSizes }: Pick<StartNeeds, 'consoleSizes'>,
+  record: ContainerRecord,
+): { consoleSize?: { rows: number; columns: number } } {
+  if (!record.config.Tty) return {};
+  const [rows, columns] = record.hostConfig.ConsoleSize;
+  const asked = consoleSizes.get(record.id);
+  consoleSizes.delete(record.id);
+  if (asked !== undefined) return { consoleSize: asked };
+  return rows > 0 && columns > 0 ? { consoleSize: { rows, columns } } : {};
 }

@@ -20,7 +20,7 @@ import type {
   PodTemplate,
   PodWaitReply,
 } from '../../api/v1/types';
-import { donorsOf } from '../lifecycle/placement';
+import { donorsOf } from '../lifecycle/entrances/placement';
 import { disksOf } from '../vms/pod-plan';
 import type { GuestStats } from '../views/stats';
 import { isActive } from '../core/container-state';

@@ -349,7 +349,7 @@ export class FakeVmPool implements VmPool {
     return vm;
   }
 
-  restore(): Promise<never> {
+  restore(...[]: Parameters<VmPool['restore']>): Promise<Vm> {
     return Promise.reject(new Error('a fake VM has no state'));
   }
 
@@ -642,6 +642,7 @@ export class TestEngine {
   readonly parts: Engine;
   readonly execs: Execs;
   readonly stats: GuestStats;
+  readonly logs: ContainerLogStore;
   readonly containers: Containers;
 
   /** With another's documents, disks and logs: the daemon after a restart. */
@@ -653,7 +654,7 @@ export class TestEngine {
     this.events.listen((event) =>
       this.published.push({ action: event.Action, attributes: event.Actor.Attributes }),
     );
-    const logs = new ContainerLogStore(this.dataRoot);
+    const logs = (this.logs = new ContainerLogStore(this.dataRoot));
     ({
       engine: this.parts,
       execs: this.execs,

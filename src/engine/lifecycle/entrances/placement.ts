@@ -1,13 +1,13 @@
 // Where a container that is to start belongs: on a VM of its own, or into the Pod of the containers whose namespaces it
 // wants to share.
 
-import { DaemonError, errorMessage, isDaemonError } from '../../errors';
-import { donorOf } from '../../translate/container-to-pod';
-import type { ContainerRecord } from '../core/container-record';
-import type { Container, ContainerRegistry } from '../core/container-registry';
-import { isActive } from '../core/container-state';
-import type { RunningPod } from '../vms/running-pod';
-import type { PodPlaces } from '../vms/guest-access';
+import { DaemonError, errorMessage, isDaemonError } from '../../../errors';
+import { donorOf } from '../../../translate/container-to-pod';
+import type { ContainerRecord } from '../../core/container-record';
+import type { Container, ContainerRegistry } from '../../core/container-registry';
+import { isActive } from '../../core/container-state';
+import type { RunningPod } from '../../vms/running-pod';
+import type { PodPlaces } from '../../vms/guest-access';
 
 /** A Pod that runs already, and what of it the container shares. */
 export interface Joining {

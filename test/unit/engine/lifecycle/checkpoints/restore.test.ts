@@ -1,17 +1,17 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { StoredCheckpoint } from '../../../../src/engine/lifecycle/checkpoint-store';
-import type { ContainerRecord } from '../../../../src/engine/core/container-record';
+import type { StoredCheckpoint } from '../../../../../src/engine/lifecycle/checkpoints/checkpoint-store';
+import type { ContainerRecord } from '../../../../../src/engine/core/container-record';
 import {
   RestoredDisk,
   restoredShares,
   restoreSource,
   savedMounts,
-} from '../../../../src/engine/lifecycle/restore';
-import { shareNames } from '../../../../src/engine/mounts/container-shares';
-import type { Engine } from '../../../../src/engine/engine';
-import { containerDisks } from '../../../../src/translate/pod-to-vm';
+} from '../../../../../src/engine/lifecycle/checkpoints/restore';
+import { shareNames } from '../../../../../src/engine/mounts/container-shares';
+import type { Engine } from '../../../../../src/engine/engine';
+import { containerDisks } from '../../../../../src/translate/pod-to-vm';
 
 describe('the disk of a start from a checkpoint', () => {
   let directory: string;

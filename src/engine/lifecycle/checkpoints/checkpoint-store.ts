@@ -2,11 +2,11 @@
 
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DaemonError, systemErrorCode } from '../../errors';
-import { syncPath } from '../../host/sync-path';
-import type { PodContainerSpec } from '../../translate/pod';
-import type { SavedVm } from '../../vm/contract/vm';
-import type { RunFacts } from '../core/container-state';
+import { DaemonError, systemErrorCode } from '../../../errors';
+import { syncPath } from '../../../host/sync-path';
+import type { PodContainerSpec } from '../../../translate/pod';
+import type { SavedVm } from '../../../vm/contract/vm';
+import type { RunFacts } from '../../core/container-state';
 
 /** Raised when what is written changes its meaning. 1 has neither mounts nor files. */
 const formatVersion = 2;

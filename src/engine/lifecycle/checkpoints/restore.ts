@@ -3,42 +3,32 @@
 
 import { link, rename, rm } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
-import { DaemonError, systemErrorCode } from '../../errors';
-import { copyDisk } from '../../storage/disks/copy-disk';
-import { diskBeforeSuffix } from '../../storage/disks/writable-disk-store';
-import type { PodContainerSpec, PodSpec } from '../../translate/pod';
-import { containerDisks, type ContainerDisks } from '../../translate/pod-to-vm';
-import type { Agent } from '../../vm/contract/agent';
-import type { GuestFile } from '../../vm/contract/protocol';
-import type { MountPoint } from '../../docker/types';
-import type { VolumeStore } from '../../storage/disks/volume-store';
-import type { RestoreSource, FileShare } from '../../vm/contract/vm';
+import { DaemonError, systemErrorCode } from '../../../errors';
+import { copyDisk } from '../../../storage/disks/copy-disk';
+import { diskBeforeSuffix } from '../../../storage/disks/writable-disk-store';
+import { onlyContainer, type PodContainerSpec, type PodSpec } from '../../../translate/pod';
+import { containerDisks, type ContainerDisks } from '../../../translate/pod-to-vm';
+import type { Agent } from '../../../vm/contract/agent';
+import type { GuestFile } from '../../../vm/contract/protocol';
+import type { MountPoint } from '../../../docker/types';
+import type { VolumeStore } from '../../../storage/disks/volume-store';
+import type { RestoreSource, FileShare } from '../../../vm/contract/vm';
 import type { SavedMount, StoredCheckpoint } from './checkpoint-store';
-import { donorsOf, type Donors } from './placement';
-import type { ContainerRecord } from '../core/container-record';
-import { prepareShares, type PreparedShares } from '../mounts/container-shares';
-import { podNameOf } from '../vms/named-pods';
-import { apiSocketPath } from '../mounts/socket-source';
-import type { ShareNames, SocketTargets } from '../core/container-state';
-import type { Config } from '../../config';
+import type { ContainerRecord } from '../../core/container-record';
+import { prepareShares, type PreparedShares } from '../../mounts/container-shares';
+import { apiSocketPath } from '../../mounts/socket-source';
+import type { ShareNames, SocketTargets } from '../../core/container-state';
+import type { Config } from '../../../config';
 
 /** Shares of a container that goes on from a checkpoint. */
 export type RestoredShares = PreparedShares & { names: ShareNames };
 
-/** Throws when the container can't go on where the checkpoint was made, and says why. */
-export function requireFitting(
-  engine: Donors,
+/** Throws when the checkpoint is of a container that was created otherwise, and says how. */
+export function requireSameContainer(
   record: ContainerRecord,
   pod: PodSpec,
   { record: saved }: StoredCheckpoint,
 ): void {
-  const donors = donorsOf(engine, record);
-  if (donors.length > 0 || podNameOf(record) !== undefined) {
-    throw new DaemonError(
-      'Conflict',
-      'a container that shares a virtual machine can not be started from a checkpoint',
-    );
-  }
   if (!isDeepStrictEqual(record.layers, saved.layers)) {
     throw new DaemonError('Conflict', 'the checkpoint is of a container of another image');
   }
@@ -56,8 +46,7 @@ export function requireFitting(
 
 /** The container of a Pod as far as a checkpoint decides it: not its id, names or limits, which are renewed. */
 export function comparableSpec(pod: PodSpec): PodContainerSpec {
-  const [container] = pod.containers;
-  if (container === undefined) throw new RangeError(`Pod ${pod.id} has no container`);
+  const container = onlyContainer(pod);
   const env = container.process.env.filter((variable) => !variable.startsWith('HOSTNAME='));
   return { ...container, id: '', cgroup: {}, blockIo: {}, process: { ...container.process, env } };
 }

@@ -5,7 +5,7 @@ import {
   CheckpointStore,
   requireCheckpointName,
   type CheckpointRecord,
-} from '../../../../src/engine/lifecycle/checkpoint-store';
+} from '../../../../../src/engine/lifecycle/checkpoints/checkpoint-store';
 
 let directory: string;
 let store: CheckpointStore;
