@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path';
 
 import type { Config } from '../config';
 import { errorMessage, systemErrorCode } from '../errors';
+import { knownVmUidBase } from '../daemon/vm-users';
 import { checkNetworkRequirements } from '../network/requirements';
 import { missingPrivilege } from '../host/privileges';
 import { describeTemplate, probeAccelerator } from '../vm/pool/vm-pool';
@@ -106,7 +107,8 @@ export async function checkAccelerator(config: Config): Promise<Finding[]> {
     await chmod(dir, 0o711); // the trial's VM runs as a user of its own
     const isPlace = isWritable(config.dataRoot) && isWritable(config.runDir);
     const places = isPlace ? {} : { dataRoot: dir, runDir: dir };
-    const { kind, reason } = await probeAccelerator({ ...config, ...places });
+    const vmUidBase = (await knownVmUidBase(config)) ?? config.vmUidBase;
+    const { kind, reason } = await probeAccelerator({ ...config, vmUidBase, ...places });
     return [(kind === 'kvm' ? ok : warn)('accelerator', `${kind}: ${reason}`)];
   } finally {
     await rm(dir, { recursive: true, force: true });

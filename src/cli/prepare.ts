@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Config } from '../config';
 import { makeRootDirectories } from '../daemon/directories';
 import { lockDataRoot, lockRunDir } from '../daemon/lock';
+import { takeVmUsers } from '../daemon/vm-users';
 import { isDaemonError } from '../errors';
 import { PrivateNamespace } from '../network/namespace';
 import { createVmPool } from '../vm/pool/vm-pool';
@@ -14,6 +15,7 @@ import { createVmPool } from '../vm/pool/vm-pool';
  * is nothing to do: it has both. Throws what is wrong.
  */
 export async function prepare(config: Config): Promise<void> {
+  await takeVmUsers(config);
   await makeRootDirectories(config);
   let unlock: () => Promise<void>;
   try {

@@ -43,6 +43,7 @@ import { PlayService } from '../play/play-service';
 import { playRouter } from '../api/v1/play-router';
 import { podsRouter } from '../api/v1/router';
 import { missingPrivilege } from '../host/privileges';
+import { netdUid, takeVmUsers } from './vm-users';
 import { createStorage } from '../storage/storage';
 import { readVersions } from '../versions';
 import { vmGid } from '../vm/qemu/launch';
@@ -76,6 +77,7 @@ export async function startDaemon(config: Config): Promise<Daemon> {
       'Forbidden',
       `the daemon needs to run as root, and is ${missing} (see: caisson doctor)`,
     );
+  await takeVmUsers(config);
   await makeRootDirectories(config);
   const holdReserve = await openStartReserve(config.dataRoot);
   const undo: (() => unknown)[] = [holdReserve, await lockDataRoot(config.dataRoot)];
@@ -111,6 +113,7 @@ async function build(config: Config, undo: (() => unknown)[]): Promise<Running> 
     runDir: config.runDir,
     documents,
     nativeDir: config.nativeDir,
+    helperUid: netdUid(config),
     defaults: config.networkDefaults,
     namespaceHolders: async () =>
       (await liveVmRecords(join(config.runDir, 'vms'))).map(({ process }) => process.pid),

@@ -28,7 +28,9 @@ export function reloadConfig(config: Config, next: Config, events: EventPublishe
   );
   setLogLevel(config.logLevel);
   const waiting = (Object.keys(next) as (keyof Config)[]).filter(
-    (key) => !(key in liveKeys) && JSON.stringify(next[key]) !== JSON.stringify(config[key]),
+    // The range of users is the data root's, and no setting.
+    (key) =>
+      !(key in liveKeys) && key !== 'vmUidBase' && JSON.stringify(next[key]) !== JSON.stringify(config[key]),
   );
   if (waiting.length > 0)
     log.warn('these take effect when the daemon is started again', { settings: waiting });

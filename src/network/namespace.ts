@@ -8,6 +8,7 @@ import { dirname } from 'node:path';
 
 import { DaemonError } from '../errors';
 import { makeRunDirectory } from '../host/directories';
+import { helperEnvironment } from '../host/helper-environment';
 import { log } from '../log';
 
 /** NSFS_MAGIC of linux/magic.h. */
@@ -107,7 +108,10 @@ export class PrivateNamespace {
 
   /** Starts a program inside. */
   spawn(program: string, args: readonly string[], stdio: StdioOptions): ChildProcess {
-    return spawn('nsenter', [`--net=${this.path}`, '--', program, ...args], { stdio });
+    return spawn('nsenter', [`--net=${this.path}`, '--', program, ...args], {
+      stdio,
+      env: helperEnvironment(),
+    });
   }
 
   /** Gives up the name; the namespace is gone with the last process in it. */
@@ -130,7 +134,8 @@ function isForeign(path: string): boolean {
 
 function execute(program: string, args: readonly string[], input?: string): Promise<string> {
   return new Promise((resolve, reject) => {
-    const child = execFile(program, args, { maxBuffer: 64 * 1024 * 1024 }, (error, stdout, stderr) => {
+    const options = { maxBuffer: 64 * 1024 * 1024, env: helperEnvironment() };
+    const child = execFile(program, args, options, (error, stdout, stderr) => {
       if (error === null) resolve(stdout);
       else {
         const said = stderr.trim() === '' ? error.message : stderr.trim();

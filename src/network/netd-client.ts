@@ -10,6 +10,7 @@ import split2 from 'split2';
 
 import { settlesWithin } from '../async/deadline';
 import { DaemonError, errorMessage } from '../errors';
+import { helperEnvironment } from '../host/helper-environment';
 import { log } from '../log';
 import { netdProtocolVersion } from './addresses/netd-protocol';
 import type { NetdOperation, NetdOperations, NetdReply } from './addresses/netd-protocol';
@@ -235,7 +236,11 @@ export class NetdClient {
       ...slirp.map((argument) => `--slirp=${argument}`),
       ...['--', process.execPath, '--max-semi-space-size=4', script],
     ];
-    const child = spawn(hostBinary, args, { stdio: ['ignore', output, output], detached: true });
+    const child = spawn(hostBinary, args, {
+      stdio: ['ignore', output, output],
+      detached: true,
+      env: helperEnvironment(),
+    });
     closeSync(output);
     child.unref();
     const failure = new Promise<string>((resolve) => {

@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process';
 import { open, readFile, realpath, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DaemonError } from '../../errors';
+import { helperEnvironment } from '../../host/helper-environment';
 import { ControlConnection } from './control-connection';
 import { encodePath } from './encode-path';
 import { HeldFileServer } from './held-file-server';
@@ -184,6 +185,7 @@ export class FileServer {
       const child = spawn(binary, [join(vmRunDir, 'fuse.sock'), this.#controlPath], {
         detached: true,
         stdio: ['ignore', 'pipe', log.fd],
+        env: helperEnvironment(),
       });
       await new Promise<void>((resolve, reject) => {
         child.once('error', reject);

@@ -6,6 +6,7 @@ import { Socket } from 'node:net';
 import { join } from 'node:path';
 import { DaemonError } from '../../errors';
 import { makePassableDirectory } from '../../host/directories';
+import { helperEnvironment } from '../../host/helper-environment';
 import { bulkDiskBytes, bulkFileName } from '../host/bulk-disk';
 import { findProcess, type HostProcess } from '../host/host-process';
 import type { VmNic } from '../contract/vm';
@@ -94,7 +95,7 @@ export async function launchVm(
   const child = spawn(
     join(settings.nativeDir, 'vm-launch'),
     [...(await launcherOptions(settings, vm, runDir, nics)), '--', settings.qemuBinary, ...args],
-    { detached: true, stdio: ['ignore', 'ignore', 'pipe'] },
+    { detached: true, stdio: ['ignore', 'ignore', 'pipe'], env: helperEnvironment() },
   );
   // A pipe and no file: a guest may have QEMU complain without end. It goes on without a reader (EPIPE).
   let complaint = '';

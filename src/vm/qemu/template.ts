@@ -93,6 +93,7 @@ export async function templateKey(
     kernelCommandLine(machine),
     args,
     settings.namespacePath !== undefined,
+    source.gid, // its files are of that group
   ];
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 24);
 }

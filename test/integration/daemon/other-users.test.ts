@@ -2,11 +2,14 @@
 // those that an earlier version made wider.
 
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { useBusyboxDaemon } from '../../support/labs/busybox-daemon';
 
 jest.setTimeout(180_000);
+
+// What the daemon's environment may hold; none of its helpers needs it.
+process.env['REGISTRY_TOKEN'] = 'not-for-helpers';
 
 const engine = useBusyboxDaemon('users');
 const { docker } = engine;
@@ -105,13 +108,72 @@ it('lets nobody but root and VMs in, and VMs only to what they are made of', () 
   expect(nameless(reached(uid, gid))).toEqual(ofVms);
 });
 
+interface Helper {
+  name: string;
+  uid: number;
+  environment: string;
+  noNewPrivileges: boolean;
+}
+
+/** What the daemon has started: each has its directory in its command line, or a parent that has. */
+function helpers(): Helper[] {
+  const ours = new Set<number>([engine.daemon.process.pid]);
+  const found: Helper[] = [];
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  for (const pid of pids.map(Number).sort((a, b) => a - b)) {
+    try {
+      const read = (file: string): string => readFileSync(`/proc/${pid}/${file}`, 'utf8');
+      const status = read('status');
+      const field = (name: string): string => new RegExp(`^${name}:\\s+(\\S+)`, 'm').exec(status)?.[1] ?? '';
+      if (pid === engine.daemon.process.pid) continue;
+      if (!read('cmdline').includes(`${engine.dir}/run/`) && !ours.has(Number(field('PPid')))) continue;
+      ours.add(pid);
+      found.push({
+        name: field('Name'),
+        uid: Number(field('Uid')),
+        environment: read('environ'),
+        noNewPrivileges: field('NoNewPrivs') === '1',
+      });
+    } catch {
+      // it has ended
+    }
+  }
+  return found;
+}
+
+it('gives its helpers users of their own, which no other engine has, and nothing of its environment', () => {
+  const running = helpers();
+  const names = new Set(running.map(({ name }) => name));
+  expect([...names].sort()).toEqual(
+    expect.arrayContaining(['fs-server', 'netd-host', 'node', 'qemu-system-x86']),
+  );
+  for (const { environment } of running) expect(environment).not.toContain('not-for-helpers');
+  const base = Number(readFileSync(join(engine.dir, 'data', 'vm-uids'), 'utf8'));
+  expect(base % 65_536).toBe(1_650_000_000 % 65_536);
+  expect(running.find(({ name }) => name === 'node')).toMatchObject({
+    uid: base + 65_535,
+    noNewPrivileges: true,
+  });
+  const { uid, gid } = vmUser();
+  expect(gid).toBe(base);
+  expect(uid).toBeGreaterThan(base);
+  expect(uid).toBeLessThan(base + 65_535);
+});
+
 it('mends directories that an earlier version made, and what lies open in them', async () => {
   const data = join(engine.dir, 'data');
   for (const name of ['', 'volumes', 'volumes/shared', 'layers', 'disks', 'templates', 'containers']) {
     chmodSync(join(data, name), 0o755);
   }
   await engine.daemon.kill9();
-  for (const name of ['caisson.db', 'caisson.db-wal', 'events.ndjson', 'daemon.json', 'engine-id']) {
+  for (const name of [
+    'caisson.db',
+    'caisson.db-wal',
+    'events.ndjson',
+    'daemon.json',
+    'engine-id',
+    'vm-uids',
+  ]) {
     chmodSync(join(data, name), 0o644);
   }
   expect(reached(nobodyOfNote, nobodyOfNote)).toContain('rx data/volumes/shared/_data/id');
