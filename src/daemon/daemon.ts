@@ -62,11 +62,11 @@ export interface Daemon {
   reload(next: Config): void;
 }
 
-/** What `build` makes of the parts that a running daemon is asked for. */
-interface Running {
-  api: Api;
-  reload: (next: Config) => void;
-}
+/** Steps of the way down, in the order of the way up. */
+type Undo = (() => unknown)[];
+
+type Ground = Awaited<ReturnType<typeof composeStorage>>;
+type EngineParts = Awaited<ReturnType<typeof composeEngine>>;
 
 /** Resolves when the API answers and every record is true. Rejects with what is wrong; nothing is left running then. */
 export async function startDaemon(config: Config): Promise<Daemon> {
@@ -80,7 +80,7 @@ export async function startDaemon(config: Config): Promise<Daemon> {
   await takeVmUsers(config);
   await makeRootDirectories(config);
   const holdReserve = await openStartReserve(config.dataRoot);
-  const undo: (() => unknown)[] = [holdReserve, await lockDataRoot(config.dataRoot)];
+  const undo: Undo = [holdReserve, await lockDataRoot(config.dataRoot)];
   const close = async (): Promise<void> => {
     for (const step of undo.splice(0).reverse()) {
       try {
@@ -93,25 +93,31 @@ export async function startDaemon(config: Config): Promise<Daemon> {
   try {
     undo.push(await lockRunDir(config));
     if (config.pidFile !== undefined) undo.push(await writePidFile(config.pidFile));
-    const { api, reload } = await build(config, undo);
+    // Before anything is started: a certificate that can't be read is a mistake in the command line.
+    const tls = config.tls === undefined ? undefined : tlsOptions(config.tls);
+    const ground = await composeStorage(config, undo);
+    const engine = await composeEngine(config, ground, undo);
+    const api = await composeApi(config, ground, engine, tls, undo);
     const addresses = await api.listen(config.hosts);
     log.info('ready', { addresses, ms: Date.now() - started });
-    return { addresses, close, reload };
+    return {
+      addresses,
+      close,
+      reload: (next) => reloadConfig(config, next, engine.events, engine.system.id),
+    };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-async function build(config: Config, undo: (() => unknown)[]): Promise<Running> {
-  // Before anything is started: a certificate that can't be read is a mistake in the command line.
-  const tls = config.tls === undefined ? undefined : tlsOptions(config.tls);
+/** What the engine stands on: disks and records, the network, VMs. */
+async function composeStorage(config: Config, undo: Undo) {
   const storage = await createStorage(config, vmGid(config.vmUidBase));
-  const { documents, images, layers } = storage;
-  undo.push(() => documents.close());
+  undo.push(() => storage.documents.close());
   const networks = createNetworkManager({
     runDir: config.runDir,
-    documents,
+    documents: storage.documents,
     nativeDir: config.nativeDir,
     helperUid: netdUid(config),
     defaults: config.networkDefaults,
@@ -134,14 +140,18 @@ async function build(config: Config, undo: (() => unknown)[]): Promise<Running> 
   undo.push(() => networks.stop({ removeNamespace: vms.list().length === 0 }));
   undo.push(() => vms.close({ endIdle: true }));
   undo.push(runDirCare.close);
+  return { storage, networks, vms, mendable };
+}
 
+/** What Docker's verbs and Pods' work on, with what an earlier daemon has left taken over. */
+async function composeEngine(config: Config, { storage, networks, vms }: Ground, undo: Undo) {
+  const { documents, images, layers } = storage;
   const registry = new ContainerRegistry(documents);
   registry.load();
   const events = new EventBus(new EventHistory(join(config.dataRoot, 'events.ndjson')));
   undo.push(() => events.close());
   const logs = new ContainerLogStore(config.dataRoot);
   const health = new HealthMonitor(registry, events, new HealthRecords(documents));
-  const disks = storage.writableDisks;
   const { engine, execs, stats } = createEngine({
     config,
     registry,
@@ -149,7 +159,7 @@ async function build(config: Config, undo: (() => unknown)[]): Promise<Running> 
     logs,
     images,
     layers,
-    disks,
+    disks: storage.writableDisks,
     networks,
     vms,
     volumes: storage.volumes,
@@ -190,27 +200,45 @@ async function build(config: Config, undo: (() => unknown)[]): Promise<Running> 
     engineVersion: versions.engine,
     experimental: config.experimental,
   });
-  const podVms = new EngineVms(vms, directory);
+  return {
+    registry,
+    events,
+    health,
+    probe,
+    containers,
+    execs,
+    volumes,
+    networkBackend: new EngineNetworkBackend(engine),
+    images: new EngineImageBackend({ images, layers, registry, events }),
+    builds,
+    system,
+    versions,
+    pods,
+    podVms: new EngineVms(vms, directory),
+  };
+}
+
+/** What clients reach: Docker's API, Caisson's own, manifests that are played, and metrics. */
+async function composeApi(
+  config: Config,
+  { storage, networks, vms, mendable }: Ground,
+  engine: EngineParts,
+  tls: ReturnType<typeof tlsOptions> | undefined,
+  undo: Undo,
+): Promise<Api> {
+  const { registry, events, health, probe, containers, images, volumes, system, versions, pods, podVms } =
+    engine;
   const podsBackend = {
     pods,
     vms: podVms,
     info: () => ({ version: versions.engine, ...podVms.facts(), pods: pods.counts() }),
   };
-  const backend = {
-    containers,
-    exec: execs,
-    images: new EngineImageBackend({ images, layers, registry, events }),
-    builds,
-    system,
-    networks: new EngineNetworkBackend(engine),
-    volumes,
-  };
   const plays = new PlayService({
     pods,
     containers,
-    images: backend.images,
+    images,
     volumes,
-    documents,
+    documents: storage.documents,
     exec: (containerId, command, signal) => probe(registry.get(containerId), command, signal),
     probe: (wanted) => networks.probe(wanted),
     nodeName: hostname(),
@@ -231,6 +259,8 @@ async function build(config: Config, undo: (() => unknown)[]): Promise<Running> 
     undo.push(close);
   }
   const recordRepliesTo = process.env['CAISSON_RECORD_REPLIES'];
+  const { execs: exec, builds, networkBackend } = engine;
+  const backend = { containers, exec, images, builds, system, networks: networkBackend, volumes };
   const api = createApi(backend, {
     daemonVersion: versions.engine,
     experimental: config.experimental,
@@ -249,5 +279,5 @@ async function build(config: Config, undo: (() => unknown)[]): Promise<Running> 
     return api.close();
   });
   mendable.api = api;
-  return { api, reload: (next) => reloadConfig(config, next, events, system.id) };
+  return api;
 }
