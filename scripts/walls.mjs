@@ -257,7 +257,7 @@ export const walls = {
     imports: ['engine/core', 'storage/images', 'versions', 'config', 'docker'],
     types: ['storage/contract', 'vm/contract'],
   },
-  'engine/streams': { imports: ['engine/core', 'vm/agent'], types: ['vm/contract'] },
+  'engine/streams': { imports: ['engine/core', 'vm/agent', 'docker'], types: ['vm/contract'] },
   'engine/logs': {
     imports: ['engine/logs/remote', 'engine/logs/records', 'engine/core'],
     types: ['api/v1.41/backend'],

@@ -26,6 +26,11 @@ export class DaemonError extends Error {
   }
 }
 
+/** What a client has asked for can't be read, or can't be. */
+export function invalid(message: string): DaemonError {
+  return new DaemonError('InvalidParameter', message);
+}
+
 /** True when `error` is a DaemonError, of `code` if one is named. */
 export function isDaemonError(error: unknown, code?: ErrorCode): error is DaemonError {
   return error instanceof DaemonError && (code === undefined || error.code === code);

@@ -1,6 +1,6 @@
 // The query of `POST /build`, read and checked as dockerd does.
 
-import { DaemonError, errorMessage } from '../errors';
+import { DaemonError, errorMessage, invalid } from '../errors';
 import { goQuote } from '../go/quote';
 import { parseWholeValue } from '../go/json';
 import {
@@ -145,8 +145,4 @@ function internal(message: string): DaemonError {
 
 function prefixed(what: string): (message: string) => DaemonError {
   return (message) => invalid(`${what}: ${message}`);
-}
-
-function invalid(message: string): DaemonError {
-  return new DaemonError('InvalidParameter', message);
 }

@@ -1,6 +1,6 @@
 // The Dockerfile's HEALTHCHECK, as Docker's parser reads it.
 
-import { DaemonError } from '../errors';
+import { type DaemonError, invalid } from '../errors';
 import { goDurationProblem, parseGoDuration } from '../go/duration';
 import { goQuote } from '../go/quote';
 import { jsonArray } from './words';
@@ -80,8 +80,4 @@ function duration(name: string, text: string): number {
   const sum = parseGoDuration(text) ?? 0;
   if (sum < shortestNanoseconds) throw invalid(`Interval "${name}" cannot be less than 1ms`);
   return sum;
-}
-
-function invalid(message: string): DaemonError {
-  return new DaemonError('InvalidParameter', message);
 }

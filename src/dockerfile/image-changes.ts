@@ -2,7 +2,7 @@
 // and errors are those of dockerd 20.10.
 
 import { posix } from 'node:path';
-import { DaemonError } from '../errors';
+import { invalid } from '../errors';
 import { expandWord, jsonArray, logicalLines, splitWords } from './words';
 import { parseHealthcheck } from './healthcheck-instruction';
 import type { ImageRunConfig } from '../docker/image-config';
@@ -62,10 +62,6 @@ function applyOne(config: ImageRunConfig, line: string): ImageRunConfig {
     default:
       throw invalid(`${word.toLowerCase()} is not a valid change command`);
   }
-}
-
-function invalid(message: string): DaemonError {
-  return new DaemonError('InvalidParameter', message);
 }
 
 function shellForm(text: string): string[] {

@@ -1,6 +1,6 @@
 // Lines of a Dockerfile made into typed instructions, with the checks and errors of Docker's parser.
 
-import { DaemonError, isDaemonError } from '../errors';
+import { DaemonError, isDaemonError, invalid } from '../errors';
 import { goQuote } from '../go/quote';
 import { jsonArray, splitWords } from './words';
 import { parseHealthcheck } from './healthcheck-instruction';
@@ -271,8 +271,4 @@ function parseFlags({ keyword, flags }: InstructionLine): {
     values[name] = value;
   }
   return { values, used: Object.keys(values) };
-}
-
-function invalid(message: string): DaemonError {
-  return new DaemonError('InvalidParameter', message);
 }

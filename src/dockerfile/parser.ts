@@ -1,7 +1,7 @@
 // A Dockerfile as lines of instructions: parser directives, continued lines, comments, flags. What is valid, and the
 // words for what is not, are those of dockerd 20.10's classic builder.
 
-import { DaemonError } from '../errors';
+import { invalid } from '../errors';
 import { isSpace } from './words';
 
 /** One instruction: its keyword in lower case, its flags and the rest of its line. */
@@ -158,8 +158,4 @@ function takeWord(line: string, start: number): { word: string; end: number } {
     word += char;
   }
   return { word, end: at };
-}
-
-function invalid(message: string): DaemonError {
-  return new DaemonError('InvalidParameter', message);
 }

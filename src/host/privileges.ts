@@ -1,6 +1,7 @@
 // What the daemon itself needs to be: root, with users to give to its VMs.
 
 import { readFileSync } from 'node:fs';
+import { isMapped } from './uid-map';
 
 /** Why this process cannot be the daemon; undefined: it can. `vmUidBase`: the first of the users that VMs run as. */
 export function missingPrivilege(
@@ -12,12 +13,4 @@ export function missingPrivilege(
   return isMapped(uidMap, vmUidBase)
     ? undefined
     : `root in a user namespace that has no user ${vmUidBase}: VMs run as users of their own`;
-}
-
-/** Lines of a user namespace's map: first id inside, first id outside, how many. */
-function isMapped(uidMap: string, uid: number): boolean {
-  return uidMap.split('\n').some((line) => {
-    const [first = Number.NaN, , count = 0] = line.trim().split(/\s+/).map(Number);
-    return uid >= first && uid < first + count;
-  });
 }

@@ -2,20 +2,13 @@
 
 import { readFileSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { isMapped } from '../host/uid-map';
 
 /** `wanted`, if the daemon is root, the user exists in this user namespace and can read `script`; else 0, the daemon's own. */
 export function helperUid(script: string, wanted: number): number {
   if (process.getuid?.() !== 0) return 0;
   if (!isMapped(readFileSync('/proc/self/uid_map', 'utf8'), wanted)) return 0;
   return readableBy(dirname(dirname(script)), wanted) ? wanted : 0;
-}
-
-/** `uidMap` is a /proc/PID/uid_map: lines of first id inside, first id outside, count (user_namespaces(7)). */
-export function isMapped(uidMap: string, uid: number): boolean {
-  return uidMap.split('\n').some((line) => {
-    const [first = NaN, , count = NaN] = line.trim().split(/\s+/).map(Number);
-    return uid >= first && uid < first + count;
-  });
 }
 
 /** True if `uid` (which is in no group that matters) can read the directory `path` and search every one above it. */

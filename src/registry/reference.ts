@@ -1,6 +1,6 @@
 // Names of images: Docker's reference grammar (github.com/distribution/reference describes it), normalised and familiar.
 
-import { DaemonError } from '../errors';
+import { invalid } from '../errors';
 
 export interface Reference {
   /** `docker.io`, `127.0.0.1:5000`. */
@@ -26,10 +26,6 @@ const referenceExpression = new RegExp(
   `^((?:${domainPattern}/)?${pathPattern})(?::(${tagPattern}))?(?:@(${digestPattern}))?$`,
 );
 const maxNameLength = 255;
-
-function invalid(message: string): DaemonError {
-  return new DaemonError('InvalidParameter', message);
-}
 
 /** Parses what a user types. Throws InvalidParameter in Docker's words. */
 export function parseReference(text: string): Reference {

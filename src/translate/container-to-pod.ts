@@ -1,5 +1,6 @@
 // A Docker container as a Pod with one container. Pure: what Docker checks only at start is thrown from here.
 
+import { runcRefusal } from '../docker/runtime-text';
 import type { ContainerConfig, HostConfig } from '../docker/types';
 import { DaemonError } from '../errors';
 import { effectiveCapabilities } from './capabilities';
@@ -75,7 +76,7 @@ function podContainer(
   const shares = hostConfig.CpuShares ?? 0;
   if (shares < 0) throw new DaemonError('Internal', 'shares: invalid argument');
   if (shares === 1) {
-    throw runtimeFailure(
+    throw runcRefusal(
       'unable to start container process: error during container init: ' +
         'error setting cgroup config for procHooks process: the minimum allowed cpu-shares is 2',
     );
@@ -198,12 +199,5 @@ function deviceRequestRefusal(hostConfig: HostConfig): DaemonError {
   return new DaemonError(
     'Internal',
     `could not select device driver "${request?.Driver ?? ''}" with capabilities: [${capabilities}]`,
-  );
-}
-
-function runtimeFailure(reason: string): DaemonError {
-  return new DaemonError(
-    'Internal',
-    `failed to create shim task: OCI runtime create failed: runc create failed: ${reason}: unknown`,
   );
 }

@@ -1,6 +1,6 @@
 // HostConfig.Ulimits as the agent's rlimits.
 
-import { DaemonError } from '../errors';
+import { runcRefusal } from '../docker/runtime-text';
 
 const names = new Set([
   'core',
@@ -63,11 +63,11 @@ export function containerRlimits(
   for (const ulimit of ulimits ?? []) {
     const name = (ulimit.Name ?? '').toLowerCase();
     const type = `RLIMIT_${name.toUpperCase()}`;
-    if (!names.has(name)) throw refused(`wrong rlimit value: ${type}`);
+    if (!names.has(name)) throw runcRefusal(`wrong rlimit value: ${type}`);
     const soft = ulimit.Soft ?? 0;
     const hard = ulimit.Hard ?? 0;
     if (hard >= 0 && (soft < 0 || soft > hard)) {
-      throw refused(
+      throw runcRefusal(
         'unable to start container process: error during container init: error setting rlimits for ready process: ' +
           `error setting rlimit type ${String(numbers[name] ?? 0)}: invalid argument`,
       );
@@ -75,11 +75,4 @@ export function containerRlimits(
     limits.set(type, { type, soft, hard });
   }
   return [...limits.values()];
-}
-
-function refused(reason: string): DaemonError {
-  return new DaemonError(
-    'Internal',
-    `failed to create shim task: OCI runtime create failed: runc create failed: ${reason}: unknown`,
-  );
 }

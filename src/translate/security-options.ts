@@ -1,6 +1,7 @@
 // HostConfig.SecurityOpt. A VM has neither AppArmor nor SELinux, so their options are checked and have no effect, as
 // on a host without them.
 
+import { runcRefusal } from '../docker/runtime-text';
 import { DaemonError } from '../errors';
 import { parseGoBool } from '../go/bool';
 
@@ -85,11 +86,7 @@ export function seccompProfile(
   // As runc has it: a profile that says nothing filters nothing.
   if ((action ?? '') === '' && (!Array.isArray(syscalls) || syscalls.length === 0)) return 'unconfined';
   if (typeof action !== 'string' || !seccompActions.has(action)) {
-    throw new DaemonError(
-      'Internal',
-      'failed to create shim task: OCI runtime create failed: runc create failed: ' +
-        `string ${typeof action === 'string' ? action : ''} is not a valid action for seccomp: unknown`,
-    );
+    throw runcRefusal(`string ${typeof action === 'string' ? action : ''} is not a valid action for seccomp`);
   }
   return record;
 }

@@ -1,7 +1,7 @@
 // Which namespace a sysctl belongs to. Those that belong to none, which Docker refuses, are the VM's own: the container
 // is alone there.
 
-import { DaemonError } from '../errors';
+import { runcRefusal } from '../docker/runtime-text';
 
 const ipcSysctls = new Set([
   'kernel.msgmax',
@@ -42,27 +42,20 @@ export function namespacedSysctls(
   for (const [given, value] of Object.entries(sysctls ?? {})) {
     const name = given.replaceAll('/', '.');
     if (ipcSysctls.has(name) || name.startsWith('fs.mqueue.')) {
-      if (namespaces.hostIpc) throw refused(`sysctl "${name}" is not allowed in the hosts ipc namespace`);
+      if (namespaces.hostIpc) throw runcRefusal(`sysctl "${name}" is not allowed in the hosts ipc namespace`);
       sorted.container[name] = value;
     } else if (name.startsWith('net.')) {
-      if (namespaces.hostNetwork) throw refused(`sysctl "${name}" not allowed in host network namespace`);
+      if (namespaces.hostNetwork) throw runcRefusal(`sysctl "${name}" not allowed in host network namespace`);
       sorted.pod[name] = value;
     } else if (name === 'kernel.domainname' && !namespaces.hostUts) {
       sorted.pod[name] = value;
     } else if (name === 'kernel.hostname') {
-      throw refused(`sysctl "${name}" is not allowed as it conflicts with the OCI "hostname" field`);
+      throw runcRefusal(`sysctl "${name}" is not allowed as it conflicts with the OCI "hostname" field`);
     } else if (vmSysctls.test(name) && !agentSysctls.test(name)) {
       sorted.pod[name] = value;
     } else {
-      throw refused(`sysctl "${name}" is not in a separate kernel namespace`);
+      throw runcRefusal(`sysctl "${name}" is not in a separate kernel namespace`);
     }
   }
   return sorted;
-}
-
-function refused(reason: string): DaemonError {
-  return new DaemonError(
-    'Internal',
-    `failed to create shim task: OCI runtime create failed: runc create failed: ${reason}: unknown`,
-  );
 }

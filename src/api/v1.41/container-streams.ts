@@ -14,7 +14,7 @@ import type {
   LogsOptions,
 } from './backend';
 import { declaredLength, readBody } from '../http/body';
-import { areDetachKeys } from './detach-keys';
+import { parseDetachKeys } from '../../docker/detach-keys';
 import { describeError } from './error-handler';
 import { optionalText, queryBool, queryBoolOr, queryText } from '../http/query';
 import {
@@ -144,7 +144,7 @@ function attachOptions(
   wants: (name: 'stdin' | 'stdout' | 'stderr') => boolean,
 ): AttachOptions {
   const keys = queryText(request, 'detachKeys');
-  if (keys !== '' && !areDetachKeys(keys)) {
+  if (keys !== '' && parseDetachKeys(keys) === undefined) {
     throw new DaemonError('InvalidParameter', `Invalid detach keys (${keys}) provided`);
   }
   return {

@@ -1,5 +1,6 @@
 // What a failure in the guest is in Docker's words, and the exit code it leaves in the record.
 
+import { runcProcessText } from '../../docker/runtime-text';
 import { DaemonError, errorMessage } from '../../errors';
 import { AgentError } from '../../vm/contract/agent-error';
 
@@ -73,9 +74,7 @@ export function startFailure(error: unknown): StartFailure {
   const { text, plain } = guestReason(error);
   if (plain)
     return { error: new DaemonError('Internal', text, { cause: error }), exitCode: generalFailureCode };
-  const message =
-    'failed to create shim task: OCI runtime create failed: runc create failed: ' +
-    `unable to start container process: ${text}: unknown${text.includes('not a directory') ? mountHint : ''}`;
+  const message = `${runcProcessText(text)}${text.includes('not a directory') ? mountHint : ''}`;
   const exitCode = exitCodeOf(message);
   return {
     error: new DaemonError(exitCode === generalFailureCode ? 'Internal' : 'InvalidParameter', message, {

@@ -5,6 +5,7 @@
 
 import { join } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
+import { runcRefusal } from '../../docker/runtime-text';
 import type { BuildBackend, BuildOptions, ProgressWriter } from '../../api/v1.41/backend';
 import type { AuthConfig, HostConfig } from '../../docker/types';
 import type { BuildHost, BuildLimits, ContainerOutput, RunConfig } from '../../builder/host';
@@ -166,10 +167,8 @@ class EngineBuildHost implements BuildHost {
 
   async runContainer(id: string, output: ContainerOutput, signal: AbortSignal): Promise<number> {
     if (this.#imageless.has(id)) {
-      throw new DaemonError(
-        'Internal',
-        'failed to create shim task: OCI runtime create failed: runc create failed: unable to start container ' +
-          'process: exec: "/bin/sh": stat /bin/sh: no such file or directory: unknown',
+      throw runcRefusal(
+        'unable to start container process: exec: "/bin/sh": stat /bin/sh: no such file or directory',
       );
     }
     const { engine } = this.#context;

@@ -1,6 +1,7 @@
 // Devices of the host that limits of block I/O name: Docker looks at them when the container starts.
 
 import { stat } from 'node:fs/promises';
+import { runcRefusal } from '../../docker/runtime-text';
 import type { HostConfig } from '../../docker/types';
 import { DaemonError } from '../../errors';
 
@@ -24,9 +25,8 @@ async function requireBlockDevice(path: string): Promise<void> {
     throw new DaemonError('Internal', `stat ${path}: no such file or directory`, { cause });
   }
   if (isBlockDevice) return;
-  throw new DaemonError(
-    'Internal',
-    'failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: ' +
-      `error during container init: error setting cgroup config for procHooks process: ${path}: no such device: unknown`,
+  throw runcRefusal(
+    'unable to start container process: error during container init: ' +
+      `error setting cgroup config for procHooks process: ${path}: no such device`,
   );
 }

@@ -2,7 +2,7 @@
 
 import { goBoolProblem, parseGoBool } from '../../go/bool';
 import { goQuote } from '../../go/quote';
-import { DaemonError } from '../../errors';
+import { DaemonError, invalid } from '../../errors';
 import { parseHumanSize, parseRamSize } from '../../go/size-format';
 import { checkTagTemplate } from './records/log-attributes';
 import { isRemoteDriver, remoteOptions, validateRemoteOptions } from './remote/remote-driver';
@@ -42,10 +42,6 @@ const foreignDrivers = ['awslogs', 'etwlogs', 'gcplogs', 'gelf', 'journald', 'lo
 const cacheOptions = ['cache-disabled', 'cache-max-size', 'cache-max-file', 'cache-compress'];
 const localDefaultBytes = 20_000_000;
 const localDefaultFiles = 5;
-
-function invalid(message: string): DaemonError {
-  return new DaemonError('InvalidParameter', message);
-}
 
 /** Throws InvalidParameter, in Docker's words, for what Docker refuses when the container is created. */
 export function validateLogConfig(config: LogConfigInput | undefined): void {

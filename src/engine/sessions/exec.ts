@@ -19,7 +19,7 @@ import type { Container, ContainerRegistry } from '../core/container-registry';
 import { notRunning } from '../core/container-refusals';
 import { requirePod, type PodPlaces } from '../vms/guest-access';
 import { isActive } from '../core/container-state';
-import { parseDetachKeys } from '../streams/detach-keys';
+import { detachKeysOf } from '../streams/detach-keys';
 import { execFailure } from '../core/runtime-errors';
 import { ProcessStdio, type StdioChannels } from '../streams/stdio';
 import { StreamHub } from '../streams/stream-hub';
@@ -62,7 +62,7 @@ export class Execs implements ExecBackend {
     requireExecutable(container, containerRef);
     const command = body.Cmd ?? [];
     if (command.length === 0) throw new DaemonError('InvalidParameter', 'No exec command specified');
-    const detachKeys = parseDetachKeys(body.DetachKeys);
+    const detachKeys = detachKeysOf(body.DetachKeys);
     if (detachKeys === undefined) {
       throw new DaemonError('Internal', `Invalid escape keys (${body.DetachKeys ?? ''}) provided`);
     }

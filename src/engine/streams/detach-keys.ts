@@ -1,38 +1,19 @@
 // The key sequence that detaches a client from a terminal.
 
+import { parseDetachKeys } from '../../docker/detach-keys';
 import { DaemonError } from '../../errors';
 
 /** ctrl-p, ctrl-q. */
 export const defaultDetachKeys: readonly number[] = [0x10, 0x11];
 
-const controls = new Map<string, number>([
-  ['ctrl-@', 0],
-  ...Array.from({ length: 26 }, (_, index): [string, number] => [
-    `ctrl-${String.fromCharCode(97 + index)}`,
-    index + 1,
-  ]),
-  ['ctrl-[', 27],
-  ['ctrl-\\', 28],
-  ['ctrl-]', 29],
-  ['ctrl-^', 30],
-  ['ctrl-_', 31],
-]);
-
-/** `ctrl-a,x` as bytes; undefined when a key is unknown. '' means the default. */
-export function parseDetachKeys(text: string | undefined): number[] | undefined {
-  if (text === undefined || text === '') return [...defaultDetachKeys];
-  const keys: number[] = [];
-  for (const key of text.split(',')) {
-    const byte = key.length === 1 ? key.charCodeAt(0) : controls.get(key.toLowerCase());
-    if (byte === undefined || byte > 127) return undefined;
-    keys.push(byte);
-  }
-  return keys;
+/** As parseDetachKeys; those of the default for ''. */
+export function detachKeysOf(text = ''): readonly number[] | undefined {
+  return text === '' ? defaultDetachKeys : parseDetachKeys(text);
 }
 
-/** As parseDetachKeys, with Docker's refusal in the words of attach. */
-export function requireDetachKeys(text: string | undefined): number[] {
-  const keys = parseDetachKeys(text);
+/** With Docker's refusal in the words of attach. */
+export function requireDetachKeys(text: string | undefined): readonly number[] {
+  const keys = detachKeysOf(text);
   if (keys === undefined) {
     throw new DaemonError('InvalidParameter', `Invalid detach keys (${text ?? ''}) provided`);
   }

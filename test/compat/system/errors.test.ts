@@ -92,6 +92,8 @@ httpCases('errors: values', {
   'an image without a name': 'DELETE /images/',
   'a websocket of an unknown container, without the handshake': 'GET /containers/nosuch/attach/ws',
   'the same with bad detach keys': 'GET /containers/nosuch/attach/ws?detachKeys=zzz',
+  'the same with a control key in capitals': 'GET /containers/nosuch/attach/ws?detachKeys=ctrl-P',
+  'the same with the last of ASCII': 'GET /containers/nosuch/attach/ws?detachKeys=ctrl-_,DEL',
   'invalid name': create({ Image: 'busybox' }, '%2Fa%20b'),
   'memory too small': create({ Image: 'busybox', HostConfig: { Memory: 1024 } }),
   'swap without memory': create({ Image: 'busybox', HostConfig: { MemorySwap: 100000000 } }),

@@ -2,7 +2,7 @@
 
 import { formatSubnet } from '../../../src/network/addresses/addresses';
 import { parseCounters } from '../../../src/network/counters';
-import { isMapped } from '../../../src/network/helper-user';
+import { isMapped } from '../../../src/host/uid-map';
 import { parseRoutes } from '../../../src/network/host-routes';
 import {
   formatResolvConf,

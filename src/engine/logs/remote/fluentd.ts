@@ -1,7 +1,7 @@
 // The driver `fluentd`: its options, and a line as a message of the forward protocol.
 
 import { encode } from '@msgpack/msgpack';
-import { DaemonError } from '../../../errors';
+import { DaemonError, invalid } from '../../../errors';
 import { goBoolProblem, parseGoBool } from '../../../go/bool';
 import { parseGoDuration } from '../../../go/duration';
 import { goQuote } from '../../../go/quote';
@@ -30,10 +30,6 @@ export const fluentdOptions = [
 const defaultPort = 24_224;
 const defaultBufferBytes = 1 << 20;
 const defaultRetryNs = 1e9;
-
-function invalid(message: string): DaemonError {
-  return new DaemonError('InvalidParameter', message);
-}
 
 function isTrue(text: string | undefined): boolean {
   return parseGoBool(text ?? '') === true;

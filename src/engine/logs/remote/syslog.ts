@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { DaemonError } from '../../../errors';
+import { DaemonError, invalid } from '../../../errors';
 import type { LogLine } from './forwarding-writer';
 import type { CollectorAddress, CollectorOptions } from './log-collector';
 
@@ -31,10 +31,6 @@ const formats = ['', 'rfc3164', 'rfc5424', 'rfc5424micro'];
 const severities = { stdout: 6, stderr: 3 } as const;
 const bufferBytes = 1 << 20;
 const retryMs = 1000;
-
-function invalid(message: string): DaemonError {
-  return new DaemonError('InvalidParameter', message);
-}
 
 /** Throws InvalidParameter in Docker's words, for what is refused at create. */
 export function validateSyslog(options: Options): void {

@@ -1,6 +1,6 @@
 import type { AttachOptions, LogLine } from '../../../../src/api/v1.41/backend';
 import { attachToContainer } from '../../../../src/engine/sessions/attach';
-import { DetachKeyFilter, parseDetachKeys } from '../../../../src/engine/streams/detach-keys';
+import { DetachKeyFilter, detachKeysOf } from '../../../../src/engine/streams/detach-keys';
 import type { RunOffsets } from '../../../../src/engine/logs/records/log-record';
 import { StreamHub, type StreamChunk } from '../../../../src/engine/streams/stream-hub';
 import { AgentError } from '../../../../src/vm/contract/agent-error';
@@ -30,8 +30,13 @@ describe('detach keys', () => {
     ['ctrl-[', [27]],
     ['zzz', undefined],
     ['ctrl-!', undefined],
+    ['ctrl-P', undefined],
+    ['del', undefined],
+    ['é', undefined],
+    ['ctrl-_,DEL', [31, 127]],
+    [',', undefined],
   ])('parses %j', (text, keys) => {
-    expect(parseDetachKeys(text)).toEqual(keys);
+    expect(detachKeysOf(text)).toEqual(keys);
   });
 
   const filter = (...chunks: number[][]): { passed: number[]; detached: boolean } => {
