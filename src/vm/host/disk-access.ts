@@ -9,27 +9,30 @@ export interface DiskOwner {
   gid: number;
 }
 
-/** VM by path. A container that is started again may get its disk before its last VM is cleaned up. */
-const holders = new Map<string, string>();
+/** One for all VMs of a factory. */
+export class DiskAccess {
+  /** VM by path. A container that is started again may get its disk before its last VM is cleaned up. */
+  readonly #holders = new Map<string, string>();
 
-/** Synchronous, as is `takeDiskBack`: the two never overtake each other. */
-export function giveDisk(path: string, vmId: string, owner: DiskOwner): void {
-  chownSync(path, owner.uid, owner.gid);
-  holders.set(path, vmId);
-}
+  /** Synchronous, as is `takeBack`: the two never overtake each other. */
+  give(path: string, vmId: string, owner: DiskOwner): void {
+    chownSync(path, owner.uid, owner.gid);
+    this.#holders.set(path, vmId);
+  }
 
-/** For a VM of an earlier daemon, which has the disk already. */
-export function noteDisk(path: string, vmId: string): void {
-  holders.set(path, vmId);
-}
+  /** For a VM of an earlier daemon, which has the disk already. */
+  note(path: string, vmId: string): void {
+    this.#holders.set(path, vmId);
+  }
 
-/** Unless it is another VM's by now, or gone. */
-export function takeDiskBack(path: string, vmId: string): void {
-  if (holders.get(path) !== vmId) return;
-  holders.delete(path);
-  try {
-    chownSync(path, process.getuid?.() ?? 0, process.getgid?.() ?? 0);
-  } catch (error) {
-    if (systemErrorCode(error) !== 'ENOENT') throw error;
+  /** Unless it is another VM's by now, or gone. */
+  takeBack(path: string, vmId: string): void {
+    if (this.#holders.get(path) !== vmId) return;
+    this.#holders.delete(path);
+    try {
+      chownSync(path, process.getuid?.() ?? 0, process.getgid?.() ?? 0);
+    } catch (error) {
+      if (systemErrorCode(error) !== 'ENOENT') throw error;
+    }
   }
 }

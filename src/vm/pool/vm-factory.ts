@@ -9,7 +9,7 @@ import { DaemonError, errorMessage } from '../../errors';
 import { log } from '../../log';
 import type { AgentClient } from '../agent/agent-client';
 import { BulkDisk, bulkFileName } from '../host/bulk-disk';
-import { giveDisk, takeDiskBack, type DiskOwner } from '../host/disk-access';
+import { DiskAccess, type DiskOwner } from '../host/disk-access';
 import { FileServer, realShares, sharePathsOf } from '../file-server/file-server';
 import { isAlive, killProcess, killProcessesNaming } from '../host/host-process';
 import {
@@ -68,6 +68,7 @@ export class QemuVmFactory {
   /** Aborted by `stop`: what is under way is given up. */
   readonly #stopping = new AbortController();
   readonly #slots = new Set<number>();
+  readonly #diskAccess = new DiskAccess();
   readonly #sized: SizedTemplates;
   readonly #sharedPaths = new SharedPaths();
   #nextSlot = 0;
@@ -179,7 +180,8 @@ export class QemuVmFactory {
     const written = disks.filter(({ disk }) => !disk.readOnly);
     const give = ({ id, slot }: GuestRequest): void => {
       const owner = this.#ownerOf(slot);
-      if (owner !== undefined) for (const { disk } of written) giveDisk(disk.hostPath, id, owner);
+      if (owner !== undefined)
+        for (const { disk } of written) this.#diskAccess.give(disk.hostPath, id, owner);
     };
     const shares = await realShares(files?.shares ?? []);
     let fileServer: FileServer | undefined;
@@ -289,7 +291,7 @@ export class QemuVmFactory {
       return this.#adopt(record, guest, fileServer() ?? this.#fileServer(guest.runDir));
     } catch (error) {
       if (guest !== undefined) await discardGuest(guest);
-      for (const path of Object.values(plugged.diskPaths ?? {})) takeDiskBack(path, id);
+      for (const path of Object.values(plugged.diskPaths ?? {})) this.#diskAccess.takeBack(path, id);
       this.#slots.delete(slot);
       this.#throwIfOver(signal); // rather than what giving up has led to
       throw error;
@@ -310,7 +312,16 @@ export class QemuVmFactory {
     const { runDir, qmp, agent, exited } = guest;
     agent.bulk = new BulkDisk(join(runDir, bulkFileName));
     const owner = this.#ownerOf(record.slot);
-    const vm = new QemuVm({ record, runDir, qmp, agent, exited, fileServer, owner });
+    const vm = new QemuVm({
+      record,
+      runDir,
+      qmp,
+      agent,
+      exited,
+      fileServer,
+      owner,
+      diskAccess: this.#diskAccess,
+    });
     void vm.ended.then(() => this.#slots.delete(record.slot));
     return vm;
   }

@@ -10,7 +10,7 @@ import { log } from '../../log';
 import type { Agent } from '../contract/agent';
 import type { AgentClient } from '../agent/agent-client';
 import { ProtocolError } from '../agent/frame';
-import { giveDisk, noteDisk, takeDiskBack, type DiskOwner } from '../host/disk-access';
+import type { DiskAccess, DiskOwner } from '../host/disk-access';
 import { realShares, sharePathsOf, type FileServer } from '../file-server/file-server';
 import { findProcess, killProcess, waitUntilGone } from '../host/host-process';
 import type { SavedVm, Vm, VmDisk, VmEnd, VmNic, VmResources, FileShare } from '../contract/vm';
@@ -39,6 +39,7 @@ export interface QemuVmParts {
   fileServer: FileServer;
   /** The user that QEMU runs as, who must be able to open what is plugged. Undefined: the daemon's own. */
   owner: DiskOwner | undefined;
+  diskAccess: DiskAccess;
   /** What QEMU said at its end; undefined when an earlier daemon started it. */
   exited: Promise<string> | undefined;
 }
@@ -61,7 +62,8 @@ export class QemuVm implements Vm {
     this.#parts = parts;
     this.#record = parts.record;
     this.fileServer = parts.fileServer;
-    for (const path of Object.values(parts.record.diskPaths ?? {})) noteDisk(path, parts.record.id);
+    for (const path of Object.values(parts.record.diskPaths ?? {}))
+      parts.diskAccess.note(path, parts.record.id);
     const diskFull = new HostDiskFull(parts.record.id, parts.qmp);
     parts.qmp.onEvent((event) => {
       diskFull.onEvent(event);
@@ -151,9 +153,9 @@ export class QemuVm implements Vm {
       taken.add(lun);
       luns.push(lun);
     }
-    const { owner, qmp } = this.#parts;
+    const { owner, qmp, diskAccess } = this.#parts;
     const written = disks.filter((disk) => !disk.readOnly);
-    if (owner !== undefined) for (const disk of written) giveDisk(disk.hostPath, this.id, owner);
+    if (owner !== undefined) for (const disk of written) diskAccess.give(disk.hostPath, this.id, owner);
     const added = Object.fromEntries(disks.map((disk, index) => [disk.id, luns[index] ?? 0]));
     const paths = Object.fromEntries(written.map((disk) => [disk.id, disk.hostPath]));
     // Recorded first: a daemon that dies in between finds a LUN too many, never one that it doesn't know of.
@@ -318,7 +320,8 @@ export class QemuVm implements Vm {
 
   #takeBack(diskId: string): void {
     const path = this.#record.diskPaths?.[diskId];
-    if (path !== undefined && this.#parts.owner !== undefined) takeDiskBack(path, this.id);
+    const { owner, diskAccess } = this.#parts;
+    if (path !== undefined && owner !== undefined) diskAccess.takeBack(path, this.id);
   }
 
   /** The guest is at its end, while QEMU may live on: its console is read, then QEMU is killed. Never rejects. */
