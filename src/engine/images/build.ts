@@ -18,23 +18,30 @@ import type { Image } from '../../storage/contract/image';
 import type { ImageConfig, ImageRunConfig } from '../../docker/image-config';
 import type { SquashfsLayerStore } from '../../storage/layers/layer-store';
 import type { ImageStore } from '../../storage/contract/stores';
-import { createContainer } from '../create/create';
+import { createContainer, type CreateNeeds } from '../create/create';
 import { newContainerId } from '../core/container-names';
 import { eventAttributes } from '../core/container-record';
 import type { Container } from '../core/container-registry';
-import { removeContainer } from '../lifecycle/remove';
-import { startContainer } from '../lifecycle/start';
-import { killContainer } from '../lifecycle/stop';
-import type { Engine } from '../engine';
+import { removeContainer, type RemoveNeeds } from '../lifecycle/remove';
+import { startContainer, type StartNeeds } from '../lifecycle/start';
+import { killContainer, type StopNeeds } from '../lifecycle/stop';
 import { filledImageConfig } from './inspect';
 import { nonEmptyLayer } from '../files/empty-layer';
 import { refuseReservedName } from './reserved-name';
 import type { LeaveOptions, RunningPod } from '../vms/running-pod';
+import type { Pods } from '../vms/pods';
+import type { Engine } from '../engine';
+
+/** What the steps of a build work with: containers that are made, run and removed, and whose VM goes on. */
+export type BuildNeeds = CreateNeeds &
+  StartNeeds &
+  RemoveNeeds &
+  Pick<Engine, 'beforeRest' | 'fileJobs' | 'vms'> & { readonly pods: Pick<Pods, 'place'> };
 
 const maxHeldText = 16 * 1024;
 
 export interface ImageBuildContext {
-  engine: Engine;
+  engine: BuildNeeds;
   images: ImageStore;
   layers: SquashfsLayerStore;
   dataRoot: string;
@@ -300,7 +307,7 @@ async function copyOutput(
   if (rest !== '') output.stdout(rest);
 }
 
-function killQuietly(engine: Engine, container: Container): void {
+function killQuietly(engine: StopNeeds, container: Container): void {
   killContainer(engine, container, { ref: container.id }).catch((error: unknown) =>
     log.debug('a cancelled build’s container could not be killed', { containerId: container.id, error }),
   );

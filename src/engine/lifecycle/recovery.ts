@@ -7,22 +7,56 @@ import type { AgentHello } from '../../vm/contract/protocol';
 import type { Vm } from '../../vm/contract/vm';
 import { checkpointsOf } from './checkpoint';
 import { RestoredDisk } from './checkpoints/restore';
-import { exitTransition } from './exit';
+import { exitTransition, type RunEndNeeds } from './exit';
 import { isContainerId } from '../core/container-names';
-import { publishPorts, recordedEndpoints, releaseEndpoints } from '../networks/container-network';
-import type { Container } from '../core/container-registry';
-import { containerDirectory, removeStopped } from './remove';
+import {
+  publishPorts,
+  recordedEndpoints,
+  releaseEndpoints,
+  type NetworkLayer,
+} from '../networks/container-network';
+import type { Container, ContainerRegistry } from '../core/container-registry';
+import { containerDirectory, removeStopped, type DataRoot } from './remove';
 import { donorsOf } from './entrances/placement';
-import { runContainer } from './start';
-import { disksOf } from '../vms/pod-plan';
+import { runContainer, type StartNeeds } from './start';
+import { disksOf, type DiskStores } from '../vms/pod-plan';
 import { isActive, type RunFacts } from '../core/container-state';
-import type { Engine } from '../engine';
 import { endVm } from '../vms/end-vm';
 import { unplugInterfaces } from '../networks/pod-interfaces';
 import { namedPodIdOf } from '../vms/named-pods';
 import type { AttachedEndpoint, RunningPod } from '../vms/running-pod';
 import { startsWithDaemon } from '../core/restart-policy';
 import { ProcessStdio, type StdioChannels } from '../streams/stdio';
+import type { Pods } from '../vms/pods';
+import type { LayerStore, WritableDiskStore } from '../../storage/contract/stores';
+import type { ContainerLogs } from '../core/container-log';
+import type { StreamHubs } from '../streams/stream-hub';
+import type { SocketTunnels } from '../vms/socket-tunnels';
+
+/** What a process that outlived its daemon is taken up with. */
+type AdoptionNeeds = NetworkLayer &
+  DiskStores & {
+    readonly registry: ContainerRegistry;
+    readonly logs: Pick<ContainerLogs, 'openLog'>;
+    readonly hubs: Pick<StreamHubs, 'of'>;
+    readonly sockets: Pick<SocketTunnels, 'allow'>;
+    readonly pods: Pick<Pods, 'of' | 'adopt'>;
+  };
+
+/** Where something may be left of containers that are no more. */
+interface Leftovers extends DataRoot {
+  readonly registry: Pick<ContainerRegistry, 'byId'>;
+  readonly disks: Pick<WritableDiskStore, 'list' | 'remove'>;
+  readonly layers: Pick<LayerStore, 'owners' | 'unreference'>;
+}
+
+/** What a Pod is rid of that an earlier daemon left in it. */
+type TidyNeeds = NetworkLayer & {
+  readonly registry: ContainerRegistry;
+  readonly pods: Pick<Pods, 'find' | 'list' | 'tidy'>;
+};
+
+export type RecoveryNeeds = AdoptionNeeds & Leftovers & TidyNeeds & RunEndNeeds & StartNeeds;
 
 /** What a container shows that was lost while no daemon was there, with the host for example. Docker's. */
 const lostExitCode = 255;
@@ -31,7 +65,7 @@ const lostExitCode = 255;
  * Run once, after the registry is loaded and the network is up. Resolves when every record is true; restarts that the
  * policies ask for go on in the background.
  */
-export async function recoverContainers(engine: Engine, vms: readonly Vm[]): Promise<void> {
+export async function recoverContainers(engine: RecoveryNeeds, vms: readonly Vm[]): Promise<void> {
   const associated = new Map<string, Vm>();
   for (const vm of vms) {
     if (vm.state.kind === 'Associated') associated.set(vm.id, vm);
@@ -85,7 +119,7 @@ export async function recoverContainers(engine: Engine, vms: readonly Vm[]): Pro
 }
 
 /** What a start or an exit that was cut short has left in a VM that others run in. Never rejects. */
-async function tidyPod(engine: Engine, pod: RunningPod): Promise<void> {
+async function tidyPod(engine: TidyNeeds, pod: RunningPod): Promise<void> {
   const strays = pod.vm.agent.hello.containers.filter(({ id }) => !pod.members.has(id));
   if (!(await engine.pods.tidy(pod, strays))) return;
   const used = new Set(
@@ -102,7 +136,7 @@ async function tidyPod(engine: Engine, pod: RunningPod): Promise<void> {
 }
 
 /** A checkpoint that was cut short has left its container frozen. */
-async function thaw(engine: Engine, pod: RunningPod): Promise<void> {
+async function thaw(engine: Pick<TidyNeeds, 'registry'>, pod: RunningPod): Promise<void> {
   for (const id of pod.members.keys()) {
     if (engine.registry.byId(id)?.state.kind !== 'running') continue;
     await pod.vm.agent
@@ -112,7 +146,7 @@ async function thaw(engine: Engine, pod: RunningPod): Promise<void> {
 }
 
 async function recoverContainer(
-  engine: Engine,
+  engine: RecoveryNeeds,
   container: Container,
   vms: ReadonlyMap<string, Vm>,
 ): Promise<void> {
@@ -152,12 +186,12 @@ async function recoverContainer(
 }
 
 /** Containers whose records say that they run on this VM. */
-function activeOn(engine: Engine, vm: Vm): Container[] {
+function activeOn(engine: Pick<TidyNeeds, 'registry'>, vm: Vm): Container[] {
   return engine.registry.list().filter(({ state }) => isActive(state) && state.vmId === vm.id);
 }
 
 /** Takes up the process where the last daemon left it. False: it isn't there any more. */
-async function adopt(engine: Engine, container: Container, vm: Vm, run: RunFacts): Promise<boolean> {
+async function adopt(engine: AdoptionNeeds, container: Container, vm: Vm, run: RunFacts): Promise<boolean> {
   const { agent } = vm;
   const known = new Set(agent.hello.containers.map(({ id }) => id));
   if (!known.has(container.id)) return false;
@@ -188,7 +222,7 @@ function podEndpoints(members: readonly Container[]): AttachedEndpoint[] | undef
 }
 
 /** Named Pods without a container that runs have no use for theirs. */
-async function releasePodEndpoints(engine: Engine): Promise<void> {
+async function releasePodEndpoints(engine: TidyNeeds): Promise<void> {
   const podIds = new Set(engine.registry.list().flatMap(({ record }) => namedPodIdOf(record) ?? []));
   for (const podId of podIds) {
     if (engine.pods.find(podId) !== undefined) continue;
@@ -207,7 +241,7 @@ function openChannels(hello: AgentHello, channels: RunFacts['channels']): StdioC
   return Object.fromEntries(Object.entries(channels).filter(([, channel]) => open.has(channel)));
 }
 
-async function republish(engine: Engine, container: Container): Promise<void> {
+async function republish(engine: NetworkLayer, container: Container): Promise<void> {
   const { record } = container;
   if (record.publishedPorts.length === 0) return;
   try {
@@ -226,7 +260,7 @@ async function endOrphan(vm: Vm): Promise<void> {
   await endVm(vm, { keepData: true });
 }
 
-async function removeOrphanDisks(engine: Engine): Promise<void> {
+async function removeOrphanDisks(engine: Leftovers): Promise<void> {
   for (const id of await engine.disks.list()) {
     if (engine.registry.byId(id) !== undefined) continue;
     log.info('disk of no container is removed', { containerId: id });
@@ -238,7 +272,7 @@ async function removeOrphanDisks(engine: Engine): Promise<void> {
 }
 
 /** A daemon that died between taking a container's layers and making its disk left these. */
-function releaseOrphanLayers(engine: Engine): void {
+function releaseOrphanLayers(engine: Leftovers): void {
   for (const owner of engine.layers.owners()) {
     if (!isContainerId(owner) || engine.registry.byId(owner) !== undefined) continue;
     log.info('layers of no container are released', { containerId: owner });
@@ -246,7 +280,7 @@ function releaseOrphanLayers(engine: Engine): void {
   }
 }
 
-async function removeOrphanDirectories(engine: Engine): Promise<void> {
+async function removeOrphanDirectories(engine: Leftovers): Promise<void> {
   const names = await readdir(containerDirectory(engine, '')).catch(() => []);
   for (const id of names) {
     if (engine.registry.byId(id) !== undefined) continue;
@@ -258,7 +292,7 @@ async function removeOrphanDirectories(engine: Engine): Promise<void> {
 
 /** Counts its restarts anew. Resolves when it is started, or has failed to: then that is logged. */
 function startByPolicy(
-  engine: Engine,
+  engine: StartNeeds & Pick<RunEndNeeds, 'background'>,
   container: Container,
   donors: readonly Promise<void>[],
 ): Promise<void> {

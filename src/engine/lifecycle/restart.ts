@@ -3,15 +3,18 @@
 import { DaemonError, errorMessage } from '../../errors';
 import { parseSignal } from '../../translate/signals';
 import { eventAttributes } from '../core/container-record';
-import type { Container } from '../core/container-registry';
-import type { Engine } from '../engine';
+import type { Container, ContainerRegistry } from '../core/container-registry';
 import { namedPodIdOf } from '../vms/named-pods';
-import { startContainer } from './start';
-import { stopAndWait, stopSignal } from './stop';
+import { startContainer, type StartNeeds } from './start';
+import { stopAndWait, stopSignal, type StopNeeds } from './stop';
+import type { PodHolds } from '../core/pod-holds';
+
+/** What a stop and a start work with, and what keeps the Pod between them. */
+export type RestartNeeds = StopNeeds & StartNeeds & { readonly podHolds: Pick<PodHolds, 'hold'> };
 
 /** ContainerRestart. `ref` is what the client called it. */
 export async function restartContainer(
-  engine: Engine,
+  engine: RestartNeeds,
   container: Container,
   options: { ref: string; timeoutSeconds?: number; signal?: string },
 ): Promise<void> {
@@ -29,7 +32,7 @@ export async function restartContainer(
 }
 
 async function stopAndStart(
-  engine: Engine,
+  engine: RestartNeeds,
   container: Container,
   options: { timeoutSeconds?: number; signal?: string },
 ): Promise<void> {
@@ -50,7 +53,7 @@ async function stopAndStart(
 
 /** A restart's stop isn't the end of a container that goes with its exit. */
 async function withoutAutoRemove(
-  engine: Engine,
+  engine: { readonly registry: ContainerRegistry },
   container: Container,
   work: () => Promise<void>,
 ): Promise<void> {

@@ -2,13 +2,18 @@
 
 import { DaemonError, isDaemonError } from '../../errors';
 import { log } from '../../log';
-import { removeContainer } from '../lifecycle/remove';
-import { startContainer } from '../lifecycle/start';
+import { removeContainer, type RemoveNeeds } from '../lifecycle/remove';
+import { startContainer, type StartNeeds } from '../lifecycle/start';
 import { isActive } from '../core/container-state';
-import { killAndWait, stopContainer } from '../lifecycle/stop';
-import type { Engine } from '../engine';
+import { killAndWait, stopContainer, type StopNeeds } from '../lifecycle/stop';
 import type { PodHandle, PodMember } from './directory';
 import { isAlive } from './view';
+import type { ContainerWaits } from '../core/container-wait';
+
+/** Who waits for the end of an init container. */
+interface InitWaits {
+  readonly waits: Pick<ContainerWaits, 'wait'>;
+}
 
 /** Awaited around the steps of single containers. */
 export interface MemberHooks {
@@ -22,7 +27,7 @@ export interface MemberHooks {
  * they have got. Those that run by then go on when it throws.
  */
 export async function startMembers(
-  engine: Engine,
+  engine: StartNeeds & InitWaits,
   pod: PodHandle,
   hooks: Pick<MemberHooks, 'afterStart'>,
   signal: AbortSignal,
@@ -44,7 +49,7 @@ export async function startMembers(
 }
 
 async function requireSuccess(
-  engine: Engine,
+  engine: InitWaits,
   pod: PodHandle,
   { container, name }: PodMember,
   signal: AbortSignal,
@@ -66,7 +71,7 @@ function throwIfGivenUp(pod: PodHandle, signal: AbortSignal): void {
  * over, or `isOver` says so. Throws what a stop throws.
  */
 export async function stopMembers(
-  engine: Engine,
+  engine: StopNeeds,
   pod: PodHandle,
   hooks: Pick<MemberHooks, 'beforeStop'>,
   timeoutSeconds: number | undefined,
@@ -87,7 +92,7 @@ export async function stopMembers(
 }
 
 /** SIGKILL for all. Never throws. */
-export async function killMembers(engine: Engine, pod: PodHandle): Promise<void> {
+export async function killMembers(engine: StopNeeds, pod: PodHandle): Promise<void> {
   await Promise.all(
     pod.members
       .filter(isAlive)
@@ -107,7 +112,7 @@ async function atRest(pod: PodHandle): Promise<void> {
 
 /** Tries all; throws the first failure. */
 export async function removeMembers(
-  engine: Engine,
+  engine: RemoveNeeds,
   members: readonly Pick<PodMember, 'container'>[],
   options: { volumes: boolean },
 ): Promise<void> {

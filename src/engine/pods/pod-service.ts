@@ -3,7 +3,7 @@
 // PodService: Pods as such, over the containers that Docker clients see. Operations on one Pod queue behind each other; what
 // happens to its containers by themselves, or by Docker clients, is followed by PodWatch.
 
-import { createContainer, type CreateOptions } from '../create/create';
+import { createContainer, type CreateOptions, type CreateNeeds } from '../create/create';
 import { DaemonError, errorMessage } from '../../errors';
 import { log } from '../../log';
 import type { PodHooks, PodService } from '../../api/v1/backend';
@@ -20,12 +20,11 @@ import type {
   PodTemplate,
   PodWaitReply,
 } from '../../api/v1/types';
-import { donorsOf } from '../lifecycle/entrances/placement';
+import { donorsOf, type Donors } from '../lifecycle/entrances/placement';
 import { disksOf } from '../vms/pod-plan';
 import type { GuestStats } from '../views/stats';
 import { isActive } from '../core/container-state';
-import { killContainer, pauseContainer, unpauseContainer } from '../lifecycle/stop';
-import type { Engine } from '../engine';
+import { killContainer, pauseContainer, unpauseContainer, type PauseNeeds } from '../lifecycle/stop';
 import { namedPodId } from '../vms/named-pods';
 import { Gates } from '../../async/gates';
 import type { PodDirectory, PodHandle, PodMember } from './directory';
@@ -33,14 +32,32 @@ import { killMembers, removeMembers, startMembers, stopMembers, type MemberHooks
 import type { PodRecord, PodRecords } from '../core/pod-record';
 import { containerBody, dockerName, validateTemplate } from './template';
 import { findVm, isAlive, podInspect, podSummary, vmOf, type PodActivity } from './view';
-import { PodWatch } from './watch';
+import { PodWatch, type WatchNeeds } from './watch';
 import { nowTimestamp } from '../../go/timestamp';
+import type { Engine } from '../engine';
+import type { Pods } from '../vms/pods';
+import type { BackgroundWork } from '../../async/background-work';
+import type { VmPool } from '../../vm/contract/vm';
+import type { PodHolds } from '../core/pod-holds';
+import type { StartNeeds } from '../lifecycle/start';
+
+/** A Pod is made, started, replaced and removed: what its containers' verbs work with, and what its VM is kept by. */
+export type PodNeeds = CreateNeeds &
+  StartNeeds &
+  PauseNeeds &
+  WatchNeeds &
+  Pick<Engine, 'networks'> & {
+    readonly networkReleases: Pick<BackgroundWork, 'current'>;
+    readonly podHolds: Pick<PodHolds, 'drop' | 'hold'>;
+    readonly pods: Pods;
+    readonly vms: VmPool;
+  };
 
 /** Newer than 1.44, from which a container may be created on several networks. */
 const newestApi: CreateOptions['version'] = { major: 1, minor: 44 };
 
 export interface PodServiceParts {
-  engine: Engine;
+  engine: PodNeeds;
   stats: GuestStats;
   records: PodRecords;
   directory: PodDirectory;
@@ -50,7 +67,7 @@ export interface PodServiceParts {
 type Activity = { kind: 'Starting'; abort: AbortController } | { kind: 'Stopping' };
 
 export class EnginePods implements PodService {
-  readonly #engine: Engine;
+  readonly #engine: PodNeeds;
   readonly #stats: GuestStats;
   readonly #records: PodRecords;
   readonly #directory: PodDirectory;
@@ -491,7 +508,7 @@ export class EnginePods implements PodService {
 
   async #onRunning(
     ref: string,
-    work: (engine: Engine, container: PodMember['container']) => Promise<void>,
+    work: (engine: PauseNeeds, container: PodMember['container']) => Promise<void>,
     undo: typeof work,
   ): Promise<void> {
     const { id } = this.#directory.find(ref);
@@ -586,7 +603,7 @@ function requireComplete({ name, record, members }: PodHandle): void {
 }
 
 /** What joins another container runs where that one does. */
-function requireNoDonor(engine: Engine, { name, members }: PodHandle): void {
+function requireNoDonor(engine: Donors, { name, members }: PodHandle): void {
   const [donor] = members.flatMap(({ container }) => donorsOf(engine, container.record));
   if (donor === undefined) return;
   throw new DaemonError(

@@ -3,18 +3,29 @@
 
 import { log } from '../../log';
 import type { PodWaitReply } from '../../api/v1/types';
-import type { Container } from '../core/container-registry';
+import type { Container, ContainerRegistry } from '../core/container-registry';
 import { isActive } from '../core/container-state';
-import type { Engine } from '../engine';
 import { KeyedWaiters } from '../../async/keyed-waiters';
 import { namedPodIdOf } from '../vms/named-pods';
 import type { PodDirectory, PodHandle, PodMember } from './directory';
 import { removeMembers } from './members';
 import type { PodRecords } from '../core/pod-record';
 import { isAlive } from './view';
+import type { Pods } from '../vms/pods';
+import type { BackgroundWork } from '../../async/background-work';
+import type { PodHolds } from '../core/pod-holds';
+import type { RemoveNeeds } from '../lifecycle/remove';
+
+/** What tells of a Pod's containers, and what is done about its VM. */
+export type WatchNeeds = RemoveNeeds & {
+  readonly registry: ContainerRegistry;
+  readonly podHolds: Pick<PodHolds, 'has' | 'onChange'>;
+  readonly pods: Pick<Pods, 'isPinned' | 'keepVm' | 'pin' | 'unpin'>;
+  readonly background: Pick<BackgroundWork, 'add'>;
+};
 
 export interface PodWatchParts {
-  engine: Engine;
+  engine: WatchNeeds;
   records: PodRecords;
   directory: PodDirectory;
   /** Runs `work` behind the Pod's other operations. */
