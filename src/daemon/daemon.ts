@@ -183,6 +183,7 @@ async function composeEngine(config: Config, { storage, networks, vms }: Ground,
   const pods = new EnginePods({ engine, stats, records, directory });
   await recoverContainers(engine, await vms.recover());
   await pods.recover();
+  undo.push(execs.startSweeping());
   undo.push(new GuestClocks(() => engine.pods.list()).start());
   undo.push(() => engine.background.settled());
   undo.push(() => engine.fileHolders.releaseAll());

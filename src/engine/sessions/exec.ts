@@ -28,8 +28,8 @@ import type { Announcer } from '../core/event-publisher';
 /** What execs work with. */
 export type ExecNeeds = PodPlaces & Announcer & { readonly registry: ContainerRegistry };
 
-/** How long an exec that ended can still be inspected. */
-const keptAfterExitMs = 5 * 60_000;
+/** As often as dockerd's. */
+const sweepMs = 5 * 60_000;
 const killedExitCode = 137;
 /** How long a resize waits for a process that nobody has started yet, as in Docker. */
 const resizeWaitMs = 10_000;
@@ -47,6 +47,8 @@ interface Exec {
   /** Resolves when the process runs, or never will. */
   readonly begun: Promise<void>;
   readonly setBegun: () => void;
+  /** The next sweep forgets it. */
+  canRemove: boolean;
 }
 
 export class Execs implements ExecBackend {
@@ -66,7 +68,6 @@ export class Execs implements ExecBackend {
     if (detachKeys === undefined) {
       throw new DaemonError('Internal', `Invalid escape keys (${body.DetachKeys ?? ''}) provided`);
     }
-    this.#forgetOld();
     let setBegun = (): void => undefined;
     const begun = new Promise<void>((resolve) => (setBegun = resolve));
     const exec: Exec = {
@@ -78,6 +79,7 @@ export class Execs implements ExecBackend {
       state: { kind: 'created' },
       begun,
       setBegun,
+      canRemove: false,
     };
     const [rows, columns] = body.ConsoleSize ?? [0, 0];
     if (rows > 0 && columns > 0) exec.consoleSize = { rows, columns };
@@ -150,7 +152,7 @@ export class Execs implements ExecBackend {
       OpenStdin: body.AttachStdin ?? false,
       OpenStderr: body.AttachStderr ?? false,
       OpenStdout: body.AttachStdout ?? false,
-      CanRemove: false,
+      CanRemove: exec.canRemove,
       ContainerID: exec.container.id,
       DetachKeys: body.DetachKeys ?? '',
       Pid: state.kind === 'running' || state.kind === 'exited' ? state.pid : 0,
@@ -221,7 +223,7 @@ export class Execs implements ExecBackend {
       this.#step(exec, { kind: 'started', pid });
     } catch (error) {
       exec.stdio?.abandon();
-      this.#step(exec, { kind: 'failed', atMs: Date.now() });
+      this.#step(exec, { kind: 'failed' });
       throw execFailure(error);
     } finally {
       exec.setBegun();
@@ -238,7 +240,7 @@ export class Execs implements ExecBackend {
   }
 
   #end(exec: Exec, exitCode: number): void {
-    if (!this.#step(exec, { kind: 'exit', exitCode, atMs: Date.now() })) return;
+    if (!this.#step(exec, { kind: 'exit', exitCode })) return;
     exec.hub.endRun();
     this.#publish(exec, 'exec_die', { exitCode: String(exitCode) });
     log.debug('exec ended', { execId: exec.id, exitCode });
@@ -258,11 +260,18 @@ export class Execs implements ExecBackend {
     });
   }
 
-  #forgetOld(): void {
-    const now = Date.now();
-    for (const [id, { state, container }] of this.#execs) {
-      const gone = this.#engine.registry.byId(container.id) === undefined;
-      if (gone || (state.kind === 'exited' && now - state.atMs > keptAfterExitMs)) this.#execs.delete(id);
+  /** Sweeps now and then; returns what ends that. */
+  startSweeping(): () => void {
+    const timer = setInterval(() => this.sweep(), sweepMs).unref();
+    return () => clearInterval(timer);
+  }
+
+  /** What has ended is marked the first time and forgotten the next, as by dockerd. */
+  sweep(): void {
+    for (const [id, exec] of this.#execs) {
+      const gone = this.#engine.registry.byId(exec.container.id) === undefined;
+      if (gone || exec.canRemove) this.#execs.delete(id);
+      else if (exec.state.kind === 'exited') exec.canRemove = true;
     }
   }
 }

@@ -312,6 +312,21 @@ describe('exec', () => {
     }
   });
 
+  it('is marked by the first sweep after its end, and forgotten by the next', async () => {
+    const id = await engine.running();
+    const { Id: idle } = await execs().create(id, { Cmd: ['true'] });
+    const { Id: ended } = await execs().create(id, { Cmd: ['true'] });
+    await execs().start(ended, { detach: true, tty: false }, unused);
+    engine.vms.last.agent.exit(ended, { exitCode: 0 }, 'exec');
+    await tick();
+    execs().sweep();
+    expect(await execs().inspect(ended)).toMatchObject({ CanRemove: true });
+    expect(await execs().inspect(idle)).toMatchObject({ CanRemove: false });
+    execs().sweep();
+    expect(() => execs().inspect(ended)).toThrow('No such exec instance');
+    expect(await execs().inspect(idle)).toMatchObject({ CanRemove: false });
+  });
+
   it('ends with its container', async () => {
     const id = await engine.running();
     const { Id: execId } = await execs().create(id, { Cmd: ['sleep'], AttachStdout: true });
