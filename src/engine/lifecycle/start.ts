@@ -1,3 +1,5 @@
+// lifecycle/: a container from its start to its exit, its removal, and what the next daemon makes of it.
+//
 // ContainerStart: an Idle VM becomes the container's, or it comes into one that runs. Steps run side by side where they can,
 // and all of them are undone when one fails. What the ways into a VM do otherwise than each other is in entrances/.
 
