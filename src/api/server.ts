@@ -87,7 +87,8 @@ export function createApi(backend: Backend, options: ApiOptions): Api {
   async function mendSockets(): Promise<string[]> {
     const missing: string[] = [];
     for (const [server, host] of [...listening]) {
-      if (host.kind !== 'unix' || existsSync(host.path)) continue;
+      // one that is about to listen has no file yet
+      if (host.kind !== 'unix' || !server.listening || existsSync(host.path)) continue;
       listening.delete(server);
       void closeServer(server); // first: its end removes the path
       await open(host);

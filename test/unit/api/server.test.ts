@@ -328,3 +328,12 @@ describe('close', () => {
     await connection.untilEnd();
   });
 });
+
+test('a socket that is about to be there is not taken for one that somebody removed', async () => {
+  const addresses = api.listen([`unix://${directory}/api.sock`]);
+  await expect(api.mendSockets()).resolves.toEqual([]);
+  await expect(addresses).resolves.toEqual([`unix://${directory}/api.sock`]);
+  rmSync(`${directory}/api.sock`);
+  await expect(api.mendSockets()).resolves.toEqual([`${directory}/api.sock`]);
+  expect(existsSync(`${directory}/api.sock`)).toBe(true);
+});
