@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Fetches the docker command and Compose of Debian's next release into build/trixie, for tests with a newer client. Installs nothing:
-# apt works on lists and a cache of its own, with this machine's mirror and keys.
+# Fetches the docker command, Compose and buildx of Debian's next release into build/trixie, for tests with newer clients. Installs
+# nothing: apt works on lists and a cache of its own, with this machine's mirror and keys.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 dir=$root_dir/build/trixie
-[ -x "$dir/usr/bin/docker" ] && [ -x "$dir/usr/libexec/docker/cli-plugins/docker-compose" ] && exit 0
+plugins=$dir/usr/libexec/docker/cli-plugins
+[ -x "$dir/usr/bin/docker" ] && [ -x "$plugins/docker-compose" ] && [ -x "$plugins/docker-buildx" ] && exit 0
 
 uri=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' | sed -n 's/ bookworm$//p' | grep '/debian/$' | head -n 1)
 [ -n "$uri" ] || die 'no Debian mirror among the package sources'
@@ -15,7 +16,8 @@ printf 'deb [signed-by=%s] %s trixie main\n' "$keyring" "$uri" >"$dir/apt/source
 apt=(apt-get -q -o Dir::Etc::SourceList="$dir/apt/sources.list" -o Dir::Etc::SourceParts=/dev/null
   -o Dir::State::Lists="$dir/apt/lists" -o Dir::Cache="$dir/apt/cache" -o APT::Sandbox::User="$(id -un)")
 "${apt[@]}" update >"$dir/apt.log" 2>&1 || { tail -n 5 "$dir/apt.log" >&2; die "no lists of the next release ($dir/apt.log)"; }
-(cd "$dir" && "${apt[@]}" download docker-cli docker-compose >>apt.log 2>&1) || { tail -n 5 "$dir/apt.log" >&2; die 'docker-cli and docker-compose could not be fetched'; }
+(cd "$dir" && "${apt[@]}" download docker-cli docker-compose docker-buildx >>apt.log 2>&1) ||
+  { tail -n 5 "$dir/apt.log" >&2; die 'docker-cli, docker-compose and docker-buildx could not be fetched'; }
 for package in "$dir"/*.deb; do dpkg-deb -x "$package" "$dir"; done
 rm -rf "$dir"/apt "$dir"/*.deb
 "$dir/usr/bin/docker" --version
