@@ -35,3 +35,4 @@ export const packetType = { stat: 0, request: 1, data: 2, fin: 3, error: 4 } as 
 /** `ID` is the place of a file among the stats. */
 export const Packet = message({ type: int32(1), stat: nested(2, Stat), ID: uint32(3), data: bytes(4) });
 export type Packet = Value<typeof Packet>;
+export type PacketInit = Init<typeof Packet>;
