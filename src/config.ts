@@ -4,7 +4,7 @@ import type { LogFormat, LogLevel } from './log';
 
 export type AcceleratorChoice = 'auto' | 'kvm' | 'tcg';
 
-/** What a reload (SIGHUP) may change: read it where it is needed and keep no copy. Only daemon-reload.ts writes it. */
+/** What a reload (SIGHUP) may change: read it where it is needed and keep no copy. Only daemon/reload.ts writes it. */
 export interface LiveConfig {
   /** dockerd's word for the level `debug` and the endpoints below /debug. */
   debug: boolean;

@@ -1,3 +1,5 @@
+// api/: listening, and what is neither Docker's API (v1.41/) nor ours (v1/).
+//
 // The HTTP server: one application on every listening address. Knows sockets; the API itself is v1.41/router.ts.
 
 import { existsSync } from 'node:fs';

@@ -1,3 +1,5 @@
+// async/: order, waiting, giving up.
+//
 // Operations on one thing, one behind the other. A `wait` must never be put in here.
 
 /** Runs functions in order, each after the one before has settled. */

@@ -1,3 +1,5 @@
+// builder/: the classic builder, as dockerd's.
+//
 // `POST /build` from its query and its body to its tags: what surrounds the builder.
 
 import { randomBytes } from 'node:crypto';

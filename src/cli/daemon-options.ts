@@ -1,3 +1,5 @@
+// cli/: the program's own commands, and where the daemon's options come from.
+//
 // The daemon's options, each with its flag and its key in the configuration file. Names are dockerd's where it has one.
 
 import { type Command, InvalidArgumentError, Option } from 'commander';

@@ -1,3 +1,5 @@
+// daemon/: one process: what it is composed of, its locks and directories, its end.
+//
 // The composition root: builds storage, network, VMs, engine and API from one configuration, in the order in which
 // they need each other, and takes them down in the opposite one.
 

@@ -1,3 +1,5 @@
+// docker/: Docker's vocabulary: wire types, schemas of bodies, words that clients know.
+//
 // The wire types of API 1.41, our own declarations with Docker's spelling. Requests: every field is optional, since a
 // client may leave it out. Responses: what dockerd 20.10 always sends is required; optional is what it omits when empty.
 // `| null` stands where Go prints a nil slice, map or pointer.

@@ -1,4 +1,4 @@
-// What instructions say, by type. Made by instruction-parser; carried out by dispatch.
+// What instructions say, by type. Made by instruction-parser; carried out by builder/.
 
 import type { ImageRunConfig } from '../docker/image-config';
 

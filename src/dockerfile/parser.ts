@@ -1,3 +1,5 @@
+// dockerfile/: a Dockerfile as text: words, lines, typed instructions; no I/O.
+//
 // A Dockerfile as lines of instructions: parser directives, continued lines, comments, flags. What is valid, and the
 // words for what is not, are those of dockerd 20.10's classic builder.
 

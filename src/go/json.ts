@@ -1,3 +1,5 @@
+// go/: how Go reads and prints values, because clients see it.
+//
 // Reads one JSON value as Go's encoding/json does: the same errors, and anything after the value is left alone.
 // Only the slow path: JSON.parse is tried first.
 

@@ -1,3 +1,5 @@
+// host/: small dealings with the machine.
+//
 // Runs the host's tools (mke2fs, sqfstar …) without a shell.
 
 import { execFile } from 'node:child_process';

@@ -1,3 +1,5 @@
+// kubernetes/: manifests as plans of Pods, without I/O.
+//
 // Manifests of one file as workloads: how many Pods each has, how they are called, and what they are.
 
 import { DataObjects } from './data-objects';

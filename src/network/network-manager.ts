@@ -1,3 +1,5 @@
+// network/: networks of containers, in a private network namespace.
+//
 // The networks of a daemon: records (network-table), the private namespace (data-path), and netd's name service and
 // published ports, kept in agreement. Every change to the kernel is recorded before it is made, so that the next start
 // can finish or undo it.

@@ -1,3 +1,5 @@
+// play/: runs what Kubernetes manifests say.
+//
 // `play` and `down`: what a file of manifests makes, keeps running and takes away again.
 
 import { createHash } from 'node:crypto';

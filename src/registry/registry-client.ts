@@ -1,3 +1,5 @@
+// registry/: registries, names of images, platforms.
+//
 // A client of the registry API v2 (OCI distribution-spec): everything that is asked of one registry. What an image is
 // made of is the image store's business.
 

@@ -1,3 +1,5 @@
+// storage/: what is on the host's disk; one store for each kind of thing, a folder for each store.
+//
 // Builds the stores of one data root, and brings them to the truth after a crash.
 
 import { join } from 'node:path';

@@ -1,3 +1,5 @@
+// translate/: container, Pod, VM and guest, one in terms of another; pure.
+//
 // The Pod: what Docker's containers are translated to, and from which VM and guest are derived. A Docker container is
 // a Pod with one container; nothing here assumes one.
 

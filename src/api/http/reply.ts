@@ -1,3 +1,5 @@
+// http/: what every HTTP surface shares.
+//
 // Plain replies, in dockerd's form: `application/json` without charset, a newline at the end.
 
 import type { ServerResponse } from 'node:http';

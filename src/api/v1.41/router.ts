@@ -1,3 +1,5 @@
+// v1.41/: Docker's API, a file for each resource; all it knows of the engine is backend.ts.
+//
 // All operations of API 1.41, and what every one of them has: identity headers, the version in the path, errors.
 
 import { Router } from 'express';

@@ -1,3 +1,5 @@
+// v1/: Caisson's own API; its contract is backend.ts and types.ts.
+//
 // /v1: Pods, VMs and what this daemon is. Handlers parse, make one call and write the reply. What streams from and to a
 // container is Docker's: those paths lead on to its routes.
 

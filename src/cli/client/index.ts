@@ -1,4 +1,4 @@
-// The commands that speak to a daemon.
+// client/: the commands that speak to a daemon.
 
 import { Argument, type Command } from 'commander';
 import { defaultHost } from './api-client';

@@ -1,3 +1,5 @@
+// schema/: which fields manifests may have.
+//
 // core/v1 Pod: its spec and its volumes.
 
 import { z } from 'zod';

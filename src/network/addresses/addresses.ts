@@ -1,3 +1,5 @@
+// addresses/: what daemon and netd both know of addresses, and of each other.
+//
 // IP addresses and subnets as numbers: parsing, formatting and the arithmetic that IPAM and the rules need.
 
 import { isIPv4, isIPv6 } from 'node:net';

@@ -1,3 +1,5 @@
+// netd/: the helper that lives in the private namespace.
+//
 // netd: the data plane of the networks. Runs unprivileged inside the private namespace, answers names on every
 // network's gateway and carries the connections of published ports. native/netd-host.c starts it, hands it sockets of
 // the host's namespace, and starts it anew if it ends; the daemon tells it what to serve (protocol.ts).

@@ -1,3 +1,5 @@
+// archives/: save, load and import.
+//
 // `docker load`: docker-archives (what `docker save` writes) and OCI layouts. Layers go from the spooled archive into the
 // layer store.
 

@@ -1,3 +1,5 @@
+// contract/: what others see of storage.
+//
 // What the engine sees of storage: each store's contract, and what passes through it.
 
 import type { Readable } from 'node:stream';

@@ -1,3 +1,5 @@
+// disks/: writable disks and volumes.
+//
 // The writable disks of containers: sparse ext4 files. An empty one consists of a few hundred KiB at known places, so
 // it is made once for each size and written again from memory; that takes a millisecond where mke2fs takes five.
 

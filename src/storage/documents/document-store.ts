@@ -1,3 +1,5 @@
+// documents/: records.
+//
 // DocumentStore on SQLite: JSON documents by collection and id in one table, written ahead (WAL). Room for what must be
 // recorded is held in advance, so that a full disk keeps nobody from stopping or removing what is there.
 

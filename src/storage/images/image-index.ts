@@ -1,3 +1,5 @@
+// images/: what is known of images.
+//
 // What is known of images: their configurations, tags and digests, kept in memory and in the document store.
 
 import { createHash } from 'node:crypto';

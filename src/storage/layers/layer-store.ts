@@ -1,3 +1,5 @@
+// layers/: a layer, from a stream to a read-only disk.
+//
 // Layers by diff ID: each one a read-only squashfs image, and the blob it came as, for save and push. Nothing is ever
 // unpacked or mounted on the host. docs/storage-layout.md
 

@@ -1,3 +1,5 @@
+// tar/: tar as bytes.
+//
 // Reads a tar as it comes in: headers with what extends them become entries, data is handed on as slices of what came.
 // What is valid, and the words for what is not, are those of Go's archive/tar, since Docker's users see them.
 

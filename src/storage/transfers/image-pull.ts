@@ -1,3 +1,5 @@
+// transfers/: pull, push and what a registry has.
+//
 // Pulls images: manifests, configuration and layers of a registry into the stores, with Docker's progress lines.
 
 import { Readable } from 'node:stream';

@@ -1,3 +1,5 @@
+// agent/: the daemon's end of the agent's protocol.
+//
 // Speaks the agent's protocol (docs/agent-protocol.md) on the unix socket of a VM's virtio-serial port.
 
 import { randomBytes } from 'node:crypto';

@@ -1,3 +1,5 @@
+// contract/: what the engine sees of a VM and of its agent.
+//
 // What the engine sees of a virtual machine. QemuVm (vm/qemu) is the implementation; tests have a fake one.
 
 import type { Agent } from './agent';

@@ -1,3 +1,5 @@
+// file-server/: the daemon's end of a VM's file server.
+//
 // The host's end of a VM's shared files: starts native/fs-server on the VM's FUSE port and tells it what to share.
 // The server is its own session and lives as long as the VM, also without the daemon.
 

@@ -1,3 +1,5 @@
+// host/: files and processes of a VM on the host.
+//
 // vm.json in a VM's run directory: what a new daemon must know to take the VM over.
 
 import { readdir, readFile, rename, writeFile } from 'node:fs/promises';

@@ -1,3 +1,5 @@
+// pool/: which VMs there are.
+//
 // Hands out VMs: idle ones kept ready, clones made on demand, cold boots for another size. Knows every VM of this
 // daemon, also those that an earlier one has left running.
 

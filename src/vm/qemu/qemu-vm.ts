@@ -1,3 +1,5 @@
+// qemu/: a VM as a QEMU process.
+//
 // A VM that is a QEMU process: implements Vm over QMP and the agent's port.
 
 import { existsSync } from 'node:fs';
