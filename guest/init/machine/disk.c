@@ -4,11 +4,17 @@
 #include "machine/disk.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/netlink.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "core/cleanup.h"
 #include "core/fields.h"
@@ -154,4 +160,38 @@ bool disk_path(const struct disk_spec *spec, char *path, size_t size)
     }
     snprintf(path, size, "/dev/%s%d", disks[spec->lun].name, spec->partition);
     return (disks[spec->lun].partitions[spec->partition / 8] & 1u << (spec->partition % 8)) != 0;
+}
+
+/* Whether the block device of these numbers lies at the address, as sysfs tells. */
+static bool lies_at(const struct disk_spec *spec, dev_t device)
+{
+    char link[64], target[512], name[16];
+    int lun, partition;
+    snprintf(link, sizeof(link), "/sys/dev/block/%u:%u", major(device), minor(device));
+    ssize_t length = readlink(link, target, sizeof(target) - 1);
+    if (length <= 0)
+        return false;
+    target[length] = '\0';
+    return parse_path(target, &lun, name, &partition) && lun == spec->lun && partition == spec->partition;
+}
+
+int disk_open(const struct disk_spec *spec, char *path, size_t size)
+{
+    if (!disk_path(spec, path, size))
+        return -ENODEV;
+    auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? -ENXIO : -errno;
+    struct stat status;
+    uint64_t bytes = 0;
+    /* without a size yet it would be read as zeros */
+    if (fstat(fd, &status) < 0 || !S_ISBLK(status.st_mode) || !lies_at(spec, status.st_rdev) ||
+        ioctl(fd, BLKGETSIZE64, &bytes) < 0 || bytes == 0)
+        return -ENXIO;
+    return take_fd(&fd);
+}
+
+void disk_read_anew(int fd)
+{
+    ioctl(fd, BLKFLSBUF, 0);
 }

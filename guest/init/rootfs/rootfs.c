@@ -20,20 +20,29 @@
 #include "machine/disk.h"
 #include "rootfs/init-layer.h"
 
+/* Attempts, and no time: on a host with much else to do each takes many times as long. */
 #define MOUNT_ATTEMPTS 4000
+#define READ_ATTEMPTS 100
 
-/* A disk that has just appeared may answer ENXIO for some milliseconds. */
+/* A disk that has just appeared may answer ENXIO for some milliseconds, and what is read of it before the kernel knows its size
+ * are zeros. */
 static int mount_disk(const struct disk_spec *disk, const char *target, const char *type, unsigned long flags,
                       const char *data, struct failure *failure)
 {
     char source[64];
-    if (!disk_path(disk, source, sizeof(source)))
-        return fail(failure, ENODEV, PHASE_DISK, "the disk of LUN %d is gone", disk->lun);
-    for (int attempt = 0;; attempt++) {
-        if (mount(source, target, type, flags, data) == 0)
+    for (int attempt = 0, unread = 0;; attempt++) {
+        auto_fd fd = disk_open(disk, source, sizeof(source));
+        if (fd == -ENODEV)
+            return fail(failure, ENODEV, PHASE_DISK, "the disk of LUN %d is gone", disk->lun);
+        if (fd >= 0 && mount(source, target, type, flags, data) == 0)
             return 0;
-        if ((errno != ENXIO && errno != ENOENT) || attempt == MOUNT_ATTEMPTS) {
-            int error = errno;
+        int error = fd < 0 ? -fd : errno;
+        bool appears = error == ENXIO || error == ENOENT;
+        if ((error == EINVAL || error == EIO) && unread++ < READ_ATTEMPTS) {
+            disk_read_anew(fd);
+            appears = true;
+        }
+        if (!appears || attempt == MOUNT_ATTEMPTS) {
             char said[360];
             kernel_log_about(source + strlen("/dev/"), said, sizeof(said));
             return fail_errno(failure, error, PHASE_MOUNT, "mount %s (LUN %d) as %s%s", source, disk->lun, type, said);

@@ -51,6 +51,11 @@ export class QemuVm implements Vm {
   readonly fileServer: FileServer;
   readonly #parts: QemuVmParts;
   #record: VmRecord;
+  /**
+   * Where the next disk goes: on to the end before any place is used again. A busy guest that misses the event of a removal
+   * would take the next disk there for the one before, with what it has read of that.
+   */
+  #nextLun: number;
   #requested = false;
   #detached = false;
   /** QEMU has ended, and what is left is cleared away. */
@@ -63,6 +68,7 @@ export class QemuVm implements Vm {
   constructor(parts: QemuVmParts) {
     this.#parts = parts;
     this.#record = parts.record;
+    this.#nextLun = 1 + Math.max(-1, ...Object.values(parts.record.disks));
     this.fileServer = parts.fileServer;
     for (const path of Object.values(parts.record.diskPaths ?? {}))
       parts.diskAccess.note(path, parts.record.id);
@@ -148,10 +154,11 @@ export class QemuVm implements Vm {
     for (const disk of disks) {
       if (disk.id in this.#record.disks)
         throw new DaemonError('Conflict', `disk ${disk.id} is plugged already`);
-      let lun = 0;
-      while (taken.has(lun)) lun += 1;
-      if (lun >= maxDisks)
+      if (taken.size >= maxDisks)
         throw new DaemonError('Unavailable', `a VM can't have more than ${maxDisks} disks`);
+      while (taken.has(this.#nextLun % maxDisks)) this.#nextLun += 1;
+      const lun = this.#nextLun % maxDisks;
+      this.#nextLun += 1;
       taken.add(lun);
       luns.push(lun);
     }

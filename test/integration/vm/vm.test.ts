@@ -179,7 +179,7 @@ describe('disks', () => {
     const [lun] = await vm.plugDisks([
       { id: 'again', hostPath: disk, format: 'raw', readOnly: false, durable: true },
     ]);
-    expect(lun).toBe(0);
+    expect(lun).toBe(2); // where no other disk has been
     expect(statSync(disk).uid).toBeGreaterThan(310_000);
     await vm.end();
     expect(statSync(disk).uid).toBe(0);
@@ -197,7 +197,7 @@ describe('disks', () => {
     const bad = { ...good, id: 'bad', hostPath: '/nowhere/at/all' };
     await expect(vm.plugDisks([good, bad])).rejects.toThrow(/No such file/);
     expect(vm.pluggedDisks().size).toBe(0);
-    await expect(vm.plugDisks([good])).resolves.toEqual([0]);
+    await expect(vm.plugDisks([good])).resolves.toEqual([2]);
     await expect(vm.plugDisks([good])).rejects.toMatchObject({ code: 'Conflict' });
   });
 
