@@ -19,6 +19,7 @@ import { registryProxy } from './registry-proxy';
 import { recordReplies } from './reply-recorder';
 import type { RegistryProxyOptions } from './registry-proxy';
 import type { Backend } from './v1.41/backend';
+import { refuseForeignPages } from './http/browser-guard';
 import { closeGently, registerUpgrade } from './http/hijack';
 import { sendJson } from './http/reply';
 import { dockerApiRouter, errorHandler } from './v1.41/router';
@@ -131,6 +132,10 @@ function createApp(backend: Backend, options: ApiOptions): Express {
       next();
     });
   }
+  app.use((req, _res, next) => {
+    refuseForeignPages(req);
+    next();
+  });
   if (options.recordRepliesTo !== undefined) app.use(recordReplies(options.recordRepliesTo));
   app.use(cleanPath);
   if (options.debug !== undefined) app.use('/debug', options.debug);

@@ -2,9 +2,10 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { errorMessage, isDaemonError } from '../../errors';
+import { errorMessage, isDaemonError, systemErrorCode } from '../../errors';
 import type { ErrorCode } from '../../errors';
 import { log } from '../../log';
+import { isUpgrade } from '../http/hijack';
 import { sendJson } from '../http/reply';
 
 const statuses: Record<ErrorCode, number> = {
@@ -21,6 +22,9 @@ const statuses: Record<ErrorCode, number> = {
   Internal: 500,
 };
 
+/** Go's limit. */
+const readBeforeAnswer = 256 * 1024;
+const readBeforeAnswerMs = 1_000;
 /** How long an upload that was refused may go on. */
 const drainMs = 5_000;
 
@@ -39,7 +43,13 @@ export function describeError(request: IncomingMessage, error: unknown): { statu
     return { status, message: error.message };
   }
   const status = expressStatus(error);
-  if (status === undefined) {
+  if (status === undefined && isEndOfConnection(error)) {
+    log.info('the client has left', {
+      method: request.method,
+      path: pathOf(request),
+      message: errorMessage(error),
+    });
+  } else if (status === undefined) {
     log.error('request failed unexpectedly', { method: request.method, path: pathOf(request), error });
   }
   return { status: status ?? 500, message: errorMessage(error) };
@@ -52,9 +62,42 @@ export function sendError(request: IncomingMessage, response: ServerResponse, er
     response.destroy();
     return;
   }
-  if (!request.complete) response.once('finish', () => drain(request));
-  if (status === 304) response.writeHead(304).end();
-  else sendJson(response, status, { message });
+  const answer = (): void => {
+    if (response.destroyed) return;
+    if (!request.complete) response.once('finish', () => drain(request));
+    if (status === 304) response.writeHead(304).end();
+    else sendJson(response, status, { message });
+  };
+  if (request.complete || isUpgrade(request)) answer();
+  else readOn(request, answer);
+}
+
+/**
+ * As Go's server: what is left of a body is read, up to a limit, before an answer that does not need it. A connection that is
+ * closed with bytes unread is reset, and the answer may be lost with it.
+ */
+function readOn(request: IncomingMessage, then: () => void): void {
+  let left = readBeforeAnswer;
+  const timer = setTimeout(done, readBeforeAnswerMs);
+  const onData = (data: Buffer): void => {
+    left -= data.length;
+    if (left <= 0) done();
+  };
+  function done(): void {
+    clearTimeout(timer);
+    request.off('data', onData).off('end', done).off('close', done);
+    then();
+  }
+  request.on('data', onData).once('end', done).once('close', done);
+  if (request.destroyed || request.readableEnded) done();
+}
+
+/** What Node says when a client goes away in the middle of its request. */
+function isEndOfConnection(error: unknown): boolean {
+  const codes = ['ECONNRESET', 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE', 'ABORT_ERR'];
+  return (
+    codes.includes(systemErrorCode(error) ?? '') || (error instanceof Error && error.name === 'AbortError')
+  );
 }
 
 /** A client that is still sending reads the answer only if the connection is not reset under it: Node drops the rest. */

@@ -35,7 +35,11 @@ export class RawClient {
 
   /** Sends a request line, headers and body; Content-Length is added for a body. */
   request(line: string, headers: Record<string, string> = {}, body = ''): void {
-    const all = { Host: 'd', ...(body === '' ? {} : { 'Content-Length': String(body.length) }), ...headers };
+    const all = {
+      Host: 'localhost',
+      ...(body === '' ? {} : { 'Content-Length': String(body.length) }),
+      ...headers,
+    };
     const text = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
     this.socket.write(`${line} HTTP/1.1\r\n${text.join('')}\r\n${body}`);
   }
