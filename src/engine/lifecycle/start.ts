@@ -15,7 +15,7 @@ import type { Agent } from '../../vm/contract/agent';
 import type { GuestContainerSpec } from '../../vm/contract/protocol';
 import type { ContainerLogs, ContainerLogWriter } from '../core/container-log';
 import { eventAttributes, type ContainerRecord } from '../core/container-record';
-import type { Container } from '../core/container-registry';
+import type { Container, StepChanges } from '../core/container-registry';
 import { isActive, type RunFacts } from '../core/container-state';
 import type { ContainerWaits } from '../core/container-wait';
 import { withRunDefaults } from '../core/daemon-defaults';
@@ -62,6 +62,15 @@ export type StartNeeds = EntranceNeeds &
     readonly consoleSizes: Map<string, { rows: number; columns: number }>;
   };
 
+/** Of its restarts, and of who stopped it last. */
+type Counters = Pick<ContainerRecord, 'restartCount' | 'manuallyStopped'>;
+
+/** What is known of a run once its process exists. */
+type Begun = Pick<RunFacts, 'runId' | 'pid' | 'channels'> & {
+  publishedPorts: Awaited<ReturnType<typeof publishPorts>>;
+  shared: Shared;
+};
+
 /** Throws Docker's refusals; NotModified when it runs already. */
 export function requireStartable(container: Container): void {
   switch (container.state.kind) {
@@ -95,7 +104,7 @@ export async function startContainer(
 export async function runContainer(
   engine: StartNeeds,
   container: Container,
-  counters: Pick<ContainerRecord, 'restartCount' | 'manuallyStopped'>,
+  counters: Counters,
   findCheckpoint?: () => Promise<StoredCheckpoint>,
 ): Promise<void> {
   const startedAt = performance.now();
@@ -170,7 +179,7 @@ async function bringIn(
   engine: StartNeeds,
   arrival: Arrival,
   entrance: Entrance,
-  counters: Pick<ContainerRecord, 'restartCount' | 'manuallyStopped'>,
+  counters: Counters,
 ): Promise<void> {
   const { container, record } = arrival;
   const runId = randomBytes(6).toString('hex');
@@ -189,10 +198,10 @@ async function bringIn(
   const surroundings = entrance.surroundings(attached);
   const request = (): { container: GuestContainerSpec } =>
     startRequest(engine, arrival, { entered, shared, surroundings, channels });
-  const begun = entrance.begin({ entered, filling: shared.filling, files: surroundings.files, request });
+  const beginning = entrance.begin({ entered, filling: shared.filling, files: surroundings.files, request });
   const [{ pid }, publishedPorts] = await Promise.all([
     // A Pod that could not be made is the reason to tell, not the container that misses it.
-    begun.catch(async (error: unknown) => {
+    beginning.catch(async (error: unknown) => {
       await ready;
       throw error;
     }),
@@ -200,28 +209,8 @@ async function bringIn(
     ready,
   ]);
   stdio.openInput();
-  const run: RunFacts = {
-    vmId: pod.vm.id,
-    pid,
-    runId,
-    channels,
-    startedAt: nowTimestamp(),
-    finishedAt: container.state.finishedAt,
-    oomKilled: false,
-    ...(Object.keys(shared.sockets).length === 0 ? {} : { sockets: shared.sockets }),
-    ...(shared.names === undefined ? {} : { shareNames: shared.names }),
-  };
-  engine.registry.transition(
-    container,
-    { kind: 'start', run },
-    {
-      ...counters,
-      podId: pod.id,
-      ...entrance.recorded(),
-      networks: networksWith(record, attached),
-      publishedPorts,
-    },
-  );
+  const begun = { runId, pid, channels, publishedPorts, shared };
+  engine.registry.transition(container, ...startEvent(arrival, entrance, entered, begun, counters));
   await entrance.keep();
   await applyLateSize(engine, agent, record.id);
   await renewLinkingHosts(engine, record.id);
@@ -230,6 +219,30 @@ async function bringIn(
   publishNetworkEvents(engine, record, attached, 'connect');
   publishVolumeEvents(engine.events, record, 'mount');
   engine.events.publish('container', 'start', record.id, eventAttributes(container.record));
+}
+
+/** The step of the state machine, and what is recorded with it. */
+function startEvent(
+  { container, record }: Arrival,
+  entrance: Entrance,
+  { pod, attached }: Entered,
+  { publishedPorts, shared, ...begun }: Begun,
+  counters: Counters,
+): [{ kind: 'start'; run: RunFacts }, StepChanges] {
+  const run: RunFacts = {
+    ...begun,
+    vmId: pod.vm.id,
+    startedAt: nowTimestamp(),
+    finishedAt: container.state.finishedAt,
+    oomKilled: false,
+    ...(Object.keys(shared.sockets).length === 0 ? {} : { sockets: shared.sockets }),
+    ...(shared.names === undefined ? {} : { shareNames: shared.names }),
+  };
+  const networks = networksWith(record, attached);
+  return [
+    { kind: 'start', run },
+    { ...counters, podId: pod.id, ...entrance.recorded(), networks, publishedPorts },
+  ];
 }
 
 /** Goes on beside what follows. */

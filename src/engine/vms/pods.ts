@@ -4,6 +4,7 @@
 
 import { DaemonError } from '../../errors';
 import { log } from '../../log';
+import type { NetworkManager } from '../../network/network';
 import type { PodSpec } from '../../translate/pod';
 import { sigkill } from '../../translate/signals';
 import { guestPod, type PodInterface } from '../../translate/pod-to-guest';
@@ -16,8 +17,7 @@ import {
 } from '../../translate/pod-to-vm';
 import { writeBackTimeoutMs, type AgentTunnel } from '../../vm/contract/agent';
 import type { AgentEvent } from '../../vm/contract/protocol';
-import type { RestoreSource, SavedVm, Vm, VmEnd, VmResources } from '../../vm/contract/vm';
-import type { EngineContext } from '../core/engine-context';
+import type { RestoreSource, SavedVm, Vm, VmEnd, VmPool, VmResources } from '../../vm/contract/vm';
 import { isActive, type ContainerState } from '../core/container-state';
 import { settlesWithin } from '../../async/deadline';
 import { OperationQueue } from '../../async/operation-queue';
@@ -39,6 +39,12 @@ import { takeOut } from './take-out';
 /** How long a container whose start failed may take to die. */
 const killTimeoutMs = 10_000;
 
+/** Where Pods have their VMs and networks from. */
+export interface PodsContext {
+  readonly vms: Pick<VmPool, 'acquire' | 'take' | 'restore' | 'find'>;
+  readonly networks: Pick<NetworkManager, 'attach' | 'detach' | 'release'>;
+}
+
 export interface PodHandlers {
   onEvent: (pod: RunningPod, event: AgentEvent, ack: () => void) => void;
   /** A process in the VM has connected to a socket of the host. */
@@ -48,13 +54,13 @@ export interface PodHandlers {
 }
 
 export class Pods {
-  readonly #context: Pick<EngineContext, 'vms' | 'networks'>;
+  readonly #context: PodsContext;
   readonly #handlers: PodHandlers;
   /** The only record of which Pods there are, and where; the newest is the last. */
   readonly #places = new Map<RunningPod, Place>();
   readonly #wishes = new Wishes();
 
-  constructor(context: Pick<EngineContext, 'vms' | 'networks'>, handlers: PodHandlers) {
+  constructor(context: PodsContext, handlers: PodHandlers) {
     this.#context = context;
     this.#handlers = handlers;
   }

@@ -80,7 +80,7 @@ export function podInterface({ endpoint, nic }: AttachedEndpoint): PodInterface 
 
 /** Call it after the guest has set the NIC's MAC. */
 export async function attachNic(
-  networks: NetworkManager,
+  networks: Pick<NetworkManager, 'attach'>,
   vm: Vm,
   { endpoint, nic }: AttachedEndpoint,
 ): Promise<void> {
