@@ -1,7 +1,6 @@
 // ContainerRestart: a stop and a start, between which its Pod stays.
 
 import { DaemonError, errorMessage } from '../../errors';
-import { parseSignal } from '../../translate/signals';
 import { eventAttributes } from '../core/container-record';
 import type { Container, ContainerRegistry } from '../core/container-registry';
 import { namedPodIdOf } from '../vms/named-pods';
@@ -36,10 +35,7 @@ async function stopAndStart(
   container: Container,
   options: { timeoutSeconds?: number; signal?: string },
 ): Promise<void> {
-  const signal =
-    options.signal === undefined || options.signal === ''
-      ? stopSignal(container)
-      : parseSignal(options.signal);
+  const signal = stopSignal(container, options.signal);
   const { kind } = container.state;
   if (kind === 'running' || kind === 'paused' || kind === 'restarting') {
     await withoutAutoRemove(engine, container, () =>

@@ -30,8 +30,9 @@ const defaultStopSeconds = 10;
 const killGraceMs = 10_000;
 const signalTimeoutMs = 10_000;
 
-/** StopSignal of the container. */
-export function stopSignal(container: Container): number {
+/** What a client has asked for, or StopSignal of the container. Throws what `parseSignal` throws. */
+export function stopSignal(container: Container, asked = ''): number {
+  if (asked !== '') return parseSignal(asked);
   const text = container.record.config.StopSignal ?? '';
   if (text === '') return sigterm;
   const number = parseSignal(text);
@@ -43,10 +44,7 @@ export async function stopContainer(
   container: Container,
   options: { timeoutSeconds?: number; signal?: string },
 ): Promise<void> {
-  const signal =
-    options.signal === undefined || options.signal === ''
-      ? stopSignal(container)
-      : parseSignal(options.signal);
+  const signal = stopSignal(container, options.signal);
   const { kind } = container.state;
   if (kind !== 'running' && kind !== 'paused' && kind !== 'restarting') {
     throw new DaemonError('NotModified', `Container ${container.id} is already stopped`);
