@@ -10,6 +10,8 @@ export type EventListener = (event: AgentEvent, ack: () => void) => void;
 /** Exits and OOM kills that nobody has recorded yet: a guest with more of them is made to be a burden. */
 const maxUnacknowledged = 10_000;
 
+const toldUnknown = 5;
+
 export class EventInbox {
   readonly #write: FrameWriter;
   readonly #listeners = new Set<EventListener>();
@@ -17,6 +19,7 @@ export class EventInbox {
   readonly #open = new Set<number>();
   #waiting: AgentEvent[] = [];
   #last = 0;
+  #unknown = 0;
   #acknowledged = 0;
 
   constructor(write: FrameWriter) {
@@ -40,7 +43,7 @@ export class EventInbox {
     this.#last = seq;
     if (event === undefined) {
       // Of a newer agent; it must not be sent for ever.
-      log.warn('unknown event from a VM', { event: String(message['event']).slice(0, 100) });
+      this.#tellUnknown(String(message['event']).slice(0, 100));
       this.#acknowledge(seq);
       return;
     }
@@ -48,6 +51,14 @@ export class EventInbox {
     this.#open.add(seq);
     if (this.#listeners.size > 0) this.#deliver(event);
     else this.#waiting.push(event);
+  }
+
+  /** The first ones, then only how many there were by now: a guest that sends nothing else must not fill the host's log. */
+  #tellUnknown(event: string): void {
+    this.#unknown += 1;
+    if (this.#unknown <= toldUnknown) log.warn('unknown event from a VM', { event });
+    else if (Number.isInteger(Math.log10(this.#unknown)))
+      log.warn('unknown events from a VM', { event, count: this.#unknown });
   }
 
   #deliver(event: AgentEvent): void {
