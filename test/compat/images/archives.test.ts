@@ -93,5 +93,5 @@ scriptCases('prune', {
   'filters that are none': `
     docker image prune -f --filter nonsense=1
     docker image prune -f --filter until=nonsense
-    docker image prune -f --filter dangling=maybe`,
+    docker image prune -f --filter dangling=maybe --filter label=case=$c`,
 });
