@@ -112,6 +112,7 @@ export async function createContainer(
       links,
       warnings,
       mounts,
+      hasHostConfig: givenHostConfig !== undefined && givenHostConfig !== null,
     });
     await context.disks.create(id, record.writableDiskBytes);
     const container = registry.add(record);
@@ -159,11 +160,15 @@ interface RecordParts {
   links: Record<string, LinkRecord> | undefined;
   warnings: string[];
   mounts: ResolvedMount[];
+  /** dockerd fills in the runtime at create for clients that sent a HostConfig, at the first start for the others. */
+  hasHostConfig: boolean;
 }
 
 function newRecord(context: CreateNeeds, parts: RecordParts): ContainerRecord {
   const { id, name, image, filled, hostConfig: given } = parts;
-  const hostConfig = fillHostConfig(given);
+  const { Runtime, ...others } = fillHostConfig(given);
+  const hostConfig: FilledHostConfig =
+    parts.hasHostConfig && Runtime !== undefined ? { ...others, Runtime } : others;
   // Kept as what they mean: `links` here, or the endpoint's own on other networks.
   hostConfig.Links = null;
   const [path = '', ...args] = [...(filled.Entrypoint ?? []), ...(filled.Cmd ?? [])];

@@ -57,7 +57,11 @@ export async function inspectContainer(
     ProcessLabel: '',
     AppArmorProfile: '',
     ExecIDs: container.execIds.size === 0 ? null : [...container.execIds],
-    HostConfig: { ...record.hostConfig, Links: inspectedLinks(sources.registry, record) },
+    HostConfig: {
+      ...(record.state.startedAt === neverTimestamp ? {} : { Runtime: 'runc' }), // see create.ts
+      ...record.hostConfig,
+      Links: inspectedLinks(sources.registry, record),
+    },
     GraphDriver: {
       ...graphDriver,
       Data: { ...graphDriver.Data, WritableDisk: sources.disks.path(record.id) },
