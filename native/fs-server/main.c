@@ -20,6 +20,7 @@
 
 #include "base/identity.h"
 #include "base/memory.h"
+#include "base/sandbox.h"
 #include "control/control.h"
 #include "host/trust.h"
 #include "operations/dispatch.h"
@@ -68,13 +69,14 @@ int main(int argc, char **argv)
     /* Every file the guest remembers is a descriptor here. */
     set_descriptor_limit(prepare_descriptors());
     prepare_trust();
-    drop_capabilities();
+    prepare_identities();
     int guest = unix_socket(argv[1], false);
     int control = guest < 0 ? -1 : unix_socket(argv[2], true);
     if (control < 0) {
         complain("fs-server: %s: %s", guest < 0 ? argv[1] : argv[2], strerror(errno));
         return 1;
     }
+    enter_sandbox();
     umask(0); /* a guest's files get the modes that it asks for */
     meet_guest(guest, &operations_handler);
     if (start_control(control) != 0)

@@ -136,6 +136,7 @@ const nativeParts: readonly (readonly [name: string, usedFor: string, level: 'fa
   ['vm-launch', 'starting VMs', 'fail'],
   ['readonly-memory.so', 'keeping VMs from changing the template', 'fail'],
   ['fs-server', 'binds and volumes', 'fail'],
+  ['share-open', 'binds and volumes', 'fail'],
   ['netd-host', 'networks and published ports', 'fail'],
   ['tsc-rate', 'emulated VMs that boot at the first try', 'warn'],
 ];

@@ -6,9 +6,8 @@
 #include <linux/fuse.h>
 #include <stdint.h>
 
-/* Once, before there are threads: keeps the capabilities that files need, whosever they are. Not those over processes and the
- * kernel, which count when files of /proc or /sys are opened: a share may hold these. */
-void drop_capabilities(void);
+/* Once, before there are threads: whether we can give files to others. */
+void prepare_identities(void);
 /* Each thread that makes files calls it once: its user and umask become its own. 0 or an errno. */
 int prepare_identity(void);
 /* From here to leave_caller() this thread makes files as the request's process; it keeps our privileges,

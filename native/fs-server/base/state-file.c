@@ -1,11 +1,12 @@
 #include "base/state-file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/cleanup.h"
 
 enum {
     /* A million files with paths of a thousand bytes. */
@@ -38,27 +39,22 @@ static int read_whole(int fd, unsigned char *bytes, size_t length)
     return 0;
 }
 
-int open_state(const char *path, struct state_reader *reader)
+int read_state(int fd, struct state_reader *reader)
 {
     *reader = (struct state_reader){ 0 };
-    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0)
-        return errno;
     struct stat st;
-    int error = fstat(fd, &st) < 0 ? errno : 0;
-    if (error == 0 && (!S_ISREG(st.st_mode) || st.st_size > MAX_STATE_BYTES))
-        error = EBADMSG;
-    if (error == 0) {
-        reader->length = (size_t)st.st_size;
-        reader->bytes = malloc(reader->length + 1);
-        error = reader->bytes == NULL ? ENOMEM : read_whole(fd, reader->bytes, reader->length);
-    }
-    close(fd);
-    if (error != 0) {
-        free(reader->bytes);
-        reader->bytes = NULL;
-    }
-    return error;
+    if (fstat(fd, &st) < 0)
+        return errno;
+    if (!S_ISREG(st.st_mode) || st.st_size > MAX_STATE_BYTES)
+        return EBADMSG;
+    auto_free unsigned char *bytes = malloc((size_t)st.st_size + 1);
+    int error = bytes == NULL ? ENOMEM : read_whole(fd, bytes, (size_t)st.st_size);
+    if (error != 0)
+        return error;
+    reader->length = (size_t)st.st_size;
+    reader->bytes = bytes;
+    bytes = NULL;
+    return 0;
 }
 
 /* The next bytes, or NULL. */

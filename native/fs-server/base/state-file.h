@@ -19,7 +19,7 @@ void put_number(FILE *file, uint64_t value);
 void put_bytes(FILE *file, const void *bytes, size_t length);
 
 /* Takes all of the file; 0 or an errno. free() `bytes` after it. */
-int open_state(const char *path, struct state_reader *reader);
+int read_state(int fd, struct state_reader *reader);
 uint64_t take_number(struct state_reader *reader);
 /* A number that may be no more than `most`. */
 uint64_t take_number_up_to(struct state_reader *reader, uint64_t most);

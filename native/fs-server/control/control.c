@@ -1,7 +1,9 @@
 #include "control/control.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -10,16 +12,31 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/lock-order.h"
+#include "base/memory.h"
 #include "control/load.h"
 #include "control/save.h"
 #include "host/shares.h"
 #include "wire/transport.h"
 
+enum {
+    /* Paths are the longest of what is said, and each of their bytes may take three. */
+    MAX_LINE = 4 * PATH_MAX,
+};
+
 /* A connection: what it holds goes with it. */
 struct session {
+    int client;
     bool holds;
+    /* What came with the line, or -1. */
+    int fd;
+    char said[MAX_LINE];
+    size_t length;
 };
+
+/* For the next `save` or `load`, or -1. */
+static _Atomic int state_fd = -1;
 
 static unsigned milliseconds(const char *text)
 {
@@ -43,9 +60,8 @@ static char *decode(char *text)
     return text;
 }
 
-/* Lines of one share: `add NAME ro|rw CACHE_MILLISECONDS PATH`, `cache NAME CACHE_MILLISECONDS`, `protect NAME`, `remove
- * NAME`. */
-static int obey_of_share(const char *verb, char *rest)
+/* Lines of one share: `add NAME ro|rw CACHE_MILLISECONDS PATH` with the share's descriptor, `cache NAME CACHE_MILLISECONDS`, `protect NAME`, `remove NAME`. */
+static int obey_of_share(struct session *session, const char *verb, char *rest)
 {
     const char *name = rest != NULL ? strsep(&rest, " ") : NULL;
     if (name == NULL)
@@ -60,7 +76,7 @@ static int obey_of_share(const char *verb, char *rest)
     const char *cache = rest != NULL ? strsep(&rest, " ") : NULL;
     if (strcmp(verb, "add") != 0 || mode == NULL || cache == NULL || rest == NULL)
         return EINVAL;
-    return add_share(name, mode, milliseconds(cache), decode(rest));
+    return add_share(name, mode, milliseconds(cache), decode(rest), take_fd(&session->fd));
 }
 
 static int hold(struct session *session)
@@ -82,8 +98,27 @@ static int release(struct session *session)
     return 0;
 }
 
-/* A line; paths are the rest of theirs, %XX-encoded. `hold` has the guest's requests wait until `release` or the end of the
- * connection; in between `save PATH` and `load PATH`, whose reason may be told. */
+/* The descriptor that came with the line is the file of the next `save` or `load`. */
+static int take_state_file(struct session *session)
+{
+    if (session->fd < 0)
+        return EBADF;
+    auto_fd before = atomic_exchange(&state_fd, take_fd(&session->fd));
+    return 0;
+}
+
+static int save_or_load(const struct session *session, bool saves, char reason[MAX_REASON])
+{
+    auto_fd fd = atomic_exchange(&state_fd, -1);
+    if (!session->holds)
+        return EINVAL;
+    if (fd < 0)
+        return EBADF;
+    return saves ? save_state(fd, reason) : load_state(fd, reason);
+}
+
+/* A line; a path is the rest of its, %XX-encoded. `hold` has the guest's requests wait until `release` or the end of the
+ * connection; in between `save` and `load`, whose reason may be told, after a `state` that came with their file. */
 static int obey(struct session *session, char *line, char reason[MAX_REASON])
 {
     char *rest = line;
@@ -92,17 +127,15 @@ static int obey(struct session *session, char *line, char reason[MAX_REASON])
         return hold(session);
     if (strcmp(verb, "release") == 0)
         return release(session);
-    bool saves = strcmp(verb, "save") == 0;
-    if (saves || strcmp(verb, "load") == 0) {
-        if (!session->holds || rest == NULL)
-            return EINVAL;
-        return saves ? save_state(decode(rest), reason) : load_state(decode(rest), reason);
-    }
+    if (strcmp(verb, "state") == 0)
+        return take_state_file(session);
+    if (strcmp(verb, "save") == 0 || strcmp(verb, "load") == 0)
+        return save_or_load(session, strcmp(verb, "save") == 0, reason);
     if (session->holds)
         return EBUSY; /* base/lock-order.h: what holds the others' commands up may wait for this one's end */
     static struct lock commands = LOCK_OF(LOCK_COMMANDS);
     auto_lock one_by_one = take_lock(&commands);
-    return obey_of_share(verb, rest);
+    return obey_of_share(session, verb, rest);
 }
 
 /* `ok`, the name of an errno, or that and a reason. */
@@ -115,25 +148,64 @@ static void reply(int client, int error, char reason[MAX_REASON])
     dprintf(client, "%s%s%s\n", name, error != 0 && reason[0] != '\0' ? " " : "", error != 0 ? reason : "");
 }
 
+static void drop_descriptor(struct session *session)
+{
+    auto_fd dropped = take_fd(&session->fd);
+}
+
+/* More of what the client says, and a descriptor if one comes with it. False at the end. */
+static bool hear(struct session *session)
+{
+    union {
+        char space[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } ancillary;
+    struct iovec room = { session->said + session->length, sizeof(session->said) - session->length };
+    struct msghdr message = {
+        .msg_iov = &room, .msg_iovlen = 1, .msg_control = ancillary.space, .msg_controllen = sizeof(ancillary.space)
+    };
+    ssize_t got = recvmsg(session->client, &message, MSG_CMSG_CLOEXEC);
+    if (got <= 0)
+        return got < 0 && errno == EINTR;
+    session->length += (size_t)got;
+    const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    if (header != NULL && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {
+        drop_descriptor(session);
+        memcpy(&session->fd, CMSG_DATA(header), sizeof(session->fd));
+    }
+    return true;
+}
+
+/* The next whole line, until the next call; NULL at the end, and for one that is too long. */
+static char *next_line(struct session *session, size_t *used)
+{
+    memmove(session->said, session->said + *used, session->length - *used);
+    session->length -= *used;
+    *used = 0;
+    char *end;
+    while ((end = memchr(session->said, '\n', session->length)) == NULL)
+        if (session->length == sizeof(session->said) || !hear(session))
+            return NULL;
+    *end = '\0';
+    *used = (size_t)(end - session->said) + 1;
+    return session->said;
+}
+
 static void *serve_client(void *argument)
 {
-    int client = (int)(intptr_t)argument;
-    FILE *input = fdopen(client, "r");
-    struct session session = { .holds = false };
-    char *line = NULL;
-    size_t size = 0;
-    while (input != NULL && getline(&line, &size, input) > 0) {
+    auto_free struct session *session = allocate(sizeof *session);
+    auto_fd client = (int)(intptr_t)argument;
+    session->client = client;
+    session->fd = -1;
+    size_t used = 0;
+    for (char *line; (line = next_line(session, &used)) != NULL;) {
         char reason[MAX_REASON] = "";
-        line[strcspn(line, "\n")] = '\0';
-        int error = obey(&session, line, reason);
+        int error = obey(session, line, reason);
+        drop_descriptor(session);
         reply(client, error, reason);
     }
-    release(&session);
-    free(line);
-    if (input != NULL)
-        fclose(input);
-    else
-        close(client);
+    release(session);
+    drop_descriptor(session);
     return NULL;
 }
 

@@ -61,7 +61,7 @@ static int load_shares(struct loading *loading)
 {
     struct state_reader *reader = &loading->reader;
     for (uint64_t count = take_number(reader); count > 0 && !reader->failed; count--) {
-        struct saved_share *saved = allocate(sizeof(*saved));
+        struct saved_share *saved = allocate(sizeof *saved);
         saved->next = loading->shares;
         loading->shares = saved;
         take_text(reader, saved->name, sizeof(saved->name));
@@ -77,9 +77,7 @@ static int load_shares(struct loading *loading)
             return error;
         saved->same = same_file(&saved->before, &saved->now);
         if (root->type != type) {
-            char path[PATH_MAX] = "";
-            host_path(root->fd, path);
-            explain(loading->reason, "%s was %s", path, type == S_IFDIR ? "a directory" : "a file");
+            explain(loading->reason, "%s was %s", saved->share->host_path, type == S_IFDIR ? "a directory" : "a file");
             return EBUSY;
         }
         if (!renumber_inode(root, id, lookups))
@@ -147,8 +145,8 @@ static int load_inodes(struct loading *loading)
 /* Says of a file what could not be done again. Returns the error. */
 static int complain_of(struct loading *loading, const struct inode *inode, const char *what, int error)
 {
-    char path[PATH_MAX] = "";
-    host_path(inode->fd, path);
+    char path[HOST_PATH_MAX];
+    host_path(inode, path);
     explain(loading->reason, "%s %s: %s", what, path, strerror(error));
     return error;
 }
@@ -158,6 +156,8 @@ static int reopen_handle(struct loading *loading, struct inode *inode, uint64_t 
 {
     if (inode->type != (directory ? S_IFDIR : S_IFREG))
         return EBADMSG;
+    if (inode->share->readonly)
+        flags &= ~O_ACCMODE; /* it may be mounted so; what writes is refused before it comes to that */
     auto_fd fd = reopen(inode, flags | (directory ? O_DIRECTORY : 0));
     if (fd < 0)
         return complain_of(loading, inode, "open", errno);
@@ -247,13 +247,13 @@ static int load_requests(struct loading *loading)
     return 0;
 }
 
-int load_state(const char *path, char reason[MAX_REASON])
+int load_state(int fd, char reason[MAX_REASON])
 {
     reason[0] = '\0';
     struct loading loading = { .reason = reason };
     int (*const parts[])(struct loading *) = { load_numbers, load_shares, load_inodes,
                                                load_handles, load_locks,  load_requests };
-    int error = open_state(path, &loading.reader);
+    int error = read_state(fd, &loading.reader);
     for (size_t i = 0; error == 0 && i < sizeof(parts) / sizeof(parts[0]); i++) {
         error = parts[i](&loading);
         if (error == 0 && loading.reader.failed)

@@ -1,6 +1,7 @@
 #include "control/save.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,9 +21,9 @@ static bool path_below_share(const struct inode *inode, char path[PATH_MAX])
 {
     char root[PATH_MAX], full[PATH_MAX];
     path[0] = '\0';
-    if (inode->share->root == inode)
+    if (is_root(inode))
         return true;
-    if (!host_path(inode->share->root->fd, root) || !host_path(inode->fd, full))
+    if (!path_in_mount(inode->share->root->fd, root) || !path_in_mount(inode->fd, full))
         return false;
     size_t length = strcmp(root, "/") == 0 ? 0 : strlen(root);
     if (strncmp(full, root, length) != 0 || full[length] != '/')
@@ -134,9 +135,9 @@ static void save_locks(const struct saving *saving)
 static bool will_be_found(const struct saving *saving, const struct handle *handle)
 {
     struct inode *inode = hold_inode(handle->node);
-    char path[PATH_MAX], full[PATH_MAX];
+    char path[PATH_MAX], full[HOST_PATH_MAX];
     bool found = inode == NULL || handle->dir != NULL || path_below_share(inode, path);
-    if (!found && host_path(inode->fd, full))
+    if (!found && host_path(inode, full))
         explain(saving->reason, "it has %s open, which was deleted, or moved out of the mount", full);
     else if (!found)
         explain(saving->reason, "it has a file open whose path is too long");
@@ -200,23 +201,18 @@ static int save_all(const struct saving *saving)
     return error;
 }
 
-int save_state(const char *path, char reason[MAX_REASON])
+int save_state(int fd, char reason[MAX_REASON])
 {
     reason[0] = '\0';
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    struct saving saving = { .file = fd >= 0 ? fdopen(fd, "w") : NULL, .reason = reason };
-    if (saving.file == NULL)
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    auto_file file = copy >= 0 ? fdopen(copy, "w") : NULL;
+    if (file == NULL)
         return errno;
+    struct saving saving = { .file = file, .reason = reason };
     saving.inodes = list_inodes(&saving.inode_count);
     int error = save_all(&saving);
     free(saving.inodes);
-    if (error == 0 && (fflush(saving.file) != 0 || fsync(fd) < 0))
+    if (error == 0 && (fflush(file) != 0 || fsync(fd) < 0))
         error = errno;
-    if (error == 0 && ferror(saving.file))
-        error = EIO;
-    if (fclose(saving.file) != 0 && error == 0)
-        error = errno;
-    if (error != 0)
-        unlink(path);
-    return error;
+    return error == 0 && ferror(file) ? EIO : error;
 }

@@ -4,8 +4,8 @@
 
 #include "control/saved-state.h"
 
-/* Writes a new file, and to the disk. 0 or an errno; with a `reason` where the errno does not say enough: the guest has a file
+/* Writes to the new file `fd`, and to the disk; the file is of no use after an error. 0 or an errno; with a `reason` where the errno does not say enough: the guest has a file
  * open that can't be found again. */
-int save_state(const char *path, char reason[MAX_REASON]);
+int save_state(int fd, char reason[MAX_REASON]);
 
 #endif

@@ -16,7 +16,8 @@ enum {
     HANDLE_FLAGS = O_ACCMODE | O_APPEND | O_SYNC | O_DSYNC | O_NOATIME,
     KIND_FILE = 0,
     KIND_DIRECTORY = 1,
-    MAX_REASON = 4608,
+    HOST_PATH_MAX = 2 * PATH_MAX,
+    MAX_REASON = HOST_PATH_MAX + 512,
     MAX_WAITING_BYTES = 16 << 20,
 };
 
@@ -27,8 +28,10 @@ static inline bool is_root(const struct inode *inode)
 
 /* Why it is refused, in words. */
 __attribute__((format(printf, 2, 3))) void explain(char reason[MAX_REASON], const char *format, ...);
-/* The path of what a descriptor stands for, as the host has it now; false if that is too long to be told. */
-bool host_path(int fd, char path[PATH_MAX]);
+/* The path of what a descriptor stands for, from the root of its mount, as it is now; false if that is too long to be told. */
+bool path_in_mount(int fd, char path[PATH_MAX]);
+/* The same on the host; false, and that of the share, where it can't be told. */
+bool host_path(const struct inode *inode, char path[HOST_PATH_MAX]);
 /* Opens what lies at `path` below the share, never through a link; "" is the share itself. -1 and errno. */
 int open_below(const struct share *share, const char *path);
 

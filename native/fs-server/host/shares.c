@@ -2,10 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -25,26 +23,21 @@ static struct share **find_share(const char *name)
     return link;
 }
 
-/* Links were followed when the path was looked at: who has put one there since would choose what is shared. -1 and errno. */
-static int open_resolved(const char *path)
+int add_share(const char *name, const char *mode, unsigned cache_milliseconds, const char *path, int opened)
 {
-    struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS };
-    int fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
-    return fd < 0 && errno == ENOSYS ? open(path, O_PATH | O_CLOEXEC) : fd; /* before Linux 5.6 */
-}
-
-int add_share(const char *name, const char *mode, unsigned cache_milliseconds, const char *path)
-{
+    auto_fd fd = opened;
+    struct stat st;
     if (!is_plain_name(name) || strlen(name) >= sizeof((struct share *)0)->name)
         return EINVAL;
     if (share_named(name) != NULL)
         return 0; /* a daemon that was restarted asks again */
-    auto_fd fd = open_resolved(path);
-    struct stat st;
-    if (fd < 0 || fstatat(fd, "", &st, AT_EMPTY_PATH) < 0)
+    if (fd < 0)
+        return EBADF;
+    if (fstatat(fd, "", &st, AT_EMPTY_PATH) < 0)
         return errno;
-    struct share *share = allocate(sizeof(*share));
+    struct share *share = allocate(sizeof *share);
     snprintf(share->name, sizeof(share->name), "%s", name);
+    share->host_path = strdup(path);
     share->readonly = strcmp(mode, "ro") == 0;
     share->cache_milliseconds = cache_milliseconds;
     struct inode *root = adopt_inode(take_fd(&fd), &st, share);

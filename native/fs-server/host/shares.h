@@ -6,8 +6,8 @@
 
 #include "table/inodes.h"
 
-/* `path` has no links in it. 0 or an errno. Adding a name again is harmless. */
-int add_share(const char *name, const char *mode, unsigned cache_milliseconds, const char *path);
+/* `fd` (O_PATH, consumed) is the share, which the daemon has opened at `path`. 0 or an errno. Adding a name again is harmless. */
+int add_share(const char *name, const char *mode, unsigned cache_milliseconds, const char *path, int fd);
 /* From now on. What was told before holds for as long as it was told to; with 0 it waits for the end of what was told to be
  * trusted for long (trust.h). 0 or an errno. */
 int set_share_cache(const char *name, unsigned cache_milliseconds);

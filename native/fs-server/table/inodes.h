@@ -14,6 +14,8 @@
 struct share {
     struct share *next;
     char name[64];
+    /* Where on the host it was opened, for complaints; free() with it. */
+    char *host_path;
     _Atomic bool readonly;
     /* How long the guest may cache names and attributes of this share. */
     _Atomic unsigned cache_milliseconds;

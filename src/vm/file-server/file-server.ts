@@ -8,14 +8,15 @@ import { spawn } from 'node:child_process';
 import { open, readFile, realpath, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DaemonError } from '../../errors';
-import { helperEnvironment } from '../../host/helper-environment';
 import { ControlConnection } from './control-connection';
 import { encodePath } from './encode-path';
 import { HeldFileServer } from './held-file-server';
+import { handOver } from './share-opener';
 import { heard, type SharedPath, type SharedPaths } from './shared-paths';
 
 export interface FileServerPaths {
-  binary: string;
+  /** Directory of fs-server and share-open. */
+  nativeDir: string;
   /** Run directory of the VM: holds `fuse.sock` (QEMU's), `fs-control.sock`, `fs-server.pid` and `fs-server.log`. */
   vmRunDir: string;
 }
@@ -109,7 +110,7 @@ export class FileServer {
       ({ name, readOnly, hostPath }, index) =>
         `add ${name} ${readOnly ? 'ro' : 'rw'} ${caches[index] ?? 0} ${encodePath(hostPath)}`,
     );
-    const answers = await this.#command(lines);
+    const answers = await handOver(this.#openerPath, this.#controlPath, lines, controlTimeoutMs);
     answers.forEach((answer, index) => {
       if (answer !== 'ok') {
         throw new DaemonError('Internal', `share ${shares[index]?.hostPath ?? ''} with the VM: ${answer}`);
@@ -119,7 +120,7 @@ export class FileServer {
 
   /** The guest's requests wait. */
   hold(): Promise<HeldFileServer> {
-    return HeldFileServer.hold(this.#controlPath);
+    return HeldFileServer.hold(this.#controlPath, this.#openerPath);
   }
 
   /**
@@ -181,13 +182,13 @@ export class FileServer {
 
   async #start(): Promise<void> {
     if ((await this.pid()) !== undefined) return;
-    const { binary, vmRunDir } = this.#paths;
+    const { nativeDir, vmRunDir } = this.#paths;
     const log = await open(join(vmRunDir, 'fs-server.log'), 'a', 0o600);
     try {
-      const child = spawn(binary, [join(vmRunDir, 'fuse.sock'), this.#controlPath], {
+      const child = spawn(join(nativeDir, 'fs-server'), [join(vmRunDir, 'fuse.sock'), this.#controlPath], {
         detached: true,
+        env: {},
         stdio: ['ignore', 'pipe', log.fd],
-        env: helperEnvironment(),
       });
       await new Promise<void>((resolve, reject) => {
         child.once('error', reject);
@@ -221,6 +222,10 @@ export class FileServer {
     } finally {
       connection.close();
     }
+  }
+
+  get #openerPath(): string {
+    return join(this.#paths.nativeDir, 'share-open');
   }
 
   get #controlPath(): string {

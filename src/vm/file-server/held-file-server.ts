@@ -1,28 +1,36 @@
 // A file server that answers its guest nothing, over the connection that holds it: what the guest has open can be saved, or
 // loaded into the server of a VM that goes on from there.
 
+import { rm } from 'node:fs/promises';
 import { DaemonError } from '../../errors';
 import { ControlConnection } from './control-connection';
 import { encodePath } from './encode-path';
+import { handOver } from './share-opener';
 
 /** The server gives up by itself before. */
 const holdTimeoutMs = 20_000;
+/** Opening a file, and handing it over. */
+const fileTimeoutMs = 10_000;
 /** Each file that the guest knows is looked for. */
 const stateTimeoutMs = 120_000;
 
 export class HeldFileServer {
   readonly #connection: ControlConnection;
+  readonly #controlPath: string;
+  readonly #openerPath: string;
 
-  private constructor(connection: ControlConnection) {
-    this.#connection = connection;
+  private constructor(controlPath: string, openerPath: string) {
+    this.#connection = new ControlConnection(controlPath);
+    this.#controlPath = controlPath;
+    this.#openerPath = openerPath;
   }
 
   /**
    * Resolves when all that the guest was at is answered, and has reached it: its vCPUs must run until then. What it asks
    * from now on waits until `release`, or until this daemon is gone.
    */
-  static async hold(controlPath: string): Promise<HeldFileServer> {
-    const held = new HeldFileServer(new ControlConnection(controlPath));
+  static async hold(controlPath: string, openerPath: string): Promise<HeldFileServer> {
+    const held = new HeldFileServer(controlPath, openerPath);
     try {
       const answer = await held.#command('hold', holdTimeoutMs);
       if (answer === 'ETIMEDOUT') {
@@ -41,13 +49,15 @@ export class HeldFileServer {
    * server could find.
    */
   async save(path: string): Promise<void> {
-    const answer = await this.#command(`save ${encodePath(path)}`, stateTimeoutMs);
-    if (answer !== 'ok') throw refusal(answer, 'save what it has open of its volumes or binds');
+    const answer = await this.#withFile('save', path);
+    if (answer === 'ok') return;
+    if (answer !== 'EEXIST') await rm(path, { force: true });
+    throw refusal(answer, 'save what it has open of its volumes or binds');
   }
 
   /** Into a server that has its shares, and whose guest has not run. Rejects with Conflict when something can't be taken up. */
   async load(path: string): Promise<void> {
-    const answer = await this.#command(`load ${encodePath(path)}`, stateTimeoutMs);
+    const answer = await this.#withFile('load', path);
     if (answer === 'EBADMSG') {
       throw new DaemonError('Internal', 'what the checkpoint says of open files is damaged');
     }
@@ -56,6 +66,13 @@ export class HeldFileServer {
 
   release(): void {
     this.#connection.close();
+  }
+
+  /** The server gets the file opened: it could not open it itself. */
+  async #withFile(verb: 'save' | 'load', path: string): Promise<string> {
+    const line = `${verb} ${encodePath(path)}`;
+    const [opened = ''] = await handOver(this.#openerPath, this.#controlPath, [line], fileTimeoutMs);
+    return opened === 'ok' ? this.#command(verb, stateTimeoutMs) : opened;
   }
 
   async #command(line: string, timeoutMs: number): Promise<string> {

@@ -300,8 +300,11 @@ export class QemuVmFactory {
 
   /** `sharePaths`: what an earlier daemon has added. */
   #fileServer(runDir: string, sharePaths: VmRecord['sharePaths'] = {}): FileServer {
-    const binary = join(this.#parts.settings.nativeDir, 'fs-server');
-    return new FileServer({ binary, vmRunDir: runDir }, this.#sharedPaths, sharePaths);
+    return new FileServer(
+      { nativeDir: this.#parts.settings.nativeDir, vmRunDir: runDir },
+      this.#sharedPaths,
+      sharePaths,
+    );
   }
 
   #adopt(

@@ -6,8 +6,9 @@ import { readdirSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 
-import { projectDir } from '../process/project-dir';
+import { handOver } from '../../../src/vm/file-server/share-opener';
 import { withFewDescriptors } from '../process/few-descriptors';
+import { projectDir } from '../process/project-dir';
 
 /** Operations by their numbers in linux/fuse.h. */
 export const fuse = {
@@ -72,15 +73,35 @@ export function names(...texts: string[]): Buffer {
   return Buffer.from(texts.map((text) => `${text}\0`).join(''), 'latin1');
 }
 
+const openerPath = join(projectDir, 'build/native/share-open');
+/**
+ * Which build of the server is tested: the checked one, which ends at the first thing that is undefined, or the one that is shipped,
+ * in its sandbox.
+ */
+const build = process.env['CAISSON_FS_SERVER_BUILD'] ?? 'fs-server-checked';
+
+/** A line whose path the server can't open itself. */
+async function opened(controlPath: string, line: string): Promise<string> {
+  const [answer = ''] = await handOver(openerPath, controlPath, [line], 60_000);
+  return answer;
+}
+
 /** Lines to the control socket, one after the other. What the connection holds goes with it. */
 export class ControlSession {
   readonly #socket: Socket;
+  readonly #controlPath: string;
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, controlPath: string) {
     this.#socket = socket;
+    this.#controlPath = controlPath;
   }
 
   async send(line: string): Promise<string> {
+    const [verb = '', path] = line.split(' ');
+    if (['save', 'load'].includes(verb) && path !== undefined) {
+      const answer = await opened(this.#controlPath, line);
+      return answer === 'ok' ? this.send(verb) : answer;
+    }
     this.#socket.write(`${line}\n`);
     const [answer] = (await once(this.#socket, 'data')) as [Buffer];
     return answer.toString().trim();
@@ -130,13 +151,12 @@ export class FuseClient {
    * cannot change.
    */
   static async start(directory: string, maxDescriptors?: number): Promise<FuseClient> {
-    const native = join(projectDir, 'native');
-    execFileSync('make', ['-s', '-C', native, 'fs-server-checked'], { stdio: 'pipe' });
+    execFileSync('make', ['-s', '-C', join(projectDir, 'native'), 'all', build], { stdio: 'pipe' });
     const path = join(directory, 'fuse.sock');
     const controlPath = join(directory, 'control.sock');
     const listener = createServer().listen(path);
     await once(listener, 'listening');
-    const command = [join(projectDir, 'build/native/fs-server-checked'), path, controlPath];
+    const command = [join(projectDir, 'build/native', build), path, controlPath];
     const [program = '', ...args] = withFewDescriptors(command, maxDescriptors);
     const server = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     const [[socket]] = await Promise.all([
@@ -149,6 +169,7 @@ export class FuseClient {
 
   /** One line to the control socket and its answer; the server has closed its end of the connection by then. */
   async control(line: string): Promise<string> {
+    if (line.startsWith('add ')) return opened(this.#controlPath, line);
     const socket = connect(this.#controlPath);
     const closed = once(socket, 'close');
     socket.end(`${line}\n`);
@@ -161,7 +182,7 @@ export class FuseClient {
   async openControl(): Promise<ControlSession> {
     const socket = connect(this.#controlPath);
     await once(socket, 'connect');
-    return new ControlSession(socket);
+    return new ControlSession(socket, this.#controlPath);
   }
 
   /** Bytes as they are. */

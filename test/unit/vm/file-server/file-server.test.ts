@@ -40,7 +40,7 @@ test('a server that an earlier daemon has started remembers nothing of what anot
   paths.claim([{ path: '/shared', forgetsAtOnce: say('forget'), mayRemember: say('remember') }]);
   const heard = once(control, 'line');
   const shares = { common: '/shared/inner', own: '/own' };
-  new FileServer({ binary: 'none', vmRunDir: directory }, paths, shares);
+  new FileServer({ nativeDir: 'none', vmRunDir: directory }, paths, shares);
   await heard;
   expect(lines).toEqual(['cache common 0']);
   expect(told).toEqual(['forget']);
@@ -48,7 +48,7 @@ test('a server that an earlier daemon has started remembers nothing of what anot
 
 test('who is left may remember what was shared when a share is taken away', async () => {
   const paths = new SharedPaths();
-  const server = new FileServer({ binary: 'none', vmRunDir: directory }, paths, { one: '/one', two: '/two' });
+  const server = new FileServer({ nativeDir: 'none', vmRunDir: directory }, paths, { one: '/one', two: '/two' });
   const remembered = jest.fn(() => Promise.resolve());
   paths.claim(
     ['/one', '/two'].map((path) => ({

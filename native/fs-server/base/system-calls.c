@@ -1,0 +1,238 @@
+#include "base/system-calls.h"
+
+#include <asm/ioctls.h>
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/sched.h>
+#include <linux/seccomp.h>
+#include <linux/sockios.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static const uint32_t needed[] = {
+    /* bytes */
+    SYS_read,
+    SYS_write,
+    SYS_readv,
+    SYS_writev,
+    SYS_pread64,
+    SYS_pwrite64,
+    SYS_pwritev2,
+    SYS_lseek,
+    SYS_ftruncate,
+    SYS_fallocate,
+    SYS_fsync,
+    SYS_fdatasync,
+    SYS_syncfs,
+    SYS_copy_file_range,
+    /* names and attributes */
+    SYS_openat,
+    SYS_openat2,
+    SYS_close,
+    SYS_fcntl,
+    SYS_flock,
+    SYS_fstat,
+    SYS_newfstatat,
+    SYS_statx,
+    SYS_statfs,
+    SYS_fstatfs,
+    SYS_getdents64,
+    SYS_readlink,
+    SYS_readlinkat,
+    SYS_symlinkat,
+    SYS_mknodat,
+    SYS_mkdirat,
+    SYS_linkat,
+    SYS_unlinkat,
+    SYS_renameat2,
+    SYS_chmod,
+    SYS_fchmodat,
+    SYS_fchownat,
+    SYS_utimensat,
+    SYS_setxattr,
+    SYS_getxattr,
+    SYS_listxattr,
+    SYS_removexattr,
+    SYS_name_to_handle_at,
+    SYS_fanotify_init,
+    SYS_fanotify_mark,
+    /* as whom a file is made */
+    SYS_umask,
+    SYS_setfsuid,
+    SYS_setfsgid,
+    /* the daemon's connections */
+    SYS_accept4,
+    SYS_recvmsg,
+    SYS_recvfrom,
+    SYS_sendmsg,
+    SYS_sendto,
+    SYS_shutdown,
+    /* threads, memory and time, as the C library has them */
+    SYS_futex,
+    SYS_set_robust_list,
+    SYS_rseq,
+    SYS_exit,
+    SYS_exit_group,
+    SYS_gettid,
+    SYS_getpid,
+    SYS_sched_yield,
+    SYS_sched_getaffinity,
+    SYS_rt_sigaction,
+    SYS_rt_sigprocmask,
+    SYS_rt_sigreturn,
+    SYS_sigaltstack,
+    SYS_restart_syscall,
+    SYS_brk,
+    SYS_munmap,
+    SYS_mremap,
+    SYS_madvise,
+    SYS_nanosleep,
+    SYS_clock_nanosleep,
+    SYS_clock_gettime,
+    SYS_getrandom,
+};
+
+/* Those that are needed with these bits of an argument only. */
+static const struct {
+    uint32_t number, argument, mask, value;
+} needed_with[] = {
+    { SYS_ioctl, 1, ~0u, FIONREAD },
+    { SYS_ioctl, 1, ~0u, SIOCOUTQ },
+    { SYS_mmap, 2, PROT_EXEC, 0 },
+    { SYS_mprotect, 2, PROT_EXEC, 0 },
+    /* a thread, and in no other namespace */
+    { SYS_clone, 0,
+      CLONE_VM | CLONE_THREAD | CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |
+          CLONE_NEWPID | CLONE_NEWNET,
+      CLONE_VM | CLONE_THREAD },
+    /* a umask of its own */
+    { SYS_unshare, 0, ~0u, CLONE_FS },
+};
+
+/* Nothing here calls these, not even in error. */
+static const uint32_t fatal[] = {
+    SYS_execve,
+    SYS_execveat,
+    SYS_fork,
+    SYS_vfork,
+    SYS_ptrace,
+    SYS_process_vm_readv,
+    SYS_process_vm_writev,
+    SYS_pidfd_open,
+    SYS_pidfd_getfd,
+    SYS_open_by_handle_at,
+    SYS_mount,
+    SYS_umount2,
+    SYS_pivot_root,
+    SYS_chroot,
+    SYS_open_tree,
+    SYS_move_mount,
+    SYS_mount_setattr,
+    SYS_fsopen,
+    SYS_fsmount,
+    SYS_fsconfig,
+    SYS_setns,
+    SYS_socket,
+    SYS_socketpair,
+    SYS_connect,
+    SYS_bind,
+    SYS_kill,
+    SYS_tkill,
+    SYS_bpf,
+    SYS_perf_event_open,
+    SYS_userfaultfd,
+    SYS_io_uring_setup,
+    SYS_keyctl,
+    SYS_add_key,
+    SYS_init_module,
+    SYS_finit_module,
+    SYS_kexec_load,
+    SYS_setuid,
+    SYS_setgid,
+    SYS_setreuid,
+    SYS_setregid,
+    SYS_setresuid,
+    SYS_setresgid,
+    SYS_setgroups,
+    SYS_capset,
+    SYS_seccomp,
+};
+
+enum { MAX_FILTER = 1024 };
+
+struct filter {
+    struct sock_filter code[MAX_FILTER];
+    unsigned short length;
+};
+
+static void add(struct filter *filter, struct sock_filter instruction)
+{
+    if (filter->length < MAX_FILTER)
+        filter->code[filter->length] = instruction;
+    filter->length++;
+}
+
+static void load(struct filter *filter, size_t offset)
+{
+    add(filter, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)offset));
+}
+
+static void end_with(struct filter *filter, uint32_t action)
+{
+    add(filter, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, action));
+}
+
+/* Goes on with the next instruction if what is loaded is `value`, else past so many. */
+static void unless_skip(struct filter *filter, uint32_t value, unsigned char skipped)
+{
+    add(filter, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, skipped));
+}
+
+/* With the call's number loaded, before and after. Only the lower half of the argument is looked at: the kernel takes no more. */
+static void allow_with(struct filter *filter, uint32_t number, uint32_t argument, uint32_t mask, uint32_t value)
+{
+    unless_skip(filter, number, 5);
+    load(filter, offsetof(struct seccomp_data, args) + argument * sizeof(uint64_t));
+    add(filter, (struct sock_filter)BPF_STMT(BPF_ALU | BPF_AND | BPF_K, mask));
+    unless_skip(filter, value, 1);
+    end_with(filter, SECCOMP_RET_ALLOW);
+    load(filter, offsetof(struct seccomp_data, nr));
+}
+
+static void answer_to(struct filter *filter, uint32_t number, uint32_t action)
+{
+    unless_skip(filter, number, 1);
+    end_with(filter, action);
+}
+
+int filter_system_calls(void)
+{
+    static struct filter filter;
+    load(&filter, offsetof(struct seccomp_data, arch));
+    unless_skip(&filter, AUDIT_ARCH_X86_64, 1);
+    add(&filter, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JA, 1, 0, 0));
+    end_with(&filter, SECCOMP_RET_KILL_PROCESS);
+    load(&filter, offsetof(struct seccomp_data, nr));
+    for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
+        answer_to(&filter, needed[i], SECCOMP_RET_ALLOW);
+    for (size_t i = 0; i < sizeof(needed_with) / sizeof(needed_with[0]); i++)
+        allow_with(&filter, needed_with[i].number, needed_with[i].argument, needed_with[i].mask, needed_with[i].value);
+    /* the signal that ends a wait, for threads of ours */
+    allow_with(&filter, SYS_tgkill, 0, ~0u, (uint32_t)getpid());
+    /* its flags lie in memory and can't be looked at: the C library takes clone() instead */
+    answer_to(&filter, SYS_clone3, SECCOMP_RET_ERRNO | ENOSYS);
+    for (size_t i = 0; i < sizeof(fatal) / sizeof(fatal[0]); i++)
+        answer_to(&filter, fatal[i], SECCOMP_RET_KILL_PROCESS);
+    end_with(&filter, SECCOMP_RET_ERRNO | EPERM);
+    if (filter.length > MAX_FILTER) {
+        errno = E2BIG;
+        return -1;
+    }
+    struct sock_fprog program = { .len = filter.length, .filter = filter.code };
+    return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0);
+}

@@ -1,0 +1,4 @@
+// The same for the build that is shipped, in its sandbox: its own root, no more capabilities and system calls than it needs.
+
+process.env['CAISSON_FS_SERVER_BUILD'] = 'fs-server';
+require('./fs-server.test');
