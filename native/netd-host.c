@@ -1,7 +1,7 @@
 /* The host's half of the network helper: stays in the host's network namespace, binds the sockets of
  * published ports there and hands them to netd (Node), which lives in the private one; keeps netd and
  * slirp4netns running. It outlives the daemon and ends with SIGTERM, and nothing it started outlives it. It
- * carries no data.
+ * carries no data. Its environment is a PATH, and of capabilities it keeps what `kept_capabilities` names.
  *
  *   netd-host --netns PATH --socket PATH --pid-file PATH [--user UID --group GID] [--slirp ARG]... -- NETD
  *   ARG...
@@ -18,6 +18,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
@@ -32,6 +33,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -45,6 +47,16 @@ struct supervised {
     long long started_at; /* milliseconds */
     long long restart_at; /* 0: no restart is due */
     int failures;
+};
+
+/* Of root's; docs/security.md has them too. Its children can have no others. */
+static const unsigned kept_capabilities[] = {
+    CAP_NET_BIND_SERVICE, /* published ports below 1024 */
+    CAP_SYS_ADMIN,        /* the private network namespace for netd and slirp4netns, and slirp4netns's mounts */
+    CAP_SETUID,           /* netd's user */
+    CAP_SETGID,           CAP_KILL, /* its end */
+    CAP_NET_ADMIN,                  /* slirp4netns's device */
+    CAP_SETPCAP,                    /* slirp4netns gives up all but the first itself */
 };
 
 static const char *netns_path, *socket_path, *pid_path;
@@ -71,6 +83,31 @@ static void fail(const char *what)
 {
     fprintf(stderr, "netd-host: %s: %s\n", what, strerror(errno));
     exit(1);
+}
+
+/* Whoever isn't root has none to give up. */
+static void keep_few_capabilities(void)
+{
+    struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3], kept[_LINUX_CAPABILITY_U32S_3] = { 0 };
+    for (size_t i = 0; i < sizeof(kept_capabilities) / sizeof(kept_capabilities[0]); i++)
+        kept[CAP_TO_INDEX(kept_capabilities[i])].permitted |= CAP_TO_MASK(kept_capabilities[i]);
+    if (syscall(SYS_capget, &header, data) < 0)
+        fail("capget");
+    bool may_set = (data[CAP_TO_INDEX(CAP_SETPCAP)].effective & CAP_TO_MASK(CAP_SETPCAP)) != 0;
+    /* as many as the kernel knows */
+    for (unsigned capability = 0; may_set && prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++) {
+        bool keeps = (kept[CAP_TO_INDEX(capability)].permitted & CAP_TO_MASK(capability)) != 0;
+        if (!keeps && prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0)
+            fail("bounding set");
+    }
+    for (size_t i = 0; i < _LINUX_CAPABILITY_U32S_3; i++) {
+        data[i].permitted &= kept[i].permitted;
+        data[i].effective = data[i].permitted;
+        data[i].inheritable = 0;
+    }
+    if (syscall(SYS_capset, &header, data) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        fail("drop capabilities");
 }
 
 /* Sends one line to netd, with a descriptor if there is one. A netd that does not read is killed and started
@@ -230,10 +267,8 @@ static void start_netd(void)
                 fail("setresuid");
             child_start(parent); /* a change of user has cleared it */
         }
-        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
         setenv("NODE_CHANNEL_FD", "3", 1);
         setenv("NODE_CHANNEL_SERIALIZATION_MODE", "json", 1);
-        unsetenv("NODE_OPTIONS");
         execvp(netd_args[0], netd_args);
         fail(netd_args[0]);
     }
@@ -247,7 +282,8 @@ static void start_netd(void)
     send_egress();
 }
 
-/* slirp4netns makes its sandbox by leaving the old root behind, and what it unmounts there below a
+/*
+ * slirp4netns makes its sandbox by leaving the old root behind, and what it unmounts there below a
  * shared mount is unmounted on the host as well: /run/netns/NAME, /run/user/UID and our own
  * namespace's name. Mounts of the host still reach it, so it keeps none of them busy. */
 static void keep_mounts_to_itself(void)
@@ -428,6 +464,7 @@ int main(int argc, char **argv)
     setsid();
     lock_pid_file();
     listen_control();
+    keep_few_capabilities();
     sigemptyset(&signals);
     sigaddset(&signals, SIGCHLD);
     sigaddset(&signals, SIGTERM);
