@@ -2,7 +2,7 @@
 
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 
 import { withFewDescriptors } from '../process/few-descriptors';
 import { type GuardedProcess, startGuarded, waitReady } from '../process/guarded-process';
@@ -131,7 +131,8 @@ export class CaissonDaemon implements Engine {
       .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
       .filter((pid) => {
         const command = readProc(pid, 'cmdline');
-        return command.includes(program) && command.includes(`${this.dir}/`);
+        const [path = ''] = command.split('\0');
+        return basename(path).startsWith(program) && command.includes(`${this.dir}/`);
       })
       .map(Number);
   }
