@@ -32,6 +32,8 @@ export function sharePathsOf(shares: readonly FileShare[]): Record<string, strin
 }
 
 const controlTimeoutMs = 5000;
+/** A file system that does not answer holds the opener up, and not the server. */
+const openTimeoutMs = 20_000;
 /**
  * How long a guest may trust what it was told of names and attributes of files that no other VM sees, where the host's kernel
  * does not tell of changes (docs/adr/0008-guest-file-cache.md). Where it does, the file server makes it longer by itself
@@ -110,7 +112,7 @@ export class FileServer {
       ({ name, readOnly, hostPath }, index) =>
         `add ${name} ${readOnly ? 'ro' : 'rw'} ${caches[index] ?? 0} ${encodePath(hostPath)}`,
     );
-    const answers = await handOver(this.#openerPath, this.#controlPath, lines, controlTimeoutMs);
+    const answers = await handOver(this.#openerPath, this.#controlPath, lines, openTimeoutMs);
     answers.forEach((answer, index) => {
       if (answer !== 'ok') {
         throw new DaemonError('Internal', `share ${shares[index]?.hostPath ?? ''} with the VM: ${answer}`);
