@@ -2,8 +2,8 @@
 
 import { readFileSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { useBusyboxDaemon } from '../../support/busybox-daemon';
-import { projectDir } from '../../support/project-dir';
+import { useBusyboxDaemon } from '../../support/labs/busybox-daemon';
+import { projectDir } from '../../support/process/project-dir';
 
 jest.setTimeout(180_000);
 
@@ -141,4 +141,26 @@ test('the file server finds nothing of the host but what it shares', () => {
   expect(mountPoints.sort()).toEqual(['/', '/proc/self/fd', '/proc/self/fdinfo']);
   expect(statSync(root).mode & 0o222).toBe(0);
   expect(proc(pid, 'limits')).toMatch(/^Max core file size\s+0 /m);
+});
+
+test('the next daemon adds to the shares of a file server that it found', async () => {
+  const servers = engine.daemon.fileServerPids();
+  await engine.daemon.kill9();
+  await engine.daemon.start();
+  // in the same VM
+  docker(
+    'run',
+    '--rm',
+    '--network',
+    'container:one',
+    '-v',
+    'late:/late',
+    'busybox',
+    'sh',
+    '-c',
+    'echo x >/late/x',
+  );
+  expect(docker('run', '--rm', '-v', 'late:/late', 'busybox', 'cat', '/late/x')).toBe('x');
+  docker('exec', 'one', 'sh', '-c', 'echo y >/data/y');
+  expect(engine.daemon.fileServerPids()).toEqual(expect.arrayContaining(servers));
 });

@@ -1,15 +1,7 @@
 // What a file server saves of its guest and another one takes up: files and open files by the numbers that the guest has for
 // them, locks, and requests that were on their way. And what it makes of a state that no server has written.
 
-import {
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';

@@ -48,7 +48,10 @@ test('a server that an earlier daemon has started remembers nothing of what anot
 
 test('who is left may remember what was shared when a share is taken away', async () => {
   const paths = new SharedPaths();
-  const server = new FileServer({ nativeDir: 'none', vmRunDir: directory }, paths, { one: '/one', two: '/two' });
+  const server = new FileServer({ nativeDir: 'none', vmRunDir: directory }, paths, {
+    one: '/one',
+    two: '/two',
+  });
   const remembered = jest.fn(() => Promise.resolve());
   paths.claim(
     ['/one', '/two'].map((path) => ({
