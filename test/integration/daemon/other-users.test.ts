@@ -38,7 +38,7 @@ function reached(uid: number, gid: number): string[] {
     'while IFS= read -r -d "" p; do [ -h "$p" ] && continue; m=; ' +
     'for t in r w x; do [ -$t "$p" ] && m=$m$t; done; [ -z "$m" ] || echo "$m ${p#"$1"/}"; done <"$2"';
   chmodSync(list, 0o644);
-  const { output } = as(uid, gid, 'bash', '-c', script, 'reached', engine.dir, list);
+  const { output } = as(uid, gid, 'bash', '--norc', '-c', script, 'reached', engine.dir, list);
   return output.split('\n').filter((line) => line !== '');
 }
 
