@@ -62,8 +62,8 @@ function guestReason(error: AgentError): { text: string; plain: boolean } {
   return { text: `error during container init: ${attempted}: ${reason}`, plain: false };
 }
 
-/** Whatever a start threw, as the client and the record see it. */
-export function startFailure(error: unknown): StartFailure {
+/** Whatever a start threw, as the client and the record see it. `reword` puts the host's names for the guest's. */
+export function startFailure(error: unknown, reword = (text: string): string => text): StartFailure {
   if (!(error instanceof AgentError)) {
     const known =
       error instanceof DaemonError
@@ -71,7 +71,8 @@ export function startFailure(error: unknown): StartFailure {
         : new DaemonError('Internal', errorMessage(error), { cause: error });
     return { error: known, exitCode: exitCodeOf(known.message) };
   }
-  const { text, plain } = guestReason(error);
+  const { text: told, plain } = guestReason(error);
+  const text = reword(told);
   if (plain)
     return { error: new DaemonError('Internal', text, { cause: error }), exitCode: generalFailureCode };
   const message = `${runcProcessText(text)}${text.includes('not a directory') ? mountHint : ''}`;

@@ -1,4 +1,4 @@
-// Devices of the host that limits of block I/O name: Docker looks at them when the container starts.
+// Paths of the host that limits of block I/O and `--device` name: Docker looks at them when the container starts.
 
 import { stat } from 'node:fs/promises';
 import { runcRefusal } from '../../docker/runtime-text';
@@ -29,4 +29,19 @@ async function requireBlockDevice(path: string): Promise<void> {
     'unable to start container process: error during container init: ' +
       `error setting cgroup config for procHooks process: ${path}: no such device`,
   );
+}
+
+/** Throws Internal in Docker's words for what `--device` names and is there, but is no device. Others are the VM's to know. */
+export async function requireDeviceNodes({ Privileged, Devices }: HostConfig): Promise<void> {
+  if (Privileged === true) return;
+  for (const { PathOnHost: path = '' } of Devices ?? []) {
+    const found = await stat(path).catch(() => undefined);
+    const isDevice = found === undefined || found.isCharacterDevice() || found.isBlockDevice();
+    // a directory of devices means all of them
+    if (isDevice || (found.isDirectory() && `${path}/`.startsWith('/dev/'))) continue;
+    throw new DaemonError(
+      'Internal',
+      `error gathering device information while adding custom device "${path}": not a device node`,
+    );
+  }
 }

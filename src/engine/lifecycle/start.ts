@@ -23,7 +23,7 @@ import type { RestartTimers } from '../core/restart-timers';
 import { generalFailureCode, startFailure } from '../core/runtime-errors';
 import { logStartError } from '../logs/log-config';
 import { publishVolumeEvents, requireBindSources } from '../mounts/container-mounts';
-import { mergeMounts } from '../mounts/container-shares';
+import { mergeMounts, withHostPaths } from '../mounts/container-shares';
 import { fillFromUnstarted, type UnstartedNeeds } from '../mounts/share-filling';
 import { apiSocketPath } from '../mounts/socket-source';
 import { renewLinkingHosts, type HostsNeeds } from '../networks/connect';
@@ -33,7 +33,7 @@ import type { StreamHubs } from '../streams/stream-hub';
 import { namedPodOf } from '../vms/named-pods';
 import { disksOf, type DiskStores } from '../vms/pod-plan';
 import type { AttachedEndpoint } from '../vms/running-pod';
-import { requireBlockDevices } from './block-devices';
+import { requireBlockDevices, requireDeviceNodes } from './block-devices';
 import type { StoredCheckpoint } from './checkpoints/checkpoint-store';
 import { podOf, type PodSources } from './container-pod';
 import type { Arrival, Entered, Entrance, Shared } from './entrances/entrance';
@@ -120,7 +120,7 @@ export async function runContainer(
       startMs: Math.round(performance.now() - startedAt),
     });
   } catch (error) {
-    const failure = startFailure(error);
+    const failure = startFailure(error, (text) => withHostPaths(container.record, text));
     engine.hubs.of(container.id).endRun();
     await taken.giveBack();
     // Nothing fails behind the record of a start; should it all the same, that failure is the one to tell.
@@ -156,6 +156,7 @@ async function arrivalOf(engine: StartNeeds, container: Container, taken: Taken)
   const hostConfig = withRunDefaults(own.hostConfig, engine.config.containerDefaults);
   const record: ContainerRecord = { ...own, hostConfig };
   await fillFromUnstarted(engine, container);
+  await requireDeviceNodes(hostConfig);
   const pod = podOf(engine, own);
   const spec = onlyContainer(pod);
   await requireBlockDevices(record.hostConfig);

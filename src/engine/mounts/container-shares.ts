@@ -34,6 +34,19 @@ export function shareNames({ id, mounts }: Pick<ContainerRecord, 'id' | 'mounts'
   return Object.fromEntries(mounts.map(({ Destination }, index) => [Destination, tunnelName(id, index)]));
 }
 
+/** What the guest says of a container's shares, by their paths on the host. */
+export function withHostPaths(record: Pick<ContainerRecord, 'id' | 'mounts'>, text: string): string {
+  const names = shareNames(record);
+  return record.mounts.reduce((told, { Destination, Source }) => {
+    const name = names[Destination] ?? '';
+    // a name is no beginning of another one's: digits may follow it
+    return [sharesDirectory, tunnelsDirectory].reduce(
+      (part, directory) => part.replaceAll(`"${directory}/${name}"`, `"${Source}"`),
+      told,
+    );
+  }, text);
+}
+
 /** What start tells the VM: what its file server shares, and where the guest mounts it. */
 export async function prepareShares(
   volumes: VolumeStore,

@@ -183,6 +183,16 @@ fieldCases('limits, each in a container of its own', {
     }),
     ...refused,
   },
+  'Devices: a directory without any': {
+    set: host({ Devices: [{ PathOnHost: '/etc', PathInContainer: '/x', CgroupPermissions: 'rwm' }] }),
+    inspect: [],
+    alone: true,
+  },
+  'Devices: a file': {
+    set: host({ Devices: [{ PathOnHost: '/etc/passwd', PathInContainer: '/x', CgroupPermissions: 'rwm' }] }),
+    inspect: [],
+    alone: true,
+  },
   'Devices: a folder': {
     set: host({
       Devices: [{ PathOnHost: '/dev/net', PathInContainer: '/dev/net', CgroupPermissions: 'rwm' }],

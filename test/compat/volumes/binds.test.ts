@@ -63,6 +63,7 @@ scriptCases('binds: sources and modes', {
       mkdir d; touch f
       docker run --rm -v $PWD/d:/etc/passwd busybox true 2>&1 | grep -o 'Are you trying.*'
       docker run --rm -v $PWD/f:/etc busybox true 2>&1 | grep -o 'Are you trying.*'
+      docker run --rm -v $PWD/f:/etc busybox true 2>&1 | grep -o 'error mounting "[^:]*'
       docker run --name $c -v $PWD/f:/etc busybox true 2>err; echo $?; docker inspect -f '{{.State.ExitCode}}' $c`,
   'propagation that a VM can give': `
       mkdir d
