@@ -133,6 +133,10 @@ const VertexWarning = message({
   ranges: repeated(nested(7, Range)),
 });
 
+export type VertexInit = Init<typeof Vertex>;
+export type VertexStatusInit = Init<typeof VertexStatus>;
+export type VertexWarningInit = Init<typeof VertexWarning>;
+
 export const StatusResponse = message({
   vertexes: repeated(nested(1, Vertex)),
   statuses: repeated(nested(2, VertexStatus)),

@@ -41,7 +41,7 @@ export class GrpcClient {
     this.closed = closed.signal;
     this.#socket = socket;
     this.#session = connect('http://localhost', { ...http2Options, createConnection: () => socket });
-    this.#session.once('connect', () => widenWindow(this.#session));
+    widenWindow(this.#session);
     this.#session.on('error', () => undefined); // 'close' follows
     this.#session.once('close', () => closed.abort(unavailable()));
   }

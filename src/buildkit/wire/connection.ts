@@ -26,9 +26,11 @@ export const http2Options: ServerOptions = {
   maxHeaderListPairs: 4096,
 };
 
-/** To be called once the session is connected. What came and wasn't read is at most this, all streams together. */
+/** To be called at once. What came and wasn't read is at most this, all streams together. */
 export function widenWindow(session: Http2Session): void {
-  session.setLocalWindowSize(windowBytes);
+  session.once('connect', () => {
+    if (!session.destroyed) session.setLocalWindowSize(windowBytes);
+  });
 }
 
 /** Node has it, its types have not. Takes a socket after HTTP/1.1's upgrade. */

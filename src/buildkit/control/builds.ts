@@ -1,0 +1,98 @@
+// The builds that run, and those that ended a while ago, by the ids that clients gave them.
+
+import { DeadlineExceeded, within } from '../../async/deadline';
+import { BuildError } from '../contract/errors';
+import { Build, type BuildParts, type BuildRequest } from './build';
+
+/** How long a call waits for its build: connections are not in order. */
+const arrivalMs = 15_000;
+/** How long after its end a build can be asked about, and how many of them. */
+const keptMs = 60_000;
+const maxKept = 100;
+const maxRunning = 200;
+const maxIdLength = 256;
+
+export class Builds {
+  readonly #parts: BuildParts;
+  readonly #running = new Map<string, Build>();
+  readonly #ended = new Map<string, { build: Build; timer: NodeJS.Timeout }>();
+  readonly #arrivals = new Map<string, Set<(build: Build) => void>>();
+
+  constructor(parts: BuildParts) {
+    this.#parts = parts;
+  }
+
+  /** Runs it to its end. Rejects with why it failed. */
+  async run(request: BuildRequest, signal: AbortSignal): Promise<ReadonlyMap<string, string>> {
+    const { id } = request;
+    if (id === '' || id.length > maxIdLength) throw new BuildError('InvalidArgument', 'invalid build ref');
+    if (this.#running.has(id)) throw new BuildError('FailedPrecondition', `job ID exists: ${id}`);
+    if (this.#running.size >= maxRunning) throw new BuildError('ResourceExhausted', 'too many builds');
+    const build = new Build(request, this.#parts);
+    this.#forget(id);
+    this.#running.set(id, build);
+    for (const arrived of this.#arrivals.get(id) ?? []) arrived(build);
+    try {
+      return await build.run(signal);
+    } finally {
+      this.#running.delete(id);
+      this.#keep(build);
+    }
+  }
+
+  /** One that runs or will soon. */
+  running(id: string, signal: AbortSignal): Promise<Build> {
+    return this.#waitFor(id, this.#running.get(id), signal);
+  }
+
+  /** Also one that has ended. */
+  any(id: string, signal: AbortSignal): Promise<Build> {
+    return this.#waitFor(id, this.#running.get(id) ?? this.#ended.get(id)?.build, signal);
+  }
+
+  /** Does nothing if it doesn't run. */
+  cancel(id: string): void {
+    this.#running.get(id)?.cancel();
+  }
+
+  cancelAll(): void {
+    for (const build of this.#running.values()) build.cancel();
+    for (const id of [...this.#ended.keys()]) this.#forget(id);
+  }
+
+  async #waitFor(id: string, build: Build | undefined, signal: AbortSignal): Promise<Build> {
+    if (build !== undefined) return build;
+    if (id === '' || id.length > maxIdLength) throw noSuchBuild(id);
+    const waiting = this.#arrivals.get(id) ?? new Set<(build: Build) => void>();
+    this.#arrivals.set(id, waiting);
+    let arrived: (build: Build) => void = () => undefined;
+    const arrival = new Promise<Build>((resolve) => (arrived = resolve));
+    waiting.add(arrived);
+    try {
+      return await within(arrival, arrivalMs, { signal });
+    } catch (error) {
+      if (error instanceof DeadlineExceeded) throw noSuchBuild(id);
+      throw error;
+    } finally {
+      waiting.delete(arrived);
+      if (waiting.size === 0) this.#arrivals.delete(id);
+    }
+  }
+
+  #keep(build: Build): void {
+    const timer = setTimeout(() => this.#forget(build.id), keptMs);
+    timer.unref();
+    this.#ended.set(build.id, { build, timer });
+    const [oldest] = this.#ended.keys();
+    if (this.#ended.size > maxKept && oldest !== undefined) this.#forget(oldest);
+  }
+
+  #forget(id: string): void {
+    clearTimeout(this.#ended.get(id)?.timer);
+    this.#ended.delete(id);
+  }
+}
+
+function noSuchBuild(id: string): BuildError {
+  return new BuildError('NotFound', `no such job ${id.slice(0, maxIdLength)}`);
+}

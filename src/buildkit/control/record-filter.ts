@@ -1,0 +1,91 @@
+// Filters of cache records as clients write them (containerd's syntax): `type==regular,shared`, `id~=^ab`, `description!="a, b"`. All
+// parts of one filter have to hold, and one of the filters.
+
+import { BuildError } from '../contract/errors';
+import type { CacheRecord } from '../contract/cache-records';
+
+const maxFilterLength = 4096;
+
+type Matches = (record: CacheRecord) => boolean;
+
+/** Throws BuildError InvalidArgument for what is no filter. None: every record matches. */
+export function recordFilter(filters: readonly string[]): Matches {
+  const alternatives = filters.map(parseFilter);
+  return (record) => alternatives.length === 0 || alternatives.some((matches) => matches(record));
+}
+
+/** Undefined: there is no such field. Flags have the value '' when they are set. */
+function fieldOf(record: CacheRecord, name: string): string | undefined {
+  const flag = (isSet: boolean): string | undefined => (isSet ? '' : undefined);
+  switch (name) {
+    case 'id':
+      return record.id;
+    case 'parents':
+      return record.parents.join(';');
+    case 'description':
+      return record.description;
+    case 'type':
+      return record.type;
+    case 'inuse':
+      return flag(record.inUse);
+    case 'mutable':
+      return flag(record.mutable);
+    case 'immutable':
+      return flag(!record.mutable);
+    case 'shared':
+      return flag(record.shared);
+    case 'private':
+      return flag(!record.shared);
+    default:
+      return undefined;
+  }
+}
+
+function parseFilter(text: string): Matches {
+  if (text.length > maxFilterLength) throw invalid(text, 'it is too long');
+  const parts: Matches[] = [];
+  const pattern = /([\w.]+)(?:(==|!=|~=)("(?:[^"\\]|\\.)*"|[^,"]*))?(,|$)/y;
+  while (pattern.lastIndex < text.length) {
+    const at = pattern.lastIndex;
+    const [, name = '', operator, value = ''] = pattern.exec(text) ?? [];
+    if (name === '') throw invalid(text, `at ${at}`);
+    parts.push(partOf(text, name, operator, unquoted(value)));
+  }
+  return (record) => parts.every((matches) => matches(record));
+}
+
+function partOf(filter: string, name: string, operator: string | undefined, value: string): Matches {
+  switch (operator) {
+    case '==':
+      return (record) => fieldOf(record, name) === value;
+    case '!=':
+      return (record) => fieldOf(record, name) !== value;
+    case '~=': {
+      const isLike = anchoredText(filter, value);
+      return (record) => isLike(fieldOf(record, name) ?? '');
+    }
+    default:
+      return (record) => fieldOf(record, name) !== undefined;
+  }
+}
+
+/** Of regular expressions a text with anchors: others could take forever here, as Go's can't. */
+function anchoredText(filter: string, pattern: string): (value: string) => boolean {
+  const [, start, escaped = '', end] = /^(\^?)((?:\\.|[^\\^$.*+?()[\]{}|])*)(\$?)$/s.exec(pattern) ?? [];
+  if (start === undefined) throw invalid(filter, 'regular expressions are not supported');
+  const text = escaped.replace(/\\(.)/gs, '$1');
+  if (start !== '' && end !== '') return (value) => value === text;
+  if (start !== '') return (value) => value.startsWith(text);
+  return end === '' ? (value) => value.includes(text) : (value) => value.endsWith(text);
+}
+
+function unquoted(value: string): string {
+  return value.startsWith('"') ? value.slice(1, -1).replace(/\\(.)/g, '$1') : value;
+}
+
+function invalid(filter: string, why: string): BuildError {
+  return new BuildError(
+    'InvalidArgument',
+    `failed to parse filter ${JSON.stringify(filter.slice(0, 100))}: ${why}`,
+  );
+}
