@@ -18,8 +18,7 @@ class Guest {
   };
 }
 
-const asked = (guest: Guest): Parameters<typeof setClock>[0] =>
-  guest;
+const asked = (guest: Guest): Parameters<typeof setClock>[0] => guest;
 const second = 1e6;
 
 test.each([20 * second, -3 * second])('a clock that is %p µs behind is put right', async (behind) => {
