@@ -1,11 +1,15 @@
 // Attaching a client to a container's or an exec's streams.
 
 import type { AttachOptions, LogLine, OpenStream, StreamClient } from '../../api/v1.41/backend';
+import { pause } from '../../async/pause';
 import { DaemonError } from '../../errors';
 import type { Container } from '../core/container-registry';
 import { DetachKeyFilter, requireDetachKeys } from '../streams/detach-keys';
 import type { RunOffsets } from '../logs/records/log-record';
 import type { ProcessInput, StreamHub, StreamSubscription } from '../streams/stream-hub';
+
+/** How long the output goes on when the input has ended and is to stay open for the process. */
+const answerMs = 1_000;
 
 export interface StreamSession {
   hub: StreamHub;
@@ -37,6 +41,8 @@ export async function runStreamSession(session: StreamSession): Promise<SessionE
     if (client.stdin === undefined || !session.takesInput) return;
     const reason = await copyInput(session, client.stdin, hub, over.signal);
     if (reason === 'stay') return;
+    // dockerd closes the output at once, and its processes are quick enough to answer before; one in an emulated CPU is not.
+    if (reason === 'input') await pause(answerMs, over.signal);
     outcome.end = reason;
     subscription.end();
   })();

@@ -183,9 +183,14 @@ describe('input', () => {
     await attached;
   });
 
-  it('without StdinOnce stays open, and its end ends the attachment', async () => {
+  it('without StdinOnce stays open, and its end ends the attachment when the answer is there', async () => {
     const id = await engine.running({ OpenStdin: true });
-    await attach(id, fakeClient(['typed']));
+    const client = fakeClient(['typed']);
+    const attached = attach(id, client);
+    await tick();
+    engine.vms.last.agent.outputs.get(2)?.write('answer');
+    await attached;
+    expect(client.stdout).toBe('answer');
     expect(engine.vms.last.agent.inputs.get(1)).toMatchObject({ text: 'typed', ended: false });
     expect(engine.state(id)).toBe('running');
   });
