@@ -24,27 +24,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "include/percent.h"
+
 static void fail(const char *what)
 {
     fprintf(stderr, "share-open: %s: %s\n", what, strerror(errno));
     exit(1);
-}
-
-/* %XX in place; returns the text. */
-static char *decode(char *text)
-{
-    char *to = text;
-    for (const char *from = text; *from != '\0'; from++) {
-        unsigned value;
-        if (*from == '%' && sscanf(from + 1, "%2x", &value) == 1) {
-            *to++ = (char)value;
-            from += 2;
-        } else {
-            *to++ = *from;
-        }
-    }
-    *to = '\0';
-    return text;
 }
 
 /* A mount of what lies there, of our own making; -1 and errno. */
@@ -83,12 +68,12 @@ static int open_named(char *line)
     if (strcmp(verb, "add") == 0) {
         const char *mode = strsep(&rest, " ") != NULL ? strsep(&rest, " ") : NULL;
         if (mode != NULL && strsep(&rest, " ") != NULL && rest != NULL)
-            fd = open_share(decode(rest), strcmp(mode, "rw") != 0);
+            fd = open_share(decode_percent(rest), strcmp(mode, "rw") != 0);
     } else if (rest != NULL && strcmp(verb, "save") == 0) {
-        fd = open(decode(rest), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        fd = open(decode_percent(rest), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
         strcpy(line, "state");
     } else if (rest != NULL && strcmp(verb, "load") == 0) {
-        fd = open(decode(rest), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        fd = open(decode_percent(rest), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
         strcpy(line, "state");
     }
     int error = errno;

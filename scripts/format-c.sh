@@ -8,4 +8,4 @@ cd "$root_dir"
 command -v clang-format-14 >/dev/null || die 'no clang-format-14 (scripts/packages.txt): bash scripts/setup.sh test'
 how=(-i)
 [ "${1:-}" != --check ] || how=(--dry-run -Werror)
-find guest native protocol test -name '*.[ch]' -print0 | xargs -0 clang-format-14 "${how[@]}"
+find guest include native protocol test -name '*.[ch]' -print0 | xargs -0 clang-format-14 "${how[@]}"

@@ -1,59 +1,16 @@
-/* Ownership by scope: a variable declared with one of these frees what it holds when it goes out of scope. */
+/* Ownership by scope (include/cleanup.h), of the agent's own kinds too. */
 #ifndef CAISSON_CLEANUP_H
 #define CAISSON_CLEANUP_H
 
-#include <dirent.h>
 #include <jansson.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
-static inline void cleanup_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-}
-
-static inline void cleanup_pointer(void *pointer)
-{
-    free(*(void **)pointer);
-}
+#include "include/cleanup.h"
 
 static inline void cleanup_json(json_t **value)
 {
     json_decref(*value);
 }
 
-static inline void cleanup_file(FILE **file)
-{
-    if (*file != NULL)
-        fclose(*file);
-}
-
-static inline void cleanup_directory(DIR **directory)
-{
-    if (*directory != NULL)
-        closedir(*directory);
-}
-
-#define auto_fd __attribute__((cleanup(cleanup_fd))) int
-#define auto_free __attribute__((cleanup(cleanup_pointer)))
 #define auto_json __attribute__((cleanup(cleanup_json))) json_t *
-#define auto_file __attribute__((cleanup(cleanup_file))) FILE *
-#define auto_directory __attribute__((cleanup(cleanup_directory))) DIR *
-
-/* Hands an owned descriptor on. */
-static inline int take_fd(int *fd)
-{
-    int taken = *fd;
-    *fd = -1;
-    return taken;
-}
-
-static inline void drop_fd(int *fd)
-{
-    cleanup_fd(fd);
-    *fd = -1;
-}
 
 #endif

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
+#include "include/cleanup.h"
 
 enum {
     /* A million files with paths of a thousand bytes. */

@@ -12,12 +12,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
 #include "base/lock-order.h"
 #include "base/memory.h"
 #include "control/load.h"
 #include "control/save.h"
 #include "host/shares.h"
+#include "include/cleanup.h"
+#include "include/percent.h"
 #include "wire/transport.h"
 
 enum {
@@ -43,23 +44,6 @@ static unsigned milliseconds(const char *text)
     return (unsigned)strtoul(text, NULL, 10);
 }
 
-/* %XX in place; returns the text. */
-static char *decode(char *text)
-{
-    char *to = text;
-    for (const char *from = text; *from != '\0'; from++) {
-        unsigned value;
-        if (*from == '%' && sscanf(from + 1, "%2x", &value) == 1) {
-            *to++ = (char)value;
-            from += 2;
-        } else {
-            *to++ = *from;
-        }
-    }
-    *to = '\0';
-    return text;
-}
-
 /* Lines of one share: `add NAME ro|rw CACHE_MILLISECONDS PATH` with the share's descriptor, `cache NAME CACHE_MILLISECONDS`, `protect NAME`, `remove NAME`. */
 static int obey_of_share(struct session *session, const char *verb, char *rest)
 {
@@ -76,7 +60,7 @@ static int obey_of_share(struct session *session, const char *verb, char *rest)
     const char *cache = rest != NULL ? strsep(&rest, " ") : NULL;
     if (strcmp(verb, "add") != 0 || mode == NULL || cache == NULL || rest == NULL)
         return EINVAL;
-    return add_share(name, mode, milliseconds(cache), decode(rest), take_fd(&session->fd));
+    return add_share(name, mode, milliseconds(cache), decode_percent(rest), take_fd(&session->fd));
 }
 
 static int hold(struct session *session)

@@ -8,9 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
 #include "base/fingerprint.h"
 #include "base/state-file.h"
+#include "include/cleanup.h"
 #include "table/devices.h"
 #include "table/handles.h"
 #include "table/inodes.h"

@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "base/buckets.h"
-#include "base/cleanup.h"
 #include "base/memory.h"
+#include "include/cleanup.h"
 
 #ifndef AT_HANDLE_FID
 #define AT_HANDLE_FID 0x200

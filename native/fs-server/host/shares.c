@@ -6,10 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
 #include "base/memory.h"
 #include "host/trust.h"
 #include "host/watches.h"
+#include "include/cleanup.h"
 #include "wire/operation.h"
 
 static struct share *shares;

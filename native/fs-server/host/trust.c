@@ -10,11 +10,11 @@
 #include <unistd.h>
 
 #include "base/buckets.h"
-#include "base/cleanup.h"
 #include "base/file-systems.h"
 #include "base/lock-order.h"
 #include "base/memory.h"
 #include "host/host-events.h"
+#include "include/cleanup.h"
 #include "wire/transport.h"
 
 enum {

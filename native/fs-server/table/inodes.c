@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "base/buckets.h"
-#include "base/cleanup.h"
 #include "base/memory.h"
+#include "include/cleanup.h"
 #include "table/descriptors.h"
 
 struct lock table_lock = LOCK_OF(LOCK_TABLE);
