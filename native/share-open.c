@@ -150,5 +150,9 @@ int main(int argc, char **argv)
         hand_over(server, line, fd);
         pass_answer(answers);
     }
+    /* Whoever waits for us knows that the server has nothing open any more for our sake. */
+    shutdown(server, SHUT_WR);
+    while (fgetc(answers) != EOF)
+        ;
     return 0;
 }
