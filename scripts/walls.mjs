@@ -272,6 +272,26 @@ export const walls = {
   },
 
   // BuildKit's protocol, and the classic builder
+  buildkit: {
+    imports: [
+      'buildkit/control',
+      'buildkit/session',
+      'buildkit/contract',
+      'buildkit/messages',
+      'buildkit/wire',
+      'builder',
+    ],
+  },
+  'buildkit/control': {
+    imports: [
+      'buildkit/session',
+      'buildkit/llb',
+      'buildkit/contract',
+      'buildkit/messages',
+      'buildkit/wire',
+      'builder',
+    ],
+  },
   'buildkit/session': { imports: ['buildkit/contract', 'buildkit/messages', 'buildkit/wire'] },
   'buildkit/llb': { imports: ['buildkit/contract', 'buildkit/messages', 'buildkit/wire'] },
   'buildkit/contract': { imports: ['buildkit/messages', 'builder'], types: ['storage/contract'] },

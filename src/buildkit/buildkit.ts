@@ -1,6 +1,7 @@
 // Everything that speaks to BuildKit's clients, composed: the daemon gives it the parts, the API gives it sockets.
 
 import type { Duplex } from 'node:stream';
+import { DaemonError, errorMessage } from '../errors';
 import type { LayerReader } from '../builder/file-contents';
 import type { Exporter } from './contract/exporter';
 import type { Frontend } from './contract/frontend';
@@ -29,6 +30,9 @@ export interface BuildKitParts {
   readonly sessions: ClientSessions;
 }
 
+/** Every value of a header, by its name in lower case. */
+type HeaderValues = (name: string) => readonly string[];
+
 export class BuildKit {
   readonly #sessions: ClientSessions;
   readonly #builds: Builds;
@@ -47,20 +51,25 @@ export class BuildKit {
       .add(Health, { Check: () => Promise.resolve({ status: healthStatus.serving }) });
   }
 
-  /** `POST /grpc`: the client calls us on this socket from now on. Resolves when it is closed. */
-  async serve(socket: Duplex): Promise<void> {
+  /** `POST /grpc`: the client calls us on this socket from now on. */
+  serve(socket: Duplex): void {
     const connection = serveGrpc(socket, { routes: this.#routes, toError: grpcErrorOf });
     this.#connections.add(connection);
-    await connection.closed;
-    this.#connections.delete(connection);
+    void connection.closed.then(() => this.#connections.delete(connection));
   }
 
-  /**
-   * `POST /session`: we call the client on this socket from now on. `values` are the request's headers by lower-case name, one
-   * string a header. Throws BuildError for a session without id.
-   */
-  openSession(values: (name: string) => readonly string[], socket: Duplex): void {
-    this.#sessions.add(sessionHeaders(values), socket);
+  /** Throws DaemonError for a session that `openSession` would refuse. */
+  checkSession(header: HeaderValues): void {
+    try {
+      this.#sessions.check(sessionHeaders(header));
+    } catch (error) {
+      throw new DaemonError('InvalidParameter', errorMessage(error), { cause: error });
+    }
+  }
+
+  /** `POST /session`: we call the client on this socket from now on. Throws BuildError. */
+  openSession(header: HeaderValues, socket: Duplex): void {
+    this.#sessions.add(sessionHeaders(header), socket);
   }
 
   /** `POST /build/cancel`. */

@@ -1,6 +1,7 @@
 // What the API needs from the engine, and all it knows of it. Handlers parse, make one call and write the reply.
 // Every method throws DaemonError. `ref` is a name, an id or a unique id prefix, as a client sent it.
 
+import type { Duplex } from 'node:stream';
 import type {
   AuthConfig,
   AuthResponse,
@@ -271,6 +272,18 @@ export interface BuildBackend {
   ): Promise<void>;
 }
 
+/** Builds of BuildKit's clients, on sockets that speak HTTP/2 from now on. It ends and closes them. */
+export interface BuildKitBackend {
+  /** The client calls us. */
+  serve(socket: Duplex): void;
+  /** Throws for a session that has no id. `header` gives every value of a header, by its name in lower case. */
+  checkSession(header: (name: string) => readonly string[]): void;
+  /** We call the client. */
+  openSession(header: (name: string) => readonly string[], socket: Duplex): void;
+  /** Does nothing if no such build runs. */
+  cancel(buildId: string): void;
+}
+
 /** Query of the legacy builder, by its names; registries' credentials by server address. */
 export interface BuildOptions {
   query: URLSearchParams;
@@ -319,6 +332,8 @@ export interface Backend {
   exec: ExecBackend;
   images: ImageBackend;
   builds: BuildBackend;
+  /** Absent: BuildKit is refused, and clients are told to use the classic builder. */
+  buildKit?: BuildKitBackend;
   system: SystemBackend;
   networks: NetworkBackend;
   volumes: VolumeBackend;

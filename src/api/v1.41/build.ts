@@ -1,4 +1,4 @@
-// `/build`, and BuildKit's `/session` and `/grpc`, which are refused so that clients use the legacy builder.
+// `/build`: the classic builder, and pruning what it keeps.
 
 import { Router } from 'express';
 import { DaemonError } from '../../errors';
@@ -6,9 +6,7 @@ import { goDurationProblem } from '../../go/duration';
 import { goQuote } from '../../go/quote';
 import type { Filters, BuildBackend } from './backend';
 import { queryFilters } from './filters';
-import { isUpgrade } from '../http/hijack';
 import { registryConfig } from './image-request';
-import { notImplemented } from './not-implemented';
 import { streamProgress } from './progress-stream';
 import { queryOf, queryText } from '../http/query';
 import { sendJson } from '../http/reply';
@@ -41,23 +39,6 @@ export function buildRoutes(backend: BuildBackend): Router {
       }),
     );
     sendJson(res, 200, { CachesDeleted: null, SpaceReclaimed: 0 });
-  });
-
-  // BuildCancel: 500 no id. Nothing is left to cancel once the client's connection is closed.
-  router.post('/build/cancel', (req) => {
-    if (queryText(req, 'id') === '') throw new DaemonError('Internal', 'build ID not provided');
-    throw notImplemented('cancelling a build by its id');
-  });
-
-  // Session: 400 without Upgrade | 501
-  router.post('/session', (req) => {
-    if (!isUpgrade(req)) throw new DaemonError('InvalidParameter', 'no upgrade proto in request');
-    throw notImplemented('BuildKit');
-  });
-
-  router.post('/grpc', (req) => {
-    if (!isUpgrade(req)) throw new DaemonError('Internal', 'no upgrade proto in request');
-    throw notImplemented('BuildKit');
   });
 
   return router;

@@ -10,6 +10,7 @@ import { compareVersions, parseVersion, setRequestVersion } from './api-version'
 import { archiveRoutes } from './archives';
 import type { Backend } from './backend';
 import { buildRoutes } from './build';
+import { buildKitRoutes } from './buildkit';
 import { containerStreamRoutes } from './container-streams';
 import { checkpointRoutes } from './checkpoints';
 import { containerRoutes } from './containers';
@@ -51,6 +52,7 @@ export function dockerApiRouter(backend: Backend, daemonVersion: string, experim
     volumeRoutes(backend.volumes),
     archiveRoutes(backend.containers),
     buildRoutes(backend.builds),
+    buildKitRoutes(backend.buildKit),
     swarmRoutes(),
     pluginRoutes(),
   );

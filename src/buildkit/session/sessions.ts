@@ -31,8 +31,7 @@ export class ClientSessions implements Sessions {
 
   /** The client serves on this socket. One that comes again takes the place of the one before. Throws BuildError. */
   add(headers: SessionHeaders, socket: Duplex): OpenSession {
-    checkSession(headers);
-    if (this.#sessions.size >= maxSessions) throw new BuildError('ResourceExhausted', 'too many sessions');
+    this.check(headers);
     const client = new GrpcClient(socket);
     const session = new ClientSession(headers, client);
     this.#sessions.set(headers.id, session);
@@ -45,6 +44,13 @@ export class ClientSessions implements Sessions {
     });
     for (const arrived of this.#arrivals.get(headers.id) ?? []) arrived(session);
     return { closed: client.closed, destroy: () => client.destroy() };
+  }
+
+  /** Throws BuildError for one that `add` would refuse. */
+  check({ id }: SessionHeaders): void {
+    if (id === '') throw new BuildError('InvalidArgument', 'no session id');
+    if (id.length > maxIdLength) throw new BuildError('InvalidArgument', 'the session id is too long');
+    if (this.#sessions.size >= maxSessions) throw new BuildError('ResourceExhausted', 'too many sessions');
   }
 
   find(id: string): SessionCaller | undefined {
@@ -103,11 +109,6 @@ export class ClientSessions implements Sessions {
     timer.unref();
     return () => clearInterval(timer);
   }
-}
-
-function checkSession({ id }: SessionHeaders): void {
-  if (id === '') throw new BuildError('InvalidArgument', 'no session id');
-  if (id.length > maxIdLength) throw new BuildError('InvalidArgument', 'the session id is too long');
 }
 
 /** Local sources of several directories have `name:id`. */

@@ -158,7 +158,7 @@ export function chainOf(...identifiers: string[]): Definition {
   add({});
   const locations = [
     [
-      digestOf(def[0] as Buffer),
+      digestOf(def[0]!),
       { locations: [{ sourceIndex: 0, ranges: [{ start: { line: 1 }, end: { line: 1 } }] }] },
     ],
   ] as const;

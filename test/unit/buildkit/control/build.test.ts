@@ -42,7 +42,7 @@ afterAll(async () => {
 
 async function connect(): Promise<GrpcClient> {
   const [ours, theirs] = await pairs.pair();
-  void buildkit.serve(ours);
+  buildkit.serve(ours);
   return new GrpcClient(theirs);
 }
 
