@@ -1,7 +1,7 @@
 // scripts/c-walls.mjs against small programs of two folders: `low` stands below `high`.
 
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 
 import { makeScratchDir } from '../../support/process/scratch-dir';
@@ -12,6 +12,8 @@ let directory: string;
 beforeEach(() => {
   directory = makeScratchDir('c-walls');
 });
+
+afterEach(() => rmSync(directory, { recursive: true }));
 
 function write(file: string, text: string): void {
   const source = join(directory, 'source', file);
