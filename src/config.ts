@@ -4,6 +4,9 @@ import type { LogFormat, LogLevel } from './log';
 
 export type AcceleratorChoice = 'auto' | 'kvm' | 'tcg';
 
+/** How many networks a VM can be on: its machine type has no hot-plug of NICs. */
+export const nicsPerVm = 8;
+
 /** What a reload (SIGHUP) may change: read it where it is needed and keep no copy. Only daemon/reload.ts writes it. */
 export interface LiveConfig {
   /** dockerd's word for the level `debug` and the endpoints below /debug. */

@@ -13,6 +13,7 @@ import type {
   HostConfig,
   MountPoint,
 } from '../../docker/types';
+import { nicsPerVm } from '../../config';
 import { DaemonError } from '../../errors';
 import { log } from '../../log';
 import { parseAddress } from '../../network/addresses/addresses';
@@ -264,6 +265,12 @@ function requireValidEndpoints(
     throw new DaemonError(
       'InvalidParameter',
       `Container cannot be connected to network endpoints: ${names.join(', ')}`,
+    );
+  }
+  if (names.length > nicsPerVm) {
+    throw new DaemonError(
+      'InvalidParameter',
+      `a container can be on at most ${nicsPerVm} networks, one for each network interface of its virtual machine`,
     );
   }
   for (const [name, settings] of Object.entries(endpoints)) {

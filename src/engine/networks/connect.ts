@@ -19,6 +19,7 @@ import {
   type NetworkFileSources,
   type NetworkLayer,
 } from './container-network';
+import { nicsPerVm } from '../../config';
 import type { ContainerRecord } from '../core/container-record';
 import type { Container, ContainerRegistry } from '../core/container-registry';
 import { gatewayEndpoint } from '../vms/gateway-order';
@@ -54,6 +55,7 @@ export async function connectContainer(
   const isGuest = pod !== undefined && pod.id !== (namedPodIdOf(record) ?? record.id);
   if (donorOf(record.hostConfig.NetworkMode) !== undefined || isGuest) throw sharedNetwork();
   if (pod === undefined || network.name === 'none') {
+    requireRoomFor(record, network.name);
     // Docker fills the id in at the next start.
     const networks = { ...record.networks, [network.name]: { networkId: '', requested } };
     engine.registry.update(container, { networks });
@@ -193,6 +195,17 @@ function freeNic(engine: { readonly registry: Pick<ContainerRegistry, 'byId'> },
   const free = pod.vm.nics.find(({ index }) => !taken.has(index));
   if (free !== undefined) return free.index;
   throw noNicLeft(pod);
+}
+
+/** Before the start that would miss it. */
+function requireRoomFor({ networks }: ContainerRecord, name: string): void {
+  const others = Object.keys(networks).filter((other) => other !== name && other !== 'none');
+  if (others.length < nicsPerVm) return;
+  throw new DaemonError(
+    'Forbidden',
+    `a container can be on at most ${nicsPerVm} networks, one for each network interface of its virtual machine: ` +
+      'disconnect it from another one first',
+  );
 }
 
 function noNicLeft(pod: RunningPod): DaemonError {

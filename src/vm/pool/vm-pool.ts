@@ -5,7 +5,7 @@
 
 import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
-import type { Config } from '../../config';
+import { nicsPerVm, type Config } from '../../config';
 import { DaemonError, errorMessage } from '../../errors';
 import { makePassableDirectory } from '../../host/directories';
 import { log } from '../../log';
@@ -40,7 +40,6 @@ export type VmPoolConfig = Pick<
   | 'sizedTemplates'
 >;
 
-const nicsPerVm = 8;
 /** A container that has just been started shall have the CPUs to itself for this long before the pool is filled up… */
 const refillDelayMs = 150;
 /** …but not for ever, when one start follows the other. */

@@ -51,6 +51,19 @@ it('only notes the network of a container that does not run', async () => {
   expect(Object.keys(container.record.networks)).toEqual(['bridge']);
 });
 
+it('refuses a ninth network at once, not at the start that has no interface for it', async () => {
+  const container = engine.registry.get(await engine.create());
+  const connect = (index: number): Promise<void> =>
+    connectContainer(engine.parts, container, { id: `id-${index}`, name: `net${index}` }, {});
+  for (let i = 1; i < 8; i += 1) await connect(i);
+  await expect(connect(8)).rejects.toMatchObject({
+    code: 'Forbidden',
+    message: expect.stringMatching(/^a container can be on at most 8 networks/) as string,
+  });
+  await connect(7); // it is on this one already
+  expect(Object.keys(container.record.networks)).toHaveLength(8);
+});
+
 it('closes published ports with the last network, and still shows them', async () => {
   const container = await running();
   expect(engine.networks.published).toEqual([container.id]);
