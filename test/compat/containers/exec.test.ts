@@ -128,7 +128,7 @@ scriptCases('attach', {
   },
   'writes to stdin': `
     docker run -di --name $c busybox sh -c 'read line; echo got $line' >/dev/null
-    echo text | docker attach $c
+    echo text | docker attach $c >/dev/null
     docker logs $c`,
   'a client whose stdin ends does not end it for the process': `
     docker run -di --name $c busybox sh -c 'cat; echo end' >/dev/null

@@ -34,7 +34,7 @@ scriptCases('networks: create', {
     docker run -d --name $c-b --network $c --network-alias al -p '[::1]:18151:80' busybox sh -c 'echo hello >/index.html; exec httpd -f -p 80' >/dev/null
     docker exec $c nslookup -type=aaaa al | tail -n 2
     docker exec $c wget -qO- http://[fd00:201::2]/
-    wait_for on_host curl -s '[::1]:18151'
+    wait_for on_host curl -s -m 2 '[::1]:18151' # dockerd's proxy hangs when the bridge's address is not usable yet
     on_host curl -s '[::1]:18151'
     docker port $c-b
     docker run --rm --network $c --ip6 fd00:201::99 busybox true
