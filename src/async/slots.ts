@@ -13,10 +13,11 @@ export class Slots {
     return this.#waiting.length;
   }
 
-  /** Runs the work when it is its turn, first come, first served. */
-  async run<T>(work: () => Promise<T>): Promise<T> {
+  /** Runs the work when it is its turn, first come, first served. Who gives up while waiting rejects with the signal's reason. */
+  async run<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    signal?.throwIfAborted();
     if (this.#free > 0) this.#free -= 1;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else await this.#turn(signal);
     try {
       return await work();
     } finally {
@@ -25,5 +26,20 @@ export class Slots {
       if (next === undefined) this.#free += 1;
       else next();
     }
+  }
+
+  #turn(signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const begin = (): void => {
+        signal?.removeEventListener('abort', onAbort);
+        resolve();
+      };
+      const onAbort = (): void => {
+        this.#waiting.splice(this.#waiting.indexOf(begin), 1);
+        reject(signal?.reason as Error); // an AbortError, or what the caller gave
+      };
+      signal?.addEventListener('abort', onAbort, { once: true });
+      this.#waiting.push(begin);
+    });
   }
 }

@@ -79,7 +79,10 @@ export async function copyToLayer(
     signal.throwIfAborted();
     await copyItem(changes, item, destination, {
       owner: given ?? (command.from === '' ? root : undefined),
-      unpack: (file) => (command.kind === 'add' ? unpackable(file, tools) : Promise.resolve(undefined)),
+      unpack: (file) =>
+        command.kind === 'add'
+          ? unpackable(file, { ...tools, layers: host.layers })
+          : Promise.resolve(undefined),
     });
   }
   return storeChanges(changes, host, signal);
@@ -126,15 +129,23 @@ async function downloadItem(url: string, destination: string, tools: CopyTools):
   return { path: name, node, hash: sum.digest('hex'), keepsPacked: true };
 }
 
-/** The archive that a file is, spooled plain; undefined if it is none, of whatever compression. */
-async function unpackable(
+/**
+ * The archive that a file is, spooled plain into `workDir`; undefined if it is none, of whatever compression. `zstd`: that
+ * counts too.
+ */
+export async function unpackable(
   file: FileNode,
-  { host, workDir, signal }: CopyTools,
+  {
+    layers,
+    workDir,
+    signal,
+    zstd = false,
+  }: { layers: LayerReader; workDir: string; signal: AbortSignal; zstd?: boolean },
 ): Promise<{ entries: ArchivedEntry[]; archive: Archive } | undefined> {
   if (file.type !== '0' || file.size === 0) return undefined;
-  const { compression, stream } = await peekCompression(contentOf(file, host.layers));
+  const { compression, stream } = await peekCompression(contentOf(file, layers));
   // dockerd 20.10 does not know it, and copies the file.
-  if (compression === 'zstd') return undefined;
+  if (compression === 'zstd' && !zstd) return undefined;
   const plain = createDecompressor(compression);
   const path = join(workDir, `archive-${randomBytes(6).toString('hex')}`);
   const spool = new ArchiveSpool(workDir);

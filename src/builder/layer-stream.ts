@@ -2,7 +2,7 @@
 
 import { buildEntry, emptyEntry, padding, tarBlock, type TarEntry } from '../storage/tar/tar-header';
 import { readContents, type LayerReader } from './file-contents';
-import type { FileNode, TreeNode } from './file-tree';
+import { baseOf, joinPath, parentOf, type FileNode, type TreeNode } from './file-tree';
 import type { TreeChanges } from './tree-changes';
 
 /** Ends with the archive's end mark. Reads contents as they are wanted. */
@@ -24,6 +24,10 @@ export async function* layerStream(
       names.set(node, path);
       if (node.data === undefined) yield buildEntry({ ...headerOf(path, node), ...special(node) });
     }
+  }
+  for (const path of changes.whiteouts) {
+    const name = joinPath(parentOf(path), `.wh.${baseOf(path)}`);
+    yield buildEntry(emptyEntry({ name, type: '0' }));
   }
   let open: FileNode | undefined;
   for await (const { node, chunk, last } of readContents(layers, names.keys())) {

@@ -23,6 +23,10 @@ export class TreeChanges {
   /** Directories that something else took the place of: should one come back, the old content must stay hidden. */
   readonly #removed = new Set<string>();
   readonly #opaque = new Set<string>();
+  /** Names that were not there before. */
+  readonly #made = new Set<string>();
+  /** Removed without anything in their place. */
+  readonly #whiteouts = new Set<string>();
   /** Directories whose times are given, whatever is put into them. */
   readonly #dated = new Set<string>();
 
@@ -31,7 +35,12 @@ export class TreeChanges {
   }
 
   get isEmpty(): boolean {
-    return this.#written.size === 0;
+    return this.#written.size === 0 && this.#whiteouts.size === 0;
+  }
+
+  /** Paths that are hidden, in order of their names. */
+  get whiteouts(): readonly string[] {
+    return [...this.#whiteouts].sort();
   }
 
   isOpaque(path: string): boolean {
@@ -61,7 +70,7 @@ export class TreeChanges {
         child = newDirectory(attributes);
         node.children.set(part, child);
         this.#touch(parentOf(at));
-        this.#note(at, child);
+        this.#note(at, child, undefined);
       }
       if (child.kind !== 'directory') throw notADirectory('mkdir', path);
       node = child;
@@ -79,17 +88,35 @@ export class TreeChanges {
     const children = before?.kind === 'directory' ? before.children : new Map<string, TreeNode>();
     const node: DirectoryNode = { kind: 'directory', attributes, children };
     parent.children.set(name, node);
-    this.#note(path, node);
+    this.#note(path, node, before);
   }
 
   /** Puts it in the place of whatever is there. */
   setFile(path: string, node: FileNode): void {
     const parent = this.#parent(path);
     const name = baseOf(path);
-    if (parent.children.get(name)?.kind === 'directory') this.#forget(path);
+    const before = parent.children.get(name);
+    if (before?.kind === 'directory') this.#forget(path);
     parent.children.set(name, node);
     this.#touch(parentOf(path));
-    this.#note(path, node);
+    this.#note(path, node, before);
+  }
+
+  /** With all that is below it. Does nothing where nothing is. */
+  remove(path: string): void {
+    const parent = this.tree.lookup(parentOf(path));
+    const name = baseOf(path);
+    const before = parent?.kind === 'directory' ? parent.children.get(name) : undefined;
+    if (parent?.kind !== 'directory' || before === undefined) return;
+    parent.children.delete(name);
+    this.#touch(parentOf(path));
+    this.#forget(path);
+    this.#written.delete(path);
+    if (this.#made.delete(path)) this.#removed.delete(path);
+    else {
+      this.#whiteouts.add(path);
+      this.#written.add(parentOf(path));
+    }
   }
 
   /** As its file system does with a directory in which a name is made. */
@@ -105,7 +132,8 @@ export class TreeChanges {
     return parent;
   }
 
-  #note(path: string, node: TreeNode): void {
+  #note(path: string, node: TreeNode, before: TreeNode | undefined): void {
+    if (before === undefined && !this.#whiteouts.delete(path)) this.#made.add(path);
     this.#written.add(path);
     if (node.kind === 'directory' && this.#removed.delete(path)) this.#opaque.add(path);
   }
@@ -113,7 +141,9 @@ export class TreeChanges {
   #forget(directory: string): void {
     this.#removed.add(directory);
     this.#opaque.delete(directory);
-    for (const path of this.#written) if (path.startsWith(`${directory}/`)) this.#written.delete(path);
+    for (const paths of [this.#written, this.#made, this.#whiteouts]) {
+      for (const path of paths) if (path.startsWith(`${directory}/`)) paths.delete(path);
+    }
   }
 }
 
