@@ -292,6 +292,35 @@ export const walls = {
       'builder',
     ],
   },
+  'buildkit/solver': {
+    imports: [
+      'buildkit/solver/sources',
+      'buildkit/solver/ops',
+      'buildkit/solver/cache',
+      'buildkit/solver/files',
+      'buildkit/llb',
+      'buildkit/contract',
+      'buildkit/messages',
+      'builder',
+    ],
+  },
+  'buildkit/solver/sources': {
+    imports: ['buildkit/solver/files', 'buildkit/contract', 'buildkit/messages', 'builder'],
+  },
+  'buildkit/solver/ops': {
+    imports: [
+      'buildkit/solver/cache',
+      'buildkit/solver/files',
+      'buildkit/contract',
+      'buildkit/messages',
+      'builder',
+    ],
+  },
+  'buildkit/solver/cache': { imports: ['buildkit/contract'] },
+  'buildkit/solver/files': {
+    imports: ['buildkit/contract', 'builder'],
+    types: ['storage/contract'],
+  },
   'buildkit/session': { imports: ['buildkit/contract', 'buildkit/messages', 'buildkit/wire'] },
   'buildkit/llb': { imports: ['buildkit/contract', 'buildkit/messages', 'buildkit/wire'] },
   'buildkit/contract': { imports: ['buildkit/messages', 'builder'], types: ['storage/contract'] },

@@ -72,6 +72,9 @@ export type StepMount =
       readonly dest: string;
       /** A disk that exists (see `CacheDisks` of the solver), leased to this step alone. */
       readonly diskPath: string;
+      /** Layers whose files an empty disk gets before; undefined once a step has run with it. */
+      readonly fill: readonly string[] | undefined;
+      /** Directory of the disk that is mounted. */
       readonly selector: string;
       readonly readonly: boolean;
     }

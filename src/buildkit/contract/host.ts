@@ -44,13 +44,17 @@ export interface BuildImages {
   ): Promise<{ diffIds: readonly string[]; release: () => void }>;
   /** Makes the image of a configuration whose layers are in the store, and moves tags to it. Its id: the digest of `config`. */
   create(config: Buffer, names: readonly string[]): Promise<{ id: string }>;
+  /** Diff IDs of the layers that images have. */
+  usedLayers(): ReadonlySet<string>;
+  /** Removes those of the layers that nothing needs any more. */
+  removeUnusedLayers(diffIds: readonly string[]): Promise<void>;
   /** Docker's push of one name. */
   push(name: string, access: RegistryAccess, signal: AbortSignal): Promise<{ digest: string }>;
 }
 
 /** Sparse disks of cache mounts, by names of ours. */
 export interface CacheDisks {
-  /** An empty one; its path. */
+  /** The disk of that id, an empty one if it is not there yet; its path. */
   create(id: string): Promise<string>;
   usageBytes(id: string): Promise<number>;
   remove(id: string): Promise<void>;

@@ -1,0 +1,207 @@
+// One build: the vertexes of its graphs, each once, and the refs that it was given.
+
+import { randomBytes } from 'node:crypto';
+import { unlessAborted } from '../../async/deadline';
+import { errorMessage } from '../../errors';
+import { log } from '../../log';
+import type { FileTree } from '../../builder/file-tree';
+import { BuildError, withDetails } from '../contract/errors';
+import type { Definition, Edge, ImageResolveMode, Platform, SourceOp } from '../contract/llb';
+import { sourceAttributes } from '../contract/llb';
+import type { BuildScope, BuildSolver, ImageConfigResult, Ref, SourceMetadata } from '../contract/solver';
+import { digestOf, loadGraph, sourcesOf, vertexesOf } from '../llb/graph';
+import { operationOf } from './operations';
+import type { StepResult } from './ops/operation';
+import { schemeOf, sourceOf, VertexWork, type SolverCore } from './vertex-work';
+
+interface ResolveOptions {
+  platform?: Platform;
+  mode: ImageResolveMode;
+  logName: string;
+}
+
+export class Build implements BuildSolver {
+  readonly #scope: BuildScope;
+  readonly #core: SolverCore;
+  readonly #closed: () => Promise<void>;
+  readonly #abort = new AbortController();
+  /** Of what must not be used when the build is over. */
+  readonly #signal: AbortSignal;
+  readonly #works = new Map<string, VertexWork>();
+  readonly #announced = new Set<VertexWork>();
+  readonly #running = new Set<Promise<unknown>>();
+  readonly #releases: (() => void)[] = [];
+  #isClosed = false;
+
+  /** `closed` ends what else the build had. */
+  constructor(scope: BuildScope, core: SolverCore, closed: () => Promise<void>) {
+    this.#scope = scope;
+    this.#core = core;
+    this.#closed = closed;
+    this.#signal = AbortSignal.any([scope.signal, this.#abort.signal]);
+  }
+
+  // eslint-disable-next-line @typescript-eslint/require-await -- what it throws is a rejection
+  async solve(definition: Definition, _options: unknown, signal: AbortSignal): Promise<Ref | undefined> {
+    signal.throwIfAborted();
+    this.#signal.throwIfAborted();
+    const edge = loadGraph(definition);
+    if (edge === undefined) return undefined;
+    for (const vertex of vertexesOf(edge)) {
+      try {
+        this.#add(vertex);
+      } catch (error) {
+        throw withDetails(error, [
+          { kind: 'vertex', digest: vertex.digest },
+          ...sourcesOf(definition, vertex.digest),
+        ]);
+      }
+    }
+    return this.#ref(edge, definition);
+  }
+
+  async resolveImageConfig(
+    ref: string,
+    options: ResolveOptions,
+    signal: AbortSignal,
+  ): Promise<ImageConfigResult> {
+    const attrs = new Map([[sourceAttributes.imageResolveMode, options.mode]]);
+    const { source, image } = await this.resolveSource(
+      { identifier: `docker-image://${ref}`, attrs },
+      options,
+      signal,
+    );
+    if (image === undefined) throw new BuildError('Internal', `${ref} has no configuration`);
+    return { ref: source.identifier.replace(/^docker-image:\/\//, ''), ...image };
+  }
+
+  async resolveSource(
+    op: SourceOp,
+    { platform, logName }: ResolveOptions,
+    signal: AbortSignal,
+  ): Promise<SourceMetadata> {
+    const source = this.#core.sources.get(schemeOf(op.identifier));
+    if (source === undefined)
+      throw new BuildError('Unimplemented', `no source for ${op.identifier.slice(0, 200)}`);
+    const both = AbortSignal.any([signal, this.#signal]);
+    const digest = digestOf(Buffer.from(JSON.stringify([logName, op.identifier])));
+    const tell = (more: object): void => {
+      if (logName !== '') this.#scope.progress.vertex({ digest, name: logName, inputs: [], ...more });
+    };
+    const startedMs = Date.now();
+    tell({ startedMs });
+    try {
+      const request = { op, platform, vertex: digest, scope: this.#scope };
+      const { metadata } = await unlessAborted(source.resolve(request, both), both);
+      tell({ startedMs, completedMs: Date.now() });
+      return metadata;
+    } catch (error) {
+      tell({ startedMs, completedMs: Date.now(), error: errorMessage(error) });
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#abort.abort(new BuildError('Cancelled', 'context canceled'));
+    while (this.#running.size > 0) await Promise.allSettled([...this.#running]);
+    for (const release of this.#releases.splice(0)) this.#release(release);
+    await this.#closed();
+  }
+
+  #release(release: () => void): void {
+    try {
+      release();
+    } catch (error) {
+      log.error('something of a build could not be released', { error });
+    }
+  }
+
+  #add(vertex: Edge['vertex']): void {
+    const id = workId(vertex);
+    if (this.#works.has(id)) return;
+    const operation = operationOf(vertex, this.#scope.entitlements);
+    if (operation === undefined && sourceOf(vertex, this.#core.sources) === undefined)
+      throw new BuildError('Unimplemented', `source of ${vertex.digest} is not supported`);
+    const inputs = vertex.inputs.map(({ vertex: input, index }) => {
+      const work = this.#works.get(workId(input));
+      if (work === undefined) throw new BuildError('Internal', `vertex ${input.digest} is missing`);
+      return { work, index };
+    });
+    const build = {
+      scope: this.#scope,
+      signal: this.#signal,
+      track: (work: Promise<unknown>) => this.#track(work),
+      atEnd: (release: () => void) => {
+        if (this.#isClosed && this.#running.size === 0) this.#release(release);
+        else this.#releases.push(release);
+      },
+    };
+    this.#works.set(id, new VertexWork(vertex, operation, inputs, this.#core, build));
+  }
+
+  #ref(edge: Edge, definition: Definition): Ref {
+    const result = (signal: AbortSignal): Promise<StepResult> =>
+      this.#asked(definition, signal, () => {
+        this.#announce(edge);
+        const work = this.#works.get(workId(edge.vertex));
+        if (work === undefined) throw new BuildError('Internal', 'the vertex is missing');
+        return work.output(edge.index);
+      });
+    const inputsOf = <T>(
+      signal: AbortSignal,
+      read: (result: StepResult, signal: AbortSignal) => Promise<T>,
+    ): Promise<T> =>
+      result(signal).then((made) => this.#asked(definition, signal, () => read(made, this.#signal)));
+    return {
+      id: randomBytes(16).toString('hex'),
+      definition,
+      evaluate: (signal) => inputsOf(signal, (made, own) => evaluated(edge, made, own)),
+      layers: (signal) => inputsOf(signal, (made, own) => made.layers(own)),
+      tree: (signal) => inputsOf(signal, (made, own): Promise<FileTree> => made.tree(own)),
+    };
+  }
+
+  /** Work goes on when the one who asked gives up: it is the build's. Failures say where in the definition's text. */
+  async #asked<T>(definition: Definition, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    this.#signal.throwIfAborted();
+    const running = work();
+    this.#track(running);
+    try {
+      return await unlessAborted(running, AbortSignal.any([signal, this.#signal]));
+    } catch (error) {
+      const vertex =
+        error instanceof BuildError ? error.details.find(({ kind }) => kind === 'vertex') : undefined;
+      if (vertex?.kind !== 'vertex') throw error;
+      throw withDetails(error, sourcesOf(definition, vertex.digest));
+    }
+  }
+
+  #track(work: Promise<unknown>): void {
+    this.#running.add(work);
+    const over = (): void => void this.#running.delete(work);
+    work.then(over, over);
+  }
+
+  #announce(edge: Edge): void {
+    for (const vertex of vertexesOf(edge)) {
+      const work = this.#works.get(workId(vertex));
+      if (work === undefined || this.#announced.has(work)) continue;
+      this.#announced.add(work);
+      work.announce();
+    }
+  }
+}
+
+/** A source that is the whole result is fetched: evaluating means that it is there. */
+async function evaluated({ vertex }: Edge, result: StepResult, signal: AbortSignal): Promise<void> {
+  if (vertex.op.op?.kind !== 'source') return;
+  if (vertex.op.op.value.identifier.startsWith('local://')) await result.tree(signal);
+  else await result.layers(signal);
+}
+
+/** What must be made anew is another vertex than what need not. */
+function workId({ digest, metadata }: Edge['vertex']): string {
+  return metadata?.ignore_cache === true ? `${digest}:new` : digest;
+}

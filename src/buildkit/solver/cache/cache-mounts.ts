@@ -1,0 +1,131 @@
+// Cache mounts: a sparse disk for each id, plugged into one VM at a time.
+
+import { createHash, randomBytes } from 'node:crypto';
+import type { BuildHost } from '../../contract/host';
+import type { CacheRecord } from '../../contract/cache-records';
+import { unlessAborted } from '../../../async/deadline';
+
+const collection = 'buildkit-cache-mounts';
+
+interface MountRecord {
+  id: string;
+  key: string;
+  description: string;
+  createdAtMs: number;
+  lastUsedAtMs: number;
+  usageCount: number;
+  /** A step has run with it: it has been filled. */
+  isFilled: boolean;
+}
+
+export interface CacheMountRequest {
+  /** As the graph has it: a namespace is part of it. */
+  readonly id: string;
+  readonly platform: string;
+  /** What an empty one is filled with: disks with different beginnings are different ones. */
+  readonly base: readonly string[];
+  /** Rather another disk than to wait. */
+  readonly isPrivate: boolean;
+}
+
+export interface CacheMountLease {
+  readonly diskPath: string;
+  /** No step has run with it yet: it is to be filled. */
+  readonly isNew: boolean;
+  /** A step has run. */
+  filled(): void;
+  release(): void;
+}
+
+export class CacheMounts {
+  readonly #host: BuildHost;
+  readonly #paths = new Map<string, string>();
+  /** Ids of records. */
+  readonly #leased = new Map<string, Promise<void>>();
+
+  constructor(host: BuildHost) {
+    this.#host = host;
+  }
+
+  async lease(request: CacheMountRequest, signal: AbortSignal): Promise<CacheMountLease> {
+    const parts = [request.id, request.platform, ...request.base];
+    const key = createHash('sha256').update(JSON.stringify(parts)).digest('hex');
+    for (;;) {
+      signal.throwIfAborted();
+      const known = this.#records().filter((record) => record.key === key);
+      const free = known.find(({ id }) => !this.#leased.has(id));
+      if (free !== undefined) return this.#take(free);
+      const [busy] = known;
+      if (busy === undefined || request.isPrivate) return this.#take(this.#newRecord(key, request));
+      await unlessAborted(this.#leased.get(busy.id) ?? Promise.resolve(), signal);
+    }
+  }
+
+  async list(): Promise<CacheRecord[]> {
+    return Promise.all(
+      this.#records().map(async ({ id, description, createdAtMs, lastUsedAtMs, usageCount }) => ({
+        id,
+        parents: [],
+        type: 'exec.cachemount' as const,
+        description,
+        sizeBytes: await this.#host.disks.usageBytes(id).catch(() => 0),
+        createdAtMs,
+        lastUsedAtMs,
+        usageCount,
+        inUse: this.#leased.has(id),
+        mutable: true,
+        shared: false,
+      })),
+    );
+  }
+
+  /** False while it is in use. */
+  async remove(id: string): Promise<boolean> {
+    if (this.#leased.has(id)) return false;
+    // the record first: a crash leaves a disk that nobody knows, never a record without its disk
+    this.#host.documents.delete(collection, id);
+    this.#paths.delete(id);
+    await this.#host.disks.remove(id);
+    return true;
+  }
+
+  #records(): MountRecord[] {
+    return this.#host.documents.all<MountRecord>(collection);
+  }
+
+  #newRecord(key: string, { id, platform }: CacheMountRequest): MountRecord {
+    const now = Date.now();
+    const description = `cached mount ${id.slice(0, 256)} (${platform})`;
+    const recordId = randomBytes(16).toString('hex');
+    return {
+      id: recordId,
+      key,
+      description,
+      createdAtMs: now,
+      lastUsedAtMs: now,
+      usageCount: 0,
+      isFilled: false,
+    };
+  }
+
+  async #take(record: MountRecord): Promise<CacheMountLease> {
+    let release = (): void => undefined;
+    this.#leased.set(record.id, new Promise((resolve) => (release = resolve)));
+    const end = (): void => {
+      this.#leased.delete(record.id);
+      release();
+    };
+    try {
+      const used = { ...record, lastUsedAtMs: Date.now(), usageCount: record.usageCount + 1 };
+      this.#host.documents.put(collection, record.id, used);
+      const diskPath = this.#paths.get(record.id) ?? (await this.#host.disks.create(record.id));
+      this.#paths.set(record.id, diskPath);
+      const filled = (): void => this.#host.documents.put(collection, record.id, { ...used, isFilled: true });
+      return { diskPath, isNew: !record.isFilled, filled, release: end };
+    } catch (error) {
+      if (record.usageCount === 0) this.#host.documents.delete(collection, record.id);
+      end();
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,403 @@
+// One vertex in one build: its keys, whether the cache has it, and its run. Nothing begins before it is asked for.
+//
+// Two keys lead to what was made before. The definition key is of the operation and of what its inputs are defined as; it is known without
+// running anything. The content key has, in place of an input that is only read by path, what the operation would read of
+// it: known when the inputs are there, it hits where other files of theirs have changed.
+
+import { createHash } from 'node:crypto';
+import { errorMessage } from '../../errors';
+import type { Slots } from '../../async/slots';
+import { walk } from '../../builder/file-tree';
+import { BuildError, withDetails } from '../contract/errors';
+import type { Vertex } from '../contract/llb';
+import type { VertexState } from '../contract/progress';
+import type { SessionCaller } from '../contract/session';
+import type { BuildScope } from '../contract/solver';
+import type { ResolvedSource, Snapshot, Source } from '../contract/source';
+import type { CachedResults, ResultRecord } from './cache/results';
+import { LayerHolds } from './files/layer-trees';
+import type { Operation, OperationTools, StepResult } from './ops/operation';
+import type { SharedRuns } from './shared-runs';
+
+export interface RunOutcome {
+  readonly record: ResultRecord;
+  readonly vm: StepResult['vm'];
+}
+
+/** What all vertexes of the daemon share. */
+export interface SolverCore extends OperationTools {
+  readonly results: CachedResults;
+  readonly runs: SharedRuns<RunOutcome>;
+  readonly steps: Slots;
+  readonly fileWork: Slots;
+  readonly sources: ReadonlyMap<string, Source>;
+  sessionsOf(scope: BuildScope, signal: AbortSignal): Promise<readonly SessionCaller[]>;
+  /** A step of that build runs until the promise is settled, whoever wants it. */
+  stepOf(scope: BuildScope, step: Promise<unknown>): void;
+}
+
+/** The build that the vertex is in. */
+export interface WorkScope {
+  readonly scope: BuildScope;
+  /** Aborted when the build is closed. */
+  readonly signal: AbortSignal;
+  /** The build isn't over before this is settled. */
+  track(work: Promise<unknown>): void;
+  /** Called when it is. */
+  atEnd(release: () => void): void;
+}
+
+export interface WorkInput {
+  readonly work: VertexWork;
+  readonly index: number;
+}
+
+interface DefinitionKey {
+  readonly key: string;
+  /** Something of it must be made anew, so what the key led to doesn't count. */
+  readonly isFresh: boolean;
+}
+
+/** Which of the vertex' outputs there are. */
+type Outputs = readonly StepResult[];
+
+export class VertexWork {
+  readonly vertex: Vertex;
+  readonly inputs: readonly WorkInput[];
+  readonly #operation: Operation | undefined;
+  readonly #core: SolverCore;
+  readonly #build: WorkScope;
+  #state: VertexState;
+  #definition: Promise<DefinitionKey> | undefined;
+  #resolved: Promise<ResolvedSource> | undefined;
+  #fetched: Promise<Snapshot> | undefined;
+  #outputs: Promise<Outputs> | undefined;
+  #recordId: string | undefined;
+
+  /** `operation` undefined: a source. */
+  constructor(
+    vertex: Vertex,
+    operation: Operation | undefined,
+    inputs: readonly WorkInput[],
+    core: SolverCore,
+    build: WorkScope,
+  ) {
+    this.vertex = vertex;
+    this.inputs = inputs;
+    this.#operation = operation;
+    this.#core = core;
+    this.#build = build;
+    const group = vertex.metadata?.progress_group;
+    this.#state = {
+      digest: vertex.digest,
+      name: vertex.metadata?.description.get('llb.customname') ?? operation?.name ?? sourceName(vertex),
+      inputs: vertex.inputs.map((input) => input.vertex.digest),
+      ...(group === undefined ? {} : { group }),
+    };
+  }
+
+  announce(): void {
+    this.#build.scope.progress.vertex(this.#state);
+  }
+
+  /** Rejects with a BuildError that says which vertex failed. */
+  outputs(): Promise<Outputs> {
+    this.#outputs ??= this.#tracked(this.#make());
+    return this.#outputs;
+  }
+
+  async output(index: number): Promise<StepResult> {
+    const output = (await this.outputs())[index];
+    if (output === undefined)
+      throw new BuildError('InvalidArgument', `invalid output ${index} of ${this.vertex.digest}`);
+    return output;
+  }
+
+  definition(): Promise<DefinitionKey> {
+    this.#definition ??= this.#tracked(this.#defined());
+    return this.#definition;
+  }
+
+  /** What a source is, without its contents. */
+  resolve(): Promise<ResolvedSource> {
+    this.#resolved ??= this.#tracked(
+      this.#telling(async () => this.#source().resolve(this.#request(), this.#build.signal)),
+    );
+    return this.#resolved;
+  }
+
+  get #mustBeNew(): boolean {
+    return this.vertex.metadata?.ignore_cache === true;
+  }
+
+  async #defined(): Promise<DefinitionKey> {
+    // graphs are deep: each level begins with an empty stack
+    await Promise.resolve();
+    if (this.#operation === undefined) return { key: await this.#sourceKey(), isFresh: this.#mustBeNew };
+    const inputs = await Promise.all(
+      this.inputs.map(async ({ work, index }) => ({ ...(await work.definition()), index })),
+    );
+    const key = keyOf(
+      'definition',
+      this.#operation.keyBytes,
+      inputs.map((input) => `${input.key}/${input.index}`),
+    );
+    return { key, isFresh: this.#mustBeNew || inputs.some(({ isFresh }) => isFresh) };
+  }
+
+  async #sourceKey(): Promise<string> {
+    const { cacheKey } = await this.resolve();
+    if (cacheKey !== undefined) return `source:${cacheKey}`;
+    const tree = await (await this.#fetch()).tree(this.#build.signal);
+    const files = [{ path: '', node: tree.root }, ...walk(tree.root)];
+    return `files:${await this.#core.digests.of(files, this.#build.signal)}`;
+  }
+
+  async #make(): Promise<Outputs> {
+    const { key, isFresh } = await this.definition();
+    if (this.#operation === undefined) return [this.#sourceResult(key)];
+    if (!isFresh) {
+      const outputs = this.#cached(key);
+      if (outputs !== undefined) return outputs;
+    }
+    const inputs = await this.#inputResults();
+    return this.#telling(() => this.#run(inputs, key), true);
+  }
+
+  async #inputResults(): Promise<readonly StepResult[]> {
+    return Promise.all(this.inputs.map(({ work, index }) => work.output(index)));
+  }
+
+  async #run(inputs: readonly StepResult[], definitionKey: string): Promise<Outputs> {
+    const { results, runs } = this.#core;
+    const operation = this.#operation;
+    if (operation === undefined) return [];
+    const contentKey = await this.#contentKey(operation, inputs);
+    if (!this.#mustBeNew) {
+      const outputs = this.#cached(contentKey);
+      if (outputs !== undefined) {
+        if (this.#recordId !== undefined) results.addKey(this.#recordId, definitionKey);
+        return outputs;
+      }
+    }
+    const { progress } = this.#build.scope;
+    const member = {
+      scope: this.#build.scope,
+      log: (stream: 'stdout' | 'stderr', bytes: Uint8Array) =>
+        progress.log(this.vertex.digest, stream, bytes),
+      started: () => this.#tell({ startedMs: Date.now() }),
+    };
+    const shareKey = this.#mustBeNew ? `new:${contentKey}` : contentKey;
+    const keys = [definitionKey, contentKey];
+    const outcome = await runs.join(
+      shareKey,
+      member,
+      {
+        run: (scope, tell, signal) => {
+          const slots = operation.isStep ? this.#core.steps : this.#core.fileWork;
+          const work = (): Promise<RunOutcome> => {
+            tell.started();
+            return this.#runOnce(operation, inputs, { keys, scope, tell, signal });
+          };
+          const running = slots.run(work, signal);
+          if (operation.isStep) this.#core.stepOf(scope, running);
+          return running;
+        },
+      },
+      this.#build.signal,
+    );
+    this.#build.atEnd(results.use(outcome.record.id));
+    this.#recordId = outcome.record.id;
+    this.#tell({ completedMs: Date.now() });
+    return this.#resultsOf(outcome.record, outcome.vm);
+  }
+
+  async #runOnce(
+    operation: Operation,
+    inputs: readonly StepResult[],
+    run: {
+      keys: readonly string[];
+      scope: BuildScope;
+      tell: { log: (stream: 'stdout' | 'stderr', bytes: Uint8Array) => void };
+      signal: AbortSignal;
+    },
+  ): Promise<RunOutcome> {
+    const core = this.#core;
+    const { scope } = run;
+    const holds = new LayerHolds(core.host.layers);
+    try {
+      const context = {
+        host: core.host,
+        trees: core.trees,
+        digests: core.digests,
+        cacheMounts: core.cacheMounts,
+        scope,
+        sessions: (signal: AbortSignal) => core.sessionsOf(scope, signal),
+        holds,
+        resources: this.vertex.metadata?.linux_resources,
+        log: run.tell.log,
+      };
+      const { outputs, vm } = await operation.run(inputs, context, run.signal);
+      run.signal.throwIfAborted();
+      const parents = this.inputs.flatMap(({ work }) =>
+        work.#recordId === undefined ? [] : [work.#recordId],
+      );
+      const { record, release } = core.results.add({
+        keys: [...new Set(run.keys)],
+        outputs,
+        parents: [...new Set(parents)],
+        type: operation.recordType,
+        description: this.#state.name,
+      });
+      this.#build.atEnd(release);
+      return { record, vm: vm === undefined ? undefined : { buildId: scope.id, id: vm } };
+    } finally {
+      holds.release();
+    }
+  }
+
+  async #contentKey(operation: Operation, inputs: readonly StepResult[]): Promise<string> {
+    const { signal } = this.#build;
+    const parts = await Promise.all(
+      inputs.map(async (input, i) => {
+        try {
+          const files = await operation.selected(i, () => input.tree(signal));
+          return files === undefined ? input.identity : await this.#core.digests.of(files, signal);
+        } catch (error) {
+          throw this.#checksumError(error, i);
+        }
+      }),
+    );
+    return keyOf('content', operation.keyBytes, parts);
+  }
+
+  #checksumError(error: unknown, input: number): unknown {
+    if (!(error instanceof BuildError) || error.code !== 'NotFound') return error;
+    const ref = (this.inputs[input]?.work.vertex.digest ?? '').slice(-25);
+    const why = `failed to compute cache key: failed to calculate checksum of ref ${ref}: ${error.message}`;
+    return new BuildError(error.code, why, { cause: error, details: error.details });
+  }
+
+  #cached(key: string): Outputs | undefined {
+    const found = this.#core.results.find(key);
+    if (found === undefined) return undefined;
+    this.#build.atEnd(found.release);
+    this.#recordId = found.record.id;
+    this.#tellCached();
+    return this.#resultsOf(found.record, undefined);
+  }
+
+  /** With what it was made of, where that is in the cache too: clients show each such step. */
+  #tellCached(): void {
+    const now = Date.now();
+    this.#tell({ startedMs: now, completedMs: now, cached: true });
+    const todo = this.inputs.map(({ work }) => work);
+    const seen = new Set(todo);
+    for (let work = todo.pop(); work !== undefined; work = todo.pop()) {
+      // what it was made of was told with it
+      if (work.#state.startedMs !== undefined) continue;
+      work.#tell({ startedMs: now, completedMs: now, cached: true });
+      for (const input of work.inputs) {
+        if (!seen.has(input.work)) todo.push(input.work);
+        seen.add(input.work);
+      }
+    }
+  }
+
+  #resultsOf({ outputs }: ResultRecord, vm: StepResult['vm']): Outputs {
+    return outputs.map((diffIds) => ({
+      identity: keyOf('layers', Buffer.alloc(0), diffIds),
+      layers: () => Promise.resolve(diffIds),
+      tree: () => this.#core.trees.of(diffIds),
+      vm,
+    }));
+  }
+
+  #sourceResult(identity: string): StepResult {
+    return {
+      identity,
+      layers: async (signal) => (await this.#fetch()).layers(signal),
+      tree: async (signal) => (await this.#fetch()).tree(signal),
+      vm: undefined,
+    };
+  }
+
+  #fetch(): Promise<Snapshot> {
+    this.#fetched ??= this.#tracked(
+      this.#telling(async () => {
+        const resolved = await this.resolve();
+        const snapshot = await resolved.fetch(this.#build.signal);
+        this.#build.atEnd(() => snapshot.release());
+        return snapshot;
+      }),
+    );
+    return this.#fetched;
+  }
+
+  #source(): Source {
+    const source = sourceOf(this.vertex, this.#core.sources);
+    if (source === undefined)
+      throw new BuildError('Unimplemented', `no source for ${sourceName(this.vertex).slice(0, 200)}`);
+    return source;
+  }
+
+  #request(): Parameters<Source['resolve']>[0] {
+    const { op, digest } = this.vertex;
+    if (op.op?.kind !== 'source') throw new BuildError('Internal', 'no source');
+    return { op: op.op.value, platform: op.platform, vertex: digest, scope: this.#build.scope };
+  }
+
+  /** Whoever waits for it is told of its failure; nobody else has to be. */
+  #tracked<T>(promise: Promise<T>): Promise<T> {
+    this.#build.track(promise);
+    return promise;
+  }
+
+  /** Tells when work of this vertex begins (unless it tells itself), ends and fails; what it ends with says where. */
+  async #telling<T>(work: () => Promise<T>, tellsItself = false): Promise<T> {
+    const { signal } = this.#build;
+    try {
+      if (!tellsItself) this.#tell({ startedMs: this.#state.startedMs ?? Date.now() });
+      const result = await work();
+      if (!tellsItself) this.#tell({ completedMs: Date.now() });
+      return result;
+    } catch (error) {
+      const failure = signal.aborted
+        ? new BuildError('Cancelled', 'context canceled', { cause: error })
+        : error;
+      const startedMs = this.#state.startedMs ?? Date.now();
+      this.#tell({ startedMs, completedMs: Date.now(), error: errorMessage(failure) });
+      throw withVertex(failure, this.vertex.digest);
+    }
+  }
+
+  #tell(change: Partial<VertexState>): void {
+    this.#state = { ...this.#state, ...change };
+    this.#build.scope.progress.vertex(this.#state);
+  }
+}
+
+/** Which source a vertex is from. */
+export function sourceOf(vertex: Vertex, sources: ReadonlyMap<string, Source>): Source | undefined {
+  return sources.get(schemeOf(sourceName(vertex)));
+}
+
+export function schemeOf(identifier: string): string {
+  return identifier.slice(0, Math.max(0, identifier.indexOf('://')));
+}
+
+function sourceName({ op }: Vertex): string {
+  return op.op?.kind === 'source' ? op.op.value.identifier : '';
+}
+
+function withVertex(error: unknown, digest: string): BuildError {
+  if (error instanceof BuildError && error.details.some(({ kind }) => kind === 'vertex')) return error;
+  return withDetails(error, [{ kind: 'vertex', digest }]);
+}
+
+function keyOf(kind: string, bytes: Buffer, parts: readonly string[]): string {
+  const hash = createHash('sha256');
+  // JSON tells where each part ends
+  hash.update(JSON.stringify([kind, bytes.toString('base64'), parts]));
+  return `sha256:${hash.digest('hex')}`;
+}
