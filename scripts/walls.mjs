@@ -304,6 +304,15 @@ export const walls = {
       'builder',
     ],
   },
+  'buildkit/solver/exporters': {
+    imports: [
+      'buildkit/solver/sources',
+      'buildkit/solver/files',
+      'buildkit/llb',
+      'buildkit/contract',
+      'builder',
+    ],
+  },
   'buildkit/solver/sources': {
     imports: ['buildkit/solver/files', 'buildkit/contract', 'buildkit/messages', 'builder'],
   },

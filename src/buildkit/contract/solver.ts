@@ -92,7 +92,7 @@ export interface Ref {
   /** The graph it is of: clients hand it on as an input of another build. */
   readonly definition: Definition;
   evaluate(signal: AbortSignal): Promise<void>;
-  /** Diff IDs in the layer store, lowest first; held there as long as the build is open. */
+  /** Diff IDs in the layer store, lowest first; held there as long as the build is open. A step that changed nothing has an empty layer. */
   layers(signal: AbortSignal): Promise<readonly string[]>;
   /** Its files by name, not to be changed; their contents are read by `readContents` (src/builder/file-contents.ts). */
   tree(signal: AbortSignal): Promise<FileTree>;

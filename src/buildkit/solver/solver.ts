@@ -16,6 +16,7 @@ import { CachedResults } from './cache/results';
 import { ContentDigests } from './files/content-digests';
 import { LayerTrees } from './files/layer-trees';
 import { SharedRuns } from './shared-runs';
+import { callersOf } from './sources/callers';
 import { imageSource } from './sources/image';
 import { localSource } from './sources/local';
 import type { SolverCore } from './vertex-work';
@@ -132,15 +133,4 @@ class StepsOfBuilds {
         log.error('VMs of a build could not be ended', { buildId, reason: errorMessage(error) }),
       );
   }
-}
-
-/** Those that are there; the first is waited for where none is. */
-async function callersOf(
-  sessions: Sessions,
-  { sessionIds }: BuildScope,
-  signal: AbortSignal,
-): Promise<readonly SessionCaller[]> {
-  const there = sessionIds.flatMap((id) => sessions.find(id) ?? []);
-  const [first] = sessionIds;
-  return there.length > 0 || first === undefined ? there : [await sessions.get(first, signal)];
 }

@@ -11,6 +11,10 @@ import type { LayerStore } from '../../../storage/contract/stores';
 
 export type BuildLayers = LayerStore & LayerReader;
 
+/** A tar without entries. It stands for a step that changed nothing, so that each step has a layer; images are made without it. */
+export const emptyLayer = 'sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef';
+const emptyTar = Buffer.alloc(1024);
+
 /** Trees that are kept for who asks next; each may be large. */
 const maxKept = 8;
 
@@ -50,6 +54,12 @@ export class LayerTrees {
       applyLayer(tree, await this.#indexes.of(diffId), { kind: 'layer', diffId });
     }
     return tree;
+  }
+
+  async storeEmpty(holds: LayerHolds, signal: AbortSignal): Promise<string> {
+    holds.add([emptyLayer]);
+    const stream = Readable.from([emptyTar], { objectMode: false });
+    return (await this.layers.add(stream, { signal })).diffId;
   }
 
   /** The layer that changes are, held; undefined if there are none. */

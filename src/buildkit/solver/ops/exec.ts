@@ -11,6 +11,7 @@ import type { SessionCaller } from '../../contract/session';
 import type { Entitlement } from '../../contract/solver';
 import type { CacheMountLease } from '../cache/cache-mounts';
 import type { SelectedFile } from '../files/content-digests';
+import { emptyLayer } from '../files/layer-trees';
 import type { Operation, OperationOutput, RunContext, StepResult } from './operation';
 
 const maxMounts = 256;
@@ -144,7 +145,7 @@ class StepRun {
       try {
         for (const lease of this.#leases) lease.filled();
         this.#requireSuccess(outcome);
-        return { outputs: this.#outputs(outcome, bases), vm: outcome.vm };
+        return { outputs: await this.#outputs(outcome, bases), vm: outcome.vm };
       } finally {
         outcome.release();
       }
@@ -163,14 +164,18 @@ class StepRun {
     );
   }
 
-  #outputs({ changes }: ExecOutcome, bases: ReadonlyMap<Mount, readonly string[]>): (readonly string[])[] {
+  async #outputs(
+    { changes }: ExecOutcome,
+    bases: ReadonlyMap<Mount, readonly string[]>,
+  ): Promise<(readonly string[])[]> {
+    const { holds, trees } = this.#context;
+    holds.add([...changes.values()]);
     const outputs: (readonly string[])[] = [];
     for (const [mount, base] of bases) {
       if (mount.output < 0) continue;
-      const diffId = changes.get(mount.dest);
-      outputs[mount.output] = diffId === undefined ? base : [...base, diffId];
+      const diffId = changes.get(mount.dest) ?? (await trees.storeEmpty(holds, this.#signal));
+      outputs[mount.output] = [...base, diffId];
     }
-    this.#context.holds.add([...changes.values()]);
     return outputs;
   }
 
@@ -321,7 +326,8 @@ class StepRun {
 
 function layersMount(mount: Mount, diffIds: readonly string[]): ExecStep['root'] {
   const { dest, selector, readonly, output } = mount;
-  return { kind: 'layers', dest, diffIds, selector, readonly, keepsChanges: output >= 0 };
+  const mounted = diffIds.filter((diffId) => diffId !== emptyLayer);
+  return { kind: 'layers', dest, diffIds: mounted, selector, readonly, keepsChanges: output >= 0 };
 }
 
 function networkOf(mode: number): ExecStep['network'] {

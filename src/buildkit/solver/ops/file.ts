@@ -161,7 +161,7 @@ class ActionRun {
         action,
         state.changes ?? new TreeChanges(await this.#context.trees.copyOf(state.layers)),
       );
-      if (action.output >= 0) outputs[action.output] = await this.#layersOf(state);
+      if (action.output >= 0) outputs[action.output] = await this.#outputOf(state, action.input);
     }
     return { outputs };
   }
@@ -184,6 +184,21 @@ class ActionRun {
     );
     const isOutput = (this.#op.actions[index - this.#inputs.length]?.output ?? -1) >= 0;
     return uses + Number(isOutput);
+  }
+
+  /** More than what it began with, be it an empty layer. */
+  async #outputOf(state: FileState, base: number): Promise<readonly string[]> {
+    const { trees, holds } = this.#context;
+    const layers = await this.#layersOf(state);
+    const before = await this.#depthOf(base);
+    return layers.length > before ? layers : [...layers, await trees.storeEmpty(holds, this.#signal)];
+  }
+
+  /** Layers of the input that a chain of actions began with. */
+  async #depthOf(index: number): Promise<number> {
+    let at = index;
+    while (at >= this.#inputs.length) at = this.#op.actions[at - this.#inputs.length]?.input ?? -1;
+    return at < 0 ? 0 : (await this.#layersAt(at)).length;
   }
 
   async #layersAt(index: number): Promise<readonly string[]> {

@@ -1,13 +1,13 @@
 // Directories of clients: names and attributes in memory, contents one after the other in a file of ours. Nothing of it is
 // unpacked on the host, so a hostile name or link stays what it is: data. Contents that were there the last time are not asked for.
 
-import { FileTree, type FileNode, type TreeNode } from '../../../builder/file-tree';
-import { TreeChanges } from '../../../builder/tree-changes';
+import type { FileTree } from '../../../builder/file-tree';
 import { BuildError } from '../../contract/errors';
 import { sourceAttributes } from '../../contract/llb';
 import type { FilesRequest, SessionCaller, Sessions } from '../../contract/session';
 import type { ResolvedSource, Snapshot, Source, SourceRequest } from '../../contract/source';
 import { LayerHolds, type LayerTrees } from '../files/layer-trees';
+import { changesOf } from '../files/whole-tree';
 import { KeptListings, type Listing } from './listings';
 import { Reception, type ReceptionTools } from './reception';
 
@@ -148,20 +148,7 @@ class LocalSnapshot implements Snapshot {
   }
 
   async #store(signal: AbortSignal): Promise<readonly string[]> {
-    const changes = new TreeChanges(new FileTree());
-    const copies = new Map<FileNode, FileNode>();
-    const add = (path: string, node: TreeNode): void => {
-      if (node.kind === 'file') {
-        const copy = copies.get(node) ?? { ...node };
-        copies.set(node, copy);
-        changes.setFile(path, copy);
-        return;
-      }
-      if (path !== '') changes.setDirectory(path, node.attributes);
-      for (const [name, child] of node.children) add(path === '' ? name : `${path}/${name}`, child);
-    };
-    add('', this.#listing.tree.root);
-    const diffId = await this.#trees.store(changes, this.#holds, signal);
+    const diffId = await this.#trees.store(changesOf(this.#listing.tree), this.#holds, signal);
     return diffId === undefined ? [] : [diffId];
   }
 }
