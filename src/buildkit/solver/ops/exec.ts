@@ -82,11 +82,11 @@ function checkStep(op: ExecOp, inputCount: number, entitlements: ReadonlySet<Ent
   }
   if (op.cdiDevices.length > 0) throw new BuildError('Unimplemented', 'devices of steps are not supported');
   if (!Object.values<number>(networkMode).includes(op.network)) throw invalid(`network mode ${op.network}`);
-  if (op.network === networkMode.host) require(entitlements, 'network.host');
-  if (op.security !== securityMode.sandbox) require(entitlements, 'security.insecure');
+  if (op.network === networkMode.host) requireEntitlement(entitlements, 'network.host');
+  if (op.security !== securityMode.sandbox) requireEntitlement(entitlements, 'security.insecure');
 }
 
-function require(entitlements: ReadonlySet<Entitlement>, wanted: Entitlement): void {
+function requireEntitlement(entitlements: ReadonlySet<Entitlement>, wanted: Entitlement): void {
   if (!entitlements.has(wanted)) throw new BuildError('PermissionDenied', `${wanted} is not allowed`);
 }
 
