@@ -35,13 +35,6 @@ export const exceptions: readonly Exception[] = [
     text: [/(Minimum|Maximum) supported API version is [\d.]+/, '$1 supported API version is <version>'],
   },
   {
-    id: 'runtime of a container that never ran',
-    reason:
-      'dockerd 20.10 fills it in at the first start when the request had no HostConfig, later ones at once; so does Caisson. ' +
-      'The fields of HostConfig are compared one by one elsewhere.',
-    path: /^value\.body\.HostConfig\.Runtime$/,
-  },
-  {
     id: 'name server in messages',
     reason: 'Go says which server it asked, Node does not.',
     cases: /does not resolve|search for nothing/,

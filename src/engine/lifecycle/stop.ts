@@ -24,8 +24,6 @@ export type StopNeeds = PauseNeeds & {
 };
 
 const defaultStopSeconds = 10;
-/** A timer of Node's that is set to more ends at once. */
-
 /** How long a killed container may take to be reported as exited before its VM is ended instead. */
 const killGraceMs = 10_000;
 const signalTimeoutMs = 10_000;
