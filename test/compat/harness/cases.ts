@@ -6,6 +6,7 @@ import { join, relative } from 'node:path';
 
 import Docker from 'dockerode';
 
+import { OperationQueue } from '../../../src/async/operation-queue';
 import { type DockerCli, runScript } from '../../support/engines/docker-cli';
 import { sendHttp, socketPathOf } from '../../support/wire/http-client';
 import { projectDir } from '../../support/process/project-dir';
@@ -75,13 +76,21 @@ export function scriptCases(group: string, cases: Record<string, string | Script
   const { clis } = compatEnvironment();
   for (const [name, entry] of casesHere(group, cases)) {
     const script: ScriptCase = typeof entry === 'string' ? { script: entry } : entry;
+    // one after the other: a script's ports are fixed, and all engines and commands have one host
+    const variants = new OperationQueue();
     const wanted =
       script.bothClis === true || process.env['CAISSON_COMPAT_CLIS'] === 'all' ? clis : clis.slice(0, 1);
     for (const [index, cli] of wanted.entries()) {
       if (index > 0 && mainOf.has(group) && !tailRuns(`${group}: ${name}`)) continue;
       const title = wanted.length > 1 ? `${name} [docker ${cli.version.split('+')[0] ?? ''}]` : name;
       const key = JSON.stringify([script, cli.version]);
-      defineCase(group, title, key, (host, caseName) => runSteps(cli, host, caseName, script));
+      defineCase(
+        group,
+        title,
+        key,
+        (host, caseName) => runSteps(cli, host, caseName, script),
+        (test) => variants.run(test),
+      );
     }
   }
 }
@@ -148,68 +157,75 @@ function withDeadline<T>(work: Promise<T>): Promise<T> {
 
 type RunCase = (host: string, caseName: string) => Promise<Transcript>;
 
-/** One test: `run` against each engine, and what it saw compared. */
-export function defineCase(group: string, title: string, key: string, run: RunCase): void {
+/** One test: `run` against each engine, and what it saw compared. `begin` calls the test when it may start. */
+export function defineCase(
+  group: string,
+  title: string,
+  key: string,
+  run: RunCase,
+  begin: (test: () => Promise<void>) => Promise<void> = (test) => test(),
+): void {
   const fullName = `${group}: ${title}`;
   const digest = createHash('sha256').update(`${fullName}\n${key}`).digest('hex');
   const caseName = `c${digest.slice(0, 7)}`;
   const file = relative(join(projectDir, 'test', 'compat'), expect.getState().testPath ?? '');
   test.concurrent(
     fullName,
-    async () => {
-      const { target, hosts, knownIds } = compatEnvironment();
-      const meter = new CostMeter(file, fullName);
-      let attempts = 0;
-      const runOn = async (engine: EngineName): Promise<Transcript> => {
-        const host = hosts[engine];
-        if (host === undefined) throw new Error(`${engine} is not running`);
-        return meter.measure(engine, async () => {
-          // of an attempt that broke off, or of a run that left the engines as they were
-          if (attempts > 1 || process.env['CAISSON_COMPAT_KEEP'] !== undefined)
-            await removeLeftovers(host, caseName);
-          const transcript = await run(host, caseName);
-          const left = await removeLeftovers(host, caseName);
-          const whole =
-            left.length === 0 ? transcript : [...transcript, { label: '(clean-up)', value: left }];
-          // as it comes back from a file: no undefined, no Buffers
-          return JSON.parse(JSON.stringify(whole)) as Transcript;
-        });
-      };
-      const saved = join(cacheDir, `${digest.slice(0, 32)}.json`);
-      const expectedTranscript = async (fresh: boolean): Promise<Transcript> => {
-        if (!fresh && target === 'caisson' && existsSync(saved)) {
-          // written below by a run that had dockerd
-          return JSON.parse(readFileSync(saved, 'utf8')) as Transcript;
+    () =>
+      begin(async () => {
+        const { target, hosts, knownIds } = compatEnvironment();
+        const meter = new CostMeter(file, fullName);
+        let attempts = 0;
+        const runOn = async (engine: EngineName): Promise<Transcript> => {
+          const host = hosts[engine];
+          if (host === undefined) throw new Error(`${engine} is not running`);
+          return meter.measure(engine, async () => {
+            // of an attempt that broke off, or of a run that left the engines as they were
+            if (attempts > 1 || process.env['CAISSON_COMPAT_KEEP'] !== undefined)
+              await removeLeftovers(host, caseName);
+            const transcript = await run(host, caseName);
+            const left = await removeLeftovers(host, caseName);
+            const whole =
+              left.length === 0 ? transcript : [...transcript, { label: '(clean-up)', value: left }];
+            // as it comes back from a file: no undefined, no Buffers
+            return JSON.parse(JSON.stringify(whole)) as Transcript;
+          });
+        };
+        const saved = join(cacheDir, `${digest.slice(0, 32)}.json`);
+        const expectedTranscript = async (fresh: boolean): Promise<Transcript> => {
+          if (!fresh && target === 'caisson' && existsSync(saved)) {
+            // written below by a run that had dockerd
+            return JSON.parse(readFileSync(saved, 'utf8')) as Transcript;
+          }
+          const transcript = await runOn('dockerd');
+          mkdirSync(cacheDir, { recursive: true });
+          writeFileSync(saved, JSON.stringify(transcript, null, 1));
+          return transcript;
+        };
+        const compareOnce = async (fresh: boolean): Promise<string[]> => {
+          attempts += 1;
+          meter.attempt();
+          const expected = await expectedTranscript(fresh);
+          if (process.env['CAISSON_COMPAT_SHOW'] !== undefined) show(fullName, expected);
+          const actual = await runOn(target === 'dockerd' ? 'dockerd' : 'caisson');
+          return compareTranscripts(expected, actual, { caseName: fullName, knownIds, exceptions });
+        };
+        // Scripts have time in them, and a loaded machine may stretch it on either side: a difference must show twice, the
+        // second time with the engines to itself.
+        let differences: string[];
+        try {
+          differences = await inTurn(costFile !== undefined, () => compareOnce(false));
+        } catch (error) {
+          differences = [String(error)];
         }
-        const transcript = await runOn('dockerd');
-        mkdirSync(cacheDir, { recursive: true });
-        writeFileSync(saved, JSON.stringify(transcript, null, 1));
-        return transcript;
-      };
-      const compareOnce = async (fresh: boolean): Promise<string[]> => {
-        attempts += 1;
-        meter.attempt();
-        const expected = await expectedTranscript(fresh);
-        if (process.env['CAISSON_COMPAT_SHOW'] !== undefined) show(fullName, expected);
-        const actual = await runOn(target === 'dockerd' ? 'dockerd' : 'caisson');
-        return compareTranscripts(expected, actual, { caseName: fullName, knownIds, exceptions });
-      };
-      // Scripts have time in them, and a loaded machine may stretch it on either side: a difference must show twice, the
-      // second time with the engines to itself.
-      let differences: string[];
-      try {
-        differences = await inTurn(costFile !== undefined, () => compareOnce(false));
-      } catch (error) {
-        differences = [String(error)];
-      }
-      if (differences.length > 0) {
-        noteFirstAttempt(fullName, differences);
-        differences = await inTurn(true, () => compareOnce(target !== 'caisson'));
-      }
-      meter.end();
-      if (differences.length > 0)
-        throw new Error(`${differences.length} differences\n  ${differences.join('\n  ')}`);
-    },
+        if (differences.length > 0) {
+          noteFirstAttempt(fullName, differences);
+          differences = await inTurn(true, () => compareOnce(target !== 'caisson'));
+        }
+        meter.end();
+        if (differences.length > 0)
+          throw new Error(`${differences.length} differences\n  ${differences.join('\n  ')}`);
+      }),
     7_200_000,
   );
 }
