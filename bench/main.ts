@@ -15,6 +15,7 @@ import { memoryRow } from './memory';
 import { networkMeasurements, type NetworkBench } from './network';
 import { idleVmsMemory, podReplace, vmRun } from './pods';
 import { formatTable, type Row } from './table';
+import { describeVersions } from './versions';
 
 interface Bench extends NetworkBench {
   /** The same daemon program without a pool. */
@@ -306,13 +307,27 @@ async function main(wanted: readonly string[], lab: Lab): Promise<void> {
   }
   pushHundredMegabytes(bench.docker, dir);
 
+  process.stdout.write(await describeVersions(bench.docker, bench.caisson));
+
   const rows: Row[] = [];
+  const failures: string[] = [];
   for (const [name, measure] of Object.entries(measurements)) {
     if (wanted.length > 0 && !wanted.some((part) => name.includes(part))) continue;
     process.stderr.write(`measuring ${name}\n`);
-    rows.push(...[await measure(bench)].flat());
+    try {
+      const measured = [await measure(bench)].flat();
+      rows.push(...measured);
+      process.stderr.write(formatTable(measured)); // whoever breaks off has those until then
+    } catch (error) {
+      failures.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+      process.stderr.write(`failed: ${failures.at(-1)}\n`);
+      for (const client of [bench.docker, bench.caisson, bench.noPool]) await client.removeAll();
+    }
   }
   process.stdout.write(formatTable(rows));
+  if (failures.length === 0) return;
+  process.stdout.write(`\nFailed:\n${failures.join('\n')}\n`);
+  process.exitCode = 1;
 }
 
 runInLab((lab) => main(process.argv.slice(2), lab));
