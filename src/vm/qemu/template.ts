@@ -94,8 +94,20 @@ export async function templateKey(
     args,
     settings.namespacePath !== undefined,
     source.gid, // its files are of that group
+    // under KVM the guest has this host's CPU (`-cpu host`), and would go on with another one after the data root has moved
+    machine.accelerator === 'kvm' ? await hostCpu() : '',
   ];
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 24);
+}
+
+/** Model, stepping, microcode and features of the host's first CPU. */
+async function hostCpu(): Promise<string> {
+  const [first = ''] = (await readFile('/proc/cpuinfo', 'utf8')).split('\n\n');
+  const telling = /^(vendor_id|cpu family|model|model name|stepping|microcode|flags)\s*:/;
+  return first
+    .split('\n')
+    .filter((line) => telling.test(line))
+    .join('\n');
 }
 
 /** The guest's manifest as text. Throws NotFound telling how to build the guest. */
