@@ -292,6 +292,103 @@ export const walls = {
       'builder',
     ],
   },
+  'buildkit/frontend': {
+    imports: [
+      'buildkit/frontend/answers',
+      'buildkit/frontend/conversion',
+      'buildkit/frontend/contexts',
+      'buildkit/frontend/options',
+      'buildkit/frontend/lint',
+      'buildkit/frontend/text',
+      'buildkit/contract',
+      'buildkit/messages',
+      'registry',
+    ],
+  },
+  'buildkit/frontend/answers': {
+    imports: [
+      'buildkit/frontend/conversion',
+      'buildkit/frontend/stages',
+      'buildkit/frontend/lint',
+      'buildkit/frontend/syntax',
+      'buildkit/frontend/words',
+      'buildkit/frontend/text',
+      'buildkit/contract',
+    ],
+  },
+  'buildkit/frontend/conversion': {
+    imports: [
+      'buildkit/frontend/contexts',
+      'buildkit/frontend/graph',
+      'buildkit/frontend/stages',
+      'buildkit/frontend/image',
+      'buildkit/frontend/lint',
+      'buildkit/frontend/options',
+      'buildkit/frontend/syntax',
+      'buildkit/frontend/text',
+      'buildkit/contract',
+      'buildkit/messages',
+    ],
+  },
+  'buildkit/frontend/contexts': {
+    imports: [
+      'buildkit/frontend/graph',
+      'buildkit/frontend/image',
+      'buildkit/frontend/options',
+      'buildkit/frontend/text',
+      'buildkit/llb',
+      'buildkit/contract',
+      'buildkit/messages',
+      'registry',
+    ],
+  },
+  'buildkit/frontend/graph': {
+    imports: [
+      'buildkit/frontend/stages',
+      'buildkit/frontend/options',
+      'buildkit/frontend/text',
+      'buildkit/llb',
+      'buildkit/contract',
+      'buildkit/messages',
+      'buildkit/wire',
+    ],
+  },
+  'buildkit/frontend/stages': {
+    pure: true,
+    imports: [
+      'buildkit/frontend/image',
+      'buildkit/frontend/lint',
+      'buildkit/frontend/options',
+      'buildkit/frontend/syntax',
+      'buildkit/frontend/words',
+      'buildkit/frontend/text',
+      'buildkit/contract',
+    ],
+  },
+  'buildkit/frontend/image': { pure: true, imports: ['buildkit/contract'] },
+  'buildkit/frontend/lint': {
+    pure: true,
+    imports: ['buildkit/frontend/syntax', 'buildkit/frontend/text'],
+  },
+  'buildkit/frontend/options': {
+    pure: true,
+    imports: [
+      'buildkit/frontend/syntax',
+      'buildkit/frontend/text',
+      'buildkit/contract',
+      'buildkit/messages',
+      'registry',
+    ],
+  },
+  'buildkit/frontend/syntax': {
+    pure: true,
+    imports: ['buildkit/frontend/words', 'buildkit/frontend/text', 'dockerfile'],
+  },
+  'buildkit/frontend/words': { pure: true, imports: ['buildkit/frontend/text'] },
+  'buildkit/frontend/text': {
+    pure: true,
+    imports: ['buildkit/contract', 'buildkit/messages', 'dockerfile'],
+  },
   'buildkit/solver': {
     imports: [
       'buildkit/solver/sources',
@@ -320,6 +417,7 @@ export const walls = {
     imports: [
       'buildkit/solver/cache',
       'buildkit/solver/files',
+      'buildkit/llb',
       'buildkit/contract',
       'buildkit/messages',
       'builder',

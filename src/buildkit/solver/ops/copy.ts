@@ -23,7 +23,7 @@ import { hasWildcards, pathMatcher } from '../../../go/path-match';
 import { BuildError } from '../../contract/errors';
 import type { FileActionCopy } from '../../contract/llb';
 import type { SelectedFile } from '../files/content-digests';
-import { PatternList } from '../files/patterns';
+import { PatternList } from '../../llb/patterns';
 import { parseMode } from './symbolic-mode';
 
 /** What a source path stands for. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 
-import { PatternList } from '../../../../src/buildkit/solver/files/patterns';
+import { PatternList } from '../../../../src/buildkit/llb/patterns';
 import { parseMode } from '../../../../src/buildkit/solver/ops/symbolic-mode';
 import { TarParser } from '../../../../src/storage/tar/tar-parser';
 import {

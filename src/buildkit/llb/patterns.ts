@@ -2,8 +2,8 @@
 // `**` for any number of them, `!` for exceptions. Matched part by part, so that no pattern takes long.
 
 import { posix } from 'node:path';
-import { pathMatcher } from '../../../go/path-match';
-import { BuildError } from '../../contract/errors';
+import { pathMatcher } from '../../go/path-match';
+import { BuildError } from '../contract/errors';
 
 /** What one part of a path has to be; undefined: any number of parts. */
 type Part = ((name: string) => boolean) | undefined;

@@ -1,0 +1,31 @@
+// What clients show of steps: `[build 2/5] RUN make`.
+
+import { platformText } from '../options/platforms';
+import type { Platform } from '../../contract/llb';
+import type { Stage } from '../syntax/instruction';
+
+export interface StageTitles {
+  /** Of the next step. */
+  next(text: string): string;
+}
+
+const longestTitle = 4096;
+
+/** `count` steps are shown; a lone stage without a name has none here either. */
+export function stageTitles(
+  stage: Stage,
+  options: { stages: number; count: number; platform: Platform | undefined },
+): StageTitles {
+  const { stages, count, platform } = options;
+  const name = stage.name !== '' ? stage.name : stages > 1 ? `stage-${stage.index}` : '';
+  const width = String(count).length;
+  let at = 0;
+  return {
+    next: (text) => {
+      at += 1;
+      const place = `${String(at).padStart(width)}/${count}`;
+      const parts = [platform === undefined ? '' : platformText(platform), name, place];
+      return `[${parts.filter((part) => part !== '').join(' ')}] ${text}`.slice(0, longestTitle);
+    },
+  };
+}
