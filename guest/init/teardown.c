@@ -9,6 +9,7 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include "container/container-mounts.h"
 #include "container/container-table.h"
 #include "container/container.h"
 #include "core/cleanup.h"
@@ -20,7 +21,6 @@
 #include "pod/pod-namespaces.h"
 #include "pod/pod.h"
 #include "process/process.h"
-#include "rootfs/rootfs.h"
 
 #define DEADLINE_MS 20000
 
@@ -52,7 +52,7 @@ static int unmount_all(void *argument, struct failure *failure)
         drop_fd(&container->mount_namespace); /* this process's copy */
         if (!container->launched)
             continue;
-        int result = rootfs_unmount(container->directory, container->layer_count, 0);
+        int result = container_unmount(container, 0);
         if (result < 0)
             return fail_errno(failure, result, PHASE_MOUNT, "unmount container %s", container->id);
     }

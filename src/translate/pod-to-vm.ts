@@ -1,17 +1,28 @@
 // Which disks and resources a Pod needs of its VM.
 
 import type { VmDisk, VmResources } from '../vm/contract/vm';
-import type { GuestDisk } from '../vm/contract/protocol';
+import type { GuestDisk, GuestTree } from '../vm/contract/protocol';
 import type { PodSpec } from './pod';
 
-/** Host paths of one container's disks. */
-export interface ContainerDisks {
-  containerId: string;
+/** Host paths of layers. */
+export interface LayerDisks {
   /** Lowest layer first, as in the image. */
   layerPaths: string[];
   /** A VMDK descriptor that has the layers as its partitions, in the same order. */
   bundlePath?: string;
+}
+
+/** Host paths of one container's disks. */
+export interface ContainerDisks extends LayerDisks {
+  containerId: string;
   writablePath: string;
+  /** Of what is mounted beside its root. */
+  trees?: readonly TreeDisks[];
+}
+
+/** Layers, and the disk that takes the place of what is changed of them. */
+export interface TreeDisks extends LayerDisks {
+  ownPath?: string;
 }
 
 /** What to plug for a Pod, and what it needs besides. */
@@ -42,24 +53,41 @@ export function isLayerDisk(id: string): boolean {
   return id.startsWith('l-');
 }
 
+const ownDiskId = (hostPath: string): string => `o${layerDiskId(hostPath).slice(1)}`;
+
 /** Ids of the disks that a container uses, its writable one first. */
 export function diskIds(container: ContainerDisks): string[] {
-  return [writableDiskId(container.containerId), ...readOnlyPaths(container).map(layerDiskId)];
+  const { trees = [] } = container;
+  return [
+    writableDiskId(container.containerId),
+    ...[container, ...trees].flatMap((layers) => readOnlyPaths(layers).map(layerDiskId)),
+    ...trees.flatMap(({ ownPath }) => (ownPath === undefined ? [] : [ownDiskId(ownPath)])),
+  ];
 }
 
-function readOnlyPaths({ bundlePath, layerPaths }: ContainerDisks): readonly string[] {
+function readOnlyPaths({ bundlePath, layerPaths }: LayerDisks): readonly string[] {
   return bundlePath === undefined ? layerPaths : [bundlePath];
 }
 
-/** Writable disks of containers drop flushes: what runs in them ends with the VM or is synced before. */
+/**
+ * Writable disks of containers drop flushes: what runs in them ends with the VM or is synced before. Those of trees outlive the
+ * containers: they keep what is flushed.
+ */
 export function containerDisks(containers: readonly ContainerDisks[]): VmDisk[] {
   const disks = new Map<string, VmDisk>();
-  const add = (id: string, hostPath: string, format: VmDisk['format'], readOnly: boolean): unknown =>
-    disks.set(id, { id, hostPath, format, readOnly, durable: false });
+  const add = (disk: VmDisk): unknown => disks.set(disk.id, disk);
   for (const container of containers) {
-    add(writableDiskId(container.containerId), container.writablePath, 'raw', false);
-    const format = container.bundlePath === undefined ? 'raw' : 'vmdk';
-    for (const hostPath of readOnlyPaths(container)) add(layerDiskId(hostPath), hostPath, format, true);
+    const { trees = [], writablePath: hostPath } = container;
+    const writable = { format: 'raw', readOnly: false } as const;
+    add({ id: writableDiskId(container.containerId), hostPath, ...writable, durable: false });
+    for (const layers of [container, ...trees]) {
+      const format = layers.bundlePath === undefined ? 'raw' : 'vmdk';
+      for (const path of readOnlyPaths(layers))
+        add({ id: layerDiskId(path), hostPath: path, format, readOnly: true, durable: false });
+    }
+    for (const { ownPath } of trees)
+      if (ownPath !== undefined)
+        add({ id: ownDiskId(ownPath), hostPath: ownPath, ...writable, durable: true });
   }
   return [...disks.values()];
 }
@@ -79,17 +107,32 @@ export function guestRootfs(
   luns: ReadonlyMap<string, number>,
   container: ContainerDisks,
 ): { layers: GuestDisk[]; writable: GuestDisk } {
-  const diskOf = (id: string): GuestDisk => {
-    const lun = luns.get(id);
-    if (lun === undefined) throw new RangeError(`disk ${id} was not plugged`);
-    return { lun };
-  };
-  const { bundlePath, layerPaths } = container;
-  const [writable = ''] = diskIds(container);
+  const writable = diskOf(luns, writableDiskId(container.containerId));
+  return { layers: guestLayers(luns, container), writable };
+}
+
+/** As `guestRootfs`, of what is mounted beside it. */
+export function guestTrees(luns: ReadonlyMap<string, number>, { trees = [] }: ContainerDisks): GuestTree[] {
+  return trees.map((tree) => ({
+    layers: guestLayers(luns, tree),
+    ...(tree.ownPath === undefined ? {} : { disk: diskOf(luns, ownDiskId(tree.ownPath)) }),
+  }));
+}
+
+/** The guest wants the top layer first, as overlayfs does. */
+function guestLayers(luns: ReadonlyMap<string, number>, { bundlePath, layerPaths }: LayerDisks): GuestDisk[] {
   const layers =
     bundlePath === undefined
-      ? layerPaths.map((path) => diskOf(layerDiskId(path)))
-      : layerPaths.map((_path, index) => ({ ...diskOf(layerDiskId(bundlePath)), partition: index + 1 }));
-  // The guest wants the top layer first, as overlayfs does.
-  return { layers: layers.reverse(), writable: diskOf(writable) };
+      ? layerPaths.map((path) => diskOf(luns, layerDiskId(path)))
+      : layerPaths.map((_path, index) => ({
+          ...diskOf(luns, layerDiskId(bundlePath)),
+          partition: index + 1,
+        }));
+  return layers.reverse();
+}
+
+function diskOf(luns: ReadonlyMap<string, number>, id: string): GuestDisk {
+  const lun = luns.get(id);
+  if (lun === undefined) throw new RangeError(`disk ${id} was not plugged`);
+  return { lun };
 }

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "container/container-mounts.h"
 #include "container/container-table.h"
 #include "core/cleanup.h"
 #include "core/fields.h"
@@ -202,7 +203,10 @@ static int unmount_work(void *argument, struct failure *failure)
         if (fd >= 0 && syncfs(fd) < 0)
             return fail_errno(failure, errno, PHASE_IO, "sync the disk of container %s", container->id);
     }
-    int result = rootfs_unmount(container->directory, container->layer_count, 0);
+    int result = container_sync_trees(container);
+    if (result < 0)
+        return fail_errno(failure, result, PHASE_IO, "sync the disks of container %s", container->id);
+    result = container_unmount(container, 0);
     if (result < 0)
         return fail_errno(failure, result, PHASE_MOUNT, "unmount container %s", container->id);
     return 0;

@@ -55,6 +55,7 @@ static void free_container(struct container *container)
     process_spec_free(&container->process_spec);
     json_decref(container->spec);
     free(container->layers);
+    trees_free(&container->trees);
     free(container->cgroup_name);
     free(container->id);
     free(container);

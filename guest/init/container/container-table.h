@@ -9,6 +9,7 @@
 #include "core/loop.h"
 #include "limits/spec.h"
 #include "machine/disk.h"
+#include "rootfs/trees.h"
 #include "wire/port.h"
 
 struct process;
@@ -22,6 +23,7 @@ struct container {
     struct disk_spec *layers;
     int layer_count;
     struct disk_spec writable;
+    struct trees trees;
     struct process_spec process_spec;
     struct process *process;
     int cgroup;

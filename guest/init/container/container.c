@@ -15,6 +15,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "container/container-mounts.h"
 #include "container/container-table.h"
 #include "container/sharing.h"
 #include "core/cleanup.h"
@@ -32,7 +33,6 @@
 #include "rootfs/rootfs.h"
 
 #define DISK_DEADLINE_MS 20000
-#define MAX_LAYERS 500
 
 /* ---- out of memory ---- */
 
@@ -175,8 +175,7 @@ static void run_container(struct process *process, struct launch *launch)
     const struct container *container = process->container;
     const json_t *spec = container->spec;
     struct failure failure;
-    if (rootfs_mount(container->directory, container->layers, container->layer_count, &container->writable,
-                     json_object_get(spec, "files"), &failure) < 0 ||
+    if (container_mount(container, &failure) < 0 ||
         rootfs_write_files(container->directory, json_object_get(spec, "files"), &failure) < 0 ||
         enter_namespaces(spec, &failure) < 0 || child_limits(launch->spec, &failure) < 0 ||
         rootfs_enter(container->directory, spec, json_is_true(json_object_get(spec, "init")), launch, &failure) < 0)
@@ -189,7 +188,7 @@ static void run_container(struct process *process, struct launch *launch)
 static void undo(struct container *container)
 {
     if (container->launched)
-        rootfs_unmount(container->directory, container->layer_count, MNT_DETACH);
+        container_unmount(container, MNT_DETACH);
     container_forget(container);
 }
 
@@ -285,23 +284,10 @@ static int launch_container(struct container *container, struct failure *failure
                           container->cgroup, pid_namespace, run_container, failure);
 }
 
-static bool disks_ready(const struct container *container, int *missing)
-{
-    char path[64];
-    for (int i = -1; i < container->layer_count; i++) {
-        const struct disk_spec *disk = i < 0 ? &container->writable : &container->layers[i];
-        if (!disk_path(disk, path, sizeof(path))) {
-            *missing = disk->lun;
-            return false;
-        }
-    }
-    return true;
-}
-
 static void launch_if_ready(struct container *container)
 {
     int missing;
-    if (container->launched || !disks_ready(container, &missing))
+    if (container->launched || !container_disks_ready(container, &missing))
         return;
     timer_stop(&container->disk_timer);
     struct failure failure;
@@ -322,7 +308,7 @@ static void disks_are_late(struct timer *timer)
     struct container *container = CONTAINER_OF(timer, struct container, disk_timer);
     struct failure failure;
     int missing = -1;
-    disks_ready(container, &missing);
+    container_disks_ready(container, &missing);
     fail(&failure, ETIMEDOUT, PHASE_DISK, "the disk of LUN %d did not appear", missing);
     launch_failed(container->process, &failure);
 }
@@ -337,30 +323,6 @@ bool container_cancel(struct container *container)
     return true;
 }
 
-static int read_disks(struct container *container, struct failure *failure)
-{
-    json_t *rootfs, *layers, *writable;
-    int result;
-    if ((result = field_object(container->spec, "rootfs", &rootfs, failure)) < 0 ||
-        (result = field_array(rootfs, "layers", &layers, failure)) < 0 ||
-        (result = field_object(rootfs, "writable", &writable, failure)) < 0 ||
-        (result = disk_spec_read(writable, &container->writable, failure)) < 0)
-        return result;
-    size_t count = json_array_size(layers);
-    if (count > MAX_LAYERS)
-        return fail(failure, E2BIG, PHASE_REQUEST, "too many layers");
-    container->layers = calloc(count + 1, sizeof(*container->layers));
-    if (container->layers == NULL)
-        return fail(failure, ENOMEM, PHASE_REQUEST, "no memory for layers");
-    for (size_t i = 0; i < count; i++) {
-        result = disk_spec_read(json_array_get(layers, i), &container->layers[i], failure);
-        if (result < 0)
-            return result;
-    }
-    container->layer_count = (int)count;
-    return 0;
-}
-
 static int prepare(struct container *container, struct failure *failure)
 {
     json_t *cgroup, *rules;
@@ -372,7 +334,7 @@ static int prepare(struct container *container, struct failure *failure)
         return fail(failure, EINVAL, PHASE_REQUEST, "there is no Pod yet");
     if ((result = field_object(container->spec, "cgroup", &cgroup, failure)) < 0 ||
         (result = field_array(container->spec, "deviceRules", &rules, failure)) < 0 ||
-        (result = read_disks(container, failure)) < 0 ||
+        (result = container_disks_read(container, failure)) < 0 ||
         (result = process_spec_read(container->spec, &container->process_spec, failure)) < 0 ||
         (result = container->cgroup = cgroup_create(container->cgroup_name, failure)) < 0 ||
         (result = cgroup_write(container->cgroup, cgroup, failure)) < 0)

@@ -29,6 +29,8 @@
 #include "paths/container-path.h"
 #include "process/launch.h"
 #include "process/process.h"
+#include "rootfs/stubs.h"
+#include "rootfs/trees.h"
 
 struct job {
     const struct container *container;
@@ -184,10 +186,24 @@ static int run_export(struct job *job)
     return root < 0 ? root : write_tar(job, root, ".", "", (struct tar_write_options){ .one_file_system = true });
 }
 
-/* What the container changed, as a layer. */
+/* What is left of mount points is not what a build's step has changed. */
+static int remove_stubs(struct job *job)
+{
+    const char *which = text_of(job, "stubs");
+    int result = *which == '\0' ? 0 : stubs_remove(job->container->directory, strcmp(which, "all") == 0);
+    return result < 0 ? fail_job(job, -result, "remove", "mount points") : 0;
+}
+
+/* What the container changed, of its root or of one of its trees, as a layer. */
 static int run_layer(struct job *job)
 {
-    auto_fd upper = open_in_vm(job, "w/upper");
+    bool of_tree = json_object_get(job->params, "tree") != NULL;
+    int result = of_tree ? 0 : remove_stubs(job);
+    auto_fd upper = result < 0 ? result
+                    : of_tree  ? tree_open_changes(job->container->directory, (int)number(job, "tree"))
+                               : open_in_vm(job, "w/upper");
+    if (upper < 0 && of_tree)
+        return fail_job(job, -upper, "open", "the changes of a tree");
     return upper < 0 ? upper : write_tar(job, upper, ".", "", (struct tar_write_options){ .layer = true });
 }
 

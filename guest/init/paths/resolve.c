@@ -29,12 +29,28 @@ static int open_inside(int root, const char *path, uint64_t flags)
     return fd < 0 ? -errno : fd;
 }
 
+/* Returns 1 if it was not there. */
 static int make_leaf(int parent, const char *name, enum resolve_make make)
 {
     if (make == RESOLVE_MAKE_DIRECTORY)
-        return mkdirat(parent, name, 0755) < 0 && errno != EEXIST ? -errno : 0;
+        return mkdirat(parent, name, 0755) == 0 ? 1 : errno != EEXIST ? -errno : 0;
     auto_fd fd = openat(parent, name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0644);
-    return fd < 0 && errno != EEXIST ? -errno : 0;
+    return fd >= 0 ? 1 : errno != EEXIST ? -errno : 0;
+}
+
+static int list_of_made = -1;
+
+void resolve_list_made(int descriptor)
+{
+    list_of_made = descriptor;
+}
+
+static void note_made(int root, int parent, char kind, const char *path)
+{
+    struct stat above, below;
+    if (list_of_made < 0 || fstat(root, &above) < 0 || fstat(parent, &below) < 0 || above.st_dev != below.st_dev)
+        return;
+    dprintf(list_of_made, "%c%s%c", kind, path, '\0');
 }
 
 /* Takes the first component off `rest`. */
@@ -93,6 +109,8 @@ static int make_path(int root, const char *path, enum resolve_make make)
             return result;
         if (snprintf(done + used, sizeof(done) - used, "/%s", name) >= (int)(sizeof(done) - used))
             return -ENAMETOOLONG;
+        if (result == 1)
+            note_made(root, parent, last ? 'p' : 'd', done);
         if (last)
             break;
     }

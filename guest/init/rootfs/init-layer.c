@@ -60,7 +60,7 @@ static void make_given_files(int layer, int layer_count, const json_t *files, st
     }
 }
 
-int init_layer_make(int layer_count, const json_t *files, struct failure *failure)
+int init_layer_make(int layer_count, const json_t *spec, struct failure *failure)
 {
     static const char *const mount_points[] = { "proc", "sys", "dev" };
     struct stat status;
@@ -78,9 +78,10 @@ int init_layer_make(int layer_count, const json_t *files, struct failure *failur
         if (!image_has(layer_count, "dev/console", &status))
             make_file(layer, "dev/console", 0755, failure);
     }
-    make_file(layer, ".dockerenv", 0755, failure);
+    if (!json_is_true(json_object_get(spec, "step")))
+        make_file(layer, ".dockerenv", 0755, failure);
     if (make_directory(layer, layer_count, "etc", failure)) {
-        make_given_files(layer, layer_count, files, failure);
+        make_given_files(layer, layer_count, json_object_get(spec, "files"), failure);
         if (!image_has(layer_count, "etc/mtab", &status) && symlinkat("/proc/mounts", layer, "etc/mtab") < 0)
             fail_errno(failure, errno, PHASE_MOUNT, "make /etc/mtab");
     }

@@ -9,8 +9,8 @@
 
 #define INIT_LAYER "i"
 
-/* Makes it in the working directory, beside the mounted layers 0 (the top) to layer_count - 1. `files` are those the
- * container is given: what is bound over needs something to lie on. */
-int init_layer_make(int layer_count, const json_t *files, struct failure *failure);
+/* Makes it in the working directory, beside the mounted layers 0 (the top) to layer_count - 1. `spec` is the GuestContainerSpec: what
+ * is bound over needs something to lie on. */
+int init_layer_make(int layer_count, const json_t *spec, struct failure *failure);
 
 #endif

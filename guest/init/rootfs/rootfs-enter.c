@@ -21,6 +21,8 @@
 #include "paths/resolve.h"
 #include "process/launch.h"
 #include "rootfs/rootfs.h"
+#include "rootfs/stubs.h"
+#include "rootfs/trees.h"
 #include "shares/shares.h"
 
 /* ---- mounts ---- */
@@ -40,7 +42,23 @@ static int keep_mode(int root, const char *target, struct mount_options *options
     return 0;
 }
 
-static int mount_one(int root, const json_t *entry, struct failure *failure)
+/* A part of one of the container's trees. */
+static int mount_tree(const char *directory, int root, const json_t *entry, const struct mount_options *options,
+                      struct failure *failure)
+{
+    const char *source, *subpath, *target;
+    int result;
+    if ((result = field_string(entry, "source", &source, failure)) < 0 ||
+        (result = field_string(entry, "subpath", &subpath, failure)) < 0 ||
+        (result = field_string(entry, "target", &target, failure)) < 0)
+        return result;
+    auto_fd from = tree_open(directory, source, subpath);
+    if (from < 0)
+        return fail_errno(failure, from, PHASE_MOUNT, "find %s of tree %s", subpath, source);
+    return bind_onto(path_of(from).text, root, target, options, failure);
+}
+
+static int mount_one(const char *directory, int root, const json_t *entry, struct failure *failure)
 {
     const char *type, *source, *target;
     json_t *words;
@@ -55,6 +73,8 @@ static int mount_one(int root, const json_t *entry, struct failure *failure)
     if (json_is_true(json_object_get(entry, "populate")) &&
         (result = shares_populate(root, target, source, failure)) < 0)
         return result;
+    if (strcmp(type, "tree") == 0)
+        return mount_tree(directory, root, entry, &options, failure);
     if (strcmp(type, "bind") == 0 || (options.flags & MS_BIND))
         return bind_onto(source, root, target, &options, failure);
     bool is_cgroup = strcmp(type, "cgroup") == 0 || strcmp(type, "cgroup2") == 0;
@@ -75,13 +95,13 @@ static int mount_one(int root, const json_t *entry, struct failure *failure)
     return 0;
 }
 
-static int mount_all(int root, const json_t *spec, bool *own_dev, struct failure *failure)
+static int mount_all(const char *directory, int root, const json_t *spec, bool *own_dev, struct failure *failure)
 {
     const json_t *mounts = json_object_get(spec, "mounts");
     *own_dev = true;
     for (size_t i = 0; i < json_array_size(mounts); i++) {
         const json_t *entry = json_array_get(mounts, i);
-        int result = mount_one(root, entry, failure);
+        int result = mount_one(directory, root, entry, failure);
         if (result < 0)
             return result;
         const char *target = json_string_value(json_object_get(entry, "target"));
@@ -304,11 +324,13 @@ int rootfs_enter(const char *directory, const json_t *spec, bool init, struct la
         return fail_errno(failure, errno, PHASE_MOUNT, "open %s", path);
     bool own_dev;
     struct mount_options readonly = { .flags = MS_RDONLY };
-    int result = mount_all(root, spec, &own_dev, failure);
+    int stubs = json_is_true(json_object_get(spec, "step")) ? stubs_note(directory) : -1;
+    int result = mount_all(directory, root, spec, &own_dev, failure);
     if (result == 0)
         result = nested_engine_bind(directory, root, spec, failure);
     if (result == 0)
         result = bind_files(directory, root, json_object_get(spec, "files"), failure);
+    stubs_noted(stubs);
     if (result == 0 && own_dev)
         result = make_devices(root, spec, failure);
     if (result == 0 && init)

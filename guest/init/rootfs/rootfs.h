@@ -12,9 +12,9 @@ struct disk_spec;
 struct launch;
 
 /* Mounts layers (top first), the writable disk and the overlay in `directory`, in the VM's own mount namespace, where
- * they stay until rootfs_unmount. `files` are GuestContainerSpec.files. The working directory changes. */
+ * they stay until rootfs_unmount. `spec` is the GuestContainerSpec. The working directory changes. */
 int rootfs_mount(const char *directory, const struct disk_spec *layers, int layer_count,
-                 const struct disk_spec *writable, const json_t *files, struct failure *failure);
+                 const struct disk_spec *writable, const json_t *spec, struct failure *failure);
 /* Writes the container's files (GuestContainerSpec.files) to `directory`. */
 int rootfs_write_files(const char *directory, const json_t *files, struct failure *failure);
 /* Replaces the content of one of them. */

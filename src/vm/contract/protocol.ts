@@ -143,8 +143,18 @@ export interface GuestDisk {
 }
 
 /**
+ * A file system beside the container's root, mounted in the VM. Without `disk` it is these layers (top first), and what is changed is
+ * on the container's writable disk; with it, it is a directory of that ext4 disk, which is filled with the layers when it has none yet.
+ */
+export interface GuestTree {
+  layers: GuestDisk[];
+  disk?: GuestDisk;
+}
+
+/**
  * `type` as in mount(2); `source` is a path in the VM for binds. Options are fstab words (`nosuid`, `size=64m`). Type `shm` is
- * shared memory: of source '' the container's own, which others may join; `pod` the Pod's; else that of the container named.
+ * shared memory: of source '' the container's own, which others may join; `pod` the Pod's; else that of the container named. Type
+ * `tree` is `subpath` of the container's tree whose number `source` is.
  */
 export interface GuestMount {
   type: string;
@@ -153,6 +163,8 @@ export interface GuestMount {
   options: string[];
   /** Copy what the image has at `target` into the (empty) source first: a volume's first use. */
   populate?: boolean;
+  /** Of type `tree`: what of it is mounted, a directory or a file; `/` for all. */
+  subpath?: string;
 }
 
 /** A small file given by the daemon (/etc/hosts …), bind-mounted over `path` from a tmpfs outside the container's root. */
@@ -162,6 +174,9 @@ export interface GuestFile {
   of?: string;
   contentBase64: string;
   mode: number;
+  /** Both or none; absent: root's. */
+  uid?: number;
+  gid?: number;
   readonly: boolean;
 }
 
@@ -211,6 +226,8 @@ export interface GuestContainerSpec {
   /** `container`: its own, with nothing but a loopback. */
   networkNamespace: 'pod' | 'vm' | 'container';
   cgroupNamespace: 'container' | 'vm';
+  /** What mounts of type `tree` show. */
+  trees?: GuestTree[];
   /** In mount order. The agent adds nothing of its own but /dev's symlinks and the device nodes. */
   mounts: GuestMount[];
   files: GuestFile[];
@@ -227,6 +244,8 @@ export interface GuestContainerSpec {
   privileged: boolean;
   /** Runs nothing: the file system is there, for jobs, until the container is killed. */
   hold?: boolean;
+  /** A build's step: it has no /.dockerenv, and mount points that are made in its root are noted for the job `layer`. */
+  step?: boolean;
 }
 
 export interface GuestInterface {
@@ -284,8 +303,11 @@ export type GuestJob =
     }
   /** A tar of all that is not mounted. */
   | { kind: 'export' }
-  /** What the container changed, as the tar of a layer. */
-  | { kind: 'layer' }
+  /**
+   * What the container changed, as the tar of a layer; with `tree` in the tree of that number. `stubs`: first what is left of the mount
+   * points that a step got made in its root is removed, or `all` with the directories made on the way. Its processes are gone then.
+   */
+  | { kind: 'layer'; tree?: number; stubs?: 'points' | 'all' }
   /** Its list: a letter (A, C, D) and a path, each ended by NUL. */
   | { kind: 'changes' };
 
