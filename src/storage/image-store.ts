@@ -11,6 +11,7 @@ import type { Image } from './contract/image';
 import type { ImageConfig } from '../docker/image-config';
 import { inspectDistribution } from './transfers/image-distribution';
 import { importTar } from './archives/image-import';
+import { parseConfig } from './images/image-config';
 import { ImageIndex } from './images/image-index';
 import { loadArchive } from './archives/image-load';
 import { pullImages, type PullContext, type TransferSettings } from './transfers/image-pull';
@@ -22,11 +23,12 @@ import {
   type RemovedItem,
 } from './images/image-remove';
 import { pushImages } from './transfers/image-push';
+import { findRemoteImage } from './transfers/remote-image';
 import { saveImages, type SaveContext } from './archives/image-save';
 import { removeUnused } from './images/layer-garbage';
 import { requireLayerDepth, type SquashfsLayerStore } from './layers/layer-store';
 import { SharedTransfers } from './transfers/shared-transfers';
-import type { DocumentStore, ImageStore, ProgressSink, Distribution } from './contract/stores';
+import type { DocumentStore, ImageStore, ProgressSink, Distribution, RemoteImage } from './contract/stores';
 import type { Platform } from '../registry/platform';
 import type { RegistryAuth } from '../registry/auth';
 
@@ -100,6 +102,13 @@ export class DiskImageStore implements ImageStore {
     return Promise.resolve(this.#index.get(image.id));
   }
 
+  createFrom(configText: string, tags: readonly string[]): Image {
+    requireLayerDepth(parseConfig(configText).rootfs.diff_ids);
+    const image = this.#index.add(configText);
+    for (const tag of tags) this.tag(image.id, tag);
+    return this.#index.get(image.id);
+  }
+
   history(ref: string): ReturnType<ImageStore['history']> {
     const image = this.#index.get(ref);
     const entries: ReturnType<ImageStore['history']> = [];
@@ -149,12 +158,15 @@ export class DiskImageStore implements ImageStore {
     progress: ProgressSink,
     signal: AbortSignal,
   ): Promise<void> {
-    const context: PullContext = {
-      ...this.#context(),
-      registry: this.#registry,
-      transfers: this.#transfers,
-    };
-    await pullImages(context, reference, options, progress, signal);
+    await pullImages(this.#pullContext(), reference, options, progress, signal);
+  }
+
+  findRemote(
+    reference: string,
+    { platform, auth }: { platform?: Platform; auth: RegistryAuth },
+    signal: AbortSignal,
+  ): Promise<RemoteImage> {
+    return findRemoteImage(this.#pullContext(), reference, { platform, auth }, signal);
   }
 
   async load(
@@ -218,6 +230,10 @@ export class DiskImageStore implements ImageStore {
 
   #removeContext(inUse: ImageUse): RemoveContext {
     return { ...this.#context(), inUse };
+  }
+
+  #pullContext(): PullContext {
+    return { ...this.#context(), registry: this.#registry, transfers: this.#transfers };
   }
 
   /** What every operation on images works with. */

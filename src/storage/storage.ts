@@ -31,6 +31,8 @@ export interface Storage {
   images: DiskImageStore;
   layers: SquashfsLayerStore;
   writableDisks: DiskFileStore;
+  /** Of the cache mounts of builds. */
+  cacheDisks: DiskFileStore;
   volumes: VolumeStore;
 }
 
@@ -40,8 +42,9 @@ export interface Storage {
  */
 export async function createStorage(options: StorageOptions, vmGid?: number): Promise<Storage> {
   const { dataRoot } = options;
-  for (const directory of [dataRoot, join(dataRoot, 'layers'), join(dataRoot, 'disks')])
-    await makePassableDirectory(directory, vmGid);
+  await makePassableDirectory(dataRoot, vmGid);
+  for (const name of ['layers', 'disks', 'cache-disks'])
+    await makePassableDirectory(join(dataRoot, name), vmGid);
   for (const name of ['blobs', 'containers', 'tmp', 'volumes'])
     await makePrivateDirectory(join(dataRoot, name));
   const documents = openDocumentStore(join(dataRoot, 'caisson.db'));
@@ -71,7 +74,9 @@ export async function createStorage(options: StorageOptions, vmGid?: number): Pr
   await images.repair();
   const writableDisks = new DiskFileStore(dataRoot);
   await writableDisks.open(options.writableDiskBytes);
+  const cacheDisks = new DiskFileStore(dataRoot, 'cache-disks');
+  await cacheDisks.open();
   const volumes = new VolumeStore(documents, dataRoot);
   await volumes.repair();
-  return { documents, images, layers, writableDisks, volumes };
+  return { documents, images, layers, writableDisks, cacheDisks, volumes };
 }

@@ -38,6 +38,8 @@ export interface ImageStore {
   ): Promise<{ Untagged?: string; Deleted?: string }[]>;
   /** Writes an image whose layers are in the layer store already. Returns its id. */
   create(config: ImageConfig, options: { parentId?: string; tags?: string[] }): Promise<Image>;
+  /** As `create`, of a configuration that is kept to the byte: the image's id is its digest. */
+  createFrom(configText: string, tags: readonly string[]): Image;
   /** Docker's `history`, newest first. */
   history(ref: string): {
     Id: string;
@@ -55,6 +57,12 @@ export interface ImageStore {
     progress: ProgressSink,
     signal: AbortSignal,
   ): Promise<void>;
+  /** An image of a registry, without its layers; for linux/amd64 unless a platform is given. Throws in the registry's words. */
+  findRemote(
+    reference: string,
+    options: { platform?: Platform; auth: RegistryAuth },
+    signal: AbortSignal,
+  ): Promise<RemoteImage>;
   /** What a registry has under a name. Throws in the registry's words. */
   distribution(reference: string, options: { auth: RegistryAuth }): Promise<Distribution>;
   /** `docker push` of `repository[:tag]`; every tag where there is none. Throws in Docker's words. */
@@ -158,6 +166,18 @@ export interface DocumentStore {
   /** All or nothing. */
   transaction<T>(work: () => T): T;
   close(): void;
+}
+
+/** An image that is known, and not here. */
+export interface RemoteImage {
+  /** Of what the name leads to: a manifest, or an index. */
+  digest: string;
+  /** The configuration's JSON. */
+  config: Buffer;
+  /** Lowest first. */
+  diffIds: readonly string[];
+  /** Brings those into the store that are missing. The caller holds them all. */
+  fetchLayers: (progress: ProgressSink, signal: AbortSignal) => Promise<void>;
 }
 
 export interface Distribution {

@@ -38,12 +38,12 @@ export class DiskFileStore implements WritableDiskStore {
   readonly #directory: string;
   readonly #blanks = new Map<number, Promise<BlankDisk | undefined>>();
 
-  constructor(dataRoot: string) {
-    this.#directory = join(dataRoot, 'disks');
+  constructor(dataRoot: string, name = 'disks') {
+    this.#directory = join(dataRoot, name);
   }
 
-  /** Makes the directory and removes files that a crash left half-made. Prepares the blank disk of the usual size. */
-  async open(usualSizeBytes: number): Promise<void> {
+  /** Makes the directory and removes files that a crash left half-made. Prepares the blank disk of the usual size, if there is one. */
+  async open(usualSizeBytes?: number): Promise<void> {
     await mkdir(this.#directory, { recursive: true });
     const names = new Set(await readdir(this.#directory));
     for (const name of names) {
@@ -51,7 +51,7 @@ export class DiskFileStore implements WritableDiskStore {
       if (isBefore && names.has(name.slice(0, -diskBeforeSuffix.length))) continue;
       if (!name.endsWith(suffix)) await rm(join(this.#directory, name), { force: true });
     }
-    void this.#blank(usualSizeBytes);
+    if (usualSizeBytes !== undefined) void this.#blank(usualSizeBytes);
   }
 
   async create(containerId: string, sizeBytes: number): Promise<string> {

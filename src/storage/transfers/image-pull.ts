@@ -47,14 +47,14 @@ export interface PullContext {
 }
 
 /** One pull: what all its steps need. */
-interface Pull extends PullContext {
+export interface Pull extends PullContext {
   client: RegistryClient;
   platform: Platform | undefined;
   progress: ProgressSink;
   signal: AbortSignal;
 }
 
-interface LayerJob {
+export interface LayerJob {
   descriptor: Descriptor;
   diffId: string;
 }
@@ -125,11 +125,7 @@ async function pullOne(pull: Pull, reference: Reference): Promise<{ isNew: boole
         layers.map((descriptor, i) => ({ descriptor, diffId: diffIds[i] ?? '' })),
       );
     }
-    for (const [i, { digest, size, mediaType }] of layers.entries()) {
-      // Others can't be pushed as they are.
-      const isGzip = mediaType === undefined || /[.+]gzip$/.test(mediaType);
-      if (isGzip) pull.layers.origins.note(diffIds[i] ?? '', { digest, size }, repositoryOf(reference));
-    }
+    noteOrigins(pull, reference, layers, diffIds);
     const { id } = index.add(configText);
     progress({ status: `Digest: ${top.digest}` });
     index.setName(`${familiarName(reference)}@${top.digest}`, id, false);
@@ -139,8 +135,22 @@ async function pullOne(pull: Pull, reference: Reference): Promise<{ isNew: boole
   });
 }
 
+/** Where the layers are already: they need not be pushed there. */
+export function noteOrigins(
+  { layers: store }: Pick<PullContext, 'layers'>,
+  reference: Reference,
+  layers: readonly Descriptor[],
+  diffIds: readonly string[],
+): void {
+  for (const [i, { digest, size, mediaType }] of layers.entries()) {
+    // Others can't be pushed as they are.
+    const isGzip = mediaType === undefined || /[.+]gzip$/.test(mediaType);
+    if (isGzip) store.origins.note(diffIds[i] ?? '', { digest, size }, repositoryOf(reference));
+  }
+}
+
 /** The image's manifest itself, or the one of the platform's that an index leads to. */
-async function imageManifest(
+export async function imageManifest(
   pull: Pull,
   name: RepositoryName,
   top: Manifest,
@@ -175,7 +185,8 @@ function warnOfPlatform(
   });
 }
 
-async function pullLayers(pull: Pull, name: RepositoryName, jobs: readonly LayerJob[]): Promise<void> {
+/** Those of them that are missing. The caller holds them all. */
+export async function pullLayers(pull: Pull, name: RepositoryName, jobs: readonly LayerJob[]): Promise<void> {
   const { layers, progress } = pull;
   const missing = new Map<string, LayerJob>();
   for (const job of jobs) {
@@ -242,7 +253,7 @@ async function pullLayer(pull: Pull, name: RepositoryName, { descriptor, diffId 
   }
 }
 
-function repositoryName(reference: Reference): RepositoryName {
+export function repositoryName(reference: Reference): RepositoryName {
   const isBare = reference.tag === undefined && reference.digest === undefined;
   const familiar = familiarString(isBare ? { ...reference, tag: 'latest' } : reference);
   return { path: reference.path, familiarName: familiarName(reference), familiar };
