@@ -464,7 +464,7 @@ export class Pods {
         return;
       }
       ack();
-      expected();
+      if (isExit) expected(event.status);
     });
     vm.agent.onTunnel((tunnel) => this.#handlers.onTunnel(pod, tunnel));
     void vm.ended.then((end) => {
@@ -481,7 +481,7 @@ export class Pods {
 /** SIGKILL, and until the guest has told of the exit. Never throws. */
 async function endProcess(pod: RunningPod, containerId: string): Promise<void> {
   const exited = new Promise<void>((resolve) => {
-    pod.exitListeners.set(containerId, resolve);
+    pod.exitListeners.set(containerId, () => resolve());
   });
   try {
     await pod.vm.agent.request('container.signal', { id: containerId, signal: sigkill, all: true });

@@ -4,6 +4,7 @@ import type { OperationQueue } from '../../async/operation-queue';
 import type { Endpoint, NetworkManager } from '../../network/network';
 import type { PodInterface } from '../../translate/pod-to-guest';
 import type { ContainerDisks } from '../../translate/pod-to-vm';
+import type { ExitStatus } from '../../vm/contract/protocol';
 import type { Vm } from '../../vm/contract/vm';
 import type { ContainerLogWriter } from '../core/container-log';
 import type { ProcessStdio } from '../streams/stdio';
@@ -22,8 +23,8 @@ export interface RunningPod {
   readonly containers: Map<string, RunningContainer>;
   /** Every container that runs or is being started, with the disks it uses. The VM is ended with the last. */
   readonly members: Map<string, ContainerDisks>;
-  /** Told, instead of anyone else, of the exit of a container whose start has failed, or that no record knows. */
-  readonly exitListeners: Map<string, () => void>;
+  /** Told, instead of anyone else, of the exit of a container whose start has failed, or that no record knows: a build's step. */
+  readonly exitListeners: Map<string, (status: ExitStatus) => void>;
   /** No more of the VM's events are this Pod's. */
   readonly stopListening: () => void;
   /** Plugging and unplugging, one behind the other. */

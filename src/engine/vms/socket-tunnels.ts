@@ -1,7 +1,9 @@
-// Bind mounts of unix sockets: the guest's connections are carried to the host's socket, a channel for each.
+// Sockets in the guest whose connections are carried, a channel for each: to a socket of the host's (bind mounts), or to wherever
+// somebody says.
 
 import { closeSync, constants, fstatSync, openSync, readlinkSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { log } from '../../log';
 import type { AgentTunnel } from '../../vm/contract/agent';
 import type { SocketTargets } from '../core/container-state';
@@ -32,14 +34,20 @@ export function tunnelName(containerId: string, index: number): string {
 
 /** Serves what guests open: each container its own binds, as they were resolved at its start. */
 export class SocketTunnels {
-  /** By container. */
-  readonly #targets = new Map<string, SocketTargets>();
+  /** By container: what opens a connection, by name. */
+  readonly #targets = new Map<string, ReadonlyMap<string, () => Duplex>>();
   /** Open connections by VM. */
   readonly #open = new Map<string, number>();
 
   /** Before the guest may connect. Names are those of tunnelName, of this container or of one that it goes on as. */
   allow(containerId: string, targets: SocketTargets): void {
-    this.#targets.set(containerId, targets);
+    const streams = Object.entries(targets).map(([name, path]) => [name, () => connectPinned(path)] as const);
+    this.allowStreams(containerId, new Map(streams));
+  }
+
+  /** As `allow`, for what is no socket of the host's. They may throw. */
+  allowStreams(containerId: string, streams: ReadonlyMap<string, () => Duplex>): void {
+    this.#targets.set(containerId, streams);
   }
 
   /** The container is gone. */
@@ -67,10 +75,10 @@ export class SocketTunnels {
   }
 
   /** A guest can only name what its own containers have. */
-  #destination(pod: RunningPod, name: string): string | undefined {
+  #destination(pod: RunningPod, name: string): (() => Duplex) | undefined {
     for (const id of pod.members.keys()) {
-      const targets = this.#targets.get(id);
-      if (targets !== undefined && Object.hasOwn(targets, name)) return targets[name];
+      const found = this.#targets.get(id)?.get(name);
+      if (found !== undefined) return found;
     }
     return undefined;
   }
@@ -106,14 +114,14 @@ function refuse({ output, input }: AgentTunnel): void {
   input.end();
 }
 
-/** Joins the channel with the socket that its first line names. `onClosed` is called once, when both are done with. */
+/** Joins the channel with what its first line names. `onClosed` is called once, when both are done with. */
 function carry(
   tunnel: AgentTunnel,
-  destination: (name: string) => string | undefined,
+  destination: (name: string) => (() => Duplex) | undefined,
   onClosed: () => void,
 ): void {
   const { output, input } = tunnel;
-  let socket: Socket | undefined;
+  let socket: Duplex | undefined;
   let head = Buffer.alloc(0);
   let closed = false;
   const close = (): void => {
@@ -123,20 +131,21 @@ function carry(
     refuse(tunnel);
     onClosed();
   };
-  const open = (name: string): Socket | undefined => {
-    const path = destination(name);
-    if (path === undefined) return undefined;
-    let opened: Socket;
+  const open = (name: string): Duplex | undefined => {
+    const connectTo = destination(name);
+    if (connectTo === undefined) return undefined;
+    const note = (error: unknown): void => log.debug('connection of a VM to outside of it', { name, error });
+    let opened: Duplex;
     try {
-      opened = connectPinned(path);
+      opened = connectTo();
     } catch (error) {
-      log.debug('connection of a VM to a socket of the host', { path, error });
+      note(error);
       return undefined;
     }
-    opened.on('error', (error) => log.debug('connection of a VM to a socket of the host', { path, error }));
+    opened.on('error', note);
     opened.on('close', close);
     opened.on('end', () => input.end());
-    opened.on('data', (data) => {
+    opened.on('data', (data: Buffer) => {
       opened.pause();
       input.write(data).then(
         () => opened.resume(),
