@@ -33,6 +33,13 @@ export interface BuildSettings {
   target: string;
   platform: Platform | undefined;
   limits: BuildLimits;
+  /** Only BuildKit does anything with them. */
+  outputs: BuildOutputRequest[];
+}
+
+export interface BuildOutputRequest {
+  Type: string;
+  Attrs: Record<string, string> | null;
 }
 
 const buildArgs = map(string, 'map[string]*string');
@@ -40,13 +47,12 @@ const ulimits = list(
   struct<Ulimit>('units.Ulimit', { Name: string, Hard: integer('int64'), Soft: integer('int64') }),
   '[]*units.Ulimit',
 );
-/** Only BuildKit does anything with them. */
 const outputs = list(
   struct<{ Type: string; Attrs: object }>('types.ImageBuildOutput', { Type: string, Attrs: stringMap }),
   '[]types.ImageBuildOutput',
 );
 
-/** Throws what dockerd answers; what only BuildKit can do is refused. */
+/** Throws what dockerd answers. */
 export function readBuildOptions(query: URLSearchParams, experimental: boolean): BuildSettings {
   const text = (name: string): string => query.get(name) ?? '';
   const flag = (name: string): boolean =>
@@ -95,18 +101,12 @@ export function readBuildOptions(query: URLSearchParams, experimental: boolean):
       networkMode: ['', 'default'].includes(text('networkmode')) ? 'default' : text('networkmode'),
       extraHosts: query.getAll('extrahosts'),
     },
+    outputs: (readJson(outputs, text('outputs'), internal) ?? []) as BuildOutputRequest[],
   };
-  readJson(outputs, text('outputs'), internal);
   if (flag('squash')) {
     throw experimental
       ? new DaemonError('NotImplemented', 'squash is not supported by Caisson')
       : invalid('squash is only supported with experimental mode');
-  }
-  if (text('version') === '2') {
-    throw new DaemonError(
-      'NotImplemented',
-      'BuildKit is not supported by this daemon: set DOCKER_BUILDKIT=0 to build with the classic builder',
-    );
   }
   return settings;
 }

@@ -11,6 +11,8 @@ import { createApi, type Api } from '../api/server';
 import { tlsOptions } from '../api/tls';
 import type { Config } from '../config';
 import { makeRootDirectories } from './directories';
+import { composeBuildKit } from './builds';
+import { DockerBuilds } from '../engine/builds/docker-builds';
 import { lockDataRoot, lockRunDir } from './lock';
 import { openStartReserve } from './start-reserve';
 import { reloadConfig } from './reload';
@@ -179,6 +181,7 @@ async function composeEngine(config: Config, { storage, networks, vms }: Ground,
     events,
     containers,
     volumes,
+    builds: { cacheUsage: (signal) => buildKit.cacheUsage(signal) },
   });
   const records = new PodRecords(documents);
   const directory = new PodDirectory(registry, records);
@@ -203,6 +206,15 @@ async function composeEngine(config: Config, { storage, networks, vms }: Ground,
     engineVersion: versions.engine,
     experimental: config.experimental,
   });
+  const composed = await composeBuildKit({
+    config,
+    storage,
+    engine,
+    engineId: system.id,
+    version: versions.engine,
+  });
+  const buildKit = new DockerBuilds(composed.buildKit);
+  undo.push(composed.close);
   return {
     registry,
     events,
@@ -214,6 +226,7 @@ async function composeEngine(config: Config, { storage, networks, vms }: Ground,
     networkBackend: new EngineNetworkBackend(engine),
     images: new EngineImageBackend({ images, layers, registry, events }),
     builds,
+    buildKit,
     system,
     versions,
     pods,
@@ -262,8 +275,8 @@ async function composeApi(
     undo.push(close);
   }
   const recordRepliesTo = process.env['CAISSON_RECORD_REPLIES'];
-  const { execs: exec, builds, networkBackend } = engine;
-  const backend = { containers, exec, images, builds, system, networks: networkBackend, volumes };
+  const { execs: exec, builds, buildKit, networkBackend } = engine;
+  const backend = { containers, exec, images, builds, buildKit, system, networks: networkBackend, volumes };
   const api = createApi(backend, {
     daemonVersion: versions.engine,
     experimental: config.experimental,

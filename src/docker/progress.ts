@@ -18,7 +18,8 @@ export interface ProgressLine {
   id?: string;
   errorDetail?: { code?: number; message: string };
   error?: string;
-  aux?: object;
+  /** Of BuildKit's progress: base64. */
+  aux?: object | string;
 }
 
 export type EventMessageType =

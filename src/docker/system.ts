@@ -154,6 +154,11 @@ export interface BuildCacheItem {
   UsageCount: number;
 }
 
+export interface BuildPruneResponse {
+  CachesDeleted: string[] | null;
+  SpaceReclaimed: number;
+}
+
 export interface DiskUsage {
   LayersSize: number;
   Images: ImageSummary[] | null;

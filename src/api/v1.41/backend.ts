@@ -4,6 +4,8 @@
 import type { Duplex } from 'node:stream';
 import type {
   AuthConfig,
+  BuildCacheItem,
+  BuildPruneResponse,
   AuthResponse,
   ContainerCreateBody,
   ContainerConfig,
@@ -272,7 +274,7 @@ export interface BuildBackend {
   ): Promise<void>;
 }
 
-/** Builds of BuildKit's clients, on sockets that speak HTTP/2 from now on. It ends and closes them. */
+/** Builds of BuildKit's clients. Sockets speak HTTP/2 from now on; it ends and closes them. */
 export interface BuildKitBackend {
   /** The client calls us. */
   serve(socket: Duplex): void;
@@ -282,6 +284,24 @@ export interface BuildKitBackend {
   openSession(header: (name: string) => readonly string[], socket: Duplex): void;
   /** Does nothing if no such build runs. */
   cancel(buildId: string): void;
+  /** `/build?version=2`: as the legacy builder's, with BuildKit's progress. `context` is the client's tar, or has nothing in it. */
+  build(
+    options: Pick<BuildOptions, 'query' | 'room'>,
+    context: NodeJS.ReadableStream,
+    progress: ProgressWriter,
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** What the cache of builds holds. */
+  cacheUsage(signal: AbortSignal): Promise<BuildCacheItem[]>;
+  /** Filters are known to be Docker's, with values that it takes. */
+  prune(options: BuildPruneOptions, signal: AbortSignal): Promise<BuildPruneResponse>;
+}
+
+export interface BuildPruneOptions {
+  all: boolean;
+  filters: Filters;
+  /** So much of what was used last is kept; 0: nothing. */
+  keepBytes: number;
 }
 
 /** Query of the legacy builder, by its names; registries' credentials by server address. */

@@ -1,17 +1,20 @@
-// `/build`: the classic builder, and pruning what it keeps.
+// `/build`: the classic builder and BuildKit, and pruning what builds keep.
 
 import { Router } from 'express';
 import { DaemonError } from '../../errors';
 import { goDurationProblem } from '../../go/duration';
 import { goQuote } from '../../go/quote';
-import type { Filters, BuildBackend } from './backend';
+import type { Filters, BuildBackend, BuildKitBackend } from './backend';
 import { queryFilters } from './filters';
 import { registryConfig } from './image-request';
 import { streamProgress } from './progress-stream';
-import { queryOf, queryText } from '../http/query';
+import { queryBool, queryOf, queryText } from '../http/query';
 import { sendJson } from '../http/reply';
-import { drained } from '../http/response-stream';
+import { clientSignal, drained } from '../http/response-stream';
+import { notImplemented } from './not-implemented';
 
+/** Which of dockerd's two builders a request is for. */
+const buildKitVersion = '2';
 const failedPrune = 'failed to prune build cache: ';
 const oneValueOnly = 'filters expect only one value';
 const ageFilters = ['until', 'unused-for'];
@@ -19,26 +22,30 @@ const ageFilters = ['until', 'unused-for'];
 const cacheFields = ['id', 'parent', 'type', 'description', 'inuse', 'shared', 'private'];
 const cacheFilters = [...ageFilters, ...cacheFields, 'label', 'label!'];
 
-export function buildRoutes(backend: BuildBackend): Router {
+export function buildRoutes(backend: BuildBackend, buildKit: BuildKitBackend | undefined): Router {
   const router = Router({ caseSensitive: true, strict: true });
 
-  // ImageBuild: 200 | 400
+  // ImageBuild: 200 | 400 | 501 BuildKit, where there is none
   router.post('/build', async (req, res) => {
     const options = { query: queryOf(req), auths: registryConfig(req), room: () => drained(res) };
-    await streamProgress(req, res, (progress, signal) => backend.build(options, req, progress, signal));
+    const isBuildKit = queryText(req, 'version') === buildKitVersion;
+    if (isBuildKit && buildKit === undefined) throw notImplemented('BuildKit');
+    const builder = isBuildKit ? (buildKit ?? backend) : backend;
+    await streamProgress(req, res, (progress, signal) => builder.build(options, req, progress, signal));
   });
 
-  // BuildPrune: 200 | 400 unknown filter | 500 what is no number. The classic builder's cache is its images: nothing is pruned.
-  router.post('/build/prune', (req, res) => {
-    checkKeepStorage(queryText(req, 'keep-storage'));
-    checkCacheFilters(
-      queryFilters(req, cacheFilters, {
-        code: 'Internal',
-        prefix: 'could not parse filters: ',
-        unknownPrefix: failedPrune,
-      }),
-    );
-    sendJson(res, 200, { CachesDeleted: null, SpaceReclaimed: 0 });
+  // BuildPrune: 200 | 400 unknown filter | 500 what is no number. The classic builder's cache is its images: only BuildKit's is pruned.
+  router.post('/build/prune', async (req, res) => {
+    const keepBytes = keepStorage(queryText(req, 'keep-storage'));
+    const filters = queryFilters(req, cacheFilters, {
+      code: 'Internal',
+      prefix: 'could not parse filters: ',
+      unknownPrefix: failedPrune,
+    });
+    checkCacheFilters(filters);
+    const options = { all: queryBool(req, 'all'), filters, keepBytes };
+    const pruned = await buildKit?.prune(options, clientSignal(req, res));
+    sendJson(res, 200, pruned ?? { CachesDeleted: null, SpaceReclaimed: 0 });
   });
 
   return router;
@@ -65,8 +72,9 @@ function refusePrune(message: string): never {
   throw new DaemonError('InvalidParameter', `${failedPrune}${message}`);
 }
 
-function checkKeepStorage(text: string): void {
-  if (text === '' || /^[+-]?\d+$/.test(text)) return;
+function keepStorage(text: string): number {
+  if (text === '') return 0;
+  if (/^[+-]?\d+$/.test(text)) return Math.max(0, Number(text));
   throw new DaemonError(
     'Internal',
     `keep-storage is in bytes and expects an integer, got ${text}: strconv.Atoi: parsing ${goQuote(text)}: invalid syntax`,

@@ -51,7 +51,7 @@ export function dockerApiRouter(backend: Backend, daemonVersion: string, experim
     networkRoutes(backend.networks),
     volumeRoutes(backend.volumes),
     archiveRoutes(backend.containers),
-    buildRoutes(backend.builds),
+    buildRoutes(backend.builds, backend.buildKit),
     buildKitRoutes(backend.buildKit),
     swarmRoutes(),
     pluginRoutes(),

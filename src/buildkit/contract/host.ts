@@ -58,4 +58,6 @@ export interface CacheDisks {
   create(id: string): Promise<string>;
   usageBytes(id: string): Promise<number>;
   remove(id: string): Promise<void>;
+  /** Removes all others: a crash may have left disks that no record names. */
+  keepOnly(ids: ReadonlySet<string>): Promise<void>;
 }

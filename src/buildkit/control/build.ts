@@ -13,6 +13,8 @@ export interface BuildRequest {
   /** The client's own, unique among those that run. */
   readonly id: string;
   readonly sessionId: string;
+  /** Asked after that one. */
+  readonly otherSessionIds?: readonly string[];
   /** `client`: it plays the frontend itself, through the bridge. */
   readonly what:
     { kind: 'client' } | { kind: 'definition'; definition: Definition } | { kind: 'frontend'; name: string };
@@ -49,7 +51,7 @@ export class Build {
     this.signal = this.#abort.signal;
     this.#scope = {
       id: request.id,
-      sessionIds: request.sessionId === '' ? [] : [request.sessionId],
+      sessionIds: [request.sessionId, ...(request.otherSessionIds ?? [])].filter((id) => id !== ''),
       progress: this.progress,
       entitlements: request.entitlements,
       cacheImports: request.cacheImports,

@@ -25,7 +25,7 @@ export interface OpenSession {
 }
 
 export class ClientSessions implements Sessions {
-  readonly #sessions = new Map<string, ClientSession>();
+  readonly #sessions = new Map<string, SessionCaller>();
   readonly #clients = new Set<GrpcClient>();
   readonly #arrivals = new Map<string, Set<(session: SessionCaller) => void>>();
 
@@ -44,6 +44,12 @@ export class ClientSessions implements Sessions {
     });
     for (const arrived of this.#arrivals.get(headers.id) ?? []) arrived(session);
     return { closed: client.closed, destroy: () => client.destroy() };
+  }
+
+  /** One that is served in the daemon itself, until the function it returns is called. */
+  addOwn(session: SessionCaller): () => void {
+    this.#sessions.set(session.id, session);
+    return () => void this.#sessions.delete(session.id);
   }
 
   /** Throws BuildError for one that `add` would refuse. */

@@ -1,6 +1,6 @@
 // The API's system operations: info, version, auth, events, disk usage.
 
-import type { ContainerBackend, Filters, SystemBackend } from '../../api/v1.41/backend';
+import type { BuildKitBackend, ContainerBackend, Filters, SystemBackend } from '../../api/v1.41/backend';
 import type {
   AuthConfig,
   AuthResponse,
@@ -32,6 +32,7 @@ export interface SystemBackendContext {
   /** For disk usage. */
   containers: Pick<ContainerBackend, 'list'>;
   volumes: { usage(): Promise<Volume[]> };
+  builds: Pick<BuildKitBackend, 'cacheUsage'>;
 }
 
 const noFilters: Filters = new Map();
@@ -90,10 +91,11 @@ export class EngineSystemBackend implements SystemBackend {
   }
 
   async diskUsage(): Promise<DiskUsage> {
-    const { images, layers, registry, containers, volumes } = this.#context;
-    const [listed, usage] = await Promise.all([
+    const { images, layers, registry, containers, volumes, builds } = this.#context;
+    const [listed, usage, buildCache] = await Promise.all([
       containers.list({ all: true, limit: 0, size: true, filters: noFilters }),
       volumes.usage(),
+      builds.cacheUsage(new AbortController().signal),
     ]);
     return diskUsage({
       images: images.list(),
@@ -102,6 +104,7 @@ export class EngineSystemBackend implements SystemBackend {
       registry,
       containers: listed,
       volumes: usage,
+      buildCache,
     });
   }
 }

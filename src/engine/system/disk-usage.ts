@@ -1,6 +1,6 @@
 // `docker system df`. Sizes of layers are those of their tar streams, as Docker counts them.
 
-import type { ContainerSummary, DiskUsage, ImageSummary, Volume } from '../../docker/types';
+import type { BuildCacheItem, ContainerSummary, DiskUsage, ImageSummary, Volume } from '../../docker/types';
 import type { Image } from '../../storage/contract/image';
 import { chainIds } from '../../storage/images/image-index';
 import type { LayerStore } from '../../storage/contract/stores';
@@ -14,10 +14,11 @@ export interface DiskUsageSources {
   registry: ContainerRegistry;
   containers: ContainerSummary[];
   volumes: Volume[];
+  buildCache: readonly BuildCacheItem[];
 }
 
 export function diskUsage(sources: DiskUsageSources): DiskUsage {
-  const { images, summaries, layers, registry, containers, volumes } = sources;
+  const { images, summaries, layers, registry, containers, volumes, buildCache } = sources;
   const size = (diffId: string): number => {
     try {
       return layers.sizeBytes(diffId);
@@ -58,7 +59,7 @@ export function diskUsage(sources: DiskUsageSources): DiskUsage {
     })),
     Containers: containers,
     Volumes: volumes,
-    BuildCache: null,
-    BuilderSize: 0,
+    BuildCache: buildCache.length === 0 ? null : [...buildCache],
+    BuilderSize: buildCache.reduce((total, { Size }) => total + Size, 0),
   };
 }

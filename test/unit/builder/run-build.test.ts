@@ -73,7 +73,6 @@ describe('a build', () => {
   });
 
   test.each([
-    ['version=2', 'BuildKit is not supported'],
     ['squash=1', 'squash is only supported with experimental mode'],
     ['target=none', 'failed to reach build target none in Dockerfile'],
     ['dockerfile=none', 'Cannot locate specified Dockerfile: none'],

@@ -4,6 +4,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import type { BuildHost } from '../../contract/host';
 import type { CacheRecord } from '../../contract/cache-records';
 import { unlessAborted } from '../../../async/deadline';
+import { log } from '../../../log';
 
 const collection = 'buildkit-cache-mounts';
 
@@ -42,12 +43,18 @@ export class CacheMounts {
   readonly #paths = new Map<string, string>();
   /** Ids of records. */
   readonly #leased = new Map<string, Promise<void>>();
+  /** Disks of no record are gone. Never rejects. */
+  readonly #isTidy: Promise<void>;
 
   constructor(host: BuildHost) {
     this.#host = host;
+    this.#isTidy = host.disks
+      .keepOnly(new Set(this.#records().map(({ id }) => id)))
+      .catch((error: unknown) => log.error('disks of cache mounts could not be removed', { error }));
   }
 
   async lease(request: CacheMountRequest, signal: AbortSignal): Promise<CacheMountLease> {
+    await this.#isTidy;
     const parts = [request.id, request.platform, ...request.base];
     const key = createHash('sha256').update(JSON.stringify(parts)).digest('hex');
     for (;;) {

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { createApi, type Api } from '../../../../src/api/server';
 import { BuildKit } from '../../../../src/buildkit/buildkit';
 import { Control } from '../../../../src/buildkit/messages/control';
+import { DockerBuilds } from '../../../../src/engine/builds/docker-builds';
 import { ClientSessions } from '../../../../src/buildkit/session/sessions';
 import { GrpcClient } from '../../../../src/buildkit/wire/client';
 import { FakeClient, fakeFile } from '../../../support/buildkit/fake-client';
@@ -36,7 +37,7 @@ let api: Api;
 
 beforeAll(async () => {
   // mocks answer what the backend would
-  api = createApi({ ...fakeBackend(), buildKit }, { daemonVersion: '1' });
+  api = createApi({ ...fakeBackend(), buildKit: new DockerBuilds(buildKit) }, { daemonVersion: '1' });
   await api.listen([`unix://${path}`]);
 });
 afterAll(async () => {

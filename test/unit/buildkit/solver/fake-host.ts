@@ -166,6 +166,7 @@ export class FakeHost implements BuildHost {
     },
     usageBytes: () => Promise.resolve(4096),
     remove: () => Promise.resolve(),
+    keepOnly: () => Promise.resolve(),
   };
 }
 

@@ -132,6 +132,7 @@ test('disk usage counts each layer once, and what images share', () => {
     registry: registryOf(record('a')),
     containers: [],
     volumes: [],
+    buildCache: [],
   });
   expect(usage.LayersSize).toBe(500);
   expect(usage.Images?.map(({ Containers, SharedSize }) => [Containers, SharedSize])).toEqual([

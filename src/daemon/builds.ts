@@ -1,0 +1,80 @@
+// BuildKit's part of the daemon: the solver on our storage and VMs, and what clients reach of it.
+
+import { availableParallelism, hostname, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { BuildKit } from '../buildkit/buildkit';
+import type { BuildHost } from '../buildkit/contract/host';
+import type { Frontend } from '../buildkit/contract/frontend';
+import { ClientSessions } from '../buildkit/session/sessions';
+import { exporters } from '../buildkit/solver/exporters/exporters';
+import { createSolver } from '../buildkit/solver/solver';
+import type { Config } from '../config';
+import { EngineBuildImages } from '../engine/builds/build-images';
+import { EngineCacheDisks } from '../engine/builds/cache-disks';
+import { StepExecutor } from '../engine/builds/step-executor';
+import { StepJournal } from '../engine/builds/step-journal';
+import type { Engine } from '../engine/engine';
+import type { Storage } from '../storage/storage';
+
+/** Of the memory that the host has, steps of builds get half. */
+const memoryShare = 0.5;
+/** In the order in which they are asked for. */
+const frontends: readonly Frontend[] = [];
+
+export interface BuildKitSources {
+  config: Config;
+  storage: Storage;
+  engine: Engine;
+  /** The engine's, the same after a restart. */
+  engineId: string;
+  version: string;
+}
+
+/** Gives back what an earlier daemon has left of its steps. `close` ends all builds and resolves when nothing is left of them. */
+export async function composeBuildKit({
+  config,
+  storage,
+  engine,
+  engineId,
+  version,
+}: BuildKitSources): Promise<{ buildKit: BuildKit; close: () => Promise<void> }> {
+  const journal = new StepJournal(storage.documents, engine.networks);
+  await journal.recover();
+  const executor = new StepExecutor(engine, journal);
+  const host: BuildHost = {
+    images: new EngineBuildImages(storage.images, storage.layers),
+    layers: storage.layers,
+    executor,
+    disks: new EngineCacheDisks(storage.cacheDisks, config.writableDiskBytes),
+    documents: storage.documents,
+    temporaryDir: join(config.dataRoot, 'tmp'),
+  };
+  const sessions = new ClientSessions();
+  const solver = createSolver(host, sessions, { parallelSteps: parallelSteps(config) });
+  const labels = new Map([
+    ['org.mobyproject.buildkit.worker.executor', 'qemu'],
+    ['org.mobyproject.buildkit.worker.hostname', hostname()],
+    ['org.mobyproject.buildkit.worker.moby.host-gateway-ip', engine.networks.hostGateway],
+  ]);
+  const buildKit = new BuildKit({
+    solver,
+    frontends,
+    exporters: exporters(host, sessions),
+    layers: storage.layers,
+    worker: { id: engineId, labels, version, dockerfileVersion: '' },
+    // a step has a VM to itself where it is privileged: that endangers nobody
+    granted: new Set(['network.host', 'security.insecure']),
+    sessions,
+  });
+  const close = async (): Promise<void> => {
+    buildKit.close();
+    await executor.close();
+  };
+  return { buildKit, close };
+}
+
+/** As many as there are CPUs, and memory for their VMs. */
+function parallelSteps({ vmMemoryBytes }: Pick<Config, 'vmMemoryBytes'>): number {
+  const fitting = Math.floor((totalmem() * memoryShare) / vmMemoryBytes);
+  return Math.max(1, Math.min(availableParallelism(), fitting));
+}

@@ -1,0 +1,338 @@
+// builds/: what BuildKit's solver needs of the engine: commands in VMs, images, disks of caches.
+//
+// Runs the steps of builds. A step is no container: nobody sees it but its build. What it takes it gives back, however it ends; what a
+// crash has left is found by the step's id, as that of containers that are no more.
+
+import { unlessAborted, settlesWithin } from '../../async/deadline';
+import { BuildError } from '../../buildkit/contract/errors';
+import type { ExecOutcome, ExecOutput, ExecStep, Executor } from '../../buildkit/contract/executor';
+import { DaemonError } from '../../errors';
+import { log } from '../../log';
+import { guestContainer } from '../../translate/pod-to-guest';
+import {
+  guestRootfs,
+  guestTrees,
+  withoutRepeats,
+  type ContainerDisks,
+  type LayerDisks,
+} from '../../translate/pod-to-vm';
+import { sigkill } from '../../translate/signals';
+import { writeBackTimeoutMs } from '../../vm/contract/agent';
+import { AgentError } from '../../vm/contract/agent-error';
+import type { ExitStatus } from '../../vm/contract/protocol';
+import { newContainerId } from '../core/container-names';
+import { startFailure } from '../core/runtime-errors';
+import type { Engine } from '../engine';
+import { nonEmptyLayer } from '../files/empty-layer';
+import { tunnelName } from '../vms/socket-tunnels';
+import type { AttachedEndpoint, RunningPod } from '../vms/running-pod';
+import { BuildVms } from './build-vms';
+import type { StepJournal } from './step-journal';
+import { StepOutput } from './step-output';
+import { keptMounts, placedMounts, stepPod, treeMounts, type PlacedMount, type StepPod } from './step-pod';
+
+type ExecutorEngine = Pick<
+  Engine,
+  'config' | 'layers' | 'disks' | 'networks' | 'vms' | 'pods' | 'sockets' | 'fileJobs'
+>;
+
+/** Where steps have their addresses from. */
+const networkName = 'bridge';
+/** runc's, for whatever keeps a container from starting. */
+const failedStartCode = 1;
+/** How long the processes of a step that was given up may take to die. */
+const killTimeoutMs = 10_000;
+/** With the copying of what an empty cache disk gets. */
+const fillingTimeoutMs = 600_000;
+
+export class StepExecutor implements Executor {
+  readonly #engine: ExecutorEngine;
+  readonly #journal: StepJournal;
+  readonly #vms: BuildVms;
+  readonly #closing = new AbortController();
+  readonly #running = new Set<Promise<unknown>>();
+
+  constructor(engine: ExecutorEngine, journal: StepJournal) {
+    this.#engine = engine;
+    this.#journal = journal;
+    this.#vms = new BuildVms(engine.vms);
+  }
+
+  async run(step: ExecStep, output: ExecOutput, signal: AbortSignal): Promise<ExecOutcome> {
+    const both = AbortSignal.any([signal, this.#closing.signal]);
+    const run = new StepRun(this.#engine, this.#journal, this.#vms, step, output, both);
+    const running = run.run();
+    this.#running.add(running);
+    try {
+      return await running;
+    } finally {
+      this.#running.delete(running);
+    }
+  }
+
+  endBuild(buildId: string): Promise<void> {
+    return this.#vms.end(buildId);
+  }
+
+  /** Gives up all steps. Resolves when nothing of them is left; never rejects. */
+  async close(): Promise<void> {
+    this.#closing.abort(new BuildError('Cancelled', 'the daemon is shutting down'));
+    while (this.#running.size > 0) await Promise.allSettled([...this.#running]);
+    await this.#vms.endAll();
+  }
+}
+
+/** One step. */
+class StepRun {
+  readonly #id = newContainerId();
+  readonly #engine: ExecutorEngine;
+  readonly #journal: StepJournal;
+  readonly #vms: BuildVms;
+  readonly #step: ExecStep;
+  readonly #placed: readonly PlacedMount[];
+  readonly #output: ExecOutput;
+  readonly #signal: AbortSignal;
+  readonly #releases: (() => void)[] = [];
+
+  constructor(
+    engine: ExecutorEngine,
+    journal: StepJournal,
+    vms: BuildVms,
+    step: ExecStep,
+    output: ExecOutput,
+    signal: AbortSignal,
+  ) {
+    this.#engine = engine;
+    this.#journal = journal;
+    this.#vms = vms;
+    this.#step = step;
+    this.#placed = placedMounts(step);
+    this.#output = output;
+    this.#signal = signal;
+  }
+
+  async run(): Promise<ExecOutcome> {
+    this.#signal.throwIfAborted();
+    const { buildId, alone } = this.#step;
+    this.#journal.begin(this.#id);
+    let pod: RunningPod | undefined;
+    try {
+      const { config, networks } = this.#engine;
+      const { dns, dnsSearch, dnsOptions } = config.containerDefaults;
+      const resolvConf = networks.resolvConf({
+        dns: [...dns],
+        search: [...dnsSearch],
+        options: [...dnsOptions],
+        embedded: false,
+      });
+      const wanted = stepPod(this.#id, this.#step, this.#placed, config, resolvConf);
+      const disks = await this.#disks();
+      const entered = await this.#enter(wanted, disks);
+      pod = entered.pod;
+      this.#signal.throwIfAborted();
+      const status = await this.#process(entered, wanted, disks);
+      const changes = status === undefined ? new Map<string, string>() : await this.#changes(pod);
+      const { vm } = pod;
+      const left = this.#leave(pod, true);
+      pod = undefined;
+      // a disk of a cache may be wanted by the next step, in another VM
+      if (this.#hasCache || alone) await left;
+      return {
+        exitCode: status?.exitCode ?? failedStartCode,
+        outOfMemory: status?.oomKilled ?? false,
+        changes,
+        release: () => this.#release(),
+        vm: alone ? '' : vm.id,
+      };
+    } catch (error) {
+      this.#release();
+      if (pod !== undefined) {
+        await this.#kill(pod);
+        await this.#leave(pod, false);
+      } else await this.#giveBack();
+      if (pod !== undefined) this.#vms.forget(buildId, pod.vm.id);
+      this.#signal.throwIfAborted();
+      throw error;
+    }
+  }
+
+  get #hasCache(): boolean {
+    return this.#placed.some(({ mount }) => mount.kind === 'cache');
+  }
+
+  async #disks(): Promise<ContainerDisks> {
+    const { disks, config } = this.#engine;
+    const [writablePath, root, ...trees] = await Promise.all([
+      disks.create(this.#id, config.writableDiskBytes),
+      this.#layers(this.#step.root.diffIds),
+      ...treeMounts(this.#placed).map(async (mount) =>
+        mount.kind === 'layers'
+          ? this.#layers(mount.diffIds)
+          : { ...(await this.#layers(mount.fill ?? [])), ownPath: mount.diskPath },
+      ),
+    ]);
+    return { containerId: this.#id, ...root, writablePath, trees };
+  }
+
+  async #layers(diffIds: readonly string[]): Promise<LayerDisks> {
+    const { layers } = this.#engine;
+    const once = withoutRepeats(diffIds);
+    const bundlePath = await layers.bundle(once);
+    return { layerPaths: layers.diskPaths(once), ...(bundlePath === undefined ? {} : { bundlePath }) };
+  }
+
+  /** In a VM of the build's that is free, or in one from the pool. */
+  async #enter({ pod }: StepPod, disks: ContainerDisks): ReturnType<ExecutorEngine['pods']['run']> {
+    const { pods } = this.#engine;
+    const { buildId, after, alone } = this.#step;
+    const vmId = alone ? undefined : await this.#vms.claim(buildId, after, pod);
+    pods.place(this.#id, vmId);
+    try {
+      this.#signal.throwIfAborted();
+      const endpoints = this.#endpoints();
+      endpoints.catch(() => undefined); // awaited in there
+      const entered = await pods.run(pod, [disks], endpoints, () => []);
+      if (!alone) this.#vms.entered(buildId, entered.pod.vm);
+      return entered;
+    } catch (error) {
+      pods.place(this.#id, undefined);
+      if (vmId !== undefined) {
+        await pods.discard(vmId);
+        this.#vms.forget(buildId, vmId);
+      }
+      throw error;
+    }
+  }
+
+  async #endpoints(): Promise<AttachedEndpoint[]> {
+    if (this.#step.network === 'none') return [];
+    const { networks } = this.#engine;
+    const endpoint = await networks.allocate({
+      networkId: networks.resolve(networkName).id,
+      containerId: this.#id,
+      containerName: `buildkit-${this.#id.slice(0, 12)}`,
+      aliases: [],
+    });
+    return [{ networkName, endpoint, nic: 0 }];
+  }
+
+  /** From the request to its end, with all its output told. Undefined: it could not be started, which is told as output. */
+  async #process(
+    { pod, luns, ready }: Awaited<ReturnType<ExecutorEngine['pods']['run']>>,
+    { container, files }: StepPod,
+    disks: ContainerDisks,
+  ): Promise<ExitStatus | undefined> {
+    const { agent } = pod.vm;
+    await this.#listen(pod);
+    const exited = new Promise<ExitStatus>((resolve) => pod.exitListeners.set(this.#id, resolve));
+    const lost = pod.vm.ended.then(({ message }) => {
+      throw new DaemonError('Unavailable', `the VM of the step has ended: ${message}`);
+    });
+    lost.catch(() => undefined);
+    const output = new StepOutput(agent, this.#output);
+    try {
+      const guest = guestContainer(container, {
+        rootfs: guestRootfs(luns, disks),
+        files,
+        channels: output.channels,
+      });
+      const request = { container: { ...guest, trees: guestTrees(luns, disks), step: true } };
+      const fills = treeMounts(this.#placed).some(
+        (mount) => mount.kind === 'cache' && mount.fill !== undefined,
+      );
+      const begun = agent.request('container.start', request, fills ? { timeoutMs: fillingTimeoutMs } : {});
+      await unlessAborted(Promise.race([Promise.all([begun, ready]), lost]), this.#signal);
+      const status = await unlessAborted(Promise.race([exited, lost]), this.#signal);
+      await output.drained();
+      return status;
+    } catch (error) {
+      output.abandon();
+      if (!(error instanceof AgentError) || this.#signal.aborted) throw error;
+      // what the runtime would have said, as BuildKit shows it: on the step's own stderr
+      const failure = startFailure(error);
+      this.#output.write('stderr', Buffer.from(`${failure.error.message}\n`));
+      return undefined;
+    } finally {
+      pod.exitListeners.delete(this.#id);
+    }
+  }
+
+  /** Sockets of agents that the client forwards. */
+  async #listen({ vm }: RunningPod): Promise<void> {
+    const streams = new Map(
+      this.#placed.flatMap(({ mount }, index) =>
+        mount.kind === 'ssh' ? [[tunnelName(this.#id, index), mount] as const] : [],
+      ),
+    );
+    if (streams.size === 0) return;
+    this.#engine.sockets.allowStreams(
+      this.#id,
+      new Map([...streams].map(([name, { connect }]) => [name, connect])),
+    );
+    for (const [name, { mode, uid, gid }] of streams)
+      await vm.agent.request('tunnel.listen', { name, mode, uid, gid });
+  }
+
+  /** As layers of the store, held. */
+  async #changes({ vm }: RunningPod): Promise<Map<string, string>> {
+    const { fileJobs, layers } = this.#engine;
+    const changes = new Map<string, string>();
+    const stubs = this.#step.removeMountStubs ? 'all' : 'points';
+    for (const { mount, tree } of keptMounts(this.#step, this.#placed)) {
+      const which = tree === undefined ? ({ stubs } as const) : { tree };
+      const job = await fileJobs.start(vm.agent, this.#id, { kind: 'layer', ...which }, this.#signal);
+      const layer = await nonEmptyLayer(job.output);
+      if (layer === undefined) continue;
+      const onDiffId = (diffId: string): unknown => this.#releases.push(layers.hold([diffId]));
+      const { diffId } = await layers.add(layer, { signal: this.#signal, onDiffId });
+      changes.set(mount.dest, diffId);
+    }
+    return changes;
+  }
+
+  #release(): void {
+    for (const release of this.#releases.splice(0)) release();
+  }
+
+  /** Its processes end, and what they wrote to the disks of caches is there: these outlive the VM. Never rejects. */
+  async #kill(pod: RunningPod): Promise<void> {
+    if (!this.#hasCache) return;
+    const exited = new Promise<void>((resolve) => pod.exitListeners.set(this.#id, () => resolve()));
+    try {
+      const { agent } = pod.vm;
+      await agent.request('container.signal', { id: this.#id, signal: sigkill, all: true });
+      await settlesWithin(Promise.race([exited, pod.vm.ended]), killTimeoutMs);
+      await agent.request(
+        'container.remove',
+        { id: this.#id, sync: false },
+        { timeoutMs: writeBackTimeoutMs },
+      );
+    } catch (error) {
+      log.debug('a step that was given up', { stepId: this.#id, error });
+    } finally {
+      pod.exitListeners.delete(this.#id);
+    }
+  }
+
+  /** Its VM is the build's next step's, if it may be `kept`. Never rejects. */
+  async #leave(pod: RunningPod, kept: boolean): Promise<void> {
+    const { pods } = this.#engine;
+    const { buildId, alone } = this.#step;
+    const keepVm = kept && !alone;
+    const left = pods.leave(pod, this.#id, { keepData: false, keepVm }).then(() => this.#giveBack());
+    if (keepVm) this.#vms.leaving(buildId, pod.vm.id, left);
+    await left;
+  }
+
+  /** What it had of the host; it is in no VM any more. Never rejects. */
+  async #giveBack(): Promise<void> {
+    const { disks, sockets } = this.#engine;
+    sockets.forget(this.#id);
+    await disks
+      .remove(this.#id)
+      .catch((error: unknown) =>
+        log.error('disk of a step could not be removed', { stepId: this.#id, error }),
+      );
+    await this.#journal.end(this.#id);
+  }
+}
