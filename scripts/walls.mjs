@@ -50,6 +50,7 @@ export const walls = {
       'engine/logs',
       'engine/core',
       'buildkit',
+      'buildkit/frontend',
       'buildkit/solver',
       'buildkit/solver/exporters',
       'buildkit/session',

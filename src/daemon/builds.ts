@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { BuildKit } from '../buildkit/buildkit';
 import type { BuildHost } from '../buildkit/contract/host';
 import type { Frontend } from '../buildkit/contract/frontend';
+import { createDockerfileFrontend } from '../buildkit/frontend/frontend';
 import { ClientSessions } from '../buildkit/session/sessions';
 import { exporters } from '../buildkit/solver/exporters/exporters';
 import { createSolver } from '../buildkit/solver/solver';
@@ -19,7 +20,7 @@ import type { Storage } from '../storage/storage';
 /** Of the memory that the host has, steps of builds get half. */
 const memoryShare = 0.5;
 /** In the order in which they are asked for. */
-const frontends: readonly Frontend[] = [];
+const frontends: readonly Frontend[] = [createDockerfileFrontend()];
 
 export interface BuildKitSources {
   config: Config;

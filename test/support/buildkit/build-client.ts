@@ -102,7 +102,8 @@ function upgraded(host: string, path: string, headers: Record<string, string>): 
       path,
       headers: { ...headers, Connection: 'Upgrade', Upgrade: 'h2c' },
     });
-    asked.on('upgrade', (_response, socket) => {
+    asked.on('upgrade', (_response, socket, head) => {
+      socket.unshift(head);
       socket.on('error', () => undefined);
       resolve(socket);
     });
