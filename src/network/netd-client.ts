@@ -56,9 +56,10 @@ interface Pending {
   reject: (error: Error) => void;
 }
 
-const startTimeoutMs = 10_000;
-/** How long a request waits for a netd that has ended. */
-const restartTimeoutMs = 5000;
+/** That it can't start is told by its end; this is for one that hangs. */
+const startTimeoutMs = 60_000;
+/** How long a request waits for a netd that has ended. Node alone takes seconds to start on a busy host. */
+const restartTimeoutMs = 60_000;
 const retryMs = 25;
 
 export class NetdClient {

@@ -485,7 +485,7 @@ async function endProcess(pod: RunningPod, containerId: string): Promise<void> {
   });
   try {
     await pod.vm.agent.request('container.signal', { id: containerId, signal: sigkill, all: true });
-    await settlesWithin(exited, killTimeoutMs);
+    await settlesWithin(exited, killTimeoutMs, pod.vm.agent.clock);
   } catch (error) {
     // The common case: the start failed in the guest, which has left nothing.
     log.debug('container of a failed start', { containerId, error });

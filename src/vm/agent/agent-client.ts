@@ -4,6 +4,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
+import { wallClock, whenOver, type Clock } from '../../async/deadline';
 import { DaemonError, errorMessage } from '../../errors';
 import type { Agent, AgentInput, AgentOutput, AgentTunnel } from '../contract/agent';
 import { AgentError } from '../contract/agent-error';
@@ -49,6 +50,7 @@ export class AgentClient implements Agent {
   bulk: BulkAreas | undefined;
   /** Resolves when the connection is over, with the reason. */
   readonly closed: Promise<Error>;
+  readonly clock: Clock;
   readonly #socket: Socket;
   readonly #outputs = new Map<number, OutputChannel>();
   readonly #inputs = new Map<number, InputChannel>();
@@ -68,9 +70,10 @@ export class AgentClient implements Agent {
   #failure: Error | undefined;
   #settleClosed: (error: Error) => void = () => undefined;
 
-  private constructor(socket: Socket, hello: AgentHello) {
+  private constructor(socket: Socket, hello: AgentHello, clock: Clock) {
     this.#socket = socket;
     this.hello = hello;
+    this.clock = clock;
     for (const { channel, outAcked } of hello.channels) {
       this.#know(channel);
       // The guest sends again at once; who takes the channel over comes later.
@@ -84,19 +87,20 @@ export class AgentClient implements Agent {
 
   /**
    * Connects and synchronises. Rejects with Unavailable when the agent has not said hello after `timeoutMs`, or speaks
-   * another version.
+   * another version. `clock`: of the VM's process; all that it is asked later goes by it.
    */
   static connect(
     socketPath: string,
-    options: { timeoutMs: number; signal?: AbortSignal },
+    options: { timeoutMs: number; signal?: AbortSignal; clock?: Clock },
   ): Promise<AgentClient> {
+    const clock = options.clock ?? wallClock;
     return new Promise((resolve, reject) => {
       const nonce = randomBytes(syncNonceBytes);
       const decoder = new FrameDecoder(nonce);
       const socket = connect(socketPath);
       let client: AgentClient | undefined;
       const fail = (error: unknown): void => {
-        clearTimeout(timer);
+        stopTimer();
         options.signal?.removeEventListener('abort', onAbort);
         socket.destroy();
         const reason =
@@ -108,10 +112,8 @@ export class AgentClient implements Agent {
       };
       const onAbort = (): void =>
         fail(new DaemonError('Unavailable', 'the connection to the VM was given up'));
-      const timer = setTimeout(
-        () =>
-          fail(new DaemonError('Unavailable', `the VM's agent has not answered for ${options.timeoutMs} ms`)),
-        options.timeoutMs,
+      const stopTimer = whenOver(options.timeoutMs, clock, () =>
+        fail(new DaemonError('Unavailable', `the VM's agent has not answered for ${options.timeoutMs} ms`)),
       );
       options.signal?.addEventListener('abort', onAbort);
       if (options.signal?.aborted === true) onAbort();
@@ -130,9 +132,9 @@ export class AgentClient implements Agent {
               return;
             }
             const hello = readHello(frame);
-            clearTimeout(timer);
+            stopTimer();
             options.signal?.removeEventListener('abort', onAbort);
-            client = new AgentClient(socket, hello);
+            client = new AgentClient(socket, hello, clock);
             client.#send(encodeMessage(FrameType.hello, 0, { version: protocolVersion }));
             resolve(client);
           });
@@ -163,7 +165,7 @@ export class AgentClient implements Agent {
       this.#nextRequest = id >= 0x7fff_ffff ? 1 : id + 1;
       const timeoutMs = options.timeoutMs ?? defaultRequestTimeoutMs;
       const done = (): void => {
-        clearTimeout(timer);
+        stopTimer();
         options.signal?.removeEventListener('abort', onAbort);
         for (const part of this.#requests.get(id)?.parts ?? []) this.#answerBytes -= part.length;
         this.#requests.delete(id);
@@ -172,7 +174,7 @@ export class AgentClient implements Agent {
         done();
         reject(new DaemonError('Unavailable', `${op} in the VM: ${why}`));
       };
-      const timer = setTimeout(() => giveUp(`no answer for ${timeoutMs} ms`), timeoutMs);
+      const stopTimer = whenOver(timeoutMs, this.clock, () => giveUp(`no answer for ${timeoutMs} ms`));
       const onAbort = (): void => giveUp('given up');
       options.signal?.addEventListener('abort', onAbort);
       this.#requests.set(id, {

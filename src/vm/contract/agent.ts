@@ -1,5 +1,6 @@
 // What the engine sees of the in-guest agent. AgentClient speaks the protocol on a socket; tests have FakeAgent.
 
+import type { Clock } from '../../async/deadline';
 import type { BulkAreas } from './bulk';
 import type { AgentEvent, AgentHello, AgentOperation, AgentOperations } from './protocol';
 
@@ -42,14 +43,21 @@ export interface AgentTunnel {
   readonly input: AgentInput;
 }
 
-/** What a guest gets to have on its disks what was written to them: for `shutdown`, `pod.teardown`, `container.remove`. */
-export const writeBackTimeoutMs = 20_000;
+/**
+ * What a guest gets to have on its disks what was written to them: for `shutdown`, `pod.teardown`, `container.remove`. It may be
+ * all of its memory, and the host's disk may be busy.
+ */
+export const writeBackTimeoutMs = 60_000;
 
 export interface Agent {
   readonly hello: AgentHello;
+  /** Resolves when the connection is over, with the reason: nothing more comes of what was asked. */
+  readonly closed: Promise<Error>;
+  /** The VM's own time, by which deadlines for what it does are counted. */
+  readonly clock: Clock;
   /** Undefined: all goes by the port. */
   readonly bulk?: BulkAreas | undefined;
-  /** Rejects with AgentError when the agent refuses, with DaemonError('Unavailable') when the VM is gone or the time is over. */
+  /** Rejects with AgentError when the agent refuses, with DaemonError('Unavailable') when the VM is gone or the time is over, by its clock. */
   request<Op extends AgentOperation>(
     op: Op,
     params: AgentOperations[Op]['params'],

@@ -7,6 +7,8 @@ import type { FileShare } from '../contract/vm';
 import { spawn } from 'node:child_process';
 import { open, readFile, realpath, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { wallClock, type Clock } from '../../async/deadline';
+import { processClock } from '../../async/process-clock';
 import { DaemonError } from '../../errors';
 import { ControlConnection } from './control-connection';
 import { encodePath } from './encode-path';
@@ -112,7 +114,13 @@ export class FileServer {
       ({ name, readOnly, hostPath }, index) =>
         `add ${name} ${readOnly ? 'ro' : 'rw'} ${caches[index] ?? 0} ${encodePath(hostPath)}`,
     );
-    const answers = await handOver(this.#openerPath, this.#controlPath, lines, openTimeoutMs);
+    const answers = await handOver(
+      this.#openerPath,
+      this.#controlPath,
+      lines,
+      openTimeoutMs,
+      await this.#clock(),
+    );
     answers.forEach((answer, index) => {
       if (answer !== 'ok') {
         throw new DaemonError('Internal', `share ${shares[index]?.hostPath ?? ''} with the VM: ${answer}`);
@@ -121,8 +129,8 @@ export class FileServer {
   }
 
   /** The guest's requests wait. */
-  hold(): Promise<HeldFileServer> {
-    return HeldFileServer.hold(this.#controlPath, this.#openerPath);
+  async hold(): Promise<HeldFileServer> {
+    return HeldFileServer.hold(this.#controlPath, this.#openerPath, await this.#clock());
   }
 
   /**
@@ -220,10 +228,15 @@ export class FileServer {
   async #command(lines: readonly string[]): Promise<string[]> {
     const connection = new ControlConnection(this.#controlPath);
     try {
-      return await connection.ask(lines, controlTimeoutMs);
+      return await connection.ask(lines, controlTimeoutMs, await this.#clock());
     } finally {
       connection.close();
     }
+  }
+
+  async #clock(): Promise<Clock> {
+    const pid = await this.pid();
+    return pid === undefined ? wallClock : processClock(pid);
   }
 
   get #openerPath(): string {

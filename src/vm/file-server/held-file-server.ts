@@ -2,6 +2,7 @@
 // loaded into the server of a VM that goes on from there.
 
 import { rm } from 'node:fs/promises';
+import type { Clock } from '../../async/deadline';
 import { DaemonError } from '../../errors';
 import { ControlConnection } from './control-connection';
 import { encodePath } from './encode-path';
@@ -19,7 +20,10 @@ export class HeldFileServer {
   readonly #controlPath: string;
   readonly #openerPath: string;
 
-  private constructor(controlPath: string, openerPath: string) {
+  readonly #clock: Clock;
+
+  private constructor(controlPath: string, openerPath: string, clock: Clock) {
+    this.#clock = clock;
     this.#connection = new ControlConnection(controlPath);
     this.#controlPath = controlPath;
     this.#openerPath = openerPath;
@@ -29,8 +33,8 @@ export class HeldFileServer {
    * Resolves when all that the guest was at is answered, and has reached it: its vCPUs must run until then. What it asks
    * from now on waits until `release`, or until this daemon is gone.
    */
-  static async hold(controlPath: string, openerPath: string): Promise<HeldFileServer> {
-    const held = new HeldFileServer(controlPath, openerPath);
+  static async hold(controlPath: string, openerPath: string, clock: Clock): Promise<HeldFileServer> {
+    const held = new HeldFileServer(controlPath, openerPath, clock);
     try {
       const answer = await held.#command('hold', holdTimeoutMs);
       if (answer === 'ETIMEDOUT') {
@@ -71,12 +75,18 @@ export class HeldFileServer {
   /** The server gets the file opened: it could not open it itself. */
   async #withFile(verb: 'save' | 'load', path: string): Promise<string> {
     const line = `${verb} ${encodePath(path)}`;
-    const [opened = ''] = await handOver(this.#openerPath, this.#controlPath, [line], fileTimeoutMs);
+    const [opened = ''] = await handOver(
+      this.#openerPath,
+      this.#controlPath,
+      [line],
+      fileTimeoutMs,
+      this.#clock,
+    );
     return opened === 'ok' ? this.#command(verb, stateTimeoutMs) : opened;
   }
 
   async #command(line: string, timeoutMs: number): Promise<string> {
-    const [answer = ''] = await this.#connection.ask([line], timeoutMs);
+    const [answer = ''] = await this.#connection.ask([line], timeoutMs, this.#clock);
     return answer;
   }
 }

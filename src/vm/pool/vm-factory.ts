@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { readdir, realpath, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import { processClock } from '../../async/process-clock';
 import { DaemonError, errorMessage } from '../../errors';
 import { log } from '../../log';
 import type { AgentClient } from '../agent/agent-client';
@@ -344,11 +345,12 @@ export class QemuVmFactory {
     this.#slots.add(record.slot);
     let qmp: QmpClient | undefined;
     try {
-      qmp = await QmpClient.connect(join(runDir, qmpSocketName), { timeoutMs: reattachTimeoutMs });
+      const clock = processClock(record.process.pid);
+      qmp = await QmpClient.connect(join(runDir, qmpSocketName), { timeoutMs: reattachTimeoutMs, clock });
       const waitsForRoom = await wake(qmp);
       const agent = waitsForRoom
-        ? await whileNudged(record.id, qmp, () => reconnectAgent(runDir, waitingReattachTimeoutMs))
-        : await reconnectAgent(runDir, reattachTimeoutMs);
+        ? await whileNudged(record.id, qmp, () => reconnectAgent(runDir, waitingReattachTimeoutMs, { clock }))
+        : await reconnectAgent(runDir, reattachTimeoutMs, { clock });
       const { identified, pod, containers } = agent.hello;
       if (!identified) throw new DaemonError('Unavailable', 'it never got an identity of its own');
       const isFresh =

@@ -3,7 +3,8 @@
 import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { within } from '../../async/deadline';
+import { within, type Clock } from '../../async/deadline';
+import { processClock } from '../../async/process-clock';
 import { DaemonError, errorMessage } from '../../errors';
 import { log } from '../../log';
 import { AgentClient } from '../agent/agent-client';
@@ -37,7 +38,7 @@ const qmpTimeoutMs = 10_000;
 const cloneTimeoutMs = 10_000;
 /** All of a guest's memory is read. */
 const restoreTimeoutMs = 120_000;
-/** A busy host makes it seconds at times. */
+/** Milliseconds of the guest's own. */
 const firstConnectionMs = 2500;
 const entropyBytes = 64;
 
@@ -46,8 +47,12 @@ export function bootGuest(
   settings: LaunchSettings,
   request: GuestRequest & { memory: MemoryBacking; timeoutMs: number },
 ): Promise<RunningGuest> {
-  return bringUp(settings, request, { memory: request.memory }, (launched) =>
-    connectAgent(launched, request.timeoutMs, request.signal),
+  return bringUp(settings, request, { memory: request.memory }, (launched, { clock }) =>
+    AgentClient.connect(join(launched.runDir, agentSocketName), {
+      timeoutMs: request.timeoutMs,
+      clock,
+      ...(request.signal === undefined ? {} : { signal: request.signal }),
+    }),
   );
 }
 
@@ -60,7 +65,7 @@ export function cloneGuest(
   const backing = { memory: { kind: 'clone', path: memoryPath, kernelHeadPath }, statePath } as const;
   return bringUp(settings, request, backing, async (launched, qmp) => {
     await loadState(qmp, { withMemory: false, timeoutMs: cloneTimeoutMs });
-    return reconnectAgent(launched.runDir, cloneTimeoutMs, request.signal);
+    return reconnectAgent(launched.runDir, cloneTimeoutMs, { signal: request.signal, clock: qmp.clock });
   });
 }
 
@@ -81,7 +86,7 @@ export function restoreGuest(
     await qmp.executeAll(request.plug);
     await request.beforeState(launched.runDir);
     await loadState(qmp, { withMemory: true, timeoutMs: restoreTimeoutMs });
-    return reconnectAgent(launched.runDir, restoreTimeoutMs, request.signal);
+    return reconnectAgent(launched.runDir, restoreTimeoutMs, { signal: request.signal, clock: qmp.clock });
   });
 }
 
@@ -139,7 +144,7 @@ export async function migrationCompleted(qmp: QmpClient, timeoutMs: number): Pro
   });
   const overdue = (): Error =>
     new DaemonError('Unavailable', `QEMU has not finished the migration after ${timeoutMs} ms`);
-  await within(migrated, timeoutMs, { overdue }).finally(stop);
+  await within(migrated, timeoutMs, { overdue, clock: qmp.clock }).finally(stop);
 }
 
 /** Ends a guest that is no Vm yet, and removes its directory. */
@@ -171,6 +176,7 @@ async function bringUp(
     qmp = await Promise.race([
       QmpClient.connect(join(launched.runDir, qmpSocketName), {
         timeoutMs: qmpTimeoutMs,
+        clock: processClock(launched.process.pid),
         signal: AbortSignal.any([opening.signal, ...(request.signal === undefined ? [] : [request.signal])]),
       }),
       failed,
@@ -203,11 +209,6 @@ async function unlessGuestEnds<T>(qmp: QmpClient, work: Promise<T>): Promise<T> 
   }
 }
 
-function connectAgent(launched: LaunchedVm, timeoutMs: number, signal?: AbortSignal): Promise<AgentClient> {
-  const path = join(launched.runDir, agentSocketName);
-  return AgentClient.connect(path, { timeoutMs, ...(signal === undefined ? {} : { signal }) });
-}
-
 /**
  * To an agent that is running. Rarely (one of some hundred clones, with no load to explain it) the guest does not notice
  * the first connection after the one that it was saved with, or that the last daemon had; the next one it does.
@@ -215,10 +216,10 @@ function connectAgent(launched: LaunchedVm, timeoutMs: number, signal?: AbortSig
 export async function reconnectAgent(
   runDir: string,
   timeoutMs: number,
-  signal?: AbortSignal,
+  { signal, clock }: { signal?: AbortSignal | undefined; clock?: Clock } = {},
 ): Promise<AgentClient> {
   const path = join(runDir, agentSocketName);
-  const options = signal === undefined ? {} : { signal };
+  const options = { ...(signal === undefined ? {} : { signal }), ...(clock === undefined ? {} : { clock }) };
   const firstMs = Math.min(firstConnectionMs, timeoutMs);
   try {
     return await AgentClient.connect(path, { ...options, timeoutMs: firstMs });

@@ -7,6 +7,7 @@ import type { VmDisk } from '../contract/vm';
 import { scsiController } from './command-line';
 import { QmpError, type QmpClient, type QmpCommand } from './qmp-client';
 
+/** A guest lets go of a disk in milliseconds of its own. */
 const unplugTimeoutMs = 5000;
 
 export function deviceId(lun: number): string {
@@ -116,5 +117,5 @@ function waitForDeletion(
       'Unavailable',
       `the guest has not let go of ${[...left].join(', ')} for ${unplugTimeoutMs} ms`,
     );
-  return { gone: within(deleted, unplugTimeoutMs, { overdue }).finally(stop), forget };
+  return { gone: within(deleted, unplugTimeoutMs, { overdue, clock: qmp.clock }).finally(stop), forget };
 }

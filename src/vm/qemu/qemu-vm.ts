@@ -26,7 +26,7 @@ import { saveState } from './save-state';
 
 /** LUNs of one SCSI target; Linux decodes higher ones wrongly in the hot-plug event. */
 const maxDisks = 255;
-/** Between the end of the agent's port and that of QEMU's monitor, when QEMU goes. */
+/** Between the end of the agent's port and that of QEMU's monitor, when QEMU goes. If it is longer, only the words differ. */
 const agentGraceMs = 1000;
 /** All of a guest's memory is looked at. */
 const saveTimeoutMs = 120_000;
@@ -177,9 +177,12 @@ export class QemuVm implements Vm {
     try {
       await qmp.executeAll(disks.flatMap((disk, index) => plugCommands(disk, luns[index] ?? 0)));
     } catch (error) {
-      await this.unplugDisks(disks.map((disk) => disk.id)).catch((cleanup: unknown) =>
-        log.warn('disks stay half plugged', { vmId: this.id, error: errorMessage(cleanup) }),
-      );
+      // With QEMU everything that was plugged is gone; its end gives the disks back.
+      if (!qmp.isOver)
+        await this.unplugDisks(disks.map((disk) => disk.id)).catch((cleanup: unknown) => {
+          if (!qmp.isOver)
+            log.warn('disks stay half plugged', { vmId: this.id, error: errorMessage(cleanup) });
+        });
       throw error;
     }
     await saved;

@@ -2,6 +2,7 @@
 
 import { connect, type Socket } from 'node:net';
 import split2 from 'split2';
+import { wallClock, whenOver, type Clock } from '../../async/deadline';
 import { DaemonError, errorMessage } from '../../errors';
 
 export interface QmpCommand {
@@ -27,27 +28,30 @@ export class QmpError extends Error {
 
 /** Longest line that QEMU has reason to write. */
 const maxLineBytes = 4 * 1024 * 1024;
-/** QEMU answers at once, also on a busy host; one that hangs must not hang the daemon's caller. */
+/** QEMU answers at once when it has a CPU; one that hangs must not hang the daemon's caller. */
 const defaultTimeoutMs = 30_000;
 
 interface Pending {
   command: string;
   resolve: (value: unknown) => void;
   reject: (error: Error) => void;
-  timer: NodeJS.Timeout;
+  stopTimer: () => void;
 }
 
 export class QmpClient {
   /** Resolves when the connection is over: QEMU is gone, or `close` was called. */
   readonly closed: Promise<void>;
+  /** QEMU's own time. */
+  readonly clock: Clock;
   readonly #socket: Socket;
   readonly #pending = new Map<number, Pending>();
   readonly #listeners = new Set<(event: QmpEvent) => void>();
   #nextId = 1;
   #failure: Error | undefined;
 
-  private constructor(socket: Socket) {
+  private constructor(socket: Socket, clock: Clock) {
     this.#socket = socket;
+    this.clock = clock;
     this.closed = new Promise((resolve) => {
       socket.on('close', () => {
         this.#fail(new DaemonError('Unavailable', 'QEMU has closed its monitor'));
@@ -61,18 +65,20 @@ export class QmpClient {
 
   /**
    * Connects and negotiates. The socket appears some ms after QEMU's start, so a refused connection is tried again
-   * until `timeoutMs` have passed or `signal` aborts.
+   * until `timeoutMs` have passed or `signal` aborts. `clock`: of QEMU's process; all commands go by it.
    */
   static async connect(
     path: string,
-    options: { timeoutMs: number; signal?: AbortSignal },
+    options: { timeoutMs: number; signal?: AbortSignal; clock?: Clock },
   ): Promise<QmpClient> {
-    const deadline = Date.now() + options.timeoutMs;
+    const clock = options.clock ?? wallClock;
+    const elapsed = clock();
     for (;;) {
+      const leftMs = Math.max(1, options.timeoutMs - elapsed());
       try {
-        return await QmpClient.#connectOnce(path, Math.max(1, deadline - Date.now()), options.signal);
+        return await QmpClient.#connectOnce(path, leftMs, clock, options.signal);
       } catch (error) {
-        if (options.signal?.aborted === true || Date.now() >= deadline) {
+        if (options.signal?.aborted === true || elapsed() >= options.timeoutMs) {
           throw new DaemonError('Unavailable', `connect to QEMU's monitor: ${errorMessage(error)}`, {
             cause: error,
           });
@@ -82,20 +88,25 @@ export class QmpClient {
     }
   }
 
-  static #connectOnce(path: string, timeoutMs: number, signal?: AbortSignal): Promise<QmpClient> {
+  static #connectOnce(
+    path: string,
+    timeoutMs: number,
+    clock: Clock,
+    signal?: AbortSignal,
+  ): Promise<QmpClient> {
     return new Promise((resolve, reject) => {
       const socket = connect(path);
-      const client = new QmpClient(socket);
+      const client = new QmpClient(socket, clock);
       let greeted = false;
       const fail = (error: Error): void => {
-        clearTimeout(timer);
+        stopTimer();
         signal?.removeEventListener('abort', giveUp);
         socket.destroy();
         reject(error);
       };
       const giveUp = (): void => fail(new Error('given up'));
       signal?.addEventListener('abort', giveUp);
-      const timer = setTimeout(() => fail(new Error('no greeting')), timeoutMs);
+      const stopTimer = whenOver(timeoutMs, clock, () => fail(new Error('no greeting')));
       socket.once('error', fail);
       void client.closed.then(() => {
         if (!greeted) fail(new Error('closed before the greeting'));
@@ -107,7 +118,7 @@ export class QmpClient {
         if (message === undefined) return;
         if (!greeted && 'QMP' in message) {
           greeted = true;
-          clearTimeout(timer);
+          stopTimer();
           signal?.removeEventListener('abort', giveUp);
           socket.removeListener('error', fail);
           client.execute('qmp_capabilities').then(() => resolve(client), reject);
@@ -138,6 +149,11 @@ export class QmpClient {
     return () => this.#listeners.delete(listener);
   }
 
+  /** Whether the connection is over, or about to be. */
+  get isOver(): boolean {
+    return this.#failure !== undefined;
+  }
+
   close(): void {
     this.#socket.destroy();
   }
@@ -153,12 +169,12 @@ export class QmpClient {
           reject(this.#failure);
           return;
         }
-        const timer = setTimeout(() => {
+        const stopTimer = whenOver(defaultTimeoutMs, this.clock, () => {
           this.#pending.delete(id);
           const seconds = defaultTimeoutMs / 1000;
           reject(new DaemonError('Unavailable', `QEMU has not answered ${command.execute} for ${seconds} s`));
-        }, defaultTimeoutMs).unref();
-        this.#pending.set(id, { command: command.execute, resolve, reject, timer });
+        });
+        this.#pending.set(id, { command: command.execute, resolve, reject, stopTimer });
       });
     });
     if (this.#failure === undefined) this.#socket.write(lines.join(''));
@@ -175,7 +191,7 @@ export class QmpClient {
     const pending = typeof message['id'] === 'number' ? this.#pending.get(message['id']) : undefined;
     if (pending === undefined) return;
     this.#pending.delete(message['id'] as number); // it is one: it was found
-    clearTimeout(pending.timer);
+    pending.stopTimer();
     const error = message['error'];
     if (typeof error === 'object' && error !== null) {
       const { class: errorClass, desc } = error as { class?: string; desc?: string };
@@ -189,7 +205,7 @@ export class QmpClient {
     if (this.#failure !== undefined) return;
     this.#failure = error;
     for (const pending of this.#pending.values()) {
-      clearTimeout(pending.timer);
+      pending.stopTimer();
       pending.reject(error);
     }
     this.#pending.clear();

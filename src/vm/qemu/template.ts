@@ -68,7 +68,7 @@ const kernelHeadName = 'kernel-head';
 /** The boot sector, the set-up code and a little of the rest: QEMU finds a whole Linux header in it. */
 const kernelHeadBytes = 128 * 1024;
 const bootAttempts = 4;
-/** A guest under emulation takes seconds, on a busy host a minute; one that hangs takes for ever. So each attempt has longer. */
+/** Of the VM's own time. A guest under emulation takes seconds; one that hangs takes for ever. So each attempt has longer. */
 const firstBootTimeoutMs = 40_000;
 const longestBootTimeoutMs = 120_000;
 const saveTimeoutMs = 30_000;

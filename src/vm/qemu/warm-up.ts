@@ -19,7 +19,8 @@ export interface WarmUpDisks {
 
 const program = '/bin/warm-up';
 const id = 'warm-up';
-const timeoutMs = 20_000;
+/** Of each step, by the VM's own time: the container of a user may take as long. */
+const timeoutMs = 60_000;
 const run = promisify(execFile);
 
 export function warmUpDisks(templateDir: string): WarmUpDisks {

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { StreamClient } from '../../../src/api/v1.41/backend';
 import type { ContainerCreateBody } from '../../../src/docker/types';
+import { wallClock } from '../../../src/async/deadline';
 import { Containers } from '../../../src/engine/backends/containers';
 import { createEngine } from '../../../src/engine/backends/create-engine';
 import type { Engine } from '../../../src/engine/engine';
@@ -62,12 +63,20 @@ export class FakeAgent implements Agent {
   readonly outputs = new Map<number, FakeOutput>();
   readonly inputs = new Map<number, FakeInput>();
   readonly acked: number[] = [];
+  readonly clock = wallClock;
+  readonly closed: Promise<Error>;
+  /** The VM is gone. */
+  close: (error: Error) => void = () => undefined;
   #listener: ((event: AgentEvent, ack: () => void) => void) | undefined;
   /** Opens a connection of the guest's. */
   openTunnel: ((tunnel: AgentTunnel) => void) | undefined;
   #early: AgentEvent[] = [];
   #channels = 0;
   #seq = 0;
+
+  constructor() {
+    this.closed = new Promise((resolve) => (this.close = resolve));
+  }
 
   /** The next requests of this kind get this answer; a thrown error rejects them. */
   on<Op extends AgentOperation>(
@@ -322,6 +331,7 @@ export class FakeVm implements Vm {
 
   #finish(end: VmEnd): void {
     for (const output of this.agent.outputs.values()) output.lose();
+    this.agent.close(new Error('the VM is gone'));
     this.isEnded = true;
     this.#settle(end);
   }

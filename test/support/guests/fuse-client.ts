@@ -6,6 +6,7 @@ import { readdirSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 
+import { wallClock } from '../../../src/async/deadline';
 import { handOver } from '../../../src/vm/file-server/share-opener';
 import { withFewDescriptors } from '../process/few-descriptors';
 import { projectDir } from '../process/project-dir';
@@ -82,7 +83,7 @@ const build = process.env['CAISSON_FS_SERVER_BUILD'] ?? 'fs-server-checked';
 
 /** A line whose path the server can't open itself. */
 async function opened(controlPath: string, line: string): Promise<string> {
-  const [answer = ''] = await handOver(openerPath, controlPath, [line], 60_000);
+  const [answer = ''] = await handOver(openerPath, controlPath, [line], 60_000, wallClock);
   return answer;
 }
 

@@ -8,6 +8,8 @@ import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 
+import { whenOver } from '../../../src/async/deadline';
+import { processClock } from '../../../src/async/process-clock';
 import {
   frameCheckSeed,
   frameFlagMore,
@@ -268,14 +270,14 @@ export class Guest {
     await new Promise<void>((resolve, reject) => {
       const check = (): void => {
         if (!condition()) return;
-        clearTimeout(timer);
+        stopTimer();
         this.waiters.delete(check);
         resolve();
       };
-      const timer = setTimeout(() => {
+      const stopTimer = whenOver(timeoutMs, processClock(this.qemu.pid ?? 0), () => {
         this.waiters.delete(check);
         reject(new Error(`no ${what} after ${timeoutMs} ms\n${this.logs()}`));
-      }, timeoutMs);
+      });
       this.waiters.add(check);
     });
   }

@@ -1,9 +1,12 @@
 import {
   DeadlineExceeded,
   longestTimerMs,
+  patientClock,
   settlesWithin,
   unlessAborted,
+  wallClock,
   within,
+  type Clock,
 } from '../../../src/async/deadline';
 import { isDaemonError } from '../../../src/errors';
 
@@ -56,6 +59,61 @@ describe('within', () => {
     await failed;
     fail(new Error('nobody waits any more'));
     await jest.advanceTimersByTimeAsync(10); // an unhandled rejection would end the test
+  });
+});
+
+describe('a clock that does not count everything', () => {
+  /** One millisecond of so many counts. */
+  const slow =
+    (times: number): Clock =>
+    () => {
+      const elapsed = wallClock();
+      return () => elapsed() / times;
+    };
+
+  it('makes the wait longer, and no deadline endless', async () => {
+    const ended = jest.fn();
+    within(never, 10_000, { clock: slow(4) }).catch(ended);
+    await jest.advanceTimersByTimeAsync(36_000); // the first second counts as it is
+    expect(ended).not.toHaveBeenCalled();
+    await jest.advanceTimersByTimeAsync(2000);
+    expect(ended).toHaveBeenCalledWith(expect.any(DeadlineExceeded));
+    const stopped = jest.fn();
+    within(never, 10_000, { clock: slow(Infinity) }).catch(stopped);
+    await jest.advanceTimersByTimeAsync(190_000);
+    expect(stopped).not.toHaveBeenCalled();
+    await jest.advanceTimersByTimeAsync(20_000);
+    expect(stopped).toHaveBeenCalled();
+    expect(jest.getTimerCount()).toBe(0);
+  });
+
+  it('is not asked for what is over soon', async () => {
+    const clock = jest.fn(wallClock);
+    const work = new Promise<number>((resolve) => setTimeout(() => resolve(7), 900));
+    const waiting = within(work, 10_000, { clock });
+    await jest.advanceTimersByTimeAsync(900);
+    await expect(waiting).resolves.toBe(7);
+    expect(clock).not.toHaveBeenCalled();
+    expect(jest.getTimerCount()).toBe(0);
+  });
+
+  it('lets what has come meanwhile be read first', async () => {
+    let answer: (value: number) => void = () => undefined;
+    const work = new Promise<number>((resolve) => (answer = resolve));
+    const waiting = within(work, 2000, { clock: () => () => 5000 });
+    jest.advanceTimersByTime(1000); // the timer, and not yet what the event loop does after it
+    answer(7);
+    await jest.advanceTimersByTimeAsync(1000);
+    await expect(waiting).resolves.toBe(7);
+  });
+
+  it('of several is the one that counts least', async () => {
+    const both = patientClock(slow(2), slow(5))();
+    await jest.advanceTimersByTimeAsync(1000);
+    expect(both()).toBe(200);
+    const alone = patientClock()();
+    await jest.advanceTimersByTimeAsync(1000);
+    expect(alone()).toBe(1000);
   });
 });
 
