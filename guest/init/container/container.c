@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -32,7 +33,8 @@
 #include "process/process.h"
 #include "rootfs/rootfs.h"
 
-#define DISK_DEADLINE_MS 20000
+/* Here seconds pass that the host gave to others. The daemon knows of those, and gives up earlier. */
+#define DISK_DEADLINE_MS 600000
 
 /* ---- out of memory ---- */
 
@@ -162,9 +164,10 @@ static int enter_namespaces(const json_t *spec, struct failure *failure)
 }
 
 /* A container that is only looked at runs nothing: its file system is there until it is killed. */
-__attribute__((noreturn)) static void hold(const struct launch *launch)
+__attribute__((noreturn)) static void hold(void)
 {
-    close(launch->status);
+    /* The end of the status socket among them: it runs. And what is the agent's, which would never be closed while a copy is here. */
+    syscall(SYS_close_range, 3, ~0u, 0);
     for (;;)
         pause();
 }
@@ -181,7 +184,7 @@ static void run_container(struct process *process, struct launch *launch)
         rootfs_enter(container->directory, spec, json_is_true(json_object_get(spec, "init")), launch, &failure) < 0)
         child_fail(launch, &failure);
     if (json_is_true(json_object_get(spec, "hold")))
-        hold(launch);
+        hold();
     child_run(launch);
 }
 

@@ -308,17 +308,25 @@ static int add_server(const char *text)
     return loop_add(&server->source, EPOLLIN);
 }
 
-int dns_start(const json_t *list, struct failure *failure)
+static void drop_servers(void)
 {
-    int result = 0;
-    for (size_t i = 0; i < json_array_size(list) && server_count < MAX_SERVERS; i++) {
-        const char *text = json_string_value(json_array_get(list, i));
-        result = text != NULL ? add_server(text) : -EINVAL;
-        if (result < 0)
-            return fail_errno(failure, result, PHASE_NETWORK, "use the name server %s", text != NULL ? text : "");
+    for (int i = 0; i < server_count; i++) {
+        loop_remove(&servers[i].source);
+        drop_fd(&servers[i].source.fd);
     }
-    if (server_count == 0)
-        return 0;
+    server_count = 0;
+}
+
+static void drop_connections(void)
+{
+    for (int i = 0; i < MAX_CONNECTIONS; i++)
+        if (connections[i] != NULL)
+            close_connection(connections[i]);
+}
+
+static int listen_here(struct failure *failure)
+{
+    int result;
     if ((result = listen_on(&udp, SOCK_DGRAM, query_ready)) < 0 ||
         (result = listen_on(&tcp, SOCK_STREAM, accept_ready)) < 0)
         return fail_errno(failure, result, PHASE_NETWORK, "listen on 127.0.0.11");
@@ -327,9 +335,35 @@ int dns_start(const json_t *list, struct failure *failure)
     return 0;
 }
 
+int dns_serve(const json_t *list, struct failure *failure)
+{
+    drop_connections();
+    drop_servers();
+    for (size_t i = 0; i < json_array_size(list) && server_count < MAX_SERVERS; i++) {
+        const char *text = json_string_value(json_array_get(list, i));
+        int result = text != NULL ? add_server(text) : -EINVAL;
+        if (result < 0)
+            return fail_errno(failure, result, PHASE_NETWORK, "use the name server %s", text != NULL ? text : "");
+    }
+    if (server_count == 0) {
+        dns_stop();
+        return 0;
+    }
+    /* Nobody notices the change: the sockets stay, and what was asked is asked again. */
+    for (int i = 0; i < MAX_QUERIES; i++)
+        if (queries[i] != NULL) {
+            queries[i]->server = 0;
+            ask(queries[i]);
+        }
+    return tcp.fd >= 0 ? 0 : listen_here(failure);
+}
+
 void dns_stop(void)
 {
     dns_redirect_stop();
+    /* A clone that has not come to its program yet has a copy of it, which would keep the port. */
+    if (tcp.fd >= 0)
+        shutdown(tcp.fd, SHUT_RDWR);
     struct source *listeners[2] = { &udp, &tcp };
     for (int i = 0; i < 2; i++) {
         loop_remove(listeners[i]);
@@ -338,12 +372,6 @@ void dns_stop(void)
     for (int i = 0; i < MAX_QUERIES; i++)
         if (queries[i] != NULL)
             forget_query(queries[i]);
-    for (int i = 0; i < MAX_CONNECTIONS; i++)
-        if (connections[i] != NULL)
-            close_connection(connections[i]);
-    for (int i = 0; i < server_count; i++) {
-        loop_remove(&servers[i].source);
-        drop_fd(&servers[i].source.fd);
-    }
-    server_count = 0;
+    drop_connections();
+    drop_servers();
 }

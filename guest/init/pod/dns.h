@@ -6,8 +6,8 @@
 
 #include "core/failure.h"
 
-/* An empty array starts nothing. After a failure dns_stop cleans up. */
-int dns_start(const json_t *servers, struct failure *failure);
+/* From now on these servers are asked; with an empty array nobody is, and nobody listens. After a failure dns_stop cleans up. */
+int dns_serve(const json_t *servers, struct failure *failure);
 void dns_stop(void);
 
 #endif

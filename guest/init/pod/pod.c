@@ -62,7 +62,7 @@ static int configure(const json_t *spec, struct failure *failure)
     if (result == 0)
         result = name_and_tune(spec, failure);
     pod_namespaces_leave();
-    return result < 0 ? result : dns_start(servers, failure);
+    return result < 0 ? result : dns_serve(servers, failure);
 }
 
 int pod_setup(const json_t *params, struct failure *failure)
@@ -140,8 +140,7 @@ int pod_dns(const json_t *params, struct failure *failure)
     int result;
     if ((result = need_pod(failure)) < 0 || (result = field_array(params, "servers", &servers, failure)) < 0)
         return result;
-    dns_stop();
-    result = dns_start(servers, failure);
+    result = dns_serve(servers, failure);
     if (result < 0)
         dns_stop();
     return result;

@@ -4,7 +4,7 @@ import type { GuestContainerSpec, GuestProcess } from '../../../src/vm/contract/
 import { Guest } from '../../support/guests/guest-harness';
 import { containerSpec, podSpec, processSpec, TestImages } from '../../support/guests/guest-specs';
 
-jest.setTimeout(120_000);
+jest.setTimeout(600_000); // what hangs is told earlier, by the VM's own time
 
 const images = new TestImages(['name-server']);
 let guest: Guest;
@@ -156,6 +156,20 @@ test('the name server on 127.0.0.11 hands on queries, over UDP and TCP', async (
   expect(out).toMatch(/Server:\s+127\.0\.0\.11\nAddress:\s+127\.0\.0\.11:53\n/);
   expect(out).toMatch(/Address: 10\.9\.8\.7/);
   await kill(udp.id);
+});
+
+test("name servers are exchanged, whoever has copies of the agent's sockets", async () => {
+  // the first process of a shared PID namespace is a clone of the agent that never becomes another program
+  const other = await start(['name-server', '127.0.0.9'], {}, { pidNamespace: 'pod' });
+  const lookUp = async (): Promise<string> =>
+    (await run(sh('sleep 0.3; nslookup -type=a web.test 127.0.0.11 2>&1'))).out;
+  await guest.request('pod.dns', { servers: ['127.0.0.9'] });
+  expect(await lookUp()).toContain('10.9.8.7');
+  await guest.request('pod.dns', { servers: [] });
+  expect(await lookUp()).not.toContain('10.9.8.7');
+  await guest.request('pod.dns', { servers: ['127.0.0.4', '127.0.0.9'] });
+  expect(await lookUp()).toContain('10.9.8.7');
+  await kill(other.id);
 });
 
 describe('namespaces', () => {
