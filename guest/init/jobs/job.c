@@ -305,6 +305,17 @@ void jobs_kill(void)
 
 static const struct process_events job_events = { .failed = process_give_up };
 
+/* Also when its process has ended by now, and however soon after its start that was. One that was killed on the way to its
+ * program may have nothing to show. */
+static bool is_mounted(const struct container *container)
+{
+    char path[PATH_MAX];
+    struct statx status;
+    snprintf(path, sizeof(path), "%s/root", container->directory);
+    return container->process->state != PROCESS_STARTING && statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, 0, &status) == 0 &&
+           (status.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+}
+
 void job_start(struct request request, const json_t *params)
 {
     struct failure failure;
@@ -327,7 +338,7 @@ void job_start(struct request request, const json_t *params)
         fail(&failure, ENOENT, PHASE_REQUEST, "no container %s", container_id);
     else if (find_job(kind) == NULL)
         fail(&failure, EINVAL, PHASE_REQUEST, "no such job: %s", kind);
-    else if (container->mount_namespace < 0 || container->removing)
+    else if (!is_mounted(container) || container->removing)
         fail(&failure, ESRCH, PHASE_REQUEST, "container %s is not mounted", container->id);
     else if ((process = process_new(PROCESS_EXEC, id, container, &job_events)) == NULL)
         fail(&failure, ENOMEM, PHASE_REQUEST, "no memory for a job");

@@ -114,6 +114,8 @@ static const struct channel_user output_user = { .room = output_room };
 static void grace_over(struct timer *timer)
 {
     struct stdio *stdio = CONTAINER_OF(timer, struct stdio, grace);
+    /* On a busy host the time is over before anything else was done: what is there by now counts. */
+    still_delayed(stdio);
     /* The rest of what background children write is read and thrown away: closing would kill them by SIGPIPE. */
     for (int i = 0; i < 2 && stdio->leaving; i++)
         if (output_open(&stdio->outputs[i]) && stdio->outputs[i].source.watched)

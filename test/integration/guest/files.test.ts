@@ -8,7 +8,7 @@ import type { GuestJob } from '../../../src/vm/contract/protocol';
 import { Guest } from '../../support/guests/guest-harness';
 import { containerSpec, podSpec, processSpec, TestImages } from '../../support/guests/guest-specs';
 
-jest.setTimeout(120_000);
+jest.setTimeout(600_000); // what hangs is told earlier, by the VM's own time
 
 const images = new TestImages();
 const scratch = mkdtempSync(path.join(tmpdir(), 'caisson-files-'));
@@ -111,6 +111,34 @@ test('archives that lead out, are cut or are none fail', async () => {
   expect((await extract('/', entry('cut').subarray(0, 512))).err).toContain('unexpected EOF');
   expect((await extract('/', Buffer.alloc(2048, 'x'))).err).toContain('invalid tar header');
   expect(await run({ kind: 'stat', path: '/evil' })).toMatchObject({ code: 2 });
+});
+
+test('the files of a container are there however soon its process has ended', async () => {
+  for (let round = 0; round < 8; round += 1) {
+    const container = `soon${round}`;
+    const [layer, writable] = await guest.plug(
+      { file: images.layer, readOnly: true },
+      { file: images.writable('64M'), readOnly: false },
+    );
+    const spec = containerSpec(container, { layers: [layer!], writable: writable! }, processSpec(['true']));
+    const started = guest.request('container.start', { container: spec });
+    // the agent has much to do while the program comes and goes
+    const more = Array.from({ length: 300 }, () => guest.request('container.stats', { id: 'held' }));
+    await started;
+    await guest.exit(container);
+    const [id, stdout] = [`look${round}`, guest.channel()];
+    const channels = { stdin: guest.channel(), stdout, stderr: guest.channel() };
+    await guest.request('job.start', {
+      id,
+      containerId: container,
+      job: { kind: 'stat', path: '/bin/true' },
+      ...channels,
+    });
+    expect((await guest.exit(id)).status.exitCode).toBe(0);
+    expect(guest.text(stdout)).toContain('/bin/');
+    await Promise.all(more);
+    await guest.request('container.remove', { id: container, sync: false });
+  }
 });
 
 test('a job that nobody reads ends with its signal, and the end of the Pod waits for none', async () => {
