@@ -1,7 +1,6 @@
 // Jobs of the agent on a container's files: their streams and their ends.
 
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { pipeline, Readable } from 'node:stream';
 import { DaemonError } from '../../errors';
 import type { Agent, AgentInput, AgentOutput } from '../../vm/contract/agent';
@@ -29,6 +28,12 @@ const archiveStreams: Partial<Record<GuestJob['kind'], 'input' | 'output'>> = {
 const maxErrorBytes = 16_384;
 const sigKill = 9;
 
+/** Of the promise of a job's exit. */
+interface Settle {
+  end: (status: ExitStatus) => void;
+  fail: (error: Error) => void;
+}
+
 export interface FileJob {
   /** Ends, or fails with JobError, when the job is over: a job's failure is never mistaken for its end. */
   readonly output: Readable;
@@ -39,13 +44,26 @@ export interface FileJob {
 
 /** Jobs by id, so that the agent's events find them. */
 export class FileJobs {
-  readonly #ends = new Map<string, (status: ExitStatus) => void>();
+  readonly #running = new Map<string, { agent: Agent } & Settle>();
+  readonly #watched = new WeakSet<Agent>();
 
   /** Whether the process was a job. */
   onExit(id: string, status: ExitStatus): boolean {
-    const end = this.#ends.get(id);
-    end?.(status);
-    return this.#ends.delete(id);
+    this.#running.get(id)?.end(status);
+    return this.#running.delete(id);
+  }
+
+  /** With the VM, or its port, goes the news of exits: also when a job's streams had come to their end before. */
+  #watch(agent: Agent): void {
+    if (this.#watched.has(agent)) return;
+    this.#watched.add(agent);
+    void agent.closed.then((error) => {
+      for (const [id, job] of this.#running) {
+        if (job.agent !== agent) continue;
+        this.#running.delete(id);
+        job.fail(error);
+      }
+    });
   }
 
   /** Rejects when the agent refuses. `signal` kills the job. */
@@ -62,12 +80,16 @@ export class FileJobs {
     const output = new ChannelReader(agent.openOutput(channels.stdout));
     const errorOutput = agent.openOutput(channels.stderr);
     const errors = collectText(errorOutput);
-    const exited = new Promise<ExitStatus>((resolve) => this.#ends.set(id, resolve));
+    const exited = new Promise<ExitStatus>((end, fail) => this.#running.set(id, { agent, end, fail }));
+    // Who destroys the output gives up on the job. The listener stays: later errors are nobody's.
+    const givenUp = new Promise<never>((_, reject) => output.on('error', reject));
+    for (const promise of [exited, givenUp]) promise.catch(() => undefined);
+    this.#watch(agent);
     try {
       const bulk = area === undefined ? {} : { bulk: area.guest };
       await agent.request('job.start', { id, containerId, job: { ...job, ...bulk }, ...channels });
     } catch (error) {
-      this.#ends.delete(id);
+      this.#running.delete(id);
       output.destroy();
       errorOutput.reset();
       await area?.release();
@@ -82,20 +104,13 @@ export class FileJobs {
     output.once('close', () => {
       if (!output.readableEnded) kill();
     });
-    // Either tells of a lost VM: nobody listens to an output that was destroyed.
-    const lost = Promise.race([once(output, 'lost').then(([error]) => error as Error), errors.lost]).then(
-      (error) => {
-        throw error;
-      },
-    );
-    lost.catch(() => undefined);
-    const done = Promise.race([exited, lost])
+    const done = Promise.race([exited, givenUp])
       .then(async ({ exitCode }) => {
-        if (exitCode !== 0) throw new JobError(exitCode, await errors.text);
+        if (exitCode !== 0) throw new JobError(exitCode, await errors);
         signal.throwIfAborted();
       })
       .finally(() => {
-        this.#ends.delete(id);
+        this.#running.delete(id);
         signal.removeEventListener('abort', kill);
       });
     done.then(
@@ -141,10 +156,7 @@ class ChannelReader extends Readable {
         this.#ended = true;
         this.#endIfOver();
       },
-      onLost: (error) => {
-        this.emit('lost', error);
-        this.destroy(error);
-      },
+      onLost: (error) => this.destroy(error),
     });
   }
 
@@ -167,13 +179,11 @@ class ChannelReader extends Readable {
   }
 }
 
-/** `lost` resolves if the channel ends before its text does. */
-function collectText(channel: AgentOutput): { text: Promise<string>; lost: Promise<Error> } {
+/** What came until the channel ended, or was lost. */
+function collectText(channel: AgentOutput): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;
-  let tellLost: (error: Error) => void = () => undefined;
-  const lost = new Promise<Error>((resolve) => (tellLost = resolve));
-  const text = new Promise<string>((resolve) => {
+  return new Promise((resolve) => {
     const settle = (): void => resolve(Buffer.concat(chunks).toString());
     channel.consume({
       onChunk: ({ data, offset }) => {
@@ -182,13 +192,9 @@ function collectText(channel: AgentOutput): { text: Promise<string>; lost: Promi
         channel.ack(offset + data.length);
       },
       onEnd: settle,
-      onLost: (error) => {
-        settle();
-        tellLost(error);
-      },
+      onLost: settle,
     });
   });
-  return { text, lost };
 }
 
 /** All of a job's output. For small ones. Throws JobError, and DaemonError past `maxBytes`. */
