@@ -1,4 +1,4 @@
-// Three projects: unit (no QEMU), integration (boots VMs), compat (a client of any DOCKER_HOST).
+// Projects: unit (no QEMU), integration (boots VMs), stress (everything at once, and kills), compat (a client of any DOCKER_HOST).
 const transform = {
   '^.+\\.ts$': [
     '@swc/jest',
@@ -23,6 +23,7 @@ module.exports = {
   projects: [
     project('unit'),
     project('integration'),
+    project('stress'),
     project('compat', {
       testPathIgnorePatterns: ['/node_modules/', ...(withLarge ? [] : ['/large\\.test\\.ts$'])],
       globalSetup: '<rootDir>/test/compat/harness/global-setup.ts',

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# `npm test`: set-up, mechanical checks, unit, integration and compatibility tests, one total at the end.
+# `npm test`: set-up, mechanical checks, unit, integration, stress and compatibility tests, one total at the end.
 #   CAISSON_TEST_SHARD=1…8|all|core   what is taken of the long tail; unset: a shard by the commit (docs/development.md)
 set -uo pipefail
 # shellcheck source=scripts/lib.sh
@@ -52,19 +52,28 @@ if bash scripts/check.sh; then passed_total=4; else failed=1 failed_total=1; fi
 run unit npx jest --selectProjects unit
 count unit $?
 
-# Neither keeps two cores busy, and each has namespaces of its own: side by side, the shorter one's output when it has ended.
+# None keeps two cores busy, and each has namespaces of its own: side by side, the shorter ones' output when they have ended.
 say 'integration tests (build/test-integration.log)'
 rm -f build/test-integration.json
 node_modules/.bin/jest --selectProjects integration --runInBand --json --outputFile=build/test-integration.json \
   </dev/null >build/test-integration.log 2>&1 &
 integration=$!
-trap 'kill "$integration" 2>/dev/null' EXIT
+# Three minutes of it, always the same; the load is what else runs here. Longer: npm run stress.
+say 'stress test (build/test-stress.log)'
+rm -f build/test-stress.json
+CAISSON_STRESS_SECONDS=180 CAISSON_STRESS_SEED=15 CAISSON_STRESS_LOAD=0 CAISSON_STRESS_CLIENTS=3 \
+  node_modules/.bin/jest --selectProjects stress --json --outputFile=build/test-stress.json \
+  </dev/null >build/test-stress.log 2>&1 &
+stress=$!
+trap 'kill "$integration" "$stress" 2>/dev/null' EXIT
 CAISSON_TEST_LEFT_OUT=$left_out run compat npx jest --selectProjects compat --forceExit "${compat_jest[@]}"
 count compat $?
 wait "$integration"
 count integration $?
+wait "$stress"
+count stress $?
 trap - EXIT
-cat build/test-integration.log
+cat build/test-integration.log build/test-stress.log
 
 say "$taken; $(wc -l <"$left_out") cases are left to npm run test:all"
 echo
