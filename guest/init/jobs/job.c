@@ -312,7 +312,8 @@ static bool is_mounted(const struct container *container)
     char path[PATH_MAX];
     struct statx status;
     snprintf(path, sizeof(path), "%s/root", container->directory);
-    return container->process->state != PROCESS_STARTING && statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, 0, &status) == 0 &&
+    return container->process->state != PROCESS_STARTING &&
+           statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, 0, &status) == 0 &&
            (status.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
 }
 
