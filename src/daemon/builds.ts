@@ -1,8 +1,10 @@
 // BuildKit's part of the daemon: the solver on our storage and VMs, and what clients reach of it.
 
-import { availableParallelism, hostname, totalmem } from 'node:os';
+import { statfs } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { BuildKit } from '../buildkit/buildkit';
+import { collectGarbage } from '../buildkit/garbage';
 import type { BuildHost } from '../buildkit/contract/host';
 import type { Frontend } from '../buildkit/contract/frontend';
 import { createDockerfileFrontend } from '../buildkit/frontend/frontend';
@@ -15,10 +17,12 @@ import { EngineCacheDisks } from '../engine/builds/cache-disks';
 import { StepExecutor } from '../engine/builds/step-executor';
 import { StepJournal } from '../engine/builds/step-journal';
 import type { Engine } from '../engine/engine';
+import { log } from '../log';
 import type { Storage } from '../storage/storage';
 
-/** Of the memory that the host has, steps of builds get half. */
-const memoryShare = 0.5;
+/** What the cache may have of the disk, as with dockerd. */
+const cacheShare = 0.1;
+const collectionIntervalMs = 600_000;
 /** In the order in which they are asked for. */
 const frontends: readonly Frontend[] = [createDockerfileFrontend()];
 
@@ -51,7 +55,7 @@ export async function composeBuildKit({
     temporaryDir: join(config.dataRoot, 'tmp'),
   };
   const sessions = new ClientSessions();
-  const solver = createSolver(host, sessions, { parallelSteps: parallelSteps(config) });
+  const solver = createSolver(host, sessions);
   const labels = new Map([
     ['org.mobyproject.buildkit.worker.executor', 'qemu'],
     ['org.mobyproject.buildkit.worker.hostname', hostname()],
@@ -67,15 +71,30 @@ export async function composeBuildKit({
     granted: new Set(['network.host', 'security.insecure']),
     sessions,
   });
+  const stopCollecting = collectNowAndThen(buildKit, config.dataRoot);
   const close = async (): Promise<void> => {
+    stopCollecting();
     buildKit.close();
     await executor.close();
   };
   return { buildKit, close };
 }
 
-/** As many as there are CPUs, and memory for their VMs. */
-function parallelSteps({ vmMemoryBytes }: Pick<Config, 'vmMemoryBytes'>): number {
-  const fitting = Math.floor((totalmem() * memoryShare) / vmMemoryBytes);
-  return Math.max(1, Math.min(availableParallelism(), fitting));
+/** Keeps the cache within its share of the disk. Returns what ends that. */
+function collectNowAndThen({ records }: BuildKit, dataRoot: string): () => void {
+  const abort = new AbortController();
+  const collect = async (): Promise<void> => {
+    const { blocks, bsize } = await statfs(dataRoot);
+    const bytes = await collectGarbage(records, blocks * bsize * cacheShare, abort.signal);
+    if (bytes > 0) log.info('the cache of builds was too large', { removedBytes: bytes });
+  };
+  const timer = setInterval(() => {
+    collect().catch((error: unknown) => {
+      if (!abort.signal.aborted) log.warn('the cache of builds could not be made smaller', { error });
+    });
+  }, collectionIntervalMs).unref();
+  return () => {
+    clearInterval(timer);
+    abort.abort();
+  };
 }

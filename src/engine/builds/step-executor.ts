@@ -93,6 +93,8 @@ class StepRun {
   readonly #output: ExecOutput;
   readonly #signal: AbortSignal;
   readonly #releases: (() => void)[] = [];
+  /** Addresses that are being had: none comes when they were given back. */
+  #allocation: Promise<unknown> = Promise.resolve();
 
   constructor(
     engine: ExecutorEngine,
@@ -190,7 +192,7 @@ class StepRun {
     try {
       this.#signal.throwIfAborted();
       const endpoints = this.#endpoints();
-      endpoints.catch(() => undefined); // awaited in there
+      this.#allocation = endpoints.catch(() => undefined); // awaited in there
       const entered = await pods.run(pod, [disks], endpoints, () => []);
       if (!alone) this.#vms.entered(buildId, entered.pod.vm);
       return entered;
@@ -333,6 +335,7 @@ class StepRun {
       .catch((error: unknown) =>
         log.error('disk of a step could not be removed', { stepId: this.#id, error }),
       );
+    await this.#allocation;
     await this.#journal.end(this.#id);
   }
 }

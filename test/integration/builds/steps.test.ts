@@ -15,7 +15,8 @@ import { cacheSharing, mountType, networkMode, securityMode } from '../../../src
 
 const engine = useBusyboxDaemon('steps');
 const busybox = image('busybox:latest');
-const minutes = 60_000;
+/** Each starts VMs; on a busy host, where they are emulated, one takes a minute. */
+const slow = 900_000;
 
 let client: BuildClient;
 beforeAll(async () => {
@@ -42,7 +43,7 @@ async function nothingIsLeft(): Promise<void> {
     ...disksLeft(),
     ...Object.keys(bridgeContainers()),
   ];
-  const until = Date.now() + 30_000;
+  const until = Date.now() + slow / 4;
   while (left().length > 0 && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 100));
   expect(left()).toEqual([]);
 }
@@ -75,11 +76,18 @@ test(
     expect({ hostname, one }).toEqual({ hostname: 'buildkitsandbox', one: 'one' });
     expect(sameBoot).toBe(boot);
     expect(
-      engine.docker('run', '--rm', 'steps:latest', 'sh', '-c', 'cat /one; ls -d /d /made/for /bin/vi 2>&1'),
-    ).toBe('one\n/d\n/made/for\nls: /bin/vi: No such file or directory');
+      engine.docker(
+        'run',
+        '--rm',
+        'steps:latest',
+        'sh',
+        '-c',
+        'cat /one; ls -d /d /made/for /bin/vi 2>&1; true',
+      ),
+    ).toBe('one\nls: /bin/vi: No such file or directory\n/d\n/made/for');
     await nothingIsLeft();
   },
-  3 * minutes,
+  slow,
 );
 
 test(
@@ -111,7 +119,7 @@ test(
       ],
     });
     const kept: Graph = { ...step, index: 1 };
-    const reader = run(busybox, 'ls /kept; cat /kept/made; ls /rw 2>&1', {
+    const reader = run(busybox, 'ls /kept; cat /kept/made; ls /rw 2>&1; true', {
       inputs: [kept, source],
       mounts: [
         { input: 1, dest: '/kept', output: -1 },
@@ -125,7 +133,7 @@ test(
     ]);
     await nothingIsLeft();
   },
-  3 * minutes,
+  slow,
 );
 
 test(
@@ -161,12 +169,12 @@ test(
     expect(await outputFrom(cached('ls /cache; cat /cache/h', 'd'))).toBe('g\nh\nkept\n');
     await nothingIsLeft();
   },
-  4 * minutes,
+  slow,
 );
 
 /** Waits until the steps have written it. */
 async function output(status: readonly StatusResponse[], text: string): Promise<void> {
-  const until = Date.now() + 2 * minutes;
+  const until = Date.now() + slow / 2;
   while (!outputOf(status).includes(text)) {
     if (Date.now() > until) throw new Error(`no ${text} in ${outputOf(status)}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
@@ -216,9 +224,8 @@ test(
     expect(said).toEqual([
       ...['440 12:34', `${md5(secret)}  -`, `${md5(`${secret}-in-env`)}  -`, 'agent: question 600', ''],
     ]);
-    expect(engine.docker('run', '--rm', 'secretive', 'find', '/run/secrets', '/agent.sock')).toBe(
-      '/run/secrets',
-    );
+    const left = 'find /run /agent.sock /client 2>/dev/null; true';
+    expect(engine.docker('run', '--rm', 'secretive', 'sh', '-c', left)).toBe('/run\n/run/secrets');
     // not even as base64, in which it goes to the VM
     for (const text of [secret, Buffer.from(secret).toString('base64').slice(0, 40)]) {
       const found = execFileSync('sh', [
@@ -232,7 +239,7 @@ test(
     }
     await nothingIsLeft();
   },
-  4 * minutes,
+  slow,
 );
 
 test(
@@ -247,7 +254,7 @@ test(
     expect(await outputFrom(say(links, { exec: { network: networkMode.host } }), ['network.host'])).toContain(
       'eth0',
     );
-    const privileged = say('mount -t tmpfs none /mnt && grep CapEff /proc/self/status', {
+    const privileged = say('mount -t tmpfs none /tmp && grep CapEff /proc/self/status', {
       exec: { security: securityMode.insecure },
     });
     expect(await outputFrom(privileged, ['security.insecure'])).toMatch(/CapEff:\t0*1ff/);
@@ -282,7 +289,7 @@ test(
     expect(outputOf(status)).toContain('exec: "/nowhere": stat /nowhere: no such file or directory');
     await nothingIsLeft();
   },
-  5 * minutes,
+  slow,
 );
 
 test(
@@ -320,7 +327,7 @@ test(
     }
     await nothingIsLeft();
   },
-  5 * minutes,
+  slow,
 );
 
 test(
@@ -338,5 +345,5 @@ test(
     client = await BuildClient.connect(engine.daemon.host);
     expect(await outputFrom(run(run(busybox, 'echo before > /before'), 'cat /before'))).toBe('before\n');
   },
-  4 * minutes,
+  slow,
 );
