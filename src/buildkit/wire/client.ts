@@ -2,7 +2,7 @@
 
 import { connect, constants, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2';
 import type { Duplex } from 'node:stream';
-import { http2Options, widenWindow } from './connection';
+import { endWithPeer, http2Options, widenWindow } from './connection';
 import { metadataOf, type Metadata } from './metadata';
 import { MessageStream, ReadBudget } from './message-stream';
 import type { Method, NamedMethod } from './service';
@@ -42,6 +42,7 @@ export class GrpcClient {
     this.#socket = socket;
     this.#session = connect('http://localhost', { ...http2Options, createConnection: () => socket });
     widenWindow(this.#session);
+    endWithPeer(socket);
     this.#session.on('error', () => undefined); // 'close' follows
     this.#session.once('close', () => closed.abort(unavailable()));
   }

@@ -37,3 +37,11 @@ export function widenWindow(session: Http2Session): void {
 export const { performServerHandshake } = http2 as unknown as {
   performServerHandshake: (socket: Duplex, options: ServerOptions) => ServerHttp2Session;
 };
+
+/**
+ * A peer that sends no more is gone: HTTP/2 knows no half of a connection. Sockets of the API may be open in one direction, and what
+ * is never written to would not tell.
+ */
+export function endWithPeer(socket: Duplex): void {
+  socket.once('end', () => socket.destroy());
+}

@@ -3,7 +3,7 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import { longestTimerMs } from '../../async/deadline';
-import { http2Options, performServerHandshake, widenWindow } from './connection';
+import { endWithPeer, http2Options, performServerHandshake, widenWindow } from './connection';
 import { metadataOf, timeoutOf, type Metadata } from './metadata';
 import { discardRest, MessageStream, ReadBudget } from './message-stream';
 import type { Method, Methods, NamedMethod, Service } from './service';
@@ -99,6 +99,7 @@ export function serveGrpc(socket: Duplex, { routes, toError }: ServerOptions): S
   widenWindow(session);
   const budget = new ReadBudget();
   session.on('error', () => undefined); // 'close' follows
+  endWithPeer(socket);
   session.on('stream', (...[stream, headers, , rawHeaders]: StreamEvent) => {
     stream.on('error', () => undefined); // 'close' follows
     const call = new Call(stream, metadataOf(rawHeaders), budget);

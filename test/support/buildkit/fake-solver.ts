@@ -1,6 +1,7 @@
 // A solver that runs nothing: each vertex is told as begun and done, and a source `fail://text` fails with that text. Local sources are
 // really asked for, so that sessions are in play.
 
+import { EventEmitter, once } from 'node:events';
 import { FileTree } from '../../../src/builder/file-tree';
 import { BuildError, withDetails } from '../../../src/buildkit/contract/errors';
 import type { Exporter } from '../../../src/buildkit/contract/exporter';
@@ -25,6 +26,7 @@ export class FakeSolver implements Solver {
   readonly cache: CacheRecord[] = [];
   /** Builds that are open. */
   readonly running = new Set<string>();
+  readonly #closed = new EventEmitter();
   readonly #sessions: Sessions;
 
   constructor(sessions: Sessions) {
@@ -36,6 +38,11 @@ export class FakeSolver implements Solver {
         for (const record of await Promise.resolve(cache.splice(0))) if (matches(record)) yield record;
       },
     };
+  }
+
+  /** Resolves when the build is closed next. */
+  async whenOver(buildId: string): Promise<void> {
+    await once(this.#closed, buildId);
   }
 
   open(scope: BuildScope): BuildSolver {
@@ -53,6 +60,7 @@ export class FakeSolver implements Solver {
       resolveSource: (source) => Promise.resolve({ source }),
       close: () => {
         this.running.delete(scope.id);
+        this.#closed.emit(scope.id);
         return Promise.resolve();
       },
     };

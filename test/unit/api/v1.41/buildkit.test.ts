@@ -110,6 +110,21 @@ test('a build is cancelled by its id', async () => {
   expect((await refusal('/build/cancel', {})).status).toBe(500);
 });
 
+test('so is one whose client is gone without a word, while nothing is written to it', async () => {
+  const socket = await upgrade('/grpc');
+  const client = new GrpcClient(socket);
+  const solve = client.unary(Control.methods.Solve, { Ref: 'left', Definition: chainOf('hang://') });
+  const failed = expect(solve).rejects.toMatchObject({ code: 14 });
+  const status = client.open(Control.methods.Status);
+  await status.send({ Ref: 'left' });
+  await status.receive();
+  expect(solver.running).toContain('left');
+  const over = solver.whenOver('left');
+  socket.destroy();
+  await failed;
+  await over;
+});
+
 test.each([
   ['/grpc', {}, 500, 'no upgrade proto in request'],
   ['/session', {}, 400, 'no upgrade proto in request'],
