@@ -2,6 +2,7 @@
 // records by which they are bound again after a crash.
 
 import { existsSync } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
 
 import { DaemonError, errorMessage } from '../errors';
 import { log } from '../log';
@@ -37,13 +38,18 @@ export class PortPublisher {
     return this.#documents.get<PublicationRecord>(collections.publications, containerId)?.ports ?? [];
   }
 
-  /** All or nothing. Throws what Docker says after `driver failed programming external connectivity`. `defaultHostIp`: for ports that name no address. */
+  /**
+   * All or nothing; what is published just so already is left alone, connections and all. Throws what Docker says after `driver
+   * failed programming external connectivity`. `defaultHostIp`: for ports that name no address.
+   */
   async publish(
     at: EndpointRecord,
     defaultHostIp: string,
     wanted: readonly PublishedPort[],
     containerId = at.containerId,
   ): Promise<PublishedPort[]> {
+    const known = this.#documents.get<PublicationRecord>(collections.publications, containerId);
+    if (known !== undefined && leadsTo(known, at, wanted)) return known.ports;
     // Ports of a container that shares another's endpoint are its own all the same.
     const endpoint = { ...at, containerId };
     await this.unpublish(containerId);
@@ -177,6 +183,20 @@ export class PortPublisher {
     this.#nextEphemeral = port === ephemeralPorts.last ? ephemeralPorts.first : port + 1;
     return port;
   }
+}
+
+/** Whether it is of these very ports, and leads to that endpoint: netd's listeners are kept to the records. */
+function leadsTo(
+  { endpointOf, containerId, networkId, targetAddress, ports }: PublicationRecord,
+  at: EndpointRecord,
+  wanted: readonly PublishedPort[],
+): boolean {
+  return (
+    (endpointOf ?? containerId) === at.containerId &&
+    networkId === at.networkId &&
+    targetAddress === at.ipv4Address &&
+    isDeepStrictEqual(ports, wanted)
+  );
 }
 
 /** The next port of a range may be free. */

@@ -71,6 +71,15 @@ it("uses the network's own address where none is named", async () => {
   expect(netd.listening()).toEqual(['a 127.0.0.1 80']);
 });
 
+it('leaves alone what is published just so, and binds anew what leads elsewhere', async () => {
+  const ports = await publisher.publish(endpoint('a'), '0.0.0.0', [tcp]);
+  const open = [...netd.open];
+  expect(await publisher.publish(endpoint('a'), '0.0.0.0', ports)).toEqual(ports);
+  expect(netd.open.map((port, index) => port === open[index])).toEqual([true, true]);
+  await publisher.publish({ ...endpoint('a'), ipv4Address: '172.17.0.9' }, '0.0.0.0', ports);
+  expect(netd.open.map(({ targetAddress }) => targetAddress)).toEqual(['172.17.0.9', '172.17.0.9']);
+});
+
 it('closes everything when one port is taken', async () => {
   netd.taken.add('0.0.0.0 8081');
   await expect(
