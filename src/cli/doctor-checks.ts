@@ -11,6 +11,7 @@ import type { Config } from '../config';
 import { errorMessage, systemErrorCode } from '../errors';
 import { knownVmUidBase } from '../daemon/vm-users';
 import { checkNetworkRequirements } from '../network/requirements';
+import { helperEnvironment } from '../host/helper-environment';
 import { missingPrivilege } from '../host/privileges';
 import { describeTemplate, probeAccelerator } from '../vm/pool/vm-pool';
 import { type Finding, fail, ok, warn } from './doctor-report';
@@ -26,7 +27,8 @@ interface ProgramResult {
 /** Runs a program to look at it: never rejects, ends it after ten seconds. */
 function runProgram(program: string, args: readonly string[]): Promise<ProgramResult> {
   return new Promise((resolve) => {
-    execFile(program, args, { timeout: 10_000, encoding: 'utf8' }, (error, stdout, stderr) => {
+    const options = { timeout: 10_000, encoding: 'utf8', env: helperEnvironment() } as const;
+    execFile(program, args, options, (error, stdout, stderr) => {
       if (systemErrorCode(error) === 'ENOENT') resolve({ output: undefined, exitCode: 127 });
       else resolve({ output: stdout + stderr, exitCode: error === null ? 0 : 1 });
     });
@@ -138,6 +140,7 @@ const nativeParts: readonly (readonly [name: string, usedFor: string, level: 'fa
   ['fs-server', 'binds and volumes', 'fail'],
   ['share-open', 'binds and volumes', 'fail'],
   ['netd-host', 'networks and published ports', 'fail'],
+  ['netd-ports', 'published ports', 'fail'],
   ['tsc-rate', 'emulated VMs that boot at the first try', 'warn'],
 ];
 

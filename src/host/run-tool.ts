@@ -4,11 +4,13 @@
 
 import { execFile } from 'node:child_process';
 import { DaemonError } from '../errors';
+import { helperEnvironment } from './helper-environment';
 
 /** Standard output of a tool that succeeded. Rejects with Internal and what the tool complained of. */
 export function runTool(program: string, args: readonly string[]): Promise<string> {
   return new Promise((resolve, reject) => {
-    execFile(program, args, { maxBuffer: 64 * 1024 * 1024 }, (error, stdout, stderr) => {
+    const options = { maxBuffer: 64 * 1024 * 1024, env: helperEnvironment() };
+    execFile(program, args, options, (error, stdout, stderr) => {
       if (error === null) {
         resolve(stdout);
         return;

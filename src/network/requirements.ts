@@ -2,6 +2,7 @@
 
 import { execFile } from 'node:child_process';
 
+import { helperEnvironment } from '../host/helper-environment';
 import { fullRuleset } from './ruleset';
 
 export interface NetworkRequirement {
@@ -107,7 +108,8 @@ function attempt({ program, args, input, inNamespace }: Trial): Promise<string |
   const unshare = process.getuid?.() === 0 ? ['--net'] : ['--user', '--map-root-user', '--net'];
   const [file, fileArgs] = inNamespace ? ['unshare', [...unshare, '--', program, ...args]] : [program, args];
   return new Promise((resolve) => {
-    const child = execFile(file, fileArgs, { timeout: 10_000 }, (error, _stdout, stderr) => {
+    const options = { timeout: 10_000, env: helperEnvironment() };
+    const child = execFile(file, fileArgs, options, (error, _stdout, stderr) => {
       const said = stderr.trim().split('\n')[0] ?? '';
       resolve(error === null ? undefined : said === '' ? error.message : said);
     });

@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process';
 import { Duplex, PassThrough, Readable, Transform, Writable, type TransformCallback } from 'node:stream';
 import { createGunzip } from 'node:zlib';
+import { helperEnvironment } from '../../host/helper-environment';
 import { DaemonError, errorMessage, isDaemonError, systemErrorCode } from '../../errors';
 
 export type Compression = 'none' | 'gzip' | 'zstd' | 'xz' | 'bzip2';
@@ -89,7 +90,7 @@ function untilGone(stdin: Writable): Writable {
 }
 
 function toolStream(program: string, args: readonly string[]): Duplex {
-  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], env: helperEnvironment() });
   let complaint = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     complaint = (complaint + text).slice(0, 2000);

@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import { open } from 'node:fs/promises';
 import type { Writable } from 'node:stream';
 import { DaemonError } from '../../errors';
+import { helperEnvironment } from '../../host/helper-environment';
 
 export interface SquashfsWriter {
   /** Takes the tar. */
@@ -25,7 +26,10 @@ const superblockBytes = 96;
 const magic = 0x73717368;
 
 export function startSqfstar(output: string): SquashfsWriter {
-  const child = spawn('sqfstar', [...options, output], { stdio: ['pipe', 'ignore', 'pipe'] });
+  const child = spawn('sqfstar', [...options, output], {
+    stdio: ['pipe', 'ignore', 'pipe'],
+    env: helperEnvironment(),
+  });
   let complaint = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     complaint = (complaint + text).slice(0, 2000);

@@ -136,7 +136,7 @@ async function readRemembered(path: string): Promise<Remembered | undefined> {
 /** QEMU's emulated TSC is the host's own. Without the helper, the clock that the host's kernel tells of. */
 async function hostTscKhz(nativeDir: string): Promise<number | undefined> {
   try {
-    const { stdout } = await promisify(execFile)(join(nativeDir, 'tsc-rate'));
+    const { stdout } = await promisify(execFile)(join(nativeDir, 'tsc-rate'), { env: {} });
     return Number.parseInt(stdout, 10);
   } catch {
     const text = await readFile('/proc/cpuinfo', 'utf8');

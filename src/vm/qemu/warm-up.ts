@@ -2,10 +2,9 @@
 // starts without translations. So an idle VM runs one container of our own before it goes into the pool: same disks,
 // mounts, namespaces and network as Docker's default. Nothing of a user ever ran in it, and nothing stays behind.
 
-import { execFile } from 'node:child_process';
 import { chmod, copyFile, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
+import { runTool } from '../../host/run-tool';
 import type { Agent } from '../contract/agent';
 import type { GuestContainerSpec } from '../contract/protocol';
 import type { QemuVm } from './qemu-vm';
@@ -21,7 +20,6 @@ const program = '/bin/warm-up';
 const id = 'warm-up';
 /** Of each step, by the VM's own time: the container of a user may take as long. */
 const timeoutMs = 60_000;
-const run = promisify(execFile);
 
 export function warmUpDisks(templateDir: string): WarmUpDisks {
   return {
@@ -41,7 +39,7 @@ export async function makeWarmUpDisks(templateDir: string, executable: string): 
     }
     await copyFile(executable, join(root, program));
     await chmod(join(root, program), 0o755);
-    await run('mksquashfs', [
+    await runTool('mksquashfs', [
       root,
       `${layerPath}.new`,
       '-comp',
@@ -54,7 +52,7 @@ export async function makeWarmUpDisks(templateDir: string, executable: string): 
     await chmod(`${layerPath}.new`, 0o644);
     await rename(`${layerPath}.new`, layerPath);
     await rm(`${writablePath}.new`, { force: true });
-    await run('mke2fs', ['-q', '-t', 'ext4', '-F', '-m', '0', `${writablePath}.new`, '4M']);
+    await runTool('mke2fs', ['-q', '-t', 'ext4', '-F', '-m', '0', `${writablePath}.new`, '4M']);
     await rename(`${writablePath}.new`, writablePath);
   } finally {
     await rm(root, { recursive: true, force: true });
