@@ -1,25 +1,21 @@
-/* The host's half of the network helper: stays in the host's network namespace, binds the sockets of
- * published ports there and hands them to netd (Node), which lives in the private one; keeps netd and
- * slirp4netns running. It outlives the daemon and ends with SIGTERM, and nothing it started outlives it. It
- * carries no data. Its environment is a PATH, and of capabilities it keeps what `kept_capabilities` names.
+/* Keeps the network's helpers running: netd (Node), which lives in the private network namespace, netd-ports, which binds the
+ * sockets of published ports for it in the host's, and slirp4netns. It outlives the daemon and ends with SIGTERM, and nothing it
+ * started outlives it. It carries no data, and reads nothing that any of them says: it alone can enter namespaces. Its environment
+ * is a PATH, and of capabilities it keeps what `kept_capabilities` names.
  *
- *   netd-host --netns PATH --socket PATH --pid-file PATH [--user UID --group GID] [--slirp ARG]... -- NETD
- *   ARG...
+ *   netd-host --netns PATH --socket PATH --pid-file PATH --ports NETD-PORTS [--user UID --group GID] [--slirp ARG]...
+ *             -- NETD ARG...
  *
  * `--slirp` gives slirp4netns and its arguments one by one; the descriptors' options, the namespace's path
- * and the device's name are added. netd gets descriptor 3, Node's IPC channel, and 4, the listening control
- * socket. On the channel netd asks with a JSON string, "listen ID tcp|udp ADDRESS PORT", and gets an object:
- * {"id","errno"}, or a NODE_HANDLE message (lib/internal/child_process.js) with {"id","port"} and the socket
- * as SCM_RIGHTS. */
+ * and the device's name are added. netd gets descriptor 3, Node's IPC channel, whose other end netd-ports has, and 4, the
+ * listening control socket. */
 
 #define _GNU_SOURCE
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <grp.h>
 #include <linux/capability.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -39,7 +35,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { IPC_FD = 3, CONTROL_FD = 4, MAX_SLIRP_ARGS = 32, BACKLOG = 4096, PID_FILE_CHECK_MS = 30000 };
+#include "native/netd-filters.h"
+
+enum { IPC_FD = 3, CONTROL_FD = 4, MAX_SLIRP_ARGS = 32, PID_FILE_CHECK_MS = 30000 };
 
 struct supervised {
     const char *name;
@@ -51,7 +49,7 @@ struct supervised {
 
 /* Of root's; docs/security.md has them too. Its children can have no others. */
 static const unsigned kept_capabilities[] = {
-    CAP_NET_BIND_SERVICE, /* published ports below 1024 */
+    CAP_NET_BIND_SERVICE, /* netd-ports: published ports below 1024 */
     CAP_SYS_ADMIN,        /* the private network namespace for netd and slirp4netns, and slirp4netns's mounts */
     CAP_SETUID,           /* netd's user */
     CAP_SETGID,           CAP_KILL, /* its end */
@@ -59,7 +57,7 @@ static const unsigned kept_capabilities[] = {
     CAP_SETPCAP,                    /* slirp4netns gives up all but the first itself */
 };
 
-static const char *netns_path, *socket_path, *pid_path;
+static const char *netns_path, *socket_path, *pid_path, *ports_path;
 static char *slirp_args[MAX_SLIRP_ARGS + 10];
 static int slirp_arg_count;
 static char **netd_args;
@@ -67,10 +65,9 @@ static uid_t netd_uid;
 static gid_t netd_gid;
 
 static struct supervised netd = { .name = "netd" }, slirp = { .name = "slirp4netns" };
-static int ipc = -1, control = -1, slirp_ready = -1, slirp_exit = -1;
+static pid_t ports_pid; /* lives and dies with netd */
+static int egress_news = -1, control = -1, slirp_ready = -1, slirp_exit = -1;
 static bool egress_ready;
-static char line[4096]; /* what netd has sent and is not a whole line yet */
-static size_t line_length;
 
 static long long now_ms(void)
 {
@@ -110,124 +107,18 @@ static void keep_few_capabilities(void)
         fail("drop capabilities");
 }
 
-/* Sends one line to netd, with a descriptor if there is one. A netd that does not read is killed and started
- * anew. */
-static void send_to_netd(const char *text, int fd)
+static void close_fd(int *fd)
 {
-    union {
-        char space[CMSG_SPACE(sizeof(int))];
-        struct cmsghdr align;
-    } control_data = { 0 };
-    size_t length = strlen(text);
-    if (ipc < 0)
-        return;
-    while (length > 0) {
-        struct iovec part = { .iov_base = (char *)(size_t)text, .iov_len = length };
-        struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
-        if (fd >= 0) {
-            message.msg_control = control_data.space;
-            message.msg_controllen = sizeof(control_data.space);
-            struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-            header->cmsg_level = SOL_SOCKET;
-            header->cmsg_type = SCM_RIGHTS;
-            header->cmsg_len = CMSG_LEN(sizeof(int));
-            memcpy(CMSG_DATA(header), &fd, sizeof(fd));
-        }
-        ssize_t sent = sendmsg(ipc, &message, MSG_NOSIGNAL);
-        if (sent < 0 && errno == EINTR)
-            continue;
-        if (sent < 0) {
-            fprintf(stderr, "netd-host: netd does not read: %s\n", strerror(errno));
-            if (netd.pid > 0)
-                kill(netd.pid, SIGKILL);
-            return;
-        }
-        text += sent;
-        length -= (size_t)sent;
-        fd = -1;
-    }
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
 }
 
+/* A netd-ports that is gone hears it when it is started anew. */
 static void send_egress(void)
 {
-    send_to_netd(egress_ready ? "{\"egress\":true}\n" : "{\"egress\":false}\n", -1);
-}
-
-/* Returns a bound (and, for TCP, listening) socket of this namespace, or -errno. */
-static int open_port(bool tcp, const char *address, unsigned port)
-{
-    struct sockaddr_in6 six = { .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port) };
-    struct sockaddr_in four = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
-    bool v6 = inet_pton(AF_INET6, address, &six.sin6_addr) == 1;
-    if (!v6 && inet_pton(AF_INET, address, &four.sin_addr) != 1)
-        return -EINVAL;
-    int type = (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, one = 1;
-    int fd = socket(v6 ? AF_INET6 : AF_INET, type, 0);
-    if (fd < 0)
-        return -errno;
-    if (tcp)
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-    if (v6)
-        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
-    const struct sockaddr *where = v6 ? (const struct sockaddr *)&six : (const struct sockaddr *)&four;
-    if (bind(fd, where, v6 ? sizeof(six) : sizeof(four)) < 0 || (tcp && listen(fd, BACKLOG) < 0)) {
-        int error = errno;
-        close(fd);
-        return -error;
-    }
-    return fd;
-}
-
-static unsigned port_of(int fd)
-{
-    struct sockaddr_storage name;
-    socklen_t length = sizeof(name);
-    if (getsockname(fd, (struct sockaddr *)&name, &length) < 0)
-        return 0;
-    return ntohs(name.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&name)->sin6_port
-                                            : ((struct sockaddr_in *)&name)->sin_port);
-}
-
-static void handle_line(const char *text)
-{
-    unsigned id, port;
-    char protocol[4], address[INET6_ADDRSTRLEN], reply[256];
-    /* Anything else is Node's own (NODE_HANDLE_ACK). */
-    if (sscanf(text, "\"listen %u %3[a-z] %45[0-9a-fA-F.:] %u\"", &id, protocol, address, &port) != 4)
-        return;
-    bool tcp = strcmp(protocol, "tcp") == 0;
-    int fd = port > 65535 ? -EINVAL : open_port(tcp, address, port);
-    if (fd < 0) {
-        snprintf(reply, sizeof(reply), "{\"id\":%u,\"errno\":%d}\n", id, -fd);
-        send_to_netd(reply, -1);
-        return;
-    }
-    snprintf(reply, sizeof(reply), "{\"cmd\":\"NODE_HANDLE\",\"type\":\"%s.Native\",\"msg\":{\"id\":%u,\"port\":%u}}\n",
-             tcp ? "net" : "dgram", id, port_of(fd));
-    send_to_netd(reply, fd);
-    close(fd);
-}
-
-static void read_requests(void)
-{
-    ssize_t got = read(ipc, line + line_length, sizeof(line) - line_length);
-    if (got < 0 && (errno == EINTR || errno == EAGAIN))
-        return;
-    if (got <= 0) { /* its end is seen by SIGCHLD */
-        close(ipc);
-        ipc = -1;
-        return;
-    }
-    line_length += (size_t)got;
-    char *end;
-    while ((end = memchr(line, '\n', line_length)) != NULL) {
-        *end = '\0';
-        handle_line(line);
-        line_length -= (size_t)(end + 1 - line);
-        memmove(line, end + 1, line_length);
-    }
-    if (line_length == sizeof(line))
-        line_length = 0; /* no request is that long */
+    if (egress_news >= 0 && write(egress_news, egress_ready ? "1" : "0", 1) < 0)
+        close_fd(&egress_news);
 }
 
 /* In the child: back to default signals, and an end together with the parent. */
@@ -236,49 +127,75 @@ static void child_start(pid_t parent)
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
+    sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_DFL }, NULL);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
         _exit(1);
 }
 
+static void end_child(pid_t *pid)
+{
+    if (*pid > 0)
+        kill(*pid, SIGKILL);
+}
+
+/* In the child, which ends with netd: the channel closes. */
+static void become_ports(pid_t parent, int channel, int news)
+{
+    child_start(parent);
+    int first = fcntl(news, F_DUPFD_CLOEXEC, 10), second = fcntl(channel, F_DUPFD_CLOEXEC, 10);
+    if (first < 0 || second < 0 || dup2(first, STDIN_FILENO) < 0 || dup2(second, IPC_FD) < 0)
+        fail("dup");
+    execl(ports_path, ports_path, (char *)NULL);
+    fail(ports_path);
+}
+
+static void become_netd(pid_t parent, int channel)
+{
+    child_start(parent);
+    int netns = open(netns_path, O_RDONLY | O_CLOEXEC);
+    if (netns < 0 || setns(netns, CLONE_NEWNET) < 0)
+        fail(netns_path);
+    /* both may be in each other's place */
+    int first = fcntl(channel, F_DUPFD_CLOEXEC, 10), second = fcntl(control, F_DUPFD_CLOEXEC, 10);
+    if (first < 0 || second < 0 || dup2(first, IPC_FD) < 0 || dup2(second, CONTROL_FD) < 0)
+        fail("dup");
+    if (netd_uid != 0) {
+        if (setgroups(0, NULL) < 0 || setresgid(netd_gid, netd_gid, netd_gid) < 0 ||
+            setresuid(netd_uid, netd_uid, netd_uid) < 0)
+            fail("setresuid");
+        child_start(parent); /* a change of user has cleared it */
+    }
+    setenv("NODE_CHANNEL_FD", "3", 1);
+    setenv("NODE_CHANNEL_SERIALIZATION_MODE", "json", 1);
+    if (filter_netd() < 0)
+        fail("seccomp");
+    execvp(netd_args[0], netd_args);
+    fail(netd_args[0]);
+}
+
 static void start_netd(void)
 {
-    int pair[2];
+    int channel[2], news[2];
     pid_t parent = getpid();
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel) < 0 || pipe2(news, O_CLOEXEC) < 0)
         fail("socketpair");
     netd.started_at = now_ms();
     netd.restart_at = 0;
+    ports_pid = fork();
+    if (ports_pid == 0)
+        become_ports(parent, channel[0], news[0]);
     netd.pid = fork();
-    if (netd.pid < 0)
+    if (netd.pid == 0)
+        become_netd(parent, channel[1]);
+    if (ports_pid < 0 || netd.pid < 0)
         fail("fork");
-    if (netd.pid == 0) {
-        child_start(parent);
-        int netns = open(netns_path, O_RDONLY | O_CLOEXEC);
-        if (netns < 0 || setns(netns, CLONE_NEWNET) < 0)
-            fail(netns_path);
-        /* both may be in each other's place */
-        int first = fcntl(pair[1], F_DUPFD_CLOEXEC, 10), second = fcntl(control, F_DUPFD_CLOEXEC, 10);
-        if (first < 0 || second < 0 || dup2(first, IPC_FD) < 0 || dup2(second, CONTROL_FD) < 0)
-            fail("dup");
-        if (netd_uid != 0) {
-            if (setgroups(0, NULL) < 0 || setresgid(netd_gid, netd_gid, netd_gid) < 0 ||
-                setresuid(netd_uid, netd_uid, netd_uid) < 0)
-                fail("setresuid");
-            child_start(parent); /* a change of user has cleared it */
-        }
-        setenv("NODE_CHANNEL_FD", "3", 1);
-        setenv("NODE_CHANNEL_SERIALIZATION_MODE", "json", 1);
-        execvp(netd_args[0], netd_args);
-        fail(netd_args[0]);
-    }
-    close(pair[1]);
-    if (ipc >= 0)
-        close(ipc);
-    ipc = pair[0];
-    line_length = 0;
-    struct timeval patience = { .tv_sec = 5 };
-    setsockopt(ipc, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+    close(channel[0]);
+    close(channel[1]);
+    close(news[0]);
+    close_fd(&egress_news);
+    egress_news = news[1];
+    fcntl(egress_news, F_SETFL, O_NONBLOCK); /* one that does not read holds nobody up */
     send_egress();
 }
 
@@ -329,18 +246,16 @@ static void start_slirp(void)
     slirp_exit = hold[1]; /* slirp4netns ends when this closes, so also with us */
 }
 
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
-}
-
 static void reap(void)
 {
     pid_t pid;
     int status;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        if (pid == ports_pid) {
+            ports_pid = 0;
+            end_child(&netd.pid);
+            continue;
+        }
         struct supervised *child = pid == netd.pid ? &netd : pid == slirp.pid ? &slirp : NULL;
         if (child == NULL)
             continue;
@@ -351,8 +266,11 @@ static void reap(void)
         child->failures++;
         child->restart_at = now_ms() + (100LL << shift);
         fprintf(stderr, "netd-host: %s ended (status %#x), restart\n", child->name, (unsigned)status);
-        if (child == &netd)
-            close_fd(&ipc);
+        if (child == &netd) {
+            end_child(&ports_pid);
+            ports_pid = 0; /* reaped as nobody's: the next one has another pid */
+            close_fd(&egress_news);
+        }
         if (child == &slirp) {
             close_fd(&slirp_ready);
             close_fd(&slirp_exit);
@@ -364,10 +282,9 @@ static void reap(void)
 
 static void stop_children(void)
 {
-    if (netd.pid > 0)
-        kill(netd.pid, SIGKILL);
-    if (slirp.pid > 0)
-        kill(slirp.pid, SIGKILL);
+    end_child(&netd.pid);
+    end_child(&ports_pid);
+    end_child(&slirp.pid);
     while (waitpid(-1, NULL, 0) > 0 || errno == EINTR) {
     }
 }
@@ -407,6 +324,7 @@ static void parse_arguments(int argc, char **argv)
         { "netns", required_argument, NULL, 'n' },
         { "socket", required_argument, NULL, 's' },
         { "pid-file", required_argument, NULL, 'p' },
+        { "ports", required_argument, NULL, 'o' },
         { "user", required_argument, NULL, 'u' },
         { "group", required_argument, NULL, 'g' },
         { "slirp", required_argument, NULL, 'l' },
@@ -424,6 +342,9 @@ static void parse_arguments(int argc, char **argv)
         case 'p':
             pid_path = optarg;
             break;
+        case 'o':
+            ports_path = optarg;
+            break;
         case 'u':
             netd_uid = (uid_t)strtoul(optarg, NULL, 10);
             break;
@@ -439,8 +360,9 @@ static void parse_arguments(int argc, char **argv)
         }
     }
     netd_args = argv + optind;
-    if (netns_path == NULL || socket_path == NULL || pid_path == NULL || netd_args[0] == NULL) {
-        fprintf(stderr, "usage: netd-host --netns PATH --socket PATH --pid-file PATH [--slirp ARG]... -- NETD...\n");
+    if (netns_path == NULL || socket_path == NULL || pid_path == NULL || ports_path == NULL || netd_args[0] == NULL) {
+        fprintf(stderr, "usage: netd-host --netns PATH --socket PATH --pid-file PATH --ports PATH [--slirp ARG]... "
+                        "-- NETD...\n");
         exit(2);
     }
 }
@@ -465,6 +387,9 @@ int main(int argc, char **argv)
     lock_pid_file();
     listen_control();
     keep_few_capabilities();
+    if (filter_all() < 0)
+        fail("seccomp");
+    sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
     sigemptyset(&signals);
     sigaddset(&signals, SIGCHLD);
     sigaddset(&signals, SIGTERM);
@@ -479,20 +404,17 @@ int main(int argc, char **argv)
     for (;;) {
         struct pollfd fds[] = {
             { .fd = events, .events = POLLIN },
-            { .fd = ipc, .events = POLLIN },
             { .fd = slirp_ready, .events = POLLIN },
         };
-        if (poll(fds, 3, next_timeout()) < 0 && errno != EINTR)
+        if (poll(fds, 2, next_timeout()) < 0 && errno != EINTR)
             fail("poll");
-        if (fds[2].revents != 0) {
+        if (fds[1].revents != 0) {
             char byte;
             egress_ready = read(slirp_ready, &byte, 1) == 1;
             close_fd(&slirp_ready);
             if (egress_ready)
                 send_egress();
         }
-        if (fds[1].revents != 0)
-            read_requests();
         struct signalfd_siginfo info;
         while (read(events, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
             if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {

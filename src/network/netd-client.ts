@@ -18,6 +18,8 @@ import type { NetdOperation, NetdOperations, NetdReply } from './addresses/netd-
 export interface NetdPaths {
   /** native/netd-host. */
   hostBinary: string;
+  /** native/netd-ports. */
+  portsBinary: string;
   /** netd/main.js. */
   script: string;
   namespace: string;
@@ -228,11 +230,11 @@ export class NetdClient {
   }
 
   async #spawnAndConnect(): Promise<void> {
-    const { hostBinary, script, namespace, socket, pidFile, logFile, uid, slirp } = this.#paths;
+    const { hostBinary, portsBinary, script, namespace, socket, pidFile, logFile, uid, slirp } = this.#paths;
     if (existsSync(logFile)) renameSync(logFile, `${logFile}.1`);
     const output = openSync(logFile, 'a', 0o600);
     const args = [
-      ...['--netns', namespace, '--socket', socket, '--pid-file', pidFile],
+      ...['--netns', namespace, '--socket', socket, '--pid-file', pidFile, '--ports', portsBinary],
       ...(uid === 0 ? [] : ['--user', String(uid), '--group', String(uid)]),
       ...slirp.map((argument) => `--slirp=${argument}`),
       ...['--', process.execPath, '--max-semi-space-size=4', script],

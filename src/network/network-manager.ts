@@ -91,6 +91,7 @@ class PrivateNetworkManager implements NetworkManager {
     this.#netd = new NetdClient(
       {
         hostBinary: join(options.nativeDir, 'netd-host'),
+        portsBinary: join(options.nativeDir, 'netd-ports'),
         script,
         namespace: this.namespacePath,
         socket: join(options.runDir, 'netd.sock'),

@@ -1,18 +1,13 @@
 #include "base/system-calls.h"
 
 #include <asm/ioctls.h>
-#include <errno.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
 #include <linux/sched.h>
-#include <linux/seccomp.h>
 #include <linux/sockios.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "include/system-calls.h"
 
 static const uint32_t needed[] = {
     /* bytes */
@@ -97,10 +92,7 @@ static const uint32_t needed[] = {
     SYS_getrandom,
 };
 
-/* Those that are needed with these bits of an argument only. */
-static const struct {
-    uint32_t number, argument, mask, value;
-} needed_with[] = {
+static const struct needed_with needed_with[] = {
     { SYS_ioctl, 1, ~0u, FIONREAD },
     { SYS_ioctl, 1, ~0u, SIOCOUTQ },
     { SYS_mmap, 2, PROT_EXEC, 0 },
@@ -163,76 +155,17 @@ static const uint32_t fatal[] = {
     SYS_seccomp,
 };
 
-enum { MAX_FILTER = 1024 };
-
-struct filter {
-    struct sock_filter code[MAX_FILTER];
-    unsigned short length;
-};
-
-static void add(struct filter *filter, struct sock_filter instruction)
-{
-    if (filter->length < MAX_FILTER)
-        filter->code[filter->length] = instruction;
-    filter->length++;
-}
-
-static void load(struct filter *filter, size_t offset)
-{
-    add(filter, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)offset));
-}
-
-static void end_with(struct filter *filter, uint32_t action)
-{
-    add(filter, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, action));
-}
-
-/* Goes on with the next instruction if what is loaded is `value`, else past so many. */
-static void unless_skip(struct filter *filter, uint32_t value, unsigned char skipped)
-{
-    add(filter, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, skipped));
-}
-
-/* With the call's number loaded, before and after. Only the lower half of the argument is looked at: the kernel takes no more. */
-static void allow_with(struct filter *filter, uint32_t number, uint32_t argument, uint32_t mask, uint32_t value)
-{
-    unless_skip(filter, number, 5);
-    load(filter, offsetof(struct seccomp_data, args) + argument * sizeof(uint64_t));
-    add(filter, (struct sock_filter)BPF_STMT(BPF_ALU | BPF_AND | BPF_K, mask));
-    unless_skip(filter, value, 1);
-    end_with(filter, SECCOMP_RET_ALLOW);
-    load(filter, offsetof(struct seccomp_data, nr));
-}
-
-static void answer_to(struct filter *filter, uint32_t number, uint32_t action)
-{
-    unless_skip(filter, number, 1);
-    end_with(filter, action);
-}
-
 int filter_system_calls(void)
 {
     static struct filter filter;
-    load(&filter, offsetof(struct seccomp_data, arch));
-    unless_skip(&filter, AUDIT_ARCH_X86_64, 1);
-    add(&filter, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JA, 1, 0, 0));
-    end_with(&filter, SECCOMP_RET_KILL_PROCESS);
-    load(&filter, offsetof(struct seccomp_data, nr));
-    for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
-        answer_to(&filter, needed[i], SECCOMP_RET_ALLOW);
+    filter_begin(&filter);
+    filter_answer_all(&filter, needed, sizeof(needed) / sizeof(needed[0]), SECCOMP_RET_ALLOW);
     for (size_t i = 0; i < sizeof(needed_with) / sizeof(needed_with[0]); i++)
-        allow_with(&filter, needed_with[i].number, needed_with[i].argument, needed_with[i].mask, needed_with[i].value);
+        filter_allow_with(&filter, needed_with[i]);
     /* the signal that ends a wait, for threads of ours */
-    allow_with(&filter, SYS_tgkill, 0, ~0u, (uint32_t)getpid());
+    filter_allow_with(&filter, (struct needed_with){ SYS_tgkill, 0, ~0u, (uint32_t)getpid() });
     /* its flags lie in memory and can't be looked at: the C library takes clone() instead */
-    answer_to(&filter, SYS_clone3, SECCOMP_RET_ERRNO | ENOSYS);
-    for (size_t i = 0; i < sizeof(fatal) / sizeof(fatal[0]); i++)
-        answer_to(&filter, fatal[i], SECCOMP_RET_KILL_PROCESS);
-    end_with(&filter, SECCOMP_RET_ERRNO | EPERM);
-    if (filter.length > MAX_FILTER) {
-        errno = E2BIG;
-        return -1;
-    }
-    struct sock_fprog program = { .len = filter.length, .filter = filter.code };
-    return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0);
+    filter_answer(&filter, SYS_clone3, SECCOMP_RET_ERRNO | ENOSYS);
+    filter_answer_all(&filter, fatal, sizeof(fatal) / sizeof(fatal[0]), SECCOMP_RET_KILL_PROCESS);
+    return filter_install(&filter, SECCOMP_RET_ERRNO | EPERM);
 }

@@ -1,4 +1,4 @@
-// Sockets of the host's network namespace: asked for from netd-host over Node's IPC channel (native/netd-host.c says
+// Sockets of the host's network namespace: asked for from netd-ports over Node's IPC channel (native/netd-ports.c says
 // how), which binds them where it lives and passes the descriptors.
 
 import { getSystemErrorName } from 'node:util';

@@ -51,9 +51,11 @@ function buildHelpers(): string {
   }
   mkdirSync(join(directory, 'native'));
   const compileC = (source: string, program: string): void => {
-    execFileSync('gcc', ['-std=gnu17', '-O1', '-Wall', '-o', join(directory, program), join(root, source)]);
+    const flags = ['-std=gnu17', '-O1', '-Wall', '-iquote', root];
+    execFileSync('gcc', [...flags, '-o', join(directory, program), join(root, source)]);
   };
   compileC('native/netd-host.c', 'native/netd-host');
+  compileC('native/netd-ports.c', 'native/netd-ports');
   compileC('test/integration/network/frame-tool.c', 'frame-tool');
   return directory;
 }

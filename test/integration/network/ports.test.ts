@@ -216,6 +216,18 @@ describe('listeners outlive', () => {
     expect(answer).toBe('hello');
   });
 
+  it('netd-ports, and with it netd', async () => {
+    const before = lab.childOfNetdHost('netd/main.js');
+    process.kill(lab.childOfNetdHost('netd-ports'), 'SIGKILL');
+    await lab.manager.publishedPorts(web.endpoint.containerId);
+    let answer = '';
+    for (let tried = 0; tried < 100 && answer !== 'hello'; tried++) {
+      answer = lab.childOfNetdHost('netd/main.js') === before ? '' : await dial('127.0.0.1', 8301);
+      if (answer !== 'hello') await rest(50);
+    }
+    expect(answer).toBe('hello');
+  });
+
   it('netd: a port that is published meanwhile waits for it', async () => {
     process.kill(lab.childOfNetdHost('netd/main.js'), 'SIGKILL');
     await publish(second.endpoint, { hostPort: 8302 });

@@ -32,7 +32,15 @@ function program(name: string): void {
   chmodSync(join(config.nativeDir, name), 0o755);
 }
 
-const helpers = ['vm-launch', 'readonly-memory.so', 'fs-server', 'share-open', 'netd-host', 'tsc-rate'];
+const helpers = [
+  'vm-launch',
+  'readonly-memory.so',
+  'fs-server',
+  'share-open',
+  'netd-host',
+  'netd-ports',
+  'tsc-rate',
+];
 
 it('names each helper that is missing, and what it is for', () => {
   helpers.filter((name) => name !== 'netd-host').forEach(program);
