@@ -85,11 +85,10 @@ export class DataPath {
       if (master !== undefined && !this.#taps.has(ifname))
         await this.#ip.run(`link set dev ${ifname} nomaster down`);
     }
-    for (const { tapName, network } of alive) {
-      await this.#join(tapName, network);
-      const rules = this.#taps.get(tapName);
-      if (rules !== undefined) await this.#knowMac(rules);
-    }
+    // All at once: each process is dear while the VMs have the CPUs.
+    const joins = alive.flatMap(({ tapName, network }) => this.#joinCommands(tapName, network));
+    await this.#ip.run(...joins);
+    await this.#knowMacs([...this.#taps.values()]);
     return new Set(alive.map(({ tapName }) => tapName));
   }
 
@@ -129,10 +128,10 @@ export class DataPath {
       await this.#drop(tapChange('delete', before));
     }
     // until its rules are there, nothing that it sends passes
-    await this.#join(tapName, network);
+    await this.#ip.run(...this.#joinCommands(tapName, network));
     const rules = tapRules(tapName, endpoint);
     this.#taps.set(tapName, rules);
-    await Promise.all([this.#nft(tapChange('add', rules)), this.#knowMac(rules)]);
+    await Promise.all([this.#nft(tapChange('add', rules)), this.#knowMacs([rules])]);
   }
 
   /** Takes the tap off its bridge, if it exists, and deletes its rules. */
@@ -161,7 +160,7 @@ export class DataPath {
     const gateways = bridgeRules(network).gateways;
     const six = gateways.some((address) => address.includes(':'));
     if (!exists) await this.#ip.run(`link add name ${name} address ${bridgeMac(network.id)} type bridge`);
-    if (!six) await this.#noIpv6(name);
+    await this.#ip.run(...(six ? [] : this.#noIpv6(name)));
     await this.#ip.run(`link set dev ${name} mtu ${network.mtu} up`);
     for (const address of gateways) {
       const prefixLength =
@@ -174,24 +173,26 @@ export class DataPath {
 
   /**
    * Bridges learn from frames to reserved destinations without asking any rule, so taps are not learnt from at all:
-   * `#knowMac` says where a MAC address is.
+   * `#knowMacs` says where a MAC address is.
    */
-  async #join(tapName: string, { mtu, bridgeName, interContainer }: NetworkRecord): Promise<void> {
-    await this.#noIpv6(tapName);
-    await this.#ip.run(
+  #joinCommands(tapName: string, { mtu, bridgeName, interContainer }: NetworkRecord): string[] {
+    return [
+      ...this.#noIpv6(tapName),
       `link set dev ${tapName} mtu ${mtu} master ${bridgeName}`,
       `link set dev ${tapName} type bridge_slave learning off isolated ${interContainer ? 'off' : 'on'}`,
       `link set dev ${tapName} up`,
-    );
+    ];
   }
 
   /** Without an address of its own a device says nothing on IPv6. */
-  async #noIpv6(device: string): Promise<void> {
-    if (this.#ipv6) await this.#ip.run(`link set dev ${device} addrgenmode none`);
+  #noIpv6(device: string): string[] {
+    return this.#ipv6 ? [`link set dev ${device} addrgenmode none`] : [];
   }
 
-  async #knowMac({ name, mac }: TapRules): Promise<void> {
-    await this.namespace.run('bridge', ['fdb', 'replace', mac, 'dev', name, 'master', 'static']);
+  async #knowMacs(taps: readonly TapRules[]): Promise<void> {
+    if (taps.length === 0) return;
+    const lines = taps.map(({ name, mac }) => `fdb replace ${mac} dev ${name} master static\n`);
+    await this.namespace.run('bridge', ['-batch', '-'], lines.join(''));
   }
 
   async #links(): Promise<Link[]> {
