@@ -18,7 +18,7 @@ import { openStartReserve } from './start-reserve';
 import { reloadConfig } from './reload';
 import { careForRunDir } from './run-dir-care';
 import { ContainerRegistry } from '../engine/core/container-registry';
-import { recoverContainers } from '../engine/lifecycle/recovery';
+import { recordedRuns, recoverContainers } from '../engine/lifecycle/recovery';
 import { Containers } from '../engine/backends/containers';
 import { createEngine } from '../engine/backends/create-engine';
 import { GuestClocks } from '../engine/vms/guest-clocks';
@@ -72,7 +72,7 @@ type Undo = (() => unknown)[];
 type Ground = Awaited<ReturnType<typeof composeStorage>>;
 type EngineParts = Awaited<ReturnType<typeof composeEngine>>;
 
-/** Resolves when the API answers and every record is true. Rejects with what is wrong; nothing is left running then. */
+/** Resolves when the API answers; VMs of an earlier daemon are still being asked then. Rejects with what is wrong; nothing is left running then. */
 export async function startDaemon(config: Config): Promise<Daemon> {
   const started = Date.now();
   const missing = missingPrivilege(config.vmUidBase);
@@ -141,7 +141,7 @@ async function composeStorage(config: Config, undo: Undo) {
   });
   const vms = await createVmPool(config, networks.namespacePath, runDirCare.check);
   mendable.vms = vms;
-  undo.push(() => networks.stop({ removeNamespace: vms.list().length === 0 }));
+  undo.push(() => networks.stop({ removeNamespace: vms.list().length + vms.unansweredCount === 0 }));
   undo.push(() => vms.close({ endIdle: true }));
   undo.push(runDirCare.close);
   return { storage, networks, vms, mendable };
@@ -186,15 +186,17 @@ async function composeEngine(config: Config, { storage, networks, vms }: Ground,
   const records = new PodRecords(documents);
   const directory = new PodDirectory(registry, records);
   const pods = new EnginePods({ engine, stats, records, directory });
-  await recoverContainers(engine, await vms.recover());
-  await pods.recover();
+  const found = await vms.recover((vmId) => recordedRuns(engine, vmId).length > 0);
+  const { over } = await recoverContainers(engine, found);
+  void over.then(() => log.info('every record is true', { vms: found.vms.length }));
+  pods.recover();
   undo.push(execs.startSweeping());
   undo.push(new GuestClocks(() => engine.pods.list()).start());
   undo.push(() => engine.background.settled());
   undo.push(() => engine.fileHolders.releaseAll());
   undo.push(() => engine.restarts.cancelAll());
   const probe = execProbe(engine, execs);
-  health.start(probe);
+  health.start(probe, (container) => engine.adoptions.whenSettled(container));
   undo.push(() => health.close());
   vms.start();
 
@@ -256,6 +258,7 @@ async function composeApi(
     volumes,
     documents: storage.documents,
     exec: (containerId, command, signal) => probe(registry.get(containerId), command, signal),
+    whenKnown: (name) => pods.whenKnown(name),
     probe: (wanted) => networks.probe(wanted),
     nodeName: hostname(),
   });

@@ -5,6 +5,7 @@ import type { Agent } from '../vm/contract/agent';
 import type { Container } from './core/container-registry';
 import type { ContainerWaits } from './core/container-wait';
 import type { EngineContext } from './core/engine-context';
+import type { Adoptions } from './vms/adoptions';
 import type { Pods } from './vms/pods';
 import type { LeaveOptions, RunningPod } from './vms/running-pod';
 import type { FileJobs } from './streams/file-jobs';
@@ -17,6 +18,8 @@ import type { StreamHubs } from './streams/stream-hub';
 export interface Engine extends EngineContext {
   readonly hubs: StreamHubs;
   readonly pods: Pods;
+  /** VMs of an earlier daemon that have yet to answer. */
+  readonly adoptions: Adoptions;
   /** By Pod: starts of its containers find their VM one after the other. */
   readonly podGates: Gates;
   readonly podHolds: PodHolds;

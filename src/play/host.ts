@@ -19,6 +19,8 @@ export interface PlayHost {
     command: string[],
     signal: AbortSignal,
   ): Promise<{ exitCode: number; output: Buffer }>;
+  /** Resolves when it is known what has become of a Pod while no daemon was there. */
+  whenKnown(podName: string): Promise<void>;
   /** '' when a Pod's address answers, else why not. */
   probe(probe: NetdProbe): Promise<string>;
   nodeName: string;

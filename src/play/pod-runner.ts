@@ -72,6 +72,7 @@ export class PodRunner {
 
   async #run(signal: AbortSignal, deadline: AbortSignal): Promise<PodOutcome> {
     const { name } = this.#plan.template;
+    await this.#host.whenKnown(name);
     const backOff = this.#chronicle.startBackOff();
     const ended = await this.#endedUnseen(signal);
     if (ended !== undefined) return ended;

@@ -40,7 +40,10 @@ export function withoutRepeats(layers: readonly string[]): string[] {
   return layers.filter((layer, index) => layers.lastIndexOf(layer) === index);
 }
 
-const writableDiskId = (containerId: string): string => `w-${containerId.slice(0, 12)}`;
+/** Of a container's writable disk in its VM, for every daemon. */
+export function writableDiskId(containerId: string): string {
+  return `w-${containerId.slice(0, 12)}`;
+}
 
 /** The same for every container of the VM, and for every daemon: layers lie under their digests. */
 function layerDiskId(hostPath: string): string {

@@ -180,7 +180,7 @@ export class Containers implements ContainersBackend {
     }
     requireActive(container);
     await container.operations.run(async () => {
-      const pod = requirePod(this.#engine, container);
+      const pod = await requirePod(this.#engine, container);
       if (container.record.config.Tty) {
         await pod.vm.agent.request('process.resize', { id: container.id, ...size });
       }
@@ -215,13 +215,15 @@ export class Containers implements ContainersBackend {
     return pruneContainers(this.#engine, filters);
   }
 
-  // eslint-disable-next-line @typescript-eslint/require-await -- a refusal is a rejection
   async logs(
     ref: string,
     options: LogsOptions,
     signal: AbortSignal,
   ): Promise<{ terminal: boolean; lines: AsyncIterable<LogLine> }> {
-    return containerLogs(this.#get(ref), this.#logs, options, signal);
+    const container = this.#get(ref);
+    // What comes can be followed when it has somebody who writes it down.
+    if (options.follow) await this.#engine.adoptions.settled(container);
+    return containerLogs(container, this.#logs, options, signal);
   }
 
   async attach(ref: string, options: AttachOptions, open: OpenStream): Promise<void> {

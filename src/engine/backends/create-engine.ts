@@ -18,6 +18,7 @@ import { Execs } from '../sessions/exec';
 import { GuestStats } from '../views/stats';
 import { FileJobs } from '../streams/file-jobs';
 import { StreamHubs } from '../streams/stream-hub';
+import { Adoptions } from '../vms/adoptions';
 import { Pods } from '../vms/pods';
 import type { RunningPod } from '../vms/running-pod';
 import { SocketTunnels } from '../vms/socket-tunnels';
@@ -38,6 +39,7 @@ export function createEngine(context: EngineContext): { engine: Engine; execs: E
     beforeRest: new Map(),
     podGates: new Gates(),
     podHolds: new PodHolds(),
+    adoptions: new Adoptions(),
     pods: new Pods(context, {
       onEvent: (pod, event, ack) => onAgentEvent(engine, execs, { pod, event, ack }),
       onTunnel: (pod, tunnel) => engine.sockets.serve(pod, tunnel),

@@ -180,7 +180,7 @@ export async function withFiles<T>(
   work: (agent: Agent) => Promise<T>,
 ): Promise<T> {
   const onItsVm = async (): Promise<T> => {
-    const pod = requirePod(engine, container);
+    const pod = await requirePod(engine, container);
     return container.fileUses.during(() => work(pod.vm.agent));
   };
   if (isActive(container.state)) return onItsVm();

@@ -27,7 +27,7 @@ import type { RunningPod } from '../vms/running-pod';
 import type { Announcer } from '../core/event-publisher';
 import type { ContainerWaits } from '../core/container-wait';
 import type { VolumeStore } from '../../storage/disks/volume-store';
-import type { PodPlaces } from '../vms/guest-access';
+import { findPod, type PodPlaces } from '../vms/guest-access';
 import { podOf, type PodSources } from './container-pod';
 
 export interface CheckpointRequest {
@@ -66,7 +66,7 @@ export async function createCheckpoint(
   request: CheckpointRequest,
 ): Promise<void> {
   const exited = await container.operations.run(async () => {
-    const pod = requireCheckpointable(engine, container, ref, request.name);
+    const pod = await requireCheckpointable(engine, container, ref, request.name);
     await pod.cpus.run(() => save(engine, container, pod, ref, request));
     engine.events.publish('container', 'checkpoint', container.id, eventAttributes(container.record));
     // The exit is recorded in this queue, so not before here. In an object, as the queue must not wait for it.
@@ -75,13 +75,13 @@ export async function createCheckpoint(
   await exited?.recorded;
 }
 
-function requireCheckpointable(
+async function requireCheckpointable(
   engine: PodPlaces,
   container: Container,
   ref: string,
   name: string,
-): RunningPod {
-  const pod = engine.pods.of(container);
+): Promise<RunningPod> {
+  const pod = await findPod(engine, container);
   if (pod === undefined) throw new DaemonError('Internal', `Container ${ref} not running`);
   if (container.record.config.Tty) {
     throw new DaemonError('Internal', 'checkpoint not support on containers with tty');

@@ -1,317 +1,299 @@
-// At the daemon's start: every record, VM, endpoint and disk is brought to the truth.
+// At the daemon's start: every record, VM, endpoint and disk is brought to the truth, while clients are served already. Records
+// say what was last known; VMs are waited for side by side, and nothing but what is in one of them waits for it.
 
-import { readdir, rm } from 'node:fs/promises';
-import { errorMessage } from '../../errors';
 import { log } from '../../log';
-import type { AgentHello } from '../../vm/contract/protocol';
-import type { Vm } from '../../vm/contract/vm';
+import type { FoundVm, FoundVms, Vm } from '../../vm/contract/vm';
+import type { BackgroundWork } from '../../async/background-work';
+import type { Gates } from '../../async/gates';
+import { writableDiskId } from '../../translate/pod-to-vm';
 import { checkpointsOf } from './checkpoint';
 import { RestoredDisk } from './checkpoints/restore';
 import { exitTransition, type RunEndNeeds } from './exit';
-import { isContainerId } from '../core/container-names';
-import {
-  publishPorts,
-  recordedEndpoints,
-  releaseEndpoints,
-  type NetworkLayer,
-} from '../networks/container-network';
+import { releaseEndpoints } from '../networks/container-network';
 import type { Container, ContainerRegistry } from '../core/container-registry';
-import { containerDirectory, removeStopped, type DataRoot } from './remove';
+import type { ContainerWaits } from '../core/container-wait';
+import { removeStopped, type RemovalNeeds } from './remove';
 import { donorsOf } from './entrances/placement';
 import { runContainer, type StartNeeds } from './start';
-import { disksOf, type DiskStores } from '../vms/pod-plan';
+import { adoptPod, type AdoptionNeeds, type RecordedRun } from './adopt';
+import { findLeftovers, removeLeftovers, type LeftoverNeeds } from './leftovers';
 import { isActive, type RunFacts } from '../core/container-state';
 import { endVm } from '../vms/end-vm';
-import { unplugInterfaces } from '../networks/pod-interfaces';
 import { namedPodIdOf } from '../vms/named-pods';
-import type { AttachedEndpoint, RunningPod } from '../vms/running-pod';
+import type { Adoptions, ExpectedVm } from '../vms/adoptions';
 import { startsWithDaemon } from '../core/restart-policy';
-import { ProcessStdio, type StdioChannels } from '../streams/stdio';
 import type { Pods } from '../vms/pods';
-import type { LayerStore, WritableDiskStore } from '../../storage/contract/stores';
-import type { ContainerLogs } from '../core/container-log';
 import type { StreamHubs } from '../streams/stream-hub';
-import type { SocketTunnels } from '../vms/socket-tunnels';
 
-/** What a process that outlived its daemon is taken up with. */
-type AdoptionNeeds = NetworkLayer &
-  DiskStores & {
-    readonly registry: ContainerRegistry;
-    readonly logs: Pick<ContainerLogs, 'openLog'>;
+export type RecoveryNeeds = AdoptionNeeds &
+  LeftoverNeeds &
+  RunEndNeeds &
+  StartNeeds &
+  RemovalNeeds & {
+    readonly pods: Pick<Pods, 'find'>;
+    readonly podGates: Gates;
+    readonly adoptions: Adoptions;
+    readonly waits: Pick<ContainerWaits, 'exited'>;
     readonly hubs: Pick<StreamHubs, 'of'>;
-    readonly sockets: Pick<SocketTunnels, 'allow'>;
-    readonly pods: Pick<Pods, 'of' | 'adopt'>;
+    readonly background: BackgroundWork;
   };
-
-/** Where something may be left of containers that are no more. */
-interface Leftovers extends DataRoot {
-  readonly registry: Pick<ContainerRegistry, 'byId'>;
-  readonly disks: Pick<WritableDiskStore, 'list' | 'remove'>;
-  readonly layers: Pick<LayerStore, 'owners' | 'unreference'>;
-}
-
-/** What a Pod is rid of that an earlier daemon left in it. */
-type TidyNeeds = NetworkLayer & {
-  readonly registry: ContainerRegistry;
-  readonly pods: Pick<Pods, 'find' | 'list' | 'tidy'>;
-};
-
-export type RecoveryNeeds = AdoptionNeeds & Leftovers & TidyNeeds & RunEndNeeds & StartNeeds;
 
 /** What a container shows that was lost while no daemon was there, with the host for example. Docker's. */
 const lostExitCode = 255;
+/** What it shows that was killed, with its VM, before that had answered. */
+const killedExitCode = 137;
+
+/** Containers whose records say that they run in this VM. */
+export function recordedRuns(
+  { registry }: { readonly registry: ContainerRegistry },
+  vmId: string,
+): RecordedRun[] {
+  return registry.list().flatMap((container) => {
+    const { state, record } = container;
+    // The client of a build has gone with its daemon.
+    return isActive(state) && state.vmId === vmId && record.isBuildStep !== true
+      ? { container, run: state }
+      : [];
+  });
+}
 
 /**
- * Run once, after the registry is loaded and the network is up. Resolves when every record is true; restarts that the
+ * Once, after the registry is loaded and before anyone may ask for anything. When it resolves, whatever is asked of a container
+ * waits for what is still to be found out about it. `over`, which never rejects: every record is true; starts that restart
  * policies ask for go on in the background.
  */
-export async function recoverContainers(engine: RecoveryNeeds, vms: readonly Vm[]): Promise<void> {
-  const associated = new Map<string, Vm>();
-  for (const vm of vms) {
-    if (vm.state.kind === 'Associated') associated.set(vm.id, vm);
-  }
-  const containers = engine.registry.list();
-  const wasRestarting = new Set(containers.filter(({ state }) => state.kind === 'restarting'));
-  await Promise.all(
-    containers.map((container) =>
-      container.operations
-        .run(() => recoverContainer(engine, container, associated))
-        .catch((error: unknown) => {
-          log.error('container could not be recovered', { containerId: container.id, error });
-        }),
-    ),
-  );
-  // Those without a member belong to no record that runs.
-  const used = new Set(engine.pods.list().map(({ vm }) => vm.id));
-  await Promise.all([...associated.values()].filter(({ id }) => !used.has(id)).map((vm) => endOrphan(vm)));
-  await releasePodEndpoints(engine);
-  await Promise.all(
-    engine.pods.list().map(async (pod) => {
-      await tidyPod(engine, pod);
-      // an earlier daemon may have stopped them for a checkpoint
-      await pod.cpus.run(() => pod.vm.resume());
-      await thaw(engine, pod);
-    }),
-  );
-  await removeOrphanDisks(engine);
-  releaseOrphanLayers(engine);
-  await removeOrphanDirectories(engine);
-  const stopped = engine.registry
-    .list()
-    // a restart that is due since just now has its own timer
-    .filter(
-      (container) =>
-        container.state.kind === 'exited' ||
-        (container.state.kind === 'restarting' && wasRestarting.has(container)),
-    );
-  const starts = new Map<string, Promise<void>>();
-  // Whoever joins another comes after it.
-  const start = (container: Container): Promise<void> => {
-    const begun = starts.get(container.id);
-    if (begun !== undefined) return begun;
-    starts.set(container.id, Promise.resolve()); // a circle of donors ends here
-    const donors = donorsOf(engine, container.record).filter((donor) => stopped.includes(donor));
-    const started = startByPolicy(engine, container, donors.map(start));
-    starts.set(container.id, started);
-    return started;
-  };
-  for (const container of stopped) void start(container);
-}
-
-/** What a start or an exit that was cut short has left in a VM that others run in. Never rejects. */
-async function tidyPod(engine: TidyNeeds, pod: RunningPod): Promise<void> {
-  const strays = pod.vm.agent.hello.containers.filter(({ id }) => !pod.members.has(id));
-  if (!(await engine.pods.tidy(pod, strays))) return;
-  const used = new Set(
-    [...pod.members.keys()].flatMap((id) => {
-      const member = engine.registry.byId(id);
-      return member === undefined ? [] : recordedEndpoints(member.record).map(({ nic }) => nic);
-    }),
-  );
-  await unplugInterfaces(
-    engine,
-    pod,
-    pod.vm.nics.filter(({ index }) => !used.has(index)).map(({ index }) => ({ nic: index })),
-  );
-}
-
-/** A checkpoint that was cut short has left its container frozen. */
-async function thaw(engine: Pick<TidyNeeds, 'registry'>, pod: RunningPod): Promise<void> {
-  for (const id of pod.members.keys()) {
-    if (engine.registry.byId(id)?.state.kind !== 'running') continue;
-    await pod.vm.agent
-      .request('container.freeze', { id, frozen: false })
-      .catch((error: unknown) => log.warn('container may be frozen', { containerId: id, error }));
-  }
-}
-
-async function recoverContainer(
+export async function recoverContainers(
   engine: RecoveryNeeds,
-  container: Container,
-  vms: ReadonlyMap<string, Vm>,
-): Promise<void> {
-  const { state } = container;
-  await new RestoredDisk(engine.disks.path(container.id)).recover(isActive(state));
-  await checkpointsOf(engine, container, container.id, '').removeUnfinished();
-  if (isActive(state)) {
-    // The client of a build has gone with its daemon.
-    const vm = container.record.isBuildStep === true ? undefined : vms.get(state.vmId);
-    if (vm !== undefined && (await adopt(engine, container, vm, state))) return;
-    log.warn('container did not outlive the daemon', { containerId: container.id });
-    const lost = { exitCode: lostExitCode, error: '', oomKilled: state.oomKilled };
-    void exitTransition(engine, container, state, lost, true);
-  } else {
-    // A start or an exit that was cut short may have left an endpoint.
-    const endpoints = engine.networks.endpointsOf(container.id);
+  found: FoundVms,
+): Promise<{ over: Promise<void> }> {
+  const leftovers = await findLeftovers(engine);
+  const recovery = new Recovery(engine, found);
+  return { over: recovery.run().then(() => removeLeftovers(engine, leftovers)) };
+}
+
+class Recovery {
+  readonly #engine: RecoveryNeeds;
+  readonly #found: FoundVms;
+  /** By VM: nothing of it is open any more. Never rejects. */
+  readonly #settled = new Map<string, Promise<void>>();
+  /** By container, all there were: its record is true. Never rejects. */
+  readonly #recovered = new Map<Container, Promise<void>>();
+  /** As they were found. */
+  readonly #wasActive: ReadonlySet<Container>;
+  /** Those that ended, or will be found to have ended, while no daemon was there. */
+  readonly #policies = new Set<Container>();
+  readonly #adopted = new Set<Container>();
+  readonly #starts = new Map<Container, Promise<void>>();
+
+  constructor(engine: RecoveryNeeds, found: FoundVms) {
+    this.#engine = engine;
+    this.#found = found;
+    this.#wasActive = new Set(engine.registry.list().filter(({ state }) => isActive(state)));
+  }
+
+  /** Everything that others must queue behind is queued before this returns its promise. */
+  async run(): Promise<void> {
+    const { registry } = this.#engine;
+    const containers = registry.list();
+    for (const vm of this.#found.vms) this.#expect(vm, vm.answered);
+    const known = new Set(this.#found.vms.map(({ id }) => id));
+    for (const { state } of containers) {
+      if (!isActive(state) || known.has(state.vmId)) continue;
+      known.add(state.vmId);
+      this.#expect(
+        lostVm(state),
+        this.#found.straysEnded.then(() => undefined),
+      );
+    }
+    this.#releaseIdlePods();
+    for (const container of containers) {
+      const { state } = container;
+      if (state.kind === 'exited' || state.kind === 'restarting') this.#policies.add(container);
+      this.#recovered.set(container, this.#recover(container));
+    }
+    for (const container of containers) this.#engine.background.add(this.#start(container));
+    await Promise.all([...this.#settled.values(), ...this.#recovered.values()]);
+  }
+
+  #expect(vm: ExpectedVm, answered: Promise<Vm | undefined>): void {
+    const settled = answered
+      .then((answer) => this.#takeOver(vm, answer))
+      .catch((error: unknown) => log.error('VM could not be taken over', { vmId: vm.id, error }));
+    this.#settled.set(vm.id, settled);
+    this.#engine.adoptions.expect(vm, settled);
+  }
+
+  /** Its containers are on it again, or it is known that they are not. */
+  async #takeOver({ id, state }: ExpectedVm, vm: Vm | undefined): Promise<void> {
+    if (vm !== undefined) {
+      const guests = new Set(vm.agent.hello.containers.map((container) => container.id));
+      const members = recordedRuns(this.#engine, id).filter(({ container }) => guests.has(container.id));
+      // Without any its Pod has no running record: a start that was cut short, an exit before its end, or a removed container.
+      const isOrphan = members.length === 0 && vm.state.kind === 'Associated';
+      if (isOrphan) log.info('VM of no running container is ended', { vmId: id });
+      if (isOrphan || !(await this.#adopt(vm, members))) await endVm(vm, { keepData: true });
+    }
+    if (state.kind === 'Associated') await this.#releasePodEndpoints(state.podId);
+  }
+
+  /** False: they can't be worked with, and are better ended. */
+  async #adopt(vm: Vm, members: readonly RecordedRun[]): Promise<boolean> {
+    if (members.length === 0) return true;
+    try {
+      await adoptPod(this.#engine, vm, members);
+      for (const { container } of members) this.#adopted.add(container);
+      return true;
+    } catch (error) {
+      log.error('containers could not be adopted', { vmId: vm.id, error });
+      return false;
+    }
+  }
+
+  /** Never rejects. */
+  #recover(container: Container): Promise<void> {
+    const recovering = this.#wasActive.has(container)
+      ? this.#recoverActive(container)
+      : container.operations.run(() => this.#recoverInactive(container));
+    return recovering.catch((error: unknown) =>
+      log.error('container could not be recovered', { containerId: container.id, error }),
+    );
+  }
+
+  /** Its queue is not held while its VM is waited for: who wants to end it must get through. */
+  async #recoverActive(container: Container): Promise<void> {
+    const run = container.state;
+    if (!isActive(run)) return;
+    await container.operations.run(() => this.#clearCheckpoints(container, true));
+    await this.#settled.get(run.vmId);
+    await container.operations.run(async () => {
+      const { state } = container;
+      if (!isActive(state) || state.vmId !== run.vmId || this.#adopted.has(container)) return;
+      const killed = this.#engine.adoptions.wasEnded(run.vmId);
+      log.warn('container did not outlive the daemon', { containerId: container.id });
+      this.#lose(container, state, killed);
+      if (!killed) this.#policies.add(container);
+      if (goes(container)) await removeStopped(this.#engine, container);
+    });
+  }
+
+  #lose(container: Container, run: RunFacts, killed: boolean): void {
+    const { hubs, waits } = this.#engine;
+    const exitCode = killed ? killedExitCode : lostExitCode;
+    void exitTransition(
+      this.#engine,
+      container,
+      run,
+      { exitCode, error: '', oomKilled: run.oomKilled },
+      true,
+    );
+    hubs.of(container.id).endRun();
+    waits.exited(container);
+  }
+
+  /** In its queue. */
+  async #recoverInactive(container: Container): Promise<void> {
+    // A start or an exit that was cut short may have left it in a VM, and an endpoint.
+    await Promise.all(this.#holdersOf(container).map(({ id }) => this.#settled.get(id)));
+    await this.#clearCheckpoints(container, false);
+    const endpoints = this.#engine.networks.endpointsOf(container.id);
     await releaseEndpoints(
-      engine,
+      this.#engine,
       container.id,
       endpoints.map((endpoint) => ({ endpoint })),
     );
+    if (goes(container)) await removeStopped(this.#engine, container);
   }
-  const goes =
-    container.state.kind === 'removing' ||
-    container.record.isBuildStep === true ||
-    ((container.state.kind === 'exited' || container.state.kind === 'created') &&
-      container.record.hostConfig.AutoRemove);
-  if (!goes) return;
-  const unused = [...vms.values()].filter(
-    (vm) =>
-      vm.state.kind === 'Associated' &&
-      vm.state.podId === container.record.podId &&
-      activeOn(engine, vm).length === 0,
-  );
-  await Promise.all(unused.map((vm) => vm.end()));
-  await removeStopped(engine, container);
-}
 
-/** Containers whose records say that they run on this VM. */
-function activeOn(engine: Pick<TidyNeeds, 'registry'>, vm: Vm): Container[] {
-  return engine.registry.list().filter(({ state }) => isActive(state) && state.vmId === vm.id);
-}
+  /** VMs that have its disk plugged, or were taken for it and have nothing else to run. */
+  #holdersOf({ id, record }: Container): FoundVm[] {
+    return this.#found.vms.filter(
+      (vm) =>
+        vm.disks.includes(writableDiskId(id)) ||
+        (vm.state.kind === 'Associated' &&
+          vm.state.podId === record.podId &&
+          recordedRuns(this.#engine, vm.id).length === 0),
+    );
+  }
 
-/** Takes up the process where the last daemon left it. False: it isn't there any more. */
-async function adopt(engine: AdoptionNeeds, container: Container, vm: Vm, run: RunFacts): Promise<boolean> {
-  const { agent } = vm;
-  const known = new Set(agent.hello.containers.map(({ id }) => id));
-  if (!known.has(container.id)) return false;
-  const writer = await engine.logs.openLog(container.record, run.runId);
-  const channels = openChannels(agent.hello, run.channels);
-  const stdio = new ProcessStdio(agent, channels, engine.hubs.of(container.id), writer);
-  stdio.openInput();
-  engine.sockets.allow(container.id, run.sockets ?? {});
-  const members = activeOn(engine, vm).filter(({ id }) => known.has(id));
-  const disks = await Promise.all(members.map(({ record }) => disksOf(engine, record)));
-  // Each of them comes by here; the first takes up the Pod for all.
-  const podId = vm.state.kind === 'Associated' ? vm.state.podId : container.record.podId;
-  const pod = engine.pods.of(container) ?? engine.pods.adopt(podId, vm, disks, podEndpoints(members));
-  pod.containers.set(container.id, { stdio, writer });
-  await republish(engine, container);
-  log.info('container adopted', { containerId: container.id, vmId: vm.id, pid: run.pid });
-  return true;
-}
+  async #clearCheckpoints(container: Container, isRunning: boolean): Promise<void> {
+    await new RestoredDisk(this.#engine.disks.path(container.id)).recover(isRunning);
+    await checkpointsOf(this.#engine, container, container.id, '').removeUnfinished();
+  }
 
-/** Those of a named Pod, as its containers have them; undefined for a Pod without any of its own. */
-function podEndpoints(members: readonly Container[]): AttachedEndpoint[] | undefined {
-  const named = members.filter(({ record }) => namedPodIdOf(record) !== undefined);
-  if (named.length === 0) return undefined;
-  const byNic = new Map(
-    named.flatMap(({ record }) => recordedEndpoints(record)).map((attached) => [attached.nic, attached]),
-  );
-  return [...byNic.values()];
-}
+  /** Named Pods without a VM have no use for their endpoints; who starts one of their containers comes behind this. */
+  #releaseIdlePods(): void {
+    const { registry } = this.#engine;
+    const podIds = new Set(registry.list().flatMap(({ record }) => namedPodIdOf(record) ?? []));
+    const placed = new Set(
+      this.#found.vms.flatMap(({ state }) => (state.kind === 'Associated' ? state.podId : [])),
+    );
+    for (const podId of podIds) {
+      if (placed.has(podId)) continue;
+      this.#engine.background.add(
+        this.#engine.podGates.of(podId).run(() => this.#releasePodEndpoints(podId)),
+      );
+    }
+  }
 
-/** Named Pods without a container that runs have no use for theirs. */
-async function releasePodEndpoints(engine: TidyNeeds): Promise<void> {
-  const podIds = new Set(engine.registry.list().flatMap(({ record }) => namedPodIdOf(record) ?? []));
-  for (const podId of podIds) {
-    if (engine.pods.find(podId) !== undefined) continue;
-    const endpoints = engine.networks.endpointsOf(podId);
+  /** Unless the Pod runs. Logs what fails. */
+  async #releasePodEndpoints(podId: string): Promise<void> {
+    if (this.#engine.pods.find(podId) !== undefined) return;
+    const endpoints = this.#engine.networks.endpointsOf(podId);
     await releaseEndpoints(
-      engine,
+      this.#engine,
       podId,
       endpoints.map((endpoint) => ({ endpoint })),
     );
   }
-}
 
-/** A channel that the guest has forgotten was read to its end by the last daemon. */
-function openChannels(hello: AgentHello, channels: RunFacts['channels']): StdioChannels {
-  const open = new Set(hello.channels.map(({ channel }) => channel));
-  return Object.fromEntries(Object.entries(channels).filter(([, channel]) => open.has(channel)));
-}
-
-async function republish(engine: NetworkLayer, container: Container): Promise<void> {
-  const { record } = container;
-  if (record.publishedPorts.length === 0) return;
-  try {
-    await publishPorts(engine, record, recordedEndpoints(record), record.publishedPorts);
-  } catch (error) {
-    log.error('ports could not be published again', {
-      containerId: container.id,
-      reason: errorMessage(error),
-    });
+  /** By its restart policy, once it is known to have ended; whoever joins another comes after it. Never rejects. */
+  #start(container: Container): Promise<void> {
+    const begun = this.#starts.get(container);
+    if (begun !== undefined) return begun;
+    this.#starts.set(container, Promise.resolve()); // a circle of donors ends here
+    const start = async (): Promise<void> => {
+      await this.#recovered.get(container);
+      if (!this.#policies.has(container)) return;
+      await Promise.all(donorsOf(this.#engine, container.record).map((donor) => this.#start(donor)));
+      await startByPolicy(this.#engine, container);
+    };
+    const started = start();
+    this.#starts.set(container, started);
+    return started;
   }
 }
 
-/** Its Pod has no running record: a start that was cut short, an exit before its end, or a removed container. */
-async function endOrphan(vm: Vm): Promise<void> {
-  log.info('VM of no running container is ended', { vmId: vm.id });
-  await endVm(vm, { keepData: true });
+/** Of a record whose VM nobody has seen: it is gone when no stray is left. */
+function lostVm({ vmId }: RunFacts): ExpectedVm {
+  return {
+    id: vmId,
+    state: { kind: 'Idle' },
+    hindrance: () => undefined,
+    end: () => Promise.resolve(),
+  };
 }
 
-async function removeOrphanDisks(engine: Leftovers): Promise<void> {
-  for (const id of await engine.disks.list()) {
-    if (engine.registry.byId(id) !== undefined) continue;
-    log.info('disk of no container is removed', { containerId: id });
-    engine.layers.unreference(id);
-    await engine.disks
-      .remove(id)
-      .catch((error: unknown) => log.error('disk could not be removed', { containerId: id, error }));
-  }
-}
-
-/** A daemon that died between taking a container's layers and making its disk left these. */
-function releaseOrphanLayers(engine: Leftovers): void {
-  for (const owner of engine.layers.owners()) {
-    if (!isContainerId(owner) || engine.registry.byId(owner) !== undefined) continue;
-    log.info('layers of no container are released', { containerId: owner });
-    engine.layers.unreference(owner);
-  }
-}
-
-async function removeOrphanDirectories(engine: Leftovers): Promise<void> {
-  const names = await readdir(containerDirectory(engine, '')).catch(() => []);
-  for (const id of names) {
-    if (engine.registry.byId(id) !== undefined) continue;
-    await rm(containerDirectory(engine, id), { recursive: true, force: true }).catch((error: unknown) =>
-      log.error('directory could not be removed', { containerId: id, error }),
-    );
-  }
+/** Whether nothing is to be left of a container that does not run. */
+function goes({ state, record }: Container): boolean {
+  return (
+    state.kind === 'removing' ||
+    record.isBuildStep === true ||
+    ((state.kind === 'exited' || state.kind === 'created') && record.hostConfig.AutoRemove)
+  );
 }
 
 /** Counts its restarts anew. Resolves when it is started, or has failed to: then that is logged. */
-function startByPolicy(
-  engine: StartNeeds & Pick<RunEndNeeds, 'background'>,
-  container: Container,
-  donors: readonly Promise<void>[],
-): Promise<void> {
-  const { record, state } = container;
-  if (state.kind !== 'exited' && state.kind !== 'restarting') return Promise.resolve();
-  if (!startsWithDaemon(record.hostConfig.RestartPolicy, { ...record, exitCode: state.exitCode })) {
-    if (state.kind === 'restarting') engine.registry.transition(container, { kind: 'giveUp' });
-    return Promise.resolve();
-  }
-  const start = Promise.all(donors)
-    .then(() =>
-      container.operations.run(async () => {
-        if (container.state.kind !== state.kind) return;
+function startByPolicy(engine: StartNeeds, container: Container): Promise<void> {
+  return container.operations
+    .run(async () => {
+      const { record, state } = container;
+      if (state.kind !== 'exited' && state.kind !== 'restarting') return;
+      if (engine.registry.byId(container.id) === undefined) return;
+      if (startsWithDaemon(record.hostConfig.RestartPolicy, { ...record, exitCode: state.exitCode })) {
         await runContainer(engine, container, { restartCount: 0, manuallyStopped: false });
-      }),
-    )
+      } else if (state.kind === 'restarting') engine.registry.transition(container, { kind: 'giveUp' });
+    })
     .catch((error: unknown) =>
       log.error('container could not be started', { containerId: container.id, error }),
     );
-  engine.background.add(start);
-  return start;
 }

@@ -30,7 +30,8 @@ import { renewLinkingHosts, type HostsNeeds } from '../networks/connect';
 import { networksWith, publishNetworkEvents, publishPorts } from '../networks/container-network';
 import { ProcessStdio } from '../streams/stdio';
 import type { StreamHubs } from '../streams/stream-hub';
-import { namedPodOf } from '../vms/named-pods';
+import type { Adoptions } from '../vms/adoptions';
+import { namedPodIdOf, namedPodOf } from '../vms/named-pods';
 import { disksOf, type DiskStores } from '../vms/pod-plan';
 import type { AttachedEndpoint } from '../vms/running-pod';
 import { requireBlockDevices, requireDeviceNodes } from './block-devices';
@@ -42,7 +43,7 @@ import { NamedPod, type NamedPodNeeds } from './entrances/named-pod';
 import { OwnVm, type OwnVmNeeds } from './entrances/own-vm';
 import { Restored, type RestoredNeeds } from './entrances/restored';
 import { Taken } from './entrances/taken';
-import { placeContainer } from './entrances/placement';
+import { donorsOf, placeContainer } from './entrances/placement';
 import { removeStopped, type RemovalNeeds } from './remove';
 
 /** What each of the ways in works with. */
@@ -58,6 +59,7 @@ export type StartNeeds = EntranceNeeds &
     readonly logs: Pick<ContainerLogs, 'openLog'>;
     readonly hubs: Pick<StreamHubs, 'of'>;
     readonly waits: Pick<ContainerWaits, 'exited'>;
+    readonly adoptions: Pick<Adoptions, 'settled' | 'settledPod'>;
     readonly restarts: Pick<RestartTimers, 'forget'>;
     readonly consoleSizes: Map<string, { rows: number; columns: number }>;
   };
@@ -108,6 +110,7 @@ export async function runContainer(
   findCheckpoint?: () => Promise<StoredCheckpoint>,
 ): Promise<void> {
   const startedAt = performance.now();
+  await whereItBelongsIsKnown(engine, container.record);
   await engine.pods.vacated(container.record.podId);
   await engine.fileHolders.release(container.id);
   const taken = new Taken(container.id);
@@ -140,6 +143,13 @@ export async function runContainer(
     }
     throw failure.error;
   }
+}
+
+/** An earlier daemon may have left the Pod that it comes into, or that of whom it joins. Throws Unavailable. */
+async function whereItBelongsIsKnown(engine: StartNeeds, record: ContainerRecord): Promise<void> {
+  const podId = namedPodIdOf(record);
+  if (podId !== undefined) await engine.adoptions.settledPod(podId);
+  for (const donor of donorsOf(engine, record)) await engine.adoptions.settled(donor);
 }
 
 /** dockerd keeps the code of an earlier end where it knows no better one. */

@@ -9,6 +9,7 @@ import { eventAttributes } from '../core/container-record';
 import { isActive } from '../core/container-state';
 import { requirePod, type PodPlaces } from '../vms/guest-access';
 import type { Container, ContainerRegistry } from '../core/container-registry';
+import { HinderedVm, type Adoptions } from '../vms/adoptions';
 import type { RunningPod } from '../vms/running-pod';
 import type { Announcer } from '../core/event-publisher';
 import type { ContainerWaits } from '../core/container-wait';
@@ -19,6 +20,7 @@ export type PauseNeeds = PodPlaces & Announcer & { readonly registry: ContainerR
 
 /** What a signal works with, and what follows it. */
 export type StopNeeds = PauseNeeds & {
+  readonly adoptions: Pick<Adoptions, 'end'>;
   readonly waits: Pick<ContainerWaits, 'wait' | 'exited'>;
   readonly restarts: Pick<RestartTimers, 'cancel'>;
 };
@@ -73,15 +75,21 @@ export async function stopAndWait(
 /** SIGKILL, and the end of the VM if even that does not help. Resolves when the container does not run any more. */
 export async function killAndWait(engine: StopNeeds, container: Container): Promise<void> {
   const exited = engine.waits.wait(container, 'not-running');
+  let isReached = true;
   try {
     await container.operations.run(() => sendSignal(engine, container, sigkill));
   } catch (error) {
+    isReached = !(error instanceof HinderedVm);
     if (!isDaemonError(error, 'Conflict'))
       log.warn('container could not be killed', { containerId: container.id, error });
   }
   // Of the VM's time: what is only slow on a busy host ends in order.
-  if (await settlesWithin(exited, killGraceMs, engine.pods.of(container)?.vm.agent.clock)) return;
+  const { clock } = engine.pods.of(container)?.vm.agent ?? {};
+  if (isReached && (await settlesWithin(exited, killGraceMs, clock))) return;
   log.warn('guest does not answer: its VM is ended', { containerId: container.id });
+  // What the signal would have told of the user's wish.
+  if (isActive(container.state)) engine.registry.update(container, { manuallyStopped: true });
+  await engine.adoptions.end(container);
   await engine.pods.of(container)?.vm.end();
   await exited;
 }
@@ -138,7 +146,7 @@ async function sendSignal(engine: StopNeeds, container: Container, signal: numbe
     engine.waits.exited(container);
     return;
   }
-  const pod = requirePod(engine, container);
+  const pod = await requirePod(engine, container);
   if (stops) registry.update(container, { manuallyStopped: true });
   const paused = container.state.kind === 'paused';
   await deliverSignal(engine, container, pod, signal);
@@ -185,7 +193,7 @@ export async function pauseContainer(engine: PauseNeeds, container: Container): 
   if (container.state.kind === 'paused') {
     throw new DaemonError('Conflict', `Container ${container.id} is already paused`);
   }
-  const pod = requirePod(engine, container);
+  const pod = await requirePod(engine, container);
   await pod.vm.agent.request('container.freeze', { id: container.id, frozen: true });
   engine.registry.transition(container, { kind: 'pause' });
   engine.events.publish('container', 'pause', container.id, eventAttributes(container.record));
@@ -196,7 +204,7 @@ export async function unpauseContainer(engine: PauseNeeds, container: Container)
   if (container.state.kind !== 'paused') {
     throw new DaemonError('Internal', `Container ${container.id} is not paused`);
   }
-  await thaw(engine, container, requirePod(engine, container));
+  await thaw(engine, container, await requirePod(engine, container));
 }
 
 async function thaw(engine: PauseNeeds, container: Container, pod: RunningPod): Promise<void> {

@@ -7,7 +7,8 @@ import { cgroupLimits, vmMemoryBytes } from '../../translate/resources';
 import { eventAttributes } from '../core/container-record';
 import type { Container, ContainerRegistry } from '../core/container-registry';
 import { isActive } from '../core/container-state';
-import { requirePod, type PodPlaces } from '../vms/guest-access';
+import { findPod, requirePod, type PodPlaces } from '../vms/guest-access';
+import type { RunningPod } from '../vms/running-pod';
 import { validateRestartPolicy } from '../create/validation';
 import { validateResources } from '../create/resource-validation';
 import type { Announcer } from '../core/event-publisher';
@@ -61,14 +62,14 @@ export async function updateContainer(
     };
   }
   if (isActive(container.state)) {
-    requireRoom(engine, container, wanted.Memory ?? 0);
+    requireRoom(await findPod(engine, container), container, wanted.Memory ?? 0);
     const cgroup = cgroupLimits({
       ...hostConfig,
       PidsLimit: wanted.PidsLimit === 0 ? -1 : hostConfig.PidsLimit,
     });
     if (Object.keys(wanted).length > 0 && Object.keys(cgroup).length > 0) {
       try {
-        const pod = requirePod(engine, container);
+        const pod = await requirePod(engine, container);
         await pod.vm.agent.request('container.update', { id: container.id, cgroup });
       } catch (error) {
         throw cannotUpdate(container, errorMessage(error), error);
@@ -101,10 +102,9 @@ function ignoredMembers(body: ContainerUpdateBody): string[] {
 }
 
 /** A VM keeps the memory it was started with: what of it a container uses can change at will, up to that. */
-function requireRoom(engine: PodPlaces, container: Container, memoryBytes: number): void {
-  const vm = engine.pods.of(container)?.vm;
-  if (vm === undefined || memoryBytes === 0) return;
-  const has = vm.resources.memoryBytes;
+function requireRoom(pod: RunningPod | undefined, container: Container, memoryBytes: number): void {
+  if (pod === undefined || memoryBytes === 0) return;
+  const has = pod.vm.resources.memoryBytes;
   const mebibyte = 2 ** 20;
   if (vmMemoryBytes(memoryBytes) <= has || has >= Math.floor(totalmem() / mebibyte) * mebibyte) return;
   throw cannotUpdate(

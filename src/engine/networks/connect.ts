@@ -29,7 +29,7 @@ import { joinPodNetwork, leavePodNetwork, podEndpointRequest, type PodNetworkNee
 import type { AttachedEndpoint, RunningPod } from '../vms/running-pod';
 import type { Gates } from '../../async/gates';
 import type { Announcer } from '../core/event-publisher';
-import type { PodPlaces } from '../vms/guest-access';
+import { findPod, type PodPlaces } from '../vms/guest-access';
 
 /** What a change of a container's networks works with. */
 export type ConnectNeeds = PodNetworkNeeds &
@@ -50,7 +50,7 @@ export async function connectContainer(
   requested: EndpointSettings,
 ): Promise<void> {
   const { record } = container;
-  const pod = engine.pods.of(container);
+  const pod = await findPod(engine, container);
   // `--pid container:X` shares X's network as well: the VM has one.
   const isGuest = pod !== undefined && pod.id !== (namedPodIdOf(record) ?? record.id);
   if (donorOf(record.hostConfig.NetworkMode) !== undefined || isGuest) throw sharedNetwork();
@@ -119,7 +119,7 @@ export async function disconnectContainer(
   );
   const before = recordedEndpoints(record);
   const gone = before.find((known) => known.networkName === networkName);
-  const pod = engine.pods.of(container);
+  const pod = await findPod(engine, container);
   if (pod === undefined || gone === undefined) {
     engine.registry.update(container, { networks });
     return;
@@ -155,7 +155,7 @@ export async function renewNames(engine: PodNetworkNeeds, container: Container):
 
 /** Brings /etc/hosts of a running container to what its links and endpoints are now; of others, does nothing. */
 export async function renewHosts(engine: HostsNeeds, container: Container): Promise<void> {
-  const pod = engine.pods.of(container);
+  const pod = await findPod(engine, container);
   if (pod !== undefined) await writeFiles(engine, pod, container, ['/etc/hosts']);
 }
 

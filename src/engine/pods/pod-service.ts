@@ -35,6 +35,7 @@ import { findVm, isAlive, podInspect, podSummary, vmOf, type PodActivity } from 
 import { PodWatch, type WatchNeeds } from './watch';
 import { nowTimestamp } from '../../go/timestamp';
 import type { Engine } from '../engine';
+import type { Adoptions } from '../vms/adoptions';
 import type { Pods } from '../vms/pods';
 import type { BackgroundWork } from '../../async/background-work';
 import type { VmPool } from '../../vm/contract/vm';
@@ -50,6 +51,7 @@ export type PodNeeds = CreateNeeds &
     readonly networkReleases: Pick<BackgroundWork, 'current'>;
     readonly podHolds: Pick<PodHolds, 'drop' | 'hold'>;
     readonly pods: Pods;
+    readonly adoptions: Adoptions;
     readonly vms: VmPool;
   };
 
@@ -92,9 +94,9 @@ export class EnginePods implements PodService {
     });
   }
 
-  /** Once, after the containers were recovered. */
-  async recover(): Promise<void> {
-    await this.#watch.recover((id) => {
+  /** Once, when the containers' recovery is under way, before anyone may ask for anything. */
+  recover(): void {
+    this.#watch.recover((id) => {
       const again = this.#startAgain(id).catch((error: unknown) =>
         log.error('Pod could not be started', { podId: id, error }),
       );
@@ -112,6 +114,18 @@ export class EnginePods implements PodService {
       this.#records.step(id, 'rest');
       await this.#start(pod, {});
     });
+  }
+
+  /** Resolves when it is known what has become of a Pod's containers while no daemon was there. Never rejects. */
+  async whenKnown(name: string): Promise<void> {
+    const members = this.#directory.byId(namedPodId(name))?.members ?? [];
+    await Promise.all(
+      members.map(async ({ container }) => {
+        await this.#engine.adoptions.whenSettled(container);
+        // What was found is recorded in its queue.
+        await container.operations.run(() => Promise.resolve());
+      }),
+    );
   }
 
   setHooks(hooks: PodHooks): void {

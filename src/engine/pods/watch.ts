@@ -47,17 +47,13 @@ export class PodWatch {
   }
 
   /** Brings records, which a crash may have left behind their containers, to the truth. `restart`: a start was cut short. */
-  async recover(restart: (podId: string) => void): Promise<void> {
+  recover(restart: (podId: string) => void): void {
     const { engine, records, directory } = this.#parts;
     for (const { id, phase, template } of records.list()) {
       const pod = directory.byId(id);
       if (pod === undefined) continue;
       if (phase === 'Making') {
-        log.info('half-made Pod is removed', { podId: id });
-        await removeMembers(engine, pod.members, { volumes: true }).catch((error: unknown) =>
-          log.error('half-made Pod could not be removed', { podId: id, error }),
-        );
-        records.remove(id);
+        this.#removeHalfMade(pod);
         continue;
       }
       if (template.keepVm === true) engine.pods.keepVm(id, true);
@@ -71,6 +67,18 @@ export class PodWatch {
         if (phase === 'Running') this.#review(id);
       }
     }
+  }
+
+  #removeHalfMade({ id, members }: PodHandle): void {
+    const { engine, records, inQueue } = this.#parts;
+    log.info('half-made Pod is removed', { podId: id });
+    const removal = inQueue(id, async () => {
+      await removeMembers(engine, members, { volumes: true }).catch((error: unknown) =>
+        log.error('half-made Pod could not be removed', { podId: id, error }),
+      );
+      records.remove(id);
+    });
+    engine.background.add(removal);
   }
 
   /** See PodService.wait. */

@@ -163,7 +163,7 @@ export class Execs implements ExecBackend {
     const exec = this.#get(execId);
     await this.#waitUntilBegun(exec);
     if (exec.state.kind !== 'running') throw new DaemonError('NotFound', 'no such exec');
-    const pod = requirePod(this.#engine, exec.container);
+    const pod = await requirePod(this.#engine, exec.container);
     await pod.vm.agent.request('process.resize', { id: exec.id, ...size });
   }
 
@@ -201,7 +201,7 @@ export class Execs implements ExecBackend {
     this.#publish(exec, `exec_start: ${commandText(exec)}`);
     const { record } = exec.container;
     try {
-      const pod = requirePod(this.#engine, exec.container);
+      const pod = await requirePod(this.#engine, exec.container);
       const { agent } = pod.vm;
       const [spec] = containerToPod({ ...record, args: [record.path, ...record.args] }).containers;
       if (spec === undefined) throw notRunning(exec.container);

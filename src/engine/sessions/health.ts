@@ -80,8 +80,8 @@ export class HealthMonitor implements HealthSource {
     this.#healths = healths;
   }
 
-  /** Probes what runs now and what will run. Once, when probes can be run. */
-  start(runProbe: RunProbe): void {
+  /** Probes what runs now, once `reached`, and what will run. Once, when probes can be run. */
+  start(runProbe: RunProbe, reached: (container: Container) => Promise<void>): void {
     this.#runProbe = runProbe;
     const known = new Set(this.#registry.list().map(({ id }) => id));
     this.#healths.keepOnly((id) => known.has(id));
@@ -89,8 +89,11 @@ export class HealthMonitor implements HealthSource {
       if (container.state.kind !== 'running') this.#stop(container);
       else if (before !== 'running') this.#begin(container, { resumed: before === 'paused' });
     });
-    for (const container of this.#registry.list()) {
-      if (container.state.kind === 'running') this.#begin(container, { resumed: false });
+    for (const container of this.#registry.list().filter(({ state }) => state.kind === 'running')) {
+      void reached(container).then(() => {
+        // Nobody has looked for a while, and what was found last is still what is known.
+        if (container.state.kind === 'running') this.#begin(container, { resumed: true });
+      });
     }
   }
 

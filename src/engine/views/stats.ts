@@ -44,6 +44,7 @@ export class GuestStats {
   }
 
   async #sample(container: Container): Promise<RawStats> {
-    return requirePod(this.#engine, container).vm.agent.request('container.stats', { id: container.id });
+    const { vm } = await requirePod(this.#engine, container);
+    return vm.agent.request('container.stats', { id: container.id });
   }
 }

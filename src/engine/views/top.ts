@@ -17,7 +17,7 @@ export async function containerTop(
 ): Promise<ContainerTopResponse> {
   const psArguments = parsePsArguments(psArgs);
   const answer = await container.operations.run(async () => {
-    const pod = requirePod(engine, container);
+    const pod = await requirePod(engine, container);
     try {
       return await pod.vm.agent.request('container.top', {
         id: container.id,

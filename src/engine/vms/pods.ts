@@ -32,6 +32,7 @@ import {
   podInterface,
   type AttachedEndpoint,
   type LeaveOptions,
+  type RunningContainer,
   type RunningPod,
 } from './running-pod';
 import { takeOut } from './take-out';
@@ -159,14 +160,17 @@ export class Pods {
     }
   }
 
-  /** Takes up a Pod that an earlier daemon left running. Events that waited are handled at once. */
+  /** Takes up a Pod that an earlier daemon left running, with the streams of its containers. Events that waited are handled at once. */
   adopt(
     podId: string,
     vm: Vm,
     members: readonly ContainerDisks[],
-    endpoints?: readonly AttachedEndpoint[],
+    {
+      containers,
+      endpoints,
+    }: { containers: Map<string, RunningContainer>; endpoints: readonly AttachedEndpoint[] | undefined },
   ): RunningPod {
-    return this.#adopt(podId, vm, members, Promise.resolve(), endpoints);
+    return this.#adopt(podId, vm, members, Promise.resolve(), endpoints, undefined, containers);
   }
 
   /** Where the Pod's next start shall find its VM; undefined: anywhere. */
@@ -439,6 +443,7 @@ export class Pods {
     ready: Promise<void>,
     endpoints: readonly AttachedEndpoint[] | undefined,
     handOver?: HandOver,
+    containers = new Map<string, RunningContainer>(),
   ): RunningPod {
     let stopListening = (): void => undefined;
     const pod: RunningPod = {
@@ -447,7 +452,7 @@ export class Pods {
       ownsEndpoints: endpoints !== undefined,
       endpoints: [...(endpoints ?? [])],
       stopListening: () => stopListening(),
-      containers: new Map(),
+      containers,
       members: new Map(members.map((disks) => [disks.containerId, disks])),
       exitListeners: new Map(),
       disks: new OperationQueue(),

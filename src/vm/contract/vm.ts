@@ -56,6 +56,8 @@ export interface Vm {
   readonly resources: VmResources;
   readonly nics: readonly VmNic[];
   readonly agent: Agent;
+  /** Why nothing that the guest is asked can be answered for now: its process is stopped. Undefined: it can. */
+  hindrance(): Promise<string | undefined>;
   /** What the guest last wrote to its console (64 KiB at most); "" when QEMU is gone. */
   readConsole(): Promise<string>;
 
@@ -102,6 +104,27 @@ export interface RestoreSource {
   disks: readonly { disk: VmDisk; lun: number }[];
 }
 
+/** A VM that an earlier daemon has left, until it has answered. */
+export interface FoundVm {
+  readonly id: string;
+  /** As it was recorded. */
+  readonly state: VmState;
+  /** Ids of disks that are plugged, as recorded. */
+  readonly disks: readonly string[];
+  /** With the VM once it has answered; undefined: it is gone, and what it had is free. Never rejects. */
+  readonly answered: Promise<Vm | undefined>;
+  /** Why no answer can come for now, and for how long that has been so; undefined: it can come any moment. */
+  hindrance(): { reason: string; forMs: number } | undefined;
+  /** Ends it, whether it answers or not; `answered` follows. Idempotent. */
+  end(): Promise<void>;
+}
+
+export interface FoundVms {
+  readonly vms: readonly FoundVm[];
+  /** Resolves when no VM is left that no record tells of. Never rejects. */
+  readonly straysEnded: Promise<void>;
+}
+
 export interface VmPool {
   /** An Idle VM, unused, with at least these resources: from the pool, else cloned, else booted. Already associated. */
   acquire(podId: string, wanted: Partial<VmResources>, signal?: AbortSignal): Promise<Vm>;
@@ -117,12 +140,15 @@ export interface VmPool {
   /** A running VM by id. */
   find(vmId: string): Vm | undefined;
   list(): Vm[];
+  /** VMs of an earlier daemon that have neither answered yet nor ended. */
+  readonly unansweredCount: number;
   /**
-   * Finds the QEMU processes of an earlier daemon in the run directory and re-attaches to them. VMs whose QEMU is
-   * gone, that never finished booting or that answer no more are cleaned up and not returned. Idle ones go back to the pool.
+   * Looks for what an earlier daemon has left, and resolves at once with it, answers or none: re-attaching goes on, all VMs side
+   * by side. `isUsed`: by its record something runs in a VM, so that one whose process is stopped is waited for. Those whose
+   * QEMU is gone, that never finished booting or that answer no more are cleaned up. Idle ones go back to the pool.
    */
-  recover(): Promise<Vm[]>;
-  /** Starts filling the pool. */
+  recover(isUsed: (vmId: string) => boolean): Promise<FoundVms>;
+  /** Starts filling the pool, once it is known which VMs of an earlier daemon are of use. */
   start(): void;
   /** Stops filling; ends the Idle VMs if `endIdle`; leaves Associated ones running and detaches from them. */
   close(options: { endIdle: boolean }): Promise<void>;

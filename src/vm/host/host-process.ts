@@ -51,6 +51,42 @@ export async function killProcess(target: HostProcess): Promise<void> {
   await waitUntilGone(target);
 }
 
+/** For who asks something of it. */
+export const stoppedProcess = 'its process is stopped (SIGSTOP)';
+
+/** Somebody has stopped it (SIGSTOP), or traces it. False also for one that is gone. */
+export async function isStopped(target: HostProcess): Promise<boolean> {
+  const fields = await statFields(target.pid);
+  return fields?.[19] === target.startTicks && isStoppedState(fields[0]);
+}
+
+function isStoppedState(state: string | undefined): boolean {
+  return state === 'T' || state === 't';
+}
+
+/** What the kernel's scheduler knows of a process. */
+export interface Scheduling {
+  isStopped: boolean;
+  /** CPU time of the threads that it has, in ms. */
+  ranMs: number;
+  /** How long they were ready to run and had no CPU, in ms, summed up. */
+  waitedMs: number;
+}
+
+/** Undefined when it is gone. */
+export async function schedulingOf(target: HostProcess): Promise<Scheduling | undefined> {
+  const fields = await statFields(target.pid);
+  if (fields?.[19] !== target.startTicks) return undefined;
+  const threads = await readdir(`/proc/${target.pid}/task`).catch(() => []);
+  const texts = await Promise.all(
+    threads.map((id) => readFile(`/proc/${target.pid}/task/${id}/schedstat`, 'utf8').catch(() => '0 0')),
+  );
+  const nanoseconds = texts.map((text) => text.split(' ').map(Number));
+  const sum = (column: number): number =>
+    nanoseconds.reduce((total, columns) => total + (columns[column] ?? 0), 0) / 1e6;
+  return { isStopped: isStoppedState(fields[0]), ranMs: sum(0), waitedMs: sum(1) };
+}
+
 /** There is no event for the end of a process that isn't our child: look again every few ms. */
 export async function waitUntilGone(target: HostProcess): Promise<void> {
   for (let pauseMs = 1; await isAlive(target); pauseMs = Math.min(pauseMs * 2, 50)) {

@@ -14,6 +14,8 @@ export interface StraySearch {
   isOurUser: (uid: number) => boolean;
   /** Those that are known. */
   known: ReadonlySet<number>;
+  /** Who is younger is none. */
+  startedBefore: HostProcess | undefined;
 }
 
 /** Kills them. Resolves with their pids when they are gone. */
@@ -30,6 +32,7 @@ async function strayOf(name: string, search: StraySearch): Promise<HostProcess |
   if (!/^\d+$/.test(name) || pid === process.pid || search.known.has(pid)) return undefined;
   try {
     const found = await findProcess(pid);
+    if (found === undefined || !isOlder(found, search.startedBefore)) return undefined;
     const args = (await readFile(`/proc/${pid}/cmdline`, 'utf8')).split('\0');
     if (!args.some((arg) => namesFileIn(arg, search.directory))) return undefined;
     const program = basename((await readlink(`/proc/${pid}/exe`)).replace(/ \(deleted\)$/, ''));
@@ -39,6 +42,10 @@ async function strayOf(name: string, search: StraySearch): Promise<HostProcess |
   } catch {
     return undefined; // it has ended
   }
+}
+
+function isOlder({ startTicks }: HostProcess, other: HostProcess | undefined): boolean {
+  return other === undefined || Number(startTicks) < Number(other.startTicks);
 }
 
 /** `PATH/…`, or `option=PATH/…` among others. */

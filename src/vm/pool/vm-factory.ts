@@ -5,30 +5,27 @@ import { randomBytes } from 'node:crypto';
 import { readdir, realpath, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { processClock } from '../../async/process-clock';
 import { DaemonError, errorMessage } from '../../errors';
 import { log } from '../../log';
 import type { AgentClient } from '../agent/agent-client';
 import { BulkDisk, bulkFileName } from '../host/bulk-disk';
 import { DiskAccess, type DiskOwner } from '../host/disk-access';
 import { FileServer, realShares, sharePathsOf } from '../file-server/file-server';
-import { isAlive, killProcess, killProcessesNaming } from '../host/host-process';
+import { findProcess, isAlive, killProcess, killProcessesNaming } from '../host/host-process';
 import {
   bootGuest,
   cloneGuest,
   discardGuest,
   identifyGuest,
-  reconnectAgent,
   restoreGuest,
   type GuestRequest,
   type RunningGuest,
 } from '../qemu/boot';
-import { whileNudged } from '../qemu/host-disk-full';
-import { processName, qmpSocketName, type MachineSpec } from '../qemu/command-line';
+import { processName, type MachineSpec } from '../qemu/command-line';
 import { plugCommands } from '../qemu/disks';
 import { vmGid, vmRunDir, vmUid, type LaunchSettings } from '../qemu/launch';
 import { QemuVm } from '../qemu/qemu-vm';
-import { QmpClient } from '../qemu/qmp-client';
+import type { QmpClient } from '../qemu/qmp-client';
 import {
   bootWithRetry,
   findTemplate,
@@ -39,8 +36,9 @@ import {
 } from '../qemu/template';
 import { warmUp } from '../qemu/warm-up';
 import { SharedPaths } from '../file-server/shared-paths';
+import { Reattachment } from './reattachment';
 import { SizedTemplates } from './sized-templates';
-import type { RestoreSource, SavedVm, VmResources } from '../contract/vm';
+import type { FoundVm, RestoreSource, SavedVm, VmResources } from '../contract/vm';
 import { killStrays } from '../host/stray-processes';
 import { readVmRecord, writeVmRecord, type VmRecord } from '../host/vm-record';
 
@@ -50,9 +48,6 @@ const templateSlot = 65_001;
 const sizedTemplateSlot = 65_002;
 const lastSlot = sizedTemplateSlot;
 const templateVmId = 'template';
-const reattachTimeoutMs = 5000;
-/** Of a guest that only gets a moment at a time. */
-const waitingReattachTimeoutMs = 20_000;
 
 export interface VmFactoryParts {
   settings: LaunchSettings;
@@ -62,6 +57,11 @@ export interface VmFactoryParts {
   machine: MachineSpec;
   /** Most templates of other sizes. */
   sizedTemplates: number;
+}
+
+/** As FoundVm, before the pool knows it. `isFresh`: it is as one that was made just now. */
+export interface FoundGuest extends Omit<FoundVm, 'answered'> {
+  answered: Promise<{ vm: QemuVm; isFresh: boolean } | undefined>;
 }
 
 export class QemuVmFactory {
@@ -219,15 +219,17 @@ export class QemuVmFactory {
     }
   }
 
-  /** The VMs of an earlier daemon that still answer, fresh ones told apart. Everything else in the directory is cleared away. */
-  async recover(): Promise<{ vm: QemuVm; isFresh: boolean }[]> {
+  /** What an earlier daemon has left, and is asked for an answer; see VmPool. Everything else in the directory is cleared away. */
+  async recover(
+    isUsed: (vmId: string) => boolean,
+  ): Promise<{ found: FoundGuest[]; straysEnded: Promise<void> }> {
     await this.#sized.recover();
-    const { vmsDir } = this.#parts.settings;
-    const names = await readdir(vmsDir);
-    const found = await Promise.all(names.map((name) => this.#recoverOne(join(vmsDir, name))));
-    const recovered = found.filter((each) => each !== undefined);
-    await this.#endStrays(new Set(recovered.map(({ vm }) => vm.pid)));
-    return recovered;
+    const names = await readdir(this.#parts.settings.vmsDir);
+    const looks = await Promise.all(names.map((name) => this.#look(name, isUsed)));
+    const straysEnded = this.#endStrays(new Set(looks.flatMap(({ pid }) => pid ?? []))).catch(
+      (error: unknown) => log.error('VMs without a run directory may run', { error }),
+    );
+    return { found: looks.map(({ found }) => found), straysEnded };
   }
 
   /** Gives up what is under way; makes nothing more. */
@@ -336,23 +338,46 @@ export class QemuVmFactory {
     return uidBase === undefined ? undefined : { uid: vmUid(uidBase, slot), gid: vmGid(uidBase) };
   }
 
-  async #recoverOne(runDir: string): Promise<{ vm: QemuVm; isFresh: boolean } | undefined> {
+  /** What it holds is taken from now on, whether it answers or not. */
+  async #look(
+    name: string,
+    isUsed: (vmId: string) => boolean,
+  ): Promise<{ found: FoundGuest; pid: number | undefined }> {
+    const runDir = join(this.#parts.settings.vmsDir, name);
     const record = await readVmRecord(runDir);
+    const asRecorded = {
+      id: name,
+      state: record?.state ?? { kind: 'Idle' as const },
+      disks: Object.keys(record?.disks ?? {}),
+    };
     if (record === undefined || !(await isAlive(record.process, processName(record.id)))) {
-      await this.#sweep(runDir, undefined);
-      return undefined;
+      const answered = this.#clear(runDir, undefined);
+      const end = async (): Promise<void> => void (await answered);
+      return { found: { ...asRecorded, answered, hindrance: () => undefined, end }, pid: undefined };
     }
     this.#slots.add(record.slot);
-    let qmp: QmpClient | undefined;
+    for (const path of Object.values(record.diskPaths ?? {})) this.#diskAccess.note(path, record.id);
+    const isWanted = isUsed(record.id) || record.held === true;
+    const way = new Reattachment({ record, runDir, isUsed: isWanted });
+    const answered = this.#takeUp(record, runDir, way);
+    const end = async (): Promise<void> => {
+      await killProcess(record.process);
+      await answered;
+    };
+    const found = { ...asRecorded, answered, hindrance: () => way.hindrance(), end };
+    return { found, pid: record.process.pid };
+  }
+
+  /** Never rejects. For ever under way when this daemon ends before: it is the next one's then. */
+  async #takeUp(
+    record: VmRecord,
+    runDir: string,
+    way: Reattachment,
+  ): Promise<{ vm: QemuVm; isFresh: boolean } | undefined> {
+    const fileServer = this.#fileServer(runDir, record.sharePaths);
     try {
-      const clock = processClock(record.process.pid);
-      qmp = await QmpClient.connect(join(runDir, qmpSocketName), { timeoutMs: reattachTimeoutMs, clock });
-      const waitsForRoom = await wake(qmp);
-      const agent = waitsForRoom
-        ? await whileNudged(record.id, qmp, () => reconnectAgent(runDir, waitingReattachTimeoutMs, { clock }))
-        : await reconnectAgent(runDir, reattachTimeoutMs, { clock });
-      const { identified, pod, containers } = agent.hello;
-      if (!identified) throw new DaemonError('Unavailable', 'it never got an identity of its own');
+      const connections = await way.connect(this.#stopping.signal);
+      const { pod, containers } = connections.agent.hello;
       const isFresh =
         record.templateKey === this.#parts.key &&
         isDeepStrictEqual(record.resources, this.resources) &&
@@ -364,18 +389,28 @@ export class QemuVmFactory {
         containers.length === 0 &&
         Object.keys(record.disks).length === 0;
       log.info('vm found again', { vmId: record.id, state: record.state.kind });
-      const fileServer = this.#fileServer(runDir, record.sharePaths);
-      return { vm: this.#adopt(record, { runDir, qmp, agent }, fileServer), isFresh };
+      return { vm: this.#adopt(record, { runDir, ...connections }, fileServer), isFresh };
     } catch (error) {
+      if (this.#stopping.signal.aborted) return new Promise(() => undefined);
       log.warn('a vm of an earlier daemon is of no use and is ended', {
         vmId: record.id,
         error: errorMessage(error),
       });
-      qmp?.close();
+      await this.#clear(runDir, record);
+      fileServer.forgetAll();
       this.#slots.delete(record.slot);
-      await this.#sweep(runDir, record);
       return undefined;
     }
+  }
+
+  /** As `#sweep`. Never rejects. */
+  async #clear(runDir: string, record: VmRecord | undefined): Promise<undefined> {
+    await this.#sweep(runDir, record).catch((error: unknown) =>
+      log.error('a VM of an earlier daemon could not be cleared away', { runDir, error }),
+    );
+    for (const path of Object.values(record?.diskPaths ?? {}))
+      this.#diskAccess.takeBack(path, record?.id ?? '');
+    return undefined;
   }
 
   /** VMs that nobody could find by the run directory. Their file servers end with them. */
@@ -388,6 +423,8 @@ export class QemuVmFactory {
       isOurUser: (uid) =>
         uidBase === undefined ? uid === process.getuid?.() : uid > uidBase && uid <= vmUid(uidBase, lastSlot),
       known,
+      // Those of this daemon are younger than itself.
+      startedBefore: await findProcess(process.pid),
     });
     if (pids.length > 0) log.warn('VMs without a run directory were ended', { pids });
   }
@@ -415,19 +452,4 @@ export class QemuVmFactory {
     if (this.#stopping.signal.aborted) throw new DaemonError('Unavailable', 'the daemon is shutting down');
     if (signal?.aborted === true) throw new DaemonError('Unavailable', 'the start was given up');
   }
-}
-
-/**
- * A VM that was paused answers only when it runs; whoever wants it paused says so again. True for one that waits for room on
- * the host's disk.
- */
-async function wake(qmp: QmpClient): Promise<boolean> {
-  const answer = await qmp.execute('query-status');
-  const status =
-    typeof answer === 'object' && answer !== null && 'status' in answer ? answer.status : undefined;
-  if (status === 'paused') await qmp.execute('cont');
-  else if (status !== 'running' && status !== 'io-error') {
-    throw new DaemonError('Unavailable', `its state is ${String(status)}`);
-  }
-  return status === 'io-error';
 }

@@ -21,7 +21,7 @@ import {
   type TemplateSource,
 } from '../qemu/template';
 import { Slots } from '../../async/slots';
-import type { RestoreSource, SavedVm, Vm, VmPool, VmResources } from '../contract/vm';
+import type { FoundVm, FoundVms, RestoreSource, SavedVm, Vm, VmPool, VmResources } from '../contract/vm';
 import { probeSlot, QemuVmFactory } from './vm-factory';
 
 export type VmPoolConfig = Pick<
@@ -160,6 +160,11 @@ export interface PoolableVm extends Vm {
   keepRecord(): Promise<boolean>;
 }
 
+/** A VM of an earlier daemon, as the factory has found it. */
+interface FoundPoolVm extends Omit<FoundVm, 'answered'> {
+  answered: Promise<{ vm: PoolableVm; isFresh: boolean } | undefined>;
+}
+
 /** What the pool needs to come by VMs; QemuVmFactory. */
 export interface VmFactory {
   readonly resources: VmResources;
@@ -170,7 +175,7 @@ export interface VmFactory {
   cloneWarm(): Promise<PoolableVm>;
   makeOfSize(resources: VmResources, signal?: AbortSignal): Promise<PoolableVm>;
   restore(saved: SavedVm, source: RestoreSource): Promise<PoolableVm>;
-  recover(): Promise<{ vm: PoolableVm; isFresh: boolean }[]>;
+  recover(isUsed: (vmId: string) => boolean): Promise<{ found: FoundPoolVm[]; straysEnded: Promise<void> }>;
   stop(): Promise<void>;
 }
 
@@ -193,6 +198,10 @@ export class PooledVms implements VmPool {
   /** VMs that are being made for a Pod: none may be left half-made when the daemon ends. */
   readonly #acquiring = new Set<Promise<unknown>>();
   readonly #cloning: Slots;
+  /** Ids of VMs of an earlier daemon that may still be there. */
+  readonly #unanswered = new Set<string>();
+  /** It is known which of the Idle ones among them are of use. */
+  #recovered: Promise<unknown> = Promise.resolve();
   #refillTimer: NodeJS.Timeout | undefined;
   #refillWantedSince: number | undefined;
   #started = false;
@@ -322,16 +331,35 @@ export class PooledVms implements VmPool {
     return [...this.#vms.values()];
   }
 
-  async recover(): Promise<Vm[]> {
-    const recovered = await this.#parts.factory.recover();
-    const useless: PoolableVm[] = [];
-    for (const { vm, isFresh } of recovered) {
-      this.#know(vm);
-      if (isFresh) this.#idle.push(vm);
-      else if (vm.state.kind === 'Idle' && !vm.held) useless.push(vm);
+  async recover(isUsed: (vmId: string) => boolean): Promise<FoundVms> {
+    const { found, straysEnded } = await this.#parts.factory.recover(isUsed);
+    const vms = found.map((guest) => {
+      this.#unanswered.add(guest.id);
+      return { ...guest, answered: this.#whenAnswered(guest) };
+    });
+    const idle = vms.filter(({ id, state }) => state.kind === 'Idle' && !isUsed(id));
+    this.#recovered = Promise.all(idle.map(({ answered }) => answered));
+    return { vms, straysEnded };
+  }
+
+  get unansweredCount(): number {
+    return this.#unanswered.size;
+  }
+
+  /** Fresh ones are handed out again, useless ones ended. */
+  async #whenAnswered({ id, answered }: FoundPoolVm): Promise<Vm | undefined> {
+    const answer = await answered;
+    this.#unanswered.delete(id);
+    if (answer === undefined) return undefined;
+    const { vm, isFresh } = answer;
+    this.#know(vm);
+    if (this.#closed) {
+      vm.detach();
+      return new Promise(() => undefined); // the next daemon's
     }
-    await Promise.all(useless.map((vm) => vm.end()));
-    return this.list();
+    if (isFresh) this.#idle.push(vm);
+    else if (vm.state.kind === 'Idle' && !vm.held) await vm.end();
+    return vm;
   }
 
   /** Resolves with the ids of VMs whose run directories were gone, and are there again. */
@@ -445,7 +473,7 @@ export class PooledVms implements VmPool {
   async #refill(): Promise<void> {
     const { factory, poolSize } = this.#parts;
     try {
-      await factory.ensureTemplate();
+      await Promise.all([factory.ensureTemplate(), this.#recovered]);
       while (!this.#closed && this.#idle.length < poolSize) {
         // Those have the CPUs first; each of them asks for the filling again.
         if (this.#cloning.waiting > 0) return;

@@ -14,7 +14,7 @@ import type { AgentClient } from '../agent/agent-client';
 import { ProtocolError } from '../agent/frame';
 import type { DiskAccess, DiskOwner } from '../host/disk-access';
 import { realShares, sharePathsOf, type FileServer } from '../file-server/file-server';
-import { findProcess, killProcess, waitUntilGone } from '../host/host-process';
+import { findProcess, isStopped, killProcess, stoppedProcess, waitUntilGone } from '../host/host-process';
 import type { SavedVm, Vm, VmDisk, VmEnd, VmNic, VmResources, FileShare } from '../contract/vm';
 import { vmRecordName, writeVmRecord, type VmRecord } from '../host/vm-record';
 import { nextVmState, type VmEvent, type VmState } from '../contract/vm-state';
@@ -125,6 +125,10 @@ export class QemuVm implements Vm {
 
   get agent(): Agent {
     return this.#parts.agent;
+  }
+
+  async hindrance(): Promise<string | undefined> {
+    return (await isStopped(this.#record.process)) ? stoppedProcess : undefined;
   }
 
   async associate(podId: string): Promise<void> {

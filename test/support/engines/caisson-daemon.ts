@@ -58,9 +58,10 @@ export class CaissonDaemon implements Engine {
     return this.#process;
   }
 
-  async start(): Promise<void> {
+  /** `script`: another build's main.js. */
+  async start(script = mainScript): Promise<void> {
     const command = [
-      ...[process.execPath, mainScript, 'daemon', '--data-root', join(this.dir, 'data')],
+      ...[process.execPath, script, 'daemon', '--data-root', join(this.dir, 'data')],
       ...['--run-dir', join(this.dir, 'run'), '--host', this.host, ...(this.#options.args ?? [])],
     ];
     const limited = withFewDescriptors(command, this.#options.maxDescriptors);

@@ -39,7 +39,7 @@ import type {
   AgentOperations,
   ExitStatus,
 } from '../../../src/vm/contract/protocol';
-import type { Vm, VmDisk, VmEnd, VmPool } from '../../../src/vm/contract/vm';
+import type { FoundVm, FoundVms, Vm, VmDisk, VmEnd, VmPool } from '../../../src/vm/contract/vm';
 import type { VmState } from '../../../src/vm/contract/vm-state';
 
 type Handler = (params: never) => unknown;
@@ -242,6 +242,7 @@ export class FakeVm implements Vm {
   readonly ended: Promise<VmEnd>;
   readonly calls: string[] = [];
   plugFailure: Error | undefined;
+  hindered: string | undefined;
   isEnded = false;
   #settle: (end: VmEnd) => void = () => undefined;
   readonly #disks = new Map<string, number>();
@@ -302,6 +303,10 @@ export class FakeVm implements Vm {
     return Promise.resolve('');
   }
 
+  hindrance(): Promise<string | undefined> {
+    return Promise.resolve(this.hindered);
+  }
+
   save(): Promise<never> {
     return Promise.reject(new Error('a fake VM has no state'));
   }
@@ -334,6 +339,46 @@ export class FakeVm implements Vm {
     this.agent.close(new Error('the VM is gone'));
     this.isEnded = true;
     this.#settle(end);
+  }
+}
+
+/** A VM as the next daemon finds it. It answers at once, or with `answer`, or not while `hindrance` is set. */
+export class FoundFakeVm implements FoundVm {
+  readonly id: string;
+  readonly state: VmState;
+  readonly disks: readonly string[];
+  readonly answered: Promise<Vm | undefined>;
+  hindered: { reason: string; forMs: number } | undefined;
+  isEnded = false;
+  readonly #vm: FakeVm;
+  #answer: (vm: Vm | undefined) => void = () => undefined;
+
+  constructor(vm: FakeVm, options: { answers: boolean } = { answers: true }) {
+    this.id = vm.id;
+    this.state = vm.state;
+    this.disks = [...vm.pluggedDisks().keys()];
+    this.#vm = vm;
+    this.answered = new Promise((resolve) => (this.#answer = resolve));
+    if (options.answers) this.answer();
+  }
+
+  answer(): void {
+    this.#answer(this.#vm);
+  }
+
+  /** It never will. */
+  giveUp(): void {
+    this.#answer(undefined);
+  }
+
+  hindrance(): { reason: string; forMs: number } | undefined {
+    return this.hindered;
+  }
+
+  end(): Promise<void> {
+    this.isEnded = true;
+    this.giveUp();
+    return Promise.resolve();
   }
 }
 
@@ -378,8 +423,10 @@ export class FakeVmPool implements VmPool {
     return this.vms.filter(({ isEnded }) => !isEnded);
   }
 
-  recover(): Promise<Vm[]> {
-    return Promise.resolve([]);
+  readonly unansweredCount = 0;
+
+  recover(): Promise<FoundVms> {
+    return Promise.resolve({ vms: [], straysEnded: Promise.resolve() });
   }
 
   start(): void {

@@ -74,6 +74,7 @@ export class PlainVm implements PoolableVm {
   pause = unexpected;
   resume = unexpected;
   readConsole = unexpected;
+  hindrance = unexpected;
   save = unexpected;
 }
 
@@ -84,6 +85,8 @@ export class FakeVmFactory implements VmFactory {
   templateReady = false;
   failure: Error | undefined;
   left: { vm: PlainVm; isFresh: boolean }[] = [];
+  /** Those that are left have answered. */
+  answer: Promise<void> = Promise.resolve();
   isStopped = false;
   /** Called before each VM is there; may wait. */
   before: (how: string) => Promise<void> = () => Promise.resolve();
@@ -111,8 +114,16 @@ export class FakeVmFactory implements VmFactory {
     return this.#make('clone', this.resources);
   }
 
-  recover(): Promise<{ vm: PlainVm; isFresh: boolean }[]> {
-    return Promise.resolve(this.left);
+  recover(): ReturnType<VmFactory['recover']> {
+    const found = this.left.map(({ vm, isFresh }) => ({
+      id: vm.id,
+      state: vm.state,
+      disks: [],
+      answered: this.answer.then(() => ({ vm, isFresh })),
+      hindrance: () => undefined,
+      end: () => vm.end(),
+    }));
+    return Promise.resolve({ found, straysEnded: Promise.resolve() });
   }
 
   stop(): Promise<void> {

@@ -28,6 +28,7 @@ class FakeHost {
       },
       hold: () => () => undefined,
     },
+    whenKnown: () => Promise.resolve(),
     containers: {
       start: () => {
         this.#begin('container');

@@ -1,5 +1,5 @@
 import { recoverContainers } from '../../../../src/engine/lifecycle/recovery';
-import { FakeVm, TestEngine } from '../../../support/fakes/engine-fakes';
+import { FakeVm, FoundFakeVm, TestEngine } from '../../../support/fakes/engine-fakes';
 
 let before: TestEngine;
 let after: TestEngine;
@@ -11,10 +11,16 @@ afterEach(() => {
 
 /** The daemon is killed and started again; these VMs are found. */
 async function restart(...vms: FakeVm[]): Promise<void> {
+  const { over } = await begin(...vms.map((vm) => new FoundFakeVm(vm)));
+  await over;
+  await after.parts.background.settled();
+}
+
+/** As `restart`, of VMs that may not answer yet. Resolves when the next daemon would serve clients. */
+async function begin(...vms: FoundFakeVm[]): Promise<{ over: Promise<void> }> {
   after = new TestEngine(before);
   after.registry.load();
-  await recoverContainers(after.parts, vms);
-  await after.parts.background.settled();
+  return recoverContainers(after.parts, { vms, straysEnded: Promise.resolve() });
 }
 
 /** The VM as the next daemon finds it: with a new connection to the same agent. */
@@ -164,8 +170,112 @@ it('releases layers of a create that was cut short before its disk, and no one e
   after = new TestEngine(before);
   for (const owner of [id, lost, 'something else']) after.layers.reference(owner, ['sha256:aaa']);
   after.registry.load();
-  await recoverContainers(after.parts, []);
+  await (
+    await recoverContainers(after.parts, { vms: [], straysEnded: Promise.resolve() })
+  ).over;
   expect(after.layers.owners()).toEqual([id, 'something else']);
+});
+
+describe('while a VM has not answered', () => {
+  const never = new AbortController().signal;
+
+  it('records are as last known, and what is asked of the container waits for that VM alone', async () => {
+    const [slow, quick] = [await before.running(), await before.running()];
+    const [slowVm, quickVm] = before.vms.vms.map((vm, index) => found(vm, [slow, quick][index] ?? ''));
+    if (slowVm === undefined || quickVm === undefined) throw new Error('no VMs');
+    const late = new FoundFakeVm(slowVm, { answers: false });
+    const { over } = await begin(late, new FoundFakeVm(quickVm));
+    expect((await after.containers.inspect(slow, { size: false })).State.Running).toBe(true);
+    expect(
+      await after.containers.list({ all: false, limit: 0, size: false, filters: new Map() }),
+    ).toHaveLength(2);
+    await after.containers.pause(quick);
+    let paused = false;
+    const pausing = after.containers.pause(slow).then(() => (paused = true));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(paused).toBe(false);
+    late.answer();
+    await pausing;
+    await over;
+    expect([after.state(slow), after.state(quick)]).toEqual(['paused', 'paused']);
+  });
+
+  it('an exit meanwhile is told once, to who waits for it', async () => {
+    const id = await before.running();
+    const vm = found(before.vms.last, id, []);
+    vm.agent.exit(id, { exitCode: 6, timeMs: Date.now() - 60_000 });
+    const late = new FoundFakeVm(vm, { answers: false });
+    const { over } = await begin(late);
+    const { exit } = await after.containers.wait(id, 'not-running', never);
+    expect(after.actions()).toEqual([]);
+    late.answer();
+    expect(await exit).toMatchObject({ StatusCode: 6 });
+    await over;
+    expect(after.actions().filter((action) => action === 'die')).toHaveLength(1);
+  });
+
+  it('one that turns out to be gone is told to who waits, and to who is attached', async () => {
+    const id = await before.running();
+    const late = new FoundFakeVm(before.vms.last, { answers: false });
+    const { over } = await begin(late);
+    const { exit } = await after.containers.wait(id, 'not-running', never);
+    const subscription = after.parts.hubs.of(id).subscribe({ stdout: true, stderr: true });
+    const stopping = after.containers.stop(id, {});
+    late.giveUp();
+    expect(await exit).toMatchObject({ StatusCode: 255 });
+    await stopping;
+    await over;
+    expect(subscription.isClosed).toBe(true);
+    expect(after.registry.get(id).state).toMatchObject({ kind: 'exited', exitCode: 255 });
+  });
+
+  it('whose process is stopped, a request ends with an error, and kill and rm -f work', async () => {
+    const [killed, removed] = [
+      await before.running(),
+      await before.running({ HostConfig: { RestartPolicy: { Name: 'always' } } }),
+    ];
+    const stopped = before.vms.vms.map((vm) => new FoundFakeVm(vm, { answers: false }));
+    for (const vm of stopped) vm.hindered = { reason: 'its process is stopped (SIGSTOP)', forMs: 60_000 };
+    const { over } = await begin(...stopped);
+    await expect(after.containers.pause(killed)).rejects.toThrow(/can't answer: its process is stopped/);
+    await after.containers.kill(killed, {});
+    expect(after.registry.get(killed).state).toMatchObject({ kind: 'exited', exitCode: 137 });
+    await after.containers.kill(removed, {});
+    await over;
+    await after.parts.background.settled();
+    expect(after.state(removed)).toBe('exited');
+    await after.containers.remove(removed, { force: true, volumes: false, link: false });
+    expect(after.state(removed)).toBe('gone');
+    expect(stopped.map(({ isEnded }) => isEnded)).toEqual([true, true]);
+  });
+
+  it('what is created meanwhile is no leftover of before', async () => {
+    const id = await before.running();
+    const left = 'f'.repeat(64);
+    before.disks.disks.add(left);
+    const late = new FoundFakeVm(found(before.vms.last, id), { answers: false });
+    const { over } = await begin(late);
+    const created = await after.create();
+    after.disks.disks.add('e'.repeat(64)); // of a create that has no record yet
+    late.answer();
+    await over;
+    expect([...after.disks.disks].sort()).toEqual([id, created, 'e'.repeat(64)].sort());
+  });
+
+  it('a container that it holds by a start that was cut short is started when it has let go', async () => {
+    const id = await before.create();
+    const vm = new FakeVm('half');
+    await vm.associate(id);
+    const late = new FoundFakeVm(vm, { answers: false });
+    await begin(late);
+    const starting = after.containers.start(id, {});
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(after.vms.vms).toHaveLength(0);
+    late.answer();
+    await starting;
+    expect(vm.isEnded).toBe(true);
+    expect(after.state(id)).toBe('running');
+  });
 });
 
 it('takes a container that no record knows out of a VM in which others run, connections to sockets and all', async () => {

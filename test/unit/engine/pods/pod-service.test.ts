@@ -116,7 +116,8 @@ describe('create', () => {
     const next = new TestEngine(engine);
     next.registry.load();
     const service = servicesOf(next);
-    await service.pods.recover();
+    service.pods.recover();
+    await next.parts.background.settled();
     expect(next.registry.list()).toHaveLength(0);
     expect(service.records.list()).toHaveLength(0);
   });

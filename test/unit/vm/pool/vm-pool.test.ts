@@ -198,8 +198,9 @@ describe('VMs of an earlier daemon', () => {
   test('fresh ones are idle again, associated ones go on, others end', async () => {
     factory.left = [left('fresh', true), left('busy', false, 'pod'), left('used', false)];
     const pool = makePool();
-    const vms = await pool.recover();
-    expect(vms.map(({ id }) => id).sort()).toEqual(['busy', 'fresh']);
+    const { vms } = await pool.recover(() => false);
+    await Promise.all(vms.map(({ answered }) => answered));
+    expect(pool.list().map(({ id }) => id)).toEqual(['fresh', 'busy']);
     expect(pool.status()).toMatchObject({ idle: 1, associated: 1 });
     await expect(factory.left[2]!.vm.ended).resolves.toMatchObject({ cause: 'requested' });
     expect((await pool.acquire('new', {})).id).toBe('fresh');
@@ -208,11 +209,45 @@ describe('VMs of an earlier daemon', () => {
   test('more than the pool holds are kept, and no more made', async () => {
     factory.left = ['a', 'b', 'c'].map((id) => left(id, true));
     const pool = makePool(1);
-    await pool.recover();
+    await pool.recover(() => false);
     pool.start();
     await jest.advanceTimersByTimeAsync(0);
     expect(factory.made).toEqual([]);
     expect(pool.status().idle).toBe(3);
+  });
+
+  test('are counted until they have answered, and the pool is filled only then; who needs one does not wait', async () => {
+    factory.left = [left('fresh', true), left('busy', false, 'pod')];
+    let answer = (): void => undefined;
+    factory.answer = new Promise((resolve) => (answer = resolve));
+    const pool = makePool(1);
+    await pool.recover((id) => id === 'busy');
+    pool.start();
+    await jest.advanceTimersByTimeAsync(5000);
+    expect(pool.unansweredCount).toBe(2);
+    expect(made()).toEqual([]);
+    await pool.acquire('urgent', {});
+    expect(made()).toEqual(['clone']);
+    answer();
+    await jest.advanceTimersByTimeAsync(5000);
+    expect(pool.unansweredCount).toBe(0);
+    expect(pool.status()).toMatchObject({ idle: 1, associated: 2 });
+    expect(made()).toEqual(['clone']);
+  });
+
+  test('may answer when this daemon has come to its end: they are the next one’s', async () => {
+    factory.left = [left('busy', false, 'pod')];
+    let answer = (): void => undefined;
+    factory.answer = new Promise((resolve) => (answer = resolve));
+    const pool = makePool(1);
+    const { vms } = await pool.recover(() => true);
+    await pool.close({ endIdle: true });
+    const told = jest.fn();
+    void vms[0]?.answered.then(told);
+    answer();
+    await jest.advanceTimersByTimeAsync(0);
+    expect(told).not.toHaveBeenCalled();
+    expect(factory.left[0]?.vm.isDetached).toBe(true);
   });
 });
 

@@ -1,0 +1,222 @@
+// A daemon is started while its VMs are in whatever state: it answers, each container's truth follows as its VM does, and what is
+// connected through published ports notices nothing.
+
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { cpSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { useBusyboxDaemon } from '../../support/labs/busybox-daemon';
+import { projectDir } from '../../support/process/project-dir';
+
+jest.setTimeout(180_000);
+
+const engine = useBusyboxDaemon('restart');
+const { docker } = engine;
+
+/** What a docker command says that must fail. */
+function refusal(...command: string[]): string {
+  const { status, stdout, stderr } = spawnSync('docker', ['--host', engine.daemon.host, ...command], {
+    encoding: 'utf8',
+  });
+  expect(status).not.toBe(0);
+  return stdout + stderr; // of an exec the stream has begun by then
+}
+
+function run(name: string, ...args: string[]): void {
+  docker('run', '--detach', '--name', name, ...args);
+}
+
+/** QEMU that came to be with `work`. */
+function qemuOf(work: () => void): number {
+  const before = engine.daemon.qemuPids();
+  work();
+  const [pid] = engine.daemon.qemuPids().filter((one) => !before.includes(one));
+  if (pid === undefined) throw new Error('no VM was made');
+  return pid;
+}
+
+const log = (): string => readFileSync(engine.daemon.process.logPath, 'utf8');
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 50));
+}
+
+describe('with a VM whose process is stopped', () => {
+  let stopped = 0;
+  let doomed = 0;
+
+  beforeAll(async () => {
+    stopped = qemuOf(() =>
+      run('stopped', 'busybox', 'sh', '-c', 'until test -e /go; do sleep 1; done; echo well; exec sleep 1d'),
+    );
+    doomed = qemuOf(() => run('doomed', '--restart', 'always', 'busybox', 'sleep', '1d'));
+    run('well', 'busybox', 'sleep', '1d');
+    await engine.daemon.kill9();
+    for (const pid of [stopped, doomed]) process.kill(pid, 'SIGSTOP');
+    await engine.daemon.start();
+  });
+
+  it('records are as last known, and other containers are reached', () => {
+    expect(docker('ps', '--format', '{{.Names}}').split('\n').sort()).toEqual(['doomed', 'stopped', 'well']);
+    expect(docker('inspect', '-f', '{{.State.Status}}', 'stopped')).toBe('running');
+    expect(docker('exec', 'well', 'echo', 'reached')).toBe('reached');
+  });
+
+  it('what needs its guest ends with an error that says why', () => {
+    for (const command of [
+      ['exec', 'stopped', 'true'],
+      ['top', 'stopped'],
+      ['pause', 'stopped'],
+      ['cp', 'stopped:/etc/hostname', '-'],
+      ['logs', '-f', 'stopped'],
+    ]) {
+      expect(refusal(...command)).toMatch(/virtual machine \w+ can't answer: its process is stopped/);
+    }
+    expect(docker('stats', '--no-stream', 'well', 'stopped')).toContain('stopped');
+  });
+
+  it('kill and rm -f work, and no policy answers them', async () => {
+    docker('kill', 'doomed');
+    expect(docker('inspect', '-f', '{{.State.Status}} {{.State.ExitCode}}', 'doomed')).toBe('exited 137');
+    expect(engine.daemon.qemuPids()).not.toContain(doomed);
+    docker('start', 'doomed');
+    expect(docker('exec', 'doomed', 'echo', 'again')).toBe('again');
+    const [pid = 0] = engine.daemon.qemuPids().slice(-1);
+    await engine.daemon.kill9();
+    process.kill(pid, 'SIGSTOP');
+    await engine.daemon.start();
+    docker('rm', '-f', 'doomed');
+    expect(docker('ps', '-aq', '--filter', 'name=doomed')).toBe('');
+  });
+
+  it('it is adopted when it goes on, with all that it wrote', async () => {
+    const wait = spawn('docker', ['--host', engine.daemon.host, 'wait', 'stopped'], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    let told = '';
+    wait.stdout.setEncoding('utf8').on('data', (text: string) => (told += text));
+    process.kill(stopped, 'SIGCONT');
+    docker('exec', 'stopped', 'touch', '/go');
+    await until(() => docker('logs', 'stopped') === 'well');
+    docker('kill', 'stopped');
+    await until(() => told === '137\n');
+    await until(() => log().includes('every record is true'));
+  });
+
+  it('is refused, and killed, under a daemon that has it, too', () => {
+    const pid = qemuOf(() => docker('start', 'stopped'));
+    process.kill(pid, 'SIGSTOP');
+    for (const command of [
+      ['exec', 'stopped', 'true'],
+      ['top', 'stopped'],
+      ['cp', 'stopped:/etc/hostname', '-'],
+      ['pause', 'stopped'],
+    ]) {
+      expect(refusal(...command)).toMatch(/can't answer: its process is stopped/);
+    }
+    expect(docker('inspect', '--size', '-f', '{{.State.Status}}', 'stopped')).toBe('running');
+    docker('stop', '-t', '1', 'stopped');
+    expect(engine.daemon.qemuPids()).not.toContain(pid);
+    docker('rm', '-f', 'stopped', 'well');
+  });
+});
+
+describe('a client at a published port', () => {
+  const echo = ['busybox', 'nc', '-ll', '-p', '80', '-e', 'cat'];
+  let client: ChildProcess | undefined;
+  let heard = '';
+  let isOver = false;
+
+  function wrapped(...command: string[]): string[] {
+    return ['nsenter', '--target', String(engine.daemon.process.pid), '--net', ...command];
+  }
+
+  function connect(): void {
+    const program =
+      "const s = require('net').connect(8080, '127.0.0.1'); process.stdin.pipe(s); s.pipe(process.stdout); s.on('error', () => process.exit(1))";
+    const [file = '', ...args] = wrapped(process.execPath, '-e', program);
+    client = spawn(file, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+    client.stdout?.setEncoding('utf8').on('data', (text: string) => (heard += text));
+    client.once('exit', () => (isOver = true));
+  }
+
+  async function stillConnected(word: string): Promise<void> {
+    client?.stdin?.write(`${word}\n`);
+    await until(() => isOver || heard.includes(`${word}\n`));
+    expect({ isOver, heard: heard.includes(`${word}\n`) }).toEqual({ isOver: false, heard: true });
+  }
+
+  /** New connections are taken, too, at every moment until `work` is done. */
+  async function whileDialled(work: () => Promise<void>): Promise<void> {
+    const dialler = `
+      const net = require('net'); let tried = 0; const end = () => { console.log(tried); process.exit(0); };
+      const dial = () => { const s = net.connect(8080, '127.0.0.1', () => { tried += 1; s.destroy(); setTimeout(dial, 5); });
+        s.on('error', (error) => { console.log(error.code); process.exit(1); }); };
+      process.stdin.on('end', end).resume(); dial();`;
+    const [file = '', ...args] = wrapped(process.execPath, '-e', dialler);
+    const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+    let said = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (said += text));
+    const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
+    await work();
+    child.stdin.end();
+    expect({ code: await exited, said }).toEqual({
+      code: 0,
+      said: expect.stringMatching(/^[1-9]\d*\n$/) as unknown,
+    });
+  }
+
+  /** Of the same sources, elsewhere. */
+  function anotherBuild(): string {
+    const release = join(engine.dir, 'release');
+    mkdirSync(release);
+    cpSync(join(projectDir, 'dist'), join(release, 'dist'), { recursive: true });
+    for (const name of ['node_modules', 'build', 'package.json'])
+      symlinkSync(join(projectDir, name), join(release, name));
+    return join(release, 'dist', 'main.js');
+  }
+
+  beforeAll(async () => {
+    run('echo', '--publish', '8080:80', '--publish', '8081:81/udp', ...echo);
+    // until the server listens
+    do {
+      isOver = false;
+      connect();
+      client?.stdin?.write('first\n');
+      await until(() => isOver || heard === 'first\n');
+    } while (isOver);
+  });
+
+  afterAll(() => {
+    client?.kill();
+  });
+
+  it.each<[string, () => Promise<void>]>([
+    [
+      'a daemon that is killed',
+      async () => {
+        await engine.daemon.kill9();
+        await engine.daemon.start();
+      },
+    ],
+    [
+      'one that is told to end',
+      async () => {
+        await engine.daemon.process.stop();
+        await engine.daemon.start();
+      },
+    ],
+    [
+      'another build',
+      async () => {
+        await engine.daemon.process.stop();
+        await engine.daemon.start(anotherBuild());
+      },
+    ],
+  ])('stays connected through %s', async (name, restart) => {
+    await whileDialled(async () => {
+      await restart();
+      await until(() => docker('exec', 'echo', 'echo', 'adopted') === 'adopted');
+    });
+    await stillConnected(name);
+  });
+});
