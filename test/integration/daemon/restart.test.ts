@@ -49,14 +49,20 @@ describe('with a VM whose process is stopped', () => {
       run('stopped', 'busybox', 'sh', '-c', 'until test -e /go; do sleep 1; done; echo well; exec sleep 1d'),
     );
     doomed = qemuOf(() => run('doomed', '--restart', 'always', 'busybox', 'sleep', '1d'));
+    const removed = qemuOf(() => run('removed', 'busybox', 'sleep', '1d'));
     run('well', 'busybox', 'sleep', '1d');
     await engine.daemon.kill9();
-    for (const pid of [stopped, doomed]) process.kill(pid, 'SIGSTOP');
+    for (const pid of [stopped, doomed, removed]) process.kill(pid, 'SIGSTOP');
     await engine.daemon.start();
   });
 
   it('records are as last known, and other containers are reached', () => {
-    expect(docker('ps', '--format', '{{.Names}}').split('\n').sort()).toEqual(['doomed', 'stopped', 'well']);
+    expect(docker('ps', '--format', '{{.Names}}').split('\n').sort()).toEqual([
+      'doomed',
+      'removed',
+      'stopped',
+      'well',
+    ]);
     expect(docker('inspect', '-f', '{{.State.Status}}', 'stopped')).toBe('running');
     expect(docker('exec', 'well', 'echo', 'reached')).toBe('reached');
   });
@@ -74,18 +80,14 @@ describe('with a VM whose process is stopped', () => {
     expect(docker('stats', '--no-stream', 'well', 'stopped')).toContain('stopped');
   });
 
-  it('kill and rm -f work, and no policy answers them', async () => {
+  it('kill and rm -f work, and no policy answers them', () => {
     docker('kill', 'doomed');
     expect(docker('inspect', '-f', '{{.State.Status}} {{.State.ExitCode}}', 'doomed')).toBe('exited 137');
     expect(engine.daemon.qemuPids()).not.toContain(doomed);
-    docker('start', 'doomed');
-    expect(docker('exec', 'doomed', 'echo', 'again')).toBe('again');
-    const [pid = 0] = engine.daemon.qemuPids().slice(-1);
-    await engine.daemon.kill9();
-    process.kill(pid, 'SIGSTOP');
-    await engine.daemon.start();
-    docker('rm', '-f', 'doomed');
-    expect(docker('ps', '-aq', '--filter', 'name=doomed')).toBe('');
+    docker('rm', '-f', 'removed');
+    expect(docker('ps', '-q', '--filter', 'name=removed')).toBe('');
+    expect(engine.daemon.qemuPids()).toHaveLength(2);
+    docker('rm', 'doomed');
   });
 
   it('it is adopted when it goes on, with all that it wrote', async () => {
@@ -126,8 +128,10 @@ describe('a client at a published port', () => {
   let heard = '';
   let isOver = false;
 
+  /** Where the daemon is: netd-host is there, too, and stays. */
   function wrapped(...command: string[]): string[] {
-    return ['nsenter', '--target', String(engine.daemon.process.pid), '--net', ...command];
+    const pid = readFileSync(join(engine.dir, 'run', 'netd.pid'), 'utf8').trim();
+    return ['nsenter', '--target', pid, '--net', ...command];
   }
 
   function connect(): void {
