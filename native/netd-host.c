@@ -35,6 +35,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "include/usual-priority.h"
 #include "native/netd-filters.h"
 
 enum { IPC_FD = 3, CONTROL_FD = 4, MAX_SLIRP_ARGS = 32, PID_FILE_CHECK_MS = 30000 };
@@ -383,6 +384,7 @@ int main(int argc, char **argv)
 {
     sigset_t signals;
     parse_arguments(argc, argv);
+    take_usual_priority();
     setsid();
     lock_pid_file();
     listen_control();

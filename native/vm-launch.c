@@ -32,6 +32,8 @@
 
 #include <linux/close_range.h>
 
+#include "include/usual-priority.h"
+
 /* QEMU's whole environment: nothing of the daemon's. */
 static const char *environment[4] = { "PATH=/usr/bin:/bin", NULL };
 
@@ -167,6 +169,7 @@ int main(int argc, char **argv)
     const char *user = NULL;
     const char *log = NULL;
     int at = 1;
+    take_usual_priority();
     umask(0077);
     /* Whatever the daemon has open is not QEMU's. */
     if (syscall(SYS_close_range, 3U, ~0U, (unsigned)CLOSE_RANGE_UNSHARE) < 0 && errno != ENOSYS)

@@ -6,6 +6,7 @@ import { loadConfig } from './cli/daemon-config';
 import { addDaemonOptions } from './cli/daemon-options';
 import { defaultConfigFile } from './cli/config-file';
 import type { Daemon } from './daemon/daemon';
+import { hurry } from './daemon/start-priority';
 import { errorMessage, isDaemonError } from './errors';
 import { log, setLogFormat, setLogLevel } from './log';
 import { notifySystemd } from './daemon/systemd-notify';
@@ -14,6 +15,17 @@ import { caissonVersion } from './versions';
 /** What the daemon writes is for root alone; whatever others need is given its mode where it is made. */
 function keepFilesPrivate(): void {
   process.umask(0o077);
+}
+
+async function startInAHurry(config: Awaited<ReturnType<typeof loadConfig>>): Promise<Daemon> {
+  const calmDown = hurry();
+  try {
+    // Loaded where it is needed: the commands that speak to a daemon start faster without.
+    const { startDaemon } = await import('./daemon/daemon.js');
+    return await startDaemon(config);
+  } finally {
+    calmDown();
+  }
 }
 
 async function runDaemon(command: Command): Promise<void> {
@@ -26,9 +38,7 @@ async function runDaemon(command: Command): Promise<void> {
   setLogLevel(config.logLevel);
   setLogFormat(config.logFormat);
   process.on('unhandledRejection', (error) => log.error('unhandled rejection', { error }));
-  // Loaded where it is needed: the commands that speak to a daemon start faster without.
-  const { startDaemon } = await import('./daemon/daemon.js');
-  const daemon = await startDaemon(config);
+  const daemon = await startInAHurry(config);
   let closing = false;
   const stop = (signal: string): void => {
     if (closing) return;

@@ -23,6 +23,7 @@
 #include "base/sandbox.h"
 #include "control/control.h"
 #include "host/trust.h"
+#include "include/usual-priority.h"
 #include "operations/dispatch.h"
 #include "table/crowd.h"
 #include "table/descriptors.h"
@@ -61,6 +62,7 @@ int main(int argc, char **argv)
         complain("usage: fs-server FUSE_SOCKET CONTROL_SOCKET");
         return 2;
     }
+    take_usual_priority();
     setsid();
     signal(SIGPIPE, SIG_IGN);
     prepare_interrupts();

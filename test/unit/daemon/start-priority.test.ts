@@ -1,0 +1,29 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { getPriority } from 'node:os';
+import { hurry } from '../../../src/daemon/start-priority';
+
+/** Nice values of all threads, each once. */
+function priorities(): number[] {
+  const threads = readdirSync('/proc/self/task').map(Number);
+  return [...new Set(threads.map((thread) => getPriority(thread)))];
+}
+
+function sessionNice(): string {
+  try {
+    return readFileSync('/proc/self/autogroup', 'utf8');
+  } catch {
+    return ''; // a kernel without
+  }
+}
+
+test('all threads go before others for a while, and come back to where they were', () => {
+  const [before, session] = [getPriority(), sessionNice()];
+  const calmDown = hurry();
+  try {
+    if (process.getuid?.() === 0) expect(priorities()).toEqual([Math.max(before - 15, -20)]);
+  } finally {
+    calmDown();
+  }
+  expect(priorities()).toEqual([before]);
+  expect(sessionNice()).toBe(session);
+});
