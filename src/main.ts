@@ -1,12 +1,11 @@
 // The command `caisson`: argv, environment and signals. The only process.exit.
 
+import { calmDown } from './daemon/ahead'; // first, as all that follows takes its time
 import { Command } from 'commander';
-import { addClientCommands } from './cli/client';
 import { loadConfig } from './cli/daemon-config';
 import { addDaemonOptions } from './cli/daemon-options';
 import { defaultConfigFile } from './cli/config-file';
 import type { Daemon } from './daemon/daemon';
-import { hurry } from './daemon/start-priority';
 import { errorMessage, isDaemonError } from './errors';
 import { log, setLogFormat, setLogLevel } from './log';
 import { notifySystemd } from './daemon/systemd-notify';
@@ -15,17 +14,6 @@ import { caissonVersion } from './versions';
 /** What the daemon writes is for root alone; whatever others need is given its mode where it is made. */
 function keepFilesPrivate(): void {
   process.umask(0o077);
-}
-
-async function startInAHurry(config: Awaited<ReturnType<typeof loadConfig>>): Promise<Daemon> {
-  const calmDown = hurry();
-  try {
-    // Loaded where it is needed: the commands that speak to a daemon start faster without.
-    const { startDaemon } = await import('./daemon/daemon.js');
-    return await startDaemon(config);
-  } finally {
-    calmDown();
-  }
 }
 
 async function runDaemon(command: Command): Promise<void> {
@@ -38,7 +26,10 @@ async function runDaemon(command: Command): Promise<void> {
   setLogLevel(config.logLevel);
   setLogFormat(config.logFormat);
   process.on('unhandledRejection', (error) => log.error('unhandled rejection', { error }));
-  const daemon = await startInAHurry(config);
+  // Loaded where it is needed: the commands that speak to a daemon start faster without.
+  const { startDaemon } = await import('./daemon/daemon.js');
+  const daemon = await startDaemon(config);
+  calmDown();
   let closing = false;
   const stop = (signal: string): void => {
     if (closing) return;
@@ -80,7 +71,7 @@ function daemonCommand(program: Command, name: string, description: string): Com
   );
 }
 
-function main(): void {
+async function main(): Promise<void> {
   const program = new Command('caisson')
     .description('Docker-compatible engine that runs every container in its own virtual machine')
     .version(caissonVersion());
@@ -112,8 +103,12 @@ function main(): void {
     if (!isDaemonError(error)) log.debug('cause', { error });
     process.exit(code);
   };
-  addClientCommands(program, fail);
-  program.parseAsync().catch((error: unknown) => fail(error, 1));
+  // They take as long to load as the daemon itself, which has no use for them.
+  if (process.argv[2] !== daemon.name()) {
+    const { addClientCommands } = await import('./cli/client/index.js');
+    addClientCommands(program, fail);
+  }
+  await program.parseAsync().catch((error: unknown) => fail(error, 1));
 }
 
-main();
+void main();
