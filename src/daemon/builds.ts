@@ -50,7 +50,9 @@ export async function composeBuildKit({
     images: new EngineBuildImages(storage.images, storage.layers),
     layers: storage.layers,
     executor,
-    disks: new EngineCacheDisks(storage.cacheDisks, config.writableDiskBytes),
+    disks: new EngineCacheDisks(storage.cacheDisks, config.writableDiskBytes, () =>
+      engine.adoptions.unusedEnded(),
+    ),
     documents: storage.documents,
     temporaryDir: join(config.dataRoot, 'tmp'),
   };

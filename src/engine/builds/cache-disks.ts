@@ -6,14 +6,17 @@ import type { WritableDiskStore } from '../../storage/contract/stores';
 export class EngineCacheDisks implements CacheDisks {
   readonly #disks: WritableDiskStore;
   readonly #sizeBytes: number;
+  readonly #free: () => Promise<void>;
 
-  /** `disks` has no others. */
-  constructor(disks: WritableDiskStore, sizeBytes: number) {
+  /** `disks` has no others. `free`: no VM of an earlier daemon has any of them. */
+  constructor(disks: WritableDiskStore, sizeBytes: number, free: () => Promise<void>) {
     this.#disks = disks;
     this.#sizeBytes = sizeBytes;
+    this.#free = free;
   }
 
   async create(id: string): Promise<string> {
+    await this.#free();
     const known = await this.#disks.usageBytes(id);
     return known > 0 ? this.#disks.path(id) : this.#disks.create(id, this.#sizeBytes);
   }

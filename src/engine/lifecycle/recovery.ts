@@ -120,7 +120,7 @@ class Recovery {
       .then((answer) => this.#takeOver(vm, answer))
       .catch((error: unknown) => log.error('VM could not be taken over', { vmId: vm.id, error }));
     this.#settled.set(vm.id, settled);
-    this.#engine.adoptions.expect(vm, settled);
+    this.#engine.adoptions.expect(vm, settled, recordedRuns(this.#engine, vm.id).length > 0);
   }
 
   /** Its containers are on it again, or it is known that they are not. */
@@ -193,7 +193,7 @@ class Recovery {
   /** In its queue. */
   async #recoverInactive(container: Container): Promise<void> {
     // A start or an exit that was cut short may have left it in a VM, and an endpoint.
-    await Promise.all(this.#holdersOf(container).map(({ id }) => this.#settled.get(id)));
+    await Promise.all(this.#holdersOf(container).flatMap(({ id }) => this.#settled.get(id) ?? []));
     await this.#clearCheckpoints(container, false);
     const endpoints = this.#engine.networks.endpointsOf(container.id);
     await releaseEndpoints(

@@ -16,6 +16,8 @@ export type ExpectedVm = Pick<FoundVm, 'id' | 'state' | 'hindrance' | 'end'>;
 interface Adoption {
   readonly vm: ExpectedVm;
   readonly settled: Promise<void>;
+  /** By a record a container runs in it. */
+  readonly isUsed: boolean;
 }
 
 /** What was asked needs a guest that can't answer for now. It can be killed all the same. */
@@ -31,8 +33,8 @@ export class Adoptions {
   readonly #ended = new Set<string>();
 
   /** `settled`, which must not reject: its containers are on it again, or it is known that they are not. */
-  expect(vm: ExpectedVm, settled: Promise<void>): void {
-    this.#open.set(vm.id, { vm, settled });
+  expect(vm: ExpectedVm, settled: Promise<void>, isUsed: boolean): void {
+    this.#open.set(vm.id, { vm, settled, isUsed });
     void settled.then(() => this.#open.delete(vm.id));
   }
 
@@ -48,6 +50,12 @@ export class Adoptions {
       const { state } = adoption.vm;
       if (state.kind === 'Associated' && state.podId === podId) await untilSettled(adoption);
     }
+  }
+
+  /** Resolves when those are gone in which nothing runs: disks that are no container's are nobody's then. Never rejects. */
+  async unusedEnded(): Promise<void> {
+    const unused = [...this.#open.values()].filter(({ isUsed }) => !isUsed);
+    await Promise.all(unused.map(({ settled }) => settled));
   }
 
   /** As `settled`, however long that takes. Never rejects. */

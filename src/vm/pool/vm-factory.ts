@@ -352,7 +352,9 @@ export class QemuVmFactory {
     };
     if (record === undefined || !(await isAlive(record.process, processName(record.id)))) {
       const answered = this.#clear(runDir, undefined);
-      const end = async (): Promise<void> => void (await answered);
+      const end = async (): Promise<void> => {
+        await answered;
+      };
       return { found: { ...asRecorded, answered, hindrance: () => undefined, end }, pid: undefined };
     }
     this.#slots.add(record.slot);
