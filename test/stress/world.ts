@@ -18,6 +18,8 @@ interface State {
 }
 
 const pollMs = 200;
+/** Between attempts while there is no daemon. */
+const awayMs = 1000;
 /** Codes of a container whose VM was killed. */
 const killedCode = 137;
 
@@ -152,7 +154,7 @@ export class World {
         return await work();
       } catch (error) {
         if (!(error instanceof Interrupted)) throw error;
-        await pause(pollMs);
+        await pause(awayMs);
       }
     }
   }
