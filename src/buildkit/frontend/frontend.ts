@@ -11,7 +11,7 @@ import { convertFor, openBuild, type Build } from './conversion/build';
 import { ruleUrl, rules } from './lint/rules';
 import { readOptions } from './options/build-options';
 import { platformText } from './options/platforms';
-import { syntaxFrontend } from './syntax-frontend';
+import { askOther, otherFrontend } from './syntax-frontend';
 import { buildErrorOf } from './text/problem';
 import { rangesOf } from './text/statement';
 
@@ -30,8 +30,9 @@ async function solve(bridge: Bridge, request: FrontendRequest, signal: AbortSign
   const inputs = new BuildInputs(bridge, options, request, signal);
   const { filename, bytes } = await inputs.dockerfile();
   const info: SourceInfo = { filename, data: bytes, definition: Buffer.alloc(0), language: 'Dockerfile' };
-  const other = syntaxFrontend(options, bytes.toString(), info, request);
-  if (other !== undefined) return bridge.solve({ what: other }, signal);
+  if (bytes.length === 0) throw new BuildError('Unknown', 'the Dockerfile cannot be empty');
+  const other = otherFrontend(options, info, request);
+  if (other !== undefined) return askOther(bridge, other, info, signal);
   const build = openBuild(bridge, request, { options, inputs, info, signal });
   if (options.requestId !== '') return answerRequest(options.requestId, build);
   return convert(build);
@@ -51,15 +52,14 @@ async function convert(build: Build): Promise<Result> {
   const metadata = new Map<string, Buffer>();
   const told: object[] = [];
   for (const platform of platforms) {
-    const { output, image, writer } = await convertFor(build, platform, { isMultiPlatform });
+    const { output, image, baseConfig, writer } = await convertFor(build, platform, { isMultiPlatform });
     const what = { kind: 'definition' as const, definition: writer.definition(output, info) };
     const { ref } = await bridge.solve({ what, cacheImports: options.cacheImports }, signal);
     const id = platformText(platform);
     refs.set(id, ref);
-    metadata.set(
-      isMultiPlatform ? `containerimage.config/${id}` : 'containerimage.config',
-      image.toJson(created),
-    );
+    const suffix = isMultiPlatform ? `/${id}` : '';
+    metadata.set(`containerimage.config${suffix}`, image.toJson(created));
+    if (baseConfig !== undefined) metadata.set(`containerimage.base.config${suffix}`, baseConfig);
     told.push({ ID: id, Platform: platformJson(platform) });
   }
   finishLint(build);

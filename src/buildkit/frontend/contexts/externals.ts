@@ -23,6 +23,8 @@ export interface External {
   readonly shown: string;
   /** Undefined where it is files alone. */
   readonly image: ImageState | undefined;
+  /** Its configuration as it came. */
+  readonly config?: Buffer;
   /** `paths`: what is read of it; of a client's directory no more is asked for. `title` is shown unless the context has one. */
   files(writer: GraphWriter, paths: readonly string[] | 'all', title: About): Output | undefined;
 }
@@ -110,6 +112,7 @@ export class Externals {
     return {
       shown: ref,
       image,
+      config: resolved.config,
       files: (writer, _paths, about) =>
         imageFiles(
           writer,
@@ -263,10 +266,21 @@ function referenceOf(name: string): Reference {
     return parseReference(name);
   } catch (error) {
     if (!isDaemonError(error)) throw error;
-    throw new DockerfileProblem(`failed to parse stage name ${goQuote(name)}: ${error.message}`, undefined, {
+    // the parser of today names what it means
+    const reason = error.message.replace(
+      'repository name must be lowercase',
+      () => `repository name (${normalizedPath(name)}) must be lowercase`,
+    );
+    throw new DockerfileProblem(`failed to parse stage name ${goQuote(name)}: ${reason}`, undefined, {
       cause: error,
     });
   }
+}
+
+/** Without tag; names of Docker Hub with their `library/`. */
+function normalizedPath(name: string): string {
+  const [path = ''] = name.split(':', 1);
+  return path.includes('/') ? path : `library/${path}`;
 }
 
 function withTag(reference: Reference): Reference {

@@ -36,6 +36,8 @@ export interface ConversionParts {
 export interface Converted {
   readonly output: Output | undefined;
   readonly image: ImageState;
+  /** Of the image that all of it goes on from. */
+  readonly baseConfig: Buffer | undefined;
 }
 
 /** What is read of a context: paths, or all of it. */
@@ -67,11 +69,24 @@ export class Conversion {
   async #plans(roots: readonly number[]): Promise<ReadonlyMap<number, StagePlan>> {
     for (;;) {
       this.#parts.signal.throwIfAborted();
-      const order = this.#program.order(roots, (index) => this.#needs(index));
+      // circles are told of from the first stage on
+      const order = this.#program.order(this.#reached(roots), (index) => this.#needs(index));
       await this.#resolveAll(order);
       const plans = this.#interpretAll(order);
       if (plans !== undefined) return plans;
     }
+  }
+
+  /** Everything that these need, and they themselves, in the order of the file. */
+  #reached(roots: readonly number[]): number[] {
+    const reached = new Set<number>();
+    const todo = [...roots];
+    for (let index = todo.pop(); index !== undefined; index = todo.pop()) {
+      if (reached.has(index)) continue;
+      reached.add(index);
+      todo.push(...this.#needs(index));
+    }
+    return [...reached].sort((a, b) => a - b);
   }
 
   #needs(index: number): number[] {
@@ -198,23 +213,12 @@ export class Conversion {
       contextPathsRead === undefined ? undefined : await this.#parts.context(followPaths(contextPathsRead));
     const { writer, capabilities } = this.#parts;
     const outputs = new Map<number, Output | undefined>();
-    for (const [index, plan] of plans) {
-      const { platform } = plan;
-      const filesOf = (origin: Origin): Output | undefined => {
-        switch (origin.kind) {
-          case 'scratch':
-            return undefined;
-          case 'context':
-            return context;
-          case 'stage':
-            return outputs.get(origin.index);
-          case 'external': {
-            const external = this.#external(origin.name, platform);
-            const read = followPaths(paths.get(externalKey(origin.name, platform)) ?? 'all');
-            return external.files(writer, read, { name: `FROM ${external.shown}` });
-          }
-        }
-      };
+    /** What is there after a stage; written when somebody first needs it, so that equal things are named as BuildKit names them. */
+    const outputOf = (index: number): Output | undefined => {
+      const plan = plans.get(index);
+      if (plan === undefined || outputs.has(index)) return outputs.get(index);
+      const filesOf = (origin: Origin): Output | undefined =>
+        this.#filesOf(origin, plan.platform, { context, paths, outputOf });
       let output = this.#baseOutput(plan, filesOf, paths);
       for (const step of plan.steps) {
         output = stepOutput(step, output, {
@@ -225,12 +229,47 @@ export class Conversion {
         });
       }
       outputs.set(index, output);
-    }
+      return output;
+    };
+    const output = outputOf(this.#program.target);
     const image = target.image;
     const { labels } = this.#program.settings.options;
     if (labels.size > 0) image.config.Labels = { ...image.config.Labels, ...Object.fromEntries(labels) };
     image.setPlatform(target.platform);
-    return { output: outputs.get(this.#program.target), image };
+    return { output, image, baseConfig: this.#baseConfig(plans) };
+  }
+
+  #filesOf(
+    origin: Origin,
+    platform: Platform,
+    given: {
+      context: Output | undefined;
+      paths: ReadonlyMap<string, Paths>;
+      outputOf: (index: number) => Output | undefined;
+    },
+  ): Output | undefined {
+    switch (origin.kind) {
+      case 'scratch':
+        return undefined;
+      case 'context':
+        return given.context;
+      case 'stage':
+        return given.outputOf(origin.index);
+      case 'external': {
+        const external = this.#external(origin.name, platform);
+        const read = followPaths(given.paths.get(externalKey(origin.name, platform)) ?? 'all');
+        return external.files(this.#parts.writer, read, {
+          name: `FROM ${external.shown}`,
+          description: [['com.docker.dockerfile.v1.command', '']],
+        });
+      }
+    }
+  }
+
+  #baseConfig(plans: ReadonlyMap<number, StagePlan>): Buffer | undefined {
+    let plan = plans.get(this.#program.target);
+    while (plan?.base.kind === 'stage') plan = plans.get(plan.base.index);
+    return plan?.base.kind === 'external' ? this.#external(plan.base.name, plan.platform).config : undefined;
   }
 
   get #cacheNamespace(): string {
@@ -242,12 +281,13 @@ export class Conversion {
     filesOf: (origin: Origin) => Output | undefined,
     paths: ReadonlyMap<string, Paths>,
   ): Output | undefined {
-    const { base, baseTitle, baseLines, platform } = plan;
+    const { base, baseTitle, baseCommand, baseLines, platform } = plan;
     if (base.kind !== 'external') return filesOf(base);
     const read = followPaths(paths.get(externalKey(base.name, platform)) ?? 'all');
     return this.#external(base.name, platform).files(this.#parts.writer, read, {
       name: baseTitle,
       lines: [baseLines],
+      description: [['com.docker.dockerfile.v1.command', baseCommand]],
     });
   }
 

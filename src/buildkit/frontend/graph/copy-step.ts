@@ -29,7 +29,7 @@ export function copyOutput(step: CopyStep, root: Output | undefined, around: Cop
   const copied = writeCopy(step, undefined, around, step.title);
   if (root === undefined) return copied;
   return writer.add(
-    { op: { kind: 'merge', value: { inputs: [{ input: 0 }, { input: 1 }] } }, platform: step.platform },
+    { op: { kind: 'merge', value: { inputs: [{ input: 0 }, { input: 1 }] } } },
     [root, copied],
     { name: `LINK ${step.title}`, lines: [step.lines], ignoresCache: step.ignoresCache },
   );
@@ -39,16 +39,11 @@ function writeCopy(step: CopyStep, root: Output | undefined, around: CopySurroun
   const actions = new Actions(root);
   const owner = ownerOf(step.chown, actions);
   for (const part of step.parts) addPart(part, step, owner, actions, around);
-  return around.writer.add(
-    { op: { kind: 'file', value: { actions: actions.finish() } }, platform: step.platform },
-    actions.inputs,
-    {
-      name,
-      lines: [step.lines],
-      ignoresCache: step.ignoresCache,
-      description: [['com.docker.dockerfile.v1.command', step.command]],
-    },
-  );
+  return around.writer.add({ op: { kind: 'file', value: { actions: actions.finish() } } }, actions.inputs, {
+    name,
+    lines: [step.lines],
+    ignoresCache: step.ignoresCache,
+  });
 }
 
 /** Actions one after the other: each goes on from the one before, the last one's files are the output. */
@@ -97,7 +92,6 @@ function addPart(
   around: CopySurroundings,
 ): void {
   const { writer, filesOf } = around;
-  const about = { lines: [step.lines] };
   const modes = modeOf(step.chmod, around.capabilities);
   const common = {
     dest: step.destination,
@@ -142,27 +136,37 @@ function addPart(
         output: 0,
         action: { kind: 'mkfile' as const, value: mkfile },
       };
-      const file = writer.add(
-        { op: { kind: 'file', value: { actions: [action] } }, platform: step.platform },
-        [],
-        { ...about, name: 'preparing inline document' },
-      );
-      copy({ src: path, allowWildcard: false }, file);
+      const file = writer.add({ op: { kind: 'file', value: { actions: [action] } } }, [], {
+        name: '[internal] preparing inline document',
+      });
+      const value = { src: path, dest: step.destination, ...modes, owner, timestamp: -1n };
+      actions.add({ kind: 'copy', value: { ...value, createDestPath: true } }, actions.input(file));
       return;
     }
     case 'http': {
       const { url, filename, checksum, unpack } = part;
-      const mode = step.chmod === '' ? { mode: 0o600 } : {};
-      const file = httpFile(writer, { url, filename, checksum }, { ...about, name: url });
-      copy(
-        { src: `/${filename}`, allowWildcard: false, attemptUnpackDockerCompatibility: unpack, ...mode },
-        file,
+      const file = httpFile(
+        writer,
+        { url, filename, checksum },
+        { name: step.title, description: [['com.docker.dockerfile.v1.command', '']] },
+      );
+      const value = { src: `/${filename}`, dest: step.destination, ...modes, owner, timestamp: -1n };
+      actions.add(
+        {
+          kind: 'copy',
+          value: { ...value, createDestPath: true, attemptUnpackDockerCompatibility: unpack },
+        },
+        actions.input(file),
       );
       return;
     }
     case 'git': {
-      const files = gitFiles(writer, part, { ...about, name: part.url });
-      copy({ src: '/', attemptUnpackDockerCompatibility: false }, files);
+      const files = gitFiles(writer, part, { name: step.title });
+      const value = { src: '/', dest: step.destination, ...modes, owner, timestamp: -1n };
+      actions.add(
+        { kind: 'copy', value: { ...value, createDestPath: true, exclude_patterns: step.exclude } },
+        files === undefined ? none : actions.input(files),
+      );
       return;
     }
   }
@@ -214,16 +218,11 @@ export function workdirOutput(step: WorkdirStep, root: Output | undefined, write
     ...(step.user === '' ? {} : { owner: ownerOf(step.user, actions) }),
   };
   actions.add({ kind: 'mkdir', value }, none);
-  return writer.add(
-    { op: { kind: 'file', value: { actions: actions.finish() } }, platform: step.platform },
-    actions.inputs,
-    {
-      name: step.title,
-      lines: [step.lines],
-      ignoresCache: step.ignoresCache,
-      description: [['com.docker.dockerfile.v1.command', step.command]],
-    },
-  );
+  return writer.add({ op: { kind: 'file', value: { actions: actions.finish() } } }, actions.inputs, {
+    name: step.title,
+    lines: [step.lines],
+    ignoresCache: step.ignoresCache,
+  });
 }
 
 /** What a copy reads, and where. */

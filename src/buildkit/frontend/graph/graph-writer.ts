@@ -51,9 +51,10 @@ export class GraphWriter {
       bytes,
       inputs.map((input) => input.digest),
     );
-    const { name, lines = [], ignoresCache = false, group, description = [], capabilities = [] } = about;
-    if (name !== undefined && !written.description.has('llb.customname'))
-      written.description.set('llb.customname', name);
+    const { name, lines = [], description = [], capabilities = [] } = about;
+    const { ignoresCache = false, group } = about;
+    // what several uses have in common is shown as the last one
+    if (name !== undefined) written.description.set('llb.customname', name);
     for (const [key, value] of description) written.description.set(key, value);
     for (const capability of capabilities) written.capabilities.add(capability);
     written.lines.push(...lines);

@@ -1,6 +1,5 @@
 // A RUN as LLB: an exec operation with its mounts.
 
-import { posix } from 'node:path';
 import { cacheSharing, mountType, networkMode, securityMode, type ExecOp } from '../../messages/ops';
 import type { Init } from '../../wire/codec';
 import { scriptDirectory } from '../stages/run-plan';
@@ -17,8 +16,6 @@ export interface RunSurroundings {
 }
 
 const none = -1;
-const secretDirectory = '/run/secrets';
-const agentPath = '/run/buildkit/ssh_agent';
 const sharedMemoryPath = '/dev/shm';
 
 /** What the command leaves. */
@@ -35,18 +32,14 @@ export function runOutput(step: RunStep, root: Output | undefined, around: RunSu
   const mounts: MountInit[] = [{ dest: '/', input: inputOf(root), output: 0 }];
   const secretenv: { ID: string; name: string; optional: boolean }[] = [];
   const env = [...step.env];
-  let agents = 0;
   for (const mount of step.mounts) {
     switch (mount.type) {
       case 'bind':
         mounts.push({ ...bindMount(mount), input: inputOf(around.filesOf(mount.origin)) });
         break;
       case 'cache': {
-        const { input, selector } = cacheFiles(mount, step, around);
-        const id = posix.join(
-          around.cacheNamespace,
-          mount.id === '' ? posix.normalize(mount.target) : mount.id,
-        );
+        const { input, selector } = cacheFiles(mount, around);
+        const id = `${around.cacheNamespace}/${mount.id === '' ? mount.target : mount.id}`;
         mounts.push({
           dest: mount.target,
           input: inputOf(input),
@@ -62,7 +55,7 @@ export function runOutput(step: RunStep, root: Output | undefined, around: RunSu
         mounts.push(tmpfsMount(mount.target, mount.sizeBytes));
         break;
       case 'secret': {
-        const { id, target } = secretPlace(mount);
+        const { id, target } = mount;
         if (mount.env !== '') secretenv.push({ ID: id, name: mount.env, optional: !mount.isRequired });
         if (target === '') break;
         mounts.push({
@@ -75,17 +68,15 @@ export function runOutput(step: RunStep, root: Output | undefined, around: RunSu
         break;
       }
       case 'ssh': {
-        const dest = mount.target === '' ? `${agentPath}.${agents}` : mount.target;
-        if (agents === 0 && !env.some((entry) => entry.startsWith('SSH_AUTH_SOCK=')))
-          env.push(`SSH_AUTH_SOCK=${dest}`);
-        agents += 1;
+        const { target: dest, id: ID } = mount;
+        if (!env.some((entry) => entry.startsWith('SSH_AUTH_SOCK='))) env.push(`SSH_AUTH_SOCK=${dest}`);
         mounts.push({
           dest,
           input: none,
           output: none,
           mountType: mountType.ssh,
           SSHOpt: {
-            ID: mount.id === '' ? 'default' : mount.id,
+            ID,
             ...ownership(mount, 0o600),
             optional: !mount.isRequired,
           },
@@ -105,12 +96,11 @@ export function runOutput(step: RunStep, root: Output | undefined, around: RunSu
       action: { kind: 'mkfile' as const, value: file },
     };
     const input = inputOf(
-      around.writer.add({ op: { kind: 'file', value: { actions: [action] } }, platform: step.platform }, [], {
-        name: 'preparing inline document',
-        lines: [step.lines],
+      around.writer.add({ op: { kind: 'file', value: { actions: [action] } } }, [], {
+        name: '[internal] preparing inline document',
       }),
     );
-    mounts.push({ dest: scriptDirectory, input, output: none, readonly: true });
+    mounts.push({ dest: `${scriptDirectory}/`, selector: '/', input, output: none, readonly: true });
   }
   if (step.shmSizeBytes > 0) mounts.push(tmpfsMount(sharedMemoryPath, step.shmSizeBytes));
   return around.writer.add(
@@ -163,14 +153,13 @@ function tmpfsMount(dest: string, sizeBytes: number): MountInit {
     input: none,
     output: none,
     mountType: mountType.tmpfs,
-    ...(sizeBytes === 0 ? {} : { TmpfsOpt: { size: sizeBytes } }),
+    TmpfsOpt: { size: sizeBytes },
   };
 }
 
 /** What an empty cache begins with: the files it is told to, or a directory of the owner and mode it is told to have. */
 function cacheFiles(
   mount: PlannedMount,
-  step: RunStep,
   { writer, filesOf }: RunSurroundings,
 ): { input: Output | undefined; selector: string } {
   const { origin, uid, gid, mode, source } = mount;
@@ -193,21 +182,10 @@ function cacheFiles(
     output: 0,
     action: { kind: 'mkdir' as const, value: directory },
   };
-  const input = writer.add(
-    { op: { kind: 'file', value: { actions: [action] } }, platform: step.platform },
-    [],
-    { name: '[internal] settings cache mount permissions', lines: [step.lines] },
-  );
+  const input = writer.add({ op: { kind: 'file', value: { actions: [action] } } }, [], {
+    name: '[internal] settings cache mount permissions',
+  });
   return { input, selector: path };
-}
-
-/** Its id and where it is mounted; '' for one that is only a variable. */
-function secretPlace({ id, source, target, env }: PlannedMount): { id: string; target: string } {
-  const given = id === '' ? source.replace(/^\//, '') : id;
-  if (given === '' && target === '') return { id: env, target: '' };
-  const name = given === '' ? posix.basename(target) : given;
-  if (target !== '') return { id: name, target };
-  return { id: name, target: env === '' ? posix.join(secretDirectory, posix.basename(name)) : '' };
 }
 
 function ownership(

@@ -81,10 +81,8 @@ export function gitFiles(
   if (expected !== '') attrs.set(sourceAttributes.gitChecksum, expected);
   if (git.options.get('submodules') === 'false') attrs.set(sourceAttributes.gitSkipSubmodules, 'true');
   if (isSsh(git.remote)) attrs.set(sourceAttributes.gitMountSshSocket, 'default');
-  else {
-    attrs.set(sourceAttributes.gitAuthTokenSecret, 'GIT_AUTH_TOKEN');
-    attrs.set(sourceAttributes.gitAuthHeaderSecret, 'GIT_AUTH_HEADER');
-  }
+  attrs.set(sourceAttributes.gitAuthTokenSecret, 'GIT_AUTH_TOKEN');
+  attrs.set(sourceAttributes.gitAuthHeaderSecret, 'GIT_AUTH_HEADER');
   const part = git.subdirectory === '' ? git.ref : `${git.ref}:${git.subdirectory}`;
   const plain = git.identifier.split('#', 1)[0] ?? '';
   return source(writer, part === '' ? plain : `${plain}#${part}`, attrs, about);

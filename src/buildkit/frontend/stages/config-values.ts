@@ -17,12 +17,12 @@ export function exposedPorts(spec: string): string[] {
   const given = slash < 0 ? '' : spec.slice(slash + 1);
   const protocol = given === '' ? 'tcp' : given.toLowerCase();
   const range = path.slice(path.lastIndexOf(':') + 1);
-  if (range === '') throw new DockerfileProblem(`no port specified: ${spec}<empty>`);
+  if (range === '') throw new DockerfileProblem(`No port specified: ${spec}<empty>`);
   const [, start = '', end = start] = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(range) ?? [];
   const [first, last] = [Number(start), Number(end)];
   if (start === '' || last < first || last > maxPort)
-    throw new DockerfileProblem(`invalid containerPort: ${range}`);
-  if (!protocols.includes(protocol)) throw new DockerfileProblem(`invalid proto: ${given}`);
+    throw new DockerfileProblem(`Invalid containerPort: ${range}`);
+  if (!protocols.includes(protocol)) throw new DockerfileProblem(`Invalid proto: ${given}`);
   return Array.from({ length: last - first + 1 }, (_unused, i) => `${first + i}/${protocol}`);
 }
 

@@ -9,7 +9,6 @@ import { DockerfileProblem } from '../text/problem';
 import type { Heredoc } from '../text/statement';
 import type { StageContext } from './stage-context';
 import type { CopyPart, CopyStep, Origin } from './plan';
-import { withHeredocs } from './run-plan';
 
 type Copy = InstructionOf<'add' | 'copy'>;
 
@@ -24,18 +23,13 @@ export class CopyPlanner {
     const stage = this.#stage;
     const expand = (word: string): string => stage.expand(word, instruction);
     const { kind, statement, heredocs, link, parents } = instruction;
-    const shown = withHeredocs(stage.shown(instruction), heredocs);
+    const shown = withoutQuotes(stage.shown(instruction), heredocs);
     const sources = instruction.sources.map(expand);
     const destination = expand(instruction.destination);
     const chown = expand(instruction.chown);
     const chmod = expand(instruction.chmod);
     requireMode(chmod);
     const keyword = kind.toUpperCase();
-    if (sources.length + heredocs.length > 1 && !destination.endsWith('/')) {
-      throw new DockerfileProblem(
-        `When using ${keyword} with more than one source file, the destination must be a directory and end with a /`,
-      );
-    }
     const origin = this.#origin(instruction);
     const parts = [
       ...sources.map((source) => this.#part(source, origin, instruction)),
@@ -44,12 +38,13 @@ export class CopyPlanner {
     if (instruction.checksum !== '' && parts.length !== 1)
       throw new DockerfileProblem("checksum can't be specified for multiple sources");
     const title = stage.titles.next(shown);
-    const named = [...sources, ...heredocs.map(({ name }) => name), destination].join(' ');
-    stage.record(`${keyword} ${named} # buildkit`, { hasLayer: true });
+    const named = [...sources, ...heredocs.map(markOf), destination].join(' ');
+    const owner = chown === '' ? '' : `--chown=${chown} `;
+    const mode = chmod === '' ? '' : `--chmod=${chmod} `;
+    stage.record(`${keyword} ${owner}${mode}${named} # buildkit`, { hasLayer: true });
     return {
       kind: 'copy',
       title,
-      command: shown,
       lines: statement.lines,
       ignoresCache: stage.ignoresCache,
       platform: stage.input.head.platform,
@@ -71,7 +66,7 @@ export class CopyPlanner {
         `variable expansion is not supported for --from, define a new stage with FROM using ARG from global scope as a workaround`,
       );
     }
-    return program.originOf(from, input.head.stage.index);
+    return program.usableOrigin(from, input.head.stage.index);
   }
 
   #target(destination: string): string {
@@ -100,7 +95,7 @@ export class CopyPlanner {
           unpack: unpack === true,
         };
       }
-      if (checksum !== '') throw new DockerfileProblem('checksum requires HTTP(S) or Git URL sources');
+      if (checksum !== '') throw new DockerfileProblem("checksum can't be specified for non-HTTP sources");
     }
     if (origin.kind === 'context') this.#reportIgnored(source, instruction);
     return {
@@ -113,7 +108,7 @@ export class CopyPlanner {
 
   #inline(heredoc: Heredoc, instruction: Copy): CopyPart {
     const content = heredoc.expands
-      ? this.#stage.expand(heredoc.content, instruction, { keepsQuotes: true })
+      ? this.#stage.expand(heredoc.content, instruction, { ignoresQuotes: true })
       : heredoc.content;
     return { kind: 'inline', file: { name: heredoc.name, content } };
   }
@@ -131,6 +126,18 @@ export class CopyPlanner {
   }
 }
 
+function markOf({ name, stripsTabs, descriptor }: Heredoc): string {
+  return `${descriptor}<<${stripsTabs ? '-' : ''}${name}`;
+}
+
+/** Names of documents are shown without the quotes that they may have. */
+function withoutQuotes(shown: string, heredocs: readonly Heredoc[]): string {
+  return heredocs.reduce(
+    (text, heredoc) => (heredoc.expands ? text : text.replace(heredoc.word, () => markOf(heredoc))),
+    shown,
+  );
+}
+
 /** Below the root. With `--parents`, `/./` stays where it is: what is before it is not kept. */
 function sourcePath(source: string, hasParents: boolean): string {
   const pivot = hasParents ? source.indexOf('/./') : -1;
@@ -139,8 +146,7 @@ function sourcePath(source: string, hasParents: boolean): string {
     const after = posix.resolve('/', source.slice(pivot + 2));
     return `${before === '/' ? '' : before}/.${after}`;
   }
-  const path = posix.resolve('/', source === '' ? '.' : source);
-  return source.endsWith('/') && path !== '/' ? `${path}/` : path;
+  return posix.resolve('/', source === '' ? '.' : source);
 }
 
 function filenameOf(url: string): string {
@@ -156,12 +162,12 @@ function filenameOf(url: string): string {
 
 function checksumOf(text: string): string {
   if (text === '' || /^sha256:[0-9a-f]{64}$/.test(text)) return text;
-  const reason = text.startsWith("sha256:")
+  const reason = text.startsWith('sha256:')
     ? 'invalid checksum digest length'
     : /^[a-z0-9]+:/.test(text)
       ? 'unsupported digest algorithm'
       : 'invalid checksum digest format';
-  throw new DockerfileProblem(`checksum ${text}: ${reason}`);
+  throw new DockerfileProblem(reason);
 }
 
 function requireMode(chmod: string): void {

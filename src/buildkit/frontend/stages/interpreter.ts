@@ -50,7 +50,7 @@ class Interpreter implements StageContext {
     const hasBase = head.base.kind === 'external';
     const count = instructions.filter(({ kind }) => stepKinds.includes(kind)).length + (hasBase ? 1 : 0);
     this.titles = stageTitles(head.stage, {
-      stages: program.heads.length,
+      isAlone: program.isSingle,
       count,
       platform: input.showsPlatform ? head.platform : undefined,
     });
@@ -69,6 +69,7 @@ class Interpreter implements StageContext {
       base: head.base,
       platform: head.platform,
       baseTitle,
+      baseCommand: head.stage.statement.original,
       baseLines: head.stage.statement.lines,
       steps: this.#steps,
       image: this.image,
@@ -174,7 +175,6 @@ class Interpreter implements StageContext {
         return;
       case 'onbuild':
         config.OnBuild = [...(config.OnBuild ?? []), instruction.trigger];
-        this.record(`ONBUILD ${instruction.trigger}`);
         return;
       case 'shell':
         config.Shell = [...instruction.words];
@@ -214,13 +214,17 @@ class Interpreter implements StageContext {
       );
     }
     const path = this.absolute(given);
-    this.image.config.WorkingDir = path;
+    // an absolute one stays as it is written
+    const shownPath = posix.isAbsolute(given) ? given : path;
+    this.image.config.WorkingDir = shownPath;
+    // the root is always there
+    const hasLayer = path !== '/';
+    this.record(`WORKDIR ${shownPath}`, { hasLayer });
+    if (!hasLayer) return undefined;
     const title = this.titles.next(shown);
-    this.record(`WORKDIR ${path}`, { hasLayer: true });
     return {
       kind: 'workdir',
       title,
-      command: shown,
       lines: instruction.statement.lines,
       ignoresCache: this.ignoresCache,
       platform: this.input.head.platform,
@@ -240,7 +244,8 @@ class Interpreter implements StageContext {
         this.program.globals.get(name) ?? proxyArgs(options.buildArgs).get(name.toLowerCase());
       const result = chosen ?? byDefault ?? inherited;
       this.scope.declare({ name, value: result });
-      told.push(result === undefined ? name : `${name}=${result}`);
+      const isGiven = (chosen ?? byDefault ?? inherited ?? '') !== '' || value !== undefined;
+      told.push(isGiven ? `${name}=${result ?? ''}` : name);
     }
     this.record(`ARG ${told.join(' ')}`);
   }
@@ -283,8 +288,7 @@ class Interpreter implements StageContext {
   #command(instruction: InstructionOf<'cmd' | 'entrypoint'>): void {
     const { command, kind, statement } = instruction;
     const { config } = this.image;
-    const words =
-      command.usesShell && command.words.length > 0 ? this.withShell(command.words) : [...command.words];
+    const words = command.usesShell ? this.withShell(command.words) : [...command.words];
     if (command.usesShell && command.words.length > 0 && config.Shell === undefined) {
       this.linter.report(
         'JSONArgsRecommended',
@@ -292,11 +296,15 @@ class Interpreter implements StageContext {
         `JSON arguments recommended for ${kind.toUpperCase()} to prevent unintended behavior related to OS signals`,
       );
     }
-    if (kind === 'cmd') config.Cmd = words;
-    else {
-      config.Entrypoint = words;
+    if (kind === 'cmd') {
+      if (words.length > 0) config.Cmd = words;
+      else delete config.Cmd;
+      config.ArgsEscaped = true;
+    } else {
+      if (words.length > 0) config.Entrypoint = words;
+      else delete config.Entrypoint;
       // what the base image runs by default is no argument of another's
-      if (!this.#hasOwnCmd) config.Cmd = null;
+      if (!this.#hasOwnCmd) delete config.Cmd;
     }
     if (kind === 'cmd') this.#hasOwnCmd = true;
     this.record(`${kind.toUpperCase()} [${words.map(goQuote).join(' ')}]`);
@@ -322,8 +330,16 @@ class Interpreter implements StageContext {
   }
 }
 
+const signals =
+  'ABRT ALRM BUS CHLD CLD CONT FPE HUP ILL INT IO IOT KILL PIPE POLL PROF PWR QUIT SEGV STKFLT STOP SYS TERM TRAP TSTP TTIN TTOU UNUSED URG USR1 USR2 VTALRM WINCH XCPU XFSZ RTMIN RTMAX'.split(
+    ' ',
+  );
+const lastSignal = 64;
+
+/** Throws DockerfileProblem in Docker's words. */
 function requireSignal(signal: string): void {
-  const isNumber = /^\d{1,3}$/.test(signal);
-  const isName = /^(?:SIG)?[A-Z]+[A-Z0-9+-]*$/i.test(signal);
-  if (!isNumber && !isName) throw new DockerfileProblem(`Invalid signal: ${signal}`);
+  if (/^\d{1,3}$/.test(signal) && Number(signal) >= 1 && Number(signal) <= lastSignal) return;
+  const name = signal.toUpperCase().replace(/^SIG/, '');
+  const plain = name.replace(/^(RTMIN\+|RTMAX-)(?:[1-9]|1[0-5])$/, (_all, kind: string) => kind.slice(0, -1));
+  if (!signals.includes(plain)) throw new DockerfileProblem(`invalid signal: ${signal}`);
 }

@@ -18,8 +18,6 @@ export type Origin =
 interface StepBase {
   /** As clients show it, with its place in the stage. */
   readonly title: string;
-  /** As it is written, variables put in. */
-  readonly command: string;
   readonly lines: Lines;
   readonly ignoresCache: boolean;
   /** Of the stage. */
@@ -38,6 +36,8 @@ export interface PlannedMount extends MountOptions {
 
 export interface RunStep extends StepBase {
   readonly kind: 'run';
+  /** As it is written. */
+  readonly command: string;
   readonly args: readonly string[];
   readonly env: readonly string[];
   readonly workingDir: string;
@@ -104,6 +104,8 @@ export interface StagePlan {
   readonly platform: Platform;
   /** Of FROM, as clients show it; '' where nothing is shown. */
   readonly baseTitle: string;
+  /** Of FROM, as it is written. */
+  readonly baseCommand: string;
   readonly baseLines: Lines;
   readonly steps: readonly Step[];
   readonly image: ImageState;

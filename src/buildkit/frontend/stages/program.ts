@@ -57,15 +57,23 @@ export class Program {
   /** Where `COPY --from=` or a mount's `from=` leads. Throws DockerfileProblem. */
   originOf(name: string, user: number): Origin {
     const index = this.#indexOf(name, user) ?? this.#numbered(name);
-    if (index === undefined) {
-      // an image of that name would be none
-      if (name.toLowerCase() === 'scratch' && !this.settings.hasContext('scratch'))
-        return { kind: 'scratch' };
-      return { kind: 'external', name };
+    if (index !== undefined && index >= this.dockerfile.stages.length)
+      throw new DockerfileProblem(`invalid stage index ${index}`);
+    if (index !== undefined) return { kind: 'stage', index };
+    // an image of that name would be none
+    if (name.toLowerCase() === 'scratch' && !this.settings.hasContext('scratch')) return { kind: 'scratch' };
+    return { kind: 'external', name };
+  }
+
+  /** The same for who is about to use it: a stage has to be there before. Throws DockerfileProblem. */
+  usableOrigin(name: string, user: number): Origin {
+    const origin = this.originOf(name, user);
+    if (origin.kind === 'stage' && origin.index > user) {
+      throw new DockerfileProblem(
+        `cannot copy from stage ${goQuote(name)}, it needs to be defined before current stage ${goQuote(this.titleOf(user))}`,
+      );
     }
-    if (index === user)
-      throw new DockerfileProblem(`circular dependency detected on stage: ${this.labelOf(user)}`);
-    return { kind: 'stage', index };
+    return origin;
   }
 
   /** What the instructions of a stage copy or mount from. */
@@ -93,7 +101,7 @@ export class Program {
         const reason =
           depth > maxDepth
             ? 'stages depend on each other too deeply'
-            : `circular dependency detected on stage: ${this.labelOf(index)}`;
+            : `circular dependency detected on stage: ${this.titleOf(index)}`;
         throw new DockerfileProblem(reason, this.dockerfile.stages[index]?.statement.lines);
       }
       state.set(index, 'open');
@@ -105,10 +113,28 @@ export class Program {
     return order;
   }
 
+  /** One stage, and no image that something is copied from. */
+  get isSingle(): boolean {
+    this.#isSingle ??=
+      this.heads.length === 1 &&
+      !this.heads.some(({ stage }) =>
+        this.origins(stage.instructions, stage.index).some(({ kind }) => kind === 'external'),
+      );
+    return this.#isSingle;
+  }
+
+  #isSingle: boolean | undefined;
+
   /** Its name, or its number. */
   labelOf(index: number): string {
     const name = this.dockerfile.stages[index]?.name ?? '';
     return name === '' ? String(index) : name;
+  }
+
+  /** As clients show it. */
+  titleOf(index: number): string {
+    const name = this.dockerfile.stages[index]?.name ?? '';
+    return name === '' ? `stage-${index}` : name;
   }
 
   #globals(): ReadonlyMap<string, string> {
@@ -212,21 +238,15 @@ export class Program {
 
   #numbered(name: string): number | undefined {
     if (!/^\d{1,9}$/.test(name)) return undefined;
-    const index = Number(name);
-    return index < this.dockerfile.stages.length ? index : undefined;
+    return Number(name);
   }
 
   #targetIndex(target: string): number {
     const lower = target.toLowerCase();
     const index = this.dockerfile.stages.findLastIndex((stage) => stage.name === lower);
     const found = index >= 0 ? index : this.#numbered(target);
-    if (found === undefined) {
-      const near = nearest(
-        target,
-        this.dockerfile.stages.map(({ name }) => name).filter((name) => name !== ''),
-      );
-      const hint = near === undefined ? '' : ` (did you mean ${near}?)`;
-      throw new DockerfileProblem(`target stage ${goQuote(target)} could not be found${hint}`);
+    if (found === undefined || found >= this.dockerfile.stages.length) {
+      throw new DockerfileProblem(`target stage ${goQuote(target)} could not be found`);
     }
     return found;
   }

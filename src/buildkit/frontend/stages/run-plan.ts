@@ -1,7 +1,6 @@
 // RUN (Dockerfile reference): what it runs, with what, and what of the build is mounted.
 
 import { posix } from 'node:path';
-import type { Heredoc } from '../text/statement';
 import type { InstructionOf } from '../syntax/instruction';
 import { readMount, type MountOptions } from '../syntax/mounts';
 import { DockerfileProblem } from '../text/problem';
@@ -11,6 +10,8 @@ import type { InlineFile, PlannedMount, RunStep } from './plan';
 
 /** Where scripts with an interpreter of their own are mounted. */
 export const scriptDirectory = '/dev/pipes';
+const secretDirectory = '/run/secrets';
+const agentPath = '/run/buildkit/ssh_agent';
 
 export class RunPlanner {
   readonly #stage: StageContext;
@@ -22,16 +23,16 @@ export class RunPlanner {
   plan(instruction: InstructionOf<'run'>): RunStep {
     const stage = this.#stage;
     const { options } = stage.program.settings;
-    const { statement, heredocs } = instruction;
+    const { statement } = instruction;
     const { args, script } = this.#command(instruction);
-    const shown = withHeredocs(stage.shown(instruction), heredocs);
+    const shown = withExcerpt(stage.shown(instruction), instruction);
     const title = stage.titles.next(shown);
     const declared = stage.scope.arguments();
     const prefix = declared.length === 0 ? '' : `|${declared.length} ${declared.join(' ')} `;
     const step: RunStep = {
       kind: 'run',
       title,
-      command: shown,
+      command: statement.original,
       lines: statement.lines,
       ignoresCache: stage.ignoresCache,
       platform: stage.input.head.platform,
@@ -40,7 +41,7 @@ export class RunPlanner {
       workingDir: stage.absolute('.'),
       user: stage.image.config.User ?? '',
       script,
-      mounts: instruction.mounts.map(({ text }) => this.#mount(text, instruction)),
+      mounts: this.#mounts(instruction),
       network:
         instruction.network === '' || instruction.network === 'default'
           ? options.network
@@ -63,16 +64,28 @@ export class RunPlanner {
     const text = command.words.join(' ');
     const [only] = heredocs;
     if (only === undefined) return { args: stage.withShell([text]), script: undefined };
-    if (heredocs.length === 1 && text.trim() === only.word) {
-      // the document is the script
-      if (!only.content.startsWith('#!')) return { args: stage.withShell([only.content]), script: undefined };
+    if (isDocument({ command, heredocs })) {
+      if (!only.isScript) return { args: stage.withShell([only.content]), script: undefined };
       return {
-        args: [posix.join(scriptDirectory, only.name)],
+        args: stage.withShell([posix.join(scriptDirectory, only.name)]),
         script: { name: only.name, content: only.content },
       };
     }
     const documents = heredocs.map(({ content, name }) => `\n${content}${name}`).join('');
     return { args: stage.withShell([text + documents]), script: undefined };
+  }
+
+  /** In the order of their targets: what lies in another is mounted after it. */
+  #mounts(instruction: InstructionOf<'run'>): PlannedMount[] {
+    let agents = 0;
+    const mounts = instruction.mounts.map(({ text }) => {
+      const mount = this.#mount(text, instruction);
+      if (mount.type === 'secret') return { ...mount, ...secretPlace(mount) };
+      if (mount.type !== 'ssh' || mount.target !== '') return mount;
+      agents += 1;
+      return { ...mount, target: `${agentPath}.${agents - 1}` };
+    });
+    return mounts.toSorted((a, b) => (a.target < b.target ? -1 : a.target > b.target ? 1 : 0));
   }
 
   #mount(text: string, instruction: InstructionOf<'run'>): PlannedMount {
@@ -86,7 +99,7 @@ export class RunPlanner {
 
   #origin({ type, from }: MountOptions): PlannedMount['origin'] {
     const { program, input } = this.#stage;
-    if (from !== '') return program.originOf(from, input.head.stage.index);
+    if (from !== '') return program.usableOrigin(from, input.head.stage.index);
     return type === 'bind' ? { kind: 'context' } : { kind: 'scratch' };
   }
 }
@@ -95,14 +108,24 @@ function networkOf(name: string): RunStep['network'] {
   return name === 'host' || name === 'none' ? name : 'sandbox';
 }
 
-const shownLength = 64;
+/** Its id and where it is mounted; '' for one that is only a variable. */
+function secretPlace({ id, source, target, env }: PlannedMount): { id: string; target: string } {
+  const given = id === '' ? source.replace(/^\//, '') : id;
+  if (given === '' && target === '') return { id: env, target: '' };
+  const name = given === '' ? posix.basename(target) : given;
+  if (target !== '') return { id: name, target };
+  return { id: name, target: env === '' ? posix.join(secretDirectory, posix.basename(name)) : '' };
+}
+
+/** The document is all that is run. */
+function isDocument({ command, heredocs }: Pick<InstructionOf<'run'>, 'command' | 'heredocs'>): boolean {
+  return heredocs.length === 1 && command.words.join(' ').trim() === heredocs[0]?.word;
+}
 
 /** `RUN <<EOF (first line…)`. */
-export function withHeredocs(shown: string, heredocs: readonly Heredoc[]): string {
-  const [first] = heredocs;
-  if (first === undefined) return shown;
-  const [line = ''] = first.content.trimStart().split('\n', 1);
-  const hasMore = first.content.trim().includes('\n');
-  const excerpt = line.length > shownLength ? line.slice(0, shownLength) : line;
-  return `${shown} (${excerpt}${hasMore || excerpt !== line ? '...' : ''})`;
+function withExcerpt(shown: string, run: InstructionOf<'run'>): string {
+  const [document] = run.heredocs;
+  if (document === undefined || !isDocument(run)) return shown;
+  const [line = ''] = document.content.split('\n', 1);
+  return `${shown} (${line}...)`;
 }

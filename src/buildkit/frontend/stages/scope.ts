@@ -1,4 +1,5 @@
-// The variables of a stage: its environment, which its image gets, and its arguments, which only its commands see.
+// The variables of a stage: its environment, which its image gets, and its arguments, which only its commands see. What was set last
+// counts, whichever of both it is.
 
 import type { ImageState } from '../image/image-state';
 import { environmentMap, type Variables } from '../words/variables';
@@ -11,47 +12,50 @@ export interface DeclaredArg {
 
 export class Scope implements Variables {
   readonly #image: ImageState;
-  readonly #args = new Map<string, string | undefined>();
-  #environment: Map<string, string>;
+  readonly #args = new Set<string>();
+  /** In the order in which commands get them: the last that was set is the last. */
+  readonly #values: Map<string, string>;
 
   constructor(image: ImageState) {
     this.#image = image;
-    this.#environment = environmentMap(image.config.Env ?? []);
+    this.#values = environmentMap(image.config.Env ?? []);
   }
 
-  /** The environment hides arguments. */
   get(name: string): string | undefined {
-    return this.#environment.get(name) ?? this.#args.get(name);
+    return this.#values.get(name);
   }
 
   names(): readonly string[] {
-    return [...new Set([...this.#environment.keys(), ...this.#args.keys()])];
+    return [...new Set([...this.#values.keys(), ...this.#args])];
   }
 
   /** Also of arguments without a value. */
   isDeclared(name: string): boolean {
-    return this.#environment.has(name) || this.#args.has(name);
+    return this.#values.has(name) || this.#args.has(name);
   }
 
   setEnv(name: string, value: string): void {
     this.#image.setEnv(name, value);
-    this.#environment.set(name, value);
+    this.#set(name, value);
   }
 
   declare({ name, value }: DeclaredArg): void {
-    this.#args.delete(name);
-    this.#args.set(name, value);
+    this.#args.add(name);
+    if (value !== undefined) this.#set(name, value);
   }
 
-  /** Arguments that a command sees, `NAME=value`, in the order in which they were declared. */
+  /** Arguments with the values that commands see, in the order in which they were declared: what history tells. */
   arguments(): string[] {
-    return [...this.#args].flatMap(([name, value]) =>
-      value === undefined || this.#environment.has(name) ? [] : [`${name}=${value}`],
-    );
+    return [...this.#args].map((name) => `${name}=${this.#values.get(name) ?? ''}`);
   }
 
   /** What a command runs with. */
   environment(): string[] {
-    return [...(this.#image.config.Env ?? []), ...this.arguments()];
+    return [...this.#values].map(([name, value]) => `${name}=${value}`);
+  }
+
+  #set(name: string, value: string): void {
+    this.#values.delete(name);
+    this.#values.set(name, value);
   }
 }

@@ -11,13 +11,13 @@ export interface StageTitles {
 
 const longestTitle = 4096;
 
-/** `count` steps are shown; a lone stage without a name has none here either. */
+/** `count` steps are shown; a stage that is alone needs no name. */
 export function stageTitles(
   stage: Stage,
-  options: { stages: number; count: number; platform: Platform | undefined },
+  options: { isAlone: boolean; count: number; platform: Platform | undefined },
 ): StageTitles {
-  const { stages, count, platform } = options;
-  const name = stage.name !== '' ? stage.name : stages > 1 ? `stage-${stage.index}` : '';
+  const { isAlone, count, platform } = options;
+  const name = isAlone ? '' : stage.name === '' ? `stage-${stage.index}` : stage.name;
   const width = String(count).length;
   let at = 0;
   return {

@@ -2,7 +2,7 @@
 
 import { goDurationProblem, parseGoDuration } from '../../../go/duration';
 import { goQuote } from '../../../go/quote';
-import { jsonArray } from '../../../dockerfile/words';
+import { jsonWords } from './json-words';
 import { DockerfileProblem } from '../text/problem';
 import type { Statement } from '../text/statement';
 import { readFlags, type Flags } from './flags';
@@ -31,9 +31,9 @@ export function readHealthcheck(statement: Statement): HealthcheckText {
       if (argument !== '') throw new DockerfileProblem('HEALTHCHECK NONE takes no arguments');
       return none;
     case 'CMD': {
-      const exec = jsonArray(argument);
+      const exec = jsonWords({ body: argument, lines: statement.lines });
       if (argument === '' || exec?.length === 0)
-        throw new DockerfileProblem('missing command after HEALTHCHECK CMD');
+        throw new DockerfileProblem('Missing command after HEALTHCHECK CMD');
       const test = exec === undefined ? ['CMD-SHELL', argument] : ['CMD', ...exec];
       const flags = readFlags(statement, {
         interval: 'text',
@@ -52,7 +52,7 @@ export function readHealthcheck(statement: Statement): HealthcheckText {
       };
     }
     default:
-      throw new DockerfileProblem(`unknown type ${goQuote(kind.toUpperCase())} in HEALTHCHECK (try CMD)`);
+      throw new DockerfileProblem(`Unknown type ${goQuote(kind.toUpperCase())} in HEALTHCHECK (try CMD)`);
   }
 }
 
@@ -64,7 +64,7 @@ function duration(flags: Flags, name: string): number {
   const nanoseconds = parseGoDuration(text) ?? 0;
   if (nanoseconds === 0) return 0;
   if (nanoseconds < shortestNs)
-    throw new DockerfileProblem(`interval ${goQuote(name)} cannot be less than 1ms`);
+    throw new DockerfileProblem(`Interval ${goQuote(name)} cannot be less than 1ms`);
   return nanoseconds;
 }
 

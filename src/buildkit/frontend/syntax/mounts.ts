@@ -177,9 +177,8 @@ export function readMount(text: string, expand: ((word: string) => string) | und
 
 function checkCombination(options: MountOptions, mode: boolean | undefined): void {
   const { type, target, source, from, id, env, sizeBytes, readonly } = options;
-  const fileInvalid = type !== 'secret' && type !== 'ssh' && (target === '' || target === '/');
-  if (fileInvalid && target === '') throw new DockerfileProblem(`invalid mount target ${goQuote(target)}`);
-  if (fileInvalid) throw new DockerfileProblem(`invalid mount target ${goQuote(target)}`);
+  const isClients = type === 'secret' || type === 'ssh';
+  if (!isClients && ['', '/'].includes(target)) throw new DockerfileProblem('invalid mount target "/"');
   if (env !== '' && type !== 'secret')
     throw new DockerfileProblem(`unexpected key 'env' for mount type '${type}'`);
   if (type === 'secret') {

@@ -26,7 +26,7 @@ export function parseDockerfile(text: string): Dockerfile {
     const stage = stages.at(-1);
     if (stage !== undefined) stage.instructions.push(instruction);
     else if (instruction.kind === 'arg') globalArgs.push(instruction);
-    else throw parseProblem(statement.lines, new Error('no build stage in current context'));
+    else throw new DockerfileProblem('no build stage in current context', statement.lines);
   }
   if (stages.length === 0) throw new DockerfileProblem('dockerfile contains no stages to build');
   return { stages, globalArgs, escape, check, emptyContinuations, statements };

@@ -1,8 +1,9 @@
 // Statements into typed instructions, with the checks and errors of Docker's parser (Dockerfile reference).
 
 import { goQuote } from '../../../go/quote';
-import { jsonArray, splitWords } from '../../../dockerfile/words';
-import { DockerfileProblem } from '../text/problem';
+import { splitWords } from '../../../dockerfile/words';
+import { jsonWords } from './json-words';
+import { atLines, DockerfileProblem } from '../text/problem';
 import { heredocMark } from '../text/heredocs';
 import type { Statement } from '../text/statement';
 import { readFlags, type FlagKind } from './flags';
@@ -62,8 +63,8 @@ function wordsOf(body: string): string[] {
   return body === '' ? [] : body.split(/[\t\v\f\r ]+/);
 }
 
-function listOf(body: string): string[] {
-  return jsonArray(body) ?? wordsOf(body);
+function listOf(statement: Statement): string[] {
+  return jsonWords(statement) ?? wordsOf(statement.body);
 }
 
 function atLeastOne(statement: Statement): string[] {
@@ -82,8 +83,9 @@ function exactlyOne(statement: Statement): string {
   return body;
 }
 
-function readCommand({ body }: Statement): CommandText {
-  const exec = jsonArray(body);
+function readCommand(statement: Statement): CommandText {
+  const { body } = statement;
+  const exec = jsonWords(statement);
   if (exec !== undefined) return { words: exec, usesShell: false };
   return { words: body === '' ? [] : [body], usesShell: true };
 }
@@ -101,7 +103,7 @@ const flagsOf: Record<'add' | 'copy', Record<string, FlagKind>> = {
 };
 
 function readCopy(kind: 'add' | 'copy', statement: Statement): Instruction {
-  const words = listOf(statement.body);
+  const words = listOf(statement);
   if (words.length < 2) {
     throw new DockerfileProblem(
       `${upperKeyword(statement)} requires at least two arguments, but only one was provided. Destination could not be determined`,
@@ -136,7 +138,8 @@ function readRun(statement: Statement): Instruction {
   const flags = readFlags(statement, { mount: 'list', network: 'text', security: 'text', device: 'list' });
   if (flags.names.has('device')) throw new DockerfileProblem('RUN --device is not supported');
   const command = readCommand(statement);
-  if (command.words.length === 0 && command.usesShell) throw tooFew(statement);
+  if (command.words.length === 0 && !command.usesShell)
+    throw new DockerfileProblem('failed to marshal LLB definition: arguments are required', statement.lines);
   const network = flags.text('network');
   if (!['', 'default', 'none', 'host'].includes(network))
     throw new DockerfileProblem(
@@ -152,7 +155,7 @@ function readRun(statement: Statement): Instruction {
     statement,
     command,
     heredocs: command.usesShell ? statement.heredocs : [],
-    mounts: flags.list('mount').map(readMountText),
+    mounts: atLines(statement.lines, () => flags.list('mount').map(readMountText)),
     network,
     security,
   };
@@ -190,7 +193,7 @@ function readPairs(kind: 'env' | 'label', statement: Statement, escape: string):
   if (!first.includes('=')) {
     const [, key, value] = /^([^\t\v\f\r ]+)[\t\v\f\r ]+(.*)$/s.exec(body) ?? [];
     if (key === undefined || value === undefined)
-      throw new DockerfileProblem(`${keyword} must have two arguments`);
+      throw new DockerfileProblem(`${keyword} must have two arguments`, statement.lines);
     return { kind, statement, pairs: [{ key, value }], isLegacy: true };
   }
   const pairs = words.map((word): Pair => {
@@ -198,6 +201,7 @@ function readPairs(kind: 'env' | 'label', statement: Statement, escape: string):
     if (equals < 0) {
       throw new DockerfileProblem(
         `Syntax error - can't find = in ${goQuote(word)}. Must be of the form: name=value`,
+        statement.lines,
       );
     }
     if (equals === 0) throw new DockerfileProblem(`${keyword} names can not be blank`);
@@ -224,14 +228,14 @@ function readOnBuild(statement: Statement): Instruction {
 }
 
 function readShell(statement: Statement): Instruction {
-  const words = jsonArray(withoutFlags(statement).body);
+  const words = jsonWords(withoutFlags(statement));
   if (words === undefined) throw new DockerfileProblem('SHELL requires the arguments to be in JSON form');
   if (words.length === 0) throw new DockerfileProblem('SHELL requires at least one argument');
   return { kind: 'shell', statement, words };
 }
 
 function readVolume(statement: Statement): Instruction {
-  const paths = listOf(withoutFlags(statement).body).map((path) => path.trim());
+  const paths = listOf(withoutFlags(statement)).map((path) => path.trim());
   if (paths.length === 0) throw tooFew(statement);
   if (paths.includes('')) throw new DockerfileProblem('VOLUME specified can not be an empty string');
   return { kind: 'volume', statement, paths };

@@ -1,6 +1,6 @@
 // Parser directives (Dockerfile reference, "Parser directives"): comments of the form `# name=value` before everything else.
 
-import { DockerfileProblem, parseProblem } from './problem';
+import { DockerfileProblem } from './problem';
 import type { Lines } from './statement';
 
 export interface Directive {
@@ -29,7 +29,7 @@ export class Directives {
       return false;
     }
     if (this.#found.has(name))
-      throw parseProblem(lines, new Error(`only one ${name} parser directive can be used`));
+      throw new DockerfileProblem(`only one ${name} parser directive can be used`, lines);
     this.#found.set(name, { name, value: value.trim(), lines });
     if (name === 'escape') this.#setEscape(value.trim(), lines);
     return true;
@@ -41,8 +41,7 @@ export class Directives {
 
   #setEscape(value: string, lines: Lines): void {
     if (value !== '`' && value !== '\\') {
-      const reason = new DockerfileProblem(`invalid escape token '${value}' does not match \` or \\`);
-      throw parseProblem(lines, reason);
+      throw new DockerfileProblem(`invalid escape token '${value}' does not match \` or \\`, lines);
     }
     this.escape = value;
   }

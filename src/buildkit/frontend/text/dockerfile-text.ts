@@ -108,7 +108,7 @@ class Reader {
     return heredocMarks(instruction, this.#directives.escape).map((mark) => {
       const reader = new HeredocReader(mark);
       while (this.#at < this.#lines.length) if (reader.take(this.#next())) return reader.finish();
-      throw parseProblem({ first: number, last: this.#lines.length }, new Error('unterminated heredoc'));
+      throw new DockerfileProblem('unterminated heredoc', { first: number, last: this.#lines.length });
     });
   }
 

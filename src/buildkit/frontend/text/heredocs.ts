@@ -3,7 +3,7 @@
 import { splitWords } from '../../../dockerfile/words';
 import type { Heredoc } from './statement';
 
-export type HeredocMark = Omit<Heredoc, 'content'>;
+export type HeredocMark = Omit<Heredoc, 'content' | 'isScript'>;
 
 const takers = ['add', 'copy', 'run'];
 const markPattern = /^(\d*)<<(-?)([^<\s]+)$/;
@@ -49,6 +49,7 @@ function unquoted(text: string, escape: string): string | undefined {
 export class HeredocReader {
   readonly #mark: HeredocMark;
   readonly #content: string[] = [];
+  #isScript = false;
 
   constructor(mark: HeredocMark) {
     this.#mark = mark;
@@ -58,11 +59,12 @@ export class HeredocReader {
   take(line: string): boolean {
     const kept = this.#mark.stripsTabs ? line.replace(/^\t+/, '') : line;
     if (kept === this.#mark.name) return true;
+    if (this.#content.length === 0) this.#isScript = line.startsWith('#!');
     this.#content.push(kept, '\n');
     return false;
   }
 
   finish(): Heredoc {
-    return { ...this.#mark, content: this.#content.join('') };
+    return { ...this.#mark, isScript: this.#isScript, content: this.#content.join('') };
   }
 }

@@ -19,6 +19,8 @@ export interface Heredoc {
   readonly expands: boolean;
   /** `<<-`: tabs at the beginnings of lines are gone. */
   readonly stripsTabs: boolean;
+  /** Its first line names an interpreter, before tabs are gone. */
+  readonly isScript: boolean;
   /** Each line with its end; without the terminator. */
   readonly content: string;
 }
@@ -38,7 +40,10 @@ export interface Statement {
   readonly comments: readonly string[];
 }
 
-/** As LLB has them. */
+/** As LLB has them: one for each line. */
 export function rangesOf({ first, last }: Lines): Range[] {
-  return [{ start: { line: first, character: 0 }, end: { line: last, character: 0 } }];
+  return Array.from({ length: last - first + 1 }, (_unused, i) => {
+    const position = { line: first + i, character: 0 };
+    return { start: position, end: position };
+  });
 }

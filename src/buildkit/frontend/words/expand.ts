@@ -9,6 +9,8 @@ export interface ExpandOptions {
   readonly escape: string;
   /** Quotes stay where they are. */
   readonly keepsQuotes?: boolean;
+  /** Quotes are characters like any other. */
+  readonly ignoresQuotes?: boolean;
   /** Escapes stay before what they escape. */
   readonly keepsEscapes?: boolean;
   /** Variables without a value stay as they are written. */
@@ -54,6 +56,7 @@ class Expansion {
 
   /** Up to the character, which is taken too; '' is the end. */
   #until(stop: string, { quoted = false, complaint = '' } = {}): string {
+    const { ignoresQuotes = false } = this.#options;
     const parts: string[] = [];
     let length = 0;
     const add = (text: string): void => {
@@ -69,8 +72,8 @@ class Expansion {
       if (char === stop) break;
       if (char === '$') add(this.#variable());
       else if (char === this.#options.escape) add(this.#escaped(quoted));
-      else if (!quoted && char === '"') add(this.#doubleQuoted());
-      else if (!quoted && char === "'") add(this.#singleQuoted());
+      else if (!quoted && !ignoresQuotes && char === '"') add(this.#doubleQuoted());
+      else if (!quoted && !ignoresQuotes && char === "'") add(this.#singleQuoted());
       else {
         add(char);
         this.#at += 1;

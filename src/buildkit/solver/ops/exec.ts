@@ -19,7 +19,7 @@ const maxSecretBytes = 500 * 1024;
 
 /** Throws InvalidArgument, Unimplemented or PermissionDenied for what may not run. */
 export function execOperation(
-  op: ExecOp,
+  given: ExecOp,
   options: {
     inputCount: number;
     keyBytes: Buffer;
@@ -28,6 +28,7 @@ export function execOperation(
   },
 ): Operation {
   const { inputCount, keyBytes } = options;
+  const op = withoutFiles(given);
   checkStep(op, inputCount, options.entitlements);
   return {
     name: (op.meta?.args ?? []).join(' ').slice(0, 4096),
@@ -37,6 +38,14 @@ export function execOperation(
     selected: (input, tree) => selectedFiles(op, input, tree),
     run: (inputs, context, signal) => new StepRun(op, options.platform, inputs, context, signal).run(),
   };
+}
+
+/** Secrets and agents are no files of an input: what clients leave at zero there means nothing. */
+function withoutFiles(op: ExecOp): ExecOp {
+  const isClients = ({ mountType: type }: Mount): boolean =>
+    type === mountType.secret || type === mountType.ssh;
+  const mounts = op.mounts.map((mount) => (isClients(mount) ? { ...mount, input: -1, output: -1 } : mount));
+  return { ...op, mounts };
 }
 
 /** The operation as it counts: where caches and hosts are, and what is asked how, is not part of it. */

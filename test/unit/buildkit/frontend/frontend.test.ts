@@ -73,10 +73,10 @@ describe('graphs', () => {
       value: {
         mounts: [
           { dest: '/' },
-          { dest: '/c', mountType: 3, cacheOpt: { ID: '/c', sharing: 2 } },
-          { dest: '/t', selector: '/bin', readonly: true },
+          { dest: '/c', mountType: 3, cacheOpt: { ID: '//c', sharing: 2 } },
+          { dest: '/run/buildkit/ssh_agent.0', SSHOpt: { ID: '', mode: 0o600 } },
           { dest: '/run/secrets/s', secretOpt: { ID: 's', mode: 0o400, optional: true } },
-          { dest: '/run/buildkit/ssh_agent.0', SSHOpt: { ID: 'default', mode: 0o600 } },
+          { dest: '/t', selector: '/bin', readonly: true },
           { dest: '/tmp', TmpfsOpt: { size: 1024 * 1024 } },
         ],
       },
