@@ -80,6 +80,7 @@ export async function convertFor(
     context: (paths) => inputs.context(writer, paths, info.filename),
     ignored,
     isMultiPlatform,
+    onlyChecks: allStages,
     signal,
   });
   const roots = allStages ? program.heads.map((_head, index) => index) : [];

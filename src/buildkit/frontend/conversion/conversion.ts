@@ -30,6 +30,8 @@ export interface ConversionParts {
   /** Of `.dockerignore`, where that is known. */
   readonly ignored: readonly string[] | undefined;
   readonly isMultiPlatform: boolean;
+  /** Images that can't be had are as empty ones: nothing will be built. */
+  readonly onlyChecks: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -40,6 +42,9 @@ export interface Converted {
   readonly baseConfig: Buffer | undefined;
 }
 
+/** Images and named contexts of one platform. */
+const maxExternals = 500;
+
 /** What is read of a context: paths, or all of it. */
 type Paths = Set<string> | 'all';
 
@@ -49,10 +54,12 @@ export class Conversion {
   /** Of stages, what their bases carry for them. */
   readonly #triggers = new Map<number, readonly Instruction[]>();
   readonly #externals = new Map<string, External>();
+  readonly #isIgnored: ((path: string) => boolean) | undefined;
 
   constructor(program: Program, parts: ConversionParts) {
     this.#program = program;
     this.#parts = parts;
+    this.#isIgnored = parts.ignored === undefined ? undefined : pathIgnorer(parts.ignored);
   }
 
   /** Rejects with BuildError. `roots` are stages that are wanted besides the target, for their checks alone. */
@@ -118,11 +125,18 @@ export class Conversion {
           wanted.set(key, { name: origin.name, platform, lines: this.#linesOf(origin.name, index) ?? lines });
       }
     }
+    if (wanted.size > maxExternals)
+      throw new BuildError('ResourceExhausted', `more than ${maxExternals} images and contexts`);
     await Promise.all(
       [...wanted].map(async ([key, { name, platform, lines }]) => {
         try {
           this.#externals.set(key, await externals.resolve(name, platform));
         } catch (error) {
+          this.#parts.signal.throwIfAborted();
+          if (this.#parts.onlyChecks && error instanceof BuildError) {
+            this.#externals.set(key, { shown: name, image: undefined, files: () => undefined });
+            return;
+          }
           if (error instanceof BuildError && error.details.length === 0) throw withLines(error, lines, info);
           throw error;
         }
@@ -175,7 +189,7 @@ export class Conversion {
           instructions,
           image,
           baseName: external?.shown ?? '',
-          isIgnored: this.#parts.ignored === undefined ? undefined : pathIgnorer(this.#parts.ignored),
+          isIgnored: this.#isIgnored,
           showsPlatform: this.#showsPlatform(head.platform),
         }),
       );
