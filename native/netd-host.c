@@ -322,14 +322,10 @@ static void listen_control(void)
 static void parse_arguments(int argc, char **argv)
 {
     static const struct option options[] = {
-        { "netns", required_argument, NULL, 'n' },
-        { "socket", required_argument, NULL, 's' },
-        { "pid-file", required_argument, NULL, 'p' },
-        { "ports", required_argument, NULL, 'o' },
-        { "user", required_argument, NULL, 'u' },
-        { "group", required_argument, NULL, 'g' },
-        { "slirp", required_argument, NULL, 'l' },
-        { NULL, 0, NULL, 0 },
+        { "netns", required_argument, NULL, 'n' },    { "socket", required_argument, NULL, 's' },
+        { "pid-file", required_argument, NULL, 'p' }, { "ports", required_argument, NULL, 'o' },
+        { "user", required_argument, NULL, 'u' },     { "group", required_argument, NULL, 'g' },
+        { "slirp", required_argument, NULL, 'l' },    { NULL, 0, NULL, 0 },
     };
     int option;
     while ((option = getopt_long(argc, argv, "+", options, NULL)) != -1) {

@@ -59,17 +59,17 @@ static void keep_one_capability(void)
 static void keep_few_system_calls(void)
 {
     static const uint32_t needed[] = {
-        SYS_read,        SYS_write,      SYS_writev,     SYS_poll,         SYS_sendmsg,         SYS_close,
-        SYS_bind,        SYS_listen,     SYS_setsockopt, SYS_getsockname,  SYS_exit,            SYS_exit_group,
-        SYS_rt_sigreturn, SYS_restart_syscall, SYS_brk,  SYS_munmap,
+        SYS_read,         SYS_write,           SYS_writev,     SYS_poll,        SYS_sendmsg, SYS_close,
+        SYS_bind,         SYS_listen,          SYS_setsockopt, SYS_getsockname, SYS_exit,    SYS_exit_group,
+        SYS_rt_sigreturn, SYS_restart_syscall, SYS_brk,        SYS_munmap,
     };
     static const struct needed_with needed_with[] = {
         { SYS_socket, 0, ~0u, AF_INET },
         { SYS_socket, 0, ~0u, AF_INET6 },
     };
     static const uint32_t fatal[] = {
-        SYS_execve, SYS_execveat, SYS_fork,  SYS_vfork, SYS_clone,  SYS_clone3,  SYS_ptrace, SYS_open, SYS_openat,
-        SYS_openat2, SYS_connect, SYS_mount, SYS_setns, SYS_unshare, SYS_kill,  SYS_bpf,    SYS_seccomp,
+        SYS_execve,  SYS_execveat, SYS_fork,  SYS_vfork, SYS_clone,   SYS_clone3, SYS_ptrace, SYS_open,    SYS_openat,
+        SYS_openat2, SYS_connect,  SYS_mount, SYS_setns, SYS_unshare, SYS_kill,   SYS_bpf,    SYS_seccomp,
     };
     static struct filter filter;
     filter_begin(&filter);
