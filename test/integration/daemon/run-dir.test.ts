@@ -82,8 +82,8 @@ it('may be gone at the start: no VM of before is left, and each container can be
   await engine.daemon.kill9();
   removeRunDir();
   await engine.daemon.start();
-  expect(engine.daemon.qemuPids()).toEqual([]);
-  expect(docker('ps', '--quiet')).toBe('');
+  await until(() => engine.daemon.qemuPids().length === 0);
+  await until(() => docker('ps', '--quiet') === '');
   docker('start', 'first');
   expect(docker('exec', 'first', 'echo', 'well')).toBe('well');
   docker('rm', '--force', 'first', 'second', 'third', 'fourth', 'server');
