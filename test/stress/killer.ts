@@ -99,7 +99,7 @@ export class Killer {
   }
 }
 
-/** netd-host, netd and slirp4netns of this daemon. */
+/** netd-host, netd-ports, netd and slirp4netns of this daemon. */
 export function helperPids(daemon: CaissonDaemon): number[] {
   const namespace = namespaceOf(daemon.process.pid);
   return readdirSync('/proc')
@@ -108,7 +108,8 @@ export function helperPids(daemon: CaissonDaemon): number[] {
       try {
         const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
         const isHelper =
-          /netd-host|netd\/main\.js|slirp4netns/.test(command) && !command.includes('main.js\0daemon');
+          /netd-host|netd-ports|netd\/main\.js|slirp4netns/.test(command) &&
+          !command.includes('main.js\0daemon');
         return isHelper && (command.includes(`${daemon.dir}/`) || namespaceOf(Number(pid)) === namespace);
       } catch {
         return false;
