@@ -7,6 +7,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { Router } from 'express';
 import { debugRouter } from '../api/debug';
+import { settlesWithin } from '../async/deadline';
 import { createApi, type Api } from '../api/server';
 import { tlsOptions } from '../api/tls';
 import type { Config } from '../config';
@@ -65,6 +66,9 @@ export interface Daemon {
   /** Takes over what of `next` may change while it runs. */
   reload(next: Config): void;
 }
+
+/** What the start waits at most for the truth about what an earlier daemon has left. */
+const recoveryGraceMs = 500;
 
 /** Steps of the way down, in the order of the way up. */
 type Undo = (() => unknown)[];
@@ -190,6 +194,8 @@ async function composeEngine(config: Config, { storage, networks, vms }: Ground,
   const { over } = await recoverContainers(engine, found);
   void over.then(() => log.info('every record is true', { vms: found.vms.length }));
   pods.recover();
+  // VMs answer within a moment, but on a busy host: mostly a client's first look finds all as it is.
+  await settlesWithin(over, recoveryGraceMs);
   undo.push(execs.startSweeping());
   undo.push(new GuestClocks(() => engine.pods.list()).start());
   undo.push(() => engine.background.settled());
