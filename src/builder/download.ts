@@ -6,7 +6,7 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { DaemonError, systemErrorCode } from '../errors';
-import { readBody, sendRequest, type HttpResponse } from '../registry/http-client';
+import { discardBody, readBody, sendRequest, type HttpResponse } from '../registry/http-client';
 import { requestError } from '../registry/registry-errors';
 import { progressLine, ProgressReport } from '../storage/transfers/progress-report';
 import { SpaceGuard } from '../storage/layers/space-guard';
@@ -97,15 +97,26 @@ function isOpenEnded(headers: HttpResponse['headers']): boolean {
 export async function openUrl(url: string, signal: AbortSignal): Promise<UrlAnswer> {
   const problem = urlProblem(url);
   if (problem !== undefined) throw new DaemonError('Internal', problem);
-  const response = await request(url, signal);
+  const response = await requestUrl(url, {}, signal);
   const { status } = response;
   if (status < 200 || status >= 400) {
     const text = (await readBody(response, maxErrorText).catch(() => '')).toString().trim();
     const shown = `${status} ${response.reason}`.trim();
     throw new DaemonError('Internal', `failed to GET ${url} with status ${shown}: ${text}`);
   }
-  return decoded(response);
+  return response;
 }
+
+/** The answer, whatever its status, decoded. Throws in the words of Go's net/http. */
+export async function requestUrl(
+  url: string,
+  headers: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<UrlAnswer> {
+  return decoded(await request(url, headers, signal));
+}
+
+export { discardBody };
 
 function decoded(response: HttpResponse): UrlAnswer {
   const { headers, status, body } = response;
@@ -119,14 +130,18 @@ function decoded(response: HttpResponse): UrlAnswer {
   return { ...response, body: plain, sizeBytes: -1 };
 }
 
-async function request(url: string, signal: AbortSignal): Promise<HttpResponse> {
+async function request(
+  url: string,
+  more: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<HttpResponse> {
   const fail = (why: string): DaemonError => requestError('GET', url, new Error(why));
   const [, host = '', port = ''] =
     /^https?:\/\/(?:[^/?#]*@)?([^/?#]*?)(?::(\d*))?(?=[/?#]|$)/.exec(url) ?? [];
   if (host === '') throw requestError('GET', hostlessUrl(url), new Error('http: no Host in request URL'));
   if (Number(port) > 65_535) throw fail(`dial tcp: address ${port}: invalid port`);
   try {
-    const headers = requestHeaders;
+    const headers = { ...requestHeaders, ...more };
     return await sendRequest({ method: 'GET', url, headers, insecure: false, isPatient: true, signal });
   } catch (error) {
     signal.throwIfAborted();

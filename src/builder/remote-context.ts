@@ -1,19 +1,18 @@
 // Contexts that the client names instead of sending: a tar or a Dockerfile at a URL, or a git repository.
 
-import { spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { DaemonError, errorMessage } from '../errors';
+import { DaemonError, errorMessage, isDaemonError } from '../errors';
 import { goQuote } from '../go/quote';
 import { progressLine } from '../storage/transfers/progress-report';
 import { buildEntry, emptyEntry, paddedLength, padding, tarBlock } from '../storage/tar/tar-header';
 import { TarParser } from '../storage/tar/tar-parser';
 import type { ProgressMessage } from '../storage/contract/stores';
 import { guarded, isCutOff, isUrl, openUrl, type UrlAnswer } from './download';
+import { GitRepository } from './git';
 
 interface RemoteOptions {
   workDir: string;
@@ -22,10 +21,6 @@ interface RemoteOptions {
   signal: AbortSignal;
   progress: (message: ProgressMessage) => void;
 }
-
-const maxComplaint = 4000;
-const maxLinks = 40;
-const maxSubmoduleDepth = 10;
 
 /** The context's tar. Throws Internal in dockerd's words. */
 export async function remoteContext(remote: string, options: RemoteOptions): Promise<NodeJS.ReadableStream> {
@@ -131,22 +126,20 @@ function isGitUrl(text: string): boolean {
   return /^https?:\/\/[^#]*\.git(#.*)?$/.test(text);
 }
 
-/**
- * A commit of the repository and of its submodules as git itself makes a tar of them: nothing is checked out.
- * `#ref:folder` at the end of the URL names what is meant.
- */
+/** A commit of the repository and of its submodules. `#ref:folder` at the end of the URL names what is meant. */
 async function gitContext(remote: string, { workDir, signal }: RemoteOptions): Promise<Readable> {
   const [address, fragment] = cut(remote, '#');
   const [ref, folder] = cut(fragment, ':');
   const url = address.startsWith('github.com/') ? `https://${address}` : address;
-  const wanted = ref === '' ? 'HEAD' : ref;
-  if (wanted.startsWith('-') || url.startsWith('-')) {
-    throw new DaemonError('InvalidParameter', `invalid refspec: ${wanted}`);
+  const root = await GitRepository.create(workDir, { signal });
+  let archives: string[];
+  try {
+    await root.fetch(url, ref === '' ? 'HEAD' : ref);
+    archives = await root.archives(url, await findFolder(root, folder));
+  } catch (error) {
+    if (isDaemonError(error) || signal.aborted) throw error;
+    throw new DaemonError('Internal', `error fetching: ${errorMessage(error)}`, { cause: error });
   }
-  const root = await fetchCommit(url, wanted, { workDir, signal });
-  const path = await findFolder(root, folder);
-  const archives: string[] = [];
-  await archiveTree(root, { url, path, prefix: '', workDir, archives });
   async function* all(): AsyncGenerator<Buffer> {
     for (const archive of archives) yield* withoutEnd(archive);
     yield Buffer.alloc(2 * tarBlock);
@@ -154,138 +147,21 @@ async function gitContext(remote: string, { workDir, signal }: RemoteOptions): P
   return Readable.from(all(), { objectMode: false });
 }
 
-/** `text` before and behind the first `mark`. */
-function cut(text: string, mark: string): [string, string] {
-  const at = text.indexOf(mark);
-  return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)];
-}
-
-/** A bare repository with one commit, FETCH_HEAD. */
-interface Fetched {
-  directory: string;
-  signal: AbortSignal;
-}
-
-async function fetchCommit(
-  url: string,
-  wanted: string,
-  { workDir, signal }: { workDir: string; signal: AbortSignal },
-): Promise<Fetched> {
-  const directory = join(workDir, `git-${randomBytes(6).toString('hex')}`);
-  await mkdir(directory);
-  await git(['init', '--quiet', '--bare', directory], signal);
-  // What is archived is what would be checked out.
-  await writeFile(join(directory, 'info', 'attributes'), '* -export-ignore -export-subst\n');
-  try {
-    await git(['-C', directory, 'fetch', '--quiet', '--depth', '1', '--', url, wanted], signal);
-  } catch (error) {
-    throw new DaemonError('Internal', `error fetching: ${errorMessage(error)}`, { cause: error });
-  }
-  return { directory, signal };
-}
-
 /** The folder's path without links, '' for the root. Throws Internal in dockerd's words. */
-async function findFolder({ directory, signal }: Fetched, folder: string): Promise<string> {
-  const todo = folder.split('/').reverse();
-  let done: string[] = [];
-  for (let links = 0; todo.length > 0;) {
-    const part = todo.pop() ?? '';
-    if (part === '' || part === '.') continue;
-    if (part === '..') {
-      if (done.pop() !== undefined) continue;
+async function findFolder(repository: GitRepository, folder: string): Promise<string> {
+  const found = await repository.findFolder(folder);
+  switch (found.kind) {
+    case 'found':
+      return found.path;
+    case 'outside':
       throw new DaemonError('Internal', `error setting git context, "${folder}" not within git root`);
+    case 'missing':
+      throw new DaemonError('Internal', `stat ${repository.directory}/${folder}: no such file or directory`);
+    case 'file': {
+      const path = `${repository.directory}/${folder}`;
+      throw new DaemonError('Internal', `error setting git context, not a directory: ${path}`);
     }
-    const path = [...done, part].join('/');
-    const [entry = ''] = await treeOf({ directory, signal }, path);
-    const type = entry.slice(0, 6);
-    if (type === '120000' && links++ < maxLinks) {
-      const target = await git(['-C', directory, 'cat-file', 'blob', `FETCH_HEAD:${path}`], signal);
-      if (target.startsWith('/')) done = [];
-      todo.push(...target.split('/').reverse());
-    } else if (type === '040000' || type === '160000') done.push(part);
-    else if (type === '')
-      throw new DaemonError('Internal', `stat ${directory}/${folder}: no such file or directory`);
-    else
-      throw new DaemonError('Internal', `error setting git context, not a directory: ${directory}/${folder}`);
   }
-  return done.join('/');
-}
-
-/** Lines `mode type object\tpath` of the commit's tree: one entry, or (`path` undefined) all of them. */
-async function treeOf({ directory, signal }: Fetched, path?: string): Promise<string[]> {
-  const which = path === undefined ? ['-r', 'FETCH_HEAD'] : ['FETCH_HEAD', '--', path];
-  const text = await git(['-C', directory, '--literal-pathspecs', 'ls-tree', '-z', ...which], signal);
-  return text.split('\0').filter((line) => line !== '');
-}
-
-interface ArchiveOptions {
-  url: string;
-  /** Of the commit's tree: what is below it. */
-  path: string;
-  /** Of the names in the archive. */
-  prefix: string;
-  workDir: string;
-  /** Those that were made, in order. */
-  archives: string[];
-}
-
-/** Archives a tree and, below the places where they belong, its submodules' commits. */
-async function archiveTree(fetched: Fetched, options: ArchiveOptions): Promise<void> {
-  const { directory, signal } = fetched;
-  const { url, path, prefix, workDir, archives } = options;
-  const archive = join(workDir, `git-${randomBytes(6).toString('hex')}.tar`);
-  archives.push(archive);
-  const name = prefix === '' ? [] : [`--prefix=${prefix}`];
-  const tree = path === '' ? 'FETCH_HEAD' : `FETCH_HEAD:${path}`;
-  const modes = ['-c', 'tar.umask=0022'];
-  await git(['-C', directory, ...modes, 'archive', '--format=tar', ...name, '-o', archive, tree], signal);
-  const links = (await treeOf(fetched)).filter((line) => line.startsWith('160000 '));
-  if (links.length === 0) return;
-  const urls = await submoduleUrls(fetched);
-  for (const line of links) {
-    const [, object = '', at = ''] = /^\d+ commit (\w+)\t(.*)$/s.exec(line) ?? [];
-    const below = path === '' ? at : at.startsWith(`${path}/`) ? at.slice(path.length + 1) : undefined;
-    const given = urls.get(at);
-    if (given === undefined) {
-      throw new DaemonError(
-        'Internal',
-        `error initializing submodules: fatal: No url found for submodule path '${at}' in .gitmodules\n: exit status 128`,
-      );
-    }
-    if (below === undefined) continue;
-    if (prefix.split('/').length > maxSubmoduleDepth) {
-      throw new DaemonError('Internal', 'error initializing submodules: they are nested too deeply');
-    }
-    const address = /^\.\.?\//.test(given) ? relativeUrl(url, given) : given;
-    if (address.startsWith('-')) throw new DaemonError('Internal', `invalid submodule url ${address}`);
-    const module = await fetchCommit(address, object, { workDir, signal });
-    await archiveTree(module, { ...options, url: address, path: '', prefix: `${prefix}${below}/` });
-  }
-}
-
-/** By their paths, as .gitmodules has them. */
-async function submoduleUrls({ directory, signal }: Fetched): Promise<Map<string, string>> {
-  const args = ['config', '--blob', 'FETCH_HEAD:.gitmodules', '--null', '--list'];
-  const text = await git(['-C', directory, ...args], signal).catch(() => '');
-  const paths = new Map<string, string>();
-  const urls = new Map<string, string>();
-  for (const entry of text.split('\0')) {
-    const [key, value] = cut(entry, '\n');
-    const [, name = '', field] = /^submodule\.(.*)\.(path|url)$/s.exec(key) ?? [];
-    if (field === 'path') paths.set(name, value);
-    if (field === 'url') urls.set(name, value);
-  }
-  return new Map([...paths].map(([name, path]) => [path, urls.get(name) ?? '']));
-}
-
-/** git-submodule(1): `./` and `../` start from the URL of the repository that has the submodule. */
-function relativeUrl(base: string, given: string): string {
-  let from = base.replace(/\/+$/, '');
-  let rest = given;
-  for (; /^\.\.?\//.test(rest); rest = rest.slice(rest.indexOf('/') + 1)) {
-    if (rest.startsWith('../')) from = from.slice(0, Math.max(from.lastIndexOf('/'), 0));
-  }
-  return `${from}/${rest}`;
 }
 
 /** A tar without the zeros at its end, so that another may follow. */
@@ -303,35 +179,8 @@ async function* withoutEnd(path: string): AsyncGenerator<Buffer> {
   if (end > 0) yield* createReadStream(path, { end: end - 1 }) as AsyncIterable<Buffer>;
 }
 
-/** Without a terminal to ask on, without the user's configuration, and only by protocols that carry no commands. */
-async function git(args: readonly string[], signal: AbortSignal): Promise<string> {
-  const child = spawn('git', args, {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    signal,
-    env: {
-      PATH: process.env['PATH'] ?? '',
-      HOME: '/nonexistent',
-      GIT_CONFIG_NOSYSTEM: '1',
-      GIT_TERMINAL_PROMPT: '0',
-      GIT_ALLOW_PROTOCOL: 'git:http:https:ssh',
-    },
-  });
-  let output = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    output += text;
-  });
-  let complaint = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    complaint = (complaint + text).slice(0, maxComplaint);
-  });
-  await new Promise<void>((resolve, reject) => {
-    child.once('error', (error) =>
-      reject(new DaemonError('Internal', `unable to find 'git': ${error.message}`)),
-    );
-    child.once('close', (code) => {
-      if (code === 0) resolve();
-      else reject(new DaemonError('Internal', `${complaint}: exit status ${code ?? 'unknown'}`));
-    });
-  });
-  return output;
+/** `text` before and behind the first `mark`. */
+function cut(text: string, mark: string): [string, string] {
+  const at = text.indexOf(mark);
+  return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)];
 }

@@ -79,7 +79,7 @@ export async function sendRequest(request: HttpRequest): Promise<HttpResponse> {
 }
 
 /** Lets go of an answer whose body is of no interest, however long that is. */
-export function discardBody({ body }: HttpResponse): void {
+export function discardBody({ body }: { body: Readable }): void {
   let left = maxDiscardedBytes;
   const timer = setTimeout(() => body.destroy(), discardTimeoutMs).unref();
   body
@@ -92,7 +92,7 @@ export function discardBody({ body }: HttpResponse): void {
 }
 
 /** The whole body, up to a limit: manifests, tokens and errors are small. */
-export async function readBody(response: HttpResponse, maxBytes = 4 * 1024 * 1024): Promise<Buffer> {
+export async function readBody(response: { body: Readable }, maxBytes = 4 * 1024 * 1024): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of response.body as AsyncIterable<Buffer>) {
