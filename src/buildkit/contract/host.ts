@@ -8,6 +8,8 @@ import type { ImageResolveMode, Platform } from './llb';
 import type { ImageConfigResult } from './solver';
 import type { RegistryToken, TokenRequest } from './session';
 
+export type { DocumentStore };
+
 export interface BuildHost {
   readonly images: BuildImages;
   readonly layers: LayerStore & LayerReader;

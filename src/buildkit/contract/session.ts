@@ -87,6 +87,9 @@ export interface SessionCaller {
 
   /** What the client has under that id (a context from stdin): the path of `http://buildkit-session/<id>`. */
   pullUpload(id: string, signal: AbortSignal): Readable;
+
+  /** A blob of a content store of the client's (`oci:<name>`). What comes is not checked. */
+  readContent(storeId: string, digest: string, signal: AbortSignal): Readable;
 }
 
 export interface TokenRequest {

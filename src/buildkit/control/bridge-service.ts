@@ -2,7 +2,7 @@
 
 import { BuildError } from '../contract/errors';
 import type { SolveRequest } from '../contract/frontend';
-import type { ImageResolveMode } from '../contract/llb';
+import { sourceAttributes, type ImageResolveMode } from '../contract/llb';
 import type { Result, Solver } from '../contract/solver';
 import type { LLBBridge } from '../messages/gateway';
 import { type BridgeSolveRequest, type Result as ResultMessage, type ResultInit } from '../messages/gateway';
@@ -95,18 +95,17 @@ export function bridgeHandlers({
 
     ResolveImageConfig: (request, call) =>
       withBuild(call, async ({ bridge }, signal) => {
-        if (request.ResolverType !== 0)
-          throw new BuildError('Unimplemented', 'OCI layouts are not supported');
         refusePolicies(request.SourcePolicies);
-        const { ref, digest, config } = await bridge.resolveImageConfig(
-          request.Ref,
-          {
-            ...(request.Platform === undefined ? {} : { platform: request.Platform }),
-            mode: resolveMode(request.ResolveMode),
-            logName: request.LogName,
-          },
-          signal,
-        );
+        const options = {
+          ...(request.Platform === undefined ? {} : { platform: request.Platform }),
+          mode: resolveMode(request.ResolveMode),
+          logName: request.LogName,
+        };
+        if (request.ResolverType === resolverTypes.ociLayout) {
+          const { image } = await bridge.resolveSource(ociLayout(request), options, signal);
+          return { Ref: request.Ref, Digest: image?.digest ?? '', Config: image?.config };
+        }
+        const { ref, digest, config } = await bridge.resolveImageConfig(request.Ref, options, signal);
         return { Ref: ref, Digest: digest, Config: config };
       }),
 
@@ -156,6 +155,20 @@ export function bridgeHandlers({
         return Promise.resolve({});
       }),
   };
+}
+
+const resolverTypes = { registry: 0, ociLayout: 1 };
+
+function ociLayout(request: {
+  Ref: string;
+  SessionID: string;
+  StoreID: string;
+}): Parameters<BuildBridge['resolveSource']>[0] {
+  const attrs = new Map([
+    [sourceAttributes.ociSession, request.SessionID],
+    [sourceAttributes.ociStore, request.StoreID],
+  ]);
+  return { identifier: `oci-layout://${request.Ref}`, attrs };
 }
 
 function solveRequest(request: BridgeSolveRequest): SolveRequest {

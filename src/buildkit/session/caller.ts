@@ -1,7 +1,7 @@
 // A client's session: its services as we call them. Each call has a deadline where an answer is owed at once; transfers have the
 // build's signal and the session's health (sessions.ts).
 
-import type { Duplex, Readable, Writable } from 'node:stream';
+import { Readable, type Duplex, type Writable } from 'node:stream';
 import { BuildError } from '../contract/errors';
 import type {
   FilesReceiver,
@@ -11,6 +11,7 @@ import type {
   SessionCaller,
   TokenRequest,
 } from '../contract/session';
+import { Content } from '../messages/content';
 import { Auth, FileSend, FileSync, Secrets, SSH, Upload } from '../messages/session';
 import type { GrpcClient } from '../wire/client';
 import { GrpcError, statusCodes } from '../wire/status';
@@ -170,6 +171,32 @@ export class ClientSession implements SessionCaller {
     const bytes = new ByteMessages(stream);
     bytes.end();
     return bytes;
+  }
+
+  readContent(storeId: string, digest: string, signal: AbortSignal): Readable {
+    const method = Content.methods.Read;
+    this.#require(method.path);
+    const stream = this.#client.open(method, {
+      signal,
+      metadata: { 'buildkit-attachable-store-id': storeId },
+    });
+    async function* content(): AsyncGenerator<Buffer> {
+      let offset = 0;
+      try {
+        await stream.send({ digest });
+        stream.end();
+        for (let part = await stream.receive(); part !== undefined; part = await stream.receive()) {
+          if (part.offset !== offset) throw new BuildError('InvalidArgument', 'content came out of order');
+          offset += part.data.length;
+          if (part.data.length > 0) yield part.data;
+        }
+      } catch (error) {
+        throw buildErrorOf(error);
+      } finally {
+        stream.cancel();
+      }
+    }
+    return Readable.from(content(), { objectMode: false });
   }
 
   #require(path: string): void {

@@ -17,8 +17,11 @@ import { ContentDigests } from './files/content-digests';
 import { LayerTrees } from './files/layer-trees';
 import { SharedRuns } from './shared-runs';
 import { callersOf } from './sources/callers';
+import { gitSource } from './sources/git';
+import { httpSource } from './sources/http';
 import { imageSource } from './sources/image';
 import { localSource } from './sources/local';
+import { ociLayoutSource } from './sources/oci-layout';
 import type { SolverCore } from './vertex-work';
 
 /** Operations on files that go on at once: they share one thread. */
@@ -64,7 +67,7 @@ const operationCapabilities = [
 ] as const;
 
 export interface SolverOptions {
-  /** Besides images and local files. */
+  /** Besides those here: images, local files, http, git, OCI layouts. */
   readonly sources?: readonly Source[];
   /** Commands that run at once. */
   readonly parallelSteps?: number;
@@ -81,9 +84,14 @@ export function createSolver(host: BuildHost, sessions: Sessions, options: Solve
   const platforms = options.platforms ?? [native];
   const sessionsOf = (scope: BuildScope, signal: AbortSignal): Promise<readonly SessionCaller[]> =>
     callersOf(sessions, scope, signal);
+  const { temporaryDir, documents } = host;
+  const first = platforms[0] ?? native;
   const sources = [
-    imageSource(host, trees, platforms[0] ?? native, sessionsOf),
-    localSource({ sessions, trees, digests, temporaryDir: host.temporaryDir }),
+    imageSource(host, trees, first, sessionsOf),
+    localSource({ sessions, trees, digests, temporaryDir }),
+    httpSource({ trees, digests, temporaryDir, documents, sessionsOf }),
+    gitSource({ trees, temporaryDir, sessionsOf }),
+    ociLayoutSource({ trees, sessions, native: first }),
     ...(options.sources ?? []),
   ];
   const steps = new StepsOfBuilds();

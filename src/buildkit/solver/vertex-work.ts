@@ -120,10 +120,18 @@ export class VertexWork {
 
   /** What a source is, without its contents. */
   resolve(): Promise<ResolvedSource> {
-    this.#resolved ??= this.#tracked(
-      this.#telling(async () => this.#source().resolve(this.#request(), this.#build.signal)),
-    );
+    this.#resolved ??= this.#tracked(this.#resolve());
     return this.#resolved;
+  }
+
+  async #resolve(): Promise<ResolvedSource> {
+    try {
+      return await this.#telling(async () => this.#source().resolve(this.#request(), this.#build.signal));
+    } catch (error) {
+      if (!(error instanceof BuildError) || error.code === 'Cancelled') throw error;
+      const message = `failed to load cache key: ${error.message}`;
+      throw new BuildError(error.code, message, { cause: error, details: error.details });
+    }
   }
 
   get #mustBeNew(): boolean {

@@ -66,6 +66,10 @@ export class BodySession implements SessionCaller {
   connectSshAgent(): never {
     throw unserved();
   }
+
+  readContent(): never {
+    throw unserved();
+  }
 }
 
 function unserved(): BuildError {

@@ -13,3 +13,16 @@ export async function callersOf(
   const [first] = sessionIds;
   return there.length > 0 || first === undefined ? there : [await sessions.get(first, signal)];
 }
+
+/** The first client's that has it, as text without a line's end; undefined: none has. */
+export async function secretOf(
+  callers: readonly SessionCaller[],
+  id: string,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  for (const caller of callers) {
+    const secret = await caller.secret(id, signal);
+    if (secret !== undefined) return secret.toString('latin1').trim();
+  }
+  return undefined;
+}

@@ -23,9 +23,7 @@ export function imageSource(
     const mode = op.attrs.get(sourceAttributes.imageResolveMode) ?? 'default';
     if (!resolveModes.includes(mode))
       throw new BuildError('InvalidArgument', `invalid image resolve mode: ${mode.slice(0, 64)}`);
-    const layerLimit = op.attrs.get(sourceAttributes.imageLayerLimit);
-    if (layerLimit !== undefined && !/^\d{1,5}$/.test(layerLimit))
-      throw new BuildError('InvalidArgument', `invalid layer limit ${layerLimit.slice(0, 64)}`);
+    const layerLimit = layerLimitOf(op.attrs.get(sourceAttributes.imageLayerLimit));
     const platform = request.platform ?? native;
     const wanted: ImageRequest = {
       ref: op.identifier.slice(scheme.length + '://'.length),
@@ -35,9 +33,8 @@ export function imageSource(
     };
     const image = await host.images.resolve(wanted, signal);
     requireDigest(image.digest, op.attrs.get(sourceAttributes.imageChecksum));
-    const { OS, Architecture, Variant } = platform;
     return {
-      cacheKey: ['image', image.digest, OS, Architecture, Variant, layerLimit ?? ''].join(','),
+      cacheKey: imageCacheKey(image.digest, platform, layerLimit),
       metadata: {
         source: { ...op, identifier: `${scheme}://${image.ref}` },
         image: { digest: image.digest, config: image.config },
@@ -46,7 +43,7 @@ export function imageSource(
         const counter: Parameters<typeof host.images.layers>[1] = counterOf(scope, vertex);
         const pull = (own: AbortSignal): ReturnType<typeof host.images.layers> =>
           host.images.layers({ ...wanted, digest: image.digest }, counter, own);
-        return Promise.resolve(new ImageSnapshot(pull, trees, layerLimit && Number(layerLimit)));
+        return Promise.resolve(new ImageSnapshot(pull, trees, layerLimit));
       },
     };
   };
@@ -60,6 +57,22 @@ const imageCapabilities = [
   'source.image.checksum',
 ];
 
+/** How many of the layers are wanted; undefined: all. Throws BuildError InvalidArgument. */
+export function layerLimitOf(text: string | undefined): number | undefined {
+  if (text === undefined || text === '') return undefined;
+  if (!/^\d{1,5}$/.test(text))
+    throw new BuildError('InvalidArgument', `invalid layer limit ${text.slice(0, 64)}`);
+  return Number(text);
+}
+
+export function imageCacheKey(
+  digest: string,
+  { OS, Architecture, Variant }: Platform,
+  layerLimit: number | undefined,
+): string {
+  return ['image', digest, OS, Architecture, Variant, layerLimit ?? ''].join(',');
+}
+
 class ImageSnapshot implements Snapshot {
   readonly #pull: (signal: AbortSignal) => ReturnType<BuildHost['images']['layers']>;
   readonly #trees: LayerTrees;
@@ -69,11 +82,11 @@ class ImageSnapshot implements Snapshot {
   constructor(
     pull: (signal: AbortSignal) => ReturnType<BuildHost['images']['layers']>,
     trees: LayerTrees,
-    limit: number | '' | undefined,
+    limit: number | undefined,
   ) {
     this.#pull = pull;
     this.#trees = trees;
-    this.#limit = limit === '' ? undefined : limit;
+    this.#limit = limit;
   }
 
   async layers(signal: AbortSignal): Promise<readonly string[]> {

@@ -1,15 +1,14 @@
 // Directories of clients: names and attributes in memory, contents one after the other in a file of ours. Nothing of it is
 // unpacked on the host, so a hostile name or link stays what it is: data. Contents that were there the last time are not asked for.
 
-import type { FileTree } from '../../../builder/file-tree';
 import { BuildError } from '../../contract/errors';
 import { sourceAttributes } from '../../contract/llb';
 import type { FilesRequest, SessionCaller, Sessions } from '../../contract/session';
 import type { ResolvedSource, Snapshot, Source, SourceRequest } from '../../contract/source';
-import { LayerHolds, type LayerTrees } from '../files/layer-trees';
-import { changesOf } from '../files/whole-tree';
-import { KeptListings, type Listing } from './listings';
+import type { LayerTrees } from '../files/layer-trees';
+import { KeptListings } from './listings';
 import { Reception, type ReceptionTools } from './reception';
+import { TreeSnapshot } from './tree-snapshot';
 
 const scheme = 'local';
 const maxAttributeItems = 10_000;
@@ -96,7 +95,7 @@ async function fetchFiles(
     const listing = await reception.finish();
     count(0, { completedMs: Date.now() });
     listings.keep(key, listing);
-    return new LocalSnapshot(listing, tools.trees);
+    return new TreeSnapshot(listing.tree, tools.trees, () => listing.release());
   } catch (error) {
     await reception.giveUp();
     throw error;
@@ -119,36 +118,4 @@ async function callerOf(
   if (first === undefined)
     throw new BuildError('FailedPrecondition', 'could not access local files without session');
   return sessions.get(first, signal);
-}
-
-class LocalSnapshot implements Snapshot {
-  readonly #listing: Listing;
-  readonly #trees: LayerTrees;
-  readonly #holds: LayerHolds;
-  #layers: Promise<readonly string[]> | undefined;
-
-  constructor(listing: Listing, trees: LayerTrees) {
-    this.#listing = listing;
-    this.#trees = trees;
-    this.#holds = new LayerHolds(trees.layers);
-  }
-
-  tree(): Promise<FileTree> {
-    return Promise.resolve(this.#listing.tree);
-  }
-
-  layers(signal: AbortSignal): Promise<readonly string[]> {
-    this.#layers ??= this.#store(signal);
-    return this.#layers;
-  }
-
-  release(): void {
-    this.#holds.release();
-    this.#listing.release();
-  }
-
-  async #store(signal: AbortSignal): Promise<readonly string[]> {
-    const diffId = await this.#trees.store(changesOf(this.#listing.tree), this.#holds, signal);
-    return diffId === undefined ? [] : [diffId];
-  }
 }

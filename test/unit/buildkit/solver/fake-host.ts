@@ -174,6 +174,9 @@ export class FakeHost implements BuildHost {
 export class FakeSession {
   readonly asked: string[] = [];
   readonly secrets = new Map<string, string>();
+  readonly uploads = new Map<string, Buffer>();
+  /** By store and digest. */
+  readonly blobs = new Map<string, Buffer>();
   readonly closed = new AbortController();
   readonly files: FakeStats;
   readonly id: string;
@@ -204,7 +207,9 @@ export class FakeSession {
       },
       checkSshAgent: unused,
       connectSshAgent: unused,
-      pullUpload: unused,
+      pullUpload: (id) => Readable.from([this.uploads.get(id) ?? ''], { objectMode: false }),
+      readContent: (store, digest) =>
+        Readable.from([this.blobs.get(`${store} ${digest}`) ?? ''], { objectMode: false }),
     };
   }
 
@@ -305,21 +310,23 @@ export class FakeDaemon {
 
   /** Layers of a graph's result, by a build of its own. */
   async layersOf(graph: Graph, scope: Partial<BuildScope> = {}): Promise<readonly string[]> {
-    const { build } = this.open(scope);
+    const { build, abort } = this.open(scope);
     try {
       return await (await refOf(build, graph)).layers(never);
     } finally {
       await build.close();
+      abort.abort();
     }
   }
 
   /** Its files with their contents; a directory has a slash at its end, a link its target. */
   async filesOf(graph: Graph, scope: Partial<BuildScope> = {}): Promise<Record<string, string>> {
-    const { build } = this.open(scope);
+    const { build, abort } = this.open(scope);
     try {
       return await listOf(this.host, await (await refOf(build, graph)).tree(never));
     } finally {
       await build.close();
+      abort.abort();
     }
   }
 }
