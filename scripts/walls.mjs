@@ -53,6 +53,7 @@ export const walls = {
       'buildkit/frontend',
       'buildkit/solver',
       'buildkit/solver/exporters',
+      'buildkit/history',
       'buildkit/session',
       'buildkit/contract',
       'storage',
@@ -303,6 +304,7 @@ export const walls = {
   buildkit: {
     imports: [
       'buildkit/control',
+      'buildkit/history',
       'buildkit/session',
       'buildkit/contract',
       'buildkit/messages',
@@ -312,6 +314,7 @@ export const walls = {
   },
   'buildkit/control': {
     imports: [
+      'buildkit/history',
       'buildkit/session',
       'buildkit/llb',
       'buildkit/contract',
@@ -417,6 +420,7 @@ export const walls = {
     pure: true,
     imports: ['buildkit/contract', 'buildkit/messages', 'dockerfile'],
   },
+  'buildkit/history': { imports: ['buildkit/contract', 'buildkit/messages', 'buildkit/wire'] },
   'buildkit/solver': {
     imports: [
       'buildkit/solver/sources',

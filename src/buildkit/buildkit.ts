@@ -15,6 +15,9 @@ import type { WorkerInfo } from './control/capabilities';
 import { controlHandlers } from './control/control-service';
 import { recordFilter } from './control/record-filter';
 import { grpcErrorOf } from './control/status';
+import { contentHandlers, type ContentProvider } from './history/content-service';
+import type { BuildHistory } from './history/history';
+import { Content } from './messages/content';
 import { Health, healthStatus } from './messages/google';
 import { LLBBridge } from './messages/gateway';
 import { Control, StatusResponse } from './messages/control';
@@ -32,6 +35,10 @@ export interface BuildKitParts {
   readonly granted: ReadonlySet<Entitlement>;
   /** The one that the solver asks as well. */
   readonly sessions: ClientSessions;
+  /** Undefined: builds are forgotten when they have ended. */
+  readonly history?: BuildHistory;
+  /** Blobs that clients may read besides those of the history. */
+  readonly contents?: readonly ContentProvider[];
 }
 
 /** Every value of a header, by its name in lower case. */
@@ -58,15 +65,16 @@ export class BuildKit {
   readonly #connections = new Set<ServerConnection>();
 
   constructor(parts: BuildKitParts) {
-    const { solver, exporters, layers, worker, sessions, granted } = parts;
+    const { solver, exporters, layers, worker, sessions, granted, history, contents = [] } = parts;
     const frontends = new Map(parts.frontends.map((frontend) => [frontend.name, frontend]));
     this.records = solver.records;
     this.#sessions = sessions;
-    this.#builds = new Builds({ solver, frontends, exporters, layers });
+    this.#builds = new Builds({ solver, frontends, exporters, layers }, history);
     const builds = this.#builds;
     this.#routes = new Routes()
-      .add(Control, controlHandlers({ builds, sessions, solver, worker, granted }))
+      .add(Control, controlHandlers({ builds, sessions, solver, worker, granted, history }))
       .add(LLBBridge, bridgeHandlers({ builds, solver, worker }))
+      .add(Content, contentHandlers([...(history === undefined ? [] : [history.blobs]), ...contents]))
       .add(Health, { Check: () => Promise.resolve({ status: healthStatus.serving }) });
   }
 

@@ -8,6 +8,7 @@ import { collectGarbage } from '../buildkit/garbage';
 import type { BuildHost } from '../buildkit/contract/host';
 import type { Frontend } from '../buildkit/contract/frontend';
 import { createDockerfileFrontend } from '../buildkit/frontend/frontend';
+import { BuildHistory } from '../buildkit/history/history';
 import { ClientSessions } from '../buildkit/session/sessions';
 import { exporters } from '../buildkit/solver/exporters/exporters';
 import { createSolver } from '../buildkit/solver/solver';
@@ -72,6 +73,7 @@ export async function composeBuildKit({
     // a step has a VM to itself where it is privileged: that endangers nobody
     granted: new Set(['network.host', 'security.insecure']),
     sessions,
+    history: new BuildHistory(storage.documents, join(config.dataRoot, 'build-history')),
   });
   const stopCollecting = collectNowAndThen(buildKit, config.dataRoot);
   const close = async (): Promise<void> => {

@@ -24,6 +24,8 @@ export interface BuildRequest {
   readonly cacheImports: readonly CacheSource[];
   readonly cacheExports: readonly CacheSource[];
   readonly entitlements: ReadonlySet<Entitlement>;
+  /** Of the client's own making: not for its history. */
+  readonly isInternal?: boolean;
 }
 
 export interface BuildParts extends BridgeParts {

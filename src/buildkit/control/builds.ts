@@ -2,7 +2,9 @@
 
 import { DeadlineExceeded, within } from '../../async/deadline';
 import { BuildError } from '../contract/errors';
+import type { BuildHistory } from '../history/history';
 import { Build, type BuildParts, type BuildRequest } from './build';
+import { statusOfError } from './status';
 
 /** How long a call waits for its build: connections are not in order. */
 const arrivalMs = 15_000;
@@ -14,12 +16,14 @@ const maxIdLength = 256;
 
 export class Builds {
   readonly #parts: BuildParts;
+  readonly #history: BuildHistory | undefined;
   readonly #running = new Map<string, Build>();
   readonly #ended = new Map<string, { build: Build; timer: NodeJS.Timeout }>();
   readonly #arrivals = new Map<string, Set<(build: Build) => void>>();
 
-  constructor(parts: BuildParts) {
+  constructor(parts: BuildParts, history?: BuildHistory) {
     this.#parts = parts;
+    this.#history = history;
   }
 
   /** Runs it to its end. Rejects with why it failed. */
@@ -32,12 +36,32 @@ export class Builds {
     this.#forget(id);
     this.#running.set(id, build);
     for (const arrived of this.#arrivals.get(id) ?? []) arrived(build);
+    if (request.isInternal !== true) this.#begin(request);
     try {
-      return await build.run(signal);
+      const answer = await build.run(signal);
+      await this.#complete(build, answer, undefined);
+      return answer;
+    } catch (error) {
+      await this.#complete(build, new Map(), error);
+      throw error;
     } finally {
       this.#running.delete(id);
       this.#keep(build);
     }
+  }
+
+  #begin({ id, what, options, exporters }: BuildRequest): void {
+    const frontend = what.kind === 'frontend' ? what.name : '';
+    this.#history?.begin({ ref: id, frontend, options, exporters });
+  }
+
+  #complete(build: Build, answer: ReadonlyMap<string, string>, error: unknown): Promise<void> | undefined {
+    return this.#history?.complete(build.id, {
+      answer,
+      error: error === undefined ? undefined : statusOfError(error),
+      counts: build.progress.counts(),
+      told: build.progress.subscribe(new AbortController().signal),
+    });
   }
 
   /** One that runs or will soon. */
@@ -48,6 +72,11 @@ export class Builds {
   /** Also one that has ended. */
   any(id: string, signal: AbortSignal): Promise<Build> {
     return this.#waitFor(id, this.#running.get(id) ?? this.#ended.get(id)?.build, signal);
+  }
+
+  /** Whether it runs, or has ended a while ago. */
+  isKnown(id: string): boolean {
+    return this.#running.has(id) || this.#ended.has(id);
   }
 
   /** Does nothing if it doesn't run. */

@@ -3,6 +3,7 @@
 import { DaemonError } from '../../errors';
 import type { CacheRecord } from '../contract/cache-records';
 import type { Solver, CacheSource, Entitlement } from '../contract/solver';
+import type { BuildHistory } from '../history/history';
 import type { Control } from '../messages/control';
 import {
   type CacheOptionsEntry,
@@ -17,7 +18,7 @@ import type { Handlers } from '../wire/server';
 import type { BuildRequest } from './build';
 import type { Builds } from './builds';
 import { versionOf, workerRecord, type WorkerInfo } from './capabilities';
-import { recordFilter } from './record-filter';
+import { fieldFilter, recordFilter } from './record-filter';
 import { BuildError } from '../contract/errors';
 
 export interface ControlParts {
@@ -25,6 +26,8 @@ export interface ControlParts {
   readonly sessions: ClientSessions;
   readonly solver: Solver;
   readonly worker: WorkerInfo;
+  /** Undefined: builds are forgotten. */
+  readonly history: BuildHistory | undefined;
   /** Which entitlements a client may have. */
   readonly granted: ReadonlySet<Entitlement>;
 }
@@ -32,13 +35,20 @@ export interface ControlParts {
 const nanosecondsPerMillisecond = 1_000_000n;
 
 export function controlHandlers(parts: ControlParts): Handlers<(typeof Control)['methods']> {
-  const { builds, sessions, solver, worker } = parts;
+  const { builds, sessions, solver, worker, history } = parts;
   return {
     async Solve(request, { signal }) {
       return { ExporterResponse: await builds.run(buildRequest(request, parts.granted), signal) };
     },
 
     async Status({ Ref }, { signal }, send) {
+      if (!builds.isKnown(Ref)) {
+        const told = await history?.told(Ref);
+        if (told !== undefined) {
+          for await (const message of told) await send(message);
+          return;
+        }
+      }
       const build = await builds.any(Ref, signal);
       for await (const message of build.progress.subscribe(signal)) await send(message);
     },
@@ -82,12 +92,21 @@ export function controlHandlers(parts: ControlParts): Handlers<(typeof Control)[
       }
     },
 
-    /** Nothing is kept yet: an empty list is an answer that clients understand. */
-    ListenBuildHistory: () => Promise.resolve(),
+    /** Where nothing is kept, an empty list is an answer that clients understand. */
+    async ListenBuildHistory({ ActiveOnly, Ref, EarlyExit, Filter, Limit }, { signal }, send) {
+      if (history === undefined) return;
+      const matches = fieldFilter(Filter);
+      const request = { activeOnly: ActiveOnly, ref: Ref, onlyPresent: EarlyExit, matches, limit: Limit };
+      for await (const event of history.listen(request, signal)) await send(event);
+    },
 
-    UpdateBuildHistory({ Ref, Finalize }) {
-      if (Finalize) return Promise.resolve({});
-      throw new BuildError('NotFound', `failed to find build record ${Ref.slice(0, 100)}: not found`);
+    /** What is kept is complete when a build has ended: there is nothing to finalize. */
+    async UpdateBuildHistory({ Ref, Pinned, Delete, Finalize }) {
+      if (history !== undefined && (Delete || !Finalize))
+        await history.update(Ref, { pinned: Pinned, isDelete: Delete });
+      else if (!Finalize)
+        throw new BuildError('NotFound', `failed to find build record ${Ref.slice(0, 100)}: not found`);
+      return {};
     },
   };
 }
@@ -117,6 +136,7 @@ function buildRequest(request: SolveRequest, granted: ReadonlySet<Entitlement>):
         : [registryCache(cache.ExportRefDeprecated)]),
     ],
     entitlements: entitlementsOf(request.Entitlements, granted),
+    isInternal: request.Internal,
   };
 }
 

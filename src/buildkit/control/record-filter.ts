@@ -1,4 +1,4 @@
-// Filters of cache records as clients write them (containerd's syntax): `type==regular,shared`, `id~=^ab`, `description!="a, b"`. All
+// Filters of cache records and builds as clients write them (containerd's syntax): `type==regular,shared`, `id~=^ab`, `description!="a, b"`. All
 // parts of one filter have to hold, and one of the filters.
 
 import { BuildError } from '../contract/errors';
@@ -6,12 +6,20 @@ import type { CacheRecord } from '../contract/cache-records';
 
 const maxFilterLength = 4096;
 
-type Matches = (record: CacheRecord) => boolean;
+/** The value of a field; undefined: there is no such field. */
+type Fields = (name: string) => string | undefined;
+type Matches = (field: Fields) => boolean;
 
-/** Throws BuildError InvalidArgument for what is no filter. None: every record matches. */
-export function recordFilter(filters: readonly string[]): Matches {
+/** Throws BuildError InvalidArgument for what is no filter. None: everything matches. */
+export function fieldFilter(filters: readonly string[]): Matches {
   const alternatives = filters.map(parseFilter);
-  return (record) => alternatives.length === 0 || alternatives.some((matches) => matches(record));
+  return (field) => alternatives.length === 0 || alternatives.some((matches) => matches(field));
+}
+
+/** The same for cache records. */
+export function recordFilter(filters: readonly string[]): (record: CacheRecord) => boolean {
+  const matches = fieldFilter(filters);
+  return (record) => matches((name) => fieldOf(record, name));
 }
 
 /** Undefined: there is no such field. Flags have the value '' when they are set. */
@@ -51,21 +59,21 @@ function parseFilter(text: string): Matches {
     if (name === '') throw invalid(text, `at ${at}`);
     parts.push(partOf(text, name, operator, unquoted(value)));
   }
-  return (record) => parts.every((matches) => matches(record));
+  return (field) => parts.every((matches) => matches(field));
 }
 
 function partOf(filter: string, name: string, operator: string | undefined, value: string): Matches {
   switch (operator) {
     case '==':
-      return (record) => fieldOf(record, name) === value;
+      return (field) => field(name) === value;
     case '!=':
-      return (record) => fieldOf(record, name) !== value;
+      return (field) => field(name) !== value;
     case '~=': {
       const isLike = anchoredText(filter, value);
-      return (record) => isLike(fieldOf(record, name) ?? '');
+      return (field) => isLike(field(name) ?? '');
     }
     default:
-      return (record) => fieldOf(record, name) !== undefined;
+      return (field) => field(name) !== undefined;
   }
 }
 
