@@ -84,13 +84,9 @@ export function scriptCases(group: string, cases: Record<string, string | Script
       if (index > 0 && mainOf.has(group) && !tailRuns(`${group}: ${name}`)) continue;
       const title = wanted.length > 1 ? `${name} [docker ${cli.version.split('+')[0] ?? ''}]` : name;
       const key = JSON.stringify([script, cli.version]);
-      defineCase(
-        group,
-        title,
-        key,
-        (host, caseName) => runSteps(cli, host, caseName, script),
-        (test) => variants.run(test),
-      );
+      defineCase(group, title, key, (host, caseName) => runSteps(cli, host, caseName, script), {
+        begin: (test) => variants.run(test),
+      });
     }
   }
 }
@@ -157,13 +153,20 @@ function withDeadline<T>(work: Promise<T>): Promise<T> {
 
 type RunCase = (host: string, caseName: string) => Promise<Transcript>;
 
-/** One test: `run` against each engine, and what it saw compared. `begin` calls the test when it may start. */
+interface CaseOptions {
+  /** Calls the test when it may start. */
+  begin?: (test: () => Promise<void>) => Promise<void>;
+  /** What Caisson is compared with. */
+  oracle?: Exclude<EngineName, 'caisson'>;
+}
+
+/** One test: `run` against the oracle and Caisson, and what it saw compared. */
 export function defineCase(
   group: string,
   title: string,
   key: string,
   run: RunCase,
-  begin: (test: () => Promise<void>) => Promise<void> = (test) => test(),
+  { begin = (test) => test(), oracle = 'dockerd' }: CaseOptions = {},
 ): void {
   const fullName = `${group}: ${title}`;
   const digest = createHash('sha256').update(`${fullName}\n${key}`).digest('hex');
@@ -197,7 +200,7 @@ export function defineCase(
             // written below by a run that had dockerd
             return JSON.parse(readFileSync(saved, 'utf8')) as Transcript;
           }
-          const transcript = await runOn('dockerd');
+          const transcript = await runOn(oracle);
           mkdirSync(cacheDir, { recursive: true });
           writeFileSync(saved, JSON.stringify(transcript, null, 1));
           return transcript;
@@ -207,7 +210,7 @@ export function defineCase(
           meter.attempt();
           const expected = await expectedTranscript(fresh);
           if (process.env['CAISSON_COMPAT_SHOW'] !== undefined) show(fullName, expected);
-          const actual = await runOn(target === 'dockerd' ? 'dockerd' : 'caisson');
+          const actual = await runOn(target === 'dockerd' ? oracle : 'caisson');
           return compareTranscripts(expected, actual, { caseName: fullName, knownIds, exceptions });
         };
         // Scripts have time in them, and a loaded machine may stretch it on either side: a difference must show twice, the
@@ -249,14 +252,14 @@ async function runSteps(
     variables: {
       c: caseName,
       HOST_NETWORK: `/proc/${namespacePid}/ns/net`,
-      OTHER: Object.values(hosts).find((other) => other !== host) ?? host,
+      OTHER: [hosts.dockerd, hosts.caisson].find((other) => other !== undefined && other !== host) ?? host,
     },
     timeoutMs: (options.timeoutSeconds ?? 90) * 1000,
   });
   return results.map(({ step, ...seen }) => ({ label: `$ ${step}`, ...seen }));
 }
 
-function splitSteps(script: string): string[] {
+export function splitSteps(script: string): string[] {
   return script
     .replace(/\\\n\s*/g, '')
     .split('\n')

@@ -4,7 +4,8 @@ import type { DockerCli } from '../../support/engines/docker-cli';
 
 /** `both` compares; `dockerd` runs each case twice there, to prove the case; `caisson` compares with dockerd's last run. */
 export type CompatTarget = 'both' | 'dockerd' | 'caisson';
-export type EngineName = 'dockerd' | 'caisson';
+/** `buildkit` is a newer dockerd, with which builds are compared; only in runs that have such cases. */
+export type EngineName = 'dockerd' | 'buildkit' | 'caisson';
 
 export interface CompatEnvironment {
   target: CompatTarget;

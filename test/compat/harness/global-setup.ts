@@ -2,7 +2,7 @@
 // CAISSON_COMPAT_KEEP=FILE leaves all of it running and notes it in FILE; a later run with the same FILE uses it again.
 
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { CaissonDaemon } from '../../support/engines/caisson-daemon';
@@ -10,16 +10,26 @@ import { findDockerClis } from '../../support/engines/docker-cli';
 import { CpuAccount } from '../../support/process/cpu-account';
 import { sendHttp } from '../../support/wire/http-client';
 import { NetworkNamespace } from '../../support/network/network-namespace';
+import { hasBuildKitOracle, startBuildKitOracle } from '../../support/engines/buildkit-oracle';
 import { startOracle } from '../../support/engines/oracle';
+import { projectDir } from '../../support/process/project-dir';
 import { startRegistry } from '../../support/images/registry-process';
 import { makeScratchDir } from '../../support/process/scratch-dir';
 import { ensureTestImages, registryHost, registryPort, testImages } from '../../support/images/test-images';
 import { costFile } from './cost';
 import { type CompatEnvironment, type EngineName, publishEnvironment, wantedTarget } from './environment';
 
+/** Of jest's configuration what matters here. */
+interface RunOptions {
+  testPathPatterns: { patterns: readonly string[] };
+}
+
+/** A directory of files that compare builds; a run of others starts no engine for them. */
+const buildFiles = join(projectDir, 'test', 'compat', 'buildkit');
+
 const stoppers: (() => Promise<void> | void)[] = [];
 
-export default async function setUp(): Promise<void> {
+export default async function setUp({ testPathPatterns }: RunOptions): Promise<void> {
   const keep = process.env['CAISSON_COMPAT_KEEP'];
   const target = wantedTarget();
   if (keep !== undefined && existsSync(keep)) {
@@ -75,6 +85,12 @@ export default async function setUp(): Promise<void> {
       knownIds = await pullTestImages(oracle.host);
       hosts.dockerd = oracle.host;
     }
+    if (target !== 'caisson' && hasBuildKitOracle && wantsBuilds(testPathPatterns.patterns)) {
+      const oracle = await startBuildKitOracle(join(dir, 'b'), namespace, detached);
+      stoppers.push(() => oracle.stop());
+      knownIds = { ...(await pullTestImages(oracle.host)), ...knownIds };
+      hosts.buildkit = oracle.host;
+    }
     if (target !== 'dockerd') {
       const caisson = await CaissonDaemon.start({
         dir: join(dir, 'c'),
@@ -101,6 +117,14 @@ export default async function setUp(): Promise<void> {
     await tearDown();
     throw error;
   }
+}
+
+function wantsBuilds(patterns: readonly string[]): boolean {
+  if (process.env['CAISSON_COMPAT_BUILDS'] === undefined) return false;
+  const files = readdirSync(buildFiles).map((name) => join(buildFiles, name));
+  return (
+    patterns.length === 0 || patterns.some((pattern) => files.some((file) => new RegExp(pattern).test(file)))
+  );
 }
 
 /** Stops what setUp started, in the opposite order. */

@@ -3,7 +3,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 
 import { projectDir } from '../process/project-dir';
 
@@ -40,6 +40,8 @@ export interface ScriptOptions {
   steps: readonly string[];
   /** Shell variables. */
   variables?: Record<string, string>;
+  /** Paths of the command's plugins; it has no others. */
+  plugins?: readonly string[];
   /** Without a step's end; a slow machine may take as often as long as there are steps. */
   timeoutMs: number;
 }
@@ -76,6 +78,9 @@ export async function runScript(options: ScriptOptions): Promise<StepResult[]> {
     mkdirSync(join(dir, 'out'));
     mkdirSync(join(dir, 'work'));
     symlinkSync(options.cli.path, join(dir, 'bin', 'docker'));
+    const pluginDir = join(dir, 'config', 'cli-plugins');
+    mkdirSync(pluginDir, { recursive: true });
+    for (const plugin of options.plugins ?? []) symlinkSync(plugin, join(pluginDir, basename(plugin)));
     const environment = {
       PATH: `${join(dir, 'bin')}:${process.env['PATH'] ?? '/usr/bin:/bin'}`,
       HOME: dir,

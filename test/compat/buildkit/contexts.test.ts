@@ -1,0 +1,68 @@
+// Where contexts come from, and where results go.
+
+import { buildCases } from '../harness/build-cases';
+import { mainCases } from '../harness/cases';
+
+const port = `port=$((20000 + 0x\${c#c} % 20000))`;
+
+mainCases('buildkit: contexts', ['standard input', 'outputs', 'bake', 'compose']);
+
+buildCases('buildkit: contexts', {
+  'standard input': {
+    script: `
+      echo hello >f
+      printf 'FROM busybox\\nCOPY f /f\\nRUN cat /f\\n' >Dockerfile
+      tar -c f Dockerfile | docker build - 2>&1
+      tar -cz f Dockerfile | docker build -t $c - 2>&1 | grep -c hello
+      printf 'FROM busybox\\nENV from=stdin\\n' | docker build -t $c - && docker image inspect -f '{{json .Config.Env}}' $c
+      printf 'FROM busybox\\nCOPY f /g\\nRUN cat /g\\n' | docker build -f - .
+      printf 'FROM busybox\\nCOPY f /\\n' | docker build - 2>&1 | tail -1
+      tar -c f Dockerfile | docker build -f none - 2>&1 | tail -1`,
+    clients: ['buildx', 'cli'],
+  },
+  URLs: `
+    ${port}; mkdir www; printf 'FROM busybox\\nRUN echo from a URL\\n' >www/Dockerfile; tar -C www -cf www/context.tar Dockerfile
+    (on_host python3 -m http.server --bind 127.0.0.1 -d www $port >/dev/null 2>&1 &)
+    wait_for on_host curl -sf http://127.0.0.1:$port/Dockerfile
+    docker build http://127.0.0.1:$port/Dockerfile 2>&1 | sed "s/:$port/:port/g"
+    docker build http://127.0.0.1:$port/context.tar 2>&1 | sed "s/:$port/:port/g"
+    docker build http://127.0.0.1:$port/none 2>&1 | tail -1 | sed "s/:$port/:port/g"`,
+  'named contexts': `
+    mkdir other; echo other >other/f
+    printf 'FROM busybox AS base\\nRUN echo replaced\\nFROM base\\nCOPY --from=files f /f\\nRUN cat /f\\n' >Dockerfile
+    docker build --build-context files=other .
+    docker build --build-context files=other --build-context base=docker-image://layers . 2>&1 | grep -c replaced
+    docker build --build-context files=none . 2>&1 | tail -1
+    docker build . 2>&1 | tail -1`,
+  outputs: `
+    printf 'FROM busybox AS b\\nRUN mkdir -p /o/d; echo 1 >/o/f; ln -s f /o/l; chmod 600 /o/f\\nFROM scratch\\nCOPY --from=b /o /\\n' >Dockerfile
+    docker build -o out .
+    find out -exec stat -c '%n %F %a' {} + | sort
+    docker build -o type=tar,dest=out.tar . && tar -tvf out.tar | awk '{print $1, $2, $6, $7, $8}' | sort
+    docker build -o - . 2>/dev/null | tar -t | sort
+    docker build --iidfile iid --metadata-file meta.json -t $c . 2>/dev/null; grep -c ^sha256: iid; sed 's/[^"]*"\\([^"]*\\)": .*/\\1/' meta.json | grep '\\.' | sort
+    docker build -o type=none . 2>&1 | tail -1
+    docker build -o type=oci,dest=x.tar . 2>&1 | tail -1`,
+  bake: `
+    mkdir a b; printf 'FROM busybox\\nARG v\\nRUN echo a $v >/a\\n' >a/Dockerfile; printf 'FROM base\\nRUN cat /a\\n' >b/Dockerfile
+    printf 'variable "V" { default = "one" }\\ngroup "default" { targets = ["b"] }\\ntarget "a" {\\n context = "a"\\n args = { v = V }\\n}\\ntarget "b" {\\n context = "b"\\n contexts = { base = "target:a" }\\n tags = ["'$c'"]\\n}\\n' >docker-bake.hcl
+    docker buildx bake
+    V=two docker buildx bake 2>&1 | grep -c 'a two'
+    docker run --rm $c cat /a
+    docker buildx bake none 2>&1 | tail -1`,
+  compose: `
+    mkdir web; printf 'FROM busybox\\nARG a\\nRUN echo $a >/a\\nCMD cat /a\\n' >web/Dockerfile
+    printf 'services:\\n  web:\\n    image: '$c'\\n    build:\\n      context: web\\n      args: {a: composed}\\n' >compose.yaml
+    docker compose -p $c build 2>&1 | grep -c 'naming to'
+    docker compose -p $c up --no-log-prefix 2>&1 | grep composed
+    docker compose -p $c down 2>/dev/null; docker compose -p $c up --build --no-log-prefix 2>&1 | grep -c '^composed'
+    docker compose -p $c down 2>/dev/null`,
+  'the worker': `
+    docker buildx inspect 2>&1 | grep -E '^(Name|Driver|Status|Platforms)' | sed 's/ *,.*//'
+    docker buildx ls --format '{{.Name}}' 2>/dev/null | head -1 | wc -l`,
+  'what the cache holds': `
+    printf 'FROM busybox\\nRUN echo '$c' >/x\\nRUN --mount=type=cache,target=/c true\\n' >Dockerfile; docker build . 2>/dev/null
+    docker buildx du --verbose | grep -c "Description:.*echo $c"
+    docker builder prune -f --filter type=none | tail -1
+    docker system df --format '{{.Type}}' | tail -1`,
+});
