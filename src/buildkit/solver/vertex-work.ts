@@ -126,7 +126,11 @@ export class VertexWork {
 
   async #resolve(): Promise<ResolvedSource> {
     try {
-      return await this.#telling(async () => this.#source().resolve(this.#request(), this.#build.signal));
+      // one of which nothing is known yet is not done with that: clients show a step's end once
+      return await this.#telling(
+        async () => this.#source().resolve(this.#request(), this.#build.signal),
+        ({ cacheKey }) => cacheKey !== undefined,
+      );
     } catch (error) {
       if (!(error instanceof BuildError) || error.code === 'Cancelled') throw error;
       const message = `failed to load cache key: ${error.message}`;
@@ -169,7 +173,7 @@ export class VertexWork {
       if (outputs !== undefined) return outputs;
     }
     const inputs = await this.#inputResults();
-    return this.#telling(() => this.#run(inputs, key), true);
+    return this.#inVertex(() => this.#run(inputs, key));
   }
 
   async #inputResults(): Promise<readonly StepResult[]> {
@@ -361,16 +365,22 @@ export class VertexWork {
     return promise;
   }
 
-  /** Tells when work of this vertex begins (unless it tells itself), ends and fails; what it ends with says where. */
-  async #telling<T>(work: () => Promise<T>, tellsItself = false): Promise<T> {
-    const { signal } = this.#build;
-    try {
-      if (!tellsItself) this.#tell({ startedMs: this.#state.startedMs ?? Date.now() });
+  /** Tells when work of this vertex begins, and when it ends, if that is its end. */
+  #telling<T>(work: () => Promise<T>, isEnd: (result: T) => boolean = () => true): Promise<T> {
+    return this.#inVertex(async () => {
+      this.#tell({ startedMs: this.#state.startedMs ?? Date.now() });
       const result = await work();
-      if (!tellsItself) this.#tell({ completedMs: Date.now() });
+      if (isEnd(result)) this.#tell({ completedMs: Date.now() });
       return result;
+    });
+  }
+
+  /** Tells when it fails; what it ends with says where. */
+  async #inVertex<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
     } catch (error) {
-      const failure = signal.aborted
+      const failure = this.#build.signal.aborted
         ? new BuildError('Cancelled', 'context canceled', { cause: error })
         : error;
       const startedMs = this.#state.startedMs ?? Date.now();
