@@ -252,7 +252,7 @@ class StepRun {
       if (!(error instanceof AgentError) || this.#signal.aborted) throw error;
       // what the runtime would have said, as BuildKit shows it: on the step's own stderr
       const failure = startFailure(error);
-      this.#output.write('stderr', Buffer.from(`${failure.error.message}\n`));
+      this.#output.write('stderr', Buffer.from(`${asBuildKitSays(failure.error.message)}\n`));
       return undefined;
     } finally {
       pod.exitListeners.delete(this.#id);
@@ -338,4 +338,13 @@ class StepRun {
     await this.#allocation;
     await this.#journal.end(this.#id);
   }
+}
+
+/** Without dockerd's part of it: BuildKit asks the runtime itself. */
+function asBuildKitSays(message: string): string {
+  const [, reason] =
+    /^failed to create shim task: OCI runtime create failed: runc create failed: (.*): unknown$/s.exec(
+      message,
+    ) ?? [];
+  return reason === undefined ? message : `runc run failed: ${reason}`;
 }
