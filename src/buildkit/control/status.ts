@@ -11,7 +11,8 @@ const codes: Readonly<Record<BuildErrorCode, number>> = {
   Unknown: statusCodes.unknown,
   InvalidArgument: statusCodes.invalidArgument,
   DeadlineExceeded: statusCodes.deadlineExceeded,
-  NotFound: statusCodes.notFound,
+  // as BuildKit's: clients print other codes before the message
+  NotFound: statusCodes.unknown,
   PermissionDenied: statusCodes.permissionDenied,
   ResourceExhausted: statusCodes.resourceExhausted,
   FailedPrecondition: statusCodes.failedPrecondition,

@@ -4,6 +4,7 @@ import { BuildError } from '../contract/errors';
 import type { Content } from '../messages/content';
 import { timestamp } from '../messages/google';
 import type { Handlers } from '../wire/server';
+import { GrpcError, statusCodes } from '../wire/status';
 import type { BlobInfo } from './blobs';
 
 /** Where blobs are; the first that has one gives it. */
@@ -23,7 +24,8 @@ export function contentHandlers(
       const info = await provider.info(digest);
       if (info !== undefined) return { provider, info };
     }
-    throw new BuildError('NotFound', `content ${digest.slice(0, 200)}: not found`);
+    // clients look at the code
+    throw new GrpcError(statusCodes.notFound, `content ${digest.slice(0, 200)}: not found`);
   }
   return {
     async Info({ digest }) {

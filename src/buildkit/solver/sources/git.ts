@@ -133,7 +133,7 @@ class GitFetch {
         found.kind === 'file'
           ? 'not a directory'
           : `failed to lstat ${name}: statat ${folder}: no such file or directory`;
-      throw new BuildError('NotFound', `invalid subdir /${folder}: ${why}`);
+      throw new BuildError('Unknown', `invalid subdir /${folder}: ${why}`);
     }
     const changes = new TreeChanges(new FileTree());
     for (const path of await repository.archives(url, found.path, { submodules })) {

@@ -153,9 +153,9 @@ describe('a build whose client plays the frontend', () => {
     const { entries } = await client.unary(bridge.ReadDir, { Ref: read.Ref, DirPath: '/' }, of('lazy'));
     expect(entries.map(({ path }) => path)).toEqual(['file']);
     const missing = client.unary(bridge.ReadFile, { ...read, FilePath: 'nope' }, of('lazy'));
-    await expect(missing).rejects.toMatchObject({ code: 5, message: 'open nope: no such file or directory' });
+    await expect(missing).rejects.toMatchObject({ code: 2, message: 'open nope: no such file or directory' });
     const other = client.unary(bridge.ReadFile, { ...read, Ref: 'probe-1' }, of('lazy'));
-    await expect(other).rejects.toMatchObject({ code: 5 });
+    await expect(other).rejects.toMatchObject({ code: 2 });
     await client.unary(bridge.Return, { result }, of('lazy'));
     await solve;
     expect(files.calls).toHaveLength(1);
@@ -201,7 +201,7 @@ describe('a build whose client plays the frontend', () => {
   test('an unknown frontend', async () => {
     const solve = client.unary(control.Solve, { Ref: 'unknown' });
     const asked = client.unary(bridge.Solve, { Frontend: 'other.v0' }, of('unknown'));
-    await expect(asked).rejects.toMatchObject({ code: 5, message: 'invalid frontend: other.v0' });
+    await expect(asked).rejects.toMatchObject({ code: 2, message: 'invalid frontend: other.v0' });
     await client.unary(bridge.Return, {}, of('unknown'));
     await solve;
   });
@@ -234,7 +234,7 @@ describe('a build whose client has no frontend', () => {
     [
       'an unknown output',
       { Ref: 'x', Definition: { def: [] }, Exporters: [{ Type: 'floppy' }] },
-      5,
+      2,
       'floppy',
     ],
     ['what may not be', { Ref: 'x', Entitlements: ['security.insecure'] }, 7, 'not allowed'],
@@ -386,5 +386,5 @@ test('it is well, and has no history', async () => {
   expect(await history.receive()).toBeUndefined();
   await client.unary(control.UpdateBuildHistory, { Ref: 'build', Finalize: true });
   const removed = client.unary(control.UpdateBuildHistory, { Ref: 'build', Delete: true });
-  await expect(removed).rejects.toMatchObject({ code: 5 });
+  await expect(removed).rejects.toMatchObject({ code: 2 });
 });
