@@ -11,6 +11,7 @@
 #include "core/fields.h"
 #include "jobs/job.h"
 #include "machine/identity.h"
+#include "pod/listeners.h"
 #include "pod/pod.h"
 #include "process/process.h"
 #include "shares/shares.h"
@@ -79,6 +80,7 @@ static const struct {
     { "pod.interface.add", pod_interface_add, NULL },
     { "pod.interface.remove", pod_interface_remove, NULL },
     { "pod.dns", pod_dns, NULL },
+    { "pod.listeners", NULL, pod_listeners },
     { "pod.teardown", NULL, pod_teardown_all },
     { "container.start", NULL, container_start },
     { "container.signal", container_signal, NULL },

@@ -5,15 +5,12 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/bpf.h>
 #include <stddef.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "core/cleanup.h"
-#include "limits/cgroup.h"
+#include "pod/socket-programs.h"
 
 #define NAME_SERVER 0x7f00000b /* 127.0.0.11 */
 #define PROGRAMS 4
@@ -53,16 +50,7 @@ static int load(enum bpf_attach_type type, uint16_t from, uint16_t to, uint64_t 
         { .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 1 },
         { .code = BPF_JMP | BPF_EXIT },
     };
-    static const char license[] = "Apache-2.0";
-    union bpf_attr attributes = {
-        .prog_type = BPF_PROG_TYPE_CGROUP_SOCK_ADDR,
-        .expected_attach_type = type,
-        .insns = (uint64_t)(uintptr_t)insns,
-        .insn_cnt = sizeof(insns) / sizeof(insns[0]),
-        .license = (uint64_t)(uintptr_t)license,
-    };
-    int fd = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &attributes, sizeof(attributes));
-    return fd < 0 ? -errno : fd;
+    return socket_program_load(type, insns, sizeof(insns) / sizeof(insns[0]));
 }
 
 int dns_redirect_prepare(int socket)
@@ -83,31 +71,18 @@ int dns_redirect_prepare(int socket)
 
 int dns_redirect_start(void)
 {
-    group = open(CGROUP_PARENT, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (group < 0)
-        return -errno;
-    for (int i = 0; i < PROGRAMS; i++) {
-        union bpf_attr attributes = {
-            .target_fd = (uint32_t)group,
-            .attach_bpf_fd = (uint32_t)programs[i],
-            .attach_type = places[i].type,
-            .attach_flags = BPF_F_ALLOW_MULTI,
-        };
-        if (syscall(SYS_bpf, BPF_PROG_ATTACH, &attributes, sizeof(attributes)) < 0)
-            return -errno;
+    group = socket_programs_group();
+    for (int i = 0; i < PROGRAMS && group >= 0; i++) {
+        int result = socket_program_attach(group, programs[i], places[i].type);
+        if (result < 0)
+            return result;
     }
-    return 0;
+    return group < 0 ? group : 0;
 }
 
 void dns_redirect_stop(void)
 {
-    for (int i = 0; i < PROGRAMS && group >= 0; i++) {
-        union bpf_attr attributes = {
-            .target_fd = (uint32_t)group,
-            .attach_bpf_fd = (uint32_t)programs[i],
-            .attach_type = places[i].type,
-        };
-        syscall(SYS_bpf, BPF_PROG_DETACH, &attributes, sizeof(attributes));
-    }
+    for (int i = 0; i < PROGRAMS && group >= 0; i++)
+        socket_program_detach(group, programs[i], places[i].type);
     drop_fd(&group);
 }

@@ -13,6 +13,8 @@
 #include "core/log.h"
 #include "core/sysctl.h"
 #include "pod/dns.h"
+#include "pod/host-loopback.h"
+#include "pod/listeners.h"
 #include "pod/nics.h"
 #include "pod/pod-namespaces.h"
 #include "pod/shared-memory.h"
@@ -44,6 +46,14 @@ static int name_and_tune(const json_t *spec, struct failure *failure)
     return sysctls_write(sysctls, failure);
 }
 
+/* Of a Pod on the host's network only. */
+static int reach_host(const json_t *spec, struct failure *failure)
+{
+    const char *address = json_string_value(json_object_get(spec, "hostLoopback"));
+    int result = address != NULL ? host_loopback_start(address, pod.netlink) : 0;
+    return result < 0 ? fail_errno(failure, result, PHASE_NETWORK, "lead 127.0.0.1 to the host at %s", address) : 0;
+}
+
 static int configure(const json_t *spec, struct failure *failure)
 {
     json_t *interfaces, *routes, *servers;
@@ -62,6 +72,8 @@ static int configure(const json_t *spec, struct failure *failure)
     if (result == 0)
         result = name_and_tune(spec, failure);
     pod_namespaces_leave();
+    if (result == 0)
+        result = reach_host(spec, failure);
     return result < 0 ? result : dns_serve(servers, failure);
 }
 
@@ -110,6 +122,7 @@ int pod_renew(const json_t *params, struct failure *failure)
     free(pod.id);
     pod.id = name;
     dns_stop();
+    host_loopback_stop();
     nics_take_all(pod.netlink);
     return configure(spec, failure);
 }
@@ -148,7 +161,9 @@ int pod_dns(const json_t *params, struct failure *failure)
 
 void pod_teardown(void)
 {
+    listeners_stop();
     dns_stop();
+    host_loopback_stop();
     shared_memory_drop_pod();
     nics_take_all(pod.netlink);
     pod_namespaces_close();

@@ -1,6 +1,8 @@
 // JSON that comes from a guest, made into values that the rest of the daemon may rely on. Each member is checked and
 // copied into an object of ours: a forged message has the wrong content at worst, never a wrong shape.
 
+import { isIP } from 'node:net';
+
 import { ProtocolError } from './frame';
 import type {
   AgentChannelState,
@@ -11,6 +13,7 @@ import type {
   AgentOperations,
   ContainerStats,
   ExitStatus,
+  GuestListener,
 } from '../contract/protocol';
 
 type Json = Record<string, unknown>;
@@ -19,6 +22,8 @@ type Json = Record<string, unknown>;
 const maxListed = 65_536;
 const maxIdLength = 128;
 const maxMessageLength = 4096;
+/** As the agent has it. */
+const maxListeners = 256;
 const phases: readonly AgentFailure['phase'][] = [
   'request',
   'disk',
@@ -117,6 +122,14 @@ export function parseResult<Op extends AgentOperation>(
         output: text(result['output'], 'output', Infinity),
         pids: list(result['pids'], 'pids').map((pid) => count(pid, 'pids')),
       });
+    case 'pod.listeners':
+      return shaped({
+        generation: count(result['generation'], 'generation'),
+        listeners: list(result['listeners'], 'listeners')
+          .slice(0, maxListeners)
+          .map((item) => parseListener(object(item, 'listeners'))),
+        left: count(result['left'], 'left'),
+      });
     case 'clock':
       return shaped({ timeUsec: count(result['timeUsec'], 'timeUsec') });
     case 'container.stats':
@@ -124,6 +137,23 @@ export function parseResult<Op extends AgentOperation>(
     default:
       return shaped({});
   }
+}
+
+function parseListener(item: Json): GuestListener {
+  const address = text(item['address'], 'address', maxIdLength);
+  if (isIP(address) === 0) throw new ProtocolError(`address: ${address}`);
+  return {
+    protocol: item['protocol'] === 'udp' ? 'udp' : 'tcp',
+    address,
+    port: port(item['port'], 'port'),
+    relay: port(item['relay'], 'relay'),
+  };
+}
+
+function port(value: unknown, name: string): number {
+  const number = count(value, name);
+  if (number > 65_535 || !Number.isInteger(number)) throw new ProtocolError(`${name}: ${number}`);
+  return number;
 }
 
 function parseStats(result: Json): ContainerStats {

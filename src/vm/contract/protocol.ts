@@ -275,6 +275,18 @@ export interface GuestPodSpec {
   sysctls: Record<string, string>;
   /** Addresses of the DNS servers that the agent's forwarder on 127.0.0.11:53 asks; empty: no forwarder. */
   dnsForward: string[];
+  /** On the host's network: where 127.0.0.1 leads when no process of the Pod listens there. IPv4. */
+  hostLoopback?: string;
+}
+
+/** A socket of the Pod's network that waits for connections or datagrams. */
+export interface GuestListener {
+  protocol: 'tcp' | 'udp';
+  /** As inet_ntop(3) has it. */
+  address: string;
+  port: number;
+  /** A port of the Pod's that leads to it, for the asker's `peer` alone; 0: there is none, and none is needed. */
+  relay: number;
 }
 
 /** A job's part of the bulk disk. */
@@ -338,6 +350,15 @@ export interface AgentOperations {
   'pod.interface.remove': { params: { nic: number }; result: Record<string, never> };
   /** Makes the forwarder on 127.0.0.11 ask these servers from now on; none: there is no forwarder. */
   'pod.dns': { params: { servers: string[] }; result: Record<string, never> };
+  /**
+   * What listens in the Pod, at most 256 sockets of which clients' UDP sockets are none: once it is another list than that of
+   * generation `after` (0: none), or after `waitMs`. Of several that ask the last is answered. What listens on the loopback is let
+   * through to `peer` (IPv4). `left`: how many sockets more there are.
+   */
+  'pod.listeners': {
+    params: { after: number; waitMs: number; peer: string };
+    result: { generation: number; listeners: GuestListener[]; left: number };
+  };
   /** Replaces the content of a file given in GuestContainerSpec.files, in place (same inode). */
   'container.file': {
     params: { id: string; path: string; contentBase64: string };
