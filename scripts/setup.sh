@@ -110,4 +110,5 @@ fi
 # Compose v2 and a newer docker command, for the comparison; without them those cases are left out.
 if [ "${1:-}" = test ]; then bash scripts/fetch-trixie.sh >/dev/null || say 'no newer docker command and no Compose v2'; fi
 if [ "${1:-}" = test ]; then bash scripts/fetch-kubectl.sh >/dev/null || say 'no kubectl'; fi
+if [ "${1:-}" = test ]; then bash scripts/fetch-nfs-server.sh >/dev/null || say 'no NFS server'; fi
 say "ready ($(node -p 'require("./package.json").version'))"

@@ -13,7 +13,7 @@ import type { GuestMount } from '../../vm/contract/protocol';
 import type { Vm, VmPool } from '../../vm/contract/vm';
 import { networkFiles, type NetworkFileSources } from '../networks/container-network';
 import { publishVolumeEvents } from '../mounts/container-mounts';
-import { mergeMounts, prepareShares } from '../mounts/container-shares';
+import { mergeMounts, prepareShares, shareNames } from '../mounts/container-shares';
 import type { Container } from '../core/container-registry';
 import { endVm } from '../vms/end-vm';
 import { disksOf, type DiskStores } from '../vms/pod-plan';
@@ -42,6 +42,11 @@ export type FileJobAccess = FileAccess & { readonly fileJobs: Pick<FileJobs, 'st
 
 /** A VM that holds a container's files waits this long for the next question: `docker cp` asks three in a row. */
 const keptMs = 5_000;
+
+/** Whose volumes in memory are. */
+function holderOf(containerId: string): string {
+  return `files of ${containerId}`;
+}
 
 interface Holder {
   vm: Vm;
@@ -95,6 +100,7 @@ export class FileHolders implements FileHolding {
     clearTimeout(holder.timer);
     this.#holders.delete(containerId);
     await endVm(holder.vm, { keepData: true });
+    await this.#context.volumes.tmpfs.leave(holderOf(containerId));
   }
 
   async releaseAll(): Promise<void> {
@@ -113,6 +119,7 @@ export class FileHolders implements FileHolding {
     if (this.#holders.get(containerId) !== holder) return;
     clearTimeout(holder.timer);
     this.#holders.delete(containerId);
+    void this.#context.volumes.tmpfs.leave(holderOf(containerId));
   }
 
   async #make({ record, state }: Container): Promise<Holder> {
@@ -124,7 +131,14 @@ export class FileHolders implements FileHolding {
     let filling: ShareFilling | undefined;
     try {
       await vm.plugDisks(plan.disks);
-      const prepared = await prepareShares(this.#context.volumes, record, undefined);
+      const names = shareNames(record);
+      const prepared = await prepareShares(
+        this.#context.volumes,
+        record,
+        undefined,
+        names,
+        holderOf(record.id),
+      );
       // Docker has filled the volumes of one that was only created; of others, looking is no start.
       if (state.kind !== 'created') prepared.fillable.clear();
       filling = await ShareFilling.begin(this.#context, prepared);
@@ -165,6 +179,7 @@ export class FileHolders implements FileHolding {
     } catch (error) {
       await vm.end();
       await filling?.abandon();
+      await this.#context.volumes.tmpfs.leave(holderOf(record.id));
       throw error;
     }
   }

@@ -1,12 +1,14 @@
 // Binds and volumes at start: what the VM's file server shares, and what the guest mounts.
 
 import { lstat, realpath, stat } from 'node:fs/promises';
+import { lookup } from 'node:dns/promises';
+import { isIP } from 'node:net';
 import { join } from 'node:path';
 import type { MountPoint } from '../../docker/types';
 import { DaemonError, errorMessage, systemErrorCode } from '../../errors';
 import { makeOpenDirectory } from '../../host/directories';
 import { guestNodeOf } from '../../translate/devices';
-import type { VolumeStore } from '../../storage/disks/volume-store';
+import type { VolumeSource, VolumeStore } from '../../storage/disks/volume-store';
 import { type GuestMount, sharesDirectory, tunnelsDirectory } from '../../vm/contract/protocol';
 import type { FileShare } from '../../vm/contract/vm';
 import { noDetails } from './container-mounts';
@@ -47,12 +49,16 @@ export function withHostPaths(record: Pick<ContainerRecord, 'id' | 'mounts'>, te
   }, text);
 }
 
-/** What start tells the VM: what its file server shares, and where the guest mounts it. */
+/**
+ * What start tells the VM: what its file server shares, and where the guest mounts it. Volumes in memory are mounted for `user`,
+ * until that one leaves them (`volumes.tmpfs`).
+ */
 export async function prepareShares(
   volumes: VolumeStore,
   record: ContainerRecord,
   apiSocket: string | undefined,
   names: ShareNames = shareNames(record),
+  user = record.id,
 ): Promise<PreparedShares> {
   const shares: FileShare[] = [];
   const sockets: SocketShare[] = [];
@@ -64,12 +70,11 @@ export async function prepareShares(
     const details = record.mountDetails?.[point.Destination] ?? noDetails;
     const access = point.RW ? 'rw' : 'ro';
     const source = point.Type === 'volume' ? volumes.source(point.Name ?? '') : undefined;
-    if (source?.kind === 'tmpfs') {
-      // Of its own, whatever directory of the image it lies on; a mode among the options comes later.
-      const options = ['mode=1777', ...source.options, access];
-      mounts.push({ type: 'tmpfs', source: 'tmpfs', target: point.Destination, options });
+    if (source?.kind === 'nfs') {
+      mounts.push(await nfsMount(source, point, details));
       continue;
     }
+    if (source?.kind === 'tmpfs') await volumes.tmpfs.use(point.Name ?? '', user, source);
     const name = names[point.Destination] ?? '';
     const socket = point.Type === 'bind' ? await socketBehind(point.Source, apiSocket) : undefined;
     if (socket !== undefined) {
@@ -88,13 +93,16 @@ export async function prepareShares(
       mounts.push({ type: 'bind', source: node, target: point.Destination, options: [access] });
       continue;
     }
-    if (source?.mountFlags !== undefined)
-      await requireDevice(source.hostPath, source.mountFlags, point.Source);
+    const mountFlags = source?.kind === 'directory' ? source.mountFlags : undefined;
+    if (source !== undefined && mountFlags !== undefined)
+      await requireDevice(source.hostPath, mountFlags, point.Source);
     const hostPath = await shareSource(source?.hostPath ?? point.Source, point, details);
     // `o=ro` holds for whoever mounts it.
-    const fixed = ((source?.mountFlags ?? 0) & readOnlyFlag) !== 0;
+    const fixed = ((mountFlags ?? 0) & readOnlyFlag) !== 0;
     shares.push({ name, hostPath, readOnly: fixed || !point.RW });
-    const copies = point.Type === 'volume' && !details.noCopy && details.subpath === '';
+    // dockerd fills one in memory at create, and then unmounts it: what runs finds it empty.
+    const copies =
+      point.Type === 'volume' && source?.kind !== 'tmpfs' && !details.noCopy && details.subpath === '';
     // One that is a directory elsewhere (o=bind) has no place for notes beside it.
     const isOwn = copies && source?.hostPath === volumes.hostPath(point.Name ?? '');
     if (isOwn) fillable.set(point.Destination, { volume: point.Name ?? '', share: name });
@@ -108,6 +116,42 @@ export async function prepareShares(
     });
   }
   return { shares, sockets, socketTargets, mounts, fillable };
+}
+
+/** The guest mounts it itself, in the container's network. Throws what dockerd says of a server whose name nobody knows. */
+async function nfsMount(
+  { type, device, words }: Extract<VolumeSource, { kind: 'nfs' }>,
+  point: MountPoint,
+  details: MountDetails,
+): Promise<GuestMount> {
+  if (details.subpath !== '') {
+    throw new DaemonError(
+      'NotImplemented',
+      `volume ${point.Name ?? ''} is a directory of another machine, of which no subpath can be mounted: name it in the volume's device`,
+    );
+  }
+  const options = await Promise.all(words.map((word) => withAddress(word, point)));
+  return {
+    type,
+    source: device,
+    target: point.Destination,
+    options: [...options, ...(point.RW ? [] : ['ro'])],
+  };
+}
+
+/** The kernel knows no names: `addr=` is looked up here. */
+async function withAddress(word: string, point: MountPoint): Promise<string> {
+  const name = word.startsWith('addr=') ? word.slice('addr='.length) : '';
+  if (name === '' || isIP(name) !== 0) return word;
+  try {
+    return `addr=${(await lookup(name)).address}`;
+  } catch (error) {
+    throw new DaemonError(
+      'Internal',
+      `error while mounting volume '${point.Source}': error resolving passed in network volume address: lookup ${name}: no such host`,
+      { cause: error },
+    );
+  }
 }
 
 /** `-v /dev/null:/x` means the device, which the guest has, too; undefined for any other path. */

@@ -1,5 +1,5 @@
 // Volumes of the `local` driver: a directory each, below `<dataRoot>/volumes/<name>/_data`, and a record. VMs reach
-// the files through the VM's file server (native/fs-server); nothing here is ever mounted on the host.
+// the files through the VM's file server (native/fs-server); nothing but a tmpfs is ever mounted on the host.
 
 import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, opendir, readdir, rename, rmdir, stat } from 'node:fs/promises';
@@ -9,6 +9,7 @@ import { log } from '../../log';
 import { makePrivateDirectory } from '../../host/directories';
 import { runTool } from '../../host/run-tool';
 import type { DocumentStore } from '../contract/stores';
+import { TmpfsVolumes, type TmpfsOptions } from './tmpfs-volumes';
 import { VolumeFillings } from './volume-filling';
 
 export interface Volume {
@@ -26,11 +27,13 @@ export interface Volume {
 export const podVolumeLabel = 'caisson.pod.volume';
 
 /**
- * What a volume's files are: a directory of the host that is shared, or a tmpfs that the guest makes. `mountFlags`: of
- * mount(2), for a directory elsewhere (`o=bind`).
+ * What a volume's files are: a directory of the host that is shared, a tmpfs of the host that is mounted there (`tmpfs.use`), or
+ * a directory of another machine that the guest mounts. `mountFlags`: of mount(2), for a directory elsewhere (`o=bind`).
  */
 export type VolumeSource =
-  { kind: 'directory'; hostPath: string; mountFlags?: number } | { kind: 'tmpfs'; options: string[] };
+  | { kind: 'directory'; hostPath: string; mountFlags?: number }
+  | ({ kind: 'tmpfs'; hostPath: string } & TmpfsOptions)
+  | { kind: 'nfs'; type: string; device: string; words: readonly string[] };
 
 const collection = 'volumes';
 /** What guests see of a volume's root. On the host nobody but root gets there. */
@@ -58,11 +61,13 @@ export class VolumeStore {
   /** Containers that are being made, by the volumes that they will have. */
   readonly #claims = new Map<string, Set<string>>();
   readonly fillings: VolumeFillings;
+  readonly tmpfs: TmpfsVolumes;
 
   constructor(documents: DocumentStore, dataRoot: string) {
     this.#documents = documents;
     this.#root = join(dataRoot, 'volumes');
     this.fillings = new VolumeFillings(this.#root);
+    this.tmpfs = new TmpfsVolumes((name) => this.hostPath(name));
     this.#volumes = new Map(documents.all<Volume>(collection).map((volume) => [volume.name, volume]));
   }
 
@@ -181,24 +186,27 @@ export class VolumeStore {
     const options = this.get(name).options ?? {};
     const type = options['type'] ?? '';
     const words = (options['o'] ?? '').split(',').filter((word) => word !== '');
-    if (type === 'tmpfs') return { kind: 'tmpfs', options: words };
+    const device = options['device'] ?? '';
+    if (type === 'tmpfs') return { kind: 'tmpfs', hostPath: this.hostPath(name), device, words };
+    if (type === 'nfs' || type === 'nfs4') return { kind: 'nfs', type, device, words };
     if (words.includes('bind') || words.includes('rbind')) {
       const mountFlags = words.reduce((flags, word) => flags | (mountFlagBits[word] ?? 0), 0);
-      return { kind: 'directory', hostPath: options['device'] ?? '', mountFlags };
+      return { kind: 'directory', hostPath: device, mountFlags };
     }
     if (type === '') return { kind: 'directory', hostPath: this.hostPath(name) };
     throw new DaemonError(
       'NotImplemented',
-      `volume ${name}: file system type "${type}" can't be mounted for a VM: use type=tmpfs, or type=none with o=bind`,
+      `volume ${name}: file system type "${type}" can't be mounted for a VM: use type=nfs, type=tmpfs, or type=none with o=bind`,
     );
   }
 
   /** Removes record and files. The caller has made sure that no container uses it. */
   async remove(name: string): Promise<void> {
-    this.get(name);
+    const isInMemory = isTmpfs(this.get(name));
     // The record goes first and the files by one rename: what a crash leaves, `repair` finds by its name.
     this.#documents.delete(collection, name);
     this.#volumes.delete(name);
+    if (isInMemory) await this.tmpfs.release(name);
     const doomed = join(this.#root, `.removing-${randomBytes(16).toString('hex')}`);
     try {
       await rename(join(this.#root, name), doomed);
@@ -207,6 +215,15 @@ export class VolumeStore {
       return;
     }
     await removeTree(doomed);
+  }
+
+  /** Unmounts those in memory that nobody has any more: of containers that have ended while no daemon was there. Never rejects. */
+  async releaseUnused(): Promise<void> {
+    await Promise.all(
+      this.list()
+        .filter(isTmpfs)
+        .map(({ name }) => this.tmpfs.release(name)),
+    );
   }
 
   /** Bytes of the volume's files, each hard-linked file once. 0 for a volume without files of its own. */
@@ -255,6 +272,10 @@ export class VolumeStore {
     this.#volumes.set(name, volume);
     log.warn('a volume was found of which there was no record', { volume: name });
   }
+}
+
+function isTmpfs({ options }: Volume): boolean {
+  return options?.['type'] === 'tmpfs';
 }
 
 function volumeTime(date: Date): string {

@@ -17,7 +17,7 @@ export interface SavedMount {
   target: string;
   /** The guest's name for it. */
   name: string;
-  kind: 'files' | 'socket' | 'tmpfs';
+  kind: 'files' | 'socket' | 'memory' | 'nfs' | 'tmpfs';
   readOnly: boolean;
 }
 

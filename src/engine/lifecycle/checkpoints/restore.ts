@@ -65,7 +65,9 @@ export function savedMounts(
 ): SavedMount[] {
   const kindOf = ({ Type, Name }: MountPoint, name: string): SavedMount['kind'] => {
     if (Object.hasOwn(sockets, name)) return 'socket';
-    return Type === 'volume' && volumes.source(Name ?? '').kind === 'tmpfs' ? 'tmpfs' : 'files';
+    const kind = Type === 'volume' ? volumes.source(Name ?? '').kind : 'directory';
+    // `tmpfs` is of an earlier version, whose guests made it themselves.
+    return kind === 'tmpfs' ? 'memory' : kind === 'nfs' ? 'nfs' : 'files';
   };
   return mounts
     .filter(isOfHost)

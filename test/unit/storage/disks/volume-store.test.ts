@@ -75,7 +75,16 @@ describe('source', () => {
   test.each([
     [
       { type: 'tmpfs', device: 'tmpfs', o: 'size=1m,mode=700' },
-      { kind: 'tmpfs', options: ['size=1m', 'mode=700'] },
+      {
+        kind: 'tmpfs',
+        hostPath: expect.stringMatching(/volumes\/data\/_data$/) as string,
+        device: 'tmpfs',
+        words: ['size=1m', 'mode=700'],
+      },
+    ],
+    [
+      { type: 'nfs', device: ':/x', o: 'addr=192.0.2.1,ro' },
+      { kind: 'nfs', type: 'nfs', device: ':/x', words: ['addr=192.0.2.1', 'ro'] },
     ],
     [
       { type: 'none', device: '/srv', o: 'bind' },
@@ -91,8 +100,8 @@ describe('source', () => {
   });
 
   test('another file system is refused, and still listed, measured and removed', async () => {
-    await store.create({ name: 'data', options: { type: 'nfs', device: ':/x', o: 'addr=192.0.2.1' } });
-    expect(() => store.source('data')).toThrow('file system type "nfs" can\'t be mounted for a VM');
+    await store.create({ name: 'data', options: { type: 'cifs', device: '//a/x', o: 'addr=192.0.2.1' } });
+    expect(() => store.source('data')).toThrow('file system type "cifs" can\'t be mounted for a VM');
     expect(await store.usageBytes('data')).toBe(0);
     await store.remove('data');
     expect(store.list()).toEqual([]);

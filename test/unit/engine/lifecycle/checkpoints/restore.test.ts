@@ -103,9 +103,12 @@ describe('volumes and binds of a start from a checkpoint', () => {
   beforeEach(async () => {
     directory = await mkdtemp(join(tmpdir(), 'restored-'));
     const volumes = {
+      tmpfs: { use: () => Promise.resolve() },
       hostPath: () => directory,
       source: (name: string) =>
-        name === 'memory' ? { kind: 'tmpfs', options: [] } : { kind: 'directory', hostPath: directory },
+        name === 'memory'
+          ? { kind: 'tmpfs', hostPath: directory, device: 'tmpfs', words: [] }
+          : { kind: 'directory', hostPath: directory },
     };
     engine = { volumes, config: { hosts: [] } } as unknown as typeof engine;
   });
