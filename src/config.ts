@@ -63,6 +63,10 @@ export interface NetworkDefaults {
   readonly mtu: number;
   readonly interContainer: boolean;
   readonly hostBindingAddress: string;
+  /** Containers on the host's network have part in it. */
+  readonly hostNetworking: boolean;
+  /** The host itself reaches containers by their addresses, and has the gateways'. */
+  readonly hostRoutes: boolean;
   /** What `host-gateway` stands for; undefined: the default bridge's gateway. */
   readonly hostGatewayAddress: string | undefined;
   /** Empty: dockerd's own. */

@@ -98,6 +98,8 @@ export function toConfig(settings: Settings): Config {
       fixedCidr: settings.string('fixed-cidr'),
       mtu: settings.get('integer', 'mtu') ?? 1500,
       interContainer: settings.get('boolean', 'icc') ?? true,
+      hostNetworking: settings.get('boolean', 'host-networking') ?? true,
+      hostRoutes: settings.get('boolean', 'host-routes') ?? false,
       hostBindingAddress: settings.string('ip') ?? '0.0.0.0',
       hostGatewayAddress: settings.string('host-gateway-ip'),
       addressPools: settings.get('address-pools', 'default-address-pools') ?? [],

@@ -326,6 +326,20 @@ export const daemonOptions: readonly DaemonOption[] = [
     description: 'address that ports of the default bridge are published on (default: 0.0.0.0)',
   },
   {
+    key: 'host-networking',
+    flags: '--host-networking [bool]',
+    kind: 'boolean',
+    description:
+      "containers with --network host listen on the host's addresses and reach its localhost (default: true)",
+  },
+  {
+    key: 'host-routes',
+    flags: '--host-routes [bool]',
+    kind: 'boolean',
+    description:
+      'the host reaches containers by their addresses, by an interface and routes that end with the daemon (default: false)',
+  },
+  {
     key: 'host-gateway-ip',
     flags: '--host-gateway-ip <address>',
     kind: 'address',

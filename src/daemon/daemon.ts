@@ -200,6 +200,7 @@ async function composeEngine(config: Config, { storage, networks, vms }: Ground,
   undo.push(new GuestClocks(() => engine.pods.list()).start());
   undo.push(() => engine.background.settled());
   undo.push(() => engine.fileHolders.releaseAll());
+  undo.push(() => engine.hostNetworks.stopAll());
   undo.push(() => engine.restarts.cancelAll());
   const probe = execProbe(engine, execs);
   health.start(probe, (container) => engine.adoptions.whenSettled(container));

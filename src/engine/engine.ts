@@ -7,7 +7,7 @@ import type { ContainerWaits } from './core/container-wait';
 import type { EngineContext } from './core/engine-context';
 import type { Adoptions } from './vms/adoptions';
 import type { Pods } from './vms/pods';
-import type { LeaveOptions, RunningPod } from './vms/running-pod';
+import type { AttachedEndpoint, LeaveOptions, RunningPod } from './vms/running-pod';
 import type { FileJobs } from './streams/file-jobs';
 import type { Gates } from '../async/gates';
 import type { PodHolds } from './core/pod-holds';
@@ -29,6 +29,8 @@ export interface Engine extends EngineContext {
   readonly fileJobs: FileJobs;
   readonly fileHolders: FileHolding;
   readonly sockets: SocketTunnels;
+  /** Ports of the host that follow what containers on its network listen on. */
+  readonly hostNetworks: HostFollowing;
   /** Console sizes asked for before the process existed. */
   readonly consoleSizes: Map<string, { rows: number; columns: number }>;
   /** Work that a verb left to the background, so that the daemon can wait for it at its end. */
@@ -42,6 +44,14 @@ export interface Engine extends EngineContext {
   readonly beforeRest: Map<string, (pod: RunningPod) => Promise<LeaveOptions>>;
   /** Called when a container's run is over, before it may start again: its execs end with it. */
   readonly endExecs: (container: Container) => void;
+}
+
+/** Until `stop` the host listens on what a container on its network listens on. */
+export interface HostFollowing {
+  follow(containerId: string, pod: RunningPod, attached: readonly AttachedEndpoint[]): void;
+  /** Never rejects. */
+  stop(containerId: string): Promise<void>;
+  stopAll(): Promise<void>;
 }
 
 /** VMs that hold the files of containers that don't run. `use` and `release` are called in the container's queue. */

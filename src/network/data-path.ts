@@ -7,7 +7,15 @@ import { existsSync } from 'node:fs';
 import { DaemonError, errorMessage } from '../errors';
 import { log } from '../log';
 import { formatMac } from './addresses/addresses';
-import { egressDevice, egressNameServer, egressSubnet, egressSubnet6 } from './egress';
+import {
+  egressDevice,
+  egressHostLoopback,
+  egressHostLoopback6,
+  egressNameServer,
+  egressSubnet,
+  egressSubnet6,
+} from './egress';
+import { hostLegDevice, hostLegPool } from './host-leg';
 import { IpBatch } from './ip-batch';
 import { PrivateNamespace } from './namespace';
 import type { EndpointRecord, NetworkRecord } from './network-record';
@@ -206,6 +214,10 @@ export class DataPath {
       egressSubnet,
       egressSubnet6,
       egressNameServer,
+      egressHostLoopback,
+      egressHostLoopback6,
+      hostLegDevice,
+      hostLegPool,
       bridges: [...this.#bridges.values()],
       taps: [...this.#taps.values()],
       hostAddress: this.#hostAddress,
@@ -243,6 +255,7 @@ function tapRules(tapName: string, endpoint: EndpointRecord): TapRules {
     mac: endpoint.macAddress,
     ipv4: all.filter((address) => !address.includes(':')),
     ipv6: all.filter((address) => address.includes(':')),
+    onHost: endpoint.host !== undefined,
   };
 }
 

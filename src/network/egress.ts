@@ -3,6 +3,7 @@
 import { networkInterfaces } from 'node:os';
 
 import { parseSubnet } from './addresses/addresses';
+import { isHostLeg } from './host-leg';
 
 /** The device that slirp4netns makes. */
 export const egressDevice = 'egress0';
@@ -13,13 +14,18 @@ export const egressSubnet6 = 'fd00::/64';
 /** slirp's name server: the first of the host's resolv.conf, also one on the host's loopback. */
 export const egressNameServer = '198.19.255.3';
 
+/** Where slirp leads to the host's 127.0.0.1. The rules let nobody there but endpoints of containers on the host's network. */
+export const egressHostLoopback = '198.19.255.2';
+/** The same of ::1, where nobody is let. */
+export const egressHostLoopback6 = 'fd00::2';
+
 /** No container network may overlap these: the namespace itself uses them. */
 export const reservedSubnets = [egressSubnet, egressSubnet6, '127.0.0.0/8'].flatMap(
   (text) => parseSubnet(text) ?? [],
 );
 
-/** The command line, without what netd-host adds. */
-export function slirpCommand(slirpBinary: string): string[] {
+/** The command line, without what netd-host adds. `hostLoopback`: whether anybody at all may reach the host's loopback. */
+export function slirpCommand(slirpBinary: string, hostLoopback: boolean): string[] {
   return [
     slirpBinary,
     '--configure',
@@ -27,7 +33,7 @@ export function slirpCommand(slirpBinary: string): string[] {
     `--cidr=${egressSubnet}`,
     '--enable-sandbox',
     '--enable-seccomp',
-    '--disable-host-loopback',
+    ...(hostLoopback ? [] : ['--disable-host-loopback']),
     ...(hostHasIpv6() ? ['--enable-ipv6'] : []),
   ];
 }
@@ -37,10 +43,20 @@ export function slirpCommand(slirpBinary: string): string[] {
  * guests do not reach.
  */
 export function hostServiceAddress(): string {
-  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
-  const usable = all.filter(({ family, address }) => family === 'IPv4' && !address.startsWith('127.'));
+  return hostServiceInterface().address;
+}
+
+/** The same with the interface that has it; no name where that is the loopback device. */
+export function hostServiceInterface(): { name: string; address: string } {
+  const usable = Object.entries(networkInterfaces()).flatMap(([name, addresses = []]) =>
+    (isHostLeg(name) ? [] : addresses)
+      .filter(({ family, address }) => family === 'IPv4' && !address.startsWith('127.'))
+      .map(({ address, internal }) => ({ name, address, internal })),
+  );
   // a host may have an address of its own on the loopback device as well
-  return (usable.find(({ internal }) => !internal) ?? usable[0])?.address ?? '';
+  const found = usable.find(({ internal }) => !internal) ?? usable[0];
+  if (found === undefined) return { name: '', address: '' };
+  return { name: found.internal ? '' : found.name, address: found.address };
 }
 
 function hostHasIpv6(): boolean {

@@ -99,7 +99,7 @@ export class NetdClient {
     this.#closed = false;
     this.#steady = false;
     const found = await this.#tryConnect();
-    if (!found || !(await this.#isCurrent())) {
+    if (!found || !this.#hasSameEgress() || !(await this.#isCurrent())) {
       await this.#stopHost();
       await this.#prepare();
       await this.#spawnAndConnect();
@@ -165,6 +165,15 @@ export class NetdClient {
     const status = await this.#send('hello', {});
     this.#setEgress(status.egress);
     return status.version === netdProtocolVersion;
+  }
+
+  /** False for a netd-host that an earlier daemon has started, whose options wanted another egress. */
+  #hasSameEgress(): boolean {
+    const pid = this.#hostPid();
+    if (pid === undefined) return true;
+    const prefix = '--slirp=';
+    const has = commandLineOf(pid).filter((argument) => argument.startsWith(prefix));
+    return has.join('\0') === this.#paths.slirp.map((argument) => prefix + argument).join('\0');
   }
 
   #tryConnect(): Promise<boolean> {
@@ -281,7 +290,7 @@ export class NetdClient {
   #hostPid(): number | undefined {
     try {
       const pid = Number(readFileSync(this.#paths.pidFile, 'utf8').trim());
-      const commandLine = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+      const commandLine = commandLineOf(pid);
       return commandLine.includes(this.#paths.pidFile) && commandLine.includes('--pid-file')
         ? pid
         : undefined;
@@ -289,4 +298,9 @@ export class NetdClient {
       return undefined; // no file, or no such process
     }
   }
+}
+
+/** Throws if there is no such process. */
+function commandLineOf(pid: number): string[] {
+  return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
 }

@@ -15,7 +15,7 @@ import {
 } from './addresses/addresses';
 import type { IpAddress, IpFamily, Subnet } from './addresses/addresses';
 import { AddressPool, rangeOf } from './addresses/ipam';
-import type { EndpointRequest } from './network';
+import type { EndpointRequest, HostPart } from './network';
 import { refusals } from './network-pools';
 import type { EndpointRecord, NetworkRecord } from './network-record';
 
@@ -60,7 +60,11 @@ export function keepsAddresses(existing: EndpointRecord, request: EndpointReques
 }
 
 /** A new endpoint; its addresses are taken, and it is not in the network yet. */
-export function allocateEndpoint(entry: NetworkEntry, request: EndpointRequest): EndpointRecord {
+export function allocateEndpoint(
+  entry: NetworkEntry,
+  request: EndpointRequest,
+  host?: HostPart,
+): EndpointRecord {
   const { record, pools } = entry;
   requireLinkLocal(request.linkLocalIps ?? []);
   if (record.configOnly === true)
@@ -97,6 +101,7 @@ export function allocateEndpoint(entry: NetworkEntry, request: EndpointRequest):
         ...(request.linkLocalIps === undefined ? {} : { linkLocalIps: request.linkLocalIps }),
       },
       ...namesOf(request),
+      ...(host === undefined ? {} : { host }),
     };
   } catch (error) {
     for (const { pool, address } of taken) pool.release(address);

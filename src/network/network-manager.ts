@@ -14,10 +14,17 @@ import { warningOf } from './bridge-options';
 import { parseCounters } from './counters';
 import { DataPath } from './data-path';
 import type { AttachedTap } from './data-path';
-import { egressNameServer, hostServiceAddress, slirpCommand } from './egress';
+import {
+  egressHostLoopback,
+  egressNameServer,
+  hostServiceAddress,
+  hostServiceInterface,
+  slirpCommand,
+} from './egress';
 import { helperUid } from './helper-user';
 import { containerResolvConf, readHostResolvConf } from './host-resolver';
 import type { ResolvConfOptions } from './host-resolver';
+import { HostLeg } from './host-leg';
 import { hostSubnets } from './host-routes';
 import { NetdClient } from './netd-client';
 import type { NetdRequester } from './netd-client';
@@ -30,7 +37,9 @@ import type {
   NetworkDetails,
   NetworkManager,
   NetworkSummary,
+  HostPart,
   PublishedPort,
+  RefusedPort,
 } from './network';
 import type { AddressPoolSpec } from './addresses/ipam';
 import { planNetwork, type BridgeDefaults } from './network-plan';
@@ -56,6 +65,10 @@ export interface NetworkManagerOptions {
   defaults?: BridgeDefaults & {
     addressPools: readonly AddressPoolSpec[];
     hostGatewayAddress?: string | undefined;
+    /** Containers on the host's network have part in it; false: they have an address of their own, and that is all. */
+    hostNetworking?: boolean;
+    /** The host has a way to the containers' addresses. */
+    hostRoutes?: boolean;
   };
   /** The host's resolv.conf. */
   resolvConfPath?: string;
@@ -78,6 +91,7 @@ class PrivateNetworkManager implements NetworkManager {
   readonly #netd: NetdClient;
   readonly #ports: PortPublisher;
   #path: DataPath | undefined;
+  #leg: HostLeg | undefined;
   #hostAddressTimer: NodeJS.Timeout | undefined;
   /** Changes to the namespace are made one after the other. */
   #last: Promise<unknown> = Promise.resolve();
@@ -98,7 +112,7 @@ class PrivateNetworkManager implements NetworkManager {
         pidFile: join(options.runDir, 'netd.pid'),
         logFile: join(options.runDir, 'netd.log'),
         uid: helperUid(script, options.helperUid ?? nobody),
-        slirp: slirpCommand(options.slirpBinary ?? 'slirp4netns'),
+        slirp: slirpCommand(options.slirpBinary ?? 'slirp4netns', this.#hostNetworking()),
       },
       (request) => this.#synchronize(request),
       () => this.ensureNamespace(),
@@ -116,6 +130,7 @@ class PrivateNetworkManager implements NetworkManager {
       if (!alive.has(tapName)) this.#documents.delete(collections.attachments, tapName);
     const containers = new Set(this.#attachments().map(({ endpoint }) => endpoint.containerId));
     this.#ports.forget((containerId) => containers.has(containerId));
+    await this.#openLeg(this.#path);
     await this.#netd.start();
     if (!(await this.#netd.waitForEgress(egressTimeoutMs))) {
       log.error('no egress: slirp4netns does not start', { log: join(this.#options.runDir, 'netd.log') });
@@ -127,6 +142,8 @@ class PrivateNetworkManager implements NetworkManager {
   async stop(options: { removeNamespace: boolean }): Promise<void> {
     clearInterval(this.#hostAddressTimer);
     await this.#last.catch(() => undefined);
+    await this.#leg?.close();
+    this.#leg = undefined;
     await this.#netd.close({ end: options.removeNamespace });
     this.#path?.close();
     if (options.removeNamespace) await this.#path?.namespace.remove();
@@ -169,6 +186,7 @@ class PrivateNetworkManager implements NetworkManager {
       try {
         await this.#dataPath().addNetwork(record);
         if (record.driver === 'bridge') await this.#netd.request('network.put', netdNetwork(record));
+        await this.#leg?.add(record);
       } catch (error) {
         this.#table.remove(record.id);
         await this.#netd.request('network.remove', { id: record.id }).catch(() => undefined);
@@ -204,6 +222,7 @@ class PrivateNetworkManager implements NetworkManager {
       }
       this.#table.remove(record.id);
       await this.#netd.request('network.remove', { id: record.id });
+      await this.#leg?.remove(record);
       await this.#dataPath().removeNetwork(record);
     });
   }
@@ -211,7 +230,8 @@ class PrivateNetworkManager implements NetworkManager {
   allocate(request: EndpointRequest): Promise<Endpoint> {
     // through the queue, so that a name change reaches netd in order
     return this.#queue(async () => {
-      const endpoint = this.#table.allocate(request);
+      const host = request.hostNetwork === true ? this.#hostPart() : undefined;
+      const endpoint = this.#table.allocate(request, host);
       if (this.#isAttached(endpoint)) await this.#netd.request('endpoint.put', netdEndpoint(endpoint));
       return endpoint;
     });
@@ -269,6 +289,14 @@ class PrivateNetworkManager implements NetworkManager {
     });
   }
 
+  follow(containerId: string, endpoint: Endpoint, ports: readonly PublishedPort[]): Promise<RefusedPort[]> {
+    return this.#queue(() => {
+      const record = this.#table.endpoint(endpoint.networkId, endpoint.containerId);
+      // it was released meanwhile, and its ports with it
+      return record === undefined ? Promise.resolve([]) : this.#ports.follow(record, containerId, ports);
+    });
+  }
+
   unpublish(containerId: string): Promise<void> {
     return this.#queue(() => this.#ports.unpublish(containerId));
   }
@@ -293,6 +321,22 @@ class PrivateNetworkManager implements NetworkManager {
   /** The default bridge's gateway, as with Docker, unless the daemon's options say otherwise. The rules of every network lead its own gateway there too. */
   get hostGateway(): string {
     return this.#options.defaults?.hostGatewayAddress ?? this.#table.byName('bridge')?.ipam[0]?.gateway ?? '';
+  }
+
+  async #openLeg({ namespace }: DataPath): Promise<void> {
+    if (this.#options.defaults?.hostRoutes !== true) return;
+    this.#leg = await HostLeg.open(namespace, this.#options.runDir);
+    for (const record of this.#table.records()) await this.#leg.add(record);
+  }
+
+  #hostNetworking(): boolean {
+    return this.#options.defaults?.hostNetworking ?? false;
+  }
+
+  #hostPart(): HostPart | undefined {
+    if (!this.#hostNetworking()) return undefined;
+    const { name, address } = hostServiceInterface();
+    return { interfaceName: name, address, loopback: egressHostLoopback };
   }
 
   async #detach(tapName: string): Promise<void> {

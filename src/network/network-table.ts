@@ -9,7 +9,7 @@ import { parseSubnet } from './addresses/addresses';
 import type { Subnet } from './addresses/addresses';
 import { bridgeOptions } from './bridge-options';
 import { SubnetChooser, type AddressPoolSpec } from './addresses/ipam';
-import type { EndpointRequest, NetworkIpamConfig } from './network';
+import type { EndpointRequest, HostPart, NetworkIpamConfig } from './network';
 import {
   addressesOf,
   allocateEndpoint,
@@ -130,8 +130,8 @@ export class NetworkTable {
     return [...this.#entries.values()].flatMap(({ endpoints }) => endpoints.get(containerId) ?? []);
   }
 
-  /** See NetworkManager.allocate. */
-  allocate(request: EndpointRequest): EndpointRecord {
+  /** See NetworkManager.allocate. `host`: its part in the host's network. */
+  allocate(request: EndpointRequest, host?: HostPart): EndpointRecord {
     const entry = this.#entry(request.networkId);
     const existing = entry.endpoints.get(request.containerId);
     if (existing !== undefined && keepsAddresses(existing, request)) {
@@ -141,7 +141,7 @@ export class NetworkTable {
     }
     if (existing !== undefined) giveBack(entry, existing);
     try {
-      const endpoint = allocateEndpoint(entry, request);
+      const endpoint = allocateEndpoint(entry, request, host);
       this.#put(entry, endpoint);
       return endpoint;
     } catch (error) {

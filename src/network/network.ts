@@ -22,6 +22,18 @@ export interface EndpointRequest {
   /** Servers to which this container's other queries go (`--dns`); empty: the host's. */
   dnsUpstreams?: string[];
   driverOptions?: Record<string, string>;
+  /** Of a container on the host's network: it gets `Endpoint.host`, where the daemon's options allow that. */
+  hostNetwork?: boolean;
+}
+
+/** How a container on the host's network has part in it. */
+export interface HostPart {
+  /** The name of the host's interface that its own has too; empty: the host has none that others reach. */
+  interfaceName: string;
+  /** The host's address there, and on which it is. */
+  address: string;
+  /** Where this endpoint, and no other, reaches the host's 127.0.0.1. */
+  loopback: string;
 }
 
 export interface Endpoint {
@@ -48,6 +60,7 @@ export interface Endpoint {
   links?: Record<string, string>;
   dnsUpstreams?: string[];
   driverOptions?: Record<string, string>;
+  host?: HostPart;
 }
 
 /** One subnet of a network. Docker's IPAM.Config entry in camelCase. */
@@ -139,6 +152,12 @@ export interface PublishedPort {
   hostPortEnd?: number;
 }
 
+/** A port of `NetworkManager.follow` that somebody else has, or that cannot be had. */
+export interface RefusedPort {
+  port: PublishedPort;
+  reason: string;
+}
+
 export interface NetworkManager {
   /** Makes (or finds again) the namespace, bridges and helper, and removes what a crash left. */
   start(): Promise<void>;
@@ -180,6 +199,11 @@ export interface NetworkManager {
    */
   publish(containerId: string, endpoint: Endpoint, ports: PublishedPort[]): Promise<PublishedPort[]>;
   unpublish(containerId: string): Promise<void>;
+  /**
+   * Brings the host's listeners for a container on the host's network to this list: those that are there already stay untouched,
+   * and connections of those that go stay as well. Returns which could not be opened, and why. `unpublish` ends them all.
+   */
+  follow(containerId: string, endpoint: Endpoint, ports: readonly PublishedPort[]): Promise<RefusedPort[]>;
   /** Ports published for a container, also after a restart of the daemon. */
   publishedPorts(containerId: string): PublishedPort[];
   /** Counters of an attached tap; undefined if there is no such tap. */

@@ -10,7 +10,7 @@ import type { DocumentStore } from '../storage/contract/stores';
 import type { NetdPort } from './addresses/netd-protocol';
 import { NetdError } from './netd-client';
 import type { NetdRequester } from './netd-client';
-import type { PublishedPort } from './network';
+import type { PublishedPort, RefusedPort } from './network';
 import { collections } from './network-record';
 import type { EndpointRecord, PublicationRecord } from './network-record';
 
@@ -62,15 +62,62 @@ export class PortPublisher {
         ? error
         : new DaemonError('Internal', errorMessage(error), { cause: error });
     }
+    if (ports.length > 0) this.#record(at, containerId, ports);
+    return ports;
+  }
+
+  /** See NetworkManager.follow. What a crash leaves open without a record is closed by `synchronize`. */
+  async follow(
+    at: EndpointRecord,
+    containerId: string,
+    wanted: readonly PublishedPort[],
+  ): Promise<RefusedPort[]> {
+    const before = this.published(containerId);
+    const wantedKeys = new Set(wanted.map(hostKey));
+    const beforeKeys = new Set(before.map(hostKey));
+    const kept = before.filter((port) => wantedKeys.has(hostKey(port)));
+    const gone = before.filter((port) => !wantedKeys.has(hostKey(port)));
+    const missing = wanted.filter((port) => !beforeKeys.has(hostKey(port)));
+    for (const port of gone) {
+      const only = netdPort(containerId, '', port);
+      await this.#netd.request('port.close', { containerId, only, keepConnections: true });
+    }
+    // without those that are gone: another of its sockets may have their numbers next
+    if (gone.length > 0) this.#record(at, containerId, kept);
+    const refused: RefusedPort[] = [];
+    try {
+      for (const port of missing) {
+        const reason = await this.#tryOpen({ ...at, containerId }, port);
+        if (reason === undefined) kept.push(port);
+        else refused.push({ port, reason });
+      }
+    } finally {
+      if (missing.length > 0) this.#record(at, containerId, kept);
+    }
+    return refused;
+  }
+
+  /** Why it could not be opened. Throws when nothing can be. */
+  async #tryOpen(endpoint: EndpointRecord, port: PublishedPort): Promise<string | undefined> {
+    try {
+      await this.#openAll(endpoint, [port]);
+      return undefined;
+    } catch (error) {
+      if (error instanceof DaemonError) throw error;
+      return errorMessage(error);
+    }
+  }
+
+  #record(at: EndpointRecord, containerId: string, ports: PublishedPort[]): void {
     const record: PublicationRecord = {
       containerId,
       ...(at.containerId === containerId ? {} : { endpointOf: at.containerId }),
-      networkId: endpoint.networkId,
-      targetAddress: endpoint.ipv4Address,
+      networkId: at.networkId,
+      targetAddress: at.ipv4Address,
       ports,
     };
     if (ports.length > 0) this.#documents.put(collections.publications, containerId, record);
-    return ports;
+    else this.#documents.delete(collections.publications, containerId);
   }
 
   async unpublish(containerId: string): Promise<void> {
@@ -197,6 +244,11 @@ function leadsTo(
     targetAddress === at.ipv4Address &&
     isDeepStrictEqual(ports, wanted)
   );
+}
+
+/** A port of the host, and where it leads. */
+function hostKey({ protocol, hostIp, hostPort, containerPort }: PublishedPort): string {
+  return [protocol, hostIp, hostPort, containerPort].join(' ');
 }
 
 /** The next port of a range may be free. */

@@ -31,9 +31,13 @@ const sampleRules = fullRuleset({
   egressSubnet: '198.19.255.0/24',
   egressSubnet6: 'fd00::/64',
   egressNameServer: '198.19.255.3',
+  egressHostLoopback: '198.19.255.2',
+  egressHostLoopback6: 'fd00::2',
+  hostLegDevice: 'host0',
+  hostLegPool: '198.19.254.0/24',
   hostAddress: '192.0.2.1',
   bridges: [{ name: 'b', gateways: ['172.17.0.1', 'fd00::1'], egress: true }],
-  taps: [{ name: 't', mac: '02:42:ac:11:00:02', ipv4: ['172.17.0.2'], ipv6: ['fd00::2'] }],
+  taps: [{ name: 't', mac: '02:42:ac:11:00:02', ipv4: ['172.17.0.2'], ipv6: ['fd00::2'], onHost: true }],
 });
 
 const shell = (...commands: string[]): Pick<Trial, 'program' | 'args'> => ({

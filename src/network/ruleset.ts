@@ -15,6 +15,8 @@ export interface TapRules {
   mac: string;
   ipv4: string[];
   ipv6: string[];
+  /** Its container is on the host's network, and reaches the host's loopback. */
+  onHost: boolean;
 }
 
 export interface RulesetInput {
@@ -27,6 +29,11 @@ export interface RulesetInput {
   egressSubnet: string;
   egressSubnet6: string;
   egressNameServer: string;
+  egressHostLoopback: string;
+  egressHostLoopback6: string;
+  /** The leg of the host, which need not be there, and addresses that it has. */
+  hostLegDevice: string;
+  hostLegPool: string;
 }
 
 /** Name service queries per second of one container, and how many may come at once. */
@@ -94,6 +101,7 @@ table inet caisson {
   set open { type ifname; }
   set gateway4 { type ifname . ipv4_addr; }
   set gateway6 { type ifname . ipv6_addr; }
+  set onhost4 { type ipv4_addr; }
   set askers4 { type ipv4_addr; size 65535; flags dynamic; timeout 10s; }
   set askers6 { type ipv6_addr; size 65535; flags dynamic; timeout 10s; }
   chain input {
@@ -112,15 +120,22 @@ table inet caisson {
     iifname . ip daddr @gateway4 meta l4proto tcp reject with tcp reset
     iifname . ip daddr @gateway4 reject
   }
+  chain output {
+    type filter hook output priority 0; policy accept;
+    ip daddr ${input.egressHostLoopback} reject
+    ip6 daddr ${input.egressHostLoopback6} meta l4proto { tcp, udp } reject
+  }
   chain forward {
     type filter hook forward priority 0; policy drop;
     ct state established,related accept
     ct state invalid drop
+    oifname "${out}" ip daddr ${input.egressHostLoopback} meta l4proto { tcp, udp } iifname @open ip saddr @onhost4 accept
     oifname "${out}" ct status dnat iifname @open accept
     oifname "${out}" ip daddr ${input.egressNameServer} meta l4proto { tcp, udp } th dport 53 iifname @open accept
     oifname "${out}" ip daddr ${input.egressSubnet} reject
     oifname "${out}" ip6 daddr ${input.egressSubnet6} reject
     iifname @open oifname "${out}" accept
+    iifname "${input.hostLegDevice}" ip saddr ${input.hostLegPool} oifname @bridges accept
   }
   chain prerouting {
     type nat hook prerouting priority -100; policy accept;
@@ -131,6 +146,7 @@ table inet caisson {
   chain postrouting {
     type nat hook postrouting priority 100; policy accept;
     iifname @bridges oifname "${out}" masquerade
+    iifname "${input.hostLegDevice}" oifname @bridges masquerade
   }
 }`;
 }
@@ -156,6 +172,7 @@ function tapElements(tap: TapRules): string[] {
     ...(ipv6.length === 0 ? [] : [`bridge caisson guest6 { ${own} . :: }`]),
     ...ipv6.map((address) => `bridge caisson guest6 { ${own} . ${address} }`),
     ...ipv6.map((address) => `bridge caisson nd6 { ${name} . ${hexOf(address)} }`),
+    ...(tap.onHost ? tap.ipv4.map((address) => `inet caisson onhost4 { ${address} }`) : []),
   ];
 }
 

@@ -19,6 +19,7 @@ import { GuestStats } from '../views/stats';
 import { FileJobs } from '../streams/file-jobs';
 import { StreamHubs } from '../streams/stream-hub';
 import { Adoptions } from '../vms/adoptions';
+import { HostNetworks } from '../networks/host-network';
 import { Pods } from '../vms/pods';
 import type { RunningPod } from '../vms/running-pod';
 import { SocketTunnels } from '../vms/socket-tunnels';
@@ -30,6 +31,7 @@ export function createEngine(context: EngineContext): { engine: Engine; execs: E
     ...context,
     fileJobs,
     sockets: new SocketTunnels(),
+    hostNetworks: new HostNetworks(context),
     fileHolders: new FileHolders(context, fileJobs),
     hubs: new StreamHubs(),
     waits: new ContainerWaits(),

@@ -19,6 +19,7 @@ export interface EngineContext {
     | 'vmMemoryBytes'
     | 'containerDefaults'
     | 'defaultShmBytes'
+    | 'networkDefaults'
     | 'experimental'
   >;
   readonly registry: ContainerRegistry;

@@ -55,7 +55,10 @@ interface CreateStores {
 
 export type CreateNeeds = MountContext &
   CreateStores & {
-    readonly config: Pick<Config, 'containerDefaults' | 'defaultShmBytes' | 'hosts' | 'writableDiskBytes'>;
+    readonly config: Pick<
+      Config,
+      'containerDefaults' | 'defaultShmBytes' | 'hosts' | 'networkDefaults' | 'writableDiskBytes'
+    >;
     readonly networks: Pick<NetworkManager, 'resolve'>;
     readonly logs: Pick<ContainerLogs, 'logPath'>;
   };
@@ -78,7 +81,10 @@ export async function createContainer(
   const endpoints = NetworkingConfig?.EndpointsConfig ?? {};
   requireReferencedContainers(registry, hostConfig);
   await requireBindSources(hostConfig, apiSocketPath(context.config.hosts));
-  const warnings = validateContainer(config, hostConfig, { cpus: availableParallelism() });
+  const warnings = validateContainer(config, hostConfig, {
+    cpus: availableParallelism(),
+    hostNetworking: context.config.networkDefaults.hostNetworking,
+  });
   requireValidEndpoints(endpoints, options.version);
   const links = resolveLinks(registry, hostConfig);
 

@@ -12,6 +12,8 @@ import { validateResources } from './resource-validation';
 
 export interface HostFacts {
   cpus: number;
+  /** Whether containers on the host's network have part in it. */
+  hostNetworking: boolean;
 }
 
 /** Throws what Docker would; returns the warnings of the answer. */
@@ -70,7 +72,7 @@ function validateHostConfig(hostConfig: HostConfig, host: HostFacts): string[] {
   validateIsolation(hostConfig);
   parseSecurityOptions(hostConfig.SecurityOpt);
   validateResources(hostConfig, host, warnings);
-  validateNamespaces(hostConfig, warnings);
+  validateNamespaces(hostConfig, host, warnings);
   validateLogConfig({ Type: hostConfig.LogConfig?.Type, Config: hostConfig.LogConfig?.Config });
   validateStorageOptions(hostConfig.StorageOpt);
   validateMounts(hostConfig, warnings);
@@ -168,10 +170,14 @@ function validateNetworkMode(config: ContainerConfig, hostConfig: HostConfig): v
   conflict(joins && some(config.ExposedPorts), 'port exposing and the container type network mode');
 }
 
-function validateNamespaces(hostConfig: HostConfig, warnings: string[]): void {
+function validateNamespaces(hostConfig: HostConfig, host: HostFacts, warnings: string[]): void {
   const network = hostConfig.NetworkMode ?? '';
   if (network === 'host') {
-    warnings.push('Host networking is not available: the container gets an address of its own.');
+    if (!host.hostNetworking) {
+      warnings.push(
+        'Host networking is turned off (--host-networking=false): the container gets an address of its own.',
+      );
+    }
     if (Object.keys(hostConfig.PortBindings ?? {}).length > 0) {
       warnings.push('Published ports are discarded when using host network mode');
     }

@@ -15,6 +15,7 @@ import type { AttachedEndpoint, RunningContainer, RunningPod } from '../vms/runn
 import { ProcessStdio, type StdioChannels } from '../streams/stdio';
 import type { Pods } from '../vms/pods';
 import type { StreamHubs } from '../streams/stream-hub';
+import type { HostFollowing } from '../engine';
 import type { SocketTunnels } from '../vms/socket-tunnels';
 
 /** What a Pod that outlived its daemon is taken up with. */
@@ -25,6 +26,7 @@ export type AdoptionNeeds = NetworkLayer &
     readonly hubs: Pick<StreamHubs, 'of'>;
     readonly sockets: Pick<SocketTunnels, 'allow'>;
     readonly pods: Pick<Pods, 'adopt' | 'tidy'>;
+    readonly hostNetworks: Pick<HostFollowing, 'follow'>;
   };
 
 /** A container, and the run of it that its record tells of. */
@@ -51,6 +53,7 @@ export async function adoptPod(
   const pod = engine.pods.adopt(podId, vm, disks, { containers, endpoints: podEndpoints(members) });
   for (const { container, run } of members) {
     await republish(engine, container);
+    engine.hostNetworks.follow(container.id, pod, recordedEndpoints(container.record));
     log.info('container adopted', { containerId: container.id, vmId: vm.id, pid: run.pid });
   }
   try {

@@ -21,11 +21,12 @@ import { unplugInterfaces } from '../networks/pod-interfaces';
 import type { RunningPod } from '../vms/running-pod';
 import { shouldRestart } from '../core/restart-policy';
 import { formatTimestamp, nowNanoseconds, nowTimestamp, parseTimestamp } from '../../go/timestamp';
+import type { VolumeStore } from '../../storage/disks/volume-store';
 import type { Announcer } from '../core/event-publisher';
 import type { RestartTimers } from '../core/restart-timers';
 import type { Pods } from '../vms/pods';
 import type { BackgroundWork } from '../../async/background-work';
-import type { Engine } from '../engine';
+import type { Engine, HostFollowing } from '../engine';
 import type { ContainerWaits } from '../core/container-wait';
 
 /** What the end of a run is recorded and announced with, and its network given back. */
@@ -34,6 +35,8 @@ export type RunEndNeeds = NetworkLayer &
     readonly registry: ContainerRegistry;
     readonly background: BackgroundWork;
     readonly networkReleases: BackgroundWork;
+    readonly hostNetworks: Pick<HostFollowing, 'stop'>;
+    readonly volumes: Pick<VolumeStore, 'tmpfs'>;
   };
 
 /** What an exit works with: what follows it may be a removal. */
@@ -166,6 +169,7 @@ export function exitTransition(
   });
   publishNetworkEvents(engine, record, attached, 'disconnect');
   publishVolumeEvents(engine.events, record, 'unmount');
+  engine.background.add(engine.volumes.tmpfs.leave(record.id));
   const released = releaseNetwork(engine, record, attached);
   engine.networkReleases.add(released);
   engine.background.add(released);
@@ -173,11 +177,13 @@ export function exitTransition(
 }
 
 async function releaseNetwork(
-  engine: NetworkLayer,
+  engine: NetworkLayer & Pick<RunEndNeeds, 'hostNetworks'>,
   record: ContainerRecord,
   attached: ReturnType<typeof recordedEndpoints>,
 ): Promise<void> {
-  if (wantedPorts(record).length > 0) {
+  const followed = attached.some(({ endpoint }) => endpoint.host !== undefined);
+  if (followed) await engine.hostNetworks.stop(record.id);
+  if (followed || wantedPorts(record).length > 0) {
     await engine.networks
       .unpublish(record.id)
       .catch((error: unknown) => log.warn('ports could not be freed', { containerId: record.id, error }));

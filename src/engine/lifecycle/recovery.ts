@@ -66,9 +66,19 @@ export async function recoverContainers(
   engine: RecoveryNeeds,
   found: FoundVms,
 ): Promise<{ over: Promise<void> }> {
+  await adoptVolumes(engine);
   const leftovers = await findLeftovers(engine);
   const recovery = new Recovery(engine, found);
   return { over: recovery.run().then(() => removeLeftovers(engine, leftovers)) };
+}
+
+/** Volumes in memory stay as long as any container that may run has them. */
+async function adoptVolumes({ registry, volumes }: Pick<RecoveryNeeds, 'registry' | 'volumes'>): Promise<void> {
+  for (const { id, state, record } of registry.list()) {
+    if (!isActive(state)) continue;
+    for (const { Type, Name } of record.mounts) if (Type === 'volume') volumes.tmpfs.adopt(Name ?? '', id);
+  }
+  await volumes.releaseUnused();
 }
 
 class Recovery {

@@ -28,6 +28,7 @@ import { fillFromUnstarted, type UnstartedNeeds } from '../mounts/share-filling'
 import { apiSocketPath } from '../mounts/socket-source';
 import { renewLinkingHosts, type HostsNeeds } from '../networks/connect';
 import { networksWith, publishNetworkEvents, publishPorts } from '../networks/container-network';
+import type { HostFollowing } from '../engine';
 import { ProcessStdio } from '../streams/stdio';
 import type { StreamHubs } from '../streams/stream-hub';
 import type { Adoptions } from '../vms/adoptions';
@@ -61,6 +62,7 @@ export type StartNeeds = EntranceNeeds &
     readonly waits: Pick<ContainerWaits, 'exited'>;
     readonly adoptions: Pick<Adoptions, 'settled' | 'settledPod'>;
     readonly restarts: Pick<RestartTimers, 'forget'>;
+    readonly hostNetworks: Pick<HostFollowing, 'follow'>;
     readonly consoleSizes: Map<string, { rows: number; columns: number }>;
   };
 
@@ -198,6 +200,9 @@ async function bringIn(
   const entered = await entrance.enter();
   const { pod, attached, ready } = entered;
   const publishing = publish(engine, arrival, entered.reachedAt);
+  arrival.taken.onHost.push('volumes in memory could not be left', () =>
+    engine.volumes.tmpfs.leave(record.id),
+  );
   const shared = await entrance.share(pod);
   const writer = await opening;
   const { agent } = pod.vm;
@@ -222,6 +227,7 @@ async function bringIn(
   stdio.openInput();
   const begun = { runId, pid, channels, publishedPorts, shared };
   engine.registry.transition(container, ...startEvent(arrival, entrance, entered, begun, counters));
+  engine.hostNetworks.follow(record.id, pod, attached);
   await entrance.keep();
   await applyLateSize(engine, agent, record.id);
   await renewLinkingHosts(engine, record.id);

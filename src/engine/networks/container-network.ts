@@ -37,7 +37,10 @@ export async function allocateEndpoints(
   context: NetworkLayer,
   record: ContainerRecord,
   requestOf: (network: WantedNetwork) => EndpointRequest = ({ networkId, networkName }) =>
-    endpointRequest(record, networkId, record.networks[networkName]?.requested ?? {}),
+    withHostNetwork(
+      record,
+      endpointRequest(record, networkId, record.networks[networkName]?.requested ?? {}),
+    ),
 ): Promise<AttachedEndpoint[]> {
   const attached: AttachedEndpoint[] = [];
   const networks = wantedNetworks(context, record);
@@ -54,6 +57,10 @@ export async function allocateEndpoints(
     await releaseEndpoints(context, owner, attached);
     throw error;
   }
+}
+
+function withHostNetwork({ hostConfig }: ContainerRecord, request: EndpointRequest): EndpointRequest {
+  return hostConfig.NetworkMode === 'host' ? { ...request, hostNetwork: true } : request;
 }
 
 /** A network under the name that the container's record has for it. */

@@ -428,9 +428,13 @@ export class Pods {
   ): Promise<void> {
     const startedAt = performance.now();
     const since = (): number => Math.round(performance.now() - startedAt);
+    const host = attached.find(({ endpoint }) => endpoint.host !== undefined)?.endpoint.host;
+    const hostLoopback = host === undefined ? {} : { hostLoopback: host.loopback };
     // Side by side: until the guest has given a NIC its own MAC, the tap's rules let nothing of it pass.
     const [setUpMs] = await Promise.all([
-      vm.agent.request(op, { pod: guestPod(pod, interfaces, dnsForward) }).then(since),
+      vm.agent
+        .request(op, { pod: { ...guestPod(pod, interfaces, dnsForward), ...hostLoopback } })
+        .then(since),
       ...attached.map((endpoint) => attachNic(this.#context.networks, vm, endpoint)),
     ]);
     log.debug('pod is set up', { podId: pod.id, setUpMs, networkMs: since() });

@@ -62,11 +62,14 @@ export interface AttachedEndpoint {
   nic: number;
 }
 
-/** Interfaces are named by their NIC, so that a name is free again when its NIC is. */
+/** Interfaces are named by their NIC, so that a name is free again when its NIC is; on the host's network as the host's. */
 export function podInterface({ endpoint, nic }: AttachedEndpoint): PodInterface {
   return {
     nic,
-    name: `eth${String(nic)}`,
+    name:
+      endpoint.host === undefined || endpoint.host.interfaceName === ''
+        ? `eth${String(nic)}`
+        : endpoint.host.interfaceName,
     mac: endpoint.macAddress,
     ipv4Address: endpoint.ipv4Address,
     ipv4PrefixLength: endpoint.ipv4PrefixLength,

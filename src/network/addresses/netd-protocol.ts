@@ -61,7 +61,12 @@ export interface NetdOperations {
   'port.open': { params: NetdPort; result: { hostPort: number } };
   /** All ports of a container, or one of them. Their connections are reset. */
   'port.close': {
-    params: { containerId: string; only?: Pick<NetdPort, 'protocol' | 'hostIp' | 'hostPort'> };
+    params: {
+      containerId: string;
+      only?: Pick<NetdPort, 'protocol' | 'hostIp' | 'hostPort'>;
+      /** TCP connections of that one go on: they end with the container's other ports. */
+      keepConnections?: boolean;
+    };
     result: object;
   };
   /** '' when it is reached, else why not. Other operations do not wait for it. */

@@ -107,8 +107,8 @@ function handlersOf({ names, dns, ports, sockets }: Parts): Handlers {
       return {};
     },
     'port.open': async (port) => ({ hostPort: await ports.open(port) }),
-    'port.close': ({ containerId, only }) => {
-      ports.close(containerId, only);
+    'port.close': ({ containerId, only, keepConnections }) => {
+      ports.close(containerId, only, keepConnections);
       return {};
     },
     probe: async (probe) => ({ failure: await probeAddress(probe) }),

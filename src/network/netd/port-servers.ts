@@ -14,11 +14,15 @@ const maxConnections = 4096;
 interface OpenPort {
   port: NetdPort;
   close: () => void;
+  /** Takes no more connections. Resolves when the last that there is has ended; undefined: there are none. */
+  drain?: () => Promise<void> | undefined;
 }
 
 export class PortServers {
   readonly #sockets: HostSockets;
   readonly #open: OpenPort[] = [];
+  /** Closed, with connections that go on. */
+  readonly #draining = new Set<OpenPort>();
 
   constructor(sockets: HostSockets) {
     this.#sockets = sockets;
@@ -55,12 +59,21 @@ export class PortServers {
         server.close();
         for (const end of [...connections]) end();
       },
+      drain: () => {
+        const last = new Promise<void>((resolve) => server.close(() => resolve()));
+        return connections.size === 0 ? undefined : last;
+      },
     });
     return hostPort;
   }
 
-  /** Closes the ports of a container, or one of them, and resets their connections. */
-  close(containerId: string, only?: Pick<NetdPort, 'protocol' | 'hostIp' | 'hostPort'>): void {
+  /** Closes the ports of a container, or one of them, and resets their connections, unless those are to be kept. */
+  close(
+    containerId: string,
+    only?: Pick<NetdPort, 'protocol' | 'hostIp' | 'hostPort'>,
+    keepConnections = false,
+  ): void {
+    if (only === undefined) this.#endDrained(containerId);
     for (const entry of this.#open.filter(({ port }) => port.containerId === containerId)) {
       const { protocol, hostIp, hostPort } = entry.port;
       if (
@@ -68,8 +81,26 @@ export class PortServers {
         (only.protocol !== protocol || only.hostIp !== hostIp || only.hostPort !== hostPort)
       )
         continue;
-      entry.close();
+      if (keepConnections) this.#drain(entry);
+      else entry.close();
       this.#open.splice(this.#open.indexOf(entry), 1);
+    }
+  }
+
+  #drain(entry: OpenPort): void {
+    if (entry.drain === undefined) {
+      entry.close();
+      return;
+    }
+    const ended = entry.drain();
+    if (ended === undefined) return;
+    this.#draining.add(entry);
+    void ended.then(() => this.#draining.delete(entry));
+  }
+
+  #endDrained(containerId: string): void {
+    for (const entry of this.#draining) {
+      if (entry.port.containerId === containerId) entry.close();
     }
   }
 }

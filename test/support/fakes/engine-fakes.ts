@@ -1,6 +1,6 @@
 // Stand-ins for what the engine works with: VMs without QEMU, an agent without a guest, stores in memory.
 
-import type { ContainerDefaults } from '../../../src/config';
+import type { ContainerDefaults, NetworkDefaults } from '../../../src/config';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -685,6 +685,18 @@ export const plainDefaults: ContainerDefaults = {
   seccompProfile: undefined,
 };
 
+export const plainNetworks: NetworkDefaults = {
+  bridgeAddress: undefined,
+  fixedCidr: undefined,
+  mtu: 1500,
+  interContainer: true,
+  hostBindingAddress: '0.0.0.0',
+  hostNetworking: true,
+  hostRoutes: false,
+  hostGatewayAddress: undefined,
+  addressPools: [],
+};
+
 /** A whole engine on fakes. Call `dispose` at the end of the test. */
 export class TestEngine {
   readonly dataRoot: string;
@@ -726,6 +738,7 @@ export class TestEngine {
         vmMemoryBytes: 2 ** 30,
         defaultShmBytes: 64 * 2 ** 20,
         containerDefaults: plainDefaults,
+        networkDefaults: plainNetworks,
       },
       registry: this.registry,
       events: this.events,

@@ -1,3 +1,4 @@
+import type { PublishedPort } from '../../../src/network/network';
 import type { EndpointRecord } from '../../../src/network/network-record';
 import { NetdError } from '../../../src/network/netd-client';
 import type { NetdRequester } from '../../../src/network/netd-client';
@@ -140,4 +141,42 @@ it('forgets containers that are gone', async () => {
   await publisher.publish(endpoint('a'), '0.0.0.0', [{ ...tcp, hostPort: 8080 }]);
   publisher.forget(() => false);
   expect(publisher.published('a')).toEqual([]);
+});
+
+describe('ports that follow what a container listens on', () => {
+  const port = (hostPort: number, containerPort = hostPort): PublishedPort => ({
+    protocol: 'tcp',
+    hostIp: '0.0.0.0',
+    hostPort,
+    containerPort,
+  });
+
+  it('come and go by themselves, and those that stay are not touched', async () => {
+    expect(await publisher.follow(endpoint('a'), 'a', [port(80), port(81)])).toEqual([]);
+    const [kept] = netd.open;
+    await publisher.follow(endpoint('a'), 'a', [port(80), port(82)]);
+    expect(netd.listening()).toEqual(['a 0.0.0.0 80', 'a 0.0.0.0 82']);
+    expect(netd.open[0]).toBe(kept);
+    // the same port of the host, which leads elsewhere now
+    await publisher.follow(endpoint('a'), 'a', [port(80, 40_000)]);
+    expect(netd.open.map(({ targetPort }) => targetPort)).toEqual([40_000]);
+    await publisher.follow(endpoint('a'), 'a', []);
+    expect(publisher.published('a')).toEqual([]);
+    expect(netd.open).toEqual([]);
+  });
+
+  it('are told of where somebody else has them, and are had later', async () => {
+    netd.taken.add('0.0.0.0 80');
+    await publisher.publish(endpoint('b'), '0.0.0.0', [{ ...tcp, hostPort: 81 }]);
+    const refused = await publisher.follow(endpoint('a'), 'a', [port(80), port(81), port(82)]);
+    expect(refused.map(({ port: { hostPort }, reason }) => [hostPort, reason])).toEqual([
+      [80, expect.stringContaining('bind: address already in use')],
+      [81, 'Bind for 0.0.0.0:81 failed: port is already allocated'],
+    ]);
+    expect(publisher.published('a')).toEqual([port(82)]);
+    netd.taken.clear();
+    await publisher.unpublish('b');
+    expect(await publisher.follow(endpoint('a'), 'a', [port(80), port(81), port(82)])).toEqual([]);
+    expect(publisher.published('a')).toHaveLength(3);
+  });
 });

@@ -221,7 +221,11 @@ describe('filters', () => {
 
 describe('port specifications', () => {
   const validate = (port: string, hostPort: string): string[] =>
-    validateContainer({}, { PortBindings: { [port]: [{ HostPort: hostPort }] } }, { cpus: 2 });
+    validateContainer(
+      {},
+      { PortBindings: { [port]: [{ HostPort: hostPort }] } },
+      { cpus: 2, hostNetworking: true },
+    );
 
   test('of numbers and ranges in the ports there are', () =>
     fc.assert(

@@ -14,7 +14,7 @@ import {
 import { formatTimestamp, neverTimestamp, parseTimestamp } from '../../../../src/go/timestamp';
 
 const validate = (hostConfig: HostConfig, config: ContainerConfig = {}): string[] =>
-  validateContainer(config, hostConfig, { cpus: 2 });
+  validateContainer(config, hostConfig, { cpus: 2, hostNetworking: true });
 const mebibyte = 2 ** 20;
 
 describe('what dockerd 20.10 refuses at create', () => {
