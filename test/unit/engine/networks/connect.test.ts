@@ -64,6 +64,15 @@ it('refuses a ninth network at once, not at the start that has no interface for 
   expect(Object.keys(container.record.networks)).toHaveLength(8);
 });
 
+it('refuses to make a container that is to be on nine', async () => {
+  const EndpointsConfig = Object.fromEntries(Array.from({ length: 9 }, (_, index) => [`net${index}`, {}]));
+  const body = { Image: 'busybox', Cmd: ['true'], NetworkingConfig: { EndpointsConfig } };
+  await expect(engine.containers.create(body, { version: { major: 1, minor: 44 } })).rejects.toMatchObject({
+    code: 'InvalidParameter',
+    message: expect.stringMatching(/^a container can be on at most 8 networks/) as string,
+  });
+});
+
 it('closes published ports with the last network, and still shows them', async () => {
   const container = await running();
   expect(engine.networks.published).toEqual([container.id]);
