@@ -124,7 +124,7 @@ export function parseResult<Op extends AgentOperation>(
       });
     case 'pod.listeners':
       return shaped({
-        generation: count(result['generation'], 'generation'),
+        generation: offset(result['generation'], 'generation'),
         listeners: list(result['listeners'], 'listeners')
           .slice(0, maxListeners)
           .map((item) => parseListener(object(item, 'listeners'))),
@@ -152,7 +152,7 @@ function parseListener(item: Json): GuestListener {
 
 function port(value: unknown, name: string): number {
   const number = count(value, name);
-  if (number > 65_535 || !Number.isInteger(number)) throw new ProtocolError(`${name}: ${number}`);
+  if (number > 65_535) throw new ProtocolError(`${name}: ${number}`);
   return number;
 }
 
