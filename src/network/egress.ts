@@ -24,6 +24,9 @@ export const reservedSubnets = [egressSubnet, egressSubnet6, '127.0.0.0/8'].flat
   (text) => parseSubnet(text) ?? [],
 );
 
+/** Of slirp4netns: it does not lead to the host's loopback at all. */
+export const withoutHostLoopback = '--disable-host-loopback';
+
 /** The command line, without what netd-host adds. `hostLoopback`: whether anybody at all may reach the host's loopback. */
 export function slirpCommand(slirpBinary: string, hostLoopback: boolean): string[] {
   return [
@@ -33,7 +36,7 @@ export function slirpCommand(slirpBinary: string, hostLoopback: boolean): string
     `--cidr=${egressSubnet}`,
     '--enable-sandbox',
     '--enable-seccomp',
-    ...(hostLoopback ? [] : ['--disable-host-loopback']),
+    ...(hostLoopback ? [] : [withoutHostLoopback]),
     ...(hostHasIpv6() ? ['--enable-ipv6'] : []),
   ];
 }

@@ -13,6 +13,7 @@ import { DaemonError, errorMessage } from '../errors';
 import { helperEnvironment } from '../host/helper-environment';
 import { log } from '../log';
 import { netdProtocolVersion } from './addresses/netd-protocol';
+import { withoutHostLoopback } from './egress';
 import type { NetdOperation, NetdOperations, NetdReply } from './addresses/netd-protocol';
 
 export interface NetdPaths {
@@ -99,7 +100,7 @@ export class NetdClient {
     this.#closed = false;
     this.#steady = false;
     const found = await this.#tryConnect();
-    if (!found || !this.#hasSameEgress() || !(await this.#isCurrent())) {
+    if (!found || !(await this.#isCurrent())) {
       await this.#stopHost();
       await this.#prepare();
       await this.#spawnAndConnect();
@@ -164,16 +165,24 @@ export class NetdClient {
   async #isCurrent(): Promise<boolean> {
     const status = await this.#send('hello', {});
     this.#setEgress(status.egress);
-    return status.version === netdProtocolVersion;
+    if (status.version !== netdProtocolVersion) return false;
+    if (this.#hasSameEgress()) return true;
+    if (status.ports.length === 0) return false;
+    log.warn(
+      "the way to the host's localhost changes when no port is published any more and the daemon starts",
+      {
+        ports: status.ports.length,
+      },
+    );
+    return true;
   }
 
-  /** False for a netd-host that an earlier daemon has started, whose options wanted another egress. */
+  /** False for a netd-host that an earlier daemon has started, whose options said otherwise of the host's loopback. */
   #hasSameEgress(): boolean {
     const pid = this.#hostPid();
     if (pid === undefined) return true;
-    const prefix = '--slirp=';
-    const has = commandLineOf(pid).filter((argument) => argument.startsWith(prefix));
-    return has.join('\0') === this.#paths.slirp.map((argument) => prefix + argument).join('\0');
+    const has = commandLineOf(pid).includes(`--slirp=${withoutHostLoopback}`);
+    return has === this.#paths.slirp.includes(withoutHostLoopback);
   }
 
   #tryConnect(): Promise<boolean> {

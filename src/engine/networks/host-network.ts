@@ -1,5 +1,6 @@
 // Containers on the host's network: what they listen on is listened on on the host as well, for as long as they do.
 
+import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { errorMessage } from '../../errors';
@@ -112,7 +113,7 @@ class Follower {
     });
     if (generation === this.#generation) return;
     this.#generation = generation;
-    this.#ports = hostPorts(listeners, endpoint.ipv4Address, host);
+    this.#ports = hostPorts(listeners, endpoint.ipv4Address, host).filter(isOfHost);
     const unreachable = listeners.filter((listener) => isUnreachable(listener));
     for (const { protocol, address, port } of unreachable)
       this.#tell(
@@ -158,6 +159,11 @@ class Follower {
       ...(this.#told.size === maxTold ? { further: 'are not told' } : {}),
     });
   }
+}
+
+/** A host may have no IPv6 at all. */
+function isOfHost({ hostIp }: PublishedPort): boolean {
+  return !hostIp.includes(':') || existsSync('/proc/net/if_inet6');
 }
 
 function keyOf({ protocol, hostIp, hostPort, containerPort }: PublishedPort): string {

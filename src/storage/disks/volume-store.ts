@@ -202,11 +202,11 @@ export class VolumeStore {
 
   /** Removes record and files. The caller has made sure that no container uses it. */
   async remove(name: string): Promise<void> {
-    const isInMemory = isTmpfs(this.get(name));
+    // Before anything else: what is mounted could not be moved away.
+    if (isTmpfs(this.get(name))) await this.tmpfs.release(name);
     // The record goes first and the files by one rename: what a crash leaves, `repair` finds by its name.
     this.#documents.delete(collection, name);
     this.#volumes.delete(name);
-    if (isInMemory) await this.tmpfs.release(name);
     const doomed = join(this.#root, `.removing-${randomBytes(16).toString('hex')}`);
     try {
       await rename(join(this.#root, name), doomed);
