@@ -5,12 +5,12 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/bpf.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
-#include <linux/bpf.h>
 
 #include "core/cleanup.h"
 #include "pod/socket-programs.h"

@@ -90,8 +90,8 @@ static void read_table(FILE *table, bool udp, bool six)
         if (!udp && state != STATE_LISTEN)
             return;
         struct listener listener = { .udp = udp, .six = six, .port = (uint16_t)port };
-        bool is_client = udp && (state != STATE_CLOSE || remote_port != 0 ||
-                                 (port >= FIRST_EPHEMERAL && port <= LAST_EPHEMERAL));
+        bool is_client =
+            udp && (state != STATE_CLOSE || remote_port != 0 || (port >= FIRST_EPHEMERAL && port <= LAST_EPHEMERAL));
         if (!is_client && port != 0 && !is_relay(listener.port) && parse_address(local, &listener))
             add(&listener);
     }

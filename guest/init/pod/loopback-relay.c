@@ -114,8 +114,8 @@ static void open_connection(const struct relay *relay, int client)
 {
     struct connection *connection = connection_count < MAX_CONNECTIONS ? calloc(1, sizeof(*connection)) : NULL;
     auto_fd server = connection != NULL ? pod_socket(relay->target.ss_family, SOCK_STREAM) : -1;
-    if (server < 0 || (connect(server, (const struct sockaddr *)&relay->target, relay->target_length) < 0 &&
-                       errno != EINPROGRESS)) {
+    if (server < 0 ||
+        (connect(server, (const struct sockaddr *)&relay->target, relay->target_length) < 0 && errno != EINPROGRESS)) {
         struct linger reset = { .l_onoff = 1 };
         setsockopt(client, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
         close(client);
