@@ -244,7 +244,8 @@ describe('volumes of the local driver', () => {
         Plugins_Dir = ${ganesha}/usr/lib/x86_64-linux-gnu/ganesha; }
       NFS_KRB5 { Active_krb5 = false; }
       NFSv4 { Graceless = true; UseGetpwnam = true; Only_Numeric_Owners = true; }
-      EXPORT { Export_Id = 1; Path = /data; Pseudo = /data; Access_Type = RW; Squash = No_Root_Squash; SecType = sys; FSAL { Name = MEM; } }`,
+      EXPORT { Export_Id = 1; Path = /data; Pseudo = /data; Access_Type = RW; Squash = No_Root_Squash; SecType = sys; FSAL { Name = MEM; } }
+      MEM { Inode_Size = 4096; }`,
     );
     const serve = [
       'mount -t tmpfs tmpfs /var/lib && mkdir -p /var/lib/nfs/ganesha',
