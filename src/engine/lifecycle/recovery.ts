@@ -73,7 +73,10 @@ export async function recoverContainers(
 }
 
 /** Volumes in memory stay as long as any container that may run has them. */
-async function adoptVolumes({ registry, volumes }: Pick<RecoveryNeeds, 'registry' | 'volumes'>): Promise<void> {
+async function adoptVolumes({
+  registry,
+  volumes,
+}: Pick<RecoveryNeeds, 'registry' | 'volumes'>): Promise<void> {
   for (const { id, state, record } of registry.list()) {
     if (!isActive(state)) continue;
     for (const { Type, Name } of record.mounts) if (Type === 'volume') volumes.tmpfs.adopt(Name ?? '', id);
