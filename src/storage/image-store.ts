@@ -2,9 +2,10 @@
 
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { familiarReference, parseReference } from '../registry/reference';
 import { RegistryClient } from '../registry/registry-client';
+import { RegistryUpload } from '../registry/registry-upload';
 import { DaemonError } from '../errors';
 import { goQuote } from '../go/quote';
 import type { Image } from './contract/image';
@@ -12,9 +13,11 @@ import type { ImageConfig } from '../docker/image-config';
 import { inspectDistribution } from './transfers/image-distribution';
 import { importTar } from './archives/image-import';
 import { parseConfig } from './images/image-config';
+import { manifestsOf, requireBlobs } from './images/image-contents';
 import { ImageIndex } from './images/image-index';
 import { loadArchive } from './archives/image-load';
-import { pullImages, type PullContext, type TransferSettings } from './transfers/image-pull';
+import { pushDocuments } from './transfers/contents-push';
+import { pullImages, repositoryName, type PullContext, type TransferSettings } from './transfers/image-pull';
 import {
   pruneImages,
   removeImage,
@@ -28,7 +31,16 @@ import { saveImages, type SaveContext } from './archives/image-save';
 import { removeUnused } from './images/layer-garbage';
 import { requireLayerDepth, type SquashfsLayerStore } from './layers/layer-store';
 import { SharedTransfers } from './transfers/shared-transfers';
-import type { DocumentStore, ImageStore, ProgressSink, Distribution, RemoteImage } from './contract/stores';
+import type {
+  ContentDocument,
+  Distribution,
+  DocumentStore,
+  ImageContents,
+  ImageStore,
+  ProgressSink,
+  RemoteImage,
+  TransferCounter,
+} from './contract/stores';
 import type { Platform } from '../registry/platform';
 import type { RegistryAuth } from '../registry/auth';
 
@@ -73,22 +85,96 @@ export class DiskImageStore implements ImageStore {
     return this.#index.get(ref);
   }
 
-  find(ref: string): Image | undefined {
-    return this.#index.find(ref);
+  find(ref: string, platform?: Platform): Image | undefined {
+    return this.#index.find(ref, platform);
   }
 
   list(): Image[] {
     return this.#index.list();
   }
 
-  tag(imageId: string, target: string): void {
+  tag(source: string, target: string): void {
+    const { id: imageId } = this.#index.get(source);
     const reference = parseReference(target);
     if (reference.digest !== undefined) {
       throw new DaemonError('InvalidParameter', 'refusing to create a tag with a digest reference');
     }
     const name = familiarReference(reference);
-    this.#index.setName(name, imageId, true);
+    this.#index.setName(name, imageId, true, this.#contentsDigestOf(source));
     this.#publish('tag', imageId, { name });
+  }
+
+  /** Of a name; ids have none. */
+  #contentsDigestOf(source: string): string | undefined {
+    if (/^sha256:[a-f0-9]{64}$/.test(source)) return undefined;
+    try {
+      return this.#index.contentsDigestOf(familiarReference(parseReference(source)));
+    } catch {
+      return undefined;
+    }
+  }
+
+  createContents(contents: ImageContents, names: readonly string[], platform: Platform): Image {
+    const references = names.map((name) => parseReference(name));
+    const manifests = manifestsOf(contents);
+    requireBlobs(contents, manifests, this.#layers);
+    const texts = manifests.filter(({ isImage }) => isImage).map(({ configBlob }) => configBlob.toString());
+    for (const text of texts) requireLayerDepth(parseConfig(text).rootfs.diff_ids);
+    const made = texts.map((text) => this.#index.add(text));
+    const isWanted = ({ config }: Image): boolean =>
+      config.os === platform.os && config.architecture === platform.architecture;
+    const image = made.find(isWanted) ?? made[0];
+    if (image === undefined) throw new DaemonError('Internal', 'the manifests are of no image');
+    if (references.length === 0) return image;
+    const digest = this.#index.addContents(
+      contents,
+      made.map(({ id }) => id),
+    );
+    for (const reference of references) {
+      const name = familiarReference(reference);
+      this.#index.setName(name, image.id, reference.digest === undefined, digest);
+      this.#publish('tag', image.id, { name });
+    }
+    return this.#index.get(image.id);
+  }
+
+  contentsOf(name: string): ImageContents | undefined {
+    return this.#index.contentsOf(familiarReference(parseReference(name)));
+  }
+
+  async pushContents(
+    contents: ImageContents,
+    text: string,
+    { auth, byDigest }: { auth: RegistryAuth; byDigest: boolean },
+    counter: TransferCounter,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const reference = parseReference(text);
+    const client = new RegistryClient(reference.domain, auth, { ...this.#registry, mirrors: [] });
+    await client.connect(signal);
+    const push = {
+      layers: this.#layers,
+      upload: new RegistryUpload(client, reference.path),
+      reference,
+      parallelUploads: this.#registry.parallelUploads,
+      counter,
+      signal,
+    };
+    await pushDocuments(push, contents, byDigest ? undefined : (reference.tag ?? 'latest'));
+  }
+
+  async fetchManifest(text: string, auth: RegistryAuth, signal: AbortSignal): Promise<ContentDocument> {
+    const reference = parseReference(text);
+    const client = new RegistryClient(reference.domain, auth, this.#registry);
+    const wanted = reference.digest ?? reference.tag ?? 'latest';
+    const { mediaType, body } = await client.manifest(repositoryName(reference), wanted, signal);
+    return { mediaType, body };
+  }
+
+  fetchBlob(text: string, digest: string, auth: RegistryAuth, signal: AbortSignal): Readable {
+    const reference = parseReference(text);
+    const client = new RegistryClient(reference.domain, auth, this.#registry);
+    return Readable.from(client.openBlob(repositoryName(reference), digest, signal), { objectMode: false });
   }
 
   remove(ref: string, options: { force: boolean; prune: boolean }, inUse: ImageUse): Promise<RemovedItem[]> {

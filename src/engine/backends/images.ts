@@ -157,8 +157,8 @@ export class EngineImageBackend implements ImageBackend {
 
   tag(ref: string, options: { repo: string; tag: string }): Promise<void> {
     return promised(() => {
-      const image = this.#images.get(ref);
-      this.#images.tag(image.id, tagTarget(options));
+      this.#images.get(ref);
+      this.#images.tag(ref, tagTarget(options));
     });
   }
 

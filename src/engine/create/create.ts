@@ -38,7 +38,7 @@ import {
 import type { ContainerRegistry } from '../core/container-registry';
 import { storageSizeBytes, validateContainer } from './validation';
 import { withCreateDefaults } from '../core/daemon-defaults';
-import { parsePlatform } from '../../registry/platform';
+import { parsePlatform, type Platform } from '../../registry/platform';
 import { apiSocketPath } from '../mounts/socket-source';
 import { neverTimestamp, nowTimestamp } from '../../go/timestamp';
 import type { Config } from '../../config';
@@ -62,6 +62,9 @@ export type CreateNeeds = MountContext &
     readonly networks: Pick<NetworkManager, 'resolve'>;
     readonly logs: Pick<ContainerLogs, 'logPath'>;
   };
+
+/** What the processor and the guest's kernel run. */
+const nativeArchitectures = ['amd64', '386'];
 
 export interface CreateOptions {
   name?: string;
@@ -88,8 +91,10 @@ export async function createContainer(
   requireValidEndpoints(endpoints, options.version);
   const links = resolveLinks(registry, hostConfig);
 
-  const image = findImage(context, config.Image ?? '');
-  requirePlatform(image, config.Image ?? '', options.platform);
+  const wanted = parsePlatform(options.platform);
+  const image = findImage(context, config.Image ?? '', wanted);
+  requirePlatform(image, config.Image ?? '', wanted);
+  warnings.push(...platformWarnings(image, wanted));
   const id = newContainerId();
   const filled = mergeImageConfig(
     config,
@@ -134,9 +139,9 @@ export async function createContainer(
 }
 
 /** Undefined without a name. Throws InvalidParameter for what is no name, NotFound for one that isn't there. */
-function findImage({ images }: CreateStores, ref: string): Image | undefined {
+function findImage({ images }: CreateStores, ref: string, platform: Platform | undefined): Image | undefined {
   if (ref === '') return undefined;
-  const image = images.find(ref);
+  const image = images.find(ref, platform);
   if (image !== undefined) return image;
   if (!/^(sha256:)?[a-f0-9]{64}$/.test(ref)) parseReference(ref);
   return images.get(ref);
@@ -293,8 +298,7 @@ function requireValidEndpoints(
   }
 }
 
-function requirePlatform(image: Image | undefined, ref: string, text: string | undefined): void {
-  const wanted = parsePlatform(text);
+function requirePlatform(image: Image | undefined, ref: string, wanted: Platform | undefined): void {
   if (image === undefined || wanted === undefined) return;
   const { os, architecture, variant } = image.config;
   const fits =
@@ -307,6 +311,19 @@ function requirePlatform(image: Image | undefined, ref: string, text: string | u
     `image with reference ${ref} was found but does not match the specified platform: ` +
       `wanted ${wanted.os}/${wanted.architecture}, actual: ${os}/${architecture}`,
   );
+}
+
+/** Of an image whose programs this host's processor doesn't run: dockerd's, where nobody has asked for it, and why nothing will run. */
+function platformWarnings(image: Image | undefined, wanted: Platform | undefined): string[] {
+  if (image === undefined) return [];
+  const { os, architecture, variant = '' } = image.config;
+  if (architecture === '' || nativeArchitectures.includes(architecture)) return [];
+  const platform = [os, architecture, ...(variant === '' ? [] : [variant])].join('/');
+  const unasked =
+    `The requested image's platform (${platform}) does not match the detected host platform (linux/amd64) and no ` +
+    'specific platform was requested';
+  const why = `Programs for ${platform} do not run here: their start fails with "exec format error", since VMs have this host's processor and no emulation of others`;
+  return [...(wanted === undefined ? [unasked] : []), why];
 }
 
 /** Docker lists tmpfs of `--mount`, not those of `--tmpfs`. */

@@ -9,6 +9,7 @@ import { pipeline } from 'node:stream/promises';
 import { DaemonError, errorMessage, systemErrorCode } from '../../errors';
 import { JsonSyntaxError, parseFirstValue } from '../../go/json';
 import { createDecompressor, peekCompression } from '../layers/compression';
+import type { ImageContents } from '../contract/stores';
 import { ParsedArchive } from './parsed-archive';
 import { TarError, type TarEntry } from '../tar/tar-header';
 import { TarParser } from '../tar/tar-parser';
@@ -182,4 +183,13 @@ export interface ArchivedImage {
   layers: readonly { name: string; blobDigest?: string }[];
   /** Of an image that may be in the archive too. */
   parentId?: string;
+  /** The index that leads to it, read when it is asked for; undefined where it isn't whole. */
+  index?: () => Promise<ArchivedIndex | undefined>;
+}
+
+/** An index with all that it leads to. */
+export interface ArchivedIndex {
+  readonly contents: ImageContents;
+  /** Those that could run somewhere. */
+  readonly images: readonly ArchivedImage[];
 }

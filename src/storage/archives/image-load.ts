@@ -7,12 +7,14 @@ import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { DaemonError } from '../../errors';
+import { DaemonError, errorMessage } from '../../errors';
+import { log } from '../../log';
 import { list, named, string, stringList, struct } from '../../go/json-schema';
 import { familiarReference, parseReference } from '../../registry/reference';
 import { spoolArchive, type ArchivedImage, type ArchiveFile } from './archive-file';
 import type { Image } from '../contract/image';
 import { parseConfig } from '../images/image-config';
+import { manifestsOf, requireBlobs } from '../images/image-contents';
 import { imageSchema } from '../images/image-schema';
 import { holdingLayers } from '../images/layer-garbage';
 import { requireLayerDepth } from '../layers/layer-store';
@@ -99,15 +101,55 @@ async function loadImage(
     );
   }
   requireLayerDepth(diffIds);
-  return holdingLayers(context, diffIds, async () => {
-    for (const [i, layer] of image.layers.entries()) {
-      await loadLayer(context, archive, { ...layer, position: i, diffId: diffIds[i] ?? '' }, options);
-    }
+  return holdingLayers(context, diffIds, async (hold) => {
+    await loadLayers(context, archive, { image, diffIds }, options);
     const { id } = context.index.add(configText);
-    for (const tag of image.repoTags) tagLoaded(context, id, tag, options.progress);
+    const contents = await loadIndex(context, archive, image, { id, hold }, options);
+    for (const tag of image.repoTags) tagLoaded(context, { id, contents }, tag, options.progress);
     context.publish('load', id, { name: id });
     return id;
   });
+}
+
+async function loadLayers(
+  context: LoadContext,
+  archive: ArchiveFile,
+  { image, diffIds }: { image: ArchivedImage; diffIds: readonly string[] },
+  options: LoadOptions,
+): Promise<void> {
+  for (const [i, layer] of image.layers.entries())
+    await loadLayer(context, archive, { ...layer, position: i, diffId: diffIds[i] ?? '' }, options);
+}
+
+/** The other images of an image's index, and the index itself: its digest, where it can be sent as it came. */
+async function loadIndex(
+  context: LoadContext,
+  archive: ArchiveFile,
+  image: ArchivedImage,
+  loaded: { id: string; hold: (diffId: string) => void },
+  options: LoadOptions,
+): Promise<string | undefined> {
+  const index = image.repoTags.length === 0 ? undefined : await image.index?.();
+  if (index === undefined) return undefined;
+  const ids = [loaded.id];
+  for (const other of index.images.filter(({ config }) => config !== image.config)) {
+    const text = await archive.text(other.config);
+    const { diff_ids: diffIds } = parseConfig(text).rootfs;
+    if (diffIds.length !== other.layers.length) return undefined;
+    requireLayerDepth(diffIds);
+    diffIds.forEach(loaded.hold);
+    await loadLayers(context, archive, { image: other, diffIds }, options);
+    ids.push(context.index.add(text).id);
+  }
+  try {
+    requireBlobs(index.contents, manifestsOf(index.contents), context.layers);
+  } catch (error) {
+    log.info('an index is loaded without its form: its layers were here, compressed otherwise', {
+      reason: errorMessage(error),
+    });
+    return undefined;
+  }
+  return context.index.addContents(index.contents, ids);
 }
 
 /** In dockerd's words, what it says of a configuration that is none. */
@@ -119,12 +161,17 @@ function requireConfig(text: string): void {
     throw new DaemonError('Internal', 'invalid image JSON, no RootFS key');
 }
 
-function tagLoaded(context: LoadContext, id: string, tag: string, progress: ProgressSink): void {
+function tagLoaded(
+  context: LoadContext,
+  { id, contents }: { id: string; contents: string | undefined },
+  tag: string,
+  progress: ProgressSink,
+): void {
   const reference = parseReference(tag);
   if (reference.digest !== undefined || !/:[^/]*$/.test(tag))
     throw new DaemonError('Internal', `invalid tag ${JSON.stringify(tag)}`);
   const name = familiarReference(reference);
-  setLoadedName(context, id, name, progress);
+  setLoadedName(context, { id, contents }, name, progress);
   progress({ stream: `Loaded image: ${name}\n` });
 }
 

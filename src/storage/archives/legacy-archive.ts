@@ -55,7 +55,7 @@ export async function loadLegacyArchive(
     for (const [tag, directory] of Object.entries(tags ?? {})) {
       const id = loaded.get(directory);
       if (id === undefined) throw new DaemonError('Internal', `invalid target ID: ${directory}`);
-      setLoadedName(context, id, nameOf(name, tag), options.progress);
+      setLoadedName(context, { id }, nameOf(name, tag), options.progress);
     }
   }
 }

@@ -24,13 +24,18 @@ export interface LoadOptions {
 }
 
 /** Gives a loaded image a name in familiar form, and tells if that was another's. */
-export function setLoadedName(context: LoadContext, id: string, name: string, progress: ProgressSink): void {
+export function setLoadedName(
+  context: LoadContext,
+  { id, contents }: { id: string; contents?: string | undefined },
+  name: string,
+  progress: ProgressSink,
+): void {
   const before = context.index.nameTarget(name);
   if (before !== undefined && before !== id) {
     const stream = `The image ${name} already exists, renaming the old one with ID ${before} to empty string\n`;
     progress({ stream });
   }
-  context.index.setName(name, id, true);
+  context.index.setName(name, id, true, contents);
 }
 
 /** Takes a member of the archive into the layer store. `id` is what the progress lines call it. */

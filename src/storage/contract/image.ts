@@ -16,4 +16,6 @@ export interface Image {
   parentId: string;
   /** When a tag was last put on it, milliseconds since the epoch; 0: never. */
   lastTagTimeMs: number;
+  /** It has no name of its own, but an index that has one: it belongs to that. */
+  isOfIndex?: true;
 }

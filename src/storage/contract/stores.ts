@@ -20,13 +20,24 @@ export interface ProgressMessage {
 }
 export type ProgressSink = (message: ProgressMessage) => void;
 
+export type TransferCounter = (blob: {
+  id: string;
+  currentBytes: number;
+  totalBytes: number;
+  done: boolean;
+}) => void;
+
 export interface ImageStore {
   /** By id, unique id prefix (with or without `sha256:`), tag reference or digest reference. Throws NotFound `No such image: …`. */
   get(ref: string): Image;
-  find(ref: string): Image | undefined;
+  /** `platform`: which of those that a name's index has; without one, and where it has none of it, the one that the name leads to. */
+  find(ref: string, platform?: Platform): Image | undefined;
   list(): Image[];
-  /** Adds or moves a tag. `target` is `repository[:tag]`, validated with Docker's reference grammar. */
-  tag(imageId: string, target: string): void;
+  /**
+   * Adds or moves a tag. `source` is an id or a name, whose index the tag gets too; `target` is `repository[:tag]`, validated with
+   * Docker's reference grammar.
+   */
+  tag(source: string, target: string): void;
   /**
    * Docker's DELETE /images: untags, and deletes what is left without a name. `inUse` tells containers by image id.
    * Returns Docker's list of `{Untagged}` and `{Deleted}`.
@@ -40,6 +51,28 @@ export interface ImageStore {
   create(config: ImageConfig, options: { parentId?: string; tags?: string[] }): Promise<Image>;
   /** As `create`, of a configuration that is kept to the byte: the image's id is its digest. */
   createFrom(configText: string, tags: readonly string[]): Image;
+  /**
+   * Makes the images that the contents have configurations of, and lets the names lead to the one for `platform` (the first where none is
+   * for it) and to the contents: a push sends exactly these. The layers must be held. Throws Internal for contents that aren't whole.
+   */
+  createContents(contents: ImageContents, names: readonly string[], platform: Platform): Image;
+  /** What a name leads to besides an image; undefined where a push would make a manifest anew. */
+  contentsOf(name: string): ImageContents | undefined;
+  /**
+   * Sends contents with their layers to a registry; under `tag` of the reference, or under its digest alone. `counter` is told of each
+   * blob's bytes. Throws in the registry's words.
+   */
+  pushContents(
+    contents: ImageContents,
+    reference: string,
+    options: { auth: RegistryAuth; byDigest: boolean },
+    counter: TransferCounter,
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** A manifest or an index of a registry, by tag or digest. Throws NotFound and others in the registry's words. */
+  fetchManifest(reference: string, auth: RegistryAuth, signal: AbortSignal): Promise<ContentDocument>;
+  /** A blob of a repository. The caller checks its digest. */
+  fetchBlob(reference: string, digest: string, auth: RegistryAuth, signal: AbortSignal): Readable;
   /** Docker's `history`, newest first. */
   history(ref: string): {
     Id: string;
@@ -106,6 +139,36 @@ export interface ImageStore {
   login(auth: RegistryAuth): Promise<{ status: string; identityToken: string }>;
 }
 
+/**
+ * An image as registries and archives have it: documents, and blobs that they name by digest. Layers are not among them: those
+ * are in the layer store, and each manifest names one of the forms that `LayerStore.blob` has given.
+ */
+export interface ImageContents {
+  /** What names lead to: a manifest, or an index. */
+  readonly top: ContentDocument;
+  /** Those that the index leads to. */
+  readonly manifests: readonly ContentDocument[];
+  /** Configurations, attestations. */
+  readonly blobs: readonly Buffer[];
+}
+
+/** A manifest or an index: its digest is that of `body`. */
+export interface ContentDocument {
+  readonly mediaType: string;
+  readonly body: Buffer;
+}
+
+export type BlobCompression = 'none' | 'gzip' | 'zstd';
+
+/** A layer as it is sent. */
+export interface LayerBlob {
+  readonly digest: string;
+  readonly sizeBytes: number;
+  readonly compression: BlobCompression;
+  /** From a byte on, which is not 0 only for what has been begun before. */
+  open(start?: number): Readable;
+}
+
 export interface LayerStore {
   /** Host paths of the read-only squashfs images of these diff IDs, in the same order. Throws NotFound if one is missing. */
   diskPaths(diffIds: readonly string[]): string[];
@@ -124,6 +187,15 @@ export interface LayerStore {
     stream: Readable,
     options: { signal?: AbortSignal; onDiffId?: ((diffId: string) => void) | undefined },
   ): Promise<{ diffId: string; sizeBytes: number }>;
+  /**
+   * The layer compressed so: as it came, where it came so, or, unless `force`, came compressed in another way; else it is compressed
+   * now, and kept beside the layer, so that its digest stays good. The layer must be held by the caller.
+   */
+  blob(
+    diffId: string,
+    options: { compression: BlobCompression; force: boolean },
+    signal: AbortSignal,
+  ): Promise<LayerBlob>;
   /** Removes a layer that nothing uses. Does nothing while something does. */
   remove(diffId: string): Promise<void>;
   /** Keeps layers until the function it returns is called. */

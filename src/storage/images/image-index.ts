@@ -11,10 +11,11 @@ import {
   parseReference,
   type Reference,
 } from '../../registry/reference';
+import type { Platform } from '../../registry/platform';
 import type { Image } from '../contract/image';
 import type { ImageConfig } from '../../docker/image-config';
 import { parseConfig } from './image-config';
-import type { DocumentStore } from '../contract/stores';
+import type { ContentDocument, DocumentStore, ImageContents } from '../contract/stores';
 
 interface ImageDocument {
   id: string;
@@ -28,6 +29,18 @@ interface ImageDocument {
 interface NameDocument {
   name: string;
   imageId: string;
+  /** Digest of the contents that it leads to as well. */
+  contents?: string;
+}
+
+/** What names lead to besides an image, byte for byte. */
+interface ContentsDocument {
+  digest: string;
+  top: { mediaType: string; text: string };
+  manifests: { mediaType: string; text: string }[];
+  /** In base64: what is in them is their makers' business. */
+  blobs: string[];
+  imageIds: string[];
 }
 
 interface KnownImage {
@@ -37,12 +50,14 @@ interface KnownImage {
 
 const images = 'images';
 const names = 'image-names';
+const contentsCollection = 'image-contents';
 
 export class ImageIndex {
   readonly #documents: DocumentStore;
   readonly #layerSize: (diffId: string) => number;
   readonly #images = new Map<string, KnownImage>();
-  readonly #names = new Map<string, string>();
+  readonly #names = new Map<string, { imageId: string; contents?: string }>();
+  readonly #contents = new Map<string, ContentsDocument>();
 
   constructor(documents: DocumentStore, layerSize: (diffId: string) => number) {
     this.#documents = documents;
@@ -50,12 +65,16 @@ export class ImageIndex {
     for (const document of documents.all<ImageDocument>(images)) {
       this.#images.set(document.id, { document, config: parseConfig(document.configText) });
     }
-    for (const { name, imageId } of documents.all<NameDocument>(names)) this.#names.set(name, imageId);
+    for (const { name, ...target } of documents.all<NameDocument>(names)) this.#names.set(name, target);
+    for (const document of documents.all<ContentsDocument>(contentsCollection)) {
+      this.#contents.set(document.digest, document);
+    }
+    this.#dropContents(); // of a daemon that was killed between a name and what it led to
   }
 
   list(): Image[] {
     const namesOf = new Map<string, string[]>();
-    for (const [name, imageId] of this.#names) {
+    for (const [name, { imageId }] of this.#names) {
       const list = namesOf.get(imageId);
       if (list === undefined) namesOf.set(imageId, [name]);
       else list.push(name);
@@ -76,10 +95,14 @@ export class ImageIndex {
     return this.#images.get(id)?.document.configText;
   }
 
-  /** By id, unique prefix of one, tag or digest. */
-  find(ref: string): Image | undefined {
+  /** By id, unique prefix of one, tag or digest; `platform`: that of the name's index, where it has one. */
+  find(ref: string, platform?: Platform): Image | undefined {
     const id = this.#findId(ref);
-    return id === undefined ? undefined : this.byId(id);
+    const found = id === undefined ? undefined : this.byId(id);
+    if (platform === undefined || found === undefined || runsOn(found, platform)) return found;
+    const name = nameOf(ref);
+    const others = name === undefined ? [] : this.imagesOfIndex(name);
+    return others.map((other) => this.byId(other)).find((other) => other && runsOn(other, platform)) ?? found;
   }
 
   /** Throws NotFound, or InvalidParameter for what can be no name at all. */
@@ -91,13 +114,71 @@ export class ImageIndex {
 
   /** The id that a name leads to. */
   nameTarget(name: string): string | undefined {
-    return this.#names.get(name);
+    return this.#names.get(name)?.imageId;
+  }
+
+  /** Undefined where a name leads to an image alone. */
+  contentsOf(name: string): ImageContents | undefined {
+    const document = this.#contents.get(this.#names.get(name)?.contents ?? '');
+    if (document === undefined) return undefined;
+    const decoded = ({ mediaType, text }: ContentsDocument['top']): ContentDocument => ({
+      mediaType,
+      body: Buffer.from(text, 'base64'),
+    });
+    return {
+      top: decoded(document.top),
+      manifests: document.manifests.map(decoded),
+      blobs: document.blobs.map((blob) => Buffer.from(blob, 'base64')),
+    };
+  }
+
+  contentsDigestOf(name: string): string | undefined {
+    return this.#names.get(name)?.contents;
+  }
+
+  /** Images that a name's index has, the one it leads to among them. */
+  imagesOfIndex(name: string): readonly string[] {
+    return this.#contents.get(this.#names.get(name)?.contents ?? '')?.imageIds ?? [];
+  }
+
+  /** An index that has a name has it. */
+  isOfIndex(imageId: string): boolean {
+    for (const { imageIds } of this.#contents.values()) if (imageIds.includes(imageId)) return true;
+    return false;
+  }
+
+  /** An index has it whose name leads to another image. */
+  isOfOthersIndex(imageId: string): boolean {
+    for (const target of this.#names.values()) {
+      const { imageIds = [] } = this.#contents.get(target.contents ?? '') ?? {};
+      if (target.imageId !== imageId && imageIds.includes(imageId)) return true;
+    }
+    return false;
+  }
+
+  /** Names lead to it by `setName`; before that it is nobody's, and gone after a restart. `imageIds`: which of the images are its. */
+  addContents(contents: ImageContents, imageIds: readonly string[]): string {
+    const digest = `sha256:${createHash('sha256').update(contents.top.body).digest('hex')}`;
+    const encoded = ({ mediaType, body }: ContentDocument): ContentsDocument['top'] => ({
+      mediaType,
+      text: body.toString('base64'),
+    });
+    const document: ContentsDocument = {
+      digest,
+      top: encoded(contents.top),
+      manifests: contents.manifests.map(encoded),
+      blobs: contents.blobs.map((blob) => blob.toString('base64')),
+      imageIds: [...imageIds],
+    };
+    this.#documents.put(contentsCollection, digest, document);
+    this.#contents.set(digest, document);
+    return digest;
   }
 
   /** In Docker's order. */
   namesOf(imageId: string): string[] {
     return [...this.#names]
-      .filter(([, id]) => id === imageId)
+      .filter(([, target]) => target.imageId === imageId)
       .map(([name]) => name)
       .sort(byFullName);
   }
@@ -121,8 +202,8 @@ export class ImageIndex {
     this.#documents.put(images, imageId, known.document);
   }
 
-  /** Lets a name lead to an image. */
-  setName(name: string, imageId: string, isTag: boolean): void {
+  /** Lets a name lead to an image, and to contents that were added. */
+  setName(name: string, imageId: string, isTag: boolean, contents?: string): void {
     const known = this.#images.get(imageId);
     if (known === undefined) throw new DaemonError('NotFound', `No such image: ${imageId}`);
     if (/^sha256[:@]/.test(name)) {
@@ -131,18 +212,31 @@ export class ImageIndex {
         'refusing to create an ambiguous tag using digest algorithm as name',
       );
     }
+    const target = { imageId, ...(contents === undefined ? {} : { contents }) };
     this.#documents.transaction(() => {
-      this.#documents.put(names, name, { name, imageId });
+      this.#documents.put(names, name, { name, ...target });
       if (!isTag) return;
       known.document = { ...known.document, lastTagTimeMs: Date.now() };
       this.#documents.put(images, imageId, known.document);
     });
-    this.#names.set(name, imageId);
+    this.#names.set(name, target);
+    this.#dropContents();
   }
 
   removeName(name: string): void {
     this.#documents.delete(names, name);
     this.#names.delete(name);
+    this.#dropContents();
+  }
+
+  /** Those that no name leads to. */
+  #dropContents(): void {
+    if (this.#contents.size === 0) return;
+    const used = new Set([...this.#names.values()].map(({ contents }) => contents));
+    for (const digest of [...this.#contents.keys()].filter((each) => !used.has(each))) {
+      this.#documents.delete(contentsCollection, digest);
+      this.#contents.delete(digest);
+    }
   }
 
   remove(imageId: string): void {
@@ -177,7 +271,7 @@ export class ImageIndex {
     if (this.#images.has(ref)) return ref;
     if (/^(sha256:)?[a-f0-9]{64}$/.test(ref)) {
       const id = `sha256:${ref.slice(-64)}`;
-      return this.#images.has(id) ? id : undefined;
+      return this.#images.has(id) ? id : this.#imageOfContents(id);
     }
     let reference: Reference;
     try {
@@ -185,7 +279,14 @@ export class ImageIndex {
     } catch {
       return undefined;
     }
-    return this.#names.get(familiarReference(reference)) ?? this.#findByPrefix(ref);
+    return this.#names.get(familiarReference(reference))?.imageId ?? this.#findByPrefix(ref);
+  }
+
+  /** An index is known by its digest too, as long as a name leads to it. */
+  #imageOfContents(digest: string): string | undefined {
+    if (!this.#contents.has(digest)) return undefined;
+    for (const { imageId, contents } of this.#names.values()) if (contents === digest) return imageId;
+    return undefined;
   }
 
   #findByPrefix(ref: string): string | undefined {
@@ -204,7 +305,22 @@ export class ImageIndex {
       sizeBytes: config.rootfs.diff_ids.reduce((sum, diffId) => sum + this.#layerSize(diffId), 0),
       parentId: document.parentId,
       lastTagTimeMs: document.lastTagTimeMs,
+      ...(sorted.length === 0 && this.isOfIndex(document.id) ? { isOfIndex: true as const } : {}),
     };
+  }
+}
+
+function runsOn({ config }: Image, { os, architecture, variant }: Platform): boolean {
+  const fits = config.os === os && config.architecture === architecture;
+  return fits && (variant === undefined || config.variant === undefined || config.variant === variant);
+}
+
+/** In familiar form; undefined for an id. */
+function nameOf(ref: string): string | undefined {
+  try {
+    return familiarReference(parseReference(ref));
+  } catch {
+    return undefined;
   }
 }
 

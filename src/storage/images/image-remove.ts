@@ -40,6 +40,7 @@ export async function removeImage(
   const { index, inUse } = context;
   const image = index.get(ref);
   const removed: RemovedItem[] = [];
+  const ofIndex = index.namesOf(image.id).flatMap((name) => index.imagesOfIndex(name));
   const byId = isIdPrefix(ref, image.id);
   if (byId) {
     if (isOneReference(index.namesOf(image.id))) {
@@ -57,10 +58,20 @@ export async function removeImage(
       );
     }
     untagOne(context, image, familiarReference(parseReference(ref)), removed);
-    if (index.namesOf(image.id).length > 0) return removed;
   }
-  await deleteImage(context, image, { ...options, quiet: !byId }, removed);
+  const others = ofIndex.filter((id) => id !== image.id && index.namesOf(id).length === 0);
+  if (byId || index.namesOf(image.id).length === 0)
+    await deleteImage(context, image, { ...options, quiet: !byId }, removed);
+  for (const id of others) await deleteMember(context, id, removed);
   return removed;
+}
+
+/** Of an index that is gone: it goes too, unless something else needs it. */
+async function deleteMember(context: RemoveContext, id: string, removed: RemovedItem[]): Promise<void> {
+  const { index } = context;
+  const image = index.byId(id);
+  if (image === undefined || index.isOfIndex(id)) return;
+  await deleteImage(context, image, { force: false, prune: true, quiet: true }, removed);
 }
 
 /** Untags and deletes what `isCandidate` picks, unless something needs it. */
@@ -78,7 +89,7 @@ export async function pruneImages(
   }
   for (const { id } of index.list()) {
     const image = index.byId(id); // may be gone, with its child
-    if (image === undefined || !options.filters(image)) continue;
+    if (image === undefined || image.isOfIndex === true || !options.filters(image)) continue;
     const names = index.namesOf(id);
     if (index.children(id).length > 0 && (names.length === 0 || !options.all)) continue;
     if (!options.all && names.some((name) => !isDigestName(name))) continue;
@@ -133,6 +144,9 @@ function findConflict(
 ): RemoveConflict | undefined {
   if (index.children(image.id).length > 0) {
     return { hard: true, isUse: false, message: 'image has dependent child images' };
+  }
+  if (index.isOfOthersIndex(image.id)) {
+    return { hard: true, isUse: true, message: 'image belongs to a manifest list that has a name' };
   }
   const uses = inUse(image.id);
   const running = uses.find((use) => use.running);

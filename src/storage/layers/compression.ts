@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { Duplex, PassThrough, Readable, Transform, Writable, type TransformCallback } from 'node:stream';
-import { createGunzip } from 'node:zlib';
+import { createGunzip, createGzip } from 'node:zlib';
 import { helperEnvironment } from '../../host/helper-environment';
 import { DaemonError, errorMessage, isDaemonError, systemErrorCode } from '../../errors';
 
@@ -55,6 +55,11 @@ export function toolFailure(error: unknown): string | undefined {
 /** zstd at its fastest, for what is kept on this host only. */
 export function createZstdCompressor(): Duplex {
   return toolStream('zstd', ['-1', '-c', '-q']);
+}
+
+/** As registries have layers. */
+export function createCompressor(compression: 'gzip' | 'zstd'): Duplex {
+  return compression === 'gzip' ? createGzip({ chunkSize: 1 << 18 }) : toolStream('zstd', ['-3', '-c', '-q']);
 }
 
 /** Reads the head of a stream without taking it: resolves with its compression and the whole stream. */

@@ -45,6 +45,8 @@ export interface ConvertedLayer {
   /** Bytes of the layer's files: what Docker counts as the layer's size. */
   sizeBytes: number;
   blob: { digest: string; sizeBytes: number; compression: Compression; fromRegistry: boolean };
+  /** The same tar compressed otherwise, for indexes and manifests that name it so. */
+  otherBlobs?: { digest: string; sizeBytes: number; compression: 'gzip' | 'zstd' }[];
   /** How many images the layer is; one unless told. */
   images?: number;
 }

@@ -4,19 +4,20 @@
 // unpacked or mounted on the host. docs/storage-layout.md
 
 import { createHash, randomBytes } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createReadStream, createWriteStream } from 'node:fs';
 import { chmod, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { unlessAborted } from '../../async/deadline';
 import { DaemonError } from '../../errors';
 import { syncPath } from '../../host/sync-path';
-import { createDecompressor } from './compression';
+import { createCompressor, createDecompressor } from './compression';
 import { convertLayer, imagePaths, type ConvertedLayer, type LayerSource } from './layer-conversion';
 import { makeBundle, maxBundledFiles } from './layer-bundle';
 import { LayerOrigins } from './layer-origins';
 import { isWholeSquashfs } from './squashfs';
-import type { DocumentStore, LayerStore } from '../contract/stores';
+import type { BlobCompression, DocumentStore, LayerBlob, LayerStore } from '../contract/stores';
 
 export type LayerRecord = ConvertedLayer;
 
@@ -50,6 +51,8 @@ export class SquashfsLayerStore implements LayerStore {
   readonly #holds = new Set<readonly string[]>();
   /** Layers whose files are about to go, by diff ID: one that comes again has to wait for that. */
   readonly #removals = new Map<string, Promise<void>>();
+  /** By diff ID and compression. */
+  readonly #compressing = new Map<string, Promise<{ digest: string; sizeBytes: number }>>();
   readonly #limits: Pick<LayerSource, 'maxTarBytes' | 'maxNamesPerDirectory'>;
   /** By the path of the descriptor. Those of an earlier daemon are removed at start-up, and made again when needed. */
   readonly #bundles = new Map<string, { diffIds: readonly string[]; written: Promise<void> }>();
@@ -77,7 +80,9 @@ export class SquashfsLayerStore implements LayerStore {
   }
 
   findByBlob(blobDigest: string): LayerRecord | undefined {
-    return [...this.#layers.values()].find((layer) => layer.blob.digest === blobDigest);
+    return [...this.#layers.values()].find((layer) =>
+      blobsOf(layer).some(({ digest }) => digest === blobDigest),
+    );
   }
 
   list(): LayerRecord[] {
@@ -161,6 +166,90 @@ export class SquashfsLayerStore implements LayerStore {
     return plain;
   }
 
+  async blob(
+    diffId: string,
+    { compression, force }: { compression: BlobCompression; force: boolean },
+    signal: AbortSignal,
+  ): Promise<LayerBlob> {
+    const layer = this.#layers.get(diffId);
+    if (layer === undefined) throw new DaemonError('NotFound', `layer ${diffId} is missing`);
+    const suits = (blob: { compression: string }): boolean => blob.compression === compression;
+    const own = blobsOf(layer).find(suits) ?? (force || !layer.blob.fromRegistry ? undefined : layer.blob);
+    if (own !== undefined && isBlobCompression(own.compression)) {
+      const { digest, sizeBytes, compression: actual } = own;
+      return { digest, sizeBytes, compression: actual, open: (start) => this.#openBlob(digest, start) };
+    }
+    if (compression === 'none') {
+      const open = (start = 0): Readable => {
+        if (start > 0) throw new DaemonError('Internal', 'a plain layer is read from its beginning');
+        return this.openTar(diffId);
+      };
+      return { digest: diffId, sizeBytes: layer.tarBytes, compression, open };
+    }
+    const key = `${diffId} ${compression}`;
+    const compressing = this.#compressing.get(key) ?? this.#compress(layer, compression);
+    this.#compressing.set(key, compressing);
+    try {
+      const { digest, sizeBytes } = await unlessAborted(compressing, signal);
+      return { digest, sizeBytes, compression, open: (start) => this.#openBlob(digest, start) };
+    } finally {
+      void compressing.finally(() => this.#compressing.delete(key)).catch(() => undefined); // told to who waits
+    }
+  }
+
+  /** By the digest of any of a layer's blobs, or of its plain tar. Undefined without such a layer. */
+  openAnyBlob(digest: string): { sizeBytes: number; open: (start: number) => Readable } | undefined {
+    const plain = this.#layers.get(digest);
+    if (plain !== undefined) return { sizeBytes: plain.tarBytes, open: () => this.openTar(digest) };
+    const blob = [...this.#layers.values()].flatMap(blobsOf).find((each) => each.digest === digest);
+    if (blob === undefined) return undefined;
+    return { sizeBytes: blob.sizeBytes, open: (start) => this.#openBlob(digest, start) };
+  }
+
+  #openBlob(digest: string, start = 0): Readable {
+    return createReadStream(this.blobPath(digest), { start, highWaterMark: 1 << 18 });
+  }
+
+  /** It is kept as long as the layer is. */
+  async #compress(
+    { diffId }: LayerRecord,
+    compression: 'gzip' | 'zstd',
+  ): Promise<{ digest: string; sizeBytes: number }> {
+    const release = this.hold([diffId]);
+    const path = join(this.#blobsDir, `.new-${randomBytes(8).toString('hex')}`);
+    try {
+      const hash = createHash('sha256');
+      let sizeBytes = 0;
+      const counted = async function* (source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+        for await (const chunk of source) {
+          hash.update(chunk);
+          sizeBytes += chunk.length;
+          yield chunk;
+        }
+      };
+      await pipeline(
+        this.openTar(diffId),
+        createCompressor(compression),
+        counted,
+        createWriteStream(path, { mode: 0o600, highWaterMark: 1 << 20 }),
+      );
+      const digest = `sha256:${hash.digest('hex')}`;
+      await syncPath(path);
+      await rename(path, this.blobPath(digest));
+      await syncPath(this.#blobsDir);
+      const layer = this.#layers.get(diffId);
+      if (layer === undefined) throw new DaemonError('NotFound', `layer ${diffId} is missing`);
+      const otherBlobs = [...(layer.otherBlobs ?? []), { digest, sizeBytes, compression }];
+      const record = { ...layer, otherBlobs };
+      this.#documents.put(collection, diffId, record);
+      this.#layers.set(diffId, record);
+      return { digest, sizeBytes };
+    } finally {
+      await rm(path, { force: true });
+      release();
+    }
+  }
+
   /**
    * Takes a layer in: compressed or not. Rejects with Internal in Docker's words for a stream that is corrupt, cut or
    * hostile, or not what the digests say; then nothing is left of it. Destroys the stream if it was not read to its end.
@@ -220,14 +309,16 @@ export class SquashfsLayerStore implements LayerStore {
       this.list().flatMap((layer) => this.#diskPaths(layer).map((path) => basename(path))),
     );
     await removeOthers(this.#layersDir, disks);
-    const blobs = new Set([...this.#layers.values()].map(({ blob }) => blob.digest.slice('sha256:'.length)));
+    const blobs = new Set(
+      [...this.#layers.values()].flatMap(blobsOf).map(({ digest }) => digest.slice('sha256:'.length)),
+    );
     await removeOthers(this.#blobsDir, blobs);
   }
 
   async #removeFiles(layer: LayerRecord): Promise<void> {
-    const shared = this.findByBlob(layer.blob.digest) !== undefined;
     for (const path of this.#diskPaths(layer)) await rm(path, { force: true });
-    if (!shared) await rm(this.blobPath(layer.blob.digest), { force: true });
+    for (const { digest } of blobsOf(layer))
+      if (this.findByBlob(digest) === undefined) await rm(this.blobPath(digest), { force: true });
     for (const [path, bundle] of this.#bundles) {
       if (!bundle.diffIds.includes(layer.diffId)) continue;
       this.#bundles.delete(path);
@@ -263,6 +354,17 @@ export class SquashfsLayerStore implements LayerStore {
     const name = `${diffId.slice('sha256:'.length)}.squashfs`;
     return imagePaths(join(this.#layersDir, name), images);
   }
+}
+
+function blobsOf({
+  blob,
+  otherBlobs = [],
+}: LayerRecord): { digest: string; sizeBytes: number; compression: string }[] {
+  return [blob, ...otherBlobs];
+}
+
+function isBlobCompression(compression: string): compression is BlobCompression {
+  return compression === 'none' || compression === 'gzip' || compression === 'zstd';
 }
 
 /** Docker's limit (overlay2's); `prefix` goes before its words. */

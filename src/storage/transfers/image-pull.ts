@@ -253,6 +253,7 @@ async function pullLayer(pull: Pull, name: RepositoryName, { descriptor, diffId 
   }
 }
 
+/** As messages of a pull name it. */
 export function repositoryName(reference: Reference): RepositoryName {
   const isBare = reference.tag === undefined && reference.digest === undefined;
   const familiar = familiarString(isBare ? { ...reference, tag: 'latest' } : reference);

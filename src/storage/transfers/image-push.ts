@@ -15,8 +15,9 @@ import type { ImageIndex } from '../images/image-index';
 import { holdingLayers } from '../images/layer-garbage';
 import { repositoryOf, type LayerOrigin } from '../layers/layer-origins';
 import type { LayerRecord, SquashfsLayerStore } from '../layers/layer-store';
-import { ProgressReport } from './progress-report';
-import type { ProgressSink } from '../contract/stores';
+import { pushDocuments } from './contents-push';
+import { progressLine, ProgressReport } from './progress-report';
+import type { ImageContents, ProgressSink, TransferCounter } from '../contract/stores';
 import type { RegistryAuth } from '../../registry/auth';
 
 export interface PushContext {
@@ -81,8 +82,43 @@ function pushTag(push: Push, tag: string, image: Image): Promise<void> {
   return holdingLayers(push, image.config.rootfs.diff_ids, () => pushHeld(push, tag, image));
 }
 
+/** As it was built or loaded: byte for byte, with all that its index has. */
+async function pushContents(push: Push, tag: string, image: Image, contents: ImageContents): Promise<void> {
+  const { index, layers, progress, reference, registry, upload, signal } = push;
+  const name = `${familiarName(reference)}:${tag}`;
+  const digest = index.contentsDigestOf(name) ?? '';
+  const diffIds = index.imagesOfIndex(name).flatMap((id) => index.byId(id)?.config.rootfs.diff_ids ?? []);
+  await holdingLayers(push, diffIds, async () => {
+    const counter = contentsProgress(progress);
+    const { parallelUploads } = registry;
+    await pushDocuments({ layers, upload, reference, parallelUploads, counter, signal }, contents, tag);
+    const size = contents.top.body.length;
+    progress({ status: `${tag}: digest: ${digest} size: ${size}` });
+    // the contents go with the last name, which may have been removed meanwhile
+    if (index.contentsDigestOf(name) === digest)
+      index.setName(`${familiarName(reference)}@${digest}`, image.id, false, digest);
+    progress({ progressDetail: {}, aux: { Tag: tag, Digest: digest, Size: size } });
+  });
+}
+
+/** As the lines of layers are. */
+function contentsProgress(progress: ProgressSink): TransferCounter {
+  const begun = new Set<string>();
+  return ({ id, currentBytes, totalBytes, done }) => {
+    const known = begun.has(id);
+    begun.add(id);
+    if (!done) progress(progressLine('Pushing', shortId(id), currentBytes, totalBytes));
+    else tell(progress, known ? 'Pushed' : 'Layer already exists', id);
+  };
+}
+
 async function pushHeld(push: Push, tag: string, image: Image): Promise<void> {
   const { index, progress, signal, upload, reference } = push;
+  const contents = index.contentsOf(`${familiarName(reference)}:${tag}`);
+  if (contents !== undefined) {
+    await pushContents(push, tag, image, contents);
+    return;
+  }
   const diffIds = image.config.rootfs.diff_ids;
   const pushed = await pushLayers(push, diffIds);
   const config = Buffer.from(index.configText(image.id) ?? '');

@@ -33,6 +33,14 @@ scriptCases('images: pull', {
     docker pull ${registry}/busybox@sha256:short`,
   '--all-tags': `docker pull -a ${registry}/configured | grep -v 'Pull complete'`,
   '--platform that is not there': `docker pull --platform linux/arm64 ${registry}/busybox`,
+  'docker manifest: create, annotate, push, inspect, and pull one of it': `
+    export DOCKER_CLI_EXPERIMENTAL=enabled DOCKER_CONFIG=$PWD/config
+    docker manifest create --insecure ${registry}/$c:all ${registry}/busybox ${registry}/configured
+    docker manifest annotate --arch arm64 ${registry}/$c:all ${registry}/configured
+    docker manifest push --insecure --purge ${registry}/$c:all | tail -1
+    docker manifest inspect --insecure ${registry}/$c:all | grep -E 'mediaType|architecture|digest'
+    docker pull --platform linux/s390x ${registry}/$c:all
+    docker pull -q ${registry}/$c:all && docker image inspect -f '{{.Id}} {{.RepoDigests}}' ${registry}/$c:all`,
   'a name that is a hexadecimal id': `docker pull 0123456789012345678901234567890123456789012345678901234567890123`,
 });
 
