@@ -315,6 +315,7 @@ export const walls = {
   'buildkit/control': {
     imports: [
       'buildkit/history',
+      'buildkit/attestations',
       'buildkit/session',
       'buildkit/llb',
       'buildkit/contract',
@@ -423,6 +424,7 @@ export const walls = {
   'buildkit/history': { imports: ['buildkit/contract', 'buildkit/messages', 'buildkit/wire'] },
   'buildkit/solver': {
     imports: [
+      'buildkit/solver/remote-cache',
       'buildkit/solver/sources',
       'buildkit/solver/ops',
       'buildkit/solver/cache',
@@ -435,12 +437,28 @@ export const walls = {
   },
   'buildkit/solver/exporters': {
     imports: [
+      'buildkit/attestations',
+      'buildkit/solver/remote-cache',
+      'buildkit/solver/delivery',
       'buildkit/solver/sources',
       'buildkit/solver/files',
       'buildkit/llb',
       'buildkit/contract',
       'builder',
+      'storage/tar',
+      'registry',
     ],
+    types: ['storage/contract'],
+  },
+  'buildkit/solver/remote-cache': {
+    imports: ['buildkit/solver/delivery', 'buildkit/llb', 'buildkit/contract', 'registry'],
+  },
+  'buildkit/solver/delivery': {
+    imports: ['buildkit/llb', 'buildkit/contract', 'registry'],
+    types: ['storage/contract'],
+  },
+  'buildkit/attestations': {
+    imports: ['buildkit/llb', 'buildkit/contract', 'buildkit/messages', 'registry'],
   },
   'buildkit/solver/sources': {
     imports: ['buildkit/solver/files', 'buildkit/contract', 'buildkit/messages', 'builder'],

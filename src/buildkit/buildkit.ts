@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import { DaemonError, errorMessage } from '../errors';
 import type { LayerReader } from '../builder/file-contents';
 import type { CacheRecord, CacheRecords } from './contract/cache-records';
-import type { Exporter } from './contract/exporter';
+import type { CacheExporter, Exporter } from './contract/exporter';
 import type { Frontend } from './contract/frontend';
 import type { SessionCaller } from './contract/session';
 import type { Entitlement, Solver } from './contract/solver';
@@ -29,6 +29,8 @@ export interface BuildKitParts {
   readonly solver: Solver;
   readonly frontends: readonly Frontend[];
   readonly exporters: readonly Exporter[];
+  /** None: caches are kept here alone. */
+  readonly cacheExporters?: readonly CacheExporter[];
   readonly layers: LayerReader;
   readonly worker: WorkerInfo;
   /** What clients may ask for besides. */
@@ -65,11 +67,11 @@ export class BuildKit {
   readonly #connections = new Set<ServerConnection>();
 
   constructor(parts: BuildKitParts) {
-    const { solver, exporters, layers, worker, sessions, granted, history, contents = [] } = parts;
+    const { solver, exporters, cacheExporters = [], layers, worker, sessions, granted, history, contents = [] } = parts;
     const frontends = new Map(parts.frontends.map((frontend) => [frontend.name, frontend]));
     this.records = solver.records;
     this.#sessions = sessions;
-    this.#builds = new Builds({ solver, frontends, exporters, layers }, history);
+    this.#builds = new Builds({ solver, frontends, exporters, cacheExporters, layers }, history);
     const builds = this.#builds;
     this.#routes = new Routes()
       .add(Control, controlHandlers({ builds, sessions, solver, worker, granted, history }))

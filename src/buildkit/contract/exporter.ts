@@ -1,4 +1,5 @@
-// Where results go: one Exporter per `--output` type. Control runs those of a build one after the other.
+// Where results go: one Exporter per `--output` type, one CacheExporter per type of `--cache-to`. Control runs those of a build one after
+// the other.
 
 import type { BuildScope, CacheSource, Result } from './solver';
 
@@ -21,4 +22,17 @@ export interface ExportRequest {
   readonly scope: BuildScope;
   /** `--cache-to`; `inline` is written into the image. */
   readonly cacheExports: readonly CacheSource[];
+}
+
+export interface CacheExporter {
+  /** `registry`, `local`. `inline` is the exporters' of images. */
+  readonly type: string;
+  /** Delivers what the cache has of the result's steps. The answer goes to the client. */
+  export(request: CacheExportRequest, signal: AbortSignal): Promise<ReadonlyMap<string, string>>;
+}
+
+export interface CacheExportRequest {
+  readonly source: CacheSource;
+  readonly result: Result;
+  readonly scope: BuildScope;
 }

@@ -2,7 +2,7 @@
 // known in src/buildkit.
 
 import type { LayerReader } from '../../builder/file-contents';
-import type { DocumentStore, LayerStore } from '../../storage/contract/stores';
+import type { DocumentStore, ImageStore, LayerStore } from '../../storage/contract/stores';
 import type { Executor } from './executor';
 import type { ImageResolveMode, Platform } from './llb';
 import type { ImageConfigResult } from './solver';
@@ -12,6 +12,8 @@ export type { DocumentStore };
 
 export interface BuildHost {
   readonly images: BuildImages;
+  /** Images as registries have them: the image store is one. */
+  readonly contents: BuildContents;
   readonly layers: LayerStore & LayerReader;
   readonly executor: Executor;
   readonly disks: CacheDisks;
@@ -20,6 +22,11 @@ export interface BuildHost {
   /** For downloads and files of contexts; emptied when the daemon starts. */
   readonly temporaryDir: string;
 }
+
+export type BuildContents = Pick<
+  ImageStore,
+  'createContents' | 'pushContents' | 'fetchManifest' | 'fetchBlob'
+>;
 
 /** Asked for each registry that is spoken to. */
 export interface RegistryAccess {

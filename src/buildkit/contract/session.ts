@@ -90,6 +90,13 @@ export interface SessionCaller {
 
   /** A blob of a content store of the client's (`oci:<name>`). What comes is not checked. */
   readContent(storeId: string, digest: string, signal: AbortSignal): Readable;
+  /** Into a content store of the client's (`export`, `local:<directory>`), which checks the digest. One that it has is not sent. */
+  writeContent(
+    storeId: string,
+    blob: { digest: string; sizeBytes: number },
+    content: Readable,
+    signal: AbortSignal,
+  ): Promise<void>;
 }
 
 export interface TokenRequest {

@@ -96,6 +96,10 @@ export interface Ref {
   layers(signal: AbortSignal): Promise<readonly string[]>;
   /** Its files by name, not to be changed; their contents are read by `readContents` (src/builder/file-contents.ts). */
   tree(signal: AbortSignal): Promise<FileTree>;
+  /** What the cache has of the steps that it took, each with all keys that lead to it; held as long as the build is open. */
+  cachedSteps(signal: AbortSignal): Promise<readonly CachedStep[]>;
+  /** What it is made of, as each source was pinned. */
+  sources(signal: AbortSignal): Promise<readonly UsedSource[]>;
 }
 
 /** What a frontend gives, and exporters take. */
@@ -105,6 +109,36 @@ export interface Result {
   readonly refs: ReadonlyMap<string, Ref | undefined>;
   /** `containerimage.config`, `refs.platforms`, … */
   readonly metadata: ReadonlyMap<string, Buffer>;
+  /** By the ids of platforms. */
+  readonly attestations?: ReadonlyMap<string, readonly Attestation[]>;
+}
+
+/** A statement about a result (in-toto's), before its subject has a digest. */
+export interface Attestation {
+  readonly predicateType: string;
+  /** Empty: the result itself. */
+  readonly subjects: readonly { kind: 'self' | 'raw'; name: string; digests: readonly string[] }[];
+  /** Not where it would be a file beside the result's own. */
+  readonly inlineOnly: boolean;
+  /** Its name as a file. */
+  readonly path: string;
+  /** The predicate as JSON; asked for once, when all steps have run. */
+  content(signal: AbortSignal): Promise<Buffer>;
+}
+
+export interface CachedStep {
+  /** `sha256:…`: equal keys, equal outputs, on whatever machine. */
+  readonly keys: readonly string[];
+  /** Diff IDs, lowest first. */
+  readonly outputs: readonly (readonly string[])[];
+  readonly createdAtMs: number;
+}
+
+/** A source that a result was made of. */
+export interface UsedSource {
+  readonly op: SourceOp;
+  readonly platform: Platform | undefined;
+  readonly metadata: SourceMetadata;
 }
 
 export const emptyResult: Result = { ref: undefined, refs: new Map(), metadata: new Map() };

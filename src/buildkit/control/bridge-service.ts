@@ -3,9 +3,16 @@
 import { BuildError } from '../contract/errors';
 import type { SolveRequest } from '../contract/frontend';
 import { sourceAttributes, type ImageResolveMode } from '../contract/llb';
-import type { Result, Solver } from '../contract/solver';
+import type { Attestation, Result, Solver } from '../contract/solver';
 import type { LLBBridge } from '../messages/gateway';
-import { type BridgeSolveRequest, type Result as ResultMessage, type ResultInit } from '../messages/gateway';
+import {
+  attestationKind,
+  inTotoSubjectKind,
+  type AttestationMessage,
+  type BridgeSolveRequest,
+  type Result as ResultMessage,
+  type ResultInit,
+} from '../messages/gateway';
 import { timestamp } from '../messages/google';
 import { buildErrorOfStatus } from '../session/call-errors';
 import { toStat } from '../session/file-stat';
@@ -197,10 +204,13 @@ function refMessage(ref: Result['ref']): { id?: string; def?: NonNullable<Result
 function resultOf(message: ResultMessage | undefined, bridge: BuildBridge): Result {
   const refOf = (id: string): Result['ref'] => (id === '' ? undefined : bridge.ref(id));
   const metadata = message?.metadata ?? new Map<string, Buffer>();
-  if ((message?.attestations.size ?? 0) > 0) {
-    throw new BuildError('Unimplemented', 'attestations are not supported');
-  }
-  const none = { ref: undefined, refs: new Map<string, Result['ref']>(), metadata };
+  const attestations = new Map(
+    [...(message?.attestations ?? [])].map(([id, { attestation }]) => [
+      id,
+      attestation.map((each) => attestationOf(each, bridge)),
+    ]),
+  );
+  const none = { ref: undefined, refs: new Map<string, Result['ref']>(), metadata, attestations };
   const given = message?.result;
   switch (given?.kind) {
     case undefined:
@@ -214,6 +224,27 @@ function resultOf(message: ResultMessage | undefined, bridge: BuildBridge): Resu
     case 'refsDeprecated':
       return { ...none, refs: new Map([...given.value.refs].map(([key, id]) => [key, refOf(id)])) };
   }
+}
+
+/** What a client's frontend states: a predicate in a file of one of its refs. */
+function attestationOf(
+  { kind, metadata, ref, path, inTotoPredicateType, inTotoSubjects }: AttestationMessage,
+  bridge: BuildBridge,
+): Attestation {
+  if (kind !== attestationKind.inToto)
+    throw new BuildError('Unimplemented', 'bundles of attestations are not supported');
+  const of = bridge.ref(ref?.id ?? '');
+  return {
+    predicateType: inTotoPredicateType,
+    subjects: inTotoSubjects.map(({ kind: about, name, digest }) => ({
+      kind: about === inTotoSubjectKind.raw ? 'raw' : 'self',
+      name,
+      digests: digest,
+    })),
+    inlineOnly: metadata.get('inline-only')?.toString() === 'true',
+    path,
+    content: (signal) => bridge.readFile(of, path, {}, signal),
+  };
 }
 
 function resolveMode(text: string): ImageResolveMode {

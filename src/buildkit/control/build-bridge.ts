@@ -31,6 +31,11 @@ export interface BridgeParts {
   readonly layers: LayerReader;
 }
 
+export interface FrontendOrigin {
+  readonly name: string;
+  readonly options: ReadonlyMap<string, string>;
+}
+
 export class BuildBridge implements Bridge {
   readonly capabilities: ReadonlySet<string>;
   readonly platforms: Bridge['platforms'];
@@ -41,6 +46,8 @@ export class BuildBridge implements Bridge {
   readonly #scope: BuildScope;
   readonly #build: BuildSolver;
   readonly #refs = new Map<string, Ref>();
+  /** By the ids of refs, of which frontend they are. */
+  readonly #origins = new Map<string, FrontendOrigin>();
   #depth = 0;
 
   constructor(
@@ -65,9 +72,18 @@ export class BuildBridge implements Bridge {
         throw new BuildError('ResourceExhausted', 'the build has too many results');
       }
       this.#refs.set(ref.id, ref);
+      if (request.what.kind === 'frontend') {
+        const { name, request: asked } = request.what;
+        this.#origins.set(ref.id, { name, options: asked.options });
+      }
     }
     if (request.evaluate === true) await Promise.all(refsOf(result).map((ref) => ref.evaluate(signal)));
     return result;
+  }
+
+  /** Undefined of a graph that no frontend made. */
+  originOf(ref: Ref): FrontendOrigin | undefined {
+    return this.#origins.get(ref.id);
   }
 
   /** By the id that a client was told. */

@@ -1,8 +1,12 @@
 // One build, from a client's Solve to its answer, and all that run.
 
 import { within } from '../../async/deadline';
+import { provenance } from '../attestations/provenance';
+import { refsByPlatform } from '../attestations/result-platforms';
+import { requestedAttestations, type RequestedAttestations } from '../attestations/requested';
 import { BuildError } from '../contract/errors';
-import type { Exporter } from '../contract/exporter';
+import { requireCacheExports } from '../contract/cache-types';
+import type { CacheExporter, Exporter } from '../contract/exporter';
 import type { Definition } from '../contract/llb';
 import type { BuildScope, CacheSource, Entitlement, Result } from '../contract/solver';
 import { BuildBridge, refsOf, type BridgeParts } from './build-bridge';
@@ -30,7 +34,12 @@ export interface BuildRequest {
 
 export interface BuildParts extends BridgeParts {
   readonly exporters: readonly Exporter[];
+  readonly cacheExporters: readonly CacheExporter[];
 }
+
+/** Exports with a configuration, in which a cache can be. */
+const imageTypes = ['moby', 'image', 'docker', 'oci'];
+const epochAttribute = 'source-date-epoch';
 
 export class Build {
   readonly id: string;
@@ -44,10 +53,23 @@ export class Build {
   readonly #abort = new AbortController();
   readonly #solver;
   readonly #returned: Promise<Result>;
+  readonly #attestations: RequestedAttestations;
+  readonly #startedMs = Date.now();
   #giveBack: (result: Result | BuildError) => void = () => undefined;
 
+  /** Throws BuildError for caches and attestations that there are none of. */
   constructor(request: BuildRequest, parts: BuildParts) {
     this.id = request.id;
+    requireCacheExports(
+      request.cacheExports,
+      parts.cacheExporters.map(({ type }) => type),
+    );
+    this.#attestations = requestedAttestations(request.options);
+    if (this.#attestations.sbom !== undefined)
+      throw new BuildError(
+        'Unimplemented',
+        'attestations of type sbom are not supported: build with --sbom=false, or scan the image',
+      );
     this.#request = request;
     this.#parts = parts;
     this.signal = this.#abort.signal;
@@ -75,7 +97,7 @@ export class Build {
     try {
       const result = await within(this.#result(), Infinity, { signal: this.signal });
       await Promise.all(refsOf(result).map((ref) => ref.evaluate(this.signal)));
-      return await this.#export(result);
+      return await this.#export(this.#attested(result));
     } finally {
       signal.removeEventListener('abort', cancel);
       this.cancel();
@@ -113,13 +135,67 @@ export class Build {
     }
   }
 
+  /** With what is to be stated of it. */
+  #attested(result: Result): Result {
+    const { provenance: attributes } = this.#attestations;
+    if (attributes === undefined) return result;
+    const attestations = new Map(result.attestations);
+    const [native] = this.bridge.platforms;
+    const { OS: os = 'linux', Architecture: architecture = 'amd64' } = native ?? {};
+    for (const [id, ref] of refsByPlatform(result)) {
+      if (ref === undefined) continue;
+      const stated = provenance(attributes, () => {
+        const origin = this.bridge.originOf(ref);
+        return {
+          ref,
+          frontend: origin?.name ?? '',
+          args: origin?.options ?? new Map<string, string>(),
+          buildId: this.id,
+          startedMs: this.#startedMs,
+          builderPlatform: `${os}/${architecture}`,
+        };
+      });
+      attestations.set(id, [...(attestations.get(id) ?? []), stated]);
+    }
+    return { ...result, attestations };
+  }
+
+  /** SOURCE_DATE_EPOCH is a build argument, which exporters are told unless they are told another one. */
+  #withEpoch(attributes: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+    const epoch = this.#request.options.get('build-arg:SOURCE_DATE_EPOCH');
+    if (epoch === undefined || !/^\d{1,15}$/.test(epoch) || attributes.has(epochAttribute)) return attributes;
+    return new Map([...attributes, [epochAttribute, epoch]]);
+  }
+
+  #warnOfInlineCache(): void {
+    const { cacheExports, exporters } = this.#request;
+    const isWanted = cacheExports.some(({ type }) => type === 'inline');
+    if (!isWanted || exporters.some(({ type }) => imageTypes.includes(type))) return;
+    const short = 'cache export type "inline" has no effect: the build makes no image';
+    this.progress.warning({ vertex: '', level: 1, short, detail: [], url: '', ranges: [] });
+  }
+
   async #export(result: Result): Promise<ReadonlyMap<string, string>> {
     const answer = new Map<string, string>();
     for (const [index, { type, attributes }] of this.#request.exporters.entries()) {
       const exporter = this.#parts.exporters.find(({ types }) => types.includes(type));
       if (exporter === undefined) throw new BuildError('NotFound', `exporter "${type}" could not be found`);
       const { cacheExports } = this.#request;
-      const request = { type, attributes, index, result, scope: this.#scope, cacheExports };
+      const request = {
+        type,
+        attributes: this.#withEpoch(attributes),
+        index,
+        result,
+        scope: this.#scope,
+        cacheExports,
+      };
+      for (const [key, value] of await exporter.export(request, this.signal)) answer.set(key, value);
+    }
+    this.#warnOfInlineCache();
+    for (const source of this.#request.cacheExports) {
+      const exporter = this.#parts.cacheExporters.find(({ type }) => type === source.type);
+      if (exporter === undefined) continue; // inline: the image has it
+      const request = { source, result, scope: this.#scope };
       for (const [key, value] of await exporter.export(request, this.signal)) answer.set(key, value);
     }
     return answer;

@@ -1,7 +1,7 @@
-// Blobs by their digests (containerd.services.content.v1): what a build's history refers to, read only.
+// Blobs by their digests (containerd.services.content.v1): ours, read only, and those of clients' content stores.
 
-import { bytes, int64, map, message, nested, string } from '../wire/codec';
-import { serverStream, service, unary } from '../wire/service';
+import { bytes, int32, int64, map, message, nested, string, type Init, type Value } from '../wire/codec';
+import { bidirectional, serverStream, service, unary } from '../wire/service';
 import { Timestamp } from './google';
 
 const Info = message({
@@ -16,7 +16,29 @@ const InfoResponse = message({ info: nested(1, Info) });
 const ReadContentRequest = message({ digest: string(1), offset: int64(2), size: int64(3) });
 const ReadContentResponse = message({ offset: int64(1), data: bytes(2) });
 
+export const writeAction = { stat: 0, write: 1, commit: 2 } as const;
+const WriteContentRequest = message({
+  action: int32(1),
+  ref: string(2),
+  total: int64(3),
+  expected: string(4),
+  offset: int64(5),
+  data: bytes(6),
+  labels: map(string(7)),
+});
+const WriteContentResponse = message({
+  action: int32(1),
+  started_at: nested(2, Timestamp),
+  updated_at: nested(3, Timestamp),
+  offset: int64(4),
+  total: int64(5),
+  digest: string(6),
+});
+export type WriteContentRequestInit = Init<typeof WriteContentRequest>;
+export type WriteContentResponse = Value<typeof WriteContentResponse>;
+
 export const Content = service('containerd.services.content.v1.Content', {
   Info: unary(InfoRequest, InfoResponse),
   Read: serverStream(ReadContentRequest, ReadContentResponse),
+  Write: bidirectional(WriteContentRequest, WriteContentResponse),
 });

@@ -28,6 +28,8 @@ const Ref = message({ id: string(1), def: nested(2, Definition) });
 const RefMap = message({ refs: map(nested(1, Ref)) });
 const RefMapDeprecated = message({ refs: map(string(1)) });
 
+export const attestationKind = { inToto: 0, bundle: 1 } as const;
+export const inTotoSubjectKind = { self: 0, raw: 1 } as const;
 const InTotoSubject = message({ kind: int32(1), digest: repeated(string(2)), name: string(3) });
 const Attestation = message({
   kind: int32(1),
@@ -37,6 +39,7 @@ const Attestation = message({
   inTotoPredicateType: string(5),
   inTotoSubjects: repeated(nested(6, InTotoSubject)),
 });
+export type AttestationMessage = Value<typeof Attestation>;
 const Attestations = message({ attestation: repeated(nested(1, Attestation)) });
 
 export const Result = message({

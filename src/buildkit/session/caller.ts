@@ -19,6 +19,7 @@ import { ByteMessages, ByteSink } from './byte-messages';
 import { buildErrorOf } from './call-errors';
 import { receiveFiles } from './receive-files';
 import { sendFiles } from './send-files';
+import { writeContent } from './write-content';
 
 /** A user may be asked by a helper of the client's. */
 const answerMs = 60_000;
@@ -197,6 +198,29 @@ export class ClientSession implements SessionCaller {
       }
     }
     return Readable.from(content(), { objectMode: false });
+  }
+
+  async writeContent(
+    storeId: string,
+    blob: { digest: string; sizeBytes: number },
+    content: Readable,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const method = Content.methods.Write;
+    try {
+      this.#require(method.path);
+      const metadata = { 'buildkit-attachable-store-id': storeId };
+      const stream = this.#client.open(method, { signal, metadata });
+      try {
+        await writeContent(stream, blob, content);
+      } finally {
+        stream.cancel();
+      }
+    } catch (error) {
+      throw buildErrorOf(error);
+    } finally {
+      content.destroy();
+    }
   }
 
   #require(path: string): void {

@@ -8,10 +8,20 @@ import type { FileTree } from '../../builder/file-tree';
 import { BuildError, withDetails } from '../contract/errors';
 import type { Definition, Edge, ImageResolveMode, Platform, SourceOp } from '../contract/llb';
 import { sourceAttributes } from '../contract/llb';
-import type { BuildScope, BuildSolver, ImageConfigResult, Ref, SourceMetadata } from '../contract/solver';
+import type {
+  BuildScope,
+  BuildSolver,
+  CachedStep,
+  CacheSource,
+  ImageConfigResult,
+  Ref,
+  SourceMetadata,
+  UsedSource,
+} from '../contract/solver';
 import { digestOf, loadGraph, sourcesOf, vertexesOf } from '../llb/graph';
 import { operationOf } from './operations';
 import type { StepResult } from './ops/operation';
+import { CacheImports } from './remote-cache/cache-import';
 import { schemeOf, sourceOf, VertexWork, type SolverCore } from './vertex-work';
 
 interface ResolveOptions {
@@ -31,6 +41,7 @@ export class Build implements BuildSolver {
   readonly #announced = new Set<VertexWork>();
   readonly #running = new Set<Promise<unknown>>();
   readonly #releases: (() => void)[] = [];
+  readonly #imports: CacheImports;
   #isClosed = false;
 
   /** `closed` ends what else the build had. */
@@ -39,12 +50,18 @@ export class Build implements BuildSolver {
     this.#core = core;
     this.#closed = closed;
     this.#signal = AbortSignal.any([scope.signal, this.#abort.signal]);
+    this.#imports = new CacheImports(core.cacheImports, scope, this.#signal);
   }
 
   // eslint-disable-next-line @typescript-eslint/require-await -- what it throws is a rejection
-  async solve(definition: Definition, _options: unknown, signal: AbortSignal): Promise<Ref | undefined> {
+  async solve(
+    definition: Definition,
+    { cacheImports = [] }: { cacheImports?: readonly CacheSource[] },
+    signal: AbortSignal,
+  ): Promise<Ref | undefined> {
     signal.throwIfAborted();
     this.#signal.throwIfAborted();
+    this.#imports.add([...this.#scope.cacheImports, ...cacheImports]);
     const edge = loadGraph(definition);
     if (edge === undefined) return undefined;
     for (const vertex of vertexesOf(edge)) {
@@ -137,6 +154,7 @@ export class Build implements BuildSolver {
         if (this.#isClosed && this.#running.size === 0) this.#release(release);
         else this.#releases.push(release);
       },
+      imports: this.#imports,
     };
     this.#works.set(id, new VertexWork(vertex, operation, inputs, this.#core, build));
   }
@@ -160,7 +178,29 @@ export class Build implements BuildSolver {
       evaluate: (signal) => inputsOf(signal, (made, own) => evaluated(edge, made, own)),
       layers: (signal) => inputsOf(signal, (made, own) => made.layers(own)),
       tree: (signal) => inputsOf(signal, (made, own): Promise<FileTree> => made.tree(own)),
+      cachedSteps: (signal) => this.#asked(definition, signal, () => this.#cachedStepsOf(edge)),
+      sources: (signal) => this.#asked(definition, signal, () => this.#sourcesOf(edge)),
     };
+  }
+
+  async #cachedStepsOf(edge: Edge): Promise<CachedStep[]> {
+    const steps: CachedStep[] = [];
+    for (const vertex of vertexesOf(edge)) {
+      const step = await this.#works.get(workId(vertex))?.cachedStep();
+      if (step !== undefined) steps.push(step);
+    }
+    return steps;
+  }
+
+  async #sourcesOf(edge: Edge): Promise<UsedSource[]> {
+    const used: UsedSource[] = [];
+    for (const vertex of vertexesOf(edge)) {
+      const { op, platform } = vertex.op;
+      const work = this.#works.get(workId(vertex));
+      if (op?.kind !== 'source' || work === undefined) continue;
+      used.push({ op: op.value, platform, metadata: (await work.resolve()).metadata });
+    }
+    return used;
   }
 
   /** Work goes on when the one who asked gives up: it is the build's. Failures say where in the definition's text. */

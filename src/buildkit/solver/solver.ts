@@ -19,7 +19,7 @@ import { SharedRuns } from './shared-runs';
 import { callersOf } from './sources/callers';
 import { gitSource } from './sources/git';
 import { httpSource } from './sources/http';
-import { imageSource } from './sources/image';
+import { imageSource, registryAccess } from './sources/image';
 import { localSource } from './sources/local';
 import { ociLayoutSource } from './sources/oci-layout';
 import type { SolverCore } from './vertex-work';
@@ -27,6 +27,14 @@ import type { SolverCore } from './vertex-work';
 /** Operations on files that go on at once: they share one thread. */
 const fileOperations = 4;
 const native: Platform = { OS: 'linux', Architecture: 'amd64', Variant: '', OSVersion: '', OSFeatures: [] };
+
+/** What exporters do. */
+const exporterCapabilities = [
+  'exporter.image.annotations',
+  'exporter.image.attestations',
+  'exporter.sourcedateepoch',
+  'exporter.multiple',
+] as const;
 
 /** LLB features of the operations; sources bring theirs. */
 const operationCapabilities = [
@@ -106,10 +114,19 @@ export function createSolver(host: BuildHost, sessions: Sessions, options: Solve
     fileWork: new Slots(fileOperations),
     sources: new Map(sources.flatMap((source) => source.schemes.map((scheme) => [scheme, source]))),
     sessionsOf,
+    cacheImports: {
+      host,
+      sessionsOf,
+      accessOf: (scope) => registryAccess((signal) => sessionsOf(scope, signal)),
+    },
     stepOf: (scope, step) => steps.add(scope.id, step),
   };
   return {
-    capabilities: [...operationCapabilities, ...sources.flatMap(({ capabilities }) => capabilities)],
+    capabilities: [
+      ...operationCapabilities,
+      ...exporterCapabilities,
+      ...sources.flatMap(({ capabilities }) => capabilities),
+    ],
     platforms,
     records: new BuildCache(results, cacheMounts, () => freeBytesOf(host.temporaryDir)),
     open: (scope) =>

@@ -12,11 +12,12 @@ import { BuildError, withDetails } from '../contract/errors';
 import type { Vertex } from '../contract/llb';
 import type { VertexState } from '../contract/progress';
 import type { SessionCaller } from '../contract/session';
-import type { BuildScope } from '../contract/solver';
+import type { BuildScope, CachedStep } from '../contract/solver';
 import type { ResolvedSource, Snapshot, Source } from '../contract/source';
 import type { CachedResults, ResultRecord } from './cache/results';
 import { LayerHolds } from './files/layer-trees';
 import type { Operation, OperationTools, StepResult } from './ops/operation';
+import type { CacheImportParts, CacheImports } from './remote-cache/cache-import';
 import type { SharedRuns } from './shared-runs';
 
 export interface RunOutcome {
@@ -32,6 +33,7 @@ export interface SolverCore extends OperationTools {
   readonly fileWork: Slots;
   readonly sources: ReadonlyMap<string, Source>;
   sessionsOf(scope: BuildScope, signal: AbortSignal): Promise<readonly SessionCaller[]>;
+  readonly cacheImports: CacheImportParts;
   /** A step of that build runs until the promise is settled, whoever wants it. */
   stepOf(scope: BuildScope, step: Promise<unknown>): void;
 }
@@ -45,6 +47,8 @@ export interface WorkScope {
   track(work: Promise<unknown>): void;
   /** Called when it is. */
   atEnd(release: () => void): void;
+  /** Caches of elsewhere. */
+  readonly imports: Pick<CacheImports, 'find'>;
 }
 
 export interface WorkInput {
@@ -169,7 +173,7 @@ export class VertexWork {
     const { key, isFresh } = await this.definition();
     if (this.#operation === undefined) return [this.#sourceResult(key)];
     if (!isFresh) {
-      const outputs = this.#cached(key);
+      const outputs = this.#cached(key) ?? (await this.#imported(key));
       if (outputs !== undefined) return outputs;
     }
     const inputs = await this.#inputResults();
@@ -186,7 +190,7 @@ export class VertexWork {
     if (operation === undefined) return [];
     const contentKey = await this.#contentKey(operation, inputs);
     if (!this.#mustBeNew) {
-      const outputs = this.#cached(contentKey);
+      const outputs = this.#cached(contentKey) ?? (await this.#imported(contentKey));
       if (outputs !== undefined) {
         if (this.#recordId !== undefined) results.addKey(this.#recordId, definitionKey);
         return outputs;
@@ -297,6 +301,37 @@ export class VertexWork {
     this.#recordId = found.record.id;
     this.#tellCached();
     return this.#resultsOf(found.record, undefined);
+  }
+
+  /** Of a cache elsewhere: from now on it is ours. */
+  async #imported(key: string): Promise<Outputs | undefined> {
+    const found = await this.#build.imports.find(key);
+    if (found === undefined) return undefined;
+    try {
+      const { release } = this.#core.results.add({
+        keys: [key],
+        outputs: found.outputs,
+        parents: [],
+        type: this.#operation?.recordType ?? 'regular',
+        description: this.#state.name,
+      });
+      const outputs = this.#cached(key);
+      release();
+      return outputs;
+    } finally {
+      found.release();
+    }
+  }
+
+  /** Undefined for sources, and where the cache has nothing of it. */
+  async cachedStep(): Promise<CachedStep | undefined> {
+    if (this.#operation === undefined) return undefined;
+    const { key } = await this.definition();
+    const found = this.#core.results.findFor(this.#recordId, key);
+    if (found === undefined) return undefined;
+    this.#build.atEnd(found.release);
+    const { keys, outputs, createdAtMs } = found.record;
+    return { keys, outputs, createdAtMs };
   }
 
   /** With what it was made of, where that is in the cache too: clients show each such step. */

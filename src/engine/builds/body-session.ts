@@ -70,6 +70,10 @@ export class BodySession implements SessionCaller {
   readContent(): never {
     throw unserved();
   }
+
+  writeContent(): Promise<void> {
+    return Promise.reject(unserved());
+  }
 }
 
 function unserved(): BuildError {

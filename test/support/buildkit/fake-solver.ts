@@ -92,6 +92,8 @@ export class FakeSolver implements Solver {
         });
         return tree;
       },
+      cachedSteps: () => Promise.resolve([]),
+      sources: () => Promise.resolve([]),
     };
   }
 

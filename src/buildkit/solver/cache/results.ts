@@ -50,6 +50,14 @@ export class CachedResults {
     return { record, release: this.use(record.id) };
   }
 
+  /** The record of that id, or else what a key led to, if all of it is still there; its use is not counted. */
+  findFor(id: string | undefined, key: string): { record: ResultRecord; release: () => void } | undefined {
+    const record = this.#byId.get(id ?? '') ?? this.#byId.get(this.#byKey.get(key) ?? '');
+    return record === undefined || !this.#isWhole(record)
+      ? undefined
+      : { record, release: this.#hold(record.id) };
+  }
+
   /** Another key that leads to the record. */
   addKey(id: string, key: string): void {
     const record = this.#byId.get(id);

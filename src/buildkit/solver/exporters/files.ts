@@ -1,62 +1,66 @@
 // `local` and `tar`: the result's files, sent to the client.
 
-import { randomBytes } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { applyArchive, readEntries } from '../../../builder/archive-tree';
 import { readContents } from '../../../builder/file-contents';
-import { displayName, FileTree, walk, type FileNode, type TreeNode } from '../../../builder/file-tree';
-import { layerStream } from '../../../builder/layer-stream';
-import { TreeChanges } from '../../../builder/tree-changes';
+import { displayName, walk, type FileNode, type FileTree, type TreeNode } from '../../../builder/file-tree';
 import { BuildError } from '../../contract/errors';
 import type { Exporter, ExportRequest } from '../../contract/exporter';
 import type { BuildHost } from '../../contract/host';
 import type { FileStat, SentFile, SessionCaller } from '../../contract/session';
 import type { BuildScope } from '../../contract/solver';
-import { changesOf } from '../files/whole-tree';
-import { tellingExport } from './export-progress';
-import { onlyRefOf } from './image';
+import { epochIn, ExportAttributes } from '../delivery/attributes';
+import { tellingExport } from '../delivery/export-progress';
+import { withOutputFiles, type OutputFiles, type OutputWishes } from './output-files';
 
 export type CallerOf = (scope: BuildScope, signal: AbortSignal) => Promise<readonly SessionCaller[]>;
 
 export function fileExporters(host: BuildHost, callersOf: CallerOf): Exporter[] {
+  const exporter = (
+    type: 'tar' | 'local',
+    send: (request: ExportRequest, files: OutputFiles, signal: AbortSignal) => Promise<void>,
+  ): Exporter => ({
+    types: [type],
+    export: (request, signal) => {
+      const wishes = wishesOf(request);
+      return tellingExport(request.scope.progress, 'exporting to client', async (part) => {
+        await part(type === 'tar' ? 'sending tarball' : 'copying files', () =>
+          withOutputFiles(host, request.result, wishes, signal, (files) => send(request, files, signal)),
+        );
+        return new Map();
+      });
+    },
+  });
   return [
-    {
-      types: ['tar'],
-      export: (request, signal) =>
-        telling(request, 'sending tarball', async () => {
-          const caller = await callerFor(request, callersOf, signal);
-          const stream = await tarOf(request, host, signal);
-          await pipeline(stream, caller.sendFile(request.index, new Map(), signal), { signal });
-        }),
-    },
-    {
-      types: ['local'],
-      export: (request, signal) =>
-        telling(request, 'copying files', async () => {
-          const caller = await callerFor(request, callersOf, signal);
-          await sendDirectory(request, host, caller, signal);
-        }),
-    },
+    exporter('tar', async (request, files, signal) => {
+      const caller = await callerFor(request, callersOf, signal);
+      await pipeline(files.tar(), caller.sendFile(request.index, new Map(), signal), { signal });
+    }),
+    exporter('local', async (request, files, signal) => {
+      const caller = await callerFor(request, callersOf, signal);
+      await caller.sendFiles(request.index, sentFiles(await files.tree(), host), signal);
+    }),
   ];
 }
 
-function telling(
-  { scope, cacheExports }: ExportRequest,
-  name: string,
-  work: () => Promise<void>,
-): Promise<ReadonlyMap<string, string>> {
-  if (cacheExports.length > 0) throw new BuildError('Unimplemented', 'cache export is not supported');
-  return tellingExport(scope.progress, 'exporting to client', async (part) => {
-    await part(name, work);
-    return new Map();
-  });
+function wishesOf(request: ExportRequest): OutputWishes {
+  const given = new ExportAttributes(request.attributes);
+  for (const ofClient of ['dest', 'context']) given.text(ofClient);
+  const mode = given.text('mode') ?? 'copy';
+  if (mode !== 'copy')
+    throw new BuildError(
+      'Unimplemented',
+      `exporter option mode=${mode.slice(0, 64)}: files are copied; remove what is there before`,
+    );
+  const wishes = {
+    split: given.flag('platform-split'),
+    attestationPrefix: given.text('attestation-prefix') ?? '',
+    epochSeconds: epochIn(given.text('source-date-epoch'), 'source-date-epoch'),
+  };
+  given.warnOfOthers(request);
+  return wishes;
 }
 
-async function callerFor(
+export async function callerFor(
   { scope }: ExportRequest,
   callersOf: CallerOf,
   signal: AbortSignal,
@@ -65,33 +69,6 @@ async function callerFor(
   if (caller === undefined)
     throw new BuildError('FailedPrecondition', 'could not access local files without session');
   return caller;
-}
-
-async function tarOf({ result }: ExportRequest, host: BuildHost, signal: AbortSignal): Promise<Readable> {
-  const tree = (await onlyRefOf(result)?.tree(signal)) ?? new FileTree();
-  return Readable.from(layerStream(changesOf(tree), host.layers), { objectMode: false });
-}
-
-/**
- * By way of a plain tar of ours: the client asks for files in an order of its own, and layers, which are compressed, can only
- * be read from their beginnings.
- */
-async function sendDirectory(
-  request: ExportRequest,
-  host: BuildHost,
-  caller: SessionCaller,
-  signal: AbortSignal,
-): Promise<void> {
-  const path = join(host.temporaryDir, `export-${randomBytes(8).toString('hex')}`);
-  try {
-    await pipeline(await tarOf(request, host, signal), createWriteStream(path, { mode: 0o600 }), { signal });
-    const entries = await readEntries(createReadStream(path) as AsyncIterable<Buffer>); // a stream of bytes
-    const tree = new FileTree();
-    applyArchive(new TreeChanges(tree), '', entries, { kind: 'file', path });
-    await caller.sendFiles(request.index, sentFiles(tree, host), signal);
-  } finally {
-    await rm(path, { force: true });
-  }
 }
 
 // eslint-disable-next-line @typescript-eslint/require-await -- an AsyncIterable is asked for

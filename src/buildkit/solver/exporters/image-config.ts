@@ -1,11 +1,22 @@
 // The configuration of a built image: what the frontend made of it, with the layers that there are.
 
+import { isDeepStrictEqual } from 'node:util';
 import { BuildError } from '../../contract/errors';
 import { emptyLayer } from '../files/layer-trees';
 
 const maxConfigBytes = 4 * 1024 * 1024;
+const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 type JsonObject = Record<string, unknown>;
+
+export interface ImageConfigOptions {
+  /** SOURCE_DATE_EPOCH, seconds: nothing that the build added is later. */
+  readonly epochSeconds?: number | undefined;
+  /** The base image's configuration, whose times stay. */
+  readonly base?: Buffer | undefined;
+  /** JSON of `moby.buildkit.cache.v0`. */
+  readonly inlineCache?: Buffer | undefined;
+}
 
 /**
  * `given` is JSON of a frontend or a client (OCI image configuration), undefined where there is none. Each entry of its history that isn't
@@ -16,10 +27,10 @@ export function imageConfigOf(
   diffIds: readonly string[],
   platform: { OS: string; Architecture: string; Variant: string },
   now: Date,
+  options: ImageConfigOptions = {},
 ): Buffer {
-  const config = given === undefined ? {} : parseConfig(given);
+  const config = given === undefined ? defaultConfig() : parseConfig(given);
   const { OS, Architecture, Variant } = platform;
-  const created = now.toISOString();
   const history: JsonObject[] = [];
   const rest = [...diffIds];
   for (const entry of historyOf(config)) {
@@ -29,19 +40,60 @@ export function imageConfigOf(
   }
   for (const diffId of rest) {
     if (diffId === emptyLayer) continue;
-    history.push({ created, created_by: 'buildkit', comment: 'buildkit.exporter.image.v0' });
+    history.push({ created_by: 'buildkit', comment: 'buildkit.exporter.image.v0' });
   }
+  const dated = withTimes(history, now);
+  const clamped = withEpoch(dated, options);
+  const last = clamped.findLast((entry) => typeof entry['created'] === 'string')?.['created'];
+  const { epochSeconds, inlineCache } = options;
   const result = {
     architecture: Architecture,
     ...(Variant === '' ? {} : { variant: Variant }),
     os: OS,
     config: {},
-    created,
     ...config,
+    created: atMost(config['created'] ?? last ?? now.toISOString(), epochSeconds),
     rootfs: { type: 'layers', diff_ids: diffIds.filter((diffId) => diffId !== emptyLayer) },
-    history,
+    history: clamped,
+    ...(inlineCache === undefined ? {} : { 'moby.buildkit.cache.v0': inlineCache.toString('base64') }),
   };
   return Buffer.from(JSON.stringify(result));
+}
+
+function defaultConfig(): JsonObject {
+  return { config: { Env: [`PATH=${defaultPath}`], WorkingDir: '/' } };
+}
+
+/** Entries without a time have that of the first new layer, or of the last one before. */
+function withTimes(history: readonly JsonObject[], now: Date): JsonObject[] {
+  const isDated = ({ created }: JsonObject): boolean => typeof created === 'string';
+  const layered = history.map((entry) =>
+    entry['empty_layer'] === true || isDated(entry) ? entry : { ...entry, created: now.toISOString() },
+  );
+  const firstUndated = layered.findIndex((entry) => !isDated(entry));
+  const next = layered.slice(Math.max(0, firstUndated)).find(isDated);
+  let created = (firstUndated < 0 ? undefined : (next ?? layered.findLast(isDated)))?.['created'];
+  return layered.map((entry) => {
+    if (!isDated(entry)) return created === undefined ? entry : { ...entry, created };
+    if (firstUndated >= 0 && layered.indexOf(entry) > firstUndated) created = entry['created'];
+    return entry;
+  });
+}
+
+function withEpoch(history: readonly JsonObject[], { epochSeconds, base }: ImageConfigOptions): JsonObject[] {
+  if (epochSeconds === undefined) return [...history];
+  const inherited = base === undefined ? [] : historyOf(parseConfig(base));
+  const own = history.findIndex((entry, i) => !isDeepStrictEqual(entry, inherited[i]));
+  return history.map((entry, i) =>
+    i < own || own < 0 ? entry : { ...entry, created: atMost(entry['created'], epochSeconds) },
+  );
+}
+
+function atMost(created: unknown, epochSeconds: number | undefined): unknown {
+  if (epochSeconds === undefined) return created;
+  const time = typeof created === 'string' ? Date.parse(created) : Number.NaN;
+  const isLater = Number.isNaN(time) || time > epochSeconds * 1000;
+  return isLater ? new Date(epochSeconds * 1000).toISOString().replace('.000Z', 'Z') : created;
 }
 
 function parseConfig(bytes: Buffer): JsonObject {

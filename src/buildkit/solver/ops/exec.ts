@@ -123,6 +123,21 @@ function countsByContent(mount: Mount): boolean {
   return mount.readonly && mount.output === -1 && mount.dest !== '/';
 }
 
+/** What the processor and the guest's kernel run. */
+const nativeArchitectures = ['', 'amd64', '386'];
+
+/** Steps whose result is in the cache don't come here: another machine may have made it. */
+function requireNative(platform: Platform | undefined): void {
+  const { OS = '', Architecture = '', Variant = '' } = platform ?? {};
+  if (nativeArchitectures.includes(Architecture)) return;
+  const name = [OS, Architecture, Variant].filter((part) => part !== '').join('/');
+  throw new BuildError(
+    'Unimplemented',
+    `commands of ${name.slice(0, 100)} do not run here: VMs have this host's processor and no emulation of others; let the ` +
+      'stage be FROM --platform=$BUILDPLATFORM, compile for the target in it, and copy from it',
+  );
+}
+
 class StepRun {
   readonly #op: ExecOp;
   readonly #platform: Platform | undefined;
@@ -147,6 +162,7 @@ class StepRun {
 
   async run(): Promise<OperationOutput> {
     const context = this.#context;
+    requireNative(this.#platform);
     try {
       const { step, bases } = await this.#prepare();
       const output: ExecOutput = { write: (stream, bytes) => context.log(stream, bytes) };

@@ -228,6 +228,15 @@ describe('a build whose client has no frontend', () => {
     expect(vertexNames(await statusOf('ours'))).toEqual(['some://thing']);
   });
 
+  test('a cache in an image needs an image', async () => {
+    const Cache = { Exports: [{ Type: 'inline' }] };
+    await client.unary(control.Solve, { Ref: 'inline', Definition: chainOf('some://thing'), Cache });
+    const warnings = (await statusOf('inline')).flatMap((status) => status.warnings);
+    expect(warnings.map(({ short }) => short.toString())).toEqual([
+      'cache export type "inline" has no effect: the build makes no image',
+    ]);
+  });
+
   test.each([
     ['no ref', { Ref: '' }, 3, 'invalid build ref'],
     ['a graph that is none', { Ref: 'x', Definition: { def: [Buffer.from('x')] } }, 3, 'failed to parse llb'],
@@ -239,6 +248,14 @@ describe('a build whose client has no frontend', () => {
     ],
     ['what may not be', { Ref: 'x', Entitlements: ['security.insecure'] }, 7, 'not allowed'],
     ['what nobody knows', { Ref: 'x', Entitlements: ['sudo'] }, 3, 'unknown entitlement'],
+    [
+      'a cache of others',
+      { Ref: 'x', Cache: { Exports: [{ Type: 's3' }] } },
+      12,
+      'exporter s3 is not supported',
+    ],
+    ['an SBOM', { Ref: 'x', FrontendAttrs: [['attest:sbom', '']] as const }, 12, 'sbom are not supported'],
+    ['an oath', { Ref: 'x', FrontendAttrs: [['attest:oath', '']] as const }, 3, 'unknown attestation'],
     ['a policy', { Ref: 'x', SourcePolicy: { rules: [{}] } }, 12, 'not supported'],
   ])('refuses %s', async (_what, request, code, text) => {
     const { error } = await failureOf(client.unary(control.Solve, request));

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { gunzipSync, gzipSync } from 'node:zlib';
 
 import { readSmallFile } from '../../../../src/builder/file-contents';
 import { displayName, walk, type FileTree } from '../../../../src/builder/file-tree';
@@ -24,6 +25,7 @@ import { Definition, Op, type OpInit } from '../../../../src/buildkit/messages/o
 import type { Init } from '../../../../src/buildkit/wire/codec';
 import { createSolver, type SolverOptions } from '../../../../src/buildkit/solver/solver';
 import { buildEntry, emptyEntry, padding, type TarEntry } from '../../../../src/storage/tar/tar-header';
+import type { ImageContents } from '../../../../src/storage/contract/stores';
 import { DaemonError } from '../../../../src/errors';
 
 export const never = new AbortController().signal;
@@ -90,7 +92,8 @@ export class FakeHost implements BuildHost {
     add: async (stream, { onDiffId }) => {
       const chunks: Buffer[] = [];
       for await (const chunk of stream as AsyncIterable<Buffer>) chunks.push(chunk);
-      const diffId = this.addTar(Buffer.concat(chunks));
+      const bytes = Buffer.concat(chunks);
+      const diffId = this.addTar(bytes[0] === 0x1f ? gunzipSync(bytes) : bytes);
       onDiffId?.(diffId);
       return { diffId, sizeBytes: 0 };
     },
@@ -99,6 +102,13 @@ export class FakeHost implements BuildHost {
       const held = [...diffIds];
       this.held.push(held);
       return () => void this.held.splice(this.held.indexOf(held), 1);
+    },
+    blob: (diffId, { compression }) => {
+      const tar = this.tars.get(diffId) ?? Buffer.alloc(0);
+      const bytes = compression === 'none' ? tar : gzipSync(tar);
+      const digest = digestOf(bytes);
+      const open = (): Readable => Readable.from([bytes], { objectMode: false });
+      return Promise.resolve({ digest, sizeBytes: bytes.length, compression, open });
     },
     reference: (owner, diffIds) => void this.references.set(owner, diffIds),
     unreference: (owner) => void this.references.delete(owner),
@@ -143,6 +153,40 @@ export class FakeHost implements BuildHost {
       return Promise.resolve();
     },
     push: () => Promise.resolve({ digest: '' }),
+  };
+
+  /** By name. */
+  readonly stored = new Map<string, ImageContents>();
+  readonly pushed = new Map<string, ImageContents>();
+  readonly contents: BuildHost['contents'] = {
+    createContents: (contents, names) => {
+      for (const name of names) this.stored.set(name, contents);
+      return {
+        id: digestOf(contents.blobs[0] ?? Buffer.alloc(0)),
+        config: { architecture: 'amd64', os: 'linux', rootfs: { type: 'layers', diff_ids: [] } },
+        repoTags: [...names],
+        repoDigests: [],
+        sizeBytes: 0,
+        parentId: '',
+        lastTagTimeMs: 0,
+      };
+    },
+    pushContents: (contents, name, { byDigest }) => {
+      this.pushed.set(byDigest ? `${name}@${digestOf(contents.top.body)}` : name, contents);
+      return Promise.resolve();
+    },
+    fetchManifest: (name) => {
+      const found = this.pushed.get(name);
+      return found === undefined
+        ? Promise.reject(new DaemonError('NotFound', `${name}: not found`))
+        : Promise.resolve(found.top);
+    },
+    fetchBlob: (name, digest) => {
+      const { blobs = [] } = this.pushed.get(name) ?? {};
+      const tars = [...this.tars.values()].map((tar) => gzipSync(tar));
+      const found = [...blobs, ...tars].find((each) => digestOf(each) === digest);
+      return Readable.from(found === undefined ? [] : [found], { objectMode: false });
+    },
   };
 
   readonly executor: BuildHost['executor'] = {
@@ -210,6 +254,7 @@ export class FakeSession {
       pullUpload: (id) => Readable.from([this.uploads.get(id) ?? ''], { objectMode: false }),
       readContent: (store, digest) =>
         Readable.from([this.blobs.get(`${store} ${digest}`) ?? ''], { objectMode: false }),
+      writeContent: unused,
     };
   }
 
@@ -257,6 +302,7 @@ export function sessionsOf(...sessions: FakeSession[]): Sessions {
 
 export class FakeProgress implements Progress {
   readonly vertexes = new Map<string, VertexState>();
+  readonly warnings: string[] = [];
   logs = '';
   vertex(state: VertexState): void {
     this.vertexes.set(state.digest, state);
@@ -267,8 +313,8 @@ export class FakeProgress implements Progress {
   log(_vertex: string, _stream: string, bytes: Uint8Array): void {
     this.logs += Buffer.from(bytes).toString();
   }
-  warning(): void {
-    // none
+  warning({ short }: { short: string }): void {
+    this.warnings.push(short);
   }
   named(name: string): VertexState | undefined {
     return [...this.vertexes.values()].find((state) => state.name === name);
@@ -356,8 +402,14 @@ export interface Graph {
   readonly metadata?: object;
 }
 
-export function op(init: OpInit['op'], inputs: readonly Graph[] = [], metadata: object = {}): Graph {
+export function op(
+  init: OpInit['op'],
+  inputs: readonly Graph[] = [],
+  metadata: object = {},
+  more: Pick<OpInit, 'platform'> = {},
+): Graph {
   const bytes = Op.encode({
+    ...more,
     op: init,
     inputs: inputs.map((input) => ({ digest: digestOf(input.bytes), index: input.index ?? 0 })),
   });
@@ -390,7 +442,14 @@ export const local = (name: string, attrs: Record<string, string> = {}): Graph =
 export function run(
   root: Graph | undefined,
   command: string,
-  more: { mounts?: object[]; inputs?: Graph[]; meta?: object; exec?: object; metadata?: object } = {},
+  more: {
+    mounts?: object[];
+    inputs?: Graph[];
+    meta?: object;
+    exec?: object;
+    metadata?: object;
+    platform?: OpInit['platform'];
+  } = {},
 ): Graph {
   const inputs = [...(root === undefined ? [] : [root]), ...(more.inputs ?? [])];
   const rootMount = { input: root === undefined ? -1 : 0, dest: '/', output: 0 };
@@ -399,7 +458,8 @@ export function run(
     mounts: [rootMount, ...(more.mounts ?? [])],
     ...more.exec,
   };
-  return op({ kind: 'exec', value }, inputs, more.metadata);
+  const ofPlatform = more.platform === undefined ? {} : { platform: more.platform };
+  return op({ kind: 'exec', value }, inputs, more.metadata, ofPlatform);
 }
 
 const plainAction = { input: 0, secondaryInput: -1, output: 0 };

@@ -43,6 +43,15 @@ describe('evaluation', () => {
     expect(host.endedBuilds).toEqual(['build-1']);
   });
 
+  test('commands of another processor are refused', async () => {
+    const platform = { OS: 'linux', Architecture: 'arm64' };
+    const foreign = run(image('base'), 'a', { platform });
+    await expect(new FakeDaemon(host).layersOf(foreign)).rejects.toThrow(
+      'commands of linux/arm64 do not run here',
+    );
+    expect(commands()).toEqual([]);
+  });
+
   test('nothing runs before it is asked for, and an unused vertex never', async () => {
     const daemon = new FakeDaemon(host);
     const { build } = daemon.open();

@@ -4,9 +4,10 @@ import { randomBytes } from 'node:crypto';
 import { errorMessage } from '../../../errors';
 import { digestOf } from '../../llb/graph';
 import type { Progress } from '../../contract/progress';
+import type { TransferCounter } from '../../../storage/contract/stores';
 
-/** Runs one part of it. */
-export type ExportPart = <T>(id: string, work: () => Promise<T>) => Promise<T>;
+/** Runs one part of it. `counter` is for what it transfers. */
+export type ExportPart = <T>(id: string, work: (counter: TransferCounter) => Promise<T>) => Promise<T>;
 
 export async function tellingExport<T>(
   progress: Progress,
@@ -19,7 +20,15 @@ export async function tellingExport<T>(
   const part: ExportPart = async (id, run) => {
     const counter = { vertex: digest, id, current: 0, total: 0, startedMs: Date.now() };
     progress.counter(counter);
-    const result = await run();
+    const result = await run(({ id: blob, currentBytes, totalBytes, done }) =>
+      progress.counter({
+        ...counter,
+        id: blob,
+        current: currentBytes,
+        total: totalBytes,
+        ...(done ? { completedMs: Date.now() } : {}),
+      }),
+    );
     progress.counter({ ...counter, completedMs: Date.now() });
     return result;
   };
