@@ -10,7 +10,7 @@ import type { Frontend } from '../buildkit/contract/frontend';
 import { createDockerfileFrontend } from '../buildkit/frontend/frontend';
 import { BuildHistory } from '../buildkit/history/history';
 import { ClientSessions } from '../buildkit/session/sessions';
-import { exporters } from '../buildkit/solver/exporters/exporters';
+import { cacheExportersOf, exporters } from '../buildkit/solver/exporters/exporters';
 import { createSolver } from '../buildkit/solver/solver';
 import type { Config } from '../config';
 import { EngineBuildImages } from '../engine/builds/build-images';
@@ -49,6 +49,7 @@ export async function composeBuildKit({
   const executor = new StepExecutor(engine, journal);
   const host: BuildHost = {
     images: new EngineBuildImages(storage.images, storage.layers),
+    contents: storage.images,
     layers: storage.layers,
     executor,
     disks: new EngineCacheDisks(storage.cacheDisks, config.writableDiskBytes, () =>
@@ -61,6 +62,8 @@ export async function composeBuildKit({
   const solver = createSolver(host, sessions);
   const labels = new Map([
     ['org.mobyproject.buildkit.worker.executor', 'qemu'],
+    // clients take it for a store that keeps indexes: several platforms, attestations, archives, caches
+    ['org.mobyproject.buildkit.worker.snapshotter', 'caisson-squashfs'],
     ['org.mobyproject.buildkit.worker.hostname', hostname()],
     ['org.mobyproject.buildkit.worker.moby.host-gateway-ip', engine.networks.hostGateway],
   ]);
@@ -68,6 +71,7 @@ export async function composeBuildKit({
     solver,
     frontends,
     exporters: exporters(host, sessions),
+    cacheExporters: cacheExportersOf(host, sessions),
     layers: storage.layers,
     worker: { id: engineId, labels, version, dockerfileVersion: '' },
     // a step has a VM to itself where it is privileged: that endangers nobody

@@ -87,7 +87,7 @@ export class EngineBuildImages implements BuildImages {
 
   /** Of the platform that is wanted; another one's is none. */
   #local({ ref, platform }: ImageRequest): Image | undefined {
-    const image = this.#images.find(ref);
+    const image = this.#images.find(ref, platformOf(platform));
     if (image === undefined) return undefined;
     const { os, architecture } = image.config;
     return os === platform.OS && architecture === platform.Architecture ? image : undefined;
