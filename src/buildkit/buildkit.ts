@@ -67,7 +67,17 @@ export class BuildKit {
   readonly #connections = new Set<ServerConnection>();
 
   constructor(parts: BuildKitParts) {
-    const { solver, exporters, cacheExporters = [], layers, worker, sessions, granted, history, contents = [] } = parts;
+    const {
+      solver,
+      exporters,
+      cacheExporters = [],
+      layers,
+      worker,
+      sessions,
+      granted,
+      history,
+      contents = [],
+    } = parts;
     const frontends = new Map(parts.frontends.map((frontend) => [frontend.name, frontend]));
     this.records = solver.records;
     this.#sessions = sessions;
