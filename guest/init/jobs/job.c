@@ -26,6 +26,7 @@
 #include "core/go-error.h"
 #include "jobs/container-view.h"
 #include "jobs/file-changes.h"
+#include "jobs/file-usage.h"
 #include "paths/container-path.h"
 #include "process/launch.h"
 #include "process/process.h"
@@ -213,12 +214,26 @@ static int run_changes(struct job *job)
     return result < 0 ? fail_job(job, -result, "compare", "the container with its image") : 0;
 }
 
+static int run_usage(struct job *job)
+{
+    uint64_t bytes;
+    auto_fd disk = open_in_vm(job, "w");
+    if (disk < 0)
+        return disk;
+    int result = file_usage(disk, "upper", &bytes);
+    if (result < 0)
+        return fail_job(job, -result, "count", "what the container has written");
+    dprintf(STDOUT_FILENO, "%llu", (unsigned long long)bytes);
+    return 0;
+}
+
 static const struct {
     const char *name;
     int (*run)(struct job *job);
 } jobs[] = {
     { "stat", run_stat },     { "archive", run_archive }, { "extract", run_extract },
     { "export", run_export }, { "layer", run_layer },     { "changes", run_changes },
+    { "usage", run_usage },
 };
 
 static int (*find_job(const char *name))(struct job *job)

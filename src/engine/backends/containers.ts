@@ -28,6 +28,7 @@ import { DaemonError } from '../../errors';
 import { archivePath, exportContainer, extractArchive, statPath } from '../files/archive';
 import { attachToContainer } from '../sessions/attach';
 import { containerChanges } from '../files/changes';
+import { guestWrittenBytes } from '../files/written-bytes';
 import { checkpointsOf, createCheckpoint, type CheckpointRequest } from '../lifecycle/checkpoint';
 import { commitContainer } from '../images/commit';
 import { createContainer, type CreateOptions } from '../create/create';
@@ -82,7 +83,8 @@ export class Containers implements ContainersBackend {
     const sources = {
       ...engine,
       health,
-      freeOnDisk: (container: Container): Promise<number | undefined> => stats.freeOnDisk(container),
+      writtenBytes: (container: Container): Promise<number | undefined> =>
+        guestWrittenBytes(engine, container),
     };
     this.#sources = sources;
     this.#list = new ContainerList(sources);

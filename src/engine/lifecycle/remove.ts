@@ -173,7 +173,7 @@ export async function removeStopped(
 }
 
 /** As `RemoveNeeds`, with what tells the bytes that are won. */
-export type PruneNeeds = RemoveNeeds & { readonly disks: Pick<WritableDiskStore, 'contentBytes'> };
+export type PruneNeeds = RemoveNeeds & { readonly disks: Pick<WritableDiskStore, 'fileBytes'> };
 
 /** ContainerPrune. One that can't be removed is skipped. Throws InvalidParameter for unknown filters. */
 export async function pruneContainers(engine: PruneNeeds, filters: Filters): Promise<ContainerPruneResponse> {
@@ -184,7 +184,7 @@ export async function pruneContainers(engine: PruneNeeds, filters: Filters): Pro
     const { record, state } = container;
     if (!['created', 'exited', 'dead'].includes(state.kind)) continue;
     if (!matches(record.config.Labels ?? {}, Date.parse(record.createdAt))) continue;
-    const bytes = await engine.disks.contentBytes(container.id);
+    const bytes = await engine.disks.fileBytes(container.id);
     try {
       await removeContainer(engine, container.id, { force: false, volumes: false, link: false });
       deleted.push(container.id);

@@ -10,14 +10,14 @@ export interface ContainerSizes {
 
 export interface SizeSources {
   images: Pick<ImageStore, 'find'>;
-  disks: Pick<WritableDiskStore, 'contentBytes'>;
-  /** Bytes of the container's disk that its guest says are free. Undefined: none has it mounted, or it doesn't answer. */
-  freeOnDisk: (container: Container) => Promise<number | undefined>;
+  disks: Pick<WritableDiskStore, 'fileBytes'>;
+  /** Bytes of the files that the container has written, by its guest. Undefined: it doesn't run, or its guest doesn't answer. */
+  writtenBytes: (container: Container) => Promise<number | undefined>;
 }
 
-/** What the container has written, in whole blocks; with the image's layers for the root. */
+/** What the files of the container take that it has written; with the image's for the root. */
 export async function containerSizes(container: Container, sources: SizeSources): Promise<ContainerSizes> {
   const { id, imageId } = container.record;
-  const SizeRw = await sources.disks.contentBytes(id, await sources.freeOnDisk(container));
+  const SizeRw = (await sources.writtenBytes(container)) ?? (await sources.disks.fileBytes(id));
   return { SizeRw, SizeRootFs: SizeRw + (sources.images.find(imageId)?.sizeBytes ?? 0) };
 }

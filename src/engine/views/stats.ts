@@ -1,15 +1,10 @@
 // ContainerStats: the guest's counters, sampled once for all who watch a container.
 
-import { within } from '../../async/deadline';
 import type { ContainerStats } from '../../docker/types';
 import type { ContainerStats as RawStats } from '../../vm/contract/protocol';
 import type { Container, ContainerRegistry } from '../core/container-registry';
-import { isActive } from '../core/container-state';
 import { requirePod, type PodPlaces } from '../vms/guest-access';
 import { ContainerStatsService } from './stats-sampler';
-
-/** Longer than a guest takes that has much to do; one that waits for room on the host's disk doesn't answer at all. */
-const freeOnDiskTimeoutMs = 5000;
 
 /** What samples are taken with. */
 export type StatsNeeds = PodPlaces & { readonly registry: ContainerRegistry };
@@ -30,17 +25,6 @@ export class GuestStats {
     signal: AbortSignal,
   ): AsyncGenerator<ContainerStats, void, undefined> {
     return this.#service.stats(container, options, signal);
-  }
-
-  /** Bytes of the container's disk that are free by its guest. Undefined: it doesn't run, or its guest doesn't answer in time. */
-  async freeOnDisk(container: Container): Promise<number | undefined> {
-    if (!isActive(container.state)) return undefined;
-    try {
-      const { disk } = await within(this.#sample(container), freeOnDiskTimeoutMs);
-      return disk.totalBytes === 0 ? undefined : disk.freeBytes;
-    } catch {
-      return undefined;
-    }
   }
 
   async #sample(container: Container): Promise<RawStats> {

@@ -216,10 +216,10 @@ export interface WritableDiskStore {
   /** Allocated bytes on the host. 0 if there is none. */
   usageBytes(containerId: string): Promise<number>;
   /**
-   * Bytes that a container has put on its disk, in whole blocks. `freeBytes`: what is free by the guest that has it mounted; else
-   * the superblock's figure counts, which the guest writes when it unmounts. 0 if there is no disk.
+   * Bytes of the files that a container has written, as they are on its disk: a guest that has it mounted may know of more.
+   * 0 if there is no disk, or none that can be read.
    */
-  contentBytes(containerId: string, freeBytes?: number): Promise<number>;
+  fileBytes(containerId: string): Promise<number>;
   remove(containerId: string): Promise<void>;
   list(): Promise<string[]>;
 }

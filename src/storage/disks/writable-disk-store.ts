@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { DaemonError, noSpaceText, systemErrorCode } from '../../errors';
 import { runTool } from '../../host/run-tool';
 import type { WritableDiskStore } from '../contract/stores';
+import { ext4FileBytes } from './ext4-usage';
 
 interface Extent {
   offset: number;
@@ -23,15 +24,11 @@ const blockBytes = 4096;
 const suffix = '.ext4';
 /** After a disk's path: what it was while a start from a checkpoint is tried. It outlives the daemon. */
 export const diskBeforeSuffix = '.before';
-/** The superblock of ext4 lies at 1024 and is 1024 bytes long. */
-const superblockEnd = 2048;
 const inodeBytes = 256;
 /** A block for each inode: as on dockerd a disk is full of small files when its blocks are, and not before. */
 const bytesPerInode = 4096;
 /** Of larger disks mke2fs makes fewer inodes, of which there can't be more than 2^32. */
 const maxBytesOfManyInodes = 2 ** 40;
-/** Directories that the agent makes for the overlay: upper, work, and work's own. */
-const ownBlocks = 3;
 const maxBlankBytes = 8 * 1024 * 1024;
 
 export class DiskFileStore implements WritableDiskStore {
@@ -85,7 +82,7 @@ export class DiskFileStore implements WritableDiskStore {
     }
   }
 
-  async contentBytes(containerId: string, freeBytes?: number): Promise<number> {
+  async fileBytes(containerId: string): Promise<number> {
     let file;
     try {
       file = await open(this.path(containerId), 'r');
@@ -94,19 +91,7 @@ export class DiskFileStore implements WritableDiskStore {
       throw error;
     }
     try {
-      const head = Buffer.alloc(superblockEnd);
-      await file.read(head, 0, head.length, 0);
-      const { size } = await file.stat();
-      const blank = await this.#blank(size);
-      const blankHead = blank?.extents[0]?.data;
-      if (blankHead === undefined || blankHead.length < superblockEnd) return 0;
-      // a disk that an older version made has fewer inodes, and more blocks that are free
-      const used =
-        freeBytesOf(blankHead) +
-        inodeTableBytes(blankHead) -
-        (freeBytes ?? freeBytesOf(head)) -
-        inodeTableBytes(head);
-      return Math.max(0, used - ownBlocks * blockSize(head));
+      return (await ext4FileBytes(file)) ?? 0;
     } finally {
       await file.close();
     }
@@ -177,22 +162,4 @@ async function makeFileSystem(path: string, sizeBytes: number): Promise<void> {
     sizeBytes <= maxBytesOfManyInodes ? ['-I', String(inodeBytes), '-i', String(bytesPerInode)] : [];
   const layout = ['-t', 'ext4', '-m', '0', '-O', '^resize_inode', ...inodes, '-E', extended];
   await runTool('mke2fs', ['-q', '-F', ...layout, path, `${Math.ceil(sizeBytes / 1024)}k`]);
-}
-
-// Fields of ext4's superblock (kernel documentation, ext4 "Super Block").
-
-/** s_log_block_size: 1024 bytes on disks of less than 512 MiB. */
-function blockSize(head: Buffer): number {
-  return 1024 << head.readUInt32LE(1024 + 0x18);
-}
-
-/** s_inodes_count: what the tables of inodes take. */
-function inodeTableBytes(head: Buffer): number {
-  return head.readUInt32LE(1024) * inodeBytes;
-}
-
-/** s_free_blocks_count: two halves. */
-function freeBytesOf(head: Buffer): number {
-  const blocks = head.readUInt32LE(1024 + 0x0c) + head.readUInt32LE(1024 + 0x158) * 2 ** 32;
-  return blocks * blockSize(head);
 }

@@ -321,7 +321,9 @@ export type GuestJob =
    */
   | { kind: 'layer'; tree?: number; stubs?: 'points' | 'all' }
   /** Its list: a letter (A, C, D) and a path, each ended by NUL. */
-  | { kind: 'changes' };
+  | { kind: 'changes' }
+  /** The bytes of the files that it wrote, as a decimal number. */
+  | { kind: 'usage' };
 
 /** Parameters and result of every operation. */
 export interface AgentOperations {

@@ -1,15 +1,11 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, statSync, writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openLab, type StorageLab } from './storage-lab';
 
 const megabyte = 1024 ** 2;
 const gibibyte = 1024 ** 3;
-
-/** A block for each of three: of 1 KiB on a disk of less than 512 MiB. */
-function ownDirectories(mebibytes: number): number {
-  return 3 * (mebibytes < 512 ? 1024 : 4096);
-}
 
 describe('writable disks', () => {
   let lab: StorageLab;
@@ -51,23 +47,58 @@ describe('writable disks', () => {
       const path = await writableDisks.create('one', size);
       const superblock = execFileSync('dumpe2fs', ['-h', path], { encoding: 'utf8', stdio: 'pipe' });
       expect(Number(/^Inode count: +(\d+)/m.exec(superblock)?.[1]) / (size / 4096)).toBeCloseTo(1, 1);
-      // the agent has not made its directories yet
-      expect(await writableDisks.contentBytes('one')).toBe(0);
-      expect(await contentOfOneFile(path)).toBe(megabyte - ownDirectories(mebibytes));
+      expect(await writableDisks.fileBytes('one')).toBe(0);
+      expect(await bytesOfFiles(path)).toBe(3 * megabyte + 7 + 1 + 4);
 
       // as earlier versions made them
       execFileSync('mke2fs', ['-qF', '-t', 'ext4', '-m0', '-O', '^resize_inode', '-i', '16384', path]);
-      expect(await contentOfOneFile(path)).toBe(megabyte - ownDirectories(mebibytes));
+      expect(await bytesOfFiles(path)).toBe(3 * megabyte + 7 + 1 + 4);
     },
   );
 
-  /** What the store says when a file of a megabyte is in the disk. */
-  async function contentOfOneFile(path: string): Promise<number> {
+  /** What the store says of files of odd sizes, of two names for one, a link, a directory and one that was removed. */
+  async function bytesOfFiles(path: string): Promise<number> {
     const file = join(lab.dataRoot, 'file');
-    writeFileSync(file, Buffer.alloc(megabyte, 'x'));
-    execFileSync('debugfs', ['-w', '-R', `write ${file} file`, path], { stdio: 'pipe' });
-    return lab.storage.writableDisks.contentBytes('one');
+    const commands: string[] = [];
+    for (const [name, size] of Object.entries({ large: 3 * megabyte, small: 7, 'dir/one': 1, gone: 99 })) {
+      writeFileSync(`${file}-${size}`, Buffer.alloc(size, 'x'));
+      if (name.startsWith('dir/')) commands.push('mkdir dir');
+      commands.push(`write ${file}-${size} ${name}`);
+    }
+    commands.push('ln small dir/other', 'sif small links_count 2', 'symlink link four', 'rm gone');
+    execFileSync('debugfs', ['-w', '-f', '-', path], { input: commands.join('\n'), stdio: 'pipe' });
+    return lab.storage.writableDisks.fileBytes('one');
   }
+
+  test('a disk whose numbers cannot be so counts nothing, and soon', async () => {
+    const { writableDisks } = lab.storage;
+    const path = await writableDisks.create('one', gibibyte);
+    const disk = await open(path, 'r+');
+    const writeNumber = async (offset: number, value: number, bytes = 4): Promise<void> => {
+      const data = Buffer.alloc(bytes);
+      data.writeUIntLE(value, 0, bytes);
+      await disk.write(data, 0, bytes, 1024 + offset);
+    };
+    try {
+      // inodes, inodes in a group, size of an inode, block size, size of a descriptor
+      for (const [offset, value, bytes] of [
+        [0, 0xffffffff, 4],
+        [0x28, 0, 4],
+        [0x28, 1, 4],
+        [0x58, 0, 2],
+        [0x18, 40, 4],
+        [0xfe, 7, 2],
+      ] as const) {
+        const before = Buffer.alloc(bytes);
+        await disk.read(before, 0, bytes, 1024 + offset);
+        await writeNumber(offset, value, bytes);
+        expect(await writableDisks.fileBytes('one')).toBe(0);
+        await disk.write(before, 0, bytes, 1024 + offset);
+      }
+    } finally {
+      await disk.close();
+    }
+  });
 
   test('are removed, also twice; what is not there uses nothing', async () => {
     const { writableDisks } = lab.storage;

@@ -22,10 +22,10 @@ import {
 
 const busybox = image('1', { repoTags: ['busybox:latest'] });
 const disks = {
-  contentBytes: () => Promise.resolve(3_000_000),
+  fileBytes: () => Promise.resolve(3_000_000),
   path: (id: string) => `/disks/${id}`,
 } as unknown as WritableDiskStore;
-const freeOnDisk = (): Promise<undefined> => Promise.resolve(undefined);
+const writtenBytes = (): Promise<undefined> => Promise.resolve(undefined);
 const endpoint = {
   id: 'ep1',
   networkId: 'net1',
@@ -54,7 +54,7 @@ function listOf(
     registry: registryOf(...records),
     images: imagesOf(...(options.images ?? [busybox])),
     disks,
-    freeOnDisk,
+    writtenBytes,
     health: {
       health: (id) => {
         const Status = options.health?.[id];
@@ -314,7 +314,7 @@ describe('inspect', () => {
     images: imagesOf(busybox),
     layers,
     disks,
-    freeOnDisk,
+    writtenBytes,
     health: { health: () => undefined },
   };
 
