@@ -78,6 +78,9 @@ export const execStart = struct<ExecStartBody>('types.ExecStartCheck', {
   ConsoleSize: consoleSize,
 });
 
+/** Of versions before 1.24. */
+export const containerCopy = struct<{ Resource: string }>('types.CopyConfig', { Resource: string });
+
 export const checkpointCreate = struct<CheckpointCreateBody>('types.CheckpointCreateOptions', {
   CheckpointID: string,
   CheckpointDir: string,

@@ -10,6 +10,7 @@ export type * from './exec';
 export type * from './host-config';
 export type * from './image';
 export type * from './network';
+export type * from './old-types';
 export type * from './progress';
 export type * from './system';
 export type * from './volume';

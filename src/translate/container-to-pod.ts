@@ -6,7 +6,13 @@ import { DaemonError } from '../errors';
 import { effectiveCapabilities } from './capabilities';
 import { containerDevices } from './devices';
 import { containerEnvironment } from './environment';
-import { containerMounts, tmpfsOptions, type TmpfsMount } from './mounts';
+import {
+  containerMounts,
+  defaultMaskedPaths,
+  defaultReadonlyPaths,
+  tmpfsOptions,
+  type TmpfsMount,
+} from './mounts';
 import type { SharedNamespace } from '../vm/contract/protocol';
 import type { PodContainerSpec, PodSpec } from './pod';
 import { blockIoLimits, cgroupLimits, wantedResources } from './resources';
@@ -120,8 +126,8 @@ function podContainer(
     }),
     devices: devices.devices,
     deviceRules: devices.rules,
-    maskedPaths: privileged ? [] : (hostConfig.MaskedPaths ?? []),
-    readonlyPaths: privileged ? [] : (hostConfig.ReadonlyPaths ?? []),
+    maskedPaths: privileged ? [] : (hostConfig.MaskedPaths ?? [...defaultMaskedPaths]),
+    readonlyPaths: privileged ? [] : (hostConfig.ReadonlyPaths ?? [...defaultReadonlyPaths]),
     cgroup: cgroupLimits(hostConfig),
     ...(blockIo === undefined ? {} : { blockIo }),
     sysctls,

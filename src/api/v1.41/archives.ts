@@ -4,6 +4,9 @@ import { Router } from 'express';
 import type { Request } from 'express';
 import { DaemonError } from '../../errors';
 import type { ContainerFileBackend } from './backend';
+import { containerCopy } from '../../docker/request-schemas';
+import { readJson } from '../http/body';
+import { holds } from './old-versions';
 import { queryBool, queryText } from '../http/query';
 import { sendJson, sendStatus } from '../http/reply';
 import { clientSignal } from '../http/response-stream';
@@ -27,6 +30,19 @@ export function archiveRoutes(backend: ContainerFileBackend): Router {
     const path = requiredPath(req);
     const { stat, archive } = await backend.archiveGet(req.params.id, path, clientSignal(req, res));
     await sendTar(res, archive, { 'Content-Type': 'application/x-tar', [statHeader]: encodeStat(stat) });
+  });
+
+  // Of versions before 1.24: 200 a tar | 400 no path | 404
+  router.post('/containers/:id/copy', async (req, res) => {
+    if (holds('copyIsGone', req)) {
+      sendStatus(res, 404);
+      return;
+    }
+    // the schema decides the type
+    const { Resource: path = '' } = (await readJson(req, containerCopy)) as { Resource?: string };
+    if (path === '') throw new DaemonError('InvalidParameter', 'Path cannot be empty');
+    const archive = await backend.copy(req.params.id, path, clientSignal(req, res));
+    await sendTar(res, archive, { 'Content-Type': 'application/x-tar' });
   });
 
   // PutContainerArchive: 200 | 400 | 403 read-only | 404

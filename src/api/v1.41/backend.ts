@@ -13,6 +13,7 @@ import type {
   ContainerInspect,
   ContainerPathStat,
   ContainerPruneResponse,
+  ContainerStats,
   ContainerSummary,
   ContainerTopResponse,
   ContainerUpdateBody,
@@ -23,6 +24,7 @@ import type {
   ExecInspect,
   FilesystemChange,
   HistoryItem,
+  HostConfig,
   ImageDeleteItem,
   ImageInspect,
   ImagePruneResponse,
@@ -42,7 +44,7 @@ import type {
 /** Docker's filters after parsing: name → the set of values. */
 export type Filters = ReadonlyMap<string, readonly string[]>;
 
-/** API version of the request (1.24 …), for what changes with it. */
+/** API version of the request (1.12 …), for what changes with it. */
 export interface ApiVersion {
   major: number;
   minor: number;
@@ -106,9 +108,10 @@ export interface ContainerBackend {
     filters: Filters;
   }): Promise<ContainerSummary[]>;
   inspect(ref: string, options: { size: boolean }): Promise<ContainerInspect>;
+  /** `hostConfig`: of an old client, in place of what create was given. */
   start(
     ref: string,
-    options: { detachKeys?: string; checkpoint?: string; checkpointDir?: string },
+    options: { detachKeys?: string; checkpoint?: string; checkpointDir?: string; hostConfig?: HostConfig },
   ): Promise<void>;
   /** `timeoutSeconds` undefined: the container's StopTimeout, else 10; −1: for ever. */
   stop(ref: string, options: { timeoutSeconds?: number; signal?: string }): Promise<void>;
@@ -148,7 +151,7 @@ export interface ContainerStreamBackend {
     ref: string,
     options: { stream: boolean; oneShot: boolean },
     signal: AbortSignal,
-  ): Promise<AsyncIterable<object>>;
+  ): Promise<AsyncIterable<ContainerStats>>;
 }
 
 /** The files of a container, be it running or not. */
@@ -163,6 +166,8 @@ export interface ContainerFileBackend {
     path: string,
     signal: AbortSignal,
   ): Promise<{ stat: ContainerPathStat; archive: NodeJS.ReadableStream }>;
+  /** Of old clients: a tar of what `path` leads to. */
+  copy(ref: string, path: string, signal: AbortSignal): Promise<NodeJS.ReadableStream>;
   /** Resolves when the whole archive, perhaps compressed, is unpacked at `path`. */
   archivePut(
     ref: string,
@@ -326,7 +331,8 @@ export interface SystemBackend {
 }
 
 export interface NetworkBackend {
-  list(filters: Filters): Promise<NetworkInspect[]>;
+  /** `detailed`: with the containers of each. */
+  list(filters: Filters, options: { detailed: boolean }): Promise<NetworkInspect[]>;
   inspect(ref: string, options: { verbose: boolean; scope: string }): Promise<NetworkInspect>;
   create(body: NetworkCreateBody): Promise<{ Id: string; Warning: string }>;
   remove(ref: string): Promise<void>;

@@ -1,11 +1,13 @@
 // `/build`: the classic builder and BuildKit, and pruning what builds keep.
 
 import { Router } from 'express';
+import type { Request } from 'express';
 import { DaemonError } from '../../errors';
 import { goDurationProblem } from '../../go/duration';
 import { goQuote } from '../../go/quote';
 import type { Filters, BuildBackend, BuildKitBackend } from './backend';
 import { queryFilters } from './filters';
+import { holds } from './old-versions';
 import { registryConfig } from './image-request';
 import { streamProgress } from './progress-stream';
 import { queryBool, queryOf, queryText } from '../http/query';
@@ -27,7 +29,7 @@ export function buildRoutes(backend: BuildBackend, buildKit: BuildKitBackend | u
 
   // ImageBuild: 200 | 400 | 501 BuildKit, where there is none
   router.post('/build', async (req, res) => {
-    const options = { query: queryOf(req), auths: registryConfig(req), room: () => drained(res) };
+    const options = { query: buildQuery(req), auths: registryConfig(req), room: () => drained(res) };
     const isBuildKit = queryText(req, 'version') === buildKitVersion;
     if (isBuildKit && buildKit === undefined) throw notImplemented('BuildKit');
     const builder = isBuildKit ? (buildKit ?? backend) : backend;
@@ -49,6 +51,14 @@ export function buildRoutes(backend: BuildBackend, buildKit: BuildKitBackend | u
   });
 
   return router;
+}
+
+/** Without what the request's version doesn't know. */
+function buildQuery(request: Request): URLSearchParams {
+  const query = new URLSearchParams(queryOf(request));
+  if (!holds('buildPulls', request)) query.delete('pull');
+  if (!holds('imagesHavePlatforms', request)) query.delete('platform');
+  return query;
 }
 
 /** What dockerd says of values before it looks at its cache. */

@@ -5,6 +5,8 @@ import type { Request, Response } from 'express';
 import { DaemonError, errorMessage } from '../../errors';
 import { log } from '../../log';
 import { isAtLeast } from './api-version';
+import { isEmptySample, statsOf120 } from './old-shapes';
+import { holds } from './old-versions';
 import { acceptWebSocket, isWebSocketRequest } from './attach-websocket';
 import type {
   AttachOptions,
@@ -27,7 +29,7 @@ import {
 import { sendJson, sendStatus, sendText } from '../http/reply';
 import { clientSignal, endStream, startStream, writeChunk } from '../http/response-stream';
 import { parseTimestampQuery } from './timestamp-query';
-import type { ContainerWaitResponse } from '../../docker/types';
+import type { ContainerStats, ContainerWaitResponse } from '../../docker/types';
 
 /** Lines at hand are gathered up to this much before they are written. */
 const gatherBytes = 64 * 1024;
@@ -98,15 +100,16 @@ export function containerStreamRoutes(
   // ContainerStats: 200 | 400 | 404
   router.get('/containers/:id/stats', async (req, res) => {
     const stream = queryBoolOr(req, 'stream', true);
-    const oneShot = queryBool(req, 'one-shot');
+    const oneShot = holds('statsOnce', req) && queryBool(req, 'one-shot');
     if (stream && oneShot) {
       throw new DaemonError('InvalidParameter', 'cannot have stream=true and one-shot=true');
     }
     const signal = clientSignal(req, res);
     const samples = await backend.stats(req.params.id, { stream, oneShot }, signal);
+    const shape = holds('statsByInterface', req) ? (sample: ContainerStats) => sample : statsOf120;
     if (!stream) {
       for await (const sample of samples) {
-        sendJson(res, 200, sample);
+        sendJson(res, 200, isEmptySample(sample) ? sample : shape(sample));
         return;
       }
       if (!signal.aborted) throw new DaemonError('Internal', 'no statistics');
@@ -114,26 +117,31 @@ export function containerStreamRoutes(
     }
     startStream(res, { 'Content-Type': 'application/json' });
     await untilClientGone(signal, async () => {
-      for await (const sample of samples) await writeChunk(res, `${JSON.stringify(sample)}\n`);
+      for await (const sample of samples) await writeChunk(res, `${JSON.stringify(shape(sample))}\n`);
     });
     endStream(res);
   });
 
-  // ContainerWait: 200, its header at once | 404
+  // ContainerWait: 200, its header at once | 404. Old clients get it with the answer.
   router.post('/containers/:id/wait', async (req, res) => {
-    const condition = queryText(req, 'condition');
+    const atOnce = holds('waitAnswersAtOnce', req);
+    const condition = atOnce ? queryText(req, 'condition') : '';
     const signal = clientSignal(req, res);
     const { exit } = await backend.wait(
       req.params.id,
       condition === 'next-exit' || condition === 'removed' ? condition : 'not-running',
       signal,
     );
-    startStream(res, { 'Content-Type': 'application/json' });
+    if (atOnce) startStream(res, { 'Content-Type': 'application/json' });
     const result = await exit.catch((error: unknown): ContainerWaitResponse => {
       if (!signal.aborted) log.warn('wait failed', { path: req.path, error: errorMessage(error) });
       return { Error: { Message: errorMessage(error) }, StatusCode: -1 };
     });
-    if (!res.destroyed) res.end(`${JSON.stringify(result)}\n`);
+    if (res.destroyed) return;
+    if (!atOnce) sendJson(res, 200, result);
+    else if (condition === 'removed' && result.Error !== null && !holds('waitTellsFailedRemoval', req))
+      res.end();
+    else res.end(`${JSON.stringify(result)}\n`);
   });
 
   return router;

@@ -2,16 +2,18 @@
 
 import { Router } from 'express';
 import type { Request } from 'express';
-import { DaemonError } from '../../errors';
+import { DaemonError, isDaemonError } from '../../errors';
 import { requestVersion } from './api-version';
 import type { ContainerBackend } from './backend';
 import { declaredLength, readLooseJson } from '../http/body';
-import { createBody } from './create-body';
+import { createBody, hostConfigOf } from './create-body';
 import { queryFilters } from './filters';
 import { containerCreate, containerUpdate, type LooseCreateBody } from '../../docker/request-schemas';
+import { holds } from './old-versions';
+import { inspectOf119, inspectOf120 } from './old-shapes';
 import { optionalText, queryBool, queryInt, queryTerminalSize, queryText } from '../http/query';
 import { sendJson, sendStatus } from '../http/reply';
-import type { ContainerCreateBody, ContainerUpdateBody } from '../../docker/types';
+import type { ContainerCreateBody, ContainerUpdateBody, HostConfig } from '../../docker/types';
 import { applyVersionToCreate } from './version-rules';
 
 const listFilters = [
@@ -55,7 +57,7 @@ export function containerRoutes(backend: ContainerBackend): Router {
     const body = await readCreateBody(req);
     const created = await backend.create(body, {
       ...optionalText(req, 'name', 'name'),
-      ...optionalText(req, 'platform', 'platform'),
+      ...(holds('createHasPlatform', req) ? optionalText(req, 'platform', 'platform') : {}),
       version: requestVersion(req),
     });
     sendJson(res, 201, created);
@@ -63,13 +65,13 @@ export function containerRoutes(backend: ContainerBackend): Router {
 
   // ContainerInspect: 200 | 404
   router.get('/containers/:id/json', async (req, res) => {
-    sendJson(res, 200, await backend.inspect(req.params.id, { size: queryBool(req, 'size') }));
+    sendJson(res, 200, await inspect(backend, req, req.params.id));
   });
 
   // The same for what the container `parent` is linked to under the name `alias`.
   router.get('/containers/:parent/:alias/json', async (req, res) => {
     const { parent, alias } = req.params;
-    sendJson(res, 200, await backend.inspect(`${parent}/${alias}`, { size: queryBool(req, 'size') }));
+    sendJson(res, 200, await inspect(backend, req, `${parent}/${alias}`));
   });
 
   // ContainerTop: 200 | 404 | 409 not running
@@ -85,14 +87,9 @@ export function containerRoutes(backend: ContainerBackend): Router {
 
   // ContainerStart: 204 | 304 already started | 400 with a body, or command not found | 404
   router.post('/containers/:id/start', async (req, res) => {
-    const length = declaredLength(req);
-    if (length > longestEmptyBody || length < 0) {
-      throw new DaemonError(
-        'InvalidParameter',
-        'starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24',
-      );
-    }
+    const hostConfig = await readStartBody(req);
     await backend.start(req.params.id, {
+      ...(hostConfig === undefined ? {} : { hostConfig }),
       ...optionalText(req, 'detachKeys', 'detachKeys'),
       ...optionalText(req, 'checkpoint', 'checkpoint'),
       ...optionalText(req, 'checkpoint-dir', 'checkpointDir'),
@@ -114,7 +111,7 @@ export function containerRoutes(backend: ContainerBackend): Router {
 
   // ContainerKill: 204 | 400 invalid signal | 404 | 409 not running
   router.post('/containers/:id/kill', async (req, res) => {
-    await backend.kill(req.params.id, optionalText(req, 'signal', 'signal'));
+    await killContainer(backend, req, req.params.id);
     sendStatus(res, 204);
   });
 
@@ -167,6 +164,36 @@ export function containerRoutes(backend: ContainerBackend): Router {
   });
 
   return router;
+}
+
+/** In the shape that the request's version has. */
+async function inspect(backend: ContainerBackend, request: Request, ref: string): Promise<object> {
+  const inspected = await backend.inspect(ref, { size: queryBool(request, 'size') });
+  if (holds('inspectHasNetworks', request)) return inspected;
+  return holds('inspectHasMounts', request) ? inspectOf120(inspected) : inspectOf119(inspected);
+}
+
+/** To an old client one that does not run is killed. */
+async function killContainer(backend: ContainerBackend, request: Request, ref: string): Promise<void> {
+  try {
+    await backend.kill(ref, optionalText(request, 'signal', 'signal'));
+  } catch (error) {
+    if (holds('killRefusesStopped', request) || !isDaemonError(error, 'Conflict')) throw error;
+  }
+}
+
+/** The HostConfig that an old client starts a container with. Throws InvalidParameter for newer ones. */
+async function readStartBody(request: Request): Promise<HostConfig | undefined> {
+  const length = declaredLength(request);
+  if (length >= 0 && length <= longestEmptyBody) return undefined;
+  if (holds('startTakesNoHostConfig', request)) {
+    throw new DaemonError(
+      'InvalidParameter',
+      'starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24',
+    );
+  }
+  // the schema decides the type
+  return hostConfigOf((await readLooseJson(request, containerCreate)) as LooseCreateBody);
 }
 
 function stopOptions(request: Request): { timeoutSeconds?: number; signal?: string } {

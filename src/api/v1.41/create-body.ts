@@ -19,17 +19,24 @@ export function createBody(loose: LooseCreateBody): ContainerCreateBody {
   if (!configFieldNames.some((name) => name in loose)) {
     throw new DaemonError('InvalidParameter', 'Config cannot be empty in order to create a container');
   }
-  const { Cpuset: cpuset = '', ...members } = loose;
-  const atTop = hostConfigFieldNames.filter((name) => name in members);
-  const top = Object.fromEntries(atTop.map((name) => [name, members[name]])) as HostConfig; // picked by its own names
+  const ofHost: readonly string[] = [...hostConfigFieldNames, 'Cpuset'];
   const body = Object.fromEntries(
-    Object.entries(members).filter(([name]) => !(atTop as string[]).includes(name)),
+    Object.entries(loose).filter(([name]) => !ofHost.includes(name)),
   ) as ContainerCreateBody; // what is left
-  const inner = body.HostConfig ?? undefined;
-  if (inner === undefined && atTop.length === 0) return body;
+  const hostConfig = hostConfigOf(loose);
+  return hostConfig === undefined ? body : { ...body, HostConfig: hostConfig };
+}
+
+/** The body's HostConfig from both places; undefined: there is none in either. */
+export function hostConfigOf(loose: LooseCreateBody): HostConfig | undefined {
+  const { Cpuset: cpuset = '', HostConfig: given, ...members } = loose;
+  const atTop = hostConfigFieldNames.filter((name) => name in members);
+  const inner = given ?? undefined;
+  if (inner === undefined && atTop.length === 0) return undefined;
+  const top = Object.fromEntries(atTop.map((name) => [name, members[name]])) as HostConfig; // picked by its own names
   const hostConfig = inner === undefined ? top : withTop(inner, top);
   if (cpuset !== '' && (hostConfig.CpusetCpus ?? '') === '') hostConfig.CpusetCpus = cpuset;
-  return { ...body, HostConfig: hostConfig };
+  return hostConfig;
 }
 
 function withTop(inner: HostConfig, top: HostConfig): HostConfig {

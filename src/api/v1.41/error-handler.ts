@@ -7,6 +7,7 @@ import type { ErrorCode } from '../../errors';
 import { log } from '../../log';
 import { isUpgrade } from '../http/hijack';
 import { sendJson } from '../http/reply';
+import { holds } from './old-versions';
 
 const statuses: Record<ErrorCode, number> = {
   InvalidParameter: 400,
@@ -66,10 +67,22 @@ export function sendError(request: IncomingMessage, response: ServerResponse, er
     if (response.destroyed) return;
     if (!request.complete) response.once('finish', () => drain(request));
     if (status === 304) response.writeHead(304).end();
-    else sendJson(response, status, { message });
+    else if (holds('jsonErrors', request)) sendJson(response, status, { message });
+    else sendPlainError(response, status, message);
   };
   if (request.complete || isUpgrade(request)) answer();
   else readOn(request, answer);
+}
+
+/** As Go's http.Error: for clients that don't read errors in JSON. */
+function sendPlainError(response: ServerResponse, status: number, message: string): void {
+  const body = Buffer.from(`${message}\n`);
+  response.writeHead(status, {
+    'Content-Type': 'text/plain; charset=utf-8',
+    'X-Content-Type-Options': 'nosniff',
+    'Content-Length': body.length,
+  });
+  response.end(body);
 }
 
 /**

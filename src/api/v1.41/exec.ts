@@ -7,6 +7,7 @@ import { log } from '../../log';
 import { requestVersion } from './api-version';
 import type { ExecBackend } from './backend';
 import { readJson } from '../http/body';
+import { holds } from './old-versions';
 import { execCreate, execStart } from '../../docker/request-schemas';
 import { queryTerminalSize } from '../http/query';
 import { openRawStream } from './raw-stream';
@@ -29,6 +30,7 @@ export function execRoutes(backend: ExecBackend): Router {
 
   // ExecStart: 200 detached, or without Upgrade | 101 | 400 | 404 | 409 not running
   router.post('/exec/:id/start', async (req, res) => {
+    if (!holds('execStartIsJson', req)) req.headers['content-type'] = 'application/json';
     const body = (await readJson(req, execStart)) as ExecStartBody;
     applyVersionToExec(body, requestVersion(req));
     const size = body.ConsoleSize ?? undefined;

@@ -2,7 +2,7 @@
 
 import { Router } from 'express';
 import { DaemonError } from '../../errors';
-import { isAtLeast } from './api-version';
+import { holds } from './old-versions';
 import type { CommitBackend, Filters, ImageBackend } from './backend';
 import { checkJsonContentType, decodeBody, readBody } from '../http/body';
 import { queryFilters } from './filters';
@@ -25,7 +25,7 @@ export function imageRoutes(backend: ImageBackend, commits: CommitBackend): Rout
   // ImageList: 200 | 400 unknown filter
   router.get('/images/json', async (req, res) => {
     const filters = new Map(queryFilters(req, listFilters));
-    const reference = isAtLeast(req, 41) ? '' : queryText(req, 'filter');
+    const reference = holds('referenceIsFilter', req) ? '' : queryText(req, 'filter');
     if (reference !== '') filters.set('reference', [...(filters.get('reference') ?? []), reference]);
     sendJson(
       res,
@@ -37,7 +37,7 @@ export function imageRoutes(backend: ImageBackend, commits: CommitBackend): Rout
   // ImageCreate: 200 | 400 | 404 no such image or access denied. Pull, or import where there is no fromImage.
   router.post('/images/create', async (req, res) => {
     const fromImage = queryText(req, 'fromImage');
-    const platform = optionalText(req, 'platform', 'platform');
+    const platform = holds('imagesHavePlatforms', req) ? optionalText(req, 'platform', 'platform') : {};
     const tag = queryText(req, 'tag');
     if (fromImage !== '') {
       const options = { fromImage, tag, ...platform, ...optionalAuth(req) };
@@ -138,7 +138,7 @@ export function imageRoutes(backend: ImageBackend, commits: CommitBackend): Rout
       tag: queryText(req, 'tag'),
       author: queryText(req, 'author'),
       comment: queryText(req, 'comment'),
-      pause: queryBoolOr(req, 'pause', true),
+      pause: queryBoolOr(req, 'pause', holds('commitPauses', req)),
       changes: queryOf(req).getAll('changes'),
       config,
     });

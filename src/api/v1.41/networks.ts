@@ -4,6 +4,7 @@ import { Router } from 'express';
 import type { NetworkBackend } from './backend';
 import { readJson } from '../http/body';
 import { queryFilters } from './filters';
+import { holds } from './old-versions';
 import { networkConnect, networkCreate, networkDisconnect } from '../../docker/request-schemas';
 import { queryStrictBool, queryText } from '../http/query';
 import { sendJson, sendStatus } from '../http/reply';
@@ -17,7 +18,8 @@ export function networkRoutes(backend: NetworkBackend): Router {
 
   // NetworkList: 200 | 400 unknown filter
   router.get(['/networks', '/networks/'], async (req, res) => {
-    sendJson(res, 200, await backend.list(queryFilters(req, listFilters)));
+    const detailed = !holds('networkListIsBrief', req);
+    sendJson(res, 200, await backend.list(queryFilters(req, listFilters), { detailed }));
   });
 
   // NetworkInspect: 200 | 400 | 404

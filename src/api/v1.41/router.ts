@@ -25,8 +25,6 @@ import { volumeRoutes } from './volumes';
 
 const minimum = parseVersion(minimumApiVersion);
 const maximum = parseVersion(maximumApiVersion);
-/** Clients before it can't read errors in JSON. */
-const firstWithJsonErrors = parseVersion('1.23');
 const versionPrefix = /^\/v(\d[\d.]*)(?=\/)/;
 
 /** The whole Docker API. `daemonVersion` goes into the Server header, `experimental` into Docker-Experimental. */
@@ -77,6 +75,7 @@ function takeVersion(request: Request, response: Response, experimental: boolean
   if (match !== null) {
     const text = match[1] ?? '';
     const version = parseVersion(text);
+    setRequestVersion(request, version);
     // dockerd tells of itself only after it has looked at the version.
     response.removeHeader('Docker-Experimental');
     if (compareVersions(version, maximum) > 0) {
@@ -85,9 +84,14 @@ function takeVersion(request: Request, response: Response, experimental: boolean
         `client version ${text} is too new. Maximum supported API version is ${maximumApiVersion}`,
       );
     }
-    if (compareVersions(version, minimum) < 0) return refuseOldVersion(response, text);
+    if (compareVersions(version, minimum) < 0) {
+      throw new DaemonError(
+        'InvalidParameter',
+        `client version ${text} is too old. Minimum supported API version is ${minimumApiVersion}, ` +
+          'please upgrade your client to a newer version',
+      );
+    }
     response.setHeader('Docker-Experimental', String(experimental));
-    setRequestVersion(request, version);
     request.url = request.url.slice(match[0].length);
   }
   if (request.method === 'OPTIONS') {
@@ -105,19 +109,4 @@ function pageNotFound(response: Response): DaemonError {
   response.removeHeader('Docker-Experimental');
   response.removeHeader('Ostype');
   return new DaemonError('NotFound', 'page not found');
-}
-
-function refuseOldVersion(response: Response, version: string): false {
-  const message =
-    `client version ${version} is too old. Minimum supported API version is ${minimumApiVersion}, ` +
-    'please upgrade your client to a newer version';
-  if (compareVersions(parseVersion(version), firstWithJsonErrors) >= 0) {
-    throw new DaemonError('InvalidParameter', message);
-  }
-  response.writeHead(400, {
-    'Content-Type': 'text/plain; charset=utf-8',
-    'X-Content-Type-Options': 'nosniff',
-  });
-  response.end(`${message}\n`);
-  return false;
 }

@@ -6,6 +6,8 @@ import { DaemonError } from '../../errors';
 import type { SystemBackend } from './backend';
 import { decodeBody, readBody } from '../http/body';
 import { queryFilters } from './filters';
+import { infoOf124 } from './old-shapes';
+import { holds } from './old-versions';
 import { authConfig } from '../../docker/request-schemas';
 import { queryText } from '../http/query';
 import { sendJson } from '../http/reply';
@@ -33,8 +35,9 @@ export function systemRoutes(backend: SystemBackend): Router {
   });
 
   // SystemInfo: 200
-  router.get('/info', async (_req, res) => {
-    sendJson(res, 200, await backend.info());
+  router.get('/info', async (req, res) => {
+    const info = await backend.info();
+    sendJson(res, 200, holds('securityOptionsInPairs', req) ? info : infoOf124(info));
   });
 
   // SystemVersion: 200

@@ -1,5 +1,5 @@
-// Members of requests that came after API 1.41. To a request of an older version they are unknown, and dropped as
-// dockerd drops what it doesn't know; where that would do harm, refused.
+// Members of requests, by version. To a request of an older version those that came later are unknown, and dropped as
+// dockerd drops what it doesn't know; where that would do harm, refused. What they meant before is filled in.
 
 import { DaemonError } from '../../errors';
 import type { ApiVersion } from './backend';
@@ -15,6 +15,7 @@ import type {
 export function applyVersionToCreate(body: ContainerCreateBody, { major, minor }: ApiVersion): void {
   const before = (since: number) => major === 1 && minor < since;
   const { HostConfig: hostConfig, Healthcheck: healthcheck, NetworkingConfig: networking } = body;
+  if (hostConfig !== undefined && hostConfig !== null) applyOldDefaults(hostConfig, before);
   if (before(43)) delete hostConfig?.Annotations;
   if (before(44)) delete healthcheck?.StartInterval;
   for (const endpoint of Object.values(networking?.EndpointsConfig ?? {})) {
@@ -23,8 +24,26 @@ export function applyVersionToCreate(body: ContainerCreateBody, { major, minor }
   for (const mount of mountsOf(hostConfig)) applyVersionToMount(mount, before);
 }
 
+/** The kernel's range. */
+const leastCpuShares = 2;
+const mostCpuShares = 262_144;
+
+/** What 20.10 makes of a HostConfig for clients of before API 1.40; old-versions.ts has the other rules. */
+function applyOldDefaults(hostConfig: HostConfig, before: (since: number) => boolean): void {
+  const { CpuShares: shares = 0 } = hostConfig;
+  if (before(19) && shares > 0) {
+    hostConfig.CpuShares = Math.min(Math.max(shares, leastCpuShares), mostCpuShares);
+  }
+  // the client does it
+  if (before(25)) hostConfig.AutoRemove = false;
+  if (!before(40)) return;
+  delete hostConfig.KernelMemoryTCP;
+  if ((hostConfig.IpcMode ?? '') === '') hostConfig.IpcMode = 'shareable';
+}
+
 function applyVersionToMount(mount: Mount, before: (since: number) => boolean): void {
   const { BindOptions: bind, VolumeOptions: volume, TmpfsOptions: tmpfs } = mount;
+  if (before(40)) delete bind?.NonRecursive;
   if (before(42)) delete bind?.CreateMountpoint;
   if (before(44)) {
     delete bind?.ReadOnlyNonRecursive;

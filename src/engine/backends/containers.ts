@@ -21,17 +21,20 @@ import type {
   ContainerPruneResponse,
   ContainerSummary,
   ContainerTopResponse,
+  ContainerStats,
   ContainerWaitResponse,
   FilesystemChange,
+  HostConfig,
 } from '../../docker/types';
 import { DaemonError } from '../../errors';
-import { archivePath, exportContainer, extractArchive, statPath } from '../files/archive';
+import { archivePath, copyPath, exportContainer, extractArchive, statPath } from '../files/archive';
 import { attachToContainer } from '../sessions/attach';
 import { containerChanges } from '../files/changes';
 import { guestWrittenBytes } from '../files/written-bytes';
 import { checkpointsOf, createCheckpoint, type CheckpointRequest } from '../lifecycle/checkpoint';
 import { commitContainer } from '../images/commit';
 import { createContainer, type CreateOptions } from '../create/create';
+import { replaceHostConfig } from '../create/host-config-at-start';
 import { renewNames } from '../networks/connect';
 import { inspectContainer, type InspectSources } from '../views/inspect';
 import { containerLogs } from '../logs/container-logs';
@@ -109,12 +112,15 @@ export class Containers implements ContainersBackend {
 
   async start(
     ref: string,
-    options: { checkpoint?: string; checkpointDir?: string; detachKeys?: string },
+    options: { checkpoint?: string; checkpointDir?: string; detachKeys?: string; hostConfig?: HostConfig },
   ): Promise<void> {
     const container = this.#get(ref);
-    const { checkpoint = '', checkpointDir = '' } = options;
+    const { checkpoint = '', checkpointDir = '', hostConfig } = options;
     if (checkpoint === '') {
-      await container.operations.run(() => startContainer(this.#engine, container));
+      await container.operations.run(async () => {
+        if (hostConfig !== undefined) await replaceHostConfig(this.#engine, container, hostConfig);
+        await startContainer(this.#engine, container);
+      });
       return;
     }
     if (!this.#engine.config.experimental) {
@@ -264,7 +270,7 @@ export class Containers implements ContainersBackend {
     ref: string,
     options: { stream: boolean; oneShot: boolean },
     signal: AbortSignal,
-  ): Promise<AsyncIterable<object>> {
+  ): Promise<AsyncIterable<ContainerStats>> {
     return this.#stats.stream(this.#get(ref), options, signal);
   }
 
@@ -286,6 +292,10 @@ export class Containers implements ContainersBackend {
     signal: AbortSignal,
   ): Promise<{ stat: ContainerPathStat; archive: Readable }> {
     return archivePath(this.#engine, { container: this.#get(ref), ref }, path, signal);
+  }
+
+  copy(ref: string, path: string, signal: AbortSignal): Promise<Readable> {
+    return copyPath(this.#engine, { container: this.#get(ref), ref }, path, signal);
   }
 
   archivePut(

@@ -50,11 +50,13 @@ export class EngineNetworkBackend implements NetworkBackend {
     this.#events = context.events;
   }
 
-  async list(filters: Filters): Promise<NetworkInspect[]> {
+  async list(filters: Filters, { detailed }: { detailed: boolean }): Promise<NetworkInspect[]> {
     const matches = networkFilter(filters);
+    if (detailed) await this.#engine.networkReleases.current();
     const all = this.#networks.list().map(({ id }) => this.#networks.inspect(id));
-    // Docker lists no containers here.
-    return Promise.resolve(all.filter(matches).map((details) => inspected(details, {})));
+    return all
+      .filter(matches)
+      .map((details) => inspected(details, detailed ? this.#containers(details.id) : {}));
   }
 
   async inspect(ref: string, options: { verbose: boolean; scope: string }): Promise<NetworkInspect> {

@@ -1,4 +1,4 @@
-// Docker's refusals of what needs a container that runs.
+// Docker's refusals of what needs a container that runs, or one that doesn't.
 
 import { DaemonError } from '../../errors';
 import type { Container } from './container-registry';
@@ -13,4 +13,21 @@ export function requireActive(container: Container): RunFacts {
 
 export function notRunning(container: Container): DaemonError {
   return new DaemonError('Conflict', `Container ${container.id} is not running`);
+}
+
+/** Throws Docker's refusals; NotModified when it runs already. */
+export function requireStartable(container: Container): void {
+  switch (container.state.kind) {
+    case 'paused':
+      throw new DaemonError('Conflict', 'cannot start a paused container, try unpause instead');
+    case 'running':
+    case 'restarting':
+      throw new DaemonError('NotModified', `Container ${container.id} is already running`);
+    case 'removing':
+    case 'dead':
+      throw new DaemonError('Conflict', 'container is marked for removal and cannot be started');
+    case 'created':
+    case 'exited':
+      return;
+  }
 }

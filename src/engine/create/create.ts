@@ -227,7 +227,7 @@ function containerHostname(id: string, config: ContainerCreateBody, hostConfig: 
 }
 
 /** Containers that modes and options refer to must exist. */
-function requireReferencedContainers(registry: ContainerRegistry, hostConfig: HostConfig): void {
+export function requireReferencedContainers(registry: ContainerRegistry, hostConfig: HostConfig): void {
   const { IpcMode = '', PidMode = '' } = hostConfig;
   const refs = IpcMode.startsWith('container:') ? [IpcMode.slice('container:'.length)] : [];
   // Docker takes what is before the colon for granted here.
@@ -327,7 +327,7 @@ function platformWarnings(image: Image | undefined, wanted: Platform | undefined
 }
 
 /** Docker lists tmpfs of `--mount`, not those of `--tmpfs`. */
-function tmpfsMountPoints(hostConfig: FilledHostConfig): MountPoint[] {
+export function tmpfsMountPoints(hostConfig: FilledHostConfig): MountPoint[] {
   return (hostConfig.Mounts ?? [])
     .filter((mount) => mount.Type === 'tmpfs')
     .map((mount) => ({
@@ -343,7 +343,7 @@ function tmpfsMountPoints(hostConfig: FilledHostConfig): MountPoint[] {
 const defaultNetworkName = 'bridge';
 
 /** By network name, as inspect shows them. The network itself may come later: start looks for it. */
-function containerNetworks(
+export function containerNetworks(
   context: Pick<CreateNeeds, 'networks'>,
   config: FilledContainerConfig,
   hostConfig: FilledHostConfig,

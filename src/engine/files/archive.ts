@@ -78,6 +78,26 @@ export async function archivePath(
   return { stat: result.stat, archive: result.stream };
 }
 
+/** For clients before API 1.24: a tar of the file that the path leads to, or of what is in the directory. */
+export async function copyPath(
+  engine: ArchiveNeeds,
+  { container, ref }: Named,
+  path: string,
+  signal: AbortSignal,
+): Promise<Readable> {
+  const { stream } = await streamed(engine, container, async (agent) => {
+    const { target, targetMode } = await inquire(engine, agent, { container, ref }, path);
+    if (targetMode === 0) throw notFound(path, ref);
+    const what = isDirectoryMode(targetMode)
+      ? { path: absolutePath(`${target}/.`), name: '' }
+      : { path: target, name: baseName(target) };
+    const job = await engine.fileJobs.start(agent, container.id, { kind: 'archive', ...what }, signal);
+    return { stream: job.output, done: job.done };
+  });
+  engine.events.publish('container', 'copy', container.id, eventAttributes(container.record));
+  return stream;
+}
+
 /** Resolves when everything is unpacked. */
 export async function extractArchive(
   engine: ArchiveNeeds,
@@ -190,10 +210,14 @@ async function inquire(
     return parseStat(await readJob(job, maxStatBytes), path);
   } catch (error) {
     if (error instanceof JobError && error.errno === constants.errno.ENOENT) {
-      throw new DaemonError('NotFound', `Could not find the file ${path} in container ${ref}`);
+      throw notFound(path, ref);
     }
     throw asDaemonError(error);
   }
+}
+
+function notFound(path: string, ref: string): DaemonError {
+  return new DaemonError('NotFound', `Could not find the file ${path} in container ${ref}`);
 }
 
 function parseStat(output: Buffer, path: string): PathInfo {

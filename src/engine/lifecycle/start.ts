@@ -15,6 +15,7 @@ import type { Agent } from '../../vm/contract/agent';
 import type { GuestContainerSpec } from '../../vm/contract/protocol';
 import type { ContainerLogs, ContainerLogWriter } from '../core/container-log';
 import { eventAttributes, type ContainerRecord } from '../core/container-record';
+import { requireStartable } from '../core/container-refusals';
 import type { Container, StepChanges } from '../core/container-registry';
 import { isActive, type RunFacts } from '../core/container-state';
 import type { ContainerWaits } from '../core/container-wait';
@@ -74,23 +75,6 @@ type Begun = Pick<RunFacts, 'runId' | 'pid' | 'channels'> & {
   publishedPorts: Awaited<ReturnType<typeof publishPorts>>;
   shared: Shared;
 };
-
-/** Throws Docker's refusals; NotModified when it runs already. */
-export function requireStartable(container: Container): void {
-  switch (container.state.kind) {
-    case 'paused':
-      throw new DaemonError('Conflict', 'cannot start a paused container, try unpause instead');
-    case 'running':
-    case 'restarting':
-      throw new DaemonError('NotModified', `Container ${container.id} is already running`);
-    case 'removing':
-    case 'dead':
-      throw new DaemonError('Conflict', 'container is marked for removal and cannot be started');
-    case 'created':
-    case 'exited':
-      return;
-  }
-}
 
 /** A start that a user asked for. Call it in the container's queue. */
 export async function startContainer(

@@ -73,8 +73,8 @@ function inspected(record: ContainerRecord, name: string, network: ContainerNetw
     Aliases: aliases.length === 0 ? null : aliases,
     NetworkID: networkId,
     ...addresses(endpoint),
-    // until the first start what was asked for is all there is
-    ...(endpoint === undefined && networkId === '' ? { MacAddress: requested.MacAddress ?? '' } : {}),
+    // until the first start what a connect asked for is all there is
+    ...(endpoint === undefined && networkId === '' ? { MacAddress: connectedMac(record, requested) } : {}),
     DriverOpts: requested.DriverOpts ?? null,
   };
 }
@@ -84,6 +84,14 @@ export function networksSummary(record: ContainerRecord): Record<string, Endpoin
   return Object.fromEntries(
     Object.entries(record.networks).map(([name, network]) => [name, summarized(network)]),
   );
+}
+
+/** That of the container's own configuration is told there only. */
+function connectedMac(
+  { config }: ContainerRecord,
+  { MacAddress = '' }: ContainerNetwork['requested'],
+): string {
+  return MacAddress === config.MacAddress ? '' : MacAddress;
 }
 
 /** `NetworkSettings` of inspect. `sandboxId` is '' for what never ran or shares another's network. */

@@ -3,8 +3,15 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { wireTypeErrors } from './wire-types';
 
-/** By method and path without version; the first that fits counts. A list of lines of JSON has one value a line. */
-const answers: readonly (readonly [method: string, path: RegExp, type: string])[] = [
+/**
+ * By method and path without version, and by the first minor version that is newer; the first that fits counts. A list of
+ * lines of JSON has one value a line.
+ */
+const answers: readonly (readonly [method: string, path: RegExp, type: string, before?: number])[] = [
+  ['GET', /^\/containers\/(?!json$)[^/]+\/json$/, 'ContainerInspect119', 20],
+  ['GET', /^\/containers\/(?!json$)[^/]+\/json$/, 'ContainerInspect120', 21],
+  ['GET', /^\/containers\/[^/]+\/stats$/, 'OldContainerStats', 21],
+  ['GET', /^\/info$/, 'SystemInfo124', 25],
   ['GET', /^\/containers\/json$/, 'ContainerSummary[]'],
   ['POST', /^\/containers\/create$/, 'ContainerCreateResponse'],
   ['POST', /^\/containers\/prune$/, 'ContainerPruneResponse'],
@@ -37,6 +44,9 @@ const answers: readonly (readonly [method: string, path: RegExp, type: string])[
   ['POST', /^\/auth$/, 'AuthResponse'],
 ];
 
+/** The version of a path that has none. */
+const contract = 41;
+
 export interface WireReply {
   method: string;
   /** As requested, with version and query. */
@@ -50,7 +60,10 @@ export interface WireReply {
 export function replyErrors({ method, path, status, body }: WireReply): string[] {
   if (status < 200 || status >= 300 || body.trim() === '') return [];
   const plain = (path.split('?')[0] ?? '').replace(/^\/v\d+\.\d+(?=\/)/, '');
-  const type = answers.find(([m, pattern]) => m === method && pattern.test(plain))?.[2];
+  const minor = Number(/^\/v1\.(\d+)\//.exec(path)?.[1] ?? contract);
+  const type = answers.find(
+    ([m, pattern, , before]) => m === method && pattern.test(plain) && minor < (before ?? Infinity),
+  )?.[2];
   if (type === undefined) return [];
   const errors = jsonValues(body).flatMap((value) => wireTypeErrors(type, value));
   return [...new Set(errors.map((error) => `${method} ${plain}: ${error.replace(/\[\d+\]/g, '[]')}`))];

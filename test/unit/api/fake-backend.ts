@@ -52,6 +52,7 @@ export function fakeBackend(): FakeBackend {
       export: tar(),
       archiveStat: answer(),
       archiveGet: answer(),
+      copy: tar(),
       archivePut: answer(),
       commit: answer({ Id: 'sha256:1' }),
     },

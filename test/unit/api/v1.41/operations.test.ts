@@ -306,7 +306,7 @@ const cases: [string, [Verb, string, object?], number, unknown, Call][] = [
     {},
     [backend.images.distribution, 'a/b', undefined],
   ],
-  ['NetworkList', ['get', '/networks'], 200, [], [backend.networks.list, none]],
+  ['NetworkList', ['get', '/networks'], 200, [], [backend.networks.list, none, { detailed: false }]],
   [
     'NetworkInspect',
     ['get', '/networks/n?verbose=true&scope=local'],

@@ -82,10 +82,14 @@ describe('what is the same everywhere', () => {
     await request(app).options('/nosuch').expect(200, '');
   });
 
-  test.each(['/v1.24/version', '/v1.41/version', '/v01.41/version', '/v1.47/version', '/version'])(
-    '%s is served',
-    (path) => send('GET', path).expect(200),
-  );
+  test.each([
+    '/v1.12/version',
+    '/v1.24/version',
+    '/v1.41/version',
+    '/v01.41/version',
+    '/v1.47/version',
+    '/version',
+  ])('%s is served', (path) => send('GET', path).expect(200));
 
   test.each(['1.48', '1.9999', '2.0', '3'])('version %s is too new', async (version) => {
     await send('GET', `/v${version}/version`).expect(400, {
@@ -93,17 +97,20 @@ describe('what is the same everywhere', () => {
     });
   });
 
-  test('version 1.23 is too old', async () => {
-    await send('GET', '/v1.23/version').expect(400, {
-      message:
-        'client version 1.23 is too old. Minimum supported API version is 1.24, please upgrade your client to a newer version',
-    });
+  test('version 1.11 is too old, which is told in text', async () => {
+    const response = await send('GET', '/v1.11/version').expect(400);
+    expect(response.headers['content-type']).toBe('text/plain; charset=utf-8');
+    expect(response.text).toBe(
+      'client version 1.11 is too old. Minimum supported API version is 1.12, please upgrade your client to a newer version\n',
+    );
   });
 
-  test('a client that old that it reads no JSON errors gets text', async () => {
-    const response = await send('GET', '/v1.12/version').expect(400);
-    expect(response.headers['content-type']).toBe('text/plain; charset=utf-8');
-    expect(response.text).toMatch(/^client version 1\.12 is too old\..*\n$/);
+  test.each([
+    ['1.23', 'text/plain; charset=utf-8', 'page not found\n'],
+    ['1.24', 'application/json', '{"message":"page not found"}\n'],
+  ])('errors of version %s are %s', async (version, type, body) => {
+    const response = await send('GET', `/v${version}/no/such`).expect(404);
+    expect([response.headers['content-type'], response.text]).toEqual([type, body]);
   });
 
   test('an unclean path is redirected', async () => {

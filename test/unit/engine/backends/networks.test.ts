@@ -75,7 +75,7 @@ beforeEach(() => {
 afterEach(() => engine.dispose());
 
 async function names(filters: Record<string, string[]>): Promise<string[]> {
-  const found = await backend.list(new Map(Object.entries(filters)));
+  const found = await backend.list(new Map(Object.entries(filters)), { detailed: false });
   return found.map(({ Name }) => Name);
 }
 
