@@ -77,9 +77,11 @@ export async function checkQemu(config: Config): Promise<Finding[]> {
   ];
 }
 
-/** What can be told without booting a guest: whether the device is there, and may be opened. */
-export function checkKvmDevice(): Finding[] {
-  const path = '/dev/kvm';
+/**
+ * What can be told without booting a guest: whether the device is there, and may be opened, by us and by the users that VMs
+ * run as, who have its group if that isn't root's.
+ */
+export function checkKvmDevice(path = '/dev/kvm'): Finding[] {
   if (!existsSync(path)) {
     return [
       warn(
@@ -91,7 +93,17 @@ export function checkKvmDevice(): Finding[] {
   }
   try {
     closeSync(openSync(path, 'r+'));
-    return [ok('kvm', `${path} can be opened`)];
+    const { mode, uid, gid } = statSync(path);
+    if ((mode & 0o006) === 0o006 || (gid !== 0 && (mode & 0o060) === 0o060))
+      return [ok('kvm', `${path} can be opened`)];
+    const permissions = `mode ${(mode & 0o777).toString(8).padStart(4, '0')}, owner ${uid}, group ${gid}`;
+    return [
+      warn(
+        'kvm',
+        `${path} (${permissions}): root may open it, the users that VMs run as may not, so guests run under emulation`,
+        `groupadd -rf kvm && chgrp kvm ${path} && chmod 0660 ${path}; to make it last, a udev rule: KERNEL=="kvm", GROUP="kvm", MODE="0660"`,
+      ),
+    ];
   } catch (error) {
     return [warn('kvm', `${path}: ${errorMessage(error)}`, 'add the user to the group kvm, or run as root')];
   }
@@ -110,8 +122,9 @@ export async function checkAccelerator(config: Config): Promise<Finding[]> {
     const isPlace = isWritable(config.dataRoot) && isWritable(config.runDir);
     const places = isPlace ? {} : { dataRoot: dir, runDir: dir };
     const vmUidBase = (await knownVmUidBase(config)) ?? config.vmUidBase;
-    const { kind, reason } = await probeAccelerator({ ...config, vmUidBase, ...places });
-    return [(kind === 'kvm' ? ok : warn)('accelerator', `${kind}: ${reason}`)];
+    const { kind, reason, detail } = await probeAccelerator({ ...config, vmUidBase, ...places });
+    const why = detail === undefined ? reason : `no guest boots under /dev/kvm: ${detail}`;
+    return [(kind === 'kvm' ? ok : warn)('accelerator', `${kind}: ${why}`)];
   } finally {
     await rm(dir, { recursive: true, force: true });
   }
@@ -133,7 +146,7 @@ export async function checkTemplate(config: Config): Promise<Finding[]> {
 }
 
 const guestParts = ['vmlinuz', 'initramfs.cpio.gz', 'manifest.json'];
-/** Native programs and what each is for; the daemon does without the last, less exactly. */
+/** Native programs and what each is for; the daemon does without the last two, where nobody asks for them. */
 const nativeParts: readonly (readonly [name: string, usedFor: string, level: 'fail' | 'warn'])[] = [
   ['vm-launch', 'starting VMs', 'fail'],
   ['readonly-memory.so', 'keeping VMs from changing the template', 'fail'],
@@ -141,6 +154,7 @@ const nativeParts: readonly (readonly [name: string, usedFor: string, level: 'fa
   ['share-open', 'binds and volumes', 'fail'],
   ['netd-host', 'networks and published ports', 'fail'],
   ['netd-ports', 'published ports', 'fail'],
+  ['datagram-send', 'log drivers that send to sockets of the host', 'warn'],
   ['tsc-rate', 'emulated VMs that boot at the first try', 'warn'],
 ];
 

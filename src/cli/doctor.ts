@@ -24,7 +24,7 @@ const checks: readonly (readonly [subject: string, check: Check])[] = [
   ['qemu', checkQemu],
   ['guest', checkGuest],
   ['helpers', checkHelpers],
-  ['kvm', checkKvmDevice],
+  ['kvm', () => checkKvmDevice()],
   ['accelerator', checkAccelerator],
   ['template', checkTemplate],
   ['programs', checkPrograms],

@@ -158,7 +158,7 @@ async function composeEngine(config: Config, { storage, networks, vms }: Ground,
   registry.load();
   const events = new EventBus(new EventHistory(join(config.dataRoot, 'events.ndjson')));
   undo.push(() => events.close());
-  const logs = new ContainerLogStore(config.dataRoot);
+  const logs = new ContainerLogStore(config.dataRoot, config.nativeDir);
   const health = new HealthMonitor(registry, events, new HealthRecords(documents));
   const { engine, execs, stats } = createEngine({
     config,

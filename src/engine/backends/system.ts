@@ -19,6 +19,7 @@ import { loadEngineId } from '../system/engine-id';
 import type { EventBus } from '../events/events';
 import { listImages } from '../images/list';
 import { systemInfo, systemVersion } from '../system/system-info';
+import { remoteDrivers } from '../logs/remote/remote-driver';
 import type { SystemVersions } from '../../versions';
 
 export interface SystemBackendContext {
@@ -70,6 +71,7 @@ export class EngineSystemBackend implements SystemBackend {
         containers,
         images: images.list().length,
         eventListeners: events.listenerCount,
+        remoteLogDrivers: remoteDrivers(),
       }),
     );
   }

@@ -30,10 +30,13 @@ export interface LogSource {
 
 export class ContainerLogStore implements ContainerLogs {
   readonly #dataRoot: string;
+  readonly #nativeDir: string;
   readonly #open = new Map<string, OpenLog>();
 
-  constructor(dataRoot: string) {
+  /** `nativeDir`: where our programs are. */
+  constructor(dataRoot: string, nativeDir: string) {
     this.#dataRoot = dataRoot;
+    this.#nativeDir = nativeDir;
   }
 
   /** `LogPath` of inspect for a container with this driver: Docker tells only json-file's. */
@@ -62,7 +65,14 @@ export class ContainerLogStore implements ContainerLogs {
     try {
       // Of a container that runs already its daemon was away.
       const resumed = isActive(record.state);
-      const writer = await remoteWriter(config.Type, config.Config ?? {}, subject, local, { resumed });
+      const writer = await remoteWriter({
+        driver: config.Type,
+        options: config.Config ?? {},
+        subject,
+        file: local,
+        resumed,
+        nativeDir: this.#nativeDir,
+      });
       const open = this.#open.get(record.id);
       if (open?.writer === local) open.writer = writer;
       return writer;
@@ -139,6 +149,7 @@ function keepsNothing(config: LogConfigInput): boolean {
 function logSubject(record: ContainerRecord): LogSubject {
   return {
     id: record.id,
+    createdAt: record.createdAt,
     name: record.name,
     imageId: record.imageId,
     imageName: record.config.Image,

@@ -5,7 +5,7 @@ import { goQuote } from '../../go/quote';
 import { DaemonError, invalid } from '../../errors';
 import { parseHumanSize, parseRamSize } from '../../go/size-format';
 import { checkTagTemplate } from './records/log-attributes';
-import { isRemoteDriver, remoteOptions, validateRemoteOptions } from './remote/remote-driver';
+import { isRemoteDriver, remoteDrivers, remoteOptions, validateRemoteOptions } from './remote/remote-driver';
 
 /** The part of HostConfig.LogConfig that matters here. */
 export interface LogConfigInput {
@@ -36,8 +36,8 @@ const jsonFileOptions = [
   'tag',
 ];
 const localOptions = ['max-file', 'max-size', 'compress'];
-/** dockerd's drivers that this daemon does not have. */
-const foreignDrivers = ['awslogs', 'etwlogs', 'gcplogs', 'gelf', 'journald', 'logentries', 'splunk'];
+/** dockerd's drivers that this daemon does not have, or this host. */
+const foreignDrivers = ['awslogs', 'etwlogs', 'gcplogs', 'journald', 'logentries', 'splunk'];
 /** Of the file that a driver keeps besides, whose lines are sent elsewhere. */
 const cacheOptions = ['cache-disabled', 'cache-max-size', 'cache-max-file', 'cache-compress'];
 const localDefaultBytes = 20_000_000;
@@ -48,7 +48,10 @@ export function validateLogConfig(config: LogConfigInput | undefined): void {
   const type = config?.Type ?? '';
   const driver = type === '' ? 'json-file' : type;
   if (driver === 'none') return;
-  if (foreignDrivers.includes(driver)) throw invalid(`logger: no log driver named '${driver}' is registered`);
+  const registered: readonly string[] = remoteDrivers();
+  if (foreignDrivers.includes(driver) && !registered.includes(driver)) {
+    throw invalid(`logger: no log driver named '${driver}' is registered`);
+  }
   if (driver !== 'json-file' && driver !== 'local' && !isRemoteDriver(driver)) {
     throw invalid(`error looking up logging plugin ${driver}: plugin "${driver}" not found`);
   }

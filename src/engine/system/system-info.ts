@@ -19,6 +19,8 @@ export interface InfoSources {
   containers: { running: number; paused: number; stopped: number };
   images: number;
   eventListeners: number;
+  /** Log drivers that send lines to a collector. */
+  remoteLogDrivers: readonly string[];
 }
 
 const nothing = { ID: '', Expected: '' };
@@ -39,7 +41,7 @@ export function systemInfo(sources: InfoSources): SystemInfo {
       Volume: ['local'],
       Network: ['bridge', 'host', 'null'],
       Authorization: null,
-      Log: ['fluentd', 'json-file', 'local', 'syslog'],
+      Log: ['json-file', 'local', ...sources.remoteLogDrivers].sort(),
     },
     MemoryLimit: true,
     SwapLimit: true,

@@ -13,8 +13,10 @@ import type { LaunchSettings } from './launch';
 
 export interface Accelerator {
   kind: 'kvm' | 'tcg';
-  /** For people: why it is this one. */
+  /** For people: why it is this one, in a short line. */
   reason: string;
+  /** What QEMU said. */
+  detail?: string;
   /** Host TSC, for guests under emulation; the same for a whole boot of the host. Undefined where it is unknown. */
   tscKhz: number | undefined;
 }
@@ -80,7 +82,7 @@ function nearly(measured: number | undefined, earlier: number | undefined): numb
   return Math.abs(measured - earlier) <= measured * tscTolerance ? earlier : measured;
 }
 
-async function decide(probe: AcceleratorProbe): Promise<{ kind: 'kvm' | 'tcg'; reason: string }> {
+async function decide(probe: AcceleratorProbe): Promise<Omit<Accelerator, 'tscKhz'>> {
   if (probe.choice !== 'auto') return { kind: probe.choice, reason: `chosen by --accel=${probe.choice}` };
   try {
     await stat('/dev/kvm');
@@ -111,7 +113,8 @@ async function decide(probe: AcceleratorProbe): Promise<{ kind: 'kvm' | 'tcg'; r
   } catch (error) {
     return {
       kind: 'tcg',
-      reason: `/dev/kvm is there, but no guest boots under it: ${oneLine(errorMessage(error))}`,
+      reason: 'no guest boots under /dev/kvm (caisson doctor says more)',
+      detail: oneLine(errorMessage(error)),
     };
   }
 }

@@ -592,7 +592,7 @@ export class FakeDisks implements WritableDiskStore {
     return Promise.resolve(4096);
   }
 
-  contentBytes(): Promise<number> {
+  fileBytes(): Promise<number> {
     return Promise.resolve(4096);
   }
 
@@ -723,7 +723,7 @@ export class TestEngine {
     this.events.listen((event) =>
       this.published.push({ action: event.Action, attributes: event.Actor.Attributes }),
     );
-    const logs = (this.logs = new ContainerLogStore(this.dataRoot));
+    const logs = (this.logs = new ContainerLogStore(this.dataRoot, '/no/such'));
     ({
       engine: this.parts,
       execs: this.execs,

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -6,6 +6,7 @@ import {
   checkGuest,
   checkHelpers,
   checkHosts,
+  checkKvmDevice,
   checkTemplate,
 } from '../../../src/cli/doctor-checks';
 import type { Config } from '../../../src/config';
@@ -39,6 +40,7 @@ const helpers = [
   'share-open',
   'netd-host',
   'netd-ports',
+  'datagram-send',
   'tsc-rate',
 ];
 
@@ -85,4 +87,23 @@ it('looks at data root and addresses', async () => {
   expect(await checkHosts(config)).toMatchObject([
     { level: 'ok', detail: expect.stringMatching(/nobody there/) },
   ]);
+});
+
+(process.getuid?.() === 0 ? it : it.skip).each([
+  [0o666, 0, 'ok', undefined],
+  [0o660, 107, 'ok', undefined],
+  [0o600, 107, 'warn', 'mode 0600, owner 0, group 107'],
+  [0o660, 0, 'warn', 'mode 0660, owner 0, group 0'],
+])('a /dev/kvm of mode %o and group %i: %s', (mode, group, level, permissions) => {
+  const device = join(dir, 'kvm');
+  writeFileSync(device, '');
+  chownSync(device, 0, group);
+  chmodSync(device, mode);
+  const findings = checkKvmDevice(device);
+  expect(findings).toMatchObject([{ level }]);
+  if (permissions === undefined) return;
+  expect(findings[0]?.detail).toContain(
+    `(${permissions}): root may open it, the users that VMs run as may not`,
+  );
+  expect(findings[0]?.advice).toContain(`chgrp kvm ${device} && chmod 0660 ${device}`);
 });

@@ -5,6 +5,8 @@ import { DaemonError } from '../../../errors';
 /** What a tag or an attribute may speak of. */
 export interface LogSubject {
   id: string;
+  /** RFC 3339. */
+  createdAt: string;
   name: string;
   imageId: string;
   imageName: string;

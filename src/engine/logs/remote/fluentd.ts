@@ -91,8 +91,8 @@ export function fluentdEncoder(
   tag: string,
   subject: { id: string; name: string },
   attributes: Readonly<Record<string, string>>,
-): (line: LogLine) => Buffer {
-  return ({ stream, text, partial, timeMs }) =>
+): (line: LogLine) => Buffer[] {
+  return ({ stream, text, partial, timeMs }) => [
     Buffer.from(
       encode([
         tag,
@@ -106,5 +106,6 @@ export function fluentdEncoder(
           ...(partial ? { partial_message: 'true' } : {}),
         },
       ]),
-    );
+    ),
+  ];
 }

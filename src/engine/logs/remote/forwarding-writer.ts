@@ -17,10 +17,10 @@ export interface LogLine {
 export class ForwardingLogWriter implements ContainerLogWriter {
   readonly #file: ContainerLogWriter;
   readonly #collector: LogCollector;
-  readonly #encode: (line: LogLine) => Buffer;
+  readonly #encode: (line: LogLine) => Buffer[];
   readonly #streams: Record<LogStream, { taken: number; held: Buffer }>;
 
-  constructor(file: ContainerLogWriter, collector: LogCollector, encode: (line: LogLine) => Buffer) {
+  constructor(file: ContainerLogWriter, collector: LogCollector, encode: (line: LogLine) => Buffer[]) {
     this.#file = file;
     this.#collector = collector;
     this.#encode = encode;
@@ -85,6 +85,7 @@ export class ForwardingLogWriter implements ContainerLogWriter {
 
   #send(stream: LogStream, text: Buffer, partial: boolean): void {
     if (text.length === 0 && !partial) return; // dockerd sends no empty lines
-    this.#collector.send(this.#encode({ stream, text, partial, timeMs: Date.now() }));
+    for (const message of this.#encode({ stream, text, partial, timeMs: Date.now() }))
+      this.#collector.send(message);
   }
 }

@@ -2,14 +2,20 @@
 
 import { createSocket, type Socket as DatagramSocket } from 'node:dgram';
 import { connect, type Socket } from 'node:net';
+import type { Writable } from 'node:stream';
 import { connect as connectTls, type ConnectionOptions } from 'node:tls';
 import { errorMessage } from '../../../errors';
 import { log } from '../../../log';
+import { openDatagrams } from './datagram-stream';
 
 export type CollectorAddress =
-  | { kind: 'udp' | 'tcp'; host: string; port: number }
+  | { kind: 'udp'; host: string; port: number }
+  | { kind: 'tcp'; host: string; port: number }
   | { kind: 'tls'; host: string; port: number; options: ConnectionOptions }
-  | { kind: 'unix'; path: string };
+  | { kind: 'unix'; path: string }
+  | { kind: 'unixgram'; path: string }
+  /** The first that takes it, of the paths where hosts have their syslog. */
+  | { kind: 'syslog' };
 
 export interface CollectorOptions {
   address: CollectorAddress;
@@ -19,10 +25,12 @@ export interface CollectorOptions {
 }
 
 const connectTimeoutMs = 10_000;
+const syslogPaths = ['/dev/log', '/var/run/syslog', '/var/run/log'];
 
 export class LogCollector {
   readonly #options: CollectorOptions;
-  #stream: Socket | undefined;
+  readonly #nativeDir: string;
+  #stream: Writable | undefined;
   #datagrams: DatagramSocket | undefined;
   #waiting: Buffer[] = [];
   #waitingBytes = 0;
@@ -30,8 +38,10 @@ export class LogCollector {
   #retry: NodeJS.Timeout | undefined;
   #closed = false;
 
-  constructor(options: CollectorOptions) {
+  /** `nativeDir`: where our programs are. */
+  constructor(options: CollectorOptions, nativeDir: string) {
     this.#options = options;
+    this.#nativeDir = nativeDir;
   }
 
   /** Rejects in Go's words when nobody listens there: Docker does not start the container then. */
@@ -43,13 +53,13 @@ export class LogCollector {
       this.#datagrams.on('error', () => undefined).unref();
       return;
     }
-    const stream = await openStream(address);
+    const stream = await this.#open(address);
     if (this.#closed) {
       stream.destroy();
       return;
     }
     this.#stream = stream;
-    stream.on('error', () => undefined).resume();
+    stream.on('error', () => undefined);
     stream.once('close', () => {
       this.#stream = undefined;
       this.#connectLater();
@@ -86,9 +96,36 @@ export class LogCollector {
     const stream = this.#stream;
     if (stream === undefined) return;
     await new Promise<void>((resolve) => {
-      stream.once('close', resolve).setTimeout(connectTimeoutMs, () => stream.destroy());
+      const timer = setTimeout(() => stream.destroy(), connectTimeoutMs);
+      stream.once('close', () => {
+        clearTimeout(timer);
+        resolve();
+      });
       stream.end(() => stream.destroy());
     });
+  }
+
+  async #open(address: Exclude<CollectorAddress, { kind: 'udp' }>): Promise<Writable> {
+    switch (address.kind) {
+      case 'syslog':
+        return this.#openSyslog();
+      case 'unixgram':
+        return openDatagrams(this.#nativeDir, address.path).catch((error: unknown) => {
+          throw dialError(`unixgram ${address.path}`, error as NodeJS.ErrnoException);
+        });
+      default:
+        return openStream(address);
+    }
+  }
+
+  async #openSyslog(): Promise<Writable> {
+    for (const path of syslogPaths) {
+      for (const kind of ['unixgram', 'unix'] as const) {
+        const stream = await this.#open({ kind, path }).catch(() => undefined);
+        if (stream !== undefined) return stream;
+      }
+    }
+    throw new Error('Unix syslog delivery error');
   }
 
   #connectLater(): void {
@@ -112,7 +149,13 @@ const goReasons: Readonly<Record<string, string>> = {
   ETIMEDOUT: 'i/o timeout',
 };
 
-function openStream(address: Exclude<CollectorAddress, { kind: 'udp' }>): Promise<Socket> {
+function dialError(where: string, error: NodeJS.ErrnoException): Error {
+  return new Error(`dial ${where}: ${goReasons[error.code ?? ''] ?? error.message}`, { cause: error });
+}
+
+type StreamAddress = Exclude<CollectorAddress, { kind: 'udp' | 'unixgram' | 'syslog' }>;
+
+function openStream(address: StreamAddress): Promise<Socket> {
   const where =
     address.kind === 'unix'
       ? `unix ${address.path}`
@@ -126,14 +169,14 @@ function openStream(address: Exclude<CollectorAddress, { kind: 'udp' }>): Promis
           : connect(address.port, address.host);
     const fail = (error: NodeJS.ErrnoException): void => {
       stream.destroy();
-      reject(new Error(`dial ${where}: ${goReasons[error.code ?? ''] ?? error.message}`, { cause: error }));
+      reject(dialError(where, error));
     };
     stream.setTimeout(connectTimeoutMs, () => fail(Object.assign(new Error(), { code: 'ETIMEDOUT' })));
     stream.once('error', fail);
     stream.once(address.kind === 'tls' ? 'secureConnect' : 'connect', () => {
       stream.off('error', fail);
       stream.setTimeout(0);
-      resolve(stream);
+      resolve(stream.resume());
     });
   });
 }

@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { DaemonError, invalid } from '../../../errors';
+import { invalid } from '../../../errors';
 import type { LogLine } from './forwarding-writer';
 import type { CollectorAddress, CollectorOptions } from './log-collector';
 
@@ -40,7 +40,7 @@ export function validateSyslog(options: Options): void {
   if (!formats.includes(options['syslog-format'] ?? '')) throw invalid('Invalid syslog format');
 }
 
-/** Throws NotImplemented for sockets that Node has not, Internal for certificates that can't be read. */
+/** Throws Internal for certificates that can't be read. */
 export function syslogCollector(options: Options): CollectorOptions {
   const address = parseAddress(options['syslog-address'] ?? '');
   return { address: withCertificates(address, options), bufferBytes, retryMs };
@@ -51,13 +51,8 @@ function parseAddress(text: string): CollectorAddress {
   if (text !== '' && scheme === '') {
     throw invalid(`syslog-address should be in form proto://address, got ${text}`);
   }
-  if (scheme === '' || scheme === 'unixgram') {
-    throw new DaemonError(
-      'NotImplemented',
-      'syslog: datagram sockets of the host are not supported; give syslog-address as udp://, tcp://, tcp+tls:// or unix://',
-    );
-  }
-  if (scheme === 'unix') return { kind: 'unix', path: rest };
+  if (scheme === '') return { kind: 'syslog' };
+  if (scheme === 'unix' || scheme === 'unixgram') return { kind: scheme, path: rest };
   const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:/]+))(?::(\d+))?$/.exec(rest) ?? [];
   const host = bracketed ?? plain;
   if (host === undefined) throw invalid(`address ${rest}: missing host in address`);
@@ -90,7 +85,7 @@ function facilityOf(options: Options): number {
 const months = 'Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec'.split(' ');
 
 /** Encodes lines with this tag. */
-export function syslogEncoder(options: Options, tag: string): (line: LogLine) => Buffer {
+export function syslogEncoder(options: Options, tag: string): (line: LogLine) => Buffer[] {
   const facility = facilityOf(options);
   const format = options['syslog-format'] ?? '';
   const framed = format.startsWith('rfc5424') && (options['syslog-address'] ?? '').startsWith('tcp+tls:');
@@ -99,7 +94,7 @@ export function syslogEncoder(options: Options, tag: string): (line: LogLine) =>
     const priority = `<${String(facility * 8 + severities[stream])}>`;
     const head = `${priority}${header(format, new Date(timeMs), host, tag)}`;
     const message = Buffer.concat([Buffer.from(head), text, Buffer.from('\n')]);
-    return framed ? Buffer.concat([Buffer.from(`${String(message.length)} `), message]) : message;
+    return [framed ? Buffer.concat([Buffer.from(`${String(message.length)} `), message]) : message];
   };
 }
 

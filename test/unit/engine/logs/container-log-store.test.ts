@@ -20,7 +20,7 @@ function fileOf(store: ContainerLogStore): string {
 
 describe('writing', () => {
   test('records have the form of json-file, with the offsets of both streams', async () => {
-    const store = new ContainerLogStore(directory);
+    const store = new ContainerLogStore(directory, '/no/such');
     const writer = await store.openLog(jsonFile, 'run1');
     expect(await writer.append('stdout', Buffer.from('a\tb<&>"\\\n\x01é\n'), 0)).toBe(13);
     expect(await writer.append('stderr', Buffer.from('oops\n'), 0)).toBe(5);
@@ -34,7 +34,7 @@ describe('writing', () => {
   });
 
   test('each byte that belongs to no character becomes U+FFFD, as in dockerd', async () => {
-    const store = new ContainerLogStore(directory);
+    const store = new ContainerLogStore(directory, '/no/such');
     const writer = await store.openLog(jsonFile, 'run1');
     const bytes = Buffer.from('e28220ff20eda08020f09f988020e280a8f888808080c0800a', 'hex');
     await writer.append('stdout', bytes, 0);
@@ -45,7 +45,7 @@ describe('writing', () => {
   });
 
   test('a long line is kept in parts of 16 KiB with one time, and a last one without newline at the end', async () => {
-    const store = new ContainerLogStore(directory);
+    const store = new ContainerLogStore(directory, '/no/such');
     const writer = await store.openLog(jsonFile, 'run1');
     await writer.append('stdout', Buffer.from('x'.repeat(20_000)), 0);
     expect(writer.durableOffset('stdout')).toBe(16_384);
@@ -66,7 +66,7 @@ describe('writing', () => {
         fc.array(fc.nat(400), { maxLength: 8 }),
         async (content, cuts) => {
           const bytes = Buffer.from([...content].map((byte) => (byte % 7 === 0 ? 10 : byte)));
-          const store = new ContainerLogStore(directory);
+          const store = new ContainerLogStore(directory, '/no/such');
           const runs: string[] = [];
           for (const points of [[], cuts]) {
             await store.removeLog(jsonFile);
@@ -88,7 +88,7 @@ describe('writing', () => {
   });
 
   test('times are in order and have nanoseconds', async () => {
-    const store = new ContainerLogStore(directory);
+    const store = new ContainerLogStore(directory, '/no/such');
     const writer = await store.openLog(jsonFile, 'r');
     await writer.append('stdout', Buffer.from('a\nb\n'), 0);
     await writer.append('stdout', Buffer.from('c\n'), 4);
@@ -104,7 +104,7 @@ describe('writing', () => {
   });
 
   test('200,000 lines are read as they were written', async () => {
-    const store = new ContainerLogStore(directory);
+    const store = new ContainerLogStore(directory, '/no/such');
     const writer = await store.openLog(jsonFile, 'r');
     const bytes = Buffer.from(Array.from({ length: 200_000 }, (_, i) => `${i + 1}\n`).join(''));
     const writes: Promise<number>[] = [];
@@ -119,14 +119,14 @@ describe('writing', () => {
 
 describe('re-opening after a crash', () => {
   test('a half-written record is cut off and the offsets of the same run are found', async () => {
-    const store = new ContainerLogStore(directory);
+    const store = new ContainerLogStore(directory, '/no/such');
     const writer = await store.openLog(jsonFile, 'run1');
     await writer.append('stdout', Buffer.from('one\ntwo\nthr'), 0);
     await writer.append('stderr', Buffer.from('err\n'), 0);
     const whole = readFileSync(fileOf(store));
     appendFileSync(fileOf(store), '{"log":"torn');
 
-    const next = await new ContainerLogStore(directory).openLog(jsonFile, 'run1');
+    const next = await new ContainerLogStore(directory, '/no/such').openLog(jsonFile, 'run1');
     expect(readFileSync(fileOf(store))).toEqual(whole);
     expect([next.durableOffset('stdout'), next.durableOffset('stderr')]).toEqual([8, 4]);
     // The guest sends again what was not acknowledged.
@@ -137,7 +137,7 @@ describe('re-opening after a crash', () => {
   });
 
   test('cut after any byte, every line is there exactly once', async () => {
-    const store = new ContainerLogStore(directory);
+    const store = new ContainerLogStore(directory, '/no/such');
     const writer = await store.openLog(jsonFile, 'run1');
     const sent = Buffer.from('a\nbb\n\nccc\n');
     await writer.append('stdout', sent, 0);
@@ -147,7 +147,7 @@ describe('re-opening after a crash', () => {
     for (let size = 0; size <= whole.length; size += 7) {
       truncateSync(file, 0);
       appendFileSync(file, whole.subarray(0, size));
-      const again = await new ContainerLogStore(directory).openLog(jsonFile, 'run1');
+      const again = await new ContainerLogStore(directory, '/no/such').openLog(jsonFile, 'run1');
       await again.append('stdout', sent, 0);
       await again.close();
       expect(await readText(store.source(jsonFile))).toBe(sent.toString());
@@ -155,7 +155,7 @@ describe('re-opening after a crash', () => {
   });
 
   test('another run starts at 0 behind the old lines', async () => {
-    const store = new ContainerLogStore(directory);
+    const store = new ContainerLogStore(directory, '/no/such');
     for (const run of ['run1', 'run2']) {
       const writer = await store.openLog(jsonFile, run);
       expect(writer.durableOffset('stdout')).toBe(0);
@@ -166,7 +166,7 @@ describe('re-opening after a crash', () => {
   });
 
   test('bytes that someone cut out of the log do not stop it', async () => {
-    const store = new ContainerLogStore(directory);
+    const store = new ContainerLogStore(directory, '/no/such');
     const writer = await store.openLog(jsonFile, 'run1');
     expect(await writer.append('stdout', Buffer.from('later\n'), 100)).toBe(106);
     await writer.close();
@@ -188,7 +188,7 @@ describe('rotation', () => {
     'keeps max-file files and reads them in order (compress=%s)',
     async (compress) => {
       const record = rotating({ 'max-size': '1k', 'max-file': '3', compress });
-      const store = new ContainerLogStore(directory);
+      const store = new ContainerLogStore(directory, '/no/such');
       await write(store, record, numbers(40));
       const names = readdirSync(path.dirname(fileOf(store))).map((name) => name.slice(64));
       const suffix = compress === 'true' ? '.gz' : '';
@@ -207,7 +207,7 @@ describe('rotation', () => {
 
   test('one file alone starts anew', async () => {
     const record = rotating({ 'max-size': '1k' });
-    const store = new ContainerLogStore(directory);
+    const store = new ContainerLogStore(directory, '/no/such');
     await write(store, record, numbers(40));
     expect(readdirSync(path.dirname(fileOf(store)))).toHaveLength(1);
     expect((await readText(store.source(record))).endsWith('line 39\n')).toBe(true);
@@ -215,7 +215,7 @@ describe('rotation', () => {
 
   test('a follower loses no line to rotations', async () => {
     const record = rotating({ 'max-size': '1k', 'max-file': '4' });
-    const store = new ContainerLogStore(directory);
+    const store = new ContainerLogStore(directory, '/no/such');
     const writer = await store.openLog(record, 'r');
     const followed = readText(store.source(record), { follow: true });
     let offset = 0;
@@ -232,10 +232,10 @@ describe('rotation', () => {
 
   test('offsets survive a crash right after a rotation', async () => {
     const record = rotating({ 'max-size': '300', 'max-file': '2' });
-    const store = new ContainerLogStore(directory);
+    const store = new ContainerLogStore(directory, '/no/such');
     await write(store, record, numbers(10));
     truncateSync(fileOf(store), 0);
-    const writer = await new ContainerLogStore(directory).openLog(record, 'r');
+    const writer = await new ContainerLogStore(directory, '/no/such').openLog(record, 'r');
     expect(writer.durableOffset('stdout')).toBeGreaterThan(0);
     await writer.close();
   });
@@ -250,7 +250,7 @@ describe('reading', () => {
   }
 
   test('tail counts records of both streams, before the choice of streams', async () => {
-    const store = new ContainerLogStore(directory);
+    const store = new ContainerLogStore(directory, '/no/such');
     await threeLines(store);
     const source = store.source(jsonFile);
     expect(await readText(source, { tail: 2 })).toBe('2\ne\n');
@@ -261,7 +261,7 @@ describe('reading', () => {
   });
 
   test('since and until include the line of that very time', async () => {
-    const store = new ContainerLogStore(directory);
+    const store = new ContainerLogStore(directory, '/no/such');
     await threeLines(store);
     const source = store.source(jsonFile);
     const file = fileOf(store);
@@ -276,7 +276,7 @@ describe('reading', () => {
   });
 
   test('lines that are no record are left out', async () => {
-    const store = new ContainerLogStore(directory);
+    const store = new ContainerLogStore(directory, '/no/such');
     await threeLines(store);
     appendFileSync(
       fileOf(store),
@@ -290,7 +290,7 @@ describe('reading', () => {
       Type: 'json-file',
       Config: { tag: '{{.Name}}/{{.ID}}/{{.ImageID}} x&y', labels: 'a,b', env: 'FOO' },
     });
-    const store = new ContainerLogStore(directory);
+    const store = new ContainerLogStore(directory, '/no/such');
     const writer = await store.openLog(record, 'r');
     await writer.append('stdout', Buffer.from('hi\n'), 0);
     await writer.close();
@@ -300,7 +300,7 @@ describe('reading', () => {
   });
 
   test('a follower ends with the run, an aborted one at once', async () => {
-    const store = new ContainerLogStore(directory);
+    const store = new ContainerLogStore(directory, '/no/such');
     const writer = await store.openLog(jsonFile, 'r');
     await writer.append('stdout', Buffer.from('first\n'), 0);
     const abort = new AbortController();
@@ -325,7 +325,7 @@ describe('reading', () => {
   });
 
   test('a follower reads to the end of a log that is removed', async () => {
-    const store = new ContainerLogStore(directory);
+    const store = new ContainerLogStore(directory, '/no/such');
     const writer = await store.openLog(jsonFile, 'r');
     const followed = readText(store.source(jsonFile), { follow: true });
     void writer.append('stdout', Buffer.from('last words\n'), 0);
@@ -342,7 +342,7 @@ function lineText(result: IteratorResult<LogLine>): string | undefined {
 describe('drivers', () => {
   test('none keeps nothing and cannot be read', async () => {
     const record = recordWith({ Type: 'none', Config: {} });
-    const store = new ContainerLogStore(directory);
+    const store = new ContainerLogStore(directory, '/no/such');
     const writer = await store.openLog(record, 'r');
     expect(await writer.append('stdout', Buffer.from('x\n'), 0)).toBe(2);
     await writer.close();
@@ -351,7 +351,7 @@ describe('drivers', () => {
 
   test('local is readable, and its path is not told', async () => {
     const record = recordWith({ Type: 'local', Config: {} });
-    const store = new ContainerLogStore(directory);
+    const store = new ContainerLogStore(directory, '/no/such');
     const writer = await store.openLog(record, 'r');
     await writer.append('stdout', Buffer.from('x\n'), 0);
     await writer.close();
