@@ -1,6 +1,6 @@
 // imagePullPolicy, and what runAsNonRoot asks of an image.
 
-import { DaemonError, isDaemonError } from '../errors';
+import { DaemonError, errorMessage, isDaemonError } from '../errors';
 import type { ContainerPlan, PodPlan } from '../kubernetes/plan';
 import { parseReference, serverHost } from '../registry/reference';
 import type { PlayHost } from './host';
@@ -22,27 +22,40 @@ async function isThere(host: PlayHost, { image, pullPolicy, name }: ContainerPla
   } catch (error) {
     if (!isDaemonError(error, 'NotFound')) throw error;
     if (pullPolicy !== 'Never') return false;
-    throw new DaemonError('NotFound', `container ${name}: image ${image} is not there, and is never pulled`);
+    throw new DaemonError(
+      'NotFound',
+      `container ${name}: image ${image} is not there, and imagePullPolicy is Never`,
+    );
   }
 }
 
 async function pull(
   host: PlayHost,
-  { image }: ContainerPlan,
+  { name, image, pullPolicy }: ContainerPlan,
   { pullCredentials }: PodPlan,
   signal: AbortSignal,
 ): Promise<void> {
   const { domain, tag, digest } = parseReference(image);
   const auth = pullCredentials.find(({ serveraddress = '' }) => registryOf(serveraddress) === domain);
-  await host.images.pull(
-    {
-      fromImage: image,
-      tag: tag === undefined && digest === undefined ? 'latest' : '',
-      ...(auth === undefined ? {} : { auth }),
-    },
-    () => undefined,
-    signal,
-  );
+  try {
+    await host.images.pull(
+      {
+        fromImage: image,
+        tag: tag === undefined && digest === undefined ? 'latest' : '',
+        ...(auth === undefined ? {} : { auth }),
+      },
+      () => undefined,
+      signal,
+    );
+  } catch (error) {
+    signal.throwIfAborted();
+    const advice = pullPolicy === 'Always' ? '; imagePullPolicy IfNotPresent takes one that is here' : '';
+    throw new DaemonError(
+      isDaemonError(error) ? error.code : 'Internal',
+      `container ${name}: image ${image} could not be pulled (imagePullPolicy ${pullPolicy}): ${errorMessage(error)}${advice}`,
+      { cause: error },
+    );
+  }
 }
 
 /** Keys of a Docker configuration may be URLs. */

@@ -2,9 +2,13 @@
 
 import Docker from 'dockerode';
 import { errorMessage } from '../../errors';
+import { SshAgent, SshError } from './ssh-agent';
 
+const defaultSocket = '/run/caisson/caisson.sock';
 /** Where a daemon without `--host` listens. */
-export const defaultHost = 'unix:///run/caisson/caisson.sock';
+export const defaultHost = `unix://${defaultSocket}`;
+/** To the transport; with an agent it means nothing. */
+const anyHost = 'docker';
 
 /** A refusal of the daemon, or that there is none. */
 export class ClientError extends Error {
@@ -23,9 +27,16 @@ export class ApiClient {
   readonly docker: Docker;
   readonly host: string;
 
-  /** `host` as `docker -H` takes it; TLS by DOCKER_TLS_VERIFY and DOCKER_CERT_PATH. */
+  /** `host` as `docker -H` takes it, `ssh://` too; TLS by DOCKER_TLS_VERIFY and DOCKER_CERT_PATH. */
   constructor(host: string | undefined) {
     this.host = host ?? process.env['DOCKER_HOST'] ?? defaultHost;
+    if (this.host.startsWith('ssh://')) {
+      delete process.env['DOCKER_HOST'];
+      // the types want an agent's class of old
+      const agent = new SshAgent(this.host, defaultSocket) as unknown;
+      this.docker = new Docker({ protocol: 'http', host: anyHost, port: 80, agent } as Docker.DockerOptions);
+      return;
+    }
     // The transport reads it from there, with all its forms.
     process.env['DOCKER_HOST'] = this.host;
     this.docker = new Docker();
@@ -55,6 +66,9 @@ export class ApiClient {
   /** What dockerode rejects with, as ClientError. */
   explain(error: unknown): Error {
     if (error instanceof ClientError) return error;
+    if (error instanceof SshError) {
+      return new ClientError(0, `cannot connect to the daemon at ${this.host}: ${error.message}`);
+    }
     const { statusCode, json, code } = error as { statusCode?: number; json?: unknown; code?: string };
     if (statusCode !== undefined) {
       return new ClientError(statusCode, messageOf(json) ?? withoutStatus(errorMessage(error)));

@@ -65,7 +65,8 @@ function locate(program: Command, words: readonly string[]): { command: Command;
 }
 
 function visible(command: Command): readonly Command[] {
-  return command.commands.filter((sub) => sub.name() !== completeCommand);
+  const shown = command.createHelp().visibleCommands(command);
+  return command.commands.filter((sub) => shown.includes(sub));
 }
 
 function subcommands(command: Command): string[] {

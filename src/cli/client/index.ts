@@ -3,6 +3,7 @@
 import { Argument, type Command } from 'commander';
 import { defaultHost } from './api-client';
 import { clientAction } from './command';
+import { addDockerVerbs } from './docker-verbs';
 import { completeCommand, completions, completionScripts } from './completion';
 import { write } from './output';
 import { addPlayCommands } from './play-commands';
@@ -26,6 +27,8 @@ export function addClientCommands(program: Command, fail: (error: Error, code: n
       program.error(`error: --host belongs after "${command.name()}"`);
     }
   });
+
+  addDockerVerbs(program, fail);
 
   const shells = Object.keys(completionScripts) as (keyof typeof completionScripts)[];
   program

@@ -17,21 +17,23 @@ interface ProgressLine {
 export async function pull(client: ApiClient, image: string): Promise<void> {
   const reference = /[:@][^/]+$/.test(image) ? image : `${image}:latest`;
   const authconfig = await credentials(image);
-  const stream = await client.docker
-    .pull(reference, authconfig === undefined ? {} : { authconfig })
-    .catch((error: unknown) => {
-      throw client.explain(error);
+  try {
+    const stream = await client.docker.pull(reference, authconfig === undefined ? {} : { authconfig });
+    await new Promise<void>((resolve, reject) => {
+      client.docker.modem.followProgress(
+        stream,
+        (error) => {
+          if (error === null) resolve();
+          else reject(error);
+        },
+        (line: ProgressLine) => showProgress(line),
+      );
     });
-  await new Promise<void>((resolve, reject) => {
-    client.docker.modem.followProgress(
-      stream,
-      (error) => {
-        if (error === null) resolve();
-        else reject(client.explain(error));
-      },
-      (line: ProgressLine) => showProgress(line),
-    );
-  });
+  } catch (error) {
+    const reason = client.explain(error);
+    const status = reason instanceof ClientError ? reason.status : 0;
+    throw new ClientError(status, `image ${image} could not be pulled: ${reason.message}`);
+  }
 }
 
 /** `work`, and once more after a pull if it is for want of the image. */

@@ -53,6 +53,33 @@ describe('what is shown', () => {
   });
 });
 
+describe("docker's own commands", () => {
+  function refusal(...words: string[]): string {
+    const program = new Command('caisson').exitOverride().configureOutput({ writeErr: () => undefined });
+    let said = '';
+    addClientCommands(program, (error) => (said = error.message));
+    program.parse(words, { from: 'user' });
+    return said;
+  }
+
+  it.each([
+    [
+      ['ps', '-a', '--format', '{{.ID}}'],
+      `"ps" is docker's: docker --context caisson ps -a --format {{.ID}}; of Pods: caisson ls`,
+    ],
+    [['images'], `"images" is docker's: docker --context caisson images`],
+    [
+      ['logs', '-f', 'c'],
+      `"logs" is docker's: docker --context caisson logs -f c; of Pods: caisson pod logs`,
+    ],
+    [
+      ['exec', '-it', 'c', 'sh'],
+      `"exec" is docker's: docker --context caisson exec -it c sh; of Pods: caisson pod exec`,
+    ],
+    [['rm', '--help'], `"rm" is docker's: docker --context caisson rm --help; of Pods: caisson pod rm`],
+  ])('%j says where it is', (words, text) => expect(refusal(...words)).toBe(text));
+});
+
 describe('completion', () => {
   const program = new Command('caisson');
   program.command('daemon');
