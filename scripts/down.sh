@@ -4,6 +4,9 @@ set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
+# only what up.sh has put there
+if [ "$(readlink "$command_link")" = "$root_dir/bin/caisson" ]; then rm -f "$command_link"; fi
+
 if ! pid=$(daemon_pid); then
   rm -f "$pid_file"
   say 'not running'

@@ -31,6 +31,13 @@ if ! docker context inspect caisson >/dev/null 2>&1; then
     --docker "host=unix://$socket" >/dev/null
 fi
 
+# the command, unless another one is there
+if [ ! -e "$command_link" ] && [ ! -L "$command_link" ]; then ln -s "$root_dir/bin/caisson" "$command_link"; fi
+case $(readlink -f "$command_link") in
+  "$root_dir/bin/caisson") ;;
+  *) say "$command_link is something else: the command is $root_dir/bin/caisson" ;;
+esac
+
 docker=(docker --host "unix://$socket")
 if ! "${docker[@]}" image inspect caisson/hello >/dev/null 2>&1; then
   bash scripts/hello-image.sh build/hello.tar
@@ -47,5 +54,7 @@ Try:
   docker --context caisson run -it --rm caisson/hello sh
   docker --context caisson ps -a
 
-Stop the daemon with \`npm run down\`; what is wrong with this machine, if anything, says \`bin/caisson doctor\`.
+  caisson ls
+
+Stop the daemon with \`npm run down\`; what is wrong with this machine, if anything, says \`caisson doctor\`.
 TEXT

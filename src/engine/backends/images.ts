@@ -19,6 +19,7 @@ import { isActive } from '../core/container-state';
 import type { EventPublisher } from '../core/event-publisher';
 import { downloadArchive } from '../images/download';
 import { imagePruneFilter } from '../filters/image-filter';
+import { isHello, makeHello } from '../images/hello';
 import { inspectImage } from '../images/inspect';
 import { listImages } from '../images/list';
 import { searchImages } from '../images/search';
@@ -70,6 +71,10 @@ export class EngineImageBackend implements ImageBackend {
     const platform = parsePlatform(options.platform);
     const reference = withTag(options.fromImage, options.tag);
     refuseReservedName(reference);
+    if (isHello(reference)) {
+      await makeHello(this.#images, progress, signal);
+      return;
+    }
     await this.#images.pull(
       reference,
       {
