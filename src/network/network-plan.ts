@@ -69,8 +69,13 @@ function driverOf(driver: string): NetworkPlan['driver'] {
 
 /** Throws Docker's refusals that come after the addresses were found. */
 function requireCreatable({ driver, scope }: NetworkPlan): void {
-  if (driver === 'macvlan' || driver === 'ipvlan')
-    throw new DaemonError('Internal', 'operation not supported');
+  if (driver === 'macvlan' || driver === 'ipvlan') {
+    throw new DaemonError(
+      'NotImplemented',
+      `${driver} networks are not available: networks are in a namespace of the engine's own, which the host's interfaces are ` +
+        'kept out of; a bridge network with published ports is',
+    );
+  }
   if (driver !== 'overlay' && (scope === '' || scope === 'local')) return;
   throw new DaemonError(
     'Internal',

@@ -92,7 +92,11 @@ describe('a request', () => {
   it.each<[Partial<NetworkCreateRequest>, string]>([
     [{ driver: 'overlay' }, swarm],
     [{ scope: 'global' }, swarm],
-    [{ driver: 'macvlan' }, 'operation not supported'],
+    [
+      { driver: 'macvlan' },
+      "macvlan networks are not available: networks are in a namespace of the engine's own",
+    ],
+    [{ driver: 'ipvlan' }, 'ipvlan networks are not available'],
   ])('%j is refused once the addresses are found', (wanted, message) => {
     const plan = planNetwork.fromRequest({ name: 'n', ...wanted });
     expect(() => planNetwork.requireCreatable(plan)).toThrow(message);
