@@ -41,7 +41,7 @@ export const noDetails: MountDetails = {
 /**
  * The binds and volumes of a container to be, in Docker's order of precedence: VolumesFrom, Binds, Mounts, and the
  * Volumes of its configuration for what is left. Makes the volumes, and claims them for `context.claimedBy`. Throws Docker's
- * refusals.
+ * refusals: of two for one path only when it comes to the second, and what was made before stays.
  */
 export async function resolveMounts(
   context: ClaimingContext,
@@ -55,11 +55,14 @@ export async function resolveMounts(
       mounts.set(mount.point.Destination, mount);
     }
   }
+  const taken = new Set<string>();
   for (const bind of hostConfig.Binds ?? []) {
+    claimTarget(taken, parseBindSpec(bind).destination, hostConfig.Tmpfs);
     const mount = await resolveBind(context, bind, hostConfig.VolumeDriver ?? '');
     mounts.set(mount.point.Destination, mount);
   }
   for (const mount of hostConfig.Mounts ?? []) {
+    claimTarget(taken, mount.Target ?? '');
     if (mount.Type !== 'bind' && mount.Type !== 'volume') continue;
     const resolved = await resolveMount(context, mount);
     mounts.set(resolved.point.Destination, resolved);
@@ -82,6 +85,14 @@ export async function resolveMounts(
     mounts.set(destination, { ...noDetails, point });
   }
   return [...mounts.values()];
+}
+
+function claimTarget(taken: Set<string>, target: string, tmpfs?: Record<string, string> | null): void {
+  const path = cleanPath(target);
+  if (taken.has(path) || tmpfs?.[path] !== undefined) {
+    throw new DaemonError('InvalidParameter', `Duplicate mount point: ${path}`);
+  }
+  taken.add(path);
 }
 
 /** Refuses a Mounts bind whose source is not there, as dockerd does at create. */

@@ -13,23 +13,14 @@ function unavailable(what: string): never {
   throw new DaemonError('NotImplemented', `${what} are not available yet`);
 }
 
-/** Throws InvalidParameter or Internal as Docker does, NotImplemented for mounts that are still to come. */
+/**
+ * Throws InvalidParameter or Internal as Docker does, NotImplemented for mounts that are still to come. Whether two go to one
+ * path is found out where volumes are made, since dockerd leaves those that came before.
+ */
 export function validateMounts(hostConfig: HostConfig, warnings: string[]): void {
-  const targets = new Set<string>();
-  const claim = (target: string): void => {
-    const path = cleanPath(target);
-    if (targets.has(path)) invalid(`Duplicate mount point: ${path}`);
-    targets.add(path);
-  };
   for (const target of Object.keys(hostConfig.Tmpfs ?? {})) requirePath(target, invalid);
-  for (const bind of hostConfig.Binds ?? []) {
-    const target = bindTarget(bind);
-    claim(target);
-    if (hostConfig.Tmpfs?.[cleanPath(target)] !== undefined) {
-      invalid(`Duplicate mount point: ${cleanPath(target)}`);
-    }
-  }
-  for (const mount of hostConfig.Mounts ?? []) claim(mountTarget(mount));
+  for (const bind of hostConfig.Binds ?? []) requireBind(bind);
+  for (const mount of hostConfig.Mounts ?? []) requireMount(mount);
   for (const mount of hostConfig.Mounts ?? []) {
     if (mount.Type === 'image') unavailable('image mounts');
     if (mount.Type === 'bind') warnOfPropagation(mount.BindOptions?.Propagation, warnings);
@@ -45,8 +36,8 @@ function warnOfPropagation(propagation: string | undefined, warnings: string[]):
   warnings.push(`Bind propagation "${propagation}" discarded: mounts do not propagate into or out of a VM.`);
 }
 
-/** Checks one entry of Binds and returns where it goes. */
-function bindTarget(bind: string): string {
+/** Checks one entry of Binds. */
+function requireBind(bind: string): void {
   const { source, destination, noCopy, propagation } = parseBindSpec(bind);
   const type = source.startsWith('/') ? 'bind' : 'volume';
   const refuse = (reason: string): never => {
@@ -59,7 +50,6 @@ function bindTarget(bind: string): string {
   requirePath(destination, refuse);
   if (type === 'bind' && noCopy) refuse('field VolumeOptions must not be specified');
   if (type === 'volume' && propagation !== undefined) refuse('field BindOptions must not be specified');
-  return destination;
 }
 
 /** Where something is mounted: absolute, and not the root. */
@@ -70,8 +60,8 @@ function requirePath(target: string, refuse: (reason: string) => never): void {
 
 const mountTypes = new Set(['bind', 'volume', 'tmpfs', 'image']);
 
-/** Checks one entry of Mounts and returns where it goes. */
-function mountTarget(mount: Mount): string {
+/** Checks one entry of Mounts. */
+function requireMount(mount: Mount): void {
   const type = mount.Type ?? '';
   const target = mount.Target ?? '';
   const refuse = (reason: string): never => invalid(`invalid mount config for type "${type}": ${reason}`);
@@ -100,5 +90,4 @@ function mountTarget(mount: Mount): string {
   if (type === 'volume' && (mount.Source ?? '') === '' && (mount.ReadOnly ?? false)) {
     refuse('must not set ReadOnly mode when using anonymous volumes');
   }
-  return target;
 }

@@ -55,6 +55,10 @@ scriptCases('binds: sources and modes', {
       create -v /tmp:/ busybox
       create -v /tmp:/x -v /etc:/x busybox
       create -v /tmp:/x --tmpfs /x busybox | wc -c
+      create -v /tmp/not-a-dir-$c:/y -v $c-one:/x -v $c-two:/x/ busybox
+      create -v $c-three:/x --mount type=volume,source=$c-four,target=/y --mount type=tmpfs,target=/x busybox
+      create -v $c-five:/x --tmpfs /x busybox
+      docker volume ls -q --filter name=$c
       create --mount type=bind,source=/tmp,target=/x,bind-propagation=nonsense busybox`,
   'devices that every Linux has': `
     for d in null zero full random urandom; do docker run --rm -v /dev/$d:/x busybox sh -c 'stat -c "%F %t:%T" /x; head -c 3 /x | wc -c; echo 2>/dev/null >/x && echo written'; done
