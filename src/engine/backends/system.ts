@@ -19,7 +19,7 @@ import { loadEngineId } from '../system/engine-id';
 import type { EventBus } from '../events/events';
 import { listImages } from '../images/list';
 import { systemInfo, systemVersion } from '../system/system-info';
-import { remoteDrivers } from '../logs/remote/remote-driver';
+import { logDrivers } from '../logs/log-config';
 import type { SystemVersions } from '../../versions';
 
 export interface SystemBackendContext {
@@ -71,7 +71,7 @@ export class EngineSystemBackend implements SystemBackend {
         containers,
         images: images.list().length,
         eventListeners: events.listenerCount,
-        remoteLogDrivers: remoteDrivers(),
+        logDrivers: logDrivers(),
       }),
     );
   }

@@ -43,6 +43,11 @@ const cacheOptions = ['cache-disabled', 'cache-max-size', 'cache-max-file', 'cac
 const localDefaultBytes = 20_000_000;
 const localDefaultFiles = 5;
 
+/** Names of the drivers that there are on this host, as `info` has them. */
+export function logDrivers(): string[] {
+  return ['json-file', 'local', ...remoteDrivers()].sort();
+}
+
 /** Throws InvalidParameter, in Docker's words, for what Docker refuses when the container is created. */
 export function validateLogConfig(config: LogConfigInput | undefined): void {
   const type = config?.Type ?? '';

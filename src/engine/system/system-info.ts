@@ -19,8 +19,7 @@ export interface InfoSources {
   containers: { running: number; paused: number; stopped: number };
   images: number;
   eventListeners: number;
-  /** Log drivers that send lines to a collector. */
-  remoteLogDrivers: readonly string[];
+  logDrivers: readonly string[];
 }
 
 const nothing = { ID: '', Expected: '' };
@@ -41,7 +40,7 @@ export function systemInfo(sources: InfoSources): SystemInfo {
       Volume: ['local'],
       Network: ['bridge', 'host', 'null'],
       Authorization: null,
-      Log: ['json-file', 'local', ...sources.remoteLogDrivers].sort(),
+      Log: [...sources.logDrivers],
     },
     MemoryLimit: true,
     SwapLimit: true,

@@ -6,7 +6,7 @@ import type { Writable } from 'node:stream';
 import { connect as connectTls, type ConnectionOptions } from 'node:tls';
 import { errorMessage } from '../../../errors';
 import { log } from '../../../log';
-import { openDatagrams } from './datagram-stream';
+import { openDatagrams } from '../../../host/datagram-stream';
 
 export type CollectorAddress =
   | { kind: 'udp'; host: string; port: number }

@@ -70,7 +70,7 @@ describe('ssh://', () => {
     } finally {
       server.close();
     }
-  });
+  }, 60_000);
 
   test('what ssh says is told', async () => {
     placeSsh(`console.error('Permission denied (publickey).'); process.exit(255);`);
@@ -79,7 +79,7 @@ describe('ssh://', () => {
       'cannot connect to the daemon at ssh://there: "ssh -- there docker --host unix:///run/caisson/caisson.sock ' +
         'system dial-stdio" ended with 255: Permission denied (publickey).; is the address right',
     );
-  });
+  }, 60_000);
 
   test.each([
     ['ssh://', 'invalid address ssh://: it should be'],
