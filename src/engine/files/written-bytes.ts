@@ -22,7 +22,7 @@ export async function guestWrittenBytes(
     const counting = engine.fileJobs
       .start(agent, container.id, { kind: 'usage' }, given.signal)
       .then((job) => readJob(job, maxNumberBytes));
-    const bytes = Number((await within(counting, countTimeoutMs)).toString());
+    const bytes = Number((await within(counting, countTimeoutMs, { clock: agent.clock })).toString());
     return Number.isSafeInteger(bytes) && bytes >= 0 ? bytes : undefined;
   } catch {
     given.abort();

@@ -228,10 +228,10 @@ test('syslog to a datagram socket, which is waited for when it goes away', async
     await receiver.stop();
     receiver = await receive();
     const arrived = receiver.next();
-    let isThere = false;
-    void arrived.then(() => (isThere = true));
+    const seen = { again: false };
+    void arrived.then(() => (seen.again = true));
     // the first that nobody takes tells that the socket is another
-    for (let i = 0; !isThere; i += 1) {
+    for (let i = 0; !seen.again; i += 1) {
       await write(`again ${String(i)}\n`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
