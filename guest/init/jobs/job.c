@@ -231,9 +231,8 @@ static const struct {
     const char *name;
     int (*run)(struct job *job);
 } jobs[] = {
-    { "stat", run_stat },     { "archive", run_archive }, { "extract", run_extract },
-    { "export", run_export }, { "layer", run_layer },     { "changes", run_changes },
-    { "usage", run_usage },
+    { "stat", run_stat },   { "archive", run_archive }, { "extract", run_extract }, { "export", run_export },
+    { "layer", run_layer }, { "changes", run_changes }, { "usage", run_usage },
 };
 
 static int (*find_job(const char *name))(struct job *job)
