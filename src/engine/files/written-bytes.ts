@@ -18,7 +18,7 @@ export async function guestWrittenBytes(
   if (!isActive(container.state)) return undefined;
   const given = new AbortController();
   try {
-    const { agent } = requirePod(engine, container).vm;
+    const { agent } = (await requirePod(engine, container)).vm;
     const counting = engine.fileJobs
       .start(agent, container.id, { kind: 'usage' }, given.signal)
       .then((job) => readJob(job, maxNumberBytes));
