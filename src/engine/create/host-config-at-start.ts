@@ -39,7 +39,10 @@ async function replace(context: CreateNeeds, container: Container, given: HostCo
   const wanted = withCreateDefaults(given, context.config);
   requireReferencedContainers(registry, wanted);
   await requireBindSources(wanted, apiSocketPath(context.config.hosts));
-  const warnings = validateContainer({}, wanted, { cpus: availableParallelism() });
+  const warnings = validateContainer({}, wanted, {
+    cpus: availableParallelism(),
+    hostNetworking: context.config.networkDefaults.hostNetworking,
+  });
   for (const warning of warnings)
     log.warn('started with other options', { containerId: container.id, warning });
   const links = { ...record.links, ...resolveLinks(registry, wanted) };
