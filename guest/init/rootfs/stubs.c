@@ -59,8 +59,7 @@ static void remove_stub(int upper, char *path)
     *slash = '\0';
     struct stat parent_status, status;
     auto_fd parent = open_parent(upper, *path == '/' ? path + 1 : path);
-    if (parent < 0 || fstat(parent, &parent_status) < 0 ||
-        fstatat(parent, slash + 1, &status, AT_SYMLINK_NOFOLLOW) < 0)
+    if (parent < 0 || fstat(parent, &parent_status) < 0 || fstatat(parent, slash + 1, &status, AT_SYMLINK_NOFOLLOW) < 0)
         return;
     bool empty_file = S_ISREG(status.st_mode) && status.st_size == 0;
     if (!empty_file && !S_ISDIR(status.st_mode))

@@ -146,8 +146,7 @@ static int fill_disk(const struct tree *tree, struct failure *failure)
     nftw("d/new", remove_entry, MAX_OPEN, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
     int result = mount_point_make("d/new", failure);
     if (result == 0 && tree->layer_count > 0) {
-        if ((result = mount_layers(tree, failure)) < 0 ||
-            (result = mount_overlay(tree, "", MS_RDONLY, failure)) < 0)
+        if ((result = mount_layers(tree, failure)) < 0 || (result = mount_overlay(tree, "", MS_RDONLY, failure)) < 0)
             return result;
         auto_fd from = open("root", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         char to[PATH_MAX];
