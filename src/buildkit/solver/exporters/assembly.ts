@@ -3,7 +3,7 @@
 
 import { BuildError } from '../../contract/errors';
 import type { BuildHost } from '../../contract/host';
-import type { Attestation, Result } from '../../contract/solver';
+import type { Attestation, CachedStep, Result } from '../../contract/solver';
 import { digestOf } from '../../llb/graph';
 import { statementOf } from '../../attestations/statement';
 import type { ContentDocument, ImageContents, LayerBlob } from '../../../storage/contract/stores';
@@ -116,10 +116,23 @@ export async function configOf(
     {
       epochSeconds: epoch ?? undefined,
       base: metadataOf(result, 'containerimage.base.config', each.id),
+      layerTimes: layerTimes((await each.ref?.cachedSteps(signal)) ?? []),
       inlineCache: await options.inlineCache?.(each, diffIds, signal),
     },
   );
   return { config, diffIds };
+}
+
+/** A layer is as old as the first step that has it. */
+function layerTimes(steps: readonly CachedStep[]): Map<string, Date> {
+  const times = new Map<string, Date>();
+  const byAge = [...steps].sort((a, b) => a.createdAtMs - b.createdAtMs);
+  for (const { outputs, createdAtMs } of byAge) {
+    for (const diffId of outputs.flat()) {
+      if (!times.has(diffId)) times.set(diffId, new Date(createdAtMs));
+    }
+  }
+  return times;
 }
 
 /** SOURCE_DATE_EPOCH as the frontend says it. */

@@ -14,6 +14,8 @@ export interface ImageConfigOptions {
   readonly epochSeconds?: number | undefined;
   /** The base image's configuration, whose times stay. */
   readonly base?: Buffer | undefined;
+  /** When layers were made, by diff ID; another build of the same steps has the same times, and so the same id. */
+  readonly layerTimes?: ReadonlyMap<string, Date> | undefined;
   /** JSON of `moby.buildkit.cache.v0`. */
   readonly inlineCache?: Buffer | undefined;
 }
@@ -35,14 +37,15 @@ export function imageConfigOf(
   const rest = [...diffIds];
   for (const entry of historyOf(config)) {
     const diffId = entry['empty_layer'] === true ? undefined : rest.shift();
-    const isEmpty = diffId === undefined || diffId === emptyLayer;
-    history.push(isEmpty ? { ...entry, empty_layer: true } : entry);
+    if (diffId === undefined || diffId === emptyLayer) history.push({ ...entry, empty_layer: true });
+    else history.push(withTime(entry, options.layerTimes?.get(diffId) ?? now));
   }
   for (const diffId of rest) {
     if (diffId === emptyLayer) continue;
-    history.push({ created_by: 'buildkit', comment: 'buildkit.exporter.image.v0' });
+    const entry = { created_by: 'buildkit', comment: 'buildkit.exporter.image.v0' };
+    history.push(withTime(entry, options.layerTimes?.get(diffId) ?? now));
   }
-  const dated = withTimes(history, now);
+  const dated = withTimes(history);
   const clamped = withEpoch(dated, options);
   const last = clamped.findLast((entry) => typeof entry['created'] === 'string')?.['created'];
   const { epochSeconds, inlineCache } = options;
@@ -64,18 +67,22 @@ function defaultConfig(): JsonObject {
   return { config: { Env: [`PATH=${defaultPath}`], WorkingDir: '/' } };
 }
 
-/** Entries without a time have that of the first new layer, or of the last one before. */
-function withTimes(history: readonly JsonObject[], now: Date): JsonObject[] {
-  const isDated = ({ created }: JsonObject): boolean => typeof created === 'string';
-  const layered = history.map((entry) =>
-    entry['empty_layer'] === true || isDated(entry) ? entry : { ...entry, created: now.toISOString() },
-  );
-  const firstUndated = layered.findIndex((entry) => !isDated(entry));
-  const next = layered.slice(Math.max(0, firstUndated)).find(isDated);
-  let created = (firstUndated < 0 ? undefined : (next ?? layered.findLast(isDated)))?.['created'];
-  return layered.map((entry) => {
+function isDated({ created }: JsonObject): boolean {
+  return typeof created === 'string';
+}
+
+function withTime(entry: JsonObject, time: Date): JsonObject {
+  return isDated(entry) ? entry : { ...entry, created: time.toISOString() };
+}
+
+/** Entries without a layer have the time of the first new layer, or of the last one before. */
+function withTimes(history: readonly JsonObject[]): JsonObject[] {
+  const firstUndated = history.findIndex((entry) => !isDated(entry));
+  const next = history.slice(Math.max(0, firstUndated)).find(isDated);
+  let created = (firstUndated < 0 ? undefined : (next ?? history.findLast(isDated)))?.['created'];
+  return history.map((entry, i) => {
     if (!isDated(entry)) return created === undefined ? entry : { ...entry, created };
-    if (firstUndated >= 0 && layered.indexOf(entry) > firstUndated) created = entry['created'];
+    if (firstUndated >= 0 && i > firstUndated) created = entry['created'];
     return entry;
   });
 }

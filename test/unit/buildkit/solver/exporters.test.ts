@@ -165,6 +165,16 @@ describe('image', () => {
     ]);
   });
 
+  test('a layer has the time of the step that made it: the same steps are the same image', () => {
+    const layerTimes = new Map([['sha256:run', new Date(1000)]]);
+    const text = Buffer.from(JSON.stringify({ history: history.slice(1, 3) }));
+    const config = JSON.parse(
+      imageConfigOf(text, ['sha256:run'], platform, new Date(9000), { layerTimes }).toString(),
+    ) as { created: string; history: { created: string }[] };
+    const created = '1970-01-01T00:00:01.000Z';
+    expect(config).toMatchObject({ created, history: [{ created }, { created }] });
+  });
+
   test('layers that history does not know get entries', () => {
     expect(made(['a', 'b', 'c', 'd']).history.at(-1)).toMatchObject({
       comment: 'buildkit.exporter.image.v0',
