@@ -61,7 +61,9 @@ function titlesOf(file: string, shard: string): string[] {
 }
 
 beforeAll(() => {
-  delete process.env['CAISSON_TEST_SHARD']; // of the run that this one is part of
+  // of the run that this one is part of
+  delete process.env['CAISSON_TEST_SHARD'];
+  delete process.env['CAISSON_COMPAT_CLIS'];
   const clis = ['20.10.24', '28.2.2'].map((version) => ({ version, path: '/nonexistent/docker' }));
   const hosts = { dockerd: 'unix:///nonexistent/d', caisson: 'unix:///nonexistent/c' };
   publishEnvironment({ target: 'both', hosts, clis, knownIds: {}, namespacePid: 1, dir: '/nonexistent' });

@@ -69,6 +69,8 @@ describe('what the engine tells of a container', () => {
     });
     await expectDeclared(id, 'created');
     await engine.containers.start(id, {});
+    // no guest counts here what was written
+    engine.vms.last.agent.on('job.start', () => Promise.reject(new Error('no such job')));
     const { Id: execId } = await engine.execs.create(id, { Cmd: ['true'] });
     expect(
       wireTypeErrors('ExecInspect', JSON.parse(JSON.stringify(await engine.execs.inspect(execId)))),
