@@ -21,6 +21,8 @@ const withLarge = process.env.CAISSON_COMPAT_LARGE !== undefined;
 const withBuilds = process.env.CAISSON_COMPAT_BUILDS !== undefined;
 
 module.exports = {
+  // a busy host is no failure
+  testTimeout: 60_000,
   testSequencer: '<rootDir>/test/support/sequencer.cjs',
   projects: [
     project('unit'),

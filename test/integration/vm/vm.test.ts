@@ -247,6 +247,7 @@ describe('a second daemon', () => {
           onEnd: () => undefined,
           onLost: () => undefined,
         });
+        if (text.length >= enough) resolve(); // more had come before the last one let go
       });
       await next.close({ endIdle: false });
     }
