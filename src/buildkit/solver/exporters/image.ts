@@ -4,8 +4,9 @@
 // its manifest when there is one. What has a form of its own (an index, attestations, annotations, a compression) or is pushed is assembled
 // here, and kept as it is.
 
+import { createHash } from 'node:crypto';
 import { errorMessage } from '../../../errors';
-import { parseReference } from '../../../registry/reference';
+import { fullString, parseReference } from '../../../registry/reference';
 import { BuildError } from '../../contract/errors';
 import type { Exporter, ExportRequest } from '../../contract/exporter';
 import type { BuildHost, RegistryAccess } from '../../contract/host';
@@ -141,8 +142,9 @@ async function storePlain(
   const { names } = options;
   const { config } = await part('exporting layers', () => configOf(result, only, options, signal));
   signal.throwIfAborted();
-  const { id } = await part('writing image', () => host.images.create(config, names));
-  for (const name of names) await part(`naming to ${name}`, () => Promise.resolve());
+  const digest = `sha256:${createHash('sha256').update(config).digest('hex')}`;
+  const { id } = await part(`writing image ${digest}`, () => host.images.create(config, names));
+  for (const name of names) await part(`naming to ${wholeName(name)}`, () => Promise.resolve());
   return new Map([
     ['containerimage.digest', id],
     ['containerimage.config.digest', id],
@@ -167,7 +169,7 @@ async function deliver(
     // under its digest alone an image has no name here
     const own = push && byDigest ? [] : names;
     host.contents.createContents(contents, [...own, ...digests], hostPlatform);
-    for (const name of own) await part(`naming to ${name}`, () => Promise.resolve());
+    for (const name of own) await part(`naming to ${wholeName(name)}`, () => Promise.resolve());
   }
   if (push) {
     for (const name of names) {
@@ -193,6 +195,11 @@ export function answerOf(
     ['containerimage.descriptor', Buffer.from(JSON.stringify(descriptor)).toString('base64')],
     ...(names.length === 0 ? [] : [['image.name', names.join(',')] as const]),
   ]);
+}
+
+/** With the registry's domain. */
+function wholeName(name: string): string {
+  return fullString(parseReference(name));
 }
 
 function repositoryOf(name: string): string {
