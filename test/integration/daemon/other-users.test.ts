@@ -90,6 +90,7 @@ const ofVms = [
   'r data/templates/KEY/warm-up.squashfs',
   'rw data/disks/ID.ext4',
   'x data',
+  'x data/cache-disks',
   'x data/disks',
   'x data/layers',
   'x data/templates',
