@@ -38,7 +38,7 @@ scriptCases('save', {
     docker rmi $c:two $c:one >/dev/null; docker load -i two.tar; docker inspect -f '{{.Parent}}.' $c:two
     docker load -i one.tar; docker inspect -f '{{.Parent}}.' $c:two; docker load -i both.tar | sort
     [ $(docker inspect -f '{{.Parent}}' $c:two) = $(docker inspect -f '{{.Id}}' $c:one) ]; echo $?
-    docker rmi $c:one | cut -c1-12; docker images --filter label=case=$c --format '{{.Tag}}'; docker images -a --filter label=case=$c --format '{{.Tag}}'; docker rmi $c:two | cut -c1-8
+    docker rmi $c:one | cut -c1-12; docker images --filter label=case=$c --format '{{.Tag}}' | sort; docker images -a --filter label=case=$c --format '{{.Tag}}' | sort; docker rmi $c:two | cut -c1-8
     tar -xf both.tar; sed -i 's/"Parent":"sha256:[0-9a-f]*"/"Parent":"sha256:nonsense"/' manifest.json; tar -cf in.tar *.json repositories */*.*; docker load -i in.tar | sort; docker inspect -f '{{.Parent}}.' $c:two; docker rmi $c:two $c:one >/dev/null`,
   'several images that share a layer': `
     ${smallArchive}
