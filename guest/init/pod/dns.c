@@ -18,6 +18,7 @@
 #include "core/loop.h"
 #include "pod/dns-redirect.h"
 #include "pod/pod-namespaces.h"
+#include "pod/stream-relay.h"
 
 #define MAX_SERVERS 4
 #define MAX_QUERIES 256
@@ -47,29 +48,11 @@ struct query {
     uint8_t bytes[512];
 };
 
-/* One side of a TCP connection, and what was read from it and not yet written to the other side. */
-struct side {
-    struct source source;
-    struct connection *connection;
-    struct side *other;
-    bool ended;      /* nothing more will be read */
-    bool shut;       /* the other side has been told so */
-    uint32_t events; /* watched now */
-    size_t used, done;
-    uint8_t bytes[4096];
-};
-
-struct connection {
-    struct side client, server;
-    struct timer timer;
-    int slot;
-};
-
 static struct server servers[MAX_SERVERS];
 static int server_count;
 static struct source udp = { .fd = -1 }, tcp = { .fd = -1 };
 static struct query *queries[MAX_QUERIES];
-static struct connection *connections[MAX_CONNECTIONS];
+static struct stream_relay connections = { .max_connections = MAX_CONNECTIONS, .idle_ms = IDLE_MS };
 
 /* ---- UDP ---- */
 
@@ -166,98 +149,12 @@ static void query_ready(struct source *source, uint32_t events)
 
 /* ---- TCP ---- */
 
-static void close_connection(struct connection *connection)
-{
-    struct side *sides[2] = { &connection->client, &connection->server };
-    for (int i = 0; i < 2; i++) {
-        loop_remove(&sides[i]->source);
-        drop_fd(&sides[i]->source.fd);
-    }
-    timer_stop(&connection->timer);
-    connections[connection->slot] = NULL;
-    free(connection);
-}
-
-static void connection_idle(struct timer *timer)
-{
-    close_connection(CONTAINER_OF(timer, struct connection, timer));
-}
-
-/* Moves what can be moved from `side` to its other. False when the connection is broken. */
-static bool move(struct side *side)
-{
-    for (;;) {
-        if (side->done < side->used) {
-            ssize_t sent = send(side->other->source.fd, side->bytes + side->done, side->used - side->done,
-                                MSG_DONTWAIT | MSG_NOSIGNAL);
-            if (sent < 0)
-                return errno == EAGAIN || errno == ENOTCONN;
-            side->done += (size_t)sent;
-            continue;
-        }
-        side->done = side->used = 0;
-        if (side->ended) {
-            if (!side->shut)
-                shutdown(side->other->source.fd, SHUT_WR);
-            side->shut = true;
-            return true;
-        }
-        ssize_t got = recv(side->source.fd, side->bytes, sizeof(side->bytes), MSG_DONTWAIT);
-        if (got < 0)
-            return errno == EAGAIN || errno == ENOTCONN;
-        side->ended = got == 0;
-        side->used = (size_t)got;
-    }
-}
-
-static bool watch(struct side *side)
-{
-    uint32_t events =
-        (side->ended || side->used > 0 ? 0 : (uint32_t)EPOLLIN) | (side->other->used > 0 ? (uint32_t)EPOLLOUT : 0);
-    if (events == side->events)
-        return true;
-    side->events = events;
-    loop_remove(&side->source);
-    return events == 0 || loop_add(&side->source, events) == 0;
-}
-
-static void side_ready(struct source *source, uint32_t events)
-{
-    struct side *side = CONTAINER_OF(source, struct side, source);
-    struct connection *connection = side->connection;
-    timer_start(&connection->timer, IDLE_MS);
-    if ((events & EPOLLERR) || !move(side) || !move(side->other) || (side->shut && side->other->shut) || !watch(side) ||
-        !watch(side->other))
-        close_connection(connection);
-}
-
 static void accept_ready(struct source *source, uint32_t events)
 {
     (void)events;
-    auto_fd client = accept4(source->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    int slot = 0;
-    while (slot < MAX_CONNECTIONS && connections[slot] != NULL)
-        slot++;
-    if (client < 0 || slot == MAX_CONNECTIONS)
-        return;
-    auto_fd server = pod_socket(servers[0].address.ss_family, SOCK_STREAM);
-    struct connection *connection = calloc(1, sizeof(*connection));
-    if (server < 0 || connection == NULL ||
-        (connect(server, (struct sockaddr *)&servers[0].address, servers[0].length) < 0 && errno != EINPROGRESS)) {
-        free(connection);
-        return;
-    }
-    connection->slot = slot;
-    connection->timer.fire = connection_idle;
-    connection->client = (struct side){ .source = { .fd = take_fd(&client), .ready = side_ready } };
-    connection->server = (struct side){ .source = { .fd = take_fd(&server), .ready = side_ready } };
-    connection->client.connection = connection->server.connection = connection;
-    connection->client.other = &connection->server;
-    connection->server.other = &connection->client;
-    connections[slot] = connection;
-    timer_start(&connection->timer, IDLE_MS);
-    if (!watch(&connection->client) || !watch(&connection->server))
-        close_connection(connection);
+    int client = accept4(source->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (client >= 0)
+        stream_relay_open(&connections, client, &servers[0].address, servers[0].length);
 }
 
 /* ---- start and stop ---- */
@@ -317,13 +214,6 @@ static void drop_servers(void)
     server_count = 0;
 }
 
-static void drop_connections(void)
-{
-    for (int i = 0; i < MAX_CONNECTIONS; i++)
-        if (connections[i] != NULL)
-            close_connection(connections[i]);
-}
-
 static int listen_here(struct failure *failure)
 {
     int result;
@@ -337,7 +227,7 @@ static int listen_here(struct failure *failure)
 
 int dns_serve(const json_t *list, struct failure *failure)
 {
-    drop_connections();
+    stream_relay_close_all(&connections);
     drop_servers();
     for (size_t i = 0; i < json_array_size(list) && server_count < MAX_SERVERS; i++) {
         const char *text = json_string_value(json_array_get(list, i));
@@ -372,6 +262,6 @@ void dns_stop(void)
     for (int i = 0; i < MAX_QUERIES; i++)
         if (queries[i] != NULL)
             forget_query(queries[i]);
-    drop_connections();
+    stream_relay_close_all(&connections);
     drop_servers();
 }
