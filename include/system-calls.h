@@ -5,10 +5,12 @@
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
+#include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 
 enum { MAX_FILTER = 1024 };
 
@@ -76,6 +78,20 @@ static inline void filter_answer_all(struct filter *filter, const uint32_t *numb
 {
     for (size_t i = 0; i < count; i++)
         filter_answer(filter, numbers[i], action);
+}
+
+/* Threads, but no processes, and in no other namespaces. */
+static inline void filter_allow_threads(struct filter *filter)
+{
+    filter_allow_with(filter, (struct needed_with){
+                                  SYS_clone,
+                                  0,
+                                  CLONE_VM | CLONE_THREAD | CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS |
+                                      CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET,
+                                  CLONE_VM | CLONE_THREAD,
+                              });
+    /* its flags lie in memory and can't be looked at: the C library takes clone() instead */
+    filter_answer(filter, SYS_clone3, SECCOMP_RET_ERRNO | ENOSYS);
 }
 
 /* `others`: what becomes of calls that have no answer yet. Holds for this thread, and what it starts; no_new_privs must be set,

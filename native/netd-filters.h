@@ -191,20 +191,9 @@ static inline int filter_netd(void)
         SYS_execve,
     };
     static const struct needed_with needed_with[] = {
-        { SYS_socket, 0, ~0u, AF_INET },
-        { SYS_socket, 0, ~0u, AF_INET6 },
-        { SYS_socket, 0, ~0u, AF_UNIX },
-        { SYS_ioctl, 1, ~0u, FIONBIO },
-        { SYS_ioctl, 1, ~0u, FIONREAD },
-        { SYS_ioctl, 1, ~0u, FIOCLEX },
-        { SYS_ioctl, 1, ~0u, TCGETS },
-        { SYS_prctl, 0, ~0u, PR_SET_NAME },
-        { SYS_prctl, 0, ~0u, PR_SET_VMA },
-        /* a thread, and in no other namespace */
-        { SYS_clone, 0,
-          CLONE_VM | CLONE_THREAD | CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |
-              CLONE_NEWPID | CLONE_NEWNET,
-          CLONE_VM | CLONE_THREAD },
+        { SYS_socket, 0, ~0u, AF_INET }, { SYS_socket, 0, ~0u, AF_INET6 },   { SYS_socket, 0, ~0u, AF_UNIX },
+        { SYS_ioctl, 1, ~0u, FIONBIO },  { SYS_ioctl, 1, ~0u, FIONREAD },    { SYS_ioctl, 1, ~0u, FIOCLEX },
+        { SYS_ioctl, 1, ~0u, TCGETS },   { SYS_prctl, 0, ~0u, PR_SET_NAME }, { SYS_prctl, 0, ~0u, PR_SET_VMA },
     };
     static const uint32_t fatal[] = {
         SYS_mount,  SYS_umount2, SYS_pivot_root, SYS_chroot,    SYS_setns,  SYS_unshare, SYS_fork,           SYS_vfork,
@@ -215,8 +204,7 @@ static inline int filter_netd(void)
     filter_answer_all(&filter, needed, sizeof(needed) / sizeof(needed[0]), SECCOMP_RET_ALLOW);
     for (size_t i = 0; i < sizeof(needed_with) / sizeof(needed_with[0]); i++)
         filter_allow_with(&filter, needed_with[i]);
-    /* its flags lie in memory and can't be looked at: the C library takes clone() instead */
-    filter_answer(&filter, SYS_clone3, SECCOMP_RET_ERRNO | ENOSYS);
+    filter_allow_threads(&filter);
     filter_answer_all(&filter, fatal, sizeof(fatal) / sizeof(fatal[0]), SECCOMP_RET_KILL_PROCESS);
     return filter_install(&filter, SECCOMP_RET_ERRNO | EPERM);
 }
