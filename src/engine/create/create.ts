@@ -70,6 +70,8 @@ export interface CreateOptions {
   name?: string;
   platform?: string;
   version: ApiVersion;
+  /** Of a build, which nothing goes on with when the daemon dies: recovery removes it. */
+  isBuildStep?: boolean;
 }
 
 /** Leaves nothing behind when it throws. */
@@ -124,6 +126,7 @@ export async function createContainer(
       links,
       warnings,
       mounts,
+      isBuildStep: options.isBuildStep === true,
       hasHostConfig: givenHostConfig !== undefined && givenHostConfig !== null,
     });
     await context.disks.create(id, record.writableDiskBytes);
@@ -174,6 +177,7 @@ interface RecordParts {
   mounts: ResolvedMount[];
   /** dockerd fills in the runtime at create for clients that sent a HostConfig, at the first start for the others. */
   hasHostConfig: boolean;
+  isBuildStep: boolean;
 }
 
 function newRecord(context: CreateNeeds, parts: RecordParts): ContainerRecord {
@@ -214,6 +218,7 @@ function newRecord(context: CreateNeeds, parts: RecordParts): ContainerRecord {
     ),
     networks: containerNetworks(context, filled, hostConfig, parts.endpoints),
     ...(parts.links === undefined ? {} : { links: parts.links }),
+    ...(parts.isBuildStep ? { isBuildStep: true } : {}),
     publishedPorts: [],
     warnings: parts.warnings,
   };

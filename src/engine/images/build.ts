@@ -167,7 +167,7 @@ class EngineBuildHost implements BuildHost {
     const created = await createContainer(
       engine,
       { ...config, HostConfig: hostConfig(limits) },
-      { version: { major: 1, minor: 41 } },
+      { version: { major: 1, minor: 41 }, isBuildStep: true },
     );
     return { id: created.Id, warnings: created.Warnings };
   }
@@ -180,7 +180,6 @@ class EngineBuildHost implements BuildHost {
     }
     const { engine } = this.#context;
     const container = engine.registry.get(id);
-    engine.registry.update(container, { isBuildStep: true });
     await this.#useVm(container);
     this.#hold(container);
     const subscription = engine.hubs.of(id).subscribe({ stdout: true, stderr: true });

@@ -1,3 +1,4 @@
+import { createContainer } from '../../../../src/engine/create/create';
 import { recoverContainers } from '../../../../src/engine/lifecycle/recovery';
 import { FakeVm, FoundFakeVm, TestEngine } from '../../../support/fakes/engine-fakes';
 
@@ -88,6 +89,17 @@ it('ends the step of a build, and removes it', async () => {
   await restart(vm);
   expect(after.state(id)).toBe('gone');
   expect(vm.isEnded).toBe(true);
+  expect(after.disks.disks.size).toBe(0);
+});
+
+it('removes the step of a build that was made and never ran', async () => {
+  const { Id: id } = await createContainer(
+    before.parts,
+    { Image: 'busybox', Cmd: ['true'] },
+    { version: { major: 1, minor: 41 }, isBuildStep: true },
+  );
+  await restart();
+  expect(after.state(id)).toBe('gone');
   expect(after.disks.disks.size).toBe(0);
 });
 
