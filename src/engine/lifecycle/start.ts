@@ -5,7 +5,7 @@
 
 import { randomBytes } from 'node:crypto';
 import type { Config } from '../../config';
-import { DaemonError, errorMessage } from '../../errors';
+import { DaemonError, errorMessage, isDaemonError } from '../../errors';
 import { nowTimestamp } from '../../go/timestamp';
 import { log } from '../../log';
 import { onlyContainer } from '../../translate/pod';
@@ -62,7 +62,7 @@ export type StartNeeds = EntranceNeeds &
     readonly hubs: Pick<StreamHubs, 'of'>;
     readonly waits: Pick<ContainerWaits, 'exited'>;
     readonly adoptions: Pick<Adoptions, 'settled' | 'settledPod'>;
-    readonly restarts: Pick<RestartTimers, 'forget'>;
+    readonly restarts: Pick<RestartTimers, 'forget' | 'schedule'>;
     readonly hostNetworks: Pick<HostFollowing, 'follow'>;
     readonly consoleSizes: Map<string, { rows: number; columns: number }>;
   };
@@ -112,6 +112,12 @@ export async function runContainer(
     const failure = startFailure(error, (text) => withHostPaths(container.record, text));
     engine.hubs.of(container.id).endRun();
     await taken.giveBack();
+    // A policy answers the end of a workload: that a VM was lost, or none was to be had, is no end of it.
+    if (container.state.kind === 'restarting' && isDaemonError(failure.error, 'Unavailable')) {
+      engine.registry.update(container, { networks: networksWith(container.record, []), publishedPorts: [] });
+      engine.restarts.schedule(container.id, 0);
+      throw failure.error;
+    }
     // Nothing fails behind the record of a start; should it all the same, that failure is the one to tell.
     engine.registry.tryTransition(
       container,

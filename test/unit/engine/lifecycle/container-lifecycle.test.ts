@@ -258,6 +258,41 @@ describe('restart policy', () => {
     expect(engine.state(id)).toBe('exited');
   });
 
+  it('tries again when the VM is lost before the process runs, and does not count that', async () => {
+    const id = await engine.running({
+      HostConfig: { RestartPolicy: { Name: 'on-failure', MaximumRetryCount: 1 } },
+    });
+    const lost = new DaemonError('Unavailable', 'the VM’s agent: the connection is closed');
+    engine.vms.last.agent.exit(id, { exitCode: 1 });
+    await engine.settled(id);
+    engine.vms.prepare = (vm) => vm.agent.on('container.start', () => Promise.reject(lost));
+    for (const pause of [100, 200]) {
+      jest.advanceTimersByTime(pause);
+      await engine.settled(id);
+      expect(engine.state(id)).toBe('restarting');
+    }
+    engine.vms.prepare = () => undefined;
+    jest.advanceTimersByTime(400);
+    await engine.settled(id);
+    expect(engine.state(id)).toBe('running');
+    expect(engine.registry.get(id).record.restartCount).toBe(1);
+  });
+
+  it('gives up when the container itself cannot be started', async () => {
+    const id = await engine.running({ HostConfig: { RestartPolicy: { Name: 'always' } } });
+    engine.vms.last.agent.exit(id, { exitCode: 1 });
+    await engine.settled(id);
+    engine.vms.prepare = (vm) =>
+      vm.agent.on('container.start', () =>
+        Promise.reject(new AgentError({ code: 'ENOENT', phase: 'exec', message: '/gone' })),
+      );
+    jest.advanceTimersByTime(100);
+    await engine.settled(id);
+    jest.advanceTimersByTime(60_000);
+    await engine.settled(id);
+    expect(engine.state(id)).toBe('exited');
+  });
+
   it('does not start what a user stopped', async () => {
     engine.vms.prepare = (vm) =>
       vm.agent.on('container.signal', ({ id, signal }) => {
