@@ -32,6 +32,8 @@ export interface ExecStep {
   readonly network: 'sandbox' | 'host' | 'none';
   /** Privileged inside of its VM. */
   readonly insecure: boolean;
+  /** It has one, and so a single output. */
+  readonly terminal: boolean;
   readonly extraHosts: readonly { host: string; ip: string }[];
   readonly ulimits: readonly { name: string; soft: number; hard: number }[];
   readonly cgroupParent: string;
@@ -98,7 +100,43 @@ export type StepMount =
     };
 
 export interface ExecOutput {
-  write(stream: 'stdout' | 'stderr', bytes: Buffer): void;
+  /** Whoever writes to the stream waits until it resolves. */
+  write(stream: 'stdout' | 'stderr', bytes: Buffer): void | Promise<void>;
+  /** For its standard input, to its end; none: it is empty. */
+  readonly input?: AsyncIterable<Buffer>;
+  /** Called once it runs. */
+  readonly running?: (step: RunningStep) => void;
+}
+
+/** A process as whoever speaks with it has it. What it can't be told any more is nobody's failure. */
+export interface RunningProcess {
+  /** By name or number. Rejects with InvalidArgument for what is no signal. */
+  signal(name: string): Promise<void>;
+  resize(size: { rows: number; columns: number }): Promise<void>;
+}
+
+/** The first process of its container: all others end with it. */
+export interface RunningStep extends RunningProcess {
+  /**
+   * Runs another one beside it, to its end; resolves with its exit code, when its output is complete. Rejects with what kept it from
+   * running, in the runtime's words.
+   */
+  exec(process: StepProcess, output: ProcessOutput, signal: AbortSignal): Promise<number>;
+}
+
+export interface StepProcess {
+  readonly args: readonly string[];
+  readonly env: readonly string[];
+  readonly secretEnv: readonly string[];
+  /** '': that of the step. */
+  readonly workingDir: string;
+  /** '': that of the step. */
+  readonly user: string;
+  readonly terminal: boolean;
+}
+
+export interface ProcessOutput extends Pick<ExecOutput, 'write' | 'input'> {
+  readonly running?: (process: RunningProcess) => void;
 }
 
 export interface ExecOutcome {

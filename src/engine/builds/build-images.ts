@@ -87,10 +87,16 @@ export class EngineBuildImages implements BuildImages {
 
   /** Of the platform that is wanted; another one's is none. */
   #local({ ref, platform }: ImageRequest): Image | undefined {
-    const image = this.#images.find(ref, platformOf(platform));
+    const image = this.#images.find(ref, platformOf(platform)) ?? this.#pinned(ref);
     if (image === undefined) return undefined;
     const { os, architecture } = image.config;
     return os === platform.OS && architecture === platform.Architecture ? image : undefined;
+  }
+
+  /** What no registry has is pinned to its id, whatever its name. */
+  #pinned(ref: string): Image | undefined {
+    const [, id] = /@(sha256:[a-f0-9]{64})$/.exec(ref) ?? [];
+    return id === undefined ? undefined : this.#images.find(id);
   }
 
   async #remote(request: ImageRequest, ref: string, signal: AbortSignal): Promise<RemoteImage> {

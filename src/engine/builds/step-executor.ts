@@ -29,6 +29,7 @@ import type { AttachedEndpoint, RunningPod } from '../vms/running-pod';
 import { BuildVms } from './build-vms';
 import type { StepJournal } from './step-journal';
 import { StepOutput } from './step-output';
+import { StepSession } from './step-session';
 import { keptMounts, placedMounts, stepPod, treeMounts, type PlacedMount, type StepPod } from './step-pod';
 
 type ExecutorEngine = Pick<
@@ -227,11 +228,11 @@ class StepRun {
     const { agent } = pod.vm;
     await this.#listen(pod);
     const exited = new Promise<ExitStatus>((resolve) => pod.exitListeners.set(this.#id, resolve));
-    const lost = pod.vm.ended.then(({ message }) => {
+    const lost = pod.vm.ended.then(({ message }): never => {
       throw new DaemonError('Unavailable', `the VM of the step has ended: ${message}`);
     });
     lost.catch(() => undefined);
-    const output = new StepOutput(agent, this.#output);
+    const output = new StepOutput(agent, this.#output, this.#step.terminal);
     try {
       const guest = guestContainer(container, {
         rootfs: guestRootfs(luns, disks),
@@ -244,6 +245,8 @@ class StepRun {
       );
       const begun = agent.request('container.start', request, fills ? { timeoutMs: fillingTimeoutMs } : {});
       await unlessAborted(Promise.race([Promise.all([begun, ready]), lost]), this.#signal);
+      output.begun();
+      this.#output.running?.(new StepSession(pod, container, lost));
       const status = await unlessAborted(Promise.race([exited, lost]), this.#signal);
       await output.drained();
       return status;
@@ -252,7 +255,7 @@ class StepRun {
       if (!(error instanceof AgentError) || this.#signal.aborted) throw error;
       // what the runtime would have said, as BuildKit shows it: on the step's own stderr
       const failure = startFailure(error);
-      this.#output.write('stderr', Buffer.from(`${asBuildKitSays(failure.error.message)}\n`));
+      await this.#output.write('stderr', Buffer.from(`${asBuildKitSays(failure.error.message)}\n`));
       return undefined;
     } finally {
       pod.exitListeners.delete(this.#id);

@@ -90,11 +90,11 @@ export function stepPod(
     id,
     podId: id,
     args: [...step.args],
-    config: { Hostname: hostname, User: step.user, WorkingDir: step.workingDir },
+    config: { Hostname: hostname, User: step.user, WorkingDir: step.workingDir, Tty: step.terminal },
     hostConfig: withRunDefaults(hostConfig, containerDefaults),
   });
   const spec = onlyContainer(pod);
-  const env = mergeEnvironment([`PATH=${defaultPath}`], [...step.env, ...step.secretEnv]);
+  const env = mergeEnvironment(stepEnvironment(step.terminal), [...step.env, ...step.secretEnv]);
   const container: PodContainerSpec = {
     ...spec,
     process: { ...spec.process, env },
@@ -105,6 +105,11 @@ export function stepPod(
     container,
     files: files(hostname, step, placed, resolvConf),
   };
+}
+
+/** What its own variables replace. */
+export function stepEnvironment(terminal: boolean): string[] {
+  return [`PATH=${defaultPath}`, ...(terminal ? ['TERM=xterm'] : [])];
 }
 
 /** A mount in the place of a default one replaces it. */

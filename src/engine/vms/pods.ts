@@ -466,7 +466,7 @@ export class Pods {
     };
     this.#places.set(pod, { kind: 'Running' });
     stopListening = vm.agent.onEvent((event, ack) => {
-      const isExit = event.event === 'exit' && event.kind === 'container';
+      const isExit = event.event === 'exit';
       const expected = isExit ? pod.exitListeners.get(event.id) : undefined;
       if (expected === undefined) {
         this.#handlers.onEvent(pod, event, ack);

@@ -23,7 +23,10 @@ export interface RunningPod {
   readonly containers: Map<string, RunningContainer>;
   /** Every container that runs or is being started, with the disks it uses. The VM is ended with the last. */
   readonly members: Map<string, ContainerDisks>;
-  /** Told, instead of anyone else, of the exit of a container whose start has failed, or that no record knows: a build's step. */
+  /**
+   * Told, instead of anyone else, of the exit of a container whose start has failed, or that no record knows: a build's step, and what
+   * runs in it beside.
+   */
   readonly exitListeners: Map<string, (status: ExitStatus) => void>;
   /** No more of the VM's events are this Pod's. */
   readonly stopListening: () => void;

@@ -21,7 +21,7 @@ const stepOf = (more: Partial<ExecStep>): ExecStep => ({
     secretEnv: [],
   },
   ...{ workingDir: '/work', user: '', hostname: '', network: 'sandbox', insecure: false, extraHosts: [] },
-  ...{ ulimits: [], cgroupParent: '', limits, removeMountStubs: false },
+  ...{ ulimits: [], cgroupParent: '', limits, removeMountStubs: false, terminal: false },
   ...more,
 });
 const containerDefaults = {
