@@ -303,6 +303,7 @@ export const walls = {
   // BuildKit's protocol, and the classic builder
   buildkit: {
     imports: [
+      'buildkit/gateway',
       'buildkit/control',
       'buildkit/history',
       'buildkit/session',
@@ -310,6 +311,17 @@ export const walls = {
       'buildkit/messages',
       'buildkit/wire',
       'builder',
+    ],
+  },
+  'buildkit/gateway': {
+    imports: [
+      'buildkit/control',
+      'buildkit/frontend/options',
+      'buildkit/llb',
+      'buildkit/contract',
+      'buildkit/messages',
+      'buildkit/wire',
+      'registry',
     ],
   },
   'buildkit/control': {

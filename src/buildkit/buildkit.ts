@@ -15,6 +15,7 @@ import type { WorkerInfo } from './control/capabilities';
 import { controlHandlers } from './control/control-service';
 import { recordFilter } from './control/record-filter';
 import { grpcErrorOf } from './control/status';
+import { GatewayFrontend } from './gateway/gateway-frontend';
 import { contentHandlers, type ContentProvider } from './history/content-service';
 import type { BuildHistory } from './history/history';
 import { Content } from './messages/content';
@@ -78,14 +79,15 @@ export class BuildKit {
       history,
       contents = [],
     } = parts;
-    const frontends = new Map(parts.frontends.map((frontend) => [frontend.name, frontend]));
+    const gateway = new GatewayFrontend({ solver, worker });
+    const frontends = new Map([...parts.frontends, gateway].map((frontend) => [frontend.name, frontend]));
     this.records = solver.records;
     this.#sessions = sessions;
     this.#builds = new Builds({ solver, frontends, exporters, cacheExporters, layers }, history);
     const builds = this.#builds;
     this.#routes = new Routes()
       .add(Control, controlHandlers({ builds, sessions, solver, worker, granted, history }))
-      .add(LLBBridge, bridgeHandlers({ builds, solver, worker }))
+      .add(LLBBridge, bridgeHandlers({ solver, worker, callerOf: (call) => builds.callerOf(call) }))
       .add(Content, contentHandlers([...(history === undefined ? [] : [history.blobs]), ...contents]))
       .add(Health, { Check: () => Promise.resolve({ status: healthStatus.serving }) });
   }

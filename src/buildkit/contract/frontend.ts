@@ -4,7 +4,8 @@
 import type { Definition, Platform, SourceOp, ImageResolveMode } from './llb';
 import type { BuildWarning } from './progress';
 import type { FileStat } from './session';
-import type { CacheSource, ImageConfigResult, Ref, Result, SourceMetadata } from './solver';
+import type { ExecOutput } from './executor';
+import type { CacheSource, ContainerRun, ImageConfigResult, Ref, Result, SourceMetadata } from './solver';
 
 export interface Frontend {
   /** `dockerfile.v0`, `gateway.v0`. */
@@ -55,6 +56,8 @@ export interface Bridge {
   readDir(ref: Ref, path: string, pattern: string, signal: AbortSignal): Promise<FileStat[]>;
   /** Of a link itself. */
   statFile(ref: Ref, path: string, signal: AbortSignal): Promise<FileStat>;
+  /** See BuildSolver. */
+  runContainer(container: ContainerRun, output: ExecOutput, signal: AbortSignal): Promise<number>;
   warn(warning: BuildWarning): void;
 }
 

@@ -5,7 +5,8 @@
 
 import type { FileTree } from '../../builder/file-tree';
 import type { CacheRecords } from './cache-records';
-import type { ImageResolveMode, Definition, Platform, SourceOp } from './llb';
+import type { ExecOutput } from './executor';
+import type { ExecOp, ImageResolveMode, Definition, Platform, SourceOp } from './llb';
 import type { Progress } from './progress';
 
 /** What a build may do besides: asked for by its client, granted by the daemon. */
@@ -62,8 +63,25 @@ export interface BuildSolver {
     options: { platform?: Platform; mode: ImageResolveMode; logName: string },
     signal: AbortSignal,
   ): Promise<SourceMetadata>;
+  /**
+   * Runs a frontend's process in a container and a VM of its own, to its end; resolves with its exit code. Nothing of it is kept. Rejects
+   * with PermissionDenied for what the build may not do.
+   */
+  runContainer(container: ContainerRun, output: ExecOutput, signal: AbortSignal): Promise<number>;
   /** Frees its refs, ends the VMs of its steps and whatever only this build wanted. Resolves when that is so. */
   close(): Promise<void>;
+}
+
+/** A frontend's container: a step that is no part of a graph. */
+export interface ContainerRun {
+  /** Inputs of its mounts are numbers of `refs`; outputs are of no account. */
+  readonly op: ExecOp;
+  /** Refs of this build; undefined: an empty file system. */
+  readonly refs: readonly (Ref | undefined)[];
+  readonly platform: Platform | undefined;
+  readonly terminal: boolean;
+  /** Besides its mounts. */
+  readonly files: readonly { readonly path: string; readonly content: Buffer; readonly mode: number }[];
 }
 
 export interface ImageConfigResult {
@@ -111,6 +129,19 @@ export interface Result {
   readonly metadata: ReadonlyMap<string, Buffer>;
   /** By the ids of platforms. */
   readonly attestations?: ReadonlyMap<string, readonly Attestation[]>;
+  /** Likewise; exporters get none: they are read when all steps have run. */
+  readonly bundles?: ReadonlyMap<string, readonly AttestationBundle[]>;
+}
+
+/** A directory of in-toto statements. */
+export interface AttestationBundle {
+  readonly ref: Ref;
+  readonly path: string;
+  /** That all have; '': any. */
+  readonly predicateType: string;
+  /** Of an SBOM: the name of its main statement, without extension; '': none. */
+  readonly coreName: string;
+  readonly inlineOnly: boolean;
 }
 
 /** A statement about a result (in-toto's), before its subject has a digest. */
@@ -122,6 +153,8 @@ export interface Attestation {
   readonly inlineOnly: boolean;
   /** Its name as a file. */
   readonly path: string;
+  /** In whose files it is, where a frontend states it. */
+  readonly ref?: Ref;
   /** The predicate as JSON; asked for once, when all steps have run. */
   content(signal: AbortSignal): Promise<Buffer>;
 }

@@ -1,14 +1,16 @@
-// The service LLBBridge: a client plays the frontend of its build. Which build it is says the metadata of each call.
+// The service LLBBridge: frontends that are a client's, or an image's.
 
+import { requireNoProvenance } from '../attestations/bundle';
 import { BuildError } from '../contract/errors';
-import type { SolveRequest } from '../contract/frontend';
-import { sourceAttributes, type ImageResolveMode } from '../contract/llb';
-import type { Attestation, Result, Solver } from '../contract/solver';
+import type { Bridge, SolveRequest } from '../contract/frontend';
+import { sourceAttributes, type Definition, type ImageResolveMode } from '../contract/llb';
+import type { Attestation, AttestationBundle, Ref, Result, Solver } from '../contract/solver';
 import type { LLBBridge } from '../messages/gateway';
 import {
   attestationKind,
   inTotoSubjectKind,
   type AttestationMessage,
+  type AttestationsInit,
   type BridgeSolveRequest,
   type Result as ResultMessage,
   type ResultInit,
@@ -17,36 +19,50 @@ import { timestamp } from '../messages/google';
 import { buildErrorOfStatus } from '../session/call-errors';
 import { toStat } from '../session/file-stat';
 import type { Handlers, ServerCall } from '../wire/server';
-import type { Build } from './build';
-import type { BuildBridge } from './build-bridge';
-import type { Builds } from './builds';
 import { frontendCapabilities, graphCapabilities, workerRecord, type WorkerInfo } from './capabilities';
 import { cacheSource } from './control-service';
+import { execProcesses } from './exec-processes';
+import type { FrontendContainers } from './frontend-containers';
+
+/** A frontend that speaks to us through gRPC: a client's, or an image's. */
+export interface BridgeCaller {
+  readonly bridge: Bridge;
+  /** Graphs that it was given. */
+  readonly inputs: ReadonlyMap<string, Definition>;
+  /** Containers of its own. */
+  readonly containers: FrontendContainers;
+  /** Aborted when it has no more to ask. */
+  readonly signal: AbortSignal;
+  /** By an id that it was told. Throws NotFound. */
+  ref(id: string): Ref;
+  /** What it made. Throws where it was asked for none. */
+  giveBack(result: Result | BuildError): void;
+}
 
 export interface BridgeServiceParts {
-  readonly builds: Builds;
   readonly solver: Solver;
   readonly worker: WorkerInfo;
+  /** Whose a call is; waited for, as a build's frontend may call before the build has begun. */
+  readonly callerOf: (call: ServerCall) => Promise<BridgeCaller>;
 }
 
 export function bridgeHandlers({
-  builds,
   solver,
   worker,
+  callerOf,
 }: BridgeServiceParts): Handlers<(typeof LLBBridge)['methods']> {
-  /** Calls with the build they are of; its end is theirs. */
-  async function withBuild<T>(
+  /** The end of what is asked for is the call's, too. */
+  async function withCaller<T>(
     call: ServerCall,
-    work: (build: Build, signal: AbortSignal) => Promise<T>,
+    work: (caller: BridgeCaller, signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
-    const [id = ''] = call.metadata.get('buildkit-controlapi-buildid') ?? [];
-    const build = await builds.running(id, call.signal);
-    return work(build, AbortSignal.any([call.signal, build.signal]));
+    const caller = await callerOf(call);
+    return work(caller, AbortSignal.any([call.signal, caller.signal]));
   }
 
   return {
     Ping: (_request, call) =>
-      withBuild(call, () =>
+      withCaller(call, () =>
         Promise.resolve({
           FrontendAPICaps: frontendCapabilities(),
           LLBCaps: graphCapabilities(solver),
@@ -55,7 +71,7 @@ export function bridgeHandlers({
       ),
 
     Solve: (request, call) =>
-      withBuild(call, async ({ bridge }, signal) => {
+      withCaller(call, async ({ bridge }, signal) => {
         const result = await bridge.solve(solveRequest(request), signal);
         if (request.allowResultReturn) return { result: resultMessage(result) };
         if (result.refs.size > 0)
@@ -64,25 +80,24 @@ export function bridgeHandlers({
       }),
 
     Return: ({ result, error }, call) =>
-      withBuild(call, (build) => {
+      withCaller(call, (caller) => {
         const isFailed = error !== undefined && error.code !== 0;
-        build.giveBack(isFailed ? buildErrorOfStatus(error) : resultOf(result, build.bridge));
+        caller.giveBack(isFailed ? buildErrorOfStatus(error) : resultOf(result, caller));
         return Promise.resolve({});
       }),
 
-    Inputs: (_request, call) =>
-      withBuild(call, ({ bridge }) => Promise.resolve({ Definitions: bridge.inputs })),
+    Inputs: (_request, call) => withCaller(call, ({ inputs }) => Promise.resolve({ Definitions: inputs })),
 
     Evaluate: ({ Ref }, call) =>
-      withBuild(call, async ({ bridge }, signal) => {
-        if (Ref !== '') await bridge.ref(Ref).evaluate(signal);
+      withCaller(call, async (caller, signal) => {
+        if (Ref !== '') await caller.ref(Ref).evaluate(signal);
         return {};
       }),
 
     ReadFile: ({ Ref, FilePath, Range: range }, call) =>
-      withBuild(call, async ({ bridge }, signal) => ({
-        Data: await bridge.readFile(
-          bridge.ref(Ref),
+      withCaller(call, async (caller, signal) => ({
+        Data: await caller.bridge.readFile(
+          caller.ref(Ref),
           FilePath,
           { offset: range?.Offset ?? 0, length: range?.Length ?? 0 },
           signal,
@@ -90,18 +105,18 @@ export function bridgeHandlers({
       })),
 
     ReadDir: ({ Ref, DirPath, IncludePattern }, call) =>
-      withBuild(call, async ({ bridge }, signal) => {
-        const entries = await bridge.readDir(bridge.ref(Ref), DirPath, IncludePattern, signal);
+      withCaller(call, async (caller, signal) => {
+        const entries = await caller.bridge.readDir(caller.ref(Ref), DirPath, IncludePattern, signal);
         return { entries: entries.map(toStat) };
       }),
 
     StatFile: ({ Ref, Path }, call) =>
-      withBuild(call, async ({ bridge }, signal) => ({
-        stat: toStat(await bridge.statFile(bridge.ref(Ref), Path, signal)),
+      withCaller(call, async (caller, signal) => ({
+        stat: toStat(await caller.bridge.statFile(caller.ref(Ref), Path, signal)),
       })),
 
     ResolveImageConfig: (request, call) =>
-      withBuild(call, async ({ bridge }, signal) => {
+      withCaller(call, async ({ bridge }, signal) => {
         refusePolicies(request.SourcePolicies);
         const options = {
           ...(request.Platform === undefined ? {} : { platform: request.Platform }),
@@ -117,7 +132,7 @@ export function bridgeHandlers({
       }),
 
     ResolveSourceMeta: (request, call) =>
-      withBuild(call, async ({ bridge }, signal) => {
+      withCaller(call, async ({ bridge }, signal) => {
         if (request.Source === undefined) throw new BuildError('InvalidArgument', 'source is required');
         refusePolicies(request.SourcePolicies);
         const { source, image, git, http } = await bridge.resolveSource(
@@ -149,7 +164,7 @@ export function bridgeHandlers({
       }),
 
     Warn: (request, call) =>
-      withBuild(call, ({ bridge }) => {
+      withCaller(call, ({ bridge }) => {
         bridge.warn({
           vertex: request.digest,
           level: request.level,
@@ -161,6 +176,21 @@ export function bridgeHandlers({
         });
         return Promise.resolve({});
       }),
+
+    NewContainer: (request, call) =>
+      withCaller(call, async (caller, signal) => {
+        await caller.containers.create(request, (id) => caller.ref(id), signal);
+        return {};
+      }),
+
+    ReleaseContainer: ({ ContainerID }, call) =>
+      withCaller(call, async ({ containers }) => {
+        await containers.release(ContainerID);
+        return {};
+      }),
+
+    ExecProcess: (stream, call) =>
+      withCaller(call, ({ containers }, signal) => execProcesses(stream, containers, signal)),
   };
 }
 
@@ -170,7 +200,7 @@ function ociLayout(request: {
   Ref: string;
   SessionID: string;
   StoreID: string;
-}): Parameters<BuildBridge['resolveSource']>[0] {
+}): Parameters<Bridge['resolveSource']>[0] {
   const attrs = new Map([
     [sourceAttributes.ociSession, request.SessionID],
     [sourceAttributes.ociStore, request.StoreID],
@@ -191,26 +221,70 @@ function solveRequest(request: BridgeSolveRequest): SolveRequest {
 
 function resultMessage(result: Result): ResultInit {
   const { metadata } = result;
-  if (result.refs.size === 0 && result.ref === undefined) return { metadata };
-  if (result.refs.size === 0) return { result: { kind: 'ref', value: refMessage(result.ref) }, metadata };
+  const attestations = attestationMessages(result);
+  const about = { metadata, ...(attestations.length === 0 ? {} : { attestations }) };
+  if (result.refs.size === 0 && result.ref === undefined) return about;
+  if (result.refs.size === 0) return { result: { kind: 'ref', value: refMessage(result.ref) }, ...about };
   const refs = [...result.refs].map(([platform, ref]) => [platform, refMessage(ref)] as const);
-  return { result: { kind: 'refs', value: { refs } }, metadata };
+  return { result: { kind: 'refs', value: { refs } }, ...about };
+}
+
+/** What frontends have stated, handed on to the one that asked. */
+function attestationMessages({ attestations, bundles }: Result): [string, AttestationsInit][] {
+  const inline = (inlineOnly: boolean): [string, Buffer][] =>
+    inlineOnly ? [['inline-only', Buffer.from('true')]] : [];
+  const ids = new Set([...(attestations?.keys() ?? []), ...(bundles?.keys() ?? [])]);
+  return [...ids].map((id) => {
+    const stated = (attestations?.get(id) ?? []).map(
+      ({ ref, path, predicateType, subjects, inlineOnly }) => ({
+        kind: attestationKind.inToto,
+        metadata: inline(inlineOnly),
+        ref: refMessage(ref),
+        path,
+        inTotoPredicateType: predicateType,
+        inTotoSubjects: subjects.map(({ kind, name, digests: digest }) => ({
+          kind: inTotoSubjectKind[kind],
+          name,
+          digest,
+        })),
+      }),
+    );
+    const bundled = (bundles?.get(id) ?? []).map(({ ref, path, predicateType, coreName, inlineOnly }) => ({
+      kind: attestationKind.bundle,
+      metadata: [
+        ...inline(inlineOnly),
+        ...(coreName === '' ? [] : [['sbom-core', Buffer.from(coreName)] as [string, Buffer]]),
+      ],
+      ref: refMessage(ref),
+      path,
+      inTotoPredicateType: predicateType,
+    }));
+    return [id, { attestation: [...stated, ...bundled] }];
+  });
 }
 
 function refMessage(ref: Result['ref']): { id?: string; def?: NonNullable<Result['ref']>['definition'] } {
   return ref === undefined ? {} : { id: ref.id, def: ref.definition };
 }
 
-function resultOf(message: ResultMessage | undefined, bridge: BuildBridge): Result {
-  const refOf = (id: string): Result['ref'] => (id === '' ? undefined : bridge.ref(id));
+function resultOf(message: ResultMessage | undefined, caller: BridgeCaller): Result {
+  const refOf = (id: string): Result['ref'] => (id === '' ? undefined : caller.ref(id));
   const metadata = message?.metadata ?? new Map<string, Buffer>();
-  const attestations = new Map(
-    [...(message?.attestations ?? [])].map(([id, { attestation }]) => [
+  const attestations = new Map<string, Attestation[]>();
+  const bundles = new Map<string, AttestationBundle[]>();
+  for (const [id, { attestation }] of message?.attestations ?? []) {
+    const isBundle = ({ kind }: AttestationMessage): boolean => kind === attestationKind.bundle;
+    const statements = attestation.filter((each) => !isBundle(each));
+    attestations.set(
       id,
-      attestation.map((each) => attestationOf(each, bridge)),
-    ]),
-  );
-  const none = { ref: undefined, refs: new Map<string, Result['ref']>(), metadata, attestations };
+      statements.map((each) => attestationOf(each, caller)),
+    );
+    bundles.set(
+      id,
+      attestation.filter(isBundle).map((each) => bundleOf(each, caller)),
+    );
+  }
+  const none = { ref: undefined, refs: new Map<string, Result['ref']>(), metadata, attestations, bundles };
   const given = message?.result;
   switch (given?.kind) {
     case undefined:
@@ -226,14 +300,15 @@ function resultOf(message: ResultMessage | undefined, bridge: BuildBridge): Resu
   }
 }
 
-/** What a client's frontend states: a predicate in a file of one of its refs. */
+/** What a frontend states: a predicate in a file of one of its refs. */
 function attestationOf(
   { kind, metadata, ref, path, inTotoPredicateType, inTotoSubjects }: AttestationMessage,
-  bridge: BuildBridge,
+  caller: BridgeCaller,
 ): Attestation {
   if (kind !== attestationKind.inToto)
-    throw new BuildError('Unimplemented', 'bundles of attestations are not supported');
-  const of = bridge.ref(ref?.id ?? '');
+    throw new BuildError('InvalidArgument', `unknown kind of attestation ${kind}`);
+  requireNoProvenance(inTotoPredicateType);
+  const of = caller.ref(ref?.id ?? '');
   return {
     predicateType: inTotoPredicateType,
     subjects: inTotoSubjects.map(({ kind: about, name, digest }) => ({
@@ -243,7 +318,21 @@ function attestationOf(
     })),
     inlineOnly: metadata.get('inline-only')?.toString() === 'true',
     path,
-    content: (signal) => bridge.readFile(of, path, {}, signal),
+    ref: of,
+    content: (signal) => caller.bridge.readFile(of, path, {}, signal),
+  };
+}
+
+function bundleOf(
+  { metadata, ref, path, inTotoPredicateType: predicateType }: AttestationMessage,
+  caller: BridgeCaller,
+): AttestationBundle {
+  return {
+    ref: caller.ref(ref?.id ?? ''),
+    path: path === '' ? '/' : path,
+    predicateType,
+    coreName: metadata.get('sbom-core')?.toString() ?? '',
+    inlineOnly: metadata.get('inline-only')?.toString() === 'true',
   };
 }
 

@@ -67,7 +67,7 @@ export class BuildBridge implements Bridge {
 
   async solve(request: SolveRequest, signal: AbortSignal): Promise<Result> {
     const result = await this.#solve(request, signal);
-    for (const ref of refsOf(result)) {
+    for (const ref of allRefsOf(result)) {
       if (!this.#refs.has(ref.id) && this.#refs.size >= maxRefs) {
         throw new BuildError('ResourceExhausted', 'the build has too many results');
       }
@@ -118,6 +118,10 @@ export class BuildBridge implements Bridge {
     return statFile(await ref.tree(signal), path);
   }
 
+  runContainer(...parameters: Parameters<Bridge['runContainer']>): Promise<number> {
+    return this.#build.runContainer(...parameters);
+  }
+
   warn(warning: BuildWarning): void {
     this.#scope.progress.warning(warning);
   }
@@ -144,6 +148,13 @@ export class BuildBridge implements Bridge {
   }
 }
 
+/** What a result is, for each platform. */
 export function refsOf(result: Result): Ref[] {
   return [result.ref, ...result.refs.values()].filter((ref) => ref !== undefined);
+}
+
+/** With those that state something of it. */
+export function allRefsOf(result: Result): Ref[] {
+  const stated = [...(result.attestations?.values() ?? []), ...(result.bundles?.values() ?? [])].flat();
+  return [...refsOf(result), ...stated.flatMap(({ ref }) => ref ?? [])];
 }

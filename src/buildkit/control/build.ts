@@ -1,15 +1,18 @@
 // One build, from a client's Solve to its answer, and all that run.
 
 import { within } from '../../async/deadline';
+import { unbundled } from '../attestations/bundle';
 import { provenance } from '../attestations/provenance';
 import { refsByPlatform } from '../attestations/result-platforms';
 import { requestedAttestations, type RequestedAttestations } from '../attestations/requested';
+import { scannerOf, spdxType } from '../attestations/scan';
 import { BuildError } from '../contract/errors';
 import { requireCacheExports } from '../contract/cache-types';
 import type { CacheExporter, Exporter } from '../contract/exporter';
 import type { Definition } from '../contract/llb';
-import type { BuildScope, CacheSource, Entitlement, Result } from '../contract/solver';
+import type { BuildScope, CacheSource, Entitlement, Ref, Result } from '../contract/solver';
 import { BuildBridge, refsOf, type BridgeParts } from './build-bridge';
+import { FrontendContainers } from './frontend-containers';
 import { ProgressLog } from './progress-log';
 
 /** What a client asks for. */
@@ -45,6 +48,8 @@ export class Build {
   readonly id: string;
   readonly progress = new ProgressLog();
   readonly bridge: BuildBridge;
+  /** Of the client's own frontend. */
+  readonly containers: FrontendContainers;
   /** Aborted when it is over. */
   readonly signal: AbortSignal;
   readonly #request: BuildRequest;
@@ -65,11 +70,6 @@ export class Build {
       parts.cacheExporters.map(({ type }) => type),
     );
     this.#attestations = requestedAttestations(request.options);
-    if (this.#attestations.sbom !== undefined)
-      throw new BuildError(
-        'Unimplemented',
-        'attestations of type sbom are not supported: build with --sbom=false, or scan the image',
-      );
     this.#request = request;
     this.#parts = parts;
     this.signal = this.#abort.signal;
@@ -83,6 +83,7 @@ export class Build {
     };
     this.#solver = parts.solver.open(this.#scope);
     this.bridge = new BuildBridge(parts, this.#scope, this.#solver, request.inputs);
+    this.containers = new FrontendContainers(this.bridge);
     this.#returned = new Promise((resolve, reject) => {
       this.#giveBack = (given) => (given instanceof BuildError ? reject(given) : resolve(given));
     });
@@ -97,7 +98,7 @@ export class Build {
     try {
       const result = await within(this.#result(), Infinity, { signal: this.signal });
       await Promise.all(refsOf(result).map((ref) => ref.evaluate(this.signal)));
-      return await this.#export(this.#attested(result));
+      return await this.#export(await this.#unbundled(this.#attested(await this.#scanned(result))));
     } finally {
       signal.removeEventListener('abort', cancel);
       this.cancel();
@@ -111,6 +112,16 @@ export class Build {
 
   cancel(): void {
     this.#abort.abort(new BuildError('Cancelled', 'context canceled'));
+  }
+
+  /** Graphs that the client gave its build. */
+  get inputs(): BuildBridge['inputs'] {
+    return this.bridge.inputs;
+  }
+
+  /** Of the client's frontend. */
+  ref(id: string): Ref {
+    return this.bridge.ref(id);
   }
 
   /** What the client's own frontend made. The first one counts. Throws where the client has none. */
@@ -133,6 +144,30 @@ export class Build {
         return this.bridge.solve({ what: asked }, this.signal);
       }
     }
+  }
+
+  /** With an SBOM of each platform, if it is to have one and the frontend has made none. */
+  async #scanned(result: Result): Promise<Result> {
+    const { sbom } = this.#attestations;
+    const stated = [...(result.attestations?.values() ?? []), ...(result.bundles?.values() ?? [])].flat();
+    if (sbom === undefined || stated.some(({ predicateType }) => predicateType === spdxType)) return result;
+    const scan = await scannerOf(sbom, this.#request.options, this.bridge, this.signal);
+    const bundles = new Map(result.bundles);
+    for (const [id, ref] of refsByPlatform(result)) {
+      if (ref === undefined) continue;
+      bundles.set(id, [...(bundles.get(id) ?? []), await scan(id, ref, this.signal)]);
+    }
+    return { ...result, bundles };
+  }
+
+  async #unbundled(result: Result): Promise<Result> {
+    const attestations = new Map(result.attestations);
+    for (const [id, bundles] of result.bundles ?? [])
+      for (const bundle of bundles) {
+        const found = await unbundled(bundle, this.bridge, this.signal);
+        attestations.set(id, [...found, ...(attestations.get(id) ?? [])]);
+      }
+    return { ...result, attestations, bundles: new Map() };
   }
 
   /** With what is to be stated of it. */

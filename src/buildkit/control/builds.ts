@@ -3,6 +3,7 @@
 import { DeadlineExceeded, within } from '../../async/deadline';
 import { BuildError } from '../contract/errors';
 import type { BuildHistory } from '../history/history';
+import type { ServerCall } from '../wire/server';
 import { Build, type BuildParts, type BuildRequest } from './build';
 import { statusOfError } from './status';
 
@@ -62,6 +63,12 @@ export class Builds {
       counts: build.progress.counts(),
       told: build.progress.subscribe(new AbortController().signal),
     });
+  }
+
+  /** Whose frontend calls: its metadata say so. */
+  callerOf({ metadata, signal }: ServerCall): Promise<Build> {
+    const [id = ''] = metadata.get('buildkit-controlapi-buildid') ?? [];
+    return this.running(id, signal);
   }
 
   /** One that runs or will soon. */

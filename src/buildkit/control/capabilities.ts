@@ -23,6 +23,11 @@ const bridgeCapabilities = [
   'gateway.solve.evaluate',
   'gateway.evaluate',
   'gateway.warnings',
+  'gateway.exec',
+  'gateway.exec.extrahosts',
+  'gateway.exec.secretenv',
+  'gateway.exec.signals',
+  'reference.attestations',
   'source.metaresolver',
 ];
 
@@ -64,4 +69,22 @@ export function versionOf({
   dockerfileVersion,
 }: WorkerInfo): NonNullable<WorkerRecordInit['BuildkitVersion']> {
   return { package: 'caisson', version, revision: '', dockerfileVersion };
+}
+
+/** As frontends in containers are told of workers, by their environment. */
+export function workersJson({ id, labels, ...worker }: WorkerInfo, solver: Solver): string {
+  const { package: name, version, revision } = versionOf({ id, labels, ...worker });
+  return JSON.stringify([
+    {
+      id,
+      labels: Object.fromEntries(labels),
+      platforms: solver.platforms.map(({ OS, Architecture, Variant }) => ({
+        architecture: Architecture,
+        os: OS,
+        ...(Variant === '' ? {} : { variant: Variant }),
+      })),
+      gcPolicy: null,
+      buildkitVersion: { package: name, version, revision },
+    },
+  ]);
 }

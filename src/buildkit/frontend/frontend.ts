@@ -11,7 +11,7 @@ import { convertFor, openBuild, type Build } from './conversion/build';
 import { ruleUrl, rules } from './lint/rules';
 import { readOptions } from './options/build-options';
 import { platformText } from './options/platforms';
-import { askOther, otherFrontend } from './syntax-frontend';
+import { otherFrontend } from './syntax-frontend';
 import { buildErrorOf } from './text/problem';
 import { rangesOf } from './text/statement';
 
@@ -32,7 +32,7 @@ async function solve(bridge: Bridge, request: FrontendRequest, signal: AbortSign
   const info: SourceInfo = { filename, data: bytes, definition: Buffer.alloc(0), language: 'Dockerfile' };
   if (bytes.length === 0) throw new BuildError('Unknown', 'the Dockerfile cannot be empty');
   const other = otherFrontend(options, info, request);
-  if (other !== undefined) return askOther(bridge, other, info, signal);
+  if (other !== undefined) return bridge.solve({ what: other }, signal);
   const build = openBuild(bridge, request, { options, inputs, info, signal });
   if (options.requestId !== '') return answerRequest(options.requestId, build);
   return convert(build);

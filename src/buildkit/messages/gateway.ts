@@ -41,6 +41,7 @@ const Attestation = message({
 });
 export type AttestationMessage = Value<typeof Attestation>;
 const Attestations = message({ attestation: repeated(nested(1, Attestation)) });
+export type AttestationsInit = Init<typeof Attestations>;
 
 export const Result = message({
   result: oneof({
@@ -161,6 +162,7 @@ export const NewContainerRequest = message({
   extraHosts: repeated(nested(6, HostIP)),
   hostname: string(7),
 });
+export type NewContainerRequest = Value<typeof NewContainerRequest>;
 const ReleaseContainerRequest = message({ ContainerID: string(1) });
 
 const InitMessage = message({
@@ -171,6 +173,7 @@ const InitMessage = message({
   Security: int32(5),
   secretenv: repeated(nested(6, SecretEnv)),
 });
+export type InitMessage = Value<typeof InitMessage>;
 export const ExecMessage = message({
   ProcessID: string(1),
   Input: oneof({
@@ -183,6 +186,9 @@ export const ExecMessage = message({
     Signal: nested(8, message({ Name: string(1) })),
   }),
 });
+
+export type ExecMessage = Value<typeof ExecMessage>;
+export type ExecMessageInit = Init<typeof ExecMessage>;
 
 export const LLBBridge = service('moby.buildkit.v1.frontend.LLBBridge', {
   ResolveImageConfig: unary(ResolveImageConfigRequest, ResolveImageConfigResponse),

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { unlessAborted } from '../../async/deadline';
 import { errorMessage } from '../../errors';
 import { log } from '../../log';
-import type { FileTree } from '../../builder/file-tree';
+import { FileTree } from '../../builder/file-tree';
 import { BuildError, withDetails } from '../contract/errors';
 import type { Definition, Edge, ImageResolveMode, Platform, SourceOp } from '../contract/llb';
 import { sourceAttributes } from '../contract/llb';
@@ -13,13 +13,17 @@ import type {
   BuildSolver,
   CachedStep,
   CacheSource,
+  ContainerRun,
   ImageConfigResult,
   Ref,
   SourceMetadata,
   UsedSource,
 } from '../contract/solver';
+import type { ExecOutput } from '../contract/executor';
 import { digestOf, loadGraph, sourcesOf, vertexesOf } from '../llb/graph';
 import { operationOf } from './operations';
+import { LayerHolds } from './files/layer-trees';
+import { runContainer } from './ops/exec';
 import type { StepResult } from './ops/operation';
 import { CacheImports } from './remote-cache/cache-import';
 import { schemeOf, sourceOf, VertexWork, type SolverCore } from './vertex-work';
@@ -39,6 +43,8 @@ export class Build implements BuildSolver {
   readonly #signal: AbortSignal;
   readonly #works = new Map<string, VertexWork>();
   readonly #announced = new Set<VertexWork>();
+  /** What the refs of this build are. */
+  readonly #results = new WeakMap<Ref, (signal: AbortSignal) => Promise<StepResult>>();
   readonly #running = new Set<Promise<unknown>>();
   readonly #releases: (() => void)[] = [];
   readonly #imports: CacheImports;
@@ -118,6 +124,45 @@ export class Build implements BuildSolver {
     }
   }
 
+  /** It takes no place among the steps that run at once: it may wait for them. */
+  async runContainer(container: ContainerRun, output: ExecOutput, signal: AbortSignal): Promise<number> {
+    const both = AbortSignal.any([signal, this.#signal]);
+    both.throwIfAborted();
+    const running = this.#runContainer(container, output, both);
+    this.#track(running);
+    return running;
+  }
+
+  async #runContainer(container: ContainerRun, output: ExecOutput, signal: AbortSignal): Promise<number> {
+    const core = this.#core;
+    const scope = this.#scope;
+    const inputs = await Promise.all(
+      container.refs.map(async (ref) => {
+        if (ref === undefined) return emptyResult;
+        const result = this.#results.get(ref);
+        if (result === undefined) throw new BuildError('NotFound', `no such ref: ${ref.id}`);
+        return await result(signal);
+      }),
+    );
+    const holds = new LayerHolds(core.host.layers);
+    try {
+      const context = {
+        host: core.host,
+        trees: core.trees,
+        digests: core.digests,
+        cacheMounts: core.cacheMounts,
+        scope,
+        sessions: (either: AbortSignal) => core.sessionsOf(scope, either),
+        holds,
+        resources: undefined,
+        log: () => undefined,
+      };
+      return await runContainer(container, inputs, context, output, signal);
+    } finally {
+      holds.release();
+    }
+  }
+
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -172,7 +217,7 @@ export class Build implements BuildSolver {
       read: (result: StepResult, signal: AbortSignal) => Promise<T>,
     ): Promise<T> =>
       result(signal).then((made) => this.#asked(definition, signal, () => read(made, this.#signal)));
-    return {
+    const ref: Ref = {
       id: randomBytes(16).toString('hex'),
       definition,
       evaluate: (signal) => inputsOf(signal, (made, own) => evaluated(edge, made, own)),
@@ -181,6 +226,8 @@ export class Build implements BuildSolver {
       cachedSteps: (signal) => this.#asked(definition, signal, () => this.#cachedStepsOf(edge)),
       sources: (signal) => this.#asked(definition, signal, () => this.#sourcesOf(edge)),
     };
+    this.#results.set(ref, result);
+    return ref;
   }
 
   async #cachedStepsOf(edge: Edge): Promise<CachedStep[]> {
@@ -233,6 +280,14 @@ export class Build implements BuildSolver {
     }
   }
 }
+
+/** Of a mount that nothing is in. */
+const emptyResult: StepResult = {
+  identity: '',
+  layers: () => Promise.resolve([]),
+  tree: () => Promise.resolve(new FileTree()),
+  vm: undefined,
+};
 
 /** A source that is the whole result is fetched: evaluating means that it is there. */
 async function evaluated({ vertex }: Edge, result: StepResult, signal: AbortSignal): Promise<void> {

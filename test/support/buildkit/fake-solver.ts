@@ -40,6 +40,9 @@ export class FakeSolver implements Solver {
     };
   }
 
+  /** What a container does. */
+  container: BuildSolver['runContainer'] = () => Promise.resolve(0);
+
   /** Resolves when the build is closed next. */
   async whenOver(buildId: string): Promise<void> {
     await once(this.#closed, buildId);
@@ -58,6 +61,7 @@ export class FakeSolver implements Solver {
       resolveImageConfig: (ref) =>
         Promise.resolve({ ref: `${ref}@sha256:1`, digest: 'sha256:1', config: Buffer.from('{}') }),
       resolveSource: (source) => Promise.resolve({ source }),
+      runContainer: (container, output, signal) => this.container(container, output, signal),
       close: () => {
         this.running.delete(scope.id);
         this.#closed.emit(scope.id);

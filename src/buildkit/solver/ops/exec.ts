@@ -8,7 +8,7 @@ import type { ExecOutcome, ExecOutput, ExecStep, StepMount } from '../../contrac
 import { cacheSharing, contentCache, mountType, networkMode, securityMode } from '../../messages/ops';
 import type { ExecOp, Mount, Platform } from '../../contract/llb';
 import type { SessionCaller } from '../../contract/session';
-import type { Entitlement } from '../../contract/solver';
+import type { ContainerRun, Entitlement } from '../../contract/solver';
 import type { CacheMountLease } from '../cache/cache-mounts';
 import type { SelectedFile } from '../files/content-digests';
 import { emptyLayer } from '../files/layer-trees';
@@ -38,6 +38,19 @@ export function execOperation(
     selected: (input, tree) => selectedFiles(op, input, tree),
     run: (inputs, context, signal) => new StepRun(op, options.platform, inputs, context, signal).run(),
   };
+}
+
+/** Checked as a step is: throws InvalidArgument, Unimplemented or PermissionDenied for what may not run. */
+export async function runContainer(
+  { op: given, platform, terminal, files }: Omit<ContainerRun, 'refs'>,
+  inputs: readonly StepResult[],
+  context: RunContext,
+  output: ExecOutput,
+  signal: AbortSignal,
+): Promise<number> {
+  const op = withoutFiles({ ...given, mounts: given.mounts.map((mount) => ({ ...mount, output: -1 })) });
+  checkStep(op, inputs.length, context.scope.entitlements);
+  return new StepRun(op, platform, inputs, context, signal).converse({ terminal, files }, output);
 }
 
 /** Secrets and agents are no files of an input: what clients leave at zero there means nothing. */
@@ -165,7 +178,11 @@ class StepRun {
     requireNative(this.#platform);
     try {
       const { step, bases } = await this.#prepare();
-      const output: ExecOutput = { write: (stream, bytes) => context.log(stream, bytes) };
+      const output: ExecOutput = {
+        write: (stream, bytes) => {
+          context.log(stream, bytes);
+        },
+      };
       const outcome = await context.host.executor.run(step, output, this.#signal);
       try {
         for (const lease of this.#leases) lease.filled();
@@ -174,6 +191,27 @@ class StepRun {
       } finally {
         outcome.release();
       }
+    } finally {
+      for (const lease of this.#leases) lease.release();
+    }
+  }
+
+  /** Whatever its exit code. In a VM of its own, as those whose process is anybody's have one. */
+  async converse(
+    { terminal, files }: Pick<ContainerRun, 'terminal' | 'files'>,
+    output: ExecOutput,
+  ): Promise<number> {
+    requireNative(this.#platform);
+    try {
+      const { step } = await this.#prepare();
+      const given = files.map(({ path, content, mode }) => ({
+        ...{ kind: 'secret' as const, dest: path, content, mode, uid: 0, gid: 0 },
+      }));
+      const alone = { ...step, after: '', alone: true, terminal, mounts: [...step.mounts, ...given] };
+      const outcome = await this.#context.host.executor.run(alone, output, this.#signal);
+      outcome.release();
+      for (const lease of this.#leases) lease.filled();
+      return outcome.exitCode;
     } finally {
       for (const lease of this.#leases) lease.release();
     }
@@ -242,6 +280,7 @@ class StepRun {
       hostname: meta.hostname,
       network: networkOf(this.#op.network),
       insecure,
+      terminal: false,
       extraHosts: meta.extraHosts.map(({ Host, IP }) => ({ host: Host, ip: IP })),
       ulimits: meta.ulimit.map(({ Name, Soft, Hard }) => ({ name: Name, soft: Soft, hard: Hard })),
       cgroupParent: meta.cgroupParent,

@@ -254,7 +254,6 @@ describe('a build whose client has no frontend', () => {
       12,
       'exporter s3 is not supported',
     ],
-    ['an SBOM', { Ref: 'x', FrontendAttrs: [['attest:sbom', '']] as const }, 12, 'sbom are not supported'],
     ['an oath', { Ref: 'x', FrontendAttrs: [['attest:oath', '']] as const }, 3, 'unknown attestation'],
     ['a policy', { Ref: 'x', SourcePolicy: { rules: [{}] } }, 12, 'not supported'],
   ])('refuses %s', async (_what, request, code, text) => {

@@ -96,6 +96,10 @@ export class FakeBridge implements Bridge {
     return Promise.reject(new BuildError('NotFound', 'not here'));
   }
 
+  runContainer(): Promise<number> {
+    return Promise.reject(new BuildError('Unimplemented', 'not here'));
+  }
+
   warn(warning: BuildWarning): void {
     this.warnings.push(warning);
   }

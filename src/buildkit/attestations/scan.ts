@@ -1,0 +1,147 @@
+// SBOMs: an image scans the files of a result, as a step (BuildKit's docs/attestations/sbom-protocol.md).
+
+import { errorMessage } from '../../errors';
+import { parseGoBool } from '../../go/bool';
+import { fullString, parseReference } from '../../registry/reference';
+import { BuildError } from '../contract/errors';
+import type { Bridge } from '../contract/frontend';
+import type { Definition, Platform } from '../contract/llb';
+import type { AttestationBundle, Ref } from '../contract/solver';
+import { digestOf, loadGraph } from '../llb/graph';
+import { mountType, Op, type OpInit } from '../messages/ops';
+
+export const spdxType = 'https://spdx.dev/Document';
+
+const defaultGenerator = 'docker/buildkit-syft-scanner:stable-1';
+const destination = '/run/out/';
+/** The file without its extension is the main one of its bundle. */
+const coreName = 'sbom';
+const source = `/run/src/core/${coreName}`;
+/** Of the attestation, not of its scanner. */
+const ownAttributes = ['generator', 'inline-only', 'disabled'];
+const ofBuild = ['build-arg:BUILDKIT_SBOM_SCAN_CONTEXT', 'build-arg:BUILDKIT_SBOM_SCAN_STAGE'];
+
+export type Scanner = (name: string, ref: Ref, signal: AbortSignal) => Promise<AttestationBundle>;
+
+/** Of a build's `attest:sbom`, with its options. Rejects where there is no such image. */
+export async function scannerOf(
+  attributes: ReadonlyMap<string, string>,
+  options: ReadonlyMap<string, string>,
+  bridge: Bridge,
+  signal: AbortSignal,
+): Promise<Scanner> {
+  const generator = attributes.get('generator') ?? defaultGenerator;
+  if (generator === '') throw new BuildError('InvalidArgument', 'sbom generator cannot be empty');
+  warnOfExtras(options, bridge);
+  const [platform] = bridge.platforms;
+  const asked = {
+    ...(platform === undefined ? {} : { platform }),
+    mode: options.get('image-resolve-mode') === 'pull' ? ('pull' as const) : ('default' as const),
+    logName: `[internal] load metadata for ${generator}`,
+  };
+  const { ref: image, config } = await bridge.resolveImageConfig(imageName(generator), asked, signal);
+  const { args, env, workingDir } = readConfig(config, generator);
+  const parameters = [...attributes].filter(([key]) => !ownAttributes.includes(key));
+  const scan = {
+    image,
+    platform,
+    args,
+    workingDir,
+    env: [
+      ...env,
+      `BUILDKIT_SCAN_DESTINATION=${destination}`,
+      `BUILDKIT_SCAN_SOURCE=${source}`,
+      ...parameters.map(([key, value]) => `BUILDKIT_SCAN_${key}=${value}`),
+    ],
+    isFresh: options.get('no-cache') === '',
+  };
+  const inlineOnly = parseGoBool(attributes.get('inline-only') ?? '') ?? false;
+  return async (name, ref, until) => {
+    const title = `[${name}] generating sbom using ${image}`;
+    const definition = scanGraph(ref.definition, { ...scan, title });
+    const { ref: made } = await bridge.solve({ what: { kind: 'definition', definition } }, until);
+    if (made === undefined) throw new BuildError('Internal', 'a scan without a result');
+    return { ref: made, path: '/', predicateType: spdxType, coreName, inlineOnly };
+  };
+}
+
+function warnOfExtras(options: ReadonlyMap<string, string>, bridge: Bridge): void {
+  for (const key of ofBuild) {
+    if (parseGoBool(options.get(key) ?? 'false') === false) continue;
+    const short = `${key.replace(/^build-arg:/, '')} has no effect: the SBOM is of the result alone`;
+    bridge.warn({ vertex: '', level: 1, short, detail: [], url: '', ranges: [] });
+  }
+}
+
+function imageName(generator: string): string {
+  try {
+    const reference = parseReference(generator);
+    const isBare = reference.tag === undefined && reference.digest === undefined;
+    return fullString(isBare ? { ...reference, tag: 'latest' } : reference);
+  } catch (error) {
+    const why = `failed to parse sbom generator ${generator.slice(0, 300)}: ${errorMessage(error)}`;
+    throw new BuildError('InvalidArgument', why, { cause: error });
+  }
+}
+
+function readConfig(bytes: Buffer, generator: string): { args: string[]; env: string[]; workingDir: string } {
+  let parsed: { config?: Record<string, unknown> } | null;
+  try {
+    parsed = JSON.parse(bytes.toString()) as typeof parsed;
+  } catch (error) {
+    throw new BuildError('InvalidArgument', `failed to parse image config of ${generator}`, { cause: error });
+  }
+  const { Entrypoint, Cmd, Env, WorkingDir } = parsed?.config ?? {};
+  const texts = (value: unknown): string[] =>
+    Array.isArray(value) ? value.filter((each) => typeof each === 'string') : [];
+  const args = [...texts(Entrypoint), ...texts(Cmd)];
+  if (args.length === 0) throw new BuildError('InvalidArgument', `scanner ${generator} does not have cmd`);
+  return { args, env: texts(Env), workingDir: typeof WorkingDir === 'string' ? WorkingDir : '' };
+}
+
+/** The scanner's command, with the files of the graph's result mounted; its result is what the command writes. */
+function scanGraph(
+  scanned: Definition,
+  scan: {
+    image: string;
+    platform: Platform | undefined;
+    args: readonly string[];
+    env: readonly string[];
+    workingDir: string;
+    isFresh: boolean;
+    title: string;
+  },
+): Definition {
+  const edge = loadGraph(scanned);
+  if (edge === undefined) throw new BuildError('InvalidArgument', 'an empty result can not be scanned');
+  const platform = scan.platform === undefined ? {} : { platform: scan.platform };
+  const value = { identifier: `docker-image://${scan.image}`, attrs: [] };
+  const image = Op.encode({ op: { kind: 'source', value }, ...platform });
+  const exec: NonNullable<OpInit['op']> = {
+    kind: 'exec',
+    value: {
+      meta: { args: scan.args, env: scan.env, cwd: scan.workingDir === '' ? '/' : scan.workingDir },
+      mounts: [
+        { input: 0, dest: '/', output: -1 },
+        { input: -1, dest: '/tmp', output: -1, mountType: mountType.tmpfs },
+        { input: 1, dest: source, output: -1, readonly: true },
+        { input: -1, dest: destination.replace(/\/$/, ''), output: 0 },
+      ],
+    },
+  };
+  const inputs = [
+    { digest: digestOf(image), index: 0 },
+    { digest: edge.vertex.digest, index: edge.index },
+  ];
+  const step = Op.encode({ op: exec, inputs, ...platform });
+  const result = Op.encode({ inputs: [{ digest: digestOf(step), index: 0 }] });
+  const about = {
+    ...{ ignore_cache: scan.isFresh, description: new Map([['llb.customname', scan.title]]) },
+    ...{ export_cache: undefined, caps: new Map(), progress_group: undefined, linux_resources: undefined },
+  };
+  return {
+    ...scanned,
+    def: [...scanned.def.slice(0, -1), image, step, result],
+    metadata: new Map([...scanned.metadata, [digestOf(step), about]]),
+  };
+}
