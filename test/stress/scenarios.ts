@@ -166,7 +166,9 @@ async function images(world: World): Promise<void> {
     const body = makeTar([{ name: 'Dockerfile', data: steps.join('\n') }]);
     await world.again(async () => {
       const since = performance.now();
-      const built = await client.ask('POST', `/build?t=${tag}&rm=1`, { body, on: 'any' });
+      // without forcerm the container of a step that failed, as its VM was killed, is kept: dockerd keeps it, too
+      const path = `/build?t=${tag}&rm=1&forcerm=1`;
+      const built = await client.ask('POST', path, { body, on: 'any' });
       if (built.body.includes('Successfully tagged')) return;
       throw client.explained('build', new Error(built.body.toString().slice(-600)), since, 'any');
     });
