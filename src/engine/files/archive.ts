@@ -156,7 +156,7 @@ export async function extractArchive(
 /** False: the archive has ended before its stream. The rest is read and dropped, as dockerd does. Rejects as the job does. */
 async function isTaken(written: Promise<void>, over: Promise<void>): Promise<boolean> {
   try {
-    await written;
+    await Promise.race([written, over]);
     return true;
   } catch (error) {
     if (!isBrokenPipe(error)) throw error;

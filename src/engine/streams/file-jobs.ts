@@ -27,6 +27,9 @@ const archiveStreams: Partial<Record<GuestJob['kind'], 'input' | 'output'>> = {
 };
 const maxErrorBytes = 16_384;
 const sigKill = 9;
+/** How long a VM's process may be stopped while a job of it is waited for. */
+const stopPatienceMs = 5000;
+const looksAtStops = 10;
 
 /** Of the promise of a job's exit. */
 interface Settle {
@@ -46,6 +49,11 @@ export interface FileJob {
 export class FileJobs {
   readonly #running = new Map<string, { agent: Agent } & Settle>();
   readonly #watched = new WeakSet<Agent>();
+  readonly #stopPatienceMs: number;
+
+  constructor({ stoppedMs = stopPatienceMs }: { stoppedMs?: number } = {}) {
+    this.#stopPatienceMs = stoppedMs;
+  }
 
   /** Whether the process was a job. */
   onExit(id: string, status: ExitStatus): boolean {
@@ -85,34 +93,49 @@ export class FileJobs {
     const givenUp = new Promise<never>((_, reject) => output.on('error', reject));
     for (const promise of [exited, givenUp]) promise.catch(() => undefined);
     this.#watch(agent);
-    try {
-      const bulk = area === undefined ? {} : { bulk: area.guest };
-      await agent.request('job.start', { id, containerId, job: { ...job, ...bulk }, ...channels });
-    } catch (error) {
-      this.#running.delete(id);
-      output.destroy();
-      errorOutput.reset();
-      await area?.release();
-      throw error;
-    }
+    const watchEnd = whenStopped(agent, this.#stopPatienceMs, (error) => output.destroy(error));
     const kill = (): void => {
       agent.request('process.signal', { id, signal: sigKill }).catch(() => undefined);
     };
+    const bulk = area === undefined ? {} : { bulk: area.guest };
+    const refusals: unknown[] = [];
+    const begun = agent
+      .request('job.start', { id, containerId, job: { ...job, ...bulk }, ...channels })
+      .catch((error: unknown) => {
+        refusals.push(error);
+        throw error;
+      });
+    try {
+      await Promise.race([begun, givenUp]);
+    } catch (error) {
+      watchEnd();
+      output.destroy();
+      errorOutput.reset();
+      const forget = async (): Promise<void> => {
+        this.#running.delete(id);
+        await area?.release();
+      };
+      if (refusals.length > 0) await forget();
+      else {
+        kill(); // it may begin after all
+        void begun.then(() => exited).then(forget, forget);
+      }
+      throw error;
+    }
     if (signal.aborted) kill();
     else signal.addEventListener('abort', kill, { once: true });
     // Who stops reading wants no more of it.
     output.once('close', () => {
       if (!output.readableEnded) kill();
     });
-    const done = Promise.race([exited, givenUp])
-      .then(async ({ exitCode }) => {
-        if (exitCode !== 0) throw new JobError(exitCode, await errors);
-        signal.throwIfAborted();
-      })
-      .finally(() => {
-        this.#running.delete(id);
-        signal.removeEventListener('abort', kill);
-      });
+    const told = exited.then(async ({ exitCode }) => {
+      if (exitCode !== 0) throw new JobError(exitCode, await errors);
+      signal.throwIfAborted();
+    });
+    const done = Promise.race([told, givenUp]).finally(() => {
+      watchEnd();
+      signal.removeEventListener('abort', kill);
+    });
     done.then(
       () => output.finish(),
       (error: unknown) => output.destroy(error as Error),
@@ -121,7 +144,8 @@ export class FileJobs {
     done.catch(() => undefined);
     const input = agent.openInput(channels.stdin);
     if (area === undefined) return { output, input, done };
-    const over = done.catch(() => undefined); // the guest has finished with the disk, or is gone
+    // The guest has finished with the disk, or is gone: a job that was given up may still write there.
+    const over = exited.catch(() => undefined);
     if (way === 'input') {
       void over.then(() => area.release());
       return { output, input: new BulkWriter(input, area, output), done };
@@ -134,6 +158,20 @@ export class FileJobs {
     archive.on('error', () => undefined); // whoever reads it has listeners of its own
     return { output: archive, input, done };
   }
+}
+
+/** Calls `onStopped` once the VM's process has been stopped for so long at a stretch. Returns what ends the watch. */
+function whenStopped(agent: Agent, patienceMs: number, onStopped: (error: Error) => void): () => void {
+  let looks = 0;
+  const timer = setInterval(() => {
+    void agent.hindrance?.().then((reason) => {
+      looks = reason === undefined ? 0 : looks + 1;
+      if (reason === undefined || looks < looksAtStops) return;
+      clearInterval(timer);
+      onStopped(new DaemonError('Unavailable', `the virtual machine can't answer: ${reason}`));
+    });
+  }, patienceMs / looksAtStops);
+  return () => clearInterval(timer);
 }
 
 /** A guest-to-host channel as a stream with backpressure. It does not end before `finish` says that all went well. */

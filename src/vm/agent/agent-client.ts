@@ -48,6 +48,8 @@ export class AgentClient implements Agent {
   readonly hello: AgentHello;
   /** Set by whoever knows the VM's directory. */
   bulk: BulkAreas | undefined;
+  /** Set by whoever knows the VM's process. */
+  hindrance: (() => Promise<string | undefined>) | undefined;
   /** Resolves when the connection is over, with the reason. */
   readonly closed: Promise<Error>;
   readonly clock: Clock;

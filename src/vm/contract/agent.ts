@@ -57,6 +57,8 @@ export interface Agent {
   readonly clock: Clock;
   /** Undefined: all goes by the port. */
   readonly bulk?: BulkAreas | undefined;
+  /** Why nothing can come of the guest for now: its process is stopped. Resolves with undefined: it can. */
+  hindrance?: (() => Promise<string | undefined>) | undefined;
   /** Rejects with AgentError when the agent refuses, with DaemonError('Unavailable') when the VM is gone or the time is over, by its clock. */
   request<Op extends AgentOperation>(
     op: Op,

@@ -70,6 +70,7 @@ export class QemuVm implements Vm {
     this.#record = parts.record;
     this.#nextLun = 1 + Math.max(-1, ...Object.values(parts.record.disks));
     this.fileServer = parts.fileServer;
+    parts.agent.hindrance = () => this.hindrance();
     for (const path of Object.values(parts.record.diskPaths ?? {}))
       parts.diskAccess.note(path, parts.record.id);
     const diskFull = new HostDiskFull(parts.record.id, parts.qmp);

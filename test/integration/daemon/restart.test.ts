@@ -5,6 +5,7 @@ import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { useBusyboxDaemon } from '../../support/labs/busybox-daemon';
+import { tarHeader } from '../../support/images/tar-maker';
 import { projectDir } from '../../support/process/project-dir';
 
 jest.setTimeout(180_000);
@@ -35,6 +36,17 @@ function qemuOf(work: () => void): number {
 }
 
 const log = (): string => readFileSync(engine.daemon.process.logPath, 'utf8');
+
+/** The header of a file of 1 MiB, whose contents do not come. */
+function emptyTarFile(): Buffer {
+  return tarHeader({ name: 'file' }, 2 ** 20);
+}
+
+async function textOf(stream: NodeJS.ReadableStream): Promise<string> {
+  let text = '';
+  for await (const chunk of stream) text += chunk.toString();
+  return text;
+}
 
 async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 50));
@@ -119,6 +131,30 @@ describe('with a VM whose process is stopped', () => {
     docker('stop', '-t', '1', 'stopped');
     expect(engine.daemon.qemuPids()).not.toContain(pid);
     docker('rm', '-f', 'stopped', 'well');
+  });
+
+  it('copies that are under way end, and work again when it goes on', async () => {
+    const pid = qemuOf(() =>
+      run('copied', 'busybox', 'sh', '-c', 'head -c 64m /dev/zero > /big; echo made; exec sleep 1d'),
+    );
+    await until(() => docker('logs', 'copied') === 'made');
+    // Nobody reads the one, and nobody writes to the other: both are under way for as long as that.
+    const host = ['--host', engine.daemon.host];
+    const out = spawn('docker', [...host, 'cp', 'copied:/big', '-'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const into = spawn('docker', [...host, 'cp', '-', 'copied:/tmp'], { stdio: ['pipe', 'ignore', 'pipe'] });
+    const ends = [out, into].map((client) => new Promise<number | null>((end) => client.once('exit', end)));
+    const said = [out, into].map((client) => textOf(client.stderr));
+    await new Promise((resolve) => out.stdout.once('readable', resolve));
+    into.stdin.on('error', () => undefined).write(emptyTarFile());
+    process.kill(pid, 'SIGSTOP');
+    expect(await ends[1]).toBe(1);
+    expect(await said[1]).toMatch(/can't answer: its process is stopped/);
+    out.stdout.resume();
+    expect(await ends[0]).toBe(1);
+    expect(await said[0]).toContain('unexpected EOF');
+    process.kill(pid, 'SIGCONT');
+    docker('cp', 'copied:/etc/hostname', '-');
+    docker('rm', '-f', 'copied');
   });
 });
 

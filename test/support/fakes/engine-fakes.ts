@@ -64,6 +64,8 @@ export class FakeAgent implements Agent {
   readonly inputs = new Map<number, FakeInput>();
   readonly acked: number[] = [];
   readonly clock = wallClock;
+  bulk: Agent['bulk'];
+  hindrance: Agent['hindrance'];
   readonly closed: Promise<Error>;
   /** The VM is gone. */
   close: (error: Error) => void = () => undefined;

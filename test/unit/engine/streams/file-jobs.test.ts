@@ -51,3 +51,27 @@ it('is killed when nobody reads any more, and is over for who waits', async () =
   await closed;
   expect(agent.params('process.signal')).toEqual({ id: job.id, signal: 9 });
 });
+
+it('ends with a VM whose process stays stopped, and its part of the disk is taken until the job is over', async () => {
+  const [jobs, agent] = [new FileJobs({ stoppedMs: 10 }), new FakeAgent()];
+  const release = jest.fn(() => Promise.resolve());
+  const guest = { offset: 0, slotBytes: 512, slots: 4 };
+  agent.bulk = { lease: () => Promise.resolve({ guest, release, write: jest.fn(), read: jest.fn() }) };
+  const job = await jobs.start(agent, 'container', { kind: 'export' }, signal);
+  const { id } = agent.params('job.start');
+  agent.hindrance = () => Promise.resolve('its process is stopped');
+  await expect(readJob(job, 100)).rejects.toThrow("can't answer: its process is stopped");
+  await expect(job.done).rejects.toThrow("can't answer: its process is stopped");
+  expect(agent.params('process.signal')).toEqual({ id, signal: 9 });
+  expect(release).not.toHaveBeenCalled();
+  expect(jobs.onExit(id, { exitCode: 0, signal: 9, oomKilled: false, timeMs: 0 })).toBe(true);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(release).toHaveBeenCalledTimes(1);
+});
+
+it('that a stopped VM does not begin is given up', async () => {
+  const [jobs, agent] = [new FileJobs({ stoppedMs: 10 }), new FakeAgent()];
+  agent.hindrance = () => Promise.resolve('its process is stopped');
+  agent.on('job.start', () => new Promise<never>(() => undefined));
+  await expect(jobs.start(agent, 'container', { kind: 'changes' }, signal)).rejects.toThrow("can't answer");
+});
