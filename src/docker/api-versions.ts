@@ -5,4 +5,4 @@ export const advertisedApiVersion = '1.44';
 /** As 20.10. What older versions have otherwise: api/v1.41/old-versions.ts. */
 export const minimumApiVersion = '1.12';
 /** Versions up to here are accepted in a path, for tools that have one built in. */
-export const maximumApiVersion = '1.47';
+export const maximumApiVersion = '1.48';

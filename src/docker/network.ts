@@ -63,6 +63,8 @@ export interface NetworkCreateBody {
   CheckDuplicate?: boolean;
   Driver?: string;
   Scope?: string;
+  /** API 1.48. */
+  EnableIPv4?: boolean | null;
   EnableIPv6?: boolean | null;
   IPAM?: {
     Driver?: string;

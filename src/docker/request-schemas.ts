@@ -123,6 +123,7 @@ export const networkCreate = struct<NetworkCreateBody>('types.NetworkCreateReque
   CheckDuplicate: bool,
   Driver: string,
   Scope: string,
+  EnableIPv4: bool,
   EnableIPv6: bool,
   IPAM: ipam,
   Internal: bool,

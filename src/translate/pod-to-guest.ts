@@ -7,6 +7,7 @@ import type {
   GuestInterface,
   GuestPodSpec,
   GuestRoute,
+  GuestTree,
 } from '../vm/contract/protocol';
 import type { PodContainerSpec, PodSpec } from './pod';
 
@@ -79,6 +80,8 @@ export function guestContainer(
   container: PodContainerSpec,
   given: {
     rootfs: { layers: GuestDisk[]; writable: GuestDisk };
+    /** What mounts of type `tree` show. */
+    trees?: GuestTree[];
     files: GuestFile[];
     channels: ProcessChannels;
     consoleSize?: { rows: number; columns: number };
@@ -90,6 +93,7 @@ export function guestContainer(
   return {
     id: container.id,
     rootfs: { ...given.rootfs, readonly: container.readonlyRootfs },
+    ...(given.trees === undefined || given.trees.length === 0 ? {} : { trees: given.trees }),
     process: {
       args: process.args,
       env: process.env,

@@ -14,7 +14,9 @@
 #include "core/cleanup.h"
 #include "core/fields.h"
 #include "paths/bind.h"
+#include "paths/resolve.h"
 #include "protocol/agent.h"
+#include "rootfs/trees.h"
 
 static const struct mount_options none, readonly = { .flags = MS_RDONLY };
 
@@ -35,6 +37,24 @@ static bool has_option(const json_t *entry, const char *word)
     return false;
 }
 
+static bool is_tree(const json_t *entry)
+{
+    const char *type = json_string_value(json_object_get(entry, "type"));
+    return type != NULL && strcmp(type, "tree") == 0;
+}
+
+/* Opens what of the tree is mounted. Returns a descriptor or -errno. */
+static int open_tree_part(const struct container *container, const json_t *entry, const char *number,
+                          struct failure *failure)
+{
+    const char *subpath;
+    int result = field_string(entry, "subpath", &subpath, failure);
+    if (result < 0)
+        return result;
+    int fd = tree_open(container->directory, number, subpath);
+    return fd < 0 ? fail_errno(failure, -fd, PHASE_MOUNT, "find %s of tree %s", subpath, number) : fd;
+}
+
 static int mount_volumes(const struct container *container, int root, struct failure *failure)
 {
     const json_t *mounts = json_object_get(container->spec, "mounts");
@@ -42,12 +62,17 @@ static int mount_volumes(const struct container *container, int root, struct fai
         const json_t *entry = json_array_get(mounts, i);
         const char *source, *target;
         int result;
-        if (!is_volume(entry))
+        if (!is_volume(entry) && !is_tree(entry))
             continue;
         if ((result = field_string(entry, "source", &source, failure)) < 0 ||
             (result = field_string(entry, "target", &target, failure)) < 0)
             return result;
-        if ((result = bind_onto(source, root, target, has_option(entry, "ro") ? &readonly : &none, failure)) < 0)
+        auto_fd part = is_tree(entry) ? open_tree_part(container, entry, source, failure) : -1;
+        if (is_tree(entry) && part < 0)
+            return part;
+        struct fd_path of_part = path_of(part);
+        if ((result = bind_onto(is_tree(entry) ? of_part.text : source, root, target,
+                                has_option(entry, "ro") ? &readonly : &none, failure)) < 0)
             return result;
     }
     return 0;

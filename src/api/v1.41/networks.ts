@@ -1,10 +1,12 @@
 // `/networks/*`.
 
 import { Router } from 'express';
+import { DaemonError } from '../../errors';
 import type { NetworkBackend } from './backend';
 import { readJson } from '../http/body';
 import { queryFilters } from './filters';
 import { holds } from './old-versions';
+import { requireNoGatewayPriority } from './version-rules';
 import { networkConnect, networkCreate, networkDisconnect } from '../../docker/request-schemas';
 import { queryStrictBool, queryText } from '../http/query';
 import { sendJson, sendStatus } from '../http/reply';
@@ -32,12 +34,16 @@ export function networkRoutes(backend: NetworkBackend): Router {
   router.post('/networks/create', async (req, res) => {
     // here and below the schema decides the type
     const body = (await readJson(req, networkCreate)) as NetworkCreateBody;
+    if (body.EnableIPv4 === false)
+      throw new DaemonError('NotImplemented', 'a network without IPv4 is not available');
     sendJson(res, 201, await backend.create(body));
   });
 
   // NetworkConnect: 200 | 403 | 404
   router.post('/networks/:id/connect', async (req, res) => {
-    await backend.connect(req.params.id, (await readJson(req, networkConnect)) as NetworkConnectBody);
+    const body = (await readJson(req, networkConnect)) as NetworkConnectBody;
+    requireNoGatewayPriority(body.EndpointConfig);
+    await backend.connect(req.params.id, body);
     sendStatus(res, 200);
   });
 

@@ -5,13 +5,14 @@ import { DaemonError } from '../../errors';
 import type { ApiVersion } from './backend';
 import type {
   ContainerCreateBody,
+  EndpointSettings,
   ExecCreateBody,
   ExecStartBody,
   HostConfig,
   Mount,
 } from '../../docker/types';
 
-/** Drops from `body`, in place, what API `version` has not got. Throws InvalidParameter for a volume's subpath before 1.45. */
+/** Drops from `body`, in place, what API `version` has not got. Throws InvalidParameter for a volume's subpath before 1.45, NotImplemented for a priority of gateways. */
 export function applyVersionToCreate(body: ContainerCreateBody, { major, minor }: ApiVersion): void {
   const before = (since: number) => major === 1 && minor < since;
   const { HostConfig: hostConfig, Healthcheck: healthcheck, NetworkingConfig: networking } = body;
@@ -20,8 +21,15 @@ export function applyVersionToCreate(body: ContainerCreateBody, { major, minor }
   if (before(44)) delete healthcheck?.StartInterval;
   for (const endpoint of Object.values(networking?.EndpointsConfig ?? {})) {
     if (before(48)) delete endpoint?.GwPriority;
+    requireNoGatewayPriority(endpoint);
   }
   for (const mount of mountsOf(hostConfig)) applyVersionToMount(mount, before);
+}
+
+/** Throws NotImplemented: which network has the default route is decided as before API 1.48. */
+export function requireNoGatewayPriority(endpoint: EndpointSettings | null | undefined): void {
+  if ((endpoint?.GwPriority ?? 0) === 0) return;
+  throw new DaemonError('NotImplemented', 'GwPriority is not available: leave it out');
 }
 
 /** The kernel's range. */

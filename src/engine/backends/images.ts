@@ -14,6 +14,7 @@ import { DaemonError, errorMessage, isDaemonError } from '../../errors';
 import { familiarName, parseReference } from '../../registry/reference';
 import type { Image } from '../../storage/contract/image';
 import type { ImageStore, LayerStore } from '../../storage/contract/stores';
+import { imageMounts } from '../core/container-record';
 import type { ContainerRegistry } from '../core/container-registry';
 import { isActive } from '../core/container-state';
 import type { EventPublisher } from '../core/event-publisher';
@@ -202,7 +203,9 @@ export class EngineImageBackend implements ImageBackend {
   readonly #inUse = (imageId: string): { containerId: string; running: boolean }[] =>
     this.#registry
       .list()
-      .filter(({ record }) => record.imageId === imageId)
+      .filter(
+        ({ record }) => record.imageId === imageId || imageMounts(record).some(({ id }) => id === imageId),
+      )
       .map(({ id, state }) => ({ containerId: id, running: isActive(state) || state.kind === 'restarting' }));
 }
 

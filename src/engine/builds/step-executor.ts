@@ -236,10 +236,11 @@ class StepRun {
     try {
       const guest = guestContainer(container, {
         rootfs: guestRootfs(luns, disks),
+        trees: guestTrees(luns, disks),
         files,
         channels: output.channels,
       });
-      const request = { container: { ...guest, trees: guestTrees(luns, disks), step: true } };
+      const request = { container: { ...guest, step: true } };
       const fills = treeMounts(this.#placed).some(
         (mount) => mount.kind === 'cache' && mount.fill !== undefined,
       );

@@ -39,6 +39,8 @@ export interface MountDetails {
   createSource: boolean;
   /** Without the mounts below the source. */
   nonRecursive: boolean;
+  /** Of an image that is mounted: as it was at create, whatever its name means later. Lowest layer first. */
+  image?: { id: string; layers: readonly string[] };
 }
 
 export interface ContainerRecord {
@@ -79,6 +81,33 @@ export interface ContainerRecord {
   isBuildStep?: boolean;
   /** Warnings that create answered with. */
   warnings: string[];
+}
+
+/** An image that is mounted in a container. */
+export interface ImageMount {
+  destination: string;
+  /** Relative to the image's root; "" for all of it. */
+  subpath: string;
+  id: string;
+  layers: readonly string[];
+}
+
+/** In the order in which the container's VM has them. */
+export function imageMounts({
+  mounts,
+  mountDetails = {},
+}: Pick<ContainerRecord, 'mounts' | 'mountDetails'>): ImageMount[] {
+  return mounts.flatMap(({ Type, Destination: destination }) => {
+    const details = Type === 'image' ? mountDetails[destination] : undefined;
+    return details?.image === undefined ? [] : [{ destination, subpath: details.subpath, ...details.image }];
+  });
+}
+
+/** Diff IDs of all layers that a container is in need of: of its image, and of those that are mounted. */
+export function neededLayers(
+  record: Pick<ContainerRecord, 'layers' | 'mounts' | 'mountDetails'>,
+): readonly string[] {
+  return [...record.layers, ...imageMounts(record).flatMap(({ layers }) => layers)];
 }
 
 /** Name as the API shows it. */

@@ -22,6 +22,8 @@ import type { Image } from '../../storage/contract/image';
 import { cleanPath, donorOf } from '../../translate/container-to-pod';
 import { fillHostConfig, mergeImageConfig } from './defaults';
 import {
+  findMountedImages,
+  layersToHold,
   requireBindSources,
   resolveMounts,
   type ResolvedMount,
@@ -107,12 +109,14 @@ export async function createContainer(
   const given =
     options.name === undefined || options.name === '' ? undefined : parseContainerName(options.name);
   const name = given ?? randomContainerName((candidate) => registry.nameIsFree(candidate));
+  const mountedImages = findMountedImages(context.images, hostConfig);
+  const diffIds = layersToHold(image.config.rootfs.diff_ids, mountedImages, registry, hostConfig);
   registry.reserveName(name, id);
   try {
-    // Before anything is waited for: the image may be removed meanwhile.
-    context.layers.reference(id, image.config.rootfs.diff_ids);
+    // Before anything is waited for: the images may be removed meanwhile.
+    context.layers.reference(id, diffIds);
     const mounts = await resolveMounts(
-      { ...context, claimedBy: id },
+      { ...context, claimedBy: id, mountedImages },
       hostConfig,
       Object.keys(filled.Volumes ?? {}),
     );
@@ -134,7 +138,7 @@ export async function createContainer(
     context.events.publish('container', 'create', id, eventAttributes(container.record));
     return { Id: id, Warnings: warnings };
   } catch (error) {
-    await undo(context, { id, name, diffIds: image.config.rootfs.diff_ids });
+    await undo(context, { id, name, diffIds });
     throw error;
   } finally {
     context.volumes.unclaim(id);

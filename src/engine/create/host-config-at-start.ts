@@ -5,9 +5,15 @@ import type { FilledHostConfig, HostConfig } from '../../docker/types';
 import { DaemonError, isDaemonError } from '../../errors';
 import { log } from '../../log';
 import { requireStartable } from '../core/container-refusals';
+import { neededLayers } from '../core/container-record';
 import type { Container } from '../core/container-registry';
 import { withCreateDefaults } from '../core/daemon-defaults';
-import { requireBindSources, resolveMounts } from '../mounts/container-mounts';
+import {
+  findMountedImages,
+  layersToHold,
+  requireBindSources,
+  resolveMounts,
+} from '../mounts/container-mounts';
 import { apiSocketPath } from '../mounts/socket-source';
 import { resolveLinks } from '../networks/links';
 import { containerNetworks, requireReferencedContainers, tmpfsMountPoints, type CreateNeeds } from './create';
@@ -47,7 +53,10 @@ async function replace(context: CreateNeeds, container: Container, given: HostCo
     log.warn('started with other options', { containerId: container.id, warning });
   const links = { ...record.links, ...resolveLinks(registry, wanted) };
   try {
-    const resolved = await resolveMounts({ ...context, claimedBy: container.id }, wanted, []);
+    const mountedImages = findMountedImages(context.images, wanted);
+    const held = layersToHold(neededLayers(record), mountedImages, registry, wanted);
+    context.layers.reference(container.id, held);
+    const resolved = await resolveMounts({ ...context, claimedBy: container.id, mountedImages }, wanted, []);
     const taken = new Set(resolved.map(({ point }) => point.Destination));
     const hostConfig = filledAtStart(wanted);
     const isOther = hostConfig.NetworkMode !== record.hostConfig.NetworkMode;

@@ -7,7 +7,7 @@ import { DaemonError } from '../../errors';
 import { containerToPod } from '../../translate/container-to-pod';
 import { onlyContainer } from '../../translate/pod';
 import { guestContainer, guestPod } from '../../translate/pod-to-guest';
-import { guestRootfs, podToVm } from '../../translate/pod-to-vm';
+import { guestRootfs, guestTrees, podToVm } from '../../translate/pod-to-vm';
 import type { Agent } from '../../vm/contract/agent';
 import type { GuestMount } from '../../vm/contract/protocol';
 import type { Vm, VmPool } from '../../vm/contract/vm';
@@ -166,6 +166,7 @@ export class FileHolders implements FileHolding {
         },
         {
           rootfs: guestRootfs(vm.pluggedDisks(), paths),
+          trees: guestTrees(vm.pluggedDisks(), paths),
           files: networkFiles(this.#context, record, []),
           channels: {},
         },

@@ -15,7 +15,7 @@ import {
   requireCheckpointName,
   type CheckpointRecord,
 } from './checkpoints/checkpoint-store';
-import { eventAttributes, type ContainerRecord } from '../core/container-record';
+import { eventAttributes, imageMounts, type ContainerRecord } from '../core/container-record';
 import type { Container } from '../core/container-registry';
 import { containerDirectory, type DataRoot } from './remove';
 import { comparableSpec, savedMounts } from './checkpoints/restore';
@@ -94,6 +94,7 @@ async function requireCheckpointable(
   if (pod.members.size > 1 || podNameOf(record) !== undefined) {
     throw refuse('it shares its virtual machine with other containers: run it without them');
   }
+  if (imageMounts(record).length > 0) throw refuse('it has an image mounted: run it without that');
   return pod;
 }
 

@@ -9,7 +9,7 @@ import type { ContainerPruneResponse } from '../../docker/types';
 import { removeLink } from '../networks/links';
 import { renewHosts, type HostsNeeds } from '../networks/connect';
 import { removeAnonymousVolumes, type MountContext } from '../mounts/container-mounts';
-import { eventAttributes } from '../core/container-record';
+import { eventAttributes, neededLayers } from '../core/container-record';
 import type { Container } from '../core/container-registry';
 import { killAndWait, type StopNeeds } from './stop';
 import { pruneFilter } from '../filters/prune-filter';
@@ -150,7 +150,7 @@ export async function removeStopped(
     step(async () => {
       engine.layers.unreference(container.id);
       // Of an image that was removed while this container had them.
-      await engine.images.removeUnusedLayers(record.layers);
+      await engine.images.removeUnusedLayers(neededLayers(record));
     }),
   ]);
   if (failures.length > 0) {

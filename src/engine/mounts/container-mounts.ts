@@ -26,6 +26,41 @@ export interface MountContext {
 interface ClaimingContext extends MountContext {
   /** Id of the container to be. */
   claimedBy: string;
+  /** What is mounted of images, by the names that the client gave: `findMountedImages`. */
+  mountedImages: MountedImages;
+}
+
+/** As much of an image as a mount of it takes. */
+interface MountableImage {
+  id: string;
+  config: { rootfs: { diff_ids: string[] } };
+}
+
+/** By the name that a client gave. */
+export type MountedImages = ReadonlyMap<string, MountableImage>;
+
+/** Throws NotFound, or InvalidParameter for what is no name of an image. */
+export function findMountedImages(
+  images: { get: (ref: string) => MountableImage },
+  { Mounts }: Pick<HostConfig, 'Mounts'>,
+): MountedImages {
+  const names = (Mounts ?? []).filter(({ Type }) => Type === 'image').map(({ Source }) => Source ?? '');
+  return new Map(names.map((name) => [name, images.get(name)]));
+}
+
+/** Diff IDs of all that a container is given by others: its layers, and those of what it has mounted. */
+export function layersToHold(
+  layers: readonly string[],
+  mounted: MountedImages,
+  registry: ContainerRegistry,
+  { VolumesFrom }: Pick<HostConfig, 'VolumesFrom'>,
+): string[] {
+  const inherited = (VolumesFrom ?? []).flatMap((from) => inheritedMounts(registry, from));
+  return [
+    ...layers,
+    ...[...mounted.values()].flatMap(({ config }) => config.rootfs.diff_ids),
+    ...inherited.flatMap(({ image }) => image?.layers ?? []),
+  ];
 }
 
 /** Where a Docker engine in a privileged container keeps its layers. */
@@ -63,6 +98,11 @@ export async function resolveMounts(
   }
   for (const mount of hostConfig.Mounts ?? []) {
     claimTarget(taken, mount.Target ?? '');
+    const image = mount.Type === 'image' ? context.mountedImages.get(mount.Source ?? '') : undefined;
+    if (image !== undefined) {
+      const resolved = imageMount(mount, image);
+      mounts.set(resolved.point.Destination, resolved);
+    }
     if (mount.Type !== 'bind' && mount.Type !== 'volume') continue;
     const resolved = await resolveMount(context, mount);
     mounts.set(resolved.point.Destination, resolved);
@@ -137,7 +177,7 @@ function inheritedMounts(registry: ContainerRegistry, from: string): ResolvedMou
   const [ref = '', mode = ''] = from.split(':');
   const { record } = registry.get(ref);
   return record.mounts
-    .filter((point) => point.Type === 'bind' || point.Type === 'volume')
+    .filter(({ Type }) => Type !== 'tmpfs')
     .map((point) => ({
       ...(record.mountDetails?.[point.Destination] ?? noDetails),
       // What the other container has not filled stays empty, as with dockerd.
@@ -206,6 +246,24 @@ async function resolveMount(context: ClaimingContext, mount: Mount): Promise<Res
     labels: options?.Labels ?? null,
   });
   return { ...noDetails, noCopy: options?.NoCopy ?? false, subpath: options?.Subpath ?? '', point };
+}
+
+/** Never to be written to, whatever was asked for, as with dockerd. */
+function imageMount(mount: Mount, { id, config }: MountableImage): ResolvedMount {
+  return {
+    ...noDetails,
+    subpath: mount.ImageOptions?.Subpath ?? '',
+    image: { id, layers: config.rootfs.diff_ids },
+    point: {
+      Type: 'image',
+      Name: mount.Source ?? '',
+      Source: id,
+      Destination: cleanPath(mount.Target ?? ''),
+      Mode: '',
+      RW: false,
+      Propagation: '',
+    },
+  };
 }
 
 function createsMountpoint(mount: Mount): boolean {

@@ -12,8 +12,7 @@ import type { VolumeSource, VolumeStore } from '../../storage/disks/volume-store
 import { type GuestMount, sharesDirectory, tunnelsDirectory } from '../../vm/contract/protocol';
 import type { FileShare } from '../../vm/contract/vm';
 import { noDetails } from './container-mounts';
-import type { MountDetails } from '../core/container-record';
-import type { ContainerRecord } from '../core/container-record';
+import { imageMounts, type ContainerRecord, type MountDetails } from '../core/container-record';
 import { errnoText } from '../core/runtime-errors';
 import type { ShareNames, SocketTargets } from '../core/container-state';
 import { tunnelName, type SocketShare } from '../vms/socket-tunnels';
@@ -36,9 +35,17 @@ export function shareNames({ id, mounts }: Pick<ContainerRecord, 'id' | 'mounts'
   return Object.fromEntries(mounts.map(({ Destination }, index) => [Destination, tunnelName(id, index)]));
 }
 
-/** What the guest says of a container's shares, by their paths on the host. */
-export function withHostPaths(record: Pick<ContainerRecord, 'id' | 'mounts'>, text: string): string {
+/** What the guest says of a container's mounts, by their paths on the host, or the names of images. */
+export function withHostPaths(
+  record: Pick<ContainerRecord, 'id' | 'mounts' | 'mountDetails'>,
+  text: string,
+): string {
   const names = shareNames(record);
+  const byImage = text.replace(/\bfind (.*) of tree (\d+)/g, (told, path: string, tree: string) => {
+    const destination = imageMounts(record)[Number(tree)]?.destination;
+    const point = record.mounts.find(({ Destination }) => Destination === destination);
+    return point === undefined ? told : `cannot access path ${path} of image ${point.Name ?? ''}`;
+  });
   return record.mounts.reduce((told, { Destination, Source }) => {
     const name = names[Destination] ?? '';
     // a name is no beginning of another one's: digits may follow it
@@ -46,7 +53,7 @@ export function withHostPaths(record: Pick<ContainerRecord, 'id' | 'mounts'>, te
       (part, directory) => part.replaceAll(`"${directory}/${name}"`, `"${Source}"`),
       told,
     );
-  }, text);
+  }, byImage);
 }
 
 /**
@@ -114,6 +121,10 @@ export async function prepareShares(
       options: [access],
       populate,
     });
+  }
+  for (const [tree, { destination, subpath }] of imageMounts(record).entries()) {
+    const target = destination;
+    mounts.push({ type: 'tree', source: String(tree), subpath: `/${subpath}`, target, options: ['ro'] });
   }
   return { shares, sockets, socketTargets, mounts, fillable };
 }

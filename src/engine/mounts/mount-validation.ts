@@ -1,5 +1,6 @@
 // Binds, Mounts and Tmpfs: Docker's refusals. What is not available says so.
 
+import { posix } from 'node:path';
 import type { HostConfig, Mount } from '../../docker/types';
 import { DaemonError } from '../../errors';
 import { cleanPath } from '../../translate/container-to-pod';
@@ -9,12 +10,8 @@ function invalid(message: string): never {
   throw new DaemonError('InvalidParameter', message);
 }
 
-function unavailable(what: string): never {
-  throw new DaemonError('NotImplemented', `${what} are not available yet`);
-}
-
 /**
- * Throws InvalidParameter or Internal as Docker does, NotImplemented for mounts that are still to come. Whether two go to one
+ * Throws InvalidParameter or Internal as Docker does. Whether two go to one
  * path is found out where volumes are made, since dockerd leaves those that came before.
  */
 export function validateMounts(hostConfig: HostConfig, warnings: string[]): void {
@@ -22,7 +19,6 @@ export function validateMounts(hostConfig: HostConfig, warnings: string[]): void
   for (const bind of hostConfig.Binds ?? []) requireBind(bind);
   for (const mount of hostConfig.Mounts ?? []) requireMount(mount);
   for (const mount of hostConfig.Mounts ?? []) {
-    if (mount.Type === 'image') unavailable('image mounts');
     if (mount.Type === 'bind') warnOfPropagation(mount.BindOptions?.Propagation, warnings);
   }
   for (const bind of hostConfig.Binds ?? []) {
@@ -72,6 +68,7 @@ function requireMount(mount: Mount): void {
     [mount.BindOptions, 'bind'],
     [mount.VolumeOptions, 'volume'],
     [mount.TmpfsOptions, 'tmpfs'],
+    [mount.ImageOptions, 'image'],
   ] as const) {
     if (options !== undefined && options !== null && owner !== type) {
       const field = `${owner.charAt(0).toUpperCase()}${owner.slice(1)}Options`;
@@ -79,9 +76,13 @@ function requireMount(mount: Mount): void {
     }
   }
   if (type === 'tmpfs' && (mount.Source ?? '') !== '') refuse('field Source must not be specified');
-  if (type === 'bind' && (mount.Source ?? '') === '') refuse('field Source must not be empty');
+  if ((type === 'bind' || type === 'image') && (mount.Source ?? '') === '')
+    refuse('field Source must not be empty');
   if (type === 'bind' && !(mount.Source ?? '').startsWith('/')) {
     refuse(`invalid mount path: '${mount.Source ?? ''}' mount path must be absolute`);
+  }
+  if (!isLocal(mount.ImageOptions?.Subpath ?? '')) {
+    refuse('subpath must be a relative path within the volume'); // of an image, too, as dockerd says
   }
   const propagation = mount.BindOptions?.Propagation ?? '';
   if (type === 'bind' && propagation !== '' && !/^r?(shared|slave|private)$/.test(propagation)) {
@@ -90,4 +91,9 @@ function requireMount(mount: Mount): void {
   if (type === 'volume' && (mount.Source ?? '') === '' && (mount.ReadOnly ?? false)) {
     refuse('must not set ReadOnly mode when using anonymous volumes');
   }
+}
+
+/** Go's filepath.IsLocal, of a path that may be empty. */
+function isLocal(path: string): boolean {
+  return !path.startsWith('/') && posix.normalize(path).split('/')[0] !== '..';
 }

@@ -1,25 +1,32 @@
 // Which files of the host a Pod's VM has as disks.
 
-import { withoutRepeats, type ContainerDisks } from '../../translate/pod-to-vm';
+import { withoutRepeats, type ContainerDisks, type LayerDisks } from '../../translate/pod-to-vm';
 import type { LayerStore, WritableDiskStore } from '../../storage/contract/stores';
-import type { ContainerRecord } from '../core/container-record';
+import { imageMounts, type ContainerRecord } from '../core/container-record';
 
 export interface DiskStores {
   readonly layers: Pick<LayerStore, 'bundle' | 'diskPaths'>;
   readonly disks: Pick<WritableDiskStore, 'path'>;
 }
 
-/** Host paths of what a container's root is made of. */
+/** Host paths of what a container's root is made of, and the images that are mounted in it. */
 export async function disksOf(
   { layers, disks }: DiskStores,
-  record: Pick<ContainerRecord, 'id' | 'layers'>,
+  record: Pick<ContainerRecord, 'id' | 'layers' | 'mounts' | 'mountDetails'>,
 ): Promise<ContainerDisks> {
-  const once = withoutRepeats(record.layers);
-  const bundlePath = await layers.bundle(once);
+  const [root = { layerPaths: [] }, ...trees] = await Promise.all(
+    [record, ...imageMounts(record)].map((image) => layerDisks(layers, image.layers)),
+  );
   return {
     containerId: record.id,
-    layerPaths: layers.diskPaths(once),
-    ...(bundlePath === undefined ? {} : { bundlePath }),
+    ...root,
     writablePath: disks.path(record.id),
+    ...(trees.length === 0 ? {} : { trees }),
   };
+}
+
+async function layerDisks(store: DiskStores['layers'], layers: readonly string[]): Promise<LayerDisks> {
+  const once = withoutRepeats(layers);
+  const bundlePath = await store.bundle(once);
+  return { layerPaths: store.diskPaths(once), ...(bundlePath === undefined ? {} : { bundlePath }) };
 }

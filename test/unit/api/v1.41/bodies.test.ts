@@ -150,6 +150,16 @@ describe('members newer than the version of the request', () => {
     });
   });
 
+  test('that nobody here knows what to do with are refused', async () => {
+    const { body: answer } = await request(app).post('/v1.48/containers/create').send(body).expect(501);
+    expect(answer).toEqual({ message: 'GwPriority is not available: leave it out' });
+    await request(app)
+      .post('/v1.48/networks/n/connect')
+      .send({ EndpointConfig: { GwPriority: 1 } })
+      .expect(501);
+    await request(app).post('/v1.48/networks/create').send({ Name: 'n', EnableIPv4: false }).expect(501);
+  });
+
   test("a volume's subpath is refused before 1.45", async () => {
     const mounted = {
       Image: 'x',

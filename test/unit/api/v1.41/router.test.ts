@@ -87,13 +87,13 @@ describe('what is the same everywhere', () => {
     '/v1.24/version',
     '/v1.41/version',
     '/v01.41/version',
-    '/v1.47/version',
+    '/v1.48/version',
     '/version',
   ])('%s is served', (path) => send('GET', path).expect(200));
 
-  test.each(['1.48', '1.9999', '2.0', '3'])('version %s is too new', async (version) => {
+  test.each(['1.49', '1.9999', '2.0', '3'])('version %s is too new', async (version) => {
     await send('GET', `/v${version}/version`).expect(400, {
-      message: `client version ${version} is too new. Maximum supported API version is 1.47`,
+      message: `client version ${version} is too new. Maximum supported API version is 1.48`,
     });
   });
 

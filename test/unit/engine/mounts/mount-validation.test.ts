@@ -11,6 +11,10 @@ const bind = (more: Partial<Mount>): HostConfig => ({
   Mounts: [{ Type: 'bind', Source: '/a', Target: '/b', ...more }],
 });
 
+const image = (more: Partial<Mount>): HostConfig => ({
+  Mounts: [{ Type: 'image', Source: 'busybox', Target: '/b', ...more }],
+});
+
 describe('validateMounts', () => {
   test.each<[string, HostConfig, string]>([
     ['the root as destination', { Binds: ['/a:/'] }, "destination can't be '/'"],
@@ -32,6 +36,19 @@ describe('validateMounts', () => {
       'an anonymous volume that nobody can write',
       { Mounts: [{ Type: 'volume', Target: '/b', ReadOnly: true }] },
       'must not set ReadOnly mode when using anonymous volumes',
+    ],
+    ['an image without a name', image({ Source: '' }), 'field Source must not be empty'],
+    ['an image as a volume', image({ VolumeOptions: {} }), 'field VolumeOptions must not be specified'],
+    ['a volume as an image', bind({ ImageOptions: {} }), 'field ImageOptions must not be specified'],
+    [
+      'a path out of an image',
+      image({ ImageOptions: { Subpath: 'a/../..' } }),
+      'subpath must be a relative path',
+    ],
+    [
+      "an image's path from the root",
+      image({ ImageOptions: { Subpath: '/a' } }),
+      'subpath must be a relative path',
     ],
   ])('refuses %s', (_name, hostConfig, message) => {
     expect(() => warningsOf(hostConfig)).toThrow(message);
