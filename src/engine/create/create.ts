@@ -59,7 +59,7 @@ export type CreateNeeds = MountContext &
   CreateStores & {
     readonly config: Pick<
       Config,
-      'containerDefaults' | 'defaultShmBytes' | 'hosts' | 'networkDefaults' | 'writableDiskBytes'
+      'containerDefaults' | 'dataRoot' | 'defaultShmBytes' | 'hosts' | 'networkDefaults' | 'writableDiskBytes'
     >;
     readonly networks: Pick<NetworkManager, 'resolve'>;
     readonly logs: Pick<ContainerLogs, 'logPath'>;
@@ -116,7 +116,7 @@ export async function createContainer(
     // Before anything is waited for: the images may be removed meanwhile.
     context.layers.reference(id, diffIds);
     const mounts = await resolveMounts(
-      { ...context, claimedBy: id, mountedImages },
+      { ...context, claimedBy: id, dataRoot: context.config.dataRoot, mountedImages },
       hostConfig,
       Object.keys(filled.Volumes ?? {}),
     );

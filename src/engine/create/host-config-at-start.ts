@@ -56,7 +56,11 @@ async function replace(context: CreateNeeds, container: Container, given: HostCo
     const mountedImages = findMountedImages(context.images, wanted);
     const held = layersToHold(neededLayers(record), mountedImages, registry, wanted);
     context.layers.reference(container.id, held);
-    const resolved = await resolveMounts({ ...context, claimedBy: container.id, mountedImages }, wanted, []);
+    const resolved = await resolveMounts(
+      { ...context, claimedBy: container.id, dataRoot: context.config.dataRoot, mountedImages },
+      wanted,
+      [],
+    );
     const taken = new Set(resolved.map(({ point }) => point.Destination));
     const hostConfig = filledAtStart(wanted);
     const isOther = hostConfig.NetworkMode !== record.hostConfig.NetworkMode;

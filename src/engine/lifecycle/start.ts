@@ -216,7 +216,7 @@ async function bringIn(
   ]);
   stdio.openInput();
   const begun = { runId, pid, channels, publishedPorts, shared };
-  engine.registry.transition(container, ...startEvent(arrival, entrance, entered, begun, counters));
+  engine.registry.transition(container, ...startEvent(engine, arrival, entrance, entered, begun, counters));
   engine.hostNetworks.follow(record.id, pod, attached);
   await entrance.keep();
   await applyLateSize(engine, agent, record.id);
@@ -230,6 +230,7 @@ async function bringIn(
 
 /** The step of the state machine, and what is recorded with it. */
 function startEvent(
+  engine: Pick<StartNeeds, 'networks'>,
   { container, record }: Arrival,
   entrance: Entrance,
   { pod, attached }: Entered,
@@ -246,6 +247,8 @@ function startEvent(
     ...(shared.names === undefined ? {} : { shareNames: shared.names }),
   };
   const networks = networksWith(record, attached);
+  // An endpoint that has nothing, and of which only its names are told.
+  if (networks['none'] !== undefined) networks['none'].networkId = engine.networks.resolve('none').id;
   return [
     { kind: 'start', run },
     { ...counters, podId: pod.id, ...entrance.recorded(), networks, publishedPorts },

@@ -28,6 +28,7 @@ interface ClaimingContext extends MountContext {
   claimedBy: string;
   /** What is mounted of images, by the names that the client gave: `findMountedImages`. */
   mountedImages: MountedImages;
+  dataRoot: string;
 }
 
 /** As much of an image as a mount of it takes. */
@@ -212,7 +213,7 @@ async function resolveBind(context: ClaimingContext, bind: string, driver: strin
       Destination: target,
       Mode: mode,
       RW: readWrite,
-      Propagation: propagation ?? 'rprivate',
+      Propagation: bindPropagation(context.dataRoot, cleanPath(source), propagation),
     },
   };
 }
@@ -231,7 +232,11 @@ async function resolveMount(context: ClaimingContext, mount: Mount): Promise<Res
         Destination: destination,
         Mode: '',
         RW: readWrite,
-        Propagation: mount.BindOptions?.Propagation ?? 'rprivate',
+        Propagation: bindPropagation(
+          context.dataRoot,
+          cleanPath(mount.Source ?? ''),
+          mount.BindOptions?.Propagation,
+        ),
       },
     };
   }
@@ -264,6 +269,19 @@ function imageMount(mount: Mount, { id, config }: MountableImage): ResolvedMount
       Propagation: '',
     },
   };
+}
+
+/** dockerd, which mounts below its root, has none of that stay in containers: it compares the paths as texts. */
+function bindPropagation(dataRoot: string, source: string, wanted = ''): string {
+  if (!source.startsWith(dataRoot) && !dataRoot.startsWith(source))
+    return wanted === '' ? 'rprivate' : wanted;
+  if (wanted === '') return 'rslave';
+  if (wanted === 'rslave' || wanted === 'rshared') return wanted;
+  throw new DaemonError(
+    'InvalidParameter',
+    'invalid mount config: must use either propagation mode "rslave" or "rshared" when mount source is within the daemon root, ' +
+      `daemon root: "${dataRoot}", bind mount source: "${source}", propagation: "${wanted}"`,
+  );
 }
 
 function createsMountpoint(mount: Mount): boolean {

@@ -1,5 +1,6 @@
 // A container's networks and ports as inspect and list show them.
 
+import { createHash } from 'node:crypto';
 import type { EndpointInspect, NetworkSettings, PortBinding, PortMap, PortSummary } from '../../docker/types';
 import type { Endpoint, PublishedPort } from '../../network/network';
 import { isActive } from '../core/container-state';
@@ -36,7 +37,7 @@ function addresses(endpoint: Endpoint | undefined): Addresses {
 }
 
 /** The endpoint in a list: addresses only. */
-function summarized(network: ContainerNetwork): EndpointInspect {
+function summarized(record: ContainerRecord, name: string, network: ContainerNetwork): EndpointInspect {
   const ipam = network.requested.IPAMConfig;
   return {
     IPAMConfig:
@@ -47,8 +48,15 @@ function summarized(network: ContainerNetwork): EndpointInspect {
     Aliases: null,
     NetworkID: network.networkId,
     ...addresses(network.endpoint),
+    ...emptyEndpoint(record, name),
     DriverOpts: null,
   };
+}
+
+/** On `none` dockerd makes an endpoint for each run, too, which has nothing but its id. */
+function emptyEndpoint({ id, state }: ContainerRecord, network: string): { EndpointID?: string } {
+  if (network !== 'none' || !isActive(state)) return {};
+  return { EndpointID: createHash('sha256').update(`${id} ${state.startedAt}`).digest('hex') };
 }
 
 function address<Key extends 'IPv4Address' | 'IPv6Address'>(
@@ -73,6 +81,7 @@ function inspected(record: ContainerRecord, name: string, network: ContainerNetw
     Aliases: aliases.length === 0 ? null : aliases,
     NetworkID: networkId,
     ...addresses(endpoint),
+    ...emptyEndpoint(record, name),
     // until the first start what a connect asked for is all there is
     ...(endpoint === undefined && networkId === '' ? { MacAddress: connectedMac(record, requested) } : {}),
     DriverOpts: requested.DriverOpts ?? null,
@@ -82,7 +91,7 @@ function inspected(record: ContainerRecord, name: string, network: ContainerNetw
 /** `NetworkSettings.Networks` of list. */
 export function networksSummary(record: ContainerRecord): Record<string, EndpointInspect> {
   return Object.fromEntries(
-    Object.entries(record.networks).map(([name, network]) => [name, summarized(network)]),
+    Object.entries(record.networks).map(([name, network]) => [name, summarized(record, name, network)]),
   );
 }
 

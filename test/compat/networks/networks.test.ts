@@ -299,6 +299,15 @@ httpCases('networks over HTTP', {
     },
     { request: 'DELETE /networks/$c' },
   ],
+  'a list, with the slash': { request: 'GET /networks/', statusOnly: true },
+  'an endpoint on none has an id, and nothing else': [
+    makeIdle('$c-a', { HostConfig: { NetworkMode: 'none' } }),
+    'GET /containers/$id/json',
+    { request: 'POST /containers/$id/start' },
+    'GET /containers/$id/json',
+    { request: 'POST /containers/$id/stop?t=0' },
+    'GET /containers/$id/json',
+  ],
   'inspect of nobody': 'GET /networks/$c-nobody',
   'connect to nobody': { request: 'POST /networks/bridge/connect', body: { Container: '$c-nobody' } },
   'connect to host': [
