@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { wallClock, type Clock } from '../../async/deadline';
 import { processClock } from '../../async/process-clock';
 import { DaemonError } from '../../errors';
+import { log } from '../../log';
 import { ControlConnection } from './control-connection';
 import { encodePath } from './encode-path';
 import { HeldFileServer } from './held-file-server';
@@ -42,6 +43,8 @@ const openTimeoutMs = 20_000;
  * (docs/adr/0017-names-trusted-for-long.md), and answers `cache NAME 0` when that is over.
  */
 const cacheMilliseconds = 20;
+/** Between two looks at whether the server is there. At the VM's end it goes a little earlier: it is missed twice before that is told. */
+const lookMs = 5000;
 /** A tick of the guest's kernel, which rounds up. */
 const guestTickMs = 10;
 
@@ -52,14 +55,20 @@ export class FileServer {
   #adding: Promise<unknown> = Promise.resolve();
   #settingCache: Promise<unknown> = Promise.resolve();
   readonly #shares = new Map<string, SharedPath>();
+  readonly #lookMs: number;
+  #watch: NodeJS.Timeout | undefined;
+  #misses = 0;
 
   /** `shares`: what an earlier daemon has added, path by name. */
   constructor(
     paths: FileServerPaths,
     sharedPaths: SharedPaths,
     shares: Readonly<Record<string, string>> = {},
+    options: { lookMs?: number } = {},
   ) {
     this.#paths = paths;
+    this.#lookMs = options.lookMs ?? lookMs;
+    if (Object.keys(shares).length > 0) this.#watchServer();
     this.#sharedPaths = sharedPaths;
     const known = Object.entries(shares).map(([name, path]) => this.#note(name, path));
     const { alone, settle } = sharedPaths.claim(known);
@@ -171,6 +180,7 @@ export class FileServer {
 
   /** The VM is gone, or sees none of it any more: others have the files to themselves. */
   forgetAll(): void {
+    clearInterval(this.#watch);
     this.#forgetShares([...this.#shares.keys()]);
   }
 
@@ -190,15 +200,32 @@ export class FileServer {
     }
   }
 
+  /** The guest can't be given another server: the files that it knows were the first one's. So all that can be done is to tell. */
+  #watchServer(): void {
+    clearInterval(this.#watch);
+    this.#misses = 0;
+    this.#watch = setInterval(() => {
+      void this.pid().then((pid) => {
+        this.#misses = pid === undefined ? this.#misses + 1 : 0;
+        if (this.#misses < 2 || this.#shares.size === 0) return;
+        clearInterval(this.#watch);
+        log.error(
+          'the file server of a VM has ended: its volumes and binds give I/O errors until its containers are restarted',
+          { vmRunDir: this.#paths.vmRunDir, shares: [...this.#shares.values()].map(({ path }) => path) },
+        );
+      });
+    }, this.#lookMs).unref();
+  }
+
   async #start(): Promise<void> {
     if ((await this.pid()) !== undefined) return;
     const { nativeDir, vmRunDir } = this.#paths;
-    const log = await open(join(vmRunDir, 'fs-server.log'), 'a', 0o600);
+    const output = await open(join(vmRunDir, 'fs-server.log'), 'a', 0o600);
     try {
       const child = spawn(join(nativeDir, 'fs-server'), [join(vmRunDir, 'fuse.sock'), this.#controlPath], {
         detached: true,
         env: {},
-        stdio: ['ignore', 'pipe', log.fd],
+        stdio: ['ignore', 'pipe', output.fd],
       });
       await new Promise<void>((resolve, reject) => {
         child.once('error', reject);
@@ -216,11 +243,12 @@ export class FileServer {
       child.stdout?.destroy();
       child.unref();
       await writeFile(join(vmRunDir, 'fs-server.pid'), String(child.pid), { mode: 0o600 });
+      this.#watchServer();
     } catch (error) {
       this.#starting = undefined;
       throw error;
     } finally {
-      await log.close();
+      await output.close();
     }
   }
 

@@ -3,6 +3,7 @@ import { rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import split2 from 'split2';
+import { log } from '../../../../src/log';
 import { FileServer } from '../../../../src/vm/file-server/file-server';
 import { SharedPaths } from '../../../../src/vm/file-server/shared-paths';
 import { makeScratchDir } from '../../../support/process/scratch-dir';
@@ -66,4 +67,24 @@ test('who is left may remember what was shared when a share is taken away', asyn
   await server.removeAll();
   expect(lines).toEqual(['remove one', 'remove two']);
   expect(remembered).toHaveBeenCalledTimes(2);
+});
+
+test('one that has ended while its VM runs is told of, once', async () => {
+  const told = jest.spyOn(log, 'error').mockReturnValue(undefined);
+  const paths = new SharedPaths();
+  const server = new FileServer(
+    { nativeDir: 'none', vmRunDir: directory },
+    paths,
+    { one: '/one' },
+    { lookMs: 1 },
+  );
+  while (told.mock.calls.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  expect(told.mock.calls[0]).toEqual([
+    expect.stringContaining('the file server of a VM has ended'),
+    { vmRunDir: directory, shares: ['/one'] },
+  ]);
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  expect(told).toHaveBeenCalledTimes(1);
+  server.forgetAll();
+  told.mockRestore();
 });
