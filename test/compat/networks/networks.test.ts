@@ -181,6 +181,10 @@ mainCases('networks: names', [
   'links on the default bridge',
 ]);
 scriptCases('networks: names', {
+  'an endpoint on none has ids, and nothing else': `
+    docker create --name $c --network none ${idle} >/dev/null
+    networks() { docker inspect -f '{{json .NetworkSettings.Networks}}' $c; }
+    networks; docker start $c; networks; docker stop -t 0 $c; networks`,
   'name, alias, link, short id, host name of its own, another network': `
     docker network create $c >/dev/null; docker network create $c-other >/dev/null
     docker run -d --name $c --network $c --network-alias al ${idle} >/dev/null
@@ -300,14 +304,6 @@ httpCases('networks over HTTP', {
     { request: 'DELETE /networks/$c' },
   ],
   'a list, with the slash': { request: 'GET /networks/', statusOnly: true },
-  'an endpoint on none has an id, and nothing else': [
-    makeIdle('$c-a', { HostConfig: { NetworkMode: 'none' } }),
-    'GET /containers/$id/json',
-    { request: 'POST /containers/$id/start' },
-    'GET /containers/$id/json',
-    { request: 'POST /containers/$id/stop?t=0' },
-    'GET /containers/$id/json',
-  ],
   'inspect of nobody': 'GET /networks/$c-nobody',
   'connect to nobody': { request: 'POST /networks/bridge/connect', body: { Container: '$c-nobody' } },
   'connect to host': [

@@ -76,7 +76,7 @@ scriptCases('binds: sources and modes', {
       docker inspect -f '{{range .Mounts}}{{println .Destination .Mode .RW .Propagation}}{{end}}{{json .HostConfig.Mounts}}' $c | sort`,
   "what holds the engine's own files": `
       inspect() { docker create --name $c "$@" busybox true >out 2>&1 && docker inspect -f '{{json .Mounts}}' $c; sed -E 's/"[^"]*compat[^"]*"/its root/; /^[0-9a-f]+$/d' out; docker rm $c >out 2>&1; }
-      inspect -v /:/x; inspect -v /:/x:rshared; inspect -v /:/x:rprivate; inspect --mount type=bind,source=/,target=/x; inspect --mount type=bind,source=/,target=/x,bind-propagation=private`,
+      inspect -v /:/x; inspect -v /:/x:rprivate; inspect --mount type=bind,source=/,target=/x; inspect --mount type=bind,source=/,target=/x,bind-propagation=private`,
   'a link as source': `
       mkdir d; echo f >d/f; ln -s d dirlink; ln -s d/f filelink; ln -s nowhere dangling
       docker run --rm -v $PWD/dirlink:/d -v $PWD/filelink:/f busybox sh -c 'ls /d; cat /f; stat -c %F /d /f'
