@@ -2,11 +2,14 @@
 
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import type { CaissonDaemon } from '../test/support/engines/caisson-daemon';
+import { startLoad } from '../test/stress/load';
 import { childPids, type DockerClient, timed } from './measure';
 import type { Row } from './table';
 
 const inARow = 100;
 const atOnce = 20;
+const othersPerCpu = 4;
 const watched = 50;
 const watchSeconds = 20;
 /** Of /proc/PID/stat: USER_HZ. */
@@ -63,6 +66,42 @@ export async function manyAtOnce(clients: { docker: DockerClient; caisson: Docke
   };
   const { docker, caisson } = await both(clients, work);
   return { name: `${atOnce} × run --rm true, at once`, unit: 'ms', docker, caisson, maxRatio: 1.5 };
+}
+
+/**
+ * The daemon is killed and started again while its VMs and other people's programs want the CPUs: until `ps` has told of all of
+ * them, and until each is known to run as recorded.
+ */
+export async function restartUnderLoad({ caisson, caissonDaemon }: RestartedBench): Promise<Row[]> {
+  const endless = ['busybox', 'sh', '-c', 'while :; do :; done'];
+  for (let index = 0; index < atOnce; index += 1)
+    await runAsync(caisson, 'run', '-d', '--name', `bench-restart-${index}`, ...endless);
+  const endLoad = startLoad(othersPerCpu);
+  try {
+    await caissonDaemon.kill9();
+    const logged = readFileSync(caissonDaemon.process.logPath, 'utf8').length;
+    const isSettled = (): boolean =>
+      readFileSync(caissonDaemon.process.logPath, 'utf8').slice(logged).includes('every record is true');
+    const start = performance.now();
+    await caissonDaemon.start();
+    await runAsync(caisson, 'ps');
+    const answered = performance.now() - start;
+    while (!isSettled()) await pause(100);
+    const settled = performance.now() - start;
+    const what = `the daemon, killed with ${atOnce} busy VMs and ${othersPerCpu} busy programs for each CPU`;
+    return [
+      { name: `${what}: until ps has answered`, unit: 'ms', caisson: answered, max: 2000 },
+      { name: `${what}: until every record is true`, unit: 'ms', caisson: settled },
+    ];
+  } finally {
+    endLoad();
+    await caisson.removeAll();
+  }
+}
+
+interface RestartedBench {
+  caisson: DockerClient;
+  caissonDaemon: CaissonDaemon;
 }
 
 /** CPU of the daemon and, where there are any, of its VMs, for `docker stats`, beyond what they take unwatched. */

@@ -8,7 +8,7 @@ import type { CaissonDaemon } from '../test/support/engines/caisson-daemon';
 import { registryHost } from '../test/support/images/test-images';
 import { firstCheckpoint, laterCheckpoint, startFromCheckpoint } from './checkpoint';
 import { databaseRows } from './database';
-import { family, manyAtOnce, manyInARow, watchingMany } from './crowd';
+import { family, manyAtOnce, manyInARow, restartUnderLoad, watchingMany } from './crowd';
 import { runInLab, type Lab } from './lab';
 import { childPids, DockerClient, median, medians, pssMib, rssMib, timed, type Work } from './measure';
 import { memoryRow } from './memory';
@@ -198,6 +198,7 @@ const measurements: Record<string, Measurement> = {
     ),
   'stats of 50: VMs': ({ caisson, caissonDaemon }) =>
     watchingMany(caisson, () => caissonDaemon.qemuPids(), 'all VMs'),
+  'restart under load': restartUnderLoad,
   'start-up': async ({ caissonDaemon }) => {
     await caissonDaemon.process.stop();
     const taken = await timed(() => caissonDaemon.start());
