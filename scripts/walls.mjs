@@ -445,6 +445,7 @@ export const walls = {
       'buildkit/contract',
       'buildkit/messages',
       'builder',
+      'registry',
     ],
   },
   'buildkit/solver/exporters': {

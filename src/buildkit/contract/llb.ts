@@ -26,6 +26,7 @@ export type {
   SourceInfo,
   SourceOp,
 } from '../messages/ops';
+export type { SourcePolicy } from '../messages/source-policy';
 import type { Op, OpMetadata } from '../messages/ops';
 
 /** An operation of a graph. Equal vertexes of different definitions have equal digests. */

@@ -6,7 +6,7 @@
 import type { FileTree } from '../../builder/file-tree';
 import type { CacheRecords } from './cache-records';
 import type { ExecOutput } from './executor';
-import type { ExecOp, ImageResolveMode, Definition, Platform, SourceOp } from './llb';
+import type { ExecOp, ImageResolveMode, Definition, Platform, SourceOp, SourcePolicy } from './llb';
 import type { Progress } from './progress';
 
 /** What a build may do besides: asked for by its client, granted by the daemon. */
@@ -21,6 +21,8 @@ export interface BuildScope {
   readonly progress: Progress;
   readonly entitlements: ReadonlySet<Entitlement>;
   readonly cacheImports: readonly CacheSource[];
+  /** What sources it may use, and which instead of others. */
+  readonly sourcePolicy?: SourcePolicy | undefined;
   /** The build is over, for whatever reason. */
   readonly signal: AbortSignal;
 }

@@ -350,5 +350,9 @@ function resolveMode(text: string): ImageResolveMode {
 }
 
 function refusePolicies(policies: readonly unknown[]): void {
-  if (policies.length > 0) throw new BuildError('Unimplemented', 'source policies are not supported');
+  if (policies.length > 0)
+    throw new BuildError(
+      'Unimplemented',
+      'source policies of frontends are not supported: give the build one',
+    );
 }

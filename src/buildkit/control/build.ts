@@ -9,7 +9,7 @@ import { scannerOf, spdxType } from '../attestations/scan';
 import { BuildError } from '../contract/errors';
 import { requireCacheExports } from '../contract/cache-types';
 import type { CacheExporter, Exporter } from '../contract/exporter';
-import type { Definition } from '../contract/llb';
+import type { Definition, SourcePolicy } from '../contract/llb';
 import type { BuildScope, CacheSource, Entitlement, Ref, Result } from '../contract/solver';
 import { BuildBridge, refsOf, type BridgeParts } from './build-bridge';
 import { FrontendContainers } from './frontend-containers';
@@ -31,6 +31,7 @@ export interface BuildRequest {
   readonly cacheImports: readonly CacheSource[];
   readonly cacheExports: readonly CacheSource[];
   readonly entitlements: ReadonlySet<Entitlement>;
+  readonly sourcePolicy?: SourcePolicy | undefined;
   /** Of the client's own making: not for its history. */
   readonly isInternal?: boolean;
 }
@@ -79,6 +80,7 @@ export class Build {
       progress: this.progress,
       entitlements: request.entitlements,
       cacheImports: request.cacheImports,
+      sourcePolicy: request.sourcePolicy,
       signal: this.signal,
     };
     this.#solver = parts.solver.open(this.#scope);

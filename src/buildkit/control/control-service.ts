@@ -113,9 +113,11 @@ export function controlHandlers(parts: ControlParts): Handlers<(typeof Control)[
 
 function buildRequest(request: SolveRequest, granted: ReadonlySet<Entitlement>): BuildRequest {
   const { Cache: cache, SourcePolicy: policy } = request;
-  if ((policy?.rules.length ?? 0) > 0 || request.SourcePolicySession !== '') {
-    throw new BuildError('Unimplemented', 'source policies are not supported');
-  }
+  if (request.SourcePolicySession !== '')
+    throw new BuildError(
+      'Unimplemented',
+      'policies that the client evaluates are not supported: give a source policy, EXPERIMENTAL_BUILDKIT_SOURCE_POLICY',
+    );
   const named = request.Exporters.map(({ Type, Attrs }) => ({ type: Type, attributes: Attrs }));
   const deprecated = { type: request.ExporterDeprecated, attributes: request.ExporterAttrsDeprecated };
   return {
@@ -136,6 +138,7 @@ function buildRequest(request: SolveRequest, granted: ReadonlySet<Entitlement>):
         : [registryCache(cache.ExportRefDeprecated)]),
     ],
     entitlements: entitlementsOf(request.Entitlements, granted),
+    sourcePolicy: policy === undefined || policy.rules.length === 0 ? undefined : policy,
     isInternal: request.Internal,
   };
 }

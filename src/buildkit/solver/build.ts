@@ -6,7 +6,7 @@ import { errorMessage } from '../../errors';
 import { log } from '../../log';
 import { FileTree } from '../../builder/file-tree';
 import { BuildError, withDetails } from '../contract/errors';
-import type { Definition, Edge, ImageResolveMode, Platform, SourceOp } from '../contract/llb';
+import type { Definition, Edge, ImageResolveMode, Platform, SourceOp, SourcePolicy } from '../contract/llb';
 import { sourceAttributes } from '../contract/llb';
 import type {
   BuildScope,
@@ -26,6 +26,7 @@ import { LayerHolds } from './files/layer-trees';
 import { runContainer } from './ops/exec';
 import type { StepResult } from './ops/operation';
 import { CacheImports } from './remote-cache/cache-import';
+import { graphByPolicy, sourceByPolicy } from './source-policy';
 import { schemeOf, sourceOf, VertexWork, type SolverCore } from './vertex-work';
 
 interface ResolveOptions {
@@ -48,6 +49,7 @@ export class Build implements BuildSolver {
   readonly #running = new Set<Promise<unknown>>();
   readonly #releases: (() => void)[] = [];
   readonly #imports: CacheImports;
+  readonly #policies: readonly SourcePolicy[];
   #isClosed = false;
 
   /** `closed` ends what else the build had. */
@@ -56,18 +58,21 @@ export class Build implements BuildSolver {
     this.#core = core;
     this.#closed = closed;
     this.#signal = AbortSignal.any([scope.signal, this.#abort.signal]);
+    this.#policies = scope.sourcePolicy === undefined ? [] : [scope.sourcePolicy];
     this.#imports = new CacheImports(core.cacheImports, scope, this.#signal);
   }
 
   // eslint-disable-next-line @typescript-eslint/require-await -- what it throws is a rejection
   async solve(
-    definition: Definition,
+    given: Definition,
     { cacheImports = [] }: { cacheImports?: readonly CacheSource[] },
     signal: AbortSignal,
   ): Promise<Ref | undefined> {
     signal.throwIfAborted();
     this.#signal.throwIfAborted();
     this.#imports.add([...this.#scope.cacheImports, ...cacheImports]);
+    if (loadGraph(given) === undefined) return undefined;
+    const definition = graphByPolicy(this.#policies, given);
     const edge = loadGraph(definition);
     if (edge === undefined) return undefined;
     for (const vertex of vertexesOf(edge)) {
@@ -99,10 +104,11 @@ export class Build implements BuildSolver {
   }
 
   async resolveSource(
-    op: SourceOp,
+    given: SourceOp,
     { platform, logName }: ResolveOptions,
     signal: AbortSignal,
   ): Promise<SourceMetadata> {
+    const op = this.#allowed(given);
     const source = this.#core.sources.get(schemeOf(op.identifier));
     if (source === undefined)
       throw new BuildError('Unimplemented', `no source for ${op.identifier.slice(0, 200)}`);
@@ -160,6 +166,15 @@ export class Build implements BuildSolver {
       return await runContainer(container, inputs, context, output, signal);
     } finally {
       holds.release();
+    }
+  }
+
+  #allowed(source: SourceOp): SourceOp {
+    try {
+      return sourceByPolicy(this.#policies, source);
+    } catch (error) {
+      const why = `could not resolve image due to policy: ${errorMessage(error)}`;
+      throw new BuildError('Unknown', why, { cause: error });
     }
   }
 

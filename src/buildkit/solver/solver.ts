@@ -22,6 +22,7 @@ import { httpSource } from './sources/http';
 import { imageSource, registryAccess } from './sources/image';
 import { localSource } from './sources/local';
 import { ociLayoutSource } from './sources/oci-layout';
+import { checkPolicy } from './source-policy';
 import type { SolverCore } from './vertex-work';
 
 /** Operations on files that go on at once: they share one thread. */
@@ -72,6 +73,7 @@ const operationCapabilities = [
   'meta.ignorecache',
   'meta.description',
   'meta.exportcache',
+  'source.policy',
 ] as const;
 
 export interface SolverOptions {
@@ -129,8 +131,10 @@ export function createSolver(host: BuildHost, sessions: Sessions, options: Solve
     ],
     platforms,
     records: new BuildCache(results, cacheMounts, () => freeBytesOf(host.temporaryDir)),
-    open: (scope) =>
-      new Build(scope, core, () => steps.whenNone(scope.id, () => host.executor.endBuild(scope.id))),
+    open: (scope) => {
+      if (scope.sourcePolicy !== undefined) checkPolicy(scope.sourcePolicy);
+      return new Build(scope, core, () => steps.whenNone(scope.id, () => host.executor.endBuild(scope.id)));
+    },
   };
 }
 

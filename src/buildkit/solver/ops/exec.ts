@@ -176,6 +176,7 @@ class StepRun {
   async run(): Promise<OperationOutput> {
     const context = this.#context;
     requireNative(this.#platform);
+    this.#warnOfCgroup();
     try {
       const { step, bases } = await this.#prepare();
       const output: ExecOutput = {
@@ -215,6 +216,13 @@ class StepRun {
     } finally {
       for (const lease of this.#leases) lease.release();
     }
+  }
+
+  #warnOfCgroup(): void {
+    const { cgroupParent = '' } = this.#op.meta ?? {};
+    if (cgroupParent === '') return;
+    const short = 'cgroup-parent has no effect: each step is alone in its VM';
+    this.#context.scope.progress.warning({ vertex: '', level: 1, short, detail: [], url: '', ranges: [] });
   }
 
   #requireSuccess({ exitCode, outOfMemory }: ExecOutcome): void {

@@ -255,7 +255,7 @@ describe('a build whose client has no frontend', () => {
       'exporter s3 is not supported',
     ],
     ['an oath', { Ref: 'x', FrontendAttrs: [['attest:oath', '']] as const }, 3, 'unknown attestation'],
-    ['a policy', { Ref: 'x', SourcePolicy: { rules: [{}] } }, 12, 'not supported'],
+    ['a policy of the client’s own', { Ref: 'x', SourcePolicySession: 's' }, 12, 'not supported'],
   ])('refuses %s', async (_what, request, code, text) => {
     const { error } = await failureOf(client.unary(control.Solve, request));
     expect(error.code).toBe(code);
