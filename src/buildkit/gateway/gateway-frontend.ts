@@ -4,6 +4,7 @@
 // standard input and output are an HTTP/2 connection on which it asks the same bridge as clients do; what it asks for is its build's and
 // no other's.
 
+import { settlesWithin } from '../../async/deadline';
 import { errorMessage } from '../../errors';
 import { parseGoBool } from '../../go/bool';
 import { log } from '../../log';
@@ -29,6 +30,7 @@ const ours = 'dockerfile.v0';
 const maxErrorBytes = 4096;
 /** A frontend may ask for others, which ask for others: each is a VM. */
 const maxOfBuild = 8;
+const lingerMs = 30_000;
 const metadataPath = '/run/config/buildkit/metadata/frontend.bin';
 const labels = {
   capabilities: 'moby.buildkit.frontend.caps',
@@ -40,6 +42,8 @@ const inputsCapability = 'moby.buildkit.frontend.inputs';
 export interface GatewayParts {
   readonly solver: Solver;
   readonly worker: WorkerInfo;
+  /** How long a frontend may go on when it has closed its connection, or has said what is no HTTP/2. */
+  readonly lingerMs?: number;
 }
 
 interface FrontendImage {
@@ -53,10 +57,12 @@ interface FrontendImage {
 export class GatewayFrontend implements Frontend {
   readonly name = 'gateway.v0';
   readonly #parts: GatewayParts;
+  readonly #lingerMs: number;
   readonly #running = new WeakMap<object, number>();
 
   constructor(parts: GatewayParts) {
     this.#parts = parts;
+    this.#lingerMs = parts.lingerMs ?? lingerMs;
   }
 
   async solve(bridge: Bridge, request: FrontendRequest, signal: AbortSignal): Promise<Result> {
@@ -105,9 +111,21 @@ export class GatewayFrontend implements Frontend {
       },
       input: connection.forProcess,
     };
+    const givenUp = new AbortController();
+    const until = AbortSignal.any([signal, givenUp.signal]);
+    const running = bridge.runContainer(this.#container(image, bridge, request), output, until);
+    const exited = running.catch(() => undefined);
+    void served.closed.then(async () => {
+      if (await settlesWithin(exited, this.#lingerMs)) return;
+      givenUp.abort(new BuildError('Unknown', 'frontend grpc server closed unexpectedly'));
+    });
     let exitCode: number;
     try {
-      exitCode = await bridge.runContainer(this.#container(image, bridge, request), output, signal);
+      exitCode = await running;
+    } catch (error) {
+      // it has done what it was for
+      if (caller.given === undefined || !givenUp.signal.aborted || signal.aborted) throw error;
+      exitCode = 0;
     } finally {
       over.abort(new BuildError('Cancelled', 'the frontend has ended'));
       connection.close();

@@ -181,6 +181,32 @@ test(
 );
 
 test(
+  'of one that never ends nothing is left when its client is gone',
+  async () => {
+    engine.docker('commit', '--change', 'ENTRYPOINT ["sleep", "1000000"]', 'base', 'hangs');
+    const abort = new AbortController();
+    const request = {
+      Ref: randomUUID(),
+      Session: client.sessionId,
+      Frontend: 'gateway.v0',
+      FrontendAttrs: [['source', 'hangs']] as [string, string][],
+    };
+    const solving = client.grpc.unary(Control.methods.Solve, request, { signal: abort.signal });
+    solving.catch(() => undefined);
+    const until = async (holds: () => boolean): Promise<void> => {
+      const end = Date.now() + slow / 4;
+      while (!holds() && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 100));
+      expect(holds()).toBe(true);
+    };
+    await until(() => engine.daemon.qemuPids().length > 0);
+    abort.abort();
+    await expect(solving).rejects.toThrow();
+    await until(() => engine.daemon.qemuPids().length === 0);
+  },
+  slow,
+);
+
+test(
   'a scanner sees the files of the result and writes what is stated of it',
   async () => {
     const statement = '{"_type":"x","predicateType":"https://spdx.dev/Document","predicate":{"files":"%s"}}';

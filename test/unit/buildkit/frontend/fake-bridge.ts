@@ -96,9 +96,7 @@ export class FakeBridge implements Bridge {
     return Promise.reject(new BuildError('NotFound', 'not here'));
   }
 
-  runContainer(): Promise<number> {
-    return Promise.reject(new BuildError('Unimplemented', 'not here'));
-  }
+  runContainer: Bridge['runContainer'] = () => Promise.reject(new BuildError('Unimplemented', 'not here'));
 
   warn(warning: BuildWarning): void {
     this.warnings.push(warning);

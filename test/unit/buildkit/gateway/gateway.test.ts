@@ -8,13 +8,16 @@ import type { ContainerRun } from '../../../../src/buildkit/contract/solver';
 import { Control } from '../../../../src/buildkit/messages/control';
 import { LLBBridge } from '../../../../src/buildkit/messages/gateway';
 import { networkMode } from '../../../../src/buildkit/messages/ops';
+import { GatewayFrontend } from '../../../../src/buildkit/gateway/gateway-frontend';
 import { ClientSessions } from '../../../../src/buildkit/session/sessions';
 import { GrpcClient } from '../../../../src/buildkit/wire/client';
+import { FakeBridge } from '../frontend/fake-bridge';
 import { chainOf, fakeExporter, fakeFrontend, FakeSolver } from '../../../support/buildkit/fake-solver';
 
 const bridge = LLBBridge.methods;
 const sessions = new ClientSessions();
 const solver = new FakeSolver(sessions);
+const worker = { id: 'worker', labels: new Map<string, string>(), version: 'v1', dockerfileVersion: '' };
 const buildkit = new BuildKit({
   solver,
   frontends: [fakeFrontend],
@@ -24,7 +27,7 @@ const buildkit = new BuildKit({
       throw new Error('no layers here');
     },
   },
-  worker: { id: 'worker', labels: new Map(), version: 'v1', dockerfileVersion: '' },
+  worker,
   granted: new Set(),
   sessions,
 });
@@ -133,4 +136,23 @@ test('tags of the official frontend are ours; its digests, and what names no ima
   await expect(build({ source: 'other', 'context:other': 'local:dir' })).rejects.toThrow(
     'the context of frontend other has to be an image',
   );
+});
+
+test('one that speaks something else, and goes on and on, is given up', async () => {
+  const gateway = new GatewayFrontend({ solver, worker, lingerMs: 10 });
+  let wasEnded = false;
+  const asked = new FakeBridge('FROM base');
+  asked.images.set('other', {});
+  asked.runContainer = async (_container, { write }, signal) => {
+    while (!signal.aborted) {
+      await write('stdout', Buffer.alloc(100_000, 'y'));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    wasEnded = true;
+    throw signal.reason as Error;
+  };
+  const request = { options: new Map([['source', 'other']]), inputs: new Map<string, never>() };
+  const solving = gateway.solve(asked, request, new AbortController().signal);
+  await expect(solving).rejects.toThrow('frontend grpc server closed unexpectedly');
+  expect(wasEnded).toBe(true);
 });
