@@ -26,7 +26,7 @@ module.exports = {
   testSequencer: '<rootDir>/test/support/sequencer.cjs',
   projects: [
     project('unit'),
-    project('integration'),
+    project('integration', { globalSetup: '<rootDir>/test/integration/setup.ts' }),
     project('stress'),
     project('compat', {
       testPathIgnorePatterns: [

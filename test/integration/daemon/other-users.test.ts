@@ -11,7 +11,7 @@ jest.setTimeout(180_000);
 // What the daemon's environment may hold; none of its helpers needs it.
 process.env['REGISTRY_TOKEN'] = 'not-for-helpers';
 
-const engine = useBusyboxDaemon('users');
+const engine = useBusyboxDaemon('users', [], { ownTemplate: true });
 const { docker } = engine;
 const nobodyOfNote = 4711;
 

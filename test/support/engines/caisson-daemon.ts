@@ -10,6 +10,7 @@ import { pings, sendHttp } from '../wire/http-client';
 import type { NetworkNamespace } from '../network/network-namespace';
 import type { Engine } from './oracle';
 import { projectDir } from '../process/project-dir';
+import { borrowTemplate, lendTemplate } from './shared-template';
 
 const mainScript = join(projectDir, 'dist', 'main.js');
 
@@ -24,6 +25,8 @@ export interface CaissonOptions {
   maxDescriptors?: number;
   /** Its answers are kept in `repliesPath`. */
   recordsReplies?: boolean;
+  /** It makes its template itself, whatever there is of others. */
+  ownTemplate?: boolean;
 }
 
 /** A daemon that can be killed and started again on the same directories. */
@@ -44,6 +47,7 @@ export class CaissonDaemon implements Engine {
     if (!existsSync(mainScript)) throw new Error('dist/main.js is missing: npm run build');
     mkdirSync(options.dir, { recursive: true });
     const daemon = new CaissonDaemon(options);
+    if (options.ownTemplate !== true) borrowTemplate(join(options.dir, 'data'));
     await daemon.start();
     return daemon;
   }
@@ -89,6 +93,7 @@ export class CaissonDaemon implements Engine {
       this.#process = undefined;
     }
     this.#cleanUp();
+    if (this.#options.ownTemplate !== true) lendTemplate(join(this.dir, 'data'));
     const mistakes = this.#log()
       .split('\n')
       .filter((line) => line.includes('unhandled rejection'));

@@ -26,7 +26,7 @@ export interface BusyboxDaemon {
 export function useBusyboxDaemon(
   name: string,
   args: readonly string[] = [],
-  limits: Pick<CaissonOptions, 'maxDescriptors'> = {},
+  more: Pick<CaissonOptions, 'maxDescriptors' | 'ownTemplate'> = {},
 ): BusyboxDaemon {
   let started: { dir: string; namespace: NetworkNamespace; daemon: CaissonDaemon } | undefined;
   const running = (): NonNullable<typeof started> => {
@@ -57,7 +57,7 @@ export function useBusyboxDaemon(
       dir,
       namespace,
       recordsReplies: true,
-      ...limits,
+      ...more,
       args: ['--accel', 'tcg', '--pool-size', '0', ...args],
     });
     started = { dir, namespace, daemon };
