@@ -2,7 +2,6 @@
 
 import { calmDown } from './daemon/ahead'; // first, as all that follows takes its time
 import { Command } from 'commander';
-import { loadConfig } from './cli/daemon-config';
 import { addDaemonOptions } from './cli/daemon-options';
 import { defaultConfigFile } from './cli/config-file';
 import type { Daemon } from './daemon/daemon';
@@ -16,9 +15,15 @@ function keepFilesPrivate(): void {
   process.umask(0o077);
 }
 
+// Here and below: loaded where it is needed. The commands that speak to a daemon start faster without.
+async function configOf(command: Command) {
+  const { loadConfig } = await import('./cli/daemon-config.js');
+  return loadConfig(command);
+}
+
 async function runDaemon(command: Command): Promise<void> {
   keepFilesPrivate();
-  const config = await loadConfig(command);
+  const config = await configOf(command);
   if (command.opts<{ validate?: boolean }>().validate === true) {
     process.stdout.write('configuration OK\n');
     return;
@@ -26,7 +31,6 @@ async function runDaemon(command: Command): Promise<void> {
   setLogLevel(config.logLevel);
   setLogFormat(config.logFormat);
   process.on('unhandledRejection', (error) => log.error('unhandled rejection', { error }));
-  // Loaded where it is needed: the commands that speak to a daemon start faster without.
   const { startDaemon } = await import('./daemon/daemon.js');
   const daemon = await startDaemon(config);
   calmDown();
@@ -55,7 +59,7 @@ async function runDaemon(command: Command): Promise<void> {
 async function reload(command: Command, daemon: Daemon): Promise<void> {
   await notifySystemd('RELOADING=1');
   try {
-    daemon.reload(await loadConfig(command));
+    daemon.reload(await configOf(command));
   } catch (error) {
     log.error('configuration not reloaded', { error: errorMessage(error) });
   }
@@ -82,7 +86,7 @@ async function main(): Promise<void> {
     async () => {
       keepFilesPrivate();
       const { runDoctor } = await import('./cli/doctor.js');
-      process.exit(await runDoctor(await loadConfig(doctor)));
+      process.exit(await runDoctor(await configOf(doctor)));
     },
   );
   const preparing = daemonCommand(
@@ -92,7 +96,7 @@ async function main(): Promise<void> {
   ).action(async () => {
     keepFilesPrivate();
     const { prepare } = await import('./cli/prepare.js');
-    await prepare(await loadConfig(preparing));
+    await prepare(await configOf(preparing));
   });
   program
     .command('version')

@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import type { PlayReply, WorkloadStatus } from '../../api/v1/types';
 import { addFormat, type ClientAction } from './command';
 import { print, table, write, type Format } from './output';
-import { readStandardInput } from './pod-file';
+import { readStandardInput } from './standard-input';
 
 export function addPlayCommands(program: Command, action: ClientAction): void {
   program

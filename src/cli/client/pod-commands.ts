@@ -13,8 +13,15 @@ import { binarySize } from '../../go/size-text';
 import type { ApiClient } from './api-client';
 import { addFormat, eachOf, type ClientAction } from './command';
 import { ago, print, shortId, table, write, type Format } from './output';
-import { readPodFile } from './pod-file';
-import { containerOf, createPod, podOf, podPath, removePod, type PodOptions } from './pod-making';
+import {
+  containerOf,
+  createPod,
+  podFromFile,
+  podOf,
+  podPath,
+  removePod,
+  type PodOptions,
+} from './pod-making';
 import { attach, runExec, showLogs, type ExecOptions, type LogsOptions } from './streams';
 import { addWorkloadOptions, collect } from './workload-options';
 
@@ -290,7 +297,7 @@ async function replacePod(
   if ((next === undefined) === (file === undefined)) {
     throw new Error('name the new Pod, or a file of it with --file');
   }
-  const made = file === undefined ? undefined : await createPod(client, await readPodFile(file));
+  const made = file === undefined ? undefined : await createPod(client, await podFromFile(file));
   try {
     await client.call<PodStartReply>('POST', podPath(old, 'replace'), {
       body: {

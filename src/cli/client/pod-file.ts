@@ -6,6 +6,7 @@ import { errorMessage } from '../../errors';
 import { checkRequest } from '../../api/v1/schemas';
 import type { PodTemplate } from '../../api/v1/types';
 import { buildEntry, emptyEntry, padding } from '../../storage/tar/tar-header';
+import { readStandardInput } from './standard-input';
 import { readHyperPod, type ContainerFile, type PodFile } from './hyper-pod';
 
 /** `-` is standard input; `name` is instead of the file's. Throws what is wrong with it, with the path of the field. */
@@ -49,9 +50,3 @@ export function filesArchive(files: readonly ContainerFile[]): Buffer {
 
 /** Two empty blocks. */
 const endOfArchiveBytes = 1024;
-
-export async function readStandardInput(): Promise<string> {
-  const parts: Buffer[] = [];
-  for await (const part of process.stdin) parts.push(part as Buffer); // no encoding is set
-  return Buffer.concat(parts).toString();
-}

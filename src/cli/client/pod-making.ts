@@ -4,7 +4,6 @@ import { randomBytes } from 'node:crypto';
 import type { PodCreateReply, PodInspect } from '../../api/v1/types';
 import type { ApiClient } from './api-client';
 import type { PodFile } from './hyper-pod';
-import { filesArchive, readPodFile } from './pod-file';
 import { withImage } from './pull';
 import { podTemplate, type WorkloadOptions } from './workload-options';
 
@@ -21,7 +20,7 @@ export async function podOf(
     const name = options.name ?? `pod-${randomBytes(4).toString('hex')}`;
     return { template: podTemplate(name, image ?? '', command, options), files: [] };
   }
-  const { template, files } = await readPodFile(file, options.name);
+  const { template, files } = await podFromFile(file, options.name);
   return {
     template: {
       ...template,
@@ -30,6 +29,12 @@ export async function podOf(
     },
     files,
   };
+}
+
+/** The checks of what a file may say take long to load, and most commands have none. */
+export async function podFromFile(file: string, name?: string): Promise<PodFile> {
+  const { readPodFile } = await import('./pod-file.js');
+  return readPodFile(file, name);
 }
 
 /** With its files in its containers, or not at all. */
@@ -43,6 +48,7 @@ export async function createPod(client: ApiClient, { template, files }: PodFile)
     for (const { name } of template.containers) {
       const own = files.filter(({ container }) => container === name);
       if (own.length === 0) continue;
+      const { filesArchive } = await import('./pod-file.js');
       const container = client.docker.getContainer(await containerOf(client, reply.id, name));
       await container.putArchive(filesArchive(own), { path: '/' });
     }
