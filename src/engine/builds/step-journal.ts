@@ -2,7 +2,7 @@
 
 import type { NetworkManager } from '../../network/network';
 import type { DocumentStore } from '../../storage/contract/stores';
-import { releaseEndpoints } from '../networks/container-network';
+import { releaseAllEndpoints } from '../networks/container-network';
 
 const collection = 'build-steps';
 
@@ -21,12 +21,7 @@ export class StepJournal {
 
   /** Gives back what it has of the network. Never rejects. */
   async end(id: string): Promise<void> {
-    const endpoints = this.#networks.endpointsOf(id);
-    await releaseEndpoints(
-      { networks: this.#networks },
-      id,
-      endpoints.map((endpoint) => ({ endpoint })),
-    );
+    await releaseAllEndpoints({ networks: this.#networks }, id);
     this.#documents.delete(collection, id);
   }
 

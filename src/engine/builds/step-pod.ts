@@ -8,6 +8,7 @@ import { onlyContainer, type PodContainerSpec, type PodSpec } from '../../transl
 import { guestFile } from '../../translate/pod-to-guest';
 import type { GuestFile, GuestMount } from '../../vm/contract/protocol';
 import { tunnelsDirectory } from '../../vm/contract/protocol';
+import { limitedTo } from '../create/build-limits';
 import { fillHostConfig } from '../create/defaults';
 import { withRunDefaults } from '../core/daemon-defaults';
 import { tunnelName } from '../vms/socket-tunnels';
@@ -77,13 +78,7 @@ export function stepPod(
     NetworkMode: step.network === 'host' ? 'host' : 'default',
     CgroupParent: step.cgroupParent,
     Ulimits: step.ulimits.map(({ name, soft, hard }) => ({ Name: name, Soft: soft, Hard: hard })),
-    Memory: limits.memoryBytes,
-    MemorySwap: limits.memorySwapBytes,
-    CpuShares: limits.cpuShares,
-    CpuPeriod: limits.cpuPeriod,
-    CpuQuota: limits.cpuQuota,
-    CpusetCpus: limits.cpusetCpus,
-    CpusetMems: limits.cpusetMems,
+    ...limitedTo(limits),
     Init: false,
   });
   const pod = containerToPod({

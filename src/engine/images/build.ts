@@ -18,6 +18,7 @@ import type { Image } from '../../storage/contract/image';
 import type { ImageConfig, ImageRunConfig } from '../../docker/image-config';
 import type { SquashfsLayerStore } from '../../storage/layers/layer-store';
 import type { ImageStore } from '../../storage/contract/stores';
+import { limitedTo } from '../create/build-limits';
 import { createContainer, type CreateNeeds } from '../create/create';
 import { newContainerId } from '../core/container-names';
 import { eventAttributes } from '../core/container-record';
@@ -316,13 +317,7 @@ function hostConfig(limits: BuildLimits): HostConfig {
   return {
     // what the client sent for an ulimit is checked by create
     Ulimits: limits.ulimits,
-    Memory: limits.memoryBytes,
-    MemorySwap: limits.memorySwapBytes,
-    CpuShares: limits.cpuShares,
-    CpuPeriod: limits.cpuPeriod,
-    CpuQuota: limits.cpuQuota,
-    CpusetCpus: limits.cpusetCpus,
-    CpusetMems: limits.cpusetMems,
+    ...limitedTo(limits),
     CgroupParent: limits.cgroupParent,
     ShmSize: limits.shmBytes,
     NetworkMode: limits.networkMode,

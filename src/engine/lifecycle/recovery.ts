@@ -9,7 +9,7 @@ import { writableDiskId } from '../../translate/pod-to-vm';
 import { checkpointsOf } from './checkpoint';
 import { RestoredDisk } from './checkpoints/restore';
 import { exitTransition, type RunEndNeeds } from './exit';
-import { releaseEndpoints } from '../networks/container-network';
+import { releaseAllEndpoints } from '../networks/container-network';
 import type { Container, ContainerRegistry } from '../core/container-registry';
 import type { ContainerWaits } from '../core/container-wait';
 import { removeStopped, type RemovalNeeds } from './remove';
@@ -208,12 +208,7 @@ class Recovery {
     // A start or an exit that was cut short may have left it in a VM, and an endpoint.
     await Promise.all(this.#holdersOf(container).flatMap(({ id }) => this.#settled.get(id) ?? []));
     await this.#clearCheckpoints(container, false);
-    const endpoints = this.#engine.networks.endpointsOf(container.id);
-    await releaseEndpoints(
-      this.#engine,
-      container.id,
-      endpoints.map((endpoint) => ({ endpoint })),
-    );
+    await releaseAllEndpoints(this.#engine, container.id);
     if (goes(container)) await removeStopped(this.#engine, container);
   }
 
@@ -251,12 +246,7 @@ class Recovery {
   /** Unless the Pod runs. Logs what fails. */
   async #releasePodEndpoints(podId: string): Promise<void> {
     if (this.#engine.pods.find(podId) !== undefined) return;
-    const endpoints = this.#engine.networks.endpointsOf(podId);
-    await releaseEndpoints(
-      this.#engine,
-      podId,
-      endpoints.map((endpoint) => ({ endpoint })),
-    );
+    await releaseAllEndpoints(this.#engine, podId);
   }
 
   /** By its restart policy, once it is known to have ended; whoever joins another comes after it. Never rejects. */

@@ -127,6 +127,16 @@ export async function releaseEndpoints(
   }
 }
 
+/** All that this container, Pod or step has, recorded or not. Logs what fails. */
+export async function releaseAllEndpoints(context: NetworkLayer, owner: string): Promise<void> {
+  const endpoints = context.networks.endpointsOf(owner);
+  await releaseEndpoints(
+    context,
+    owner,
+    endpoints.map((endpoint) => ({ endpoint })),
+  );
+}
+
 /** Endpoints that the record says it has. */
 export function recordedEndpoints(record: ContainerRecord): AttachedEndpoint[] {
   return Object.entries(record.networks).flatMap(([networkName, { endpoint, nic }]) =>
