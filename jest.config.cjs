@@ -26,7 +26,10 @@ module.exports = {
   testSequencer: '<rootDir>/test/support/sequencer.cjs',
   projects: [
     project('unit'),
-    project('integration', { globalSetup: '<rootDir>/test/integration/setup.ts' }),
+    project('integration', {
+      globalSetup: '<rootDir>/test/integration/setup.ts',
+      globalTeardown: '<rootDir>/test/integration/teardown.ts',
+    }),
     project('stress'),
     project('compat', {
       testPathIgnorePatterns: [

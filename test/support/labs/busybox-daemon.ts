@@ -71,7 +71,7 @@ export function useBusyboxDaemon(
     await namespace.delete();
     rmSync(dir, { recursive: true, force: true });
     expect(errors).toEqual([]);
-  }, 60_000);
+  }, 180_000);
 
   return engine;
 }
