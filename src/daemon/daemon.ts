@@ -145,7 +145,7 @@ async function composeStorage(config: Config, undo: Undo) {
   });
   const vms = await createVmPool(config, networks.namespacePath, runDirCare.check);
   mendable.vms = vms;
-  undo.push(() => networks.stop({ removeNamespace: vms.list().length + vms.unansweredCount === 0 }));
+  undo.push(() => networks.stop({ removeNamespace: vms.list().length + vms.unanswered.length === 0 }));
   undo.push(() => vms.close({ endIdle: true }));
   undo.push(runDirCare.close);
   return { storage, networks, vms, mendable };

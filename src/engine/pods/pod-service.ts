@@ -362,7 +362,7 @@ export class EnginePods implements PodService {
     signal?.addEventListener('abort', giveUp, { once: true });
     if (vmId !== undefined) {
       requireNoDonor(engine, pod);
-      engine.pods.place(id, findVm(engine.vms.list(), vmId).id);
+      engine.pods.place(id, findVm(engine.vms, vmId).id);
     }
     const end = this.#begin(id, { kind: 'Starting', abort });
     if (pod.kind === 'pod') engine.pods.pin(id);

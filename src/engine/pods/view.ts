@@ -109,11 +109,18 @@ function addressesOf(engine: Pick<RunningPlaces, 'pods'>, pod: PodHandle): PodSu
   );
 }
 
-/** Throws NotFound, and Conflict for a prefix of several. */
-export function findVm(vms: readonly Vm[], ref: string): Vm {
-  const matches = ref === '' ? [] : vms.filter(({ id }) => id.startsWith(ref));
+/** Throws NotFound, Unavailable for one that an earlier daemon has left and that has not answered, Conflict for a prefix of several. */
+export function findVm(pool: Pick<VmPool, 'list' | 'unanswered'>, ref: string): Vm {
+  const matches = ref === '' ? [] : pool.list().filter(({ id }) => id.startsWith(ref));
   const exact = matches.find(({ id }) => id === ref);
   const [first, second] = exact === undefined ? matches : [exact];
+  const awaited = ref === '' ? undefined : pool.unanswered.find((id) => id.startsWith(ref));
+  if (first === undefined && awaited !== undefined) {
+    throw new DaemonError(
+      'Unavailable',
+      `VM ${awaited} is of an earlier daemon, and has not answered this one yet: try again, or end its containers with docker kill`,
+    );
+  }
   if (first === undefined) throw new DaemonError('NotFound', `No such VM: ${ref}`);
   if (second !== undefined)
     throw new DaemonError('Conflict', `several VMs have an id that begins with ${ref}`);

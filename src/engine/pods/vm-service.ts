@@ -77,7 +77,7 @@ export class EngineVms implements VmService {
   }
 
   #find(ref: string): Vm {
-    return findVm(this.#vms.list(), ref);
+    return findVm(this.#vms, ref);
   }
 }
 

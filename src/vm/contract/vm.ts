@@ -140,8 +140,8 @@ export interface VmPool {
   /** A running VM by id. */
   find(vmId: string): Vm | undefined;
   list(): Vm[];
-  /** VMs of an earlier daemon that have neither answered yet nor ended. */
-  readonly unansweredCount: number;
+  /** Ids of VMs of an earlier daemon that have neither answered yet nor ended: neither `find` nor `list` knows them. */
+  readonly unanswered: readonly string[];
   /**
    * Looks for what an earlier daemon has left, and resolves at once with it, answers or none: re-attaching goes on, all VMs side
    * by side. `isUsed`: by its record something runs in a VM, so that one whose process is stopped is waited for. Those whose

@@ -342,8 +342,8 @@ export class PooledVms implements VmPool {
     return { vms, straysEnded };
   }
 
-  get unansweredCount(): number {
-    return this.#unanswered.size;
+  get unanswered(): readonly string[] {
+    return [...this.#unanswered];
   }
 
   /** Fresh ones are handed out again, useless ones ended. */

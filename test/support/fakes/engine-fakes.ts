@@ -425,7 +425,7 @@ export class FakeVmPool implements VmPool {
     return this.vms.filter(({ isEnded }) => !isEnded);
   }
 
-  readonly unansweredCount = 0;
+  unanswered: readonly string[] = [];
 
   recover(): Promise<FoundVms> {
     return Promise.resolve({ vms: [], straysEnded: Promise.resolve() });

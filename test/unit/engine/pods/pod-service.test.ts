@@ -217,6 +217,13 @@ describe('start', () => {
       code: 'NotFound',
       message: 'No such VM: nosuch',
     });
+    engine.vms.unanswered = ['nosuch-yet'];
+    await expect(pods.start('other', { vmId: 'nosuch' })).rejects.toMatchObject({
+      code: 'Unavailable',
+      message: expect.stringContaining(
+        'VM nosuch-yet is of an earlier daemon, and has not answered',
+      ) as string,
+    });
     expect(pods.inspect('other').state).toBe('Created');
   });
 

@@ -224,13 +224,13 @@ describe('VMs of an earlier daemon', () => {
     await pool.recover((id) => id === 'busy');
     pool.start();
     await jest.advanceTimersByTimeAsync(5000);
-    expect(pool.unansweredCount).toBe(2);
+    expect(pool.unanswered).toHaveLength(2);
     expect(made()).toEqual([]);
     await pool.acquire('urgent', {});
     expect(made()).toEqual(['clone']);
     answer();
     await jest.advanceTimersByTimeAsync(5000);
-    expect(pool.unansweredCount).toBe(0);
+    expect(pool.unanswered).toEqual([]);
     expect(pool.status()).toMatchObject({ idle: 1, associated: 2 });
     expect(made()).toEqual(['clone']);
   });
