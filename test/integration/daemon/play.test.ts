@@ -10,6 +10,7 @@ import { projectDir } from '../../support/process/project-dir';
 import { alice, aliceHtpasswd, startLocalRegistry } from '../../support/images/registry';
 import { makeScratchDir } from '../../support/process/scratch-dir';
 import { makeBusyboxArchive } from '../../support/images/test-images';
+import { sendHttp } from '../../support/wire/http-client';
 import { recordedReplyErrors } from '../../support/wire/wire-replies';
 
 jest.setTimeout(120_000);
@@ -103,10 +104,14 @@ it('runs Jobs to their ends, and says what has failed', async () => {
   expect(await docker('docker ps -aq')).toBe('');
 });
 
-/** Asks until it shows that. */
+/** Looks at each change until the command shows that. */
 async function untilPlays(pattern: RegExp): Promise<void> {
-  for (let shown = ''; !pattern.test(shown); shown = await caisson('plays')) {
-    await new Promise((resolve) => setTimeout(resolve, 200));
+  const state = async (): Promise<string> =>
+    (await sendHttp(daemon.host, { method: 'GET', path: '/v1/play' })).body;
+  for (;;) {
+    const before = await state();
+    if (pattern.test(await caisson('plays'))) return;
+    while ((await state()) === before) await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
 

@@ -69,9 +69,10 @@ async function show<Value>(...args: string[]): Promise<Value> {
   return JSON.parse(await ok(...args, '--format', 'json')) as Value;
 }
 
+/** Of the API: a command of ours is half a second of CPU time, and this is asked often. */
 async function inspect(pod: string): Promise<PodInspect> {
-  const [found] = await show<PodInspect[]>('pod', 'inspect', pod);
-  return found!;
+  const { body } = await sendHttp(daemon.host, { method: 'GET', path: `/v1/pods/${pod}` });
+  return JSON.parse(body) as PodInspect;
 }
 
 function docker(...args: string[]): string {
@@ -104,7 +105,9 @@ it(
   'create, start, replace, stop, start on the same VM, rm',
   async () => {
     await ok('pod', 'create', '--name', 'first', 'busybox', 'sleep', '1000');
-    expect(await inspect('first')).toMatchObject({ state: 'Created', detail: '', addresses: {} });
+    expect(await show('pod', 'inspect', 'first')).toMatchObject([
+      { state: 'Created', detail: '', addresses: {} },
+    ]);
     await ok('pod', 'start', 'first');
     const { vmId, addresses } = await inspect('first');
 
