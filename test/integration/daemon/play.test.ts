@@ -13,7 +13,7 @@ import { makeBusyboxArchive } from '../../support/images/test-images';
 import { sendHttp } from '../../support/wire/http-client';
 import { recordedReplyErrors } from '../../support/wire/wire-replies';
 
-jest.setTimeout(120_000);
+jest.setTimeout(600_000);
 
 const [cli] = findDockerClis();
 let dir: string;

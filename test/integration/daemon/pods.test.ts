@@ -13,7 +13,8 @@ import { makeBusyboxArchive } from '../../support/images/test-images';
 import { recordedReplyErrors } from '../../support/wire/wire-replies';
 
 const caissonScript = join(projectDir, 'bin', 'caisson');
-const caseTimeoutMs = 120_000;
+// A busy host takes seconds for each command.
+const caseTimeoutMs = 600_000;
 
 let dir: string;
 let daemon: CaissonDaemon;
