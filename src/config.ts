@@ -90,6 +90,8 @@ export interface Config extends Readonly<LiveConfig> {
   readonly metricsAddress: string | undefined;
   /** dockerd's word for what it has on trial, checkpoints among them. Clients are told so. */
   readonly experimental: boolean;
+  /** What clients are told to build with: those before 23.0 without another wish do so. */
+  readonly preferredBuilder: 'classic' | 'buildkit' | undefined;
   readonly accelerator: AcceleratorChoice;
   /** Address space layout randomization in VMs whose CPUs are emulated. */
   readonly emulatedAslr: boolean;

@@ -28,6 +28,8 @@ export interface ApiOptions {
   daemonVersion: string;
   /** What clients are told; absent: false. */
   experimental?: boolean;
+  /** What they are told to build with; absent: nothing. */
+  preferredBuilder?: 'classic' | 'buildkit';
   /** Group of unix sockets by name or number; by default `docker`, where there is one. */
   socketGroup?: string;
   /** For tcp addresses. */
@@ -141,7 +143,7 @@ function createApp(backend: Backend, options: ApiOptions): Express {
   if (options.debug !== undefined) app.use('/debug', options.debug);
   app.use(options.registryProxy === undefined ? noRegistry : registryProxy(options.registryProxy));
   if (options.pods !== undefined) app.use(options.pods);
-  app.use(dockerApiRouter(backend, options.daemonVersion, options.experimental));
+  app.use(dockerApiRouter(backend, options));
   app.use(errorHandler);
   return app;
 }

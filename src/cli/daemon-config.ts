@@ -69,6 +69,7 @@ export function toConfig(settings: Settings): Config {
     logFormat: (settings.string('log-format') ?? 'text') as LogFormat, // one of its choices
     metricsAddress: settings.string('metrics-addr'),
     experimental: settings.get('boolean', 'experimental') ?? false,
+    preferredBuilder: builderOf(settings.get('switches', 'features')?.['buildkit']),
     accelerator: (settings.string('accel') ?? 'auto') as AcceleratorChoice, // one of its choices
     emulatedAslr: settings.get('boolean', 'emulated-aslr') ?? false,
     guestDir: resolve(settings.string('guest-dir') ?? join(projectDir, 'build', 'guest')),
@@ -161,4 +162,9 @@ function positive(value: number | undefined): number | undefined {
 
 function nonEmpty<Item>(list: Item[] | undefined): Item[] | undefined {
   return list === undefined || list.length === 0 ? undefined : list;
+}
+
+function builderOf(buildKit: boolean | undefined): Config['preferredBuilder'] {
+  if (buildKit === undefined) return undefined;
+  return buildKit ? 'buildkit' : 'classic';
 }

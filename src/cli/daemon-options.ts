@@ -217,6 +217,19 @@ export const daemonOptions: readonly DaemonOption[] = [
     description: 'allow what is experimental in Docker: checkpoints',
   },
   {
+    key: 'features',
+    flags: '--feature <name[=bool]>',
+    kind: 'switches',
+    description:
+      'buildkit: whether clients that ask build with BuildKit or with the classic builder (default: as they like)',
+    check: (features: Record<string, boolean>) => {
+      // what is off has no name
+      for (const [name, isOn] of Object.entries(features))
+        if (isOn && name !== 'buildkit')
+          throw new OptionError(`feature ${name} has no meaning for this daemon`);
+    },
+  },
+  {
     key: 'shutdown-timeout',
     flags: '--shutdown-timeout <seconds>',
     kind: 'integer',
@@ -376,7 +389,6 @@ export const foreignDirectives: Readonly<Record<string, string>> = {
   'exec-root': 'use run-dir',
   'fixed-cidr-v6': 'the default bridge has no IPv6: make a network with it',
   'init-path': 'the init is the guest’s',
-  features: 'there is nothing to switch',
   'ip-forward': 'the host’s network is left alone',
   'ip-masq': 'the host’s network is left alone',
   iptables: 'the host’s network is left alone',

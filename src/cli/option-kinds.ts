@@ -20,7 +20,16 @@ export interface AddressPoolOption {
 }
 
 export type OptionKind =
-  'string' | 'address' | 'boolean' | 'integer' | 'size' | 'list' | 'map' | 'ulimits' | 'address-pools';
+  | 'string'
+  | 'address'
+  | 'boolean'
+  | 'integer'
+  | 'size'
+  | 'list'
+  | 'map'
+  | 'switches'
+  | 'ulimits'
+  | 'address-pools';
 
 /** What an option's value is inside: of the configuration file and of flags alike. */
 export interface KindValues {
@@ -31,6 +40,7 @@ export interface KindValues {
   size: number;
   list: string[];
   map: Record<string, string>;
+  switches: Record<string, boolean>;
   ulimits: Record<string, Ulimit>;
   'address-pools': AddressPoolOption[];
 }
@@ -47,6 +57,7 @@ const goTypes: Record<OptionKind, string> = {
   size: 'int64',
   list: '[]string',
   map: 'map[string]string',
+  switches: 'map[string]bool',
   ulimits: 'map[string]*units.Ulimit',
   'address-pools': '[]*ipamutils.NetworkToSplit',
 };
@@ -70,6 +81,11 @@ export function readFlag(kind: OptionKind, text: string, before: unknown): Optio
       return [...((before as string[] | undefined) ?? []), text];
     case 'map':
       return { ...(before as Record<string, string> | undefined), ...pairOf(text) };
+    case 'switches': {
+      const [[name, value] = ['', '']] = Object.entries(pairOf(text));
+      const isOn = text.includes('=') ? booleanOf(value) : true;
+      return { ...(before as Record<string, boolean> | undefined), [name]: isOn };
+    }
     case 'ulimits': {
       const ulimit = ulimitOf(text);
       return { ...(before as Record<string, Ulimit> | undefined), [ulimit.Name]: ulimit };
@@ -107,6 +123,10 @@ export function readFileValue(kind: OptionKind, key: string, value: unknown): Op
       return isObject(value) && isListOf(Object.values(value), 'string')
         ? (value as Record<string, string>)
         : refuse();
+    case 'switches':
+      return isObject(value) && isListOf(Object.values(value), 'boolean')
+        ? (value as Record<string, boolean>)
+        : refuse();
     case 'ulimits':
       return isObject(value) ? ulimitsOf(value, refuse) : refuse();
     case 'address-pools':
@@ -121,11 +141,11 @@ export function shownValue(value: OptionValue): string {
     return `[${items.join(' ')}]`;
   }
   if (typeof value !== 'object') return String(value);
-  const entries = Object.entries(value as Record<string, string | Ulimit>).sort(([a], [b]) =>
+  const entries = Object.entries(value as Record<string, string | boolean | Ulimit>).sort(([a], [b]) =>
     a < b ? -1 : 1,
   );
   const shown = entries.map(([name, item]) =>
-    typeof item === 'string' ? `${name}:${item}` : `${item.Name}=${item.Soft}:${item.Hard}`,
+    typeof item !== 'object' ? `${name}:${item}` : `${item.Name}=${item.Soft}:${item.Hard}`,
   );
   return `map[${shown.join(' ')}]`;
 }
@@ -140,7 +160,7 @@ export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function isListOf(value: unknown, type: 'string'): value is string[] {
+function isListOf(value: unknown, type: 'string' | 'boolean'): value is string[] {
   return Array.isArray(value) && value.every((item) => typeof item === type);
 }
 

@@ -290,6 +290,7 @@ async function composeApi(
   const api = createApi(backend, {
     daemonVersion: versions.engine,
     experimental: config.experimental,
+    ...(config.preferredBuilder === undefined ? {} : { preferredBuilder: config.preferredBuilder }),
     onRequest: (request, response) => metrics.onRequest(request, response),
     debug: debugRouter(
       () => config.debug,

@@ -27,8 +27,18 @@ const minimum = parseVersion(minimumApiVersion);
 const maximum = parseVersion(maximumApiVersion);
 const versionPrefix = /^\/v(\d[\d.]*)(?=\/)/;
 
-/** The whole Docker API. `daemonVersion` goes into the Server header, `experimental` into Docker-Experimental. */
-export function dockerApiRouter(backend: Backend, daemonVersion: string, experimental = false): Router {
+/** `daemonVersion` goes into the Server header, `experimental` into Docker-Experimental, the builder into the ping's Builder-Version. */
+export interface RouterOptions {
+  readonly daemonVersion: string;
+  readonly experimental?: boolean;
+  readonly preferredBuilder?: 'classic' | 'buildkit';
+}
+
+/** The whole Docker API. */
+export function dockerApiRouter(
+  backend: Backend,
+  { daemonVersion, experimental = false, preferredBuilder }: RouterOptions,
+): Router {
   const router = Router({ caseSensitive: true, strict: true });
   const server = `Caisson/${daemonVersion} (linux)`;
 
@@ -43,7 +53,7 @@ export function dockerApiRouter(backend: Backend, daemonVersion: string, experim
     checkpointRoutes(backend.containers, { experimental }),
     containerRoutes(backend.containers),
     containerStreamRoutes(backend.containers),
-    systemRoutes(backend.system),
+    systemRoutes(backend.system, preferredBuilder),
     execRoutes(backend.exec),
     imageRoutes(backend.images, backend.containers),
     networkRoutes(backend.networks),

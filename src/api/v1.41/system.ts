@@ -21,17 +21,20 @@ const pingHeaders = {
   'Content-Type': 'text/plain; charset=utf-8',
 };
 
-export function systemRoutes(backend: SystemBackend): Router {
+export function systemRoutes(backend: SystemBackend, preferredBuilder?: 'classic' | 'buildkit'): Router {
   const router = Router({ caseSensitive: true, strict: true });
+
+  const builder =
+    preferredBuilder === undefined ? {} : { 'Builder-Version': preferredBuilder === 'buildkit' ? '2' : '1' };
 
   // SystemPingHead: 200
   router.head('/_ping', (_req, res) => {
-    res.writeHead(200, { ...pingHeaders, 'Content-Length': 0 }).end();
+    res.writeHead(200, { ...pingHeaders, ...builder, 'Content-Length': 0 }).end();
   });
 
   // SystemPing: 200
   router.get('/_ping', (_req, res) => {
-    res.writeHead(200, { ...pingHeaders, 'Content-Length': 2 }).end('OK');
+    res.writeHead(200, { ...pingHeaders, ...builder, 'Content-Length': 2 }).end('OK');
   });
 
   // SystemInfo: 200

@@ -38,6 +38,14 @@ describe('the file is refused as dockerd refuses it', () => {
     ['{"labels":["a"]}', 'configuration validation from file failed: bad attribute format: a'],
     ['{"host-gateway-ip":"x"}', 'invalid IP address: x'],
     ['{"ip":"x"}', 'invalid IP address: x'],
+    [
+      '{"features":{"buildkit":1}}',
+      'json: cannot unmarshal object into Go struct field Config.features of type map[string]bool',
+    ],
+    [
+      '{"features":{"other":true}}',
+      'configuration validation from file failed: feature other has no meaning for this daemon',
+    ],
     ['{"dns":["x"]}', 'configuration validation from file failed: x is not an ip address'],
     [
       '{"max-concurrent-downloads":-1}',
@@ -189,6 +197,16 @@ describe('the configuration', () => {
       },
       networkDefaults: { addressPools: [{ base: '10.0.0.0/8', size: 24 }] },
     });
+  });
+
+  it('says which builder clients are told of', async () => {
+    expect(await load({})).toMatchObject({ preferredBuilder: undefined });
+    expect(await load({ features: { buildkit: true } })).toMatchObject({ preferredBuilder: 'buildkit' });
+    expect(await load({ features: { buildkit: false, other: false } })).toMatchObject({
+      preferredBuilder: 'classic',
+    });
+    expect(await load({}, '--feature', 'buildkit')).toMatchObject({ preferredBuilder: 'buildkit' });
+    expect(await load({}, '--feature=buildkit=false')).toMatchObject({ preferredBuilder: 'classic' });
   });
 
   it('takes a seccomp profile, which must be there', async () => {

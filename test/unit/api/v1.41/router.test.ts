@@ -39,6 +39,19 @@ describe('every operation of API 1.41', () => {
   });
 });
 
+test.each([
+  [undefined, undefined],
+  ['classic', '1'],
+  ['buildkit', '2'],
+] as const)('of the builder %s the ping says %s', async (preferredBuilder, version) => {
+  const own = createApi(backend, {
+    daemonVersion: '1.2.3',
+    ...(preferredBuilder === undefined ? {} : { preferredBuilder }),
+  });
+  const { headers } = await request(own.app).head('/_ping').expect(200);
+  expect(headers['builder-version']).toBe(version);
+});
+
 describe('what is the same everywhere', () => {
   test('identity headers as dockerd sends them', async () => {
     const response = await send('GET', '/version').expect(200);
