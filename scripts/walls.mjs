@@ -400,6 +400,7 @@ export const walls = {
   'buildkit/frontend/stages': {
     pure: true,
     imports: [
+      'registry',
       'buildkit/frontend/image',
       'buildkit/frontend/lint',
       'buildkit/frontend/options',

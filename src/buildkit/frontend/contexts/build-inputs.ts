@@ -63,7 +63,7 @@ export class BuildInputs {
         if (!isMissing(error)) break;
       }
     }
-    throw failedToRead(failure);
+    throw withPrefix('failed to read dockerfile', failure);
   }
 
   /** Patterns of the main context's files that are left out. */
@@ -116,7 +116,12 @@ export class BuildInputs {
       { name: '[internal] load remote build context' },
     );
     const ref = await this.#solve(writer, file);
-    const head = await this.#bridge.readFile(ref, downloadName, { length: headBytes }, this.#signal);
+    const head = await this.#bridge
+      .readFile(ref, downloadName, { length: headBytes }, this.#signal)
+      .catch((error: unknown) => {
+        this.#signal.throwIfAborted();
+        throw withPrefix('failed to read downloaded context', error);
+      });
     if (archiveKind(head) !== undefined) return { kind: 'archive', url: mainContext };
     return { kind: 'dockerfile', bytes: await this.#read(ref, downloadName) };
   }
@@ -236,9 +241,7 @@ export function unpackedArchive(writer: GraphWriter, url: string, name: string):
     createDestPath: true,
   };
   const action = { input: -1, secondaryInput: 0, output: 0, action: { kind: 'copy' as const, value } };
-  return writer.add({ op: { kind: 'file', value: { actions: [action] } } }, [file], {
-    name: 'extracting context',
-  });
+  return writer.add({ op: { kind: 'file', value: { actions: [action] } } }, [file], {});
 }
 
 export function isMissing(error: unknown): boolean {
@@ -250,9 +253,9 @@ function withoutSecrets(url: string): string {
   return url.replace(/^([a-z]+:\/\/)[^@/]*@/, '$1xxxxx@');
 }
 
-function failedToRead(error: unknown): unknown {
+function withPrefix(prefix: string, error: unknown): unknown {
   if (!(error instanceof BuildError)) return error;
-  return new BuildError(error.code, `failed to read dockerfile: ${error.message}`, {
+  return new BuildError(error.code, `${prefix}: ${error.message}`, {
     cause: error,
     details: error.details,
   });

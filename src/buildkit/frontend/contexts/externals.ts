@@ -105,7 +105,7 @@ export class Externals {
       .resolveImageConfig(full, { platform, mode, logName }, this.#signal)
       .catch((error: unknown) => {
         this.#signal.throwIfAborted();
-        throw withPrefix(error, `${name}: failed to resolve source metadata for ${full}`);
+        throw unresolved(error, name, full);
       });
     const image = ImageState.parse(resolved.config);
     const ref = resolved.ref === '' ? full : resolved.ref;
@@ -286,6 +286,16 @@ function normalizedPath(name: string): string {
 function withTag(reference: Reference): Reference {
   const isPinned = reference.tag !== undefined || reference.digest !== undefined;
   return isPinned ? reference : { ...reference, tag: 'latest' };
+}
+
+/** In the words of BuildKit's resolver, which doesn't tell what a registry said of a name that it hasn't. */
+function unresolved(error: unknown, name: string, full: string): unknown {
+  const prefix = `${name}: failed to resolve source metadata for ${full}`;
+  const isUnknown =
+    (error instanceof BuildError || isDaemonError(error)) &&
+    /^manifest for .* not found: manifest unknown/.test(error.message);
+  if (isUnknown) return new BuildError('NotFound', `${prefix}: ${full}: not found`, { cause: error });
+  return withPrefix(error, prefix);
 }
 
 function withPrefix(error: unknown, prefix: string): unknown {

@@ -70,7 +70,7 @@ export async function convertFor(
 ): Promise<Converted & { writer: GraphWriter }> {
   const { inputs, externals, info, bridge, signal } = build;
   const program = programOf(build, platform);
-  const ignored = await ignoredPatterns(build);
+  const ignored = await inputs.ignored(info.filename);
   const writer = new GraphWriter();
   const conversion = new Conversion(program, {
     externals,
@@ -85,12 +85,4 @@ export async function convertFor(
   });
   const roots = allStages ? program.heads.map((_head, index) => index) : [];
   return { ...(await conversion.run({ roots })), writer };
-}
-
-/** Asked for where a check wants them: a build that copies nothing of its context need not. */
-async function ignoredPatterns({ dockerfile, inputs, info }: Build): Promise<readonly string[] | undefined> {
-  const readsContext = dockerfile.stages.some(({ instructions }) =>
-    instructions.some(({ kind }) => kind === 'copy' || kind === 'add' || kind === 'run'),
-  );
-  return readsContext ? inputs.ignored(info.filename) : undefined;
 }

@@ -14,7 +14,7 @@ import { runOutput } from '../graph/run-step';
 import { ImageState } from '../image/image-state';
 import { interpretStage } from '../stages/interpreter';
 import type { Origin, StagePlan, Step } from '../stages/plan';
-import type { Program } from '../stages/program';
+import type { Program, StageHead } from '../stages/program';
 import type { Instruction } from '../syntax/instruction';
 import { parseTrigger } from '../syntax/read-dockerfile';
 import { buildErrorOf, withLines } from '../text/problem';
@@ -27,8 +27,8 @@ export interface ConversionParts {
   readonly capabilities: ReadonlySet<string>;
   /** Files of the main context: those under the paths. */
   readonly context: (paths: readonly string[] | 'all') => Promise<Output | undefined>;
-  /** Of `.dockerignore`, where that is known. */
-  readonly ignored: readonly string[] | undefined;
+  /** Of `.dockerignore`. */
+  readonly ignored: readonly string[];
   readonly isMultiPlatform: boolean;
   /** Images that can't be had are as empty ones: nothing will be built. */
   readonly onlyChecks: boolean;
@@ -54,12 +54,12 @@ export class Conversion {
   /** Of stages, what their bases carry for them. */
   readonly #triggers = new Map<number, readonly Instruction[]>();
   readonly #externals = new Map<string, External>();
-  readonly #isIgnored: ((path: string) => boolean) | undefined;
+  readonly #isIgnored: (path: string) => boolean;
 
   constructor(program: Program, parts: ConversionParts) {
     this.#program = program;
     this.#parts = parts;
-    this.#isIgnored = parts.ignored === undefined ? undefined : pathIgnorer(parts.ignored);
+    this.#isIgnored = pathIgnorer(parts.ignored);
   }
 
   /** Rejects with BuildError. `roots` are stages that are wanted besides the target, for their checks alone. */
@@ -167,6 +167,8 @@ export class Conversion {
         head.base.kind === 'external' ? this.#external(head.base.name, head.platform) : undefined;
       const image = this.#baseImage(head.base, head.platform, plans, external);
       const { lines } = head.stage.statement;
+      if (external?.image !== undefined)
+        this.#comparePlatforms(head, { ...head.platform, ...external.image.platform });
       if (!this.#triggers.has(index)) {
         const { escape } = this.#program.dockerfile;
         const triggers = (image.config.OnBuild ?? []).map((text) => parseTrigger(text, escape, lines));
@@ -195,6 +197,15 @@ export class Conversion {
       );
     }
     return isComplete ? plans : undefined;
+  }
+
+  #comparePlatforms({ stage, platform }: StageHead, actual: Platform): void {
+    if (actual.OS === platform.OS && actual.Architecture === platform.Architecture) return;
+    this.#program.settings.linter.report(
+      'InvalidBaseImagePlatform',
+      stage.statement.lines,
+      `Base image ${stage.base} was pulled with platform "${platformText(actual)}", expected "${platformText(platform)}" for current build`,
+    );
   }
 
   #showsPlatform(platform: Platform): boolean {

@@ -71,6 +71,14 @@ export class ImageState {
     return typeof this.#top['os'] === 'string' ? this.#top['os'] : 'linux';
   }
 
+  get platform(): Pick<Platform, 'OS' | 'Architecture' | 'Variant'> {
+    const text = (name: string): string => {
+      const value = this.#top[name];
+      return typeof value === 'string' ? value : '';
+    };
+    return { OS: this.os, Architecture: text('architecture'), Variant: text('variant') };
+  }
+
   set author(name: string) {
     this.#top['author'] = name;
   }

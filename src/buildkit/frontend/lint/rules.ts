@@ -23,6 +23,7 @@ export const rules = {
     'Setting platform to predefined $TARGETPLATFORM in FROM is redundant as this is the default behavior',
   SecretsUsedInArgOrEnv: 'Sensitive data should not be used in the ARG or ENV commands',
   InvalidDefaultArgInFrom: 'Default value for global ARG results in an empty or invalid base image name',
+  InvalidBaseImagePlatform: 'Base image platform does not match expected target platform',
   FromPlatformFlagConstDisallowed: 'FROM --platform flag should not use a constant value',
   CopyIgnoredFile: 'Attempting to Copy file that is excluded by .dockerignore',
   InvalidDefinitionDescription:

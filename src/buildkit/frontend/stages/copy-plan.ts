@@ -23,7 +23,7 @@ export class CopyPlanner {
     const stage = this.#stage;
     const expand = (word: string): string => stage.expand(word, instruction);
     const { kind, statement, heredocs, link, parents } = instruction;
-    const shown = withoutQuotes(stage.shown(instruction), heredocs);
+    const shown = stage.shown(instruction);
     const sources = instruction.sources.map(expand);
     const destination = expand(instruction.destination);
     const chown = expand(instruction.chown);
@@ -95,7 +95,8 @@ export class CopyPlanner {
           unpack: unpack === true,
         };
       }
-      if (checksum !== '') throw new DockerfileProblem("checksum can't be specified for non-HTTP sources");
+      if (checksumOf(checksum) !== '')
+        throw new DockerfileProblem("checksum can't be specified for non-HTTP sources");
     }
     if (origin.kind === 'context') this.#reportIgnored(source, instruction);
     return {
@@ -128,14 +129,6 @@ export class CopyPlanner {
 
 function markOf({ name, stripsTabs, descriptor }: Heredoc): string {
   return `${descriptor}<<${stripsTabs ? '-' : ''}${name}`;
-}
-
-/** Names of documents are shown without the quotes that they may have. */
-function withoutQuotes(shown: string, heredocs: readonly Heredoc[]): string {
-  return heredocs.reduce(
-    (text, heredoc) => (heredoc.expands ? text : text.replace(heredoc.word, () => markOf(heredoc))),
-    shown,
-  );
 }
 
 /** Below the root. With `--parents`, `/./` stays where it is: what is before it is not kept. */

@@ -60,7 +60,12 @@ class Interpreter implements StageContext {
 
   run(): StagePlan {
     const { head, instructions, baseName } = this.input;
-    const baseTitle = head.base.kind === 'external' ? this.titles.next(`FROM ${baseName}`) : '';
+    const { hasContext } = this.program.settings;
+    // a context that the client names has a title of its own, and no number among the steps
+    const baseTitle =
+      head.base.kind === 'external' && !hasContext(head.base.name)
+        ? this.titles.next(`FROM ${baseName}`)
+        : '';
     for (const instruction of instructions) {
       const step = atLines(instruction.statement.lines, () => this.#carryOut(instruction));
       if (step !== undefined) this.#steps.push(step);
@@ -83,13 +88,13 @@ class Interpreter implements StageContext {
     return text;
   }
 
-  shown(instruction: Instruction): string {
+  shown(instruction: Instruction, { isShell = false } = {}): string {
     const { original } = instruction.statement;
     const upper = original.replace(/^\S+/, (keyword) => keyword.toUpperCase());
     try {
       const { escape } = this.program.dockerfile;
-      const options = { escape, keepsQuotes: true, keepsEscapes: true, keepsUnset: true };
-      return expandWord(upper, this.scope, options).text;
+      const kept = { keepsQuotes: true, keepsEscapes: true, keepsUnset: true };
+      return expandWord(upper, this.scope, { escape, ...(isShell ? kept : {}) }).text;
     } catch (error) {
       // what a shell understands need not be what we do
       if (error instanceof DockerfileProblem) return upper;

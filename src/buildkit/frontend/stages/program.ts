@@ -1,7 +1,9 @@
 // A Dockerfile with what was given to its build: global arguments, what each stage begins with, who needs whom. Nothing is asked of
 // anybody yet.
 
+import { isDaemonError } from '../../../errors';
 import { goQuote } from '../../../go/quote';
+import { parseReference } from '../../../registry/reference';
 import { readPlatform } from '../options/platforms';
 import type { BuildOptions } from '../options/build-options';
 import type { Platform } from '../../contract/llb';
@@ -40,13 +42,16 @@ export class Program {
   /** What stages that declare one of these get. */
   readonly globals: ReadonlyMap<string, string>;
   readonly target: number;
+  /** Globals where the client gives nothing. */
+  readonly #defaults: ReadonlyMap<string, string>;
 
   /** Throws DockerfileProblem in BuildKit's words. */
   constructor(dockerfile: Dockerfile, settings: ProgramSettings) {
     this.dockerfile = dockerfile;
     this.settings = settings;
     const { target } = settings.options;
-    this.globals = this.#globals();
+    this.globals = this.#globals(settings.options.buildArgs);
+    this.#defaults = this.#globals(new Map());
     const heads: StageHead[] = [];
     for (const stage of dockerfile.stages)
       heads.push(atLines(stage.statement.lines, () => this.#head(stage, heads)));
@@ -113,12 +118,16 @@ export class Program {
     return order;
   }
 
-  /** One stage, and no image that something is copied from. */
+  /** One stage, and nothing that is copied or mounted from elsewhere: mounts of their own (caches, secrets) are as stages to BuildKit. */
   get isSingle(): boolean {
     this.#isSingle ??=
       this.heads.length === 1 &&
-      !this.heads.some(({ stage }) =>
-        this.origins(stage.instructions, stage.index).some(({ kind }) => kind === 'external'),
+      !this.heads.some(
+        ({ stage }) =>
+          this.origins(stage.instructions, stage.index).some(({ kind }) => kind === 'external') ||
+          stage.instructions.some(
+            (instruction) => instruction.kind === 'run' && instruction.mounts.some(({ from }) => from === ''),
+          ),
       );
     return this.#isSingle;
   }
@@ -137,17 +146,18 @@ export class Program {
     return name === '' ? `stage-${index}` : name;
   }
 
-  #globals(): ReadonlyMap<string, string> {
+  /** With `buildArgs`, what the client gave. */
+  #globals(buildArgs: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
     const { options, platforms } = this.settings;
     const values = automaticArgs(platforms, options.target);
     for (const name of values.keys()) {
-      const given = options.buildArgs.get(name);
+      const given = buildArgs.get(name);
       if (given !== undefined) values.set(name, given);
     }
     for (const { args, statement } of this.dockerfile.globalArgs) {
       for (const { name, value } of args) {
         atLines(statement.lines, () => {
-          const given = options.buildArgs.get(name);
+          const given = buildArgs.get(name);
           const { text, unset } = this.#expand(value ?? '', variablesOf(values));
           if (given !== undefined) values.set(name, given);
           else if (value !== undefined) values.set(name, text);
@@ -190,6 +200,14 @@ export class Program {
     const variables = variablesOf(this.globals);
     const { text: name, unset } = this.#expand(stage.base, variables);
     this.#reportUnset(unset, this.globals, lines);
+    const byDefault = this.#expand(stage.base, variablesOf(this.#defaults)).text;
+    if (!isReference(byDefault)) {
+      linter.report(
+        'InvalidDefaultArgInFrom',
+        lines,
+        `Default value for ARG ${stage.base} results in empty or invalid base image name`,
+      );
+    }
     if (name === '') throw new DockerfileProblem(`base name (${stage.base}) should not be blank`);
     const platform = this.#expand(stage.platform, variables);
     this.#reportUnset(platform.unset, this.globals, lines);
@@ -249,6 +267,16 @@ export class Program {
       throw new DockerfileProblem(`target stage ${goQuote(target)} could not be found`);
     }
     return found;
+  }
+}
+
+function isReference(name: string): boolean {
+  try {
+    parseReference(name);
+    return true;
+  } catch (error) {
+    if (!isDaemonError(error)) throw error;
+    return false;
   }
 }
 

@@ -25,7 +25,7 @@ export class RunPlanner {
     const { options } = stage.program.settings;
     const { statement } = instruction;
     const { args, script } = this.#command(instruction);
-    const shown = withExcerpt(stage.shown(instruction), instruction);
+    const shown = withExcerpt(stage.shown(instruction, { isShell: true }), instruction);
     const title = stage.titles.next(shown);
     const declared = stage.scope.arguments();
     const prefix = declared.length === 0 ? '' : `|${declared.length} ${declared.join(' ')} `;

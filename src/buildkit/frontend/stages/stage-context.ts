@@ -32,8 +32,8 @@ export interface StageContext {
   readonly ignoresCache: boolean;
   /** A word with its variables; those that nobody declared are told of. */
   expand(word: string, instruction: Instruction, options?: Partial<ExpandOptions>): string;
-  /** An instruction as clients show it: what has a value is put in, all else stays as it is written. */
-  shown(instruction: Instruction): string;
+  /** An instruction as clients show it, with the values of variables. What is for a shell keeps its quotes and what has no value. */
+  shown(instruction: Instruction, options?: { isShell?: boolean }): string;
   /** An instruction in the image's history. */
   record(text: string, options?: { hasLayer?: boolean }): void;
   /** Seen from the working directory. */

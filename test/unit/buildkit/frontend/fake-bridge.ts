@@ -42,7 +42,6 @@ export class FakeBridge implements Bridge {
     this.files.set('local://dockerfile', new Map([['Dockerfile', dockerfile]]));
     this.files.set('local://context', new Map(Object.entries(context)));
     this.images.set('docker.io/library/base:latest', {
-      architecture: 'amd64',
       os: 'linux',
       config: { Env: ['PATH=/bin'], Cmd: ['/bin/sh'] },
       rootfs: { type: 'layers', diff_ids: ['sha256:1'] },
@@ -70,7 +69,7 @@ export class FakeBridge implements Bridge {
     const config = this.images.get(ref);
     if (config === undefined) return Promise.reject(new BuildError('NotFound', `${ref}: not found`));
     const { Architecture = 'amd64' } = platform ?? {};
-    const bytes = Buffer.from(JSON.stringify({ ...config, architecture: Architecture }));
+    const bytes = Buffer.from(JSON.stringify({ architecture: Architecture, ...config }));
     return Promise.resolve({ ref, digest: 'sha256:0', config: bytes });
   }
 

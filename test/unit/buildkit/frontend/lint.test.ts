@@ -103,6 +103,27 @@ test('what .dockerignore leaves out can not be copied', async () => {
   ).toEqual(['CopyIgnoredFile: Attempting to Copy file "a.txt" that is excluded by .dockerignore (line 2)']);
 });
 
+test('an argument without which FROM names no image', async () => {
+  const lint = async (dockerfile: string): Promise<string[]> => {
+    const { bridge } = await build(dockerfile, { 'build-arg:IMAGE': 'base' });
+    return bridge.warnings.map(({ short }) => short);
+  };
+  expect(await lint('ARG IMAGE\nFROM $IMAGE\n')).toEqual([
+    'InvalidDefaultArgInFrom: Default value for ARG $IMAGE results in empty or invalid base image name (line 2)',
+  ]);
+  expect(await lint('ARG IMAGE=other\nFROM $IMAGE\n')).toEqual([]);
+  expect(await lint('ARG IMAGE\nFROM ${IMAGE:-other}\n')).toEqual([]);
+});
+
+test('an image of another platform than the one asked for', async () => {
+  const bridge = new FakeBridge('FROM arm\nRUN a\n');
+  bridge.images.set('docker.io/library/arm:latest', { architecture: 'arm64', os: 'linux', config: {} });
+  await build(bridge);
+  expect(bridge.warnings.map(({ short }) => short)).toEqual([
+    'InvalidBaseImagePlatform: Base image arm was pulled with platform "linux/arm64", expected "linux/amd64" for current build (line 1)',
+  ]);
+});
+
 test('a warning has its page, its rule and its lines', async () => {
   const { bridge } = await build('FROM base\nCMD a\n');
   expect(bridge.warnings).toMatchObject([
