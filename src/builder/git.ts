@@ -178,7 +178,10 @@ export class GitRepository {
     for (const entry of await readdir(directory, { withFileTypes: true })) {
       const path = join(directory, entry.name);
       const { mode, mtimeMs, size } = await stat(path);
-      const attributes = { mode: mode & 0o755, mtime: Math.floor(mtimeMs / 1000) };
+      // what the daemon keeps to itself is, in an image, everybody's to read
+      const forAll = mode & 0o500;
+      const shownMode = (mode & 0o700) | (forAll >> 3) | (forAll >> 6);
+      const attributes = { mode: shownMode, mtime: Math.floor(mtimeMs / 1000) };
       const made = newDirectory(attributes);
       if (entry.isDirectory()) {
         node.children.set(toName(entry.name), made);

@@ -79,7 +79,7 @@ export class Build implements BuildSolver {
       try {
         this.#add(vertex);
       } catch (error) {
-        throw withDetails(error, [
+        throw withDetails(notLoaded(error), [
           { kind: 'vertex', digest: vertex.digest },
           ...sourcesOf(definition, vertex.digest),
         ]);
@@ -314,4 +314,10 @@ async function evaluated({ vertex }: Edge, result: StepResult, signal: AbortSign
 /** What must be made anew is another vertex than what need not. */
 function workId({ digest, metadata }: Edge['vertex']): string {
   return metadata?.ignore_cache === true ? `${digest}:new` : digest;
+}
+
+/** What a build isn't allowed, in BuildKit's words. */
+function notLoaded(error: unknown): unknown {
+  if (!(error instanceof BuildError) || error.code !== 'PermissionDenied') return error;
+  return new BuildError('Unknown', `failed to load LLB: ${error.message}`, { cause: error });
 }

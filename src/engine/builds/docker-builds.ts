@@ -16,6 +16,7 @@ import type { BuildCacheItem, BuildPruneResponse } from '../../docker/types';
 import { DaemonError, invalid } from '../../errors';
 import { parseGoDuration } from '../../go/duration';
 import { goQuote } from '../../go/quote';
+import { fullString, parseReference } from '../../registry/reference';
 import { BodySession } from './body-session';
 import { Uploads } from './uploads';
 
@@ -78,6 +79,8 @@ export class DockerBuilds implements BuildKitBackend {
       const answer = await this.#buildKit.build(request, tell, signal);
       const id = answer.get('containerimage.config.digest') ?? answer.get('containerimage.digest');
       if (id !== undefined) progress({ id: imageId, aux: { ID: id } });
+      // all that `docker build -q` of such a client prints
+      if (settings.quiet && id !== undefined) progress({ stream: `${id}\n` });
     } finally {
       endSession?.();
     }
@@ -164,8 +167,14 @@ function exportersOf({ outputs, tags }: BuildSettings): BuildRequest['exporters'
   const [output] = outputs;
   const type = output === undefined || output.Type === '' ? 'moby' : output.Type;
   const attributes = new Map(Object.entries(output?.Attrs ?? {}));
-  if (type === 'moby' && tags.length > 0) attributes.set('name', tags.join(','));
+  if (type === 'moby' && tags.length > 0) attributes.set('name', tags.map(taggedName).join(','));
   return type === 'cacheonly' ? [] : [{ type, attributes }];
+}
+
+/** With domain and tag, as dockerd names them to its builder. */
+function taggedName(name: string): string {
+  const reference = parseReference(name);
+  return fullString(reference.tag === undefined ? { ...reference, tag: 'latest' } : reference);
 }
 
 /** In BuildKit's syntax: all have to hold. '' for none. */

@@ -22,7 +22,8 @@ export function fileExporters(host: BuildHost, callersOf: CallerOf): Exporter[] 
     types: [type],
     export: (request, signal) => {
       const wishes = wishesOf(request);
-      return tellingExport(request.scope.progress, 'exporting to client', async (part) => {
+      const name = `exporting to client ${type === 'tar' ? 'tarball' : 'directory'}`;
+      return tellingExport(request.scope.progress, name, async (part) => {
         await part(type === 'tar' ? 'sending tarball' : 'copying files', () =>
           withOutputFiles(host, request.result, wishes, signal, (files) => send(request, files, signal)),
         );

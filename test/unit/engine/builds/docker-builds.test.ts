@@ -74,7 +74,9 @@ test('a build of the client’s session: its query as options of the frontend, p
   });
   expect(request).toMatchObject({
     ...{ id: 'id', sessionId: 's', otherSessionIds: [], entitlements: new Set(['network.host']) },
-    exporters: [{ type: 'moby', attributes: new Map([['name', 'a:b,c']]) }],
+    exporters: [
+      { type: 'moby', attributes: new Map([['name', 'docker.io/library/a:b,docker.io/library/c:latest']]) },
+    ],
     cacheImports: [{ type: 'registry', attributes: new Map([['ref', 'i']]) }],
   });
 });
