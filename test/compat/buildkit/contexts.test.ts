@@ -3,9 +3,7 @@
 import { buildCases } from '../harness/build-cases';
 import { mainCases } from '../harness/cases';
 
-const port = `port=$((20000 + 0x\${c#c} % 20000))`;
-
-mainCases('buildkit: contexts', ['standard input', 'outputs', 'bake', 'compose']);
+mainCases('buildkit: contexts', ['outputs', 'bake']);
 
 buildCases('buildkit: contexts', {
   'standard input': {
@@ -21,7 +19,7 @@ buildCases('buildkit: contexts', {
     clients: ['buildx', 'cli'],
   },
   URLs: `
-    ${port}; mkdir www; printf 'FROM busybox\\nRUN echo from a URL\\n' >www/Dockerfile; tar -C www -cf www/context.tar Dockerfile
+    mkdir www; printf 'FROM busybox\\nRUN echo from a URL\\n' >www/Dockerfile; tar -C www -cf www/context.tar Dockerfile
     (on_host python3 -m http.server --bind 127.0.0.1 -d www $port >/dev/null 2>&1 &)
     wait_for on_host curl -sf http://127.0.0.1:$port/Dockerfile
     docker build http://127.0.0.1:$port/Dockerfile 2>&1 | sed "s/:$port/:port/g"
@@ -33,7 +31,7 @@ buildCases('buildkit: contexts', {
     docker build --build-context files=other .
     docker build --build-context files=other --build-context base=docker-image://layers . 2>&1 | grep -c replaced
     docker build --build-context files=none . 2>&1 | tail -1
-    docker build . 2>&1 | tail -1`,
+    docker build . 2>&1 | reason`,
   outputs: `
     printf 'FROM busybox AS b\\nRUN mkdir -p /o/d; echo 1 >/o/f; ln -s f /o/l; chmod 600 /o/f\\nFROM scratch\\nCOPY --from=b /o /\\n' >Dockerfile
     docker build -o out .
@@ -41,13 +39,12 @@ buildCases('buildkit: contexts', {
     docker build -o type=tar,dest=out.tar . && tar -tvf out.tar | awk '{print $1, $2, $6, $7, $8}' | sort
     docker build -o - . 2>/dev/null | tar -t | sort
     docker build --iidfile iid --metadata-file meta.json -t $c . 2>/dev/null; grep -c ^sha256: iid; sed 's/[^"]*"\\([^"]*\\)": .*/\\1/' meta.json | grep '\\.' | sort
-    docker build -o type=none . 2>&1 | tail -1
-    docker build -o type=oci,dest=x.tar . 2>&1 | tail -1`,
+    docker build -o type=none . 2>&1 | tail -1`,
   bake: `
     mkdir a b; printf 'FROM busybox\\nARG v\\nRUN echo a $v >/a\\n' >a/Dockerfile; printf 'FROM base\\nRUN cat /a\\n' >b/Dockerfile
     printf 'variable "V" { default = "one" }\\ngroup "default" { targets = ["b"] }\\ntarget "a" {\\n context = "a"\\n args = { v = V }\\n}\\ntarget "b" {\\n context = "b"\\n contexts = { base = "target:a" }\\n tags = ["'$c'"]\\n}\\n' >docker-bake.hcl
-    docker buildx bake
-    V=two docker buildx bake 2>&1 | grep -c 'a two'
+    docker buildx bake 2>&1 | grep -oE '(RUN .*|naming to .*|ERROR.*| a one)$' | sort -u
+    V=two docker buildx bake 2>&1 | grep -oE ' a two$' | sort -u
     docker run --rm $c cat /a
     docker buildx bake none 2>&1 | tail -1`,
   compose: `

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { OperationQueue } from '../../../src/async/operation-queue';
+import { hasBuildKitOracle } from '../../support/engines/buildkit-oracle';
 import { runScript } from '../../support/engines/docker-cli';
 import { projectDir } from '../../support/process/project-dir';
 import { tailRuns } from '../../support/shards';
@@ -20,8 +21,18 @@ const plugins = join(projectDir, 'build', 'trixie', 'usr', 'libexec', 'docker', 
  */
 export type BuildClient = 'cli' | 'buildx';
 
+/** What scripts have besides those of runScript. */
+const helpers = `
+cached() { docker build "$@" 2>&1 | awk '/^#[0-9]+ \\[/ { t[$1] = $0 } /^#[0-9]+ CACHED/ { sub(/^#[0-9]+ /, "", t[$1]); print t[$1] }' | grep -v ' FROM ' | sort; }
+reason() { grep . | tail -n 1 | sed 's/: failed to do request: .*//; s/: Get .*//'; }
+port=$((20000 + 0x\${c#c} % 20000))`;
+
 export interface BuildCase {
-  /** As in scriptCases. `docker build` prints plain progress, whose steadyProgress() is compared. */
+  /**
+   * As in scriptCases, with: `cached`, a build that prints the steps that were in the cache; `reason`, the last line of the input without
+   * how a registry could not be reached; `$port`, the case's own.
+   * `docker build` prints plain progress, whose steadyProgress() is compared.
+   */
   script: string;
   /** `buildx` alone where nothing is said. */
   clients?: readonly BuildClient[];
@@ -51,6 +62,10 @@ function clientSetUps(): Partial<Record<BuildClient, ClientSetUp>> {
 
 /** Scripts that build; they want the dockerd of scripts/fetch-dockerd.sh. The first client of a case is main where the case is; the others are of the long tail. */
 export function buildCases(group: string, cases: Record<string, string | BuildCase>): void {
+  if (!hasBuildKitOracle) {
+    it.todo(`${group}: no dockerd with BuildKit is on this machine`);
+    return;
+  }
   const setUps = clientSetUps();
   for (const [name, entry] of casesHere(group, cases)) {
     const {
@@ -69,7 +84,7 @@ export function buildCases(group: string, cases: Record<string, string | BuildCa
         const results = await runScript({
           cli: setUp,
           host,
-          steps: splitSteps(script),
+          steps: [helpers, ...splitSteps(script)],
           plugins: setUp.plugins,
           variables: {
             c: caseName,
@@ -81,7 +96,7 @@ export function buildCases(group: string, cases: Record<string, string | BuildCa
           },
           timeoutMs: timeoutSeconds * 1000,
         });
-        return results.map(({ step, stdout, stderr, exitCode }) => ({
+        return results.slice(1).map(({ step, stdout, stderr, exitCode }) => ({
           label: `$ ${step}`,
           exitCode,
           stdout: steadyProgress(stdout),

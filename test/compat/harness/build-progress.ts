@@ -6,7 +6,7 @@ interface Step {
   lines: string[];
 }
 
-/** Text without numbered lines stays as it is. */
+/** Text without numbered lines stays as it is, but for names of refs. */
 export function steadyProgress(text: string): string {
   const steps = new Map<string, Step>();
   const rest: string[] = [];
@@ -22,7 +22,7 @@ export function steadyProgress(text: string): string {
     // told again after lines of another step
     else if (told !== step.title && told !== '...') step.lines.push(...steadyStepLine(told));
   }
-  if (steps.size === 0) return text;
+  if (steps.size === 0) return steadyRef(text);
   const shown = [...byTitle(steps.values())]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .flatMap(([title, lines]) => [
@@ -36,14 +36,23 @@ export function steadyProgress(text: string): string {
   return [...shown, ...rest].join('\n').replace(/\n{2,}/g, '\n');
 }
 
-/** ADD of a URL is two steps of one name. A source may be fetched or not when a step that is in the cache doesn't need it. */
+/**
+ * Lines by title: ADD of a URL is two steps of one name, and its source is asked for or not, as are those of here-documents. A base image is told of under the number that it had in whichever build wanted
+ * it first, once or twice, fetched or in the cache, or not at all: only its errors count. The oracle makes `--link` without merging.
+ */
 function byTitle(steps: Iterable<Step>): Map<string, string[]> {
   const lines = new Map<string, string[]>();
   for (const { title, lines: told } of steps) {
-    const isSource = /^\[[^\]]*\] (FROM|load git source) |^\[[^\]]*\] ADD .*(:\/\/|@)/.test(title);
+    const failed = told.some((line) => line.startsWith('ERROR'));
+    if (!failed && /^(LINK |(\[[^\]]*\] )?FROM )/.test(title)) continue;
+    const isSource =
+      /^\[[^\]]*\] (load git source |preparing inline document|settings cache mount |ADD .*(:\/\/|@))/.test(
+        title,
+      );
     const steady = told.map((line) => (isSource && line === 'CACHED' ? 'DONE' : line));
-    const known = lines.get(title) ?? [];
-    lines.set(title, [...known, ...steady.filter((line) => line !== 'DONE' || !known.includes(line))]);
+    const all = [...(lines.get(title) ?? []), ...steady];
+    const output = all.filter((line) => line !== 'DONE');
+    lines.set(title, all.length === output.length ? output : [...output, 'DONE']);
   }
   return lines;
 }
@@ -57,10 +66,13 @@ function steadyStepLine(line: string): string[] {
 }
 
 function steadyLine(line: string): string {
-  return line
+  return steadyRef(line)
     .replace(/^\d+\.\d+ /, '') // of output, since the step began
     .replace(/ \d+(\.\d+)?s\b/g, '')
-    .replace(/: [\d.]+[kMG]?B( \/ [\d.]+[kMG]?B)? done$/, ': done')
-    .replace(/ of ref \S+: /, ' of ref <ref>: ')
+    .replace(/ [\d.]+[kMG]?B( \/ [\d.]+[kMG]?B)? done$/, ' done')
     .replace(/\b\d+(\.\d+)?[kMG]?B \/ \d+(\.\d+)?[kMG]?B\b/g, '<size>');
+}
+
+function steadyRef(text: string): string {
+  return text.replace(/ of ref \S+: /g, ' of ref <ref>: ');
 }

@@ -120,7 +120,6 @@ export default async function setUp({ testPathPatterns }: RunOptions): Promise<v
 }
 
 function wantsBuilds(patterns: readonly string[]): boolean {
-  if (process.env['CAISSON_COMPAT_BUILDS'] === undefined) return false;
   const files = readdirSync(buildFiles).map((name) => join(buildFiles, name));
   return (
     patterns.length === 0 || patterns.some((pattern) => files.some((file) => new RegExp(pattern).test(file)))
