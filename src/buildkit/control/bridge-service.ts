@@ -128,7 +128,10 @@ export function bridgeHandlers({
           return { Ref: request.Ref, Digest: image?.digest ?? '', Config: image?.config };
         }
         const { ref, digest, config } = await bridge.resolveImageConfig(request.Ref, options, signal);
-        return { Ref: ref, Digest: digest, Config: config };
+        // as it was asked for, or as a policy has it: the digest is told beside it
+        const pin = `@${digest}`;
+        const isPinned = request.Ref.endsWith(pin) || !ref.endsWith(pin);
+        return { Ref: isPinned ? ref : ref.slice(0, -pin.length), Digest: digest, Config: config };
       }),
 
     ResolveSourceMeta: (request, call) =>

@@ -213,7 +213,12 @@ export class Build {
   }
 
   async #export(result: Result): Promise<ReadonlyMap<string, string>> {
-    const answer = new Map<string, string>();
+    // what a frontend wants its client to be told
+    const answer = new Map(
+      [...result.metadata]
+        .filter(([key]) => key.startsWith('frontend.'))
+        .map(([key, value]) => [key, value.toString()]),
+    );
     for (const [index, { type, attributes }] of this.#request.exporters.entries()) {
       const exporter = this.#parts.exporters.find(({ types }) => types.includes(type));
       if (exporter === undefined) throw new BuildError('NotFound', `exporter "${type}" could not be found`);
