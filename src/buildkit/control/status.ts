@@ -4,6 +4,7 @@ import { errorMessage, isDaemonError, type ErrorCode } from '../../errors';
 import { log } from '../../log';
 import { BuildError, type BuildErrorCode, type ErrorDetail } from '../contract/errors';
 import { Status, type Any } from '../messages/google';
+import { Definition } from '../messages/ops';
 import { GrpcError, statusCodes } from '../wire/status';
 
 const codes: Readonly<Record<BuildErrorCode, number>> = {
@@ -66,9 +67,14 @@ export function statusOfError(error: unknown): Status {
 function anyOf(detail: ErrorDetail): Any {
   switch (detail.kind) {
     case 'source': {
-      const { filename, data, language } = detail.info;
+      const { filename, data, language, definition } = detail.info;
       return json('Source', {
-        info: { filename, data: data.toString('base64'), ...(language === '' ? {} : { language }) },
+        info: {
+          filename,
+          data: data.toString('base64'),
+          ...(definition.length === 0 ? {} : { definition: definitionOf(definition) }),
+          ...(language === '' ? {} : { language }),
+        },
         ranges: detail.ranges,
       });
     }
@@ -81,6 +87,11 @@ function anyOf(detail: ErrorDetail): Any {
     case 'encoded':
       return { type_url: detail.typeUrl, value: detail.value };
   }
+}
+
+/** The graph that a text was read from: its operations, which say it all. */
+function definitionOf(bytes: Buffer): object {
+  return { def: Definition.decode(bytes).def.map((op) => op.toString('base64')) };
 }
 
 function json(name: string, value: object): Any {

@@ -64,10 +64,10 @@ export function digestOf(bytes: Uint8Array): string {
   return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 }
 
-/** Where in the definition's texts a vertex comes from: for the error that it ended with. */
+/** Where in the definition's texts a vertex comes from, the last place told first: for the error that it ended with. */
 export function sourcesOf(definition: Definition, digest: string): ErrorDetail[] {
   const locations = definition.Source?.locations.get(digest)?.locations ?? [];
-  return locations.flatMap(({ sourceIndex, ranges }) => {
+  return locations.toReversed().flatMap(({ sourceIndex, ranges }) => {
     const info = definition.Source?.infos[sourceIndex];
     return info === undefined ? [] : [{ kind: 'source' as const, info, ranges }];
   });

@@ -66,13 +66,18 @@ test('sourcesOf finds the lines of a vertex', () => {
           locations: [
             { sourceIndex: 0, ranges: [{ start: { line: 1 }, end: { line: 1 } }] },
             { sourceIndex: 7, ranges: [] },
+            { sourceIndex: 0, ranges: [{ start: { line: 3 }, end: { line: 3 } }] },
           ],
         },
       ],
     ] as const,
   };
-  expect(sourcesOf(definition([], { Source }), 'sha256:a')).toEqual([
-    expect.objectContaining({ kind: 'source', info: expect.objectContaining({ filename: 'Dockerfile' }) }),
+  const found = sourcesOf(definition([], { Source }), 'sha256:a');
+  const info = expect.objectContaining({ filename: 'Dockerfile' }) as unknown;
+  // the last one told is the innermost: clients show it first
+  expect(found).toMatchObject([
+    { kind: 'source', info, ranges: [{ start: { line: 3 } }] },
+    { kind: 'source', info, ranges: [{ start: { line: 1 } }] },
   ]);
   expect(sourcesOf(definition([]), 'sha256:a')).toEqual([]);
 });
