@@ -69,6 +69,12 @@ export class Blobs {
     yield* createReadStream(path, { start: offset, end: end - 1 }) as AsyncIterable<Buffer>;
   }
 
+  /** Digests of all that is whole. */
+  async list(): Promise<string[]> {
+    const names = await readdir(this.#directory).catch(() => []);
+    return names.map((name) => `sha256:${name}`).filter((digest) => digestPattern.test(digest));
+  }
+
   async remove(digest: string): Promise<void> {
     const path = this.#path(digest);
     if (path !== undefined) await rm(path, { force: true });

@@ -10,6 +10,8 @@ import type { BlobInfo } from './blobs';
 /** Where blobs are; the first that has one gives it. */
 export interface ContentProvider {
   info(digest: string): Promise<BlobInfo | undefined>;
+  /** What it has, where that is for clients to know. */
+  list?(): Promise<readonly string[]>;
   /** Bytes from `offset` up to `end`, which is not included. */
   read(digest: string, offset: number, end: number): AsyncIterable<Buffer>;
 }
@@ -30,8 +32,17 @@ export function contentHandlers(
   return {
     async Info({ digest }) {
       const { info } = await find(digest);
-      const time = timestamp(info.createdAtMs);
-      return { info: { digest, size: info.size, created_at: time, updated_at: time } };
+      return { info: infoMessage(digest, info) };
+    },
+    async List({ filters }, { signal }, send) {
+      if (filters.length > 0) throw new BuildError('Unimplemented', 'filters of content are not supported');
+      for (const provider of providers) {
+        for (const digest of (await provider.list?.()) ?? []) {
+          signal.throwIfAborted();
+          const info = await provider.info(digest);
+          if (info !== undefined) await send({ info: [infoMessage(digest, info)] });
+        }
+      }
     },
     async Read({ digest, offset, size }, { signal }, send) {
       const { provider, info } = await find(digest);
@@ -49,4 +60,17 @@ export function contentHandlers(
       }
     },
   };
+}
+
+function infoMessage(
+  digest: string,
+  { size, createdAtMs }: BlobInfo,
+): {
+  digest: string;
+  size: number;
+  created_at: ReturnType<typeof timestamp>;
+  updated_at: ReturnType<typeof timestamp>;
+} {
+  const time = timestamp(createdAtMs);
+  return { digest, size, created_at: time, updated_at: time };
 }

@@ -1,6 +1,17 @@
 // Blobs by their digests (containerd.services.content.v1): ours, read only, and those of clients' content stores.
 
-import { bytes, int32, int64, map, message, nested, string, type Init, type Value } from '../wire/codec';
+import {
+  bytes,
+  int32,
+  int64,
+  map,
+  message,
+  nested,
+  repeated,
+  string,
+  type Init,
+  type Value,
+} from '../wire/codec';
 import { bidirectional, serverStream, service, unary } from '../wire/service';
 import { Timestamp } from './google';
 
@@ -13,6 +24,8 @@ const Info = message({
 });
 const InfoRequest = message({ digest: string(1) });
 const InfoResponse = message({ info: nested(1, Info) });
+const ListContentRequest = message({ filters: repeated(string(1)) });
+const ListContentResponse = message({ info: repeated(nested(1, Info)) });
 const ReadContentRequest = message({ digest: string(1), offset: int64(2), size: int64(3) });
 const ReadContentResponse = message({ offset: int64(1), data: bytes(2) });
 
@@ -39,6 +52,7 @@ export type WriteContentResponse = Value<typeof WriteContentResponse>;
 
 export const Content = service('containerd.services.content.v1.Content', {
   Info: unary(InfoRequest, InfoResponse),
+  List: serverStream(ListContentRequest, ListContentResponse),
   Read: serverStream(ReadContentRequest, ReadContentResponse),
   Write: bidirectional(WriteContentRequest, WriteContentResponse),
 });

@@ -105,6 +105,8 @@ function checkStep(op: ExecOp, inputCount: number, entitlements: ReadonlySet<Ent
   if (op.cdiDevices.length > 0) throw new BuildError('Unimplemented', 'devices of steps are not supported');
   if (!Object.values<number>(networkMode).includes(op.network)) throw invalid(`network mode ${op.network}`);
   if (op.network === networkMode.host) requireEntitlement(entitlements, 'network.host');
+  if (!Object.values<number>(securityMode).includes(op.security))
+    throw invalid(`invalid security mode: ${op.security}`);
   if (op.security !== securityMode.sandbox) requireEntitlement(entitlements, 'security.insecure');
 }
 

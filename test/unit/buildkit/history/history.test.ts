@@ -88,8 +88,8 @@ test('one that failed has its error, and its details as a blob', async () => {
   await build(history, 'good');
   const failed = await listed(history, { matches: (field) => field('status') === 'error' });
   expect(failed).toMatchObject([{ record: { Ref: 'bad', error: { code: 2, message: 'broken' } } }]);
-  const { Info: info, Read: read } = contentHandlers([history.blobs]);
-  if (info === undefined || read === undefined) throw new Error('not served');
+  const { Info: info, Read: read, List: list } = contentHandlers([history.blobs]);
+  if (info === undefined || read === undefined || list === undefined) throw new Error('not served');
   const digest = failed[0]?.record.externalError?.digest ?? '';
   const call = { signal: never } as ServerCall;
   const found = await info({ digest }, call);
@@ -98,6 +98,12 @@ test('one that failed has its error, and its details as a blob', async () => {
     parts.push(Buffer.from(part.data ?? []));
     return Promise.resolve();
   });
+  const all: string[] = [];
+  await list({ filters: [] }, call, ({ info: some }) => {
+    all.push(...[...(some ?? [])].map(({ digest: each }) => each ?? ''));
+    return Promise.resolve();
+  });
+  expect(all).toContain(digest);
   expect(found.info?.size).toBeGreaterThan(8);
   expect(Buffer.concat(parts)).toHaveLength(6);
   await expect(info({ digest: '../../etc/passwd' }, call)).rejects.toThrow('not found');
