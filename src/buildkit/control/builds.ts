@@ -5,6 +5,7 @@ import { BuildError } from '../contract/errors';
 import type { BuildHistory } from '../history/history';
 import type { ServerCall } from '../wire/server';
 import { Build, type BuildParts, type BuildRequest } from './build';
+import { GrpcError, statusCodes } from '../wire/status';
 import { statusOfError } from './status';
 
 /** How long a call waits for its build: connections are not in order. */
@@ -129,6 +130,7 @@ export class Builds {
   }
 }
 
-function noSuchBuild(id: string): BuildError {
-  return new BuildError('NotFound', `no such job ${id.slice(0, maxIdLength)}`);
+/** Clients look at the code. */
+function noSuchBuild(id: string): GrpcError {
+  return new GrpcError(statusCodes.notFound, `no such job ${id.slice(0, maxIdLength)}`);
 }

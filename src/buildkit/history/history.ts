@@ -173,6 +173,8 @@ export class BuildHistory {
   /** Throws BuildError NotFound. */
   async update(ref: string, change: { pinned: boolean; isDelete: boolean }): Promise<void> {
     const record = this.#records.get(ref);
+    // one that runs is listed too: whoever removes all of them goes on
+    if (record === undefined && change.isDelete) return;
     if (record === undefined)
       throw new BuildError('NotFound', `failed to find build record ${ref.slice(0, 200)}: not found`);
     if (change.isDelete) {

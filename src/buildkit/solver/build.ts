@@ -23,7 +23,7 @@ import type { ExecOutput } from '../contract/executor';
 import { digestOf, loadGraph, sourcesOf, vertexesOf } from '../llb/graph';
 import { operationOf } from './operations';
 import { LayerHolds } from './files/layer-trees';
-import { runContainer } from './ops/exec';
+import { cacheIdOf, runContainer } from './ops/exec';
 import type { StepResult } from './ops/operation';
 import { CacheImports } from './remote-cache/cache-import';
 import { graphByPolicy, sourceByPolicy } from './source-policy';
@@ -62,7 +62,6 @@ export class Build implements BuildSolver {
     this.#imports = new CacheImports(core.cacheImports, scope, this.#signal);
   }
 
-  // eslint-disable-next-line @typescript-eslint/require-await -- what it throws is a rejection
   async solve(
     given: Definition,
     { cacheImports = [] }: { cacheImports?: readonly CacheSource[] },
@@ -85,6 +84,7 @@ export class Build implements BuildSolver {
         ]);
       }
     }
+    await this.#core.cacheMounts.empty(emptiedCaches(edge));
     return this.#ref(edge, definition);
   }
 
@@ -309,6 +309,15 @@ async function evaluated({ vertex }: Edge, result: StepResult, signal: AbortSign
   if (vertex.op.op?.kind !== 'source') return;
   if (vertex.op.op.value.identifier.startsWith('local://')) await result.tree(signal);
   else await result.layers(signal);
+}
+
+/** Cache mounts of steps that must be made anew begin anew, too. */
+function emptiedCaches(edge: Edge): Set<string> {
+  return new Set(
+    vertexesOf(edge).flatMap(({ op: { op }, metadata }) =>
+      metadata?.ignore_cache === true && op?.kind === 'exec' ? op.value.mounts.flatMap(cacheIdOf) : [],
+    ),
+  );
 }
 
 /** What must be made anew is another vertex than what need not. */

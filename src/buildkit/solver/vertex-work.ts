@@ -280,6 +280,8 @@ export class VertexWork {
           const files = await operation.selected(i, () => input.tree(signal));
           return files === undefined ? input.identity : await this.#core.digests.of(files, signal);
         } catch (error) {
+          // of nothing there is no checksum: the operation says what it misses
+          if (isNotFound(error) && (await input.layers(signal)).length === 0) return input.identity;
           throw this.#checksumError(error, i);
         }
       }),
@@ -288,7 +290,7 @@ export class VertexWork {
   }
 
   #checksumError(error: unknown, input: number): unknown {
-    if (!(error instanceof BuildError) || error.code !== 'NotFound') return error;
+    if (!isNotFound(error)) return error;
     const ref = (this.inputs[input]?.work.vertex.digest ?? '').slice(-25);
     const why = `failed to compute cache key: failed to calculate checksum of ref ${ref}: ${error.message}`;
     return new BuildError(error.code, why, { cause: error, details: error.details });
@@ -453,4 +455,8 @@ function keyOf(kind: string, bytes: Buffer, parts: readonly string[]): string {
   // JSON tells where each part ends
   hash.update(JSON.stringify([kind, bytes.toString('base64'), parts]));
   return `sha256:${hash.digest('hex')}`;
+}
+
+function isNotFound(error: unknown): error is BuildError {
+  return error instanceof BuildError && error.code === 'NotFound';
 }

@@ -11,6 +11,8 @@ const collection = 'buildkit-cache-mounts';
 interface MountRecord {
   id: string;
   key: string;
+  /** As graphs name it. */
+  cacheId?: string;
   description: string;
   createdAtMs: number;
   lastUsedAtMs: number;
@@ -41,6 +43,8 @@ export interface CacheMountLease {
 export class CacheMounts {
   readonly #host: BuildHost;
   readonly #paths = new Map<string, string>();
+  /** Ids of records that are to go when their step is done. */
+  readonly #dropped = new Set<string>();
   /** Ids of records. */
   readonly #leased = new Map<string, Promise<void>>();
   /** Disks of no record are gone. Never rejects. */
@@ -59,12 +63,21 @@ export class CacheMounts {
     const key = createHash('sha256').update(JSON.stringify(parts)).digest('hex');
     for (;;) {
       signal.throwIfAborted();
-      const known = this.#records().filter((record) => record.key === key);
+      const known = this.#records().filter((record) => record.key === key && !this.#dropped.has(record.id));
       const free = known.find(({ id }) => !this.#leased.has(id));
       if (free !== undefined) return this.#take(free);
       const [busy] = known;
       if (busy === undefined || request.isPrivate) return this.#take(this.#newRecord(key, request));
       await unlessAborted(this.#leased.get(busy.id) ?? Promise.resolve(), signal);
+    }
+  }
+
+  /** Steps that run with one go on with it; whoever asks for one of these ids from now on gets an empty one. */
+  async empty(cacheIds: ReadonlySet<string>): Promise<void> {
+    await this.#isTidy;
+    for (const { id, cacheId } of this.#records()) {
+      if (cacheId === undefined || !cacheIds.has(cacheId)) continue;
+      if (!(await this.remove(id))) this.#dropped.add(id);
     }
   }
 
@@ -107,6 +120,7 @@ export class CacheMounts {
     return {
       id: recordId,
       key,
+      cacheId: id,
       description,
       createdAtMs: now,
       lastUsedAtMs: now,
@@ -121,6 +135,10 @@ export class CacheMounts {
     const end = (): void => {
       this.#leased.delete(record.id);
       release();
+      if (!this.#dropped.delete(record.id)) return;
+      this.remove(record.id).catch((error: unknown) =>
+        log.error('a cache mount could not be removed', { id: record.id, error }),
+      );
     };
     try {
       const used = { ...record, lastUsedAtMs: Date.now(), usageCount: record.usageCount + 1 };

@@ -237,7 +237,7 @@ function requirePaths(action: FileActionCopy, files: readonly SelectedFile[]): v
 }
 
 /** As Go's filepath.Match would over a walk; what is in a directory that matches isn't looked at. */
-function matchesOf(tree: FileTree, pattern: string, followLinks: boolean): string[] {
+export function matchesOf(tree: FileTree, pattern: string, followLinks: boolean): string[] {
   const parts = pattern.replace(/\/$/, '').split('/');
   const first = parts.findIndex(hasWildcards);
   const prefix = parts.slice(0, first).join('/');
@@ -259,8 +259,18 @@ function matchesOf(tree: FileTree, pattern: string, followLinks: boolean): strin
   return found.map(({ path }) => path);
 }
 
-function notFound(path: string): BuildError {
-  return new BuildError('NotFound', `"/${cleanPath(path).replace(/\/$/, '')}": not found`);
+function notFound(path: string): MissingSource {
+  return new MissingSource(`/${cleanPath(path).replace(/\/$/, '')}`);
+}
+
+/** Of what a copy takes: named differently by who looks for its key and by who copies. */
+export class MissingSource extends BuildError {
+  readonly path: string;
+
+  constructor(path: string) {
+    super('NotFound', `"${path}": not found`);
+    this.path = path;
+  }
 }
 
 function failed(reason: string): BuildError {

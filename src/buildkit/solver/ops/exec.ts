@@ -314,8 +314,7 @@ class StepRun {
   ): Promise<ReadonlyMap<Mount, CacheMountLease>> {
     const leases = new Map<Mount, CacheMountLease>();
     const wanted = mounts.filter((mount) => mount.mountType === mountType.cache);
-    const idOf = ({ cacheOpt, dest }: Mount): string =>
-      cacheOpt === undefined || cacheOpt.ID === '' ? dest : cacheOpt.ID;
+    const idOf = (mount: Mount): string => cacheIdOf(mount)[0] ?? '';
     wanted.sort((a, b) => (idOf(a) < idOf(b) ? -1 : 1));
     /** A disk that is mounted twice in one step is one lease. */
     const byKey = new Map<string, CacheMountLease>();
@@ -396,6 +395,12 @@ class StepRun {
     if (isOptional) return undefined;
     throw new BuildError('NotFound', `unset ssh forward key ${id === '' ? 'default' : id}`);
   }
+}
+
+/** Of a cache mount, as graphs name it; none of others. */
+export function cacheIdOf({ mountType: type, cacheOpt, dest }: Mount): string[] {
+  if (type !== mountType.cache) return [];
+  return [cacheOpt === undefined || cacheOpt.ID === '' ? dest : cacheOpt.ID];
 }
 
 function layersMount(mount: Mount, diffIds: readonly string[]): ExecStep['root'] {

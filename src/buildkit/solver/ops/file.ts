@@ -15,7 +15,7 @@ import {
   type FileTree,
 } from '../../../builder/file-tree';
 import { TreeChanges } from '../../../builder/tree-changes';
-import { hasWildcards, pathMatcher } from '../../../go/path-match';
+import { hasWildcards } from '../../../go/path-match';
 import { BuildError } from '../../contract/errors';
 import type {
   ChownOpt,
@@ -27,7 +27,15 @@ import type {
   FileOp,
 } from '../../contract/llb';
 import type { SelectedFile } from '../files/content-digests';
-import { cleanPath, copiedFiles, copyFiles, makeDirectories, secondsOf } from './copy';
+import {
+  cleanPath,
+  copiedFiles,
+  copyFiles,
+  makeDirectories,
+  matchesOf,
+  MissingSource,
+  secondsOf,
+} from './copy';
 import type { Operation, OperationOutput, RunContext, StepResult } from './operation';
 import { ownerOf } from './owner';
 
@@ -233,7 +241,11 @@ class ActionRun {
         const tree = await this.#treeAt(secondaryInput);
         const owner = await this.#owner(action.value.owner);
         const tools = { layers: trees.layers, workDir: this.#workDir, signal: this.#signal, zstd: true };
-        await copyFiles(changes, tree, action.value, { owner, unpack: (file) => unpackable(file, tools) });
+        try {
+          await copyFiles(changes, tree, action.value, { owner, unpack: (file) => unpackable(file, tools) });
+        } catch (error) {
+          throw error instanceof MissingSource ? noSuchFile(error.path) : error;
+        }
         return;
       }
       case 'mkfile': {
@@ -313,18 +325,19 @@ function makeLink(changes: TreeChanges, action: FileActionSymlink, attributes: A
 function remove(changes: TreeChanges, action: FileActionRm): void {
   const given = toName(cleanPath(action.path).replace(/\/$/, ''));
   const { tree } = changes;
-  const parent = tree.resolve(parentOf(given));
-  const name = given.slice(given.lastIndexOf('/') + 1);
-  const directory = tree.lookup(parent);
-  const names = directory?.kind === 'directory' ? [...directory.children.keys()] : [];
-  const matches =
-    action.allowWildcard && hasWildcards(displayName(name)) ? pathMatcher(displayName(name)) : undefined;
-  const found = names.filter((entry) =>
-    matches === undefined ? entry === name : matches(displayName(entry)),
-  );
-  if (found.length === 0 && matches === undefined && !action.allowNotFound)
-    throw new BuildError('NotFound', `lstat /${displayName(given)}: no such file or directory`);
-  for (const entry of found) changes.remove(joinPath(parent, entry));
+  const isPattern = action.allowWildcard && hasWildcards(displayName(given));
+  for (const path of isPattern ? matchesOf(tree, given, true) : [given]) {
+    const parent = tree.resolve(parentOf(path));
+    const name = path.slice(path.lastIndexOf('/') + 1);
+    const directory = tree.lookup(parent);
+    if (directory?.kind === 'directory' && directory.children.has(name))
+      changes.remove(joinPath(parent, name));
+    else if (!isPattern && !action.allowNotFound) throw noSuchFile(`/${displayName(given)}`);
+  }
+}
+
+function noSuchFile(path: string): BuildError {
+  return new BuildError('NotFound', `lstat ${path}: no such file or directory`);
 }
 
 function requireParent(tree: FileTree, path: string, operation: string): void {

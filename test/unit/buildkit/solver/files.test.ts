@@ -222,8 +222,19 @@ describe('other actions', () => {
       'dir/',
       'dir/.wh.old',
     ]);
+    expect(Object.keys(await lastLayer(base(rm('/d*/o*', { allowWildcard: true }))))).toEqual([
+      'dir/',
+      'dir/.wh.old',
+    ]);
     const again = await daemon.filesOf(base(rm('/dir'), mkdir('/dir'), mkfile('/dir/new', 'n')));
     expect(Object.keys(again).filter((path) => path.startsWith('dir'))).toEqual(['dir/', 'dir/new']);
+  });
+
+  test('of nothing a copy says what it misses, not a checksum', async () => {
+    const nothing = { input: -1, secondaryInput: -1, output: 0 };
+    const value = { src: '/x', dest: '/', mode: -1, timestamp: -1n };
+    const graph = file([], { ...nothing, action: { kind: 'copy', value } as never });
+    await expect(daemon.layersOf(graph)).rejects.toThrow(/^lstat \/x: no such file or directory/);
   });
 
   test.each<[string, object, string]>([

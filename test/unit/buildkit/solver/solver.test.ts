@@ -336,6 +336,27 @@ describe('builds at once', () => {
       { usageCount: 3, inUse: false, mutable: true },
     ]);
   });
+
+  test('a step that must be made anew begins with empty caches, others keep theirs', async () => {
+    const mountOf = (ID: string): object => ({
+      input: -1,
+      dest: `/${ID}`,
+      output: -1,
+      mountType: 3,
+      cacheOpt: { ID },
+    });
+    const mounts = [mountOf('a'), mountOf('b')] as never;
+    const daemon = new FakeDaemon(host, sessionsOf());
+    await daemon.layersOf(run(image('base'), 'first', { mounts }));
+    expect(host.disksMade).toHaveLength(2);
+    const fresh = { mounts: [mountOf('a')] as never, metadata: { ignore_cache: true } };
+    await daemon.layersOf(run(image('base'), 'second', fresh));
+    expect(host.disksMade).toHaveLength(3);
+    await daemon.layersOf(run(image('base'), 'third', { mounts }));
+    expect(host.disksMade).toHaveLength(3);
+    const records = await daemon.solver.records.list(never);
+    expect(records.filter(({ type }) => type === 'exec.cachemount')).toHaveLength(2);
+  });
 });
 
 describe('what may not run', () => {
