@@ -69,6 +69,7 @@ export class Builds {
   /** Whose frontend calls: its metadata say so. */
   callerOf({ metadata, signal }: ServerCall): Promise<Build> {
     const [id = ''] = metadata.get('buildkit-controlapi-buildid') ?? [];
+    if (id === '') throw new BuildError('FailedPrecondition', 'no buildid found in context');
     return this.running(id, signal);
   }
 
