@@ -15,6 +15,8 @@ export interface Lab {
   dir: string;
   namespace: NetworkNamespace;
   oracle: Engine;
+  /** Does it when the work is done, the last one told first. */
+  atEnd: (stop: () => Promise<void>) => void;
   /** Starts a daemon that ends with the laboratory. `name`: its directory in `dir`. */
   startCaisson: (name: string, args: readonly string[]) => Promise<CaissonDaemon>;
 }
@@ -45,7 +47,10 @@ async function withLab(work: (lab: Lab) => Promise<void>): Promise<void> {
       stops.push(() => daemon.stop());
       return daemon;
     };
-    await work({ dir, namespace, oracle, startCaisson });
+    const atEnd = (stop: () => Promise<void>): void => {
+      stops.push(stop);
+    };
+    await work({ dir, namespace, oracle, atEnd, startCaisson });
   } finally {
     for (const stop of stops.reverse()) await stop();
   }

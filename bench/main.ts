@@ -6,6 +6,7 @@ import { join } from 'node:path';
 
 import type { CaissonDaemon } from '../test/support/engines/caisson-daemon';
 import { registryHost } from '../test/support/images/test-images';
+import { buildMeasurements, type BuildBench } from './builds';
 import { firstCheckpoint, laterCheckpoint, startFromCheckpoint } from './checkpoint';
 import { databaseRows } from './database';
 import { family, manyAtOnce, manyInARow, restartUnderLoad, watchingMany } from './crowd';
@@ -17,7 +18,7 @@ import { idleVmsMemory, podReplace, vmRun } from './pods';
 import { formatTable, type Row } from './table';
 import { describeVersions } from './versions';
 
-interface Bench extends NetworkBench {
+interface Bench extends NetworkBench, BuildBench {
   /** The same daemon program without a pool. */
   noPool: DockerClient;
   caissonDaemon: CaissonDaemon;
@@ -117,6 +118,7 @@ const measurements: Record<string, Measurement> = {
       prepare: (client) => client.run('build', '-q', twentySteps(dir)),
       step: (client) => client.run('build', '-q', twentySteps(dir)),
     }),
+  ...buildMeasurements,
   'cp of 100 MB in': ({ docker, caisson, dir }) =>
     compare('cp of 100 MB into a container', 5, [docker, caisson], {
       times: 3,
@@ -293,6 +295,8 @@ async function main(wanted: readonly string[], lab: Lab): Promise<void> {
   const caissonDaemon = await lab.startCaisson('c', ['--experimental']);
   const noPoolDaemon = await lab.startCaisson('n', ['--pool-size', '0']);
   const bench: Bench = {
+    atEnd: lab.atEnd,
+    busybox: `${registryHost}/busybox`,
     docker: new DockerClient(oracle.host),
     caisson: new DockerClient(caissonDaemon.host),
     noPool: new DockerClient(noPoolDaemon.host),

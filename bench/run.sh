@@ -6,5 +6,6 @@ set -euo pipefail
 cd "$root_dir"
 export DOCKER_BUILDKIT=0 # a buildx plugin on the machine must not change what is measured
 bash scripts/setup.sh test
+bash scripts/fetch-dockerd.sh >/dev/null || say 'no dockerd with BuildKit'
 npx tsc -p bench/tsconfig.json
 exec node build/bench/bench/main.js "$@"

@@ -20,14 +20,17 @@ export interface BuildKitOracle {
 
 /**
  * Starts it inside the namespace, with a bridge and addresses that are not those of the other dockerd there. `dir` takes data, sockets
- * and logs.
+ * and logs. `config`: what its daemon.json says.
  */
 export async function startBuildKitOracle(
   dir: string,
   namespace: Pick<NetworkNamespace, 'wrap'>,
   detached = false,
+  config: Readonly<Record<string, unknown>> = {},
 ): Promise<BuildKitOracle> {
   mkdirSync(dir, { recursive: true });
+  const configFile = join(dir, 'daemon.json');
+  writeFileSync(configFile, JSON.stringify(config));
   const env = { PATH: `${unpacked}/bin:${unpacked}/sbin:${process.env['PATH'] ?? ''}` };
   const containerd = await startContainerd(dir, { namespace, env, detached });
   try {
@@ -47,7 +50,7 @@ export async function startBuildKitOracle(
         ...['nsenter', `--mount=/proc/${containerd.process.pid}/ns/mnt`, join(unpacked, 'sbin', 'dockerd')],
         ...['--data-root', join(dir, 'data'), '--exec-root', join(dir, 'exec')],
         ...['--containerd', containerd.address, '--bridge', bridge],
-        ...['--pidfile', join(dir, 'pid'), '--host', host],
+        ...['--pidfile', join(dir, 'pid'), '--host', host, '--config-file', configFile],
       ]),
       { logPath: join(dir, 'dockerd.log'), env, detached },
     );
