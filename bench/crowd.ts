@@ -78,10 +78,11 @@ export async function restartUnderLoad({ caisson, caissonDaemon }: RestartedBenc
     await runAsync(caisson, 'run', '-d', '--name', `bench-restart-${index}`, ...endless);
   const endLoad = startLoad(othersPerCpu);
   try {
+    const { logPath } = caissonDaemon.process;
     await caissonDaemon.kill9();
-    const logged = readFileSync(caissonDaemon.process.logPath, 'utf8').length;
+    const logged = readFileSync(logPath, 'utf8').length;
     const isSettled = (): boolean =>
-      readFileSync(caissonDaemon.process.logPath, 'utf8').slice(logged).includes('every record is true');
+      readFileSync(logPath, 'utf8').slice(logged).includes('every record is true');
     const start = performance.now();
     await caissonDaemon.start();
     await runAsync(caisson, 'ps');
