@@ -13,13 +13,16 @@ import { casesHere, defineCase, splitSteps } from './cases';
 import type { Transcript } from './compare';
 import { compatEnvironment } from './environment';
 
-const plugins = join(projectDir, 'build', 'trixie', 'usr', 'libexec', 'docker', 'cli-plugins');
+const pluginsOf = (release: string): string[] => {
+  const dir = join(projectDir, 'build', release, 'usr', 'libexec', 'docker', 'cli-plugins');
+  return ['docker-buildx', 'docker-compose'].map((name) => join(dir, name));
+};
 
 /**
- * `cli`: the docker command alone, which speaks to `/build?version=2`. `buildx`: a newer one with the plugins of its release. Both have
- * the same case.
+ * `cli`: the docker command alone, which speaks to `/build?version=2`. `buildx`: a newer one with the plugins of Debian's next
+ * release. `newest`: what scripts/fetch-forky.sh has fetched. All have the same case.
  */
-export type BuildClient = 'cli' | 'buildx';
+export type BuildClient = 'cli' | 'buildx' | 'newest';
 
 /** What scripts have besides those of runScript. */
 const helpers = `
@@ -51,12 +54,18 @@ function clientSetUps(): Partial<Record<BuildClient, ClientSetUp>> {
   const { clis } = compatEnvironment();
   const [oldest] = clis;
   const newest = clis.at(-1);
-  const buildx = join(plugins, 'docker-buildx');
+  const plugins = pluginsOf('trixie');
+  const newestPlugins = pluginsOf('forky');
+  const forky = join(projectDir, 'build', 'forky', 'usr', 'bin', 'docker');
+  const isThere = (paths: readonly string[]): boolean => paths.every((path) => existsSync(path));
   return {
     ...(oldest === undefined ? {} : { cli: { name: 'docker', ...oldest, plugins: [] } }),
-    ...(newest === undefined || newest === oldest || !existsSync(buildx)
+    ...(newest === undefined || newest === oldest || !isThere(plugins)
       ? {}
-      : { buildx: { name: 'buildx', ...newest, plugins: [buildx, join(plugins, 'docker-compose')] } }),
+      : { buildx: { name: 'buildx', ...newest, plugins } }),
+    ...(isThere([forky, ...newestPlugins])
+      ? { newest: { name: 'newest', path: forky, version: 'forky', plugins: newestPlugins } }
+      : {}),
   };
 }
 
