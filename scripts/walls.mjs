@@ -34,6 +34,7 @@ export const walls = {
   },
   daemon: {
     imports: [
+      'web',
       'api',
       'api/v1',
       'play',
@@ -64,10 +65,15 @@ export const walls = {
       'versions',
       'config',
     ],
+    types: ['api/v1.41/backend'],
     modules: ['express', 'node:child_process', 'prom-client'],
   },
 
   // HTTP
+  web: {
+    imports: ['api/v1.41', 'api/http', 'docker'],
+    modules: ['zod'],
+  },
   api: { imports: ['api/v1.41', 'api/http'], modules: ['express', 'http-proxy'] },
   'api/v1': { imports: ['api/http', 'docker'], modules: ['ajv/dist/2020', 'express'] },
   'api/v1.41': { imports: ['api/http', 'docker'], modules: ['express', 'ws'] },
@@ -592,6 +598,31 @@ export const walls = {
   errors: { imports: [] },
 };
 
+/** The web page: it runs in browsers, and of src it may know the types that its server and the APIs answer with. */
+const page = {
+  types: ['docker/types', 'api/v1/types', 'web/types'],
+  modules: [
+    'preact',
+    'preact/hooks',
+    '@preact/signals',
+    'uplot',
+    '@xterm/xterm',
+    '@xterm/addon-fit',
+    '@dagrejs/dagre',
+  ],
+};
+
+function pageComplaint({ to, specifier, typeOnly }) {
+  if (to === undefined) {
+    const isFree = typeOnly || specifier.endsWith('.css') || page.modules.includes(specifier);
+    return isFree ? undefined : `web may not import ${specifier} (the page, in ${tableFile})`;
+  }
+  if (to.startsWith('web/src/')) return undefined;
+  const path = to.replace(/^src\//, '').replace(/\.ts$/, '');
+  if (!page.types.includes(path)) return `web may not import ${path} (the page, in ${tableFile})`;
+  return typeOnly ? undefined : `web may import types alone of ${path} (the page, in ${tableFile})`;
+}
+
 const pureModules = ['node:buffer', 'node:path', 'node:util'];
 const tableFile = 'scripts/walls.mjs';
 const tableLines = readFileSync(new URL(import.meta.url), 'utf8').split('\n');
@@ -615,6 +646,7 @@ export function rowOf(file) {
  * `specifier`. Both files by their path from the project's folder.
  */
 export function complaint({ from, to, specifier, typeOnly }) {
+  if (from.startsWith('web/')) return pageComplaint({ to, specifier, typeOnly });
   const row = rowOf(from);
   const { imports = [], types = [], modules = [], pure = false } = walls[row] ?? {};
   if (walls[row] === undefined) return `src/${row} has no row in ${tableFile}`;

@@ -88,6 +88,10 @@ export interface Config extends Readonly<LiveConfig> {
   readonly logFormat: LogFormat;
   /** `host:port`. */
   readonly metricsAddress: string | undefined;
+  /** Of the web page; undefined: there is none. */
+  readonly web: { readonly address: string; readonly readOnly: boolean } | undefined;
+  /** Where the web page was built to. */
+  readonly webAssetsDir: string;
   /** dockerd's word for what it has on trial, checkpoints among them. Clients are told so. */
   readonly experimental: boolean;
   /** What clients are told to build with: those before 23.0 without another wish do so. */

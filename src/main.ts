@@ -32,7 +32,9 @@ async function runDaemon(command: Command): Promise<void> {
   setLogFormat(config.logFormat);
   process.on('unhandledRejection', (error) => log.error('unhandled rejection', { error }));
   const { startDaemon } = await import('./daemon/daemon.js');
-  const daemon = await startDaemon(config);
+  const daemon = await startDaemon(config, {
+    doctor: async () => (await import('./cli/doctor.js')).diagnose(config),
+  });
   calmDown();
   let closing = false;
   const stop = (signal: string): void => {

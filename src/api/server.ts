@@ -47,8 +47,10 @@ export interface ApiOptions {
 }
 
 export interface Api {
-  /** For tests that need no socket of ours. Hijacking works on listening addresses only. */
+  /** For tests that need no socket of ours, and for servers of others'. Connections are hijacked where those know how. */
   readonly app: Express;
+  /** Answers a request that came on a server of somebody else's, which has decided that it may. */
+  handle(request: IncomingMessage, response: ServerResponse): void;
   /** Listens on `unix://` and `tcp://` addresses; returns them with real ports. On an error none is left open. */
   listen(hosts: readonly string[]): Promise<string[]>;
   /** Makes unix sockets again whose files are gone. Resolves with their paths; connections go on. */
@@ -104,6 +106,8 @@ export function createApi(backend: Backend, options: ApiOptions): Api {
 
   return {
     app,
+    // express adds what its own types ask for
+    handle: (request, response) => void app(request as Request, response as Response),
     close,
     mendSockets,
     async listen(hosts) {

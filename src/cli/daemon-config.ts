@@ -68,6 +68,8 @@ export function toConfig(settings: Settings): Config {
     ...(tls === undefined ? {} : { tls }),
     logFormat: (settings.string('log-format') ?? 'text') as LogFormat, // one of its choices
     metricsAddress: settings.string('metrics-addr'),
+    web: webConfig(settings),
+    webAssetsDir: join(projectDir, 'dist', 'web-page'),
     experimental: settings.get('boolean', 'experimental') ?? false,
     preferredBuilder: builderOf(settings.get('switches', 'features')?.['buildkit']),
     accelerator: (settings.string('accel') ?? 'auto') as AcceleratorChoice, // one of its choices
@@ -140,6 +142,14 @@ function readSeccompProfile(path: string | undefined): { path: string; text: str
       },
     );
   }
+}
+
+function webConfig(settings: Settings): Config['web'] {
+  const address = settings.string('web');
+  const readOnly = settings.get('boolean', 'web-read-only') ?? false;
+  if (address !== undefined) return { address, readOnly };
+  if (readOnly) throw new DaemonError('InvalidParameter', '--web-read-only: there is no page without --web');
+  return undefined;
 }
 
 function tlsConfig(settings: Settings): TlsConfig | undefined {

@@ -125,6 +125,18 @@ export const daemonOptions: readonly DaemonOption[] = [
     description: 'ADDRESS:PORT of the metrics for Prometheus',
   },
   {
+    key: 'web',
+    flags: '--web <address>',
+    kind: 'string',
+    description: 'ADDRESS:PORT of the web page, like 127.0.0.1:8090 (default: none)',
+  },
+  {
+    key: 'web-read-only',
+    flags: '--web-read-only [bool]',
+    kind: 'boolean',
+    description: 'who uses the web page may look, and change nothing',
+  },
+  {
     key: 'accel',
     flags: '--accel <kind>',
     kind: 'string',

@@ -42,7 +42,8 @@ export async function runDoctor(config: Config): Promise<number> {
   return exitCodeOf(findings);
 }
 
-async function diagnose(config: Config): Promise<Finding[]> {
+/** What there is to say of each requirement, in order. */
+export async function diagnose(config: Config): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (const [subject, check] of checks) {
     try {

@@ -43,7 +43,7 @@ export async function composeBuildKit({
   engine,
   engineId,
   version,
-}: BuildKitSources): Promise<{ buildKit: BuildKit; close: () => Promise<void> }> {
+}: BuildKitSources): Promise<{ buildKit: BuildKit; history: BuildHistory; close: () => Promise<void> }> {
   const journal = new StepJournal(storage.documents, engine.networks);
   await journal.recover();
   const executor = new StepExecutor(engine, journal);
@@ -67,6 +67,7 @@ export async function composeBuildKit({
     ['org.mobyproject.buildkit.worker.hostname', hostname()],
     ['org.mobyproject.buildkit.worker.moby.host-gateway-ip', engine.networks.hostGateway],
   ]);
+  const history = new BuildHistory(storage.documents, join(config.dataRoot, 'build-history'));
   const buildKit = new BuildKit({
     solver,
     frontends,
@@ -77,7 +78,7 @@ export async function composeBuildKit({
     // a step has a VM to itself where it is privileged: that endangers nobody
     granted: new Set(['network.host', 'security.insecure']),
     sessions,
-    history: new BuildHistory(storage.documents, join(config.dataRoot, 'build-history')),
+    history,
   });
   const stopCollecting = collectNowAndThen(buildKit, config.dataRoot);
   const close = async (): Promise<void> => {
@@ -85,7 +86,7 @@ export async function composeBuildKit({
     buildKit.close();
     await executor.close();
   };
-  return { buildKit, close };
+  return { buildKit, history, close };
 }
 
 /** Keeps the cache within its share of the disk. Returns what ends that. */

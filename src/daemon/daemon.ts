@@ -44,6 +44,7 @@ import { log } from '../log';
 import { createMetrics, serveMetrics } from './metrics';
 import { createNetworkManager } from '../network/network-manager';
 import { writePidFile } from './pid-file';
+import { serveWebPage, type DaemonHelpers } from './web-page';
 import { PlayService } from '../play/play-service';
 import { playRouter } from '../api/v1/play-router';
 import { podsRouter } from '../api/v1/router';
@@ -77,7 +78,7 @@ type Ground = Awaited<ReturnType<typeof composeStorage>>;
 type EngineParts = Awaited<ReturnType<typeof composeEngine>>;
 
 /** Resolves when the API answers; VMs of an earlier daemon are still being asked then. Rejects with what is wrong; nothing is left running then. */
-export async function startDaemon(config: Config): Promise<Daemon> {
+export async function startDaemon(config: Config, helpers: DaemonHelpers = {}): Promise<Daemon> {
   const started = Date.now();
   const missing = missingPrivilege(config.vmUidBase);
   if (missing !== undefined)
@@ -107,6 +108,7 @@ export async function startDaemon(config: Config): Promise<Daemon> {
     const engine = await composeEngine(config, ground, undo);
     const api = await composeApi(config, ground, engine, tls, undo);
     const addresses = await api.listen(config.hosts);
+    if (config.web !== undefined) undo.push(await serveWebPage(config, config.web, engine, api, helpers));
     log.info('ready', { addresses, ms: Date.now() - started });
     return {
       addresses,
@@ -236,6 +238,7 @@ async function composeEngine(config: Config, { storage, networks, vms }: Ground,
     images: new EngineImageBackend({ images, layers, registry, events }),
     builds,
     buildKit,
+    buildHistory: composed.history,
     system,
     versions,
     pods,

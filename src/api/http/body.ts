@@ -1,5 +1,6 @@
 // Request bodies: read whole under a limit, then decoded by schema with dockerd's errors.
 
+import type { IncomingMessage } from 'node:http';
 import type { Request } from 'express';
 import { DaemonError } from '../../errors';
 import { JsonSyntaxError, parseFirstValue } from '../../go/json';
@@ -16,7 +17,7 @@ const bodyTimeoutMs = 60_000;
 /**
  * The whole body. Throws TooLarge past `limit`, and InvalidParameter if the client stalls or leaves half way.
  */
-export async function readBody(request: Request, limit = maxJsonBodyBytes): Promise<Buffer> {
+export async function readBody(request: IncomingMessage, limit = maxJsonBodyBytes): Promise<Buffer> {
   const upgraded = upgradedBody(request, limit);
   if (upgraded !== undefined) return upgraded;
   if (declaredLength(request) > limit) throw tooLarge();
@@ -53,7 +54,7 @@ function tooLarge(): DaemonError {
 }
 
 /** Content-Length; 0 if there is none, −1 for a chunked body. */
-export function declaredLength(request: Request): number {
+export function declaredLength(request: IncomingMessage): number {
   if (request.headers['transfer-encoding'] !== undefined) return -1;
   return Number(request.headers['content-length'] ?? 0);
 }

@@ -65,6 +65,17 @@ export interface HistoryRequest {
   readonly limit: number;
 }
 
+/** A build as people look at it. */
+export interface PastBuild {
+  readonly ref: string;
+  readonly options: readonly (readonly [string, string])[];
+  readonly exporters: readonly { type: string; attributes: readonly (readonly [string, string])[] }[];
+  readonly createdAtMs: number;
+  readonly completedAtMs?: number;
+  readonly error?: { message: string };
+  readonly counts?: EndedBuild['counts'];
+}
+
 export interface HistoryEvent {
   readonly type: number;
   readonly record: BuildHistoryRecordInit;
@@ -185,6 +196,13 @@ export class BuildHistory {
     const changed = { ...record, pinned: change.pinned, generation: record.generation + 1 };
     this.#save(changed);
     this.#tell(historyEvent.complete, changed);
+  }
+
+  /** Those that run, then those that were, each the newest first. */
+  list(): PastBuild[] {
+    const newestFirst = (records: Iterable<StoredRecord>): StoredRecord[] =>
+      [...records].sort((a, b) => b.createdAtMs - a.createdAtMs);
+    return [...newestFirst(this.#active.values()), ...newestFirst(this.#records.values())];
   }
 
   /** What a build told, from its record; undefined where there is none. */
