@@ -30,7 +30,7 @@ const wallsRule = {
 export default tseslint.config(
   { ignores: ['dist', 'build', 'node_modules', 'coverage'] },
   {
-    files: ['**/*.ts'],
+    files: ['**/*.ts', '**/*.tsx'],
     extends: [tseslint.configs.strictTypeChecked, tseslint.configs.stylisticTypeChecked],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     rules: {
@@ -49,7 +49,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['src/**/*.ts'],
+    files: ['src/**/*.ts', 'web/src/**/*.ts', 'web/src/**/*.tsx'],
     plugins: { caisson: { rules: { walls: wallsRule } } },
     // The table is an option so that a changed one makes ESLint's cache worthless.
     rules: { 'caisson/walls': ['error', walls] },

@@ -13,7 +13,7 @@ start() {
   "$@" </dev/null >"build/check/$name.log" 2>&1 &
   pids[$name]=$!
 }
-start types npx tsc --noEmit -p tsconfig.json
+start types npm run --silent typecheck
 start lint npx eslint --cache --cache-location build/check/eslint . bench
 start walls node scripts/check-walls.mjs
 start format bash -c 'npx prettier --check --log-level warn . && bash scripts/format-c.sh --check'

@@ -7,6 +7,8 @@ socket=$run_dir/caisson.sock
 pid_file=$run_dir/up.pid
 # shellcheck disable=SC2034 # of up.sh and down.sh: the command on everybody's PATH
 command_link=${CAISSON_BIN_DIR:-/usr/local/bin}/caisson
+# shellcheck disable=SC2034 # of up.sh: the web page's usual port
+web_port=${CAISSON_WEB_PORT:-8090}
 log_file=${CAISSON_LOG:-/var/log/caisson.log}
 # shellcheck disable=SC2034 # Files side by side, since most cases wait more than they work; few cases of each, for two cores.
 compat_jest=(--maxWorkers=3 --maxConcurrency=3)

@@ -100,6 +100,7 @@ if [ ! -e build/guest/manifest.json ] && command -v apt-cache >/dev/null && ! ap
 fi
 
 run_if_changed build dist/main.js build src tsconfig.json tsconfig.build.json package-lock.json
+run_if_changed build:page dist/web-page/index.html build:page web src/docker src/api/v1 src/web package-lock.json
 run_if_changed guest build/guest/manifest.json guest guest include native protocol
 
 # The template, which the first container would else wait for. Tests make their own, in directories of their own.

@@ -13,10 +13,19 @@ if daemon_answers; then
 else
   if pid=$(daemon_pid); then die "a daemon (pid $pid) is there but does not answer on $socket; see $log_file, or npm run down"; fi
   mkdir -p "$run_dir" "$data_root"
+  # the web page: its usual port, or any where that is taken
+  web=()
+  case " ${CAISSON_ARGS:-} " in
+  *' --web'*) ;;
+  *)
+    web=(--web "127.0.0.1:$web_port")
+    if (exec 3<>"/dev/tcp/127.0.0.1/$web_port") 2>/dev/null; then web=(--web 127.0.0.1:0); fi
+    ;;
+  esac
   # a session of its own: it outlives this terminal
   setsid --fork bash -c 'echo $$ >"$1"; shift; exec "$@"' - "$pid_file" \
     node "$root_dir/dist/main.js" daemon --data-root "$data_root" --run-dir "$run_dir" --host "unix://$socket" \
-    ${CAISSON_ARGS:-} </dev/null >>"$log_file" 2>&1
+    "${web[@]}" ${CAISSON_ARGS:-} </dev/null >>"$log_file" 2>&1
   for _ in $(seq 300); do
     if daemon_answers; then break; fi
     sleep 0.2
@@ -47,6 +56,12 @@ if ! "${docker[@]}" image inspect caisson/hello >/dev/null 2>&1; then
     { tail -n 5 build/hello.log >&2; die "the first container does not run: see bin/caisson doctor and $log_file"; }
 fi
 
+# The address has a token, which is good for one browser: this run of ours is told the one that is good now.
+web_page() {
+  [ -s "$run_dir/web-url" ] || return 0
+  printf 'To look at it, in a browser on this machine (the address is good once):\n  %s\n ' "$(cat "$run_dir/web-url")"
+}
+
 cat <<TEXT
 
 Try:
@@ -56,5 +71,6 @@ Try:
 
   caisson ls
 
+$(web_page)
 Stop the daemon with \`npm run down\`; what is wrong with this machine, if anything, says \`caisson doctor\`.
 TEXT

@@ -1,0 +1,126 @@
+// The daemon as the page sees it: Docker's API, Caisson's own, and what the web server adds, all below /api/AREA.
+
+import type { LoginReply } from '../../src/web/types';
+
+export class ApiError extends Error {
+  readonly status: number;
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+const areaKey = 'caisson.area';
+/** Cookies know no ports, this does: it is part of every path, and the cookie goes there alone. */
+let area = localStorage.getItem(areaKey) ?? '';
+
+export const docker = (path: string): string => `/v1.41${path}`;
+
+/** Exchanges the token of the page's address. False: there is none, and no session is known. */
+export async function login(): Promise<boolean> {
+  const url = new URL(location.href);
+  const token = url.searchParams.get('token');
+  if (token === null) return area !== '';
+  const response = await fetch('/login', { method: 'POST', body: JSON.stringify({ token }) });
+  // out of the address whatever becomes of it: it is not to be in a history
+  url.searchParams.delete('token');
+  history.replaceState(null, '', url.pathname + url.search + url.hash);
+  if (response.ok) {
+    area = ((await response.json()) as LoginReply).area;
+    localStorage.setItem(areaKey, area);
+    return true;
+  }
+  return area !== '';
+}
+
+export function forgetSession(): void {
+  localStorage.removeItem(areaKey);
+  area = '';
+}
+
+export function urlOf(path: string): string {
+  return `/api/${area}${path}`;
+}
+
+export function socketUrl(path: string): string {
+  return `ws://${location.host}${urlOf(path)}`;
+}
+
+export interface CallOptions {
+  method?: string;
+  body?: unknown;
+  headers?: Record<string, string>;
+  signal?: AbortSignal | undefined;
+}
+
+/** Throws ApiError with what the daemon says, TypeError when it doesn't answer. */
+export async function request(path: string, options: CallOptions = {}): Promise<Response> {
+  const { method = 'GET', body, headers = {}, signal } = options;
+  const isRaw = body instanceof Blob || body instanceof ArrayBuffer || typeof body === 'string';
+  const response = await fetch(urlOf(path), {
+    method,
+    headers: { ...(body === undefined || isRaw ? {} : { 'Content-Type': 'application/json' }), ...headers },
+    ...(body === undefined ? {} : { body: isRaw ? body : JSON.stringify(body) }),
+    ...(signal === undefined ? {} : { signal }),
+  });
+  if (response.ok || response.status === 304) return response;
+  const text = await response.text();
+  throw new ApiError(response.status, messageIn(text) || `the daemon answered ${response.status}`);
+}
+
+function messageIn(text: string): string {
+  try {
+    const value = JSON.parse(text) as { message?: unknown };
+    return typeof value.message === 'string' ? value.message : text;
+  } catch {
+    return text;
+  }
+}
+
+export async function get<Reply>(path: string, signal?: AbortSignal): Promise<Reply> {
+  const response = await request(path, { signal });
+  return (await response.json()) as Reply;
+}
+
+/** `undefined` where the daemon answers nothing. */
+export async function send<Reply>(method: string, path: string, body?: unknown): Promise<Reply> {
+  const response = await request(path, { method, body });
+  const text = await response.text();
+  return (text === '' ? undefined : JSON.parse(text)) as Reply;
+}
+
+/** The body as it comes. */
+export async function* chunks(response: Response): AsyncGenerator<Uint8Array, void, undefined> {
+  const reader = response.body?.getReader();
+  if (reader === undefined) return;
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    void reader.cancel().catch(() => undefined);
+  }
+}
+
+/** One object a line: events, progress, stats. */
+export async function* objects<Item>(response: Response): AsyncGenerator<Item, void, undefined> {
+  const decoder = new TextDecoder();
+  let rest = '';
+  for await (const chunk of chunks(response)) {
+    const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) if (line.trim() !== '') yield JSON.parse(line) as Item;
+  }
+  if (rest.trim() !== '') yield JSON.parse(rest) as Item;
+}
+
+export function query(parameters: Record<string, string | number | boolean | undefined>): string {
+  const given = Object.entries(parameters).filter(([, value]) => value !== undefined && value !== '');
+  if (given.length === 0) return '';
+  return `?${new URLSearchParams(given.map(([key, value]): [string, string] => [key, String(value)])).toString()}`;
+}
+
+/** A piece of a path; names may hold anything. */
+export const part = encodeURIComponent;

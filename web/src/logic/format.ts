@@ -1,0 +1,80 @@
+// Numbers, times and names as people read them.
+
+const units = ['B', 'KB', 'MB', 'GB', 'TB', 'PB'];
+
+/** Decimal units, three digits: as docker's own. */
+export function bytes(count: number | null | undefined): string {
+  if (count === undefined || count === null || !Number.isFinite(count)) return '–';
+  let [value, unit] = [Math.abs(count), 0];
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  const text = unit === 0 ? String(Math.round(value)) : value.toPrecision(3).replace(/\.?0+$/, '');
+  return `${count < 0 ? '−' : ''}${text} ${units[unit] ?? ''}`;
+}
+
+export function rate(count: number | null | undefined): string {
+  return count === undefined || count === null ? '–' : `${bytes(count)}/s`;
+}
+
+export function percent(value: number | null | undefined): string {
+  if (value === undefined || value === null || !Number.isFinite(value)) return '–';
+  return `${value >= 10 ? Math.round(value) : Math.round(value * 10) / 10} %`;
+}
+
+const steps: readonly (readonly [seconds: number, name: string])[] = [
+  [365 * 86_400, 'year'],
+  [30 * 86_400, 'month'],
+  [7 * 86_400, 'week'],
+  [86_400, 'day'],
+  [3_600, 'hour'],
+  [60, 'minute'],
+  [1, 'second'],
+];
+
+/** `3 hours`, `1 minute`; the largest unit of which there is one. */
+export function duration(seconds: number): string {
+  const whole = Math.max(0, Math.floor(seconds));
+  for (const [size, name] of steps) {
+    const count = Math.floor(whole / size);
+    if (count >= 1) return `${count} ${name}${count === 1 ? '' : 's'}`;
+  }
+  return 'less than a second';
+}
+
+/** `1.2 s`, `340 ms`, `3 min 20 s`. */
+export function shortDuration(milliseconds: number): string {
+  if (milliseconds < 1000) return `${Math.round(milliseconds)} ms`;
+  const seconds = milliseconds / 1000;
+  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
+}
+
+/** `3 hours ago`. `at`: milliseconds. Go's zero time, and what is no time, is `never`. */
+export function ago(at: number, now = Date.now()): string {
+  if (!Number.isFinite(at) || at <= 0) return 'never';
+  const seconds = (now - at) / 1000;
+  return seconds < 1 ? 'now' : `${duration(seconds)} ago`;
+}
+
+/** Milliseconds; −1 for Go's zero time. */
+export function timeOf(text: string): number {
+  return text.startsWith('0001-') ? -1 : Date.parse(text);
+}
+
+/** Of a digest or id, as docker shows it. */
+export function shortId(id: string): string {
+  return id.replace(/^sha256:/, '').slice(0, 12);
+}
+
+/** A container's name without the slash. */
+export function nameOf(names: readonly string[] | null): string {
+  const own = (names ?? []).find((name) => !name.includes('/', 1)) ?? names?.[0] ?? '';
+  return own.replace(/^\//, '');
+}
+
+/** Something hostile may be as long as it likes. */
+export function clip(text: string, length = 200): string {
+  return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
+}

@@ -1,0 +1,230 @@
+// Virtual machines: the pool, the template, and of each what it takes, what runs in it, and what its console says.
+
+import { useEffect, useRef, useState } from 'preact/hooks';
+import type { VmInspect } from '../../../src/api/v1/types';
+import type { HistorySpan } from '../../../src/web/types';
+import { chunks, get, part, query, request, send } from '../client';
+import { bytes, shortId } from '../logic/format';
+import { plainText } from '../logic/ansi';
+import { HistoryPlots, SpanChoice, useHistory } from '../parts/history-plots';
+import { Ask, Button, Empty, Failure, Head, Loading, State, useLoad } from '../parts/ui';
+import { go, link, own, pods, refresh, vms } from '../store';
+
+const consoleKept = 256 * 1024;
+
+export function VmsView({ selected }: { selected: string | undefined }) {
+  useEffect(() => {
+    refresh('pods', 'system');
+    const timer = setInterval(() => refresh('pods', 'system'), 5_000);
+    return () => clearInterval(timer);
+  }, []);
+  if (selected !== undefined) return <VmView key={selected} id={selected} />;
+  const facts = own.value;
+  const all = vms.value;
+  return (
+    <section class="view">
+      <Head
+        title="Machines"
+        sub={
+          facts === undefined
+            ? undefined
+            : `${facts.accelerator.kind.toUpperCase()}: ${facts.accelerator.reason}`
+        }
+      />
+      {facts !== undefined && (
+        <dl class="numbers">
+          <Fact name="In use" value={facts.vms.associated} rest="with a Pod" />
+          <Fact
+            name="Idle"
+            value={facts.vms.idle}
+            rest={`pool of ${facts.factory.poolSize}, ${facts.vms.kept} kept`}
+          />
+          <Fact
+            name="Template"
+            value={facts.factory.template ? 'ready' : 'none'}
+            rest={facts.factory.template ? 'machines are cloned' : 'machines boot'}
+          />
+          <Fact
+            name="Each may have"
+            value={bytes(facts.factory.default.memoryBytes)}
+            rest={`${facts.factory.default.cpus} CPUs`}
+          />
+          {facts.factory.templates.length > 0 && (
+            <Fact
+              name="Other sizes"
+              value={facts.factory.templates.length}
+              rest={facts.factory.templates.map(({ memoryBytes }) => bytes(memoryBytes)).join(', ')}
+            />
+          )}
+        </dl>
+      )}
+      {all === undefined && <Loading what="Asking for machines" />}
+      {all?.length === 0 && (
+        <Empty icon="vms" title="No machine runs">
+          <p>Each container that you run gets one.</p>
+        </Empty>
+      )}
+      <ul class="cards">
+        {(all ?? []).map((vm) => (
+          <li key={vm.id} class="card item">
+            <header>
+              <h2>
+                <a href={link('vms', vm.id)} class="mono">
+                  {vm.id}
+                </a>
+              </h2>
+              <State
+                name={vm.state === 'Idle' ? 'idle' : 'running'}
+                text={vm.state === 'Idle' ? (vm.purpose === 'kept' ? 'kept' : 'idle') : 'in use'}
+              />
+            </header>
+            <p class="clip">{vm.podName ?? <span class="muted">waits for a Pod</span>}</p>
+            <p class="facts muted">
+              <span>up to {bytes(vm.memoryBytes)}</span>
+              <span>{vm.cpus} CPUs</span>
+              <span>pid {vm.pid}</span>
+            </p>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function Fact({ name, value, rest }: { name: string; value: string | number; rest: string }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>
+        {value} <small class="muted">{rest}</small>
+      </dd>
+    </div>
+  );
+}
+
+function VmView({ id }: { id: string }) {
+  const [span, setSpan] = useState<HistorySpan>('minutes');
+  const [removing, setRemoving] = useState(false);
+  const history = useHistory(span, 'vm', id);
+  const inspect = useLoad<VmInspect>((signal) => get(`/v1/vms/${part(id)}`, signal), [id]);
+  const vm = inspect.value;
+  const pod = pods.value?.find(({ vmId }) => vmId === id);
+  if (vm === undefined) {
+    return (
+      <section class="view">
+        <Head title={id} back={link('vms')} />
+        {inspect.error === undefined ? <Loading /> : <Failure error={inspect.error} />}
+      </section>
+    );
+  }
+  return (
+    <section class="view">
+      <Head
+        title={<span class="mono-title">{vm.id}</span>}
+        back={link('vms')}
+        sub={
+          <span class="facts">
+            <State
+              name={vm.state === 'Idle' ? 'idle' : 'running'}
+              text={vm.state === 'Idle' ? 'idle' : 'in use'}
+            />
+            <span>up to {bytes(vm.memoryBytes)}</span>
+            <span>{vm.cpus} CPUs</span>
+            <span>{vm.disks.length} disks</span>
+            <span>{vm.nics.length} NICs</span>
+            <span>pid {vm.pid}</span>
+          </span>
+        }
+      >
+        <Button icon="trash" changes onClick={() => setRemoving(true)}>
+          End
+        </Button>
+      </Head>
+      {pod !== undefined && (
+        <div class="card">
+          <header>
+            <h2>Runs</h2>
+          </header>
+          <ul class="list">
+            {pod.containers.map(({ id: container, dockerName, image, status }) => (
+              <li key={container}>
+                <span class="clip">
+                  <a href={link('containers', container)}>{dockerName}</a> <span class="muted">{image}</span>
+                </span>
+                <State name={status} />
+              </li>
+            ))}
+          </ul>
+        </div>
+      )}
+      <div class="card">
+        <header>
+          <h2>From outside</h2>
+          <SpanChoice span={span} onChange={setSpan} />
+        </header>
+        <HistoryPlots columns={history?.subjects[0]?.columns} hasNetwork={false} />
+        <p class="muted">
+          Memory is what the machine’s process has of this host; what the guest gives back goes out of it.
+        </p>
+      </div>
+      <Console id={id} />
+      {removing && (
+        <Ask
+          title={`End machine ${shortId(id)}`}
+          text={pod === undefined ? 'It is gone then.' : 'A Pod runs in it: its containers end with 137.'}
+          action="End it"
+          danger
+          run={async () => {
+            await send('DELETE', `/v1/vms/${part(id)}${query({ force: pod !== undefined })}`);
+            refresh('pods', 'containers', 'system');
+            go('vms');
+          }}
+          done="The machine is gone."
+          onClose={() => setRemoving(false)}
+        />
+      )}
+    </section>
+  );
+}
+
+function Console({ id }: { id: string }) {
+  const [text, setText] = useState('');
+  const [error, setError] = useState('');
+  const box = useRef<HTMLPreElement>(null);
+  useEffect(() => {
+    const abort = new AbortController();
+    const read = async (): Promise<void> => {
+      const response = await request(`/v1/vms/${part(id)}/console${query({ follow: 1 })}`, {
+        signal: abort.signal,
+      });
+      const decoder = new TextDecoder();
+      let all = '';
+      for await (const chunk of chunks(response)) {
+        all = (all + decoder.decode(chunk, { stream: true })).slice(-consoleKept);
+        setText(all);
+      }
+    };
+    read().catch((problem: unknown) => {
+      if (!abort.signal.aborted) setError(problem instanceof Error ? problem.message : String(problem));
+    });
+    return () => abort.abort();
+  }, [id]);
+  useEffect(() => {
+    if (box.current !== null) box.current.scrollTop = box.current.scrollHeight;
+  }, [text]);
+  return (
+    <div class="card">
+      <header>
+        <h2>Serial console</h2>
+      </header>
+      {error !== '' && <Failure error={error} />}
+      {text === '' ? (
+        <p class="muted">The guest’s kernel has said nothing.</p>
+      ) : (
+        <pre class="output" ref={box} tabIndex={0}>
+          {text.split('\n').map(plainText).join('\n')}
+        </pre>
+      )}
+    </div>
+  );
+}
