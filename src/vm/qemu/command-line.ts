@@ -149,11 +149,13 @@ export function qemuArguments(spec: MachineSpec, layout: VmLayout): string[] {
 }
 
 /**
+ * With KVM: the host's, but for its virtualization. The part of KVM that serves a guest's own guests has had escapes of its own, and no
+ * container of ours is promised a /dev/kvm.
  * Emulated: all that QEMU has but ERMS ("enhanced rep movsb"). With it Linux and the C libraries copy and clear memory by string
  * instructions, of which an emulator makes a step for each byte (docs/adr/0010-copying-in-emulated-guests.md).
  */
 function cpuModel(accelerator: MachineSpec['accelerator']): string {
-  return accelerator === 'kvm' ? 'host' : 'max,-erms';
+  return accelerator === 'kvm' ? 'host,-vmx,-svm' : 'max,-erms';
 }
 
 function memoryObject(memory: MemoryBacking, memoryMiB: number): string {
