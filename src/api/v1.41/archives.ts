@@ -8,6 +8,7 @@ import { containerCopy } from '../../docker/request-schemas';
 import { readJson } from '../http/body';
 import { holds } from './old-versions';
 import { queryBool, queryText } from '../http/query';
+import { readOn } from '../http/read-on';
 import { sendJson, sendStatus } from '../http/reply';
 import { clientSignal } from '../http/response-stream';
 import { sendTar } from '../http/tar-reply';
@@ -53,6 +54,8 @@ export function archiveRoutes(backend: ContainerFileBackend): Router {
       copyUidGid: queryBool(req, 'copyUIDGID'),
     };
     await backend.archivePut(req.params.id, path, req, options, clientSignal(req, res));
+    // the archive's end may come before the body's
+    await readOn(req);
     sendStatus(res, 200);
   });
 

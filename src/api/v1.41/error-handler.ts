@@ -6,6 +6,7 @@ import { errorMessage, isDaemonError, systemErrorCode } from '../../errors';
 import type { ErrorCode } from '../../errors';
 import { log } from '../../log';
 import { isUpgrade } from '../http/hijack';
+import { readOn } from '../http/read-on';
 import { sendJson } from '../http/reply';
 import { holds } from './old-versions';
 
@@ -23,9 +24,6 @@ const statuses: Record<ErrorCode, number> = {
   Internal: 500,
 };
 
-/** Go's limit. */
-const readBeforeAnswer = 256 * 1024;
-const readBeforeAnswerMs = 1_000;
 /** How long an upload that was refused may go on. */
 const drainMs = 5_000;
 
@@ -71,7 +69,7 @@ export function sendError(request: IncomingMessage, response: ServerResponse, er
     else sendPlainError(response, status, message);
   };
   if (request.complete || isUpgrade(request)) answer();
-  else readOn(request, answer);
+  else void readOn(request).then(answer);
 }
 
 /** As Go's http.Error: for clients that don't read errors in JSON. */
@@ -83,26 +81,6 @@ function sendPlainError(response: ServerResponse, status: number, message: strin
     'Content-Length': body.length,
   });
   response.end(body);
-}
-
-/**
- * As Go's server: what is left of a body is read, up to a limit, before an answer that does not need it. A connection that is
- * closed with bytes unread is reset, and the answer may be lost with it.
- */
-function readOn(request: IncomingMessage, then: () => void): void {
-  let left = readBeforeAnswer;
-  const timer = setTimeout(done, readBeforeAnswerMs);
-  const onData = (data: Buffer): void => {
-    left -= data.length;
-    if (left <= 0) done();
-  };
-  function done(): void {
-    clearTimeout(timer);
-    request.off('data', onData).off('end', done).off('close', done);
-    then();
-  }
-  request.on('data', onData).once('end', done).once('close', done);
-  if (request.destroyed || request.readableEnded) done();
 }
 
 /** What Node says when a client goes away in the middle of its request. */

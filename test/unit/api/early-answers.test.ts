@@ -37,6 +37,17 @@ test('an answer that needs no body comes after what there is of it, so that no r
   expect(await client.untilEnd()).toContain("must be 'application/json'");
 });
 
+test('an archive that is in place before the end of its body came is answered after that', async () => {
+  backend.containers.archivePut.mockResolvedValue(undefined);
+  const headers = { Connection: 'close', 'Content-Length': '200' };
+  client.request('PUT /v1.41/containers/web/archive?path=/', headers);
+  client.socket.write('x'.repeat(100));
+  while (backend.containers.archivePut.mock.calls.length === 0)
+    await new Promise((resolve) => setImmediate(resolve));
+  client.socket.write('x'.repeat(100));
+  expect(await client.untilEnd()).toContain('200 OK');
+});
+
 test('an answer does not wait for a body that is not sent', async () => {
   const headers = { 'Content-Type': 'text/plain', 'Content-Length': '1000000' };
   client.request('POST /v1.41/containers/create', headers);
