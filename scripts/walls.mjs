@@ -23,10 +23,14 @@ export const contracts = [
 
 export const walls = {
   // the process
-  main: { imports: ['cli', 'cli/client', 'daemon', 'versions'], modules: ['commander'] },
+  main: { imports: ['cli', 'cli/benchmark', 'cli/client', 'daemon', 'versions'], modules: ['commander'] },
   cli: {
     imports: ['daemon', 'engine/logs', 'vm/pool', 'network', 'network/addresses', 'config'],
     modules: ['commander', 'node:child_process'],
+  },
+  'cli/benchmark': {
+    imports: ['api/v1', 'cli/client'],
+    modules: ['dockerode', 'node:child_process', 'node:http'],
   },
   'cli/client': {
     imports: ['api/v1', 'kubernetes/schema', 'storage/disks', 'storage/tar', 'registry', 'docker'],

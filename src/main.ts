@@ -84,13 +84,18 @@ async function main(): Promise<void> {
   const daemon = daemonCommand(program, 'daemon', 'run the engine')
     .option('--validate', 'check the configuration and exit')
     .action(() => runDaemon(daemon));
-  const doctor = daemonCommand(program, 'doctor', 'check that this machine can run containers').action(
-    async () => {
+  const doctor = daemonCommand(program, 'doctor', 'check that this machine can run containers')
+    .option('--benchmark', 'measure what containers get here, with the daemon that runs at --host')
+    .action(async () => {
       keepFilesPrivate();
+      const config = await configOf(doctor);
+      if (doctor.opts<{ benchmark?: boolean }>().benchmark === true) {
+        const { runBenchmark } = await import('./cli/benchmark/index.js');
+        process.exit(await runBenchmark(config.hosts[0]));
+      }
       const { runDoctor } = await import('./cli/doctor.js');
-      process.exit(await runDoctor(await configOf(doctor)));
-    },
-  );
+      process.exit(await runDoctor(config));
+    });
   const preparing = daemonCommand(
     program,
     'prepare',
