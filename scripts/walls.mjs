@@ -30,7 +30,7 @@ export const walls = {
   },
   'cli/benchmark': {
     imports: ['api/v1', 'cli/client'],
-    modules: ['dockerode', 'node:child_process', 'node:http'],
+    modules: ['dockerode', 'node:http'],
   },
   'cli/client': {
     imports: ['api/v1', 'kubernetes/schema', 'storage/disks', 'storage/tar', 'registry', 'docker'],

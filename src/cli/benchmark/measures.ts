@@ -1,9 +1,8 @@
 // What is measured, how, and what it was on emulated VMs.
 
-import { execFile } from 'node:child_process';
 import { get } from 'node:http';
 import { performance } from 'node:perf_hooks';
-import { promisify } from 'node:util';
+import { runTool } from '../../host/run-tool';
 import { bigBytes, type Subject } from './subject';
 
 export interface Measure {
@@ -39,10 +38,10 @@ export const measures: readonly Measure[] = [
     take: async (subject) => {
       const script = ratePerSecond(countTo1000);
       const inside = parseRate(await subject.exec(script));
-      const { stdout } = await promisify(execFile)('busybox', ['sh', '-c', script]).catch(() => {
+      const outside = await runTool('busybox', ['sh', '-c', script]).catch(() => {
         throw new Error('the host has no busybox to compare with: install busybox-static');
       });
-      return parseRate(stdout) / inside;
+      return parseRate(outside) / inside;
     },
   },
   {

@@ -252,7 +252,7 @@ describe('builds at once', () => {
     const signals: AbortSignal[] = [];
     const command: FakeCommand = async (step, output, signal) => {
       signals.push(signal);
-      output.write('stdout', Buffer.from(`said by ${step.buildId}\n`));
+      void output.write('stdout', Buffer.from(`said by ${step.buildId}\n`));
       begin();
       await new Promise<void>((resolve, reject) => {
         void ended.then(resolve);
