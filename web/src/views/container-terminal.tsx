@@ -115,7 +115,7 @@ function Screen({ inspect, way, command, user, onEnd }: ScreenProps) {
     });
     return () => end.abort();
   }, []);
-  return <div class="terminal" ref={box} />;
+  return <div class="terminal-screen" ref={box} />;
 }
 
 interface Target {
