@@ -3,7 +3,7 @@
 import { buildCases } from '../harness/build-cases';
 import { mainCases } from '../harness/cases';
 
-mainCases('buildkit: contexts', ['outputs', 'bake']);
+mainCases('buildkit: contexts', ['outputs', 'bake', 'standard input']);
 
 buildCases('buildkit: contexts', {
   'standard input': {

@@ -78,13 +78,11 @@ test('one that has ended while its VM runs is told of, once', async () => {
     { one: '/one' },
     { lookMs: 1 },
   );
-  while (told.mock.calls.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
-  expect(told.mock.calls[0]).toEqual([
-    expect.stringContaining('the file server of a VM has ended'),
-    { vmRunDir: directory, shares: ['/one'] },
-  ]);
+  const ended = (): unknown[] =>
+    told.mock.calls.filter(([message]) => message.includes('the file server of a VM has ended'));
+  while (ended().length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
   await new Promise((resolve) => setTimeout(resolve, 10));
-  expect(told).toHaveBeenCalledTimes(1);
+  expect(ended()).toEqual([[expect.anything(), { vmRunDir: directory, shares: ['/one'] }]]);
   server.forgetAll();
   told.mockRestore();
 });
