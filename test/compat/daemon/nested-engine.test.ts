@@ -30,7 +30,7 @@ test('Docker in Docker: an engine of its own runs containers and publishes their
   ];
   const variables = { c: 'nested-engine' };
   const run = (list: readonly string[]): Promise<StepResult[]> =>
-    runScript({ cli, host, steps: list, variables, timeoutMs: 500_000 });
+    runScript({ cli, host, steps: list, variables, timeoutMs: 1_000_000 });
   try {
     expect((await run(steps)).map(({ exitCode, stdout, stderr }) => [exitCode, stdout, stderr])).toEqual([
       [0, '', ''],
@@ -46,4 +46,4 @@ test('Docker in Docker: an engine of its own runs containers and publishes their
   } finally {
     await run([`docker rm -fv $c`, `docker rmi -f ${image}`]);
   }
-}, 600_000);
+}, 1_200_000);
