@@ -19,6 +19,12 @@ async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 50));
 }
 
+/** A server that was just started may not listen yet. */
+function untilServed(name: string): void {
+  const look = 'until wget -q -O /dev/null http://127.0.0.1/hostname; do sleep 0.1; done';
+  docker('exec', name, 'sh', '-c', look);
+}
+
 /** As a cleaner of temporary files does. What is mounted there is unmounted by who runs it, or somebody else. */
 function removeRunDir(): void {
   execFileSync('umount', ['--lazy', join(runDir(), 'netns')]);
@@ -44,6 +50,7 @@ it('may lose the name of the network namespace, with and without a daemon', asyn
     docker('exec', name, 'wget', '-q', '-O', '-', `http://${address}/hostname`);
   docker('run', '--detach', '--name', 'server', 'busybox', 'httpd', '-f', '-h', '/etc');
   const address = docker('inspect', '-f', '{{.NetworkSettings.IPAddress}}', 'server');
+  untilServed('server');
   expect(reaches('first')).toHaveLength(12);
   execFileSync('umount', ['--lazy', join(runDir(), 'netns')]);
   docker('run', '--detach', '--name', 'second', 'busybox', 'sleep', '1d');
@@ -72,6 +79,7 @@ it('is made again when it is removed under a daemon that runs', async () => {
     '-h',
     '/etc',
   );
+  untilServed('fourth');
   expect(docker('exec', 'fourth', 'wget', '-q', '-O', '-', 'http://127.0.0.1/hostname')).toHaveLength(12);
   expect(readdirSync(join(runDir(), 'vms')).length).toBe(engine.daemon.qemuPids().length);
   expect(existsSync(join(runDir(), 'netns'))).toBe(true);
