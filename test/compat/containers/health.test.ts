@@ -39,11 +39,11 @@ scriptCases('health', {
     docker inspect -f '{{len (index .State.Health.Log 0).Output}}' $c`,
   'at most five results': `
     docker run -d --name $c --health-cmd 'date +%N >> /runs; wc -l < /runs' --health-interval 1s busybox sleep 300 >/dev/null
-    wait_for "docker exec $c sh -c 'test $(wc -l < /runs) -ge 7'"
+    wait_for "docker exec $c sh -c 'test \\$(wc -l < /runs) -ge 7'"
     docker inspect -f '{{len .State.Health.Log}}' $c`,
   'the start period forgives': `
     docker run -d --name $c --health-cmd 'echo x >> /runs; exit 1' --health-interval 1s --health-start-period 120s --health-retries 1 busybox sleep 300 >/dev/null
-    wait_for "docker exec $c sh -c 'test $(wc -l < /runs) -ge 2'"
+    wait_for "docker exec $c sh -c 'test \\$(wc -l < /runs) -ge 2'"
     ${health} $c`,
   'stopped, and started again': `
     docker run -d --name $c --health-cmd true --health-interval 1s busybox sleep 300 >/dev/null
