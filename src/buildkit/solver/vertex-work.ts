@@ -280,13 +280,21 @@ export class VertexWork {
           const files = await operation.selected(i, () => input.tree(signal));
           return files === undefined ? input.identity : await this.#core.digests.of(files, signal);
         } catch (error) {
-          // of nothing there is no checksum: the operation says what it misses
-          if (isNotFound(error) && (await input.layers(signal)).length === 0) return input.identity;
+          // of an image without layers there is no checksum: the operation says what it misses
+          if (isNotFound(error) && (await this.#isEmptyImage(i, input))) return input.identity;
           throw this.#checksumError(error, i);
         }
       }),
     );
     return keyOf('content', operation.keyBytes, parts);
+  }
+
+  /** What a step left, or a context that nothing was sent of, is a directory all the same. */
+  async #isEmptyImage(index: number, input: StepResult): Promise<boolean> {
+    const vertex = this.inputs[index]?.work.vertex;
+    if (vertex === undefined || !['docker-image', 'oci-layout'].includes(schemeOf(sourceName(vertex))))
+      return false;
+    return (await input.layers(this.#build.signal)).length === 0;
   }
 
   #checksumError(error: unknown, input: number): unknown {
