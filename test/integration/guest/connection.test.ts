@@ -4,16 +4,15 @@ import { encodeFrame, Guest } from '../../support/guests/guest-harness';
 import { containerSpec, podSpec, processSpec, TestImages } from '../../support/guests/guest-specs';
 import { channelWindowBytes, FrameType, syncPreambleZeros } from '../../../src/vm/contract/protocol';
 
-jest.setTimeout(120_000);
+jest.setTimeout(600_000); // what hangs is told earlier, by the VM's own time
 
 const images = new TestImages();
 let guest: Guest;
 let container: string;
 
 beforeAll(async () => {
-  guest = await Guest.boot();
-  const hello = await guest.connect();
-  expect(hello).toMatchObject({ version: 1, identified: false, pod: false, containers: [] });
+  guest = await Guest.start();
+  expect(guest.hello).toMatchObject({ version: 1, identified: false, pod: false, containers: [] });
   await guest.identify();
   await guest.request('pod.setup', { pod: podSpec('pod') });
   const disks = [

@@ -4,7 +4,7 @@ import type { GuestContainerSpec, GuestProcess } from '../../../src/vm/contract/
 import { AgentRefusal, Guest } from '../../support/guests/guest-harness';
 import { containerSpec, podSpec, processSpec, TestImages } from '../../support/guests/guest-specs';
 
-jest.setTimeout(120_000);
+jest.setTimeout(600_000); // what hangs is told earlier, by the VM's own time
 
 const images = new TestImages();
 let guest: Guest;
@@ -12,8 +12,7 @@ let rootfs: { layers: number[]; writable: number };
 let count = 0;
 
 beforeAll(async () => {
-  guest = await Guest.boot();
-  await guest.connect();
+  guest = await Guest.start();
   await guest.identify();
   await guest.request('pod.setup', { pod: podSpec('pod', { hostname: 'pod-host', domainname: 'example' }) });
   const [layer, writable] = await guest.plug(

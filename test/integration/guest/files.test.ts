@@ -16,8 +16,7 @@ let guest: Guest;
 let count = 0;
 
 beforeAll(async () => {
-  guest = await Guest.boot();
-  await guest.connect();
+  guest = await Guest.start();
   await guest.identify();
   await guest.request('pod.setup', { pod: podSpec('pod') });
   const [layer, writable] = await guest.plug(

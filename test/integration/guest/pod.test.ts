@@ -13,8 +13,7 @@ let count = 0;
 
 beforeAll(async () => {
   // QEMU's user network: the guest is 10.0.2.15 there, the gateway 10.0.2.2.
-  guest = await Guest.boot({ nics: 3 });
-  await guest.connect();
+  guest = await Guest.start({ nics: 3 });
   await guest.identify();
   await guest.request('pod.setup', {
     pod: podSpec('pod', {

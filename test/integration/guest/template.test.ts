@@ -6,21 +6,16 @@ import path from 'node:path';
 import { Guest } from '../../support/guests/guest-harness';
 import { containerSpec, podSpec, processSpec, TestImages } from '../../support/guests/guest-specs';
 
-jest.setTimeout(120_000);
+jest.setTimeout(600_000); // what hangs is told earlier, by the VM's own time
 
 const images = new TestImages();
 const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'guest-template-'));
 const memory = `${directory}/memory`;
 const guests: Guest[] = [];
 
-async function boot(share: boolean, more: string[] = []): Promise<Guest> {
-  const backend = `memory-backend-file,id=mem,size=512M,mem-path=${memory},share=${share ? 'on' : 'off'}`;
-  const guest = await Guest.boot({
-    machine: ',memory-backend=mem',
-    arguments: ['-object', backend, ...more],
-  });
-  guests.push(guest);
-  return guest;
+function memoryBackend(share: 'on' | 'off'): { machine: string; arguments: string[] } {
+  const backend = `memory-backend-file,id=mem,size=512M,mem-path=${memory},share=${share}`;
+  return { machine: ',memory-backend=mem', arguments: ['-object', backend] };
 }
 
 const ignoreShared = {
@@ -38,7 +33,9 @@ async function status(guest: Guest, command: string, wanted: string): Promise<vo
 }
 
 async function clone(): Promise<Guest> {
-  const guest = await boot(false, ['-incoming', 'defer']);
+  const { machine, arguments: backend } = memoryBackend('off');
+  const guest = await Guest.boot({ machine, arguments: [...backend, '-incoming', 'defer'] });
+  guests.push(guest);
   await guest.qmp(ignoreShared, {
     execute: 'migrate-incoming',
     arguments: { uri: `exec:cat ${directory}/state` },
@@ -49,8 +46,8 @@ async function clone(): Promise<Guest> {
 }
 
 beforeAll(async () => {
-  const template = await boot(true);
-  await template.connect();
+  const template = await Guest.start(memoryBackend('on'));
+  guests.push(template);
   // Saved with the daemon's end still open, and half a frame under way.
   template.raw(Buffer.from('half a frame'));
   await template.qmp({ execute: 'stop' }, ignoreShared, {

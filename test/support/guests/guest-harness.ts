@@ -66,6 +66,17 @@ interface Received {
   ended: boolean;
 }
 
+interface BootOptions {
+  memoryMiB?: number;
+  cpus?: number;
+  nics?: number;
+  machine?: string;
+  arguments?: string[];
+  append?: string;
+}
+
+const bootAttempts = 3;
+
 /** One VM; may be connected to several times. */
 export class Guest {
   readonly qemu: ChildProcess;
@@ -96,16 +107,21 @@ export class Guest {
     this.directory = directory;
   }
 
-  static async boot(
-    options: {
-      memoryMiB?: number;
-      cpus?: number;
-      nics?: number;
-      machine?: string;
-      arguments?: string[];
-      append?: string;
-    } = {},
-  ): Promise<Guest> {
+  /** Boots and connects; again if the guest hangs, as an emulated one may on a loaded host (src/vm/qemu/template.ts). */
+  static async start(options: BootOptions = {}): Promise<Guest> {
+    for (let attempt = 1; ; attempt += 1) {
+      const guest = await Guest.boot(options);
+      try {
+        await guest.connect(attempt * 40_000);
+        return guest;
+      } catch (error) {
+        await guest.end();
+        if (attempt === bootAttempts) throw error;
+      }
+    }
+  }
+
+  static async boot(options: BootOptions = {}): Promise<Guest> {
     const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'guest-'));
     const khz = Math.round(
       Number(/cpu MHz\s*: ([\d.]+)/.exec(fs.readFileSync('/proc/cpuinfo', 'utf8'))?.[1] ?? '2000') * 1000,
