@@ -20,7 +20,7 @@ import { recordReplies } from './reply-recorder';
 import type { RegistryProxyOptions } from './registry-proxy';
 import type { Backend } from './v1.41/backend';
 import { refuseForeignPages } from './http/browser-guard';
-import { closeGently, registerUpgrade } from './http/hijack';
+import { prepareUpgrade } from './http/hijack';
 import { sendJson } from './http/reply';
 import { dockerApiRouter, errorHandler } from './v1.41/router';
 
@@ -196,7 +196,9 @@ function createHttpServer(app: Express, connections: Connections, tls: TlsOption
     }
     const response = new ServerResponse(request);
     connections.begin(socket, response);
-    serveUpgrade(app, request, response, { socket, head });
+    prepareUpgrade(request, response, { socket, head });
+    // the same routes; express adds what its own types ask for
+    app(request as Request, response as Response);
   });
   return server;
 }
@@ -218,31 +220,6 @@ function serveTls(server: Server, connections: Connections): void {
 function plainSocketOf(socket: Socket): Socket | undefined {
   const { _parent: parent } = socket as Socket & { _parent?: unknown };
   return parent instanceof Socket ? parent : undefined;
-}
-
-/**
- * A request with an `Upgrade` header goes through the same routes. One that a route does not hijack gets an ordinary
- * response and the end of the connection.
- */
-function serveUpgrade(
-  app: Express,
-  request: IncomingMessage,
-  response: ServerResponse,
-  { socket, head }: { socket: Socket; head: Buffer },
-): void {
-  socket.on('error', () => undefined); // 'close' follows
-  registerUpgrade(request, socket, head);
-  response.shouldKeepAlive = false;
-  response.assignSocket(socket);
-  const onDrain = () => response.emit('drain');
-  socket.on('drain', onDrain);
-  response.once('finish', () => {
-    socket.off('drain', onDrain);
-    response.detachSocket(socket);
-    closeGently(socket);
-  });
-  // express adds what its own types ask for
-  app(request as Request, response as Response);
 }
 
 function closeServer(server: Server): Promise<void> {

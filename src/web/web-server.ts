@@ -9,7 +9,7 @@ import type { IncomingMessage, Server } from 'node:http';
 import { type AddressInfo, Socket } from 'node:net';
 import { acceptWebSocket, isWebSocketRequest } from '../api/v1.41/attach-websocket';
 import type { ExecBackend } from '../api/v1.41/backend';
-import { closeGently, registerUpgrade } from '../api/http/hijack';
+import { prepareUpgrade } from '../api/http/hijack';
 import { readBody } from '../api/http/body';
 import { sendJson } from '../api/http/reply';
 import { describeError, sendError } from '../api/v1.41/error-handler';
@@ -138,20 +138,9 @@ function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || host.startsWith('127.');
 }
 
-/** As src/api/server.ts: one that nobody takes gets an ordinary answer and the end of the connection. */
 function serveUpgrade(site: Site, request: IncomingMessage, socket: Socket, head: Buffer): void {
-  socket.on('error', () => undefined); // 'close' follows
-  registerUpgrade(request, socket, head);
   const response = new ServerResponse(request);
-  response.shouldKeepAlive = false;
-  response.assignSocket(socket);
-  const onDrain = () => response.emit('drain');
-  socket.on('drain', onDrain);
-  response.once('finish', () => {
-    socket.off('drain', onDrain);
-    response.detachSocket(socket);
-    closeGently(socket);
-  });
+  prepareUpgrade(request, response, { socket, head });
   void site.answer(request, response, true);
 }
 

@@ -18,9 +18,26 @@ const bodyPauseMs = 20_000;
 /** How long a finished stream waits for its client to close. */
 const lingerMs = 3_000;
 
-/** Called for each request with an `Upgrade` header, before it is routed. */
-export function registerUpgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
+/**
+ * Called for each request with an `Upgrade` header, before it is routed: whoever answers it may take the socket. If nobody
+ * does, `response` is an ordinary answer and the end of the connection.
+ */
+export function prepareUpgrade(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { socket, head }: Upgrade,
+): void {
+  socket.on('error', () => undefined); // 'close' follows
   upgrades.set(request, { socket, head });
+  response.shouldKeepAlive = false;
+  response.assignSocket(socket);
+  const onDrain = () => response.emit('drain');
+  socket.on('drain', onDrain);
+  response.once('finish', () => {
+    socket.off('drain', onDrain);
+    response.detachSocket(socket);
+    closeGently(socket);
+  });
 }
 
 /** True if Node handed over the socket because of an `Upgrade` header. */
