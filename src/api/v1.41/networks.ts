@@ -2,6 +2,7 @@
 
 import { Router } from 'express';
 import { DaemonError } from '../../errors';
+import { isAtLeast } from './api-version';
 import type { NetworkBackend } from './backend';
 import { readJson } from '../http/body';
 import { queryFilters } from './filters';
@@ -36,6 +37,8 @@ export function networkRoutes(backend: NetworkBackend): Router {
     const body = (await readJson(req, networkCreate)) as NetworkCreateBody;
     if (body.EnableIPv4 === false)
       throw new DaemonError('NotImplemented', 'a network without IPv4 is not available');
+    // since 1.44 names are looked at without being asked to, and newer clients don't ask
+    if (isAtLeast(req, 44)) body.CheckDuplicate = true;
     sendJson(res, 201, await backend.create(body));
   });
 

@@ -160,6 +160,15 @@ describe('members newer than the version of the request', () => {
     await request(app).post('/v1.48/networks/create').send({ Name: 'n', EnableIPv4: false }).expect(501);
   });
 
+  test.each([
+    ['1.43', undefined],
+    ['1.44', true],
+  ])("version %s looks for a network's name: %s", async (version, checks) => {
+    await request(app).post(`/v${version}/networks/create`).send({ Name: 'n' }).expect(201);
+    const [body] = backend.networks.create.mock.lastCall ?? [];
+    expect(body?.CheckDuplicate).toBe(checks);
+  });
+
   test("a volume's subpath is refused before 1.45", async () => {
     const mounted = {
       Image: 'x',
