@@ -194,6 +194,8 @@ export interface VmSummary {
   cpus: number;
   /** Of QEMU, on the host. */
   pid: number;
+  /** An earlier daemon has left it, and it has not answered this one yet: this is what its record says. */
+  unanswered?: true;
 }
 
 export interface VmInspect extends VmSummary {

@@ -81,7 +81,7 @@ export function vmTable(vms: readonly VmSummary[]): string {
     ['VM ID', 'STATE', 'PURPOSE', 'POD', 'MEMORY', 'CPUS', 'PID'],
     vms.map((vm) => [
       vm.id,
-      vm.state,
+      vm.unanswered === true ? `${vm.state}, no answer` : vm.state,
       vm.purpose,
       vm.podName ?? '',
       binarySize(vm.memoryBytes),

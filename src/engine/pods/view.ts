@@ -9,7 +9,7 @@ import type {
   VmInspect,
   VmSummary,
 } from '../../api/v1/types';
-import type { Vm, VmPool } from '../../vm/contract/vm';
+import type { UnansweredVm, Vm, VmPool } from '../../vm/contract/vm';
 import { recordedEndpoints } from '../networks/container-network';
 import { isActive } from '../core/container-state';
 import type { PodDirectory, PodHandle, PodMember } from './directory';
@@ -114,11 +114,11 @@ export function findVm(pool: Pick<VmPool, 'list' | 'unanswered'>, ref: string): 
   const matches = ref === '' ? [] : pool.list().filter(({ id }) => id.startsWith(ref));
   const exact = matches.find(({ id }) => id === ref);
   const [first, second] = exact === undefined ? matches : [exact];
-  const awaited = ref === '' ? undefined : pool.unanswered.find((id) => id.startsWith(ref));
+  const awaited = ref === '' ? undefined : pool.unanswered.find(({ id }) => id.startsWith(ref));
   if (first === undefined && awaited !== undefined) {
     throw new DaemonError(
       'Unavailable',
-      `VM ${awaited} is of an earlier daemon, and has not answered this one yet: try again, or end its containers with docker kill`,
+      `VM ${awaited.id} is of an earlier daemon, and has not answered this one yet: try again, or end its containers with docker kill`,
     );
   }
   if (first === undefined) throw new DaemonError('NotFound', `No such VM: ${ref}`);
@@ -127,7 +127,10 @@ export function findVm(pool: Pick<VmPool, 'list' | 'unanswered'>, ref: string): 
   return first;
 }
 
-export function vmSummary(directory: PodDirectory, vm: Vm): VmSummary {
+export function vmSummary(
+  directory: PodDirectory,
+  vm: Pick<Vm, 'id' | 'state' | 'pid' | 'resources' | 'used' | 'held'>,
+): VmSummary {
   const podId = vm.state.kind === 'Associated' ? vm.state.podId : undefined;
   const podName = podId === undefined ? undefined : directory.byId(podId)?.name;
   return {
@@ -140,6 +143,11 @@ export function vmSummary(directory: PodDirectory, vm: Vm): VmSummary {
     ...vm.resources,
     pid: vm.pid,
   };
+}
+
+/** One of an earlier daemon that has not answered this one: what its record says. Undefined where its QEMU is gone. */
+export function unansweredSummary(directory: PodDirectory, vm: UnansweredVm): VmSummary | undefined {
+  return vm.running && { ...vmSummary(directory, { ...vm, ...vm.running }), unanswered: true };
 }
 
 export function vmInspect(directory: PodDirectory, vm: Vm): VmInspect {

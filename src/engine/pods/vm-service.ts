@@ -6,7 +6,7 @@ import type { VmService } from '../../api/v1/backend';
 import type { CaissonInfo, VmInspect, VmRunRequest, VmSummary } from '../../api/v1/types';
 import type { Vm, VmPool } from '../../vm/contract/vm';
 import type { PodDirectory } from './directory';
-import { findVm, vmInspect, vmSummary } from './view';
+import { findVm, unansweredSummary, vmInspect, vmSummary } from './view';
 
 /** Between two looks at the console of a VM, which does not tell when there is something new. */
 const consolePollMs = 500;
@@ -31,7 +31,9 @@ export class EngineVms implements VmService {
   }
 
   list(): VmSummary[] {
-    return this.#vms.list().map((vm) => vmSummary(this.#directory, vm));
+    const answered = this.#vms.list().map((vm) => vmSummary(this.#directory, vm));
+    const others = this.#vms.unanswered.map((vm) => unansweredSummary(this.#directory, vm));
+    return [...answered, ...others.filter((vm) => vm !== undefined)];
   }
 
   inspect(ref: string): VmInspect {
@@ -62,14 +64,14 @@ export class EngineVms implements VmService {
   /** `info`'s part that is about VMs. */
   facts(): Pick<CaissonInfo, 'accelerator' | 'vms' | 'factory'> {
     const { accelerator, acceleratorReason, template, factory } = this.#vms.status();
-    const vms = this.#vms.list();
-    const idle = vms.filter(({ state }) => state.kind === 'Idle');
+    const vms = this.list();
+    const idle = vms.filter(({ state }) => state === 'Idle');
     return {
       accelerator: { kind: accelerator, reason: acceleratorReason },
       vms: {
         total: vms.length,
         idle: idle.length,
-        kept: idle.filter(({ held }) => held).length,
+        kept: idle.filter(({ purpose }) => purpose === 'kept').length,
         associated: vms.length - idle.length,
       },
       factory: { ...factory, template },

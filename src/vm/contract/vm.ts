@@ -111,6 +111,8 @@ export interface FoundVm {
   readonly state: VmState;
   /** Ids of disks that are plugged, as recorded. */
   readonly disks: readonly string[];
+  /** The rest of the record; undefined: its QEMU is gone, and what it left is cleared away. */
+  readonly running?: Pick<Vm, 'pid' | 'resources' | 'used' | 'held'>;
   /** With the VM once it has answered; undefined: it is gone, and what it had is free. Never rejects. */
   readonly answered: Promise<Vm | undefined>;
   /** Why no answer can come for now, and for how long that has been so; undefined: it can come any moment. */
@@ -118,6 +120,8 @@ export interface FoundVm {
   /** Ends it, whether it answers or not; `answered` follows. Idempotent. */
   end(): Promise<void>;
 }
+
+export type UnansweredVm = Pick<FoundVm, 'id' | 'state' | 'running'>;
 
 export interface FoundVms {
   readonly vms: readonly FoundVm[];
@@ -140,8 +144,8 @@ export interface VmPool {
   /** A running VM by id. */
   find(vmId: string): Vm | undefined;
   list(): Vm[];
-  /** Ids of VMs of an earlier daemon that have neither answered yet nor ended: neither `find` nor `list` knows them. */
-  readonly unanswered: readonly string[];
+  /** VMs of an earlier daemon that have neither answered yet nor ended: neither `find` nor `list` knows them. */
+  readonly unanswered: readonly UnansweredVm[];
   /**
    * Looks for what an earlier daemon has left, and resolves at once with it, answers or none: re-attaching goes on, all VMs side
    * by side. `isUsed`: by its record something runs in a VM, so that one whose process is stopped is waited for. Those whose

@@ -366,8 +366,14 @@ export class QemuVmFactory {
       await killProcess(record.process);
       await answered;
     };
-    const found = { ...asRecorded, answered, hindrance: () => way.hindrance(), end };
-    return { found, pid: record.process.pid };
+    const {
+      process: { pid },
+      resources,
+      used,
+      held = false,
+    } = record;
+    const running = { pid, resources, used, held };
+    return { found: { ...asRecorded, running, answered, hindrance: () => way.hindrance(), end }, pid };
   }
 
   /** Never rejects. For ever under way when this daemon ends before: it is the next one's then. */

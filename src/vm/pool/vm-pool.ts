@@ -21,7 +21,16 @@ import {
   type TemplateSource,
 } from '../qemu/template';
 import { Slots } from '../../async/slots';
-import type { FoundVm, FoundVms, RestoreSource, SavedVm, Vm, VmPool, VmResources } from '../contract/vm';
+import type {
+  FoundVm,
+  FoundVms,
+  RestoreSource,
+  SavedVm,
+  UnansweredVm,
+  Vm,
+  VmPool,
+  VmResources,
+} from '../contract/vm';
 import { probeSlot, QemuVmFactory } from './vm-factory';
 
 export type VmPoolConfig = Pick<
@@ -199,7 +208,7 @@ export class PooledVms implements VmPool {
   readonly #acquiring = new Set<Promise<unknown>>();
   readonly #cloning: Slots;
   /** Ids of VMs of an earlier daemon that may still be there. */
-  readonly #unanswered = new Set<string>();
+  readonly #unanswered = new Map<string, UnansweredVm>();
   /** It is known which of the Idle ones among them are of use. */
   #recovered: Promise<unknown> = Promise.resolve();
   #refillTimer: NodeJS.Timeout | undefined;
@@ -334,7 +343,7 @@ export class PooledVms implements VmPool {
   async recover(isUsed: (vmId: string) => boolean): Promise<FoundVms> {
     const { found, straysEnded } = await this.#parts.factory.recover(isUsed);
     const vms = found.map((guest) => {
-      this.#unanswered.add(guest.id);
+      this.#unanswered.set(guest.id, guest);
       return { ...guest, answered: this.#whenAnswered(guest) };
     });
     const idle = vms.filter(({ id, state }) => state.kind === 'Idle' && !isUsed(id));
@@ -342,8 +351,8 @@ export class PooledVms implements VmPool {
     return { vms, straysEnded };
   }
 
-  get unanswered(): readonly string[] {
-    return [...this.#unanswered];
+  get unanswered(): readonly UnansweredVm[] {
+    return [...this.#unanswered.values()];
   }
 
   /** Fresh ones are handed out again, useless ones ended. */

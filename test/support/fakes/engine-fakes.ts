@@ -39,7 +39,7 @@ import type {
   AgentOperations,
   ExitStatus,
 } from '../../../src/vm/contract/protocol';
-import type { FoundVm, FoundVms, Vm, VmDisk, VmEnd, VmPool } from '../../../src/vm/contract/vm';
+import type { FoundVm, FoundVms, UnansweredVm, Vm, VmDisk, VmEnd, VmPool } from '../../../src/vm/contract/vm';
 import type { VmState } from '../../../src/vm/contract/vm-state';
 
 type Handler = (params: never) => unknown;
@@ -425,7 +425,7 @@ export class FakeVmPool implements VmPool {
     return this.vms.filter(({ isEnded }) => !isEnded);
   }
 
-  unanswered: readonly string[] = [];
+  unanswered: readonly UnansweredVm[] = [];
 
   recover(): Promise<FoundVms> {
     return Promise.resolve({ vms: [], straysEnded: Promise.resolve() });

@@ -1,7 +1,7 @@
 // Virtual machines: the pool, the template, and of each what it takes, what runs in it, and what its console says.
 
 import { useEffect, useRef, useState } from 'preact/hooks';
-import type { VmInspect } from '../../../src/api/v1/types';
+import type { VmInspect, VmSummary } from '../../../src/api/v1/types';
 import type { HistorySpan } from '../../../src/web/types';
 import { chunks, get, part, query, request, send } from '../client';
 import { bytes, shortId } from '../logic/format';
@@ -11,6 +11,12 @@ import { Ask, Button, Empty, Failure, Head, Loading, State, useLoad } from '../p
 import { go, link, own, pods, refresh, vms } from '../store';
 
 const consoleKept = 256 * 1024;
+
+function stateOf(vm: VmSummary): string {
+  if (vm.unanswered === true) return 'no answer yet';
+  if (vm.state === 'Associated') return 'in use';
+  return vm.purpose === 'kept' ? 'kept' : 'idle';
+}
 
 export function VmsView({ selected }: { selected: string | undefined }) {
   useEffect(() => {
@@ -73,10 +79,7 @@ export function VmsView({ selected }: { selected: string | undefined }) {
                   {vm.id}
                 </a>
               </h2>
-              <State
-                name={vm.state === 'Idle' ? 'idle' : 'running'}
-                text={vm.state === 'Idle' ? (vm.purpose === 'kept' ? 'kept' : 'idle') : 'in use'}
-              />
+              <State name={vm.state === 'Idle' ? 'idle' : 'running'} text={stateOf(vm)} />
             </header>
             <p class="clip">{vm.podName ?? <span class="muted">waits for a Pod</span>}</p>
             <p class="facts muted">

@@ -217,7 +217,7 @@ describe('start', () => {
       code: 'NotFound',
       message: 'No such VM: nosuch',
     });
-    engine.vms.unanswered = ['nosuch-yet'];
+    engine.vms.unanswered = [{ id: 'nosuch-yet', state: { kind: 'Idle' } }];
     await expect(pods.start('other', { vmId: 'nosuch' })).rejects.toMatchObject({
       code: 'Unavailable',
       message: expect.stringContaining(
@@ -543,6 +543,22 @@ describe('a Pod whose VM is lost', () => {
 });
 
 describe('VMs', () => {
+  it('of an earlier daemon are listed as recorded until they answer, and what is left of dead ones is not', async () => {
+    const { id } = await vms.run({});
+    const running = { pid: 7, resources: { memoryBytes: 2 ** 28, cpus: 2 }, used: true, held: false };
+    engine.vms.unanswered = [
+      { id: 'silent', state: { kind: 'Associated', podId: 'p' }, running },
+      { id: 'dead', state: { kind: 'Idle' } },
+    ];
+    expect(vms.list().map((vm) => vm.id)).toEqual([id, 'silent']);
+    expect(vms.list()[1]).toEqual({
+      ...{ id: 'silent', state: 'Associated', podId: 'p', purpose: 'pod', used: true, unanswered: true },
+      ...{ memoryBytes: 2 ** 28, cpus: 2, pid: 7 },
+    });
+    expect(vms.facts().vms).toEqual({ total: 2, idle: 1, kept: 1, associated: 1 });
+    expect(() => vms.inspect('silent')).toThrow('has not answered this one yet');
+  });
+
   it('stay until they are removed, and not while a Pod is on them', async () => {
     const vmId = await running('web');
     await expect(vms.remove(vmId)).rejects.toThrow(`VM ${vmId} is in use by Pod web`);
