@@ -300,6 +300,21 @@ sdkCases('sdk: exec', {
     });
     return text(await exec.start({ Tty: true }));
   },
+  'the stream is framed by what start says of a terminal, not by the terminal': async ({ docker, name }) => {
+    const container = await docker.createContainer({ name, Image: 'busybox', Cmd: ['sleep', '60'] });
+    await container.start();
+    const said: string[] = [];
+    for (const Tty of [true, false]) {
+      const exec = await container.exec({
+        Cmd: ['echo', 'said'],
+        AttachStdout: true,
+        AttachStderr: true,
+        Tty,
+      });
+      said.push(await text(await exec.start({ Tty: !Tty })));
+    }
+    return said;
+  },
   'in a stopped container': async ({ docker, name }) => {
     const container = await docker.createContainer({ name, Image: 'busybox', Cmd: ['true'] });
     return caught(container.exec({ Cmd: ['true'] }));

@@ -211,6 +211,12 @@ scriptCases('volumes: shared by two', {
       docker exec $c-a sh -c 'exec 3>/v/open; rm /v/open; echo x >&3; cat /proc/self/fd/3; ls -A /v | grep -v log; for i in 1 2 3 4 5; do echo a$i >>/v/log; done' & docker exec $c-b sh -c 'for i in 1 2 3 4 5; do echo b$i >>/w/log; done'; wait $!
       docker exec $c-b sh -c 'sort /w/log'
       docker volume rm $c`,
+  'one in memory, gone with the last that uses it': `
+      docker volume create -o type=tmpfs -o device=tmpfs -o o=size=1m,mode=1750,uid=5 $c >out
+      docker run -d --name $c-a -v $c:/v busybox sh -c 'echo it >/v/f; touch /v/ready; sleep 1000' >out; docker exec $c-a sh -c 'until test -e /v/ready; do :; done'
+      docker run --rm -v $c:/w busybox sh -c 'cat /w/f; stat -c "%a %u" /w; dd if=/dev/zero of=/w/g bs=1k count=2000 2>&1 | grep -o "No space.*"; rm /w/g; echo more >>/w/f'
+      docker exec $c-a cat /v/f; docker volume inspect -f '{{json .Options}}' $c
+      docker rm -f $c-a; docker run --rm -v $c:/v busybox ls -A /v; docker volume rm $c`,
   'a file that is replaced, and removed, while another has it open': `
       docker run -d --name $c-a -v $c:/v debian:12 bash -c 'echo old >/v/f; exec 3</v/f 4<>/v/g; echo x >/v/ready; until test -e /v/stop; do sleep .1; done; cat <&3; cat /v/f; cat <&4; echo late >&4; ls /v; cat /proc/self/fd/4' >out; docker run -d --name $c-b -v $c:/w debian:12 sleep 1000 >out
       docker exec $c-b bash -c 'until test -s /w/ready; do sleep .1; done; stat -c "%h %s" /w/f; echo new >/w/n; mv /w/n /w/f; cat /w/f; echo from b >/w/g; exec 5</w/g; rm /w/g; touch /w/stop; cat <&5; until ! test -e /w/stop; do sleep .1; done; tail -n 1 <&5' &

@@ -4,9 +4,11 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import type { VmSummary } from '../../../src/api/v1/types';
 import { useBusyboxDaemon } from '../../support/labs/busybox-daemon';
 import { tarHeader } from '../../support/images/tar-maker';
 import { projectDir } from '../../support/process/project-dir';
+import { sendHttp } from '../../support/wire/http-client';
 
 jest.setTimeout(180_000);
 
@@ -33,6 +35,12 @@ function qemuOf(work: () => void): number {
   const [pid] = engine.daemon.qemuPids().filter((one) => !before.includes(one));
   if (pid === undefined) throw new Error('no VM was made');
   return pid;
+}
+
+/** As `caisson vm ls` has them. */
+async function listedVms(): Promise<VmSummary[]> {
+  const { body } = await sendHttp(engine.daemon.host, { method: 'GET', path: '/v1/vms' });
+  return JSON.parse(body) as VmSummary[];
 }
 
 const log = (): string => readFileSync(engine.daemon.process.logPath, 'utf8');
@@ -77,6 +85,13 @@ describe('with a VM whose process is stopped', () => {
     ]);
     expect(docker('inspect', '-f', '{{.State.Status}}', 'stopped')).toBe('running');
     expect(docker('exec', 'well', 'echo', 'reached')).toBe('reached');
+  });
+
+  it('VMs are listed whether they answer or not', async () => {
+    const vms = await listedVms();
+    const silent = vms.filter(({ unanswered }) => unanswered === true).map(({ pid }) => pid);
+    expect(silent).toEqual(expect.arrayContaining([stopped, doomed]));
+    expect(vms.some(({ unanswered }) => unanswered === undefined)).toBe(true);
   });
 
   it('what needs its guest ends with an error that says why', () => {
