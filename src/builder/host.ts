@@ -6,6 +6,7 @@ import type { ImageConfig, ImageRunConfig } from '../docker/image-config';
 import type { ProgressMessage } from '../storage/contract/stores';
 import type { Platform } from '../registry/platform';
 import type { LayerReader } from './file-contents';
+import type { ResourceLimits } from './limits';
 
 /** The configuration that goes from instruction to instruction; `Image` is the one before. */
 export type RunConfig = ImageRunConfig & { Image?: string };
@@ -17,14 +18,7 @@ export interface Ulimit {
   Hard: number;
 }
 
-export interface BuildLimits {
-  memoryBytes: number;
-  memorySwapBytes: number;
-  cpuShares: number;
-  cpuPeriod: number;
-  cpuQuota: number;
-  cpusetCpus: string;
-  cpusetMems: string;
+export interface BuildLimits extends ResourceLimits {
   cgroupParent: string;
   shmBytes: number;
   ulimits: Ulimit[];

@@ -8,6 +8,7 @@ import type { Bridge } from '../contract/frontend';
 import type { Definition, Platform } from '../contract/llb';
 import type { AttestationBundle, Ref } from '../contract/solver';
 import { digestOf, loadGraph } from '../llb/graph';
+import { imageProcess } from '../llb/image-process';
 import { mountType, Op, type OpInit } from '../messages/ops';
 
 export const spdxType = 'https://spdx.dev/Document';
@@ -40,7 +41,9 @@ export async function scannerOf(
     logName: `[internal] load metadata for ${generator}`,
   };
   const { ref: image, config } = await bridge.resolveImageConfig(imageName(generator), asked, signal);
-  const { args, env, workingDir } = readConfig(config, generator);
+  const { entrypoint, cmd, env, workingDir } = imageProcess(config, generator);
+  const args = [...entrypoint, ...cmd];
+  if (args.length === 0) throw new BuildError('InvalidArgument', `scanner ${generator} does not have cmd`);
   const parameters = [...attributes].filter(([key]) => !ownAttributes.includes(key));
   const scan = {
     image,
@@ -82,21 +85,6 @@ function imageName(generator: string): string {
     const why = `failed to parse sbom generator ${generator.slice(0, 300)}: ${errorMessage(error)}`;
     throw new BuildError('InvalidArgument', why, { cause: error });
   }
-}
-
-function readConfig(bytes: Buffer, generator: string): { args: string[]; env: string[]; workingDir: string } {
-  let parsed: { config?: Record<string, unknown> } | null;
-  try {
-    parsed = JSON.parse(bytes.toString()) as typeof parsed;
-  } catch (error) {
-    throw new BuildError('InvalidArgument', `failed to parse image config of ${generator}`, { cause: error });
-  }
-  const { Entrypoint, Cmd, Env, WorkingDir } = parsed?.config ?? {};
-  const texts = (value: unknown): string[] =>
-    Array.isArray(value) ? value.filter((each) => typeof each === 'string') : [];
-  const args = [...texts(Entrypoint), ...texts(Cmd)];
-  if (args.length === 0) throw new BuildError('InvalidArgument', `scanner ${generator} does not have cmd`);
-  return { args, env: texts(Env), workingDir: typeof WorkingDir === 'string' ? WorkingDir : '' };
 }
 
 /** The scanner's command, with the files of the graph's result mounted; its result is what the command writes. */

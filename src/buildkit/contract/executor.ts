@@ -1,6 +1,7 @@
 // Runs the command of an exec operation in a VM. The solver calls it; the engine implements it.
 
 import type { Duplex } from 'node:stream';
+import type { ResourceLimits } from '../../builder/limits';
 
 export interface Executor {
   /**
@@ -37,20 +38,9 @@ export interface ExecStep {
   readonly extraHosts: readonly { host: string; ip: string }[];
   readonly ulimits: readonly { name: string; soft: number; hard: number }[];
   readonly cgroupParent: string;
-  /** 0: no limit, and '' likewise. */
-  readonly limits: StepLimits;
+  readonly limits: ResourceLimits;
   /** Mount points that were made for mounts are removed with their parents that were made. */
   readonly removeMountStubs: boolean;
-}
-
-export interface StepLimits {
-  readonly memoryBytes: number;
-  readonly memorySwapBytes: number;
-  readonly cpuShares: number;
-  readonly cpuPeriod: number;
-  readonly cpuQuota: number;
-  readonly cpusetCpus: string;
-  readonly cpusetMems: string;
 }
 
 /** A file system of layers, lowest first; none: empty. */

@@ -18,6 +18,7 @@ import { workersJson, type WorkerInfo } from '../control/capabilities';
 import { grpcErrorOf } from '../control/status';
 import { isOurFrontend } from '../frontend/options/our-names';
 import { digestOf } from '../llb/graph';
+import { imageProcess } from '../llb/image-process';
 import { LLBBridge } from '../messages/gateway';
 import { Health, healthStatus } from '../messages/google';
 import { Definition as DefinitionMessage, mountType, networkMode, Op, securityMode } from '../messages/ops';
@@ -222,7 +223,14 @@ async function loadImage(bridge: Bridge, image: string, signal: AbortSignal): Pr
   const definition = imageDefinition(pinned);
   const { ref } = await bridge.solve({ what: { kind: 'definition', definition } }, signal);
   if (ref === undefined) throw new BuildError('Unknown', "gateway source didn't return default result");
-  return { ref, ...readConfig(config, image) };
+  const { entrypoint, workingDir, env, labels: given } = imageProcess(config, image);
+  return {
+    ref,
+    env,
+    labels: given,
+    args: entrypoint.length > 0 ? entrypoint : ['/run'],
+    workingDir: workingDir === '' ? '/' : workingDir,
+  };
 }
 
 /** The image as a graph: its record in the cache is of kind `frontend`. */
@@ -233,27 +241,6 @@ function imageDefinition(image: string): Definition {
   });
   const result = Op.encode({ inputs: [{ digest: digestOf(source), index: 0 }] });
   return { def: [source, result], metadata: new Map(), Source: undefined };
-}
-
-/** Its configuration, of which nothing is to be believed. */
-function readConfig(bytes: Buffer, image: string): Omit<FrontendImage, 'ref'> {
-  let parsed: { config?: Record<string, unknown> } | null;
-  try {
-    parsed = JSON.parse(bytes.toString()) as typeof parsed;
-  } catch (error) {
-    throw new BuildError('InvalidArgument', `failed to parse image config of ${image}`, { cause: error });
-  }
-  const { Entrypoint, Env, WorkingDir, Labels } = parsed?.config ?? {};
-  const texts = (value: unknown): string[] =>
-    Array.isArray(value) ? value.filter((each) => typeof each === 'string') : [];
-  const args = texts(Entrypoint);
-  const given = Object.entries(typeof Labels === 'object' && Labels !== null ? Labels : {});
-  return {
-    args: args.length > 0 ? args : ['/run'],
-    env: texts(Env),
-    workingDir: typeof WorkingDir === 'string' && WorkingDir !== '' ? WorkingDir : '/',
-    labels: new Map(given.flatMap(([key, value]) => (typeof value === 'string' ? [[key, value]] : []))),
-  };
 }
 
 /** Throws Unimplemented for what the frontend doesn't say that it does. */

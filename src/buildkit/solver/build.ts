@@ -22,10 +22,10 @@ import type {
 import type { ExecOutput } from '../contract/executor';
 import { digestOf, loadGraph, sourcesOf, vertexesOf } from '../llb/graph';
 import { operationOf } from './operations';
-import { LayerHolds } from './files/layer-trees';
 import { cacheIdOf, runContainer } from './ops/exec';
 import type { StepResult } from './ops/operation';
 import { CacheImports } from './remote-cache/cache-import';
+import { inRunContext } from './run-context';
 import { graphByPolicy, sourceByPolicy } from './source-policy';
 import { schemeOf, sourceOf, VertexWork, type SolverCore } from './vertex-work';
 
@@ -140,8 +140,6 @@ export class Build implements BuildSolver {
   }
 
   async #runContainer(container: ContainerRun, output: ExecOutput, signal: AbortSignal): Promise<number> {
-    const core = this.#core;
-    const scope = this.#scope;
     const inputs = await Promise.all(
       container.refs.map(async (ref) => {
         if (ref === undefined) return emptyResult;
@@ -150,23 +148,9 @@ export class Build implements BuildSolver {
         return await result(signal);
       }),
     );
-    const holds = new LayerHolds(core.host.layers);
-    try {
-      const context = {
-        host: core.host,
-        trees: core.trees,
-        digests: core.digests,
-        cacheMounts: core.cacheMounts,
-        scope,
-        sessions: (either: AbortSignal) => core.sessionsOf(scope, either),
-        holds,
-        resources: undefined,
-        log: () => undefined,
-      };
-      return await runContainer(container, inputs, context, output, signal);
-    } finally {
-      holds.release();
-    }
+    return inRunContext(this.#core, this.#scope, { resources: undefined, log: () => undefined }, (context) =>
+      runContainer(container, inputs, context, output, signal),
+    );
   }
 
   #allowed(source: SourceOp): SourceOp {

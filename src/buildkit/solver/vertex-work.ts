@@ -15,9 +15,9 @@ import type { SessionCaller } from '../contract/session';
 import type { BuildScope, CachedStep } from '../contract/solver';
 import type { ResolvedSource, Snapshot, Source } from '../contract/source';
 import type { CachedResults, ResultRecord } from './cache/results';
-import { LayerHolds } from './files/layer-trees';
 import type { Operation, OperationTools, StepResult } from './ops/operation';
 import type { CacheImportParts, CacheImports } from './remote-cache/cache-import';
+import { inRunContext } from './run-context';
 import type { SharedRuns } from './shared-runs';
 
 export interface RunOutcome {
@@ -239,22 +239,11 @@ export class VertexWork {
     },
   ): Promise<RunOutcome> {
     const core = this.#core;
-    const { scope } = run;
-    const holds = new LayerHolds(core.host.layers);
-    try {
-      const context = {
-        host: core.host,
-        trees: core.trees,
-        digests: core.digests,
-        cacheMounts: core.cacheMounts,
-        scope,
-        sessions: (signal: AbortSignal) => core.sessionsOf(scope, signal),
-        holds,
-        resources: this.vertex.metadata?.linux_resources,
-        log: run.tell.log,
-      };
-      const { outputs, vm } = await operation.run(inputs, context, run.signal);
-      run.signal.throwIfAborted();
+    const { scope, signal } = run;
+    const own = { resources: this.vertex.metadata?.linux_resources, log: run.tell.log };
+    return inRunContext(core, scope, own, async (context) => {
+      const { outputs, vm } = await operation.run(inputs, context, signal);
+      signal.throwIfAborted();
       const parents = this.inputs.flatMap(({ work }) =>
         work.#recordId === undefined ? [] : [work.#recordId],
       );
@@ -267,9 +256,7 @@ export class VertexWork {
       });
       this.#build.atEnd(release);
       return { record, vm: vm === undefined ? undefined : { buildId: scope.id, id: vm } };
-    } finally {
-      holds.release();
-    }
+    });
   }
 
   async #contentKey(operation: Operation, inputs: readonly StepResult[]): Promise<string> {

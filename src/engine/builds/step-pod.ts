@@ -8,7 +8,7 @@ import { onlyContainer, type PodContainerSpec, type PodSpec } from '../../transl
 import { guestFile } from '../../translate/pod-to-guest';
 import type { GuestFile, GuestMount } from '../../vm/contract/protocol';
 import { tunnelsDirectory } from '../../vm/contract/protocol';
-import { limitedTo } from '../create/build-limits';
+import { limitedTo } from '../../builder/limits';
 import { fillHostConfig } from '../create/defaults';
 import { withRunDefaults } from '../core/daemon-defaults';
 import { tunnelName } from '../vms/socket-tunnels';

@@ -18,7 +18,7 @@ import type { Image } from '../../storage/contract/image';
 import type { ImageConfig, ImageRunConfig } from '../../docker/image-config';
 import type { SquashfsLayerStore } from '../../storage/layers/layer-store';
 import type { ImageStore } from '../../storage/contract/stores';
-import { limitedTo } from '../create/build-limits';
+import { limitedTo } from '../../builder/limits';
 import { createContainer, type CreateNeeds } from '../create/create';
 import { newContainerId } from '../core/container-names';
 import { eventAttributes } from '../core/container-record';

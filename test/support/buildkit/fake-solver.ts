@@ -3,6 +3,7 @@
 
 import { EventEmitter, once } from 'node:events';
 import { FileTree } from '../../../src/builder/file-tree';
+import { BuildKit, type BuildKitParts } from '../../../src/buildkit/buildkit';
 import { BuildError, withDetails } from '../../../src/buildkit/contract/errors';
 import type { Exporter } from '../../../src/buildkit/contract/exporter';
 import type { Frontend } from '../../../src/buildkit/contract/frontend';
@@ -17,6 +18,7 @@ import {
   type Solver,
 } from '../../../src/buildkit/contract/solver';
 import { digestOf, loadGraph, sourcesOf, vertexesOf } from '../../../src/buildkit/llb/graph';
+import type { ClientSessions } from '../../../src/buildkit/session/sessions';
 import { Definition as DefinitionMessage, Op, type OpInit } from '../../../src/buildkit/messages/ops';
 
 export class FakeSolver implements Solver {
@@ -181,7 +183,7 @@ export function chainOf(...identifiers: string[]): Definition {
 }
 
 /** `dockerfile.v0` whose option `chain` is the graph, sources by spaces. */
-export const fakeFrontend: Frontend = {
+const fakeFrontend: Frontend = {
   name: 'dockerfile.v0',
   solve: async (bridge, { options }, signal) => {
     const definition = chainOf(...(options.get('chain') ?? 'local://context').split(' '));
@@ -190,7 +192,7 @@ export const fakeFrontend: Frontend = {
   },
 };
 
-export const fakeExporter: Exporter = {
+const fakeExporter: Exporter = {
   types: ['moby'],
   export: ({ attributes, scope }) => {
     const digest = 'sha256:export';
@@ -203,3 +205,19 @@ export const fakeExporter: Exporter = {
     );
   },
 };
+
+/** With `dockerfile.v0` and the exporter `moby` of these here, and no layers. */
+export function fakeBuildKit(
+  sessions: ClientSessions,
+  solver: FakeSolver,
+  { worker, granted = new Set() }: Pick<BuildKitParts, 'worker'> & Partial<Pick<BuildKitParts, 'granted'>>,
+): BuildKit {
+  const openTar = (): never => {
+    throw new Error('no layers here');
+  };
+  return new BuildKit({
+    ...{ sessions, solver, worker, granted, layers: { openTar } },
+    frontends: [fakeFrontend],
+    exporters: [fakeExporter],
+  });
+}

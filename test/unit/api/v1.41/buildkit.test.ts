@@ -6,13 +6,12 @@ import { request, type OutgoingHttpHeaders } from 'node:http';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { createApi, type Api } from '../../../../src/api/server';
-import { BuildKit } from '../../../../src/buildkit/buildkit';
 import { Control } from '../../../../src/buildkit/messages/control';
 import { DockerBuilds } from '../../../../src/engine/builds/docker-builds';
 import { ClientSessions } from '../../../../src/buildkit/session/sessions';
 import { GrpcClient } from '../../../../src/buildkit/wire/client';
 import { FakeClient, fakeFile } from '../../../support/buildkit/fake-client';
-import { chainOf, fakeExporter, fakeFrontend, FakeSolver } from '../../../support/buildkit/fake-solver';
+import { chainOf, fakeBuildKit, FakeSolver } from '../../../support/buildkit/fake-solver';
 import { makeScratchDir } from '../../../support/process/scratch-dir';
 import { fakeBackend } from '../fake-backend';
 
@@ -20,18 +19,8 @@ const scratch = makeScratchDir('buildkit-api');
 const path = join(scratch, 'api.sock');
 const sessions = new ClientSessions();
 const solver = new FakeSolver(sessions);
-const buildKit = new BuildKit({
-  solver,
-  frontends: [fakeFrontend],
-  exporters: [fakeExporter],
-  layers: {
-    openTar: () => {
-      throw new Error('no layers here');
-    },
-  },
+const buildKit = fakeBuildKit(sessions, solver, {
   worker: { id: 'w', labels: new Map(), version: 'v1', dockerfileVersion: '1.2' },
-  granted: new Set(),
-  sessions,
 });
 let api: Api;
 

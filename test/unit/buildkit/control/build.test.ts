@@ -1,6 +1,5 @@
 // A client that plays the calls of buildx, in their order and out of it, against a solver that runs nothing.
 
-import { BuildKit } from '../../../../src/buildkit/buildkit';
 import { Control, type StatusResponse } from '../../../../src/buildkit/messages/control';
 import { LLBBridge } from '../../../../src/buildkit/messages/gateway';
 import { Health, Status } from '../../../../src/buildkit/messages/google';
@@ -9,24 +8,15 @@ import { ClientSessions } from '../../../../src/buildkit/session/sessions';
 import { GrpcClient } from '../../../../src/buildkit/wire/client';
 import { GrpcError } from '../../../../src/buildkit/wire/status';
 import { FakeClient, fakeFile } from '../../../support/buildkit/fake-client';
-import { chainOf, fakeExporter, fakeFrontend, FakeSolver } from '../../../support/buildkit/fake-solver';
+import { chainOf, fakeBuildKit, FakeSolver } from '../../../support/buildkit/fake-solver';
 import { SocketPairs } from '../../../support/buildkit/socket-pair';
 
 const pairs = new SocketPairs();
 const sessions = new ClientSessions();
 const solver = new FakeSolver(sessions);
-const buildkit = new BuildKit({
-  solver,
-  frontends: [fakeFrontend],
-  exporters: [fakeExporter],
-  layers: {
-    openTar: () => {
-      throw new Error('no layers here');
-    },
-  },
+const buildkit = fakeBuildKit(sessions, solver, {
   worker: { id: 'worker', labels: new Map([['a', 'b']]), version: 'v1', dockerfileVersion: '1.2' },
   granted: new Set(['network.host']),
-  sessions,
 });
 const control = Control.methods;
 const bridge = LLBBridge.methods;

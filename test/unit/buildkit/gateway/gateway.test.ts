@@ -2,7 +2,6 @@
 
 import { errorMessage } from '../../../../src/errors';
 import { socketPair } from '../../../../src/host/socket-pair';
-import { BuildKit } from '../../../../src/buildkit/buildkit';
 import type { ExecOutput } from '../../../../src/buildkit/contract/executor';
 import type { ContainerRun } from '../../../../src/buildkit/contract/solver';
 import { Control } from '../../../../src/buildkit/messages/control';
@@ -12,24 +11,14 @@ import { GatewayFrontend } from '../../../../src/buildkit/gateway/gateway-fronte
 import { ClientSessions } from '../../../../src/buildkit/session/sessions';
 import { GrpcClient } from '../../../../src/buildkit/wire/client';
 import { FakeBridge } from '../frontend/fake-bridge';
-import { chainOf, fakeExporter, fakeFrontend, FakeSolver } from '../../../support/buildkit/fake-solver';
+import { chainOf, fakeBuildKit, FakeSolver } from '../../../support/buildkit/fake-solver';
 
 const bridge = LLBBridge.methods;
 const sessions = new ClientSessions();
 const solver = new FakeSolver(sessions);
 const worker = { id: 'worker', labels: new Map<string, string>(), version: 'v1', dockerfileVersion: '' };
-const buildkit = new BuildKit({
-  solver,
-  frontends: [fakeFrontend],
-  exporters: [fakeExporter],
-  layers: {
-    openTar: () => {
-      throw new Error('no layers here');
-    },
-  },
+const buildkit = fakeBuildKit(sessions, solver, {
   worker,
-  granted: new Set(),
-  sessions,
 });
 
 let client: GrpcClient;

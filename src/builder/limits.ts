@@ -1,7 +1,8 @@
 // What a build lets each of its steps have, as a container is given it.
 
-import type { HostConfig } from '../../docker/types';
+import type { HostConfig } from '../docker/types';
 
+/** 0 and '': no limit. */
 export interface ResourceLimits {
   readonly memoryBytes: number;
   readonly memorySwapBytes: number;
