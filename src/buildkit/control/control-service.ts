@@ -1,6 +1,8 @@
 // The service Control: builds, what they tell, what the cache holds.
 
+import { pipeline } from 'node:stream';
 import { DaemonError } from '../../errors';
+import { socketPair } from '../../host/socket-pair';
 import type { CacheRecord } from '../contract/cache-records';
 import type { Solver, CacheSource, Entitlement } from '../contract/solver';
 import type { BuildHistory } from '../history/history';
@@ -53,14 +55,14 @@ export function controlHandlers(parts: ControlParts): Handlers<(typeof Control)[
       for await (const message of build.progress.subscribe(signal)) await send(message);
     },
 
-    /** A client's session inside of this connection: we call on what looks like a socket. */
+    /** A client's session inside of this connection: we call on one end of a socket whose other end is carried by the stream. */
     async Session(stream, { metadata, signal }) {
+      const headers = sessionHeaders((name) => metadata.get(name) ?? []);
+      sessions.check(headers);
+      const [socket, carried] = await socketPair();
       const tunnel = new ByteMessages(stream);
-      tunnel.on('error', () => undefined); // 'close' follows
-      const session = sessions.add(
-        sessionHeaders((name) => metadata.get(name) ?? []),
-        tunnel,
-      );
+      pipeline(tunnel, carried, tunnel, () => socket.destroy());
+      const session = sessions.add(headers, socket);
       const end = (): void => session.destroy();
       signal.addEventListener('abort', end);
       if (signal.aborted) end();
@@ -69,6 +71,7 @@ export function controlHandlers(parts: ControlParts): Handlers<(typeof Control)[
         if (session.closed.aborted) resolve();
       });
       signal.removeEventListener('abort', end);
+      tunnel.destroy();
     },
 
     ListWorkers: () => Promise.resolve({ record: [workerRecord(worker, solver)] }),
