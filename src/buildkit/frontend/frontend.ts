@@ -9,7 +9,7 @@ import { answerRequest, describesRequests, isKnownRequest } from './answers/answ
 import { BuildInputs } from './contexts/build-inputs';
 import { convertFor, openBuild, type Build } from './conversion/build';
 import { ruleUrl, rules } from './lint/rules';
-import { readOptions } from './options/build-options';
+import { createdAt, readOptions } from './options/build-options';
 import { platformText } from './options/platforms';
 import { otherFrontend } from './syntax-frontend';
 import { buildErrorOf } from './text/problem';
@@ -44,10 +44,7 @@ async function convert(build: Build): Promise<Result> {
   const isMultiPlatform = options.isMultiPlatform ?? platforms.length > 1;
   if (!isMultiPlatform && platforms.length > 1)
     throw new BuildError('InvalidArgument', 'only one target platform is allowed');
-  const created =
-    options.epochSeconds === undefined
-      ? {}
-      : { created: new Date(options.epochSeconds * 1000).toISOString() };
+  const created = createdAt(options.epochSeconds);
   const refs = new Map<string, Ref | undefined>();
   const metadata = new Map<string, Buffer>();
   const told: object[] = [];

@@ -194,10 +194,19 @@ function cacheImportsJson(json: string): CacheSource[] {
   });
 }
 
+/** As configurations of images say it, in Go's form. */
+export function createdAt(epochSeconds: number | undefined): { created?: string } {
+  if (epochSeconds === undefined) return {};
+  return { created: new Date(epochSeconds * 1000).toISOString().replace('.000Z', 'Z') };
+}
+
 function epochOf(text: string | undefined): number | undefined {
   if (text === undefined || text === '') return undefined;
-  if (text === 'context' || !/^-?\d{1,12}$/.test(text))
-    throw invalid(`invalid SOURCE_DATE_EPOCH: ${text.slice(0, 100)}`);
+  if (!/^-?\d{1,12}$/.test(text)) {
+    const shown = text.slice(0, 100);
+    const why = `strconv.ParseInt: parsing ${JSON.stringify(shown)}: invalid syntax`;
+    throw new BuildError('Unknown', `invalid SOURCE_DATE_EPOCH: ${shown}: ${why}`);
+  }
   return Number(text);
 }
 

@@ -4,6 +4,7 @@ import { posix } from 'node:path';
 import { goQuote } from '../../../go/quote';
 import type { Linter } from '../lint/linter';
 import type { ImageState } from '../image/image-state';
+import { createdAt } from '../options/build-options';
 import type { Instruction, InstructionOf, Pair } from '../syntax/instruction';
 import { nearest } from '../syntax/suggestions';
 import { atLines, DockerfileProblem } from '../text/problem';
@@ -103,9 +104,7 @@ class Interpreter implements StageContext {
   }
 
   record(text: string, { hasLayer = false } = {}): void {
-    const { epochSeconds } = this.program.settings.options;
-    const created = epochSeconds === undefined ? undefined : new Date(epochSeconds * 1000).toISOString();
-    this.image.record(text, { hasLayer, created });
+    this.image.record(text, { hasLayer, ...createdAt(this.program.settings.options.epochSeconds) });
   }
 
   absolute(path: string): string {
