@@ -113,3 +113,28 @@ caissonCase('the history of builds', async () => {
   );
   expect(text).toMatch(/^ref Completed\ntold of bk-history\n(Status: .*\n)?0\n$/);
 });
+
+caissonCase('a cache in a registry', async () => {
+  const text = await told(
+    'bk-cache',
+    `
+    cached() { docker buildx build "$@" 2>&1 | grep -cE '^#[0-9]+ CACHED'; }
+    printf 'FROM busybox AS one\\nRUN echo '$c' >/x\\nFROM scratch\\nCOPY --from=one /x /'$c'\\n' >Dockerfile
+    docker buildx build --cache-to type=registry,ref=${registryHost}/$c:cache,mode=max . 2>&1 | grep -c 'ERROR'
+    docker buildx prune -af --filter description~=$c >/dev/null; cached .
+    docker buildx prune -af --filter description~=$c >/dev/null; cached --cache-from type=registry,ref=${registryHost}/$c:cache -o out .; cat out/$c`,
+  );
+  expect(text).toBe('0\n0\n2\nbk-cache\n');
+});
+
+caissonCase('annotations, of indexes, manifests and what leads to them', async () => {
+  const text = await told(
+    'bk-annotated',
+    `
+    echo hello >f; printf 'FROM scratch\\nCOPY f /\\n' >Dockerfile
+    docker buildx build --provenance=true --annotation a=1 --annotation index:b=2 --annotation manifest-descriptor:c=3 --annotation 'manifest[linux/amd64]:d=4' -o type=oci,dest=oci.tar . 2>&1 | grep ERROR
+    mkdir layout; tar -C layout -xf oci.tar; grep -rhoE '"annotations":{[^}]*"[abcd]":[^}]*}' layout | grep -oE '"[abcd]":"."' | sort -u
+    docker buildx build --annotation nonsense:a=1 . 2>&1 | grep -o 'unknown annotation type.*'`,
+  );
+  expect(text).toBe('"a":"1"\n"b":"2"\n"c":"3"\n"d":"4"\nunknown annotation type "nonsense"\n');
+});

@@ -1,5 +1,6 @@
 // Where contexts come from, and where results go.
 
+import { registryHost } from '../../support/images/test-images';
 import { buildCases } from '../harness/build-cases';
 import { mainCases } from '../harness/cases';
 
@@ -47,6 +48,15 @@ buildCases('buildkit: contexts', {
     V=two docker buildx bake 2>&1 | grep -oE ' a two$' | sort -u
     docker run --rm $c cat /a
     docker buildx bake none 2>&1 | tail -1`,
+  'bake with variables, a matrix and inheritance': {
+    script: `
+      printf 'FROM busybox\\nARG v\\nARG w\\nRUN echo $v $w >/x\\nFROM scratch\\nCOPY --from=0 /x /x\\n' >Dockerfile
+      printf 'variable "W" { default = "w" }\\nvariable "LIST" { default = ["one", "two"] }\\nfunction "twice" {\\n params = [t]\\n result = "\${t}\${t}"\\n}\\ntarget "common" {\\n args = { w = twice(W) }\\n}\\ntarget "default" {\\n name = "t-\${v}"\\n matrix = { v = LIST }\\n inherits = ["common"]\\n args = { v = upper(v) }\\n output = ["type=local,dest=out/\${v}"]\\n}\\n' >docker-bake.hcl
+      docker buildx bake 2>&1 | grep ERROR; cat out/one/x out/two/x
+      W=x docker buildx bake --set t-one.args.v=set t-one 2>&1 | grep ERROR; cat out/one/x out/two/x
+      docker buildx bake t-three 2>&1 | tail -1`,
+    clients: ['buildx', 'newest'],
+  },
   compose: `
     mkdir web; printf 'FROM busybox\\nARG a\\nRUN echo $a >/a\\nCMD cat /a\\n' >web/Dockerfile
     printf 'services:\\n  web:\\n    image: '$c'\\n    build:\\n      context: web\\n      args: {a: composed}\\n' >compose.yaml
@@ -54,6 +64,30 @@ buildCases('buildkit: contexts', {
     docker compose -p $c up --no-log-prefix 2>&1 | grep composed
     docker compose -p $c down 2>/dev/null; docker compose -p $c up --build --no-log-prefix 2>&1 | grep -c '^composed'
     docker compose -p $c down 2>/dev/null`,
+  'composed by bake': {
+    script: `
+      mkdir web; printf 'FROM base\\nARG a\\nRUN echo $a >>/a\\nCMD cat /a\\n' >web/Dockerfile; echo secret >s
+      printf 'FROM busybox\\nRUN --mount=type=secret,id=s wc -c </run/secrets/s >/a\\n' >Dockerfile
+      printf 'services:\\n  base:\\n    image: '$c'-base\\n    command: cat /a\\n    build: {context: ., secrets: [s]}\\n  web:\\n    image: '$c'\\n    build:\\n      context: web\\n      args: {a: composed}\\n      labels: {l: v}\\n      additional_contexts: {base: "service:base"}\\nsecrets: {s: {file: ./s}}\\n' >compose.yaml
+      docker compose -p $c build -q; docker compose -p $c up --no-log-prefix web 2>&1 | grep -E '^(composed|7)$'
+      docker image inspect -f '{{.Config.Labels.l}}' $c; docker compose -p $c down 2>/dev/null
+      printf 'FROM base\\nRUN false\\n' >web/Dockerfile; docker compose -p $c build web 2>&1 | grep -o 'exit code: 1' | sort -u`,
+    clients: ['newest'],
+  },
+  'pushed while it is built': `
+    printf 'FROM busybox\\nRUN echo '$c' >/x\\n' >Dockerfile
+    docker build -q --push -t ${registryHost}/$c . | cut -c 1-7; docker rmi -f ${registryHost}/$c >/dev/null
+    docker pull -q ${registryHost}/$c; docker run --rm ${registryHost}/$c cat /x; docker rmi -f ${registryHost}/$c >/dev/null
+    docker build --output type=image,name=${registryHost}/$c:two,push=true . 2>&1 | tail -1`,
+  'given up with ctrl-C': `
+    printf 'FROM busybox\\nRUN --mount=type=cache,target=/c,id='$c',sharing=locked echo begun-$((1+1)) >/c/f; cat /c/f; exec sleep 1000\\n' >Dockerfile
+    set -m; docker build . >log 2>&1 & build=$!; wait_for grep -q begun-2 log; kill -INT $build; wait $build; echo $?
+    grep -oE '(CANCELED|ERROR: .*)$' log | sort -u
+    printf 'FROM busybox\\nRUN --mount=type=cache,target=/c,id='$c',sharing=locked cat /c/f\\n' >Dockerfile; docker build . 2>&1 | grep -o 'begun-2$'`,
+  'times of a build': `
+    printf 'FROM busybox\\nRUN echo '$c' >/x\\n' >Dockerfile; docker build --build-arg SOURCE_DATE_EPOCH=1000000000 -t $c . 2>/dev/null
+    docker image inspect -f '{{.Created}}' $c; docker history --format '{{.CreatedAt}}' --human=false $c | head -1
+    docker build --build-arg SOURCE_DATE_EPOCH=x . 2>&1 | tail -1`,
   'the worker': `
     docker buildx inspect 2>&1 | grep -E '^(Name|Driver|Status|Platforms)' | sed 's/ *,.*//'
     docker buildx ls --format '{{.Name}}' 2>/dev/null | head -1 | wc -l`,
