@@ -126,15 +126,3 @@ caissonCase('a cache in a registry', async () => {
   );
   expect(text).toBe('0\n0\n2\nbk-cache\n');
 });
-
-caissonCase('annotations, of indexes, manifests and what leads to them', async () => {
-  const text = await told(
-    'bk-annotated',
-    `
-    echo hello >f; printf 'FROM scratch\\nCOPY f /\\n' >Dockerfile
-    docker buildx build --provenance=true --annotation a=1 --annotation index:b=2 --annotation manifest-descriptor:c=3 --annotation 'manifest[linux/amd64]:d=4' -o type=oci,dest=oci.tar . 2>&1 | grep ERROR
-    mkdir layout; tar -C layout -xf oci.tar; grep -rhoE '"annotations":{[^}]*"[abcd]":[^}]*}' layout | grep -oE '"[abcd]":"."' | sort -u
-    docker buildx build --annotation nonsense:a=1 . 2>&1 | grep -o 'unknown annotation type.*'`,
-  );
-  expect(text).toBe('"a":"1"\n"b":"2"\n"c":"3"\n"d":"4"\nunknown annotation type "nonsense"\n');
-});

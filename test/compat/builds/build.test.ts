@@ -94,5 +94,5 @@ scriptCases('build: refusals', {
     docker build -t UPPER .
     docker build -f none .
     docker build --platform a/b/c/d .
-    docker builder prune -f`,
+    docker builder prune -f --filter until=100000h`,
 });

@@ -10,7 +10,7 @@ import { tarHeader } from '../../support/images/tar-maker';
 import { projectDir } from '../../support/process/project-dir';
 import { sendHttp } from '../../support/wire/http-client';
 
-jest.setTimeout(180_000);
+jest.setTimeout(600_000); // a busy host is no failure
 
 const engine = useBusyboxDaemon('restart');
 const { docker } = engine;
