@@ -1,4 +1,5 @@
-// Projects: unit (no QEMU), integration (boots VMs), stress (everything at once, and kills), compat (a client of any DOCKER_HOST).
+// Projects: unit (no QEMU), integration (boots VMs), stress (everything at once, and kills), web (the page in a
+// browser: npm run test:web), compat (a client of any DOCKER_HOST).
 const transform = {
   '^.+\\.ts$': [
     '@swc/jest',
@@ -29,6 +30,7 @@ module.exports = {
       globalTeardown: '<rootDir>/test/integration/teardown.ts',
     }),
     project('stress'),
+    project('web'),
     project('compat', {
       testPathIgnorePatterns: ['/node_modules/', ...(withLarge ? [] : ['/large\\.test\\.ts$'])],
       globalSetup: '<rootDir>/test/compat/harness/global-setup.ts',

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs and builds what is missing; a second run finds nothing to do. `setup.sh test` adds what the tests need.
+# Installs and builds what is missing; a second run finds nothing to do. `setup.sh test` adds what the tests need, `setup.sh web` what those of
+# the page need, too.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -8,6 +9,7 @@ mkdir -p build
 
 needs='run build cli'
 [ "${1:-}" = test ] && needs='run build test'
+[ "${1:-}" = web ] && needs='run build test web'
 
 wanted_packages() {
   local need package why

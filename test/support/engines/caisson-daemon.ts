@@ -62,14 +62,20 @@ export class CaissonDaemon implements Engine {
     return this.#process;
   }
 
-  /** `script`: another build's main.js. */
-  async start(script = mainScript): Promise<void> {
+  /** `command`, to be executed where the daemon's ports are. */
+  wrap(command: readonly string[]): string[] {
+    return this.#options.namespace?.wrap(command) ?? [...command];
+  }
+
+  /** `script`: another build's main.js. `more`: arguments for this time. */
+  async start(script = mainScript, more: readonly string[] = []): Promise<void> {
     const command = [
       ...[process.execPath, script, 'daemon', '--data-root', join(this.dir, 'data')],
       ...['--run-dir', join(this.dir, 'run'), '--host', this.host, ...(this.#options.args ?? [])],
+      ...more,
     ];
     const limited = withFewDescriptors(command, this.#options.maxDescriptors);
-    const child = await startGuarded(this.#options.namespace?.wrap(limited) ?? limited, {
+    const child = await startGuarded(this.wrap(limited), {
       logPath: join(this.dir, 'caisson.log'),
       ...(this.#options.recordsReplies === true ? { env: { CAISSON_RECORD_REPLIES: this.repliesPath } } : {}),
       ...(this.#options.detached === undefined ? {} : { detached: this.#options.detached }),

@@ -123,6 +123,7 @@ function curve(points: readonly { x: number; y: number }[]): string {
 }
 
 function Drawn({ node: { id, kind, title, detail, state, x, y, width, height } }: { node: Node }) {
+  const [shown, shownDetail] = [clip(title, 18), clip(detail, 22)];
   const box = (
     <g class={`node is-${kind} state-${state}`} transform={`translate(${x - width / 2},${y - height / 2})`}>
       <rect width={width} height={height} rx={kind === 'network' ? 26 : 9} />
@@ -132,21 +133,24 @@ function Drawn({ node: { id, kind, title, detail, state, x, y, width, height } }
         y={detail === '' ? height / 2 + 4 : 23}
         class={kind === 'container' ? '' : 'middle'}
       >
-        {clip(title, 18)}
-      </text>
+        {shown}
+      </text>{' '}
       {detail !== '' && (
         <text
           x={kind === 'container' ? 28 : width / 2}
           y={40}
           class={`small ${kind === 'container' ? '' : 'middle'}`}
         >
-          {clip(detail, 22)}
+          {shownDetail}
         </text>
       )}
     </g>
   );
   return kind === 'container' ? (
-    <a href={link('containers', id.slice(2))} aria-label={`Container ${title}, ${state}, ${detail}`}>
+    <a
+      href={link('containers', id.slice(2))}
+      aria-label={`${shown} ${shownDetail}, container ${title}, ${state}`}
+    >
       {box}
     </a>
   ) : (

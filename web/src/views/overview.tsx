@@ -292,10 +292,10 @@ function Disk() {
               kind="quiet"
               changes
               disabled={row.free === 0}
-              label={`Prune ${row.name.toLowerCase()}`}
+              label={`${freeText(row.free)}: prune ${row.name.toLowerCase()}`}
               onClick={() => setAsked(row)}
             >
-              {row.free === 0 ? 'Nothing to prune' : `Free ${bytes(row.free)}`}
+              {freeText(row.free)}
             </Button>
           </li>
         ))}
@@ -317,4 +317,8 @@ function Disk() {
       )}
     </div>
   );
+}
+
+function freeText(free: number): string {
+  return free === 0 ? 'Nothing to prune' : `Free ${bytes(free)}`;
 }
