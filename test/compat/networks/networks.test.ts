@@ -26,6 +26,8 @@ scriptCases('networks: create', {
     docker network create --subnet 10.201.0.0/24 --ip-range 10.201.0.128/25 --gateway 10.201.0.5 --aux-address a=10.201.0.6 --label x=1 --label y --attachable --internal -o com.docker.network.driver.mtu=1400 $c >/dev/null
     docker network inspect -v $c`,
   'of IPv6': `
+    # since 1.44 a MAC address goes another way, which dockerd 20.10 does not know
+    export DOCKER_API_VERSION=1.41
     docker network create --ipv6 --subnet fd00:201::/64 --subnet 10.202.0.0/24 $c >/dev/null
     docker network inspect -f '{{.EnableIPv6}} {{json .IPAM}}' $c
     docker run -d --name $c --network $c --ip6 fd00:201::99 --mac-address 02:42:11:22:33:44 ${idle} >/dev/null
