@@ -1,13 +1,17 @@
 // What an operation, or a container of a frontend, is given to run with.
 
+import type { SessionCaller } from '../contract/session';
 import type { BuildScope } from '../contract/solver';
 import { LayerHolds } from './files/layer-trees';
-import type { RunContext } from './ops/operation';
-import type { SolverCore } from './vertex-work';
+import type { OperationTools, RunContext } from './ops/operation';
+
+export interface RunTools extends OperationTools {
+  sessionsOf(scope: BuildScope, signal: AbortSignal): Promise<readonly SessionCaller[]>;
+}
 
 /** Layers that `run` adds are held until it has settled: by then the results hold what they need. */
 export async function inRunContext<T>(
-  core: SolverCore,
+  core: RunTools,
   scope: BuildScope,
   own: Pick<RunContext, 'resources' | 'log'>,
   run: (context: RunContext) => Promise<T>,

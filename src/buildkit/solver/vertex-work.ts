@@ -11,13 +11,12 @@ import { walk } from '../../builder/file-tree';
 import { BuildError, withDetails } from '../contract/errors';
 import type { Vertex } from '../contract/llb';
 import type { VertexState } from '../contract/progress';
-import type { SessionCaller } from '../contract/session';
 import type { BuildScope, CachedStep } from '../contract/solver';
 import type { ResolvedSource, Snapshot, Source } from '../contract/source';
 import type { CachedResults, ResultRecord } from './cache/results';
-import type { Operation, OperationTools, StepResult } from './ops/operation';
+import type { Operation, StepResult } from './ops/operation';
 import type { CacheImportParts, CacheImports } from './remote-cache/cache-import';
-import { inRunContext } from './run-context';
+import { inRunContext, type RunTools } from './run-context';
 import type { SharedRuns } from './shared-runs';
 
 export interface RunOutcome {
@@ -26,13 +25,12 @@ export interface RunOutcome {
 }
 
 /** What all vertexes of the daemon share. */
-export interface SolverCore extends OperationTools {
+export interface SolverCore extends RunTools {
   readonly results: CachedResults;
   readonly runs: SharedRuns<RunOutcome>;
   readonly steps: Slots;
   readonly fileWork: Slots;
   readonly sources: ReadonlyMap<string, Source>;
-  sessionsOf(scope: BuildScope, signal: AbortSignal): Promise<readonly SessionCaller[]>;
   readonly cacheImports: CacheImportParts;
   /** A step of that build runs until the promise is settled, whoever wants it. */
   stepOf(scope: BuildScope, step: Promise<unknown>): void;

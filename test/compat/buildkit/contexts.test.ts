@@ -55,7 +55,7 @@ buildCases('buildkit: contexts', {
       docker buildx bake 2>&1 | grep ERROR; cat out/one/x out/two/x
       W=x docker buildx bake --set t-one.args.v=set t-one 2>&1 | grep ERROR; cat out/one/x out/two/x
       docker buildx bake t-three 2>&1 | tail -1`,
-    clients: ['buildx', 'newest'],
+    clients: ['newest'],
   },
   compose: `
     mkdir web; printf 'FROM busybox\\nARG a\\nRUN echo $a >/a\\nCMD cat /a\\n' >web/Dockerfile
