@@ -44,7 +44,7 @@ buildCases('buildkit: contexts', {
   bake: `
     mkdir a b; printf 'FROM busybox\\nARG v\\nRUN echo a $v >/a\\n' >a/Dockerfile; printf 'FROM base\\nRUN cat /a\\n' >b/Dockerfile
     printf 'variable "V" { default = "one" }\\ngroup "default" { targets = ["b"] }\\ntarget "a" {\\n context = "a"\\n args = { v = V }\\n}\\ntarget "b" {\\n context = "b"\\n contexts = { base = "target:a" }\\n tags = ["'$c'"]\\n}\\n' >docker-bake.hcl
-    docker buildx bake 2>&1 | grep -oE '(RUN .*|naming to .*|ERROR.*| a one)$' | sort -u
+    docker buildx bake 2>&1 | grep -oE '(RUN .*|naming to [^ ]*|ERROR.*| a one$)' | sort -u
     V=two docker buildx bake 2>&1 | grep -oE ' a two$' | sort -u
     docker run --rm $c cat /a
     docker buildx bake none 2>&1 | tail -1`,

@@ -30,6 +30,8 @@ export interface ScriptCase {
   script: string;
   /** Run with every docker command this machine has, not only the first: where clients of different ages ask differently. */
   bothClis?: boolean;
+  /** While no other case runs: what it does reaches what others have in the engines. */
+  alone?: boolean;
   /** For a step. */
   timeoutSeconds?: number;
 }
@@ -86,6 +88,7 @@ export function scriptCases(group: string, cases: Record<string, string | Script
       const key = JSON.stringify([script, cli.version]);
       defineCase(group, title, key, (host, caseName) => runSteps(cli, host, caseName, script), {
         begin: (test) => variants.run(test),
+        alone: script.alone,
       });
     }
   }
@@ -154,6 +157,7 @@ function withDeadline<T>(work: Promise<T>): Promise<T> {
 type RunCase = (host: string, caseName: string) => Promise<Transcript>;
 
 interface CaseOptions {
+  alone?: boolean | undefined;
   /** Calls the test when it may start. */
   begin?: (test: () => Promise<void>) => Promise<void>;
   /** What Caisson is compared with. */
@@ -166,7 +170,7 @@ export function defineCase(
   title: string,
   key: string,
   run: RunCase,
-  { begin = (test) => test(), oracle = 'dockerd' }: CaseOptions = {},
+  { begin = (test) => test(), oracle = 'dockerd', alone = false }: CaseOptions = {},
 ): void {
   const fullName = `${group}: ${title}`;
   const digest = createHash('sha256').update(`${fullName}\n${key}`).digest('hex');
@@ -217,7 +221,7 @@ export function defineCase(
         // second time with the engines to itself.
         let differences: string[];
         try {
-          differences = await inTurn(costFile !== undefined, () => compareOnce(false));
+          differences = await inTurn(alone || costFile !== undefined, () => compareOnce(false));
         } catch (error) {
           differences = [String(error)];
         }

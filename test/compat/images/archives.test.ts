@@ -84,12 +84,17 @@ scriptCases('prune', {
     docker tag busybox $c:latest && docker tag busybox $c:two
     docker images -f dangling=true -f label=case=$c --format '{{.Repository}} {{.Tag}}'
     docker image prune -f --filter label=case=$c | sort`,
-  system: `
-    ${smallArchive}
-    docker create --name $c-1 --label case=$c $c >/dev/null
-    docker network create --label case=$c $c >/dev/null
-    docker system prune -af --filter label=case=$c | grep -v "^[0-9a-f]\\{64\\}$" | sort
-    docker system prune -f --volumes --filter until=100000h`,
+  // alone, and the build cache pruned before: no label keeps that from it
+  system: {
+    script: `
+      ${smallArchive}
+      docker create --name $c-1 --label case=$c $c >/dev/null
+      docker network create --label case=$c $c >/dev/null
+      docker builder prune -af >/dev/null
+      docker system prune -af --filter label=case=$c | grep -v "^[0-9a-f]\\{64\\}$" | sort
+      docker system prune -f --volumes --filter until=100000h`,
+    alone: true,
+  },
   'filters that are none': `
     docker image prune -f --filter nonsense=1
     docker image prune -f --filter until=nonsense

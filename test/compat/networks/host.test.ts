@@ -18,7 +18,7 @@ serve(socket.AF_INET, '0.0.0.0')`;
 
 /** Asks until it is answered. */
 const ask = `
-import socket, sys
+import socket, time
 for family, address in ((socket.AF_INET, '127.0.0.1'), (socket.AF_INET6, '::1')):
     s = socket.socket(family, socket.SOCK_DGRAM)
     s.settimeout(0.3)
@@ -28,7 +28,7 @@ for family, address in ((socket.AF_INET, '127.0.0.1'), (socket.AF_INET6, '::1'))
             s.send(b'hello')
             print(s.recv(2000))
             break
-        except OSError: pass`;
+        except OSError: time.sleep(0.3)`;
 
 /** One request over TCP and one over UDP, to 127.0.0.1; and who it thinks it talks to. */
 const local = `
