@@ -180,7 +180,7 @@ export class FileServer {
 
   /** The VM is gone, or sees none of it any more: others have the files to themselves. */
   forgetAll(): void {
-    clearInterval(this.#watch);
+    this.#stopWatching();
     this.#forgetShares([...this.#shares.keys()]);
   }
 
@@ -202,19 +202,27 @@ export class FileServer {
 
   /** The guest can't be given another server: the files that it knows were the first one's. So all that can be done is to tell. */
   #watchServer(): void {
-    clearInterval(this.#watch);
+    this.#stopWatching();
     this.#misses = 0;
-    this.#watch = setInterval(() => {
+    const watch = setInterval(() => {
       void this.pid().then((pid) => {
+        // on a slow host two looks overlap
+        if (this.#watch !== watch) return;
         this.#misses = pid === undefined ? this.#misses + 1 : 0;
         if (this.#misses < 2 || this.#shares.size === 0) return;
-        clearInterval(this.#watch);
+        this.#stopWatching();
         log.error(
           'the file server of a VM has ended: its volumes and binds give I/O errors until its containers are restarted',
           { vmRunDir: this.#paths.vmRunDir, shares: [...this.#shares.values()].map(({ path }) => path) },
         );
       });
     }, this.#lookMs).unref();
+    this.#watch = watch;
+  }
+
+  #stopWatching(): void {
+    clearInterval(this.#watch);
+    this.#watch = undefined;
   }
 
   async #start(): Promise<void> {
