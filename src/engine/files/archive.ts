@@ -131,8 +131,11 @@ export async function extractArchive(
     failed.catch(() => undefined);
     let plain: Duplex | undefined;
     try {
-      const { compression, stream } = await peekCompression(archive as AsyncIterable<Buffer>);
+      const peeked = peekCompression(archive as AsyncIterable<Buffer>);
+      const { compression, stream } = await Promise.race([peeked, failed.then(() => peeked)]);
       const decompressor = (plain = createDecompressor(compression));
+      // A client that sends nothing for now waits for the job, too.
+      failed.catch((error: unknown) => decompressor.destroy(error as Error));
       pipeline(stream, decompressor).catch((error: unknown) => decompressor.destroy(error as Error)); // streams reject with an Error
       let isWanted = true;
       for await (const chunk of decompressor as AsyncIterable<Buffer>)

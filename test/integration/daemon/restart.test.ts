@@ -45,9 +45,9 @@ async function listedVms(): Promise<VmSummary[]> {
 
 const log = (): string => readFileSync(engine.daemon.process.logPath, 'utf8');
 
-/** The header of a file of 1 MiB, whose contents do not come. */
-function emptyTarFile(): Buffer {
-  return tarHeader({ name: 'file' }, 2 ** 20);
+/** A file of 16 MiB, of whose contents a quarter comes. */
+function beginningOfTarFile(): Buffer {
+  return Buffer.concat([tarHeader({ name: 'file' }, 2 ** 24), Buffer.alloc(2 ** 22)]);
 }
 
 async function textOf(stream: NodeJS.ReadableStream): Promise<string> {
@@ -160,7 +160,10 @@ describe('with a VM whose process is stopped', () => {
     const ends = [out, into].map((client) => new Promise<number | null>((end) => client.once('exit', end)));
     const said = [out, into].map((client) => textOf(client.stderr));
     await new Promise((resolve) => out.stdout.once('readable', resolve));
-    into.stdin.on('error', () => undefined).write(emptyTarFile());
+    // Taken when the guest's end reads: that much is in no buffer on the way.
+    await new Promise((resolve) =>
+      into.stdin.on('error', () => undefined).write(beginningOfTarFile(), resolve),
+    );
     process.kill(pid, 'SIGSTOP');
     expect(await ends[1]).toBe(1);
     expect(await said[1]).toMatch(/can't answer: its process is stopped/);
