@@ -210,7 +210,7 @@ export class NetworkLab {
   childOfNetdHost(word: string): number {
     const children = readFileSync(`/proc/${this.netdHostPid()}/task/${this.netdHostPid()}/children`, 'utf8');
     const pids = children.trim().split(' ').map(Number);
-    return pids.find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(word))!;
+    return pids.find((pid) => commandLineOf(pid).includes(word))!;
   }
 
   /** Another manager on the same records, as a daemon that starts again. */
@@ -434,4 +434,13 @@ function waitForNamespace(pid: number, namespace: string): void {
       return;
   }
   throw new Error('nsenter did not enter');
+}
+
+/** Empty for one that has ended meanwhile. */
+function commandLineOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return '';
+  }
 }
