@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # `npm test`: set-up, mechanical checks, unit, integration, stress and compatibility tests, one total at the end.
 #   CAISSON_TEST_SHARD=1…8|all|core   what is taken of the long tail; unset: a shard by the commit (docs/development.md)
+#   CAISSON_TEST_MINUTES=N            after which the run shows what still works or waits, and fails; unset: no limit
 set -uo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -23,16 +24,34 @@ say "$taken"
 left_out=$PWD/build/test-left-out
 : >"$left_out"
 
+# With a limit: what hangs is shown, and a minute later ended. timeout(1) takes 0 for none.
+limited() {
+  local left=0
+  [ -z "${CAISSON_TEST_MINUTES:-}" ] || left=$((CAISSON_TEST_MINUTES * 60 + 60 - SECONDS))
+  timeout --foreground --kill-after=60 "$((left < 0 ? 1 : left))" "$@"
+}
+show_hung() {
+  sleep $((CAISSON_TEST_MINUTES * 60 - SECONDS))
+  say "has not ended after $CAISSON_TEST_MINUTES minutes; what runs:"
+  ps -eo pid,ppid,etimes,stat,wchan:20,args --sort=start_time | grep -v '\]$' | cut -c1-200
+  tail -n 40 build/test-integration.log build/test-stress.log
+}
+children=()
+trap 'kill "${children[@]}" $(printf "%s\n" "${children[@]}" | xargs -rn1 pgrep -P) 2>/dev/null' EXIT
+if [ -n "${CAISSON_TEST_MINUTES:-}" ]; then
+  show_hung &
+  children+=($!)
+fi
+
 failed=0
 passed_total=0 failed_total=0 skipped_total=0
 
-# run NAME COMMAND…: runs jest, which leaves a report.
+# run NAME OPTION…: runs the tests of a project, which leave a report.
 run() {
   local name=$1
-  shift
   say "$name tests"
   rm -f "build/test-$name.json"
-  "$@" --json --outputFile="build/test-$name.json" </dev/null
+  limited node_modules/.bin/jest --selectProjects "$@" --json --outputFile="build/test-$name.json" </dev/null
 }
 
 # count NAME STATUS: adds the numbers of jest's report to the total; a suite that could not even run is one failure.
@@ -49,30 +68,32 @@ count() {
 }
 
 if bash scripts/check.sh; then passed_total=4; else failed=1 failed_total=1; fi
-run unit npx jest --selectProjects unit
+run unit
 count unit $?
 
 # Neither the comparison nor the others keep two cores busy, and each has namespaces of its own: side by side, the shorter ones'
-# output when they have ended.
+# output when they have ended, but for the files that have.
 rm -f build/test-integration.json build/test-stress.json
+: >build/test-integration.log
+: >build/test-stress.log
 beside() {
-  node_modules/.bin/jest --selectProjects integration --runInBand --json --outputFile=build/test-integration.json \
+  limited node_modules/.bin/jest --selectProjects integration --runInBand --json --outputFile=build/test-integration.json \
     </dev/null >build/test-integration.log 2>&1
   # Three minutes of it, always the same, with what CPU the comparison leaves: that is the load. Longer: npm run stress.
   CAISSON_STRESS_SECONDS=180 CAISSON_STRESS_SEED=15 CAISSON_STRESS_LOAD=0 CAISSON_STRESS_CLIENTS=2 \
-    nice -n 10 node_modules/.bin/jest --selectProjects stress --json --outputFile=build/test-stress.json \
+    limited nice -n 10 node_modules/.bin/jest --selectProjects stress --json --outputFile=build/test-stress.json \
     </dev/null >build/test-stress.log 2>&1
 }
 say 'integration tests (build/test-integration.log), then the stress test (build/test-stress.log)'
 beside &
 beside=$!
-trap 'kill "$beside" $(pgrep -P "$beside") 2>/dev/null' EXIT
-CAISSON_TEST_LEFT_OUT=$left_out run compat npx jest --selectProjects compat --forceExit "${compat_jest[@]}"
+children+=("$beside")
+tail --pid=$$ -n +1 -f build/test-integration.log | grep --line-buffered -E '^(PASS|FAIL) ' &
+CAISSON_TEST_LEFT_OUT=$left_out run compat --forceExit "${compat_jest[@]}"
 count compat $?
 wait "$beside"
 count integration 0
 count stress 0
-trap - EXIT
 cat build/test-integration.log build/test-stress.log
 
 say "$taken; $(wc -l <"$left_out") cases are left to npm run test:all"

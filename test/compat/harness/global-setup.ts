@@ -27,6 +27,9 @@ interface RunOptions {
 /** A directory of files that compare builds; a run of others starts no engine for them. */
 const buildFiles = join(projectDir, 'test', 'compat', 'buildkit');
 
+/** For an image: minutes on a machine with ten times its load, so that what takes longer hangs. */
+const pullTimeoutMs = 600_000;
+
 const stoppers: (() => Promise<void> | void)[] = [];
 
 export default async function setUp({ testPathPatterns }: RunOptions): Promise<void> {
@@ -67,6 +70,7 @@ export default async function setUp({ testPathPatterns }: RunOptions): Promise<v
       detached,
     });
     stoppers.push(() => registry.stop());
+    tell('the registry runs');
     const hosts: CompatEnvironment['hosts'] = {};
     const cpuAccounts: CompatEnvironment['cpuAccounts'] = {};
     /** Wraps commands into the namespace, and, where costs are asked for, into a group that counts. */
@@ -82,12 +86,14 @@ export default async function setUp({ testPathPatterns }: RunOptions): Promise<v
     if (target !== 'caisson') {
       const oracle = await startOracle(join(dir, 'd'), counted('dockerd'), detached);
       stoppers.push(() => oracle.process.stop());
+      tell('dockerd runs');
       knownIds = await pullTestImages(oracle.host);
       hosts.dockerd = oracle.host;
     }
     if (target !== 'caisson' && hasBuildKitOracle && wantsBuilds(testPathPatterns.patterns)) {
       const oracle = await startBuildKitOracle(join(dir, 'b'), namespace, detached);
       stoppers.push(() => oracle.stop());
+      tell('the dockerd with BuildKit runs');
       knownIds = { ...(await pullTestImages(oracle.host)), ...knownIds };
       hosts.buildkit = oracle.host;
     }
@@ -99,9 +105,11 @@ export default async function setUp({ testPathPatterns }: RunOptions): Promise<v
         recordsReplies: true,
       });
       stoppers.push(() => caisson.stop());
+      tell('Caisson runs');
       knownIds = { ...(await pullTestImages(caisson.host)), ...knownIds };
       hosts.caisson = caisson.host;
     }
+    tell('all have their images');
     const environment = {
       target,
       hosts,
@@ -117,6 +125,11 @@ export default async function setUp({ testPathPatterns }: RunOptions): Promise<v
     await tearDown();
     throw error;
   }
+}
+
+/** Whoever reads the output of a run that hangs should see how far it came. */
+function tell(what: string): void {
+  process.stderr.write(`compat: ${what}\n`);
 }
 
 function wantsBuilds(patterns: readonly string[]): boolean {
@@ -142,7 +155,7 @@ export async function tearDown(): Promise<void> {
 /** Pulls each image from the registry and tags it without the registry's name; returns ids by name. */
 async function pullTestImages(host: string): Promise<Record<string, string>> {
   const docker = (...args: string[]): string =>
-    execFileSync('/usr/bin/docker', ['--host', host, ...args], { encoding: 'utf8' });
+    execFileSync('/usr/bin/docker', ['--host', host, ...args], { encoding: 'utf8', timeout: pullTimeoutMs });
   const ids: Record<string, string> = {};
   for (const image of testImages) {
     docker('pull', '--quiet', `${registryHost}/${image}`);
