@@ -274,18 +274,30 @@ export async function publishPorts(
   }
 }
 
-/** Docker's events about a container and its networks. */
+/** Docker's events about a container and its networks; `attached` is what it has endpoints in. */
 export function publishNetworkEvents(
-  context: Announcer,
+  context: Announcer & NetworkLayer,
   record: ContainerRecord,
   attached: readonly AttachedEndpoint[],
   action: 'connect' | 'disconnect',
 ): void {
-  for (const { endpoint } of attached) {
-    context.events.publish('network', action, endpoint.networkId, {
-      container: record.id,
-      name: endpoint.networkName,
-      type: 'bridge',
-    });
+  for (const { id, name, type } of announcedNetworks(context, record, attached)) {
+    context.events.publish('network', action, id, { container: record.id, name, type });
   }
+}
+
+/** As dockerd names them: `none` has no endpoint here, and `host` one in the default bridge. */
+function announcedNetworks(
+  { networks }: NetworkLayer,
+  record: ContainerRecord,
+  attached: readonly AttachedEndpoint[],
+): { id: string; name: string; type: string }[] {
+  const isolated = attached.length === 0 && !(record.config.NetworkDisabled ?? false);
+  if (isolated && record.networks['none'] !== undefined)
+    return [{ id: networks.resolve('none').id, name: 'none', type: 'null' }];
+  return attached.map(({ networkName, endpoint }) =>
+    networkName === 'host'
+      ? { id: networks.resolve('host').id, name: 'host', type: 'host' }
+      : { id: endpoint.networkId, name: endpoint.networkName, type: 'bridge' },
+  );
 }

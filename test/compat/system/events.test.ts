@@ -111,6 +111,11 @@ scriptCases('events of networks, volumes and images', {
     since=$(date +%s.%N)
     id=$(docker create --name $c busybox true); docker start -a $c; docker rm $c >/dev/null
     docker events --since $since --until $(date +%s.%N) --filter type=network --format '{{json .Actor.Attributes}} {{.Action}}' | grep $id | sed s/$id/ID/`,
+  'the host’s network and none': `
+    since=$(date +%s.%N)
+    for network in host none; do id=$(docker create --name $c --network $network busybox true); docker start -a $c; docker rm $c >/dev/null; echo $id >>ids; done
+    docker create --name $c --network none busybox none-such >/dev/null; docker inspect -f '{{.Id}}' $c >>ids; docker start $c 2>/dev/null; docker rm $c >/dev/null
+    docker events --since $since --until $(date +%s.%N) --filter type=network --format '{{json .Actor.Attributes}} {{.Action}}' | grep -Ff ids | sed 's/"container":"[^"]*"/ID/'`,
   'save, load, push and pull': `
     docker tag busybox 127.0.0.1:5000/$c:one
     since=$(date +%s.%N)
