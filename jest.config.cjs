@@ -1,5 +1,7 @@
 // Projects: unit (no QEMU), integration (boots VMs), stress (everything at once, and kills), web (the page in a
 // browser: npm run test:web), compat (a client of any DOCKER_HOST).
+const { leftOut } = require('./test/support/dear-files.cjs');
+
 const transform = {
   '^.+\\.ts$': [
     '@swc/jest',
@@ -11,6 +13,7 @@ const project = (name, extra = {}) => ({
   testMatch: [`<rootDir>/test/${name}/**/*.test.ts`],
   testEnvironment: 'node',
   transform,
+  testPathIgnorePatterns: ['/node_modules/', ...leftOut()],
   ...extra,
 });
 // Of whatever docker command a test starts: with a buildx plugin on the machine it would build otherwise than without.
@@ -32,7 +35,7 @@ module.exports = {
     project('stress'),
     project('web'),
     project('compat', {
-      testPathIgnorePatterns: ['/node_modules/', ...(withLarge ? [] : ['/large\\.test\\.ts$'])],
+      testPathIgnorePatterns: ['/node_modules/', ...leftOut(), ...(withLarge ? [] : ['/large\\.test\\.ts$'])],
       globalSetup: '<rootDir>/test/compat/harness/global-setup.ts',
       globalTeardown: '<rootDir>/test/compat/harness/global-teardown.ts',
     }),

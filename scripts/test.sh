@@ -20,6 +20,8 @@ all) taken='every case' ;;
 core) taken='main cases only' ;;
 *) taken="main cases, and shard $CAISSON_TEST_SHARD of $shards of the long tail (again: CAISSON_TEST_SHARD=$CAISSON_TEST_SHARD npm test)" ;;
 esac
+dear=$(node -p 'require("./test/support/dear-files.cjs").leftOut().length')
+taken="$taken; $dear dear files of tests are left to others"
 say "$taken"
 left_out=$PWD/build/test-left-out
 : >"$left_out"
@@ -77,7 +79,7 @@ rm -f build/test-integration.json build/test-stress.json
 : >build/test-integration.log
 : >build/test-stress.log
 beside() {
-  limited node_modules/.bin/jest --selectProjects integration --runInBand --json --outputFile=build/test-integration.json \
+  limited node_modules/.bin/jest --selectProjects integration --maxWorkers=2 --json --outputFile=build/test-integration.json \
     </dev/null >build/test-integration.log 2>&1
   # Three minutes of it, always the same, with what CPU the comparison leaves: that is the load. Longer: npm run stress.
   CAISSON_STRESS_SECONDS=180 CAISSON_STRESS_SEED=15 CAISSON_STRESS_LOAD=0 CAISSON_STRESS_CLIENTS=2 \

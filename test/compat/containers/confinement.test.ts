@@ -5,7 +5,6 @@ import { mainCases, scriptCases } from '../harness/cases';
 mainCases('confinement: capabilities', [
   'the default set',
   '--cap-drop ALL --cap-add',
-  'an unknown capability',
   'no new privileges',
   'seccomp is on',
   'unshare is refused',
@@ -27,15 +26,7 @@ scriptCases('confinement: capabilities', {
   'an unknown security option': `docker run --rm --security-opt nonsense=1 busybox true`,
 });
 
-mainCases('confinement: limits', [
-  '--ulimit',
-  '--memory ends in an OOM kill',
-  '--memory below the minimum',
-  '--cpus',
-  '--cpus beyond the machine',
-  '--pids-limit stops forks',
-  '--shm-size',
-]);
+mainCases('confinement: limits', ['--memory ends in an OOM kill', '--cpus', '--pids-limit stops forks']);
 scriptCases('confinement: limits', {
   '--ulimit': `docker run --rm --ulimit nofile=123:456 --ulimit core=0 busybox sh -c 'ulimit -Sn; ulimit -Hn; ulimit -c'`,
   'an unknown ulimit': `docker run --rm --ulimit nosuch=1 busybox true`,
@@ -63,13 +54,10 @@ mainCases('confinement: file systems', [
   '--read-only',
   '--tmpfs options',
   'the root is writable and private',
-  'a file, a directory and a link can be removed',
-  'whiteouts and opaque directories',
   'masked paths',
   'read-only paths',
   'the mounts of every container',
   'files that the engine makes',
-  '--add-host',
   '/dev',
   '--device gives it',
 ]);
@@ -102,11 +90,8 @@ scriptCases('confinement: file systems', {
 
 mainCases('confinement: system controls and namespaces', [
   '--sysctl',
-  'a sysctl outside the namespaces',
   '--ipc private and shareable',
   '--network none has only loopback',
-  '--network that does not exist',
-  '--restart with nonsense',
 ]);
 scriptCases('confinement: system controls and namespaces', {
   '--sysctl': `docker run --rm --sysctl net.ipv4.ip_forward=0 --sysctl kernel.msgmax=4242 busybox cat /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/msgmax`,

@@ -10,12 +10,10 @@ mainCases('exec', [
   'environment, user and directory',
   'a command that cannot run',
   'shares the namespaces of the container',
-  'has the capabilities of the container',
   'detached',
   'into a stopped, a created and an unknown one',
   'ends when the container does',
   'many at once',
-  'its processes are seen by top',
 ]);
 scriptCases('exec', {
   'exit code and streams': {
@@ -111,13 +109,7 @@ scriptCases('exec', {
     docker inspect -f '{{len .ExecIDs}}' $c`,
 });
 
-mainCases('attach', [
-  'sees what comes, and the exit code',
-  'writes to stdin',
-  'two at once',
-  'passes signals on',
-  'to a stopped, a paused and an unknown one',
-]);
+mainCases('attach', ['sees what comes, and the exit code', 'writes to stdin', 'passes signals on']);
 scriptCases('attach', {
   'sees what comes, and the exit code': {
     script: `

@@ -66,10 +66,6 @@ mainCases('restart policies', [
   'on-failure counts, and ends',
   'always, until it is stopped',
   'a kill is no stop',
-  'the process ends by itself',
-  'update takes the policy away',
-  'refusals',
-  'logs and attach through a restart',
 ]);
 scriptCases('restart policies', {
   'on-failure counts, and ends': `

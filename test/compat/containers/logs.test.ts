@@ -9,17 +9,14 @@ mainCases('logs', [
   '--tail',
   '--timestamps',
   '--since and --until',
-  '--details',
   '--follow ends with the container',
   '--follow from now on',
   'survive restarts of the container',
-  'of a long line',
   'of output with a terminal',
   'with two streams in order',
   'of an unknown one',
   '--log-driver none',
   '--log-driver json-file with limits',
-  'bad log options',
 ]);
 scriptCases('logs', {
   'all of it, both streams': {

@@ -5,18 +5,14 @@ import { mainCases, scriptCases } from '../harness/cases';
 mainCases('run: result', [
   'exit code of the process',
   'stdout and stderr stay apart',
-  'killed by a signal gives 128 + n',
   'a command that does not exist: 127',
-  'a directory as command: 126',
   'an option that does not exist: 125',
   'an image that does not exist: 125',
   'stdin reaches the process and ends',
   'a large stdin comes through whole',
   'a large stdout comes through whole',
   'detached prints the id',
-  '--cidfile',
   '--rm removes it',
-  '-d --rm removes it after its end',
 ]);
 scriptCases('run: result', {
   'exit code of the process': { script: `docker run --rm busybox sh -c 'exit 7'`, bothClis: true },
@@ -76,16 +72,12 @@ mainCases('run: process', [
   'environment as given, empty and with spaces',
   'the usual environment',
   'a working directory that does not exist is made',
-  'hostname and domain name',
   'process 1 is the command',
   '--init puts a reaper at 1',
   '--entrypoint',
   'entrypoint and command of the image',
   'user, workdir and environment of the image',
-  'no new namespaces are missing',
   'signals are at their defaults',
-  'standard descriptors only',
-  'umask',
 ]);
 scriptCases('run: process', {
   'environment as given, empty and with spaces': `docker run --rm -e A=1 -e B= -e 'C=two words' -e 'D=a=b' busybox sh -c 'env | sort | grep ^[A-D]='`,
@@ -123,14 +115,7 @@ scriptCases('run: process', {
   '--oom-score-adj': `docker run --rm --oom-score-adj 500 busybox cat /proc/self/oom_score_adj`,
 });
 
-mainCases('run: user', [
-  'by name and group',
-  'by numbers',
-  'unknown name',
-  '--group-add by name and number',
-  'supplementary groups of the image',
-  'a user owns no capabilities',
-]);
+mainCases('run: user', ['by name and group', 'unknown name', 'a user owns no capabilities']);
 scriptCases('run: user', {
   'by name': `docker run --rm -u user busybox id`,
   'by name and group': `docker run --rm -u user:audio busybox id`,

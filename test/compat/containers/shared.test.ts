@@ -7,7 +7,6 @@ const names = `docker inspect -f '{{.State.Status}} {{.State.ExitCode}} {{.State
 mainCases('shared namespaces: network', [
   'localhost, hostname and files are one',
   'the one joined stops, starts and goes',
-  'one that does not run, is missing, or is itself',
   'options that contradict it',
 ]);
 scriptCases('shared namespaces: network', {

@@ -6,12 +6,10 @@ const tty = (command: string): string => `script -qefc "stty rows 30 cols 90; ${
 
 mainCases('terminal', [
   'the process has one',
-  'lines end in CR LF and streams are one',
   'it has the size of the client',
   'typed lines are echoed and read',
   'ctrl-C is a signal to the process',
   'detach keys leave it running',
-  'detach keys of an exec',
   'a client without one is refused',
   'output in full before the end',
 ]);

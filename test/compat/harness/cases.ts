@@ -64,26 +64,32 @@ export function mainCases(group: string, names: readonly string[]): void {
   mainOf.set(group, names);
 }
 
+/** The names of the group's main cases. Throws where one is none of the group. */
+function mainNames(group: string, cases: Readonly<Record<string, unknown>>): ReadonlySet<string> {
+  const main = mainOf.get(group) ?? Object.keys(cases);
+  for (const name of main) if (!(name in cases)) throw new Error(`${group} has no case ${name}`);
+  return new Set(main);
+}
+
 /** The group's cases that this run takes. Throws where a main case is none of the group. */
 export function casesHere<Case>(group: string, cases: Readonly<Record<string, Case>>): [string, Case][] {
-  const main = mainOf.get(group);
-  for (const name of main ?? []) if (!(name in cases)) throw new Error(`${group} has no case ${name}`);
-  return Object.entries(cases).filter(
-    ([name]) => main === undefined || main.includes(name) || tailRuns(`${group}: ${name}`),
-  );
+  const main = mainNames(group, cases);
+  return Object.entries(cases).filter(([name]) => main.has(name) || tailRuns(`${group}: ${name}`));
 }
 
 /** Scripts of docker commands: exit code, stdout and stderr of each step. */
 export function scriptCases(group: string, cases: Record<string, string | ScriptCase>): void {
   const { clis } = compatEnvironment();
-  for (const [name, entry] of casesHere(group, cases)) {
+  const main = mainNames(group, cases);
+  for (const [name, entry] of Object.entries(cases)) {
     const script: ScriptCase = typeof entry === 'string' ? { script: entry } : entry;
     // one after the other: a script's ports are fixed, and all engines and commands have one host
     const variants = new OperationQueue();
     const wanted =
       script.bothClis === true || process.env['CAISSON_COMPAT_CLIS'] === 'all' ? clis : clis.slice(0, 1);
     for (const [index, cli] of wanted.entries()) {
-      if (index > 0 && mainOf.has(group) && !tailRuns(`${group}: ${name}`)) continue;
+      const isMain = main.has(name) && (index === 0 || !mainOf.has(group));
+      if (!isMain && !tailRuns(`${group}: ${name}`)) continue;
       const title = wanted.length > 1 ? `${name} [docker ${cli.version.split('+')[0] ?? ''}]` : name;
       const key = JSON.stringify([script, cli.version]);
       defineCase(group, title, key, (host, caseName) => runSteps(cli, host, caseName, script), {
