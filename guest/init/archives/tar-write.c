@@ -369,6 +369,9 @@ static int write_directory(struct writer *writer, int directory, const char *pat
         return gone_or(errno);
     if (depth > MAX_DEPTH)
         return -ELOOP;
+    const struct stat *omitted = writer->options.omitted;
+    if (omitted != NULL && omitted->st_dev == st->st_dev && omitted->st_ino == st->st_ino)
+        return 0;
     if (name[0] != '\0') {
         auto_free char *slashed = NULL;
         if (asprintf(&slashed, "%s%s", name, name[strlen(name) - 1] == '/' ? "" : "/") < 0)

@@ -3,6 +3,7 @@
 #define CAISSON_TAR_WRITE_H
 
 #include <stdbool.h>
+#include <sys/stat.h>
 
 struct bulk;
 
@@ -14,6 +15,8 @@ struct tar_write_options {
     bool layer;
     /* What is mounted inside the tree appears as an empty directory. */
     bool one_file_system;
+    /* A directory that is not there for who asks, unless NULL. */
+    const struct stat *omitted;
 };
 
 /* Writes `path` (relative to `directory`, not followed if it is a symbolic link) under the name `name` (""

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "archives/bulk.h"
+#include "archives/place.h"
 #include "archives/tar-read.h"
 #include "archives/tar-write.h"
 #include "container/container-table.h"
@@ -81,58 +82,18 @@ static int open_view(struct job *job)
     return root;
 }
 
-/* Where a path leads: the directory, and the name in it. The last element is not followed, unless `path` ends in "/" or
- * "/.": Docker's way to say what a path means. */
-struct place {
-    int root;
-    int directory;
-    char path[PATH_MAX]; /* of the directory */
-    char name[NAME_MAX + 1];
-    struct stat status;
-};
-
 static int find_place(struct job *job, struct place *place)
 {
-    const char *path = text_of(job, "path");
-    const char *slash = strrchr(path, '/');
-    char directory[PATH_MAX];
-    place->directory = -1;
-    place->root = open_view(job);
-    if (place->root < 0)
-        return place->root;
-    if (*path != '/' || strlen(path) >= PATH_MAX || strlen(slash + 1) > NAME_MAX)
-        return fail_job(job, ENAMETOOLONG, "lstat", path);
-    snprintf(directory, sizeof(directory), "%.*s", (int)(slash - path), path);
-    snprintf(place->name, sizeof(place->name), "%s", slash[1] == '\0' ? "." : slash + 1);
-    int result = container_path_evaluate(place->root, directory, place->path, sizeof(place->path));
-    if (result == 0)
-        result = place->directory = container_path_open(place->root, place->path, O_RDONLY | O_DIRECTORY);
-    if (result >= 0)
-        result = fstatat(place->directory, place->name, &place->status, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
-    return result < 0 ? fail_job(job, -result, "lstat", path) : 0;
+    int root = open_view(job);
+    return root < 0 ? root : place_find(root, text_of(job, "path"), place, job->message, sizeof(job->message));
 }
 
-/* Mode, size, time, and the mode of what the path leads to in the end (0: nothing); then three names, all ended by
- * NUL: where the entry is, where a link leads, and where the path leads. */
 static int run_stat(struct job *job)
 {
     static struct place place;
-    char target[PATH_MAX];
-    struct stat end = { 0 };
     int result = find_place(job, &place);
-    if (result < 0)
-        return result;
-    result = container_path_evaluate(place.root, text_of(job, "path"), target, sizeof(target));
-    if (result < 0)
-        return fail_job(job, -result, "evaluate", text_of(job, "path"));
-    auto_fd fd = container_path_open(place.root, target, O_PATH);
-    if (fd >= 0)
-        fstat(fd, &end);
-    dprintf(STDOUT_FILENO, "%u %lld %lld %ld %u%c%s/%s%c%s%c%s", place.status.st_mode, (long long)place.status.st_size,
-            (long long)place.status.st_mtim.tv_sec, place.status.st_mtim.tv_nsec, end.st_mode, 0,
-            strcmp(place.path, "/") == 0 ? "" : place.path, place.name, 0, S_ISLNK(place.status.st_mode) ? target : "",
-            0, target);
-    return 0;
+    return result < 0 ? result
+                      : place_describe(&place, text_of(job, "path"), STDOUT_FILENO, job->message, sizeof(job->message));
 }
 
 static int write_tar(struct job *job, int directory, const char *path, const char *name,
