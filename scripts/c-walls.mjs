@@ -9,7 +9,10 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** Folders of each program, bottom up; what lies beside them (main.c) stands on top. Each may use what stands before it. */
+/**
+ * Folders of each program, bottom up; what lies beside them (main.c) stands on top. Each may use what stands before it. `borrows`: of
+ * another program it uses these folders and units, as if they stood below.
+ */
 const programs = [
   {
     sources: 'guest/init',
@@ -27,6 +30,21 @@ const programs = [
       'rootfs',
       'container',
       'jobs',
+    ],
+  },
+  {
+    sources: 'guest/supervisor',
+    objects: 'build/guest/supervisor',
+    borrows: {
+      sources: 'guest/init',
+      units: ['core', 'paths', 'limits', 'archives', 'process/launch', 'process/user'],
+    },
+    // prettier-ignore
+    floors: [
+      'records',
+      'sessions',
+      'commands',
+      'tasks',
     ],
   },
   {
@@ -81,8 +99,14 @@ function symbolsOf(object) {
   return { defined: names(false), wanted: names(true) };
 }
 
+/** Whether a header is one of those that are borrowed from another program. */
+function isBorrowed(target, borrows) {
+  if (borrows === undefined || !fs.existsSync(path.join(borrows.sources, target))) return false;
+  return borrows.units.includes(path.dirname(target)) || borrows.units.includes(unitOf(target));
+}
+
 /** What each unit uses of others, and how: [{ from, to, text }]. */
-function usesOf(sources, objects, complaints) {
+function usesOf({ sources, objects, borrows }, complaints) {
   const files = filesOf(sources);
   const known = new Set(files);
   const uses = [];
@@ -90,7 +114,7 @@ function usesOf(sources, objects, complaints) {
     for (const { target, place } of includesOf(sources, file)) {
       if (known.has(target))
         uses.push({ from: unitOf(file), to: unitOf(target), text: `${place} includes ${target}` });
-      else if (target.startsWith('.') || !fs.existsSync(target))
+      else if (!isBorrowed(target, borrows) && (target.startsWith('.') || !fs.existsSync(target)))
         complaints.push(`${place} includes ${target}: headers are named from ${sources} or from the top`);
     }
   const units = files.filter((file) => file.endsWith('.c')).map(unitOf);
@@ -161,10 +185,11 @@ function strangers(sources, floors) {
     .map((folder) => `${path.join(sources, folder)} has no row in ${table}`);
 }
 
-function complaintsOf({ sources, objects, floors }) {
+function complaintsOf(program) {
+  const { sources, floors } = program;
   const complaints = strangers(sources, floors);
   if (complaints.length > 0) return complaints;
-  const uses = usesOf(sources, objects, complaints);
+  const uses = usesOf(program, complaints);
   return [...complaints, ...upwards(sources, floors, uses), ...circles(uses)];
 }
 

@@ -1,0 +1,218 @@
+#include "tasks/manifest.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/cleanup.h"
+#include "core/go-error.h"
+#include "core/log.h"
+
+#define MAX_DEPTH 256
+#define MAX_LIST_BYTES (256L * 1024 * 1024)
+
+static char list_path[PATH_MAX];
+
+/* What a walk does with each entry, in the order of names: a directory before what is in it. */
+struct walk {
+    dev_t device;
+    void (*visit)(struct walk *walk, const char *path, const struct stat *status);
+    FILE *output;
+    /* of a comparison */
+    char **known; /* sorted */
+    size_t known_count;
+    bool *seen;
+    struct timespec since;
+};
+
+static int no_dots(const struct dirent *entry)
+{
+    return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int walk_directory(struct walk *walk, int parent, const char *name, const char *path, unsigned depth)
+{
+    if (depth > MAX_DEPTH)
+        return -ELOOP;
+    auto_fd directory = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (directory < 0)
+        return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
+    struct dirent **entries;
+    int count = scandirat(directory, ".", &entries, no_dots, by_name), result = 0;
+    if (count < 0)
+        return -errno;
+    for (int i = 0; i < count; i++) {
+        struct stat status;
+        auto_free char *inner = NULL;
+        if (result == 0 && fstatat(directory, entries[i]->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+            status.st_dev == walk->device) {
+            if (asprintf(&inner, "%s/%s", path, entries[i]->d_name) < 0)
+                result = -ENOMEM;
+            else
+                walk->visit(walk, inner, &status);
+            if (result == 0 && S_ISDIR(status.st_mode))
+                result = walk_directory(walk, directory, entries[i]->d_name, inner, depth + 1);
+        }
+        free(entries[i]);
+    }
+    free(entries);
+    return result;
+}
+
+/* ---- the list ---- */
+
+static void list_entry(struct walk *walk, const char *path, const struct stat *status)
+{
+    (void)status;
+    fwrite(path, 1, strlen(path) + 1, walk->output);
+}
+
+/* In the child. What is mounted into the container is not the image's. */
+static int write_list(void)
+{
+    char part[PATH_MAX + 8];
+    struct stat root;
+    struct walk walk = { .visit = list_entry };
+    snprintf(part, sizeof(part), "%s.part", list_path);
+    auto_fd directory = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (directory < 0 || fstat(directory, &root) < 0)
+        return -errno;
+    walk.device = root.st_dev;
+    walk.output = fopen(part, "we");
+    if (walk.output == NULL)
+        return -errno;
+    int result = walk_directory(&walk, directory, ".", "", 0);
+    if (fclose(walk.output) != 0 && result == 0)
+        result = -EIO;
+    if (result == 0 && rename(part, list_path) < 0)
+        result = -errno;
+    return result;
+}
+
+void manifest_begin(const char *directory)
+{
+    snprintf(list_path, sizeof(list_path), "%s/manifest", directory);
+    if (access(list_path, F_OK) == 0)
+        return;
+    pid_t pid = fork();
+    if (pid == 0) {
+        int result = write_list();
+        if (result < 0)
+            log_line("the image's files can't be listed: %s", strerror(-result));
+        _exit(0);
+    }
+}
+
+/* ---- the comparison ---- */
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void record(const struct walk *walk, char kind, const char *path)
+{
+    fprintf(walk->output, "%c%s", kind, path);
+    fputc('\0', walk->output);
+}
+
+static bool is_later(const struct timespec *a, const struct timespec *b)
+{
+    return a->tv_sec != b->tv_sec ? a->tv_sec > b->tv_sec : a->tv_nsec > b->tv_nsec;
+}
+
+static void compare_entry(struct walk *walk, const char *path, const struct stat *status)
+{
+    char **found = bsearch(&path, walk->known, walk->known_count, sizeof(*walk->known), by_text);
+    if (found == NULL) {
+        record(walk, 'A', path);
+        return;
+    }
+    walk->seen[found - walk->known] = true;
+    if (is_later(&status->st_ctim, &walk->since))
+        record(walk, 'C', path);
+}
+
+/* Of what is gone the top alone, as Docker tells it. */
+static void tell_gone(const struct walk *walk)
+{
+    const char *top = NULL;
+    for (size_t i = 0; i < walk->known_count; i++) {
+        const char *path = walk->known[i];
+        size_t length = top == NULL ? 0 : strlen(top);
+        if (walk->seen[i] || (top != NULL && strncmp(path, top, length) == 0 && path[length] == '/'))
+            continue;
+        record(walk, 'D', path);
+        top = path;
+    }
+}
+
+static char *read_list(size_t *length, struct timespec *made)
+{
+    struct stat status;
+    auto_file file = fopen(list_path, "re");
+    if (file == NULL || fstat(fileno(file), &status) < 0 || status.st_size > MAX_LIST_BYTES)
+        return NULL;
+    *made = status.st_mtim;
+    *length = (size_t)status.st_size;
+    char *text = malloc(*length + 1);
+    if (text == NULL || fread(text, 1, *length, file) != *length) {
+        free(text);
+        return NULL;
+    }
+    text[*length] = '\0';
+    return text;
+}
+
+static int compare(struct walk *walk, char *text, size_t length)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < length; i++)
+        count += text[i] == '\0';
+    auto_free char **known = calloc(count + 1, sizeof(*known));
+    auto_free bool *seen = calloc(count + 1, sizeof(*seen));
+    if (known == NULL || seen == NULL)
+        return -ENOMEM;
+    for (char *at = text; at < text + length; at += strlen(at) + 1)
+        known[walk->known_count++] = at;
+    qsort(known, count, sizeof(*known), by_text);
+    walk->known = known;
+    walk->seen = seen;
+    struct stat root;
+    auto_fd directory = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (directory < 0 || fstat(directory, &root) < 0)
+        return -errno;
+    walk->device = root.st_dev;
+    int result = walk_directory(walk, directory, ".", "", 0);
+    tell_gone(walk);
+    return fflush(walk->output) != 0 && result == 0 ? -EIO : result;
+}
+
+int changes_run(const json_t *params, char *message, size_t message_size)
+{
+    (void)params;
+    size_t length = 0;
+    struct walk walk = { .visit = compare_entry, .output = fdopen(STDOUT_FILENO, "w") };
+    auto_free char *text = read_list(&length, &walk.since);
+    if (text == NULL || walk.output == NULL) {
+        snprintf(message, message_size, "the files of the image are not known");
+        return -ENOENT;
+    }
+    int result = compare(&walk, text, length);
+    if (result < 0)
+        snprintf(message, message_size, "compare the container with its image: %s", go_error(-result));
+    return result;
+}
