@@ -523,6 +523,9 @@ export const walls = {
   },
   translate: { pure: true, imports: ['docker'], types: ['vm/contract'] },
 
+  // the cluster
+  'cluster/supervisor': { imports: ['vm/contract'] },
+
   // storage
   storage: {
     imports: [
