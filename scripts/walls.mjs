@@ -601,7 +601,7 @@ export const walls = {
   async: { imports: [] },
   host: { imports: [], modules: ['node:child_process'] },
   log: { imports: [] },
-  go: { pure: true, imports: [] },
+  go: { pure: true, imports: [], modules: ['re2js'] },
   errors: { imports: [] },
 };
 

@@ -4,6 +4,7 @@
 
 import type { Filters } from '../../api/v1.41/backend';
 import { DaemonError } from '../../errors';
+import { goRegexp, type GoRegexp } from '../../go/regexp';
 import { StarPattern } from '../../go/star-pattern';
 
 /** `Invalid filter 'name'` or, with a value, `Invalid filter 'name=value'`. */
@@ -41,12 +42,22 @@ export function matchPattern(filters: Filters, name: string, value: string): boo
   );
 }
 
+/** Of the filters of late: a list asks for each of its entries. */
+const patterns = new Map<string, GoRegexp>();
+const maxPatterns = 32;
+
 function searches(source: string, value: string): boolean {
+  const known = patterns.get(source) ?? patternOf(source);
+  if (patterns.size >= maxPatterns && !patterns.has(source)) patterns.clear();
+  patterns.set(source, known);
+  return known(value);
+}
+
+function patternOf(source: string): GoRegexp {
   try {
-    return new RegExp(source, 'u').test(value);
+    return goRegexp(source);
   } catch {
-    // Docker ignores what is no expression.
-    return false;
+    return () => false; // Docker ignores what is no expression.
   }
 }
 

@@ -2,7 +2,8 @@
 
 import { goBoolProblem, parseGoBool } from '../../go/bool';
 import { goQuote } from '../../go/quote';
-import { DaemonError, invalid } from '../../errors';
+import { goRegexp } from '../../go/regexp';
+import { DaemonError, errorMessage, invalid } from '../../errors';
 import { parseHumanSize, parseRamSize } from '../../go/size-format';
 import { checkTagTemplate } from './records/log-attributes';
 import { isRemoteDriver, remoteDrivers, remoteOptions, validateRemoteOptions } from './remote/remote-driver';
@@ -178,8 +179,8 @@ function parseBoolean(text: string): boolean {
 function checkRegex(text: string | undefined): void {
   if (text === undefined) return;
   try {
-    new RegExp(text, 'u');
+    goRegexp(text);
   } catch (cause) {
-    throw new DaemonError('InvalidParameter', `error parsing regexp: \`${text}\``, { cause });
+    throw new DaemonError('InvalidParameter', errorMessage(cause), { cause });
   }
 }

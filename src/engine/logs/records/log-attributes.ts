@@ -1,6 +1,7 @@
 // The attributes that json-file's options labels, env and tag put into every record, and `--details` shows.
 
 import { DaemonError } from '../../../errors';
+import { goRegexp } from '../../../go/regexp';
 
 /** What a tag or an attribute may speak of. */
 export interface LogSubject {
@@ -67,9 +68,9 @@ export function logAttributes(
     if (value !== undefined) attributes[name] = value;
   }
   if (options['labels-regex'] !== undefined) {
-    const pattern = new RegExp(options['labels-regex'], 'u');
+    const matches = goRegexp(options['labels-regex']);
     for (const [name, value] of Object.entries(subject.labels)) {
-      if (pattern.test(name)) attributes[name] = value;
+      if (matches(name)) attributes[name] = value;
     }
   }
   const environment = new Map(subject.env.map(splitVariable));
@@ -78,8 +79,8 @@ export function logAttributes(
     if (value !== undefined) attributes[name] = value;
   }
   if (options['env-regex'] !== undefined) {
-    const pattern = new RegExp(options['env-regex'], 'u');
-    for (const [name, value] of environment) if (pattern.test(name)) attributes[name] = value;
+    const matches = goRegexp(options['env-regex']);
+    for (const [name, value] of environment) if (matches(name)) attributes[name] = value;
   }
   const tag = options['tag'] ?? '';
   if (tag !== '') attributes['tag'] = expandTag(tag, subject);

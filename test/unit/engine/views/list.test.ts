@@ -232,6 +232,7 @@ describe('the choice', () => {
     [{ name: ['^/c-a$'] }, ['a']],
     [{ name: ['^c-a$'] }, ['a']],
     [{ name: ['('] }, []],
+    [{ name: ['(?i)C-[AB]\\z'] }, ['b', 'a']],
     [{ label: ['tier'] }, ['b']],
     [{ label: ['tier=db', 'x='] }, ['b']],
     [{ label: ['tier=web'] }, []],
