@@ -17,6 +17,7 @@ export const contracts = [
   'api/v1/backend',
   'api/v1/types',
   'api/v1.41/backend',
+  'network/network',
   'storage/contract',
   'vm/contract',
 ];
@@ -38,6 +39,7 @@ export const walls = {
   },
   daemon: {
     imports: [
+      'semantics/events',
       'web',
       'api',
       'api/v1',
@@ -99,6 +101,10 @@ export const walls = {
   // the engine, floor 9
   'engine/backends': {
     imports: [
+      'semantics/containers',
+      'semantics/events',
+      'semantics/filters',
+      'semantics/views',
       'engine/images',
       'engine/lifecycle',
       'engine/create',
@@ -113,7 +119,6 @@ export const walls = {
       'engine/system',
       'engine/logs',
       'engine/streams',
-      'engine/filters',
       'engine/core',
       'network',
       'storage/disks',
@@ -127,13 +132,15 @@ export const walls = {
   // floor 8
   'engine/images': {
     imports: [
+      'semantics/containers',
+      'semantics/create',
+      'semantics/filters',
       'engine/lifecycle',
       'engine/create',
       'engine/files',
       'engine',
       'engine/vms',
       'engine/system',
-      'engine/filters',
       'engine/core',
       'builder',
       'dockerfile',
@@ -146,6 +153,8 @@ export const walls = {
   },
   'engine/builds': {
     imports: [
+      'semantics/containers',
+      'semantics/create',
       'engine/create',
       'engine/files',
       'engine/networks',
@@ -166,6 +175,7 @@ export const walls = {
   },
   'engine/pods': {
     imports: [
+      'semantics/containers',
       'engine/lifecycle',
       'engine/lifecycle/entrances',
       'engine/create',
@@ -181,6 +191,10 @@ export const walls = {
   // floor 7
   'engine/lifecycle': {
     imports: [
+      'semantics/containers',
+      'semantics/create',
+      'semantics/events',
+      'semantics/filters',
       'engine/lifecycle/entrances',
       'engine/lifecycle/checkpoints',
       'engine/create',
@@ -190,7 +204,6 @@ export const walls = {
       'engine/vms',
       'engine/logs',
       'engine/streams',
-      'engine/filters',
       'engine/core',
       'translate',
       'storage/disks',
@@ -202,6 +215,8 @@ export const walls = {
   },
   'engine/lifecycle/entrances': {
     imports: [
+      'semantics/containers',
+      'semantics/events',
       'engine/lifecycle/checkpoints',
       'engine/networks',
       'engine/mounts',
@@ -213,12 +228,22 @@ export const walls = {
     types: ['storage/contract', 'vm/contract'],
   },
   'engine/lifecycle/checkpoints': {
-    imports: ['engine/mounts', 'engine/core', 'translate', 'storage/disks', 'config', 'docker'],
+    imports: [
+      'semantics/containers',
+      'engine/mounts',
+      'engine/core',
+      'translate',
+      'storage/disks',
+      'config',
+      'docker',
+    ],
     types: ['vm/contract'],
   },
   // floor 6
   'engine/create': {
     imports: [
+      'semantics/containers',
+      'semantics/create',
       'engine/networks',
       'engine/mounts',
       'engine/logs',
@@ -235,6 +260,8 @@ export const walls = {
   },
   'engine/files': {
     imports: [
+      'semantics/containers',
+      'semantics/events',
       'engine/networks',
       'engine/mounts',
       'engine',
@@ -251,6 +278,8 @@ export const walls = {
   },
   'engine/sessions': {
     imports: [
+      'semantics/containers',
+      'semantics/events',
       'engine/networks',
       'engine/vms',
       'engine/logs/records',
@@ -263,11 +292,13 @@ export const walls = {
   },
   'engine/views': {
     imports: [
+      'semantics/containers',
+      'semantics/events',
+      'semantics/views',
       'engine/networks',
       'engine',
       'engine/vms',
       'engine/system',
-      'engine/filters',
       'engine/core',
       'network',
       'vm/contract',
@@ -277,38 +308,96 @@ export const walls = {
   },
   // floor 5
   'engine/networks': {
-    imports: ['engine/vms', 'engine/core', 'translate', 'network', 'config', 'docker'],
+    imports: [
+      'semantics/containers',
+      'semantics/create',
+      'semantics/events',
+      'engine/vms',
+      'engine/core',
+      'translate',
+      'network',
+      'config',
+      'docker',
+    ],
     types: ['vm/contract'],
   },
   'engine/mounts': {
-    imports: ['engine', 'engine/vms', 'engine/core', 'translate', 'storage/disks', 'vm/contract', 'docker'],
+    imports: [
+      'semantics/containers',
+      'semantics/create',
+      'semantics/events',
+      'engine',
+      'engine/vms',
+      'engine/core',
+      'translate',
+      'storage/disks',
+      'vm/contract',
+      'docker',
+    ],
   },
   // floor 4
-  engine: { imports: ['engine/vms', 'engine/streams', 'engine/core'], types: ['vm/contract'] },
+  engine: {
+    imports: ['semantics/containers', 'engine/vms', 'engine/streams', 'engine/core'],
+    types: ['vm/contract'],
+  },
   // floor 3
   'engine/vms': {
-    imports: ['engine/streams', 'engine/core', 'translate', 'network', 'vm/contract', 'config'],
+    imports: [
+      'semantics/containers',
+      'semantics/create',
+      'engine/streams',
+      'engine/core',
+      'translate',
+      'network',
+      'vm/contract',
+      'config',
+    ],
     types: ['storage/contract'],
   },
   // floor 2
-  'engine/events': { imports: ['engine/filters', 'engine/core', 'docker'], types: ['api/v1.41/backend'] },
+  'engine/events': { imports: ['engine/core', 'docker'], types: ['api/v1.41/backend'] },
   'engine/system': {
     imports: ['engine/core', 'storage/images', 'versions', 'config', 'docker'],
     types: ['storage/contract', 'vm/contract'],
   },
   'engine/streams': { imports: ['engine/core', 'vm/agent', 'docker'], types: ['vm/contract'] },
   'engine/logs': {
-    imports: ['engine/logs/remote', 'engine/logs/records', 'engine/core'],
+    imports: ['semantics/containers', 'engine/logs/remote', 'engine/logs/records', 'engine/core'],
     types: ['api/v1.41/backend'],
   },
   'engine/logs/remote': { imports: ['engine/logs/records', 'engine/core'], modules: ['@msgpack/msgpack'] },
   'engine/logs/records': { imports: ['engine/core'] },
   // floor 1
-  'engine/filters': { imports: ['docker'], types: ['api/v1.41/backend', 'storage/contract'] },
   'engine/core': {
-    imports: ['network', 'storage/disks', 'vm/contract', 'config', 'docker'],
+    imports: [
+      'semantics/containers',
+      'semantics/events',
+      'network',
+      'storage/disks',
+      'vm/contract',
+      'config',
+      'docker',
+    ],
     types: ['api/v1/types', 'storage/contract'],
   },
+
+  // Docker's semantics, whatever runs containers
+  'semantics/views': {
+    imports: ['semantics/containers', 'semantics/filters', 'docker'],
+    types: ['api/v1.41/backend', 'network/network', 'vm/contract'],
+  },
+  'semantics/events': {
+    imports: ['semantics/filters', 'docker'],
+    types: ['api/v1.41/backend'],
+  },
+  'semantics/create': {
+    imports: ['translate', 'dockerfile', 'network/addresses', 'config', 'docker'],
+  },
+  'semantics/containers': {
+    imports: ['translate', 'docker'],
+    types: ['network/network'],
+  },
+  'semantics/filters': { imports: ['docker'], types: ['api/v1.41/backend', 'storage/contract'] },
 
   // BuildKit's protocol, and the classic builder
   buildkit: {

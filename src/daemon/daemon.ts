@@ -24,7 +24,7 @@ import { Containers } from '../engine/backends/containers';
 import { createEngine } from '../engine/backends/create-engine';
 import { GuestClocks } from '../engine/vms/guest-clocks';
 import { EventHistory } from '../engine/events/event-history';
-import { EventBus } from '../engine/events/events';
+import { EventBus } from '../semantics/events/events';
 import { graphDriverName } from '../engine/system/graph-driver';
 import { HealthMonitor } from '../engine/sessions/health';
 import { HealthRecords } from '../engine/core/health-records';

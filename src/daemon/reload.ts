@@ -2,7 +2,7 @@
 
 import { hostname } from 'node:os';
 import type { Config, LiveConfig } from '../config';
-import type { EventPublisher } from '../engine/core/event-publisher';
+import type { EventPublisher } from '../semantics/events/event-publisher';
 import { log, setLogLevel } from '../log';
 
 /** Each member of LiveConfig, so that none is forgotten. */

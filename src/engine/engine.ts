@@ -3,7 +3,7 @@
 import type { BackgroundWork } from '../async/background-work';
 import type { Agent } from '../vm/contract/agent';
 import type { Container } from './core/container-registry';
-import type { ContainerWaits } from './core/container-wait';
+import type { ContainerWaits } from '../semantics/containers/container-wait';
 import type { EngineContext } from './core/engine-context';
 import type { Adoptions } from './vms/adoptions';
 import type { Pods } from './vms/pods';

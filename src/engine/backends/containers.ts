@@ -38,10 +38,11 @@ import { replaceHostConfig } from '../create/host-config-at-start';
 import { renewNames } from '../networks/connect';
 import { inspectContainer, type InspectSources } from '../views/inspect';
 import { containerLogs } from '../logs/container-logs';
-import { ContainerList } from '../views/list';
-import type { HealthSource } from '../core/health-records';
-import { parseContainerName } from '../core/container-names';
-import { eventAttributes } from '../core/container-record';
+import { containerSizes } from '../views/sizes';
+import { ContainerList } from '../../semantics/views/list';
+import type { HealthSource } from '../../semantics/containers/health';
+import { parseContainerName } from '../../semantics/containers/container-names';
+import { eventAttributes } from '../../semantics/containers/container-record';
 import type { Container } from '../core/container-registry';
 import { pruneContainers, removeContainer } from '../lifecycle/remove';
 import { startContainer } from '../lifecycle/start';
@@ -54,11 +55,11 @@ import {
   unpauseContainer,
 } from '../lifecycle/stop';
 import { restartContainer } from '../lifecycle/restart';
-import { requireActive } from '../core/container-refusals';
+import { requireActive } from '../../semantics/containers/container-refusals';
 import { requirePod } from '../vms/guest-access';
 import { containerTop } from '../views/top';
 import { updateContainer } from '../lifecycle/update';
-import { isActive } from '../core/container-state';
+import { isActive } from '../../semantics/containers/container-state';
 import type { Engine } from '../engine';
 import type { ContainerLogStore } from '../logs/container-log-store';
 
@@ -76,7 +77,7 @@ export class Containers implements ContainersBackend {
   readonly #engine: Engine;
   readonly #logs: ContainerLogStore;
   readonly #stats: GuestStats;
-  readonly #list: ContainerList;
+  readonly #list: ContainerList<Container>;
   readonly #sources: InspectSources;
 
   constructor({ engine, logs, health, stats }: ContainersParts) {
@@ -90,7 +91,10 @@ export class Containers implements ContainersBackend {
         guestWrittenBytes(engine, container),
     };
     this.#sources = sources;
-    this.#list = new ContainerList(sources);
+    this.#list = new ContainerList({
+      ...sources,
+      sizes: (container: Container) => containerSizes(container, sources),
+    });
   }
 
   create(body: ContainerCreateBody, options: CreateOptions): Promise<ContainerCreateResponse> {

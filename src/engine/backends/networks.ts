@@ -20,11 +20,11 @@ import {
   requireValidEndpoint,
 } from '../networks/connect-validation';
 import type { Container, ContainerRegistry } from '../core/container-registry';
-import { isActive } from '../core/container-state';
-import type { EventPublisher } from '../core/event-publisher';
-import { matchLabels, matchPattern, matchValue, validateFilters } from '../filters/filters';
+import { isActive } from '../../semantics/containers/container-state';
+import type { EventPublisher } from '../../semantics/events/event-publisher';
+import { matchLabels, matchPattern, matchValue, validateFilters } from '../../semantics/filters/filters';
 import { namedPodIdOf, podNameOf } from '../vms/named-pods';
-import { pruneFilter } from '../filters/prune-filter';
+import { pruneFilter } from '../../semantics/filters/prune-filter';
 import type { BackgroundWork } from '../../async/background-work';
 
 /** What the network operations work with. */

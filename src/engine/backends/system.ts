@@ -16,7 +16,7 @@ import type { VmPool } from '../../vm/contract/vm';
 import type { ContainerRegistry } from '../core/container-registry';
 import { diskUsage } from '../system/disk-usage';
 import { loadEngineId } from '../system/engine-id';
-import type { EventBus } from '../events/events';
+import type { EventBus } from '../../semantics/events/events';
 import { listImages } from '../images/list';
 import { systemInfo, systemVersion } from '../system/system-info';
 import { logDrivers } from '../logs/log-config';

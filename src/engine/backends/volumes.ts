@@ -7,9 +7,9 @@ import { log } from '../../log';
 import type { Volume, VolumeStore } from '../../storage/disks/volume-store';
 import { containersUsing } from '../mounts/container-mounts';
 import type { ContainerRegistry } from '../core/container-registry';
-import type { EventPublisher } from '../core/event-publisher';
-import { booleanFilter, matchLabels, matchValue, validateFilters } from '../filters/filters';
-import { pruneFilter } from '../filters/prune-filter';
+import type { EventPublisher } from '../../semantics/events/event-publisher';
+import { booleanFilter, matchLabels, matchValue, validateFilters } from '../../semantics/filters/filters';
+import { pruneFilter } from '../../semantics/filters/prune-filter';
 
 export interface VolumeBackendContext {
   volumes: VolumeStore;

@@ -20,7 +20,7 @@ import { sigkill } from '../../translate/signals';
 import { writeBackTimeoutMs } from '../../vm/contract/agent';
 import { AgentError } from '../../vm/contract/agent-error';
 import type { ExitStatus } from '../../vm/contract/protocol';
-import { newContainerId } from '../core/container-names';
+import { newContainerId } from '../../semantics/containers/container-names';
 import { startFailure } from '../core/runtime-errors';
 import type { Engine } from '../engine';
 import { nonEmptyLayer } from '../files/empty-layer';

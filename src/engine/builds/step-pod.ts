@@ -9,8 +9,8 @@ import { guestFile } from '../../translate/pod-to-guest';
 import type { GuestFile, GuestMount } from '../../vm/contract/protocol';
 import { tunnelsDirectory } from '../../vm/contract/protocol';
 import { limitedTo } from '../../builder/limits';
-import { fillHostConfig } from '../create/defaults';
-import { withRunDefaults } from '../core/daemon-defaults';
+import { fillHostConfig } from '../../semantics/create/defaults';
+import { withRunDefaults } from '../../semantics/create/daemon-defaults';
 import { tunnelName } from '../vms/socket-tunnels';
 import type { Config } from '../../config';
 

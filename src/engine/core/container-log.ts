@@ -1,6 +1,6 @@
 // What the lifecycles need of a container's log. ContainerLogStore (logs/) is the implementation.
 
-import type { ContainerRecord } from './container-record';
+import type { ContainerRecord } from '../../semantics/containers/container-record';
 
 export type LogStream = 'stdout' | 'stderr';
 

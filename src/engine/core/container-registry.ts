@@ -5,18 +5,27 @@
 
 import { DaemonError } from '../../errors';
 import type { DocumentStore } from '../../storage/contract/stores';
-import { containerCollection, type ContainerRecord } from './container-record';
+import { containerCollection, type ContainerRecord } from '../../semantics/containers/container-record';
 import {
   nextContainerState,
   type ContainerEvent,
   type ContainerState,
   type ContainerStateKind,
-} from './container-state';
+} from '../../semantics/containers/container-state';
+import {
+  compareCreated,
+  findContainer,
+  getContainer,
+  nameInUse,
+  type ContainerIndex,
+  type KnownContainer,
+  type KnownContainers,
+} from '../../semantics/containers/known-containers';
 import { FileUses } from './file-uses';
 import { OperationQueue } from '../../async/operation-queue';
 
 /** A container in memory. `record` is replaced, never changed in place; only the registry assigns it. */
-export class Container {
+export class Container implements KnownContainer {
   readonly id: string;
   /** Lifecycle operations queue here; `wait`, `attach`, `logs` and reads do not. */
   readonly operations = new OperationQueue();
@@ -54,11 +63,16 @@ export type StepChanges = Partial<Omit<ContainerRecord, 'id' | 'state' | 'name'>
 /** Called after each step of a container's state machine was recorded. */
 export type StateListener = (container: Container, before: ContainerStateKind) => void;
 
-export class ContainerRegistry {
+export class ContainerRegistry implements KnownContainers<Container> {
   readonly #store: DocumentStore;
   readonly #byId = new Map<string, Container>();
   readonly #idByName = new Map<string, string>();
   readonly #listeners = new Set<StateListener>();
+  readonly #index: ContainerIndex<Container> = {
+    byId: (id) => this.#byId.get(id),
+    byName: (name) => this.#byId.get(this.#idByName.get(name) ?? ''),
+    all: () => this.#byId.values(),
+  };
 
   constructor(store: DocumentStore) {
     this.#store = store;
@@ -85,32 +99,19 @@ export class ContainerRegistry {
 
   /** By id, name (with or without slash) or unique id prefix. Throws NotFound, InvalidParameter for '', or Internal when the prefix is ambiguous. */
   get(ref: string): Container {
-    if (ref === '') throw new DaemonError('InvalidParameter', 'invalid name or ID supplied: ""');
-    const container = this.find(ref);
-    if (container === undefined) throw new DaemonError('NotFound', `No such container: ${ref}`);
-    return container;
+    return getContainer(this.#index, ref);
   }
 
   /** As `get`, but undefined when there is none. An ambiguous prefix throws all the same. */
   find(ref: string): Container | undefined {
-    const exact = this.#byId.get(ref) ?? this.#byName(ref);
-    if (exact !== undefined || ref === '') return exact;
-    const matches = [...this.#byId.values()].filter((container) => container.id.startsWith(ref));
-    if (matches.length > 1) {
-      throw new DaemonError('Internal', `Multiple IDs found with provided prefix: ${ref}`);
-    }
-    return matches[0];
+    return findContainer(this.#index, ref);
   }
 
   /** Takes `name` for `id`; throws Conflict in Docker's words if another has it. `add` or `releaseName` follows. */
   reserveName(name: string, id: string): void {
     const holder = this.#idByName.get(name);
     if (holder !== undefined && holder !== id) {
-      throw new DaemonError(
-        'Conflict',
-        `Conflict. The container name "/${name}" is already in use by container "${holder}". ` +
-          'You have to remove (or rename) that container to be able to reuse that name.',
-      );
+      throw nameInUse(name, holder);
     }
     this.#idByName.set(name, id);
   }
@@ -184,31 +185,8 @@ export class ContainerRegistry {
     this.releaseName(container.name, container.id);
   }
 
-  #byName(ref: string): Container | undefined {
-    const name = ref.startsWith('/') ? ref.slice(1) : ref;
-    const id = this.#idByName.get(name) ?? this.#idByLink(name);
-    return id === undefined ? undefined : this.#byId.get(id);
-  }
-
-  /** `parent/alias` names what the parent is linked to by that alias. */
-  #idByLink(name: string): string | undefined {
-    const slash = name.indexOf('/');
-    if (slash < 0) return undefined;
-    const parentId = this.#idByName.get(name.slice(0, slash));
-    const parent = parentId === undefined ? undefined : this.#byId.get(parentId);
-    return parent?.record.links?.[name.slice(slash + 1)]?.containerId;
-  }
-
   #write(container: Container, record: ContainerRecord): void {
     this.#store.put(containerCollection, record.id, record);
     container.replaceRecord(record);
   }
-}
-
-function compareCreated(a: ContainerRecord, b: ContainerRecord): number {
-  // Fractions have no fixed length, so compare the second first and then the fraction as text (zeros are trimmed).
-  const bySecond = a.createdAt.slice(0, 19).localeCompare(b.createdAt.slice(0, 19));
-  if (bySecond !== 0) return bySecond;
-  const fraction = (text: string): string => text.slice(20, -1).padEnd(9, '0');
-  return fraction(a.createdAt) < fraction(b.createdAt) ? -1 : 1;
 }

@@ -7,7 +7,7 @@ import type { VolumeStore } from '../../storage/disks/volume-store';
 import type { VmPool } from '../../vm/contract/vm';
 import type { ContainerLogs } from './container-log';
 import type { ContainerRegistry } from './container-registry';
-import type { EventPublisher } from './event-publisher';
+import type { EventPublisher } from '../../semantics/events/event-publisher';
 
 export interface EngineContext {
   readonly config: Pick<

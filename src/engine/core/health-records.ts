@@ -5,12 +5,6 @@ import type { DocumentStore } from '../../storage/contract/stores';
 
 const collection = 'health';
 
-/** The healths of containers that have a check. HealthMonitor is the implementation. */
-export interface HealthSource {
-  /** Undefined: no health check. */
-  health(containerId: string): Health | undefined;
-}
-
 interface HealthRecord {
   containerId: string;
   health: Health;

@@ -1,6 +1,6 @@
 // The pauses of the restart policy: how long each container's next one is, and the timers that run.
 
-import { nextRestartDelayMs } from './restart-policy';
+import { nextRestartDelayMs } from '../../semantics/containers/restart-policy';
 
 export class RestartTimers {
   readonly #start: (containerId: string) => void;

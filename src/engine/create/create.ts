@@ -15,12 +15,13 @@ import type {
 } from '../../docker/types';
 import { nicsPerVm } from '../../config';
 import { DaemonError } from '../../errors';
+import { validateLogConfig } from '../logs/log-config';
 import { log } from '../../log';
 import { parseAddress } from '../../network/addresses/addresses';
 import { parseReference } from '../../registry/reference';
 import type { Image } from '../../storage/contract/image';
 import { cleanPath, donorOf } from '../../translate/container-to-pod';
-import { fillHostConfig, mergeImageConfig } from './defaults';
+import { fillHostConfig, mergeImageConfig } from '../../semantics/create/defaults';
 import {
   findMountedImages,
   layersToHold,
@@ -29,17 +30,21 @@ import {
   type ResolvedMount,
   type MountContext,
 } from '../mounts/container-mounts';
-import { newContainerId, parseContainerName, randomContainerName } from '../core/container-names';
-import { resolveLinks } from '../networks/links';
+import {
+  newContainerId,
+  parseContainerName,
+  randomContainerName,
+} from '../../semantics/containers/container-names';
+import { resolveLinks } from '../../semantics/containers/links';
 import {
   eventAttributes,
   type ContainerNetwork,
   type ContainerRecord,
   type LinkRecord,
-} from '../core/container-record';
+} from '../../semantics/containers/container-record';
 import type { ContainerRegistry } from '../core/container-registry';
-import { storageSizeBytes, validateContainer } from './validation';
-import { withCreateDefaults } from '../core/daemon-defaults';
+import { storageSizeBytes, validateContainer } from '../../semantics/create/validation';
+import { withCreateDefaults } from '../../semantics/create/daemon-defaults';
 import { parsePlatform, type Platform } from '../../registry/platform';
 import { apiSocketPath } from '../mounts/socket-source';
 import { neverTimestamp, nowTimestamp } from '../../go/timestamp';
@@ -91,6 +96,7 @@ export async function createContainer(
   const warnings = validateContainer(config, hostConfig, {
     cpus: availableParallelism(),
     hostNetworking: context.config.networkDefaults.hostNetworking,
+    validateLog: validateLogConfig,
   });
   requireValidEndpoints(endpoints, options.version);
   const links = resolveLinks(registry, hostConfig);

@@ -3,11 +3,12 @@
 import { availableParallelism } from 'node:os';
 import type { FilledHostConfig, HostConfig } from '../../docker/types';
 import { DaemonError, isDaemonError } from '../../errors';
+import { validateLogConfig } from '../logs/log-config';
 import { log } from '../../log';
-import { requireStartable } from '../core/container-refusals';
-import { neededLayers } from '../core/container-record';
+import { requireStartable } from '../../semantics/containers/container-refusals';
+import { neededLayers } from '../../semantics/containers/container-record';
 import type { Container } from '../core/container-registry';
-import { withCreateDefaults } from '../core/daemon-defaults';
+import { withCreateDefaults } from '../../semantics/create/daemon-defaults';
 import {
   findMountedImages,
   layersToHold,
@@ -15,10 +16,10 @@ import {
   resolveMounts,
 } from '../mounts/container-mounts';
 import { apiSocketPath } from '../mounts/socket-source';
-import { resolveLinks } from '../networks/links';
+import { resolveLinks } from '../../semantics/containers/links';
 import { containerNetworks, requireReferencedContainers, tmpfsMountPoints, type CreateNeeds } from './create';
-import { fillHostConfig } from './defaults';
-import { validateContainer } from './validation';
+import { fillHostConfig } from '../../semantics/create/defaults';
+import { validateContainer } from '../../semantics/create/validation';
 
 /**
  * What clients before API 1.24 start a container with, in place of what create was given: what is mounted stays unless
@@ -48,6 +49,7 @@ async function replace(context: CreateNeeds, container: Container, given: HostCo
   const warnings = validateContainer({}, wanted, {
     cpus: availableParallelism(),
     hostNetworking: context.config.networkDefaults.hostNetworking,
+    validateLog: validateLogConfig,
   });
   for (const warning of warnings)
     log.warn('started with other options', { containerId: container.id, warning });

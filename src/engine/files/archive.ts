@@ -17,11 +17,11 @@ import type { Agent } from '../../vm/contract/agent';
 import { isBrokenPipe } from '../../vm/agent/input-channel';
 import { withFiles, type FileAccess, type FileJobAccess } from './container-files';
 import type { Container } from '../core/container-registry';
-import { eventAttributes } from '../core/container-record';
+import { eventAttributes } from '../../semantics/containers/container-record';
 import { JobError, readJob } from '../streams/file-jobs';
 import { goFileMode, isDirectoryMode } from '../../go/file-mode';
 import { formatTimestamp } from '../../go/timestamp';
-import type { Announcer } from '../core/event-publisher';
+import type { Announcer } from '../../semantics/events/event-publisher';
 
 /** What copying from and to a container works with. */
 export type ArchiveNeeds = FileJobAccess & Announcer;

@@ -17,12 +17,12 @@ import { mergeMounts, prepareShares, shareNames } from '../mounts/container-shar
 import type { Container } from '../core/container-registry';
 import { endVm } from '../vms/end-vm';
 import { disksOf, type DiskStores } from '../vms/pod-plan';
-import { isActive } from '../core/container-state';
+import { isActive } from '../../semantics/containers/container-state';
 import { requirePod, type PodPlaces } from '../vms/guest-access';
 import type { FileHolding } from '../engine';
 import type { FileJobs } from '../streams/file-jobs';
 import { fillingTimeoutMs, ShareFilling, type VolumeUsers } from '../mounts/share-filling';
-import type { Announcer } from '../core/event-publisher';
+import type { Announcer } from '../../semantics/events/event-publisher';
 import type { Pods } from '../vms/pods';
 
 /** What a VM that holds files is made of. */

@@ -2,7 +2,7 @@
 
 import { within } from '../../async/deadline';
 import type { Container } from '../core/container-registry';
-import { isActive } from '../core/container-state';
+import { isActive } from '../../semantics/containers/container-state';
 import { readJob, type FileJobs } from '../streams/file-jobs';
 import { requirePod, type PodPlaces } from '../vms/guest-access';
 

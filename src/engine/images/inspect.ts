@@ -5,7 +5,7 @@ import type { Image } from '../../storage/contract/image';
 import type { ImageRunConfig } from '../../docker/image-config';
 import type { LayerStore } from '../../storage/contract/stores';
 import { layerGraphDriver } from '../system/graph-driver';
-import { imageCreatedMs, type ImageFilter } from '../filters/image-filter';
+import { imageCreatedMs, type ImageFilter } from '../../semantics/filters/image-filter';
 import { formatMilliseconds, neverTimestamp } from '../../go/timestamp';
 
 const emptyConfig: FilledContainerConfig = {

@@ -7,7 +7,7 @@ import type { Vm } from '../../vm/contract/vm';
 import { publishPorts, recordedEndpoints, type NetworkLayer } from '../networks/container-network';
 import type { Container, ContainerRegistry } from '../core/container-registry';
 import type { ContainerLogs } from '../core/container-log';
-import type { RunFacts } from '../core/container-state';
+import type { RunFacts } from '../../semantics/containers/container-state';
 import { disksOf, type DiskStores } from '../vms/pod-plan';
 import { unplugInterfaces } from '../networks/pod-interfaces';
 import { namedPodIdOf } from '../vms/named-pods';

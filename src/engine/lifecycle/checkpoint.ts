@@ -15,17 +15,21 @@ import {
   requireCheckpointName,
   type CheckpointRecord,
 } from './checkpoints/checkpoint-store';
-import { eventAttributes, imageMounts, type ContainerRecord } from '../core/container-record';
+import {
+  eventAttributes,
+  imageMounts,
+  type ContainerRecord,
+} from '../../semantics/containers/container-record';
 import type { Container } from '../core/container-registry';
 import { containerDirectory, type DataRoot } from './remove';
 import { comparableSpec, savedMounts } from './checkpoints/restore';
 import { shareNames } from '../mounts/container-shares';
 import { disksOf, type DiskStores } from '../vms/pod-plan';
-import { isActive } from '../core/container-state';
+import { isActive } from '../../semantics/containers/container-state';
 import { podNameOf } from '../vms/named-pods';
 import type { RunningPod } from '../vms/running-pod';
-import type { Announcer } from '../core/event-publisher';
-import type { ContainerWaits } from '../core/container-wait';
+import type { Announcer } from '../../semantics/events/event-publisher';
+import type { ContainerWaits } from '../../semantics/containers/container-wait';
 import type { VolumeStore } from '../../storage/disks/volume-store';
 import { findPod, type PodPlaces } from '../vms/guest-access';
 import { podOf, type PodSources } from './container-pod';

@@ -3,10 +3,10 @@
 import type { Config } from '../../config';
 import { containerToPod } from '../../translate/container-to-pod';
 import type { PodSpec } from '../../translate/pod';
-import type { ContainerRecord } from '../core/container-record';
+import type { ContainerRecord } from '../../semantics/containers/container-record';
 import type { ContainerRegistry } from '../core/container-registry';
-import { withRunDefaults } from '../core/daemon-defaults';
-import { linkVariables } from '../networks/links';
+import { withRunDefaults } from '../../semantics/create/daemon-defaults';
+import { linkVariables } from '../../semantics/containers/links';
 import { namedPodOf, namedPodResources } from '../vms/named-pods';
 
 /** What it takes beside the container's record: the daemon's defaults, and the others of its Pod. */

@@ -13,21 +13,21 @@ import {
   type NetworkLayer,
 } from '../networks/container-network';
 import { publishVolumeEvents } from '../mounts/container-mounts';
-import { eventAttributes, type ContainerRecord } from '../core/container-record';
+import { eventAttributes, type ContainerRecord } from '../../semantics/containers/container-record';
 import type { Container, ContainerRegistry } from '../core/container-registry';
 import { removeStopped, type RemovalNeeds } from './remove';
-import { isActive, type ExitFacts, type RunFacts } from '../core/container-state';
+import { isActive, type ExitFacts, type RunFacts } from '../../semantics/containers/container-state';
 import { unplugInterfaces } from '../networks/pod-interfaces';
 import type { RunningPod } from '../vms/running-pod';
-import { shouldRestart } from '../core/restart-policy';
+import { shouldRestart } from '../../semantics/containers/restart-policy';
 import { formatTimestamp, nowNanoseconds, nowTimestamp, parseTimestamp } from '../../go/timestamp';
 import type { VolumeStore } from '../../storage/disks/volume-store';
-import type { Announcer } from '../core/event-publisher';
+import type { Announcer } from '../../semantics/events/event-publisher';
 import type { RestartTimers } from '../core/restart-timers';
 import type { Pods } from '../vms/pods';
 import type { BackgroundWork } from '../../async/background-work';
 import type { Engine, HostFollowing } from '../engine';
-import type { ContainerWaits } from '../core/container-wait';
+import type { ContainerWaits } from '../../semantics/containers/container-wait';
 
 /** What the end of a run is recorded and announced with, and its network given back. */
 export type RunEndNeeds = NetworkLayer &

@@ -3,7 +3,7 @@
 import { readdir, rm } from 'node:fs/promises';
 import { log } from '../../log';
 import type { LayerStore, WritableDiskStore } from '../../storage/contract/stores';
-import { isContainerId } from '../core/container-names';
+import { isContainerId } from '../../semantics/containers/container-names';
 import type { ContainerRegistry } from '../core/container-registry';
 import { containerDirectory, type DataRoot } from './remove';
 

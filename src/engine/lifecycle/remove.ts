@@ -6,17 +6,17 @@ import { DaemonError, isDaemonError } from '../../errors';
 import { log } from '../../log';
 import type { Filters } from '../../api/v1.41/backend';
 import type { ContainerPruneResponse } from '../../docker/types';
-import { removeLink } from '../networks/links';
+import { removeLink } from '../../semantics/containers/links';
 import { renewHosts, type HostsNeeds } from '../networks/connect';
 import { removeAnonymousVolumes, type MountContext } from '../mounts/container-mounts';
-import { eventAttributes, neededLayers } from '../core/container-record';
+import { eventAttributes, neededLayers } from '../../semantics/containers/container-record';
 import type { Container } from '../core/container-registry';
 import { killAndWait, type StopNeeds } from './stop';
-import { pruneFilter } from '../filters/prune-filter';
+import { pruneFilter } from '../../semantics/filters/prune-filter';
 import type { Config } from '../../config';
 import type { ImageStore, LayerStore, WritableDiskStore } from '../../storage/contract/stores';
 import type { ContainerLogs } from '../core/container-log';
-import type { ContainerWaits } from '../core/container-wait';
+import type { ContainerWaits } from '../../semantics/containers/container-wait';
 import type { RestartTimers } from '../core/restart-timers';
 import type { FileHolding } from '../engine';
 import type { StreamHubs } from '../streams/stream-hub';
@@ -71,7 +71,9 @@ export async function removeContainer(
   options: RemoveOptions,
 ): Promise<void> {
   if (options.link) {
-    await renewHosts(engine, removeLink(engine.registry, ref));
+    const { parent, links } = removeLink(engine.registry, ref);
+    engine.registry.update(parent, { links });
+    await renewHosts(engine, parent);
     return;
   }
   const container = engine.registry.get(ref);

@@ -1,7 +1,7 @@
 // ContainerRestart: a stop and a start, between which its Pod stays.
 
 import { DaemonError, errorMessage } from '../../errors';
-import { eventAttributes } from '../core/container-record';
+import { eventAttributes } from '../../semantics/containers/container-record';
 import type { Container, ContainerRegistry } from '../core/container-registry';
 import { namedPodIdOf } from '../vms/named-pods';
 import { startContainer, type StartNeeds } from './start';

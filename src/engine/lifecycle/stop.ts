@@ -5,14 +5,14 @@ import { DaemonError, isDaemonError } from '../../errors';
 import { log } from '../../log';
 import { isLinuxSignal, parseSignal, sigkill, sigterm } from '../../translate/signals';
 import { AgentError } from '../../vm/contract/agent-error';
-import { eventAttributes } from '../core/container-record';
-import { isActive } from '../core/container-state';
+import { eventAttributes } from '../../semantics/containers/container-record';
+import { isActive } from '../../semantics/containers/container-state';
 import { requirePod, type PodPlaces } from '../vms/guest-access';
 import type { Container, ContainerRegistry } from '../core/container-registry';
 import { HinderedVm, type Adoptions } from '../vms/adoptions';
 import type { RunningPod } from '../vms/running-pod';
-import type { Announcer } from '../core/event-publisher';
-import type { ContainerWaits } from '../core/container-wait';
+import type { Announcer } from '../../semantics/events/event-publisher';
+import type { ContainerWaits } from '../../semantics/containers/container-wait';
 import type { RestartTimers } from '../core/restart-timers';
 
 /** What a pause works with. */

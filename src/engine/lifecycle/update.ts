@@ -4,14 +4,14 @@ import { availableParallelism, totalmem } from 'node:os';
 import type { ContainerUpdateBody, HostConfig } from '../../docker/types';
 import { DaemonError, errorMessage } from '../../errors';
 import { cgroupLimits, vmMemoryBytes } from '../../translate/resources';
-import { eventAttributes } from '../core/container-record';
+import { eventAttributes } from '../../semantics/containers/container-record';
 import type { Container, ContainerRegistry } from '../core/container-registry';
-import { isActive } from '../core/container-state';
+import { isActive } from '../../semantics/containers/container-state';
 import { findPod, requirePod, type PodPlaces } from '../vms/guest-access';
 import type { RunningPod } from '../vms/running-pod';
-import { validateRestartPolicy } from '../create/validation';
-import { validateResources } from '../create/resource-validation';
-import type { Announcer } from '../core/event-publisher';
+import { validateRestartPolicy } from '../../semantics/create/validation';
+import { validateResources } from '../../semantics/create/resource-validation';
+import type { Announcer } from '../../semantics/events/event-publisher';
 
 /** What an update works with. */
 export type UpdateNeeds = PodPlaces & Announcer & { readonly registry: ContainerRegistry };

@@ -7,11 +7,11 @@ import type { HostConfig, Mount, MountPoint } from '../../docker/types';
 import { DaemonError } from '../../errors';
 import type { VolumeStore } from '../../storage/disks/volume-store';
 import { cleanPath } from '../../translate/container-to-pod';
-import { parseBindSpec } from './bind-spec';
-import type { ContainerRecord, MountDetails } from '../core/container-record';
+import { parseBindSpec } from '../../semantics/create/bind-spec';
+import type { ContainerRecord, MountDetails } from '../../semantics/containers/container-record';
 import { socketBehind } from './socket-source';
 import type { ContainerRegistry } from '../core/container-registry';
-import type { EventPublisher } from '../core/event-publisher';
+import type { EventPublisher } from '../../semantics/events/event-publisher';
 
 export interface ResolvedMount extends MountDetails {
   point: MountPoint;

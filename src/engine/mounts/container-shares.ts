@@ -12,9 +12,13 @@ import type { VolumeSource, VolumeStore } from '../../storage/disks/volume-store
 import { type GuestMount, sharesDirectory, tunnelsDirectory } from '../../vm/contract/protocol';
 import type { FileShare } from '../../vm/contract/vm';
 import { noDetails } from './container-mounts';
-import { imageMounts, type ContainerRecord, type MountDetails } from '../core/container-record';
+import {
+  imageMounts,
+  type ContainerRecord,
+  type MountDetails,
+} from '../../semantics/containers/container-record';
 import { errnoText } from '../core/runtime-errors';
-import type { ShareNames, SocketTargets } from '../core/container-state';
+import type { ShareNames, SocketTargets } from '../../semantics/containers/container-state';
 import { tunnelName, type SocketShare } from '../vms/socket-tunnels';
 import { socketBehind } from './socket-source';
 

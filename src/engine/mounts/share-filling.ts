@@ -9,7 +9,7 @@ import type { Vm, FileShare } from '../../vm/contract/vm';
 import { hasVolume } from './container-mounts';
 import type { Container, ContainerRegistry } from '../core/container-registry';
 import type { PreparedShares } from './container-shares';
-import { isActive } from '../core/container-state';
+import { isActive } from '../../semantics/containers/container-state';
 import type { VolumeStore } from '../../storage/disks/volume-store';
 import type { FileHolding } from '../engine';
 

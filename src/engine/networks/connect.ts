@@ -6,7 +6,7 @@ import { sharedNetwork } from './connect-validation';
 import { log } from '../../log';
 import type { EndpointRequest } from '../../network/network';
 import { donorOf } from '../../translate/container-to-pod';
-import { linkingContainers } from './links';
+import { linkingContainers } from '../../semantics/containers/links';
 import {
   dnsForwarders,
   endpointRequest,
@@ -20,7 +20,7 @@ import {
   type NetworkLayer,
 } from './container-network';
 import { nicsPerVm } from '../../config';
-import type { ContainerRecord } from '../core/container-record';
+import type { ContainerRecord } from '../../semantics/containers/container-record';
 import type { Container, ContainerRegistry } from '../core/container-registry';
 import { gatewayEndpoint } from '../vms/gateway-order';
 import { namedPodIdOf, withPodHostname } from '../vms/named-pods';
@@ -28,7 +28,7 @@ import { plugInterface, renewRoutes, unplugInterfaces } from './pod-interfaces';
 import { joinPodNetwork, leavePodNetwork, podEndpointRequest, type PodNetworkNeeds } from './pod-networks';
 import type { AttachedEndpoint, RunningPod } from '../vms/running-pod';
 import type { Gates } from '../../async/gates';
-import type { Announcer } from '../core/event-publisher';
+import type { Announcer } from '../../semantics/events/event-publisher';
 import { findPod, type PodPlaces } from '../vms/guest-access';
 
 /** What a change of a container's networks works with. */

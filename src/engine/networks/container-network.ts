@@ -5,13 +5,13 @@
 import { DaemonError, errorMessage } from '../../errors';
 import { log } from '../../log';
 import type { EndpointRequest, PublishedPort, NetworkManager } from '../../network/network';
-import { linkHosts, parseLink } from './links';
+import { linkHosts, parseLink } from '../../semantics/containers/links';
 import { hostnameFile, hostsFile } from '../../translate/network-files';
 import { guestFile } from '../../translate/pod-to-guest';
 import type { GuestFile } from '../../vm/contract/protocol';
-import type { ContainerNetwork, ContainerRecord } from '../core/container-record';
-import { withRunDefaults } from '../core/daemon-defaults';
-import type { Announcer } from '../core/event-publisher';
+import type { ContainerNetwork, ContainerRecord } from '../../semantics/containers/container-record';
+import { withRunDefaults } from '../../semantics/create/daemon-defaults';
+import type { Announcer } from '../../semantics/events/event-publisher';
 import { gatewayEndpoint } from '../vms/gateway-order';
 import type { AttachedEndpoint } from '../vms/running-pod';
 import type { Config } from '../../config';

@@ -11,7 +11,7 @@ import {
   type WantedNetwork,
   type NetworkLayer,
 } from './container-network';
-import type { ContainerRecord } from '../core/container-record';
+import type { ContainerRecord } from '../../semantics/containers/container-record';
 import { namedPodIdOf, podNameOf } from '../vms/named-pods';
 import { plugInterface, renewRoutes, unplugInterfaces } from './pod-interfaces';
 import type { AttachedEndpoint, RunningPod } from '../vms/running-pod';

@@ -4,11 +4,11 @@ import { DaemonError, isDaemonError } from '../../errors';
 import { log } from '../../log';
 import { removeContainer, type RemoveNeeds } from '../lifecycle/remove';
 import { startContainer, type StartNeeds } from '../lifecycle/start';
-import { isActive } from '../core/container-state';
+import { isActive } from '../../semantics/containers/container-state';
 import { killAndWait, stopContainer, type StopNeeds } from '../lifecycle/stop';
 import type { PodHandle, PodMember } from './directory';
 import { isAlive } from './view';
-import type { ContainerWaits } from '../core/container-wait';
+import type { ContainerWaits } from '../../semantics/containers/container-wait';
 
 /** Who waits for the end of an init container. */
 interface InitWaits {

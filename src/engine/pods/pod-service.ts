@@ -23,7 +23,7 @@ import type {
 import { donorsOf, type Donors } from '../lifecycle/entrances/placement';
 import { disksOf } from '../vms/pod-plan';
 import type { GuestStats } from '../views/stats';
-import { isActive } from '../core/container-state';
+import { isActive } from '../../semantics/containers/container-state';
 import { killContainer, pauseContainer, unpauseContainer, type PauseNeeds } from '../lifecycle/stop';
 import { namedPodId } from '../vms/named-pods';
 import { Gates } from '../../async/gates';

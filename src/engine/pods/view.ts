@@ -11,7 +11,7 @@ import type {
 } from '../../api/v1/types';
 import type { UnansweredVm, Vm, VmPool } from '../../vm/contract/vm';
 import { recordedEndpoints } from '../networks/container-network';
-import { isActive } from '../core/container-state';
+import { isActive } from '../../semantics/containers/container-state';
 import type { PodDirectory, PodHandle, PodMember } from './directory';
 import type { Pods } from '../vms/pods';
 

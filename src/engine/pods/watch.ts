@@ -4,7 +4,7 @@
 import { log } from '../../log';
 import type { PodWaitReply } from '../../api/v1/types';
 import type { Container, ContainerRegistry } from '../core/container-registry';
-import { isActive } from '../core/container-state';
+import { isActive } from '../../semantics/containers/container-state';
 import { KeyedWaiters } from '../../async/keyed-waiters';
 import { namedPodIdOf } from '../vms/named-pods';
 import type { PodDirectory, PodHandle, PodMember } from './directory';

@@ -13,17 +13,17 @@ import { execProcess } from '../../translate/exec-to-guest';
 import type { ExitStatus } from '../../vm/contract/protocol';
 import { runStreamSession } from './attach';
 import { nextExecState, type ExecEvent, type ExecState } from './exec-state';
-import { eventAttributes } from '../core/container-record';
-import { linkVariables } from '../networks/links';
+import { eventAttributes } from '../../semantics/containers/container-record';
+import { linkVariables } from '../../semantics/containers/links';
 import type { Container, ContainerRegistry } from '../core/container-registry';
-import { notRunning } from '../core/container-refusals';
+import { notRunning } from '../../semantics/containers/container-refusals';
 import { requirePod, type PodPlaces } from '../vms/guest-access';
-import { isActive } from '../core/container-state';
+import { isActive } from '../../semantics/containers/container-state';
 import { detachKeysOf } from '../streams/detach-keys';
 import { execFailure } from '../core/runtime-errors';
 import { ProcessStdio, type StdioChannels } from '../streams/stdio';
 import { StreamHub } from '../streams/stream-hub';
-import type { Announcer } from '../core/event-publisher';
+import type { Announcer } from '../../semantics/events/event-publisher';
 
 /** What execs work with. */
 export type ExecNeeds = PodPlaces & Announcer & { readonly registry: ContainerRegistry };

@@ -5,10 +5,10 @@ import type { Health, HealthConfig, HealthcheckResult } from '../../docker/types
 import { errorMessage } from '../../errors';
 import { log } from '../../log';
 import { pause } from '../../async/pause';
-import type { HealthSource } from '../core/health-records';
-import { eventAttributes } from '../core/container-record';
+import type { HealthSource } from '../../semantics/containers/health';
+import { eventAttributes } from '../../semantics/containers/container-record';
 import type { Container, ContainerRegistry } from '../core/container-registry';
-import type { EventPublisher } from '../core/event-publisher';
+import type { EventPublisher } from '../../semantics/events/event-publisher';
 import type { HealthRecords } from '../core/health-records';
 import { goDuration } from '../../go/duration';
 import { nowTimestamp } from '../../go/timestamp';

@@ -3,14 +3,14 @@
 import { createHash } from 'node:crypto';
 import type { ContainerInspect, ContainerStateInspect, Health } from '../../docker/types';
 import type { ImageStore, LayerStore, WritableDiskStore } from '../../storage/contract/stores';
-import { networkSettings } from './endpoints';
-import type { HealthSource } from '../core/health-records';
-import { slashedName, type ContainerRecord } from '../core/container-record';
-import { inspectedLinks } from '../networks/links';
+import { networkSettings } from '../../semantics/views/endpoints';
+import type { HealthSource } from '../../semantics/containers/health';
+import { slashedName, type ContainerRecord } from '../../semantics/containers/container-record';
+import { inspectedLinks } from '../../semantics/containers/links';
 import type { Container, ContainerRegistry } from '../core/container-registry';
 import { containerSizes, type SizeSources } from './sizes';
-import { containerStatus } from './status';
-import { isActive, type ContainerState } from '../core/container-state';
+import { containerStatus } from '../../semantics/views/status';
+import { isActive, type ContainerState } from '../../semantics/containers/container-state';
 import { layerGraphDriver } from '../system/graph-driver';
 import { neverTimestamp } from '../../go/timestamp';
 

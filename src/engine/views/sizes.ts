@@ -1,12 +1,8 @@
 // What a container takes on disk, for `ps --size`, `inspect --size` and `system df`.
 
 import type { ImageStore, WritableDiskStore } from '../../storage/contract/stores';
+import type { ContainerSizes } from '../../semantics/views/list';
 import type { Container } from '../core/container-registry';
-
-export interface ContainerSizes {
-  SizeRw: number;
-  SizeRootFs: number;
-}
 
 export interface SizeSources {
   images: Pick<ImageStore, 'find'>;

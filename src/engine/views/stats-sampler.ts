@@ -4,10 +4,10 @@ import type { ContainerStats } from '../../docker/types';
 import { errorMessage } from '../../errors';
 import { log } from '../../log';
 import type { ContainerStats as RawStats } from '../../vm/contract/protocol';
-import { formatStats } from './stats-format';
-import { slashedName } from '../core/container-record';
+import { formatStats } from '../../semantics/views/stats-format';
+import { slashedName } from '../../semantics/containers/container-record';
 import type { Container, ContainerRegistry } from '../core/container-registry';
-import { isActive } from '../core/container-state';
+import { isActive } from '../../semantics/containers/container-state';
 
 const intervalMs = 1000;
 

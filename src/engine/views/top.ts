@@ -3,11 +3,11 @@
 import type { ContainerTopResponse } from '../../docker/types';
 import { DaemonError } from '../../errors';
 import { AgentError } from '../../vm/contract/agent-error';
-import { eventAttributes } from '../core/container-record';
+import { eventAttributes } from '../../semantics/containers/container-record';
 import type { Container } from '../core/container-registry';
-import { formatTop, parsePsArguments } from './top-format';
+import { formatTop, parsePsArguments } from '../../semantics/views/top-format';
 import { requirePod, type PodPlaces } from '../vms/guest-access';
-import type { Announcer } from '../core/event-publisher';
+import type { Announcer } from '../../semantics/events/event-publisher';
 
 /** Queues by itself. */
 export async function containerTop(

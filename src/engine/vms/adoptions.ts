@@ -4,7 +4,7 @@
 import { settlesWithin } from '../../async/deadline';
 import { DaemonError } from '../../errors';
 import type { FoundVm } from '../../vm/contract/vm';
-import { isActive, type ContainerState } from '../core/container-state';
+import { isActive, type ContainerState } from '../../semantics/containers/container-state';
 
 /** How long a VM may be hindered from answering before those who wait for it are told. */
 const patienceMs = 5000;

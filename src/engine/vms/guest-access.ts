@@ -1,6 +1,6 @@
 // The way to the guest of a container that runs, be it paused: its processes are frozen then, the guest is not.
 
-import { notRunning, requireActive } from '../core/container-refusals';
+import { notRunning, requireActive } from '../../semantics/containers/container-refusals';
 import type { Container } from '../core/container-registry';
 import { HinderedVm, type Adoptions } from './adoptions';
 import type { Pods } from './pods';

@@ -4,9 +4,9 @@
 import { createHash } from 'node:crypto';
 import { DaemonError } from '../../errors';
 import { wantedResources } from '../../translate/resources';
-import type { ContainerRecord } from '../core/container-record';
+import type { ContainerRecord } from '../../semantics/containers/container-record';
 import type { ContainerRegistry } from '../core/container-registry';
-import { withRunDefaults } from '../core/daemon-defaults';
+import { withRunDefaults } from '../../semantics/create/daemon-defaults';
 import type { Config } from '../../config';
 
 /** Docker label that puts a container (a Compose service) into the Pod of this name. */

@@ -2,7 +2,7 @@
 
 import { withoutRepeats, type ContainerDisks, type LayerDisks } from '../../translate/pod-to-vm';
 import type { LayerStore, WritableDiskStore } from '../../storage/contract/stores';
-import { imageMounts, type ContainerRecord } from '../core/container-record';
+import { imageMounts, type ContainerRecord } from '../../semantics/containers/container-record';
 
 export interface DiskStores {
   readonly layers: Pick<LayerStore, 'bundle' | 'diskPaths'>;

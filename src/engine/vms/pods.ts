@@ -18,7 +18,7 @@ import {
 import { writeBackTimeoutMs, type AgentTunnel } from '../../vm/contract/agent';
 import type { AgentEvent } from '../../vm/contract/protocol';
 import type { RestoreSource, SavedVm, Vm, VmEnd, VmPool, VmResources } from '../../vm/contract/vm';
-import { isActive, type ContainerState } from '../core/container-state';
+import { isActive, type ContainerState } from '../../semantics/containers/container-state';
 import { settlesWithin } from '../../async/deadline';
 import { OperationQueue } from '../../async/operation-queue';
 import { gatewayOrder } from './gateway-order';

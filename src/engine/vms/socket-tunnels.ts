@@ -6,7 +6,7 @@ import { connect, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { log } from '../../log';
 import type { AgentTunnel } from '../../vm/contract/agent';
-import type { SocketTargets } from '../core/container-state';
+import type { SocketTargets } from '../../semantics/containers/container-state';
 import type { RunningPod } from './running-pod';
 
 /** A socket of the host's, as the guest shows it. */

@@ -12,7 +12,8 @@ import { createEngine } from '../../../src/engine/backends/create-engine';
 import type { Engine } from '../../../src/engine/engine';
 import type { Execs } from '../../../src/engine/sessions/exec';
 import { ContainerRegistry } from '../../../src/engine/core/container-registry';
-import { EventBus } from '../../../src/engine/events/events';
+import { EventBus } from '../../../src/semantics/events/events';
+import { EventHistory } from '../../../src/engine/events/event-history';
 import { ContainerLogStore } from '../../../src/engine/logs/container-log-store';
 import { DaemonError } from '../../../src/errors';
 import type { Endpoint, EndpointRequest, NetworkManager } from '../../../src/network/network';
@@ -707,7 +708,7 @@ export class TestEngine {
   readonly layers = new FakeLayers();
   readonly networks = new FakeNetworks();
   readonly vms = new FakeVmPool();
-  readonly events = new EventBus();
+  readonly events = new EventBus(new EventHistory());
   readonly published: { action: string; attributes: Record<string, string> }[] = [];
   readonly registry: ContainerRegistry;
   readonly parts: Engine;

@@ -2,15 +2,15 @@
 
 import fc from 'fast-check';
 
-import { parseContainerName, randomContainerName } from '../../../src/engine/core/container-names';
-import { validateContainer } from '../../../src/engine/create/validation';
+import { parseContainerName, randomContainerName } from '../../../src/semantics/containers/container-names';
+import { validateContainer } from '../../../src/semantics/create/validation';
 import {
   globMatcher,
   matchLabels,
   matchPattern,
   matchPrefix,
   matchValue,
-} from '../../../src/engine/filters/filters';
+} from '../../../src/semantics/filters/filters';
 import { humanDuration } from '../../../src/go/duration-format';
 import { logFileOptions, validateLogConfig } from '../../../src/engine/logs/log-config';
 import { parseHumanSize, parseRamSize } from '../../../src/go/size-format';
@@ -224,7 +224,7 @@ describe('port specifications', () => {
     validateContainer(
       {},
       { PortBindings: { [port]: [{ HostPort: hostPort }] } },
-      { cpus: 2, hostNetworking: true },
+      { cpus: 2, hostNetworking: true, validateLog: validateLogConfig },
     );
 
   test('of numbers and ranges in the ports there are', () =>

@@ -1,4 +1,4 @@
-import { fillHostConfig, mergeImageConfig } from '../../../src/engine/create/defaults';
+import { fillHostConfig, mergeImageConfig } from '../../../src/semantics/create/defaults';
 import {
   allCapabilities,
   defaultCapabilities,

@@ -6,7 +6,7 @@ import { DaemonError, systemErrorCode } from '../../../errors';
 import { syncPath } from '../../../host/sync-path';
 import type { PodContainerSpec } from '../../../translate/pod';
 import type { SavedVm } from '../../../vm/contract/vm';
-import type { RunFacts } from '../../core/container-state';
+import type { RunFacts } from '../../../semantics/containers/container-state';
 
 /** Raised when what is written changes its meaning. 1 has neither mounts nor files. */
 const formatVersion = 2;

@@ -14,10 +14,10 @@ import type { MountPoint } from '../../../docker/types';
 import type { VolumeStore } from '../../../storage/disks/volume-store';
 import type { RestoreSource, FileShare } from '../../../vm/contract/vm';
 import type { SavedMount, StoredCheckpoint } from './checkpoint-store';
-import type { ContainerRecord } from '../../core/container-record';
+import type { ContainerRecord } from '../../../semantics/containers/container-record';
 import { prepareShares, type PreparedShares } from '../../mounts/container-shares';
 import { apiSocketPath } from '../../mounts/socket-source';
-import type { ShareNames, SocketTargets } from '../../core/container-state';
+import type { ShareNames, SocketTargets } from '../../../semantics/containers/container-state';
 import type { Config } from '../../../config';
 
 /** Shares of a container that goes on from a checkpoint. */

@@ -2,8 +2,8 @@
 
 import type { Config } from '../../../config';
 import type { Agent } from '../../../vm/contract/agent';
-import type { ContainerRecord } from '../../core/container-record';
-import type { RunFacts } from '../../core/container-state';
+import type { ContainerRecord } from '../../../semantics/containers/container-record';
+import type { RunFacts } from '../../../semantics/containers/container-state';
 import { neverTimestamp } from '../../../go/timestamp';
 import { fillNothing, prepareShares, type PreparedShares } from '../../mounts/container-shares';
 import { fillingTimeoutMs, ShareFilling, type VolumeUsers } from '../../mounts/share-filling';

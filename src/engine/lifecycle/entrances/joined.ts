@@ -1,7 +1,7 @@
 // The way into the VM of other containers, whose namespaces this one shares (`--network container:X`).
 
 import { donorOf } from '../../../translate/container-to-pod';
-import type { ContainerRecord } from '../../core/container-record';
+import type { ContainerRecord } from '../../../semantics/containers/container-record';
 import { filesOf, recordedEndpoints } from '../../networks/container-network';
 import type { Pods } from '../../vms/pods';
 import type { AttachedEndpoint } from '../../vms/running-pod';

@@ -1,7 +1,7 @@
 // The way into a Pod with a name: whoever comes first takes its VM. Its endpoints are the Pod's own.
 
 import type { Gates } from '../../../async/gates';
-import type { Announcer } from '../../core/event-publisher';
+import type { Announcer } from '../../../semantics/events/event-publisher';
 import {
   allocateEndpoints,
   dnsForwarders,

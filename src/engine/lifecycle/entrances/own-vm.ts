@@ -1,7 +1,7 @@
 // The common way in: a VM of its own, with endpoints of its own.
 
 import type { RestoreSource, SavedVm } from '../../../vm/contract/vm';
-import type { Announcer } from '../../core/event-publisher';
+import type { Announcer } from '../../../semantics/events/event-publisher';
 import {
   allocateEndpoints,
   dnsForwarders,

@@ -3,9 +3,9 @@
 
 import { DaemonError, errorMessage, isDaemonError } from '../../../errors';
 import { donorOf } from '../../../translate/container-to-pod';
-import type { ContainerRecord } from '../../core/container-record';
+import type { ContainerRecord } from '../../../semantics/containers/container-record';
 import type { Container, ContainerRegistry } from '../../core/container-registry';
-import { isActive } from '../../core/container-state';
+import { isActive } from '../../../semantics/containers/container-state';
 import type { RunningPod } from '../../vms/running-pod';
 import type { PodPlaces } from '../../vms/guest-access';
 

@@ -4,7 +4,7 @@ import { withTag } from '../../../../src/engine/images/tag-target';
 import { inspectImage } from '../../../../src/engine/images/inspect';
 import { listImages } from '../../../../src/engine/images/list';
 import { diskUsage } from '../../../../src/engine/system/disk-usage';
-import type { EventPublisher } from '../../../../src/engine/core/event-publisher';
+import type { EventPublisher } from '../../../../src/semantics/events/event-publisher';
 import type { ImageStore } from '../../../../src/storage/contract/stores';
 import { filters, image, imagesOf, layers, record, registryOf } from '../views/read-side-fixtures';
 

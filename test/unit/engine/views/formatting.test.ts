@@ -1,11 +1,11 @@
 import * as fc from 'fast-check';
-import { formatTop, parsePsArguments } from '../../../../src/engine/views/top-format';
-import { formatStats } from '../../../../src/engine/views/stats-format';
+import { formatTop, parsePsArguments } from '../../../../src/semantics/views/top-format';
+import { formatStats } from '../../../../src/semantics/views/stats-format';
 import { humanDuration } from '../../../../src/go/duration-format';
-import { globMatcher, matchLabels } from '../../../../src/engine/filters/filters';
-import { repositoryOf } from '../../../../src/engine/filters/image-filter';
+import { globMatcher, matchLabels } from '../../../../src/semantics/filters/filters';
+import { repositoryOf } from '../../../../src/semantics/filters/image-filter';
 import { parsePlatform } from '../../../../src/registry/platform';
-import { pruneFilter } from '../../../../src/engine/filters/prune-filter';
+import { pruneFilter } from '../../../../src/semantics/filters/prune-filter';
 import { parseHumanSize, parseRamSize } from '../../../../src/go/size-format';
 import { parseGoDuration } from '../../../../src/go/duration';
 import type { ContainerStats } from '../../../../src/vm/contract/protocol';

@@ -1,8 +1,10 @@
 import type { Health } from '../../../../src/docker/types';
+import { containerSizes } from '../../../../src/engine/views/sizes';
+import type { Container } from '../../../../src/engine/core/container-registry';
 import { inspectContainer } from '../../../../src/engine/views/inspect';
-import { ContainerList } from '../../../../src/engine/views/list';
-import type { ContainerRecord } from '../../../../src/engine/core/container-record';
-import { fillHostConfig } from '../../../../src/engine/create/defaults';
+import { ContainerList } from '../../../../src/semantics/views/list';
+import type { ContainerRecord } from '../../../../src/semantics/containers/container-record';
+import { fillHostConfig } from '../../../../src/semantics/create/defaults';
 import type { Image } from '../../../../src/storage/contract/image';
 import type { WritableDiskStore } from '../../../../src/storage/contract/stores';
 import {
@@ -47,14 +49,14 @@ function listOf(
   records: ContainerRecord[],
   options: { images?: Image[]; health?: Record<string, Health['Status']> } = {},
 ): {
-  names: (query?: Partial<Parameters<ContainerList['list']>[0]>) => Promise<string[]>;
-  list: ContainerList;
+  names: (query?: Partial<Parameters<ContainerList<Container>['list']>[0]>) => Promise<string[]>;
+  list: ContainerList<Container>;
 } {
-  const list = new ContainerList({
+  const list = new ContainerList<Container>({
     registry: registryOf(...records),
     images: imagesOf(...(options.images ?? [busybox])),
-    disks,
-    writtenBytes,
+    sizes: (container: Container) =>
+      containerSizes(container, { images: imagesOf(busybox), disks, writtenBytes }),
     health: {
       health: (id) => {
         const Status = options.health?.[id];

@@ -1,8 +1,8 @@
 import type { Filters } from '../../../../src/api/v1.41/backend';
 import { ContainerRegistry } from '../../../../src/engine/core/container-registry';
-import { fillHostConfig } from '../../../../src/engine/create/defaults';
-import type { ContainerRecord } from '../../../../src/engine/core/container-record';
-import type { ContainerState } from '../../../../src/engine/core/container-state';
+import { fillHostConfig } from '../../../../src/semantics/create/defaults';
+import type { ContainerRecord } from '../../../../src/semantics/containers/container-record';
+import type { ContainerState } from '../../../../src/semantics/containers/container-state';
 import { filledImageConfig } from '../../../../src/engine/images/inspect';
 import type { Image } from '../../../../src/storage/contract/image';
 import type { DocumentStore, ImageStore, LayerStore } from '../../../../src/storage/contract/stores';

@@ -2,7 +2,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { StoredCheckpoint } from '../../../../../src/engine/lifecycle/checkpoints/checkpoint-store';
-import type { ContainerRecord } from '../../../../../src/engine/core/container-record';
+import type { ContainerRecord } from '../../../../../src/semantics/containers/container-record';
 import {
   RestoredDisk,
   restoredShares,

@@ -4,7 +4,7 @@ import {
   type ContainerState,
   type ExitFacts,
   type RunFacts,
-} from '../../../../src/engine/core/container-state';
+} from '../../../../src/semantics/containers/container-state';
 
 const exit: ExitFacts = { exitCode: 3, error: '', oomKilled: false, startedAt: 's', finishedAt: 'f' };
 const run: RunFacts = {

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { parseBindSpec } from '../../../../src/engine/mounts/bind-spec';
+import { parseBindSpec } from '../../../../src/semantics/create/bind-spec';
 
 /** One word of each kind at most, in any order. */
 const mode = fc

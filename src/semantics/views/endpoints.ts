@@ -3,8 +3,8 @@
 import { createHash } from 'node:crypto';
 import type { EndpointInspect, NetworkSettings, PortBinding, PortMap, PortSummary } from '../../docker/types';
 import type { Endpoint, PublishedPort } from '../../network/network';
-import { isActive } from '../core/container-state';
-import type { ContainerNetwork, ContainerRecord } from '../core/container-record';
+import { isActive } from '../containers/container-state';
+import type { ContainerNetwork, ContainerRecord } from '../containers/container-record';
 
 /** Docker's name of the network behind the mode `default`; its endpoint is shown once more at the top of inspect. */
 const defaultNetwork = 'bridge';

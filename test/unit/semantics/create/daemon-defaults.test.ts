@@ -1,5 +1,5 @@
-import { fillHostConfig } from '../../../../src/engine/create/defaults';
-import { withCreateDefaults, withRunDefaults } from '../../../../src/engine/core/daemon-defaults';
+import { fillHostConfig } from '../../../../src/semantics/create/defaults';
+import { withCreateDefaults, withRunDefaults } from '../../../../src/semantics/create/daemon-defaults';
 import { plainDefaults } from '../../../support/fakes/engine-fakes';
 
 describe('at create', () => {

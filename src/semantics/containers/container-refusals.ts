@@ -1,22 +1,22 @@
 // Docker's refusals of what needs a container that runs, or one that doesn't.
 
 import { DaemonError } from '../../errors';
-import type { Container } from './container-registry';
+import type { KnownContainer } from './known-containers';
 import { isActive, type RunFacts } from './container-state';
 
 /** The container's run, or Docker's refusal. */
-export function requireActive(container: Container): RunFacts {
+export function requireActive(container: KnownContainer): RunFacts {
   const { state } = container;
   if (isActive(state)) return state;
   throw notRunning(container);
 }
 
-export function notRunning(container: Container): DaemonError {
+export function notRunning(container: KnownContainer): DaemonError {
   return new DaemonError('Conflict', `Container ${container.id} is not running`);
 }
 
 /** Throws Docker's refusals; NotModified when it runs already. */
-export function requireStartable(container: Container): void {
+export function requireStartable(container: KnownContainer): void {
   switch (container.state.kind) {
     case 'paused':
       throw new DaemonError('Conflict', 'cannot start a paused container, try unpause instead');

@@ -1,5 +1,5 @@
 import type { HostConfig, Mount } from '../../../../src/docker/types';
-import { validateMounts } from '../../../../src/engine/mounts/mount-validation';
+import { validateMounts } from '../../../../src/semantics/create/mount-validation';
 
 function warningsOf(hostConfig: HostConfig): string[] {
   const warnings: string[] = [];

@@ -6,14 +6,18 @@ import { parseAddress } from '../../network/addresses/addresses';
 import { normalizeCapabilities } from '../../translate/capabilities';
 import { parseSecurityOptions } from '../../translate/security-options';
 import { parseSignal } from '../../translate/signals';
-import { validateLogConfig } from '../logs/log-config';
-import { validateMounts } from '../mounts/mount-validation';
+import { validateMounts } from './mount-validation';
 import { validateResources } from './resource-validation';
 
 export interface HostFacts {
   cpus: number;
   /** Whether containers on the host's network have part in it. */
   hostNetworking: boolean;
+  /** Throws Docker's refusals of a log driver or its options. */
+  validateLog: (config: {
+    Type?: string | undefined;
+    Config?: Record<string, string> | null | undefined;
+  }) => void;
 }
 
 /** Throws what Docker would; returns the warnings of the answer. */
@@ -73,7 +77,7 @@ function validateHostConfig(hostConfig: HostConfig, host: HostFacts): string[] {
   parseSecurityOptions(hostConfig.SecurityOpt);
   validateResources(hostConfig, host, warnings);
   validateNamespaces(hostConfig, host, warnings);
-  validateLogConfig({ Type: hostConfig.LogConfig?.Type, Config: hostConfig.LogConfig?.Config });
+  host.validateLog({ Type: hostConfig.LogConfig?.Type, Config: hostConfig.LogConfig?.Config });
   validateStorageOptions(hostConfig.StorageOpt);
   validateMounts(hostConfig, warnings);
   warnOfEffectless(hostConfig, warnings);

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { EventMessage } from '../../../../src/docker/types';
 import { EventHistory, historyLength } from '../../../../src/engine/events/event-history';
-import { EventBus } from '../../../../src/engine/events/events';
+import { EventBus } from '../../../../src/semantics/events/events';
 
 const filters = (entries: Record<string, string[]> = {}) => new Map(Object.entries(entries));
 const never = new AbortController().signal;
@@ -32,7 +32,7 @@ async function replay(bus: EventBus, wanted: Record<string, string[]>): Promise<
 
 describe('an event', () => {
   test('has the members of dockerd, the old ones for containers and images', async () => {
-    const bus = new EventBus();
+    const bus = new EventBus(new EventHistory());
     const events = bus.subscribe({ filters: filters() }, never);
     bus.publish('container', 'die', 'c1', { name: 'web', image: 'busybox', exitCode: '3' });
     bus.publish('network', 'connect', 'n1', { name: 'bridge' });
@@ -57,7 +57,7 @@ describe('an event', () => {
 
 describe('a subscription', () => {
   test('tells of nothing past unless a time is given', async () => {
-    const bus = new EventBus();
+    const bus = new EventBus(new EventHistory());
     bus.publish('container', 'create', 'c1', {});
     const events = bus.subscribe({ filters: filters() }, never);
     bus.publish('container', 'start', 'c1', {});
@@ -65,7 +65,7 @@ describe('a subscription', () => {
   });
 
   test('goes on from the time of an event without losing or repeating a later one', async () => {
-    const bus = new EventBus();
+    const bus = new EventBus(new EventHistory());
     for (const action of ['create', 'attach', 'start']) bus.publish('container', action, 'c1', {});
     const first: EventMessage[] = [];
     for await (const event of bus.subscribe({ sinceNs: 1n, filters: filters() }, never)) {
@@ -77,7 +77,7 @@ describe('a subscription', () => {
   });
 
   test('ends at once when the end lies in the past, and when it is aborted', async () => {
-    const bus = new EventBus();
+    const bus = new EventBus(new EventHistory());
     expect(await take(bus.subscribe({ untilNs: 5n, filters: filters() }, never), 9)).toEqual([]);
     const abort = new AbortController();
     const seen = take(bus.subscribe({ filters: filters() }, abort.signal), 9);
@@ -88,7 +88,7 @@ describe('a subscription', () => {
 
   test('refuses times in the wrong order in words of dockerd', () => {
     expect(() =>
-      new EventBus().subscribe(
+      new EventBus(new EventHistory()).subscribe(
         { sinceNs: 200_000_000_000n, untilNs: 100_000_000_000n, filters: filters() },
         never,
       ),
@@ -97,7 +97,7 @@ describe('a subscription', () => {
 });
 
 describe('filters', () => {
-  const bus = new EventBus();
+  const bus = new EventBus(new EventHistory());
   bus.publish('container', 'create', 'abc123', { name: 'web', image: 'busybox:1', tier: 'a' });
   bus.publish('container', 'exec_create: sh -c true', 'abc123', { name: 'web', image: 'busybox:1' });
   bus.publish('container', 'health_status: healthy', 'def456', { name: 'db', image: 'localhost:5000/pg' });

@@ -1,20 +1,21 @@
 import type { ContainerConfig, HostConfig } from '../../../../src/docker/types';
-import { fillHostConfig } from '../../../../src/engine/create/defaults';
+import { fillHostConfig } from '../../../../src/semantics/create/defaults';
 import {
   newContainerId,
   parseContainerName,
   randomContainerName,
-} from '../../../../src/engine/core/container-names';
-import { storageSizeBytes, validateContainer } from '../../../../src/engine/create/validation';
+} from '../../../../src/semantics/containers/container-names';
+import { storageSizeBytes, validateContainer } from '../../../../src/semantics/create/validation';
+import { validateLogConfig } from '../../../../src/engine/logs/log-config';
 import {
   nextRestartDelayMs,
   shouldRestart,
   startsWithDaemon,
-} from '../../../../src/engine/core/restart-policy';
+} from '../../../../src/semantics/containers/restart-policy';
 import { formatTimestamp, neverTimestamp, parseTimestamp } from '../../../../src/go/timestamp';
 
 const validate = (hostConfig: HostConfig, config: ContainerConfig = {}): string[] =>
-  validateContainer(config, hostConfig, { cpus: 2, hostNetworking: true });
+  validateContainer(config, hostConfig, { cpus: 2, hostNetworking: true, validateLog: validateLogConfig });
 const mebibyte = 2 ** 20;
 
 describe('what dockerd 20.10 refuses at create', () => {

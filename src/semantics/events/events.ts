@@ -7,8 +7,7 @@ import type { Filters } from '../../api/v1.41/backend';
 import type { EventMessage } from '../../docker/types';
 import { DaemonError } from '../../errors';
 import { matchEvent } from '../filters/event-filter';
-import { EventHistory } from './event-history';
-import type { EventPublisher, EventType } from '../core/event-publisher';
+import type { EventPublisher, EventType } from './event-publisher';
 import { nowNanoseconds } from '../../go/timestamp';
 
 /** A listener that reads more slowly than this many events loses the oldest. */
@@ -21,13 +20,22 @@ export interface EventQuery {
   filters: Filters;
 }
 
+/** The last events, which `since` asks for. */
+export interface EventMemory {
+  add(event: EventMessage): void;
+  /** Oldest first. Stops at the first one, from the newest back, that is older than `sinceNs`, as dockerd does. */
+  between(sinceNs: bigint, untilNs: bigint | undefined): EventMessage[];
+  /** Resolves when what was added is kept. */
+  flush(): Promise<void>;
+}
+
 export class EventBus implements EventPublisher {
-  readonly #history: EventHistory;
+  readonly #history: EventMemory;
   readonly #listeners = new Set<(event: EventMessage) => void>();
   #lastNs = 0n;
   #published = 0;
 
-  constructor(history = new EventHistory()) {
+  constructor(history: EventMemory) {
     this.#history = history;
   }
 

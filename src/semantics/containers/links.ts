@@ -5,9 +5,9 @@ import type { HostConfig } from '../../docker/types';
 import { DaemonError } from '../../errors';
 import { donorOf } from '../../translate/container-to-pod';
 import { linkEnvironment } from '../../translate/link-environment';
-import type { ContainerRecord, LinkRecord } from '../core/container-record';
-import type { Container, ContainerRegistry } from '../core/container-registry';
-import { isActive } from '../core/container-state';
+import type { ContainerRecord, LinkRecord } from './container-record';
+import type { KnownContainer, KnownContainers } from './known-containers';
+import { isActive } from './container-state';
 
 const defaultNetwork = 'bridge';
 
@@ -21,7 +21,7 @@ export function parseLink(text: string): { ref: string; alias: string } {
 
 /** By alias. Throws InvalidParameter for a container that isn't there. */
 export function resolveLinks(
-  registry: ContainerRegistry,
+  registry: KnownContainers,
   hostConfig: HostConfig,
 ): Record<string, LinkRecord> | undefined {
   const mode = hostConfig.NetworkMode ?? '';
@@ -42,7 +42,7 @@ export function resolveLinks(
 }
 
 /** The container whose network `ref` has: itself, or the end of a chain of `--network container:…`. */
-function networkOf(registry: ContainerRegistry, ref: string): Container {
+function networkOf(registry: KnownContainers, ref: string): KnownContainer {
   const seen = new Set<string>();
   for (let next: string | undefined = ref; ;) {
     const container = registry.find(next);
@@ -60,7 +60,7 @@ function networkOf(registry: ContainerRegistry, ref: string): Container {
 
 /** `HostConfig.Links` of inspect. */
 export function inspectedLinks(
-  registry: Pick<ContainerRegistry, 'byId'>,
+  registry: Pick<KnownContainers, 'byId'>,
   record: ContainerRecord,
 ): string[] | null {
   const links = Object.entries(record.links ?? {});
@@ -72,7 +72,7 @@ export function inspectedLinks(
 }
 
 /** `parent/alias` names by the id of the container that has them. */
-export function linkNames(registry: ContainerRegistry): Map<string, string[]> {
+export function linkNames(registry: KnownContainers): Map<string, string[]> {
   const names = new Map<string, string[]>();
   for (const { record } of registry.list()) {
     for (const [alias, { containerId }] of Object.entries(record.links ?? {})) {
@@ -84,9 +84,9 @@ export function linkNames(registry: ContainerRegistry): Map<string, string[]> {
 
 /** The running containers that a starting one is linked to. Throws Docker's errors for those that cannot be linked. */
 function linkedContainers(
-  registry: ContainerRegistry,
+  registry: KnownContainers,
   record: ContainerRecord,
-): { alias: string; child: Container; address: string }[] {
+): { alias: string; child: KnownContainer; address: string }[] {
   if (record.networks[defaultNetwork] === undefined) return [];
   return Object.entries(record.links ?? {}).map(([alias, { containerId, name }]) => {
     const child = registry.byId(containerId);
@@ -107,7 +107,7 @@ function linkedContainers(
 }
 
 /** The variables of all links. Throws as `linkedContainers`. */
-export function linkVariables(registry: ContainerRegistry, record: ContainerRecord): string[] {
+export function linkVariables(registry: KnownContainers, record: ContainerRecord): string[] {
   return linkedContainers(registry, record).flatMap(({ alias, child, address }) =>
     linkEnvironment({
       name: `/${record.name}/${alias}`,
@@ -120,7 +120,7 @@ export function linkVariables(registry: ContainerRegistry, record: ContainerReco
 
 /** Lines of /etc/hosts for those links whose container runs. */
 export function linkHosts(
-  registry: ContainerRegistry,
+  registry: KnownContainers,
   record: ContainerRecord,
 ): { address: string; names: string }[] {
   return Object.entries(record.links ?? {}).flatMap(([alias, { containerId }]) => {
@@ -133,7 +133,10 @@ export function linkHosts(
 }
 
 /** Running containers that are linked to this one. */
-export function linkingContainers(registry: ContainerRegistry, childId: string): Container[] {
+export function linkingContainers<Known extends KnownContainer>(
+  registry: KnownContainers<Known>,
+  childId: string,
+): Known[] {
   return registry
     .list()
     .filter(
@@ -143,8 +146,11 @@ export function linkingContainers(registry: ContainerRegistry, childId: string):
     );
 }
 
-/** ContainerDelete with `link`: takes one link from the container that has it. */
-export function removeLink(registry: ContainerRegistry, ref: string): Container {
+/** ContainerDelete with `link`: the container that has it, and the links that are left to it. */
+export function removeLink<Known extends KnownContainer>(
+  registry: KnownContainers<Known>,
+  ref: string,
+): { parent: Known; links: Record<string, LinkRecord> } {
   const [parentName = '', alias = ''] = ref.replace(/^\//, '').split('/');
   if (registry.find(ref) === undefined) throw new DaemonError('NotFound', `No such container: ${ref}`);
   if (alias === '') {
@@ -154,6 +160,5 @@ export function removeLink(registry: ContainerRegistry, ref: string): Container 
   const links = Object.fromEntries(
     Object.entries(parent.record.links ?? {}).filter(([known]) => known !== alias),
   );
-  registry.update(parent, { links });
-  return parent;
+  return { parent, links };
 }

@@ -1,7 +1,7 @@
 // A container's state in words, as `docker ps` shows it.
 
 import type { ContainerStatus, Health } from '../../docker/types';
-import type { ContainerState } from '../core/container-state';
+import type { ContainerState } from '../containers/container-state';
 import { humanDuration } from '../../go/duration-format';
 import { neverTimestamp } from '../../go/timestamp';
 

@@ -4,9 +4,9 @@ import type { Filters } from '../../api/v1.41/backend';
 import { DaemonError } from '../../errors';
 import { goQuote } from '../../go/quote';
 import { portsSummary } from './endpoints';
-import type { Container, ContainerRegistry } from '../core/container-registry';
-import { isActive } from '../core/container-state';
-import type { ContainerRecord } from '../core/container-record';
+import type { KnownContainer, KnownContainers } from '../containers/known-containers';
+import { isActive } from '../containers/container-state';
+import type { ContainerRecord } from '../containers/container-record';
 import { containerStatus } from './status';
 import {
   booleanFilter,
@@ -39,7 +39,7 @@ const states = ['paused', 'restarting', 'removing', 'running', 'dead', 'created'
 const healthStates = ['starting', 'healthy', 'unhealthy', 'none'];
 
 export interface ContainerFilterSources {
-  registry: ContainerRegistry;
+  registry: KnownContainers;
   /** Ids of the image of this reference and of those made from it; empty when there is none. */
   imageFamily(ref: string): ReadonlySet<string>;
   health(containerId: string): string;
@@ -48,13 +48,13 @@ export interface ContainerFilterSources {
 export interface ContainerFilter {
   /** A filter by status lists stopped containers too. */
   impliesAll: boolean;
-  matches(container: Container): boolean;
+  matches(container: KnownContainer): boolean;
   /** Only those created before this one, and only those created after that one. */
-  before: Container | undefined;
-  since: Container | undefined;
+  before: KnownContainer | undefined;
+  since: KnownContainer | undefined;
 }
 
-type Predicate = (container: Container) => boolean;
+type Predicate = (container: KnownContainer) => boolean;
 
 /** Throws Docker's errors for filters and values that it refuses. */
 export function containerFilter(filters: Filters, sources: ContainerFilterSources): ContainerFilter {
@@ -108,7 +108,7 @@ function whenAsked(
   return values === undefined || values.length === 0 ? [] : [make(values)];
 }
 
-function nameAndId(filters: Filters, registry: ContainerRegistry): Predicate {
+function nameAndId(filters: Filters, registry: KnownContainers): Predicate {
   // Docker looks ids up first: one that is the prefix of two containers finds none.
   const ids = filters.get('id') ?? [];
   const found = new Set(ids.map((id) => uniqueId(registry, id)));
@@ -117,7 +117,7 @@ function nameAndId(filters: Filters, registry: ContainerRegistry): Predicate {
     (matchPattern(filters, 'name', `/${name}`) || matchPattern(filters, 'name', name));
 }
 
-function uniqueId(registry: ContainerRegistry, prefix: string): string | undefined {
+function uniqueId(registry: KnownContainers, prefix: string): string | undefined {
   if (!/^[0-9a-f]+$/.test(prefix)) return undefined;
   const matches = registry.list().filter((container) => container.id.startsWith(prefix));
   return matches.length === 1 ? matches[0]?.id : undefined;
@@ -203,9 +203,9 @@ function parsePorts(text: string, filter: string): string[] {
 
 function reference(
   values: readonly string[] | undefined,
-  registry: ContainerRegistry,
-): Container | undefined {
-  let found: Container | undefined;
+  registry: KnownContainers,
+): KnownContainer | undefined {
+  let found: KnownContainer | undefined;
   for (const value of values ?? []) {
     found = registry.find(value);
     if (found === undefined) throw new DaemonError('Internal', `no such container ${value}`);
@@ -214,7 +214,7 @@ function reference(
 }
 
 /** Those that run, or all. */
-export function isListed(container: Container, all: boolean): boolean {
+export function isListed(container: KnownContainer, all: boolean): boolean {
   // Docker counts a container that waits for its restart as running.
   return all || isActive(container.state) || container.state.kind === 'restarting';
 }

@@ -1,7 +1,7 @@
 // Who waits for a container to exit or to be removed.
 
 import type { ContainerWaitResponse } from '../../docker/types';
-import type { Container } from './container-registry';
+import type { KnownContainer } from './known-containers';
 import { isActive, type ContainerState } from './container-state';
 import { KeyedWaiters } from '../../async/keyed-waiters';
 
@@ -21,7 +21,11 @@ export class ContainerWaits {
   readonly #waiters = new KeyedWaiters<Waiter, ContainerWaitResponse>();
 
   /** Rejects only when `signal` aborts. */
-  wait(container: Container, condition: WaitCondition, signal?: AbortSignal): Promise<ContainerWaitResponse> {
+  wait(
+    container: KnownContainer,
+    condition: WaitCondition,
+    signal?: AbortSignal,
+  ): Promise<ContainerWaitResponse> {
     const { state } = container;
     if (condition === 'not-running' && !isActive(state) && state.kind !== 'restarting') {
       return Promise.resolve(waitResponse(state));
@@ -30,16 +34,16 @@ export class ContainerWaits {
   }
 
   /** The container has stopped for good (not to restart), or could not be started. */
-  exited(container: Container): void {
+  exited(container: KnownContainer): void {
     this.#settle(container, (waiter) => waiter.condition !== 'removed');
   }
 
   /** The container is gone: nobody has anything left to wait for. */
-  removed(container: Container): void {
+  removed(container: KnownContainer): void {
     this.#settle(container, () => true);
   }
 
-  #settle(container: Container, which: (waiter: Waiter) => boolean): void {
+  #settle(container: KnownContainer, which: (waiter: Waiter) => boolean): void {
     const response = waitResponse(container.state);
     this.#waiters.tell(container.id, (waiter) => (which(waiter) ? response : undefined));
   }

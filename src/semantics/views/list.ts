@@ -4,14 +4,12 @@
 
 import type { Filters } from '../../api/v1.41/backend';
 import type { ContainerSummary } from '../../docker/types';
-import type { ImageStore } from '../../storage/contract/stores';
 import { networksSummary, portsSummary } from './endpoints';
 import { containerFilter, isListed } from './filter';
-import { linkNames } from '../networks/links';
-import { slashedName, type ContainerRecord } from '../core/container-record';
-import type { Container, ContainerRegistry } from '../core/container-registry';
-import { containerSizes, type ContainerSizes, type SizeSources } from './sizes';
-import type { HealthSource } from '../core/health-records';
+import { linkNames } from '../containers/links';
+import { slashedName, type ContainerRecord } from '../containers/container-record';
+import type { KnownContainer, KnownContainers } from '../containers/known-containers';
+import type { HealthSource } from '../containers/health';
 import { containerStatus, statusText } from './status';
 
 export interface ContainerListOptions {
@@ -24,21 +22,38 @@ export interface ContainerListOptions {
 
 type StaticSummary = Omit<ContainerSummary, 'Status' | 'Image' | 'SizeRw' | 'SizeRootFs'>;
 
-export class ContainerList {
-  readonly #registry: ContainerRegistry;
-  readonly #images: ImageStore;
-  readonly #sizeSources: SizeSources;
+/** What a container takes on disk; its root with the image's layers. */
+export interface ContainerSizes {
+  SizeRw: number;
+  SizeRootFs: number;
+}
+
+/** What names of images mean now, and which were made from which. */
+export interface ListedImages {
+  find(ref: string): { id: string } | undefined;
+  list(): { id: string; parentId: string }[];
+}
+
+export interface ListSources<Known extends KnownContainer> {
+  registry: KnownContainers<Known>;
+  images: ListedImages;
+  health: HealthSource;
+  sizes: (container: Known) => Promise<ContainerSizes>;
+}
+
+export class ContainerList<Known extends KnownContainer = KnownContainer> {
+  readonly #registry: KnownContainers<Known>;
+  readonly #images: ListedImages;
+  readonly #sizes: ListSources<Known>['sizes'];
   readonly #health: HealthSource;
   /** Records are replaced, never changed, so an entry is right as long as its key lives. */
   readonly #summaries = new WeakMap<ContainerRecord, StaticSummary>();
 
-  constructor(
-    context: SizeSources & { registry: ContainerRegistry; images: ImageStore; health: HealthSource },
-  ) {
-    this.#registry = context.registry;
-    this.#images = context.images;
-    this.#sizeSources = context;
-    this.#health = context.health;
+  constructor({ registry, images, health, sizes }: ListSources<Known>) {
+    this.#registry = registry;
+    this.#images = images;
+    this.#sizes = sizes;
+    this.#health = health;
   }
 
   /** Newest first. Throws Docker's errors for filters it refuses. */
@@ -53,25 +68,25 @@ export class ContainerList {
     return Promise.all(
       containers.map(async (container) => ({
         ...this.#summarize(container, imageNames, links, nowMs),
-        ...(await this.#sizes(container)),
+        ...(await this.#writtenSizes(container)),
       })),
     );
   }
 
   /** Sizes that are 0 are left out, as Docker does. */
-  async #sizes(container: Container): Promise<Partial<ContainerSizes>> {
-    const { SizeRw, SizeRootFs } = await containerSizes(container, this.#sizeSources);
+  async #writtenSizes(container: Known): Promise<Partial<ContainerSizes>> {
+    const { SizeRw, SizeRootFs } = await this.#sizes(container);
     return { ...(SizeRw === 0 ? {} : { SizeRw }), ...(SizeRootFs === 0 ? {} : { SizeRootFs }) };
   }
 
-  #select({ all, limit, filters }: ContainerListOptions): Container[] {
+  #select({ all, limit, filters }: ContainerListOptions): Known[] {
     const filter = containerFilter(filters, {
       registry: this.#registry,
       imageFamily: (ref) => this.#imageFamily(ref),
       health: (id) => this.#health.health(id)?.Status ?? 'none',
     });
     const showAll = all || limit > 0 || filter.impliesAll;
-    const selected: Container[] = [];
+    const selected: Known[] = [];
     let passedBefore = filter.before === undefined;
     for (const container of this.#registry.list()) {
       if (!passedBefore) {
@@ -86,7 +101,7 @@ export class ContainerList {
   }
 
   #summarize(
-    { record }: Container,
+    { record }: KnownContainer,
     imageNames: Map<string, string>,
     links: ReadonlyMap<string, string[]>,
     nowMs: number,
