@@ -36,17 +36,18 @@ daemon_answers() {
   [ -S "$socket" ] && curl -sf --max-time 5 --unix-socket "$socket" http://caisson/_ping >/dev/null 2>&1
 }
 
-# unpack_next_release DIR PACKAGE…: fetches packages of Debian's next release (or of $release) and unpacks them into DIR. apt works on lists and a cache
+# unpack_next_release DIR PACKAGE…: fetches packages of Debian's next release (or of $release, for $architecture) and unpacks them into DIR. apt works on lists and a cache
 # of its own, with this machine's mirror and keys.
 unpack_next_release() {
-  local dir=$1 from=${release:-trixie} uri package
+  local dir=$1 from=${release:-trixie} of=${architecture:-$(dpkg --print-architecture)} uri package
   shift
   uri=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' | sed -n 's/ bookworm$//p' | grep '/debian/$' | head -n 1)
   [ -n "$uri" ] || die 'no Debian mirror among the package sources'
   mkdir -p "$dir"/apt/{lists/partial,cache/archives/partial}
   printf 'deb [signed-by=%s] %s %s main\n' /usr/share/keyrings/debian-archive-keyring.gpg "$uri" "$from" >"$dir/apt/sources.list"
   local apt=(apt-get -q -o Dir::Etc::SourceList="$dir/apt/sources.list" -o Dir::Etc::SourceParts=/dev/null
-    -o Dir::State::Lists="$dir/apt/lists" -o Dir::Cache="$dir/apt/cache" -o APT::Sandbox::User="$(id -un)")
+    -o Dir::State::Lists="$dir/apt/lists" -o Dir::Cache="$dir/apt/cache"
+    -o APT::Architecture="$of" -o APT::Architectures="$of" -o APT::Sandbox::User="$(id -un)")
   "${apt[@]}" update >"$dir/apt.log" 2>&1 || { tail -n 5 "$dir/apt.log" >&2; die "no lists of the next release ($dir/apt.log)"; }
   (cd "$dir" && "${apt[@]}" download "$@" >>apt.log 2>&1) ||
     { tail -n 5 "$dir/apt.log" >&2; die "could not be fetched: $*"; }

@@ -104,6 +104,8 @@ export interface Config extends Readonly<LiveConfig> {
   /** Directory of the native helpers (vm-launch, …). */
   readonly nativeDir: string;
   readonly qemuBinary: string;
+  /** Where static programs are that run those of other processors: `qemu-aarch64-static` and its like. */
+  readonly emulatorDir: string;
   /** Idle clones kept ready. 0 turns the pool off. */
   readonly poolSize: number;
   /** Templates kept of other sizes than the usual one, made when a size is asked for again. */

@@ -77,6 +77,7 @@ export function toConfig(settings: Settings): Config {
     guestDir: resolve(settings.string('guest-dir') ?? join(projectDir, 'build', 'guest')),
     nativeDir: join(projectDir, 'build', 'native'),
     qemuBinary: settings.string('qemu') ?? '/usr/bin/qemu-system-x86_64',
+    emulatorDir: resolve(settings.string('emulator-dir') ?? '/usr/bin'),
     poolSize: settings.get('integer', 'pool-size') ?? 3,
     sizedTemplates: settings.get('integer', 'vm-templates') ?? 2,
     vmMemoryBytes: Math.min(largestVmBytes, Math.floor(totalmem() / gibibyte) * gibibyte || gibibyte / 2),

@@ -184,6 +184,12 @@ export const daemonOptions: readonly DaemonOption[] = [
     description: 'QEMU (default: /usr/bin/qemu-system-x86_64)',
   },
   {
+    key: 'emulator-dir',
+    flags: '--emulator-dir <dir>',
+    kind: 'string',
+    description: 'qemu-user-static, which runs programs of other processors (default: /usr/bin)',
+  },
+  {
     key: 'insecure-registries',
     flags: '--insecure-registry <host>',
     kind: 'list',

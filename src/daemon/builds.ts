@@ -14,6 +14,7 @@ import { cacheExportersOf, exporters } from '../buildkit/solver/exporters/export
 import { createSolver } from '../buildkit/solver/solver';
 import type { Config } from '../config';
 import { EngineBuildImages } from '../engine/builds/build-images';
+import { buildPlatforms } from '../engine/builds/build-platforms';
 import { EngineCacheDisks } from '../engine/builds/cache-disks';
 import { StepExecutor } from '../engine/builds/step-executor';
 import { StepJournal } from '../engine/builds/step-journal';
@@ -59,7 +60,7 @@ export async function composeBuildKit({
     temporaryDir: join(config.dataRoot, 'tmp'),
   };
   const sessions = new ClientSessions();
-  const solver = createSolver(host, sessions);
+  const solver = createSolver(host, sessions, { platforms: buildPlatforms(config) });
   const labels = new Map([
     ['org.mobyproject.buildkit.worker.executor', 'qemu'],
     // clients take it for a store that keeps indexes: several platforms, attestations, archives, caches

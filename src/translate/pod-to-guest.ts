@@ -3,6 +3,7 @@
 import type {
   GuestContainerSpec,
   GuestDisk,
+  GuestEmulator,
   GuestFile,
   GuestInterface,
   GuestPodSpec,
@@ -82,6 +83,7 @@ export function guestContainer(
     rootfs: { layers: GuestDisk[]; writable: GuestDisk };
     /** What mounts of type `tree` show. */
     trees?: GuestTree[];
+    emulator?: GuestEmulator;
     files: GuestFile[];
     channels: ProcessChannels;
     consoleSize?: { rows: number; columns: number };
@@ -94,6 +96,7 @@ export function guestContainer(
     id: container.id,
     rootfs: { ...given.rootfs, readonly: container.readonlyRootfs },
     ...(given.trees === undefined || given.trees.length === 0 ? {} : { trees: given.trees }),
+    ...(given.emulator === undefined ? {} : { emulator: given.emulator }),
     process: {
       args: process.args,
       env: process.env,

@@ -1,7 +1,7 @@
 // Which disks and resources a Pod needs of its VM.
 
 import type { VmDisk, VmResources } from '../vm/contract/vm';
-import type { GuestDisk, GuestTree } from '../vm/contract/protocol';
+import type { Emulator, GuestDisk, GuestEmulator, GuestTree } from '../vm/contract/protocol';
 import type { PodSpec } from './pod';
 
 /** Host paths of layers. */
@@ -18,6 +18,8 @@ export interface ContainerDisks extends LayerDisks {
   writablePath: string;
   /** Of what is mounted beside its root. */
   trees?: readonly TreeDisks[];
+  /** Of a container whose programs are another processor's. */
+  emulator?: Emulator;
 }
 
 /** Layers, and the disk that takes the place of what is changed of them. */
@@ -65,6 +67,7 @@ export function diskIds(container: ContainerDisks): string[] {
     writableDiskId(container.containerId),
     ...[container, ...trees].flatMap((layers) => readOnlyPaths(layers).map(layerDiskId)),
     ...trees.flatMap(({ ownPath }) => (ownPath === undefined ? [] : [ownDiskId(ownPath)])),
+    ...(container.emulator === undefined ? [] : [layerDiskId(container.emulator.hostPath)]),
   ];
 }
 
@@ -80,7 +83,7 @@ export function containerDisks(containers: readonly ContainerDisks[]): VmDisk[] 
   const disks = new Map<string, VmDisk>();
   const add = (disk: VmDisk): unknown => disks.set(disk.id, disk);
   for (const container of containers) {
-    const { trees = [], writablePath: hostPath } = container;
+    const { trees = [], emulator, writablePath: hostPath } = container;
     const writable = { format: 'raw', readOnly: false } as const;
     add({ id: writableDiskId(container.containerId), hostPath, ...writable, durable: false });
     for (const layers of [container, ...trees]) {
@@ -91,6 +94,10 @@ export function containerDisks(containers: readonly ContainerDisks[]): VmDisk[] 
     for (const { ownPath } of trees)
       if (ownPath !== undefined)
         add({ id: ownDiskId(ownPath), hostPath: ownPath, ...writable, durable: true });
+    if (emulator !== undefined) {
+      const id = layerDiskId(emulator.hostPath);
+      add({ id, hostPath: emulator.hostPath, format: 'raw', readOnly: true, durable: false });
+    }
   }
   return [...disks.values()];
 }
@@ -120,6 +127,16 @@ export function guestTrees(luns: ReadonlyMap<string, number>, { trees = [] }: Co
     layers: guestLayers(luns, tree),
     ...(tree.ownPath === undefined ? {} : { disk: diskOf(luns, ownDiskId(tree.ownPath)) }),
   }));
+}
+
+/** As `guestRootfs`, of what runs its programs: nothing to add for those of the processor. */
+export function guestEmulator(
+  luns: ReadonlyMap<string, number>,
+  { emulator }: ContainerDisks,
+): { emulator?: GuestEmulator } {
+  if (emulator === undefined) return {};
+  const { hostPath, ...told } = emulator;
+  return { emulator: { ...told, disk: diskOf(luns, layerDiskId(hostPath)) } };
 }
 
 /** The guest wants the top layer first, as overlayfs does. */

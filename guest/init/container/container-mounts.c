@@ -32,6 +32,8 @@ int container_disks_read(struct container *container, struct failure *failure)
             return result;
     }
     container->layer_count = (int)count;
+    if ((result = emulator_read(container->spec, &container->emulator, failure)) < 0)
+        return result;
     return trees_read(container->spec, &container->trees, failure);
 }
 
@@ -47,6 +49,8 @@ static bool is_ready(const struct disk_spec *disk, int *missing)
 bool container_disks_ready(const struct container *container, int *missing)
 {
     bool ready = is_ready(&container->writable, missing);
+    if (ready && container->emulator.wanted)
+        ready = is_ready(&container->emulator.disk, missing);
     for (int i = 0; ready && i < container->layer_count; i++)
         ready = is_ready(&container->layers[i], missing);
     for (int i = 0; ready && i < container->trees.count; i++) {

@@ -9,6 +9,7 @@
 #include "core/loop.h"
 #include "limits/spec.h"
 #include "machine/disk.h"
+#include "machine/emulator.h"
 #include "rootfs/trees.h"
 #include "wire/port.h"
 
@@ -24,6 +25,8 @@ struct container {
     int layer_count;
     struct disk_spec writable;
     struct trees trees;
+    struct emulator emulator;
+    enum { NOT_EMULATED, REGISTERING, EMULATED } emulation;
     struct process_spec process_spec;
     struct process *process;
     int cgroup;

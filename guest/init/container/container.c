@@ -23,9 +23,11 @@
 #include "core/fields.h"
 #include "core/log.h"
 #include "core/namespaces.h"
+#include "core/worker.h"
 #include "limits/cgroup.h"
 #include "limits/device-filter.h"
 #include "limits/seccomp.h"
+#include "machine/emulator.h"
 #include "machine/page-reporting.h"
 #include "pod/netlink.h"
 #include "pod/pod-namespaces.h"
@@ -287,15 +289,74 @@ static int launch_container(struct container *container, struct failure *failure
                           container->cgroup, pid_namespace, run_container, failure);
 }
 
+static void launch_now(struct container *container)
+{
+    struct failure failure;
+    if (launch_container(container, &failure) < 0)
+        launch_failed(container->process, &failure);
+}
+
+/* ---- programs of another processor ---- */
+
+/* A copy: the container may be given up meanwhile. */
+struct registration {
+    char id[129];
+    struct emulator emulator;
+};
+
+static int register_emulator(void *argument, struct failure *failure)
+{
+    const struct registration *registration = argument;
+    return emulator_register(&registration->emulator, failure);
+}
+
+static void emulator_registered(void *argument, const char *output, size_t length, const struct failure *failure)
+{
+    (void)output;
+    (void)length;
+    struct registration *registration = argument;
+    struct container *container = container_find(registration->id);
+    free(registration);
+    if (container == NULL || container->emulation != REGISTERING)
+        return;
+    container->emulation = EMULATED;
+    if (failure == NULL)
+        launch_now(container);
+    else
+        launch_failed(container->process, failure);
+}
+
+/* In a process of its own, and not the container's: the memory that the emulator takes is not on its account. */
+static void launch_emulated(struct container *container)
+{
+    if (container->emulation != NOT_EMULATED)
+        return;
+    struct registration *registration = malloc(sizeof(*registration));
+    int result = registration == NULL ? -ENOMEM : 0;
+    if (result == 0) {
+        snprintf(registration->id, sizeof(registration->id), "%s", container->id);
+        registration->emulator = container->emulator;
+        container->emulation = REGISTERING;
+        result = worker_run(register_emulator, emulator_registered, registration);
+    }
+    if (result == 0)
+        return;
+    free(registration);
+    struct failure failure;
+    fail_errno(&failure, result, PHASE_EXEC, "register %s", container->emulator.name);
+    launch_failed(container->process, &failure);
+}
+
 static void launch_if_ready(struct container *container)
 {
     int missing;
     if (container->launched || !container_disks_ready(container, &missing))
         return;
     timer_stop(&container->disk_timer);
-    struct failure failure;
-    if (launch_container(container, &failure) < 0)
-        launch_failed(container->process, &failure);
+    if (container->emulator.wanted)
+        launch_emulated(container);
+    else
+        launch_now(container);
 }
 
 void containers_disks_changed(void)

@@ -9,6 +9,8 @@ export interface Executor {
    * code. Rejects with what kept it from running, or with Cancelled. The layers given must be held by the caller until then.
    */
   run(step: ExecStep, output: ExecOutput, signal: AbortSignal): Promise<ExecOutcome>;
+  /** Whether programs of that processor run in VMs, in OCI's words; '' is the host's. */
+  runs(architecture: string): boolean;
   /** The build is over: its VMs end. */
   endBuild(buildId: string): Promise<void>;
 }
@@ -20,6 +22,8 @@ export interface ExecStep {
   readonly after: string;
   /** A VM of its own, which ends with the step: it has secrets or agents, or is privileged. */
   readonly alone: boolean;
+  /** Of the processor whose programs it has, in OCI's words; '': the host's. */
+  readonly architecture: string;
   readonly root: LayersMount;
   readonly mounts: readonly StepMount[];
   readonly args: readonly string[];

@@ -10,6 +10,7 @@ import { DaemonError } from '../../errors';
 import { log } from '../../log';
 import { guestContainer } from '../../translate/pod-to-guest';
 import {
+  guestEmulator,
   guestRootfs,
   guestTrees,
   withoutRepeats,
@@ -21,6 +22,7 @@ import { writeBackTimeoutMs } from '../../vm/contract/agent';
 import { AgentError } from '../../vm/contract/agent-error';
 import type { ExitStatus } from '../../vm/contract/protocol';
 import { newContainerId } from '../../semantics/containers/container-names';
+import { findEmulator, isNative } from '../core/emulators';
 import { startFailure } from '../core/runtime-errors';
 import type { Engine } from '../engine';
 import { nonEmptyLayer } from '../files/empty-layer';
@@ -69,6 +71,10 @@ export class StepExecutor implements Executor {
     } finally {
       this.#running.delete(running);
     }
+  }
+
+  runs(architecture: string): boolean {
+    return isNative(architecture) || findEmulator(this.#engine.config, architecture) !== undefined;
   }
 
   endBuild(buildId: string): Promise<void> {
@@ -174,7 +180,14 @@ class StepRun {
           : { ...(await this.#layers(mount.fill ?? [])), ownPath: mount.diskPath },
       ),
     ]);
-    return { containerId: this.#id, ...root, writablePath, trees };
+    const emulator = findEmulator(config, this.#step.architecture);
+    return {
+      containerId: this.#id,
+      ...root,
+      writablePath,
+      trees,
+      ...(emulator === undefined ? {} : { emulator }),
+    };
   }
 
   async #layers(diffIds: readonly string[]): Promise<LayerDisks> {
@@ -237,6 +250,7 @@ class StepRun {
       const guest = guestContainer(container, {
         rootfs: guestRootfs(luns, disks),
         trees: guestTrees(luns, disks),
+        ...guestEmulator(luns, disks),
         files,
         channels: output.channels,
       });

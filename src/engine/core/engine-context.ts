@@ -13,6 +13,7 @@ export interface EngineContext {
   readonly config: Pick<
     Config,
     | 'dataRoot'
+    | 'emulatorDir'
     | 'hosts'
     | 'writableDiskBytes'
     | 'vmCpus'

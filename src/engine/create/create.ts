@@ -36,6 +36,7 @@ import {
   randomContainerName,
 } from '../../semantics/containers/container-names';
 import { resolveLinks } from '../../semantics/containers/links';
+import { findEmulator, isNative, missingEmulator, type EmulatorConfig } from '../core/emulators';
 import {
   eventAttributes,
   type ContainerNetwork,
@@ -64,14 +65,17 @@ export type CreateNeeds = MountContext &
   CreateStores & {
     readonly config: Pick<
       Config,
-      'containerDefaults' | 'dataRoot' | 'defaultShmBytes' | 'hosts' | 'networkDefaults' | 'writableDiskBytes'
+      | 'containerDefaults'
+      | 'dataRoot'
+      | 'defaultShmBytes'
+      | 'emulatorDir'
+      | 'hosts'
+      | 'networkDefaults'
+      | 'writableDiskBytes'
     >;
     readonly networks: Pick<NetworkManager, 'resolve'>;
     readonly logs: Pick<ContainerLogs, 'logPath'>;
   };
-
-/** What the processor and the guest's kernel run. */
-const nativeArchitectures = ['amd64', '386'];
 
 export interface CreateOptions {
   name?: string;
@@ -104,7 +108,7 @@ export async function createContainer(
   const wanted = parsePlatform(options.platform);
   const image = findImage(context, config.Image ?? '', wanted);
   requirePlatform(image, config.Image ?? '', wanted);
-  warnings.push(...platformWarnings(image, wanted));
+  warnings.push(...platformWarnings(context.config, image, wanted));
   const id = newContainerId();
   const filled = mergeImageConfig(
     config,
@@ -209,6 +213,7 @@ function newRecord(context: CreateNeeds, parts: RecordParts): ContainerRecord {
     imageId: image.id,
     layers: image.config.rootfs.diff_ids,
     platform: image.config.os,
+    ...(isNative(image.config.architecture) ? {} : { architecture: image.config.architecture }),
     podId: id,
     state: {
       kind: 'created',
@@ -328,17 +333,21 @@ function requirePlatform(image: Image | undefined, ref: string, wanted: Platform
   );
 }
 
-/** Of an image whose programs this host's processor doesn't run: dockerd's, where nobody has asked for it, and why nothing will run. */
-function platformWarnings(image: Image | undefined, wanted: Platform | undefined): string[] {
+/** Of an image of another processor: dockerd's, where nobody has asked for it; and why nothing will run where there is no emulator. */
+function platformWarnings(
+  config: EmulatorConfig,
+  image: Image | undefined,
+  wanted: Platform | undefined,
+): string[] {
   if (image === undefined) return [];
   const { os, architecture, variant = '' } = image.config;
-  if (architecture === '' || nativeArchitectures.includes(architecture)) return [];
+  if (isNative(architecture)) return [];
   const platform = [os, architecture, ...(variant === '' ? [] : [variant])].join('/');
   const unasked =
     `The requested image's platform (${platform}) does not match the detected host platform (linux/amd64) and no ` +
     'specific platform was requested';
-  const why = `Programs for ${platform} do not run here: their start fails with "exec format error", since VMs have this host's processor and no emulation of others`;
-  return [...(wanted === undefined ? [unasked] : []), why];
+  const isEmulated = findEmulator(config, architecture) !== undefined;
+  return [...(wanted === undefined ? [unasked] : []), ...(isEmulated ? [] : [missingEmulator(platform)])];
 }
 
 /** Docker lists tmpfs of `--mount`, not those of `--tmpfs`. */

@@ -10,7 +10,7 @@ import { nowTimestamp } from '../../go/timestamp';
 import { log } from '../../log';
 import { onlyContainer } from '../../translate/pod';
 import { guestContainer } from '../../translate/pod-to-guest';
-import { guestRootfs, guestTrees } from '../../translate/pod-to-vm';
+import { guestEmulator, guestRootfs, guestTrees } from '../../translate/pod-to-vm';
 import type { Agent } from '../../vm/contract/agent';
 import type { GuestContainerSpec } from '../../vm/contract/protocol';
 import type { ContainerLogs, ContainerLogWriter } from '../core/container-log';
@@ -304,6 +304,7 @@ function startRequest(
     container: guestContainer(container, {
       rootfs: guestRootfs(given.entered.luns, disks),
       trees: guestTrees(given.entered.luns, disks),
+      ...guestEmulator(given.entered.luns, disks),
       files,
       channels: given.channels,
       ownNetwork,

@@ -3,25 +3,30 @@
 import { withoutRepeats, type ContainerDisks, type LayerDisks } from '../../translate/pod-to-vm';
 import type { LayerStore, WritableDiskStore } from '../../storage/contract/stores';
 import { imageMounts, type ContainerRecord } from '../../semantics/containers/container-record';
+import { findEmulator, type EmulatorConfig } from '../core/emulators';
 
 export interface DiskStores {
+  readonly config: EmulatorConfig;
   readonly layers: Pick<LayerStore, 'bundle' | 'diskPaths'>;
   readonly disks: Pick<WritableDiskStore, 'path'>;
 }
 
 /** Host paths of what a container's root is made of, and the images that are mounted in it. */
 export async function disksOf(
-  { layers, disks }: DiskStores,
-  record: Pick<ContainerRecord, 'id' | 'layers' | 'mounts' | 'mountDetails'>,
+  { config, layers, disks }: DiskStores,
+  record: Pick<ContainerRecord, 'id' | 'layers' | 'mounts' | 'mountDetails' | 'architecture'>,
 ): Promise<ContainerDisks> {
   const [root = { layerPaths: [] }, ...trees] = await Promise.all(
     [record, ...imageMounts(record)].map((image) => layerDisks(layers, image.layers)),
   );
+  // without one its start fails, in the kernel's words
+  const emulator = findEmulator(config, record.architecture ?? '');
   return {
     containerId: record.id,
     ...root,
     writablePath: disks.path(record.id),
     ...(trees.length === 0 ? {} : { trees }),
+    ...(emulator === undefined ? {} : { emulator }),
   };
 }
 

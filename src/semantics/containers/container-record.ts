@@ -60,6 +60,8 @@ export interface ContainerRecord {
   /** Diff IDs of the image's layers, lowest first. */
   layers: string[];
   platform: string;
+  /** Of its image, in OCI's word; absent: the host's processor runs its programs. */
+  architecture?: string;
   /** The Pod it belongs to: its own id for a Docker container. */
   podId: string;
   state: ContainerState;

@@ -167,6 +167,23 @@ export interface GuestMount {
   subpath?: string;
 }
 
+/**
+ * Runs programs of another processor: the disk's bytes are a static program, which the agent copies into the VM's memory and registers
+ * with the kernel, once. Which ELF files it is for: `machine` is their e_machine.
+ */
+export interface GuestEmulator {
+  disk: GuestDisk;
+  name: string;
+  machine: number;
+  bits: 32 | 64;
+  bigEndian: boolean;
+}
+
+/** The host's: a static program, that a VM gets as a disk. */
+export interface Emulator extends Readonly<Omit<GuestEmulator, 'disk'>> {
+  readonly hostPath: string;
+}
+
 /** A small file given by the daemon (/etc/hosts …), bind-mounted over `path` from a tmpfs outside the container's root. */
 export interface GuestFile {
   path: string;
@@ -228,6 +245,8 @@ export interface GuestContainerSpec {
   cgroupNamespace: 'container' | 'vm';
   /** What mounts of type `tree` show. */
   trees?: GuestTree[];
+  /** Absent: its programs are the processor's. */
+  emulator?: GuestEmulator;
   /** In mount order. The agent adds nothing of its own but /dev's symlinks and the device nodes. */
   mounts: GuestMount[];
   files: GuestFile[];

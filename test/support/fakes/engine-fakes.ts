@@ -736,6 +736,7 @@ export class TestEngine {
         hosts: [],
         experimental: false,
         dataRoot: this.dataRoot,
+        emulatorDir: '/no/such',
         writableDiskBytes: 2 ** 30,
         vmCpus: 2,
         vmMemoryBytes: 2 ** 30,

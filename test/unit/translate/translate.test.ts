@@ -10,7 +10,13 @@ import { containerEnvironment, mergeEnvironment } from '../../../src/translate/e
 import { containerMounts, tmpfsOptions } from '../../../src/translate/mounts';
 import { hostsFile } from '../../../src/translate/network-files';
 import { defaultRoutes, guestContainer, guestInterface } from '../../../src/translate/pod-to-guest';
-import { guestRootfs, podToVm, withoutRepeats } from '../../../src/translate/pod-to-vm';
+import {
+  diskIds,
+  guestEmulator,
+  guestRootfs,
+  podToVm,
+  withoutRepeats,
+} from '../../../src/translate/pod-to-vm';
 import {
   blockIoLimits,
   cgroupLimits,
@@ -430,6 +436,25 @@ describe('container to Pod, VM and guest', () => {
       layers: [{ lun: 12 }, { lun: 11 }],
       writable: { lun: 10 },
     });
+  });
+
+  test('what runs programs of another processor is a disk for all containers that want it, and told of as what it runs', () => {
+    const emulator = {
+      hostPath: '/e/qemu-a-static',
+      name: 'qemu-a',
+      machine: 183,
+      bits: 64,
+      bigEndian: false,
+    } as const;
+    const foreign = { ...disks, emulator };
+    const plan = podToVm(describe_({}), [foreign, { ...foreign, containerId: 'c2', writablePath: '/w2' }]);
+    const plugged = plan.disks.filter(({ hostPath }) => hostPath === emulator.hostPath);
+    expect(plugged).toMatchObject([{ format: 'raw', readOnly: true }]);
+    expect(diskIds(foreign)).toContain(plugged[0]?.id);
+    const luns = new Map(plan.disks.map(({ id }, index) => [id, index]));
+    const told = { name: 'qemu-a', machine: 183, bits: 64, bigEndian: false };
+    expect(guestEmulator(luns, foreign)).toEqual({ emulator: { ...told, disk: { lun: 3 } } });
+    expect(guestEmulator(luns, disks)).toEqual({});
   });
 
   test('a bundle is one disk, and the layers are its partitions', () => {

@@ -4,7 +4,7 @@ import type { FileTree } from '../../../builder/file-tree';
 import { walk } from '../../../builder/file-tree';
 import { goQuote } from '../../../go/quote';
 import { BuildError } from '../../contract/errors';
-import type { ExecOutcome, ExecOutput, ExecStep, StepMount } from '../../contract/executor';
+import type { ExecOutcome, ExecOutput, ExecStep, Executor, StepMount } from '../../contract/executor';
 import { cacheSharing, contentCache, mountType, networkMode, securityMode } from '../../messages/ops';
 import type { ExecOp, Mount, Platform } from '../../contract/llb';
 import type { SessionCaller } from '../../contract/session';
@@ -138,18 +138,16 @@ function countsByContent(mount: Mount): boolean {
   return mount.readonly && mount.output === -1 && mount.dest !== '/';
 }
 
-/** What the processor and the guest's kernel run. */
-const nativeArchitectures = ['', 'amd64', '386'];
-
 /** Steps whose result is in the cache don't come here: another machine may have made it. */
-function requireNative(platform: Platform | undefined): void {
+function requireRunnable(executor: Pick<Executor, 'runs'>, platform: Platform | undefined): void {
   const { OS = '', Architecture = '', Variant = '' } = platform ?? {};
-  if (nativeArchitectures.includes(Architecture)) return;
+  if (executor.runs(Architecture)) return;
   const name = [OS, Architecture, Variant].filter((part) => part !== '').join('/');
   throw new BuildError(
     'Unimplemented',
-    `commands of ${name.slice(0, 100)} do not run here: VMs have this host's processor and no emulation of others; let the ` +
-      'stage be FROM --platform=$BUILDPLATFORM, compile for the target in it, and copy from it',
+    `commands of ${name.slice(0, 100)} do not run here: VMs have this host's processor, and there is no emulator of that one on the ` +
+      "host (Debian's package qemu-user-static). Without one, let the stage be FROM --platform=$BUILDPLATFORM, compile for the target " +
+      'in it, and copy from it',
   );
 }
 
@@ -177,7 +175,7 @@ class StepRun {
 
   async run(): Promise<OperationOutput> {
     const context = this.#context;
-    requireNative(this.#platform);
+    requireRunnable(context.host.executor, this.#platform);
     this.#warnOfCgroup();
     try {
       const { step, bases } = await this.#prepare();
@@ -204,7 +202,7 @@ class StepRun {
     { terminal, files }: Pick<ContainerRun, 'terminal' | 'files'>,
     output: ExecOutput,
   ): Promise<number> {
-    requireNative(this.#platform);
+    requireRunnable(this.#context.host.executor, this.#platform);
     try {
       const { step } = await this.#prepare();
       const given = files.map(({ path, content, mode }) => ({
@@ -280,6 +278,7 @@ class StepRun {
       buildId: scope.id,
       after: vm?.buildId === scope.id ? vm.id : '',
       alone: asksClient || insecure,
+      architecture: this.#platform?.Architecture ?? '',
       root: layersMount(root, bases.get(root) ?? []),
       mounts: others,
       args: meta.args,

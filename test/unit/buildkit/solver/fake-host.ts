@@ -197,6 +197,7 @@ export class FakeHost implements BuildHost {
       const release = (): void => undefined;
       return { exitCode, outOfMemory: false, changes: new Map(made), release, vm: `vm-${this.steps.length}` };
     },
+    runs: (architecture) => ['', 'amd64'].includes(architecture),
     endBuild: (buildId) => {
       this.endedBuilds.push(buildId);
       return Promise.resolve();

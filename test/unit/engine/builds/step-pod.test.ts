@@ -13,6 +13,7 @@ const stepOf = (more: Partial<ExecStep>): ExecStep => ({
   ...{
     buildId: 'b',
     after: '',
+    architecture: '',
     alone: false,
     root: layers('/'),
     mounts: [],
