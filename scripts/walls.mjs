@@ -101,6 +101,7 @@ export const walls = {
   // the engine, floor 9
   'engine/backends': {
     imports: [
+      'semantics/streams',
       'semantics/containers',
       'semantics/events',
       'semantics/filters',
@@ -191,6 +192,7 @@ export const walls = {
   // floor 7
   'engine/lifecycle': {
     imports: [
+      'semantics/streams',
       'semantics/containers',
       'semantics/create',
       'semantics/events',
@@ -260,6 +262,7 @@ export const walls = {
   },
   'engine/files': {
     imports: [
+      'semantics/files',
       'semantics/containers',
       'semantics/events',
       'engine/networks',
@@ -278,11 +281,12 @@ export const walls = {
   },
   'engine/sessions': {
     imports: [
+      'semantics/streams',
       'semantics/containers',
       'semantics/events',
       'engine/networks',
       'engine/vms',
-      'engine/logs/records',
+      'semantics/logs',
       'engine/streams',
       'engine/core',
       'translate',
@@ -337,7 +341,7 @@ export const walls = {
   },
   // floor 4
   engine: {
-    imports: ['semantics/containers', 'engine/vms', 'engine/streams', 'engine/core'],
+    imports: ['semantics/streams', 'semantics/containers', 'engine/vms', 'engine/streams', 'engine/core'],
     types: ['vm/contract'],
   },
   // floor 3
@@ -360,16 +364,19 @@ export const walls = {
     imports: ['engine/core', 'storage/images', 'versions', 'config', 'docker'],
     types: ['storage/contract', 'vm/contract'],
   },
-  'engine/streams': { imports: ['engine/core', 'vm/agent', 'docker'], types: ['vm/contract'] },
+  'engine/streams': {
+    imports: ['semantics/streams', 'semantics/logs', 'engine/core', 'vm/agent', 'docker'],
+    types: ['vm/contract'],
+  },
   'engine/logs': {
-    imports: ['semantics/containers', 'engine/logs/remote', 'engine/logs/records', 'engine/core'],
+    imports: ['semantics/containers', 'engine/logs/remote', 'semantics/logs', 'engine/core'],
     types: ['api/v1.41/backend'],
   },
-  'engine/logs/remote': { imports: ['engine/logs/records', 'engine/core'], modules: ['@msgpack/msgpack'] },
-  'engine/logs/records': { imports: ['engine/core'] },
+  'engine/logs/remote': { imports: ['semantics/logs', 'engine/core'], modules: ['@msgpack/msgpack'] },
   // floor 1
   'engine/core': {
     imports: [
+      'semantics/logs',
       'semantics/containers',
       'semantics/events',
       'network',
@@ -386,6 +393,12 @@ export const walls = {
     imports: ['semantics/containers', 'semantics/filters', 'docker'],
     types: ['api/v1.41/backend', 'network/network', 'vm/contract'],
   },
+  'semantics/streams': {
+    imports: ['semantics/logs', 'semantics/containers', 'docker'],
+    types: ['api/v1.41/backend'],
+  },
+  'semantics/logs': { imports: ['semantics/containers'], types: ['api/v1.41/backend'] },
+  'semantics/files': { pure: true, imports: ['semantics/containers', 'docker'] },
   'semantics/events': {
     imports: ['semantics/filters', 'docker'],
     types: ['api/v1.41/backend'],
@@ -394,7 +407,7 @@ export const walls = {
     imports: ['translate', 'dockerfile', 'network/addresses', 'config', 'docker'],
   },
   'semantics/containers': {
-    imports: ['translate', 'docker'],
+    imports: ['vm/contract', 'translate', 'docker'],
     types: ['network/network'],
   },
   'semantics/filters': { imports: ['docker'], types: ['api/v1.41/backend', 'storage/contract'] },

@@ -13,7 +13,7 @@ import type { Gates } from '../async/gates';
 import type { PodHolds } from './core/pod-holds';
 import type { RestartTimers } from './core/restart-timers';
 import type { SocketTunnels } from './vms/socket-tunnels';
-import type { StreamHubs } from './streams/stream-hub';
+import type { StreamHubs } from '../semantics/streams/stream-hub';
 
 export interface Engine extends EngineContext {
   readonly hubs: StreamHubs;

@@ -17,7 +17,7 @@ import { runContainer } from '../lifecycle/start';
 import { Execs } from '../sessions/exec';
 import { GuestStats } from '../views/stats';
 import { FileJobs } from '../streams/file-jobs';
-import { StreamHubs } from '../streams/stream-hub';
+import { StreamHubs } from '../../semantics/streams/stream-hub';
 import { Adoptions } from '../vms/adoptions';
 import { HostNetworks } from '../networks/host-network';
 import { Pods } from '../vms/pods';

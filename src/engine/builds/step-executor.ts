@@ -23,7 +23,7 @@ import { AgentError } from '../../vm/contract/agent-error';
 import type { ExitStatus } from '../../vm/contract/protocol';
 import { newContainerId } from '../../semantics/containers/container-names';
 import { findEmulator, isNative } from '../core/emulators';
-import { startFailure } from '../core/runtime-errors';
+import { startFailure } from '../../semantics/containers/runtime-errors';
 import type { Engine } from '../engine';
 import { nonEmptyLayer } from '../files/empty-layer';
 import { tunnelName } from '../vms/socket-tunnels';

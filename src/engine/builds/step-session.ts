@@ -10,7 +10,7 @@ import { mergeEnvironment } from '../../translate/environment';
 import type { PodContainerSpec } from '../../translate/pod';
 import { parseSignal, sigkill } from '../../translate/signals';
 import type { ExitStatus, GuestProcess } from '../../vm/contract/protocol';
-import { execFailure } from '../core/runtime-errors';
+import { execFailure } from '../../semantics/containers/runtime-errors';
 import type { RunningPod } from '../vms/running-pod';
 import { StepOutput } from './step-output';
 import { stepEnvironment } from './step-pod';

@@ -1,8 +1,7 @@
 // What the lifecycles need of a container's log. ContainerLogStore (logs/) is the implementation.
 
 import type { ContainerRecord } from '../../semantics/containers/container-record';
-
-export type LogStream = 'stdout' | 'stderr';
+import type { LogStream } from '../../semantics/logs/log-record';
 
 /** Bytes of each of a run's streams. */
 export type LogOffsets = Record<LogStream, number>;

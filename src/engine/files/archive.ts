@@ -1,7 +1,6 @@
 // docker cp: what a path in a container is, a tar of it, and a tar unpacked there.
 
 import { constants } from 'node:os';
-import { posix } from 'node:path';
 import type { Duplex, Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Gunzip } from 'node:zlib';
@@ -19,15 +18,22 @@ import { withFiles, type FileAccess, type FileJobAccess } from './container-file
 import type { Container } from '../core/container-registry';
 import { eventAttributes } from '../../semantics/containers/container-record';
 import { JobError, readJob } from '../streams/file-jobs';
-import { goFileMode, isDirectoryMode } from '../../go/file-mode';
-import { formatTimestamp } from '../../go/timestamp';
+import { isDirectoryMode } from '../../go/file-mode';
+import {
+  absolutePath,
+  baseName,
+  extractOwner,
+  noSuchFile,
+  parsePathInfo,
+  requireWritable,
+  untarFailed,
+  type PathInfo,
+} from '../../semantics/files/archive-paths';
 import type { Announcer } from '../../semantics/events/event-publisher';
 
 /** What copying from and to a container works with. */
 export type ArchiveNeeds = FileJobAccess & Announcer;
 
-/** dockerd unpacks in a process of its own, and says how that ended. */
-const untarFailed = 'Error processing tar file(exit status 1): ';
 /** Three paths at most, and some numbers. */
 const maxStatBytes = 16_384;
 
@@ -35,14 +41,6 @@ const maxStatBytes = 16_384;
 export interface Named {
   container: Container;
   ref: string;
-}
-
-interface PathInfo {
-  stat: ContainerPathStat;
-  /** st_mode of what the path leads to in the end; 0: nothing. */
-  targetMode: number;
-  /** Where the path leads, without links. */
-  target: string;
 }
 
 export async function statPath(
@@ -87,7 +85,7 @@ export async function copyPath(
 ): Promise<Readable> {
   const { stream } = await streamed(engine, container, async (agent) => {
     const { target, targetMode } = await inquire(engine, agent, { container, ref }, path);
-    if (targetMode === 0) throw notFound(path, ref);
+    if (targetMode === 0) throw noSuchFile(path, ref);
     const what = isDirectoryMode(targetMode)
       ? { path: absolutePath(`${target}/.`), name: '' }
       : { path: target, name: baseName(target) };
@@ -112,7 +110,7 @@ export async function extractArchive(
     if (!isDirectoryMode(targetMode)) {
       throw new DaemonError('Internal', 'extraction point is not a directory');
     }
-    requireWritable(container, target);
+    requireWritable(container.record, target);
     const job = await engine.fileJobs.start(
       agent,
       container.id,
@@ -120,7 +118,7 @@ export async function extractArchive(
         kind: 'extract',
         path: target,
         noOverwriteDirNonDir: options.noOverwriteDirNonDir,
-        ...owner(options.copyUidGid ? container.record.config.User : ''),
+        ...extractOwner(options.copyUidGid ? container.record.config.User : ''),
       },
       signal,
     );
@@ -210,66 +208,13 @@ async function inquire(
     new AbortController().signal,
   );
   try {
-    return parseStat(await readJob(job, maxStatBytes), path);
+    return parsePathInfo(await readJob(job, maxStatBytes), path);
   } catch (error) {
     if (error instanceof JobError && error.errno === constants.errno.ENOENT) {
-      throw notFound(path, ref);
+      throw noSuchFile(path, ref);
     }
     throw asDaemonError(error);
   }
-}
-
-function notFound(path: string, ref: string): DaemonError {
-  return new DaemonError('NotFound', `Could not find the file ${path} in container ${ref}`);
-}
-
-function parseStat(output: Buffer, path: string): PathInfo {
-  const [numbers = '', , linkTarget = '', target = ''] = output.toString().split('\0');
-  const [mode = 0, size = 0, seconds = 0, nanoseconds = 0, targetMode = 0] = numbers.split(' ').map(Number);
-  return {
-    stat: {
-      name: baseName(absolutePath(path)),
-      size,
-      mode: goFileMode(mode),
-      mtime: formatTimestamp(BigInt(seconds) * 1_000_000_000n + BigInt(nanoseconds)),
-      linkTarget,
-    },
-    targetMode,
-    target,
-  };
-}
-
-/** From the root, with a "/" or "/." at the end kept: it says that a link is to be followed. */
-function absolutePath(path: string): string {
-  const clean = posix.normalize(`/${path}`).replace(/(.)\/$/, '$1');
-  if (path.endsWith('/.') || path === '.') return clean === '/' ? '/.' : `${clean}/.`;
-  return path.endsWith('/') && clean !== '/' ? `${clean}/` : clean;
-}
-
-/** Go's filepath.Base. */
-function baseName(path: string): string {
-  return path.endsWith('/.') ? '.' : path === '/' ? '/' : posix.basename(path);
-}
-
-/** As dockerd: a volume counts by its own mode, everything else by the root's. */
-function requireWritable(container: Container, target: string): void {
-  const { mounts, hostConfig } = container.record;
-  const within = (destination: string): boolean =>
-    target === destination || target.startsWith(`${destination}/`);
-  const point = mounts
-    .filter(({ Destination }) => within(Destination))
-    .sort((a, b) => b.Destination.length - a.Destination.length)[0];
-  if (point !== undefined) {
-    if (!point.RW) throw new DaemonError('Internal', 'mounted volume is marked read-only');
-    return;
-  }
-  if (hostConfig.ReadonlyRootfs) throw new DaemonError('Internal', 'container rootfs is marked read-only');
-}
-
-/** Docker's copyUIDGID: all that comes belongs to the container's user. A name is left to the archive's own numbers. */
-function owner(user: string): { setOwner: boolean; uid: number; gid: number } {
-  const [, uid, gid] = /^(\d+)(?::(\d+))?$/.exec(user) ?? [];
-  return { setOwner: uid !== undefined, uid: Number(uid ?? 0), gid: Number(gid ?? uid ?? 0) };
 }
 
 function asDaemonError(error: unknown): Error {

@@ -14,7 +14,7 @@ import { namedPodIdOf } from '../vms/named-pods';
 import type { AttachedEndpoint, RunningContainer, RunningPod } from '../vms/running-pod';
 import { ProcessStdio, type StdioChannels } from '../streams/stdio';
 import type { Pods } from '../vms/pods';
-import type { StreamHubs } from '../streams/stream-hub';
+import type { StreamHubs } from '../../semantics/streams/stream-hub';
 import type { HostFollowing } from '../engine';
 import type { SocketTunnels } from '../vms/socket-tunnels';
 

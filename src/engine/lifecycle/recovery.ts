@@ -23,7 +23,7 @@ import { namedPodIdOf } from '../vms/named-pods';
 import type { Adoptions, ExpectedVm } from '../vms/adoptions';
 import { startsWithDaemon } from '../../semantics/containers/restart-policy';
 import type { Pods } from '../vms/pods';
-import type { StreamHubs } from '../streams/stream-hub';
+import type { StreamHubs } from '../../semantics/streams/stream-hub';
 
 export type RecoveryNeeds = AdoptionNeeds &
   LeftoverNeeds &

@@ -19,7 +19,7 @@ import type { ContainerLogs } from '../core/container-log';
 import type { ContainerWaits } from '../../semantics/containers/container-wait';
 import type { RestartTimers } from '../core/restart-timers';
 import type { FileHolding } from '../engine';
-import type { StreamHubs } from '../streams/stream-hub';
+import type { StreamHubs } from '../../semantics/streams/stream-hub';
 import type { Pods } from '../vms/pods';
 import type { SocketTunnels } from '../vms/socket-tunnels';
 

@@ -21,7 +21,7 @@ import { isActive, type RunFacts } from '../../semantics/containers/container-st
 import type { ContainerWaits } from '../../semantics/containers/container-wait';
 import { withRunDefaults } from '../../semantics/create/daemon-defaults';
 import type { RestartTimers } from '../core/restart-timers';
-import { generalFailureCode, startFailure } from '../core/runtime-errors';
+import { generalFailureCode, startFailure } from '../../semantics/containers/runtime-errors';
 import { logStartError } from '../logs/log-config';
 import { publishVolumeEvents, requireBindSources } from '../mounts/container-mounts';
 import { mergeMounts, withHostPaths } from '../mounts/container-shares';
@@ -31,7 +31,7 @@ import { renewLinkingHosts, type HostsNeeds } from '../networks/connect';
 import { networksWith, publishNetworkEvents, publishPorts } from '../networks/container-network';
 import type { HostFollowing } from '../engine';
 import { ProcessStdio } from '../streams/stdio';
-import type { StreamHubs } from '../streams/stream-hub';
+import type { StreamHubs } from '../../semantics/streams/stream-hub';
 import type { Adoptions } from '../vms/adoptions';
 import { namedPodIdOf, namedPodOf } from '../vms/named-pods';
 import { disksOf, type DiskStores } from '../vms/pod-plan';

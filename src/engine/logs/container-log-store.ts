@@ -9,12 +9,12 @@ import { DaemonError } from '../../errors';
 import type { ContainerLogs, ContainerLogWriter, LogOffsets } from '../core/container-log';
 import type { ContainerRecord } from '../../semantics/containers/container-record';
 import { isActive } from '../../semantics/containers/container-state';
-import { logAttributes, type LogSubject } from './records/log-attributes';
+import { logAttributes, logSubject } from '../../semantics/logs/log-attributes';
 import { logFileOptions, type LogConfigInput, type LogFileOptions } from './log-config';
 import { isRemoteDriver, remoteWriter } from './remote/remote-driver';
 import { LogFile, removeLogFiles } from './log-file';
 import { DiscardingLogWriter, FileLogWriter } from './log-writer';
-import { RecordEncoder } from './records/record-encoder';
+import { RecordEncoder } from '../../semantics/logs/record-encoder';
 
 interface OpenLog {
   readonly file: LogFile;
@@ -144,20 +144,6 @@ function keepsNothing(config: LogConfigInput): boolean {
   } catch {
     return false; // never started, so there is nothing, which is no error
   }
-}
-
-function logSubject(record: ContainerRecord): LogSubject {
-  return {
-    id: record.id,
-    createdAt: record.createdAt,
-    name: record.name,
-    imageId: record.imageId,
-    imageName: record.config.Image,
-    path: record.path,
-    args: record.args,
-    labels: record.config.Labels ?? {},
-    env: record.config.Env ?? [],
-  };
 }
 
 function maxFilesOf(config: Parameters<typeof logFileOptions>[0]): number {

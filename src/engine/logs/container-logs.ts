@@ -2,11 +2,12 @@
 
 import type { LogLine, LogsOptions } from '../../api/v1.41/backend';
 import { DaemonError } from '../../errors';
-import type { LogStream } from '../core/container-log';
+import type { LogStream } from '../../semantics/logs/log-record';
 import type { Container } from '../core/container-registry';
 import type { ContainerLogStore } from './container-log-store';
-import { logLines, readLogBatches } from './log-reader';
-import type { RunOffsets } from './records/log-record';
+import { logLines } from '../../semantics/logs/log-selection';
+import { readLogBatches } from './log-reader';
+import type { RunOffsets } from '../../semantics/logs/log-record';
 
 /**
  * The lines of a container's log. Following ends with the run, as in Docker also when the container is restarted;

@@ -5,7 +5,7 @@ import { goQuote } from '../../go/quote';
 import { goRegexp } from '../../go/regexp';
 import { DaemonError, errorMessage, invalid } from '../../errors';
 import { parseHumanSize, parseRamSize } from '../../go/size-format';
-import { checkTagTemplate } from './records/log-attributes';
+import { checkTagTemplate } from '../../semantics/logs/log-attributes';
 import { isRemoteDriver, remoteDrivers, remoteOptions, validateRemoteOptions } from './remote/remote-driver';
 
 /** The part of HostConfig.LogConfig that matters here. */

@@ -9,7 +9,7 @@ import * as path from 'node:path';
 import { errorMessage, systemErrorCode } from '../../errors';
 import { log } from '../../log';
 import type { LogFileOptions } from './log-config';
-import { parseRecord, parseRunOffsets, type RunOffsets } from './records/log-record';
+import { parseRecord, parseRunOffsets, type RunOffsets } from '../../semantics/logs/log-record';
 
 const tailBlockBytes = 65_536;
 const temporarySuffix = '.gz.tmp';

@@ -2,36 +2,20 @@
 
 import * as fs from 'node:fs';
 import type { LogLine } from '../../api/v1.41/backend';
-import type { LogStream } from '../core/container-log';
 import type { LogSource } from './container-log-store';
 import { openAge, type LogFile, type OpenLogFile } from './log-file';
-import {
-  parseRecord,
-  parseRecords,
-  parseRunOffsets,
-  renderRecord,
-  type LogRecord,
-  type RunOffsets,
-} from './records/log-record';
+import { parseRecord, parseRecords, parseRunOffsets, type RunOffsets } from '../../semantics/logs/log-record';
+import { selectRecords, type LogSelection } from '../../semantics/logs/log-selection';
 import { LogSegment } from './log-segment';
 
-export interface LogReadOptions {
-  streams: ReadonlySet<LogStream>;
+export interface LogReadOptions extends LogSelection {
   /** Go on with what is written until the log is closed: the end of the run. Without an open log there's nothing to follow. */
   follow: boolean;
-  /** Milliseconds since the epoch, with fraction; 0: no limit. Both ends are included. */
-  sinceMs: number;
-  untilMs: number;
   /** This many records from the end, of whichever stream; undefined: all. */
   tail: number | undefined;
-  timestamps: boolean;
-  details: boolean;
   /** Told of the place in the run up to which all records were read, before their lines are handed out. */
   onRead?: (offsets: RunOffsets) => void;
 }
-
-/** A double holds milliseconds since the epoch to a quarter of a microsecond. */
-const clockSlackMs = 0.0005;
 
 /** Lines in order, in batches of those at hand. Ends at the end of the log or, without an error, with `signal`. */
 export async function* readLogBatches(
@@ -55,7 +39,7 @@ export async function* readLogBatches(
       const rotated = live !== undefined && live.sequence > sequence;
       const text = await segment.nextLines();
       if (text !== '') {
-        const { lines, past } = select(parseRecords(text), options);
+        const { lines, past } = selectRecords(parseRecords(text), options);
         if (options.onRead !== undefined) tellOffsets(text, options.onRead);
         if (lines.length > 0) yield lines;
         if (past) return;
@@ -149,60 +133,4 @@ function tellOffsets(text: string, onRead: (offsets: RunOffsets) => void): void 
   const last = text.slice(text.lastIndexOf('\n', text.length - 2) + 1, -1);
   const offsets = parseRunOffsets(parseRecord(last)?.at);
   if (offsets !== undefined) onRead(offsets);
-}
-
-function select(records: LogRecord[], options: LogReadOptions): { lines: LogLine[]; past: boolean } {
-  const { sinceMs, untilMs, streams } = options;
-  const lines: LogLine[] = [];
-  for (const record of records) {
-    if (sinceMs !== 0 || untilMs !== 0) {
-      const time = timeMs(record.time);
-      if (sinceMs !== 0 && time < sinceMs - clockSlackMs) continue;
-      if (untilMs !== 0 && time > untilMs + clockSlackMs) return { lines, past: true };
-    }
-    if (streams.has(record.stream))
-      lines.push({ stream: record.stream, data: renderRecord(record, options) });
-  }
-  return { lines, past: false };
-}
-
-function timeMs(time: string): number {
-  const fraction = time.length > 20 ? Number(`0.${time.slice(20, -1)}`) : 0;
-  return Date.parse(`${time.slice(0, 19)}Z`) + fraction * 1000;
-}
-
-/** The batches one line at a time; `more` says that the next line is at hand. */
-export function logLines(batches: AsyncGenerator<LogLine[], void, undefined>): AsyncIterable<LogLine> {
-  let batch: LogLine[] = [];
-  let at = 0;
-  const fromBatch = (): IteratorResult<LogLine> | undefined => {
-    const line = batch[at];
-    if (line === undefined) return undefined;
-    at += 1;
-    if (at < batch.length) line.more = true;
-    return { done: false, value: line };
-  };
-  const fromNextBatch = async (): Promise<IteratorResult<LogLine>> => {
-    for (;;) {
-      const result = await batches.next();
-      if (result.done === true) return { done: true, value: undefined };
-      batch = result.value;
-      at = 0;
-      const line = fromBatch();
-      if (line !== undefined) return line;
-    }
-  };
-  return {
-    [Symbol.asyncIterator]: () => ({
-      // There may be hundreds of thousands of lines: most of them must not cost an async function's call.
-      next: () => {
-        const line = fromBatch();
-        return line === undefined ? fromNextBatch() : Promise.resolve(line);
-      },
-      return: async () => {
-        await batches.return();
-        return { done: true, value: undefined };
-      },
-    }),
-  };
 }

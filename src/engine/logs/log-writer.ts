@@ -2,9 +2,10 @@
 
 import { errorMessage } from '../../errors';
 import { log } from '../../log';
-import type { ContainerLogWriter, LogOffsets, LogStream } from '../core/container-log';
+import type { ContainerLogWriter, LogOffsets } from '../core/container-log';
+import type { LogStream } from '../../semantics/logs/log-record';
 import type { LogFile } from './log-file';
-import type { RecordEncoder } from './records/record-encoder';
+import type { RecordEncoder } from '../../semantics/logs/record-encoder';
 
 interface Waiter {
   stream: LogStream;

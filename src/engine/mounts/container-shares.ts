@@ -17,7 +17,7 @@ import {
   type ContainerRecord,
   type MountDetails,
 } from '../../semantics/containers/container-record';
-import { errnoText } from '../core/runtime-errors';
+import { errnoText } from '../../semantics/containers/runtime-errors';
 import type { ShareNames, SocketTargets } from '../../semantics/containers/container-state';
 import { tunnelName, type SocketShare } from '../vms/socket-tunnels';
 import { socketBehind } from './socket-source';

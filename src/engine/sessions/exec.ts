@@ -11,7 +11,7 @@ import { log } from '../../log';
 import { containerToPod } from '../../translate/container-to-pod';
 import { execProcess } from '../../translate/exec-to-guest';
 import type { ExitStatus } from '../../vm/contract/protocol';
-import { runStreamSession } from './attach';
+import { runStreamSession } from '../../semantics/streams/stream-session';
 import { nextExecState, type ExecEvent, type ExecState } from './exec-state';
 import { eventAttributes } from '../../semantics/containers/container-record';
 import { linkVariables } from '../../semantics/containers/links';
@@ -19,10 +19,10 @@ import type { Container, ContainerRegistry } from '../core/container-registry';
 import { notRunning } from '../../semantics/containers/container-refusals';
 import { requirePod, type PodPlaces } from '../vms/guest-access';
 import { isActive } from '../../semantics/containers/container-state';
-import { detachKeysOf } from '../streams/detach-keys';
-import { execFailure } from '../core/runtime-errors';
+import { detachKeysOf } from '../../semantics/streams/detach-keys';
+import { execFailure } from '../../semantics/containers/runtime-errors';
 import { ProcessStdio, type StdioChannels } from '../streams/stdio';
-import { StreamHub } from '../streams/stream-hub';
+import { StreamHub } from '../../semantics/streams/stream-hub';
 import type { Announcer } from '../../semantics/events/event-publisher';
 
 /** What execs work with. */

@@ -4,8 +4,9 @@
 import { settlesWithin, type Clock } from '../../async/deadline';
 import { log } from '../../log';
 import type { Agent, AgentOutput } from '../../vm/contract/agent';
-import type { ContainerLogWriter, LogStream } from '../core/container-log';
-import type { ProcessInput, StreamHub } from './stream-hub';
+import type { ContainerLogWriter } from '../core/container-log';
+import type { LogStream } from '../../semantics/logs/log-record';
+import type { ProcessInput, StreamHub } from '../../semantics/streams/stream-hub';
 
 export interface StdioChannels {
   stdin?: number;

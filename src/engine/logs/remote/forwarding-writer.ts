@@ -1,8 +1,9 @@
 // The writer of a driver that sends lines elsewhere: each line goes to the collector and into the container's own file,
 // which `docker logs` reads (as dockerd's cache of such drivers).
 
-import type { ContainerLogWriter, LogStream } from '../../core/container-log';
-import { partialBytes } from '../records/record-encoder';
+import type { ContainerLogWriter } from '../../core/container-log';
+import type { LogStream } from '../../../semantics/logs/log-record';
+import { partialBytes } from '../../../semantics/logs/record-encoder';
 import type { LogCollector } from './log-collector';
 
 export interface LogLine {

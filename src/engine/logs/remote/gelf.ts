@@ -6,7 +6,7 @@ import { hostname } from 'node:os';
 import { constants, deflateSync, gzipSync } from 'node:zlib';
 import { invalid } from '../../../errors';
 import { goQuote } from '../../../go/quote';
-import type { LogSubject } from '../records/log-attributes';
+import type { LogSubject } from '../../../semantics/logs/log-attributes';
 import type { LogLine } from './forwarding-writer';
 import type { CollectorOptions } from './log-collector';
 

@@ -2,7 +2,7 @@
 // binary where it may have a newline (systemd's JOURNAL_NATIVE_PROTOCOL).
 
 import { existsSync } from 'node:fs';
-import type { LogSubject } from '../records/log-attributes';
+import type { LogSubject } from '../../../semantics/logs/log-attributes';
 import type { LogLine } from './forwarding-writer';
 import type { CollectorOptions } from './log-collector';
 

@@ -4,7 +4,7 @@
 
 import { errorMessage } from '../../../errors';
 import type { ContainerLogWriter } from '../../core/container-log';
-import { expandTag, logAttributes, type LogSubject } from '../records/log-attributes';
+import { expandTag, logAttributes, type LogSubject } from '../../../semantics/logs/log-attributes';
 import { fluentdCollector, fluentdEncoder, fluentdOptions, isAsync } from './fluentd';
 import { ForwardingLogWriter, type LogLine } from './forwarding-writer';
 import { gelfCollector, gelfEncoder, gelfOptions } from './gelf';

@@ -3,8 +3,9 @@ import { appendFileSync, existsSync, readFileSync, readdirSync, truncateSync } f
 import path from 'node:path';
 import type { LogLine } from '../../../../src/api/v1.41/backend';
 import { ContainerLogStore } from '../../../../src/engine/logs/container-log-store';
-import { parseRecords } from '../../../../src/engine/logs/records/log-record';
-import { logLines, readLogBatches } from '../../../../src/engine/logs/log-reader';
+import { parseRecords } from '../../../../src/semantics/logs/log-record';
+import { readLogBatches } from '../../../../src/engine/logs/log-reader';
+import { logLines } from '../../../../src/semantics/logs/log-selection';
 import { parseFile, readAll, readText, recordWith, temporaryDirectory, wholeLog } from './support';
 
 const jsonFile = recordWith({ Type: 'json-file', Config: {} });

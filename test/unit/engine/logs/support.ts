@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { LogLine } from '../../../../src/api/v1.41/backend';
 import type { ContainerRecord } from '../../../../src/semantics/containers/container-record';
-import type { LogRecord } from '../../../../src/engine/logs/records/log-record';
+import type { LogRecord } from '../../../../src/semantics/logs/log-record';
 import { readLogBatches, type LogReadOptions } from '../../../../src/engine/logs/log-reader';
 import type { LogSource } from '../../../../src/engine/logs/container-log-store';
 

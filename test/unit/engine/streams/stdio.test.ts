@@ -2,7 +2,7 @@
 
 import type { ContainerLogWriter } from '../../../../src/engine/core/container-log';
 import { ProcessStdio } from '../../../../src/engine/streams/stdio';
-import { StreamHub } from '../../../../src/engine/streams/stream-hub';
+import { StreamHub } from '../../../../src/semantics/streams/stream-hub';
 import { FakeAgent } from '../../../support/fakes/engine-fakes';
 
 /** Writes when it is told to. */

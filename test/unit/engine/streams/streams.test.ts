@@ -1,8 +1,8 @@
 import type { AttachOptions, LogLine } from '../../../../src/api/v1.41/backend';
 import { attachToContainer } from '../../../../src/engine/sessions/attach';
-import { DetachKeyFilter, detachKeysOf } from '../../../../src/engine/streams/detach-keys';
-import type { RunOffsets } from '../../../../src/engine/logs/records/log-record';
-import { StreamHub, type StreamChunk } from '../../../../src/engine/streams/stream-hub';
+import { DetachKeyFilter, detachKeysOf } from '../../../../src/semantics/streams/detach-keys';
+import type { RunOffsets } from '../../../../src/semantics/logs/log-record';
+import { StreamHub, type StreamChunk } from '../../../../src/semantics/streams/stream-hub';
 import { AgentError } from '../../../../src/vm/contract/agent-error';
 import { fakeClient, TestEngine, type FakeClient } from '../../../support/fakes/engine-fakes';
 

@@ -1,8 +1,7 @@
 // Cuts the streams of one run into records: lines, and parts of 16 KiB of longer ones, as dockerd's copier does.
 
-import type { LogStream } from '../../core/container-log';
-import { formatTimestamp, nowNanoseconds } from '../../../go/timestamp';
-import { escapeBytes, isPlainText, recordSuffix, type RunOffsets } from './log-record';
+import { formatTimestamp, nowNanoseconds } from '../../go/timestamp';
+import { escapeBytes, isPlainText, recordSuffix, type LogStream, type RunOffsets } from './log-record';
 
 /** A line longer than this is kept in parts of this size. */
 export const partialBytes = 16_384;

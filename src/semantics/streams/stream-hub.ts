@@ -3,7 +3,7 @@
 // The live streams of one container, or of one exec: what its process writes goes to whoever is attached, and what
 // they type goes to the process. It outlives a run, so that a client can attach before the start.
 
-import type { LogStream } from '../core/container-log';
+import type { LogStream } from '../logs/log-record';
 
 /** A client this far behind holds the process up, as a full pipe would. */
 const maxPendingBytes = 1 << 20;

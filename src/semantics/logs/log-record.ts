@@ -2,8 +2,9 @@
 // says which bytes of the run are in the file up to here, so the file alone tells where a killed daemon goes on.
 
 import { isUtf8 } from 'node:buffer';
-import type { LogStream } from '../../core/container-log';
 import { formatAttributes } from './log-attributes';
+
+export type LogStream = 'stdout' | 'stderr';
 
 export interface LogRecord {
   /** The line with its newline, or a part of a long one without. */

@@ -1,7 +1,8 @@
 // The attributes that json-file's options labels, env and tag put into every record, and `--details` shows.
 
-import { DaemonError } from '../../../errors';
-import { goRegexp } from '../../../go/regexp';
+import { DaemonError } from '../../errors';
+import type { ContainerRecord } from '../containers/container-record';
+import { goRegexp } from '../../go/regexp';
 
 /** What a tag or an attribute may speak of. */
 export interface LogSubject {
@@ -16,6 +17,20 @@ export interface LogSubject {
   labels: Readonly<Record<string, string>>;
   /** `NAME=value`. */
   env: readonly string[];
+}
+
+export function logSubject(record: ContainerRecord): LogSubject {
+  return {
+    id: record.id,
+    createdAt: record.createdAt,
+    name: record.name,
+    imageId: record.imageId,
+    imageName: record.config.Image,
+    path: record.path,
+    args: record.args,
+    labels: record.config.Labels ?? {},
+    env: record.config.Env ?? [],
+  };
 }
 
 const daemonName = 'caisson';
