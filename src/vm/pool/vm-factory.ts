@@ -16,6 +16,7 @@ import {
   bootGuest,
   cloneGuest,
   discardGuest,
+  forkGuest,
   identifyGuest,
   restoreGuest,
   type GuestRequest,
@@ -23,7 +24,7 @@ import {
 } from '../qemu/boot';
 import { processName, type MachineSpec } from '../qemu/command-line';
 import { plugCommands } from '../qemu/disks';
-import { vmGid, vmRunDir, vmUid, type LaunchSettings } from '../qemu/launch';
+import { vmGid, vmUid, type LaunchSettings } from '../qemu/launch';
 import { QemuVm } from '../qemu/qemu-vm';
 import type { QmpClient } from '../qemu/qmp-client';
 import {
@@ -37,6 +38,7 @@ import {
 import { warmUp } from '../qemu/warm-up';
 import { SharedPaths } from '../file-server/shared-paths';
 import { Reattachment } from './reattachment';
+import { Seed } from './seed';
 import { SizedTemplates } from './sized-templates';
 import type { FoundVm, RestoreSource, SavedVm, VmResources } from '../contract/vm';
 import { killStrays } from '../host/stray-processes';
@@ -75,6 +77,7 @@ export class QemuVmFactory {
   #nextSlot = 0;
   #template: Promise<Template> | undefined;
   #templateReady = false;
+  #seed: Seed | undefined;
 
   constructor(parts: VmFactoryParts) {
     this.#parts = parts;
@@ -109,7 +112,8 @@ export class QemuVmFactory {
   /** A fresh VM from the template; from a cold boot if there can't be one. `signal` gives up. */
   async clone(signal?: AbortSignal): Promise<QemuVm> {
     try {
-      return await this.#cloneOf(await this.#intactTemplate(), this.resources, signal);
+      const template = await this.#intactTemplate();
+      return (await this.#forked(signal)) ?? (await this.#cloneOf(template, this.resources, signal));
     } catch (error) {
       this.#throwIfOver(signal);
       log.warn('a vm could not be cloned and is booted', { error: errorMessage(error) });
@@ -131,26 +135,76 @@ export class QemuVmFactory {
     return vm;
   }
 
-  #cloneOf(template: Template, resources: VmResources, signal: AbortSignal | undefined): Promise<QemuVm> {
+  #cloneOf(
+    template: Template,
+    resources: VmResources,
+    signal?: AbortSignal,
+    isSeed = false,
+  ): Promise<QemuVm> {
     return this.#make({ ...this.#parts.machine, ...resources }, signal, (request) =>
-      cloneGuest(this.#parts.settings, { ...request, template }),
+      cloneGuest(this.#parts.settings, { ...request, template, isSeed }),
     );
   }
 
-  /** For the pool: where code must be translated, the VM has been through a container once. */
+  /** A child of the seed; undefined where there is none, or none that works. */
+  async #forked(signal: AbortSignal | undefined): Promise<QemuVm | undefined> {
+    const seed = this.#seed;
+    if (seed === undefined) return undefined;
+    try {
+      seed.count();
+      return await this.#make(this.#parts.machine, signal, (request) =>
+        forkGuest(this.#parts.settings, { ...request, seedSocketPath: seed.socketPath }),
+      );
+    } catch (error) {
+      this.#throwIfOver(signal);
+      log.warn('a vm could not be forked and is cloned', { error: errorMessage(error) });
+      if (this.#seed === seed) this.#seed = undefined;
+      await seed.end();
+      return undefined;
+    }
+  }
+
+  /**
+   * For the pool: where code must be translated, the VM has been through a container once, or is the child of one that has.
+   */
   async cloneWarm(): Promise<QemuVm> {
+    if (this.#parts.machine.accelerator === 'kvm') return this.clone();
+    const template = await this.#intactTemplate();
+    if (this.#seed === undefined || this.#seed.isStale) await this.#makeSeed(template);
+    const forked = await this.#forked(undefined);
+    if (forked !== undefined) return forked;
     const vm = await this.clone();
-    if (this.#parts.machine.accelerator === 'kvm') return vm;
+    await this.#warmUp(vm, template);
+    return vm;
+  }
+
+  /** The one before stays until then. Never rejects: VMs can be made otherwise. */
+  async #makeSeed(template: Template): Promise<void> {
+    const old = this.#seed;
+    try {
+      const started = Date.now();
+      const vm = await this.#cloneOf(template, this.resources, undefined, true);
+      await this.#warmUp(vm, template);
+      const seed = await Seed.of(vm, () => this.#slots.delete(vm.slot));
+      if (this.#stopping.signal.aborted) return await seed.end();
+      this.#seed = seed;
+      log.info('seed made', { vmId: vm.id, ms: Date.now() - started });
+      await old?.end();
+    } catch (error) {
+      log.warn('VMs are cloned one by one', { error: errorMessage(error) });
+    }
+  }
+
+  /** Has it run a container of ours; ends it when that fails. */
+  async #warmUp(vm: QemuVm, { warmUp: disks }: Template): Promise<void> {
     const started = Date.now();
     try {
-      const { warmUp: disks } = await this.ensureTemplate();
-      await warmUp(vm, disks, join(vmRunDir(this.#parts.settings, vm.id), 'warm-up.ext4'));
+      await warmUp(vm, disks, join(vm.runDir, 'warm-up.ext4'));
     } catch (error) {
       await vm.end();
       throw error;
     }
     log.debug('vm warmed up', { vmId: vm.id, ms: Date.now() - started });
-    return vm;
   }
 
   async #boot(resources: VmResources, signal: AbortSignal | undefined): Promise<QemuVm> {
@@ -236,6 +290,7 @@ export class QemuVmFactory {
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#sized.stop();
+    await this.#seed?.end();
   }
 
   async #findOrMakeTemplate(): Promise<Template> {
@@ -258,6 +313,8 @@ export class QemuVmFactory {
     if (template !== undefined) return template;
     this.#template = undefined;
     this.#templateReady = false;
+    await this.#seed?.end();
+    this.#seed = undefined;
     return this.ensureTemplate();
   }
 

@@ -18,7 +18,7 @@ import {
   type MachineSpec,
   type MemoryBacking,
 } from './command-line';
-import { launchVm, type LaunchedVm, type LaunchSettings } from './launch';
+import { forkVm, launchVm, type LaunchedVm, type LaunchSettings } from './launch';
 import { QmpClient, type QmpCommand } from './qmp-client';
 
 /** A running guest whose agent has said hello. */
@@ -59,14 +59,34 @@ export function bootGuest(
 /** Starts from a saved template: the same machine, with the template's memory copied on write. */
 export function cloneGuest(
   settings: LaunchSettings,
-  request: GuestRequest & { template: { memoryPath: string; statePath: string; kernelHeadPath: string } },
+  request: GuestRequest & {
+    template: { memoryPath: string; statePath: string; kernelHeadPath: string };
+    /** It can be forked. */
+    isSeed?: boolean;
+  },
 ): Promise<RunningGuest> {
   const { memoryPath, statePath, kernelHeadPath } = request.template;
-  const backing = { memory: { kind: 'clone', path: memoryPath, kernelHeadPath }, statePath } as const;
+  const { isSeed = false } = request;
+  const backing = { memory: { kind: 'clone', path: memoryPath, kernelHeadPath }, statePath, isSeed } as const;
   return bringUp(settings, request, backing, async (launched, qmp) => {
     await loadState(qmp, { withMemory: false, timeoutMs: cloneTimeoutMs });
     return reconnectAgent(launched.runDir, cloneTimeoutMs, { signal: request.signal, clock: qmp.clock });
   });
+}
+
+/** Starts as a fork of a seed, which is stopped. */
+export function forkGuest(
+  settings: LaunchSettings,
+  request: GuestRequest & { seedSocketPath: string },
+): Promise<RunningGuest> {
+  return bringUpLaunched(
+    request,
+    () => forkVm(settings, request),
+    async (launched, qmp) => {
+      await qmp.execute('cont');
+      return reconnectAgent(launched.runDir, cloneTimeoutMs, { signal: request.signal, clock: qmp.clock });
+    },
+  );
 }
 
 /** Starts from a checkpoint: the same machine and disks, with memory of its own. */
@@ -157,14 +177,22 @@ export async function discardGuest(
   await rm(guest.runDir, { recursive: true, force: true });
 }
 
-async function bringUp(
+function bringUp(
   settings: LaunchSettings,
   request: GuestRequest,
-  backing: { memory: MemoryBacking; statePath?: string },
+  backing: { memory: MemoryBacking; statePath?: string; isSeed?: boolean },
+  connectGuest: (launched: LaunchedVm, qmp: QmpClient) => Promise<AgentClient>,
+): Promise<RunningGuest> {
+  return bringUpLaunched(request, () => launchVm(settings, { ...request, ...backing }), connectGuest);
+}
+
+async function bringUpLaunched(
+  request: GuestRequest,
+  launch: () => Promise<LaunchedVm>,
   connectGuest: (launched: LaunchedVm, qmp: QmpClient) => Promise<AgentClient>,
 ): Promise<RunningGuest> {
   request.signal?.throwIfAborted();
-  const launched = await launchVm(settings, { ...request, ...backing });
+  const launched = await launch();
   let qmp: QmpClient | undefined;
   const opening = new AbortController();
   try {

@@ -12,6 +12,9 @@ export const agentDescriptor = 5;
 export const fuseDescriptor = 6;
 /** The bulk disk's file, for reading and writing. */
 export const bulkDescriptor = 7;
+/** Of a seed: the listening socket for requests to fork. docs/adr/0022-forked-clones.md */
+export const seedDescriptor = 8;
+export const seedSocketName = 'seed.sock';
 export const stateDescriptor = 9;
 export const firstTapDescriptor = 10;
 /** Ring buffer of the guest's console, read over QMP: a guest that floods it takes no disk. */

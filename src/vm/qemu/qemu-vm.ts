@@ -14,7 +14,14 @@ import type { AgentClient } from '../agent/agent-client';
 import { ProtocolError } from '../agent/frame';
 import type { DiskAccess, DiskOwner } from '../host/disk-access';
 import { realShares, sharePathsOf, type FileServer } from '../file-server/file-server';
-import { findProcess, isStopped, killProcess, stoppedProcess, waitUntilGone } from '../host/host-process';
+import {
+  findProcess,
+  isStopped,
+  killProcess,
+  stoppedProcess,
+  waitUntilGone,
+  type HostProcess,
+} from '../host/host-process';
 import type { SavedVm, Vm, VmDisk, VmEnd, VmNic, VmResources, FileShare } from '../contract/vm';
 import { vmRecordName, writeVmRecord, type VmRecord } from '../host/vm-record';
 import { nextVmState, type VmEvent, type VmState } from '../contract/vm-state';
@@ -98,6 +105,14 @@ export class QemuVm implements Vm {
 
   get pid(): number {
     return this.#record.process.pid;
+  }
+
+  get process(): HostProcess {
+    return this.#record.process;
+  }
+
+  get runDir(): string {
+    return this.#parts.runDir;
   }
 
   get state(): VmState {
@@ -289,6 +304,15 @@ export class QemuVm implements Vm {
     this.#requested = true;
     await killProcess(this.#record.process);
     await this.ended;
+  }
+
+  /** Stops it for good, with nobody connected: a clone of what it is now finds the port as one that was never used. */
+  async freeze(): Promise<void> {
+    this.#detached = true;
+    this.#parts.agent.disconnect();
+    await this.#parts.qmp.execute('stop');
+    this.#parts.qmp.close();
+    await this.#writing;
   }
 
   /** Lets the VM live on without this daemon. */

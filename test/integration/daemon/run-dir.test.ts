@@ -81,7 +81,9 @@ it('is made again when it is removed under a daemon that runs', async () => {
   );
   untilServed('fourth');
   expect(docker('exec', 'fourth', 'wget', '-q', '-O', '-', 'http://127.0.0.1/hostname')).toHaveLength(12);
-  expect(readdirSync(join(runDir(), 'vms')).length).toBe(engine.daemon.qemuPids().length);
+  const vms = join(runDir(), 'vms');
+  const recorded = (): number => readdirSync(vms).filter((id) => existsSync(join(vms, id, 'vm.json'))).length;
+  await until(() => recorded() === engine.daemon.qemuPids().length);
   expect(existsSync(join(runDir(), 'netns'))).toBe(true);
 });
 

@@ -1,7 +1,16 @@
 // VMs as the pool makes them, on QEMU: what a clone is, what runs in it, and what is left when it ends.
 
 import { once } from 'node:events';
-import { existsSync, readFileSync, statSync, truncateSync, writeFileSync, chmodSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { probeAccelerator, describeTemplate, type PooledVms } from '../../../src/vm/pool/vm-pool';
@@ -160,6 +169,82 @@ describe('a clone', () => {
     expect(vm.resources.memoryBytes).toBe(4 * 1024 ** 3);
     const { output } = await run(sh('awk "/MemTotal/ {print \\$2}" /proc/meminfo'), 'c1', vm);
     expect(Number(await output.ended)).toBeGreaterThan(2.5 * 1024 ** 2);
+  });
+});
+
+describe('a fork of the seed', () => {
+  let forking: PooledVms;
+  const seed = (): number =>
+    lab.qemus().find((pid) => readProc(pid, 'status').includes('CapEff:\t00000000000000c0'))!;
+
+  beforeAll(async () => {
+    forking = await lab.pool({ poolSize: 1 });
+    forking.start();
+    await until(() => forking.status().idle === 1);
+  });
+
+  afterAll(() => forking.close({ endIdle: true }));
+
+  test('is locked up as a clone is, found by its own name, and has no interface of the seed’s', async () => {
+    const vm = await forking.acquire('pod', {});
+    const status = readProc(vm.pid, 'status');
+    expect(status).toMatch(/^PPid:\s+(\d+)$/m);
+    expect(Number(/^PPid:\s+(\d+)$/m.exec(status)?.[1])).toBe(seed());
+    const uid = /^Uid:\s+(3[1-7]\d{4})\s+\1\s+\1\s+\1$/m.exec(status)?.[1];
+    expect(uid).toBeDefined();
+    expect(readProc(seed(), 'status')).not.toContain(`Uid:\t${uid}`);
+    for (const set of ['CapInh', 'CapPrm', 'CapEff', 'CapAmb'])
+      expect(status).toMatch(new RegExp(`^${set}:\\s+0+$`, 'm'));
+    expect(status).toMatch(/^NoNewPrivs:\s+1$/m);
+    const threads = readdirSync(`/proc/${vm.pid}/task`).map((id) => readProc(vm.pid, `task/${id}/status`));
+    expect(threads.length).toBeGreaterThan(3);
+    for (const thread of threads) expect(thread).toMatch(/^Seccomp:\s+2$/m);
+    expect(readProc(vm.pid, 'cmdline')).toContain(`caisson-${vm.id}\0`);
+    expect(lab.taps()).toEqual(expect.arrayContaining(vm.nics.map(({ tapName }) => tapName)));
+    // its own eight, those of idle ones, none of the seed's
+    expect(new Set(lab.taps().map((name) => name.replace(/n\d$/, ''))).size).toBe(forking.list().length);
+    const files = (pid: number): string[] =>
+      readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
+    expect(files(vm.pid).filter((file) => file.endsWith('/bulk'))).not.toHaveLength(0);
+    for (const file of files(vm.pid).filter((name) => name.endsWith('/bulk')))
+      expect(file).toContain(`/${vm.id}/`);
+    const sockets = (pid: number): string[] => files(pid).filter((file) => file.startsWith('socket:'));
+    expect(sockets(vm.pid).filter((socket) => sockets(seed()).includes(socket))).toEqual([]);
+    await vm.end();
+  });
+
+  test('runs containers, many at once, each with randomness and files of its own', async () => {
+    const vms = await Promise.all(Array.from({ length: 8 }, (_, i) => forking.acquire(`pod${i}`, {})));
+    const outputs = await Promise.all(
+      vms.map(async (vm) => {
+        const script = 'head -c 16 /dev/urandom | md5sum; echo own >/file; cat /file; seq 3000 | md5sum';
+        const { output } = await run(sh(script), 'c1', vm);
+        return (await output.ended).split('\n');
+      }),
+    );
+    expect(new Set(outputs.map(([random]) => random)).size).toBe(vms.length);
+    for (const [, own, sum] of outputs) {
+      expect(own).toBe('own');
+      expect(sum).toBe(outputs[0]![2]);
+    }
+    await Promise.all(vms.map((vm) => vm.end()));
+  });
+
+  test('lives on without the seed, and the pool makes another', async () => {
+    const vm = await forking.acquire('pod', {});
+    await until(() => forking.status().idle === 1);
+    const before = seed();
+    process.kill(before, 'SIGKILL');
+    const { output } = await run(sh('echo on'), 'c1', vm);
+    expect(await output.ended).toBe('on\n');
+    // the idle one, then one made without a seed
+    const others = [await forking.acquire('one', {}), await forking.acquire('two', {})];
+    await until(() => forking.status().idle === 1);
+    await Promise.all([...others, vm].map((other) => other.end()));
+    expect(seed()).not.toBe(before);
+    const ended = await forking.acquire('three', {});
+    process.kill(ended.pid, 'SIGKILL');
+    expect(await ended.ended).toMatchObject({ cause: 'crashed' });
   });
 });
 

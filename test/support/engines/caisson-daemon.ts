@@ -128,9 +128,14 @@ export class CaissonDaemon implements Engine {
     }
   }
 
-  /** Pids of the QEMU processes whose command line names this daemon's directories. */
+  /** Pids of the QEMU processes whose command line names this daemon's directories, but for the one that VMs are forked from. */
   qemuPids(): number[] {
-    return this.#pids('qemu');
+    return this.#pids('qemu').filter((pid) => !this.#isSeed(pid));
+  }
+
+  #isSeed(pid: number): boolean {
+    const id = /caisson-(\w+)/.exec(readProc(String(pid), 'cmdline'))?.[1] ?? '';
+    return existsSync(join(this.dir, 'run/vms', id, 'seed.sock'));
   }
 
   /** Pids of the processes that share the host's files with VMs, one for each that has any. */

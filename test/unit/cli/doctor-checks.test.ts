@@ -42,6 +42,7 @@ const helpers = [
   'netd-ports',
   'datagram-send',
   'tsc-rate',
+  'forkable.so',
 ];
 
 it('names each helper that is missing, and what it is for', () => {
