@@ -4,7 +4,7 @@
 import { DaemonError, errorMessage, isDaemonError } from '../errors';
 import type { ContainerPlan, PodPlan } from '../kubernetes/plan';
 import { log } from '../log';
-import type { ContainerReport, PodContainerStatus, PodInspect } from '../api/v1/types';
+import type { ContainerReport, PodContainerStatus, PodInspect, ProbeReport } from '../api/v1/types';
 import { runAction, type ActionTarget } from './actions';
 import { isAborted } from './back-off';
 import { deadlineTimer } from './deadline';
@@ -19,6 +19,8 @@ type Ending = { kind: 'exited'; exitCode: number } | { kind: 'stopped' } | { kin
 
 /** A hook has no time of its own but the Pod's grace period; this is for those that start. */
 const postStartTimeoutMs = 300_000;
+/** What a probe's command wrote may be long. */
+const longestFailure = 500;
 
 export class PodRunner {
   readonly #host: PlayHost;
@@ -28,6 +30,8 @@ export class PodRunner {
   readonly #chronicle: PodChronicle;
   readonly #probing = new Map<string, AbortController>();
   readonly #ready = new Set<string>();
+  /** By container and kind. */
+  readonly #probed = new Map<string, Map<string, ProbeReport>>();
   #release: (() => void) | undefined;
   #stopping = false;
   #reason = '';
@@ -55,6 +59,7 @@ export class PodRunner {
       name,
       ready: this.#ready.has(name),
       restartCount: this.#chronicle.restartCount(name),
+      ...(this.#probed.has(name) ? { probes: [...(this.#probed.get(name)?.values() ?? [])] } : {}),
     }));
   }
 
@@ -256,6 +261,13 @@ export class PodRunner {
         if (ready) this.#ready.add(name);
         else this.#ready.delete(name);
       },
+      probed: (kind, failure, count) => {
+        if (abort.signal.aborted) return;
+        const said = failure.slice(0, longestFailure);
+        const known = this.#probed.get(name) ?? new Map<string, ProbeReport>();
+        known.set(kind, { kind, at: new Date().toISOString(), failure: said, count });
+        this.#probed.set(name, known);
+      },
       failed: (_, graceSeconds, reason) => {
         this.#reason = `container ${name}: ${reason}`;
         log.info('container of a manifest is ended', { container: name, reason });
@@ -267,6 +279,7 @@ export class PodRunner {
 
   #endProbes(name: string): void {
     this.#ready.delete(name);
+    this.#probed.delete(name);
     this.#probing.get(name)?.abort();
     this.#probing.delete(name);
   }

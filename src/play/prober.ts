@@ -7,10 +7,14 @@ import { runAction, type ActionTarget } from './actions';
 import { isAborted } from './back-off';
 import type { PlayHost } from './host';
 
+export type ProbeKind = 'startup' | 'liveness' | 'readiness';
+
 export interface ProbeEvents {
   /** The container shall end, within this time if the probe has one of its own. */
   failed(probe: 'startup' | 'liveness', graceSeconds: number | undefined, reason: string): void;
   ready(ready: boolean): void;
+  /** `failure`: empty for a success. `count`: how many in a row. */
+  probed(probe: ProbeKind, failure: string, count: number): void;
 }
 
 export class Prober {
@@ -32,7 +36,7 @@ export class Prober {
    */
   async run(signal: AbortSignal): Promise<void> {
     const { startup, liveness, readiness } = this.#plan.probes;
-    if (startup !== undefined && !(await this.#untilChange(startup, false, signal))) {
+    if (startup !== undefined && !(await this.#untilChange('startup', startup, false, signal))) {
       if (!isAborted(signal)) this.#fail('startup', startup);
       return;
     }
@@ -43,7 +47,7 @@ export class Prober {
   }
 
   async #liveness(probe: ProbePlan, signal: AbortSignal): Promise<void> {
-    await this.#untilChange(probe, true, signal);
+    await this.#untilChange('liveness', probe, true, signal);
     if (!isAborted(signal)) this.#fail('liveness', probe);
   }
 
@@ -51,7 +55,7 @@ export class Prober {
     let ready = false;
     let delayed = probe;
     while (!signal.aborted) {
-      const next: boolean = await this.#untilChange(delayed, ready, signal, true);
+      const next: boolean = await this.#untilChange('readiness', delayed, ready, signal, true);
       if (isAborted(signal)) return;
       ready = next;
       delayed = { ...probe, initialDelaySeconds: probe.periodSeconds };
@@ -63,7 +67,13 @@ export class Prober {
    * Resolves with the first result that stands: `failureThreshold` failures or `successThreshold` successes in a row.
    * `from`: a result that is waited away from; `stays`: failures change nothing while it is false.
    */
-  async #untilChange(probe: ProbePlan, from: boolean, signal: AbortSignal, stays = false): Promise<boolean> {
+  async #untilChange(
+    kind: ProbeKind,
+    probe: ProbePlan,
+    from: boolean,
+    signal: AbortSignal,
+    stays = false,
+  ): Promise<boolean> {
     let failures = 0;
     let successes = 0;
     await pause(probe.initialDelaySeconds * 1000, signal);
@@ -74,11 +84,13 @@ export class Prober {
       if (failure === '') {
         successes += 1;
         failures = 0;
+        this.#events.probed(kind, '', successes);
         if (!from && successes >= probe.successThreshold) return true;
       } else {
         log.debug('probe failed', { container: this.#plan.name, failure });
         failures += 1;
         successes = 0;
+        this.#events.probed(kind, failure, failures);
         if ((from || !stays) && failures >= probe.failureThreshold) return false;
       }
       await pause(probe.periodSeconds * 1000, signal);

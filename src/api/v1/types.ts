@@ -240,6 +240,18 @@ export interface ContainerReport {
   name: string;
   ready: boolean;
   restartCount: number;
+  /** What its probes said last, in this run of it. Absent without probes, and before the first. */
+  probes?: ProbeReport[];
+}
+
+export interface ProbeReport {
+  kind: 'startup' | 'liveness' | 'readiness';
+  /** RFC 3339. */
+  at: string;
+  /** Empty: it succeeded. */
+  failure: string;
+  /** In a row, this one among them. */
+  count: number;
 }
 
 /** As Docker's. */
