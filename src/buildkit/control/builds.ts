@@ -38,7 +38,7 @@ export class Builds {
     this.#forget(id);
     this.#running.set(id, build);
     for (const arrived of this.#arrivals.get(id) ?? []) arrived(build);
-    if (request.isInternal !== true) this.#begin(request);
+    if (request.isInternal !== true) this.#begin(build, request);
     try {
       const answer = await build.run(signal);
       await this.#complete(build, answer, undefined);
@@ -52,9 +52,10 @@ export class Builds {
     }
   }
 
-  #begin({ id, what, options, exporters }: BuildRequest): void {
+  #begin({ progress }: Build, { id, what, options, exporters }: BuildRequest): void {
     const frontend = what.kind === 'frontend' ? what.name : '';
-    this.#history?.begin({ ref: id, frontend, options, exporters });
+    const [counts, soFar] = [() => progress.counts(), () => progress.soFar()];
+    this.#history?.begin({ ref: id, frontend, options, exporters, counts, soFar });
   }
 
   #complete(build: Build, answer: ReadonlyMap<string, string>, error: unknown): Promise<void> | undefined {

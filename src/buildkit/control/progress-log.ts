@@ -101,11 +101,16 @@ export class ProgressLog implements Progress {
     };
   }
 
+  /** Everything so far, and nothing that comes. */
+  *soFar(): Generator<StatusResponseInit, void, undefined> {
+    const subscriber = this.#subscriber();
+    for (let message = this.#take(subscriber); message !== undefined; message = this.#take(subscriber))
+      yield message;
+  }
+
   /** Everything so far, then what comes, until the end. */
   async *subscribe(signal: AbortSignal): AsyncGenerator<StatusResponseInit, void, undefined> {
-    const subscriber = new Subscriber();
-    for (const digest of this.#vertexes.keys()) subscriber.vertexes.add(digest);
-    for (const key of this.#counters.keys()) subscriber.counters.add(key);
+    const subscriber = this.#subscriber();
     this.#subscribers.add(subscriber);
     try {
       for (;;) {
@@ -119,6 +124,14 @@ export class ProgressLog implements Progress {
     } finally {
       this.#subscribers.delete(subscriber);
     }
+  }
+
+  /** One that has had nothing yet. */
+  #subscriber(): Subscriber {
+    const subscriber = new Subscriber();
+    for (const digest of this.#vertexes.keys()) subscriber.vertexes.add(digest);
+    for (const key of this.#counters.keys()) subscriber.counters.add(key);
+    return subscriber;
   }
 
   /** Something, and then a while for more of it, unless much came. */

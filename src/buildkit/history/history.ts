@@ -28,6 +28,9 @@ export interface BegunBuild {
   readonly frontend: string;
   readonly options: ReadonlyMap<string, string>;
   readonly exporters: readonly { type: string; attributes: ReadonlyMap<string, string> }[];
+  /** Of its steps, as it is when they are asked for. */
+  readonly counts: () => EndedBuild['counts'];
+  readonly soFar: () => Iterable<StatusResponseInit>;
 }
 
 export interface EndedBuild {
@@ -88,6 +91,8 @@ export class BuildHistory {
   readonly #documents: DocumentStore;
   readonly #records: Map<string, StoredRecord>;
   readonly #active = new Map<string, StoredRecord>();
+  /** What those that run tell. */
+  readonly #telling = new Map<string, Pick<BegunBuild, 'counts' | 'soFar'>>();
   readonly #listeners = new Set<Listener>();
   #tidying: Promise<void>;
 
@@ -101,7 +106,7 @@ export class BuildHistory {
   }
 
   /** Runs from now on. */
-  begin({ ref, frontend, options, exporters }: BegunBuild): void {
+  begin({ ref, frontend, options, exporters, counts, soFar }: BegunBuild): void {
     const record = {
       ref,
       frontend,
@@ -112,6 +117,7 @@ export class BuildHistory {
       generation: 1,
     };
     this.#active.set(ref, record);
+    this.#telling.set(ref, { counts, soFar });
     this.#tell(historyEvent.started, record);
   }
 
@@ -138,14 +144,19 @@ export class BuildHistory {
       };
       await this.#forget(ref);
       this.#save(record);
-      this.#active.delete(ref);
+      this.#end(ref);
       this.#tell(historyEvent.complete, record);
       await this.#tidy();
     } catch (error) {
       report(error);
     } finally {
-      this.#active.delete(ref);
+      this.#end(ref);
     }
+  }
+
+  #end(ref: string): void {
+    this.#active.delete(ref);
+    this.#telling.delete(ref);
   }
 
   /** Running builds, then those that were, the newest last; then what happens. Ends by the signal, or where it was asked to. */
@@ -202,11 +213,19 @@ export class BuildHistory {
   list(): PastBuild[] {
     const newestFirst = (records: Iterable<StoredRecord>): StoredRecord[] =>
       [...records].sort((a, b) => b.createdAtMs - a.createdAtMs);
-    return [...newestFirst(this.#active.values()), ...newestFirst(this.#records.values())];
+    const running = newestFirst(this.#active.values()).map((record) => {
+      const telling = this.#telling.get(record.ref);
+      return telling === undefined ? record : { ...record, counts: telling.counts() };
+    });
+    return [...running, ...newestFirst(this.#records.values())];
   }
 
-  /** What a build told, from its record; undefined where there is none. */
-  async told(ref: string): Promise<AsyncGenerator<StatusResponseInit, void, undefined> | undefined> {
+  /** What a build told, from its record, or so far if it runs; undefined where there is none. */
+  async told(
+    ref: string,
+  ): Promise<Iterable<StatusResponseInit> | AsyncIterable<StatusResponseInit> | undefined> {
+    const telling = this.#telling.get(ref);
+    if (telling !== undefined) return telling.soFar();
     const logs = this.#records.get(ref)?.logs;
     if (logs === undefined || (await this.blobs.info(logs.digest)) === undefined) return undefined;
     return unframed(this.blobs.read(logs.digest, 0, logs.size));

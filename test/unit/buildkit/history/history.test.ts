@@ -31,6 +31,8 @@ const begun = (ref: string): Parameters<BuildHistory['begin']>[0] => ({
   frontend: 'dockerfile.v0',
   options: new Map([['target', 'x']]),
   exporters: [{ type: 'moby', attributes: new Map([['name', 'y']]) }],
+  counts: () => ({ total: 2, completed: 1, cached: 1, warnings: 0 }),
+  soFar: () => [{ vertexes: [{ digest: 'v', name: 'runs' }] }],
 });
 
 function ended(more: Partial<EndedBuild> = {}, text = 'output'): EndedBuild {
@@ -115,6 +117,10 @@ test('running builds, and what happens', async () => {
   history.begin(begun('running'));
   expect((await listed(history, { activeOnly: true })).map(({ record }) => record.Ref)).toEqual(['running']);
   expect(await listed(history, { limit: 1 })).toMatchObject([{ record: { Ref: 'running' } }]);
+  expect(history.list()[0]).toMatchObject({ ref: 'running', counts: { total: 2, completed: 1 } });
+  const soFar: StatusResponseInit[] = [];
+  for await (const message of (await history.told('running')) ?? []) soFar.push(message);
+  expect(soFar).toMatchObject([{ vertexes: [{ name: 'runs' }] }]);
   const abort = new AbortController();
   const events = history.listen({ ...all, ref: 'running', onlyPresent: false }, abort.signal);
   const next = async (): Promise<unknown[]> => {
