@@ -36,9 +36,16 @@ interface Counters {
   writtenBytes?: number;
 }
 
+interface Subject {
+  kind: SubjectKind;
+  id: string;
+  series: Series;
+  peakMemoryBytes: number;
+}
+
 export class Sampler {
   readonly #engine: SampledEngine;
-  readonly #series = new Map<string, { kind: SubjectKind; id: string; series: Series }>();
+  readonly #series = new Map<string, Subject>();
   readonly #counters = new Map<string, Counters>();
   readonly #abort = new AbortController();
   #timer: NodeJS.Timeout | undefined;
@@ -71,7 +78,7 @@ export class Sampler {
 
   /** One round. */
   async sample(): Promise<void> {
-    this.#sampleHost();
+    await this.#sampleHost();
     await Promise.all(this.#engine.vms().map(({ id, pid }) => this.#sampleVm(id, pid)));
     const running = (await this.#engine.containers()).filter(({ State }) => State === 'running');
     for (const { Id } of this.#inTurn(running)) {
@@ -85,9 +92,10 @@ export class Sampler {
     const subjects = [...this.#series.values()]
       .filter(({ kind }) => wanted.kind === undefined || kind === wanted.kind)
       .filter(({ id }) => wanted.id === undefined || id === wanted.id)
-      .map(({ kind, id, series }) => ({
+      .map(({ kind, id, series, peakMemoryBytes }) => ({
         kind,
         id,
+        peakMemoryBytes,
         columns: span === 'day' ? series.day() : series.minutes(),
       }));
     return { span, subjects };
@@ -100,20 +108,28 @@ export class Sampler {
     return [...running.slice(first), ...running.slice(0, first)].slice(0, count);
   }
 
-  #sampleHost(): void {
+  async #sampleHost(): Promise<void> {
+    const [devices, vmstat] = await Promise.all([procText('net/dev'), procText('vmstat')]);
     let [idle, total] = [0, 0];
     for (const { times } of cpus()) {
       idle += times.idle;
       total += times.user + times.nice + times.sys + times.irq + times.idle;
     }
-    const point = this.#rates('host', { at: performance.now(), cpuSeconds: (total - idle) / 1000 });
+    const point = this.#rates('host', {
+      at: performance.now(),
+      cpuSeconds: (total - idle) / 1000,
+      ...hostNetwork(devices ?? ''),
+      ...hostDisk(vmstat ?? ''),
+    });
     this.#add('host', 'host', { ...point, memoryBytes: totalmem() - freemem() });
   }
 
   async #sampleVm(id: string, pid: number): Promise<void> {
     const at = performance.now();
-    const [stat, io] = await Promise.all([procText(pid, 'stat'), procText(pid, 'io')]);
-    if (stat === undefined) return;
+    const [stat, io, status] = await Promise.all(
+      ['stat', 'io', 'status'].map((name) => procText(`${pid}/${name}`)),
+    );
+    if (stat === undefined || status === undefined) return;
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     const cpuSeconds = (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
     const count = (name: string): number => Number(new RegExp(`^${name}: (\\d+)$`, 'm').exec(io ?? '')?.[1]);
@@ -123,7 +139,7 @@ export class Sampler {
       cpuSeconds,
       ...(Number.isNaN(bytes.readBytes + bytes.writtenBytes) ? {} : bytes),
     });
-    this.#add('vm', id, { ...point, memoryBytes: Number(fields[21]) * 4096 });
+    this.#add('vm', id, { ...point, memoryBytes: ownMemory(status) });
   }
 
   async #sampleContainer(id: string): Promise<void> {
@@ -131,8 +147,9 @@ export class Sampler {
     if (stats === undefined) return;
     const point = this.#rates(`container ${id}`, { at: performance.now(), ...countersOf(stats) });
     const { usage, stats: details } = stats.memory_stats;
-    // as the docker command: without what the guest's cache holds
-    const memoryBytes = usage === undefined ? undefined : Math.max(0, usage - (details?.['cache'] ?? 0));
+    // as the docker command: without what the guest's kernel can give back at once
+    const cache = details?.['total_inactive_file'] ?? details?.['inactive_file'] ?? 0;
+    const memoryBytes = usage === undefined ? undefined : cache < usage ? usage - cache : usage;
     this.#add('container', id, { ...point, ...(memoryBytes === undefined ? {} : { memoryBytes }) });
   }
 
@@ -152,8 +169,9 @@ export class Sampler {
 
   #add(kind: SubjectKind, id: string, point: Point): void {
     const key = `${kind} ${id}`;
-    const known = this.#series.get(key) ?? { kind, id, series: new Series() };
+    const known = this.#series.get(key) ?? { kind, id, series: new Series(), peakMemoryBytes: 0 };
     known.series.add(Date.now() / 1000, point);
+    known.peakMemoryBytes = Math.max(known.peakMemoryBytes, point.memoryBytes ?? 0);
     // the one that was heard of last is last
     this.#series.delete(key);
     this.#series.set(key, known);
@@ -188,6 +206,34 @@ function countersOf({ cpu_stats, networks, blkio_stats }: ContainerStats): Omit<
   return counters;
 }
 
-function procText(pid: number, name: string): Promise<string | undefined> {
-  return readFile(`/proc/${pid}/${name}`, 'utf8').catch(() => undefined);
+/** Of `/proc/PID/status`: what the process has for itself. The template's pages, which all clones share, are a file's. */
+function ownMemory(status: string): number {
+  const kib = (name: string): number =>
+    Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1] ?? 0);
+  return (kib('RssAnon') + kib('RssShmem')) * 1024;
+}
+
+/** Of `/proc/net/dev`: all but the loopback. */
+function hostNetwork(devices: string): { rxBytes: number; txBytes: number } {
+  let [rxBytes, txBytes] = [0, 0];
+  for (const [, name, counters = ''] of devices.matchAll(/^ *([^:\s]+): *(.+)$/gm)) {
+    if (name === 'lo') continue;
+    const fields = counters.trim().split(/ +/).map(Number);
+    rxBytes += fields[0] ?? 0;
+    txBytes += fields[8] ?? 0;
+  }
+  return { rxBytes, txBytes };
+}
+
+/** Of `/proc/vmstat`: what came from disks and went to them, counted in KiB. */
+function hostDisk(vmstat: string): { readBytes?: number; writtenBytes?: number } {
+  const count = (name: string): number =>
+    Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(vmstat)?.[1]) * 1024;
+  const [readBytes, writtenBytes] = [count('pgpgin'), count('pgpgout')];
+  return Number.isNaN(readBytes + writtenBytes) ? {} : { readBytes, writtenBytes };
+}
+
+/** Of a file below /proc. */
+function procText(path: string): Promise<string | undefined> {
+  return readFile(`/proc/${path}`, 'utf8').catch(() => undefined);
 }

@@ -31,6 +31,8 @@ export interface SubjectHistory {
   kind: SubjectKind;
   /** `host`, or the VM's or container's id. */
   id: string;
+  /** The most that it was seen with. */
+  peakMemoryBytes: number;
   columns: Columns;
 }
 

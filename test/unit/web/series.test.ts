@@ -41,7 +41,7 @@ function stats(cpuSeconds: number, received: number): ContainerStats {
   const zero = { rx_packets: 0, rx_errors: 0, rx_dropped: 0, tx_packets: 0, tx_errors: 0, tx_dropped: 0 };
   const sample = {
     cpu_stats: { cpu_usage: { total_usage: cpuSeconds * 1e9 } },
-    memory_stats: { usage: 1000, stats: { cache: 400 } },
+    memory_stats: { usage: 1000, stats: { cache: 700, total_inactive_file: 400 } },
     networks: { eth0: { ...zero, rx_bytes: received, tx_bytes: 0 } },
     blkio_stats: { io_service_bytes_recursive: null },
   };
@@ -74,7 +74,13 @@ describe('Sampler', () => {
     expect(subjects[0]?.columns.values.memoryBytes).toEqual([600, 600]);
     expect(subjects[0]?.columns.values.rxBytes?.[1]).toBeGreaterThan(0);
     expect(sampler.history('day', { kind: 'vm' }).subjects.map(({ id }) => id)).toEqual(['v1']);
-    expect(sampler.history('minutes', { kind: 'host' }).subjects).toHaveLength(1);
+    const [host] = sampler.history('minutes', { kind: 'host' }).subjects;
+    expect(host?.columns.values.rxBytes?.at(-1)).toBeGreaterThanOrEqual(0);
+    expect(host?.columns.values.writtenBytes?.at(-1)).toBeGreaterThanOrEqual(0);
+    // this very process: what it has for itself, without the files that it has mapped
+    const [machine] = sampler.history('minutes', { kind: 'vm' }).subjects;
+    expect(machine?.peakMemoryBytes).toBeGreaterThan(1e6);
+    expect(machine?.peakMemoryBytes).toBeLessThan(process.memoryUsage.rss());
     running.length = 0;
     await sampler.sample();
     expect(sampler.history('minutes', { id: 'c1' }).subjects).toHaveLength(1);
