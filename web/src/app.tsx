@@ -24,7 +24,8 @@ import { BuildsView } from './views/builds';
 import { ContainerView } from './views/container';
 import { ContainersView } from './views/containers';
 import { EventsView } from './views/events';
-import { ImageView, ImagesView } from './views/images';
+import { ImageView } from './views/image';
+import { ImagesView } from './views/images';
 import { NetworksView } from './views/networks';
 import { OverviewView } from './views/overview';
 import { PodsView } from './views/pods';
@@ -65,12 +66,16 @@ const places: readonly Place[] = [
   { id: 'events', name: 'Events', icon: 'events', key: 'e' },
 ];
 
-function view([place = 'overview', id, part]: readonly string[]): ComponentChildren {
+function view([place = 'overview', id, part, ...rest]: readonly string[]): ComponentChildren {
   switch (place) {
     case 'overview':
       return <OverviewView />;
     case 'containers':
-      return id === undefined ? <ContainersView /> : <ContainerView key={id} id={id} part={part ?? 'logs'} />;
+      return id === undefined ? (
+        <ContainersView />
+      ) : (
+        <ContainerView key={id} id={id} part={part ?? 'logs'} path={rest[0]} />
+      );
     case 'run':
       return <RunView key={id} image={id ?? ''} />;
     case 'images':

@@ -76,16 +76,32 @@ export function dismiss(key: number): void {
   notices.value = notices.value.filter((one) => one.key !== key);
 }
 
-/** Runs what a button asks for; what goes wrong is told. Resolves with whether it went well. */
-export async function attempt(work: () => Promise<unknown>, done?: string): Promise<boolean> {
+/**
+ * Runs what a button asks for; what goes wrong is told, by a notice unless `wrong` does. Resolves with whether it went well. A dialog
+ * tells it itself: what lies below it is not seen.
+ */
+export async function attempt(
+  work: () => Promise<unknown>,
+  done = '',
+  wrong: (text: string) => void = (text) => notice('bad', text),
+): Promise<boolean> {
   try {
     await work();
-    if (done !== undefined) notice('good', done);
+    if (done !== '') notice('good', done);
     return true;
   } catch (error) {
-    notice('bad', error instanceof Error ? error.message : String(error));
+    wrong(error instanceof TypeError ? 'The daemon does not answer.' : messageOf(error));
     return false;
   }
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Those that are made of an image. */
+export function containersOf(imageId: string): ContainerSummary[] {
+  return (containers.value ?? []).filter(({ ImageID }) => ImageID === imageId);
 }
 
 type ListName = 'containers' | 'images' | 'networks' | 'volumes' | 'pods' | 'system';
@@ -197,6 +213,10 @@ function visible(): Promise<void> {
 }
 
 // looks
+const dark = matchMedia('(prefers-color-scheme: dark)');
+/** The system's. */
+export const isDark = signal(dark.matches);
+dark.addEventListener('change', () => (isDark.value = dark.matches));
 export type Theme = 'auto' | 'light' | 'dark';
 export const theme = signal<Theme>((localStorage.getItem('caisson.theme') as Theme | null) ?? 'auto');
 effect(() => {

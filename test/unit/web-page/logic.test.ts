@@ -1,12 +1,14 @@
 // What the web page does without a browser.
 
 import { plainText, segments } from '../../../web/src/logic/ansi';
+import { buildTree, commandOf } from '../../../web/src/logic/build-tree';
 import { parentOf, parseList, sortEntries } from '../../../web/src/logic/file-list';
 import {
   ago,
   bytes,
   clip,
   duration,
+  memory,
   nameOf,
   percent,
   shortDuration,
@@ -16,19 +18,36 @@ import { FrameReader, LineReader } from '../../../web/src/logic/frames';
 import { LogBuffer } from '../../../web/src/logic/log-buffer';
 import { Progress } from '../../../web/src/logic/progress';
 import { createBody, emptyForm, quoted, runLine, sizeOf, words } from '../../../web/src/logic/run-line';
+import { latest, summed, withNetwork } from '../../../web/src/logic/measures';
+import { pullNames } from '../../../web/src/logic/image-names';
 import { TarReader, tarAround, type TarEntry } from '../../../web/src/logic/tar';
+import { isBad, isExec, timeline } from '../../../web/src/logic/timeline';
 import { treemap } from '../../../web/src/logic/treemap';
 import { wrapped } from '../../../web/src/logic/wrap';
 
 test.each([
   [0, '0 B'],
   [999, '999 B'],
-  [1000, '1 KB'],
+  [1000, '1 kB'],
   [1_230_000, '1.23 MB'],
   [999_999, '1 MB'],
+  // no digit of a whole number is taken for one of its fraction
+  [200_000_000, '200 MB'],
+  [280_000, '280 kB'],
+  [20_000_000_000, '20 GB'],
   [25_300_000_000, '25.3 GB'],
+  [-1500, '−1.5 kB'],
   [Number.NaN, '–'],
 ])('%p bytes are %s', (count, text) => expect(bytes(count)).toBe(text));
+
+test.each([
+  [802_816, '784 KiB'],
+  [134_217_728, '128 MiB'],
+  [2_428_928, '2.316 MiB'],
+  [8_339_234_816, '7.767 GiB'],
+  [1_073_741_824, '1 GiB'],
+  [undefined, '–'],
+])('%p bytes of memory are %s', (count, text) => expect(memory(count)).toBe(text));
 
 test('durations and times', () => {
   expect([0.4, 1, 61, 7200, 86_400 * 400].map(duration)).toEqual([
@@ -270,3 +289,79 @@ test('progress by layer', () => {
   progress.add({ error: 'no', errorDetail: { message: 'no' } });
   expect([progress.text, progress.error]).toEqual(['Pulling from library/x', 'no']);
 });
+
+test('the steps of a build as a tree of stages', () => {
+  const names = [
+    '[internal] load build definition from Dockerfile',
+    '[tools 1/2] FROM docker.io/library/debian',
+    '[tools 2/2] RUN make',
+    '[docs 2/2] RUN doc',
+    '[stage-2 2/4] COPY --from=tools /a /a',
+    '[stage-2 3/4] COPY --from=docs /b /b',
+    '[stage-2 4/4] RUN [ -e /a ]',
+    'exporting to image',
+    '',
+  ];
+  const inputs = [[], [], [1], [1], [1, 2], [4, 3], [5], [6], []];
+  const tree = buildTree(names.map((name, index) => ({ name, inputs: inputs[index] ?? [] })));
+  expect(tree).toEqual([
+    { name: 'preparation', steps: [0], needs: [], also: [] },
+    { name: 'result', steps: [7], needs: [expect.objectContaining({ name: 'stage-2' })], also: [] },
+  ]);
+  const [stage] = tree[1]?.needs ?? [];
+  expect(stage).toEqual({
+    name: 'stage-2',
+    steps: [4, 5, 6],
+    needs: [
+      { name: 'tools', steps: [1, 2], needs: [], also: [] },
+      { name: 'docs', steps: [3], needs: [], also: [] },
+    ],
+    also: [],
+  });
+  expect(commandOf(names[6] ?? '')).toBe('RUN [ -e /a ]');
+  // a circle is no build: everything is shown, once
+  const circle = buildTree([
+    { name: '[a 1/1] RUN a', inputs: [1] },
+    { name: '[b 1/1] RUN b', inputs: [0] },
+  ]);
+  expect(circle).toEqual([
+    { name: 'a', steps: [0], needs: [{ name: 'b', steps: [1], needs: [], also: ['a'] }], also: [] },
+  ]);
+});
+
+test('events over time', () => {
+  const event = (time: number, Action: string, exitCode?: string) => ({
+    time,
+    Action,
+    Actor: { ID: 'c', Attributes: exitCode === undefined ? {} : { exitCode } },
+  });
+  const events = [event(1000, 'start'), event(4599, 'die', '1'), event(4600, 'die', '0')];
+  expect(timeline(events, 4600, 4)).toEqual([
+    { from: 1000, count: 1, bad: 0 },
+    { from: 1900, count: 0, bad: 0 },
+    { from: 2800, count: 0, bad: 0 },
+    { from: 3700, count: 2, bad: 1 },
+  ]);
+  expect(timeline([], 4600, 2).map(({ from }) => from)).toEqual([1000, 2800]);
+  expect([isExec(event(0, 'exec_start: sh')), isExec(event(0, 'start'))]).toEqual([true, false]);
+  expect(isBad(event(0, 'health_status: unhealthy'))).toBe(true);
+});
+
+test('columns of a machine and of what runs in it', () => {
+  const machine = { time: [10, 20, 30], values: { cpuPercent: [1, 2, null] } };
+  const container = { time: [12, 29], values: { rxBytes: [5, 7], txBytes: [null, 1] } };
+  expect(withNetwork(machine, container)).toEqual({
+    time: [10, 20, 30],
+    values: { cpuPercent: [1, 2, null], rxBytes: [null, 5, 7], txBytes: [null, null, 1] },
+  });
+  expect(latest(machine, 'cpuPercent')).toBe(2);
+  expect(latest(machine, 'memoryBytes')).toBeUndefined();
+  expect(summed(container, 'rxBytes', 'txBytes')).toEqual([5, 8]);
+});
+
+test.each([
+  ['debian', 'debian', 'latest'],
+  ['localhost:5000/a/b:1', 'localhost:5000/a/b', '1'],
+  ['localhost:5000/a', 'localhost:5000/a', 'latest'],
+  ['a@sha256:00', 'a@sha256:00', ''],
+])('an image by the name %s', (name, fromImage, tag) => expect(pullNames(name)).toEqual({ fromImage, tag }));

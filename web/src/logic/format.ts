@@ -1,17 +1,34 @@
 // Numbers, times and names as people read them.
 
-const units = ['B', 'KB', 'MB', 'GB', 'TB', 'PB'];
+const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
+const binaryUnits = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 
-/** Decimal units, three digits: as docker's own. */
-export function bytes(count: number | null | undefined): string {
+/** Sizes on disks and of transfers, with decimal units: as docker says them. */
+export function bytes(count: number | null | undefined, digits = 3): string {
+  return size(count, 1000, units, digits);
+}
+
+/** Memory, with binary units: as docker says it. */
+export function memory(count: number | null | undefined): string {
+  return size(count, 1024, binaryUnits, 4);
+}
+
+function size(
+  count: number | null | undefined,
+  base: number,
+  names: readonly string[],
+  digits: number,
+): string {
   if (count === undefined || count === null || !Number.isFinite(count)) return '–';
   let [value, unit] = [Math.abs(count), 0];
-  while (value >= 999.5 && unit < units.length - 1) {
-    value /= 1000;
+  // what would be rounded to the next unit is said in it
+  const most = base === 1000 ? 1000 - 0.5 * 10 ** (3 - digits) : base;
+  while (value >= most && unit < names.length - 1) {
+    value /= base;
     unit += 1;
   }
-  const text = unit === 0 ? String(Math.round(value)) : value.toPrecision(3).replace(/\.?0+$/, '');
-  return `${count < 0 ? '−' : ''}${text} ${units[unit] ?? ''}`;
+  const text = unit === 0 ? String(Math.round(value)) : String(Number(value.toPrecision(digits)));
+  return `${count < 0 ? '−' : ''}${text} ${names[unit] ?? ''}`;
 }
 
 export function rate(count: number | null | undefined): string {
@@ -21,6 +38,11 @@ export function rate(count: number | null | undefined): string {
 export function percent(value: number | null | undefined): string {
   if (value === undefined || value === null || !Number.isFinite(value)) return '–';
   return `${value >= 10 ? Math.round(value) : Math.round(value * 10) / 10} %`;
+}
+
+/** With two places, as `docker stats` says it. */
+export function exactPercent(value: number): string {
+  return `${value.toFixed(2)} %`;
 }
 
 const steps: readonly (readonly [seconds: number, name: string])[] = [

@@ -1,6 +1,4 @@
-// The `docker run` line that makes a container, from a form or from what inspect says of one.
-
-import type { ContainerInspect } from '../../../src/docker/types';
+// A container by a form: the `docker run` line that makes it, and the request.
 
 export interface RunForm {
   image: string;
@@ -143,41 +141,4 @@ export function createBody(form: RunForm): object {
       NanoCpus: Math.round(cpus * 1e9),
     },
   };
-}
-
-/** What the image has by itself is left out where it can be told. */
-export function runLineOf(
-  { Name, Config, HostConfig, Mounts }: ContainerInspect,
-  image?: { Env?: readonly string[] | null; Cmd?: readonly string[] | null },
-): string {
-  const line = ['docker run', Config.Tty && Config.OpenStdin ? '-dit' : '-d'];
-  const add = (flag: string, value: string): void => void line.push(`${flag} ${quoted(value)}`);
-  add('--name', Name.replace(/^\//, ''));
-  if (HostConfig.AutoRemove) line.push('--rm');
-  if (HostConfig.Privileged) line.push('--privileged');
-  const mode = HostConfig.NetworkMode;
-  if (mode !== '' && mode !== 'default' && mode !== 'bridge') add('--network', mode);
-  for (const [port, bindings] of Object.entries(HostConfig.PortBindings ?? {})) {
-    for (const { HostIp = '', HostPort = '' } of bindings ?? []) {
-      const ip = HostIp.includes(':') ? `[${HostIp}]` : HostIp;
-      add('-p', `${ip === '' ? '' : `${ip}:`}${HostPort}:${port.replace(/\/tcp$/, '')}`);
-    }
-  }
-  for (const bind of HostConfig.Binds ?? []) add('-v', bind);
-  const binds = (HostConfig.Binds ?? []).map((bind) => bind.split(':')[1]);
-  for (const mount of Mounts) {
-    if (binds.includes(mount.Destination) || mount.Type === 'tmpfs') continue;
-    const source = mount.Type === 'volume' ? (mount.Name ?? '') : mount.Source;
-    add('-v', `${source}:${mount.Destination}${mount.RW ? '' : ':ro'}`);
-  }
-  const ofImage = new Set(image?.Env ?? []);
-  for (const variable of Config.Env ?? []) if (!ofImage.has(variable)) add('-e', variable);
-  if (HostConfig.Memory > 0) add('--memory', String(HostConfig.Memory));
-  if (HostConfig.NanoCpus > 0) add('--cpus', String(HostConfig.NanoCpus / 1e9));
-  const { Name: restart = '', MaximumRetryCount: retries = 0 } = HostConfig.RestartPolicy ?? {};
-  if (restart !== '' && restart !== 'no') add('--restart', retries > 0 ? `${restart}:${retries}` : restart);
-  line.push(quoted(Config.Image));
-  const command = Config.Cmd ?? [];
-  if (command.join('\0') !== (image?.Cmd ?? []).join('\0')) line.push(...command.map(quoted));
-  return line.join(' ');
 }

@@ -3,7 +3,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { Columns, History, HistorySpan, Measure, SubjectKind } from '../../../src/web/types';
 import { get, query } from '../client';
-import { bytes, percent, rate } from '../logic/format';
+import { memory, percent, rate } from '../logic/format';
 import { Plot } from './plot';
 
 const everyMs = 5_000;
@@ -70,8 +70,9 @@ export function HistoryPlots({
         title="Memory"
         time={time}
         lines={[{ name: 'Memory', values: column('memoryBytes') }]}
-        format={bytes}
-        atLeast={1e6}
+        format={memory}
+        atLeast={2 ** 20}
+        binary
       />
       {hasNetwork && (
         <Plot

@@ -3,7 +3,7 @@
 import { useEffect, useRef } from 'preact/hooks';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
-import { theme } from '../store';
+import { isDark, theme } from '../store';
 
 export interface Line {
   name: string;
@@ -18,17 +18,21 @@ interface PlotProps {
   height?: number;
   /** The axis goes at least so far. */
   atLeast?: number;
+  /** Marks of the axis are at powers of two. */
+  binary?: boolean;
 }
+
+const powersOfTwo = Array.from({ length: 50 }, (_, power) => 2 ** power);
 
 function colour(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-export function Plot({ title, time, lines, format, height = 140, atLeast = 1 }: PlotProps) {
+export function Plot({ title, time, lines, format, height = 140, atLeast = 1, binary = false }: PlotProps) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | undefined>(undefined);
   const data: uPlot.AlignedData = [time, ...lines.map(({ values }) => values)];
-  const look = theme.value;
+  const look = `${theme.value} ${String(isDark.value)}`;
   const names = lines.map(({ name }) => name).join();
   useEffect(() => {
     const element = box.current;
@@ -53,7 +57,13 @@ export function Plot({ title, time, lines, format, height = 140, atLeast = 1 }: 
         },
         axes: [
           { ...axis, size: 26, space: 70, values: (_plot, times) => times.map(clock) },
-          { ...axis, size: 62, space: 36, values: (_plot, values) => values.map((value) => format(value)) },
+          {
+            ...axis,
+            size: 66,
+            space: 36,
+            ...(binary ? { incrs: powersOfTwo } : {}),
+            values: (_plot, values) => values.map((value) => format(value)),
+          },
         ],
         series: [
           {},

@@ -21,6 +21,7 @@ const icons = {
   stop: 'M6 6h12v12H6z',
   pause: 'M8 5v14M16 5v14',
   restart: 'M20 12a8 8 0 11-3-6M20 3v5h-5',
+  swap: 'M4 8h14M14 4l4 4-4 4M20 16H6M10 12l-4 4 4 4',
   trash: 'M4 7h16M9 7V4h6v3M6 7l1 13h10l1-13',
   more: 'M4.5 12a.5.5 0 101 0 .5.5 0 10-1 0M11.5 12a.5.5 0 101 0 .5.5 0 10-1 0M18.5 12a.5.5 0 101 0 .5.5 0 10-1 0',
   download: 'M12 4v11M7 11l5 5 5-5M4 20h16',
@@ -292,9 +293,11 @@ export function Ask({ title, text, field, action, danger, choices = [], run, don
     Object.fromEntries(choices.map((choice) => [choice.id, choice.value])),
   );
   const [busy, setBusy] = useState(false);
+  const [error, setError] = useState('');
   const submit = async (): Promise<void> => {
     setBusy(true);
-    const went = await attempt(() => run({ text: value.trim(), choices: chosen }), done);
+    setError('');
+    const went = await attempt(() => run({ text: value.trim(), choices: chosen }), done, setError);
     setBusy(false);
     if (went) onClose();
   };
@@ -328,6 +331,7 @@ export function Ask({ title, text, field, action, danger, choices = [], run, don
             <span>{label}</span>
           </label>
         ))}
+        {error !== '' && <Failure error={error} />}
         <footer>
           <Button kind="quiet" onClick={onClose}>
             Cancel

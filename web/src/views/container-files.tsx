@@ -3,21 +3,23 @@
 
 import { useRef, useState } from 'preact/hooks';
 import type { ContainerInspect, FilesystemChange } from '../../../src/docker/types';
-import { chunks, docker, get, part, query, request, send, urlOf } from '../client';
+import { chunks, docker, get, part, query, request, send, upload, urlOf } from '../client';
 import { parentOf, listCommand, parseList, sortEntries, type FileEntry } from '../logic/file-list';
 import { FrameReader } from '../logic/frames';
 import { ago, bytes, clip } from '../logic/format';
 import { TarReader, tarAround } from '../logic/tar';
 import { Button, Empty, Failure, Icon, Loading, save, useLoad } from '../parts/ui';
-import { attempt, readOnly } from '../store';
+import { attempt, go, readOnly, refresh } from '../store';
+import { Sent } from './image-transfers';
 
 /** What is saved under its own name goes through the page's memory; what is larger comes as an archive. */
 const savedBytes = 64 * 2 ** 20;
 /** Of an archive that is read for its names. */
 const listedBytes = 4 * 2 ** 20;
 
-export function FilesPart({ inspect }: { inspect: ContainerInspect }) {
-  const [path, setPath] = useState(inspect.Config.WorkingDir || '/');
+export function FilesPart({ inspect, start }: { inspect: ContainerInspect; start?: string | undefined }) {
+  const [path, setPath] = useState(start ?? (inspect.Config.WorkingDir || '/'));
+  const [sending, setSending] = useState<{ name: string; sent: number; size: number }>();
   const [changes, setChanges] = useState(false);
   const input = useRef<HTMLInputElement>(null);
   const runs = inspect.State.Running && !inspect.State.Paused;
@@ -25,20 +27,24 @@ export function FilesPart({ inspect }: { inspect: ContainerInspect }) {
     (signal) => listOf(inspect.Id, path, runs, signal),
     [inspect.Id, path, runs],
   );
-  const upload = async (files: FileList | null): Promise<void> => {
+  const put = async (files: FileList | null): Promise<void> => {
     for (const file of files ?? []) {
       await attempt(
         async () => {
           const { header, tail } = tarAround(file.name, file.size, file.lastModified / 1000);
-          await request(docker(`/containers/${part(inspect.Id)}/archive${query({ path })}`), {
-            method: 'PUT',
-            body: new Blob([header, file, tail]),
-            headers: { 'Content-Type': 'application/x-tar' },
-          });
+          const onSent = (sent: number): void =>
+            setSending({ name: file.name, size: file.size, sent: Math.min(sent, file.size) });
+          onSent(0);
+          await upload(
+            docker(`/containers/${part(inspect.Id)}/archive${query({ path })}`),
+            new Blob([header, file, tail]),
+            { method: 'PUT', onSent },
+          );
         },
         `${clip(file.name, 60)} is in ${path}.`,
       );
     }
+    setSending(undefined);
     list.again();
   };
   return (
@@ -47,7 +53,7 @@ export function FilesPart({ inspect }: { inspect: ContainerInspect }) {
       onDragOver={(event) => event.preventDefault()}
       onDrop={(event) => {
         event.preventDefault();
-        if (!readOnly.value) void upload(event.dataTransfer?.files ?? null);
+        if (!readOnly.value) void put(event.dataTransfer?.files ?? null);
       }}
     >
       <div class="tools">
@@ -84,9 +90,16 @@ export function FilesPart({ inspect }: { inspect: ContainerInspect }) {
           type="file"
           multiple
           hidden
-          onChange={({ currentTarget }) => void upload(currentTarget.files)}
+          onChange={({ currentTarget }) => void put(currentTarget.files)}
         />
       </div>
+      {sending !== undefined && (
+        <p class="hint">
+          {clip(sending.name, 80)}
+          <Sent sent={sending.sent} of={sending.size} />
+        </p>
+      )}
+      {inspect.Config.Labels?.['caisson.browse'] !== undefined && <Borrowed inspect={inspect} />}
       {changes ? (
         <Changes id={inspect.Id} />
       ) : list.error !== undefined ? (
@@ -97,6 +110,27 @@ export function FilesPart({ inspect }: { inspect: ContainerInspect }) {
         <List id={inspect.Id} path={path} {...list.value} onOpen={setPath} />
       )}
     </div>
+  );
+}
+
+/** Made to look into a volume that no container has. */
+function Borrowed({ inspect: { Id, Mounts } }: { inspect: ContainerInspect }) {
+  return (
+    <p class="hint">
+      This container was made to look into volume {clip(Mounts[0]?.Name ?? '', 80)}; it never runs.{' '}
+      <Button
+        changes
+        onClick={() =>
+          attempt(async () => {
+            await send('DELETE', docker(`/containers/${part(Id)}`));
+            refresh('containers', 'pods');
+            go('volumes');
+          })
+        }
+      >
+        Done: remove it
+      </Button>
+    </p>
   );
 }
 

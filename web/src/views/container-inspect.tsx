@@ -3,7 +3,7 @@
 import { useState } from 'preact/hooks';
 import type { ContainerInspect, ImageInspect } from '../../../src/docker/types';
 import { docker, get, part } from '../client';
-import { runLineOf } from '../logic/run-line';
+import { runLineOf } from '../logic/run-line-of';
 import { CopyButton, SearchBox, useLoad } from '../parts/ui';
 
 export function InspectPart({ inspect }: { inspect: ContainerInspect }) {

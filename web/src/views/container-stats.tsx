@@ -4,7 +4,7 @@ import { useEffect, useState } from 'preact/hooks';
 import type { ContainerInspect, ContainerStats } from '../../../src/docker/types';
 import type { HistorySpan } from '../../../src/web/types';
 import { docker, objects, part, request } from '../client';
-import { bytes, percent } from '../logic/format';
+import { bytes, exactPercent, memory } from '../logic/format';
 import { cpuPercent, memoryUsed, networkBytes, diskBytes } from '../logic/stats';
 import { HistoryPlots, SpanChoice, useHistory } from '../parts/history-plots';
 import { Empty } from '../parts/ui';
@@ -26,11 +26,11 @@ export function StatsPart({ inspect }: { inspect: ContainerInspect }) {
   return (
     <div class="scroll">
       <dl class="numbers">
-        <Number name="CPU" value={sample === undefined ? '–' : percent(cpuPercent(sample))} />
+        <Number name="CPU" value={sample === undefined ? '–' : exactPercent(cpuPercent(sample))} />
         <Number
           name="Memory"
-          value={bytes(sample === undefined ? undefined : memoryUsed(sample))}
-          of={inspect.State.Running ? `of ${bytes(sample?.memory_stats.limit)}` : ''}
+          value={memory(sample === undefined ? undefined : memoryUsed(sample))}
+          of={inspect.State.Running ? `of ${memory(sample?.memory_stats.limit)}` : ''}
         />
         <Number name="Network in / out" value={`${bytes(network?.received)} / ${bytes(network?.sent)}`} />
         <Number name="Disk read / written" value={`${bytes(disk?.read)} / ${bytes(disk?.written)}`} />

@@ -6,6 +6,7 @@ import { docker, get, part as piece, query, send } from '../client';
 import { ago, nameOf, shortId, timeOf } from '../logic/format';
 import { Ask, Button, Empty, Failure, Head, Loading, State, Tabs } from '../parts/ui';
 import { attempt, containers, go, info, link, pods, refresh, web } from '../store';
+import { CheckpointsPart } from './container-checkpoints';
 import { FilesPart } from './container-files';
 import { InspectPart } from './container-inspect';
 import { LogsPart } from './container-logs';
@@ -21,11 +22,19 @@ const tabs = [
   { id: 'files', name: 'Files' },
   { id: 'inspect', name: 'Inspect' },
   { id: 'health', name: 'Health' },
+  { id: 'checkpoints', name: 'Checkpoints' },
 ];
 
 type Question = 'kill' | 'rename' | 'remove' | 'commit' | 'checkpoint';
 
-export function ContainerView({ id, part }: { id: string; part: string }) {
+interface ContainerProps {
+  id: string;
+  part: string;
+  /** Of its files: where to begin. */
+  path: string | undefined;
+}
+
+export function ContainerView({ id, part, path }: ContainerProps) {
   const [inspect, setInspect] = useState<ContainerInspect>();
   const [error, setError] = useState('');
   const summary = containers.value?.find(({ Id }) => Id === id);
@@ -57,17 +66,25 @@ export function ContainerView({ id, part }: { id: string; part: string }) {
     <section class="view fill">
       <Header inspect={inspect} isGone={isGone} />
       <Tabs
-        tabs={tabs.filter((tab) => tab.id !== 'health' || inspect.State.Health !== undefined)}
+        tabs={tabs.filter(
+          (tab) =>
+            (tab.id !== 'health' || inspect.State.Health !== undefined) &&
+            (tab.id !== 'checkpoints' || web.value?.experimental === true),
+        )}
         active={part}
         hrefOf={(one) => link('containers', id, one)}
       />
       {isGone && <p class="hint">This container was removed.</p>}
-      <Part inspect={inspect} part={part} />
+      <Part inspect={inspect} part={part} path={path} />
     </section>
   );
 }
 
-function Part({ inspect, part }: { inspect: ContainerInspect; part: string }) {
+function Part({
+  inspect,
+  part,
+  path,
+}: { inspect: ContainerInspect } & Pick<ContainerProps, 'part' | 'path'>) {
   switch (part) {
     case 'logs':
       return <LogsPart inspect={inspect} />;
@@ -78,9 +95,11 @@ function Part({ inspect, part }: { inspect: ContainerInspect; part: string }) {
     case 'processes':
       return <ProcessesPart inspect={inspect} />;
     case 'files':
-      return <FilesPart inspect={inspect} />;
+      return <FilesPart key={path} inspect={inspect} start={path} />;
     case 'inspect':
       return <InspectPart inspect={inspect} />;
+    case 'checkpoints':
+      return <CheckpointsPart inspect={inspect} />;
     case 'health':
       return <HealthPart inspect={inspect} />;
     default:

@@ -4,6 +4,7 @@ import { useState } from 'preact/hooks';
 import type { EventMessage } from '../../../src/docker/types';
 import { docker, objects, query, request } from '../client';
 import { clip, shortId } from '../logic/format';
+import { isBad, isExec, timeline, type Piece } from '../logic/timeline';
 import { Rows } from '../parts/rows';
 import { Empty, Failure, Head, Loading, SearchBox, State, useLoad } from '../parts/ui';
 import { events, link } from '../store';
@@ -26,12 +27,16 @@ const looks: Record<string, string> = {
 export function EventsView() {
   const [text, setText] = useState('');
   const [kind, setKind] = useState<(typeof kinds)[number]>('all');
+  const [execs, setExecs] = useState(false);
   const past = useLoad(pastEvents, []);
   const live = events.value;
   const seen = new Set(live.map(({ timeNano }) => timeNano));
   const all = [...live, ...(past.value ?? []).filter(({ timeNano }) => !seen.has(timeNano))];
   const found = all.filter(
-    (event) => (kind === 'all' || event.Type === kind) && textOf(event).includes(text.toLowerCase()),
+    (event) =>
+      (kind === 'all' || event.Type === kind) &&
+      (execs || !isExec(event)) &&
+      textOf(event).includes(text.toLowerCase()),
   );
   return (
     <section class="view fill">
@@ -47,7 +52,11 @@ export function EventsView() {
             <option key={one}>{one}</option>
           ))}
         </select>
+        <button type="button" class="button toggle" aria-pressed={execs} onClick={() => setExecs(!execs)}>
+          With execs
+        </button>
       </div>
+      {past.value !== undefined && found.length > 0 && <Strip events={found} />}
       {past.error !== undefined && <Failure error={past.error} again={past.again} />}
       {past.value === undefined && past.error === undefined && <Loading />}
       {past.value !== undefined && found.length === 0 && (
@@ -68,13 +77,61 @@ export function EventsView() {
   );
 }
 
-function Row({ event: { time, Type, Action, Actor } }: { event: EventMessage }) {
+const pieces = 96;
+
+/** When much happened, and when something went wrong. */
+function Strip({ events: shown }: { events: readonly EventMessage[] }) {
+  const now = Math.floor(Date.now() / 1000);
+  const strip = timeline(shown, now, pieces);
+  const most = Math.max(1, ...strip.map(({ count }) => count));
+  const heightOf = (count: number): number => (count === 0 ? 0 : Math.max(8, (count / most) * 100));
+  return (
+    <figure class="strip">
+      <svg viewBox={`0 0 ${pieces} 100`} preserveAspectRatio="none" role="img" aria-label={stripText(strip)}>
+        {strip.map(({ from, count, bad }, index) => (
+          <g key={index}>
+            <title>{`${clock(from)}: ${count} events`}</title>
+            <rect x={index + 0.1} width={0.8} y={100 - heightOf(count)} height={heightOf(count)} />
+            {bad > 0 && (
+              <rect class="bad" x={index + 0.1} width={0.8} y={100 - heightOf(bad)} height={heightOf(bad)} />
+            )}
+          </g>
+        ))}
+      </svg>
+      <figcaption class="muted">
+        <span>{clock(strip[0]?.from ?? now)}</span>
+        <span class="nowrap">
+          <i class="swatch plot1" aria-hidden="true" /> events <i class="swatch bad" aria-hidden="true" />{' '}
+          went wrong
+        </span>
+        <span>now</span>
+      </figcaption>
+    </figure>
+  );
+}
+
+function stripText(strip: readonly Piece[]): string {
+  const sum = (of: 'count' | 'bad'): number => strip.reduce((total, piece) => total + piece[of], 0);
+  return `${sum('count')} events over time, of which ${sum('bad')} went wrong`;
+}
+
+function clock(seconds: number): string {
+  const date = new Date(seconds * 1000);
+  const isToday = date.toDateString() === new Date().toDateString();
+  const time = date.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', hour12: false });
+  return isToday ? time : `${date.toLocaleDateString([], { weekday: 'short' })} ${time}`;
+}
+
+function Row({ event }: { event: EventMessage }) {
+  const { time, Type, Action, Actor } = event;
   const name = Actor.Attributes['name'] ?? shortId(Actor.ID);
   const action = Action.split(':')[0] ?? '';
   return (
     <>
-      <time class="muted nowrap event-time">{new Date(time * 1000).toLocaleTimeString()}</time>
-      <State name={looks[action] ?? 'created'} text={clip(action, 24)} />
+      <time class="muted nowrap event-time">
+        {new Date(time * 1000).toLocaleTimeString([], { hour12: false })}
+      </time>
+      <State name={isBad(event) ? 'bad' : (looks[action] ?? 'created')} text={clip(action, 24)} />
       <span class="muted event-kind">{Type}</span>
       {Type === 'container' ? (
         <a class="clip grow" href={link('containers', Actor.ID)}>

@@ -5,7 +5,7 @@ import type { NetworkInspect } from '../../../src/docker/types';
 import { docker, part, send } from '../client';
 import { clip, nameOf } from '../logic/format';
 import { topology, type Node } from '../logic/topology';
-import { Ask, Button, Dialog, Empty, Head, Loading, State } from '../parts/ui';
+import { Ask, Button, Dialog, Empty, Failure, Head, Loading, State } from '../parts/ui';
 import { attempt, containers, link, networks, refresh } from '../store';
 
 const builtIn = ['bridge', 'host', 'none'];
@@ -162,16 +162,21 @@ function Create({ onClose }: { onClose: () => void }) {
   const [name, setName] = useState('');
   const [subnet, setSubnet] = useState('');
   const [internal, setInternal] = useState(false);
+  const [error, setError] = useState('');
   const create = async (): Promise<void> => {
-    const went = await attempt(async () => {
-      await send('POST', docker('/networks/create'), {
-        Name: name.trim(),
-        CheckDuplicate: true,
-        Internal: internal,
-        ...(subnet.trim() === '' ? {} : { IPAM: { Config: [{ Subnet: subnet.trim() }] } }),
-      });
-      refresh('networks');
-    }, 'The network is made.');
+    const went = await attempt(
+      async () => {
+        await send('POST', docker('/networks/create'), {
+          Name: name.trim(),
+          CheckDuplicate: true,
+          Internal: internal,
+          ...(subnet.trim() === '' ? {} : { IPAM: { Config: [{ Subnet: subnet.trim() }] } }),
+        });
+        refresh('networks');
+      },
+      'The network is made.',
+      setError,
+    );
     if (went) onClose();
   };
   return (
@@ -208,6 +213,7 @@ function Create({ onClose }: { onClose: () => void }) {
           />
           <span>Nothing leads out of it</span>
         </label>
+        {error !== '' && <Failure error={error} />}
         <footer>
           <Button kind="quiet" onClick={onClose}>
             Cancel

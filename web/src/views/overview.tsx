@@ -5,10 +5,11 @@ import type { DiskUsage } from '../../../src/docker/types';
 import type { DoctorReply, HistorySpan } from '../../../src/web/types';
 import type { PodSummary, VmSummary } from '../../../src/api/v1/types';
 import { docker, get, send } from '../client';
-import { ago, bytes, shortId } from '../logic/format';
+import { ago, bytes, memory, shortId } from '../logic/format';
 import { treemap } from '../logic/treemap';
 import { HistoryPlots, SpanChoice, useHistory } from '../parts/history-plots';
 import { Ask, Button, Empty, Failure, Head, Loading, State, useLoad } from '../parts/ui';
+import { Live } from './overview-live';
 import { containers, go, info, link, own, pods, refresh, vms } from '../store';
 
 export function OverviewView() {
@@ -34,7 +35,7 @@ export function OverviewView() {
         sub={
           info.value === undefined
             ? undefined
-            : `${info.value.Name}, ${info.value.NCPU} CPUs, ${bytes(info.value.MemTotal)} of memory`
+            : `${info.value.Name}, ${info.value.NCPU} CPUs, ${memory(info.value.MemTotal)} of memory`
         }
       >
         <Button kind="primary" icon="plus" changes onClick={() => go('run')}>
@@ -52,12 +53,13 @@ export function OverviewView() {
         />
       </dl>
       <Picture history={history} />
+      <Live history={history} />
       <div class="card">
         <header>
           <h2>This host</h2>
           <SpanChoice span={span} onChange={setSpan} />
         </header>
-        <HistoryPlots columns={host} hasNetwork={false} />
+        <HistoryPlots columns={host} />
       </div>
       <div class="two">
         <Doctor />
@@ -92,7 +94,7 @@ function Picture({ history }: { history: ReturnType<typeof useHistory> }) {
     observer.observe(element);
     return () => observer.disconnect();
   }, []);
-  const memory = new Map(
+  const taken = new Map(
     (history?.subjects ?? [])
       .filter(({ kind }) => kind === 'vm')
       .map(({ id, columns }) => [id, columns.values.memoryBytes?.findLast((value) => value !== null) ?? 0]),
@@ -100,7 +102,7 @@ function Picture({ history }: { history: ReturnType<typeof useHistory> }) {
   const machines = (vms.value ?? []).slice(0, shownMachines);
   const height = width < 500 ? pictureHeight * 1.4 : pictureHeight;
   const boxes = treemap(
-    machines.map(({ id }) => memory.get(id) ?? 0),
+    machines.map(({ id }) => taken.get(id) ?? 0),
     { x: 0, y: 0, width, height },
   );
   return (
@@ -126,7 +128,7 @@ function Picture({ history }: { history: ReturnType<typeof useHistory> }) {
             >
               <Machine
                 vm={vm}
-                bytesTaken={memory.get(vm.id)}
+                bytesTaken={taken.get(vm.id)}
                 pod={pods.value?.find(({ vmId }) => vmId === vm.id)}
               />
             </div>
@@ -161,7 +163,7 @@ function Machine({
               ? `machine ${shortId(vm.id).slice(0, 6)}`
               : pod.name}
         </span>
-        <span class="nowrap">{bytesTaken === undefined || bytesTaken === 0 ? '' : bytes(bytesTaken)}</span>
+        <span class="nowrap">{bytesTaken === undefined || bytesTaken === 0 ? '' : memory(bytesTaken)}</span>
       </a>
       <div class="machine-inside">
         {pod?.containers.map(({ id, dockerName, status }) => (
@@ -283,7 +285,7 @@ function Disk() {
         {rows.map((row) => (
           <li key={row.name}>
             <span class="disk-name">{row.name}</span>
-            <span class="nowrap">{bytes(row.total)}</span>
+            <span class="nowrap">{bytes(row.total, 4)}</span>
             <span class="meter" aria-hidden="true">
               <i style={{ width: `${((row.total - row.free) / most) * 100}%` }} />
               <i class="free" style={{ width: `${(Math.min(row.free, row.total) / most) * 100}%` }} />

@@ -1,14 +1,23 @@
 // Pods with a name, and Kubernetes manifests that are played.
 
-import { useState } from 'preact/hooks';
-import type { PlayReply, PodSummary, WorkloadStatus } from '../../../src/api/v1/types';
+import { useEffect, useState } from 'preact/hooks';
+import type { ContainerReport, PlayReply, PodSummary, WorkloadStatus } from '../../../src/api/v1/types';
 import { part, query, request, send } from '../client';
-import { ago, shortId, timeOf } from '../logic/format';
-import { Ask, Button, Dialog, Empty, Head, Loading, State } from '../parts/ui';
+import { ago, clip, shortId, timeOf } from '../logic/format';
+import { Ask, Button, Dialog, Empty, Failure, Head, Loading, State } from '../parts/ui';
 import { attempt, link, notice, plays, pods, refresh } from '../store';
+
+const everyMs = 5_000;
 
 export function PodsView() {
   const [open, setOpen] = useState<'play' | 'down'>();
+  // nothing tells when a probe has said something
+  useEffect(() => {
+    const timer = setInterval(() => {
+      if (!document.hidden) refresh('pods');
+    }, everyMs);
+    return () => clearInterval(timer);
+  }, []);
   const all = pods.value?.filter(({ kind }) => kind !== 'container');
   const workloads = plays.value ?? [];
   return (
@@ -24,7 +33,10 @@ export function PodsView() {
       {all === undefined && <Loading what="Asking for Pods" />}
       {all?.length === 0 && workloads.length === 0 && (
         <Empty icon="pods" title="No Pods yet">
-          <p>Play a Kubernetes manifest here, or use `caisson pod` and the label `caisson.pod`.</p>
+          <p>
+            Play a Kubernetes manifest here, or use <code>caisson pod</code> or the label{' '}
+            <code>caisson.pod</code>.
+          </p>
         </Empty>
       )}
       {workloads.length > 0 && (
@@ -61,18 +73,52 @@ function Workload({
       {failures > 0 && <p class="bad-text">{failures} failures</p>}
       <ul class="list">
         {own.map((pod) => (
-          <li key={pod.name}>
-            <span class="clip">{pod.name}</span>
+          <li key={pod.name} class="played">
+            <span class="clip strong">{pod.name}</span>
             <span class="facts">
-              <span>{pod.phase}</span>
-              <span class="muted">
+              <State name={phases[pod.phase] ?? 'created'} text={pod.phase} />
+              <span class="muted nowrap">
                 {pod.containers.filter(({ ready }) => ready).length} of {pod.containers.length} ready
               </span>
             </span>
+            {pod.containers.map((container) => (
+              <Played key={container.name} container={container} />
+            ))}
           </li>
         ))}
       </ul>
     </li>
+  );
+}
+
+const phases: Record<string, string> = {
+  Pending: 'created',
+  Running: 'running',
+  Succeeded: 'good',
+  Failed: 'bad',
+  Stopped: 'paused',
+  Gone: 'exited',
+};
+
+/** A container of a manifest: is it ready, and what its probes said last. */
+function Played({ container: { name, ready, restartCount, probes = [] } }: { container: ContainerReport }) {
+  return (
+    <div class="probes">
+      <span class="clip">{name}</span>
+      <State name={ready ? 'good' : 'created'} text={ready ? 'ready' : 'not ready'} />
+      {restartCount > 0 && <span class="muted nowrap">restarted {restartCount} times</span>}
+      {probes.map(({ kind, at, failure, count }) => (
+        <span key={kind} class="probe" title={`${kind} probe, ${ago(Date.parse(at))}`}>
+          <State
+            name={failure === '' ? 'good' : 'bad'}
+            text={`${kind}: ${failure === '' ? 'passed' : 'failed'}`}
+          />
+          <small class="muted">
+            {count} in a row{failure === '' ? '' : `: ${clip(failure, 120)}`}
+          </small>
+        </span>
+      ))}
+    </div>
   );
 }
 
@@ -94,6 +140,7 @@ function Stages({ pod: { state, detail } }: { pod: PodSummary }) {
 
 function Pod({ pod }: { pod: PodSummary }) {
   const [removing, setRemoving] = useState(false);
+  const [replacing, setReplacing] = useState(false);
   const act = (verb: string): Promise<boolean> =>
     attempt(async () => {
       await send('POST', `/v1/pods/${part(pod.id)}/${verb}`);
@@ -121,6 +168,15 @@ function Pod({ pod }: { pod: PodSummary }) {
                 label={`Start ${pod.name}`}
                 changes
                 onClick={() => act('start')}
+              />
+            )}
+            {pod.state === 'Running' && (
+              <Button
+                icon="swap"
+                kind="quiet"
+                label={`Replace ${pod.name}`}
+                changes
+                onClick={() => setReplacing(true)}
               />
             )}
             <Button
@@ -158,6 +214,7 @@ function Pod({ pod }: { pod: PodSummary }) {
           </li>
         ))}
       </ul>
+      {replacing && <Replace pod={pod} onClose={() => setReplacing(false)} />}
       {removing && (
         <Ask
           title={`Remove Pod ${pod.name}`}
@@ -179,12 +236,87 @@ function Pod({ pod }: { pod: PodSummary }) {
   );
 }
 
+/** Another Pod takes over the machine of this one, without a boot. */
+function Replace({ pod, onClose }: { pod: PodSummary; onClose: () => void }) {
+  const others = (pods.value ?? []).filter(({ kind, state }) => kind === 'pod' && state === 'Created');
+  const [other, setOther] = useState(others[0]?.id ?? '');
+  const [keepAddress, setKeepAddress] = useState(true);
+  const [error, setError] = useState('');
+  const [busy, setBusy] = useState(false);
+  const replace = async (): Promise<void> => {
+    setBusy(true);
+    setError('');
+    const went = await attempt(
+      async () => {
+        await send('POST', `/v1/pods/${part(pod.id)}/replace`, { pod: other, keepAddress });
+        refresh('pods', 'containers');
+      },
+      'The other Pod has its machine.',
+      setError,
+    );
+    setBusy(false);
+    if (went) onClose();
+  };
+  return (
+    <Dialog title={`Replace Pod ${pod.name}`} onClose={onClose}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          void replace();
+        }}
+      >
+        {others.length === 0 ? (
+          <p class="dialog-text">
+            A Pod that is created and does not run takes its place: make one with{' '}
+            <code>caisson pod create</code> first.
+          </p>
+        ) : (
+          <>
+            <p class="dialog-text">
+              Its containers end, and the other Pod goes on in its machine, without a boot.
+            </p>
+            <label class="field">
+              <span>Pod that takes its place</span>
+              <select value={other} onChange={({ currentTarget }) => setOther(currentTarget.value)}>
+                {others.map(({ id, name }) => (
+                  <option key={id} value={id}>
+                    {name}
+                  </option>
+                ))}
+              </select>
+            </label>
+            <label class="check">
+              <input
+                type="checkbox"
+                checked={keepAddress}
+                onChange={({ currentTarget }) => setKeepAddress(currentTarget.checked)}
+              />
+              <span>With its addresses</span>
+            </label>
+          </>
+        )}
+        {error !== '' && <Failure error={error} />}
+        <footer>
+          <Button kind="quiet" onClick={onClose}>
+            Cancel
+          </Button>
+          <Button submit kind="danger" disabled={busy || other === ''}>
+            Replace
+          </Button>
+        </footer>
+      </form>
+    </Dialog>
+  );
+}
+
 function Manifest({ way, onClose }: { way: 'play' | 'down'; onClose: () => void }) {
   const [text, setText] = useState('');
   const [replace, setReplace] = useState(false);
   const [busy, setBusy] = useState(false);
-  const send = async (): Promise<void> => {
+  const [error, setError] = useState('');
+  const submit = async (): Promise<void> => {
     setBusy(true);
+    setError('');
     const went = await attempt(
       async () => {
         const path = way === 'play' ? `/v1/play${query({ replace })}` : '/v1/down';
@@ -194,6 +326,7 @@ function Manifest({ way, onClose }: { way: 'play' | 'down'; onClose: () => void 
         refresh('pods', 'containers');
       },
       way === 'play' ? 'The Pods exist, and start.' : 'What was played is gone.',
+      setError,
     );
     setBusy(false);
     if (went) onClose();
@@ -207,7 +340,7 @@ function Manifest({ way, onClose }: { way: 'play' | 'down'; onClose: () => void 
       <form
         onSubmit={(event) => {
           event.preventDefault();
-          void send();
+          void submit();
         }}
       >
         <label class="field">
@@ -238,6 +371,7 @@ function Manifest({ way, onClose }: { way: 'play' | 'down'; onClose: () => void 
             <span>In place of what has the same names</span>
           </label>
         )}
+        {error !== '' && <Failure error={error} />}
         <footer>
           <Button kind="quiet" onClick={onClose}>
             Cancel

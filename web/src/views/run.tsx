@@ -1,9 +1,10 @@
 // A container by form; the equal `docker run` is always shown.
 
 import { useState } from 'preact/hooks';
-import { ApiError, docker, objects, query, request, send } from '../client';
+import { ApiError, docker, query, request, send } from '../client';
+import { pullNames } from '../logic/image-names';
 import { createBody, emptyForm, runLine, type RunForm } from '../logic/run-line';
-import { Progress } from '../logic/progress';
+import { Bars, follow, nothingTold, type Told } from '../parts/progress-bars';
 import { Button, CopyButton, Head, Icon } from '../parts/ui';
 import { attempt, go, images, link, networks, refresh, volumes } from '../store';
 
@@ -12,19 +13,24 @@ type ListField = 'ports' | 'volumes' | 'environment';
 export function RunView({ image }: { image: string }) {
   const [form, setForm] = useState<RunForm>({ ...emptyForm, image });
   const [step, setStep] = useState('');
+  const [told, setTold] = useState(nothingTold);
   const set = (more: Partial<RunForm>): void => setForm({ ...form, ...more });
   const line = runLine(form);
   const run = async (): Promise<void> => {
     const went = await attempt(async () => {
       const body = createBody(form);
       setStep('Making the container');
-      const made = await create(form, body, setStep);
+      const made = await create(form, body, (now) => {
+        setStep('Pulling the image');
+        setTold(now);
+      });
       setStep('Starting it');
       await send('POST', docker(`/containers/${made}/start`));
       refresh('containers', 'images', 'pods', 'volumes');
       go('containers', made);
     });
     setStep('');
+    setTold(nothingTold);
     if (!went) refresh('containers', 'images');
   };
   const names = (images.value ?? []).flatMap(({ RepoTags }) => RepoTags ?? []);
@@ -159,6 +165,7 @@ export function RunView({ image }: { image: string }) {
           <code>{line}</code>
           <CopyButton text={line} />
         </div>
+        <Bars told={told} />
         <footer class="form-foot">
           {step !== '' && (
             <span class="muted" role="status">
@@ -175,7 +182,7 @@ export function RunView({ image }: { image: string }) {
 }
 
 /** Resolves with the id. An image that is not here is pulled. */
-async function create(form: RunForm, body: object, told: (step: string) => void): Promise<string> {
+async function create(form: RunForm, body: object, told: (now: Told) => void): Promise<string> {
   const path = docker(`/containers/create${query({ name: form.name.trim() })}`);
   try {
     return (await send<{ Id: string }>('POST', path, body)).Id;
@@ -183,23 +190,9 @@ async function create(form: RunForm, body: object, told: (step: string) => void)
     if (!(error instanceof ApiError) || error.status !== 404 || !error.message.includes('No such image'))
       throw error;
   }
-  told('Pulling the image');
-  const name = form.image.trim();
-  const hasTag = name.includes('@') || name.lastIndexOf(':') > name.lastIndexOf('/');
-  const response = await request(
-    docker(`/images/create${query({ fromImage: hasTag ? name : `${name}:latest` })}`),
-    { method: 'POST' },
-  );
-  const progress = new Progress();
-  for await (const line of objects<Parameters<Progress['add']>[0]>(response)) {
-    progress.add(line);
-    const { layers } = progress;
-    if (layers.length > 0)
-      told(
-        `Pulling the image: ${layers.filter(({ share }) => share === 1).length} of ${layers.length} layers`,
-      );
-  }
-  if (progress.error !== '') throw new Error(progress.error);
+  told(nothingTold);
+  const names = query(pullNames(form.image.trim()));
+  await follow(await request(docker(`/images/create${names}`), { method: 'POST' }), told);
   return (await send<{ Id: string }>('POST', path, body)).Id;
 }
 

@@ -4,7 +4,8 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import type { VmInspect, VmSummary } from '../../../src/api/v1/types';
 import type { HistorySpan } from '../../../src/web/types';
 import { chunks, get, part, query, request, send } from '../client';
-import { bytes, shortId } from '../logic/format';
+import { memory, shortId } from '../logic/format';
+import { latest, withNetwork } from '../logic/measures';
 import { plainText } from '../logic/ansi';
 import { HistoryPlots, SpanChoice, useHistory } from '../parts/history-plots';
 import { Ask, Button, Empty, Failure, Head, Loading, State, useLoad } from '../parts/ui';
@@ -52,14 +53,14 @@ export function VmsView({ selected }: { selected: string | undefined }) {
           />
           <Fact
             name="Each may have"
-            value={bytes(facts.factory.default.memoryBytes)}
+            value={memory(facts.factory.default.memoryBytes)}
             rest={`${facts.factory.default.cpus} CPUs`}
           />
           {facts.factory.templates.length > 0 && (
             <Fact
               name="Other sizes"
               value={facts.factory.templates.length}
-              rest={facts.factory.templates.map(({ memoryBytes }) => bytes(memoryBytes)).join(', ')}
+              rest={facts.factory.templates.map(({ memoryBytes }) => memory(memoryBytes)).join(', ')}
             />
           )}
         </dl>
@@ -83,7 +84,7 @@ export function VmsView({ selected }: { selected: string | undefined }) {
             </header>
             <p class="clip">{vm.podName ?? <span class="muted">waits for a Pod</span>}</p>
             <p class="facts muted">
-              <span>up to {bytes(vm.memoryBytes)}</span>
+              <span>up to {memory(vm.memoryBytes)}</span>
               <span>{vm.cpus} CPUs</span>
               <span>pid {vm.pid}</span>
             </p>
@@ -112,6 +113,10 @@ function VmView({ id }: { id: string }) {
   const inspect = useLoad<VmInspect>((signal) => get(`/v1/vms/${part(id)}`, signal), [id]);
   const vm = inspect.value;
   const pod = pods.value?.find(({ vmId }) => vmId === id);
+  const first = pod?.containers.find(({ status }) => status === 'running')?.id;
+  const inside = useHistory(span, 'container', first ?? 'none')?.subjects[0];
+  const outside = history?.subjects[0];
+  const now = outside === undefined ? undefined : latest(outside.columns, 'memoryBytes');
   if (vm === undefined) {
     return (
       <section class="view">
@@ -131,10 +136,9 @@ function VmView({ id }: { id: string }) {
               name={vm.state === 'Idle' ? 'idle' : 'running'}
               text={vm.state === 'Idle' ? 'idle' : 'in use'}
             />
-            <span>up to {bytes(vm.memoryBytes)}</span>
+            <span>up to {memory(vm.memoryBytes)}</span>
             <span>{vm.cpus} CPUs</span>
             <span>{vm.disks.length} disks</span>
-            <span>{vm.nics.length} NICs</span>
             <span>pid {vm.pid}</span>
           </span>
         }
@@ -165,9 +169,18 @@ function VmView({ id }: { id: string }) {
           <h2>From outside</h2>
           <SpanChoice span={span} onChange={setSpan} />
         </header>
-        <HistoryPlots columns={history?.subjects[0]?.columns} hasNetwork={false} />
+        <HistoryPlots
+          columns={withNetwork(outside?.columns, inside?.columns)}
+          hasNetwork={first !== undefined}
+        />
         <p class="muted">
-          Memory is what the machine’s process has of this host; what the guest gives back goes out of it.
+          Memory is what the machine has of this host for itself, beside the template that all share.{' '}
+          {outside !== undefined && now !== undefined && (
+            <>
+              At most it had {memory(outside.peakMemoryBytes)}, now {memory(now)}:{' '}
+              <strong>{memory(outside.peakMemoryBytes - now)}</strong> were given back.
+            </>
+          )}
         </p>
       </div>
       <Console id={id} />

@@ -5,7 +5,7 @@ import type { DiskUsage, Volume } from '../../../src/docker/types';
 import { docker, get, part, send } from '../client';
 import { ago, bytes, clip, nameOf } from '../logic/format';
 import { Ask, Button, Empty, Head, Loading, useLoad } from '../parts/ui';
-import { containers, link, refresh, volumes } from '../store';
+import { attempt, containers, go, images, link, refresh, volumes } from '../store';
 
 export function VolumesView() {
   const [making, setMaking] = useState(false);
@@ -28,7 +28,9 @@ export function VolumesView() {
       {all === undefined && <Loading what="Asking for volumes" />}
       {all?.length === 0 && (
         <Empty icon="volumes" title="No volumes yet">
-          <p>What is to stay when its container goes belongs in a volume: `-v data:/data`.</p>
+          <p>
+            What is to stay when its container goes belongs in a volume: <code>-v data:/data</code>.
+          </p>
         </Empty>
       )}
       <ul class="cards">
@@ -40,6 +42,15 @@ export function VolumesView() {
               <header>
                 <h2 class="clip">{clip(volume.Name, 100)}</h2>
                 <strong class="nowrap">{size === undefined || size < 0 ? '' : bytes(size)}</strong>
+                {users.length === 0 && (
+                  <Button
+                    icon="folder"
+                    kind="quiet"
+                    changes
+                    label={`Look into ${clip(volume.Name, 60)}`}
+                    onClick={() => attempt(() => browse(volume.Name))}
+                  />
+                )}
                 <Button
                   icon="trash"
                   kind="quiet"
@@ -52,7 +63,7 @@ export function VolumesView() {
               <ul class="list">
                 {users.map(({ id, name, path, writable }) => (
                   <li key={id + path}>
-                    <a href={link('containers', id, 'files')} class="clip">
+                    <a href={link('containers', id, 'files', path)} class="clip">
                       {name}
                     </a>
                     <code class="clip">
@@ -95,6 +106,20 @@ export function VolumesView() {
       )}
     </section>
   );
+}
+
+/** Files are reached through containers: one is made for it, of any image, which never runs. */
+async function browse(volume: string): Promise<void> {
+  const image = images.value?.[0]?.Id;
+  if (image === undefined) throw new Error('an image is wanted to look into a volume: pull one first');
+  const { Id } = await send<{ Id: string }>('POST', docker('/containers/create'), {
+    Image: image,
+    Cmd: ['true'],
+    Labels: { 'caisson.browse': volume },
+    HostConfig: { Binds: [`${volume}:/volume`], NetworkMode: 'none' },
+  });
+  refresh('containers');
+  go('containers', Id, 'files', '/volume');
 }
 
 function usersOf(volume: string): { id: string; name: string; path: string; writable: boolean }[] {
