@@ -4,6 +4,7 @@
 #define CAISSON_AGENT_PROTOCOL_H
 
 #define PROTOCOL_VERSION 1
+#define OLDEST_PROTOCOL_VERSION 1
 #define AGENT_PORT_NAME "caisson.agent.0"
 
 #define FRAME_HEADER_BYTES 16

@@ -125,9 +125,9 @@ static json_t *hello(void)
                                                   "outAcked", (json_int_t)channel->out_acked, "outEnd",
                                                   (json_int_t)(channel->out_acked + channel->out.used), "inReceived",
                                                   (json_int_t)channel->in_received));
-    return json_pack("{s:i, s:s, s:b, s:b, s:o, s:o, s:o}", "version", PROTOCOL_VERSION, "build", AGENT_BUILD,
-                     "identified", was_identified(), "pod", pod.exists, "containers", containers, "execs", execs,
-                     "channels", channels);
+    return json_pack("{s:i, s:i, s:s, s:b, s:b, s:o, s:o, s:o}", "version", PROTOCOL_VERSION, "oldest",
+                     OLDEST_PROTOCOL_VERSION, "build", AGENT_BUILD, "identified", was_identified(), "pod", pod.exists,
+                     "containers", containers, "execs", execs, "channels", channels);
 }
 
 static void before_blocking(void)

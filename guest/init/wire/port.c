@@ -277,8 +277,9 @@ static void greet(const struct frame *frame)
 {
     auto_json hello = json_loadb((const char *)frame->payload, frame->length, 0, NULL);
     json_int_t version = json_integer_value(json_object_get(hello, "version"));
-    if (version != PROTOCOL_VERSION) {
-        log_line("the daemon speaks version %lld of the protocol, not %d", (long long)version, PROTOCOL_VERSION);
+    if (version < OLDEST_PROTOCOL_VERSION || version > PROTOCOL_VERSION) {
+        log_line("the daemon speaks version %lld of the protocol, not %d to %d", (long long)version,
+                 OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION);
         return;
     }
     greeted = true;

@@ -17,15 +17,15 @@ import {
 import { dirname } from 'node:path';
 import { DaemonError, noSpaceText, systemErrorCode } from '../../errors';
 import type { DocumentStore } from '../contract/stores';
+import { migrate } from './migrations';
 
-const schemaVersion = 1;
 /** Of the log written ahead: what SQLite lets it grow to before it is emptied (1000 pages), a refill of the reserve, and more. */
 const logBytes = 8 * 1024 * 1024;
 /** Free pages within the database: how many there are after a refill, when it is refilled, and what new documents leave. */
 const reservedPages = { full: 512, low: 256, last: 64 };
 const pageBytes = 4096;
 
-/** Opens (or makes) the database. Throws Internal when a newer daemon has written it. */
+/** Opens (or makes) the database, and brings what an earlier release has written to this one's form. Throws Internal when a newer daemon has written it. */
 export function openDocumentStore(path: string): DocumentStore {
   // SQLite gives the files beside it the mode that it has when they are made.
   closeSync(openSync(path, 'a', 0o600));
@@ -36,7 +36,7 @@ export function openDocumentStore(path: string): DocumentStore {
   database.pragma('journal_mode = WAL');
   // A crash of the daemon loses nothing; one of the host may lose the last writes, never the database.
   database.pragma('synchronous = NORMAL');
-  migrate(database, path);
+  migrate(database);
   holdLogSpace(`${path}-wal`);
   const reserve = new PageReserve(database);
   const statements = {
@@ -156,24 +156,4 @@ function isFull(error: unknown): boolean {
 
 function noSpace(options?: ErrorOptions): DaemonError {
   return new DaemonError('Internal', noSpaceText, options);
-}
-
-function migrate(database: Database.Database, path: string): void {
-  const version = Number(database.pragma('user_version', { simple: true }));
-  if (version > schemaVersion) {
-    throw new DaemonError(
-      'Internal',
-      `${path} was written by a newer Caisson (schema ${version}): upgrade the daemon`,
-    );
-  }
-  if (version === schemaVersion) return;
-  database.exec(`
-    CREATE TABLE documents (
-      collection TEXT NOT NULL,
-      id TEXT NOT NULL,
-      value TEXT NOT NULL,
-      PRIMARY KEY (collection, id)
-    ) WITHOUT ROWID;
-    PRAGMA user_version = ${schemaVersion};
-  `);
 }

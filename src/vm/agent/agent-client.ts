@@ -9,6 +9,7 @@ import { DaemonError, errorMessage } from '../../errors';
 import type { Agent, AgentInput, AgentOutput, AgentTunnel } from '../contract/agent';
 import { AgentError } from '../contract/agent-error';
 import type { BulkAreas } from '../contract/bulk';
+import { commonVersion } from './versions';
 import { EventInbox, type EventListener } from './event-inbox';
 import { decodeOffset, encodeFrame, encodeMessage, FrameDecoder, ProtocolError, type Frame } from './frame';
 import { brokenPipe, InputChannel } from './input-channel';
@@ -18,7 +19,6 @@ import { TunnelInbox } from './tunnel-inbox';
 import {
   FrameType,
   guestChannelBit,
-  protocolVersion,
   syncMagic,
   syncNonceBytes,
   syncPreambleZeros,
@@ -137,7 +137,7 @@ export class AgentClient implements Agent {
             stopTimer();
             options.signal?.removeEventListener('abort', onAbort);
             client = new AgentClient(socket, hello, clock);
-            client.#send(encodeMessage(FrameType.hello, 0, { version: protocolVersion }));
+            client.#send(encodeMessage(FrameType.hello, 0, { version: hello.version }));
             resolve(client);
           });
           if (client !== undefined) client.#deliver();
@@ -352,16 +352,9 @@ export class AgentClient implements Agent {
   }
 }
 
-/** Throws Unavailable when the agent speaks another version. */
+/** Throws Unavailable when the agent speaks no version that we know. */
 function readHello(frame: Frame): AgentHello {
   if (frame.type !== FrameType.hello) throw new ProtocolError('no hello');
   const message = parseObject(frame.payload);
-  if (message['version'] !== protocolVersion) {
-    const theirs = typeof message['version'] === 'number' ? String(message['version']) : 'an unknown version';
-    throw new DaemonError(
-      'Unavailable',
-      `the VM's agent speaks version ${theirs} of the protocol, this daemon ${protocolVersion}`,
-    );
-  }
-  return parseHello(message);
+  return parseHello({ ...message, version: commonVersion(message) });
 }

@@ -1,8 +1,9 @@
 // The wire contract with the in-guest agent (guest/init). docs/agent-protocol.md is its prose; numbers equal
 // protocol/agent.h, and a test compares the three.
 
-/** Sent in HELLO by both sides; they must be equal. */
+/** The newest version that both sides of this release speak, and the oldest: a connection has the newest that both its ends know. */
 export const protocolVersion = 1;
+export const oldestProtocolVersion = 1;
 
 /** Name of the virtio-serial port in the guest: /dev/virtio-ports/<name>. */
 export const agentPortName = 'caisson.agent.0';
@@ -41,7 +42,7 @@ export const syncNonceBytes = 16;
 export const syncPreambleZeros = maxPayloadBytes + frameHeaderBytes + frameTrailerBytes;
 
 export const FrameType = {
-  /** JSON AgentHello (guest) or {version} (host); first frame each way after sync. */
+  /** JSON AgentHello (guest) or {version} (host: the one chosen); first frame each way after sync. */
   hello: 1,
   /** Host → guest. Channel field = request id. JSON {op, ...params}. */
   request: 2,
@@ -86,8 +87,9 @@ export interface ExitStatus {
 
 /** What the guest still knows, told at every connection, so that a new daemon can adopt a running VM. */
 export interface AgentHello {
+  /** The one that the connection speaks; on the wire the agent's newest, and `oldest` beside it (vm/agent/versions.ts). */
   version: number;
-  /** Id of the agent's build: must be the one of the template. */
+  /** Id of the agent's build. */
   build: string;
   /** Whether `identity` was ever answered: a clone that lost its daemon before that is useless. */
   identified: boolean;

@@ -35,6 +35,7 @@ const upperCase = (name: string): string => name.replace(/[A-Z]/g, (letter) => `
 describe('agent.h says the same as protocol.ts', () => {
   test.each([
     'protocolVersion',
+    'oldestProtocolVersion',
     'frameHeaderBytes',
     'frameCheckSeed',
     'frameFlagMore',
