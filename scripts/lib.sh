@@ -1,15 +1,10 @@
-# Shared by the scripts: where things are, messages, and how the daemon's pid is checked. Sourced, not run.
+# Shared by the scripts: where things are, messages, Debian's next release. Sourced, not run.
 # shellcheck shell=bash
 root_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck disable=SC2034 # of setup.sh
 run_dir=${CAISSON_RUN_DIR:-/run/caisson}
+# shellcheck disable=SC2034
 data_root=${CAISSON_DATA_ROOT:-/var/lib/caisson}
-socket=$run_dir/caisson.sock
-pid_file=$run_dir/up.pid
-# shellcheck disable=SC2034 # of up.sh and down.sh: the command on everybody's PATH
-command_link=${CAISSON_BIN_DIR:-/usr/local/bin}/caisson
-# shellcheck disable=SC2034 # of up.sh: the web page's usual port
-web_port=${CAISSON_WEB_PORT:-8090}
-log_file=${CAISSON_LOG:-/var/log/caisson.log}
 # shellcheck disable=SC2034 # Files side by side, since most cases wait more than they work; few cases of each, for two cores.
 compat_jest=(--maxWorkers=3 --maxConcurrency=3)
 
@@ -22,18 +17,6 @@ die() {
 # Writes a digest of names, sizes and times of all files under the given paths: cheap, and changes when a file does.
 fingerprint() {
   find "$@" -type f -printf '%p %s %T@\n' 2>/dev/null | LC_ALL=C sort | sha256sum | cut -d' ' -f1
-}
-
-# Prints the pid of the daemon that up.sh started, if that very process still runs.
-daemon_pid() {
-  local pid
-  [ -r "$pid_file" ] && pid=$(cat "$pid_file") && [ -n "$pid" ] || return 1
-  tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q -- 'dist/main.js daemon' || return 1
-  printf '%s\n' "$pid"
-}
-
-daemon_answers() {
-  [ -S "$socket" ] && curl -sf --max-time 5 --unix-socket "$socket" http://caisson/_ping >/dev/null 2>&1
 }
 
 # unpack_next_release DIR PACKAGE…: fetches packages of Debian's next release (or of $release, for $architecture) and unpacks them into DIR. apt works on lists and a cache

@@ -24,19 +24,46 @@ export const contracts = [
 
 export const walls = {
   // the process
-  main: { imports: ['cli', 'cli/benchmark', 'cli/client', 'daemon', 'versions'], modules: ['commander'] },
+  main: {
+    imports: ['cli', 'cli/benchmark', 'cli/client', 'cli/installation', 'daemon', 'versions'],
+    modules: ['commander'],
+  },
   cli: {
-    imports: ['daemon', 'engine/logs', 'vm/pool', 'network', 'network/addresses', 'config'],
+    imports: [
+      'cli/client',
+      'cli/terminal',
+      'daemon',
+      'engine/logs',
+      'vm/host',
+      'vm/pool',
+      'network',
+      'network/addresses',
+      'config',
+      'versions',
+    ],
     modules: ['commander', 'node:child_process'],
   },
   'cli/benchmark': {
     imports: ['api/v1', 'cli/client'],
     modules: ['dockerode', 'node:http'],
   },
+  'cli/installation': {
+    imports: ['cli/client', 'vm/host', 'versions'],
+    modules: ['commander', 'node:child_process'],
+  },
   'cli/client': {
-    imports: ['api/v1', 'kubernetes/schema', 'storage/disks', 'storage/tar', 'registry', 'docker'],
+    imports: [
+      'cli/terminal',
+      'api/v1',
+      'kubernetes/schema',
+      'storage/disks',
+      'storage/tar',
+      'registry',
+      'docker',
+    ],
     modules: ['cli-table3', 'commander', 'dockerode', 'yaml', 'zod'],
   },
+  'cli/terminal': { imports: [], modules: [] },
   daemon: {
     imports: [
       'semantics/events',

@@ -1,7 +1,7 @@
 // The command `caisson`: argv, environment and signals. The only process.exit.
 
 import { calmDown } from './daemon/ahead'; // first, as all that follows takes its time
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { addDaemonOptions } from './cli/daemon-options';
 import { defaultConfigFile } from './cli/config-file';
 import type { Daemon } from './daemon/daemon';
@@ -77,6 +77,15 @@ function daemonCommand(program: Command, name: string, description: string): Com
   );
 }
 
+/** With these options of the daemon, as if they stood on the command line of `caisson prepare`. */
+async function prepareFor(args: readonly string[]): Promise<void> {
+  const [program, { prepare }] = [new Command('caisson'), await import('./cli/prepare.js')];
+  const command = daemonCommand(program, 'prepare', '');
+  command.parseOptions([...args]);
+  keepFilesPrivate();
+  await prepare(await configOf(command));
+}
+
 async function main(): Promise<void> {
   const program = new Command('caisson')
     .description('Docker-compatible engine that runs every container in its own virtual machine')
@@ -85,6 +94,9 @@ async function main(): Promise<void> {
     .option('--validate', 'check the configuration and exit')
     .action(() => runDaemon(daemon));
   const doctor = daemonCommand(program, 'doctor', 'check that this machine can run containers')
+    .addOption(
+      new Option('--format <format>', 'how to show it').choices(['table', 'json', 'yaml']).default('table'),
+    )
     .option('--benchmark', 'measure what containers get here, with the daemon that runs at --host')
     .action(async () => {
       keepFilesPrivate();
@@ -94,7 +106,7 @@ async function main(): Promise<void> {
         process.exit(await runBenchmark(config.hosts[0]));
       }
       const { runDoctor } = await import('./cli/doctor.js');
-      process.exit(await runDoctor(config));
+      process.exit(await runDoctor(config, doctor.opts<{ format: 'table' | 'json' | 'yaml' }>().format));
     });
   const preparing = daemonCommand(
     program,
@@ -105,10 +117,6 @@ async function main(): Promise<void> {
     const { prepare } = await import('./cli/prepare.js');
     await prepare(await configOf(preparing));
   });
-  program
-    .command('version')
-    .description('print the version')
-    .action(() => void process.stdout.write(`caisson ${caissonVersion()}\n`));
   const fail = (error: unknown, code: number): never => {
     process.stderr.write(`caisson: ${errorMessage(error)}\n`);
     if (!isDaemonError(error)) log.debug('cause', { error });
@@ -116,8 +124,23 @@ async function main(): Promise<void> {
   };
   // They take as long to load as the daemon itself, which has no use for them.
   if (process.argv[2] !== daemon.name()) {
-    const { addClientCommands } = await import('./cli/client/index.js');
-    addClientCommands(program, fail);
+    const [
+      { addClientCommands },
+      { addInstallationCommands },
+      { takeDown },
+      { addVersionCommand },
+      { addManPage },
+    ] = await Promise.all([
+      import('./cli/client/index.js'),
+      import('./cli/installation/index.js'),
+      import('./cli/installation/down.js'),
+      import('./cli/version.js'),
+      import('./cli/man-page.js'),
+    ]);
+    addInstallationCommands(program, prepareFor);
+    addVersionCommand(program);
+    addClientCommands(program, fail, takeDown);
+    addManPage(program);
   }
   await program.parseAsync().catch((error: unknown) => fail(error, 1));
 }

@@ -1,6 +1,6 @@
 // What this daemon is made of, for `version` and `info`.
 
-import { readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { execFileSync } from 'node:child_process';
 import { advertisedApiVersion, minimumApiVersion } from './docker/api-versions';
@@ -23,20 +23,61 @@ export interface SystemVersions {
   minimumApi: string;
 }
 
+/** Where it was put, or cloned to. */
+export const projectDir = join(__dirname, '..');
+
+/** How it came onto this machine. */
+export type Packaging = 'checkout' | 'npm' | 'debian';
+
+export interface Build {
+  version: string;
+  /** Of the source; '' where nobody knows. */
+  commit: string;
+  /** RFC 3339: of that commit, so that two builds of it say the same. */
+  date: string;
+  packaging: Packaging;
+}
+
 /** Version of the package. */
 export function caissonVersion(): string {
-  const text = readFileSync(join(__dirname, '..', 'package.json'), 'utf8');
+  const text = readFileSync(join(projectDir, 'package.json'), 'utf8');
   return (JSON.parse(text) as { version: string }).version; // our own file
+}
+
+/** What the package says of itself (packaging/stage.mjs writes it); of a checkout, what git says. */
+export function readBuild(): Build {
+  const path = join(projectDir, 'build-info.json');
+  if (existsSync(path)) return JSON.parse(readFileSync(path, 'utf8')) as Build; // our own file
+  const [commit = '', date = ''] = lastCommit();
+  return {
+    version: caissonVersion(),
+    commit: process.env['CAISSON_GIT_COMMIT'] ?? commit,
+    date: date === '' ? statSync(__filename).mtime.toISOString() : new Date(date).toISOString(),
+    packaging: 'checkout',
+  };
+}
+
+function lastCommit(): string[] {
+  if (!existsSync(join(projectDir, '.git'))) return [];
+  try {
+    const args = ['-C', projectDir, 'log', '-1', '--format=%H %cI'];
+    return execFileSync('git', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
+      .trim()
+      .split(' ');
+  } catch {
+    return [];
+  }
 }
 
 /** QEMU is asked only once it is needed: it takes some tens of milliseconds to say. */
 export function readVersions(config: Config): SystemVersions {
   const manifest = readManifest(config.guestDir);
+  const { version, commit, date } = readBuild();
   let qemu: string | undefined;
   return {
-    engine: caissonVersion(),
-    gitCommit: process.env['CAISSON_GIT_COMMIT'] ?? '',
-    buildTime: statSync(__filename).mtime.toISOString(),
+    engine: version,
+    gitCommit: commit,
+    buildTime: date,
     get qemu() {
       qemu ??= qemuVersion(config.qemuBinary);
       return qemu;

@@ -1,5 +1,7 @@
 // What doctor found, and how it is printed.
 
+import { paletteOf, type Screen } from './terminal/style';
+
 export type FindingLevel = 'ok' | 'warn' | 'fail';
 
 export interface Finding {
@@ -29,11 +31,13 @@ export function fail(subject: string, detail: string, advice: string): Finding {
 const marks: Record<FindingLevel, string> = { ok: 'ok  ', warn: 'warn', fail: 'FAIL' };
 
 /** One line for each finding, its advice under it, and a verdict at the end. */
-export function formatReport(findings: readonly Finding[]): string {
+export function formatReport(findings: readonly Finding[], screen: Screen = {}): string {
+  const { good, doubtful, bad, strong } = paletteOf(screen);
+  const paints: Record<FindingLevel, (text: string) => string> = { ok: good, warn: doubtful, fail: bad };
   const width = Math.max(0, ...findings.map(({ subject }) => subject.length));
   const lines = findings.flatMap(({ level, subject, detail, advice }) => [
-    `${marks[level]}  ${subject.padEnd(width)}  ${detail.trim().replace(/\s*\n\s*/g, '; ')}`,
-    ...(advice === undefined ? [] : [`      ${' '.repeat(width)}→ ${advice}`]),
+    `${paints[level](marks[level])}  ${subject.padEnd(width)}  ${detail.trim().replace(/\s*\n\s*/g, '; ')}`,
+    ...(advice === undefined ? [] : [`      ${' '.repeat(width)}→ ${strong(advice)}`]),
   ]);
   const count = (level: FindingLevel): number => findings.filter((finding) => finding.level === level).length;
   const verdict =

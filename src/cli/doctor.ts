@@ -16,6 +16,7 @@ import {
   checkTemplate,
   checkUser,
 } from './doctor-checks';
+import { print, type Format } from './client/output';
 import { exitCodeOf, fail, type Finding, formatReport } from './doctor-report';
 
 type Check = (config: Config) => Finding[] | Promise<Finding[]>;
@@ -36,9 +37,9 @@ const checks: readonly (readonly [subject: string, check: Check])[] = [
 ];
 
 /** Looks at each requirement and prints what it found. Resolves with the exit status: 0 if containers can run. */
-export async function runDoctor(config: Config): Promise<number> {
+export async function runDoctor(config: Config, format: Format): Promise<number> {
   const findings = await diagnose(config);
-  process.stdout.write(formatReport(findings));
+  print(format, findings, () => formatReport(findings, process.stdout));
   return exitCodeOf(findings);
 }
 

@@ -9,6 +9,7 @@ import { takeVmUsers } from '../daemon/vm-users';
 import { isDaemonError } from '../errors';
 import { PrivateNamespace } from '../network/namespace';
 import { createVmPool } from '../vm/pool/vm-pool';
+import { step } from './terminal/steps';
 
 /**
  * Finds out the accelerator and makes the template, unless that has been done. With a daemon on the same data root there
@@ -43,9 +44,9 @@ async function makeTemplate(config: Config): Promise<void> {
   const isOurs = !existsSync(path);
   const namespace = await PrivateNamespace.open(path);
   try {
-    const pool = await createVmPool(config, path);
+    const pool = await step('finding out the accelerator', () => createVmPool(config, path));
     try {
-      await pool.ensureTemplate();
+      await step('making the template: a VM boots, and is kept as it is then', () => pool.ensureTemplate());
       const { accelerator, acceleratorReason } = pool.status();
       process.stdout.write(`accelerator: ${accelerator} (${acceleratorReason}); the template is ready\n`);
     } finally {

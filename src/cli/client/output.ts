@@ -2,6 +2,7 @@
 
 import Table from 'cli-table3';
 import { stringify } from 'yaml';
+import { printable } from '../terminal/style';
 
 export const formats = ['table', 'json', 'yaml'] as const;
 export type Format = (typeof formats)[number];
@@ -38,11 +39,6 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
     .split('\n')
     .map((line) => `${line.trimEnd()}\n`)
     .join('');
-}
-
-/** What came from elsewhere must not drive the terminal. */
-function printable(text: string): string {
-  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, '?');
 }
 
 /** Prints `value` as asked for; `asTable` is only called for that. */

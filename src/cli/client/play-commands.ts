@@ -1,4 +1,4 @@
-// `caisson play` and `caisson down`.
+// `caisson play` and `caisson down`, which without a file is the daemon's end.
 
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
@@ -7,7 +7,17 @@ import { addFormat, type ClientAction } from './command';
 import { print, table, write, type Format } from './output';
 import { readStandardInput } from './standard-input';
 
-export function addPlayCommands(program: Command, action: ClientAction): void {
+interface DownOptions {
+  volumes?: boolean;
+  force?: boolean;
+  containers?: boolean;
+}
+
+export function addPlayCommands(
+  program: Command,
+  action: ClientAction,
+  endDaemon: (options: { containers: boolean }) => Promise<void>,
+): void {
   program
     .command('play')
     .description('make Pods of Kubernetes manifests and keep them running')
@@ -27,17 +37,26 @@ export function addPlayCommands(program: Command, action: ClientAction): void {
 
   program
     .command('down')
-    .description('stop and remove what a file of manifests has made')
-    .argument('<file>', 'as given to play')
-    .option('--volumes', 'the volumes of its claims too')
-    .option('--force', 'without a grace period')
+    .description(
+      'stop the daemon that up has started; with a file: stop and remove what its manifests have made',
+    )
+    .argument('[file]', 'as given to play')
+    .option('--volumes', 'with a file: the volumes of its claims too')
+    .option('--force', 'with a file: without a grace period')
+    .option('--containers', 'without a file: stop containers first; else they go on')
     .action(
       action(
         async (
           client,
-          { volumes = false, force = false }: { volumes?: boolean; force?: boolean },
-          file: string,
+          { volumes = false, force = false, containers = false }: DownOptions,
+          file: string | undefined,
         ) => {
+          if (file === undefined) {
+            if (volumes || force) throw new Error('--volumes and --force are for a file of manifests');
+            await endDaemon({ containers });
+            return;
+          }
+          if (containers) throw new Error('--containers is for the end of the daemon, without a file');
           await client.call('POST', '/v1/down', { query: { volumes, force }, text: await readText(file) });
         },
       ),

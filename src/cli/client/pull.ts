@@ -4,31 +4,16 @@ import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { parseReference } from '../../registry/reference';
+import { TransferProgress, type ProgressLine } from '../terminal/transfer-progress';
 import { ClientError, type ApiClient } from './api-client';
 
-interface ProgressLine {
-  id?: string;
-  status?: string;
-  progress?: string;
-  error?: string;
-}
-
 /** Pulls it with the credentials of docker's configuration; progress goes to stderr, bars only where that is a terminal. */
-export async function pull(client: ApiClient, image: string): Promise<void> {
+export async function pull(client: ApiClient, image: string, { quiet = false } = {}): Promise<void> {
   const reference = /[:@][^/]+$/.test(image) ? image : `${image}:latest`;
   const authconfig = await credentials(image);
   try {
     const stream = await client.docker.pull(reference, authconfig === undefined ? {} : { authconfig });
-    await new Promise<void>((resolve, reject) => {
-      client.docker.modem.followProgress(
-        stream,
-        (error) => {
-          if (error === null) resolve();
-          else reject(error);
-        },
-        (line: ProgressLine) => showProgress(line),
-      );
-    });
+    await followTransfer(client, stream, quiet);
   } catch (error) {
     const reason = client.explain(error);
     const status = reason instanceof ClientError ? reason.status : 0;
@@ -58,11 +43,29 @@ export async function withImage<T>(
   }
 }
 
-function showProgress({ id, status = '', progress = '', error }: ProgressLine): void {
-  if (error !== undefined) return; // told at the end
-  if (progress !== '' && !process.stderr.isTTY) return;
-  const text = `${id === undefined ? '' : `${id}: `}${status}${progress === '' ? '' : ` ${progress}`}`;
-  process.stderr.write(progress === '' ? `${text}\n` : `${text}\u001b[K\r`);
+/** Shows the lines of a pull or load until its end. Rejects with the error that they end with. */
+export async function followTransfer(
+  client: ApiClient,
+  stream: NodeJS.ReadableStream,
+  quiet: boolean,
+): Promise<void> {
+  const progress = new TransferProgress(process.stderr);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      client.docker.modem.followProgress(
+        stream,
+        (error) => {
+          if (error === null) resolve();
+          else reject(error);
+        },
+        (line: ProgressLine) => {
+          if (!quiet) progress.take(line);
+        },
+      );
+    });
+  } finally {
+    progress.end();
+  }
 }
 
 /** What `docker login` has kept in its file; helpers are not asked. */
