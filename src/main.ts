@@ -4,6 +4,7 @@ import { calmDown } from './daemon/ahead'; // first, as all that follows takes i
 import { Command, Option } from 'commander';
 import { addDaemonOptions } from './cli/daemon-options';
 import { defaultConfigFile } from './cli/config-file';
+import type { Format } from './cli/client/output';
 import type { Daemon } from './daemon/daemon';
 import { errorMessage, isDaemonError } from './errors';
 import { log, setLogFormat, setLogLevel } from './log';
@@ -101,12 +102,14 @@ async function main(): Promise<void> {
     .action(async () => {
       keepFilesPrivate();
       const config = await configOf(doctor);
-      if (doctor.opts<{ benchmark?: boolean }>().benchmark === true) {
+      const { benchmark = false, format } = doctor.opts<{ benchmark?: boolean; format: Format }>();
+      if (benchmark) {
+        if (format !== 'table') throw new Error('--benchmark has no other --format than its table');
         const { runBenchmark } = await import('./cli/benchmark/index.js');
         process.exit(await runBenchmark(config.hosts[0]));
       }
       const { runDoctor } = await import('./cli/doctor.js');
-      process.exit(await runDoctor(config, doctor.opts<{ format: 'table' | 'json' | 'yaml' }>().format));
+      process.exit(await runDoctor(config, format));
     });
   const preparing = daemonCommand(
     program,

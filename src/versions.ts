@@ -44,10 +44,16 @@ export function caissonVersion(): string {
   return (JSON.parse(text) as { version: string }).version; // our own file
 }
 
-/** What the package says of itself (packaging/stage.mjs writes it); of a checkout, what git says. */
+/** What a package says of itself; packaging/stage.mjs writes it. */
+const buildInfo = join(projectDir, 'build-info.json');
+
+export function readPackaging(): Packaging {
+  return existsSync(buildInfo) ? readBuild().packaging : 'checkout';
+}
+
+/** As the package says; of a checkout, as git does. */
 export function readBuild(): Build {
-  const path = join(projectDir, 'build-info.json');
-  if (existsSync(path)) return JSON.parse(readFileSync(path, 'utf8')) as Build; // our own file
+  if (existsSync(buildInfo)) return JSON.parse(readFileSync(buildInfo, 'utf8')) as Build; // our own file
   const [commit = '', date = ''] = lastCommit();
   return {
     version: caissonVersion(),

@@ -75,7 +75,7 @@ Maintainer: $maintainer
 Installed-Size: $(du -sk --apparent-size "$tree" | cut -f1)
 Depends: libc6 (>= $(newest_symbol GLIBC)), libgcc-s1, libstdc++6 (>= 12), passwd, $(needed)
 Recommends: git, openssh-client, docker-cli | docker-ce-cli
-Suggests: docker.io, docker-compose
+Suggests: docker.io, docker-compose, qemu-user-static
 Section: admin
 Priority: optional
 Homepage: https://caisson.example/

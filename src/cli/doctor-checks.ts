@@ -14,6 +14,7 @@ import { checkNetworkRequirements } from '../network/requirements';
 import { helperEnvironment } from '../host/helper-environment';
 import { missingPrivilege } from '../host/privileges';
 import { describeTemplate, probeAccelerator } from '../vm/pool/vm-pool';
+import { readPackaging } from '../versions';
 import { type Finding, fail, ok, warn } from './doctor-report';
 
 const gibibyte = 1024 ** 3;
@@ -35,7 +36,10 @@ function runProgram(program: string, args: readonly string[]): Promise<ProgramRe
   });
 }
 
-const setupAdvice = 'npm run setup';
+/** A package lacks nothing of its own unless somebody took it away. */
+const isPackaged = readPackaging() !== 'checkout';
+const setupAdvice = isPackaged ? 'caisson up' : 'npm run setup';
+const guestAdvice = isPackaged ? 'install the package again' : 'npm run guest';
 
 /** Programs that the daemon starts, besides QEMU, by the package that has them. */
 const requiredPrograms: readonly (readonly [program: string, versionFlag: string, usedFor: string])[] = [
@@ -166,7 +170,7 @@ function missingGuestParts(config: Config): string[] {
 export function checkGuest(config: Config): Finding[] {
   const missing = missingGuestParts(config);
   if (missing.length > 0) {
-    return [fail('guest', `missing ${missing.join(', ')} in ${config.guestDir}`, 'npm run guest')];
+    return [fail('guest', `missing ${missing.join(', ')} in ${config.guestDir}`, guestAdvice)];
   }
   const sizeMib =
     guestParts.reduce((sum, part) => sum + statSync(join(config.guestDir, part)).size, 0) / 1024 ** 2;
@@ -183,7 +187,7 @@ export function checkHelpers(config: Config): Finding[] {
       level,
       subject: 'helpers',
       detail: `missing ${path}: ${usedFor}`,
-      advice: 'npm run guest',
+      advice: guestAdvice,
     });
   }
   return findings.length > 0 ? findings : [ok('helpers', nativeParts.map(([name]) => name).join(', '))];

@@ -16,7 +16,7 @@ export function runTool(program: string, args: readonly string[]): Promise<strin
         return;
       }
       const missing = 'code' in error && error.code === 'ENOENT';
-      const why = missing ? 'not installed; run "npm run setup"' : stderr.trim() || error.message;
+      const why = missing ? 'not installed; see caisson doctor' : stderr.trim() || error.message;
       reject(new DaemonError('Internal', `${program}: ${why}`, { cause: error }));
     });
   });

@@ -76,8 +76,8 @@ export class ApiClient {
     if (code === 'ENOENT' || code === 'ECONNREFUSED' || code === 'EACCES') {
       const hint =
         code === 'EACCES'
-          ? 'you may not use its socket: run as root, or join its group'
-          : 'is it running? ("caisson daemon", or DOCKER_HOST or --host for another address)';
+          ? 'you may not use its socket: run this as root (sudo), or join its group and log in again'
+          : 'is it running? ("caisson up" starts it; DOCKER_HOST or --host is for another address)';
       return new ClientError(0, `cannot connect to the daemon at ${this.host}: ${hint}`);
     }
     return error instanceof Error ? error : new Error(String(error));

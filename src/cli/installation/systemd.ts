@@ -2,12 +2,12 @@
 
 import { existsSync } from 'node:fs';
 import { DaemonError } from '../../errors';
-import { readBuild } from '../../versions';
+import { readPackaging } from '../../versions';
 import { runShown } from './debian-packages';
 
 /** Whether systemd has the daemon: then it starts and ends it. */
 export function isManagedBySystemd(): boolean {
-  return readBuild().packaging === 'debian' && existsSync('/run/systemd/system');
+  return readPackaging() === 'debian' && existsSync('/run/systemd/system');
 }
 
 /** Throws where to look. */

@@ -103,7 +103,7 @@ function toolStream(program: string, args: readonly string[]): Duplex {
   const stream = Duplex.from({ writable: untilGone(child.stdin), readable: child.stdout.pipe(untilExit()) });
   child.once('error', (error) =>
     stream.destroy(
-      new DaemonError('Internal', `${program} can't be run (${error.message}): run "npm run setup"`),
+      new DaemonError('Internal', `${program} can't be run (${error.message}): see caisson doctor`),
     ),
   );
   stream.once('close', () => child.kill());

@@ -36,7 +36,7 @@ export function startSqfstar(output: string): SquashfsWriter {
   });
   const done = new Promise<void>((resolve, reject) => {
     child.once('error', (error) =>
-      reject(new DaemonError('Internal', `sqfstar can't be run (${error.message}): run "npm run setup"`)),
+      reject(new DaemonError('Internal', `sqfstar can't be run (${error.message}): see caisson doctor`)),
     );
     child.once('close', (code, signal) => {
       if (code === 0) resolve();

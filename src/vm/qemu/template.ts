@@ -115,10 +115,7 @@ export async function readManifest(guestDir: string): Promise<string> {
   try {
     return await readFile(join(guestDir, 'manifest.json'), 'utf8');
   } catch (error) {
-    throw new DaemonError(
-      'NotFound',
-      `no guest in ${guestDir}: run "npm run guest" (${errorMessage(error)})`,
-    );
+    throw new DaemonError('NotFound', `no guest in ${guestDir}: see caisson doctor (${errorMessage(error)})`);
   }
 }
 
