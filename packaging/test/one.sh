@@ -19,8 +19,6 @@ mount -t tmpfs tmpfs "$root/run"
 mkdir -p "$root/run/lock"
 mount --bind "$cache" "$root/var/cache/apt/archives"
 mkdir -p "$root/var/cache/apt/archives/partial"
-# Data on a disk of its own file system: an overlay has no O_DIRECT, and no sparse files as a disk has.
-mkdir -p "$upper/data" "$root/var/lib/caisson-data"
 cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
 printf 'deb %s %s main\n' "$uri" "$release" >"$root/etc/apt/sources.list"
 apt-config dump Acquire | grep -i 'proxy\|CAInfo' >"$root/etc/apt/apt.conf.d/99of-this-machine" || true
