@@ -14,10 +14,12 @@ import { inspectDistribution } from './transfers/image-distribution';
 import { importTar } from './archives/image-import';
 import { parseConfig } from './images/image-config';
 import { manifestsOf, requireBlobs } from './images/image-contents';
+import { imageHistory, imageUsage } from './images/image-history';
 import { ImageIndex } from './images/image-index';
 import { loadArchive } from './archives/image-load';
 import { pushDocuments } from './transfers/contents-push';
-import { pullImages, repositoryName, type PullContext, type TransferSettings } from './transfers/image-pull';
+import { pullImages, type PullContext, type TransferSettings } from './transfers/image-pull';
+import { repositoryName } from './transfers/image-resolution';
 import {
   pruneImages,
   removeImage,
@@ -196,46 +198,11 @@ export class DiskImageStore implements ImageStore {
   }
 
   history(ref: string): ReturnType<ImageStore['history']> {
-    const image = this.#index.get(ref);
-    const entries: ReturnType<ImageStore['history']> = [];
-    let layer = 0;
-    for (const item of image.config.history ?? []) {
-      const diffId = item.empty_layer === true ? undefined : image.config.rootfs.diff_ids[layer];
-      if (item.empty_layer !== true) layer += 1;
-      entries.unshift({
-        Id: '<missing>',
-        Created: Math.floor(Date.parse(item.created ?? '0001-01-01T00:00:00Z') / 1000),
-        CreatedBy: item.created_by ?? '',
-        Tags: null,
-        Size: diffId === undefined ? 0 : this.#layers.sizeBytes(diffId),
-        Comment: item.comment ?? '',
-      });
-    }
-    // Those that were made here are known by their own ids: the image, its parent, and so on.
-    let known: Image | undefined = image;
-    for (const entry of entries) {
-      if (known === undefined) break;
-      entry.Id = known.id;
-      entry.Tags = known.repoTags.length === 0 ? null : known.repoTags;
-      known = known.parentId === '' ? undefined : this.#index.byId(known.parentId);
-    }
-    return entries;
+    return imageHistory(this.#index, (diffId) => this.#layers.sizeBytes(diffId), ref);
   }
 
   diskUsage(): ReturnType<ImageStore['diskUsage']> {
-    const images = this.#index.list();
-    const users = new Map<string, number>();
-    for (const image of images) {
-      for (const diffId of new Set(image.config.rootfs.diff_ids))
-        users.set(diffId, (users.get(diffId) ?? 0) + 1);
-    }
-    return images.map((image) => {
-      const sum = (shared: boolean): number =>
-        [...new Set(image.config.rootfs.diff_ids)]
-          .filter((diffId) => (users.get(diffId) ?? 0) > 1 === shared)
-          .reduce((total, diffId) => total + this.#layers.sizeBytes(diffId), 0);
-      return { imageId: image.id, uniqueBytes: sum(false), sharedBytes: sum(true) };
-    });
+    return imageUsage(this.#index, (diffId) => this.#layers.sizeBytes(diffId));
   }
 
   async pull(

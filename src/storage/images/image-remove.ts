@@ -4,8 +4,7 @@ import { DaemonError } from '../../errors';
 import { familiarReference, parseReference } from '../../registry/reference';
 import type { Image } from '../contract/image';
 import { chainIds, type ImageIndex } from './image-index';
-import { removeUnused } from './layer-garbage';
-import type { SquashfsLayerStore } from '../layers/layer-store';
+import { removeUnused, type RemovableLayers } from './layer-garbage';
 
 export type ImageUse = (imageId: string) => { containerId: string; running: boolean }[];
 export interface RemovedItem {
@@ -15,7 +14,7 @@ export interface RemovedItem {
 
 export interface RemoveContext {
   index: ImageIndex;
-  layers: SquashfsLayerStore;
+  layers: RemovableLayers & { sizeBytes(diffId: string): number; isReferenced(diffId: string): boolean };
   inUse: ImageUse;
   publish: (action: string, id: string, attributes: Record<string, string>) => void;
 }

@@ -5,7 +5,12 @@ import type { SquashfsLayerStore } from '../layers/layer-store';
 
 interface Stores {
   index: ImageIndex;
-  layers: SquashfsLayerStore;
+  layers: RemovableLayers & Pick<SquashfsLayerStore, 'hold'>;
+}
+
+export interface RemovableLayers {
+  /** Does nothing while something uses it. */
+  remove(diffId: string): Promise<void>;
 }
 
 /**
@@ -32,7 +37,10 @@ export async function holdingLayers<T>(
 }
 
 /** Removes those of the layers that neither an image nor a container nor an operation needs. */
-export async function removeUnused({ index, layers }: Stores, diffIds: readonly string[]): Promise<void> {
+export async function removeUnused(
+  { index, layers }: { index: ImageIndex; layers: RemovableLayers },
+  diffIds: readonly string[],
+): Promise<void> {
   for (const diffId of diffIds) {
     // Looked up each time: while a layer's files go, another image may come that has the next one.
     if (!index.usesLayer(diffId)) await layers.remove(diffId);

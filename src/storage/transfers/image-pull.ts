@@ -4,32 +4,24 @@
 
 import { Readable } from 'node:stream';
 import { DaemonError } from '../../errors';
-import {
-  familiarName,
-  familiarReference,
-  familiarString,
-  fullString,
-  parseReference,
-  type Reference,
-} from '../../registry/reference';
-import {
-  RegistryClient,
-  type FetchedManifest,
-  type RegistryOptions,
-  type RepositoryName,
-} from '../../registry/registry-client';
-import type { ImageConfig } from '../../docker/image-config';
-import { parseConfig } from '../images/image-config';
+import { familiarName, familiarReference, type Reference } from '../../registry/reference';
+import type { RegistryOptions, RepositoryName } from '../../registry/registry-client';
 import type { ImageIndex } from '../images/image-index';
 import { holdingLayers } from '../images/layer-garbage';
 import { repositoryOf } from '../layers/layer-origins';
 import { requireLayerDepth, type SquashfsLayerStore } from '../layers/layer-store';
-import { chooseManifest, parseManifest, type Descriptor, type Manifest } from './manifest';
+import {
+  pullEach,
+  repositoryName,
+  resolveImage,
+  type PulledImage,
+  type PullOptions,
+  type RegistryQuestion,
+} from './image-resolution';
+import type { Descriptor } from './manifest';
 import { progressLine, ProgressReport } from './progress-report';
 import type { SharedTransfers } from './shared-transfers';
 import type { ProgressSink } from '../contract/stores';
-import type { Platform } from '../../registry/platform';
-import type { RegistryAuth } from '../../registry/auth';
 
 export interface TransferSettings extends RegistryOptions {
   /** How many layers a pull fetches at a time, and a push sends. */
@@ -47,78 +39,39 @@ export interface PullContext {
 }
 
 /** One pull: what all its steps need. */
-export interface Pull extends PullContext {
-  client: RegistryClient;
-  platform: Platform | undefined;
-  progress: ProgressSink;
-  signal: AbortSignal;
-}
+export type Pull = PullContext & RegistryQuestion;
 
 export interface LayerJob {
   descriptor: Descriptor;
   diffId: string;
 }
 
-const maxIndexDepth = 3;
 const shortDigest = (digest: string): string => digest.slice('sha256:'.length, 'sha256:'.length + 12);
 
 export async function pullImages(
   context: PullContext,
   text: string,
-  options: { platform?: Platform; auth?: RegistryAuth; allTags?: boolean },
+  options: PullOptions,
   progress: ProgressSink,
   signal: AbortSignal,
 ): Promise<void> {
-  const reference = parseReference(text);
-  const client = new RegistryClient(reference.domain, options.auth ?? {}, context.registry);
-  const pull: Pull = { ...context, client, platform: options.platform, progress, signal };
-  const isAll = options.allTags === true && reference.tag === undefined && reference.digest === undefined;
-  const name = repositoryName(reference);
-  const targets = isAll
-    ? (await client.tags(name, signal)).map((tag) => ({ ...reference, tag }))
-    : [reference];
-  let isNew = false;
-  let last: ImageConfig | undefined;
-  for (const target of targets) {
-    const pulled = await pullOne(pull, target);
-    isNew ||= pulled.isNew;
-    last = pulled.config;
-  }
-  const status = isNew ? 'Downloaded newer image' : 'Image is up to date';
-  progress({ status: `Status: ${status} for ${isAll ? name.familiarName : name.familiar}` });
-  if (last !== undefined) warnOfPlatform(last, options.platform, reference, progress);
+  await pullEach(context.registry, text, options, progress, signal, (question, reference) =>
+    pullOne({ ...context, ...question }, reference),
+  );
 }
 
-async function pullOne(pull: Pull, reference: Reference): Promise<{ isNew: boolean; config: ImageConfig }> {
-  const { client, index, progress, signal } = pull;
+async function pullOne(pull: Pull, reference: Reference): Promise<PulledImage> {
+  const { index, progress } = pull;
   const name = repositoryName(reference);
   const familiar = familiarReference(reference);
   const before = index.nameTarget(familiar);
-  const top = await client.manifest(name, reference.digest ?? reference.tag ?? 'latest', signal);
-  const parsed = parseManifest(top);
-  progress({
-    status: `Pulling from ${reference.path}`,
-    id: reference.digest === undefined ? (reference.tag ?? 'latest') : fullString(reference),
-  });
-  const { config, layers } = await imageManifest(pull, name, parsed);
-  const configText =
-    index.configText(config.digest) ?? (await client.config(name, config.digest, signal)).toString();
-  const imageConfig = parseConfig(configText);
-  if (imageConfig.os !== '' && imageConfig.os !== 'linux') {
-    throw new DaemonError(
-      'Internal',
-      `image operating system ${JSON.stringify(imageConfig.os)} cannot be used on this platform`,
-    );
-  }
-  const diffIds = imageConfig.rootfs.diff_ids;
-  if (diffIds.length !== layers.length) {
-    throw new DaemonError('Internal', `layers from manifest don't match image configuration`);
-  }
+  const { digest, config, layers } = await resolveImage(pull, reference, (id) => index.configText(id));
+  const diffIds = config.parsed.rootfs.diff_ids;
   requireLayerDepth(diffIds, 'failed to register layer: ');
   return holdingLayers(pull, diffIds, async () => {
     const isWhole = diffIds.every((diffId) => pull.layers.find(diffId) !== undefined);
     // dockerd doesn't look at the layers of an image that it has.
-    if (index.configText(config.digest) === undefined || !isWhole) {
+    if (index.configText(config.id) === undefined || !isWhole) {
       await pullLayers(
         pull,
         name,
@@ -126,12 +79,12 @@ async function pullOne(pull: Pull, reference: Reference): Promise<{ isNew: boole
       );
     }
     noteOrigins(pull, reference, layers, diffIds);
-    const { id } = index.add(configText);
-    progress({ status: `Digest: ${top.digest}` });
-    index.setName(`${familiarName(reference)}@${top.digest}`, id, false);
+    const { id } = index.add(config.text);
+    progress({ status: `Digest: ${digest}` });
+    index.setName(`${familiarName(reference)}@${digest}`, id, false);
     if (reference.digest === undefined) index.setName(familiar, id, true);
     pull.publish('pull', name.familiar, { name: name.familiarName });
-    return { isNew: before !== id, config: imageConfig };
+    return { isNew: before !== id, config: config.parsed };
   });
 }
 
@@ -147,42 +100,6 @@ export function noteOrigins(
     const isGzip = mediaType === undefined || /[.+]gzip$/.test(mediaType);
     if (isGzip) store.origins.note(diffIds[i] ?? '', { digest, size }, repositoryOf(reference));
   }
-}
-
-/** The image's manifest itself, or the one of the platform's that an index leads to. */
-export async function imageManifest(
-  pull: Pull,
-  name: RepositoryName,
-  top: Manifest,
-): Promise<Extract<Manifest, { kind: 'image' }>> {
-  let manifest = top;
-  for (let depth = 0; manifest.kind === 'index'; depth += 1) {
-    if (depth >= maxIndexDepth) throw new DaemonError('Internal', 'invalid manifest: indexes too deep');
-    const { digest } = chooseManifest(manifest.manifests, pull.platform);
-    const fetched: FetchedManifest = await pull.client.manifest(name, digest, pull.signal);
-    manifest = parseManifest(fetched);
-  }
-  return manifest;
-}
-
-/** dockerd 20.10 keeps an image of another platform when it is not asked for one of several, and says so. */
-function warnOfPlatform(
-  { os, architecture, variant }: ImageConfig,
-  wanted: Platform | undefined,
-  reference: Reference,
-  progress: ProgressSink,
-): void {
-  if (wanted === undefined) return;
-  const text = (platform: Platform): string =>
-    [platform.os, platform.architecture, platform.variant].filter(Boolean).join('/');
-  const sameVariant = wanted.variant === undefined || variant === undefined || variant === wanted.variant;
-  if (os === wanted.os && architecture === wanted.architecture && sameVariant) return;
-  const actual = text({ os, architecture, ...(variant === undefined ? {} : { variant }) });
-  progress({
-    status:
-      `WARNING: image with reference ${familiarName(reference)} was found but does not match the specified ` +
-      `platform: wanted ${text(wanted)}, actual: ${actual}`,
-  });
 }
 
 /** Those of them that are missing. The caller holds them all. */
@@ -251,11 +168,4 @@ async function pullLayer(pull: Pull, name: RepositoryName, { descriptor, diffId 
   if (layers.find(diffId) === undefined) {
     throw new DaemonError('Internal', `layers from manifest don't match image configuration`);
   }
-}
-
-/** As messages of a pull name it. */
-export function repositoryName(reference: Reference): RepositoryName {
-  const isBare = reference.tag === undefined && reference.digest === undefined;
-  const familiar = familiarString(isBare ? { ...reference, tag: 'latest' } : reference);
-  return { path: reference.path, familiarName: familiarName(reference), familiar };
 }

@@ -8,14 +8,8 @@ import { RegistryClient } from '../../registry/registry-client';
 import type { ProgressSink, RemoteImage } from '../contract/stores';
 import { parseConfig } from '../images/image-config';
 import { requireLayerDepth } from '../layers/layer-store';
-import {
-  imageManifest,
-  noteOrigins,
-  pullLayers,
-  repositoryName,
-  type Pull,
-  type PullContext,
-} from './image-pull';
+import { noteOrigins, pullLayers, type Pull, type PullContext } from './image-pull';
+import { imageManifest, repositoryName } from './image-resolution';
 import { parseManifest } from './manifest';
 
 /** Asks the registry for what `text` names. Rejects in the registry's words. */
