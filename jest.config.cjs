@@ -1,5 +1,5 @@
 // Projects: unit (no QEMU), integration (boots VMs), stress (everything at once, and kills), web (the page in a
-// browser: npm run test:web), compat (a client of any DOCKER_HOST).
+// browser: npm run test:web), kubernetes (a cluster of their own: npm run test:kubernetes), compat (a client of any DOCKER_HOST).
 const { leftOut } = require('./test/support/dear-files.cjs');
 
 const transform = {
@@ -34,6 +34,10 @@ module.exports = {
     }),
     project('stress'),
     project('web'),
+    project('kubernetes', {
+      globalSetup: '<rootDir>/test/kubernetes/harness/global-setup.ts',
+      globalTeardown: '<rootDir>/test/kubernetes/harness/global-teardown.ts',
+    }),
     project('compat', {
       testPathIgnorePatterns: ['/node_modules/', ...leftOut(), ...(withLarge ? [] : ['/large\\.test\\.ts$'])],
       globalSetup: '<rootDir>/test/compat/harness/global-setup.ts',
