@@ -132,6 +132,8 @@ export const walls = {
       'semantics/containers',
       'semantics/events',
       'semantics/filters',
+      'semantics/images',
+      'semantics/networks',
       'semantics/views',
       'engine/images',
       'engine/lifecycle',
@@ -163,6 +165,7 @@ export const walls = {
       'semantics/containers',
       'semantics/create',
       'semantics/filters',
+      'semantics/images',
       'engine/lifecycle',
       'engine/create',
       'engine/files',
@@ -343,6 +346,7 @@ export const walls = {
       'semantics/containers',
       'semantics/create',
       'semantics/events',
+      'semantics/networks',
       'engine/vms',
       'engine/core',
       'translate',
@@ -416,6 +420,14 @@ export const walls = {
   },
 
   // Docker's semantics, whatever runs containers
+  'semantics/images': {
+    imports: ['semantics/filters', 'registry', 'docker'],
+    types: ['api/v1.41/backend', 'storage/contract'],
+  },
+  'semantics/networks': {
+    imports: ['semantics/containers', 'semantics/filters', 'docker'],
+    types: ['api/v1.41/backend', 'network/network'],
+  },
   'semantics/views': {
     imports: ['semantics/containers', 'semantics/filters', 'docker'],
     types: ['api/v1.41/backend', 'network/network', 'vm/contract'],

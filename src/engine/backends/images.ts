@@ -11,7 +11,6 @@ import type {
   ImageSummary,
 } from '../../docker/types';
 import { DaemonError, errorMessage, isDaemonError } from '../../errors';
-import { familiarName, parseReference } from '../../registry/reference';
 import type { Image } from '../../storage/contract/image';
 import type { ImageStore, LayerStore } from '../../storage/contract/stores';
 import { imageMounts } from '../../semantics/containers/container-record';
@@ -21,12 +20,13 @@ import type { EventPublisher } from '../../semantics/events/event-publisher';
 import { downloadArchive } from '../images/download';
 import { imagePruneFilter } from '../../semantics/filters/image-filter';
 import { isHello, makeHello } from '../images/hello';
-import { inspectImage } from '../images/inspect';
-import { listImages } from '../images/list';
-import { searchImages } from '../images/search';
-import { isTag, tagTarget, withTag } from '../images/tag-target';
+import { inspectImage } from '../../semantics/images/inspect';
+import { listImages } from '../../semantics/images/list';
+import { searchImages } from '../../semantics/images/search';
+import { hasTagOrDigest, pushTarget, tagTarget, withTag } from '../../semantics/images/tag-target';
+import { layerGraphDriver } from '../system/graph-driver';
 import { parsePlatform } from '../../registry/platform';
-import { refuseReservedName } from '../images/reserved-name';
+import { refuseReservedName } from '../../semantics/images/reserved-name';
 
 export interface ImageBackendContext {
   images: ImageStore;
@@ -57,7 +57,9 @@ export class EngineImageBackend implements ImageBackend {
   }
 
   inspect(ref: string): Promise<ImageInspect> {
-    return promised(() => inspectImage(this.#lookUp(ref), this.#layers));
+    return promised(() =>
+      inspectImage(this.#lookUp(ref), (diffIds) => layerGraphDriver(diffIds, this.#layers)),
+    );
   }
 
   history(ref: string): Promise<HistoryItem[]> {
@@ -212,20 +214,4 @@ export class EngineImageBackend implements ImageBackend {
 /** What `work` returns or throws, as a promise. */
 async function promised<T>(work: () => T): Promise<T> {
   return Promise.resolve(work());
-}
-
-function hasTagOrDigest(reference: string): boolean {
-  return reference.includes('@') || reference.lastIndexOf(':') > reference.lastIndexOf('/');
-}
-
-/** The tag that is to be pushed, or the name alone. dockerd answers 500 to a name or a tag that is none. */
-function pushTarget(ref: string, tag: string): string {
-  try {
-    parseReference(ref);
-  } catch (error) {
-    throw new DaemonError('Internal', errorMessage(error), { cause: error });
-  }
-  if (tag === '') return ref;
-  if (!isTag(tag)) throw new DaemonError('Internal', 'invalid tag format');
-  return `${familiarName(parseReference(ref))}:${tag}`;
 }

@@ -11,18 +11,20 @@ import type {
 } from '../../docker/types';
 import { DaemonError, errorMessage, isDaemonError } from '../../errors';
 import { log } from '../../log';
-import type { NetworkCreateRequest, NetworkDetails, NetworkManager } from '../../network/network';
+import type { NetworkDetails, NetworkManager } from '../../network/network';
 import { connectContainer, disconnectContainer, type ConnectNeeds } from '../networks/connect';
 import {
   hostNetwork,
   isUserDefined,
   requireConnectable,
   requireValidEndpoint,
-} from '../networks/connect-validation';
+} from '../../semantics/networks/connect-validation';
+import { createRequest } from '../../semantics/networks/create-request';
+import { networkFilter, predefinedNetworks } from '../../semantics/networks/filter';
+import { inspectedNetwork } from '../../semantics/networks/inspect';
 import type { Container, ContainerRegistry } from '../core/container-registry';
 import { isActive } from '../../semantics/containers/container-state';
 import type { EventPublisher } from '../../semantics/events/event-publisher';
-import { matchLabels, matchPattern, matchValue, validateFilters } from '../../semantics/filters/filters';
 import { namedPodIdOf, podNameOf } from '../vms/named-pods';
 import { pruneFilter } from '../../semantics/filters/prune-filter';
 import type { BackgroundWork } from '../../async/background-work';
@@ -31,10 +33,6 @@ import type { BackgroundWork } from '../../async/background-work';
 export type NetworkBackendNeeds = ConnectNeeds & {
   readonly networkReleases: Pick<BackgroundWork, 'current'>;
 };
-
-const acceptedFilters = ['dangling', 'driver', 'id', 'label', 'name', 'scope', 'type'];
-const predefinedNetworks: readonly string[] = ['bridge', 'host', 'none'];
-const noIpam = { Driver: 'default', Options: null, Config: [] };
 
 export class EngineNetworkBackend implements NetworkBackend {
   readonly #networks: NetworkManager;
@@ -56,7 +54,7 @@ export class EngineNetworkBackend implements NetworkBackend {
     const all = this.#networks.list().map(({ id }) => this.#networks.inspect(id));
     return all
       .filter(matches)
-      .map((details) => inspected(details, detailed ? this.#containers(details.id) : {}));
+      .map((details) => inspectedNetwork(details, detailed ? this.#containers(details.id) : {}));
   }
 
   async inspect(ref: string, options: { verbose: boolean; scope: string }): Promise<NetworkInspect> {
@@ -65,7 +63,7 @@ export class EngineNetworkBackend implements NetworkBackend {
     if (options.scope !== '' && options.scope !== 'local') {
       throw new DaemonError('NotFound', `network ${ref} not found`);
     }
-    return inspected(details, this.#containers(details.id));
+    return inspectedNetwork(details, this.#containers(details.id));
   }
 
   async create(body: NetworkCreateBody): Promise<{ Id: string; Warning: string }> {
@@ -240,106 +238,4 @@ function withShortId(
 
 function withPrefix(address: string, prefixLength: number): string {
   return address === '' ? '' : `${address}/${prefixLength}`;
-}
-
-function inspected(details: NetworkDetails, containers: Record<string, NetworkContainer>): NetworkInspect {
-  return {
-    Name: details.name,
-    Id: details.id,
-    Created: details.created,
-    Scope: 'local',
-    Driver: details.driver,
-    EnableIPv6: details.enableIpv6,
-    IPAM:
-      details.driver === 'bridge' || details.configOnly === true
-        ? {
-            Driver: details.ipamDriver,
-            Options: details.ipamOptions,
-            Config: [...details.ipam, ...(details.unusedIpam ?? [])].map(
-              ({ subnet, ipRange, gateway, hideGateway, auxiliaryAddresses }) => ({
-                Subnet: subnet,
-                ...(ipRange === undefined ? {} : { IPRange: ipRange }),
-                ...(gateway === undefined || hideGateway === true ? {} : { Gateway: gateway }),
-                ...(auxiliaryAddresses === undefined ? {} : { AuxiliaryAddresses: auxiliaryAddresses }),
-              }),
-            ),
-          }
-        : noIpam,
-    Internal: details.internal,
-    Attachable: details.attachable,
-    Ingress: false,
-    ConfigFrom: { Network: details.configFrom?.name ?? '' },
-    ConfigOnly: details.configOnly ?? false,
-    Containers: containers,
-    Options: details.options,
-    Labels: details.labels,
-  };
-}
-
-/** Docker's `dangling` is true of every network that a user made: it does not look for containers here. */
-function networkFilter(filters: Filters): (details: NetworkDetails) => boolean {
-  validateFilters(filters, acceptedFilters);
-  const dangling = danglingFilter(filters.get('dangling'));
-  const types = filters.get('type');
-  const unknown = types?.find((type) => type !== 'builtin' && type !== 'custom');
-  if (unknown !== undefined) throw new DaemonError('Internal', `invalid filter: 'type'='${unknown}'`);
-  return ({ id, name, driver, labels }) => {
-    const builtin = predefinedNetworks.includes(name);
-    if (dangling !== undefined && dangling === builtin) return false;
-    if (types !== undefined && !types.includes(builtin ? 'builtin' : 'custom')) return false;
-    return (
-      matchValue(filters, 'driver', driver) &&
-      matchPattern(filters, 'name', name) &&
-      matchPattern(filters, 'id', id) &&
-      matchValue(filters, 'scope', 'local') &&
-      matchLabels(filters.get('label'), labels)
-    );
-  };
-}
-
-function danglingFilter(values: readonly string[] | undefined): boolean | undefined {
-  if (values === undefined || values.length === 0) return undefined;
-  if (values.length > 1) {
-    throw new DaemonError('InvalidParameter', 'got more than one value for filter key "dangling"');
-  }
-  if (values.includes('true') || values.includes('1')) return true;
-  if (values.includes('false') || values.includes('0')) return false;
-  throw new DaemonError(
-    'InvalidParameter',
-    'invalid value for filter \'dangling\', must be "true" (or "1"), or "false" (or "0")',
-  );
-}
-
-function createRequest(body: NetworkCreateBody): NetworkCreateRequest {
-  const ipam = body.IPAM ?? undefined;
-  return {
-    name: body.Name ?? '',
-    driver: body.Driver ?? '',
-    scope: body.Scope ?? '',
-    internal: body.Internal ?? false,
-    attachable: body.Attachable ?? false,
-    ingress: body.Ingress ?? false,
-    configOnly: body.ConfigOnly ?? false,
-    configFrom: body.ConfigFrom?.Network ?? '',
-    enableIpv6: body.EnableIPv6 ?? false,
-    checkDuplicate: body.CheckDuplicate ?? false,
-    options: body.Options ?? {},
-    labels: body.Labels ?? {},
-    ...(ipam === undefined
-      ? {}
-      : {
-          ipam: {
-            ...(ipam.Driver === undefined ? {} : { driver: ipam.Driver }),
-            ...(ipam.Options === undefined ? {} : { options: ipam.Options }),
-            config: (ipam.Config ?? []).map((pool) => ({
-              ...(pool.Subnet === undefined ? {} : { subnet: pool.Subnet }),
-              ...(pool.IPRange === undefined ? {} : { ipRange: pool.IPRange }),
-              ...(pool.Gateway === undefined ? {} : { gateway: pool.Gateway }),
-              ...(pool.AuxiliaryAddresses === undefined || pool.AuxiliaryAddresses === null
-                ? {}
-                : { auxiliaryAddresses: pool.AuxiliaryAddresses }),
-            })),
-          },
-        }),
-  };
 }

@@ -17,7 +17,7 @@ import type { ContainerRegistry } from '../core/container-registry';
 import { diskUsage } from '../system/disk-usage';
 import { loadEngineId } from '../system/engine-id';
 import type { EventBus } from '../../semantics/events/events';
-import { listImages } from '../images/list';
+import { listImages } from '../../semantics/images/list';
 import { systemInfo, systemVersion } from '../system/system-info';
 import { logDrivers } from '../logs/log-config';
 import type { SystemVersions } from '../../versions';

@@ -13,7 +13,7 @@ import { withFiles, type FileJobAccess } from '../files/container-files';
 import { nonEmptyLayer } from '../files/empty-layer';
 import { eventAttributes } from '../../semantics/containers/container-record';
 import type { Container } from '../core/container-registry';
-import { tagTarget } from './tag-target';
+import { tagTarget } from '../../semantics/images/tag-target';
 import { pauseContainer, unpauseContainer, type PauseNeeds } from '../lifecycle/stop';
 import type { ImageStore, LayerStore } from '../../storage/contract/stores';
 

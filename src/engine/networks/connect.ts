@@ -2,7 +2,7 @@
 
 import type { EndpointSettings } from '../../docker/types';
 import { DaemonError } from '../../errors';
-import { sharedNetwork } from './connect-validation';
+import { sharedNetwork } from '../../semantics/networks/connect-validation';
 import { log } from '../../log';
 import type { EndpointRequest } from '../../network/network';
 import { donorOf } from '../../translate/container-to-pod';

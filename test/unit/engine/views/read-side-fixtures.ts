@@ -3,7 +3,7 @@ import { ContainerRegistry } from '../../../../src/engine/core/container-registr
 import { fillHostConfig } from '../../../../src/semantics/create/defaults';
 import type { ContainerRecord } from '../../../../src/semantics/containers/container-record';
 import type { ContainerState } from '../../../../src/semantics/containers/container-state';
-import { filledImageConfig } from '../../../../src/engine/images/inspect';
+import { filledImageConfig } from '../../../../src/semantics/images/inspect';
 import type { Image } from '../../../../src/storage/contract/image';
 import type { DocumentStore, ImageStore, LayerStore } from '../../../../src/storage/contract/stores';
 

@@ -1,8 +1,9 @@
 import type { ImageSummary } from '../../../../src/docker/types';
 import { EngineImageBackend } from '../../../../src/engine/backends/images';
-import { withTag } from '../../../../src/engine/images/tag-target';
-import { inspectImage } from '../../../../src/engine/images/inspect';
-import { listImages } from '../../../../src/engine/images/list';
+import { withTag } from '../../../../src/semantics/images/tag-target';
+import { layerGraphDriver } from '../../../../src/engine/system/graph-driver';
+import { inspectImage } from '../../../../src/semantics/images/inspect';
+import { listImages } from '../../../../src/semantics/images/list';
 import { diskUsage } from '../../../../src/engine/system/disk-usage';
 import type { EventPublisher } from '../../../../src/semantics/events/event-publisher';
 import type { ImageStore } from '../../../../src/storage/contract/stores';
@@ -98,7 +99,7 @@ test('inspect has the members of dockerd, and of the configuration those that ar
         config: { Cmd: ['sh'], ExposedPorts: { '80/tcp': {} }, StopSignal: '', Healthcheck: null },
       },
     }),
-    layers,
+    (diffIds) => layerGraphDriver(diffIds, layers),
   );
   expect(Object.keys(found).join(' ')).toBe(
     'Id RepoTags RepoDigests Parent Comment Created Container ContainerConfig DockerVersion Author Config ' +

@@ -5,7 +5,7 @@ import type { AuthConfig, ImageSearchItem } from '../../docker/types';
 import { DaemonError, errorMessage } from '../../errors';
 import { discardBody, readBody, sendRequest } from '../../registry/http-client';
 import { requestError } from '../../registry/registry-errors';
-import { booleanFilter, invalidFilter, validateFilters } from '../../semantics/filters/filters';
+import { booleanFilter, invalidFilter, validateFilters } from '../filters/filters';
 
 const acceptedFilters = ['is-automated', 'is-official', 'stars'];
 const defaultLimit = 25;

@@ -34,3 +34,19 @@ export function withTag(name: string, tag: string): string {
 export function isTag(text: string): boolean {
   return /^\w[\w.-]{0,127}$/.test(text);
 }
+
+export function hasTagOrDigest(reference: string): boolean {
+  return reference.includes('@') || reference.lastIndexOf(':') > reference.lastIndexOf('/');
+}
+
+/** The tag that is to be pushed, or the name alone. dockerd answers 500 to a name or a tag that is none. */
+export function pushTarget(ref: string, tag: string): string {
+  try {
+    parseReference(ref);
+  } catch (error) {
+    throw new DaemonError('Internal', errorMessage(error), { cause: error });
+  }
+  if (tag === '') return ref;
+  if (!isTag(tag)) throw new DaemonError('Internal', 'invalid tag format');
+  return `${familiarName(parseReference(ref))}:${tag}`;
+}

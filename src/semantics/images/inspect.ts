@@ -1,11 +1,9 @@
 // An image as inspect and list show it.
 
-import type { FilledContainerConfig, ImageInspect, ImageSummary } from '../../docker/types';
+import type { FilledContainerConfig, GraphDriverData, ImageInspect, ImageSummary } from '../../docker/types';
 import type { Image } from '../../storage/contract/image';
 import type { ImageRunConfig } from '../../docker/image-config';
-import type { LayerStore } from '../../storage/contract/stores';
-import { layerGraphDriver } from '../system/graph-driver';
-import { imageCreatedMs, type ImageFilter } from '../../semantics/filters/image-filter';
+import { imageCreatedMs, type ImageFilter } from '../filters/image-filter';
 import { formatMilliseconds, neverTimestamp } from '../../go/timestamp';
 
 const emptyConfig: FilledContainerConfig = {
@@ -45,7 +43,11 @@ function isEmpty(value: unknown): boolean {
   return typeof value === 'object' && Object.keys(value).length === 0;
 }
 
-export function inspectImage(image: Image, layers: Pick<LayerStore, 'diskPaths'>): ImageInspect {
+/** `graphDriver` tells where layers (diff IDs, lowest first) lie. */
+export function inspectImage(
+  image: Image,
+  graphDriver: (diffIds: readonly string[]) => GraphDriverData,
+): ImageInspect {
   const { config } = image;
   const diffIds = config.rootfs.diff_ids;
   return {
@@ -66,7 +68,7 @@ export function inspectImage(image: Image, layers: Pick<LayerStore, 'diskPaths'>
     ...(isEmpty(config['os.version'] ?? '') ? {} : { OsVersion: config['os.version'] ?? '' }),
     Size: image.sizeBytes,
     VirtualSize: image.sizeBytes,
-    GraphDriver: layerGraphDriver(diffIds, layers),
+    GraphDriver: graphDriver(diffIds),
     RootFS: { Type: 'layers', ...(diffIds.length === 0 ? {} : { Layers: diffIds }) },
     Metadata: {
       LastTagTime: image.lastTagTimeMs === 0 ? neverTimestamp : formatMilliseconds(image.lastTagTimeMs),

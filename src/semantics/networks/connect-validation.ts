@@ -3,7 +3,7 @@
 import type { EndpointSettings } from '../../docker/types';
 import { DaemonError } from '../../errors';
 import type { NetworkDetails } from '../../network/network';
-import type { ContainerRecord } from '../../semantics/containers/container-record';
+import type { ContainerRecord } from '../containers/container-record';
 
 const predefined: readonly string[] = ['bridge', 'host', 'none'];
 

@@ -4,7 +4,7 @@ import type { Filters } from '../../api/v1.41/backend';
 import type { ImageSummary } from '../../docker/types';
 import type { Image } from '../../storage/contract/image';
 import type { ImageStore } from '../../storage/contract/stores';
-import { imageCreatedMs, imageFilter } from '../../semantics/filters/image-filter';
+import { imageCreatedMs, imageFilter } from '../filters/image-filter';
 import { summarizeImage } from './inspect';
 
 /** Newest first. Throws Docker's errors for filters it refuses. */
