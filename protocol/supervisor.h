@@ -6,6 +6,8 @@
 /* Where it lies in a container, and where what it keeps lies: its socket and the log. */
 #define SUPERVISOR_DIRECTORY "/.caisson"
 #define SUPERVISOR_STATE SUPERVISOR_DIRECTORY "/run"
+/* What its name server knows; absent: it has none (guest/supervisor/names/table.h). */
+#define SUPERVISOR_NAMES SUPERVISOR_DIRECTORY "/names/table"
 
 /* A frame: its kind, three zeros, the length of what follows; numbers have their lowest byte first. */
 #define SESSION_HEADER_BYTES 8

@@ -42,6 +42,7 @@ const programs = [
     // prettier-ignore
     floors: [
       'records',
+      'names',
       'sessions',
       'commands',
       'tasks',

@@ -665,6 +665,7 @@ export const walls = {
   translate: { pure: true, imports: ['docker'], types: ['vm/contract'] },
 
   // the cluster
+  'cluster/networks': { imports: [] },
   'cluster/supervisor': { imports: ['vm/contract'] },
 
   // storage

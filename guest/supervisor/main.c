@@ -3,6 +3,7 @@
  *
  *   init                    process 1
  *   init install DIRECTORY  copies itself and what it needs there, in an init container
+ *   init fill FROM TO…     in an init container of the same image: empty volumes get what it has there
  *   init ctl                a daemon's way in, run by Kubernetes' exec: carries bytes to process 1 and back */
 #include <errno.h>
 #include <signal.h>
@@ -18,7 +19,9 @@
 #include "core/log.h"
 #include "core/loop.h"
 #include "ctl.h"
+#include "fill.h"
 #include "install.h"
+#include "names/resolver.h"
 #include "protocol/supervisor.h"
 #include "records/record-log.h"
 #include "requests.h"
@@ -72,6 +75,10 @@ static int supervise(const char *directory)
     result = sessions_open(socket_path, &request_events);
     if (result < 0)
         die("listen on %s: %s", socket_path, strerror(-result));
+    /* Of a container on a network with names; without them it runs all the same. */
+    result = access(SUPERVISOR_NAMES, F_OK) == 0 ? resolver_open(SUPERVISOR_NAMES) : 0;
+    if (result < 0)
+        log_line("no name server: %s", strerror(-result));
     loop_run(sessions_sweep);
 }
 
@@ -85,6 +92,12 @@ int main(int argc, char **argv)
         return control(directory);
     if (strcmp(mode, "install") == 0 && argc == 3)
         return install(directory);
-    dprintf(STDERR_FILENO, "usage: init [run [DIRECTORY]] | ctl [DIRECTORY] | install DIRECTORY\n");
+    if (strcmp(mode, "fill") == 0 && argc >= 4 && argc % 2 == 0) {
+        int code = 0;
+        for (int i = 2; i < argc && code == 0; i += 2)
+            code = fill(argv[i], argv[i + 1]);
+        return code;
+    }
+    dprintf(STDERR_FILENO, "usage: init [run [DIRECTORY]] | ctl [DIRECTORY] | install DIRECTORY | fill (FROM TO)...\n");
     return 2;
 }

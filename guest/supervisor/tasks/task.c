@@ -6,13 +6,14 @@
 #include "tasks/manifest.h"
 #include "tasks/stats.h"
 #include "tasks/top.h"
+#include "tasks/tunnel.h"
 
 static const struct {
     const char *kind;
     task_run *run;
 } tasks[] = {
     { "stat", stat_run },       { "archive", archive_run }, { "extract", extract_run }, { "export", export_run },
-    { "changes", changes_run }, { "top", top_run },         { "stats", stats_run },
+    { "changes", changes_run }, { "top", top_run },         { "stats", stats_run },     { "tunnel", tunnel_run },
 };
 
 task_run *task_find(const char *kind)

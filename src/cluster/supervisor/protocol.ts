@@ -67,7 +67,9 @@ export interface ExecRequest {
 export type SupervisorJob =
   | Extract<GuestJob, { kind: 'stat' | 'archive' | 'extract' | 'export' | 'changes' }>
   | { kind: 'top'; psArgs: string[] }
-  | { kind: 'stats' };
+  | { kind: 'stats' }
+  /** `address`: where the container's servers are reached. Its streams are tunnel-frames.ts'. */
+  | { kind: 'tunnel'; address: string };
 
 export type SupervisorRequest =
   | { verb: 'state' }

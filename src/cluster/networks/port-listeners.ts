@@ -1,0 +1,224 @@
+// Published ports: listeners of this daemon, whose connections go through a container's tunnel.
+
+import { createSocket, type RemoteInfo, type Socket as DatagramSocket } from 'node:dgram';
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { DaemonError, errorMessage } from '../../errors';
+import { log } from '../../log';
+
+export interface WantedPort {
+  containerPort: number;
+  protocol: 'tcp' | 'udp';
+  /** '': all addresses. */
+  hostIp: string;
+  /** 0: any free one; with `lastHostPort`, a free one of the range. */
+  hostPort: number;
+  lastHostPort?: number;
+}
+
+/** As Docker tells of it. */
+export interface BoundPort {
+  containerPort: number;
+  protocol: 'tcp' | 'udp';
+  hostIp: string;
+  hostPort: number;
+}
+
+/** A connection into the container. Rejects when there is none to be had. */
+export type Dial = (port: number, protocol: 'tcp' | 'udp') => Promise<Duplex>;
+
+interface Listener {
+  bound: BoundPort;
+  close(): void;
+}
+
+/** After so long without a datagram either way a client's next one is a new conversation's, as in the kernel's tracking. */
+const datagramIdleMs = 180_000;
+const maxDatagramClients = 1024;
+
+/** The listeners of one container. */
+export class PortListeners {
+  readonly #listeners: Listener[] = [];
+  readonly #dial: Dial;
+
+  private constructor(dial: Dial) {
+    this.#dial = dial;
+  }
+
+  /** Binds all of them, or none. Throws Internal in Docker's words where one is taken. */
+  static async open(
+    wanted: readonly WantedPort[],
+    containerName: string,
+    dial: Dial,
+  ): Promise<PortListeners> {
+    const listeners = new PortListeners(dial);
+    try {
+      for (const port of wanted) await listeners.#bind(port, containerName);
+      return listeners;
+    } catch (error) {
+      listeners.close();
+      throw error;
+    }
+  }
+
+  get bound(): BoundPort[] {
+    return this.#listeners.map(({ bound }) => bound);
+  }
+
+  /** Connections end with their listeners, as those through Docker's rules do with the container. */
+  close(): void {
+    for (const listener of this.#listeners.splice(0)) listener.close();
+  }
+
+  async #bind(wanted: WantedPort, containerName: string): Promise<void> {
+    const last = wanted.lastHostPort ?? wanted.hostPort;
+    for (let hostPort = wanted.hostPort; ; hostPort += 1) {
+      try {
+        this.#listeners.push(await this.#listen({ ...wanted, hostPort }));
+        return;
+      } catch (error) {
+        if (hostPort < last) continue;
+        const address = wanted.hostIp === '' ? '0.0.0.0' : wanted.hostIp;
+        const reason = `Bind for ${address}:${wanted.hostPort} failed: ${bindReason(error)}`;
+        throw new DaemonError(
+          'Internal',
+          `driver failed programming external connectivity on endpoint ${containerName}: ${reason}`,
+          { cause: error },
+        );
+      }
+    }
+  }
+
+  #listen(wanted: WantedPort): Promise<Listener> {
+    return wanted.protocol === 'tcp' ? listenStream(wanted, this.#dial) : listenDatagrams(wanted, this.#dial);
+  }
+}
+
+function bindReason(error: unknown): string {
+  const code = (error as NodeJS.ErrnoException).code;
+  return code === 'EADDRINUSE' ? 'port is already allocated' : errorMessage(error);
+}
+
+async function listenStream(wanted: WantedPort, dial: Dial): Promise<Listener> {
+  const sockets = new Set<Socket>();
+  const server: Server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+    socket.on('error', () => socket.destroy());
+    void joinStream(socket, wanted, dial);
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ port: wanted.hostPort, host: wanted.hostIp === '' ? '0.0.0.0' : wanted.hostIp }, resolve);
+  });
+  server.on('error', (error) => log.warn('a published port failed', { error: error.message }));
+  const { port } = server.address() as AddressInfo; // it listens on TCP
+  return {
+    bound: { ...place(wanted), hostPort: port },
+    close: () => {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
+
+async function joinStream(socket: Socket, { containerPort }: WantedPort, dial: Dial): Promise<void> {
+  let inside: Duplex;
+  try {
+    inside = await dial(containerPort, 'tcp');
+  } catch (error) {
+    log.debug('a connection to a published port could not be passed on', { error: errorMessage(error) });
+    socket.resetAndDestroy();
+    return;
+  }
+  inside.on('error', () => socket.resetAndDestroy());
+  inside.on('close', () => {
+    if (!inside.readableEnded) socket.destroy();
+  });
+  // What was sent before a clean end is still on its way.
+  socket.on('close', (hadError) => {
+    if (hadError || !socket.readableEnded || !socket.writableFinished) inside.destroy();
+  });
+  socket.pipe(inside).pipe(socket);
+}
+
+async function listenDatagrams(wanted: WantedPort, dial: Dial): Promise<Listener> {
+  const socket: DatagramSocket = createSocket(wanted.hostIp.includes(':') ? 'udp6' : 'udp4');
+  const clients = new DatagramClients(socket, wanted.containerPort, dial);
+  await new Promise<void>((resolve, reject) => {
+    socket.once('error', reject);
+    socket.bind(
+      { port: wanted.hostPort, address: wanted.hostIp === '' ? '0.0.0.0' : wanted.hostIp },
+      resolve,
+    );
+  });
+  socket.on('error', (error) => log.warn('a published port failed', { error: error.message }));
+  socket.on('message', (data, from) => clients.take(data, from));
+  return {
+    bound: { ...place(wanted), hostPort: socket.address().port },
+    close: () => {
+      socket.close();
+      clients.close();
+    },
+  };
+}
+
+/** A conversation for each client's address: what the container answers goes there. */
+class DatagramClients {
+  readonly #socket: DatagramSocket;
+  readonly #port: number;
+  readonly #dial: Dial;
+  readonly #conversations = new Map<string, { inside: Promise<Duplex>; timer: NodeJS.Timeout }>();
+
+  constructor(socket: DatagramSocket, port: number, dial: Dial) {
+    this.#socket = socket;
+    this.#port = port;
+    this.#dial = dial;
+  }
+
+  take(data: Buffer, from: RemoteInfo): void {
+    const key = `${from.address} ${from.port}`;
+    const known = this.#conversations.get(key);
+    if (known === undefined && this.#conversations.size >= maxDatagramClients) return;
+    const conversation = known ?? this.#begin(key, from);
+    conversation.timer.refresh();
+    conversation.inside.then(
+      (inside) => inside.write(data),
+      () => this.#end(key),
+    );
+  }
+
+  close(): void {
+    for (const key of [...this.#conversations.keys()]) this.#end(key);
+  }
+
+  #begin(key: string, from: RemoteInfo): { inside: Promise<Duplex>; timer: NodeJS.Timeout } {
+    const timer = setTimeout(() => this.#end(key), datagramIdleMs).unref();
+    const inside = this.#dial(this.#port, 'udp').then((stream) => {
+      stream.on('data', (answer: Buffer) => {
+        timer.refresh();
+        this.#socket.send(answer, from.port, from.address);
+      });
+      stream.on('close', () => this.#end(key));
+      return stream;
+    });
+    const conversation = { inside, timer };
+    this.#conversations.set(key, conversation);
+    return conversation;
+  }
+
+  #end(key: string): void {
+    const conversation = this.#conversations.get(key);
+    if (conversation === undefined) return;
+    this.#conversations.delete(key);
+    clearTimeout(conversation.timer);
+    conversation.inside.then(
+      (stream) => stream.destroy(),
+      () => undefined,
+    );
+  }
+}
+
+function place({ containerPort, protocol, hostIp }: WantedPort): Omit<BoundPort, 'hostPort'> {
+  return { containerPort, protocol, hostIp };
+}
