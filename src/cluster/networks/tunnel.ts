@@ -97,7 +97,7 @@ export class Tunnel {
 
   #take({ connection, kind, content }: TunnelFrame): void {
     // of one that is over here, more may be under way
-    this.#connections.get(connection)?.take(kind, content);
+    this.#connections.get(connection)?.receive(kind, content);
   }
 
   #end(reason: DaemonError): void {
@@ -132,7 +132,7 @@ class TunnelConnection extends Duplex {
   }
 
   /** A frame for it. */
-  take(kind: number, content: Buffer): void {
+  receive(kind: number, content: Buffer): void {
     switch (kind) {
       case tunnelKinds.opened:
         this.emit('connect');

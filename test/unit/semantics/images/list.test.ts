@@ -7,7 +7,7 @@ import { listImages } from '../../../../src/semantics/images/list';
 import { diskUsage } from '../../../../src/engine/system/disk-usage';
 import type { EventPublisher } from '../../../../src/semantics/events/event-publisher';
 import type { ImageStore } from '../../../../src/storage/contract/stores';
-import { filters, image, imagesOf, layers, record, registryOf } from '../views/read-side-fixtures';
+import { filters, image, imagesOf, layers, record, registryOf } from '../../engine/views/read-side-fixtures';
 
 const created = (date: string, labels: Record<string, string> | null = null) => ({
   ...image('0').config,
