@@ -9,6 +9,7 @@ import type { HostPart, PublishedPort, RefusedPort } from '../../network/network
 import type { GuestListener } from '../../vm/contract/protocol';
 import type { AttachedEndpoint, RunningPod } from '../vms/running-pod';
 import type { NetworkLayer } from './container-network';
+import { PortComplaints } from './port-complaints';
 
 /** How long the guest may keep an answer back when nothing changes. */
 const quietMs = 60_000;
@@ -21,8 +22,6 @@ const pauseMs = 1_000;
 /** Ports that are opened and closed in a row, and the pause behind them: a guest must not keep the network helper busy. */
 const changesAtOnce = 32;
 const changesPauseMs = 250;
-/** Ports of one container of which the log tells that they can't be opened. */
-const maxTold = 64;
 
 interface Following {
   readonly stop: AbortController;
@@ -77,12 +76,12 @@ class Follower {
   #generation = 0;
   #ports: PublishedPort[] = [];
   #refused: RefusedPort[] = [];
-  /** What the log has of those that could not be opened. */
-  readonly #told = new Map<string, string>();
+  readonly #complaints: PortComplaints;
 
   constructor(networks: NetworkLayer['networks'], followed: Followed) {
     this.#networks = networks;
     this.#followed = followed;
+    this.#complaints = new PortComplaints(followed.containerId);
   }
 
   /** Never rejects. */
@@ -116,12 +115,15 @@ class Follower {
     this.#ports = hostPorts(listeners, endpoint.ipv4Address, host).filter(isOfHost);
     const unreachable = listeners.filter((listener) => isUnreachable(listener));
     for (const { protocol, address, port } of unreachable)
-      this.#tell(
+      this.#complaints.tell(
         `${protocol} ${address} ${port}`,
         'what listens there is reached inside the container alone',
       );
     if (left > 0)
-      this.#tell('more', `only the first ${listeners.length} sockets of the container are open on the host`);
+      this.#complaints.tell(
+        'more',
+        `only the first ${listeners.length} sockets of the container are open on the host`,
+      );
     log.debug('container listens', { containerId, ports: this.#ports.length });
   }
 
@@ -145,19 +147,7 @@ class Follower {
     } while (missing.length > 0 && !signal.aborted);
     this.#refused = refused;
     for (const { port, reason } of refused)
-      this.#tell(`${port.protocol} ${port.hostIp} ${port.hostPort}`, reason);
-  }
-
-  /** Each port once, and no more of them than a log can bear. */
-  #tell(port: string, reason: string): void {
-    if (this.#told.get(port) === reason || this.#told.size >= maxTold) return;
-    this.#told.set(port, reason);
-    log.warn("a port that a container on the host's network listens on is not open on the host", {
-      containerId: this.#followed.containerId,
-      port,
-      reason,
-      ...(this.#told.size === maxTold ? { further: 'are not told' } : {}),
-    });
+      this.#complaints.tell(`${port.protocol} ${port.hostIp} ${port.hostPort}`, reason);
   }
 }
 

@@ -86,6 +86,9 @@ scriptCases('confinement: file systems', {
   '/dev': `docker run --rm busybox sh -c 'cd /dev; for f in null zero full random urandom tty; do stat -c "%n %a %t %T" $f; done; for l in fd stdin stdout stderr ptmx core; do readlink $l; done; true'`,
   '--device gives it': `docker run --rm --device /dev/zero:/dev/other busybox sh -c 'stat -c "%F %t %T" /dev/other; head -c 2 /dev/other | od -An -tx1'`,
   '--device that does not exist': `docker run --rm --device /dev/no-such busybox true`,
+  '--device of what is no device': `
+    docker run --rm --device /etc busybox true
+    docker run --rm --device /etc/passwd:/dev/x busybox true`,
 });
 
 mainCases('confinement: system controls and namespaces', [
