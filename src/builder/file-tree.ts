@@ -47,6 +47,12 @@ export interface DirectoryNode {
 
 export type TreeNode = FileNode | DirectoryNode;
 
+/** A part of a path, and what has it, if anything does. */
+interface Step {
+  part: string;
+  node: TreeNode | undefined;
+}
+
 const maxLinks = 255;
 
 export function newDirectory(attributes: Partial<Attributes> = {}): DirectoryNode {
@@ -76,19 +82,19 @@ export class FileTree {
    * were the root directory; parts that don't exist stay as they are.
    */
   resolve(path: string, options: { keepLast?: boolean; scope?: string } = {}): string {
-    const scope = partsOf(options.scope ?? '');
+    const scope = this.#walk(partsOf(options.scope ?? ''));
     const todo = path.split('/').filter(isPart).reverse();
-    let done: string[] = [...scope];
+    let done = [...scope];
     let links = 0;
     for (let part = todo.pop(); part !== undefined; part = todo.pop()) {
       if (part === '..') {
         if (done.length > scope.length) done.pop();
         continue;
       }
-      const node = this.lookup([...done, part].join('/'));
-      const follows = node?.kind === 'file' && node.type === '2';
-      if (!follows || (options.keepLast === true && todo.length === 0)) {
-        done.push(part);
+      const above = done.length === 0 ? this.root : done.at(-1)?.node;
+      const node = above?.kind === 'directory' ? above.children.get(part) : undefined;
+      if (node?.kind !== 'file' || node.type !== '2' || (options.keepLast === true && todo.length === 0)) {
+        done.push({ part, node });
         continue;
       }
       links += 1;
@@ -96,7 +102,15 @@ export class FileTree {
       if (node.link.startsWith('/')) done = [...scope];
       todo.push(...node.link.split('/').filter(isPart).reverse());
     }
-    return done.join('/');
+    return done.map(({ part }) => part).join('/');
+  }
+
+  #walk(parts: readonly string[]): Step[] {
+    let node: TreeNode | undefined = this.root;
+    return parts.map((part) => {
+      node = node?.kind === 'directory' ? node.children.get(part) : undefined;
+      return { part, node };
+    });
   }
 
   /** Follows symbolic links. */

@@ -49,3 +49,37 @@ test.each(['../f', 'a/../../f', '/../f'])('%s stays inside', async (name) => {
   applyArchive(changes, 'in', await entriesOf(items), archive);
   expect(shown(tree)).toEqual(['in 755', 'in/f 644']);
 });
+
+describe('a path', () => {
+  const treeWith = async (...items: TarItem[]): Promise<FileTree> => {
+    const tree = new FileTree();
+    applyLayer(tree, await entriesOf(items), archive);
+    return tree;
+  };
+
+  test.each([
+    ['l/f', 'd/f'],
+    ['d/../l/./f', 'd/f'],
+    ['up/f', 'd/f'],
+    ['../../l', 'd'],
+    ['l/none/f', 'd/none/f'],
+    ['none/../d/up', 'd'],
+  ])('%s leads to %s', async (path, expected) => {
+    const tree = await treeWith(
+      ...lower,
+      { name: 'l', type: '2', link: 'd' },
+      { name: 'up', type: '2', link: '/l' },
+      { name: 'd/up', type: '2', link: '../d' },
+    );
+    expect(tree.resolve(path)).toBe(expected);
+    expect(tree.resolve('../f', { scope: 'd' })).toBe('d/f');
+    expect(tree.resolve('l', { keepLast: true })).toBe('l');
+  });
+
+  test('of however many parts is no work for minutes', async () => {
+    const tree = await treeWith({ name: 'l', type: '2', link: 'x/'.repeat(2000) });
+    const deep = '**/'.repeat(300_000);
+    expect(tree.resolve(deep)).toHaveLength(deep.length - 1);
+    expect(tree.resolve('l/l/'.repeat(10_000))).toContain('x/x/l/l/');
+  });
+});
