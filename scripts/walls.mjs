@@ -66,6 +66,7 @@ export const walls = {
   'cli/terminal': { imports: [], modules: [] },
   daemon: {
     imports: [
+      'semantics/health',
       'semantics/events',
       'web',
       'api',
@@ -129,6 +130,7 @@ export const walls = {
   'engine/backends': {
     imports: [
       'semantics/streams',
+      'semantics/health',
       'semantics/containers',
       'semantics/events',
       'semantics/filters',
@@ -312,6 +314,7 @@ export const walls = {
   'engine/sessions': {
     imports: [
       'semantics/streams',
+      'semantics/health',
       'semantics/containers',
       'semantics/events',
       'engine/networks',
@@ -419,6 +422,52 @@ export const walls = {
     types: ['api/v1/types', 'storage/contract'],
   },
 
+  // the cluster
+  'cluster/system': {
+    imports: ['cluster/containers', 'cluster/client', 'versions', 'config', 'docker'],
+    types: ['api/v1.41/backend'],
+  },
+  'cluster/keeper': {
+    imports: [
+      'cluster/containers',
+      'cluster/records',
+      'cluster/client',
+      'cluster/contract',
+      'semantics/containers',
+      'semantics/health',
+      'docker',
+    ],
+  },
+  'cluster/containers': {
+    imports: [
+      'cluster/supervisor',
+      'cluster/records',
+      'cluster/client',
+      'cluster/contract',
+      'semantics/views',
+      'semantics/events',
+      'semantics/create',
+      'semantics/containers',
+      'semantics/filters',
+      'translate',
+      'registry',
+      'vm/contract',
+      'config',
+      'docker',
+    ],
+    types: ['api/v1.41/backend'],
+  },
+  'cluster/records': {
+    imports: ['cluster/client', 'cluster/contract', 'semantics/events', 'semantics/containers', 'docker'],
+  },
+  'cluster/client': { imports: ['config'], modules: ['@kubernetes/client-node'] },
+  'cluster/contract': {
+    imports: ['semantics/containers', 'docker'],
+    types: ['network/network', 'storage/contract'],
+  },
+  'cluster/networks': { imports: [] },
+  'cluster/supervisor': { imports: ['vm/contract'] },
+
   // Docker's semantics, whatever runs containers
   'semantics/images': {
     imports: ['semantics/filters', 'registry', 'docker'],
@@ -438,6 +487,7 @@ export const walls = {
   },
   'semantics/logs': { imports: ['semantics/containers'], types: ['api/v1.41/backend'] },
   'semantics/files': { pure: true, imports: ['semantics/containers', 'docker'] },
+  'semantics/health': { imports: ['semantics/events', 'semantics/containers', 'docker'] },
   'semantics/events': {
     imports: ['semantics/filters', 'docker'],
     types: ['api/v1.41/backend'],
@@ -663,10 +713,6 @@ export const walls = {
     modules: ['@balena/dockerignore', 'node:child_process'],
   },
   translate: { pure: true, imports: ['docker'], types: ['vm/contract'] },
-
-  // the cluster
-  'cluster/networks': { imports: [] },
-  'cluster/supervisor': { imports: ['vm/contract'] },
 
   // storage
   storage: {

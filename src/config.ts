@@ -73,7 +73,31 @@ export interface NetworkDefaults {
   readonly addressPools: readonly { base: string; size: number }[];
 }
 
+/** Of `--backend kubernetes`. */
+export interface ClusterSettings {
+  /** Undefined: KUBECONFIG, ~/.kube/config, or the service account of the Pod that the daemon is in. */
+  readonly kubeconfig: string | undefined;
+  /** Undefined: the file's own choice. */
+  readonly context: string | undefined;
+  readonly namespace: string;
+  /** Of the Pods; undefined: the nodes' default runtime. */
+  readonly runtimeClass: string | undefined;
+  /** With process 1 of each Pod. */
+  readonly supervisorImage: string;
+  readonly serviceAccount: string | undefined;
+  readonly nodeSelector: Readonly<Record<string, string>>;
+  /** '': the cluster's default. */
+  readonly storageClass: string;
+  /** Of volumes that name no size. */
+  readonly volumeSize: string;
+  readonly volumeAccessMode: 'ReadWriteOnce' | 'ReadWriteMany';
+  /** Directories of nodes that may be bound, with what is below them. */
+  readonly bindPaths: readonly string[];
+}
+
 export interface Config extends Readonly<LiveConfig> {
+  /** Undefined: containers run on this machine. */
+  readonly cluster?: ClusterSettings;
   /** Persistent state: records, blobs, layers, disks, logs, templates. */
   readonly dataRoot: string;
   /** Sockets and pid files of the daemon and its VMs; gone after a host reboot. */

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { cpus, homedir, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { AcceleratorChoice, Config, LiveConfig, TlsConfig } from '../config';
+import type { AcceleratorChoice, ClusterSettings, Config, LiveConfig, TlsConfig } from '../config';
 import { DaemonError, errorMessage, systemErrorCode } from '../errors';
 import { validateLogConfig } from '../engine/logs/log-config';
 import type { LogFormat, LogLevel } from '../log';
@@ -58,7 +58,9 @@ export function toConfig(settings: Settings): Config {
     });
   }
   const tls = tlsConfig(settings);
+  const cluster = clusterSettings(settings);
   return {
+    ...(cluster === undefined ? {} : { cluster }),
     ...liveConfig(settings),
     dataRoot: resolve(settings.string('data-root') ?? '/var/lib/caisson'),
     runDir: resolve(settings.string('run-dir') ?? '/run/caisson'),
@@ -143,6 +145,24 @@ function readSeccompProfile(path: string | undefined): { path: string; text: str
       },
     );
   }
+}
+
+function clusterSettings(settings: Settings): ClusterSettings | undefined {
+  if ((settings.string('backend') ?? 'local') === 'local') return undefined;
+  return {
+    kubeconfig: settings.string('kubeconfig'),
+    context: settings.string('kube-context'),
+    namespace: settings.string('kube-namespace') ?? 'default',
+    runtimeClass: settings.string('kube-runtime-class'),
+    supervisorImage: settings.string('kube-supervisor-image') ?? 'ghcr.io/caisson/supervisor:latest',
+    serviceAccount: settings.string('kube-service-account'),
+    nodeSelector: settings.get('map', 'kube-node-selector') ?? {},
+    storageClass: settings.string('kube-storage-class') ?? '',
+    volumeSize: settings.string('kube-volume-size') ?? '10Gi',
+    volumeAccessMode: (settings.string('kube-volume-access') ??
+      'ReadWriteOnce') as ClusterSettings['volumeAccessMode'], // one of its choices
+    bindPaths: settings.get('list', 'kube-bind-paths') ?? [],
+  };
 }
 
 function webConfig(settings: Settings): Config['web'] {

@@ -382,6 +382,80 @@ export const daemonOptions: readonly DaemonOption[] = [
     kind: 'address-pools',
     description: 'subnets of networks are chosen from it, like base=10.0.0.0/8,size=24; may be repeated',
   },
+  {
+    key: 'backend',
+    flags: '--backend <where>',
+    kind: 'string',
+    description: 'where containers run: local, or kubernetes, which is experimental (default: local)',
+    choices: ['local', 'kubernetes'],
+  },
+  {
+    key: 'kubeconfig',
+    flags: '--kubeconfig <path>',
+    kind: 'string',
+    description: "how to reach the cluster (default: as kubectl, then the Pod's service account)",
+  },
+  {
+    key: 'kube-context',
+    flags: '--kube-context <name>',
+    kind: 'string',
+    description: "context of the kubeconfig (default: the file's current one)",
+  },
+  {
+    key: 'kube-namespace',
+    flags: '--kube-namespace <name>',
+    kind: 'string',
+    description: 'namespace of containers, volumes and records (default: default)',
+  },
+  {
+    key: 'kube-runtime-class',
+    flags: '--kube-runtime-class <name>',
+    kind: 'string',
+    description: "RuntimeClass of Pods (default: the nodes' own)",
+  },
+  {
+    key: 'kube-supervisor-image',
+    flags: '--kube-supervisor-image <image>',
+    kind: 'string',
+    description: 'image with process 1 of Pods',
+  },
+  {
+    key: 'kube-service-account',
+    flags: '--kube-service-account <name>',
+    kind: 'string',
+    description: "service account of Pods, whose token they don't get (default: the namespace's)",
+  },
+  {
+    key: 'kube-node-selector',
+    flags: '--kube-node-selector <key=value>',
+    kind: 'map',
+    description: 'label of nodes that Pods may run on; may be repeated',
+  },
+  {
+    key: 'kube-storage-class',
+    flags: '--kube-storage-class <name>',
+    kind: 'string',
+    description: "storage class of volumes (default: the cluster's)",
+  },
+  {
+    key: 'kube-volume-size',
+    flags: '--kube-volume-size <quantity>',
+    kind: 'string',
+    description: 'size of volumes that name none (default: 10Gi)',
+  },
+  {
+    key: 'kube-volume-access',
+    flags: '--kube-volume-access <mode>',
+    kind: 'string',
+    description: 'access mode of volumes (default: ReadWriteOnce)',
+    choices: ['ReadWriteOnce', 'ReadWriteMany'],
+  },
+  {
+    key: 'kube-bind-paths',
+    flags: '--kube-bind-path <path>',
+    kind: 'list',
+    description: 'directory of nodes that may be bound, with what is below it; may be repeated',
+  },
 ];
 
 /** What dockerd knows and this daemon has no use for, with the reason that is told. */

@@ -26,7 +26,7 @@ import { GuestClocks } from '../engine/vms/guest-clocks';
 import { EventHistory } from '../engine/events/event-history';
 import { EventBus } from '../semantics/events/events';
 import { graphDriverName } from '../engine/system/graph-driver';
-import { HealthMonitor } from '../engine/sessions/health';
+import { HealthMonitor } from '../semantics/health/health-monitor';
 import { HealthRecords } from '../engine/core/health-records';
 import { execProbe } from '../engine/sessions/health-probe';
 import { EngineImageBackend } from '../engine/backends/images';

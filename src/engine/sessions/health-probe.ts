@@ -4,7 +4,7 @@ import type { StreamClient } from '../../api/v1.41/backend';
 import { log } from '../../log';
 import type { Container } from '../core/container-registry';
 import type { Execs } from './exec';
-import type { RunProbe } from './health';
+import type { RunProbe } from '../../semantics/health/health-monitor';
 import type { PodPlaces } from '../vms/guest-access';
 
 const sigkill = 9;
@@ -12,7 +12,7 @@ const sigkill = 9;
 const gatheredBytes = 8192;
 
 /** Runs probes as `docker exec` would, with the container's own user and environment. */
-export function execProbe(engine: PodPlaces, execs: Execs): RunProbe {
+export function execProbe(engine: PodPlaces, execs: Execs): RunProbe<Container> {
   return async (container, args, signal) => {
     const { Id: execId } = await execs.create(container.id, {
       Cmd: args,

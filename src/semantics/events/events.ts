@@ -50,19 +50,15 @@ export class EventBus implements EventPublisher {
   }
 
   publish(type: EventType, action: string, actorId: string, attributes: Record<string, string>): void {
-    this.#published += 1;
     // Each later than the one before, so that a client may go on from the time of the last one it saw.
     const now = nowNanoseconds();
     this.#lastNs = now > this.#lastNs ? now : this.#lastNs + 1n;
-    const event: EventMessage = {
-      ...legacyMembers(type, action, actorId, attributes),
-      Type: type,
-      Action: action,
-      Actor: { ID: actorId, Attributes: sortedByKey(attributes) },
-      scope: 'local',
-      time: Number(this.#lastNs / 1_000_000_000n),
-      timeNano: this.#lastNs,
-    };
+    this.deliver(eventMessage(type, action, actorId, attributes, this.#lastNs));
+  }
+
+  /** Keeps and tells an event that has its time already. */
+  deliver(event: EventMessage): void {
+    this.#published += 1;
     this.#history.add(event);
     for (const listener of [...this.#listeners]) listener(event);
   }
@@ -167,6 +163,25 @@ class Subscription implements AsyncIterableIterator<EventMessage> {
     this.#wake?.();
     this.#wake = undefined;
   }
+}
+
+/** An event as clients see it. */
+export function eventMessage(
+  type: EventType,
+  action: string,
+  actorId: string,
+  attributes: Record<string, string>,
+  timeNs: bigint,
+): EventMessage {
+  return {
+    ...legacyMembers(type, action, actorId, attributes),
+    Type: type,
+    Action: action,
+    Actor: { ID: actorId, Attributes: sortedByKey(attributes) },
+    scope: 'local',
+    time: Number(timeNs / 1_000_000_000n),
+    timeNano: timeNs,
+  };
 }
 
 /** Members of the form before API 1.22, which dockerd still sends for containers and images. */

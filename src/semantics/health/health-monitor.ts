@@ -1,3 +1,5 @@
+// health/: health checks, whatever runs them.
+//
 // Health checks: runs each container's probe while it runs, and keeps what inspect and list show of it.
 
 import { unlessAborted } from '../../async/deadline';
@@ -5,11 +7,11 @@ import type { Health, HealthConfig, HealthcheckResult } from '../../docker/types
 import { errorMessage } from '../../errors';
 import { log } from '../../log';
 import { pause } from '../../async/pause';
-import type { HealthSource } from '../../semantics/containers/health';
-import { eventAttributes } from '../../semantics/containers/container-record';
-import type { Container, ContainerRegistry } from '../core/container-registry';
-import type { EventPublisher } from '../../semantics/events/event-publisher';
-import type { HealthRecords } from '../core/health-records';
+import type { HealthSource } from '../containers/health';
+import { eventAttributes } from '../containers/container-record';
+import type { ContainerStateKind } from '../containers/container-state';
+import type { KnownContainer } from '../containers/known-containers';
+import type { EventPublisher } from '../events/event-publisher';
 import { goDuration } from '../../go/duration';
 import { nowTimestamp } from '../../go/timestamp';
 
@@ -28,7 +30,27 @@ export interface ProbeResult {
 }
 
 /** Runs a command in the container. On `signal` it kills the command and rejects, or resolves, soon. */
-export type RunProbe = (container: Container, args: string[], signal: AbortSignal) => Promise<ProbeResult>;
+export type RunProbe<Known extends KnownContainer = KnownContainer> = (
+  container: Known,
+  args: string[],
+  signal: AbortSignal,
+) => Promise<ProbeResult>;
+
+/** The containers that are probed. */
+export interface ProbedContainers<Known extends KnownContainer> {
+  list(): Known[];
+  /** Called after each step of a container's state machine. */
+  onTransition(listener: (container: Known, before: ContainerStateKind) => void): unknown;
+}
+
+/** Where healths are kept. */
+export interface HealthMemory {
+  get(containerId: string): Health | undefined;
+  set(containerId: string, health: Health): void;
+  delete(containerId: string): void;
+  /** Forgets containers that are not there any more. */
+  keepOnly(isKnown: (containerId: string) => boolean): void;
+}
 
 /** The probe's command; undefined when there is no check. */
 export function probeCommand(
@@ -66,22 +88,22 @@ export function nextHealth(
   return { Status: FailingStreak >= retries ? 'unhealthy' : health.Status, FailingStreak, Log };
 }
 
-export class HealthMonitor implements HealthSource {
-  readonly #registry: ContainerRegistry;
+export class HealthMonitor<Known extends KnownContainer = KnownContainer> implements HealthSource {
+  readonly #registry: ProbedContainers<Known>;
   readonly #events: EventPublisher;
-  readonly #healths: HealthRecords;
+  readonly #healths: HealthMemory;
   readonly #running = new Map<string, AbortController>();
   readonly #counts = { run: 0, failed: 0 };
-  #runProbe: RunProbe | undefined;
+  #runProbe: RunProbe<Known> | undefined;
 
-  constructor(registry: ContainerRegistry, events: EventPublisher, healths: HealthRecords) {
+  constructor(registry: ProbedContainers<Known>, events: EventPublisher, healths: HealthMemory) {
     this.#registry = registry;
     this.#events = events;
     this.#healths = healths;
   }
 
   /** Probes what runs now, once `reached`, and what will run. Once, when probes can be run. */
-  start(runProbe: RunProbe, reached: (container: Container) => Promise<void>): void {
+  start(runProbe: RunProbe<Known>, reached: (container: Known) => Promise<void>): void {
     this.#runProbe = runProbe;
     const known = new Set(this.#registry.list().map(({ id }) => id));
     this.#healths.keepOnly((id) => known.has(id));
@@ -112,7 +134,7 @@ export class HealthMonitor implements HealthSource {
     return this.#healths.get(containerId);
   }
 
-  #begin(container: Container, { resumed }: { resumed: boolean }): void {
+  #begin(container: Known, { resumed }: { resumed: boolean }): void {
     const { Healthcheck: config, Shell: shell } = container.record.config;
     const command = probeCommand(config, shell);
     if (command === undefined || config === undefined || config === null) return;
@@ -126,7 +148,7 @@ export class HealthMonitor implements HealthSource {
     void this.#watch(container, config, command, abort.signal);
   }
 
-  #stop(container: Container): void {
+  #stop(container: Known): void {
     const abort = this.#running.get(container.id);
     if (abort !== undefined) {
       this.#running.delete(container.id);
@@ -139,7 +161,7 @@ export class HealthMonitor implements HealthSource {
   }
 
   async #watch(
-    container: Container,
+    container: Known,
     config: HealthConfig,
     command: string[],
     signal: AbortSignal,
@@ -164,7 +186,7 @@ export class HealthMonitor implements HealthSource {
 
   /** Never rejects: a probe that can't be run is a failed one. */
   async #probe(
-    container: Container,
+    container: Known,
     config: HealthConfig,
     command: string[],
     signal: AbortSignal,

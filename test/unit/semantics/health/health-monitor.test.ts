@@ -1,5 +1,5 @@
 import type { Health } from '../../../../src/docker/types';
-import { nextHealth, probeCommand } from '../../../../src/engine/sessions/health';
+import { nextHealth, probeCommand } from '../../../../src/semantics/health/health-monitor';
 
 const starting: Health = { Status: 'starting', FailingStreak: 0, Log: [] };
 const result = (ExitCode: number) => ({ Start: 'a', End: 'b', ExitCode, Output: '' });

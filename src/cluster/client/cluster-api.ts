@@ -1,0 +1,52 @@
+// client/: Kubernetes' API, by its own client; what it answers becomes our errors here.
+//
+// One connection to a cluster: configuration, and the typed APIs that the rest uses.
+
+import {
+  ApiextensionsV1Api,
+  CoordinationV1Api,
+  CoreV1Api,
+  CustomObjectsApi,
+  KubeConfig,
+  NetworkingV1Api,
+  VersionApi,
+} from '@kubernetes/client-node';
+import type { ClusterSettings } from '../../config';
+import { DaemonError, errorMessage } from '../../errors';
+
+export interface ClusterApi {
+  readonly config: KubeConfig;
+  readonly namespace: string;
+  readonly core: CoreV1Api;
+  readonly networking: NetworkingV1Api;
+  readonly coordination: CoordinationV1Api;
+  readonly custom: CustomObjectsApi;
+  readonly extensions: ApiextensionsV1Api;
+  readonly version: VersionApi;
+}
+
+/** Throws InvalidParameter for a configuration that can't be read. */
+export function connectCluster(
+  settings: Pick<ClusterSettings, 'kubeconfig' | 'context' | 'namespace'>,
+): ClusterApi {
+  const config = new KubeConfig();
+  try {
+    if (settings.kubeconfig === undefined) config.loadFromDefault();
+    else config.loadFromFile(settings.kubeconfig);
+    if (settings.context !== undefined) config.setCurrentContext(settings.context);
+  } catch (error) {
+    throw new DaemonError('InvalidParameter', `no way to a cluster: ${errorMessage(error)}`, {
+      cause: error,
+    });
+  }
+  return {
+    config,
+    namespace: settings.namespace,
+    core: config.makeApiClient(CoreV1Api),
+    networking: config.makeApiClient(NetworkingV1Api),
+    coordination: config.makeApiClient(CoordinationV1Api),
+    custom: config.makeApiClient(CustomObjectsApi),
+    extensions: config.makeApiClient(ApiextensionsV1Api),
+    version: config.makeApiClient(VersionApi),
+  };
+}

@@ -1,0 +1,138 @@
+// ContainerCreate: a record, and the volumes that it names. No Pod.
+
+import { availableParallelism } from 'node:os';
+import type { ApiVersion } from '../../api/v1.41/backend';
+import type { ContainerCreateBody, ContainerCreateResponse, HostConfig } from '../../docker/types';
+import { DaemonError, isDaemonError } from '../../errors';
+import { neverTimestamp, nowTimestamp } from '../../go/timestamp';
+import { parseReference } from '../../registry/reference';
+import { eventAttributes } from '../../semantics/containers/container-record';
+import {
+  newContainerId,
+  parseContainerName,
+  randomContainerName,
+} from '../../semantics/containers/container-names';
+import { nameInUse } from '../../semantics/containers/known-containers';
+import { resolveLinks } from '../../semantics/containers/links';
+import { withCreateDefaults } from '../../semantics/create/daemon-defaults';
+import { fillHostConfig, mergeImageConfig } from '../../semantics/create/defaults';
+import { validateContainer } from '../../semantics/create/validation';
+import { donorOf } from '../../translate/container-to-pod';
+import type { ClusterRecord } from '../contract/cluster-record';
+import type { ClusterContext } from './context';
+import { clusterRefusals, clusterWarnings, validateClusterLog } from './create-fields';
+
+export async function createContainer(
+  context: ClusterContext,
+  body: ContainerCreateBody,
+  options: { name?: string; platform?: string; version: ApiVersion },
+): Promise<ContainerCreateResponse> {
+  const { HostConfig: givenHostConfig, NetworkingConfig, ...config } = body;
+  const { containers } = context;
+  const hostConfig = withDonorIds(context, withCreateDefaults(givenHostConfig ?? {}, context.config));
+  const warnings = validateContainer(config, hostConfig, {
+    cpus: availableParallelism(),
+    hostNetworking: true,
+    validateLog: validateClusterLog,
+  });
+  clusterRefusals(config, hostConfig, context.settings);
+  warnings.push(...clusterWarnings(config, hostConfig));
+  const links = resolveLinks(containers, hostConfig);
+  const { image, source } = await findImage(context, config.Image ?? '');
+  const id = newContainerId();
+  const filled = mergeImageConfig(config, image.config.config ?? {}, hostnameOf(id, config.Hostname));
+  const given =
+    options.name === undefined || options.name === '' ? undefined : parseContainerName(options.name);
+  const holder = given === undefined ? undefined : containers.list().find(({ name }) => name === given);
+  if (given !== undefined && holder !== undefined) throw nameInUse(given, holder.id);
+  const volumes = await context.volumes.resolve(hostConfig, Object.keys(filled.Volumes ?? {}));
+  const { Runtime, ...others } = fillHostConfig(hostConfig);
+  const filledHostConfig =
+    givenHostConfig !== undefined && givenHostConfig !== null && Runtime !== undefined
+      ? { ...others, Runtime }
+      : others;
+  filledHostConfig.Links = null;
+  const [path = '', ...args] = [...(filled.Entrypoint ?? []), ...(filled.Cmd ?? [])];
+  const networks =
+    donorOf(filledHostConfig.NetworkMode) !== undefined || (filled.NetworkDisabled ?? false)
+      ? {}
+      : await context.networks.requested(
+          filledHostConfig.NetworkMode,
+          NetworkingConfig?.EndpointsConfig ?? {},
+        );
+  const record: Omit<ClusterRecord, 'name'> = {
+    id,
+    createdAt: nowTimestamp(),
+    config: filled,
+    hostConfig: filledHostConfig,
+    path,
+    args,
+    imageId: image.id,
+    layers: image.config.rootfs.diff_ids,
+    platform: image.config.os,
+    podId: id,
+    state: {
+      kind: 'created',
+      exitCode: 0,
+      error: '',
+      oomKilled: false,
+      startedAt: neverTimestamp,
+      finishedAt: neverTimestamp,
+    },
+    restartCount: 0,
+    manuallyStopped: false,
+    logPath: '',
+    writableDiskBytes: 0,
+    mounts: volumes.points,
+    mountDetails: volumes.details,
+    networks,
+    ...(links === undefined ? {} : { links }),
+    publishedPorts: [],
+    warnings,
+    source,
+  };
+  const container = await keep(context, record, given);
+  context.events.publish('container', 'create', id, eventAttributes(container.record));
+  await context.events.flush();
+  return { Id: id, Warnings: warnings };
+}
+
+/** Under the given name, or one that nobody has. */
+async function keep(
+  { containers }: ClusterContext,
+  record: Omit<ClusterRecord, 'name'>,
+  given: string | undefined,
+): ReturnType<ClusterContext['containers']['create']> {
+  for (;;) {
+    const name = given ?? randomContainerName((candidate) => containers.nameIsFree(candidate));
+    try {
+      return await containers.create({ ...record, name });
+    } catch (error) {
+      // another daemon took it at this moment
+      if (given !== undefined || !isDaemonError(error, 'Conflict')) throw error;
+    }
+  }
+}
+
+async function findImage(
+  context: ClusterContext,
+  ref: string,
+): ReturnType<ClusterContext['images']['forNode']> {
+  if (ref === '') throw new DaemonError('InvalidParameter', 'No command specified');
+  if (!/^(sha256:)?[a-f0-9]{12,64}$/.test(ref)) parseReference(ref);
+  return context.images.forNode(ref);
+}
+
+function hostnameOf(id: string, given: string | undefined): string {
+  return given === undefined || given === '' ? id.slice(0, 12) : given;
+}
+
+function withDonorIds({ containers }: ClusterContext, hostConfig: HostConfig): HostConfig {
+  const changed = { ...hostConfig };
+  for (const mode of ['NetworkMode', 'IpcMode', 'PidMode'] as const) {
+    const donor = donorOf(hostConfig[mode] ?? '');
+    const found = donor === undefined || donor === '' ? undefined : containers.find(donor);
+    if (found !== undefined) changed[mode] = `container:${found.id}`;
+  }
+  return changed;
+}

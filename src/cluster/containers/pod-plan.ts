@@ -1,0 +1,198 @@
+// A container's record as a Pod: the supervisor as process 1, the image by digest, and what every area adds. Pure.
+
+import type { V1Container, V1Pod, V1ResourceRequirements, V1SecurityContext } from '@kubernetes/client-node';
+import type { ClusterSettings } from '../../config';
+import { containerToPod } from '../../translate/container-to-pod';
+import type { GuestProcess } from '../../vm/contract/protocol';
+import type { ClusterRecord } from '../contract/cluster-record';
+import type { PodParts } from '../contract/pod-parts';
+import { containerIdLabel, idLabelValue } from '../records/container-form';
+import { managedBy } from '../records/custom-records';
+
+/** On every Pod that is a container. */
+export const containerLabel = 'caisson.io/container';
+export const mainContainer = 'container';
+export const supervisorDirectory = '/.caisson';
+const supervisorVolume = 'caisson-supervisor';
+/** What the supervisor itself needs, whatever the command may have: it becomes the command's user, and reads all files. */
+const supervisorCapabilities = [
+  'CHOWN',
+  'DAC_OVERRIDE',
+  'FOWNER',
+  'KILL',
+  'SETGID',
+  'SETPCAP',
+  'SETUID',
+  'SYS_CHROOT',
+];
+
+export function podName(containerId: string): string {
+  return `container-${containerId.slice(0, 40)}`;
+}
+
+/** How the supervisor starts the command. Throws what Docker refuses only at start. */
+export function processOf(record: ClusterRecord, linkEnv: readonly string[]): GuestProcess {
+  const [container] = containerToPod({
+    id: record.id,
+    podId: record.id,
+    args: [record.path, ...record.args],
+    config: record.config,
+    hostConfig: record.hostConfig,
+    linkEnv,
+  }).containers;
+  if (container === undefined) throw new RangeError('a Pod without a container');
+  return container.process;
+}
+
+export function podOf(record: ClusterRecord, settings: ClusterSettings, parts: readonly PodParts[]): V1Pod {
+  const { config, hostConfig } = record;
+  const gather = <Item>(of: (part: PodParts) => Item[] | undefined): Item[] =>
+    parts.flatMap((part) => of(part) ?? []);
+  const secrets = [
+    ...new Set([
+      ...(record.source.secret === undefined ? [] : [record.source.secret]),
+      ...gather((part) => part.pullSecrets),
+    ]),
+  ];
+  const hostname = podHostname(config.Hostname);
+  const dns = parts.find(({ dnsPolicy, dnsConfig }) => dnsPolicy !== undefined || dnsConfig !== undefined);
+  const shm = shmVolume(record);
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {
+      name: podName(record.id),
+      labels: {
+        ...managedBy,
+        [containerLabel]: 'true',
+        [containerIdLabel]: idLabelValue(record.id),
+        ...Object.fromEntries(parts.flatMap(({ labels }) => Object.entries(labels ?? {}))),
+      },
+      annotations: {
+        'caisson.io/name': record.name,
+        ...Object.fromEntries(parts.flatMap(({ annotations }) => Object.entries(annotations ?? {}))),
+      },
+    },
+    spec: {
+      restartPolicy: 'Never',
+      automountServiceAccountToken: false,
+      enableServiceLinks: false,
+      terminationGracePeriodSeconds: 2,
+      ...(hostname === undefined ? {} : { hostname }),
+      ...(settings.runtimeClass === undefined ? {} : { runtimeClassName: settings.runtimeClass }),
+      ...(settings.serviceAccount === undefined ? {} : { serviceAccountName: settings.serviceAccount }),
+      ...(Object.keys(settings.nodeSelector).length === 0
+        ? {}
+        : { nodeSelector: { ...settings.nodeSelector } }),
+      ...(secrets.length === 0 ? {} : { imagePullSecrets: secrets.map((name) => ({ name })) }),
+      ...(dns?.dnsPolicy === undefined ? {} : { dnsPolicy: dns.dnsPolicy }),
+      ...(dns?.dnsConfig === undefined ? {} : { dnsConfig: dns.dnsConfig }),
+      ...(parts.some(({ hostNetwork }) => hostNetwork === true) ? { hostNetwork: true } : {}),
+      hostAliases: [...hostAliases(hostConfig.ExtraHosts), ...gather((part) => part.hostAliases)],
+      ...sysctls(record),
+      initContainers: [
+        supervisorContainer(settings.supervisorImage),
+        ...gather((part) => part.initContainers),
+      ],
+      containers: [
+        {
+          name: mainContainer,
+          image: record.source.reference,
+          imagePullPolicy: 'IfNotPresent',
+          command: [`${supervisorDirectory}/init`],
+          env: gather((part) => part.environment),
+          securityContext: securityContext(record),
+          resources: resources(record),
+          volumeMounts: [
+            { name: supervisorVolume, mountPath: supervisorDirectory },
+            ...shm.mounts,
+            ...gather((part) => part.mounts),
+          ],
+        },
+      ],
+      volumes: [{ name: supervisorVolume, emptyDir: {} }, ...shm.volumes, ...gather((part) => part.volumes)],
+    },
+  };
+}
+
+function supervisorContainer(image: string): V1Container {
+  return {
+    name: 'supervisor',
+    image,
+    imagePullPolicy: 'IfNotPresent',
+    command: ['/caisson/init', 'install', supervisorDirectory],
+    securityContext: { runAsUser: 0, allowPrivilegeEscalation: false },
+    volumeMounts: [{ name: supervisorVolume, mountPath: supervisorDirectory }],
+  };
+}
+
+/** A host name that Kubernetes refuses is set by nobody: the Pod's own stands in. */
+function podHostname(name: string): string | undefined {
+  const lower = name.toLowerCase();
+  return /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(lower) ? lower : undefined;
+}
+
+function hostAliases(extraHosts: readonly string[] | null): { ip: string; hostnames: string[] }[] {
+  return (extraHosts ?? []).flatMap((entry) => {
+    const colon = entry.indexOf(':');
+    const ip = entry.slice(colon + 1);
+    return ip === 'host-gateway' ? [] : [{ ip, hostnames: [entry.slice(0, colon)] }];
+  });
+}
+
+function sysctls({ hostConfig }: ClusterRecord): {
+  securityContext?: { sysctls: { name: string; value: string }[] };
+} {
+  const wanted = Object.entries(hostConfig.Sysctls ?? {});
+  return wanted.length === 0
+    ? {}
+    : { securityContext: { sysctls: wanted.map(([name, value]) => ({ name, value })) } };
+}
+
+function securityContext({ hostConfig }: ClusterRecord): V1SecurityContext {
+  const { Privileged, ReadonlyRootfs, CapAdd } = hostConfig;
+  const added = (CapAdd ?? []).map((name) => name.toUpperCase().replace(/^CAP_/, ''));
+  return {
+    runAsUser: 0,
+    ...(ReadonlyRootfs ? { readOnlyRootFilesystem: true } : {}),
+    ...(Privileged
+      ? { privileged: true }
+      : { capabilities: { add: [...new Set([...supervisorCapabilities, ...added])] } }),
+  };
+}
+
+/** Docker reserves nothing; what it limits is limited here too. */
+function resources({ hostConfig }: ClusterRecord): V1ResourceRequirements {
+  const { Memory, MemoryReservation, NanoCpus, CpuQuota, CpuPeriod, CpuShares } = hostConfig;
+  const period = CpuPeriod > 0 ? CpuPeriod : 100_000;
+  const cpus = NanoCpus > 0 ? NanoCpus / 1e9 : CpuQuota > 0 ? CpuQuota / period : 0;
+  const limits = {
+    ...(Memory > 0 ? { memory: String(Memory) } : {}),
+    ...(cpus > 0 ? { cpu: `${Math.max(1, Math.round(cpus * 1000))}m` } : {}),
+  };
+  // Without a request of its own Kubernetes takes the limit for one.
+  const requests = {
+    ...(MemoryReservation > 0
+      ? { memory: String(MemoryReservation) }
+      : Memory > 0
+        ? { memory: String(Math.min(Memory, 2 ** 24)) }
+        : {}),
+    ...(CpuShares > 0
+      ? { cpu: `${Math.max(1, Math.round((CpuShares / 1024) * 1000))}m` }
+      : cpus > 0
+        ? { cpu: '10m' }
+        : {}),
+  };
+  return {
+    ...(Object.keys(limits).length > 0 ? { limits } : {}),
+    ...(Object.keys(requests).length > 0 ? { requests } : {}),
+  };
+}
+
+function shmVolume({ hostConfig }: ClusterRecord): Required<Pick<PodParts, 'volumes' | 'mounts'>> {
+  const name = 'caisson-shm';
+  return {
+    volumes: [{ name, emptyDir: { medium: 'Memory', sizeLimit: String(hostConfig.ShmSize) } }],
+    mounts: [{ name, mountPath: '/dev/shm' }],
+  };
+}

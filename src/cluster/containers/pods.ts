@@ -1,0 +1,210 @@
+// Pods as containers need them: made, waited for, removed, and why they don't come up.
+
+import type { KubernetesListObject, V1ContainerStatus, V1Pod } from '@kubernetes/client-node';
+import { DaemonError, isDaemonError } from '../../errors';
+import { callApi } from '../client/api-error';
+import type { ClusterApi } from '../client/cluster-api';
+import { watchObjects, type Watcher } from '../client/watcher';
+import type { PodFacts } from '../contract/cluster-record';
+import { containerLabel, mainContainer } from './pod-plan';
+
+/** Called after each change; undefined: the Pod is gone. */
+export type PodListener = (name: string, pod: V1Pod | undefined) => void;
+
+/** A scheduler that finds no node may yet find one, once a volume is bound or another Pod is gone. */
+const schedulingGraceMs = 15_000;
+/** A pull that is tried again has failed once; one failure may be chance. */
+const pullReasons = ['ErrImagePull', 'ImagePullBackOff'];
+const brokenReasons = [
+  'InvalidImageName',
+  'ErrImageNeverPull',
+  'CreateContainerConfigError',
+  'CreateContainerError',
+  'RunContainerError',
+  'ImageInspectError',
+];
+
+export class Pods {
+  readonly #api: ClusterApi;
+  readonly #pods = new Map<string, V1Pod>();
+  readonly #listeners = new Set<PodListener>();
+  #watcher: Watcher | undefined;
+
+  constructor(api: ClusterApi) {
+    this.#api = api;
+  }
+
+  async start(): Promise<void> {
+    const { namespace } = this.#api;
+    const labelSelector = `${containerLabel}=true`;
+    const list = (): Promise<KubernetesListObject<V1Pod>> =>
+      callApi(() => this.#api.core.listNamespacedPod({ namespace, labelSelector }));
+    this.#watcher = await watchObjects<V1Pod>(
+      this.#api,
+      `/api/v1/namespaces/${namespace}/pods`,
+      list,
+      {
+        changed: (pod) => this.#told(pod.metadata?.name ?? '', pod),
+        removed: (pod) => this.#told(pod.metadata?.name ?? '', undefined),
+      },
+      labelSelector,
+    );
+  }
+
+  async close(): Promise<void> {
+    await this.#watcher?.close();
+  }
+
+  get(name: string): V1Pod | undefined {
+    return this.#pods.get(name);
+  }
+
+  onChange(listener: PodListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** One that is there already is taken. Throws what the cluster refuses, in its own words. */
+  async ensure(pod: V1Pod): Promise<void> {
+    try {
+      const { namespace } = this.#api;
+      const made = await callApi(() => this.#api.core.createNamespacedPod({ namespace, body: pod }));
+      this.#told(made.metadata?.name ?? '', made);
+    } catch (error) {
+      if (isDaemonError(error, 'Conflict')) return;
+      throw isDaemonError(error) ? new DaemonError('Internal', error.message, { cause: error }) : error;
+    }
+  }
+
+  /** Resolves when process 1 runs. Throws, as soon as it is known, why it will not. */
+  async whenRunning(name: string, signal?: AbortSignal): Promise<PodFacts> {
+    return new Promise((resolve, reject) => {
+      let timer: NodeJS.Timeout | undefined;
+      const end = (): void => {
+        clearTimeout(timer);
+        unlisten();
+        signal?.removeEventListener('abort', aborted);
+      };
+      const look = (): void => {
+        const pod = this.#pods.get(name);
+        const facts = pod === undefined ? undefined : runningFacts(pod);
+        if (facts !== undefined) {
+          end();
+          resolve(facts);
+          return;
+        }
+        const failure = pod === undefined ? undefined : podFailure(pod);
+        if (failure?.sure === true) {
+          end();
+          reject(new DaemonError('Internal', failure.reason));
+        } else if (failure !== undefined) {
+          timer ??= setTimeout(() => {
+            const now = this.#pods.get(name);
+            const still = now === undefined ? undefined : podFailure(now);
+            timer = undefined;
+            if (still === undefined) return;
+            end();
+            reject(new DaemonError('Internal', still.reason));
+          }, schedulingGraceMs);
+        } else {
+          clearTimeout(timer);
+          timer = undefined;
+        }
+      };
+      const aborted = (): void => {
+        end();
+        reject(new DaemonError('Unavailable', 'the client has gone'));
+      };
+      const unlisten = this.onChange((changed, pod) => {
+        if (changed !== name) return;
+        if (pod !== undefined) {
+          look();
+          return;
+        }
+        end();
+        reject(new DaemonError('Internal', 'the Pod was deleted while it started'));
+      });
+      signal?.addEventListener('abort', aborted, { once: true });
+      look();
+    });
+  }
+
+  /** Harmless when it is gone. `graceSeconds`: so long who reads its output can go on. */
+  async remove(name: string, graceSeconds: number): Promise<void> {
+    try {
+      await callApi(() =>
+        this.#api.core.deleteNamespacedPod({
+          namespace: this.#api.namespace,
+          name,
+          gracePeriodSeconds: graceSeconds,
+        }),
+      );
+    } catch (error) {
+      if (!isDaemonError(error, 'NotFound')) throw error;
+    }
+  }
+
+  #told(name: string, pod: V1Pod | undefined): void {
+    if (pod === undefined) this.#pods.delete(name);
+    else this.#pods.set(name, pod);
+    for (const listener of [...this.#listeners]) listener(name, pod);
+  }
+}
+
+function mainStatus(pod: V1Pod): V1ContainerStatus | undefined {
+  return pod.status?.containerStatuses?.find(({ name }) => name === mainContainer);
+}
+
+/** Undefined: process 1 does not run, or the Pod is on its way out. */
+export function runningFacts(pod: V1Pod): PodFacts | undefined {
+  const { metadata, spec, status } = pod;
+  if (mainStatus(pod)?.state?.running === undefined || metadata?.deletionTimestamp !== undefined)
+    return undefined;
+  return {
+    name: metadata?.name ?? '',
+    uid: metadata?.uid ?? '',
+    node: spec?.nodeName ?? '',
+    address: status?.podIP ?? '',
+  };
+}
+
+/** Why process 1 is gone for good; undefined: it is not. */
+export function podEnd(pod: V1Pod): { exitCode: number; oomKilled: boolean; reason: string } | undefined {
+  const terminated = mainStatus(pod)?.state?.terminated;
+  const { phase, reason = '', message = '' } = pod.status ?? {};
+  if (terminated === undefined && phase !== 'Failed' && phase !== 'Succeeded') return undefined;
+  const words = [reason, message].filter((text) => text !== '').join(': ');
+  return {
+    exitCode: terminated?.exitCode ?? 137,
+    oomKilled: terminated?.reason === 'OOMKilled',
+    reason: words === '' ? (terminated?.reason ?? 'ended') : words,
+  };
+}
+
+/** `sure`: it will not come to run by itself soon. */
+function podFailure(pod: V1Pod): { reason: string; sure: boolean } | undefined {
+  const { status } = pod;
+  const ended = podEnd(pod);
+  if (ended !== undefined) return { reason: `the Pod has ended: ${ended.reason}`, sure: true };
+  for (const each of [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])]) {
+    const { reason = '', message = '' } = each.state?.waiting ?? {};
+    const image = each.name === mainContainer ? each.image : `${each.image} (${each.name})`;
+    if (pullReasons.includes(reason)) {
+      return { reason: `failed to pull image ${image}: ${message || reason}`, sure: true };
+    }
+    if (brokenReasons.includes(reason)) return { reason: `${reason}: ${message}`, sure: true };
+    const { terminated } = each.state ?? {};
+    if (each.name !== mainContainer && terminated !== undefined && terminated.exitCode !== 0) {
+      const words = terminated.message ?? terminated.reason ?? '';
+      return {
+        reason: `init container ${each.name} exited with ${terminated.exitCode}: ${words}`,
+        sure: true,
+      };
+    }
+  }
+  const scheduled = status?.conditions?.find(({ type }) => type === 'PodScheduled');
+  if (scheduled?.status === 'False' && scheduled.reason === 'Unschedulable') {
+    return { reason: `no node can run the container: ${scheduled.message ?? ''}`, sure: false };
+  }
+  return undefined;
+}

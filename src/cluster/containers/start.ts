@@ -1,0 +1,123 @@
+// ContainerStart: the Pod, unless it has one that stopped; then its supervisor is told to start the command.
+
+import { DaemonError, errorMessage } from '../../errors';
+import { formatTimestamp } from '../../go/timestamp';
+import { log } from '../../log';
+import { requireStartable } from '../../semantics/containers/container-refusals';
+import { eventAttributes } from '../../semantics/containers/container-record';
+import type { RunFacts } from '../../semantics/containers/container-state';
+import { linkVariables } from '../../semantics/containers/links';
+import { startFailure } from '../../semantics/containers/runtime-errors';
+import { withRunDefaults } from '../../semantics/create/daemon-defaults';
+import type { ClusterRecord, PodFacts } from '../contract/cluster-record';
+import type { ClusterContainer } from '../records/cluster-container';
+import type { SupervisorState } from '../supervisor/protocol';
+import type { Following } from '../supervisor/supervisor';
+import type { ClusterContext } from './context';
+import { podName, podOf, processOf } from './pod-plan';
+
+/** The Pod of a container, which is made where there is none; nothing runs in it yet. */
+export async function ensurePod(
+  context: ClusterContext,
+  container: ClusterContainer,
+  signal?: AbortSignal,
+): Promise<PodFacts> {
+  const { pods, settings, volumes, networks } = context;
+  const name = podName(container.id);
+  if (pods.get(name) === undefined) {
+    const { record } = container;
+    const parts = [await volumes.podParts(record), await networks.podParts(record)];
+    await pods.ensure(podOf(record, settings, parts));
+  }
+  try {
+    return await pods.whenRunning(name, signal);
+  } catch (error) {
+    // What never came up would stand in the way of the next try.
+    await pods.remove(name, 0).catch((failure: unknown) => {
+      log.warn('a Pod that does not start is left', { pod: name, error: errorMessage(failure) });
+    });
+    throw error;
+  }
+}
+
+/** `byPolicy`: its restart policy starts it. Throws Docker's errors, NotModified when it runs already. */
+export async function startContainer(
+  context: ClusterContext,
+  container: ClusterContainer,
+  { byPolicy = false } = {},
+): Promise<void> {
+  if (!byPolicy) requireStartable(container);
+  const { containers, events } = context;
+  const { record } = container;
+  let following: Following | undefined;
+  try {
+    const process = processOf(
+      { ...record, hostConfig: withRunDefaults(record.hostConfig, context.config.containerDefaults) },
+      linkVariables(containers, record),
+    );
+    const pod = await ensurePod(context, container);
+    const attachment = await context.networks.attach(record, pod);
+    following = await context.supervisor(pod.name).start(
+      {
+        process,
+        openStdin: record.config.OpenStdin,
+        isFirst: true,
+        log: { maxBytes: 0, maxFiles: 0 },
+      },
+      { holds: context.followers.holds(container.id) },
+    );
+    const run = runOf(following.start, record, pod);
+    const started = await containers.transition(
+      container,
+      () => ({ kind: 'start', run }),
+      (now) => ({
+        ...attachment,
+        pod,
+        ...(byPolicy ? { restartCount: now.restartCount + 1 } : { restartCount: 0, manuallyStopped: false }),
+      }),
+    );
+    if (started === undefined)
+      throw new DaemonError('NotModified', `Container ${container.id} is already running`);
+  } catch (error) {
+    following?.close();
+    await failedStart(context, container, error);
+  }
+  if (following === undefined) return;
+  context.followers.begun(container.id, following);
+  events.publish('container', 'start', container.id, eventAttributes(container.record));
+  await events.flush();
+}
+
+/** Records why, and throws it in Docker's words. */
+async function failedStart(
+  context: ClusterContext,
+  container: ClusterContainer,
+  cause: unknown,
+): Promise<never> {
+  if (cause instanceof DaemonError && cause.code === 'NotModified') throw cause;
+  const { error, exitCode } = startFailure(cause);
+  await context.networks.detach(container.record).catch((failure: unknown) => {
+    log.warn('networks could not be left', { containerId: container.id, error: errorMessage(failure) });
+  });
+  await context.containers
+    .transition(container, () => ({ kind: 'startFailed', exitCode, error: error.message }))
+    .catch((failure: unknown) => {
+      log.warn('a failed start could not be recorded', {
+        containerId: container.id,
+        error: errorMessage(failure),
+      });
+    });
+  throw error;
+}
+
+export function runOf(state: SupervisorState, record: ClusterRecord, pod: PodFacts): RunFacts {
+  return {
+    vmId: pod.uid,
+    pid: state.pid,
+    runId: String(state.run),
+    channels: { stdout: 0, stderr: 0 },
+    startedAt: formatTimestamp(state.startedAt),
+    finishedAt: record.state.finishedAt,
+    oomKilled: false,
+  };
+}

@@ -1,0 +1,184 @@
+// ContainerStop, ContainerKill and ContainerRestart.
+
+import { settlesWithin } from '../../async/deadline';
+import { DaemonError, errorMessage, isDaemonError } from '../../errors';
+import { log } from '../../log';
+import { notRunning } from '../../semantics/containers/container-refusals';
+import { eventAttributes } from '../../semantics/containers/container-record';
+import { isActive } from '../../semantics/containers/container-state';
+import { isLinuxSignal, parseSignal, sigkill, sigterm } from '../../translate/signals';
+import { AgentError } from '../../vm/contract/agent-error';
+import type { ClusterContainer } from '../records/cluster-container';
+import type { ClusterContext } from './context';
+import { podName } from './pod-plan';
+import { startContainer } from './start';
+
+const defaultStopSeconds = 10;
+/** How long a killed container may take to be known as ended before its Pod is deleted instead. */
+const killGraceMs = 30_000;
+
+/** What a client has asked for, or StopSignal of the container. */
+export function stopSignal(container: ClusterContainer, asked = ''): number {
+  if (asked !== '') return parseSignal(asked);
+  const text = container.record.config.StopSignal ?? '';
+  if (text === '') return sigterm;
+  const number = parseSignal(text);
+  return isLinuxSignal(number) ? number : sigterm;
+}
+
+export async function stopContainer(
+  context: ClusterContext,
+  container: ClusterContainer,
+  options: { timeoutSeconds?: number; signal?: string },
+): Promise<void> {
+  const signal = stopSignal(container, options.signal);
+  if (!isActive(container.state) && container.state.kind !== 'restarting') {
+    throw new DaemonError('NotModified', `Container ${container.id} is already stopped`);
+  }
+  await stopAndWait(context, container, signal, options.timeoutSeconds);
+  context.events.publish('container', 'stop', container.id, eventAttributes(container.record));
+  await context.events.flush();
+}
+
+export async function restartContainer(
+  context: ClusterContext,
+  container: ClusterContainer,
+  options: { ref: string; timeoutSeconds?: number; signal?: string },
+): Promise<void> {
+  try {
+    const signal = stopSignal(container, options.signal);
+    if (isActive(container.state) || container.state.kind === 'restarting') {
+      await withoutAutoRemove(context, container, () =>
+        stopAndWait(context, container, signal, options.timeoutSeconds),
+      );
+      context.events.publish('container', 'stop', container.id, eventAttributes(container.record));
+    }
+    await startContainer(context, container);
+    context.events.publish('container', 'restart', container.id, eventAttributes(container.record));
+    await context.events.flush();
+  } catch (error) {
+    throw new DaemonError('Internal', `Cannot restart container ${options.ref}: ${errorMessage(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+/** A restart's stop isn't the end of a container that goes with its exit. */
+async function withoutAutoRemove(
+  { containers }: ClusterContext,
+  container: ClusterContainer,
+  work: () => Promise<void>,
+): Promise<void> {
+  if (!container.record.hostConfig.AutoRemove) return work();
+  const set = (AutoRemove: boolean): Promise<unknown> =>
+    containers.update(container, (record) => ({
+      ...record,
+      hostConfig: { ...record.hostConfig, AutoRemove },
+    }));
+  await set(false);
+  try {
+    await work();
+  } finally {
+    await set(true);
+  }
+}
+
+/** The signal, then SIGKILL when its time is over. Resolves when the container does not run any more. */
+async function stopAndWait(
+  context: ClusterContext,
+  container: ClusterContainer,
+  signal: number,
+  timeoutSeconds: number | undefined,
+): Promise<void> {
+  const seconds = timeoutSeconds ?? container.record.config.StopTimeout ?? defaultStopSeconds;
+  const exited = context.waits.wait(container, 'not-running');
+  try {
+    await sendSignal(context, container, signal);
+  } catch (error) {
+    if (!isDaemonError(error, 'Conflict'))
+      log.warn('stop signal could not be sent', { containerId: container.id, error: errorMessage(error) });
+  }
+  if (seconds < 0) await exited;
+  else if (!(await settlesWithin(exited, seconds * 1000))) await killAndWait(context, container);
+}
+
+/** SIGKILL, and the Pod's end if even that does not help. */
+export async function killAndWait(context: ClusterContext, container: ClusterContainer): Promise<void> {
+  const exited = context.waits.wait(container, 'not-running');
+  try {
+    await sendSignal(context, container, sigkill);
+    if (await settlesWithin(exited, killGraceMs)) return;
+  } catch (error) {
+    if (!isDaemonError(error, 'Conflict'))
+      log.warn('container could not be killed', { containerId: container.id, error: errorMessage(error) });
+  }
+  if (!isActive(container.state) && container.state.kind !== 'restarting') return;
+  log.warn('supervisor does not answer: its Pod is deleted', { containerId: container.id });
+  await context.pods.remove(podName(container.id), 0);
+  await exited;
+}
+
+/** ContainerKill. Throws Internal for what is no signal and Conflict, in Docker's words, quoting `ref`. */
+export async function killContainer(
+  context: ClusterContext,
+  container: ClusterContainer,
+  options: { ref: string; signal: number },
+): Promise<void> {
+  const { ref, signal } = options;
+  if (!isLinuxSignal(signal)) {
+    // Docker prints a negative number as the unsigned one it is converted to.
+    const shown = BigInt.asUintN(64, BigInt(signal)).toString();
+    throw new DaemonError(
+      'Internal',
+      `Cannot kill container: ${ref}: The linux daemon does not support signal ${shown}`,
+    );
+  }
+  try {
+    // Docker waits for the exit after SIGKILL, and only then.
+    if (signal === sigkill && (isActive(container.state) || container.state.kind === 'restarting'))
+      await killAndWait(context, container);
+    else await sendSignal(context, container, signal);
+  } catch (error) {
+    if (!isDaemonError(error, 'Conflict')) throw error;
+    throw new DaemonError('Conflict', `Cannot kill container: ${ref}: ${error.message}`, { cause: error });
+  }
+}
+
+/** One signal to the container's first process, with what it means for the restart policy. Throws Conflict when it doesn't run. */
+async function sendSignal(
+  context: ClusterContext,
+  container: ClusterContainer,
+  signal: number,
+): Promise<void> {
+  const { containers, events } = context;
+  const stops =
+    signal === sigkill ||
+    (container.record.config.StopSignal ?? '') === '' ||
+    signal === stopSignal(container);
+  if (container.state.kind === 'restarting') {
+    // There is no process: the policy just must not start another.
+    await containers.transition(
+      container,
+      () => ({ kind: 'giveUp' }),
+      () => ({ manuallyStopped: true }),
+    );
+    return;
+  }
+  if (!isActive(container.state)) throw notRunning(container);
+  if (stops) {
+    await containers.update(container, (record) =>
+      record.manuallyStopped ? undefined : { ...record, manuallyStopped: true },
+    );
+  }
+  await context
+    .supervisor(podName(container.id))
+    .signal(signal)
+    .catch((error: unknown) => {
+      if (error instanceof AgentError && error.failure.code === 'ESRCH') return; // its exit is on its way
+      throw error;
+    });
+  events.publish('container', 'kill', container.id, {
+    ...eventAttributes(container.record),
+    signal: String(signal),
+  });
+}

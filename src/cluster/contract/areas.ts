@@ -1,0 +1,50 @@
+// By what containers reach images, networks, volumes and the streams of a run.
+
+import type { Image } from '../../storage/contract/image';
+import type { EndpointSettings, HostConfig, MountPoint } from '../../docker/types';
+import type { ContainerNetwork, MountDetails } from '../../semantics/containers/container-record';
+import type { PublishedPort } from '../../network/network';
+import type { ClusterRecord, NodeSource, PodFacts } from './cluster-record';
+import type { PodParts } from './pod-parts';
+
+/** Images, as containers are made of them. */
+export interface ContainerImages {
+  /** By id or name. Throws NotFound in Docker's words. */
+  forNode(ref: string): Promise<{ image: Image; source: NodeSource }>;
+}
+
+/** Volumes and binds, as containers mount them. */
+export interface ContainerVolumes {
+  /** At create: makes the volumes that are named, and those of the image. Throws Docker's refusals. */
+  resolve(
+    hostConfig: HostConfig,
+    imageVolumes: readonly string[],
+  ): Promise<{ points: MountPoint[]; details: Record<string, MountDetails> }>;
+  /** At start. */
+  podParts(record: ClusterRecord): Promise<PodParts>;
+  /** Those anonymous ones of a container that nobody else has. */
+  removeAnonymous(record: ClusterRecord): Promise<void>;
+}
+
+/** What a container has of networks while it runs. */
+export interface Attachment {
+  networks: Record<string, ContainerNetwork>;
+  publishedPorts: PublishedPort[];
+}
+
+/** Networks, as containers are on them. */
+export interface ContainerNetworks {
+  /** At create: by name, as inspect shows them; the networks themselves may come later. */
+  requested(
+    mode: string,
+    endpoints: Readonly<Record<string, EndpointSettings | null>>,
+  ): Promise<Record<string, ContainerNetwork>>;
+  /** At start, before the Pod. Throws Docker's errors for networks that aren't there, and for ports that are taken. */
+  podParts(record: ClusterRecord): Promise<PodParts>;
+  /** The Pod has its address: names and ports from now on. */
+  attach(record: ClusterRecord, pod: PodFacts): Promise<Attachment>;
+  /** The run is over: names and ports are given back. What is left is told. */
+  detach(record: ClusterRecord): Promise<Attachment>;
+  /** Whatever there still is of it goes. */
+  removed(record: ClusterRecord): Promise<void>;
+}

@@ -1,0 +1,45 @@
+// contract/: what the parts of the cluster's backend see of each other. Types, and nothing that acts.
+//
+// The record of a container, as the cluster keeps it.
+
+import type { Health } from '../../docker/types';
+import type { ContainerRecord } from '../../semantics/containers/container-record';
+
+/** The Pod that a container has: from its start, or the first copy into it, until it is removed. */
+export interface PodFacts {
+  name: string;
+  uid: string;
+  node: string;
+  /** '' before it has one. */
+  address: string;
+}
+
+/** Whence a node pulls the container's image. */
+export interface NodeSource {
+  /** With its registry and digest. */
+  reference: string;
+  /** Secret of the namespace with what the registry asks for. */
+  secret?: string;
+}
+
+/** As Docker's semantics have it, and what is the cluster's. */
+export interface ClusterRecord extends ContainerRecord {
+  source: NodeSource;
+  /** Absent: the container has no check, or never ran. */
+  health?: Health;
+  pod?: PodFacts;
+  /** Its writable layer went with a Pod that is gone: evicted, or deleted by somebody else. */
+  layerLost?: boolean;
+}
+
+/** What changes without a client's asking; the rest of a record is its object's spec. */
+export const statusMembers = [
+  'state',
+  'restartCount',
+  'manuallyStopped',
+  'networks',
+  'publishedPorts',
+  'health',
+  'pod',
+  'layerLost',
+] as const satisfies readonly (keyof ClusterRecord)[];

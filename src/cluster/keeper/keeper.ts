@@ -1,0 +1,33 @@
+// All that the holder of the Lease does.
+
+import { errorMessage } from '../../errors';
+import { log } from '../../log';
+import type { ClusterContext } from '../containers/context';
+import { ExitKeeper } from './exits';
+import { keepHealths } from './healths';
+import type { LeaseHolder } from './lease';
+
+const trimMs = 10_000;
+
+/** Returns what ends it. */
+export function startKeeper(context: ClusterContext, lease: LeaseHolder): () => Promise<void> {
+  let undo: (() => void)[] = [];
+  const lost = (): void => {
+    for (const step of undo.splice(0)) step();
+  };
+  const gained = (): void => {
+    const exits = new ExitKeeper(context);
+    exits.start();
+    const trimming = setInterval(() => {
+      context.events.trim().catch((error: unknown) => {
+        log.debug('old events are still there', { error: errorMessage(error) });
+      });
+    }, trimMs).unref();
+    undo = [() => exits.stop(), keepHealths(context), () => clearInterval(trimming)];
+  };
+  lease.start(gained, lost);
+  return async () => {
+    lost();
+    await lease.close();
+  };
+}

@@ -1,0 +1,120 @@
+// Events of all daemons, in the order in which the cluster took them: written as objects, told when the watch brings them.
+
+import { randomBytes } from 'node:crypto';
+import type { EventMessage } from '../../docker/types';
+import { errorMessage } from '../../errors';
+import { nowNanoseconds } from '../../go/timestamp';
+import { log } from '../../log';
+import type { EventPublisher, EventType } from '../../semantics/events/event-publisher';
+import { EventBus, eventMessage, type EventMemory } from '../../semantics/events/events';
+import type { Stored, WatchedRecords } from '../contract/record-store';
+
+/** Times as text: they are larger than JSON's numbers are exact. */
+export interface EventsRecord {
+  events: (Omit<EventMessage, 'timeNano'> & { timeNano: string })[];
+}
+
+/** As many as dockerd keeps. */
+const keptEvents = 256;
+
+class RecentEvents implements EventMemory {
+  #events: EventMessage[] = [];
+
+  add(event: EventMessage): void {
+    this.#events.push(event);
+    if (this.#events.length > keptEvents) this.#events.shift();
+  }
+
+  between(sinceNs: bigint, untilNs: bigint | undefined): EventMessage[] {
+    // Clocks of several daemons: one that is behind must not hide what came before it.
+    return this.#events.filter(
+      ({ timeNano }) => timeNano >= sinceNs && (untilNs === undefined || timeNano <= untilNs),
+    );
+  }
+
+  flush(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+export class ClusterEvents implements EventPublisher {
+  readonly #records: WatchedRecords<EventsRecord>;
+  readonly bus = new EventBus(new RecentEvents());
+  readonly #seen: Stored<EventsRecord>[] = [];
+  #queue: EventMessage[] = [];
+  #writing: Promise<void> | undefined;
+  #lastNs = 0n;
+
+  constructor(records: WatchedRecords<EventsRecord>) {
+    this.#records = records;
+  }
+
+  /** Resolves when what is kept of the past is known. */
+  async start(): Promise<void> {
+    let past: Stored<EventsRecord>[] | undefined = [];
+    await this.#records.watch({
+      changed: (stored) => {
+        if (past === undefined) this.#tell(stored);
+        else past.push(stored);
+      },
+      removed: () => undefined,
+    });
+    const listed = past;
+    past = undefined;
+    listed.sort((a, b) => Number(BigInt(a.version) - BigInt(b.version)));
+    for (const stored of listed) this.#tell(stored);
+  }
+
+  publish(type: EventType, action: string, actorId: string, attributes: Record<string, string>): void {
+    const now = nowNanoseconds();
+    this.#lastNs = now > this.#lastNs ? now : this.#lastNs + 1n;
+    this.#queue.push(eventMessage(type, action, actorId, attributes, this.#lastNs));
+    this.#writing ??= this.#write();
+  }
+
+  /** Resolves when what was published is in the cluster, so that what others do next is told after it. */
+  async flush(): Promise<void> {
+    await this.#writing;
+  }
+
+  /** Removes what is too old to be asked for. For one daemon at a time. */
+  async trim(): Promise<void> {
+    let kept = 0;
+    const old = [...this.#seen].reverse().filter(({ value }) => {
+      kept += value.events.length;
+      return kept - value.events.length >= keptEvents;
+    });
+    for (const { name, version } of old) {
+      await this.#records.remove(name, version).catch(() => undefined); // somebody else was faster
+      const at = this.#seen.findIndex((seen) => seen.name === name);
+      if (at >= 0) this.#seen.splice(at, 1);
+    }
+  }
+
+  #tell(stored: Stored<EventsRecord>): void {
+    this.#seen.push(stored);
+    for (const { timeNano, ...event } of stored.value.events) {
+      this.bus.deliver({ ...event, timeNano: BigInt(timeNano) });
+    }
+  }
+
+  async #write(): Promise<void> {
+    // What else happens in this turn goes into the same write.
+    await Promise.resolve();
+    while (this.#queue.length > 0) {
+      const events = this.#queue;
+      this.#queue = [];
+      const name = `event-${nowNanoseconds()}-${randomBytes(4).toString('hex')}`;
+      const value = { events: events.map((event) => ({ ...event, timeNano: event.timeNano.toString() })) };
+      try {
+        await this.#records.create(name, value);
+      } catch (error) {
+        log.warn('events could not be told to the cluster', {
+          events: events.length,
+          error: errorMessage(error),
+        });
+      }
+    }
+    this.#writing = undefined;
+  }
+}
