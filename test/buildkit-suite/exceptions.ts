@@ -6,13 +6,6 @@ export const exceptions: Readonly<Record<string, string>> = {
   TestSharedCacheMountsNoScratch: 'as TestSharedCacheMounts',
   TestLocalSourceDiffer:
     "with differ=metadata: sessions without a key of their own don't get what another session has sent under the same name, size and time",
-  TestValidateSourcePolicy:
-    'source policies of frontends are refused, whatever they say; those of clients are checked in the words of the test',
   TestLayerLimitOnMounts:
     '110 steps within the five minutes that the test has: under emulation only on an idle machine',
-  TestClientGatewayExecError:
-    'failures of steps have no SolveError: what a failed step left is not kept for containers to look at',
-  TestClientGatewayExecFileActionError: 'as TestClientGatewayExecError',
-  TestClientGatewaySlowCacheExecError: 'as TestClientGatewayExecError',
-  TestClientGatewayContainerCancelOnRelease: 'the error names the container that was released',
 };

@@ -1,6 +1,7 @@
 // What a build fails with. Clients print `message`; `details` let them show the Dockerfile's lines and know the step.
 
 import type { Range, SourceInfo } from '../messages/ops';
+import type { FailedOperation } from './solver';
 
 /** gRPC's status codes, those that are used. */
 export type BuildErrorCode =
@@ -21,6 +22,15 @@ export type ErrorDetail =
   /** Where in a text: shown with an excerpt. */
   | { kind: 'source'; info: SourceInfo; ranges: readonly Range[] }
   | { kind: 'vertex'; digest: string }
+  /** What failed and can be looked into. Clients are told of what they were given names of. */
+  | { kind: 'failedOperation'; failed: FailedOperation }
+  /** The same, told: ids of refs, '' where there is nothing. */
+  | {
+      kind: 'solve';
+      failed: FailedOperation;
+      inputIds: readonly string[];
+      mountIds: readonly string[];
+    }
   /** A subrequest (`frontend.outline`, …) that a frontend doesn't know. */
   | { kind: 'subrequest'; name: string }
   /** A capability that a frontend needs and doesn't have. */

@@ -56,8 +56,8 @@ export interface LayersMount {
   /** Directory or file of it that is mounted; '' or `/` for all. */
   readonly selector: string;
   readonly readonly: boolean;
-  /** Its changes are wanted as a layer. What is written to a mount that has none of this is lost. */
-  readonly keepsChanges: boolean;
+  /** Its changes are wanted as a layer; `ifFailed`: when its exit code isn't 0. What is written to a mount that has none of this is lost. */
+  readonly keepsChanges: boolean | 'ifFailed';
 }
 
 export type StepMount =

@@ -1,11 +1,19 @@
 // Frontends make graphs of texts. Ours (src/buildkit/frontend) runs in the daemon; a client's or a container's speaks to the same
 // Bridge through gRPC.
 
-import type { Definition, Platform, SourceOp, ImageResolveMode } from './llb';
+import type { Definition, Platform, SourceOp, SourcePolicy } from './llb';
 import type { BuildWarning } from './progress';
 import type { FileStat } from './session';
 import type { ExecOutput } from './executor';
-import type { CacheSource, ContainerRun, ImageConfigResult, Ref, Result, SourceMetadata } from './solver';
+import type {
+  CacheSource,
+  ContainerRun,
+  ImageConfigResult,
+  Ref,
+  ResolveOptions,
+  Result,
+  SourceMetadata,
+} from './solver';
 
 export interface Frontend {
   /** `dockerfile.v0`, `gateway.v0`. */
@@ -32,16 +40,8 @@ export interface Bridge {
   /** The client's first session: the default of local sources. */
   readonly sessionId: string;
   solve(request: SolveRequest, signal: AbortSignal): Promise<Result>;
-  resolveImageConfig(
-    ref: string,
-    options: { platform?: Platform; mode: ImageResolveMode; logName: string },
-    signal: AbortSignal,
-  ): Promise<ImageConfigResult>;
-  resolveSource(
-    source: SourceOp,
-    options: { platform?: Platform; mode: ImageResolveMode; logName: string },
-    signal: AbortSignal,
-  ): Promise<SourceMetadata>;
+  resolveImageConfig(ref: string, options: ResolveOptions, signal: AbortSignal): Promise<ImageConfigResult>;
+  resolveSource(source: SourceOp, options: ResolveOptions, signal: AbortSignal): Promise<SourceMetadata>;
   /**
    * Paths of these are below the ref's root; links are followed, never out of it. They reject with NotFound in Go's words
    * (`open x: no such file or directory`). `length` 0 or absent is to the end; at most 16 MiB.
@@ -69,4 +69,6 @@ export interface SolveRequest {
   /** Runs it before answering. */
   readonly evaluate?: boolean;
   readonly cacheImports?: readonly CacheSource[];
+  /** Of a graph's sources, besides the build's own. */
+  readonly policies?: readonly SourcePolicy[];
 }

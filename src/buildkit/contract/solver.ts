@@ -6,7 +6,7 @@
 import type { FileTree } from '../../builder/file-tree';
 import type { CacheRecords } from './cache-records';
 import type { ExecOutput } from './executor';
-import type { ExecOp, ImageResolveMode, Definition, Platform, SourceOp, SourcePolicy } from './llb';
+import type { ExecOp, ImageResolveMode, Definition, Op, Platform, SourceOp, SourcePolicy } from './llb';
 import type { Progress } from './progress';
 
 /** What a build may do besides: asked for by its client, granted by the daemon. */
@@ -43,28 +43,29 @@ export interface Solver {
   open(scope: BuildScope): BuildSolver;
 }
 
+export interface ResolveOptions {
+  readonly platform?: Platform;
+  readonly mode: ImageResolveMode;
+  readonly logName: string;
+  /** Besides the build's own. */
+  readonly policies?: readonly SourcePolicy[];
+}
+
 export interface BuildSolver {
   /**
    * Checks a graph, and gives its result lazily; undefined for an empty one (`FROM scratch` and nothing else). Rejects with
-   * InvalidArgument for what is no graph, Unimplemented or PermissionDenied for what may not run. `cacheImports` count besides the build's.
+   * InvalidArgument for what is no graph, Unimplemented or PermissionDenied for what may not run. `cacheImports` and `policies` count
+   * besides the build's.
    */
   solve(
     definition: Definition,
-    options: { cacheImports?: readonly CacheSource[] },
+    options: { cacheImports?: readonly CacheSource[]; policies?: readonly SourcePolicy[] },
     signal: AbortSignal,
   ): Promise<Ref | undefined>;
   /** The configuration of an image, without its layers; shown as a step `logName`, if there is one. */
-  resolveImageConfig(
-    ref: string,
-    options: { platform?: Platform; mode: ImageResolveMode; logName: string },
-    signal: AbortSignal,
-  ): Promise<ImageConfigResult>;
+  resolveImageConfig(ref: string, options: ResolveOptions, signal: AbortSignal): Promise<ImageConfigResult>;
   /** What a source is pinned to. */
-  resolveSource(
-    source: SourceOp,
-    options: { platform?: Platform; mode: ImageResolveMode; logName: string },
-    signal: AbortSignal,
-  ): Promise<SourceMetadata>;
+  resolveSource(source: SourceOp, options: ResolveOptions, signal: AbortSignal): Promise<SourceMetadata>;
   /**
    * Runs a frontend's process in a container and a VM of its own, to its end; resolves with its exit code. Nothing of it is kept. Rejects
    * with PermissionDenied for what the build may not do.
@@ -120,6 +121,21 @@ export interface Ref {
   cachedSteps(signal: AbortSignal): Promise<readonly CachedStep[]>;
   /** What it is made of, as each source was pinned. */
   sources(signal: AbortSignal): Promise<readonly UsedSource[]>;
+}
+
+/** Which part of an operation failed: an action on files, or the checksum of an input. */
+export interface FailedAt {
+  readonly kind: 'file' | 'cache';
+  readonly index: number;
+}
+
+/** An operation that failed, and what can be looked into: refs of the build, by its mounts or its actions; undefined where there is nothing. */
+export interface FailedOperation {
+  readonly op: Op;
+  readonly description: ReadonlyMap<string, string>;
+  readonly inputs: readonly (Ref | undefined)[];
+  readonly mounts: readonly (Ref | undefined)[];
+  readonly at: FailedAt | undefined;
 }
 
 /** What a frontend gives, and exporters take. */

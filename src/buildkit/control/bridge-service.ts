@@ -1,7 +1,7 @@
 // The service LLBBridge: frontends that are a client's, or an image's.
 
 import { requireNoProvenance } from '../attestations/bundle';
-import { BuildError } from '../contract/errors';
+import { BuildError, type ErrorDetail } from '../contract/errors';
 import type { Bridge, SolveRequest } from '../contract/frontend';
 import { sourceAttributes, type Definition, type ImageResolveMode } from '../contract/llb';
 import type { Attestation, AttestationBundle, Ref, Result, Solver } from '../contract/solver';
@@ -35,6 +35,8 @@ export interface BridgeCaller {
   readonly signal: AbortSignal;
   /** By an id that it was told. Throws NotFound. */
   ref(id: string): Ref;
+  /** From now on it may name that one. Throws ResourceExhausted. */
+  add(ref: Ref): void;
   /** What it made. Throws where it was asked for none. */
   giveBack(result: Result | BuildError): void;
 }
@@ -57,7 +59,11 @@ export function bridgeHandlers({
     work: (caller: BridgeCaller, signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     const caller = await callerOf(call);
-    return work(caller, AbortSignal.any([call.signal, caller.signal]));
+    try {
+      return await work(caller, AbortSignal.any([call.signal, caller.signal]));
+    } catch (error) {
+      throw withNames(error, caller);
+    }
   }
 
   return {
@@ -117,11 +123,11 @@ export function bridgeHandlers({
 
     ResolveImageConfig: (request, call) =>
       withCaller(call, async ({ bridge }, signal) => {
-        refusePolicies(request.SourcePolicies);
         const options = {
           ...(request.Platform === undefined ? {} : { platform: request.Platform }),
           mode: resolveMode(request.ResolveMode),
           logName: request.LogName,
+          policies: request.SourcePolicies,
         };
         if (request.ResolverType === resolverTypes.ociLayout) {
           const { image } = await bridge.resolveSource(ociLayout(request), options, signal);
@@ -137,13 +143,13 @@ export function bridgeHandlers({
     ResolveSourceMeta: (request, call) =>
       withCaller(call, async ({ bridge }, signal) => {
         if (request.Source === undefined) throw new BuildError('InvalidArgument', 'source is required');
-        refusePolicies(request.SourcePolicies);
         const { source, image, git, http } = await bridge.resolveSource(
           request.Source,
           {
             ...(request.Platform === undefined ? {} : { platform: request.Platform }),
             mode: resolveMode(request.ResolveMode),
             logName: request.LogName,
+            policies: request.SourcePolicies,
           },
           signal,
         );
@@ -197,6 +203,25 @@ export function bridgeHandlers({
   };
 }
 
+/** What a failed step had and left has names from now on. */
+function withNames(error: unknown, caller: BridgeCaller): unknown {
+  if (!(error instanceof BuildError)) return error;
+  const details = error.details.flatMap((detail): ErrorDetail | [] => {
+    if (detail.kind !== 'failedOperation') return detail;
+    const { failed } = detail;
+    const idOf = (ref: Ref | undefined): string => {
+      if (ref !== undefined) caller.add(ref);
+      return ref?.id ?? '';
+    };
+    try {
+      return { kind: 'solve', failed, inputIds: failed.inputs.map(idOf), mountIds: failed.mounts.map(idOf) };
+    } catch {
+      return []; // it has too many: the failure is what it is told of
+    }
+  });
+  return new BuildError(error.code, error.message, { cause: error, details });
+}
+
 const resolverTypes = { registry: 0, ociLayout: 1 };
 
 function ociLayout(request: {
@@ -212,14 +237,19 @@ function ociLayout(request: {
 }
 
 function solveRequest(request: BridgeSolveRequest): SolveRequest {
-  refusePolicies(request.SourcePolicies);
   const cacheImports = request.CacheImports.map(cacheSource);
+  const policies = request.SourcePolicies;
   const { Frontend: name, FrontendOpt: options, FrontendInputs: inputs, Evaluate: evaluate } = request;
   if (name !== '') {
-    return { what: { kind: 'frontend', name, request: { options, inputs } }, evaluate, cacheImports };
+    return {
+      what: { kind: 'frontend', name, request: { options, inputs } },
+      evaluate,
+      cacheImports,
+      policies,
+    };
   }
   const definition = request.Definition ?? { def: [], metadata: new Map(), Source: undefined };
-  return { what: { kind: 'definition', definition }, evaluate, cacheImports };
+  return { what: { kind: 'definition', definition }, evaluate, cacheImports, policies };
 }
 
 function resultMessage(result: Result): ResultInit {
@@ -350,12 +380,4 @@ function resolveMode(text: string): ImageResolveMode {
     default:
       throw new BuildError('InvalidArgument', `invalid resolvemode: ${text.slice(0, 100)}`);
   }
-}
-
-function refusePolicies(policies: readonly unknown[]): void {
-  if (policies.length > 0)
-    throw new BuildError(
-      'Unimplemented',
-      'source policies of frontends are not supported: give the build one',
-    );
 }

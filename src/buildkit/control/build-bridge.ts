@@ -68,10 +68,7 @@ export class BuildBridge implements Bridge {
   async solve(request: SolveRequest, signal: AbortSignal): Promise<Result> {
     const result = await this.#solve(request, signal);
     for (const ref of allRefsOf(result)) {
-      if (!this.#refs.has(ref.id) && this.#refs.size >= maxRefs) {
-        throw new BuildError('ResourceExhausted', 'the build has too many results');
-      }
-      this.#refs.set(ref.id, ref);
+      this.add(ref);
       if (request.what.kind === 'frontend') {
         const { name, request: asked } = request.what;
         this.#origins.set(ref.id, { name, options: asked.options });
@@ -84,6 +81,13 @@ export class BuildBridge implements Bridge {
   /** Undefined of a graph that no frontend made. */
   originOf(ref: Ref): FrontendOrigin | undefined {
     return this.#origins.get(ref.id);
+  }
+
+  /** Throws ResourceExhausted. */
+  add(ref: Ref): void {
+    if (!this.#refs.has(ref.id) && this.#refs.size >= maxRefs)
+      throw new BuildError('ResourceExhausted', 'the build has too many results');
+    this.#refs.set(ref.id, ref);
   }
 
   /** By the id that a client was told. */
@@ -126,11 +130,16 @@ export class BuildBridge implements Bridge {
     this.#scope.progress.warning(warning);
   }
 
-  async #solve({ what, cacheImports = [] }: SolveRequest, signal: AbortSignal): Promise<Result> {
+  async #solve(
+    { what, cacheImports = [], policies = [] }: SolveRequest,
+    signal: AbortSignal,
+  ): Promise<Result> {
     if (what.kind === 'definition') {
-      const ref = await this.#build.solve(what.definition, { cacheImports }, signal);
+      const ref = await this.#build.solve(what.definition, { cacheImports, policies }, signal);
       return { ...emptyResult, ref };
     }
+    if (policies.length > 0)
+      throw new BuildError('Unimplemented', 'source policies for another frontend are not supported');
     return this.#ask(what.name, what.request, signal);
   }
 

@@ -126,6 +126,10 @@ export class Build {
     return this.bridge.ref(id);
   }
 
+  add(ref: Ref): void {
+    this.bridge.add(ref);
+  }
+
   /** What the client's own frontend made. The first one counts. Throws where the client has none. */
   giveBack(result: Result | BuildError): void {
     if (this.#request.what.kind !== 'client') {

@@ -16,12 +16,20 @@ const maxKept = 100;
 const maxRunning = 200;
 const maxIdLength = 256;
 
+/** A call that came before its build. */
+interface Arrival {
+  readonly arrived: (build: Build) => void;
+  readonly refused: (error: unknown) => void;
+}
+
 export class Builds {
   readonly #parts: BuildParts;
   readonly #history: BuildHistory | undefined;
   readonly #running = new Map<string, Build>();
   readonly #ended = new Map<string, { build: Build; timer: NodeJS.Timeout }>();
-  readonly #arrivals = new Map<string, Set<(build: Build) => void>>();
+  readonly #arrivals = new Map<string, Set<Arrival>>();
+  /** Why there never was such a build. */
+  readonly #refused = new Map<string, unknown>();
 
   constructor(parts: BuildParts, history?: BuildHistory) {
     this.#parts = parts;
@@ -34,10 +42,10 @@ export class Builds {
     if (id === '' || id.length > maxIdLength) throw new BuildError('InvalidArgument', 'invalid build ref');
     if (this.#running.has(id)) throw new BuildError('FailedPrecondition', `job ID exists: ${id}`);
     if (this.#running.size >= maxRunning) throw new BuildError('ResourceExhausted', 'too many builds');
-    const build = new Build(request, this.#parts);
+    const build = this.#open(request);
     this.#forget(id);
     this.#running.set(id, build);
-    for (const arrived of this.#arrivals.get(id) ?? []) arrived(build);
+    for (const { arrived } of this.#arrivals.get(id) ?? []) arrived(build);
     if (request.isInternal !== true) this.#begin(build, request);
     try {
       const answer = await build.run(signal);
@@ -49,6 +57,19 @@ export class Builds {
     } finally {
       this.#running.delete(id);
       this.#keep(build);
+    }
+  }
+
+  /** What calls beside its own are not to wait for where it may not be. */
+  #open(request: BuildRequest): Build {
+    const { id } = request;
+    try {
+      return new Build(request, this.#parts);
+    } catch (error) {
+      for (const { refused } of this.#arrivals.get(id) ?? []) refused(error);
+      this.#refused.set(id, error);
+      setTimeout(() => this.#refused.delete(id), arrivalMs).unref();
+      throw error;
     }
   }
 
@@ -102,18 +123,19 @@ export class Builds {
   async #waitFor(id: string, build: Build | undefined, signal: AbortSignal): Promise<Build> {
     if (build !== undefined) return build;
     if (id === '' || id.length > maxIdLength) throw noSuchBuild(id);
-    const waiting = this.#arrivals.get(id) ?? new Set<(build: Build) => void>();
+    if (this.#refused.has(id)) throw this.#refused.get(id);
+    const waiting = this.#arrivals.get(id) ?? new Set<Arrival>();
     this.#arrivals.set(id, waiting);
-    let arrived: (build: Build) => void = () => undefined;
-    const arrival = new Promise<Build>((resolve) => (arrived = resolve));
-    waiting.add(arrived);
+    let expected: Arrival | undefined;
+    const arrival = new Promise<Build>((arrived, refused) => (expected = { arrived, refused }));
+    if (expected !== undefined) waiting.add(expected);
     try {
       return await within(arrival, arrivalMs, { signal });
     } catch (error) {
       if (error instanceof DeadlineExceeded) throw noSuchBuild(id);
       throw error;
     } finally {
-      waiting.delete(arrived);
+      if (expected !== undefined) waiting.delete(expected);
       if (waiting.size === 0) this.#arrivals.delete(id);
     }
   }

@@ -64,7 +64,7 @@ export class FrontendContainers {
     const container = this.#containers.get(id);
     if (container === undefined) return;
     this.#containers.delete(id);
-    container.abort.abort(new BuildError('Cancelled', `container ${id} was released`));
+    container.abort.abort(new BuildError('Cancelled', 'context canceled'));
     await container.ended;
   }
 
@@ -130,7 +130,13 @@ export class FrontendContainers {
       throw new BuildError('InvalidArgument', 'all processes of a container have the same security mode');
     const { args = [], env = [], cwd = '', user = '' } = meta ?? {};
     const process = { args, env, secretEnv: [], workingDir: cwd, user, terminal };
-    return (await step).exec(process, streams, signal);
+    try {
+      return await (await step).exec(process, streams, signal);
+    } catch (error) {
+      // the first process' end may be told before, and comes of the same release
+      signal.throwIfAborted();
+      throw error;
+    }
   }
 }
 

@@ -1,6 +1,8 @@
 // Filters of cache records and builds as clients write them (containerd's syntax): `type==regular,shared`, `id~=^ab`, `description!="a, b"`. All
 // parts of one filter have to hold, and one of the filters.
 
+import { errorMessage } from '../../errors';
+import { goRegexp, type GoRegexp } from '../../go/regexp';
 import { BuildError } from '../contract/errors';
 import type { CacheRecord } from '../contract/cache-records';
 
@@ -69,7 +71,7 @@ function partOf(filter: string, name: string, operator: string | undefined, valu
     case '!=':
       return (field) => field(name) !== value;
     case '~=': {
-      const isLike = anchoredText(filter, value);
+      const isLike = regexpOf(filter, value);
       return (field) => isLike(field(name) ?? '');
     }
     default:
@@ -77,14 +79,12 @@ function partOf(filter: string, name: string, operator: string | undefined, valu
   }
 }
 
-/** Of regular expressions a text with anchors: others could take forever here, as Go's can't. */
-function anchoredText(filter: string, pattern: string): (value: string) => boolean {
-  const [, start, escaped = '', end] = /^(\^?)((?:\\.|[^\\^$.*+?()[\]{}|])*)(\$?)$/s.exec(pattern) ?? [];
-  if (start === undefined) throw invalid(filter, 'regular expressions are not supported');
-  const text = escaped.replace(/\\(.)/gs, '$1');
-  if (start !== '' && end !== '') return (value) => value === text;
-  if (start !== '') return (value) => value.startsWith(text);
-  return end === '' ? (value) => value.includes(text) : (value) => value.endsWith(text);
+function regexpOf(filter: string, pattern: string): GoRegexp {
+  try {
+    return goRegexp(pattern);
+  } catch (error) {
+    throw invalid(filter, errorMessage(error));
+  }
 }
 
 function unquoted(value: string): string {

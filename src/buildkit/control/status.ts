@@ -6,6 +6,7 @@ import { BuildError, type BuildErrorCode, type ErrorDetail } from '../contract/e
 import { Status, type Any } from '../messages/google';
 import { Definition } from '../messages/ops';
 import { GrpcError, statusCodes } from '../wire/status';
+import { protoJson } from '../wire/proto-json';
 
 const codes: Readonly<Record<BuildErrorCode, number>> = {
   Cancelled: statusCodes.cancelled,
@@ -57,14 +58,14 @@ export function grpcErrorOf(error: unknown): GrpcError {
 /** As a message. */
 export function statusOfError(error: unknown): Status {
   if (error instanceof BuildError) {
-    return { code: codes[error.code], message: error.message, details: error.details.map(anyOf) };
+    return { code: codes[error.code], message: error.message, details: error.details.flatMap(anyOf) };
   }
   const code = isDaemonError(error) ? daemonCodes[error.code] : 'Unknown';
   return { code: codes[code], message: errorMessage(error), details: [] };
 }
 
 /** Values are JSON, in the shape that Go gives these messages. */
-function anyOf(detail: ErrorDetail): Any {
+function anyOf(detail: ErrorDetail): Any | [] {
   switch (detail.kind) {
     case 'source': {
       const { filename, data, language, definition } = detail.info;
@@ -80,6 +81,18 @@ function anyOf(detail: ErrorDetail): Any {
     }
     case 'vertex':
       return json('Vertex', { digest: detail.digest });
+    case 'failedOperation':
+      return []; // nobody was given names of what is in it
+    case 'solve': {
+      const { op, description, at } = detail.failed;
+      return json('Solve', {
+        inputIDs: detail.inputIds,
+        mountIDs: detail.mountIds,
+        op: protoJson(op),
+        ...(at === undefined ? {} : { [at.kind]: { index: String(at.index) } }),
+        description: Object.fromEntries(description),
+      });
+    }
     case 'subrequest':
       return json('Subrequest', { name: detail.name });
     case 'frontendCapability':

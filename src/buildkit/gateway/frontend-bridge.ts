@@ -8,6 +8,9 @@ import { allRefsOf } from '../control/build-bridge';
 import type { BridgeCaller } from '../control/bridge-service';
 import { FrontendContainers } from '../control/frontend-containers';
 
+/** As of a whole build. */
+const maxRefs = 10_000;
+
 export class FrontendBridge implements BridgeCaller {
   readonly bridge: Bridge;
   readonly inputs: ReadonlyMap<string, Definition>;
@@ -44,6 +47,13 @@ export class FrontendBridge implements BridgeCaller {
     const ref = this.#refs.get(id);
     if (ref === undefined) throw new BuildError('NotFound', `no such ref: ${id.slice(0, 100)}`);
     return ref;
+  }
+
+  /** As many as its solves may have made. */
+  add(ref: Ref): void {
+    if (this.#refs.size >= maxRefs)
+      throw new BuildError('ResourceExhausted', 'the frontend has too many results');
+    this.#refs.set(ref.id, ref);
   }
 
   giveBack(given: Result | BuildError): void {

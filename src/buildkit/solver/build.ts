@@ -5,8 +5,8 @@ import { unlessAborted } from '../../async/deadline';
 import { errorMessage } from '../../errors';
 import { log } from '../../log';
 import { FileTree } from '../../builder/file-tree';
-import { BuildError, withDetails } from '../contract/errors';
-import type { Definition, Edge, ImageResolveMode, Platform, SourceOp, SourcePolicy } from '../contract/llb';
+import { BuildError, withDetails, type ErrorDetail } from '../contract/errors';
+import type { Definition, Edge, SourceOp, SourcePolicy } from '../contract/llb';
 import { sourceAttributes } from '../contract/llb';
 import type {
   BuildScope,
@@ -16,6 +16,7 @@ import type {
   ContainerRun,
   ImageConfigResult,
   Ref,
+  ResolveOptions,
   SourceMetadata,
   UsedSource,
 } from '../contract/solver';
@@ -23,17 +24,12 @@ import type { ExecOutput } from '../contract/executor';
 import { digestOf, loadGraph, sourcesOf, vertexesOf } from '../llb/graph';
 import { operationOf } from './operations';
 import { cacheIdOf, runContainer } from './ops/exec';
+import { leftOf } from './ops/failed-run';
 import type { StepResult } from './ops/operation';
 import { CacheImports } from './remote-cache/cache-import';
 import { inRunContext } from './run-context';
-import { graphByPolicy, sourceByPolicy } from './source-policy';
-import { schemeOf, sourceOf, VertexWork, type SolverCore } from './vertex-work';
-
-interface ResolveOptions {
-  platform?: Platform;
-  mode: ImageResolveMode;
-  logName: string;
-}
+import { checkPolicy, graphByPolicy, sourceByPolicy } from './source-policy';
+import { resultOfLayers, schemeOf, sourceOf, VertexWork, type SolverCore } from './vertex-work';
 
 export class Build implements BuildSolver {
   readonly #scope: BuildScope;
@@ -64,14 +60,18 @@ export class Build implements BuildSolver {
 
   async solve(
     given: Definition,
-    { cacheImports = [] }: { cacheImports?: readonly CacheSource[] },
+    {
+      cacheImports = [],
+      policies = [],
+    }: { cacheImports?: readonly CacheSource[]; policies?: readonly SourcePolicy[] },
     signal: AbortSignal,
   ): Promise<Ref | undefined> {
+    for (const policy of policies) checkPolicy(policy);
     signal.throwIfAborted();
     this.#signal.throwIfAborted();
     this.#imports.add([...this.#scope.cacheImports, ...cacheImports]);
     if (loadGraph(given) === undefined) return undefined;
-    const definition = graphByPolicy(this.#policies, given);
+    const definition = graphByPolicy([...this.#policies, ...policies], given);
     const edge = loadGraph(definition);
     if (edge === undefined) return undefined;
     for (const vertex of vertexesOf(edge)) {
@@ -105,10 +105,11 @@ export class Build implements BuildSolver {
 
   async resolveSource(
     given: SourceOp,
-    { platform, logName }: ResolveOptions,
+    { platform, logName, policies = [] }: ResolveOptions,
     signal: AbortSignal,
   ): Promise<SourceMetadata> {
-    const op = this.#allowed(given);
+    for (const policy of policies) checkPolicy(policy);
+    const op = this.#allowed(given, policies);
     const source = this.#core.sources.get(schemeOf(op.identifier));
     if (source === undefined)
       throw new BuildError('Unimplemented', `no source for ${op.identifier.slice(0, 200)}`);
@@ -153,9 +154,9 @@ export class Build implements BuildSolver {
     );
   }
 
-  #allowed(source: SourceOp): SourceOp {
+  #allowed(source: SourceOp, policies: readonly SourcePolicy[]): SourceOp {
     try {
-      return sourceByPolicy(this.#policies, source);
+      return sourceByPolicy([...this.#policies, ...policies], source);
     } catch (error) {
       const why = `could not resolve image due to policy: ${errorMessage(error)}`;
       throw new BuildError('Unknown', why, { cause: error });
@@ -260,8 +261,42 @@ export class Build implements BuildSolver {
       const vertex =
         error instanceof BuildError ? error.details.find(({ kind }) => kind === 'vertex') : undefined;
       if (vertex?.kind !== 'vertex') throw error;
-      throw withDetails(error, sourcesOf(definition, vertex.digest));
+      throw withDetails(error, [
+        ...sourcesOf(definition, vertex.digest),
+        ...this.#failedOperation(error, vertex.digest),
+      ]);
     }
+  }
+
+  /** As refs: what a failed operation had and left. */
+  #failedOperation(error: unknown, digest: string): ErrorDetail[] {
+    const left = leftOf(error);
+    const vertex = [...this.#works.values()].find((work) => work.vertex.digest === digest)?.vertex;
+    if (left === undefined || vertex === undefined) return [];
+    const refOf = (result: StepResult | undefined): Ref | undefined => result && this.#madeRef(result);
+    const failed = {
+      op: vertex.op,
+      description: vertex.metadata?.description ?? new Map<string, string>(),
+      inputs: left.inputs.map(refOf),
+      mounts: left.mounts.map((diffIds) => refOf(diffIds && resultOfLayers(this.#core, diffIds))),
+      at: left.at,
+    };
+    return [{ kind: 'failedOperation', failed }];
+  }
+
+  /** Of what is there, and of no graph. */
+  #madeRef(result: StepResult): Ref {
+    const ref: Ref = {
+      id: randomBytes(16).toString('hex'),
+      definition: { def: [], metadata: new Map(), Source: undefined },
+      evaluate: () => Promise.resolve(),
+      layers: () => result.layers(this.#signal),
+      tree: () => result.tree(this.#signal),
+      cachedSteps: () => Promise.resolve([]),
+      sources: () => Promise.resolve([]),
+    };
+    this.#results.set(ref, () => Promise.resolve(result));
+    return ref;
   }
 
   #track(work: Promise<unknown>): void {

@@ -1,9 +1,10 @@
 // Source policies: a client says which sources its build may use, and what is to be used instead of others.
 //
-// Patterns are a client's, so they are matched in time that grows with the text alone. Regular expressions, which are Go's, are refused.
+// Patterns are a client's, so they are matched in time that grows with the text alone.
 
-import { isDaemonError } from '../../errors';
+import { errorMessage, isDaemonError } from '../../errors';
 import { goQuote } from '../../go/quote';
+import { goRegexp, type GoRegexp } from '../../go/regexp';
 import { fullString, parseReference } from '../../registry/reference';
 import { BuildError, withDetails } from '../contract/errors';
 import type { Definition, SourceOp, SourcePolicy } from '../contract/llb';
@@ -24,16 +25,15 @@ export function checkPolicy({ rules }: SourcePolicy): void {
     if (selector === undefined) throw invalid('invalid nil selector in policy');
     const { match_type: type, constraints, identifier } = selector;
     if (!Object.values<number>(policyAction).includes(action))
-      throw invalid(`unknown policy action ${action}`);
+      throw invalid(`unknown type: policy action ${action}`);
     if (!Object.values<number>(matchType).includes(type)) throw invalid(`unknown match type: ${type}`);
     const conditions = constraints.map(({ condition }) => condition);
     const unknown = conditions.find((each) => !Object.values<number>(attributeMatch).includes(each));
     if (unknown !== undefined) throw invalid(`unknown attr condition: ${unknown}`);
-    if (type === matchType.regex || conditions.includes(attributeMatch.matches))
-      throw new BuildError(
-        'Unimplemented',
-        'regular expressions in source policies are not supported: use WILDCARD or EXACT, EQUAL or NOTEQUAL',
-      );
+    if (type === matchType.regex) compiled(identifier);
+    for (const { condition, value } of constraints) if (condition === attributeMatch.matches) compiled(value);
+    if (type === matchType.regex && action === policyAction.convert)
+      throw new BuildError('Unimplemented', 'sources are converted by WILDCARD or EXACT, not by REGEX');
     if (type === matchType.wildcard && identifier.includes('**')) throw invalid('invalid wildcard: "**"');
     if (action === policyAction.convert && updates === undefined)
       throw invalid('missing destination for convert rule');
@@ -145,10 +145,13 @@ function matched(
   source: SourceOp,
 ): string[] | undefined {
   const holds = constraints.every(({ key, value, condition }) => {
-    const isEqual = (source.attrs.get(key) ?? '') === value;
+    const attribute = source.attrs.get(key) ?? '';
+    if (condition === attributeMatch.matches) return compiled(value)(attribute);
+    const isEqual = attribute === value;
     return condition === attributeMatch.equal ? isEqual : !isEqual;
   });
   if (!holds) return undefined;
+  if (type === matchType.regex) return compiled(identifier)(source.identifier) ? [] : undefined;
   if (type === matchType.exact) return identifier === source.identifier ? [] : undefined;
   return starsOf(identifier, source.identifier) ?? (identifier === source.identifier ? [] : undefined);
 }
@@ -200,6 +203,15 @@ function normalized(source: SourceOp): SourceOp {
   } catch (error) {
     if (isDaemonError(error)) return source; // the id of an image, or refused as no name by its source
     throw error;
+  }
+}
+
+/** Throws InvalidArgument for what is none. */
+function compiled(pattern: string): GoRegexp {
+  try {
+    return goRegexp(pattern);
+  } catch (error) {
+    throw invalid(errorMessage(error));
   }
 }
 

@@ -14,6 +14,7 @@ import type { VertexState } from '../contract/progress';
 import type { BuildScope, CachedStep } from '../contract/solver';
 import type { ResolvedSource, Snapshot, Source } from '../contract/source';
 import type { CachedResults, ResultRecord } from './cache/results';
+import { FailedRun, leftOf } from './ops/failed-run';
 import type { Operation, StepResult } from './ops/operation';
 import type { CacheImportParts, CacheImports } from './remote-cache/cache-import';
 import { inRunContext, type RunTools } from './run-context';
@@ -203,27 +204,40 @@ export class VertexWork {
     };
     const shareKey = this.#mustBeNew ? `new:${contentKey}` : contentKey;
     const keys = [definitionKey, contentKey];
-    const outcome = await runs.join(
-      shareKey,
-      member,
-      {
-        run: (scope, tell, signal) => {
-          const slots = operation.isStep ? this.#core.steps : this.#core.fileWork;
-          const work = (): Promise<RunOutcome> => {
-            tell.started();
-            return this.#runOnce(operation, inputs, { keys, scope, tell, signal });
-          };
-          const running = slots.run(work, signal);
-          if (operation.isStep) this.#core.stepOf(scope, running);
-          return running;
+    const outcome = await this.#keepingLeft(
+      runs.join(
+        shareKey,
+        member,
+        {
+          run: (scope, tell, signal) => {
+            const slots = operation.isStep ? this.#core.steps : this.#core.fileWork;
+            const work = (): Promise<RunOutcome> => {
+              tell.started();
+              return this.#runOnce(operation, inputs, { keys, scope, tell, signal });
+            };
+            const running = slots.run(work, signal);
+            if (operation.isStep) this.#core.stepOf(scope, running);
+            return running;
+          },
         },
-      },
-      this.#build.signal,
+        this.#build.signal,
+      ),
     );
     this.#build.atEnd(results.use(outcome.record.id));
     this.#recordId = outcome.record.id;
     this.#tell({ completedMs: Date.now() });
     return this.#resultsOf(outcome.record, outcome.vm);
+  }
+
+  /** What a failed run left is held as long as the build is open. */
+  async #keepingLeft<T>(running: Promise<T>): Promise<T> {
+    try {
+      return await running;
+    } catch (error) {
+      const diffIds = leftOf(error)?.mounts.flatMap((mount) => mount ?? []) ?? [];
+      if (diffIds.length > 0) this.#build.atEnd(this.#core.host.layers.hold(diffIds));
+      throw error;
+    }
   }
 
   async #runOnce(
@@ -240,7 +254,7 @@ export class VertexWork {
     const { scope, signal } = run;
     const own = { resources: this.vertex.metadata?.linux_resources, log: run.tell.log };
     return inRunContext(core, scope, own, async (context) => {
-      const { outputs, vm } = await operation.run(inputs, context, signal);
+      const { outputs, vm } = await this.#keepingLeft(operation.run(inputs, context, signal));
       signal.throwIfAborted();
       const parents = this.inputs.flatMap(({ work }) =>
         work.#recordId === undefined ? [] : [work.#recordId],
@@ -267,7 +281,7 @@ export class VertexWork {
         } catch (error) {
           // of an image without layers there is no checksum: the operation says what it misses
           if (isNotFound(error) && (await this.#isEmptyImage(i, input))) return input.identity;
-          throw this.#checksumError(error, i);
+          throw this.#checksumError(error, i, input);
         }
       }),
     );
@@ -282,11 +296,12 @@ export class VertexWork {
     return (await input.layers(this.#build.signal)).length === 0;
   }
 
-  #checksumError(error: unknown, input: number): unknown {
+  #checksumError(error: unknown, index: number, input: StepResult): unknown {
     if (!isNotFound(error)) return error;
-    const ref = (this.inputs[input]?.work.vertex.digest ?? '').slice(-25);
+    const ref = (this.inputs[index]?.work.vertex.digest ?? '').slice(-25);
     const why = `failed to compute cache key: failed to calculate checksum of ref ${ref}: ${error.message}`;
-    return new BuildError(error.code, why, { cause: error, details: error.details });
+    const told = new BuildError(error.code, why, { cause: error, details: error.details });
+    return new FailedRun(told, { inputs: [input], mounts: [], at: { kind: 'cache', index } });
   }
 
   #cached(key: string): Outputs | undefined {
@@ -347,12 +362,7 @@ export class VertexWork {
   }
 
   #resultsOf({ outputs }: ResultRecord, vm: StepResult['vm']): Outputs {
-    return outputs.map((diffIds) => ({
-      identity: keyOf('layers', Buffer.alloc(0), diffIds),
-      layers: () => Promise.resolve(diffIds),
-      tree: () => this.#core.trees.of(diffIds),
-      vm,
-    }));
+    return outputs.map((diffIds) => ({ ...resultOfLayers(this.#core, diffIds), vm }));
   }
 
   #sourceResult(identity: string): StepResult {
@@ -441,6 +451,16 @@ function sourceName({ op }: Vertex): string {
 function withVertex(error: unknown, digest: string): BuildError {
   if (error instanceof BuildError && error.details.some(({ kind }) => kind === 'vertex')) return error;
   return withDetails(error, [{ kind: 'vertex', digest }]);
+}
+
+/** Of layers that somebody else holds. */
+export function resultOfLayers({ trees }: Pick<SolverCore, 'trees'>, diffIds: readonly string[]): StepResult {
+  return {
+    identity: keyOf('layers', Buffer.alloc(0), diffIds),
+    layers: () => Promise.resolve(diffIds),
+    tree: () => trees.of(diffIds),
+    vm: undefined,
+  };
 }
 
 function keyOf(kind: string, bytes: Buffer, parts: readonly string[]): string {

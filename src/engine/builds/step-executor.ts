@@ -140,7 +140,8 @@ class StepRun {
       pod = entered.pod;
       this.#signal.throwIfAborted();
       const status = await this.#process(entered, wanted, disks);
-      const changes = status === undefined ? new Map<string, string>() : await this.#changes(pod);
+      const changes =
+        status === undefined ? new Map<string, string>() : await this.#changes(pod, status.exitCode !== 0);
       const { vm } = pod;
       const left = this.#leave(pod, true);
       pod = undefined;
@@ -294,11 +295,11 @@ class StepRun {
   }
 
   /** As layers of the store, held. */
-  async #changes({ vm }: RunningPod): Promise<Map<string, string>> {
+  async #changes({ vm }: RunningPod, isFailed: boolean): Promise<Map<string, string>> {
     const { fileJobs, layers } = this.#engine;
     const changes = new Map<string, string>();
     const stubs = this.#step.removeMountStubs ? 'all' : 'points';
-    for (const { mount, tree } of keptMounts(this.#step, this.#placed)) {
+    for (const { mount, tree } of keptMounts(this.#step, this.#placed, isFailed)) {
       const which = tree === undefined ? ({ stubs } as const) : { tree };
       const job = await fileJobs.start(vm.agent, this.#id, { kind: 'layer', ...which }, this.#signal);
       const layer = await nonEmptyLayer(job.output);

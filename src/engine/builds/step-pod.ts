@@ -48,12 +48,16 @@ export function treeMounts(placed: readonly PlacedMount[]): TreeMount[] {
 export function keptMounts(
   step: ExecStep,
   placed: readonly PlacedMount[],
+  isFailed = false,
 ): { mount: LayersMount; tree: number | undefined }[] {
   const all = [
     { mount: step.root, tree: undefined },
     ...placed.flatMap(({ mount, tree }) => (mount.kind === 'layers' ? [{ mount, tree }] : [])),
   ];
-  return all.filter(({ mount }) => mount.keepsChanges && !mount.readonly);
+  return all.filter(
+    ({ mount: { keepsChanges, readonly } }) =>
+      (keepsChanges === true || (isFailed && keepsChanges === 'ifFailed')) && !readonly,
+  );
 }
 
 export interface StepPod {

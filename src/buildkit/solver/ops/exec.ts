@@ -12,6 +12,7 @@ import type { ContainerRun, Entitlement } from '../../contract/solver';
 import type { CacheMountLease } from '../cache/cache-mounts';
 import type { SelectedFile } from '../files/content-digests';
 import { emptyLayer } from '../files/layer-trees';
+import { FailedRun } from './failed-run';
 import type { Operation, OperationOutput, RunContext, StepResult } from './operation';
 
 const maxMounts = 256;
@@ -187,7 +188,7 @@ class StepRun {
       const outcome = await context.host.executor.run(step, output, this.#signal);
       try {
         for (const lease of this.#leases) lease.filled();
-        this.#requireSuccess(outcome);
+        this.#requireSuccess(outcome, bases);
         return { outputs: await this.#outputs(outcome, bases), vm: outcome.vm };
       } finally {
         outcome.release();
@@ -225,14 +226,26 @@ class StepRun {
     this.#context.scope.progress.warning({ vertex: '', level: 1, short, detail: [], url: '', ranges: [] });
   }
 
-  #requireSuccess({ exitCode, outOfMemory }: ExecOutcome): void {
+  #requireSuccess(
+    { exitCode, outOfMemory, changes }: ExecOutcome,
+    bases: ReadonlyMap<Mount, readonly string[]>,
+  ): void {
     const { args = [], validExitCodes = [] } = this.#op.meta ?? {};
     if (validExitCodes.length === 0 ? exitCode === 0 : validExitCodes.includes(exitCode)) return;
     const why = outOfMemory ? 'cannot allocate memory' : `exit code: ${exitCode}`;
-    throw new BuildError(
+    const error = new BuildError(
       'Unknown',
       `process ${goQuote(args.join(' '))} did not complete successfully: ${why}`,
     );
+    this.#context.holds.add([...changes.values()]);
+    throw new FailedRun(error, {
+      inputs: this.#op.mounts.map(({ input }) => this.#inputs[input]),
+      mounts: this.#op.mounts.map((mount) => {
+        if (mount.mountType !== mountType.bind) return undefined;
+        const changed = changes.get(mount.dest);
+        return [...(bases.get(mount) ?? []), ...(changed === undefined ? [] : [changed])];
+      }),
+    });
   }
 
   async #outputs(
@@ -405,7 +418,14 @@ export function cacheIdOf({ mountType: type, cacheOpt, dest }: Mount): string[] 
 function layersMount(mount: Mount, diffIds: readonly string[]): ExecStep['root'] {
   const { dest, selector, readonly, output } = mount;
   const mounted = diffIds.filter((diffId) => diffId !== emptyLayer);
-  return { kind: 'layers', dest, diffIds: mounted, selector, readonly, keepsChanges: output >= 0 };
+  return {
+    kind: 'layers',
+    dest,
+    diffIds: mounted,
+    selector,
+    readonly,
+    keepsChanges: output >= 0 || 'ifFailed',
+  };
 }
 
 function networkOf(mode: number): ExecStep['network'] {

@@ -36,6 +36,7 @@ import {
   MissingSource,
   secondsOf,
 } from './copy';
+import { FailedRun } from './failed-run';
 import type { Operation, OperationOutput, RunContext, StepResult } from './operation';
 import { ownerOf } from './owner';
 
@@ -161,17 +162,31 @@ class ActionRun {
 
   async run(): Promise<OperationOutput> {
     const outputs: (readonly string[])[] = [];
-    for (const action of this.#op.actions) {
+    for (const [index, action] of this.#op.actions.entries()) {
       this.#signal.throwIfAborted();
       const state = await this.#base(action.input);
       this.#states.push(state);
-      await this.#apply(
-        action,
-        state.changes ?? new TreeChanges(await this.#context.trees.copyOf(state.layers)),
-      );
+      try {
+        await this.#apply(
+          action,
+          state.changes ?? new TreeChanges(await this.#context.trees.copyOf(state.layers)),
+        );
+      } catch (error) {
+        throw error instanceof BuildError ? await this.#failed(error, index) : error;
+      }
       if (action.output >= 0) outputs[action.output] = await this.#outputOf(state, action.input);
     }
     return { outputs };
+  }
+
+  /** With what the actions have made, those that were done and the one that was not. */
+  async #failed(error: BuildError, index: number): Promise<BuildError> {
+    const mounts: (readonly string[] | undefined)[] = [];
+    for (const i of this.#op.actions.keys()) {
+      const state = this.#states[i];
+      mounts.push(state === undefined ? undefined : await this.#layersOf(state));
+    }
+    return new FailedRun(error, { inputs: this.#inputs, mounts, at: { kind: 'file', index } });
   }
 
   /** A state of its own to change. Changes of an action that nothing else uses are gone on with. */

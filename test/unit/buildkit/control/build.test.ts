@@ -125,6 +125,17 @@ describe('a build whose client plays the frontend', () => {
     expect(solver.running.size).toBe(0);
   });
 
+  test('a build that may not be keeps none of its calls waiting', async () => {
+    const waiting = failureOf(client.unary(bridge.Ping, {}, of('refused')));
+    const exports = [{ Type: 'no-such-cache', Attrs: [] }];
+    const refused = await failureOf(
+      client.unary(control.Solve, { Ref: 'refused', Cache: { Exports: exports } }),
+    );
+    expect((await waiting).error.message).toBe(refused.error.message);
+    const late = await failureOf(client.unary(bridge.Ping, {}, of('refused')));
+    expect(late.error.message).toBe(refused.error.message);
+  });
+
   test('no step runs before the result is given back, or its files are read', async () => {
     const solve = client.unary(control.Solve, { Ref: 'lazy', Session: 'lazy-session' });
     const request = { Frontend: 'dockerfile.v0', allowResultReturn: true };
@@ -378,7 +389,7 @@ describe('the cache', () => {
     ]);
   });
 
-  test.each(['type=regular', '==x', 'id~=(a+)+$', 'a b', 'x'.repeat(5000)])('refuses %s', async (filter) => {
+  test.each(['type=regular', '==x', 'id~=(a+', 'a b', 'x'.repeat(5000)])('refuses %s', async (filter) => {
     const asked = client.unary(control.DiskUsage, { filter: [filter] });
     await expect(asked).rejects.toMatchObject({ code: 3 });
   });

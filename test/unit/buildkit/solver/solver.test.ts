@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 
+import { walk } from '../../../../src/builder/file-tree';
 import { BuildError } from '../../../../src/buildkit/contract/errors';
+import type { FailedOperation, Ref } from '../../../../src/buildkit/contract/solver';
 import { digestOf } from '../../../../src/buildkit/llb/graph';
 import { Definition } from '../../../../src/buildkit/messages/ops';
 import {
@@ -9,6 +11,7 @@ import {
   FakeDaemon,
   FakeHost,
   FakeSession,
+  type Graph,
   image,
   local,
   never,
@@ -91,6 +94,37 @@ describe('evaluation', () => {
     expect(most).toBe(2);
   });
 
+  test('what a failed step had and left can be looked into', async () => {
+    host.command = () => Promise.resolve({ exitCode: 1, changes: { '/': { made: 'before it failed' } } });
+    const { build } = new FakeDaemon(host).open();
+    const failureOf = async (graph: Graph): Promise<FailedOperation> => {
+      const ref = await build.solve(definitionOf(graph), {}, never);
+      const error = await ref?.evaluate(never).catch((reason: unknown) => reason);
+      const details = error instanceof BuildError ? error.details : [];
+      const detail = details.find(({ kind }) => kind === 'failedOperation');
+      if (detail?.kind !== 'failedOperation') throw new Error(`nothing of it is told: ${String(error)}`);
+      return detail.failed;
+    };
+    const filesIn = async (ref: Ref | undefined): Promise<string[]> => {
+      const root = await ref?.tree(never);
+      return root === undefined ? [] : [...walk(root.root)].map(({ path }) => path);
+    };
+
+    const step = await failureOf(run(image('base'), 'false'));
+    expect(await filesIn(step.inputs[0])).toEqual(['etc', 'etc/passwd']);
+    expect(await filesIn(step.mounts[0])).toEqual(['etc', 'etc/passwd', 'made']);
+
+    const mkfile = (path: string, input: number): object => ({
+      ...{ input, secondaryInput: -1, output: -1 },
+      action: { kind: 'mkfile', value: { path, mode: 0o644, data: Buffer.from('x'), timestamp: -1n } },
+    });
+    const actions = [mkfile('/there', -1), { ...mkfile('/no/such', 0), output: 0 }];
+    const files = await failureOf(op({ kind: 'file', value: { actions } }, []));
+    expect(files.at).toEqual({ kind: 'file', index: 1 });
+    expect(await filesIn(files.mounts[1])).toEqual(['there']);
+    await build.close();
+  });
+
   test('a failed step says which it was and where it stands', async () => {
     host.command = () => Promise.resolve({ exitCode: 3 });
     const { build, progress } = new FakeDaemon(host).open();
@@ -110,7 +144,11 @@ describe('evaluation', () => {
     expect(error).toBeInstanceOf(BuildError);
     expect(error).toMatchObject({
       message: 'process "/bin/sh -c false" did not complete successfully: exit code: 3',
-      details: [{ kind: 'vertex' }, { kind: 'source', info: { filename: 'Dockerfile' } }],
+      details: [
+        { kind: 'vertex' },
+        { kind: 'source', info: { filename: 'Dockerfile' } },
+        { kind: 'failedOperation', failed: { op: { op: { kind: 'exec' } }, at: undefined } },
+      ],
     });
     expect(progress.named('/bin/sh -c false')).toMatchObject({
       error: expect.stringContaining('exit code: 3'),

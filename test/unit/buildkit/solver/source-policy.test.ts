@@ -2,7 +2,7 @@
 
 import type { SourceOp, SourcePolicy } from '../../../../src/buildkit/contract/llb';
 import { checkPolicy, sourceByPolicy } from '../../../../src/buildkit/solver/source-policy';
-import { FakeDaemon, FakeHost, image, local, run } from './fake-host';
+import { definitionOf, FakeDaemon, FakeHost, image, local, run } from './fake-host';
 
 const actions = { allow: 0, deny: 1, convert: 2 } as const;
 type Rule = SourcePolicy['rules'][number];
@@ -77,12 +77,34 @@ test('conditions on attributes', () => {
 });
 
 test('what can’t be followed is refused', () => {
-  expect(() => checkPolicy(policyOf(rule('deny', '.*', '', { type: 2 })))).toThrow('regular expressions');
+  expect(() => checkPolicy(policyOf(rule('deny', '(', '', { type: 2 })))).toThrow('error parsing regexp');
+  expect(() => checkPolicy(policyOf(rule('convert', '.*', 'x', { type: 2 })))).toThrow('not by REGEX');
   expect(() => checkPolicy(policyOf({ action: 1, selector: undefined, updates: undefined }))).toThrow(
     'nil selector',
   );
   expect(() => checkPolicy(policyOf(rule('deny', 'a**')))).toThrow('"**"');
   expect(() => checkPolicy(policyOf({ ...rule('deny', 'a'), action: 9 }))).toThrow('action 9');
+});
+
+test('regular expressions are RE2’s', () => {
+  const denied = policyOf(rule('deny', '^git://[^.]+\\.example/', '', { type: 2 }));
+  expect(() => sourceByPolicy([denied], source('git://a.example/r'))).toThrow('denied');
+  expect(sourceByPolicy([denied], source('git://a.test/r')).identifier).toBe('git://a.test/r');
+});
+
+test('those of a frontend count for its own graph, besides those of the build', async () => {
+  const host = new FakeHost();
+  const { build } = new FakeDaemon(host).open();
+  const { signal } = new AbortController();
+  const policies = [policyOf(rule('deny', 'docker-image://*'))];
+  const definition = definitionOf(image('base'));
+  await expect(build.solve(definition, { policies }, signal)).rejects.toThrow('denied by policy');
+  await expect(
+    build.solve(definition, { policies: [policyOf({ ...rule('deny', 'a'), action: 9 })] }, signal),
+  ).rejects.toThrow('unknown');
+  expect(await build.solve(definition, {}, signal)).toBeDefined();
+  await build.close();
+  host.remove();
 });
 
 test('a graph is solved with the sources that it may have', async () => {
