@@ -176,6 +176,8 @@ async function openTerminal(element: HTMLElement): Promise<{ terminal: Terminal;
     fontSize: 13,
     scrollback: 10_000,
     screenReaderMode: false,
+    // what a guest writes may look like one thing and lead to another
+    linkHandler: { activate: () => undefined },
     theme: {
       background: '#0e1518',
       foreground: '#dce6e8',
