@@ -128,7 +128,7 @@ export const daemonOptions: readonly DaemonOption[] = [
     key: 'web',
     flags: '--web <address>',
     kind: 'string',
-    description: 'ADDRESS:PORT of the web page, like 127.0.0.1:8090 (default: none)',
+    description: 'ADDRESS:PORT of the web page, like 127.0.0.1:890 (default: none)',
   },
   {
     key: 'web-read-only',

@@ -29,20 +29,30 @@ export interface NewSession {
 
 export class Sessions {
   readonly #directory: string;
+  readonly #outlive: boolean;
   readonly #now: () => number;
   #sessions: Session[] = [];
   #token = '';
   #origin = '';
   #writing: Promise<void> = Promise.resolve();
 
-  private constructor(directory: string, now: () => number) {
+  private constructor(directory: string, outlive: boolean, now: () => number) {
     this.#directory = directory;
+    this.#outlive = outlive;
     this.#now = now;
   }
 
-  /** `directory`: of root's alone, or one that nobody lists. A file that can't be read is as good as none. */
-  static async open(directory: string, now: () => number = Date.now): Promise<Sessions> {
-    const sessions = new Sessions(directory, now);
+  /**
+   * `directory`: of root's alone, or one that nobody lists. A file that can't be read is as good as none. `outlive`: sessions are good for
+   * the next daemon, too. Only where nobody else can take the port meanwhile: whoever does is sent the cookies of pages that are open.
+   */
+  static async open(directory: string, outlive: boolean, now: () => number = Date.now): Promise<Sessions> {
+    const sessions = new Sessions(directory, outlive, now);
+    // what an earlier daemon has left, perhaps on another port
+    if (!outlive) {
+      await rm(sessions.#file('web-sessions.json'), { force: true });
+      return sessions;
+    }
     try {
       const text = await readFile(sessions.#file('web-sessions.json'), 'utf8');
       sessions.#sessions = sessionSchema.parse(JSON.parse(text));
@@ -117,8 +127,8 @@ export class Sessions {
     await this.#replace('web-url', `${this.url}\n`);
   }
 
-  #write(): Promise<void> {
-    return this.#replace('web-sessions.json', JSON.stringify(this.#sessions));
+  async #write(): Promise<void> {
+    if (this.#outlive) await this.#replace('web-sessions.json', JSON.stringify(this.#sessions));
   }
 
   /** One after the other; a file is there whole or as it was. */

@@ -4,6 +4,7 @@
 // API's own application, which therefore exists once.
 
 import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { createServer, ServerResponse } from 'node:http';
 import type { IncomingMessage, Server } from 'node:http';
 import { type AddressInfo, Socket } from 'node:net';
@@ -39,6 +40,8 @@ export interface WebOptions {
   /** What is wrong with this machine; absent: nobody can tell. */
   doctor?: () => Promise<DoctorFinding[]>;
   builds: WebBuilds;
+  /** Ports from here on are not root's alone; absent: as the kernel says. */
+  firstPortOfAll?: number;
 }
 
 /** The builds that were, and run. */
@@ -72,7 +75,7 @@ const doctorGoodMs = 10_000;
 export async function serveWeb(options: WebOptions): Promise<Web> {
   const { host, port } = parseAddress(options.address);
   const assets = await Assets.open(options.assetsDir);
-  const sessions = await Sessions.open(options.runDir);
+  const sessions = await Sessions.open(options.runDir, port !== 0 && port < (await firstPortOfAll(options)));
   const site = new Site(options, assets, sessions);
   const server = createServer(
     { requestTimeout: 0, headersTimeout: headersTimeoutMs, keepAlive: true, noDelay: true },
@@ -119,6 +122,13 @@ export function parseAddress(address: string): { host: string; port: number } {
   }
   const host = match[1] ?? match[2] ?? '';
   return { host: host === '' ? '127.0.0.1' : host, port: Number(match[3]) };
+}
+
+/** Those below it are root's: of this network namespace. */
+async function firstPortOfAll({ firstPortOfAll: known }: WebOptions): Promise<number> {
+  if (known !== undefined) return known;
+  const text = await readFile('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'utf8').catch(() => '');
+  return Number.parseInt(text, 10) || 0;
 }
 
 async function listen(server: Server, host: string, port: number, address: string): Promise<void> {

@@ -109,7 +109,7 @@ test('it is shown in no frame', async () => {
 
 test('a name that leads here is not spoken to', async () => {
   const other = await lab.context.newPage();
-  const answer = await other.goto('http://evil.example:8090/');
+  const answer = await other.goto('http://evil.example:890/');
   expect(answer?.status()).toBe(403);
   const status = await other.evaluate(
     async (path) => (await fetch(path)).status,

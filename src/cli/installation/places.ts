@@ -29,7 +29,7 @@ export function placesOf(environment: NodeJS.ProcessEnv = process.env): Places {
     pidFile: join(runDir, 'up.pid'),
     logFile: environment['CAISSON_LOG'] ?? '/var/log/caisson.log',
     commandLink: join(environment['CAISSON_BIN_DIR'] ?? '/usr/local/bin', 'caisson'),
-    webPort: Number(environment['CAISSON_WEB_PORT'] ?? 8090),
+    webPort: Number(environment['CAISSON_WEB_PORT'] ?? 890),
     daemonArgs: (environment['CAISSON_ARGS'] ?? '').split(/\s+/).filter((word) => word !== ''),
   };
 }

@@ -76,10 +76,14 @@ async function ensureDaemon(places: Places, { daemonArgs, prepare }: UpOptions):
   say(`listening on ${host}, log in ${places.logFile}`);
 }
 
-/** The web page on its usual port, or on any where that is taken. */
+const portsTried = 8;
+
+/** The web page on its usual port, on one of the next where that is taken, or on any: those of root keep sessions over a restart. */
 async function webArgs({ webPort }: Places, given: readonly string[]): Promise<string[]> {
   if (given.some((word) => word === '--web' || word.startsWith('--web='))) return [];
-  return ['--web', `127.0.0.1:${(await isTaken(webPort)) ? 0 : webPort}`];
+  for (let port = webPort; port < webPort + portsTried; port += 1)
+    if (!(await isTaken(port))) return ['--web', `127.0.0.1:${port}`];
+  return ['--web', '127.0.0.1:0'];
 }
 
 function isTaken(port: number): Promise<boolean> {

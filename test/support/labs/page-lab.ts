@@ -9,7 +9,7 @@ import { type BusyboxDaemon, useBusyboxDaemon } from './busybox-daemon';
 
 /** Of what the page waits for: a busy host is no failure. */
 export const patienceMs = 120_000;
-export const origin = 'http://127.0.0.1:8090';
+export const origin = 'http://127.0.0.1:890';
 
 export interface PageLab extends BusyboxDaemon {
   readonly page: Page;
@@ -29,7 +29,7 @@ export function usePage(
   more: readonly string[] = [],
   prepare?: (lab: PageLab) => void,
 ): PageLab {
-  const engine = useBusyboxDaemon(name, ['--experimental', '--web', '127.0.0.1:8090', ...more]);
+  const engine = useBusyboxDaemon(name, ['--experimental', '--web', '127.0.0.1:890', ...more]);
   const mistakes: string[] = [];
   let browser: Browser | undefined;
   let running: { page: Page; context: BrowserContext } | undefined;

@@ -153,18 +153,39 @@ describe('the token', () => {
     expect(both.map(({ status }) => status).sort()).toEqual([200, 401]);
   });
 
-  test('sessions outlive the daemon, the token does not', async () => {
-    await serve();
+  test('sessions outlive the daemon where the port is root’s alone, the token does not', async () => {
+    const { port: free } = new URL((await serve()).origin);
+    await running().close();
+    const ofRoot = { address: `127.0.0.1:${free}`, firstPortOfAll: 65_536 };
+    await serve(ofRoot);
     const { base, own } = await enter();
     const { port } = new URL(running().origin);
     await running().close();
     expect(() => readFileSync(join(directory, 'web-url'))).toThrow('ENOENT');
-    await serve({ address: `127.0.0.1:${port}` });
+    await serve(ofRoot);
+    expect(port).toBe(free);
     expect((await ask('GET', `${base}/web/info`, own)).status).toBe(200);
     const kept = readFileSync(join(directory, 'web-sessions.json'), 'utf8');
     expect(kept).not.toContain(own['Cookie']?.split('=')[1]);
     expect(statSync(join(directory, 'web-sessions.json')).mode & 0o777).toBe(0o600);
   });
+});
+
+test('where anybody may take the port while the daemon is away, what is caught there is good for nothing', async () => {
+  const { port } = new URL((await serve()).origin);
+  await running().close();
+  for (const firstPortOfAll of [1024, undefined]) {
+    await serve({
+      address: `127.0.0.1:${port}`,
+      ...(firstPortOfAll === undefined ? {} : { firstPortOfAll }),
+    });
+    const { base, own } = await enter();
+    expect((await ask('GET', `${base}/web/info`, own)).status).toBe(200);
+    await running().close();
+    await serve({ address: `127.0.0.1:${port}` });
+    expect((await ask('GET', `${base}/web/info`, own)).status).toBe(401);
+    await running().close();
+  }
 });
 
 describe('who is let in', () => {
