@@ -6,4 +6,6 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$root_dir"
 bash scripts/setup.sh web
+# buildx, for a build that is watched
+bash scripts/fetch-trixie.sh
 exec npx jest --selectProjects web "$@"

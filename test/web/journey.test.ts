@@ -51,7 +51,7 @@ test('an image is loaded, with how much of it has gone to the daemon', async () 
   expect(statSync(archive).size).toBeGreaterThan(1e6);
   await page.getByRole('link', { name: 'busybox:latest' }).waitFor();
   const size = docker('images', '--format', '{{.Size}}', 'busybox');
-  expect(await textOf('.row .c-size')).toBe(spaced(size));
+  expect(await textOf('.rows .row .c-size')).toBe(spaced(size));
 });
 
 test('a container with a port and a volume is run by the form', async () => {
@@ -61,9 +61,7 @@ test('a container with a port and a volume is run by the form', async () => {
   await page.getByRole('heading', { name: 'Run a container' }).waitFor();
   expect(await page.getByLabel(/^Image/).inputValue()).toBe('busybox:latest');
   await page.getByLabel(/^Name/).fill('shop');
-  await page
-    .getByLabel(/^Command/)
-    .fill('sh -c "echo open; echo hello > /www/index.html; httpd -f -v -h /www"');
+  await page.getByLabel(/^Command/).fill('sh -c "echo open; echo hello > /www/index.html; httpd -f -h /www"');
   await page.getByRole('button', { name: 'Publish a port' }).click();
   await page.getByLabel('Ports 1').fill('8085:80');
   await page.getByRole('button', { name: 'Mount a volume' }).click();
@@ -92,7 +90,7 @@ test('its log is watched as it is written', async () => {
   await page.getByText('open', { exact: true }).waitFor();
   docker('exec', 'shop', 'sh', '-c', 'echo later > /proc/1/fd/1');
   await page.locator('.log').getByText('later', { exact: true }).waitFor();
-  expect(await textOf('.log-foot')).toContain(`${docker('logs', 'shop').split('\n').length}`);
+  expect(await textOf('.log-foot')).toContain(`${docker('logs', 'shop').split('\n').length} lines`);
 });
 
 test('its plots and numbers are those of docker stats', async () => {
