@@ -67,8 +67,10 @@ export class Builds {
       return new Build(request, this.#parts);
     } catch (error) {
       for (const { refused } of this.#arrivals.get(id) ?? []) refused(error);
-      this.#refused.set(id, error);
-      setTimeout(() => this.#refused.delete(id), arrivalMs).unref();
+      if (this.#refused.size < maxKept) {
+        this.#refused.set(id, error);
+        setTimeout(() => this.#refused.delete(id), arrivalMs).unref();
+      }
       throw error;
     }
   }
