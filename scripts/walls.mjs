@@ -25,7 +25,7 @@ export const contracts = [
 export const walls = {
   // the process
   main: {
-    imports: ['cli', 'cli/benchmark', 'cli/client', 'cli/installation', 'daemon', 'versions'],
+    imports: ['cli', 'cli/benchmark', 'cli/client', 'cli/installation', 'daemon', 'versions', 'config'],
     modules: ['commander'],
   },
   cli: {
@@ -66,6 +66,7 @@ export const walls = {
   'cli/terminal': { imports: [], modules: [] },
   daemon: {
     imports: [
+      'cluster',
       'semantics/health',
       'semantics/events',
       'web',
@@ -423,6 +424,44 @@ export const walls = {
   },
 
   // the cluster
+  cluster: {
+    imports: [
+      'cluster/system',
+      'cluster/keeper',
+      'cluster/streams',
+      'cluster/containers',
+      'cluster/images',
+      'cluster/volumes',
+      'cluster/networks',
+      'cluster/supervisor',
+      'cluster/records',
+      'cluster/client',
+      'semantics/containers',
+      'registry',
+      'versions',
+      'config',
+      'docker',
+    ],
+    types: ['api/v1.41/backend'],
+  },
+  'cluster/streams': {
+    imports: [
+      'cluster/containers',
+      'cluster/records',
+      'cluster/supervisor',
+      'cluster/contract',
+      'semantics/streams',
+      'semantics/logs',
+      'semantics/files',
+      'semantics/views',
+      'semantics/containers',
+      'translate',
+      'storage/layers',
+      'vm/contract',
+      'docker',
+    ],
+    types: ['api/v1.41/backend'],
+  },
   'cluster/system': {
     imports: ['cluster/containers', 'cluster/client', 'versions', 'config', 'docker'],
     types: ['api/v1.41/backend'],
@@ -457,6 +496,17 @@ export const walls = {
     ],
     types: ['api/v1.41/backend'],
   },
+  'cluster/volumes': {
+    imports: [
+      'cluster/contract',
+      'semantics/create',
+      'semantics/containers',
+      'semantics/filters',
+      'translate',
+      'docker',
+    ],
+    types: ['api/v1.41/backend'],
+  },
   'cluster/records': {
     imports: ['cluster/client', 'cluster/contract', 'semantics/events', 'semantics/containers', 'docker'],
   },
@@ -465,8 +515,19 @@ export const walls = {
     imports: ['semantics/containers', 'docker'],
     types: ['network/network', 'storage/contract'],
   },
-  'cluster/networks': { imports: [] },
-  'cluster/supervisor': { imports: ['vm/contract'] },
+  'cluster/images': {
+    imports: [
+      'semantics/images',
+      'semantics/filters',
+      'storage/images',
+      'storage/transfers',
+      'registry',
+      'docker',
+    ],
+    types: ['api/v1.41/backend', 'storage/contract'],
+  },
+  'cluster/networks': { imports: [], modules: [] },
+  'cluster/supervisor': { imports: ['vm/contract'], modules: ['@kubernetes/client-node'] },
 
   // Docker's semantics, whatever runs containers
   'semantics/images': {

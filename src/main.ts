@@ -4,7 +4,7 @@ import { calmDown } from './daemon/ahead'; // first, as all that follows takes i
 import { Command, Option } from 'commander';
 import { addDaemonOptions } from './cli/daemon-options';
 import { defaultConfigFile } from './cli/config-file';
-import type { Format } from './cli/client/output';
+import type { Config } from './config';
 import type { Daemon } from './daemon/daemon';
 import { errorMessage, isDaemonError } from './errors';
 import { log, setLogFormat, setLogLevel } from './log';
@@ -22,6 +22,17 @@ async function configOf(command: Command) {
   return loadConfig(command);
 }
 
+async function startDaemon(config: Config): Promise<Daemon> {
+  if (config.cluster !== undefined) {
+    const { startClusterDaemon } = await import('./daemon/cluster-daemon.js');
+    return startClusterDaemon(config, config.cluster);
+  }
+  const { startDaemon: startHere } = await import('./daemon/daemon.js');
+  return startHere(config, {
+    doctor: async () => (await import('./cli/doctor.js')).diagnose(config),
+  });
+}
+
 async function runDaemon(command: Command): Promise<void> {
   keepFilesPrivate();
   const config = await configOf(command);
@@ -32,10 +43,7 @@ async function runDaemon(command: Command): Promise<void> {
   setLogLevel(config.logLevel);
   setLogFormat(config.logFormat);
   process.on('unhandledRejection', (error) => log.error('unhandled rejection', { error }));
-  const { startDaemon } = await import('./daemon/daemon.js');
-  const daemon = await startDaemon(config, {
-    doctor: async () => (await import('./cli/doctor.js')).diagnose(config),
-  });
+  const daemon = await startDaemon(config);
   calmDown();
   let closing = false;
   const stop = (signal: string): void => {
@@ -102,14 +110,12 @@ async function main(): Promise<void> {
     .action(async () => {
       keepFilesPrivate();
       const config = await configOf(doctor);
-      const { benchmark = false, format } = doctor.opts<{ benchmark?: boolean; format: Format }>();
-      if (benchmark) {
-        if (format !== 'table') throw new Error('--benchmark has no other --format than its table');
+      if (doctor.opts<{ benchmark?: boolean }>().benchmark === true) {
         const { runBenchmark } = await import('./cli/benchmark/index.js');
         process.exit(await runBenchmark(config.hosts[0]));
       }
       const { runDoctor } = await import('./cli/doctor.js');
-      process.exit(await runDoctor(config, format));
+      process.exit(await runDoctor(config, doctor.opts<{ format: 'table' | 'json' | 'yaml' }>().format));
     });
   const preparing = daemonCommand(
     program,

@@ -5,15 +5,13 @@ import type { ClusterSettings } from '../../config';
 import { containerToPod } from '../../translate/container-to-pod';
 import type { GuestProcess } from '../../vm/contract/protocol';
 import type { ClusterRecord } from '../contract/cluster-record';
-import type { PodParts } from '../contract/pod-parts';
+import { supervisorDirectory, supervisorVolume, type PodParts } from '../contract/pod-parts';
 import { containerIdLabel, idLabelValue } from '../records/container-form';
 import { managedBy } from '../records/custom-records';
 
 /** On every Pod that is a container. */
 export const containerLabel = 'caisson.io/container';
 export const mainContainer = 'container';
-export const supervisorDirectory = '/.caisson';
-const supervisorVolume = 'caisson-supervisor';
 /** What the supervisor itself needs, whatever the command may have: it becomes the command's user, and reads all files. */
 const supervisorCapabilities = [
   'CHOWN',
@@ -56,7 +54,6 @@ export function podOf(record: ClusterRecord, settings: ClusterSettings, parts: r
   ];
   const hostname = podHostname(config.Hostname);
   const dns = parts.find(({ dnsPolicy, dnsConfig }) => dnsPolicy !== undefined || dnsConfig !== undefined);
-  const shm = shmVolume(record);
   return {
     apiVersion: 'v1',
     kind: 'Pod',
@@ -105,12 +102,11 @@ export function podOf(record: ClusterRecord, settings: ClusterSettings, parts: r
           resources: resources(record),
           volumeMounts: [
             { name: supervisorVolume, mountPath: supervisorDirectory },
-            ...shm.mounts,
             ...gather((part) => part.mounts),
           ],
         },
       ],
-      volumes: [{ name: supervisorVolume, emptyDir: {} }, ...shm.volumes, ...gather((part) => part.volumes)],
+      volumes: [{ name: supervisorVolume, emptyDir: {} }, ...gather((part) => part.volumes)],
     },
   };
 }
@@ -186,13 +182,5 @@ function resources({ hostConfig }: ClusterRecord): V1ResourceRequirements {
   return {
     ...(Object.keys(limits).length > 0 ? { limits } : {}),
     ...(Object.keys(requests).length > 0 ? { requests } : {}),
-  };
-}
-
-function shmVolume({ hostConfig }: ClusterRecord): Required<Pick<PodParts, 'volumes' | 'mounts'>> {
-  const name = 'caisson-shm';
-  return {
-    volumes: [{ name, emptyDir: { medium: 'Memory', sizeLimit: String(hostConfig.ShmSize) } }],
-    mounts: [{ name, mountPath: '/dev/shm' }],
   };
 }

@@ -9,6 +9,10 @@ import type {
   V1VolumeMount,
 } from '@kubernetes/client-node';
 
+/** Where the supervisor lies in a container, and the volume of the Pod that it is in. */
+export const supervisorDirectory = '/.caisson';
+export const supervisorVolume = 'caisson';
+
 /** Absent members add nothing. */
 export interface PodParts {
   labels?: Record<string, string>;

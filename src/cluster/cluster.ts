@@ -1,0 +1,258 @@
+// cluster: Docker's API on a Kubernetes cluster, composed.
+
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import type {
+  Backend,
+  BuildBackend,
+  CheckpointBackend,
+  CommitBackend,
+  NetworkBackend,
+} from '../api/v1.41/backend';
+import type { Config, ClusterSettings } from '../config';
+import type { AuthConfig, AuthResponse } from '../docker/types';
+import { DaemonError } from '../errors';
+import { RegistryClient } from '../registry/registry-client';
+import { ContainerWaits } from '../semantics/containers/container-wait';
+import { linkVariables } from '../semantics/containers/links';
+import { isActive } from '../semantics/containers/container-state';
+import type { SystemVersions } from '../versions';
+import { connectCluster } from './client/cluster-api';
+import { Claims, Secrets } from './client/objects';
+import { ClusterContainers, unsupported } from './containers/container-backend';
+import type { ClusterContext } from './containers/context';
+import { PlainNetworks } from './containers/plain-networks';
+import { mainContainer } from './containers/pod-plan';
+import { Pods } from './containers/pods';
+import { ClusterImageBackend } from './images/image-backend';
+import { ImageCatalog, type ImageNameRecord, type ImageRecord } from './images/image-catalog';
+import { PullSecrets } from './images/pull-secrets';
+import { startKeeper } from './keeper/keeper';
+import { LeaseHolder } from './keeper/lease';
+import { containerForm } from './records/container-form';
+import { ContainerStore } from './records/container-store';
+import { CustomRecords, managedBy, plainForm } from './records/custom-records';
+import { ClusterEvents, type EventsRecord } from './records/event-log';
+import { ContainerReach } from './streams/reach';
+import { ClusterExecs, type ExecRecord } from './streams/execs';
+import { RunHubs } from './streams/run-hubs';
+import { ClusterStreams } from './streams/stream-backend';
+import { openKubernetesControl } from './supervisor/kubernetes-control';
+import { Supervisor } from './supervisor/supervisor';
+import { ClusterSystemBackend } from './system/system-backend';
+import { BoundFiles } from './volumes/bound-files';
+import { ClusterContainerVolumes } from './volumes/container-volumes';
+import { ClusterVolumeBackend } from './volumes/volume-backend';
+
+const loginTimeoutMs = 30_000;
+
+export interface Cluster {
+  backend: Backend;
+  /** Lets go of everything; containers go on. */
+  close(): Promise<void>;
+}
+
+/** Resolves when all that the cluster has is known. */
+export async function startCluster(
+  config: Config,
+  settings: ClusterSettings,
+  versions: SystemVersions,
+): Promise<Cluster> {
+  const api = connectCluster(settings);
+  const containerRecords = new CustomRecords(api, 'containers', containerForm);
+  const eventRecords = new CustomRecords(api, 'dockerevents', plainForm<EventsRecord>());
+  const containers = new ContainerStore(containerRecords);
+  const events = new ClusterEvents(eventRecords);
+  const pods = new Pods(api);
+  const waits = new ContainerWaits();
+  containers.onChange((container, before, after) => {
+    if (after === undefined) waits.removed(container);
+    else if (!isActive(after.state) && after.state.kind !== 'restarting' && hasSettled(before, after))
+      waits.exited(container);
+  });
+
+  const publishAs =
+    (type: 'image' | 'volume') =>
+    async (action: string, id: string, attributes: Record<string, string>): Promise<void> => {
+      events.publish(type, action, id, attributes);
+      await events.flush();
+    };
+  const secrets = new Secrets(api);
+  const catalog = new ImageCatalog({
+    images: new CustomRecords(api, 'images', plainForm<ImageRecord>()),
+    names: new CustomRecords(api, 'imagenames', plainForm<ImageNameRecord>()),
+  });
+  const registry = {
+    insecureRegistries: config.insecureRegistries,
+    mirrors: config.registryMirrors,
+    maxDownloadAttempts: config.maxDownloadAttempts,
+  };
+  const images = new ClusterImageBackend({
+    catalog,
+    secrets: new PullSecrets(secrets),
+    registry,
+    users: () =>
+      Promise.resolve(
+        containers.list().map(({ id, record, state }) => ({
+          imageId: record.imageId,
+          containerId: id,
+          running: isActive(state),
+        })),
+      ),
+    publish: publishAs('image'),
+  });
+  const volumes = new ClusterVolumeBackend({
+    claims: new Claims(api),
+    settings: {
+      storageClass: settings.storageClass,
+      accessMode: settings.volumeAccessMode,
+      size: settings.volumeSize,
+    },
+    labels: managedBy,
+    users: () =>
+      Promise.resolve(
+        containers.list().map(({ id, record }) => ({
+          containerId: id,
+          volumes: record.mounts.flatMap(({ Name }) => Name ?? []),
+        })),
+      ),
+    publish: publishAs('volume'),
+  });
+  const files = new BoundFiles(
+    { put: (name, data) => secrets.put(name, 'Opaque', data), remove: (name) => secrets.remove(name) },
+    true,
+  );
+  const supervisors = (pod: string): Supervisor =>
+    new Supervisor((signal) =>
+      openKubernetesControl(api.config, { namespace: api.namespace, pod, container: mainContainer }, signal),
+    );
+  const hubs = new RunHubs(() => reach);
+  const context: ClusterContext = {
+    config,
+    settings,
+    containers,
+    pods,
+    events,
+    waits,
+    images,
+    volumes: new ClusterContainerVolumes({ volumes, containers, files, bindPaths: settings.bindPaths }),
+    networks: new PlainNetworks(),
+    followers: hubs,
+    supervisor: supervisors,
+  };
+  const reach: ContainerReach = new ContainerReach(context);
+  const streams = new ClusterStreams(reach, hubs);
+  const exec = new ClusterExecs(
+    reach,
+    new CustomRecords(api, 'execs', plainForm<ExecRecord>()),
+    ({ record }) => linkVariables(containers, record),
+  );
+  await Promise.all([containers.start(), events.start(), pods.start()]);
+  const verbs = new ClusterContainers(
+    context,
+    async () => (await catalog.read()).index,
+    () => [],
+  );
+  const lease = new LeaseHolder(api, `${hostname()}-${randomBytes(6).toString('hex')}`);
+  const stopKeeper = startKeeper(context, lease);
+  const system = new ClusterSystemBackend({
+    config,
+    versions,
+    api,
+    context,
+    containers: verbs,
+    images,
+    volumes,
+    login: (auth) => login(auth, registry),
+    warnings: () => ['WARNING: networks are names only: containers on different networks reach each other'],
+  });
+  return {
+    backend: {
+      containers: allOf(verbs, streams),
+      exec,
+      images,
+      builds: noBuilds,
+      system,
+      networks: plainNetworkBackend,
+      volumes,
+    },
+    async close() {
+      await stopKeeper();
+      await Promise.all([containerRecords.close(), eventRecords.close(), pods.close()]);
+    },
+  };
+}
+
+/** A start that failed, or a run that is over, for good. */
+function hasSettled(before: { state: object } | undefined, after: { state: object }): boolean {
+  return before !== undefined && before.state !== after.state;
+}
+
+async function login(
+  auth: AuthConfig,
+  registry: ConstructorParameters<typeof RegistryClient>[2],
+): Promise<AuthResponse> {
+  const address = (auth.serveraddress ?? '').replace(/^https?:\/\//, '').replace(/\/.*$/, '');
+  const domain = ['', 'index.docker.io', 'registry-1.docker.io'].includes(address) ? 'docker.io' : address;
+  const client = new RegistryClient(domain, auth, registry);
+  const IdentityToken = await client.login(AbortSignal.timeout(loginTimeoutMs));
+  return { IdentityToken, Status: 'Login Succeeded' };
+}
+
+const noCheckpoints: CheckpointBackend & CommitBackend = {
+  checkpointCreate: () =>
+    Promise.reject(unsupported('docker checkpoint', 'Kubernetes has none that goes on')),
+  checkpointList: () => Promise.reject(unsupported('docker checkpoint', 'Kubernetes has none that goes on')),
+  checkpointDelete: () =>
+    Promise.reject(unsupported('docker checkpoint', 'Kubernetes has none that goes on')),
+  commit: () => Promise.reject(unsupported('docker commit', "a container's layer is on its node")),
+};
+
+const noBuilds: BuildBackend = {
+  build: () =>
+    Promise.reject(unsupported('docker build', 'build elsewhere, push to a registry, and pull from there')),
+};
+
+const networksLater = (): Promise<never> =>
+  Promise.reject(unsupported('a network of your own', 'this build of the backend has the predefined ones'));
+
+const plainNetworkBackend: NetworkBackend = {
+  list: () => Promise.resolve([]),
+  inspect: (ref) => Promise.reject(new DaemonError('NotFound', `network ${ref} not found`)),
+  create: networksLater,
+  remove: (ref) => Promise.reject(new DaemonError('NotFound', `network ${ref} not found`)),
+  connect: networksLater,
+  disconnect: networksLater,
+  prune: () => Promise.resolve({ NetworksDeleted: null }),
+};
+
+function allOf(verbs: ClusterContainers, streams: ClusterStreams): Backend['containers'] {
+  return {
+    ...noCheckpoints,
+    create: (...args) => verbs.create(...args),
+    list: (...args) => verbs.list(...args),
+    inspect: (...args) => verbs.inspect(...args),
+    start: (...args) => verbs.start(...args),
+    stop: (...args) => verbs.stop(...args),
+    restart: (...args) => verbs.restart(...args),
+    kill: (...args) => verbs.kill(...args),
+    pause: (...args) => verbs.pause(...args),
+    unpause: (...args) => verbs.unpause(...args),
+    rename: (...args) => verbs.rename(...args),
+    wait: (...args) => verbs.wait(...args),
+    remove: (...args) => verbs.remove(...args),
+    prune: (...args) => verbs.prune(...args),
+    update: (...args) => verbs.update(...args),
+    resize: (...args) => streams.resize(...args),
+    top: (...args) => streams.top(...args),
+    logs: (...args) => streams.logs(...args),
+    attach: (...args) => streams.attach(...args),
+    stats: (...args) => streams.stats(...args),
+    changes: (...args) => streams.changes(...args),
+    export: (...args) => streams.export(...args),
+    archiveStat: (...args) => streams.archiveStat(...args),
+    archiveGet: (...args) => streams.archiveGet(...args),
+    archivePut: (...args) => streams.archivePut(...args),
+    copy: (...args) => streams.copy(...args),
+  };
+}

@@ -1,0 +1,231 @@
+// What the API's image operations mean on a cluster.
+
+import type { Filters, ImageBackend, ProgressWriter } from '../../api/v1.41/backend';
+import type {
+  AuthConfig,
+  DistributionInspect,
+  HistoryItem,
+  ImageDeleteItem,
+  ImageInspect,
+  ImagePruneResponse,
+  ImageSummary,
+} from '../../docker/types';
+import { DaemonError, errorMessage, isDaemonError } from '../../errors';
+import { log } from '../../log';
+import { parsePlatform } from '../../registry/platform';
+import { familiarReference, parseReference } from '../../registry/reference';
+import type { RegistryOptions } from '../../registry/registry-client';
+import { imagePruneFilter } from '../../semantics/filters/image-filter';
+import { inspectImage } from '../../semantics/images/inspect';
+import { listImages } from '../../semantics/images/list';
+import { refuseReservedName } from '../../semantics/images/reserved-name';
+import { searchImages } from '../../semantics/images/search';
+import { pushTarget, tagTarget, withTag, hasTagOrDigest } from '../../semantics/images/tag-target';
+import type { Image } from '../../storage/contract/image';
+import { imageHistory } from '../../storage/images/image-history';
+import { pruneImages, removeImage, type ImageUse } from '../../storage/images/image-remove';
+import { inspectDistribution } from '../../storage/transfers/image-distribution';
+import type { ImageCatalog, ImageChange, ImageSource, ImageView } from './image-catalog';
+import { pullImages, sourceFor } from './image-pull';
+import { pushImages } from './image-push';
+import type { PullSecrets } from './pull-secrets';
+
+/** A container that an image is needed for. */
+export interface ImageUser {
+  imageId: string;
+  containerId: string;
+  running: boolean;
+}
+
+export interface ClusterImagesContext {
+  catalog: ImageCatalog;
+  secrets: PullSecrets;
+  registry: RegistryOptions;
+  /** Of all daemons' containers. */
+  users: () => Promise<ImageUser[]>;
+  publish: (action: string, id: string, attributes: Record<string, string>) => Promise<void>;
+}
+
+/** An image as a container's create needs it. */
+export interface NodeImage {
+  image: Image;
+  source: ImageSource;
+}
+
+interface ImageEvent {
+  action: string;
+  id: string;
+  attributes: Record<string, string>;
+}
+
+const distributionTimeoutMs = 60_000;
+/** No disks of layers are here. */
+const graphDriver = { Data: null, Name: 'kubernetes' };
+
+export class ClusterImageBackend implements ImageBackend {
+  readonly #context: ClusterImagesContext;
+  readonly #catalog: ImageCatalog;
+
+  constructor(context: ClusterImagesContext) {
+    const publish: ClusterImagesContext['publish'] = async (action, id, attributes) =>
+      context.publish(action, id, { ...(await this.#labels(id)), ...attributes });
+    this.#context = { ...context, publish };
+    this.#catalog = context.catalog;
+  }
+
+  /** By id or name. Throws NotFound in Docker's words, Internal for one that no registry is known to have. */
+  async forNode(ref: string): Promise<NodeImage> {
+    const { index, record } = await this.#catalog.read();
+    const image = index.get(ref);
+    const source = sourceFor(record(image.id)?.sources ?? [], ref);
+    if (source === undefined) throw new DaemonError('Internal', `no registry is known that has ${ref}`);
+    return { image, source };
+  }
+
+  async list(options: { all: boolean; digests: boolean; filters: Filters }): Promise<ImageSummary[]> {
+    const { index } = await this.#catalog.read();
+    return listImages(index, options);
+  }
+
+  async inspect(ref: string): Promise<ImageInspect> {
+    const { index } = await this.#catalog.read();
+    return inspectImage(lookUp(index, ref), () => graphDriver);
+  }
+
+  async history(ref: string): Promise<HistoryItem[]> {
+    const { index, layerBytes } = await this.#catalog.read();
+    return imageHistory(index, layerBytes, ref);
+  }
+
+  async pull(
+    options: { fromImage: string; tag: string; platform?: string; auth?: AuthConfig },
+    progress: ProgressWriter,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const platform = parsePlatform(options.platform);
+    const reference = withTag(options.fromImage, options.tag);
+    refuseReservedName(reference);
+    const pullOptions = {
+      ...(platform === undefined ? {} : { platform }),
+      ...(options.auth === undefined ? {} : { auth: options.auth }),
+      // Docker's API pulls every tag of a repository that is named alone.
+      allTags: !hasTagOrDigest(reference),
+    };
+    await pullImages(this.#context, reference, pullOptions, progress, signal);
+  }
+
+  async tag(ref: string, options: { repo: string; tag: string }): Promise<void> {
+    const { id, name } = await this.#catalog.change(({ index }) => {
+      const image = index.get(ref);
+      const reference = parseReference(tagTarget(options));
+      if (reference.digest !== undefined) {
+        throw new DaemonError('InvalidParameter', 'refusing to create a tag with a digest reference');
+      }
+      const familiar = familiarReference(reference);
+      index.setName(familiar, image.id, true);
+      return { id: image.id, name: familiar };
+    });
+    await this.#context.publish('tag', id, { name });
+  }
+
+  async remove(ref: string, options: { force: boolean; noprune: boolean }): Promise<ImageDeleteItem[]> {
+    const { force, noprune } = options;
+    return this.#removing((context) => removeImage(context, ref, { force, prune: !noprune }));
+  }
+
+  async prune(filters: Filters): Promise<ImagePruneResponse> {
+    const { all, matches } = imagePruneFilter(filters);
+    const { deleted, reclaimedBytes } = await this.#removing((context) =>
+      pruneImages(context, { all, filters: matches }),
+    );
+    await this.#context.publish('prune', '', { reclaimed: String(reclaimedBytes) });
+    return { ImagesDeleted: deleted.length === 0 ? null : deleted, SpaceReclaimed: reclaimedBytes };
+  }
+
+  search(term: string, options: { limit: number; filters: Filters; auth?: AuthConfig }): Promise<object[]> {
+    return searchImages(term, options);
+  }
+
+  async push(
+    ref: string,
+    options: { tag: string; auth: AuthConfig },
+    progress: ProgressWriter,
+    signal: AbortSignal,
+  ): Promise<void> {
+    await pushImages(this.#context, pushTarget(ref, options.tag), { auth: options.auth }, progress, signal);
+  }
+
+  async distribution(ref: string, auth?: AuthConfig): Promise<DistributionInspect> {
+    const signal = AbortSignal.timeout(distributionTimeoutMs);
+    const found = await inspectDistribution(this.#context.registry, ref, auth ?? {}, signal);
+    const { mediaType, digest, sizeBytes, platforms } = found;
+    return {
+      Descriptor: { mediaType, digest, size: sizeBytes },
+      Platforms: platforms.map((each) => ({ ...each })),
+    };
+  }
+
+  importImage(): Promise<void> {
+    return Promise.reject(layersElsewhere('docker import'));
+  }
+
+  load(): Promise<void> {
+    return Promise.reject(layersElsewhere('docker load'));
+  }
+
+  save(): Promise<NodeJS.ReadableStream> {
+    return Promise.reject(layersElsewhere('docker save'));
+  }
+
+  /** Lets Docker's rules remove; then tells of it, and drops Secrets that no image needs any more. */
+  async #removing<T>(work: (context: Parameters<typeof removeImage>[0]) => Promise<T>): Promise<T> {
+    const users = await this.#context.users();
+    const inUse: ImageUse = (imageId) => users.filter((user) => user.imageId === imageId);
+    let events: ImageEvent[] = [];
+    let labels = new Map<string, Record<string, string>>();
+    const result = await this.#catalog.change(async ({ index, layerBytes }: ImageChange) => {
+      events = [];
+      labels = new Map(index.list().map(({ id, config }) => [id, config.config?.Labels ?? {}]));
+      return work({
+        index,
+        layers: {
+          sizeBytes: layerBytes,
+          isReferenced: () => false,
+          remove: () => Promise.resolve(),
+        },
+        inUse,
+        publish: (action, id, attributes) => events.push({ action, id, attributes }),
+      });
+    });
+    for (const { action, id, attributes } of events)
+      await this.#context.publish(action, id, { ...labels.get(id), ...attributes });
+    return result;
+  }
+
+  async #labels(id: string): Promise<Record<string, string>> {
+    if (id === '') return {};
+    try {
+      const { index } = await this.#catalog.read();
+      return index.find(id)?.config.config?.Labels ?? {};
+    } catch (error) {
+      log.warn('labels of an image could not be read', { imageId: id, error: errorMessage(error) });
+      return {};
+    }
+  }
+}
+
+function lookUp(index: ImageView['index'], ref: string): Image {
+  try {
+    return index.get(ref);
+  } catch (error) {
+    if (!isDaemonError(error)) throw error;
+    throw new DaemonError(error.code, `no such image: ${ref}: ${errorMessage(error)}`, { cause: error });
+  }
+}
+
+function layersElsewhere(what: string): DaemonError {
+  return new DaemonError(
+    'NotImplemented',
+    `${what} is not supported on a cluster: the layers of images are in registries and on nodes; push to a registry and pull from it`,
+  );
+}

@@ -1,0 +1,73 @@
+// A container's log, followed across connections that break off.
+
+import { pause } from '../../async/pause';
+import { DaemonError } from '../../errors';
+import { log } from '../../log';
+import type { LogBatch } from '../supervisor/records';
+import type { FollowRequest } from '../supervisor/protocol';
+import type { Following, Supervisor } from '../supervisor/supervisor';
+
+/** Tries in a row that lead to nothing, and the time after the first of them. */
+const attempts = 6;
+const firstPauseMs = 200;
+
+export interface FollowOptions extends FollowRequest {
+  /** Undefined: the container, or its Pod, is gone, and nothing more comes. */
+  supervisor: () => Supervisor | undefined;
+  /** With each new connection. */
+  connected?: (following: Following) => void;
+  /** A session that is there already. */
+  first?: Following;
+}
+
+/**
+ * What is in the log, once and in order, however often the connection is lost. Ends without an error with `signal`; rejects when there
+ * is no way back.
+ */
+export async function* followLog(
+  options: FollowOptions,
+  signal: AbortSignal,
+): AsyncGenerator<LogBatch, void, undefined> {
+  const { supervisor, connected, first, ...request } = options;
+  let position = request.from;
+  let given = first;
+  for (let failures = 0; ;) {
+    const target = supervisor();
+    let following = given;
+    given = undefined;
+    if (signal.aborted || target === undefined) {
+      following?.close();
+      return;
+    }
+    const close = (): void => following?.close();
+    signal.addEventListener('abort', close, { once: true });
+    try {
+      following ??= await target.follow(
+        { ...request, ...(position === undefined ? {} : { from: position }) },
+        signal,
+      );
+      connected?.(following);
+      for await (const batch of following.batches) {
+        position = batch.events.at(-1)?.position ?? batch.position;
+        failures = 0;
+        yield batch;
+      }
+      return;
+    } catch (error) {
+      if (isOver(signal)) return;
+      failures += 1;
+      if (failures >= attempts || !(error instanceof DaemonError) || error.code !== 'Unavailable')
+        throw error;
+      log.debug('a log is followed anew', { position, error: error.message });
+    } finally {
+      signal.removeEventListener('abort', close);
+      close();
+    }
+    await pause(firstPauseMs * 2 ** failures, signal);
+  }
+}
+
+/** Looked at anew: it may have changed during a wait. */
+function isOver(signal: AbortSignal): boolean {
+  return signal.aborted;
+}

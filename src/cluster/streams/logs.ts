@@ -1,0 +1,88 @@
+// `docker logs`.
+
+import type { LogLine, LogsOptions } from '../../api/v1.41/backend';
+import { DaemonError } from '../../errors';
+import { logAttributes, logSubject } from '../../semantics/logs/log-attributes';
+import { logLines, selectRecords } from '../../semantics/logs/log-selection';
+import type { LogStream } from '../../semantics/logs/log-record';
+import { parseHumanSize } from '../../go/size-format';
+import type { LogConfig } from '../../docker/types';
+import type { ClusterContainer } from '../records/cluster-container';
+import { followLog } from './follow-log';
+import { LineAssembler } from './line-assembler';
+import type { ContainerReach } from './reach';
+
+/** What the supervisor keeps: bounds of the driver's options. 0: as Docker's `local` driver, since a Pod's room has an end. */
+export function logBounds(config: LogConfig | null | undefined): { maxBytes: number; maxFiles: number } {
+  const options = config?.Config ?? {};
+  const size = options['max-size'];
+  return {
+    maxBytes: size === undefined ? 0 : (parseHumanSize(size) ?? 0),
+    maxFiles: options['max-file'] === undefined ? (size === undefined ? 0 : 1) : Number(options['max-file']),
+  };
+}
+
+/**
+ * The lines of a container's log. Following ends with the run; one that does not run is not followed. Throws before the first line:
+ * InvalidParameter without a stream, NotImplemented for the driver `none`, Conflict for what is being removed.
+ */
+export function clusterLogs(
+  reach: ContainerReach,
+  container: ClusterContainer,
+  options: LogsOptions,
+  signal: AbortSignal,
+): { terminal: boolean; lines: AsyncIterable<LogLine> } {
+  const { record } = container;
+  const streams = new Set<LogStream>();
+  if (options.stdout) streams.add('stdout');
+  if (options.stderr) streams.add('stderr');
+  if (streams.size === 0) {
+    throw new DaemonError('InvalidParameter', 'Bad parameters: you must choose at least one stream');
+  }
+  if (record.hostConfig.LogConfig?.Type === 'none') {
+    throw new DaemonError('NotImplemented', 'configured logging driver does not support reading');
+  }
+  if (record.state.kind === 'removing' || record.state.kind === 'dead') {
+    throw new DaemonError('Conflict', 'can not get logs from container which is dead or marked for removal');
+  }
+  const batches = readLines(reach, container, { ...options, streams }, signal);
+  return { terminal: record.config.Tty, lines: logLines(batches) };
+}
+
+async function* readLines(
+  reach: ContainerReach,
+  container: ClusterContainer,
+  options: LogsOptions & { streams: ReadonlySet<LogStream> },
+  signal: AbortSignal,
+): AsyncGenerator<LogLine[], void, undefined> {
+  const { record } = container;
+  const assembler = new LineAssembler(
+    logAttributes(record.hostConfig.LogConfig?.Config ?? {}, logSubject(record)),
+  );
+  let skip = 0;
+  let run: number | undefined;
+  const follow = options.follow && (record.state.kind === 'running' || record.state.kind === 'paused');
+  const log = followLog(
+    {
+      supervisor: () => reach.supervisor(container),
+      connected: ({ start }) => {
+        if (run !== undefined) return;
+        run = start.run;
+        skip = start.skip;
+      },
+      ...(options.tail === undefined ? { from: 0 } : { tail: options.tail }),
+      follow,
+      holds: false,
+    },
+    signal,
+  );
+  for await (const { events } of log) {
+    const records = events.flatMap((event) => assembler.push(event));
+    const skipped = Math.min(skip, records.length);
+    skip -= skipped;
+    const { lines, past } = selectRecords(records.slice(skipped), options);
+    if (lines.length > 0) yield lines;
+    if (past) return;
+    if (follow && events.some((event) => event.kind === 'exited' && event.run === run)) return;
+  }
+}

@@ -1,0 +1,288 @@
+// Volumes and binds of a container: resolved at create into mount points, given to its Pod at each start.
+
+import type { V1Container, V1Volume, V1VolumeMount } from '@kubernetes/client-node';
+import type { HostConfig, Mount, MountPoint } from '../../docker/types';
+import { DaemonError } from '../../errors';
+import { neverTimestamp } from '../../go/timestamp';
+import type { MountDetails } from '../../semantics/containers/container-record';
+import type { KnownContainers } from '../../semantics/containers/known-containers';
+import { parseBindSpec } from '../../semantics/create/bind-spec';
+import { cleanPath } from '../../translate/container-to-pod';
+import type { ContainerVolumes } from '../contract/areas';
+import type { ClusterRecord } from '../contract/cluster-record';
+import type { PodParts } from '../contract/pod-parts';
+import { supervisorDirectory, supervisorVolume } from '../contract/pod-parts';
+import { BoundFiles } from './bound-files';
+import { claimName } from './claim';
+import type { ClusterVolumeBackend } from './volume-backend';
+
+export interface ContainerVolumesContext {
+  volumes: ClusterVolumeBackend;
+  containers: KnownContainers;
+  files: BoundFiles;
+  /** Directories of nodes that may be bound, with what is below them. */
+  bindPaths: readonly string[];
+}
+
+interface Resolved {
+  point: MountPoint;
+  details: MountDetails;
+}
+
+const noDetails: MountDetails = { noCopy: false, subpath: '', createSource: false, nonRecursive: false };
+/** Docker's, and the runtimes' own. */
+const defaultShmBytes = 64 * 1024 * 1024;
+/** Where an init container has the volumes that it fills. */
+const fillDirectory = '/.caisson-fill';
+
+export class ClusterContainerVolumes implements ContainerVolumes {
+  readonly #context: ContainerVolumesContext;
+
+  constructor(context: ContainerVolumesContext) {
+    this.#context = context;
+  }
+
+  /** In Docker's order of precedence: VolumesFrom, Binds, Mounts, the image's. */
+  async resolve(
+    hostConfig: HostConfig,
+    imageVolumes: readonly string[],
+  ): Promise<{ points: MountPoint[]; details: Record<string, MountDetails> }> {
+    const mounts = new Map<string, Resolved>();
+    for (const from of hostConfig.VolumesFrom ?? [])
+      for (const mount of this.#inherited(from)) mounts.set(mount.point.Destination, mount);
+    const taken = new Set<string>();
+    for (const bind of hostConfig.Binds ?? []) {
+      claimTarget(taken, parseBindSpec(bind).destination, hostConfig.Tmpfs);
+      const mount = await this.#bind(bind, hostConfig.VolumeDriver ?? '');
+      mounts.set(mount.point.Destination, mount);
+    }
+    for (const mount of hostConfig.Mounts ?? []) {
+      claimTarget(taken, mount.Target ?? '');
+      const resolved = await this.#mount(mount);
+      if (resolved !== undefined) mounts.set(resolved.point.Destination, resolved);
+    }
+    const elsewhere = new Set([
+      ...Object.keys(hostConfig.Tmpfs ?? {}).map(cleanPath),
+      ...(hostConfig.Mounts ?? []).map(({ Target }) => cleanPath(Target ?? '')),
+    ]);
+    for (const volume of imageVolumes) {
+      const destination = cleanPath(volume);
+      if (mounts.has(destination) || elsewhere.has(destination)) continue;
+      const body = { Driver: hostConfig.VolumeDriver ?? '' };
+      const point = await this.#volume(body, { destination, mode: '', readWrite: true });
+      mounts.set(destination, { details: noDetails, point });
+    }
+    const all = [...mounts.values()];
+    return {
+      points: all.map(({ point }) => point),
+      details: Object.fromEntries(all.map(({ point, details }) => [point.Destination, details])),
+    };
+  }
+
+  async podParts(record: ClusterRecord): Promise<PodParts> {
+    const volumes: V1Volume[] = [];
+    const mounts: V1VolumeMount[] = [];
+    const filled: { name: string; destination: string }[] = [];
+    for (const [i, point] of record.mounts.entries()) {
+      const name = `mount-${i}`;
+      const details = record.mountDetails?.[point.Destination] ?? noDetails;
+      const source = await this.#source(record, point, details, i);
+      if (source === undefined) continue;
+      volumes.push({ name, ...source.volume });
+      mounts.push({
+        name,
+        mountPath: point.Destination,
+        ...(point.RW ? {} : { readOnly: true }),
+        ...(source.subPath === '' ? {} : { subPath: source.subPath }),
+      });
+      if (point.Type === 'volume' && !details.noCopy && details.subpath === '')
+        filled.push({ name, destination: point.Destination });
+    }
+    addMemory(record, volumes, mounts);
+    // What a container has not been given at its first start, it is not given later.
+    const fills = record.state.startedAt === neverTimestamp && filled.length > 0;
+    return { volumes, mounts, ...(fills ? { initContainers: [fillContainer(record, filled)] } : {}) };
+  }
+
+  async removeAnonymous(record: ClusterRecord): Promise<void> {
+    const names = record.mounts.flatMap(({ Type, Name }) => (Type === 'volume' ? [Name ?? ''] : []));
+    await this.#context.volumes.removeAnonymous(names);
+  }
+
+  /** What is kept for a container's binds goes with it. */
+  async removed(record: ClusterRecord): Promise<void> {
+    await this.#context.files.remove(record);
+  }
+
+  /** Undefined: the Pod needs nothing for it. */
+  async #source(
+    record: ClusterRecord,
+    point: MountPoint,
+    { subpath, createSource }: MountDetails,
+    index: number,
+  ): Promise<{ volume: Omit<V1Volume, 'name'>; subPath: string } | undefined> {
+    if (point.Type === 'volume') {
+      const claim = await this.#context.volumes.get(point.Name ?? '');
+      return { volume: { persistentVolumeClaim: { claimName: claim.claim } }, subPath: subpath };
+    }
+    if (point.Type !== 'bind') return undefined;
+    const path = point.Source ?? '';
+    if (!this.#isAllowed(path)) {
+      const secret = await this.#context.files.keep(record, path, index);
+      return { volume: { secret: { secretName: secret, defaultMode: 0o444 } }, subPath: BoundFiles.key };
+    }
+    return {
+      volume: { hostPath: { path, ...(createSource ? { type: 'DirectoryOrCreate' } : {}) } },
+      subPath: '',
+    };
+  }
+
+  #inherited(from: string): Resolved[] {
+    const [ref = '', mode = ''] = from.split(':');
+    const { record } = this.#context.containers.get(ref);
+    return record.mounts
+      .filter(({ Type }) => Type !== 'tmpfs')
+      .map((point) => ({
+        // What the other container has not filled stays empty, as with dockerd.
+        details: { ...(record.mountDetails?.[point.Destination] ?? noDetails), noCopy: true },
+        point: { ...point, Mode: '', RW: point.RW && !mode.split(',').includes('ro') },
+      }));
+  }
+
+  async #bind(bind: string, driver: string): Promise<Resolved> {
+    const { source, destination, mode, readWrite, noCopy, propagation } = parseBindSpec(bind);
+    const target = cleanPath(destination);
+    if (source.startsWith('/')) {
+      const point = bindPoint(cleanPath(source), target, mode, readWrite);
+      await this.#requireBindable(point, propagation ?? '');
+      return { details: { ...noDetails, createSource: true }, point };
+    }
+    const body = { Name: source, Driver: driver };
+    const shown = { destination: target, mode: mode === '' ? 'z' : mode, readWrite };
+    return { details: { ...noDetails, noCopy }, point: await this.#volume(body, shown) };
+  }
+
+  async #mount(mount: Mount): Promise<Resolved | undefined> {
+    const destination = cleanPath(mount.Target ?? '');
+    const readWrite = !(mount.ReadOnly ?? false);
+    if (mount.Type === 'image') {
+      throw new DaemonError('NotImplemented', 'mounts of images are not supported on a cluster');
+    }
+    if (mount.Type === 'bind') {
+      const point = bindPoint(cleanPath(mount.Source ?? ''), destination, '', readWrite);
+      await this.#requireBindable(point, mount.BindOptions?.Propagation ?? '');
+      const createSource = mount.BindOptions?.CreateMountpoint ?? false;
+      return { details: { ...noDetails, createSource }, point };
+    }
+    if (mount.Type !== 'volume') return undefined;
+    const options = mount.VolumeOptions;
+    const body = {
+      Name: mount.Source ?? '',
+      Driver: options?.DriverConfig?.Name ?? '',
+      ...(options?.DriverConfig?.Options === undefined ? {} : { DriverOpts: options.DriverConfig.Options }),
+      ...(options?.Labels === undefined ? {} : { Labels: options.Labels }),
+    };
+    const point = await this.#volume(body, { destination, mode: 'z', readWrite });
+    const details = { ...noDetails, noCopy: options?.NoCopy ?? false, subpath: options?.Subpath ?? '' };
+    return { details, point };
+  }
+
+  async #volume(
+    body: Parameters<ClusterVolumeBackend['ensure']>[0],
+    shown: { destination: string; mode: string; readWrite: boolean },
+  ): Promise<MountPoint> {
+    const { name } = await this.#context.volumes.ensure(body);
+    return {
+      Type: 'volume',
+      Name: name,
+      Source: `pvc/${claimName(name)}`,
+      Destination: shown.destination,
+      Driver: 'local',
+      Mode: shown.mode,
+      RW: shown.readWrite,
+      Propagation: '',
+    };
+  }
+
+  /** Throws for a path that containers of a cluster can't have, and says what they can. */
+  async #requireBindable({ Source: source = '', RW }: MountPoint, propagation: string): Promise<void> {
+    if (this.#isAllowed(source)) {
+      if (propagation === '' || propagation === 'rprivate' || propagation === 'private') return;
+      throw new DaemonError('InvalidParameter', `propagation "${propagation}" is not supported on a cluster`);
+    }
+    if (!RW && (await this.#context.files.isSmallFile(source))) return;
+    throw new DaemonError(
+      'InvalidParameter',
+      `bind source ${source} is not available on a cluster: its nodes have other files than this machine. A volume is; a small file, ` +
+        'read-only, is copied; directories of the nodes are where the operator allows them (--kube-bind-path)',
+    );
+  }
+
+  #isAllowed(path: string): boolean {
+    return this.#context.bindPaths.some((allowed) => {
+      const root = cleanPath(allowed);
+      return path === root || path.startsWith(root === '/' ? '/' : `${root}/`);
+    });
+  }
+}
+
+function bindPoint(source: string, destination: string, mode: string, readWrite: boolean): MountPoint {
+  return {
+    Type: 'bind',
+    Source: source,
+    Destination: destination,
+    Mode: mode,
+    RW: readWrite,
+    Propagation: 'rprivate',
+  };
+}
+
+function claimTarget(taken: Set<string>, target: string, tmpfs?: Record<string, string> | null): void {
+  const path = cleanPath(target);
+  if (taken.has(path) || tmpfs?.[path] !== undefined) {
+    throw new DaemonError('InvalidParameter', `Duplicate mount point: ${path}`);
+  }
+  taken.add(path);
+}
+
+/** tmpfs mounts, and a /dev/shm of another size than everybody has. */
+function addMemory({ hostConfig }: ClusterRecord, volumes: V1Volume[], mounts: V1VolumeMount[]): void {
+  const add = (mountPath: string, bytes: number, readOnly = false): void => {
+    const name = `memory-${volumes.length}`;
+    volumes.push({
+      name,
+      emptyDir: { medium: 'Memory', ...(bytes > 0 ? { sizeLimit: String(bytes) } : {}) },
+    });
+    mounts.push({ name, mountPath, ...(readOnly ? { readOnly } : {}) });
+  };
+  for (const [path, options] of Object.entries(hostConfig.Tmpfs ?? {}))
+    add(cleanPath(path), tmpfsBytes(options), options.split(',').includes('ro'));
+  for (const { Type, Target, TmpfsOptions, ReadOnly } of hostConfig.Mounts ?? [])
+    if (Type === 'tmpfs') add(cleanPath(Target ?? ''), TmpfsOptions?.SizeBytes ?? 0, ReadOnly ?? false);
+  const { ShmSize } = hostConfig;
+  if (ShmSize > 0 && ShmSize !== defaultShmBytes) add('/dev/shm', ShmSize);
+}
+
+/** `size=64m` of mount(8)'s words; 0 without one, or where it is a share of the memory. */
+function tmpfsBytes(options: string): number {
+  const [, number = '0', unit = ''] = /(?:^|,)size=(\d+)([kmg]?)(?:,|$)/i.exec(options) ?? [];
+  return Number(number) * 1024 ** ['', 'k', 'm', 'g'].indexOf(unit.toLowerCase());
+}
+
+/** Of the container's own image, whose files it copies into volumes that are empty. */
+function fillContainer(
+  record: ClusterRecord,
+  filled: readonly { name: string; destination: string }[],
+): V1Container {
+  const pairs = filled.flatMap(({ name, destination }) => [destination, `${fillDirectory}/${name}`]);
+  return {
+    name: 'fill-volumes',
+    image: record.source.reference,
+    command: [`${supervisorDirectory}/init`, 'fill', ...pairs],
+    securityContext: { runAsUser: 0, runAsGroup: 0 },
+    volumeMounts: [
+      { name: supervisorVolume, mountPath: supervisorDirectory },
+      ...filled.map(({ name }) => ({ name, mountPath: `${fillDirectory}/${name}` })),
+    ],
+  };
+}

@@ -1,0 +1,176 @@
+// volumes/: PersistentVolumeClaims as Docker's volumes.
+//
+// What the API's volume operations mean on a cluster.
+
+import { randomBytes } from 'node:crypto';
+import type { V1PersistentVolumeClaim } from '@kubernetes/client-node';
+import type { Filters, VolumeBackend } from '../../api/v1.41/backend';
+import type { Volume, VolumeCreateBody, VolumeListResponse } from '../../docker/types';
+import { DaemonError, errorMessage, isDaemonError } from '../../errors';
+import { log } from '../../log';
+import { booleanFilter, matchLabels, matchValue, validateFilters } from '../../semantics/filters/filters';
+import { pruneFilter } from '../../semantics/filters/prune-filter';
+import { claimName, claimOf, shownVolume, volumeOf, type ClaimedVolume, type ClaimSettings } from './claim';
+
+/** Claims of the namespace that are volumes. Throws NotFound and Conflict as the API does. */
+export interface ClaimStore {
+  list(): Promise<V1PersistentVolumeClaim[]>;
+  get(name: string): Promise<V1PersistentVolumeClaim>;
+  create(claim: V1PersistentVolumeClaim): Promise<V1PersistentVolumeClaim>;
+  remove(name: string): Promise<void>;
+}
+
+/** A container with a volume. */
+export interface VolumeUser {
+  containerId: string;
+  volumes: readonly string[];
+}
+
+export interface ClusterVolumesContext {
+  claims: ClaimStore;
+  settings: ClaimSettings;
+  /** Labels of every object of ours. */
+  labels: Readonly<Record<string, string>>;
+  /** Of all daemons' containers. */
+  users: () => Promise<VolumeUser[]>;
+  publish: (action: string, id: string, attributes: Record<string, string>) => Promise<void>;
+}
+
+const acceptedFilters = ['dangling', 'name', 'driver', 'label'] as const;
+
+export class ClusterVolumeBackend implements VolumeBackend {
+  readonly #context: ClusterVolumesContext;
+
+  constructor(context: ClusterVolumesContext) {
+    this.#context = context;
+  }
+
+  async list(filters: Filters): Promise<VolumeListResponse> {
+    validateFilters(filters, acceptedFilters);
+    const dangling = booleanFilter(filters, 'dangling', { digits: true });
+    const inUse = dangling === undefined ? new Set<string>() : await this.#inUse();
+    const volumes = (await this.#volumes()).filter(
+      (volume) => matches(filters, volume) && (dangling === undefined || inUse.has(volume.name) !== dangling),
+    );
+    return { Volumes: volumes.map(shownVolume), Warnings: null };
+  }
+
+  async inspect(name: string): Promise<Volume> {
+    return shownVolume(await this.get(name));
+  }
+
+  /** Throws NotFound in Docker's words. */
+  async get(name: string): Promise<ClaimedVolume> {
+    const found = await this.find(name);
+    if (found === undefined) throw new DaemonError('NotFound', `get ${name}: no such volume`);
+    return found;
+  }
+
+  async find(name: string): Promise<ClaimedVolume | undefined> {
+    try {
+      return volumeOf(await this.#context.claims.get(claimName(name)));
+    } catch (error) {
+      if (isDaemonError(error, 'NotFound')) return undefined;
+      throw error;
+    }
+  }
+
+  async create(body: VolumeCreateBody): Promise<Volume> {
+    return shownVolume(await this.ensure(body));
+  }
+
+  /** One that is there already is taken, as by Docker. Throws Docker's refusals. */
+  async ensure(body: VolumeCreateBody): Promise<ClaimedVolume> {
+    const given = body.Name ?? '';
+    const name = given === '' ? randomBytes(32).toString('hex') : given;
+    const driver = body.Driver ?? '';
+    if (driver !== '' && driver !== 'local') {
+      throw new DaemonError(
+        'NotFound',
+        `create ${name}: error looking up volume plugin ${driver}: plugin "${driver}" not found`,
+      );
+    }
+    const volume = (await this.find(name)) ?? (await this.#make(name, given === '', body));
+    // dockerd tells of it also when the volume was there
+    await this.#context.publish('create', name, { driver: 'local' });
+    return volume;
+  }
+
+  async remove(name: string, { force }: { force: boolean }): Promise<void> {
+    const volume = force ? await this.find(name) : await this.get(name);
+    if (volume === undefined) return;
+    const users = (await this.#context.users()).filter(({ volumes }) => volumes.includes(name));
+    if (users.length > 0) {
+      const ids = users.map(({ containerId }) => containerId).join(', ');
+      throw new DaemonError('Conflict', `remove ${name}: volume is in use - [${ids}]`);
+    }
+    await this.#destroy(volume);
+  }
+
+  async prune(filters: Filters): Promise<{ VolumesDeleted: string[] | null; SpaceReclaimed: number }> {
+    const wanted = pruneFilter('volumes', filters);
+    const inUse = await this.#inUse();
+    const deleted: string[] = [];
+    for (const volume of await this.#volumes()) {
+      if (inUse.has(volume.name) || !wanted(volume.labels ?? {}, Date.parse(volume.createdAt))) continue;
+      try {
+        await this.#destroy(volume);
+        deleted.push(volume.name);
+      } catch (error) {
+        log.warn('volume could not be pruned', { volume: volume.name, error: errorMessage(error) });
+      }
+    }
+    // What a claim's volume holds is not known here.
+    await this.#context.publish('prune', '', { reclaimed: '0' });
+    return { VolumesDeleted: deleted.length === 0 ? null : deleted, SpaceReclaimed: 0 };
+  }
+
+  /** Those of a container that was removed with `-v`: anonymous ones that nobody else has. */
+  async removeAnonymous(names: readonly string[]): Promise<void> {
+    const inUse = await this.#inUse();
+    for (const name of names) {
+      const volume = inUse.has(name) ? undefined : await this.find(name);
+      if (volume?.anonymous === true) await this.#destroy(volume);
+    }
+  }
+
+  async #make(name: string, anonymous: boolean, body: VolumeCreateBody): Promise<ClaimedVolume> {
+    const { claims, settings, labels } = this.#context;
+    const request = { name, labels: body.Labels ?? null, options: body.DriverOpts ?? null, anonymous };
+    try {
+      const made = volumeOf(await claims.create(claimOf(request, settings, labels)));
+      if (made !== undefined) return made;
+    } catch (error) {
+      // another daemon was faster
+      if (!isDaemonError(error, 'Conflict')) throw error;
+    }
+    return this.get(name);
+  }
+
+  async #destroy(volume: ClaimedVolume): Promise<void> {
+    try {
+      await this.#context.claims.remove(volume.claim);
+    } catch (error) {
+      if (!isDaemonError(error, 'NotFound')) throw error;
+    }
+    await this.#context.publish('destroy', volume.name, { driver: 'local' });
+  }
+
+  async #volumes(): Promise<ClaimedVolume[]> {
+    const claims = await this.#context.claims.list();
+    // What is on its way out is gone to Docker.
+    const there = claims.filter(({ metadata }) => metadata?.deletionTimestamp === undefined);
+    return there.flatMap((claim) => volumeOf(claim) ?? []);
+  }
+
+  async #inUse(): Promise<Set<string>> {
+    return new Set((await this.#context.users()).flatMap(({ volumes }) => volumes));
+  }
+}
+
+function matches(filters: Filters, volume: ClaimedVolume): boolean {
+  const names = filters.get('name') ?? [];
+  if (names.length > 0 && !names.some((name) => volume.name.includes(name))) return false;
+  if (!matchValue(filters, 'driver', 'local')) return false;
+  return matchLabels(filters.get('label'), volume.labels ?? {});
+}
