@@ -280,9 +280,11 @@ export class QemuVmFactory {
     await this.#sized.recover();
     const names = await readdir(this.#parts.settings.vmsDir);
     const looks = await Promise.all(names.map((name) => this.#look(name, isUsed)));
-    const straysEnded = this.#endStrays(new Set(looks.flatMap(({ pid }) => pid ?? []))).catch(
-      (error: unknown) => log.error('VMs without a run directory may run', { error }),
-    );
+    // Those that are cleared away have a run directory until then: a killed daemon's seed is no stray.
+    const cleared = looks.filter(({ pid }) => pid === undefined).map(({ found }) => found.answered);
+    const straysEnded = Promise.all(cleared)
+      .then(() => this.#endStrays(new Set(looks.flatMap(({ pid }) => pid ?? []))))
+      .catch((error: unknown) => log.error('VMs without a run directory may run', { error }));
     return { found: looks.map(({ found }) => found), straysEnded };
   }
 
