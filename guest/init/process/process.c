@@ -22,6 +22,7 @@
 #include "core/cleanup.h"
 #include "core/log.h"
 #include "core/namespaces.h"
+#include "process/early-signal.h"
 
 static struct process *processes;
 static struct source signals = { .fd = -1 };
@@ -79,6 +80,7 @@ void process_free(struct process *process)
         }
     if (process->stdio.ended != NULL)
         stdio_close(&process->stdio);
+    timer_stop(&process->held);
     loop_remove(&process->status);
     drop_fd(&process->status.fd);
     drop_fd(&process->pidfd);
@@ -181,6 +183,7 @@ static void status_ready(struct source *source, uint32_t events)
     drop_fd(&process->status.fd);
     if (process->state == PROCESS_STARTING) {
         process->state = PROCESS_RUNNING;
+        process->running_since_ms = monotonic_ms();
         if (process->events->running != NULL)
             process->events->running(process);
     }
@@ -228,11 +231,43 @@ int process_launch(struct process *process, struct launch *launch, uint64_t flag
 
 /* ---- signals and size ---- */
 
+/* A shell needs a moment until it has its traps, and on a busy host that is longer than the daemon needs to ask for its end: a
+ * signal to a container's first process would be lost. The clock goes on while the host has no CPU for the guest. */
+enum { EARLY_MS = 20000, LOOK_AGAIN_MS = 5 };
+
+static bool is_too_early(const struct process *process, int signal)
+{
+    return process->kind == PROCESS_CONTAINER && process->state == PROCESS_RUNNING && signal != SIGKILL &&
+           signal != SIGSTOP && monotonic_ms() - process->running_since_ms < EARLY_MS &&
+           signal_is_early(process->pid, signal);
+}
+
+static void send_held(struct timer *timer)
+{
+    struct process *process = CONTAINER_OF(timer, struct process, held);
+    for (int signal = 1; signal <= 64; signal++) {
+        uint64_t bit = UINT64_C(1) << (signal - 1);
+        if ((process->held_signals & bit) == 0 || is_too_early(process, signal))
+            continue;
+        process->held_signals &= ~bit;
+        if (process->state != PROCESS_EXITED)
+            syscall(SYS_pidfd_send_signal, process->pidfd, signal, NULL, 0);
+    }
+    if (process->held_signals != 0)
+        timer_start(timer, LOOK_AGAIN_MS);
+}
+
 int process_signal(struct process *process, int signal, struct failure *failure)
 {
     if (process->state == PROCESS_EXITED || process->pidfd < 0)
         return fail(failure, ESRCH, PHASE_REQUEST, "process %s",
                     process->pidfd < 0 ? "not running yet" : "already finished");
+    if (is_too_early(process, signal)) {
+        process->held_signals |= UINT64_C(1) << (signal - 1);
+        process->held.fire = send_held;
+        timer_start(&process->held, LOOK_AGAIN_MS);
+        return 0;
+    }
     if (syscall(SYS_pidfd_send_signal, process->pidfd, signal, NULL, 0) < 0)
         return fail_errno(failure, errno, PHASE_REQUEST, "signal %d", signal);
     return 0;

@@ -45,7 +45,10 @@ struct process {
     struct source status; /* from the child until it runs its program */
     bool waiting;         /* for the answer to `request` */
     struct request request;
-    uint16_t rows, columns; /* a size that came before the terminal; 0: none */
+    uint16_t rows, columns;   /* a size that came before the terminal; 0: none */
+    int64_t running_since_ms; /* CLOCK_MONOTONIC */
+    uint64_t held_signals;    /* bits of those that came too early (early-signal.h) */
+    struct timer held;        /* looks at them again */
     int wait_status;
     int64_t exit_time_ms;
     uint64_t exit_event; /* 0: not posted */

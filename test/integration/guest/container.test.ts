@@ -75,6 +75,14 @@ async function refusal(promise: Promise<unknown>): Promise<{ code: string; phase
 }
 
 describe('a process', () => {
+  test('a signal that comes before a first process has its trap is not lost', async () => {
+    const busy =
+      'i=0; while [ $i -lt 300 ]; do i=$((i+1)); done; trap "exit 5" TERM; while :; do sleep 0.1; done';
+    const early = await start(sh(busy));
+    await guest.request('process.signal', { id: early.id, signal: 15 });
+    expect((await finish(early)).code).toBe(5);
+  });
+
   test('its output, separately, and its exit code', async () => {
     expect(await run(sh('echo out; echo err >&2; exit 3'))).toEqual({
       code: 3,
