@@ -17,20 +17,29 @@ export function setLogFormat(format: LogFormat): void {
   logFormat = format;
 }
 
+/** Of one field: a request's path may have a megabyte, and what a client sends comes back in errors. */
+const maxFieldLength = 8192;
+
+function shortened(text: string): string {
+  return text.length > maxFieldLength ? `${text.slice(0, maxFieldLength)}…` : text;
+}
+
 function fieldText(value: unknown): string {
-  if (value instanceof Error) return JSON.stringify(value.stack ?? value.message);
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  if (value instanceof Error) return JSON.stringify(shortened(value.stack ?? value.message));
+  const text = shortened(typeof value === 'string' ? value : JSON.stringify(value));
   return /^[\w./:@+-]+$/.test(text) ? text : JSON.stringify(text);
+}
+
+function fieldValue(value: unknown): unknown {
+  if (value instanceof Error) return shortened(value.stack ?? value.message);
+  return typeof value === 'string' ? shortened(value) : value;
 }
 
 function write(level: LogLevel, event: string, fields: Fields): void {
   if (logLevels.indexOf(level) < logLevels.indexOf(threshold)) return;
   const rest = Object.entries(fields).filter(([, value]) => value !== undefined);
   if (logFormat === 'json') {
-    const plain = rest.map(([key, value]) => [
-      key,
-      value instanceof Error ? (value.stack ?? value.message) : value,
-    ]);
+    const plain = rest.map(([key, value]) => [key, fieldValue(value)]);
     const line = {
       time: new Date().toISOString(),
       level,
