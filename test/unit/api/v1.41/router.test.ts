@@ -170,6 +170,21 @@ describe('errors', () => {
   });
 });
 
+test('a client that leaves in the middle of its request is a line without a stack', async () => {
+  const written = jest.spyOn(process.stderr, 'write').mockReturnValue(true);
+  setLogLevel('info');
+  for (const code of ['ECONNRESET', 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE', 'ABORT_ERR']) {
+    backend.containers.inspect.mockRejectedValueOnce(Object.assign(new Error('gone'), { code }));
+    await send('GET', '/containers/x/json').expect(500);
+  }
+  setLogLevel('warn');
+  const logged = written.mock.calls.map(([line]) => String(line));
+  written.mockRestore();
+  expect(logged).toHaveLength(4);
+  for (const line of logged)
+    expect(line).toMatch(/level=info msg="the client has left" method=GET path=\S+ message=gone\n$/);
+});
+
 describe('SystemPing', () => {
   const headers = {
     'cache-control': 'no-cache, no-store, must-revalidate',
