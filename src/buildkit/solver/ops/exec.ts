@@ -209,7 +209,12 @@ class StepRun {
       const given = files.map(({ path, content, mode }) => ({
         ...{ kind: 'secret' as const, dest: path, content, mode, uid: 0, gid: 0 },
       }));
-      const alone = { ...step, after: '', alone: true, terminal, mounts: [...step.mounts, ...given] };
+      // nothing of it is kept, however it ends
+      const mounts = step.mounts.map((mount) =>
+        mount.kind === 'layers' ? { ...mount, keepsChanges: false } : mount,
+      );
+      const root = { ...step.root, keepsChanges: false };
+      const alone = { ...step, root, after: '', alone: true, terminal, mounts: [...mounts, ...given] };
       const outcome = await this.#context.host.executor.run(alone, output, this.#signal);
       outcome.release();
       for (const lease of this.#leases) lease.filled();

@@ -4,7 +4,7 @@ import { walk } from '../../../../src/builder/file-tree';
 import { BuildError } from '../../../../src/buildkit/contract/errors';
 import type { FailedOperation, Ref } from '../../../../src/buildkit/contract/solver';
 import { digestOf } from '../../../../src/buildkit/llb/graph';
-import { Definition } from '../../../../src/buildkit/messages/ops';
+import { Definition, ExecOp } from '../../../../src/buildkit/messages/ops';
 import {
   copy,
   definitionOf,
@@ -122,6 +122,22 @@ describe('evaluation', () => {
     const files = await failureOf(op({ kind: 'file', value: { actions } }, []));
     expect(files.at).toEqual({ kind: 'file', index: 1 });
     expect(await filesIn(files.mounts[1])).toEqual(['there']);
+    await build.close();
+  });
+
+  test('of a frontend’s container nothing is kept, however it ends', async () => {
+    host.command = () => Promise.resolve({ exitCode: 7, changes: { '/': { made: 'there' } } });
+    const { build } = new FakeDaemon(host).open();
+    const refs = [await build.solve(definitionOf(image('base')), {}, never)];
+    const mounts = [
+      { input: 0, dest: '/', output: -1 },
+      { input: -1, dest: '/work', output: -1 },
+    ];
+    const wanted = ExecOp.decode(ExecOp.encode({ meta: { args: ['sh'], cwd: '/' }, mounts }));
+    const container = { op: wanted, refs, platform: undefined, terminal: false, files: [] };
+    expect(await build.runContainer(container, { write: () => undefined }, never)).toBe(7);
+    const { root, mounts: mounted } = host.steps.at(-1) ?? {};
+    expect([root, ...(mounted ?? [])]).toMatchObject([{ keepsChanges: false }, { keepsChanges: false }]);
     await build.close();
   });
 
