@@ -17,6 +17,7 @@
 #include "core/cleanup.h"
 #include "core/fields.h"
 #include "core/log.h"
+#include "limits/spec.h"
 #include "records/record.h"
 
 /* How often processes that are being killed are looked for, and for how long. */
@@ -288,9 +289,14 @@ static int present_oom_score_adj(void)
 int command_read_spec(const json_t *params, struct process_spec *spec, struct failure *failure)
 {
     int result = process_spec_read(params, spec, failure);
-    if (result == 0 && spec->oom_score_adj == 0)
+    if (result < 0)
+        return result;
+    if (spec->oom_score_adj == 0)
         spec->oom_score_adj = present_oom_score_adj();
-    return result;
+    /* It is the Pod's, which all of its processes have already; only root of the node may install another. */
+    if (spec->seccomp == SECCOMP_DEFAULT)
+        spec->seccomp = SECCOMP_UNCONFINED;
+    return 0;
 }
 
 static int start(const json_t *params, struct failure *failure)
