@@ -26,15 +26,18 @@ class RunHub {
   readonly container: ClusterContainer;
   readonly hub = new StreamHub();
   readonly #reach: ContainerReach;
+  readonly #isOver: (run: RunHub) => void;
   readonly #over = new AbortController();
   #isPumping = false;
   #handOver: NodeJS.Timeout | undefined;
   #unlisten: (() => void) | undefined;
   clients = 0;
 
-  constructor(reach: ContainerReach, container: ClusterContainer) {
+  /** `over`: whoever attaches from now on wants the next run. */
+  constructor(reach: ContainerReach, container: ClusterContainer, over: (run: RunHub) => void) {
     this.#reach = reach;
     this.container = container;
+    this.#isOver = over;
   }
 
   /** From now on. Resolves when nothing that comes can be missed. */
@@ -125,6 +128,7 @@ class RunHub {
         error: errorMessage(error),
       });
     } finally {
+      this.#isOver(this);
       this.hub.endRun();
     }
   }
@@ -146,7 +150,7 @@ export class RunHubs implements RunFollowers {
   ): Promise<Attachment> {
     let run = this.#hubs.get(container.id);
     if (run === undefined) {
-      run = new RunHub(this.#reach(), container);
+      run = new RunHub(this.#reach(), container, (over) => this.#drop(over));
       this.#hubs.set(container.id, run);
     }
     const { hub } = run;
@@ -182,6 +186,10 @@ export class RunHubs implements RunFollowers {
 
   #forget(run: RunHub): void {
     run.end();
+    this.#drop(run);
+  }
+
+  #drop(run: RunHub): void {
     if (this.#hubs.get(run.container.id) === run) this.#hubs.delete(run.container.id);
   }
 }
