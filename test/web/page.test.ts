@@ -77,14 +77,9 @@ test('its address lets one browser in, once', async () => {
 });
 
 function machineOf(name: string): string {
-  const [program = '', ...args] = [
-    'curl',
-    '--silent',
-    '--unix-socket',
-    lab.daemon.host.replace('unix://', ''),
-  ];
+  const args = ['--silent', '--unix-socket', lab.daemon.host.replace('unix://', '')];
   const vms = JSON.parse(
-    execFileSync(program, [...args, 'http://engine/v1/vms'], { encoding: 'utf8' }),
+    execFileSync('curl', [...args, 'http://engine/v1/vms'], { encoding: 'utf8' }),
   ) as VmSummary[];
   return vms.find(({ podName }) => podName === name)?.id ?? '';
 }

@@ -57,13 +57,15 @@ export async function startDaemonProcess(places: Places, args: readonly string[]
   child.once('exit', () => ended.abort()).once('error', () => ended.abort());
   child.unref();
   if (child.pid !== undefined) await writeFile(places.pidFile, `${child.pid}\n`);
-  for (const until = Date.now() + startTimeoutMs; Date.now() < until; await pause(pollMs)) {
+  const until = Date.now() + startTimeoutMs;
+  while (Date.now() < until) {
     if (await answers(places.socket)) return;
     if (ended.signal.aborted)
       throw new DaemonError(
         'Internal',
         `the daemon ended:\n${await endOfLog(places.logFile)}\nIts log is ${places.logFile}`,
       );
+    await pause(pollMs);
   }
   throw new DaemonError(
     'Unavailable',
@@ -76,12 +78,14 @@ export async function stopDaemonProcess(places: Places): Promise<boolean> {
   const daemon = await daemonProcess(places);
   if (daemon !== undefined) {
     process.kill(daemon.pid, 'SIGTERM');
-    for (const until = Date.now() + stopTimeoutMs; await isAlive(daemon); await pause(pollMs)) {
+    const until = Date.now() + stopTimeoutMs;
+    while (await isAlive(daemon)) {
       if (Date.now() > until)
         throw new DaemonError(
           'Unavailable',
           `pid ${daemon.pid} is still there after ${stopTimeoutMs / 1000} seconds; its log is ${places.logFile}`,
         );
+      await pause(pollMs);
     }
   }
   await rm(places.pidFile, { force: true });

@@ -186,7 +186,10 @@ export class QemuVmFactory {
       const vm = await this.#cloneOf(template, this.resources, undefined, true);
       await this.#warmUp(vm, template);
       const seed = await Seed.of(vm, () => this.#slots.delete(vm.slot));
-      if (this.#stopping.signal.aborted) return await seed.end();
+      if (this.#stopping.signal.aborted) {
+        await seed.end();
+        return;
+      }
       this.#seed = seed;
       log.info('seed made', { vmId: vm.id, ms: Date.now() - started });
       await old?.end();

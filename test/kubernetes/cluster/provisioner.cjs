@@ -79,7 +79,7 @@ async function provision({ metadata, spec }) {
     },
   });
   const reply = await text(made);
-  if (made.statusCode !== 201 && made.statusCode !== 409) console.error(`${name}: ${reply}`); // eslint-disable-line no-console
+  if (made.statusCode !== 201 && made.statusCode !== 409) console.error(`${name}: ${reply}`);
 }
 
 async function release({ metadata, status }) {

@@ -20,8 +20,8 @@ let web: Web;
 let own: Record<string, string>;
 let base: string;
 
-/** Whatever is called of it is noted, and goes wrong. */
-function backendOf<Backend>(path = ''): Backend {
+/** Whatever is called of it is noted, and goes wrong. It stands for any interface: `never` goes everywhere. */
+function backendOf(path = ''): never {
   const call = (): never => {
     called.push(path);
     throw new DaemonError('NotFound', 'nothing here');
@@ -30,7 +30,7 @@ function backendOf<Backend>(path = ''): Backend {
     if (typeof name === 'symbol' || name === 'then') return undefined;
     return backendOf(path === '' ? name : `${path}.${name}`);
   };
-  return new Proxy(call, { get }) as unknown as Backend;
+  return new Proxy(call, { get }) as unknown as never;
 }
 
 interface Layer {
