@@ -22,7 +22,7 @@ const maxComplaintBytes = 4096;
 
 /** What of a WebSocket is used here. */
 interface Socket {
-  send(data: Buffer, done: (error?: Error) => void): void;
+  send(data: Buffer, done: (error?: Error | null) => void): void;
   pause(): void;
   resume(): void;
   terminate(): void;
@@ -91,8 +91,8 @@ export async function openKubernetesControl(
     write: (data) =>
       new Promise((resolve, reject) => {
         open.send(Buffer.concat([Buffer.of(inputChannel), data]), (error) => {
-          if (error === undefined) resolve();
-          else reject(unreachable(what, error.message, error));
+          if (error instanceof Error) reject(unreachable(what, error.message, error));
+          else resolve(); // null, where a socket has written it
         });
       }),
     close: () => {
