@@ -221,12 +221,16 @@ export class ClusterExecs implements ExecBackend {
       if (supervisor === undefined || spec === undefined) throw notRunning(container);
       return await supervisor.exec({
         id: record.id,
-        process: execProcess(body, spec, {
-          hostname: described.config.Hostname,
-          containerEnv: [...this.#linkEnvironment(container), ...(described.config.Env ?? [])],
-          channels: {},
-          ...(consoleSize === undefined ? {} : { consoleSize }),
-        }),
+        process: {
+          ...execProcess(body, spec, {
+            hostname: described.config.Hostname,
+            containerEnv: [...this.#linkEnvironment(container), ...(described.config.Env ?? [])],
+            channels: {},
+            ...(consoleSize === undefined ? {} : { consoleSize }),
+          }),
+          // What it has of the supervisor are the command's limits, or the node's.
+          ...((described.hostConfig.Ulimits ?? []).length > 0 ? {} : { rlimits: [] }),
+        },
         stdin: wants(body.AttachStdin),
         stdout: wants(body.AttachStdout) || terminal,
         stderr: wants(body.AttachStderr) && !terminal,
