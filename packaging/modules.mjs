@@ -75,6 +75,7 @@ export function runtimeFiles(directory, name) {
 function isWanted(name, path) {
   if (name === 'better-sqlite3')
     return /^(lib|package\.json|licen)/i.test(path) || path === 'build/Release/better_sqlite3.node';
+  if (/(^|\/)bin(\/|\.mjs$)/.test(path)) return false; // commands of theirs
   if (path.endsWith('.node')) return false;
   return !(name === 'ssh2' && /^(install\.js|util)/.test(path)) && !/(^|\/)build\/Release\//.test(path);
 }

@@ -156,7 +156,7 @@ for (const { name } of fs
   copy(`build/native/${name}`, `build/native/${name}`, name.endsWith('.so') ? 0o644 : 0o755);
 }
 for (const name of ['hello-image.sh', 'docker-archive.sh', 'lib.sh', 'packages.txt'])
-  copy(`scripts/${name}`, `scripts/${name}`);
+  copy(`scripts/${name}`, `scripts/${name}`, name === 'hello-image.sh' ? 0o755 : 0o644);
 for (const name of ['LICENSE', 'NOTICE', 'README.md', 'CHANGELOG.md']) copy(name, name);
 copyTree('docs', 'docs', (path) => path.endsWith('.md'));
 const nodeVersion = fetchNode();

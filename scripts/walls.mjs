@@ -48,7 +48,7 @@ export const walls = {
     modules: ['dockerode', 'node:http'],
   },
   'cli/installation': {
-    imports: ['cli/client', 'vm/host', 'versions'],
+    imports: ['cli/client', 'api/v1', 'vm/host', 'versions'],
     modules: ['commander', 'node:child_process'],
   },
   'cli/client': {

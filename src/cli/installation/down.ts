@@ -2,6 +2,8 @@
 
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { VmSummary } from '../../api/v1/types';
 import { errorMessage } from '../../errors';
 import { killProcess } from '../../vm/host/host-process';
 import { liveVmRecords } from '../../vm/host/vm-record';
@@ -11,6 +13,10 @@ import { answers, stopDaemonProcess } from './daemon-process';
 import { placesOf, type Places } from './places';
 import { isManagedBySystemd, systemctl } from './systemd';
 import { readLink } from './up';
+
+const pollMs = 200;
+/** For VMs to end in order, after their containers. */
+const vmsTimeoutMs = 120_000;
 
 /** With `containers`: these are stopped first, and no VM is left. */
 export async function takeDown({ containers }: { containers: boolean }): Promise<void> {
@@ -31,7 +37,8 @@ export async function takeDown({ containers }: { containers: boolean }): Promise
 /** As `docker stop` does, all at once. What a restart policy would start again is stopped as well. */
 async function stopContainers({ socket }: Places): Promise<void> {
   if (!(await answers(socket))) return;
-  const { docker } = new ApiClient(`unix://${socket}`);
+  const client = new ApiClient(`unix://${socket}`);
+  const { docker } = client;
   const running = await docker.listContainers();
   if (running.length > 0) process.stderr.write(`caisson: stopping ${counted(running.length, 'container')}\n`);
   await Promise.all(
@@ -42,6 +49,26 @@ async function stopContainers({ socket }: Places): Promise<void> {
         .catch((error: unknown) => process.stderr.write(`caisson: ${errorMessage(error)}\n`)),
     ),
   );
+  await vmsGone(client);
+}
+
+/**
+ * A container's VM ends a moment after it, and a user's own VMs when they are removed. A daemon that has none left takes its network
+ * along. What does not end in time is killed when the daemon is gone.
+ */
+async function vmsGone(client: ApiClient): Promise<void> {
+  for (const until = Date.now() + vmsTimeoutMs; Date.now() < until; await pause(pollMs)) {
+    const left = (await client.call<VmSummary[]>('GET', '/v1/vms')).filter(
+      ({ purpose }) => purpose !== 'pool',
+    );
+    if (left.length === 0) return;
+    const kept = left.filter(({ purpose }) => purpose === 'kept');
+    await Promise.all(
+      kept.map(({ id }) =>
+        client.call('DELETE', `/v1/vms/${id}`, { query: { force: true } }).catch(() => undefined),
+      ),
+    );
+  }
 }
 
 /** What is left of VMs whose daemon is gone: nobody could speak to them any more. */
