@@ -107,8 +107,8 @@ test('its plots and numbers are those of docker stats', async () => {
       `Processes ${pids}`,
     ];
   });
-  await page.locator('.plot-box canvas').first().waitFor();
-  expect(await page.locator('.plot-box canvas').count()).toBe(4);
+  // CPU, memory, network, and the disk once there are two samples of it
+  await page.locator('.plot-box canvas').nth(3).waitFor();
 });
 
 test('its terminal has its files, its processes are docker top’s', async () => {

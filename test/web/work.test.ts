@@ -29,7 +29,7 @@ afterAll(() => registry.stop());
 
 test('files are put into a container, taken out, and compared with the image', async () => {
   const { page, dir } = lab;
-  const name = 'notes <b>1</b>.txt';
+  const name = 'notes <b>1<b>.txt';
   writeFileSync(join(dir, name), 'written outside\n');
   await open(`containers/${inspect('desk').Id}/files/${encodeURIComponent('/tmp')}`);
   await page.locator('input[type=file]').setInputFiles(join(dir, name));
@@ -151,6 +151,7 @@ apiVersion: v1
 kind: Pod
 metadata: { name: probed }
 spec:
+  terminationGracePeriodSeconds: 1
   containers:
     - name: web
       image: busybox
@@ -214,7 +215,7 @@ test('a build is watched while it runs, as a tree with what its steps write', as
   });
   const ended = new Promise<number | null>((resolve) => build.once('exit', resolve));
   await open('builds');
-  await page.getByRole('link', { name: 'docker.io/team/tree:1' }).click();
+  await page.getByRole('link', { name: 'team/tree:1' }).click();
   await page.locator('.step-output, .output').getByText('begun').waitFor();
   await page.locator('.steps').getByText('running').waitFor();
   await page.locator('.stage-tree .stage-tree').getByText('RUN echo tool').waitFor();

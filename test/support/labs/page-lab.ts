@@ -56,7 +56,7 @@ export function usePage(
     async open(path) {
       await lab.page.goto(`${origin}/#/${path}`);
       await lab.page.locator('main h1').first().waitFor();
-      await lab.page.waitForFunction("document.querySelector('main .loading') === null");
+      await lab.page.locator('main:not(:has(.loading))').waitFor();
     },
     inspect(container) {
       const [found] = JSON.parse(engine.docker('inspect', container)) as ContainerInspect[];

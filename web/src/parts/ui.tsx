@@ -224,8 +224,10 @@ export function Tabs({
     const next = tabs[(tabs.findIndex(({ id }) => id === active) + step + tabs.length) % tabs.length];
     if (next === undefined) return;
     event.preventDefault();
+    const focus = (): void => document.querySelector<HTMLElement>('.tabs [aria-current]')?.focus();
+    // the tabs are drawn anew after the address has changed
+    addEventListener('hashchange', () => setTimeout(focus), { once: true });
     location.hash = hrefOf(next.id);
-    requestAnimationFrame(() => document.querySelector<HTMLElement>('.tabs [aria-current]')?.focus());
   };
   return (
     <nav class="tabs" aria-label="Parts" onKeyDown={move}>

@@ -114,7 +114,7 @@ function Played({ container: { name, ready, restartCount, probes = [] } }: { con
             text={`${kind}: ${failure === '' ? 'passed' : 'failed'}`}
           />
           <small class="muted">
-            {count} in a row{failure === '' ? '' : `: ${clip(failure, 120)}`}
+            {count} in a row{failure === '' ? '' : `: ${clip(failure.replace(/:$/, ''), 120)}`}
           </small>
         </span>
       ))}
