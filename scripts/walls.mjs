@@ -230,6 +230,7 @@ export const walls = {
       'semantics/create',
       'semantics/events',
       'semantics/filters',
+      'semantics/networks',
       'engine/lifecycle/entrances',
       'engine/lifecycle/checkpoints',
       'engine/create',
@@ -442,7 +443,7 @@ export const walls = {
       'config',
       'docker',
     ],
-    types: ['api/v1.41/backend'],
+    types: ['api/v1.41/backend', 'network/network'],
   },
   'cluster/streams': {
     imports: [
@@ -507,6 +508,21 @@ export const walls = {
     ],
     types: ['api/v1.41/backend'],
   },
+  'cluster/networks': {
+    imports: [
+      'cluster/supervisor',
+      'cluster/records',
+      'cluster/client',
+      'cluster/contract',
+      'semantics/networks',
+      'semantics/containers',
+      'semantics/filters',
+      'network',
+      'docker',
+    ],
+    types: ['api/v1.41/backend'],
+    modules: ['@kubernetes/client-node'],
+  },
   'cluster/records': {
     imports: ['cluster/client', 'cluster/contract', 'semantics/events', 'semantics/containers', 'docker'],
   },
@@ -526,7 +542,6 @@ export const walls = {
     ],
     types: ['api/v1.41/backend', 'storage/contract'],
   },
-  'cluster/networks': { imports: [], modules: [] },
   'cluster/supervisor': { imports: ['vm/contract'], modules: ['@kubernetes/client-node'] },
 
   // Docker's semantics, whatever runs containers

@@ -2,16 +2,10 @@
 
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import type {
-  Backend,
-  BuildBackend,
-  CheckpointBackend,
-  CommitBackend,
-  NetworkBackend,
-} from '../api/v1.41/backend';
+import type { Backend, BuildBackend, CheckpointBackend, CommitBackend } from '../api/v1.41/backend';
 import type { Config, ClusterSettings } from '../config';
 import type { AuthConfig, AuthResponse } from '../docker/types';
-import { DaemonError } from '../errors';
+import type { NetworkDetails } from '../network/network';
 import { RegistryClient } from '../registry/registry-client';
 import { ContainerWaits } from '../semantics/containers/container-wait';
 import { linkVariables } from '../semantics/containers/links';
@@ -21,12 +15,17 @@ import { connectCluster } from './client/cluster-api';
 import { Claims, Secrets } from './client/objects';
 import { ClusterContainers, unsupported } from './containers/container-backend';
 import type { ClusterContext } from './containers/context';
-import { PlainNetworks } from './containers/plain-networks';
 import { mainContainer } from './containers/pod-plan';
 import { Pods } from './containers/pods';
 import { ClusterImageBackend } from './images/image-backend';
 import { ImageCatalog, type ImageNameRecord, type ImageRecord } from './images/image-catalog';
 import { PullSecrets } from './images/pull-secrets';
+import { Boundaries } from './networks/boundaries';
+import { ClusterContainerNetworks } from './networks/container-networks';
+import { ClusterNetworkBackend } from './networks/network-backend';
+import { NetworkCatalog } from './networks/network-catalog';
+import { PodNetworks } from './networks/pod-networks';
+import { PublishedPorts } from './networks/published-ports';
 import { startKeeper } from './keeper/keeper';
 import { LeaseHolder } from './keeper/lease';
 import { containerForm } from './records/container-form';
@@ -72,7 +71,7 @@ export async function startCluster(
   });
 
   const publishAs =
-    (type: 'image' | 'volume') =>
+    (type: 'image' | 'volume' | 'network') =>
     async (action: string, id: string, attributes: Record<string, string>): Promise<void> => {
       events.publish(type, action, id, attributes);
       await events.flush();
@@ -126,6 +125,23 @@ export async function startCluster(
     new Supervisor((signal) =>
       openKubernetesControl(api.config, { namespace: api.namespace, pod, container: mainContainer }, signal),
     );
+  const networkCatalog = new NetworkCatalog(new CustomRecords(api, 'networks', plainForm<NetworkDetails>()));
+  const boundaries = new Boundaries(api);
+  const ports = new PublishedPorts(supervisors);
+  const containerNetworks = new ClusterContainerNetworks({
+    catalog: networkCatalog,
+    containers,
+    pods: new PodNetworks(api),
+    ports,
+    publish: publishAs('network'),
+  });
+  const networks = new ClusterNetworkBackend({
+    catalog: networkCatalog,
+    boundaries,
+    containers,
+    endpoints: containerNetworks,
+    publish: publishAs('network'),
+  });
   const hubs = new RunHubs(() => reach);
   const context: ClusterContext = {
     config,
@@ -136,7 +152,7 @@ export async function startCluster(
     waits,
     images,
     volumes: new ClusterContainerVolumes({ volumes, containers, files, bindPaths: settings.bindPaths }),
-    networks: new PlainNetworks(),
+    networks: containerNetworks,
     followers: hubs,
     supervisor: supervisors,
   };
@@ -147,7 +163,8 @@ export async function startCluster(
     new CustomRecords(api, 'execs', plainForm<ExecRecord>()),
     ({ record }) => linkVariables(containers, record),
   );
-  await Promise.all([containers.start(), events.start(), pods.start()]);
+  await Promise.all([containers.start(), events.start(), pods.start(), boundaries.start()]);
+  await containerNetworks.resume();
   const verbs = new ClusterContainers(
     context,
     async () => (await catalog.read()).index,
@@ -164,7 +181,7 @@ export async function startCluster(
     images,
     volumes,
     login: (auth) => login(auth, registry),
-    warnings: () => ['WARNING: networks are names only: containers on different networks reach each other'],
+    warnings: () => boundaries.warnings().map((text) => `WARNING: ${text}`),
   });
   return {
     backend: {
@@ -173,10 +190,11 @@ export async function startCluster(
       images,
       builds: noBuilds,
       system,
-      networks: plainNetworkBackend,
+      networks,
       volumes,
     },
     async close() {
+      ports.closeAll();
       await stopKeeper();
       await Promise.all([containerRecords.close(), eventRecords.close(), pods.close()]);
     },
@@ -211,19 +229,6 @@ const noCheckpoints: CheckpointBackend & CommitBackend = {
 const noBuilds: BuildBackend = {
   build: () =>
     Promise.reject(unsupported('docker build', 'build elsewhere, push to a registry, and pull from there')),
-};
-
-const networksLater = (): Promise<never> =>
-  Promise.reject(unsupported('a network of your own', 'this build of the backend has the predefined ones'));
-
-const plainNetworkBackend: NetworkBackend = {
-  list: () => Promise.resolve([]),
-  inspect: (ref) => Promise.reject(new DaemonError('NotFound', `network ${ref} not found`)),
-  create: networksLater,
-  remove: (ref) => Promise.reject(new DaemonError('NotFound', `network ${ref} not found`)),
-  connect: networksLater,
-  disconnect: networksLater,
-  prune: () => Promise.resolve({ NetworksDeleted: null }),
 };
 
 function allOf(verbs: ClusterContainers, streams: ClusterStreams): Backend['containers'] {

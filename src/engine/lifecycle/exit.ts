@@ -2,6 +2,7 @@
 // a Pod brought to rest.
 
 import { log } from '../../log';
+import { wantedPorts } from '../../semantics/networks/wanted-ports';
 import type { ExitStatus } from '../../vm/contract/protocol';
 import type { VmEnd } from '../../vm/contract/vm';
 import {
@@ -9,7 +10,6 @@ import {
   publishNetworkEvents,
   recordedEndpoints,
   releaseEndpoints,
-  wantedPorts,
   type NetworkLayer,
 } from '../networks/container-network';
 import { publishVolumeEvents } from '../mounts/container-mounts';

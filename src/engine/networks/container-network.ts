@@ -10,6 +10,7 @@ import { hostnameFile, hostsFile } from '../../translate/network-files';
 import { guestFile } from '../../translate/pod-to-guest';
 import type { GuestFile } from '../../vm/contract/protocol';
 import type { ContainerNetwork, ContainerRecord } from '../../semantics/containers/container-record';
+import { wantedPorts } from '../../semantics/networks/wanted-ports';
 import { withRunDefaults } from '../../semantics/create/daemon-defaults';
 import type { Announcer } from '../../semantics/events/event-publisher';
 import { gatewayEndpoint } from '../vms/gateway-order';
@@ -215,43 +216,6 @@ function mountsOver(record: ContainerRecord, path: string): boolean {
 /** The same paths with what another container of the VM has there, unless that one mounts something of its own. */
 export function filesOf(files: readonly GuestFile[], owner: ContainerRecord): GuestFile[] {
   return files.map((file) => (mountsOver(owner, file.path) ? file : { ...file, of: owner.id }));
-}
-
-/** Ports that `-p` and `-P` ask for. */
-export function wantedPorts(record: ContainerRecord): PublishedPort[] {
-  const { PortBindings, PublishAllPorts, NetworkMode } = record.hostConfig;
-  if (NetworkMode === 'host' || NetworkMode === 'none' || NetworkMode.startsWith('container:')) return [];
-  const ports: PublishedPort[] = [];
-  for (const [port, bindings] of Object.entries(PortBindings ?? {})) {
-    for (const binding of bindings ?? []) {
-      ports.push({
-        ...containerPort(port),
-        hostIp: binding.HostIp ?? '',
-        ...hostPorts(binding.HostPort ?? ''),
-      });
-    }
-  }
-  if (PublishAllPorts) {
-    for (const port of Object.keys(record.config.ExposedPorts ?? {})) {
-      if (PortBindings?.[port] !== undefined) continue;
-      ports.push({ ...containerPort(port), hostIp: '', hostPort: 0 });
-    }
-  }
-  return ports;
-}
-
-/** A number, a range of which the first free one is taken, or nothing for any. */
-function hostPorts(text: string): Pick<PublishedPort, 'hostPort' | 'hostPortEnd'> {
-  const [first = '', last] = text.split('-');
-  return { hostPort: Number(first), ...(last === undefined ? {} : { hostPortEnd: Number(last) }) };
-}
-
-function containerPort(port: string): Pick<PublishedPort, 'protocol' | 'containerPort'> {
-  const [number = '0', protocol = 'tcp'] = port.toLowerCase().split('/');
-  return {
-    protocol: protocol === 'udp' || protocol === 'sctp' ? protocol : 'tcp',
-    containerPort: Number(number.split('-')[0]),
-  };
 }
 
 /** Binds the container's ports on its gateway network. */

@@ -1,0 +1,292 @@
+// A container on its networks: labels and a name table on its Pod, names in those of the others, and ports of this daemon.
+
+import { createHash } from 'node:crypto';
+import type { EndpointSettings } from '../../docker/types';
+import { errorMessage } from '../../errors';
+import { log } from '../../log';
+import type { Endpoint, NetworkDetails } from '../../network/network';
+import type { ContainerNetwork } from '../../semantics/containers/container-record';
+import { isActive } from '../../semantics/containers/container-state';
+import { parseLink } from '../../semantics/containers/links';
+import { predefinedNetworks } from '../../semantics/networks/filter';
+import { wantedPorts } from '../../semantics/networks/wanted-ports';
+import type { Attachment, ContainerNetworks } from '../contract/areas';
+import type { ClusterRecord, PodFacts } from '../contract/cluster-record';
+import { supervisorDirectory, type PodParts } from '../contract/pod-parts';
+import type { ClusterContainer } from '../records/cluster-container';
+import type { ContainerStore } from '../records/container-store';
+import { networkLabel } from './labels';
+import { nameTable, type NamedMember } from './name-table';
+import type { NetworkCatalog } from './network-catalog';
+import { namesAnnotation, type PodNetworks } from './pod-networks';
+import type { PublishedPorts } from './published-ports';
+
+export interface ContainerNetworksContext {
+  catalog: NetworkCatalog;
+  containers: ContainerStore;
+  pods: PodNetworks;
+  ports: PublishedPorts;
+  publish: (action: string, id: string, attributes: Record<string, string>) => Promise<void>;
+}
+
+const nameServer = '127.0.0.11';
+const namesVolume = 'names';
+
+export class ClusterContainerNetworks implements ContainerNetworks {
+  readonly #context: ContainerNetworksContext;
+  /** What each Pod's table is, as far as this daemon knows. */
+  readonly #tables = new Map<string, string>();
+
+  constructor(context: ContainerNetworksContext) {
+    this.#context = context;
+  }
+
+  requested(
+    mode: string,
+    endpoints: Readonly<Record<string, EndpointSettings | null>>,
+  ): Promise<Record<string, ContainerNetwork>> {
+    const named = (name: string): string => (name === 'default' ? 'bridge' : name);
+    const networks: Record<string, ContainerNetwork> = {};
+    for (const [name, requested] of Object.entries(endpoints))
+      networks[named(name)] = { networkId: '', requested: requested ?? {} };
+    if (Object.keys(networks).length === 0) networks[named(mode)] = { networkId: '', requested: {} };
+    return Promise.resolve(networks);
+  }
+
+  async podParts(record: ClusterRecord): Promise<PodParts> {
+    const networks = await this.#networksOf(record);
+    const labels = Object.fromEntries(networks.map(({ id }) => [networkLabel(id), 'true']));
+    const dns = record.hostConfig.Dns ?? [];
+    if (!hasNameServer(record)) {
+      return {
+        labels,
+        ...(dns.length === 0
+          ? {}
+          : { dnsPolicy: 'None', dnsConfig: { nameservers: [...dns], ...dnsWords(record) } }),
+      };
+    }
+    return {
+      labels,
+      annotations: { [namesAnnotation]: await this.#table(record, []) },
+      volumes: [
+        {
+          name: namesVolume,
+          downwardAPI: {
+            items: [{ path: 'table', fieldRef: { fieldPath: `metadata.annotations['${namesAnnotation}']` } }],
+          },
+        },
+      ],
+      mounts: [{ name: namesVolume, mountPath: `${supervisorDirectory}/names`, readOnly: true }],
+      dnsPolicy: 'None',
+      dnsConfig: { nameservers: [nameServer], ...dnsWords(record) },
+    };
+  }
+
+  async attach(record: ClusterRecord, pod: PodFacts): Promise<Attachment> {
+    const networks = await this.#networksOf(record);
+    const publishedPorts = await this.#context.ports.open(record, pod, wantedPorts(record));
+    const attached = withEndpoints(record, networks, pod.address);
+    await this.#renewNames(networks, { ...record, networks: attached, pod });
+    for (const { id, name, driver } of networks)
+      await this.#context.publish('connect', id, { container: record.id, name, type: driver });
+    return { networks: attached, publishedPorts };
+  }
+
+  async detach(record: ClusterRecord): Promise<Attachment> {
+    this.#context.ports.close(record.id);
+    const networks = await this.#known(record);
+    await this.#renewNames(networks, gone(record));
+    for (const { id, name, driver } of networks)
+      await this.#context.publish('disconnect', id, { container: record.id, name, type: driver });
+    return { networks: withoutEndpoints(record), publishedPorts: [] };
+  }
+
+  removed(record: ClusterRecord): Promise<void> {
+    this.#context.ports.close(record.id);
+    if (record.pod !== undefined) this.#tables.delete(record.pod.name);
+    return Promise.resolve();
+  }
+
+  /** Ports of containers that run, started by a daemon before this one or beside it. */
+  async resume(): Promise<void> {
+    for (const { record, state } of this.#context.containers.list()) {
+      if (!isActive(state) || record.pod === undefined || record.publishedPorts.length === 0) continue;
+      try {
+        await this.#context.ports.open(record, record.pod, record.publishedPorts);
+      } catch (error) {
+        // another daemon of this machine has them
+        log.warn('published ports are not available here', {
+          containerId: record.id,
+          error: errorMessage(error),
+        });
+      }
+    }
+  }
+
+  /** A connect: at once where it runs, else at its next start. */
+  async join(
+    container: ClusterContainer,
+    network: NetworkDetails,
+    requested: EndpointSettings,
+  ): Promise<void> {
+    const pod = isActive(container.state) ? container.record.pod : undefined;
+    const record = await this.#context.containers.update(container, (now) => {
+      const networks = { ...now.networks, [network.name]: { networkId: '', requested } };
+      const joined = { ...now, networks };
+      return pod === undefined
+        ? joined
+        : { ...joined, networks: withEndpoints(joined, [network], pod.address) };
+    });
+    if (pod === undefined) return;
+    await this.#context.pods.patch(pod.name, { labels: { [networkLabel(network.id)]: 'true' } });
+    await this.#renewNames([network], record);
+    const attributes = { container: record.id, name: network.name, type: network.driver };
+    await this.#context.publish('connect', network.id, attributes);
+  }
+
+  async leave(container: ClusterContainer, network: NetworkDetails): Promise<void> {
+    const pod = isActive(container.state) ? container.record.pod : undefined;
+    const record = await this.#context.containers.update(container, (now) => ({
+      ...now,
+      networks: Object.fromEntries(Object.entries(now.networks).filter(([name]) => name !== network.name)),
+    }));
+    if (pod !== undefined) {
+      await this.#context.pods.patch(pod.name, { labels: { [networkLabel(network.id)]: null } });
+      await this.#renewNames([network], record);
+    }
+    const attributes = { container: record.id, name: network.name, type: network.driver };
+    await this.#context.publish('disconnect', network.id, attributes);
+  }
+
+  /** Throws NotFound for one that isn't there. */
+  async #networksOf(record: ClusterRecord): Promise<NetworkDetails[]> {
+    return Promise.all(Object.keys(record.networks).map((name) => this.#context.catalog.resolve(name)));
+  }
+
+  /** Those that are still there. */
+  async #known(record: ClusterRecord): Promise<NetworkDetails[]> {
+    const all = await this.#context.catalog.list();
+    return all.filter(({ name }) => record.networks[name] !== undefined);
+  }
+
+  /** Tables of all who are on these networks; `changed` as it is now. */
+  async #renewNames(networks: readonly NetworkDetails[], changed: ClusterRecord): Promise<void> {
+    const names = networks.map(({ name }) => name);
+    const peers = this.#running(changed).filter(
+      (record) =>
+        record.id === changed.id ||
+        names.some((name) => record.networks[name] !== undefined) ||
+        Object.values(record.links ?? {}).some(({ containerId }) => containerId === changed.id),
+    );
+    await Promise.all(
+      peers.map(async (record) => {
+        if (record.pod === undefined || !hasNameServer(record)) return;
+        const table = await this.#table(record, [changed]);
+        if (this.#tables.get(record.pod.name) === table) return;
+        await this.#context.pods.patch(record.pod.name, { annotations: { [namesAnnotation]: table } });
+        this.#tables.set(record.pod.name, table);
+      }),
+    );
+  }
+
+  async #table(record: ClusterRecord, changed: readonly ClusterRecord[]): Promise<string> {
+    const dns = record.hostConfig.Dns ?? [];
+    const upstreams = dns.length > 0 ? dns : await this.#context.pods.upstreams();
+    const members = changed.reduce<readonly ClusterRecord[]>(
+      (records, each) => this.#running(each, records),
+      this.#running(),
+    );
+    return nameTable(memberOf(record), members.map(memberOf), upstreams);
+  }
+
+  /** Those that have a Pod and run; `changed` in its place, if it has one. */
+  #running(
+    changed?: ClusterRecord,
+    records: readonly ClusterRecord[] = this.#context.containers
+      .list()
+      .filter(({ state }) => isActive(state))
+      .map(({ record }) => record),
+  ): readonly ClusterRecord[] {
+    if (changed === undefined) return records;
+    const others = records.filter(({ id }) => id !== changed.id);
+    return changed.pod === undefined ? others : [...others, changed];
+  }
+}
+
+/** On the default bridge nobody has names but those that are linked. */
+function hasNameServer({ networks, links }: ClusterRecord): boolean {
+  const isNamed = Object.keys(networks).some((name) => !predefinedNetworks.includes(name));
+  return isNamed || Object.keys(links ?? {}).length > 0;
+}
+
+function dnsWords({ hostConfig }: ClusterRecord): {
+  searches: string[];
+  options: { name: string; value?: string }[];
+} {
+  return {
+    searches: [...(hostConfig.DnsSearch ?? [])],
+    options: ['ndots:0', ...(hostConfig.DnsOptions ?? [])].map((option) => {
+      const [name = '', value] = option.split(':');
+      return value === undefined ? { name } : { name, value };
+    }),
+  };
+}
+
+function memberOf(record: ClusterRecord): NamedMember {
+  return {
+    containerId: record.id,
+    name: record.name,
+    address: record.pod?.address === '' ? undefined : record.pod?.address,
+    networks: Object.entries(record.networks).map(([name, { requested }]) => ({
+      // of a network its name is enough here: it is unique, and known before the network is looked up
+      id: name,
+      name,
+      hasNames: !predefinedNetworks.includes(name),
+      aliases: requested.Aliases ?? [],
+      links: Object.fromEntries((requested.Links ?? []).map(parseLink).map(({ ref, alias }) => [alias, ref])),
+    })),
+    links: Object.fromEntries(
+      Object.entries(record.links ?? {}).map(([alias, { containerId }]) => [alias, containerId]),
+    ),
+  };
+}
+
+function withEndpoints(
+  record: ClusterRecord,
+  networks: readonly NetworkDetails[],
+  address: string,
+): Record<string, ContainerNetwork> {
+  const attached = networks.map(({ id, name, internal }): [string, ContainerNetwork] => {
+    const requested = record.networks[name]?.requested ?? {};
+    const endpoint: Endpoint = {
+      id: createHash('sha256').update(`${record.id} ${id} ${address}`).digest('hex'),
+      networkId: id,
+      networkName: name,
+      ...(internal ? { internal } : {}),
+      containerId: record.id,
+      macAddress: '',
+      ipv4Address: address,
+      ipv4PrefixLength: 32,
+      ipv4Gateway: '',
+      ipv6Address: '',
+      ipv6PrefixLength: 0,
+      ipv6Gateway: '',
+      mtu: 0,
+      dnsServers: [],
+      aliases: requested.Aliases ?? [],
+    };
+    return [name, { networkId: id, requested, endpoint }];
+  });
+  return { ...record.networks, ...Object.fromEntries(attached) };
+}
+
+/** As others find it from now on. */
+function gone({ pod: _pod, ...record }: ClusterRecord): ClusterRecord {
+  return record;
+}
+
+function withoutEndpoints({ networks }: ClusterRecord): Record<string, ContainerNetwork> {
+  return Object.fromEntries(
+    Object.entries(networks).map(([name, { networkId, requested }]) => [name, { networkId, requested }]),
+  );
+}

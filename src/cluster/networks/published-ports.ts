@@ -1,0 +1,99 @@
+// The ports that this daemon listens on for containers, and their tunnels.
+
+import { DaemonError } from '../../errors';
+import type { PublishedPort } from '../../network/network';
+import type { ClusterRecord } from '../contract/cluster-record';
+import type { Supervisor } from '../supervisor/supervisor';
+import { PortListeners } from './port-listeners';
+import { Tunnel } from './tunnel';
+
+interface Publication {
+  listeners: PortListeners;
+  tunnel: Promise<Tunnel> | undefined;
+}
+
+export class PublishedPorts {
+  readonly #supervisor: (podName: string) => Supervisor;
+  readonly #publications = new Map<string, Publication>();
+
+  constructor(supervisor: (podName: string) => Supervisor) {
+    this.#supervisor = supervisor;
+  }
+
+  has(containerId: string): boolean {
+    return this.#publications.has(containerId);
+  }
+
+  /** Binds them all, or none; what was bound for the container before is let go. Throws in Docker's words. */
+  async open(
+    record: ClusterRecord,
+    pod: { name: string; address: string },
+    wanted: readonly PublishedPort[],
+  ): Promise<PublishedPort[]> {
+    this.close(record.id);
+    if (wanted.length === 0) return [];
+    if (wanted.some(({ protocol }) => protocol === 'sctp'))
+      throw new DaemonError('NotImplemented', 'published ports of SCTP are not supported on a cluster');
+    let publication: Publication | undefined;
+    const dial = async (
+      port: number,
+      protocol: 'tcp' | 'udp',
+    ): ReturnType<Parameters<typeof PortListeners.open>[2]> => {
+      if (publication === undefined) throw new DaemonError('Unavailable', 'the container is starting');
+      return (await this.#tunnel(publication, pod)).connect(port, protocol);
+    };
+    const listeners = await PortListeners.open(wanted.map(listenerOf), record.name, dial);
+    publication = { listeners, tunnel: undefined };
+    this.#publications.set(record.id, publication);
+    return listeners.bound;
+  }
+
+  close(containerId: string): void {
+    const publication = this.#publications.get(containerId);
+    if (publication === undefined) return;
+    this.#publications.delete(containerId);
+    publication.listeners.close();
+    publication.tunnel?.then(
+      (tunnel) => tunnel.close(),
+      () => undefined,
+    );
+  }
+
+  closeAll(): void {
+    for (const id of [...this.#publications.keys()]) this.close(id);
+  }
+
+  /** One for all connections; another when it is lost. */
+  async #tunnel(publication: Publication, pod: { name: string; address: string }): Promise<Tunnel> {
+    const known = await publication.tunnel?.catch(() => undefined);
+    if (known !== undefined && !known.isOver) return known;
+    publication.tunnel = this.#openTunnel(pod);
+    return publication.tunnel;
+  }
+
+  async #openTunnel({ name, address }: { name: string; address: string }): Promise<Tunnel> {
+    const process = await this.#supervisor(name).job({ kind: 'tunnel', address });
+    return new Tunnel({
+      output: stdoutOf(process.output),
+      write: (data) => process.input.write(data),
+      close: () => process.close(),
+    });
+  }
+}
+
+async function* stdoutOf(
+  output: AsyncIterable<{ stream: 'stdout' | 'stderr'; data: Buffer }>,
+): AsyncGenerator<Buffer> {
+  for await (const { stream, data } of output) if (stream === 'stdout') yield data;
+}
+
+function listenerOf(port: PublishedPort): Parameters<typeof PortListeners.open>[0][number] {
+  const { containerPort, protocol, hostIp, hostPort, hostPortEnd } = port;
+  return {
+    containerPort,
+    protocol: protocol === 'udp' ? 'udp' : 'tcp',
+    hostIp,
+    hostPort,
+    ...(hostPortEnd === undefined ? {} : { lastHostPort: hostPortEnd }),
+  };
+}
