@@ -39,7 +39,21 @@ export function processOf(record: ClusterRecord, linkEnv: readonly string[]): Gu
     linkEnv,
   }).containers;
   if (container === undefined) throw new RangeError('a Pod without a container');
-  return container.process;
+  return asNodesAllow(container.process, record);
+}
+
+/** As far as a Pod may have it that has no more rights than it needs. */
+export function asNodesAllow<Process extends Pick<GuestProcess, 'rlimits' | 'seccomp'>>(
+  process: Process,
+  { hostConfig }: ClusterRecord,
+): Process {
+  return {
+    ...process,
+    // Limits that nobody asked for are the node's: to raise them takes more than a Pod should have.
+    rlimits: (hostConfig.Ulimits ?? []).length > 0 ? process.rlimits : [],
+    // Docker's own profile is the runtime's, which the Pod asks for: so does setting one.
+    seccomp: process.seccomp === 'default' ? 'unconfined' : process.seccomp,
+  };
 }
 
 export function podOf(record: ClusterRecord, settings: ClusterSettings, parts: readonly PodParts[]): V1Pod {
@@ -145,15 +159,28 @@ function sysctls({ hostConfig }: ClusterRecord): {
     : { securityContext: { sysctls: wanted.map(([name, value]) => ({ name, value })) } };
 }
 
-function securityContext({ hostConfig }: ClusterRecord): V1SecurityContext {
+function isUnconfined({ hostConfig }: ClusterRecord): boolean {
+  return (
+    hostConfig.Privileged || (hostConfig.SecurityOpt ?? []).some((option) => /^seccomp[=:]/.test(option))
+  );
+}
+
+/** To raise limits, or be spared when memory runs out. */
+function limiting({ hostConfig }: ClusterRecord): string[] {
+  return (hostConfig.Ulimits ?? []).length > 0 || hostConfig.OomScoreAdj < 0 ? ['SYS_RESOURCE'] : [];
+}
+
+function securityContext(record: ClusterRecord): V1SecurityContext {
+  const { hostConfig } = record;
   const { Privileged, ReadonlyRootfs, CapAdd } = hostConfig;
   const added = (CapAdd ?? []).map((name) => name.toUpperCase().replace(/^CAP_/, ''));
   return {
     runAsUser: 0,
+    seccompProfile: { type: isUnconfined(record) ? 'Unconfined' : 'RuntimeDefault' },
     ...(ReadonlyRootfs ? { readOnlyRootFilesystem: true } : {}),
     ...(Privileged
       ? { privileged: true }
-      : { capabilities: { add: [...new Set([...supervisorCapabilities, ...added])] } }),
+      : { capabilities: { add: [...new Set([...supervisorCapabilities, ...limiting(record), ...added])] } }),
   };
 }
 

@@ -16,6 +16,7 @@ import { runStreamSession } from '../../semantics/streams/stream-session';
 import { containerToPod } from '../../translate/container-to-pod';
 import { execProcess } from '../../translate/exec-to-guest';
 import { AgentError } from '../../vm/contract/agent-error';
+import { asNodesAllow } from '../containers/pod-plan';
 import type { RecordStore } from '../contract/record-store';
 import type { ClusterContainer } from '../records/cluster-container';
 import type { ExecState, RunningProcess } from '../supervisor/supervisor';
@@ -221,16 +222,15 @@ export class ClusterExecs implements ExecBackend {
       if (supervisor === undefined || spec === undefined) throw notRunning(container);
       return await supervisor.exec({
         id: record.id,
-        process: {
-          ...execProcess(body, spec, {
+        process: asNodesAllow(
+          execProcess(body, spec, {
             hostname: described.config.Hostname,
             containerEnv: [...this.#linkEnvironment(container), ...(described.config.Env ?? [])],
             channels: {},
             ...(consoleSize === undefined ? {} : { consoleSize }),
           }),
-          // What it has of the supervisor are the command's limits, or the node's.
-          ...((described.hostConfig.Ulimits ?? []).length > 0 ? {} : { rlimits: [] }),
-        },
+          described,
+        ),
         stdin: wants(body.AttachStdin),
         stdout: wants(body.AttachStdout) || terminal,
         stderr: wants(body.AttachStderr) && !terminal,
