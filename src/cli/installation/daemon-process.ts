@@ -49,6 +49,7 @@ export async function startDaemonProcess(places: Places, args: readonly string[]
   const log = openSync(places.logFile, 'a', 0o600);
   const child = spawn(process.execPath, [mainScript, 'daemon', ...args], {
     cwd: '/',
+    env: process.env, // it is the caller's daemon: proxies, KUBECONFIG and such are meant for it
     detached: true,
     stdio: ['ignore', log, log],
   });
