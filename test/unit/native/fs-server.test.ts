@@ -33,7 +33,7 @@ import {
 import { makeScratchDir } from '../../support/process/scratch-dir';
 import * as shareProtocol from '../../support/guests/share-protocol';
 
-jest.setTimeout(120_000);
+jest.setTimeout(600_000);
 
 const { EACCES, EAGAIN, EBADF, EINVAL, EMFILE, ENOENT, EPERM, EROFS, EXDEV, ELOOP, ESTALE, ENXIO } =
   constants.errno;
