@@ -149,12 +149,18 @@ function readSeccompProfile(path: string | undefined): { path: string; text: str
 
 function clusterSettings(settings: Settings): ClusterSettings | undefined {
   if ((settings.string('backend') ?? 'local') === 'local') return undefined;
+  const supervisorImage = settings.string('kube-supervisor-image');
+  if (supervisorImage === undefined)
+    throw new DaemonError(
+      'InvalidParameter',
+      '--backend kubernetes needs --kube-supervisor-image: put the image of build/guest/supervisor/image.tar into a registry that the nodes reach',
+    );
   return {
     kubeconfig: settings.string('kubeconfig'),
     context: settings.string('kube-context'),
     namespace: settings.string('kube-namespace') ?? 'default',
     runtimeClass: settings.string('kube-runtime-class'),
-    supervisorImage: settings.string('kube-supervisor-image') ?? 'ghcr.io/caisson/supervisor:latest',
+    supervisorImage,
     serviceAccount: settings.string('kube-service-account'),
     nodeSelector: settings.get('map', 'kube-node-selector') ?? {},
     storageClass: settings.string('kube-storage-class') ?? '',

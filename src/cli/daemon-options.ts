@@ -417,7 +417,7 @@ export const daemonOptions: readonly DaemonOption[] = [
     key: 'kube-supervisor-image',
     flags: '--kube-supervisor-image <image>',
     kind: 'string',
-    description: 'image with process 1 of Pods',
+    description: 'image with process 1 of Pods; needed with --backend kubernetes',
   },
   {
     key: 'kube-service-account',
