@@ -126,6 +126,11 @@ export function clusterRefusals(
 ): void {
   const some = (value: readonly unknown[] | null | undefined): boolean => (value ?? []).length > 0;
   if (config.NetworkDisabled === true) throw refusal('NetworkDisabled', 'every Pod has a network');
+  if (hostConfig.NetworkMode === 'none')
+    throw refusal(
+      '--network none',
+      'every Pod has a network, and nothing proves that this cluster keeps one closed',
+    );
   if (some(hostConfig.Devices) || some(hostConfig.DeviceCgroupRules) || some(hostConfig.DeviceRequests))
     throw refusal('a device of a node', 'which node a container is on is the cluster’s choice');
   if (some(hostConfig.VolumesFrom))
@@ -179,6 +184,16 @@ export function clusterWarnings(config: ContainerConfig, hostConfig: HostConfig)
     ['MemorySwap', hostConfig.MemorySwap, "swap is the node's choice"],
     ['MemorySwappiness', (hostConfig.MemorySwappiness ?? -1) >= 0, "swap is the node's choice"],
     ['OomKillDisable', hostConfig.OomKillDisable, "it is the node's kernel that chooses"],
+    ['NetworkMode', hostConfig.NetworkMode === 'host', "a container has an address of its own, not a node's"],
+    ['CgroupParent', hostConfig.CgroupParent, "control groups are the node's"],
+    ['CgroupnsMode', hostConfig.CgroupnsMode, "control groups are the node's"],
+    ['KernelMemory', hostConfig.KernelMemory, 'Kubernetes has no limit of it'],
+    ['KernelMemoryTCP', hostConfig.KernelMemoryTCP, 'Kubernetes has no limit of it'],
+    ['MaskedPaths', hostConfig.MaskedPaths, "the node's runtime has its own"],
+    ['ReadonlyPaths', hostConfig.ReadonlyPaths, "the node's runtime has its own"],
+    ['UsernsMode', hostConfig.UsernsMode, "user namespaces are the node's choice"],
+    ['CpuCount', hostConfig.CpuCount, 'it is of Windows'],
+    ['CpuPercent', hostConfig.CpuPercent, 'it is of Windows'],
     ['PidsLimit', (hostConfig.PidsLimit ?? 0) > 0, "it is the node's setting"],
   ];
   return discarded.flatMap(([name, value, why]) => (isGiven(value) ? [`${name} discarded: ${why}.`] : []));
