@@ -57,7 +57,8 @@ async function stopContainers({ socket }: Places): Promise<void> {
  * along. What does not end in time is killed when the daemon is gone.
  */
 async function vmsGone(client: ApiClient): Promise<void> {
-  for (const until = Date.now() + vmsTimeoutMs; Date.now() < until; await pause(pollMs)) {
+  const until = Date.now() + vmsTimeoutMs;
+  while (Date.now() < until) {
     const left = (await client.call<VmSummary[]>('GET', '/v1/vms')).filter(
       ({ purpose }) => purpose !== 'pool',
     );
@@ -68,6 +69,7 @@ async function vmsGone(client: ApiClient): Promise<void> {
         client.call('DELETE', `/v1/vms/${id}`, { query: { force: true } }).catch(() => undefined),
       ),
     );
+    await pause(pollMs);
   }
 }
 

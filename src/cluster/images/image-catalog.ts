@@ -65,14 +65,14 @@ export interface CatalogRecords {
 export interface ImageView {
   index: ImageIndex;
   /** Bytes of a layer; 0 of one that no image has. */
-  layerBytes(diffId: string): number;
-  record(imageId: string): ImageRecord | undefined;
+  layerBytes: (diffId: string) => number;
+  record: (imageId: string) => ImageRecord | undefined;
 }
 
 /** The view that a change works on. */
 export interface ImageChange extends ImageView {
   /** Adds what a registry has; an image that is known learns where else it is. */
-  add(image: Pick<ImageRecord, 'configText' | 'layers'> & { source: ImageSource }): Image;
+  add: (image: Pick<ImageRecord, 'configText' | 'layers'> & { source: ImageSource }) => Image;
 }
 
 const imagesCollection = 'images';

@@ -281,8 +281,10 @@ function withEndpoints(
 }
 
 /** As others find it from now on. */
-function gone({ pod: _pod, ...record }: ClusterRecord): ClusterRecord {
-  return record;
+function gone(record: ClusterRecord): ClusterRecord {
+  const left = { ...record };
+  delete left.pod;
+  return left;
 }
 
 function withoutEndpoints({ networks }: ClusterRecord): Record<string, ContainerNetwork> {

@@ -34,17 +34,16 @@ export class PublishedPorts {
     if (wanted.length === 0) return [];
     if (wanted.some(({ protocol }) => protocol === 'sctp'))
       throw new DaemonError('NotImplemented', 'published ports of SCTP are not supported on a cluster');
-    let publication: Publication | undefined;
     const dial = async (
       port: number,
       protocol: 'tcp' | 'udp',
     ): ReturnType<Parameters<typeof PortListeners.open>[2]> => {
+      const publication = this.#publications.get(record.id);
       if (publication === undefined) throw new DaemonError('Unavailable', 'the container is starting');
       return (await this.#tunnel(publication, pod)).connect(port, protocol);
     };
     const listeners = await PortListeners.open(wanted.map(listenerOf), record.name, dial);
-    publication = { listeners, tunnel: undefined };
-    this.#publications.set(record.id, publication);
+    this.#publications.set(record.id, { listeners, tunnel: undefined });
     return listeners.bound;
   }
 

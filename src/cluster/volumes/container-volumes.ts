@@ -126,7 +126,7 @@ export class ClusterContainerVolumes implements ContainerVolumes {
       return { volume: { persistentVolumeClaim: { claimName: claim.claim } }, subPath: subpath };
     }
     if (point.Type !== 'bind') return undefined;
-    const path = point.Source ?? '';
+    const path = point.Source;
     if (!this.#isAllowed(path)) {
       const secret = await this.#context.files.keep(record, path, index);
       return { volume: { secret: { secretName: secret, defaultMode: 0o444 } }, subPath: BoundFiles.key };
@@ -205,7 +205,7 @@ export class ClusterContainerVolumes implements ContainerVolumes {
   }
 
   /** Throws for a path that containers of a cluster can't have, and says what they can. */
-  async #requireBindable({ Source: source = '', RW }: MountPoint, propagation: string): Promise<void> {
+  async #requireBindable({ Source: source, RW }: MountPoint, propagation: string): Promise<void> {
     if (this.#isAllowed(source)) {
       if (propagation === '' || propagation === 'rprivate' || propagation === 'private') return;
       throw new DaemonError('InvalidParameter', `propagation "${propagation}" is not supported on a cluster`);
