@@ -9,7 +9,9 @@ import { helperPids } from './killer';
 
 /** While the daemon still runs: its namespace has only what belongs to its VMs, and no file of a container is there. */
 export function leftWithDaemon(daemon: CaissonDaemon): string[] {
-  const vms = listing(join(daemon.dir, 'run', 'vms'));
+  const runDirs = join(daemon.dir, 'run', 'vms');
+  // the seed, of which VMs are forked, is no VM, and `qemuPids` leaves it out
+  const vms = listing(runDirs).filter((id) => !existsSync(join(runDirs, id, 'seed.sock')));
   const slots = vms.length;
   const links = execFileSync('nsenter', [`--net=${join(daemon.dir, 'run', 'netns')}`, 'ip', '-o', 'link'], {
     encoding: 'utf8',
