@@ -35,11 +35,9 @@ function buildHelpers(): string {
     (readdirSync(join(root, folder), { recursive }) as string[])
       .filter((name) => name.endsWith('.ts'))
       .map((name) => join(folder, name));
-  const sources = ['src/network', 'src/go', 'src/async', 'src/host'].flatMap((folder) =>
-    typescript(folder, true),
-  );
-  const common = typescript('src', false);
-  const others = [...common, 'src/storage/documents/document-store.ts', driver];
+  const folders = ['src/network', 'src/storage/documents', 'src/go', 'src/async', 'src/host'];
+  const sources = folders.flatMap((folder) => typescript(folder, true));
+  const others = [...typescript('src', false), driver];
   for (const source of [...sources, ...others]) {
     const { code } = transformSync(readFileSync(join(root, source), 'utf8'), {
       jsc: { target: 'es2023', parser: { syntax: 'typescript' } },
