@@ -25,7 +25,16 @@ export const contracts = [
 export const walls = {
   // the process
   main: {
-    imports: ['cli', 'cli/benchmark', 'cli/client', 'cli/installation', 'daemon', 'versions', 'config'],
+    imports: [
+      'cli',
+      'cli/benchmark',
+      'cli/client',
+      'cli/installation',
+      'cli/kubernetes',
+      'daemon',
+      'versions',
+      'config',
+    ],
     modules: ['commander'],
   },
   cli: {
@@ -50,6 +59,10 @@ export const walls = {
   'cli/installation': {
     imports: ['cli/client', 'api/v1', 'vm/host', 'versions'],
     modules: ['commander', 'node:child_process'],
+  },
+  'cli/kubernetes': {
+    imports: ['cli/client', 'cluster/install', 'cluster/client'],
+    modules: ['commander', 'yaml'],
   },
   'cli/client': {
     imports: [
@@ -445,6 +458,7 @@ export const walls = {
     ],
     types: ['api/v1.41/backend', 'network/network'],
   },
+  'cluster/install': { imports: ['cluster/client', 'cluster/records'] },
   'cluster/streams': {
     imports: [
       'cluster/containers',

@@ -136,17 +136,20 @@ async function main(): Promise<void> {
     const [
       { addClientCommands },
       { addInstallationCommands },
+      { addKubernetesCommands },
       { takeDown },
       { addVersionCommand },
       { addManPage },
     ] = await Promise.all([
       import('./cli/client/index.js'),
       import('./cli/installation/index.js'),
+      import('./cli/kubernetes/index.js'),
       import('./cli/installation/down.js'),
       import('./cli/version.js'),
       import('./cli/man-page.js'),
     ]);
     addInstallationCommands(program, prepareFor);
+    addKubernetesCommands(program);
     addVersionCommand(program);
     addClientCommands(program, fail, takeDown);
     addManPage(program);

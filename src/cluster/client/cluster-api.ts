@@ -8,8 +8,11 @@ import {
   CoreV1Api,
   CustomObjectsApi,
   KubeConfig,
+  KubernetesObjectApi,
   NetworkingV1Api,
+  PatchStrategy,
   VersionApi,
+  type KubernetesObject,
 } from '@kubernetes/client-node';
 import type { ClusterSettings } from '../../config';
 import { DaemonError, errorMessage } from '../../errors';
@@ -25,10 +28,9 @@ export interface ClusterApi {
   readonly version: VersionApi;
 }
 
-/** Throws InvalidParameter for a configuration that can't be read. */
-export function connectCluster(
-  settings: Pick<ClusterSettings, 'kubeconfig' | 'context' | 'namespace'>,
-): ClusterApi {
+type Way = Pick<ClusterSettings, 'kubeconfig' | 'context'>;
+
+function readConfig(settings: Way): KubeConfig {
   const config = new KubeConfig();
   try {
     if (settings.kubeconfig === undefined) config.loadFromDefault();
@@ -39,6 +41,12 @@ export function connectCluster(
       cause: error,
     });
   }
+  return config;
+}
+
+/** Throws InvalidParameter for a configuration that can't be read. */
+export function connectCluster(settings: Way & Pick<ClusterSettings, 'namespace'>): ClusterApi {
+  const config = readConfig(settings);
   return {
     config,
     namespace: settings.namespace,
@@ -48,5 +56,18 @@ export function connectCluster(
     custom: config.makeApiClient(CustomObjectsApi),
     extensions: config.makeApiClient(ApiextensionsV1Api),
     version: config.makeApiClient(VersionApi),
+  };
+}
+
+/** Writes objects of any kind. Throws InvalidParameter for a configuration that can't be read. */
+export function objectWriter(settings: Way): {
+  create(object: KubernetesObject): Promise<unknown>;
+  patch(object: KubernetesObject): Promise<unknown>;
+} {
+  const objects = KubernetesObjectApi.makeApiClient(readConfig(settings));
+  return {
+    create: (object) => objects.create(object),
+    patch: (object) =>
+      objects.patch(object, undefined, undefined, undefined, undefined, PatchStrategy.MergePatch),
   };
 }

@@ -7,7 +7,7 @@ import type { GuestProcess } from '../../vm/contract/protocol';
 import type { ClusterRecord } from '../contract/cluster-record';
 import { supervisorDirectory, supervisorVolume, type PodParts } from '../contract/pod-parts';
 import { containerIdLabel, idLabelValue } from '../records/container-form';
-import { managedBy } from '../records/custom-records';
+import { managedBy } from '../records/resource-kinds';
 
 /** On every Pod that is a container. */
 export const containerLabel = 'caisson.io/container';

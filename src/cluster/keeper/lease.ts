@@ -7,7 +7,7 @@ import { isDaemonError, errorMessage } from '../../errors';
 import { log } from '../../log';
 import { apiError, callApi } from '../client/api-error';
 import type { ClusterApi } from '../client/cluster-api';
-import { managedBy } from '../records/custom-records';
+import { managedBy } from '../records/resource-kinds';
 
 const leaseName = 'caisson-keeper';
 const leaseSeconds = 6;

@@ -7,9 +7,7 @@ import { callApi } from '../client/api-error';
 import type { ClusterApi } from '../client/cluster-api';
 import { watchObjects, type Watcher } from '../client/watcher';
 import type { Stored, WatchedRecords } from '../contract/record-store';
-import { apiGroup, apiVersion, resourceKinds, type ResourceName } from './resource-kinds';
-
-export const managedBy = { 'app.kubernetes.io/managed-by': 'caisson' } as const;
+import { apiGroup, apiVersion, managedBy, resourceKinds, type ResourceName } from './resource-kinds';
 
 /** How a value lies in an object. */
 export interface RecordForm<T> {

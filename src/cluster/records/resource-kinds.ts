@@ -5,6 +5,9 @@ import type { V1CustomResourceDefinition } from '@kubernetes/client-node';
 export const apiGroup = 'caisson.io';
 export const apiVersion = 'v1alpha1';
 
+/** On all objects of ours. */
+export const managedBy = { 'app.kubernetes.io/managed-by': 'caisson' } as const;
+
 /** By the plural, which paths have. */
 export const resourceKinds = {
   containers: 'Container',
