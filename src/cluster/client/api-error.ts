@@ -1,5 +1,6 @@
 // What the cluster's API answers, as errors of ours.
 
+import { within } from '../../async/deadline';
 import { DaemonError, errorMessage, systemErrorCode, type ErrorCode } from '../../errors';
 
 const codes: Readonly<Record<number, ErrorCode>> = {
@@ -36,10 +37,18 @@ export function apiError(error: unknown): DaemonError {
   return new DaemonError(codes[status] ?? 'Internal', answerText(error, status), { cause: error });
 }
 
-/** The call, with `apiError` for what it throws. */
+/** No request takes the API server longer itself: it gives up after a minute, and says so. */
+export const requestTimeoutMs = 90_000;
+
+/** The call, with `apiError` for what it throws; Unavailable where no answer comes. */
 export async function callApi<T>(call: () => Promise<T>): Promise<T> {
+  const overdue = (): DaemonError =>
+    new DaemonError(
+      'Unavailable',
+      `the cluster's API does not answer: nothing came within ${requestTimeoutMs} ms`,
+    );
   try {
-    return await call();
+    return await within(call(), requestTimeoutMs, { overdue });
   } catch (error) {
     throw apiError(error);
   }

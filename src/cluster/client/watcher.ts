@@ -39,17 +39,19 @@ export async function watchObjects<Watched extends KubernetesObject>(
   };
   const informer = makeInformer<Watched>(api.config, path, listed, labelSelector);
   const again = (): void => {
-    if (!closed) void informer.start();
+    if (!closed) void informer.start().catch(failed);
   };
-  informer.on('add', (object) => told.changed(object));
-  informer.on('update', (object) => told.changed(object));
-  informer.on('delete', (object) => told.removed(object));
-  informer.on('error', (error: unknown) => {
+  // What the informer tells, and what it throws instead: credentials that can't be had for a moment.
+  const failed = (error: unknown): void => {
     if (closed) return;
     log.warn('the cluster is not followed for a moment', { path, error: errorMessage(error) });
     setTimeout(again, pauseMs).unref();
     pauseMs = Math.min(pauseMs * 2, longestPauseMs);
-  });
+  };
+  informer.on('add', (object) => told.changed(object));
+  informer.on('update', (object) => told.changed(object));
+  informer.on('delete', (object) => told.removed(object));
+  informer.on('error', failed);
   await informer.start();
   await isReady;
   return {

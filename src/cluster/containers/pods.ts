@@ -13,6 +13,10 @@ export type PodListener = (name: string, pod: V1Pod | undefined) => void;
 
 /** A scheduler that finds no node may yet find one, once a volume is bound or another Pod is gone. */
 const schedulingGraceMs = 15_000;
+/** A Pod that nothing more is told of for so long: a node tells nothing of a pull, and images may be large. */
+const stillPodMs = 15 * 60_000;
+/** One that is not told of at all, or is on its way out. */
+const stillGoneMs = 60_000;
 /** A pull that is tried again has failed once; one failure may be chance. */
 const pullReasons = ['ErrImagePull', 'ImagePullBackOff'];
 const brokenReasons = [
@@ -76,14 +80,26 @@ export class Pods {
     }
   }
 
-  /** Resolves when process 1 runs. Throws, as soon as it is known, why it will not. */
+  /** Resolves when process 1 runs. Throws, as soon as it is known, why it will not, or when nothing has happened for long. */
   async whenRunning(name: string, signal?: AbortSignal): Promise<PodFacts> {
     return new Promise((resolve, reject) => {
-      let timer: NodeJS.Timeout | undefined;
+      let grace: NodeJS.Timeout | undefined;
+      let still: NodeJS.Timeout | undefined;
       const end = (): void => {
-        clearTimeout(timer);
+        clearTimeout(grace);
+        clearTimeout(still);
         unlisten();
         signal?.removeEventListener('abort', aborted);
+      };
+      const fail = (error: DaemonError): void => {
+        end();
+        reject(error);
+      };
+      const failNow = (): void => {
+        grace = undefined;
+        const pod = this.#pods.get(name);
+        const failure = pod === undefined ? undefined : podFailure(pod);
+        if (failure !== undefined) fail(new DaemonError('Internal', failure.reason));
       };
       const look = (): void => {
         const pod = this.#pods.get(name);
@@ -93,39 +109,25 @@ export class Pods {
           resolve(facts);
           return;
         }
+        clearTimeout(still);
+        still = setTimeout(() => fail(standstill(pod)), stillMs(pod));
         const failure = pod === undefined ? undefined : podFailure(pod);
-        if (failure?.sure === true) {
-          end();
-          reject(new DaemonError('Internal', failure.reason));
-        } else if (failure !== undefined) {
-          timer ??= setTimeout(() => {
-            const now = this.#pods.get(name);
-            const still = now === undefined ? undefined : podFailure(now);
-            timer = undefined;
-            if (still === undefined) return;
-            end();
-            reject(new DaemonError('Internal', still.reason));
-          }, schedulingGraceMs);
-        } else {
-          clearTimeout(timer);
-          timer = undefined;
+        if (failure?.sure === true) failNow();
+        else if (failure !== undefined) grace ??= setTimeout(failNow, schedulingGraceMs);
+        else {
+          clearTimeout(grace);
+          grace = undefined;
         }
       };
-      const aborted = (): void => {
-        end();
-        reject(new DaemonError('Unavailable', 'the client has gone'));
-      };
+      const aborted = (): void => fail(new DaemonError('Unavailable', 'the client has gone'));
       const unlisten = this.onChange((changed, pod) => {
         if (changed !== name) return;
-        if (pod !== undefined) {
-          look();
-          return;
-        }
-        end();
-        reject(new DaemonError('Internal', 'the Pod was deleted while it started'));
+        if (pod === undefined) fail(new DaemonError('Internal', 'the Pod was deleted while it started'));
+        else look();
       });
       signal?.addEventListener('abort', aborted, { once: true });
-      look();
+      if (signal?.aborted === true) aborted();
+      else look();
     });
   }
 
@@ -153,6 +155,22 @@ export class Pods {
 
 function mainStatus(pod: V1Pod): V1ContainerStatus | undefined {
   return pod.status?.containerStatuses?.find(({ name }) => name === mainContainer);
+}
+
+function stillMs(pod: V1Pod | undefined): number {
+  return pod === undefined || pod.metadata?.deletionTimestamp !== undefined ? stillGoneMs : stillPodMs;
+}
+
+/** With what was known last. */
+function standstill(pod: V1Pod | undefined): DaemonError {
+  if (pod === undefined) return new DaemonError('Unavailable', 'the cluster tells nothing of the Pod');
+  const { status, metadata } = pod;
+  const waiting = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])]
+    .map(({ state }) => state?.waiting?.reason)
+    .find((reason) => reason !== undefined);
+  const why =
+    metadata?.deletionTimestamp === undefined ? (waiting ?? status?.phase ?? 'Pending') : 'Terminating';
+  return new DaemonError('Unavailable', `the Pod has not come to run, and nothing happens any more: ${why}`);
 }
 
 /** Undefined: process 1 does not run, or the Pod is on its way out. */
