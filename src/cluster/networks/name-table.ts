@@ -81,5 +81,5 @@ function namesOn({ name, containerId, networks }: NamedMember, networkId: string
 
 /** An alias may be any text; what would be read as something else is no name that anybody can ask for. */
 function isLine(line: string): boolean {
-  return /^[a-z]+( [^\s]+)+$/.test(line);
+  return /^(?:(?:self|upstream) \S+|(?:name|pointer) \S+ \S+)$/.test(line);
 }
