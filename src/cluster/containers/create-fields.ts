@@ -1,5 +1,5 @@
-// What becomes of each field of Docker's create on a cluster: honoured, warned of, or refused. docs/kubernetes-backend.md has the
-// same table; a test holds the two together.
+// What becomes of each field of Docker's create on a cluster: honoured, warned of, or refused. A test holds the table to the API's
+// fields, and what is warned of or refused to the code.
 
 import type { ContainerConfig, HostConfig } from '../../docker/types';
 import type { ClusterSettings } from '../../config';
@@ -9,6 +9,7 @@ export type FieldFate = 'honoured' | 'warned' | 'refused';
 
 /** Members of the body and of its HostConfig. */
 export const createFields: Readonly<Record<string, FieldFate>> = {
+  ArgsEscaped: 'honoured',
   AttachStderr: 'honoured',
   AttachStdin: 'honoured',
   AttachStdout: 'honoured',
@@ -157,8 +158,7 @@ export function clusterRefusals(
 
 function requireBindAllowed(source: string, { bindPaths }: ClusterSettings): void {
   if (!source.startsWith('/')) return;
-  const isBelow = (path: string): boolean =>
-    source === path || source.startsWith(`${path.replace(/\/$/, '')}/`);
+  const isBelow = (path: string): boolean => `${source}/`.startsWith(`${path.replace(/\/+$/, '')}/`);
   if (!source.split('/').includes('..') && bindPaths.some(isBelow)) return;
   throw refusal(
     `a bind of ${source}`,
@@ -185,6 +185,7 @@ export function clusterWarnings(config: ContainerConfig, hostConfig: HostConfig)
     ['MemorySwappiness', (hostConfig.MemorySwappiness ?? -1) >= 0, "swap is the node's choice"],
     ['OomKillDisable', hostConfig.OomKillDisable, "it is the node's kernel that chooses"],
     ['NetworkMode', hostConfig.NetworkMode === 'host', "a container has an address of its own, not a node's"],
+    ['Cgroup', hostConfig.Cgroup, "control groups are the node's"],
     ['CgroupParent', hostConfig.CgroupParent, "control groups are the node's"],
     ['CgroupnsMode', hostConfig.CgroupnsMode, "control groups are the node's"],
     ['KernelMemory', hostConfig.KernelMemory, 'Kubernetes has no limit of it'],

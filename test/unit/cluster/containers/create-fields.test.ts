@@ -1,0 +1,123 @@
+// Each field of Docker's create has its fate on a cluster, and meets it.
+
+import {
+  clusterRefusals,
+  clusterWarnings,
+  createFields,
+  validateClusterLog,
+} from '../../../../src/cluster/containers/create-fields';
+import { configFields } from '../../../../src/docker/container-config-schema';
+import { hostConfigFields } from '../../../../src/docker/host-config-schema';
+import type { ContainerConfig, HostConfig } from '../../../../src/docker/types';
+import { validateContainer } from '../../../../src/semantics/create/validation';
+import { clusterSettings } from '../../../support/fakes/cluster-fakes';
+
+/** A value of each field that is not honoured. */
+const samples: Record<string, unknown> = {
+  Domainname: 'test',
+  MacAddress: '02:00:00:00:00:01',
+  NetworkDisabled: true,
+  'HostConfig.BlkioDeviceReadBps': [{ Path: '/dev/sda', Rate: 1 }],
+  'HostConfig.BlkioDeviceReadIOps': [{ Path: '/dev/sda', Rate: 1 }],
+  'HostConfig.BlkioDeviceWriteBps': [{ Path: '/dev/sda', Rate: 1 }],
+  'HostConfig.BlkioDeviceWriteIOps': [{ Path: '/dev/sda', Rate: 1 }],
+  'HostConfig.BlkioWeight': 500,
+  'HostConfig.BlkioWeightDevice': [{ Path: '/dev/sda', Weight: 500 }],
+  'HostConfig.Cgroup': 'container:x',
+  'HostConfig.CgroupParent': '/parent',
+  'HostConfig.CgroupnsMode': 'host',
+  'HostConfig.CpuCount': 1,
+  'HostConfig.CpuPercent': 1,
+  'HostConfig.CpuRealtimePeriod': 1000,
+  'HostConfig.CpuRealtimeRuntime': 1000,
+  'HostConfig.CpusetCpus': '0',
+  'HostConfig.CpusetMems': '0',
+  'HostConfig.DeviceCgroupRules': ['c 1:3 rwm'],
+  'HostConfig.DeviceRequests': [{ Count: 1 }],
+  'HostConfig.Devices': [{ PathOnHost: '/dev/null' }],
+  'HostConfig.IOMaximumBandwidth': 1,
+  'HostConfig.IOMaximumIOps': 1,
+  'HostConfig.IpcMode': 'host',
+  'HostConfig.KernelMemory': 2 ** 24,
+  'HostConfig.KernelMemoryTCP': 2 ** 24,
+  'HostConfig.MaskedPaths': ['/proc/kcore'],
+  'HostConfig.MemorySwap': 2 ** 30,
+  'HostConfig.MemorySwappiness': 0,
+  'HostConfig.OomKillDisable': true,
+  'HostConfig.PidMode': 'host',
+  'HostConfig.PidsLimit': 10,
+  'HostConfig.ReadonlyPaths': ['/proc/sys'],
+  'HostConfig.StorageOpt': { size: '1G' },
+  'HostConfig.UTSMode': 'host',
+  'HostConfig.UsernsMode': 'host',
+  'HostConfig.VolumesFrom': ['other'],
+};
+
+function bodyWith(field: string): [ContainerConfig, HostConfig] {
+  const [member, ofHost = ''] = field.split('.') as [string, string?];
+  return ofHost === ''
+    ? [{ [member]: samples[field] }, {}]
+    : [{}, { [ofHost]: samples[field] } as HostConfig];
+}
+
+const withFate = (fate: string): string[] =>
+  Object.entries(createFields).flatMap(([field, its]) => (its === fate ? [field] : []));
+
+it('has an entry for each field that the API reads, and none else', () => {
+  const read = [
+    ...Object.keys(configFields),
+    'NetworkingConfig',
+    ...Object.keys(hostConfigFields).map((field) => `HostConfig.${field}`),
+  ];
+  expect(Object.keys(createFields).sort()).toEqual(read.sort());
+});
+
+it.each(withFate('warned'))('warns of %s', (field) => {
+  const [config, hostConfig] = bodyWith(field);
+  expect(clusterWarnings(config, hostConfig)).toEqual([
+    expect.stringMatching(new RegExp(`^${field.replace('HostConfig.', '')} discarded: .`)),
+  ]);
+});
+
+it.each(withFate('refused'))('refuses %s', (field) => {
+  const [config, hostConfig] = bodyWith(field);
+  expect(() => {
+    validateContainer(config, hostConfig, {
+      cpus: 2,
+      hostNetworking: true,
+      validateLog: validateClusterLog,
+    });
+    clusterRefusals(config, hostConfig, clusterSettings);
+  }).toThrow();
+});
+
+it('says nothing of a body that wants nothing', () => {
+  expect(clusterWarnings({}, {})).toEqual([]);
+  expect(clusterWarnings({}, { MemorySwappiness: -1, PidsLimit: -1, OomKillDisable: false })).toEqual([]);
+  expect(() =>
+    clusterRefusals({}, { NetworkMode: 'bridge', IpcMode: 'private' }, clusterSettings),
+  ).not.toThrow();
+});
+
+it.each(['/data', '/data/../etc', '/database'])(
+  'binds nothing that the operator has not allowed: %s',
+  (source) => {
+    const settings = { ...clusterSettings, bindPaths: ['/data/'] };
+    const bind = (): void => clusterRefusals({}, { Binds: [`${source}:/x`] }, settings);
+    if (source === '/data') expect(bind).not.toThrow();
+    else expect(bind).toThrow('--kube-bind-path');
+    expect(() =>
+      clusterRefusals({}, { Mounts: [{ Type: 'bind', Source: '/etc', Target: '/x' }] }, settings),
+    ).toThrow('a bind of /etc is not supported');
+  },
+);
+
+it.each(['none', 'container:other'])('refuses --network %s', (mode) => {
+  expect(() => clusterRefusals({}, { NetworkMode: mode }, clusterSettings)).toThrow(`--network ${mode}`);
+});
+
+it('keeps lines beside the container, and refuses other places', () => {
+  for (const Type of ['', 'json-file', 'local', 'none'])
+    expect(() => validateClusterLog({ Type })).not.toThrow();
+  expect(() => validateClusterLog({ Type: 'syslog' })).toThrow('the log driver syslog is not supported');
+});
