@@ -6,7 +6,8 @@ import { log } from '../../log';
 import { notRunning } from '../../semantics/containers/container-refusals';
 import { eventAttributes } from '../../semantics/containers/container-record';
 import { isActive } from '../../semantics/containers/container-state';
-import { isLinuxSignal, parseSignal, sigkill, sigterm } from '../../translate/signals';
+import { stopSignal } from '../../semantics/containers/stop-signal';
+import { isLinuxSignal, sigkill } from '../../translate/signals';
 import { AgentError } from '../../vm/contract/agent-error';
 import type { ClusterContainer } from '../records/cluster-container';
 import type { ClusterContext } from './context';
@@ -16,15 +17,6 @@ import { startContainer } from './start';
 const defaultStopSeconds = 10;
 /** How long a killed container may take to be known as ended before its Pod is deleted instead. */
 const killGraceMs = 30_000;
-
-/** What a client has asked for, or StopSignal of the container. */
-export function stopSignal(container: ClusterContainer, asked = ''): number {
-  if (asked !== '') return parseSignal(asked);
-  const text = container.record.config.StopSignal ?? '';
-  if (text === '') return sigterm;
-  const number = parseSignal(text);
-  return isLinuxSignal(number) ? number : sigterm;
-}
 
 export async function stopContainer(
   context: ClusterContext,

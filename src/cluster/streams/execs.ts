@@ -7,7 +7,7 @@ import { pause } from '../../async/pause';
 import type { ExecCreateBody, ExecInspect } from '../../docker/types';
 import { DaemonError, errorMessage } from '../../errors';
 import { log } from '../../log';
-import { notRunning } from '../../semantics/containers/container-refusals';
+import { notRunning, requireExecutable } from '../../semantics/containers/container-refusals';
 import { isActive } from '../../semantics/containers/container-state';
 import { execFailure } from '../../semantics/containers/runtime-errors';
 import { detachKeysOf } from '../../semantics/streams/detach-keys';
@@ -295,21 +295,6 @@ export class ClusterExecs implements ExecBackend {
 
 function noSuchExec(execId: string): DaemonError {
   return new DaemonError('NotFound', `No such exec instance: ${execId}`);
-}
-
-/** Docker's refusals of an exec by the container's state. `ref` is what the client called it. */
-function requireExecutable(container: ClusterContainer, ref: string): void {
-  const { kind } = container.state;
-  if (kind === 'paused') {
-    throw new DaemonError('Conflict', `Container ${ref} is paused, unpause the container before exec`);
-  }
-  if (kind === 'restarting') {
-    throw new DaemonError(
-      'Conflict',
-      `Container ${container.id} is restarting, wait until the container is running`,
-    );
-  }
-  if (!isActive(container.state)) throw notRunning(container);
 }
 
 /** As Docker's events show a command: the word, a space, the rest. */

@@ -3,8 +3,9 @@
 import type { LogLine, LogsOptions } from '../../api/v1.41/backend';
 import { DaemonError } from '../../errors';
 import { logAttributes, logSubject } from '../../semantics/logs/log-attributes';
-import { logLines, selectRecords } from '../../semantics/logs/log-selection';
+import { logLines, selectRecords, wantedStreams } from '../../semantics/logs/log-selection';
 import type { LogStream } from '../../semantics/logs/log-record';
+import { requireLogsReadable } from '../../semantics/containers/container-refusals';
 import { parseHumanSize } from '../../go/size-format';
 import type { LogConfig } from '../../docker/types';
 import type { ClusterContainer } from '../records/cluster-container';
@@ -33,18 +34,11 @@ export function clusterLogs(
   signal: AbortSignal,
 ): { terminal: boolean; lines: AsyncIterable<LogLine> } {
   const { record } = container;
-  const streams = new Set<LogStream>();
-  if (options.stdout) streams.add('stdout');
-  if (options.stderr) streams.add('stderr');
-  if (streams.size === 0) {
-    throw new DaemonError('InvalidParameter', 'Bad parameters: you must choose at least one stream');
-  }
+  const streams = wantedStreams(options);
   if (record.hostConfig.LogConfig?.Type === 'none') {
     throw new DaemonError('NotImplemented', 'configured logging driver does not support reading');
   }
-  if (record.state.kind === 'removing' || record.state.kind === 'dead') {
-    throw new DaemonError('Conflict', 'can not get logs from container which is dead or marked for removal');
-  }
+  requireLogsReadable(container);
   const batches = readLines(reach, container, { ...options, streams }, signal);
   return { terminal: record.config.Tty, lines: logLines(batches) };
 }

@@ -5,7 +5,8 @@ import { eventAttributes } from '../../semantics/containers/container-record';
 import type { Container, ContainerRegistry } from '../core/container-registry';
 import { namedPodIdOf } from '../vms/named-pods';
 import { startContainer, type StartNeeds } from './start';
-import { stopAndWait, stopSignal, type StopNeeds } from './stop';
+import { stopSignal } from '../../semantics/containers/stop-signal';
+import { stopAndWait, type StopNeeds } from './stop';
 import type { PodHolds } from '../core/pod-holds';
 
 /** What a stop and a start work with, and what keeps the Pod between them. */

@@ -3,7 +3,8 @@
 import { settlesWithin } from '../../async/deadline';
 import { DaemonError, isDaemonError } from '../../errors';
 import { log } from '../../log';
-import { isLinuxSignal, parseSignal, sigkill, sigterm } from '../../translate/signals';
+import { stopSignal } from '../../semantics/containers/stop-signal';
+import { isLinuxSignal, parseSignal, sigkill } from '../../translate/signals';
 import { AgentError } from '../../vm/contract/agent-error';
 import { eventAttributes } from '../../semantics/containers/container-record';
 import { isActive } from '../../semantics/containers/container-state';
@@ -29,15 +30,6 @@ const defaultStopSeconds = 10;
 /** How long a killed container may take to be reported as exited before its VM is ended instead. */
 const killGraceMs = 10_000;
 const signalTimeoutMs = 10_000;
-
-/** What a client has asked for, or StopSignal of the container. Throws what `parseSignal` throws. */
-export function stopSignal(container: Container, asked = ''): number {
-  if (asked !== '') return parseSignal(asked);
-  const text = container.record.config.StopSignal ?? '';
-  if (text === '') return sigterm;
-  const number = parseSignal(text);
-  return isLinuxSignal(number) ? number : sigterm;
-}
 
 export async function stopContainer(
   engine: StopNeeds,

@@ -1,11 +1,10 @@
 // `docker logs`.
 
 import type { LogLine, LogsOptions } from '../../api/v1.41/backend';
-import { DaemonError } from '../../errors';
-import type { LogStream } from '../../semantics/logs/log-record';
+import { requireLogsReadable } from '../../semantics/containers/container-refusals';
 import type { Container } from '../core/container-registry';
 import type { ContainerLogStore } from './container-log-store';
-import { logLines } from '../../semantics/logs/log-selection';
+import { logLines, wantedStreams } from '../../semantics/logs/log-selection';
 import { readLogBatches } from './log-reader';
 import type { RunOffsets } from '../../semantics/logs/log-record';
 
@@ -22,15 +21,8 @@ export function containerLogs(
   onRead?: (offsets: RunOffsets) => void,
 ): { terminal: boolean; lines: AsyncIterable<LogLine> } {
   const { record } = container;
-  const streams = new Set<LogStream>();
-  if (options.stdout) streams.add('stdout');
-  if (options.stderr) streams.add('stderr');
-  if (streams.size === 0) {
-    throw new DaemonError('InvalidParameter', 'Bad parameters: you must choose at least one stream');
-  }
-  if (record.state.kind === 'removing' || record.state.kind === 'dead') {
-    throw new DaemonError('Conflict', 'can not get logs from container which is dead or marked for removal');
-  }
+  const streams = wantedStreams(options);
+  requireLogsReadable(container);
   const { tail, follow, sinceMs, untilMs, timestamps, details } = options;
   const batches = readLogBatches(
     logs.source(record),

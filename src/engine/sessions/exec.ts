@@ -16,9 +16,8 @@ import { nextExecState, type ExecEvent, type ExecState } from './exec-state';
 import { eventAttributes } from '../../semantics/containers/container-record';
 import { linkVariables } from '../../semantics/containers/links';
 import type { Container, ContainerRegistry } from '../core/container-registry';
-import { notRunning } from '../../semantics/containers/container-refusals';
+import { notRunning, requireExecutable } from '../../semantics/containers/container-refusals';
 import { requirePod, type PodPlaces } from '../vms/guest-access';
-import { isActive } from '../../semantics/containers/container-state';
 import { detachKeysOf } from '../../semantics/streams/detach-keys';
 import { execFailure } from '../../semantics/containers/runtime-errors';
 import { ProcessStdio, type StdioChannels } from '../streams/stdio';
@@ -280,21 +279,6 @@ export class Execs implements ExecBackend {
 function alreadyStarted({ id, state }: Exec): DaemonError {
   const how = state.kind === 'exited' ? 'has already run' : 'is already running';
   return new DaemonError('Conflict', `Error: Exec command ${id} ${how}`);
-}
-
-/** Docker's refusals of an exec by the container's state. `ref` is what the client called it. */
-function requireExecutable(container: Container, ref: string): void {
-  const { kind } = container.state;
-  if (kind === 'paused') {
-    throw new DaemonError('Conflict', `Container ${ref} is paused, unpause the container before exec`);
-  }
-  if (kind === 'restarting') {
-    throw new DaemonError(
-      'Conflict',
-      `Container ${container.id} is restarting, wait until the container is running`,
-    );
-  }
-  if (!isActive(container.state)) throw notRunning(container);
 }
 
 function allocateExecChannels(

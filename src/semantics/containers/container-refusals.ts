@@ -31,3 +31,25 @@ export function requireStartable(container: KnownContainer): void {
       return;
   }
 }
+
+/** Docker's refusals of an exec by the container's state. `ref` is what the client called it. */
+export function requireExecutable(container: KnownContainer, ref: string): void {
+  const { kind } = container.state;
+  if (kind === 'paused') {
+    throw new DaemonError('Conflict', `Container ${ref} is paused, unpause the container before exec`);
+  }
+  if (kind === 'restarting') {
+    throw new DaemonError(
+      'Conflict',
+      `Container ${container.id} is restarting, wait until the container is running`,
+    );
+  }
+  if (!isActive(container.state)) throw notRunning(container);
+}
+
+/** Throws Conflict for one that is being removed. */
+export function requireLogsReadable({ state }: KnownContainer): void {
+  if (state.kind === 'removing' || state.kind === 'dead') {
+    throw new DaemonError('Conflict', 'can not get logs from container which is dead or marked for removal');
+  }
+}

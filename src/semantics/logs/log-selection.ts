@@ -1,6 +1,7 @@
 // Which lines of a log a client asked for, and as what it sees them. Pure.
 
 import type { LogLine } from '../../api/v1.41/backend';
+import { DaemonError } from '../../errors';
 import { renderRecord, type LogRecord, type LogStream } from './log-record';
 
 export interface LogSelection {
@@ -73,4 +74,15 @@ export function logLines(batches: AsyncGenerator<LogLine[], void, undefined>): A
       },
     }),
   };
+}
+
+/** The streams that a client wants. Throws InvalidParameter for none. */
+export function wantedStreams({ stdout, stderr }: { stdout: boolean; stderr: boolean }): Set<LogStream> {
+  const streams = new Set<LogStream>();
+  if (stdout) streams.add('stdout');
+  if (stderr) streams.add('stderr');
+  if (streams.size === 0) {
+    throw new DaemonError('InvalidParameter', 'Bad parameters: you must choose at least one stream');
+  }
+  return streams;
 }
