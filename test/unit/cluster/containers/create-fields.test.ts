@@ -55,9 +55,7 @@ const samples: Record<string, unknown> = {
 
 function bodyWith(field: string): [ContainerConfig, HostConfig] {
   const [member, ofHost = ''] = field.split('.') as [string, string?];
-  return ofHost === ''
-    ? [{ [member]: samples[field] }, {}]
-    : [{}, { [ofHost]: samples[field] } as HostConfig];
+  return ofHost === '' ? [{ [member]: samples[field] }, {}] : [{}, { [ofHost]: samples[field] }];
 }
 
 const withFate = (fate: string): string[] =>

@@ -79,7 +79,7 @@ class Fake {
     for (const listener of this.#listeners) listener(podName(id), status === undefined ? undefined : pod);
   }
 
-  async *#batches(): AsyncGenerator<unknown> {
+  async *#batches(): AsyncGenerator {
     const code = await new Promise<number>((resolve) => (this.exit = resolve));
     yield { events: [{ kind: 'exited', code, signal: 0, oom: false, timeNs: 1n, position: 1 }] };
   }
