@@ -34,10 +34,18 @@ limited() {
 }
 show_hung() {
   sleep $((CAISSON_TEST_MINUTES * 60 - SECONDS))
-  say "has not ended after $CAISSON_TEST_MINUTES minutes; what runs:"
-  ps -eo pid,ppid,etimes,stat,wchan:20,args --sort=start_time | grep -v '\]$' | cut -c1-200
-  tail -n 40 build/test-integration.log build/test-stress.log
+  say "has not ended after $CAISSON_TEST_MINUTES minutes"
+  {
+    say 'what ran then:'
+    ps -eo pid,ppid,etimes,stat,wchan:20,args --sort=start_time | grep -v '\]$' | cut -c1-200
+    say 'files of the comparison that had not ended:'
+    node_modules/.bin/jest --selectProjects compat --listTests 2>/dev/null | sed "s|^$root_dir/||" |
+      while read -r file; do grep -q "^[A-Z]* compat $file" build/test-compat.log || echo "$file"; done
+  } >"$hung" 2>&1
+  cat "$hung"
 }
+hung=build/test-hung.log # shown once more at the end, which is what is looked at first
+rm -f "$hung"
 children=()
 trap 'kill "${children[@]}" $(printf "%s\n" "${children[@]}" | xargs -rn1 pgrep -P) 2>/dev/null' EXIT
 if [ -n "${CAISSON_TEST_MINUTES:-}" ]; then
@@ -91,12 +99,13 @@ beside &
 beside=$!
 children+=("$beside")
 tail --pid=$$ -n +1 -f build/test-integration.log | grep --line-buffered -E '^(PASS|FAIL) ' &
-CAISSON_TEST_LEFT_OUT=$left_out run compat --forceExit "${compat_jest[@]}"
-count compat $?
+CAISSON_TEST_LEFT_OUT=$left_out run compat --forceExit "${compat_jest[@]}" 2>&1 | tee build/test-compat.log
+count compat "${PIPESTATUS[0]}"
 wait "$beside"
 count integration 0
 count stress 0
 cat build/test-integration.log build/test-stress.log
+[ ! -e "$hung" ] || tail -n 60 "$hung"
 
 say "$taken; $(wc -l <"$left_out") cases are left to npm run test:all"
 echo

@@ -9,6 +9,9 @@ import { makeScratchDir } from '../process/scratch-dir';
 import { makeBusyboxArchive } from '../images/test-images';
 import { recordedReplyErrors } from '../wire/wire-replies';
 
+/** For one command: minutes on a machine with ten times its load, so that what takes longer hangs. */
+const commandTimeoutMs = 300_000;
+
 export interface BusyboxDaemon {
   /** Takes the daemon's own directories, and the test's files. */
   readonly dir: string;
@@ -42,9 +45,16 @@ export function useBusyboxDaemon(
       return running().daemon;
     },
     docker: (...command) =>
-      execFileSync('docker', [...host(), ...command], { encoding: 'utf8', stdio: 'pipe' }).trim(),
+      execFileSync('docker', [...host(), ...command], {
+        encoding: 'utf8',
+        stdio: 'pipe',
+        timeout: commandTimeoutMs,
+      }).trim(),
     refusal: (...command) => {
-      const { status, stderr } = spawnSync('docker', [...host(), ...command], { encoding: 'utf8' });
+      const { status, stderr } = spawnSync('docker', [...host(), ...command], {
+        encoding: 'utf8',
+        timeout: commandTimeoutMs,
+      });
       expect(status).not.toBe(0);
       return stderr.trim();
     },
