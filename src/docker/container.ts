@@ -218,3 +218,22 @@ export interface ContainerStats {
   id: string;
   networks?: Record<string, NetworkStats>;
 }
+
+/** What `docker ps --filter` and `GET /containers/json` can select by. */
+export const containerListFilters: readonly string[] = [
+  'ancestor',
+  'before',
+  'exited',
+  'expose',
+  'health',
+  'id',
+  'is-task',
+  'isolation',
+  'label',
+  'name',
+  'network',
+  'publish',
+  'since',
+  'status',
+  'volume',
+];

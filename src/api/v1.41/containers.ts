@@ -8,6 +8,7 @@ import type { ContainerBackend } from './backend';
 import { declaredLength, readLooseJson } from '../http/body';
 import { createBody, hostConfigOf } from './create-body';
 import { queryFilters } from './filters';
+import { containerListFilters } from '../../docker/container';
 import { containerCreate, containerUpdate, type LooseCreateBody } from '../../docker/request-schemas';
 import { holds } from './old-versions';
 import { inspectOf119, inspectOf120 } from './old-shapes';
@@ -16,23 +17,6 @@ import { sendJson, sendStatus } from '../http/reply';
 import type { ContainerCreateBody, ContainerUpdateBody, HostConfig } from '../../docker/types';
 import { applyVersionToCreate } from './version-rules';
 
-const listFilters = [
-  'ancestor',
-  'before',
-  'exited',
-  'expose',
-  'health',
-  'id',
-  'is-task',
-  'isolation',
-  'label',
-  'name',
-  'network',
-  'publish',
-  'since',
-  'status',
-  'volume',
-];
 const pruneFilters = ['label', 'label!', 'until'];
 /** A JSON object that says anything has at least this many characters. */
 const longestEmptyBody = 7;
@@ -47,7 +31,7 @@ export function containerRoutes(backend: ContainerBackend): Router {
       all: queryBool(req, 'all'),
       limit: queryInt(req, 'limit') ?? 0,
       size: queryBool(req, 'size'),
-      filters: queryFilters(req, listFilters),
+      filters: queryFilters(req, containerListFilters),
     });
     sendJson(res, 200, containers);
   });

@@ -1,6 +1,7 @@
 // The filters of `docker ps`.
 
 import type { Filters } from '../../api/v1.41/backend';
+import { containerListFilters } from '../../docker/container';
 import { DaemonError } from '../../errors';
 import { goQuote } from '../../go/quote';
 import { portsSummary } from './endpoints';
@@ -18,23 +19,6 @@ import {
 } from '../filters/filters';
 import { neverTimestamp } from '../../go/timestamp';
 
-const acceptedFilters = [
-  'ancestor',
-  'before',
-  'exited',
-  'expose',
-  'health',
-  'id',
-  'is-task',
-  'isolation',
-  'label',
-  'name',
-  'network',
-  'publish',
-  'since',
-  'status',
-  'volume',
-];
 const states = ['paused', 'restarting', 'removing', 'running', 'dead', 'created', 'exited'];
 const healthStates = ['starting', 'healthy', 'unhealthy', 'none'];
 
@@ -58,7 +42,7 @@ type Predicate = (container: KnownContainer) => boolean;
 
 /** Throws Docker's errors for filters and values that it refuses. */
 export function containerFilter(filters: Filters, sources: ContainerFilterSources): ContainerFilter {
-  validateFilters(filters, acceptedFilters);
+  validateFilters(filters, containerListFilters);
   const isTask = booleanFilter(filters, 'is-task');
   const predicates: Predicate[] = [
     // No container is a service's task here.
