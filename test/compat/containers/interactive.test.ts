@@ -17,7 +17,11 @@ const engines = (Object.keys(hosts) as EngineName[]).filter(
 describe.each(engines)('interactive use of %s', (engine) => {
   const host = hosts[engine] ?? '';
   const docker = (...args: string[]): string =>
-    execFileSync('/usr/bin/docker', ['--host', host, ...args], { encoding: 'utf8', timeout: 300_000 });
+    execFileSync('/usr/bin/docker', ['--host', host, ...args], {
+      encoding: 'utf8',
+      timeout: 300_000,
+      killSignal: 'SIGKILL',
+    });
 
   test.each(clis)(
     'a shell in debian:12, docker $version',

@@ -38,6 +38,7 @@ export class OwnDaemon {
     return execFileSync('/usr/bin/docker', ['--host', this.daemon.host, ...args], {
       encoding: 'utf8',
       timeout: 300_000,
+      killSignal: 'SIGKILL', // `docker run` hands a SIGTERM on to its container
       maxBuffer: 1 << 28,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -48,6 +49,7 @@ export class OwnDaemon {
     const { status, stdout, stderr } = spawnSync('/usr/bin/docker', ['--host', this.daemon.host, ...args], {
       encoding: 'utf8',
       timeout: 300_000,
+      killSignal: 'SIGKILL', // `docker run` hands a SIGTERM on to its container
     });
     return { exitCode: status, stdout, stderr };
   }

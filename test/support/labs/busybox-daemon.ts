@@ -49,11 +49,13 @@ export function useBusyboxDaemon(
         encoding: 'utf8',
         stdio: 'pipe',
         timeout: commandTimeoutMs,
+        killSignal: 'SIGKILL',
       }).trim(),
     refusal: (...command) => {
       const { status, stderr } = spawnSync('docker', [...host(), ...command], {
         encoding: 'utf8',
         timeout: commandTimeoutMs,
+        killSignal: 'SIGKILL',
       });
       expect(status).not.toBe(0);
       return stderr.trim();
