@@ -242,7 +242,7 @@ export function defineCase(
         if (differences.length > 0)
           throw new Error(`${differences.length} differences\n  ${differences.join('\n  ')}`);
       }),
-    7_200_000,
+    2_400_000, // a turn alone may be long in coming; but a case that hangs is to be named before the whole run is given up
   );
 }
 
