@@ -5,7 +5,7 @@
 import type { Filters } from '../../api/v1.41/backend';
 import { DaemonError } from '../../errors';
 import { goRegexp, type GoRegexp } from '../../go/regexp';
-import { StarPattern } from '../../go/star-pattern';
+import { strictPathMatcher } from '../../go/path-match';
 
 /** `Invalid filter 'name'` or, with a value, `Invalid filter 'name=value'`. */
 export function invalidFilter(name: string, value?: string): DaemonError {
@@ -94,56 +94,7 @@ export function booleanFilter(
 
 /** Go's path.Match: `*` and `?` stop at slashes. Throws Internal, as dockerd, for a malformed pattern. */
 export function globMatcher(pattern: string): (text: string) => boolean {
-  const parts = new StarPattern();
-  for (let at = 0; at < pattern.length; at += 1) {
-    const char = pattern.charAt(at);
-    if (char === '*') parts.star();
-    else if (char === '?') parts.character('[^/]');
-    else if (char === '\\') {
-      at += 1;
-      if (at >= pattern.length) throw malformedPattern();
-      parts.character(quote(pattern.charAt(at)));
-    } else if (char === '[') {
-      const end = classEnd(pattern, at);
-      parts.character(classSource(pattern.slice(at + 1, end)));
-      at = end;
-    } else parts.character(quote(char));
-  }
-  return parts.matcher();
-}
-
-function malformedPattern(): DaemonError {
-  return new DaemonError('Internal', 'syntax error in pattern');
-}
-
-function quote(char: string): string {
-  return char.replace(/[\\^$.*+?()[\]{}|/-]/, '\\$&');
-}
-
-/** Index of the bracket that closes the class opened at `start`. */
-function classEnd(pattern: string, start: number): number {
-  const first = pattern.charAt(start + 1) === '^' ? start + 2 : start + 1;
-  for (let at = first; at < pattern.length; at += 1) {
-    if (pattern.charAt(at) === '\\') at += 1;
-    else if (pattern.charAt(at) === ']' && at > first) return at;
-  }
-  throw malformedPattern();
-}
-
-function classSource(content: string): string {
-  const negated = content.startsWith('^');
-  const characters: string[] = [];
-  for (let at = negated ? 1 : 0; at < content.length; at += 1) {
-    if (content.charAt(at) === '\\') at += 1;
-    const from = content.charAt(at);
-    if (content.charAt(at + 1) === '-') {
-      at += content.charAt(at + 2) === '\\' ? 3 : 2;
-      const to = content.charAt(at);
-      if (to === '' || to < from) throw malformedPattern();
-      characters.push(`${quote(from)}-${quote(to)}`);
-    } else {
-      characters.push(quote(from));
-    }
-  }
-  return negated ? `[^/${characters.join('')}]` : `(?!/)[${characters.join('')}]`;
+  const matches = strictPathMatcher(pattern);
+  if (matches === undefined) throw new DaemonError('Internal', 'syntax error in pattern');
+  return matches;
 }

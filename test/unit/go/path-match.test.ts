@@ -2,7 +2,7 @@ import fc from 'fast-check';
 
 import { pathMatcher } from '../../../src/go/path-match';
 
-describe('patterns of COPY and ADD', () => {
+describe('patterns of COPY, ADD and filters', () => {
   test.each([
     ['*', 'a', true],
     ['*', 'a/b', false],
@@ -19,7 +19,11 @@ describe('patterns of COPY and ADD', () => {
     ['a?c', 'a/c', false],
     ['[a-c]*', 'b1', true],
     ['[^a-c]*', 'b1', false],
-    ['[^a]b', '/b', false],
+    ['[^a]b', '/b', true], // as Go has it: only a star and a question mark stop at slashes
+    ['[^]a]', 'b]', false],
+    ['[-]', '-', false],
+    ['a[b-]c]', 'abc', false],
+    ['?[é-ü]', '😀ö', true],
     ['\\**', '*x', true],
     ['\\**', 'x', false],
     ['a.c', 'abc', false],
@@ -44,5 +48,10 @@ describe('patterns of COPY and ADD', () => {
     expect(pathMatcher(`${'*a'.repeat(100)}b`)('a'.repeat(255))).toBe(false);
     expect(pathMatcher(`${'*a'.repeat(100)}*`)('a'.repeat(255))).toBe(true);
     expect(pathMatcher('*'.repeat(10_000))('a'.repeat(255))).toBe(true);
+  });
+
+  test.each(['a', '?', '[a-z]', '\\a'])('as many %s as a request can hold match as few do', (part) => {
+    expect(pathMatcher(part.repeat(200_000))('a'.repeat(255))).toBe(false);
+    expect(pathMatcher(part.repeat(200_000))('a'.repeat(200_000))).toBe(true);
   });
 });

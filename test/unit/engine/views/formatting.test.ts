@@ -69,10 +69,11 @@ describe('globs', () => {
     ['[^a-c]x', 'bx', false],
     ['a\\*', 'a*', true],
     ['a.c', 'abc', false],
+    ['[b-a]', 'a', false],
     ['127.0.0.1:5000/*', '127.0.0.1:5000/debian:12', true],
   ])('%s against %s', (pattern, text, expected) => expect(globMatcher(pattern)(text)).toBe(expected));
 
-  test.each(['[', '[]', '[a', 'a\\', '[b-a]'])('%s is malformed', (pattern) => {
+  test.each(['[', '[]', '[a', 'a\\', '[-a]', '[]a]', '[a-]'])('%s is malformed', (pattern) => {
     expect(() => globMatcher(pattern)).toThrow('syntax error in pattern');
   });
 
