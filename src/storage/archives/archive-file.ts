@@ -1,15 +1,15 @@
 // An image archive on its way in: spooled to a file as it comes, so that its members may stand in any order. They are
 // read from there by name; nothing is unpacked.
 
-import { createReadStream, createWriteStream } from 'node:fs';
+import { createWriteStream } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { dirname, posix } from 'node:path';
-import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { DaemonError, errorMessage, systemErrorCode } from '../../errors';
 import { JsonSyntaxError, parseFirstValue } from '../../go/json';
 import { createDecompressor, peekCompression } from '../layers/compression';
 import type { ImageContents } from '../contract/stores';
+import type { FileRange } from '../layers/conversion-job';
 import { ParsedArchive } from './parsed-archive';
 import { TarError, type TarEntry } from '../tar/tar-header';
 import { TarParser } from '../tar/tar-parser';
@@ -102,10 +102,9 @@ export class ArchiveFile {
     }
   }
 
-  open(name: string): Readable {
+  range(name: string): FileRange {
     const { offset, size } = this.#file(name);
-    if (size === 0) return Readable.from([], { objectMode: false });
-    return createReadStream(this.#path, { start: offset, end: offset + size - 1, highWaterMark: chunkBytes });
+    return { path: this.#path, start: offset, bytes: size };
   }
 
   #file(name: string): FileMember {

@@ -47,10 +47,8 @@ export async function storeLayer(
 ): Promise<LayerRecord> {
   const total = archive.sizeOf(name);
   const report = new ProgressReport('Loading layer', id, total, quiet ? () => undefined : progress);
-  const source = archive.open(name);
-  source.on('error', (error) => report.destroy(error));
-  report.on('close', () => source.destroy());
-  const layer = await layers.add(source.pipe(report), { ...options, signal });
+  const onRead = (bytes: number): void => report.count(bytes);
+  const layer = await layers.add(archive.range(name), { ...options, onRead, signal });
   if (!quiet) progress(progressLine('Loading layer', id, total, total));
   return layer;
 }

@@ -7,13 +7,15 @@ import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { chmod, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { unlessAborted } from '../../async/deadline';
 import { DaemonError } from '../../errors';
 import { syncPath } from '../../host/sync-path';
 import { createCompressor, createDecompressor } from './compression';
-import { convertLayer, imagePaths, type ConvertedLayer, type LayerSource } from './layer-conversion';
+import type { FileRange } from './conversion-job';
+import { convertLayerApart, type ConversionSource } from './conversion-process';
+import { imagePaths, type ConvertedLayer, type LayerSource } from './layer-conversion';
 import { makeBundle, maxBundledFiles } from './layer-bundle';
 import { LayerOrigins } from './layer-origins';
 import { isWholeSquashfs } from './squashfs';
@@ -22,7 +24,7 @@ import type { BlobCompression, DocumentStore, LayerBlob, LayerStore } from '../c
 export type LayerRecord = ConvertedLayer;
 
 export interface AddLayerOptions extends Omit<
-  LayerSource,
+  ConversionSource,
   'stream' | 'maxTarBytes' | 'maxNamesPerDirectory'
 > {
   /** From the image's configuration. Checked. */
@@ -251,17 +253,17 @@ export class SquashfsLayerStore implements LayerStore {
   }
 
   /**
-   * Takes a layer in: compressed or not. Rejects with Internal in Docker's words for a stream that is corrupt, cut or
+   * Takes a layer in, compressed or not, as a stream or from a file. Rejects with Internal in Docker's words for a stream that is corrupt, cut or
    * hostile, or not what the digests say; then nothing is left of it. Destroys the stream if it was not read to its end.
    */
-  async add(stream: Readable, options: AddLayerOptions = {}): Promise<LayerRecord> {
+  async add(stream: Readable | FileRange, options: AddLayerOptions = {}): Promise<LayerRecord> {
     const { diffId, wrongDiffId, onDiffId, ...source } = options;
     const work = join(this.#layersDir, `.new-${randomBytes(8).toString('hex')}`);
     const blobPath = `${work}.blob`;
     const diskPath = `${work}.squashfs`;
     let release: (() => void) | undefined;
     try {
-      const layer = await convertLayer({ ...source, stream, ...this.#limits }, blobPath, diskPath);
+      const layer = await convertLayerApart({ ...source, stream, ...this.#limits }, blobPath, diskPath);
       if (diffId !== undefined && diffId !== layer.diffId) {
         throw (
           wrongDiffId?.(layer.diffId) ??
@@ -272,7 +274,7 @@ export class SquashfsLayerStore implements LayerStore {
       onDiffId?.(layer.diffId);
       return await this.#store(layer, blobPath, diskPath);
     } finally {
-      stream.destroy();
+      if (stream instanceof Readable) stream.destroy();
       for (const name of await readdir(this.#layersDir))
         if (name.startsWith(basename(work))) await rm(join(this.#layersDir, name), { force: true });
       release?.();

@@ -24,13 +24,18 @@ export class ProgressReport extends Transform {
   }
 
   override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
-    this.received += chunk.length;
+    this.count(chunk.length);
+    done(null, chunk);
+  }
+
+  /** Of bytes that pass elsewhere. */
+  count(bytes: number): void {
+    this.received += bytes;
     const now = Date.now();
     if (now - this.#lastReport >= intervalMs || this.received === this.#total) {
       this.#lastReport = now;
       this.#tell(this.received);
     }
-    done(null, chunk);
   }
 }
 
