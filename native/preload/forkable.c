@@ -6,7 +6,7 @@
  * their thread pointers, in the same handler, from which they return to what they waited for.
  *
  * What a child must not share with the seed is replaced before any of that goes on: the files that come with the request,
- * eventfds, user, groups, capabilities, the id in the command line. Last comes the filter of system calls (-sandbox), which the
+ * eventfds and signalfds, user, groups, capabilities, the id in the command line. Last comes the filter of system calls (-sandbox), which the
  * seed has put off: with it nothing could fork. Nothing in the handlers takes a lock or allocates.
  *
  * CAISSON_SEED is FD:ID, the listening socket for requests and the id in the seed's command line. */
@@ -326,8 +326,8 @@ static int each_number(const char *directory, void (*with)(int number))
     return size < 0 ? EIO : 0;
 }
 
-/* The count of an eventfd, which reading would take from the seed too. */
-static uint64_t eventfd_count(int fd)
+/* A hexadecimal number that the kernel tells of an open file, 0 if it doesn't. Of an eventfd reading would take it from the seed too. */
+static uint64_t told_number(int fd, const char *name)
 {
     char path[64];
     char text[512];
@@ -338,8 +338,8 @@ static uint64_t eventfd_count(int fd)
     ssize_t size = read(file, text, sizeof(text) - 1);
     close(file);
     text[size < 0 ? 0 : size] = '\0';
-    const char *count = strstr(text, "eventfd-count:");
-    return count == NULL ? 0 : strtoull(count + strlen("eventfd-count:"), NULL, 16);
+    const char *found = strstr(text, name);
+    return found == NULL ? 0 : strtoull(found + strlen(name), NULL, 16);
 }
 
 static int child_error;
@@ -356,7 +356,26 @@ static void put(int file, int place)
         note_error();
 }
 
-static void replace_eventfd(int fd)
+static int own_eventfd(int fd, int flags)
+{
+    int own = eventfd(0, flags);
+    uint64_t count = told_number(fd, "eventfd-count:");
+    if (own < 0 || (count > 0 && write(own, &count, sizeof(count)) < 0))
+        note_error();
+    return own;
+}
+
+static int own_signalfd(int fd, int flags)
+{
+    uint64_t signals = told_number(fd, "sigmask:");
+    int own = (int)syscall(SYS_signalfd4, -1, &signals, sizeof(signals), flags);
+    if (own < 0)
+        note_error();
+    return own;
+}
+
+/* Whoever has the same one could change how the others wait at it. */
+static void replace_anonymous(int fd)
 {
     char path[64];
     char target[64];
@@ -365,12 +384,12 @@ static void replace_eventfd(int fd)
     if (size <= 0)
         return;
     target[size] = '\0';
-    if (strcmp(target, "anon_inode:[eventfd]") != 0)
+    bool is_eventfd = strcmp(target, "anon_inode:[eventfd]") == 0;
+    if (!is_eventfd && strcmp(target, "anon_inode:[signalfd]") != 0)
         return;
-    int own = eventfd(0, EFD_CLOEXEC | (fcntl(fd, F_GETFL) & O_NONBLOCK));
-    uint64_t count = eventfd_count(fd);
-    if (own < 0 || (count > 0 && write(own, &count, sizeof(count)) < 0))
-        note_error();
+    /* EFD_ and SFD_ flags are O_ flags. */
+    int flags = O_CLOEXEC | (fcntl(fd, F_GETFL) & O_NONBLOCK);
+    int own = is_eventfd ? own_eventfd(fd, flags) : own_signalfd(fd, flags);
     put(own, fd);
     close(own);
 }
@@ -422,7 +441,7 @@ static void take_files(void)
     }
     for (int i = 0; i < request.count; i++)
         close(request_files[i]);
-    if (each_number("/proc/self/fd", replace_eventfd) != 0)
+    if (each_number("/proc/self/fd", replace_anonymous) != 0)
         note_error();
 }
 

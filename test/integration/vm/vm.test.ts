@@ -1,5 +1,6 @@
 // VMs as the pool makes them, on QEMU: what a clone is, what runs in it, and what is left when it ends.
 
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
@@ -210,6 +211,9 @@ describe('a fork of the seed', () => {
       expect(file).toContain(`/${vm.id}/`);
     const sockets = (pid: number): string[] => files(pid).filter((file) => file.startsWith('socket:'));
     expect(sockets(vm.pid).filter((socket) => sockets(seed()).includes(socket))).toEqual([]);
+    // whose flags and place one of them could change for the others: what nobody can write to, nor waits at
+    for (const shared of sharedFiles(seed(), vm.pid))
+      expect(shared).toMatch(/^\/dev\/(null|urandom)$|\/memory$/);
     await vm.end();
   });
 
@@ -247,6 +251,20 @@ describe('a fork of the seed', () => {
     expect(await ended.ended).toMatchObject({ cause: 'crashed' });
   });
 });
+
+/** Files that both processes have open as one (kcmp(2)), by what they are. */
+function sharedFiles(one: number, other: number): string[] {
+  const script = `
+import ctypes, os, sys
+libc, (one, other) = ctypes.CDLL(None), map(int, sys.argv[1:])
+fds = lambda pid: map(int, os.listdir(f'/proc/{pid}/fd'))
+for a in fds(one):
+    for b in fds(other):
+        if libc.syscall(312, one, other, 0, a, b) == 0: print(os.readlink(f'/proc/{other}/fd/{b}'))`;
+  return execFileSync('python3', ['-c', script, `${one}`, `${other}`], { encoding: 'utf8' })
+    .split('\n')
+    .filter((line) => line !== '');
+}
 
 describe('disks', () => {
   test('are the VM’s while plugged, the daemon’s again afterwards, and can be plugged anew', async () => {
