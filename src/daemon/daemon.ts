@@ -16,6 +16,7 @@ import { composeBuildKit } from './builds';
 import { DockerBuilds } from '../engine/builds/docker-builds';
 import { lockDataRoot, lockRunDir } from './lock';
 import { openStartReserve } from './start-reserve';
+import { StartTimes } from './start-times';
 import { reloadConfig } from './reload';
 import { careForRunDir } from './run-dir-care';
 import { ContainerRegistry } from '../engine/core/container-registry';
@@ -41,10 +42,10 @@ import { EngineVms } from '../engine/pods/vm-service';
 import { EngineVolumeBackend } from '../engine/backends/volumes';
 import { DaemonError } from '../errors';
 import { log } from '../log';
-import { createMetrics, serveMetrics } from './metrics';
+import type { Metrics } from './metrics';
 import { createNetworkManager } from '../network/network-manager';
 import { writePidFile } from './pid-file';
-import { serveWebPage, type DaemonHelpers } from './web-page';
+import type { DaemonHelpers } from './web-page';
 import { PlayService } from '../play/play-service';
 import { playRouter } from '../api/v1/play-router';
 import { podsRouter } from '../api/v1/router';
@@ -79,7 +80,7 @@ type EngineParts = Awaited<ReturnType<typeof composeEngine>>;
 
 /** Resolves when the API answers; VMs of an earlier daemon are still being asked then. Rejects with what is wrong; nothing is left running then. */
 export async function startDaemon(config: Config, helpers: DaemonHelpers = {}): Promise<Daemon> {
-  const started = Date.now();
+  const times = new StartTimes();
   const missing = missingPrivilege(config.vmUidBase);
   if (missing !== undefined)
     throw new DaemonError(
@@ -104,12 +105,18 @@ export async function startDaemon(config: Config, helpers: DaemonHelpers = {}): 
     if (config.pidFile !== undefined) undo.push(await writePidFile(config.pidFile));
     // Before anything is started: a certificate that can't be read is a mistake in the command line.
     const tls = config.tls === undefined ? undefined : tlsOptions(config.tls);
-    const ground = await composeStorage(config, undo);
-    const engine = await composeEngine(config, ground, undo);
+    times.done('locks');
+    const ground = await composeStorage(config, undo, times);
+    const engine = await composeEngine(config, ground, undo, times);
     const api = await composeApi(config, ground, engine, tls, undo);
     const addresses = await api.listen(config.hosts);
-    if (config.web !== undefined) undo.push(await serveWebPage(config, config.web, engine, api, helpers));
-    log.info('ready', { addresses, ms: Date.now() - started });
+    times.done('api');
+    if (config.web !== undefined) {
+      const { serveWebPage } = await import('./web-page.js'); // the API need not wait for that
+      undo.push(await serveWebPage(config, config.web, engine, api, helpers));
+      times.done('page');
+    }
+    log.info('ready', { addresses, ...times.summary() });
     return {
       addresses,
       close,
@@ -122,8 +129,9 @@ export async function startDaemon(config: Config, helpers: DaemonHelpers = {}): 
 }
 
 /** What the engine stands on: disks and records, the network, VMs. */
-async function composeStorage(config: Config, undo: Undo) {
+async function composeStorage(config: Config, undo: Undo, times: StartTimes) {
   const storage = await createStorage(config, vmGid(config.vmUidBase));
+  times.done('storage');
   undo.push(() => storage.documents.close());
   const networks = createNetworkManager({
     runDir: config.runDir,
@@ -135,6 +143,7 @@ async function composeStorage(config: Config, undo: Undo) {
       (await liveVmRecords(join(config.runDir, 'vms'))).map(({ process }) => process.pid),
   });
   await networks.start();
+  times.done('networks');
   const mendable: { vms?: PooledVms; api?: Api | undefined } = {};
   const runDirCare = careForRunDir({
     runDir: config.runDir,
@@ -147,6 +156,7 @@ async function composeStorage(config: Config, undo: Undo) {
   });
   const vms = await createVmPool(config, networks.namespacePath, runDirCare.check);
   mendable.vms = vms;
+  times.done('pool');
   undo.push(() => networks.stop({ removeNamespace: vms.list().length + vms.unanswered.length === 0 }));
   undo.push(() => vms.close({ endIdle: true }));
   undo.push(runDirCare.close);
@@ -154,7 +164,12 @@ async function composeStorage(config: Config, undo: Undo) {
 }
 
 /** What Docker's verbs and Pods' work on, with what an earlier daemon has left taken over. */
-async function composeEngine(config: Config, { storage, networks, vms }: Ground, undo: Undo) {
+async function composeEngine(
+  config: Config,
+  { storage, networks, vms }: Ground,
+  undo: Undo,
+  times: StartTimes,
+) {
   const { documents, images, layers } = storage;
   const registry = new ContainerRegistry(documents);
   registry.load();
@@ -192,12 +207,15 @@ async function composeEngine(config: Config, { storage, networks, vms }: Ground,
   const records = new PodRecords(documents);
   const directory = new PodDirectory(registry, records);
   const pods = new EnginePods({ engine, stats, records, directory });
+  times.done('engine');
   const found = await vms.recover((vmId) => recordedRuns(engine, vmId).length > 0);
   const { over } = await recoverContainers(engine, found);
   void over.then(() => log.info('every record is true', { vms: found.vms.length }));
   pods.recover();
   // VMs answer within a moment, but on a busy host: mostly a client's first look finds all as it is.
+  times.done('VMs');
   await settlesWithin(over, recoveryGraceMs);
+  times.done('records');
   undo.push(execs.startSweeping());
   undo.push(new GuestClocks(() => engine.pods.list()).start());
   undo.push(() => engine.background.settled());
@@ -254,8 +272,7 @@ async function composeApi(
   tls: ReturnType<typeof tlsOptions> | undefined,
   undo: Undo,
 ): Promise<Api> {
-  const { registry, events, health, probe, containers, images, volumes, system, versions, pods, podVms } =
-    engine;
+  const { registry, events, probe, containers, images, volumes, system, versions, pods, podVms } = engine;
   const podsBackend = {
     pods,
     vms: podVms,
@@ -272,21 +289,10 @@ async function composeApi(
     probe: (wanted) => networks.probe(wanted),
     nodeName: hostname(),
   });
-  plays.recover();
+  await plays.recover();
   undo.push(() => plays.close());
-  const metrics = createMetrics({
-    versions,
-    engineId: system.id,
-    graphDriver: graphDriverName,
-    containers: () => system.containerCounts(),
-    vms: () => vms.status(),
-    events: () => ({ published: events.publishedCount, listeners: events.listenerCount }),
-    healthChecks: () => health.counts,
-  });
-  if (config.metricsAddress !== undefined) {
-    const { close } = await serveMetrics(config.metricsAddress, metrics);
-    undo.push(close);
-  }
+  const metrics =
+    config.metricsAddress === undefined ? undefined : await measure(config.metricsAddress, engine, vms, undo);
   const recordRepliesTo = process.env['CAISSON_RECORD_REPLIES'];
   const { execs: exec, builds, buildKit, networkBackend } = engine;
   const backend = { containers, exec, images, builds, buildKit, system, networks: networkBackend, volumes };
@@ -294,7 +300,13 @@ async function composeApi(
     daemonVersion: versions.engine,
     experimental: config.experimental,
     ...(config.preferredBuilder === undefined ? {} : { preferredBuilder: config.preferredBuilder }),
-    onRequest: (request, response) => metrics.onRequest(request, response),
+    ...(metrics === undefined
+      ? {}
+      : {
+          onRequest: (request, response) => {
+            metrics.onRequest(request, response);
+          },
+        }),
     debug: debugRouter(
       () => config.debug,
       () => ({ containers: system.containerCounts(), vms: vms.status(), events: events.publishedCount }),
@@ -310,4 +322,26 @@ async function composeApi(
   });
   mendable.api = api;
   return api;
+}
+
+/** Metrics, served at an address of their own. They cost memory and time with each request, so where nobody asks there are none. */
+async function measure(
+  address: string,
+  { versions, system, events, health }: EngineParts,
+  vms: PooledVms,
+  undo: Undo,
+): Promise<Metrics> {
+  const { createMetrics, serveMetrics } = await import('./metrics.js');
+  const metrics = createMetrics({
+    versions,
+    engineId: system.id,
+    graphDriver: graphDriverName,
+    containers: () => system.containerCounts(),
+    vms: () => vms.status(),
+    events: () => ({ published: events.publishedCount, listeners: events.listenerCount }),
+    healthChecks: () => health.counts,
+  });
+  const { close } = await serveMetrics(address, metrics);
+  undo.push(close);
+  return metrics;
 }

@@ -7,8 +7,7 @@ import type { PlayBackend } from '../api/v1/backend';
 import type { PlayReply, WorkloadStatus } from '../api/v1/types';
 import { OperationQueue } from '../async/operation-queue';
 import { DaemonError, errorMessage, isDaemonError } from '../errors';
-import { compileManifests, type Compiled } from '../kubernetes/compile';
-import { parseManifests } from '../kubernetes/manifest';
+import type { Compiled } from '../kubernetes/compile';
 import type { PodPlan, WorkloadPlan } from '../kubernetes/plan';
 import { log } from '../log';
 import { findPod, type PlayHost } from './host';
@@ -37,10 +36,11 @@ export class PlayService implements PlayBackend {
   }
 
   /** Once, after the Pods were recovered: goes on with what was played. */
-  recover(): void {
+  async recover(): Promise<void> {
     for (const record of this.#host.documents.all<PlayRecord>(playCollection)) {
       try {
-        const plan = this.#compile(record.text).workloads.find((workload) => idOf(workload) === record.id);
+        const { workloads } = await this.#compile(record.text);
+        const plan = workloads.find((workload) => idOf(workload) === record.id);
         if (plan !== undefined) this.#run(plan, record);
       } catch (error) {
         log.error('played manifest can not be read any more', { id: record.id, error });
@@ -48,8 +48,12 @@ export class PlayService implements PlayBackend {
     }
   }
 
-  play(text: string, options: { replace: boolean; start: boolean }, signal: AbortSignal): Promise<PlayReply> {
-    const { warnings, workloads, claims } = this.#compile(text);
+  async play(
+    text: string,
+    options: { replace: boolean; start: boolean },
+    signal: AbortSignal,
+  ): Promise<PlayReply> {
+    const { warnings, workloads, claims } = await this.#compile(text);
     if (workloads.length === 0) {
       throw new DaemonError(
         'InvalidParameter',
@@ -95,8 +99,8 @@ export class PlayService implements PlayBackend {
     });
   }
 
-  down(text: string, options: { force: boolean; volumes: boolean }): Promise<void> {
-    const { workloads, claims } = this.#compile(text);
+  async down(text: string, options: { force: boolean; volumes: boolean }): Promise<void> {
+    const { workloads, claims } = await this.#compile(text);
     return this.#operations.run(async () => {
       const there = workloads.flatMap((plan) => this.#workloads.get(idOf(plan)) ?? []);
       if (there.length === 0) throw new DaemonError('NotFound', 'nothing of the file is played');
@@ -141,7 +145,12 @@ export class PlayService implements PlayBackend {
     return { name, phase, containers: report };
   }
 
-  #compile(text: string): Compiled & { warnings: string[] } {
+  /** What reads manifests takes a fifth of the daemon's loading time, so it waits for the first one. */
+  async #compile(text: string): Promise<Compiled & { warnings: string[] }> {
+    const [{ parseManifests }, { compileManifests }] = await Promise.all([
+      import('../kubernetes/manifest.js'),
+      import('../kubernetes/compile.js'),
+    ]);
     const { manifests, warnings } = parseManifests(text);
     const { nodeName } = this.#host;
     return {
