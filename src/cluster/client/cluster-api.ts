@@ -12,6 +12,7 @@ import {
   NetworkingV1Api,
   PatchStrategy,
   VersionApi,
+  loadYaml,
   type KubernetesObject,
 } from '@kubernetes/client-node';
 import type { ClusterSettings } from '../../config';
@@ -65,9 +66,12 @@ export function objectWriter(settings: Way): {
   patch(object: KubernetesObject): Promise<unknown>;
 } {
   const objects = KubernetesObjectApi.makeApiClient(readConfig(settings));
+  // The client writes kinds that it knows by its own names of their fields, and leaves out what it has no name for: a definition's
+  // `x-kubernetes-preserve-unknown-fields`, without which nothing of a record is kept. Its reader of YAML gives it those names.
+  const known = (object: KubernetesObject): KubernetesObject => loadYaml(JSON.stringify(object));
   return {
-    create: (object) => objects.create(object),
+    create: (object) => objects.create(known(object)),
     patch: (object) =>
-      objects.patch(object, undefined, undefined, undefined, undefined, PatchStrategy.MergePatch),
+      objects.patch(known(object), undefined, undefined, undefined, undefined, PatchStrategy.MergePatch),
   };
 }
