@@ -3,6 +3,8 @@
 // Custom resources of one kind as records.
 
 import type { KubernetesListObject, KubernetesObject } from '@kubernetes/client-node';
+import { errorMessage } from '../../errors';
+import { log } from '../../log';
 import { callApi } from '../client/api-error';
 import type { ClusterApi } from '../client/cluster-api';
 import { watchObjects, type Watcher } from '../client/watcher';
@@ -72,9 +74,18 @@ export class CustomRecords<T> implements WatchedRecords<T> {
 
   async watch(told: { changed(stored: Stored<T>): void; removed(stored: Stored<T>): void }): Promise<void> {
     const path = `/apis/${apiGroup}/${apiVersion}/namespaces/${this.#api.namespace}/${this.#plural}`;
+    // What somebody else has written by hand must not end the watch for all others.
+    const guarded = (tell: (stored: Stored<T>) => void) => (object: RecordObject) => {
+      try {
+        tell(this.#stored(object));
+      } catch (error) {
+        const { name } = object.metadata ?? {};
+        log.warn('an object that is no record', { kind: this.#plural, name, error: errorMessage(error) });
+      }
+    };
     const watcher = await watchObjects(this.#api, path, () => callApi(() => this.#list()), {
-      changed: (object) => told.changed(this.#stored(object)),
-      removed: (object) => told.removed(this.#stored(object)),
+      changed: guarded((stored) => told.changed(stored)),
+      removed: guarded((stored) => told.removed(stored)),
     });
     this.#watchers.push(watcher);
   }

@@ -62,7 +62,13 @@ export class ClusterEvents implements EventPublisher {
     const listed = past;
     past = undefined;
     listed.sort((a, b) => Number(BigInt(a.version) - BigInt(b.version)));
-    for (const stored of listed) this.#tell(stored);
+    for (const stored of listed) {
+      try {
+        this.#tell(stored);
+      } catch (error) {
+        log.warn('events that can not be read', { name: stored.name, error: errorMessage(error) });
+      }
+    }
   }
 
   publish(type: EventType, action: string, actorId: string, attributes: Record<string, string>): void {
