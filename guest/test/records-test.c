@@ -171,6 +171,24 @@ static void drops_the_oldest(void)
     record_log_close(&records);
 }
 
+/* A limit holds also for what comes at once. */
+static void drops_the_oldest_of_one_append(void)
+{
+    struct record_cutter out = { .kind = RECORD_STDOUT, .joined = 1 };
+    empty_directory();
+    open_log();
+    record_log_limit(&records, 100, 2);
+    write_text(&out, "0\n1\n2\n3\n4\n5\n6\n7\n8\n9\n");
+    CHECK(record_log_first(&records) == 88);
+    read_from(0);
+    CHECK_TEXT((const char *)text, "4\n5\n6\n7\n8\n9\n");
+    record_log_limit(&records, 10, 2);
+    write_text(&out, "larger than a file\n");
+    read_from(0);
+    CHECK(strstr((const char *)text, "larger than a file\n") != NULL);
+    record_log_close(&records);
+}
+
 /* Whoever is root in the container may have been at the files. */
 static void bears_what_is_no_record(void)
 {
@@ -202,6 +220,7 @@ int main(void)
     cuts_long_lines();
     finds_the_last_lines();
     drops_the_oldest();
+    drops_the_oldest_of_one_append();
     bears_what_is_no_record();
     empty_directory();
     CHECK(rmdir(directory) == 0);

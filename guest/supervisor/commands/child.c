@@ -103,10 +103,20 @@ static void drain(struct child *child)
     check_ended(child);
 }
 
+/* The loop may be told of the first output of a process before it is told that it runs: when that comes first, all is in order. */
+static void take_status(struct child *child)
+{
+    char kind;
+    while (child->state == CHILD_STARTING && child->status.fd >= 0 &&
+           recv(child->status.fd, &kind, 1, MSG_PEEK | MSG_DONTWAIT) >= 0)
+        child->status.ready(&child->status, EPOLLIN);
+}
+
 static void output_ready(struct source *source, uint32_t events)
 {
     (void)events;
     struct child_output *output = CONTAINER_OF(source, struct child_output, source);
+    take_status(output->child);
     pump(output);
     if (output->child->state == CHILD_EXITED)
         drain(output->child);

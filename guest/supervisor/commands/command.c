@@ -3,11 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "commands/child.h"
@@ -299,6 +301,20 @@ int command_read_spec(const json_t *params, struct process_spec *spec, struct fa
     return 0;
 }
 
+/* As Docker does; where it can't be made, that it isn't there is said of the start. */
+static void make_directory(const char *path)
+{
+    char part[PATH_MAX];
+    if (*path != '/' || strlen(path) >= sizeof(part))
+        return;
+    strcpy(part, path);
+    for (char *slash = part; (slash = strchr(slash + 1, '/')) != NULL; *slash = '/') {
+        *slash = '\0';
+        mkdir(part, 0755);
+    }
+    mkdir(part, 0755);
+}
+
 static int start(const json_t *params, struct failure *failure)
 {
     struct process_spec spec;
@@ -313,9 +329,12 @@ static int start(const json_t *params, struct failure *failure)
                          (unsigned)json_integer_value(json_object_get(log, "maxFiles")));
         command.is_first = json_is_true(json_object_get(params, "isFirst"));
         command.child = (struct child){ .events = &child_events, .rows = spec.rows, .columns = spec.columns };
-        command.cutters[0] = (struct record_cutter){ .kind = RECORD_STDOUT };
-        command.cutters[1] = (struct record_cutter){ .kind = RECORD_STDERR };
+        /* Records go as a whole: they must be small beside a file. */
+        size_t joined = (size_t)command.log->most_bytes / 8 + 1;
+        command.cutters[0] = (struct record_cutter){ .kind = RECORD_STDOUT, .joined = joined };
+        command.cutters[1] = (struct record_cutter){ .kind = RECORD_STDERR, .joined = joined };
         command.oom_kills = oom_kills();
+        make_directory(spec.cwd);
         result = child_start(&command.child, &launch, failure);
     }
     process_spec_free(&spec);

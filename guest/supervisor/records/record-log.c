@@ -144,28 +144,6 @@ static int write_to_last(struct record_log *log, const void *records, size_t len
     return result;
 }
 
-int record_log_append(struct record_log *log, const void *records, size_t length)
-{
-    const struct log_segment *last = &log->segments[log->count - 1];
-    int result = last->size > 0 && last->size + length > log->most_bytes ? rotate(log) : 0;
-    if (result == 0)
-        result = write_to_last(log, records, length);
-    while (result == -ENOSPC && log->count > 1) {
-        drop_oldest(log);
-        result = write_to_last(log, records, length);
-    }
-    return result;
-}
-
-/* The file that has the position, or the first one after it; NULL at the end of the log. */
-static const struct log_segment *segment_at(const struct record_log *log, uint64_t position)
-{
-    for (unsigned i = 0; i < log->count; i++)
-        if (position < log->segments[i].start + log->segments[i].size)
-            return &log->segments[i];
-    return NULL;
-}
-
 /* How many of the bytes are whole records. */
 static size_t whole_records(const uint8_t *bytes, size_t length)
 {
@@ -181,6 +159,48 @@ static size_t whole_records(const uint8_t *bytes, size_t length)
         used += total;
     }
     return used;
+}
+
+static int append_at_once(struct record_log *log, const void *records, size_t length)
+{
+    const struct log_segment *last = &log->segments[log->count - 1];
+    int result = last->size > 0 && last->size + length > log->most_bytes ? rotate(log) : 0;
+    if (result == 0)
+        result = write_to_last(log, records, length);
+    while (result == -ENOSPC && log->count > 1) {
+        drop_oldest(log);
+        result = write_to_last(log, records, length);
+    }
+    return result;
+}
+
+int record_log_append(struct record_log *log, const void *records, size_t length)
+{
+    const uint8_t *bytes = records;
+    int result = 0;
+    /* What comes at once may be more than a file is to have: each gets the whole records that fit, and one at least. */
+    while (length > 0 && result == 0) {
+        size_t part = length;
+        if (part > log->most_bytes && (part = whole_records(bytes, log->most_bytes)) == 0) {
+            struct record_header header;
+            memcpy(&header, bytes, sizeof(header));
+            part = RECORD_HEADER_BYTES + header.length + RECORD_TRAILER_BYTES;
+            part = part > length ? length : part;
+        }
+        result = append_at_once(log, bytes, part);
+        bytes += part;
+        length -= part;
+    }
+    return result;
+}
+
+/* The file that has the position, or the first one after it; NULL at the end of the log. */
+static const struct log_segment *segment_at(const struct record_log *log, uint64_t position)
+{
+    for (unsigned i = 0; i < log->count; i++)
+        if (position < log->segments[i].start + log->segments[i].size)
+            return &log->segments[i];
+    return NULL;
 }
 
 ssize_t record_log_read(const struct record_log *log, uint64_t *position, uint64_t limit, void *buffer, size_t size)

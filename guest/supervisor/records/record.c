@@ -32,7 +32,9 @@ int record_write(struct ring *to, uint8_t kind, uint8_t flags, int64_t time_ns, 
 
 int record_cut(struct record_cutter *cutter, int64_t time_ns, const uint8_t *bytes, size_t length, struct ring *to)
 {
-    size_t start = 0, at = 0;
+    size_t start = 0, at = 0, joined = RECORD_MOST_BYTES - RECORD_LINE_BYTES;
+    if (cutter->joined > 0 && cutter->joined < joined)
+        joined = cutter->joined;
     while (at < length) {
         size_t most = RECORD_LINE_BYTES - cutter->begun, left = length - at; /* neither is 0 */
         const uint8_t *newline = memchr(bytes + at, '\n', left < most ? left : most);
@@ -40,7 +42,7 @@ int record_cut(struct record_cutter *cutter, int64_t time_ns, const uint8_t *byt
         bool is_cut = newline == NULL && part == most;
         at += part;
         cutter->begun = newline != NULL || is_cut ? 0 : cutter->begun + (uint32_t)part;
-        if (!is_cut && at < length && at - start <= RECORD_MOST_BYTES - RECORD_LINE_BYTES)
+        if (!is_cut && at < length && at - start <= joined)
             continue;
         int result = record_write(to, cutter->kind, cutter->begun == 0 ? RECORD_FLAG_END : 0, time_ns, bytes + start,
                                   (uint32_t)(at - start));

@@ -25,6 +25,8 @@ _Static_assert(sizeof(struct record_header) == RECORD_HEADER_BYTES, "a record's 
 struct record_cutter {
     uint8_t kind;
     uint32_t begun; /* bytes of the line that has not ended */
+    size_t
+        joined; /* so many bytes of whole lines that come at once are joined by the next; 0: as many as a record may have */
 };
 
 /* Nanoseconds since the epoch, later with each call. */
