@@ -169,10 +169,10 @@ export async function startCluster(
   const verbs = new ClusterContainers(
     context,
     async () => (await catalog.read()).index,
-    () => [],
+    (container) => exec.idsOf(container),
   );
   const lease = new LeaseHolder(api, `${hostname()}-${randomBytes(6).toString('hex')}`);
-  const stopKeeper = startKeeper(context, lease);
+  const stopKeeper = startKeeper(context, lease, () => exec.startSweeping());
   const system = new ClusterSystemBackend({
     config,
     versions,

@@ -31,6 +31,9 @@ type Create = Parameters<ContainerBackend['create']>[1];
 /** What of the images is at hand when containers are listed. */
 export type ImageView = () => Promise<ListedImages>;
 
+/** Of the execs of a container, those that have not ended. */
+export type ExecIds = (container: ClusterContainer) => Promise<readonly string[]>;
+
 /** Where Docker shows its graph driver. */
 const graphDriver = { Data: null, Name: 'kubernetes' };
 
@@ -38,13 +41,9 @@ const graphDriver = { Data: null, Name: 'kubernetes' };
 export class ClusterContainers implements Omit<ContainerBackend, 'top' | 'resize'> {
   readonly #context: ClusterContext;
   readonly #images: ImageView;
-  readonly #execIds: (containerId: string) => readonly string[];
+  readonly #execIds: ExecIds;
 
-  constructor(
-    context: ClusterContext,
-    images: ImageView,
-    execIds: (containerId: string) => readonly string[],
-  ) {
+  constructor(context: ClusterContext, images: ImageView, execIds: ExecIds) {
     this.#context = context;
     this.#images = images;
     this.#execIds = execIds;
@@ -74,7 +73,7 @@ export class ClusterContainers implements Omit<ContainerBackend, 'top' | 'resize
     const container = await this.#get(ref);
     return containerInspect(container, this.#context.containers, {
       health: container.record.health,
-      execIds: this.#execIds(container.id),
+      execIds: await this.#execIds(container),
       graphDriver,
       ...(options.size ? { sizes: { SizeRw: 0, SizeRootFs: 0 } } : {}),
     });

@@ -14,6 +14,8 @@ export interface RunFollowers {
   holds(containerId: string): boolean;
   /** The run has begun; whoever is told closes it. */
   begun(containerId: string, following: Following): void;
+  /** The run that was to begin has not. */
+  failed(containerId: string): void;
 }
 
 export interface ClusterContext {

@@ -2,7 +2,6 @@
 // fields, and what is warned of or refused to the code.
 
 import type { ContainerConfig, HostConfig } from '../../docker/types';
-import type { ClusterSettings } from '../../config';
 import { DaemonError } from '../../errors';
 
 export type FieldFate = 'honoured' | 'warned' | 'refused';
@@ -100,7 +99,7 @@ export const createFields: Readonly<Record<string, FieldFate>> = {
   'HostConfig.Ulimits': 'honoured',
   'HostConfig.UsernsMode': 'warned',
   'HostConfig.VolumeDriver': 'honoured',
-  'HostConfig.VolumesFrom': 'refused',
+  'HostConfig.VolumesFrom': 'honoured',
   'HostConfig.Isolation': 'honoured',
   'HostConfig.CpuCount': 'warned',
   'HostConfig.CpuPercent': 'warned',
@@ -119,12 +118,8 @@ function refusal(what: string, why: string): DaemonError {
   return new DaemonError('InvalidParameter', `${what} is not supported on a cluster: ${why}`);
 }
 
-/** Throws InvalidParameter for what a Pod can't have. */
-export function clusterRefusals(
-  config: ContainerConfig,
-  hostConfig: HostConfig,
-  settings: ClusterSettings,
-): void {
+/** Throws InvalidParameter for what a Pod can't have. Which binds it can, the volumes know. */
+export function clusterRefusals(config: ContainerConfig, hostConfig: HostConfig): void {
   const some = (value: readonly unknown[] | null | undefined): boolean => (value ?? []).length > 0;
   if (config.NetworkDisabled === true) throw refusal('NetworkDisabled', 'every Pod has a network');
   if (hostConfig.NetworkMode === 'none')
@@ -134,8 +129,6 @@ export function clusterRefusals(
     );
   if (some(hostConfig.Devices) || some(hostConfig.DeviceCgroupRules) || some(hostConfig.DeviceRequests))
     throw refusal('a device of a node', 'which node a container is on is the cluster’s choice');
-  if (some(hostConfig.VolumesFrom))
-    throw refusal('--volumes-from', 'name the volumes: docker run --volume NAME:PATH');
   if (Object.keys(hostConfig.StorageOpt ?? {}).length > 0)
     throw refusal('--storage-opt', "a container's layer is on its node's disk");
   for (const [name, mode] of [
@@ -149,21 +142,8 @@ export function clusterRefusals(
     if (name !== '--network' && mode === 'host')
       throw refusal(`${name} host`, "a node's namespaces are not shared");
   }
-  for (const bind of hostConfig.Binds ?? []) requireBindAllowed(bind.split(':')[0] ?? '', settings);
-  for (const { Type, Source } of hostConfig.Mounts ?? []) {
-    if (Type === 'bind') requireBindAllowed(Source ?? '', settings);
+  for (const { Type } of hostConfig.Mounts ?? [])
     if (Type === 'image') throw refusal('a mount of type image', 'nodes mount volumes');
-  }
-}
-
-function requireBindAllowed(source: string, { bindPaths }: ClusterSettings): void {
-  if (!source.startsWith('/')) return;
-  const isBelow = (path: string): boolean => `${source}/`.startsWith(`${path.replace(/\/+$/, '')}/`);
-  if (!source.split('/').includes('..') && bindPaths.some(isBelow)) return;
-  throw refusal(
-    `a bind of ${source}`,
-    "containers run on the cluster's nodes, which have no files of yours; use a volume, or let the operator allow the path of a node (--kube-bind-path)",
-  );
 }
 
 /** What is not honoured, and does no harm. */

@@ -35,7 +35,7 @@ export async function createContainer(
     hostNetworking: true,
     validateLog: validateClusterLog,
   });
-  clusterRefusals(config, hostConfig, context.settings);
+  clusterRefusals(config, hostConfig);
   warnings.push(...clusterWarnings(config, hostConfig));
   const links = resolveLinks(containers, hostConfig);
   const { image, source } = await findImage(context, config.Image ?? '');

@@ -63,6 +63,10 @@ export class Pods {
     return this.#pods.get(name);
   }
 
+  list(): V1Pod[] {
+    return [...this.#pods.values()];
+  }
+
   onChange(listener: PodListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);

@@ -84,9 +84,19 @@ export async function finishRemoval(
   { volumes, graceSeconds }: { volumes: boolean; graceSeconds: number },
 ): Promise<void> {
   const { record } = container;
-  await context.pods.remove(podName(container.id), graceSeconds);
+  const name = podName(container.id);
+  // A supervisor ends as soon as its Pod is deleted, so this comes later for who reads; if this daemon ends before, the reaper does it.
+  if (graceSeconds === 0) await context.pods.remove(name, 0);
   await context.networks.removed(record);
+  await context.volumes.removed(record);
   await context.containers.remove(container);
+  if (graceSeconds > 0) {
+    setTimeout(() => {
+      context.pods.remove(name, 0).catch((error: unknown) => {
+        log.warn('a Pod is left to the reaper', { pod: name, error: errorMessage(error) });
+      });
+    }, graceSeconds * 1000).unref();
+  }
   if (!volumes) return;
   await context.volumes.removeAnonymous(record).catch((error: unknown) => {
     log.warn('anonymous volumes could not be removed', {

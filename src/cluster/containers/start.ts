@@ -1,7 +1,7 @@
 // ContainerStart: the Pod, unless it has one that stopped; then its supervisor is told to start the command.
 
 import { DaemonError, errorMessage } from '../../errors';
-import { formatTimestamp } from '../../go/timestamp';
+import { formatTimestamp, nowTimestamp } from '../../go/timestamp';
 import { log } from '../../log';
 import { requireStartable } from '../../semantics/containers/container-refusals';
 import { eventAttributes } from '../../semantics/containers/container-record';
@@ -14,6 +14,7 @@ import type { ClusterContainer } from '../records/cluster-container';
 import type { SupervisorState } from '../supervisor/protocol';
 import type { Following } from '../supervisor/supervisor';
 import type { ClusterContext } from './context';
+import { logBounds } from './log-bounds';
 import { podName, podOf, processOf } from './pod-plan';
 
 /** The Pod of a container, which is made where there is none; nothing runs in it yet. */
@@ -51,18 +52,19 @@ export async function startContainer(
   const { record } = container;
   let following: Following | undefined;
   try {
-    const process = processOf(
-      { ...record, hostConfig: withRunDefaults(record.hostConfig, context.config.containerDefaults) },
-      linkVariables(containers, record),
-    );
+    const hostConfig = withRunDefaults(record.hostConfig, context.config.containerDefaults);
+    const process = processOf({ ...record, hostConfig }, linkVariables(containers, record));
+    if (context.pods.get(podName(container.id)) !== undefined)
+      await containers.update(container, (now) => ({ ...now, startBegunAt: nowTimestamp() }));
     const pod = await ensurePod(context, container);
     const attachment = await context.networks.attach(record, pod);
     following = await context.supervisor(pod.name).start(
       {
         process,
         openStdin: record.config.OpenStdin,
-        isFirst: true,
-        log: { maxBytes: 0, maxFiles: 0 },
+        // With --init Docker puts a process before it that hands signals on and reaps, which the supervisor does for all.
+        isFirst: hostConfig.Init !== true,
+        log: logBounds(hostConfig.LogConfig),
       },
       { holds: context.followers.holds(container.id) },
     );
@@ -80,7 +82,11 @@ export async function startContainer(
       throw new DaemonError('NotModified', `Container ${container.id} is already running`);
   } catch (error) {
     following?.close();
-    await failedStart(context, container, error);
+    try {
+      await failedStart(context, container, error);
+    } finally {
+      context.followers.failed(container.id);
+    }
   }
   if (following === undefined) return;
   context.followers.begun(container.id, following);

@@ -24,6 +24,8 @@ export interface ContainerVolumes {
   podParts(record: ClusterRecord): Promise<PodParts>;
   /** Those anonymous ones of a container that nobody else has. */
   removeAnonymous(record: ClusterRecord): Promise<void>;
+  /** What is kept for its binds goes. */
+  removed(record: ClusterRecord): Promise<void>;
 }
 
 /** What a container has of networks while it runs. */

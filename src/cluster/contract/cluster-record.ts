@@ -30,6 +30,8 @@ export interface ClusterRecord extends ContainerRecord {
   pod?: PodFacts;
   /** Its writable layer went with a Pod that is gone: evicted, or deleted by somebody else. */
   layerLost?: boolean;
+  /** When the last start in a Pod that was there already began: should its daemon end before it writes more, this tells of it. */
+  startBegunAt?: string;
 }
 
 /** What changes without a client's asking; the rest of a record is its object's spec. */
@@ -42,4 +44,5 @@ export const statusMembers = [
   'health',
   'pod',
   'layerLost',
+  'startBegunAt',
 ] as const satisfies readonly (keyof ClusterRecord)[];

@@ -6,11 +6,16 @@ import type { ClusterContext } from '../containers/context';
 import { ExitKeeper } from './exits';
 import { keepHealths } from './healths';
 import type { LeaseHolder } from './lease';
+import { Reaper } from './reaper';
 
 const trimMs = 10_000;
 
-/** Returns what ends it. */
-export function startKeeper(context: ClusterContext, lease: LeaseHolder): () => Promise<void> {
+/** `sweepExecs`: starts it, and gives what ends it. Returns what ends all. */
+export function startKeeper(
+  context: ClusterContext,
+  lease: LeaseHolder,
+  sweepExecs: () => () => void,
+): () => Promise<void> {
   let undo: (() => void)[] = [];
   const lost = (): void => {
     for (const step of undo.splice(0)) step();
@@ -18,12 +23,20 @@ export function startKeeper(context: ClusterContext, lease: LeaseHolder): () => 
   const gained = (): void => {
     const exits = new ExitKeeper(context);
     exits.start();
+    const reaper = new Reaper(context);
+    reaper.start();
     const trimming = setInterval(() => {
       context.events.trim().catch((error: unknown) => {
         log.debug('old events are still there', { error: errorMessage(error) });
       });
     }, trimMs).unref();
-    undo = [() => exits.stop(), keepHealths(context), () => clearInterval(trimming)];
+    undo = [
+      () => exits.stop(),
+      () => reaper.stop(),
+      keepHealths(context),
+      () => clearInterval(trimming),
+      sweepExecs(),
+    ];
   };
   lease.start(gained, lost);
   return async () => {

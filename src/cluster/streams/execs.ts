@@ -44,6 +44,9 @@ const sweepMs = 5 * 60_000;
 /** What Docker records of an exec that could not be run. */
 const failedExitCode = 126;
 const killedExitCode = 137;
+/** Between looks at one that nobody is attached to. */
+const firstEndLookMs = 250;
+const longestEndLookMs = 4_000;
 
 export class ClusterExecs implements ExecBackend {
   readonly #reach: ContainerReach;
@@ -97,6 +100,7 @@ export class ClusterExecs implements ExecBackend {
       this.#run(record, container, { attached, ...(consoleSize === undefined ? {} : { consoleSize }) });
     if (options.detach) {
       (await begin(false)).close();
+      void this.#awaitEnd(record.id, container);
       return;
     }
     const terminal = body.Tty ?? false;
@@ -157,6 +161,36 @@ export class ClusterExecs implements ExecBackend {
         }
       }
       await pause(resizeLookMs, new AbortController().signal);
+    }
+  }
+
+  /** Those of a container that have not ended, as its inspect shows them. */
+  async idsOf(container: ClusterContainer): Promise<string[]> {
+    if (!isActive(container.state)) return [];
+    const ids: string[] = [];
+    for (const { value } of await this.#records.list()) {
+      if (value.containerId !== container.id) continue;
+      const isOver = value.started && !(await this.#state(value, container)).running;
+      if (!isOver) ids.push(value.id);
+    }
+    return ids.sort();
+  }
+
+  /** Tells of the end of one that nobody is attached to. Its daemon may end before: then nobody tells. */
+  async #awaitEnd(execId: string, container: ClusterContainer): Promise<void> {
+    for (let waitMs = firstEndLookMs; ; waitMs = Math.min(waitMs * 2, longestEndLookMs)) {
+      await pause(waitMs, new AbortController().signal);
+      const supervisor = this.#reach.supervisor(container);
+      if (supervisor === undefined || !isActive(container.state)) return;
+      try {
+        const { running, code } = await supervisor.execState(execId);
+        if (running) continue;
+        this.#reach.publish('exec_die', container, { execID: execId, exitCode: String(code) });
+        return;
+      } catch (error) {
+        if (error instanceof AgentError) return; // forgotten
+        log.debug('an exec is not looked at', { execId, error: errorMessage(error) });
+      }
     }
   }
 

@@ -32,20 +32,22 @@ export async function* followLog(
   let position = request.from;
   let given = first;
   for (let failures = 0; ;) {
-    const target = supervisor();
     let following = given;
     given = undefined;
-    if (signal.aborted || target === undefined) {
+    const target = supervisor();
+    // A session that is there brings what its run has said, though the container may be gone.
+    if (signal.aborted || (target === undefined && following === undefined)) {
       following?.close();
       return;
     }
     const close = (): void => following?.close();
     signal.addEventListener('abort', close, { once: true });
     try {
-      following ??= await target.follow(
+      following ??= await target?.follow(
         { ...request, ...(position === undefined ? {} : { from: position }) },
         signal,
       );
+      if (following === undefined) return;
       connected?.(following);
       for await (const batch of following.batches) {
         position = batch.events.at(-1)?.position ?? batch.position;

@@ -6,22 +6,10 @@ import { logAttributes, logSubject } from '../../semantics/logs/log-attributes';
 import { logLines, selectRecords, wantedStreams } from '../../semantics/logs/log-selection';
 import type { LogStream } from '../../semantics/logs/log-record';
 import { requireLogsReadable } from '../../semantics/containers/container-refusals';
-import { parseHumanSize } from '../../go/size-format';
-import type { LogConfig } from '../../docker/types';
 import type { ClusterContainer } from '../records/cluster-container';
 import { followLog } from './follow-log';
 import { LineAssembler } from './line-assembler';
 import type { ContainerReach } from './reach';
-
-/** What the supervisor keeps: bounds of the driver's options. 0: as Docker's `local` driver, since a Pod's room has an end. */
-export function logBounds(config: LogConfig | null | undefined): { maxBytes: number; maxFiles: number } {
-  const options = config?.Config ?? {};
-  const size = options['max-size'];
-  return {
-    maxBytes: size === undefined ? 0 : (parseHumanSize(size) ?? 0),
-    maxFiles: options['max-file'] === undefined ? (size === undefined ? 0 : 1) : Number(options['max-file']),
-  };
-}
 
 /**
  * The lines of a container's log. Following ends with the run; one that does not run is not followed. Throws before the first line:

@@ -29,10 +29,10 @@ export class ContainerReach {
     return this.#context.containers.byId(id);
   }
 
-  /** Undefined: it has no Pod, or is removed. */
+  /** Undefined: it has no Pod. That of one that was removed may be there for a moment, for who reads its last output. */
   supervisor(container: ClusterContainer): Supervisor | undefined {
     const name = podName(container.id);
-    if (!this.isKnown(container) || this.#context.pods.get(name) === undefined) return undefined;
+    if (this.#context.pods.get(name) === undefined) return undefined;
     return this.#context.supervisor(name);
   }
 

@@ -31,6 +31,7 @@ class RunHub {
   #isPumping = false;
   #handOver: NodeJS.Timeout | undefined;
   #unlisten: (() => void) | undefined;
+  #lookAgain: (() => void) | undefined;
   clients = 0;
 
   /** `over`: whoever attaches from now on wants the next run. */
@@ -48,16 +49,25 @@ class RunHub {
       return;
     }
     const before = JSON.stringify(this.container.state);
-    this.#unlisten = this.#reach.onChange(this.container, () => this.#look(before, from));
-    const from = (await this.#reach.supervisor(this.container)?.state())?.end ?? 0;
+    let from = 0;
+    this.#lookAgain = () => this.#look(before, from);
+    this.#unlisten = this.#reach.onChange(this.container, this.#lookAgain);
+    from = (await this.#reach.supervisor(this.container)?.state())?.end ?? 0;
   }
 
   /** Whether the command of a start that begins now is to wait for its clients, who get its session. */
   expectHandOver(): boolean {
     if (this.clients === 0 || this.#isPumping) return false;
     clearTimeout(this.#handOver);
-    this.#handOver = setTimeout(() => (this.#handOver = undefined), handOverMs).unref();
+    this.#handOver = setTimeout(() => this.giveUpHandOver(), handOverMs).unref();
     return true;
+  }
+
+  /** The start that was to hand over has failed. */
+  giveUpHandOver(): void {
+    clearTimeout(this.#handOver);
+    this.#handOver = undefined;
+    this.#lookAgain?.();
   }
 
   take(following: Following): void {
@@ -75,11 +85,11 @@ class RunHub {
   }
 
   #look(before: string, from: number): void {
-    if (this.#isPumping) return;
+    // Of a start of ours the session brings everything, even if the run, or the container, is over before it is handed over.
+    if (this.#isPumping || this.#handOver !== undefined) return;
     if (!this.#reach.isKnown(this.container)) this.end();
-    else if (isActive(this.container.state)) {
-      if (this.#handOver === undefined) void this.#pump({ from });
-    } else if (JSON.stringify(this.container.state) !== before) {
+    else if (isActive(this.container.state)) void this.#pump({ from });
+    else if (JSON.stringify(this.container.state) !== before) {
       // A start that failed, or a run that is over already: all that it said is there.
       void this.#pump({ from });
     }
@@ -182,6 +192,10 @@ export class RunHubs implements RunFollowers {
     const run = this.#hubs.get(containerId);
     if (run === undefined) following.close();
     else run.take(following);
+  }
+
+  failed(containerId: string): void {
+    this.#hubs.get(containerId)?.giveUpHandOver();
   }
 
   #forget(run: RunHub): void {

@@ -10,7 +10,6 @@ import { configFields } from '../../../../src/docker/container-config-schema';
 import { hostConfigFields } from '../../../../src/docker/host-config-schema';
 import type { ContainerConfig, HostConfig } from '../../../../src/docker/types';
 import { validateContainer } from '../../../../src/semantics/create/validation';
-import { clusterSettings } from '../../../support/fakes/cluster-fakes';
 
 /** A value of each field that is not honoured. */
 const samples: Record<string, unknown> = {
@@ -50,7 +49,6 @@ const samples: Record<string, unknown> = {
   'HostConfig.StorageOpt': { size: '1G' },
   'HostConfig.UTSMode': 'host',
   'HostConfig.UsernsMode': 'host',
-  'HostConfig.VolumesFrom': ['other'],
 };
 
 function bodyWith(field: string): [ContainerConfig, HostConfig] {
@@ -85,33 +83,18 @@ it.each(withFate('refused'))('refuses %s', (field) => {
       hostNetworking: true,
       validateLog: validateClusterLog,
     });
-    clusterRefusals(config, hostConfig, clusterSettings);
+    clusterRefusals(config, hostConfig);
   }).toThrow();
 });
 
 it('says nothing of a body that wants nothing', () => {
   expect(clusterWarnings({}, {})).toEqual([]);
   expect(clusterWarnings({}, { MemorySwappiness: -1, PidsLimit: -1, OomKillDisable: false })).toEqual([]);
-  expect(() =>
-    clusterRefusals({}, { NetworkMode: 'bridge', IpcMode: 'private' }, clusterSettings),
-  ).not.toThrow();
+  expect(() => clusterRefusals({}, { NetworkMode: 'bridge', IpcMode: 'private' })).not.toThrow();
 });
 
-it.each(['/data', '/data/../etc', '/database'])(
-  'binds nothing that the operator has not allowed: %s',
-  (source) => {
-    const settings = { ...clusterSettings, bindPaths: ['/data/'] };
-    const bind = (): void => clusterRefusals({}, { Binds: [`${source}:/x`] }, settings);
-    if (source === '/data') expect(bind).not.toThrow();
-    else expect(bind).toThrow('--kube-bind-path');
-    expect(() =>
-      clusterRefusals({}, { Mounts: [{ Type: 'bind', Source: '/etc', Target: '/x' }] }, settings),
-    ).toThrow('a bind of /etc is not supported');
-  },
-);
-
 it.each(['none', 'container:other'])('refuses --network %s', (mode) => {
-  expect(() => clusterRefusals({}, { NetworkMode: mode }, clusterSettings)).toThrow(`--network ${mode}`);
+  expect(() => clusterRefusals({}, { NetworkMode: mode })).toThrow(`--network ${mode}`);
 });
 
 it('keeps lines beside the container, and refuses other places', () => {

@@ -47,7 +47,7 @@ class Fake {
       detach: () => Promise.resolve({ networks: {}, publishedPorts: [] }),
       removed: () => Promise.resolve(),
     },
-    volumes: { removeAnonymous: () => Promise.resolve() },
+    volumes: { removeAnonymous: () => Promise.resolve(), removed: () => Promise.resolve() },
     pods: {
       get: (name: string) => this.pods.get(name),
       onChange: (listener: (name: string, pod: V1Pod | undefined) => void) => {

@@ -14,7 +14,7 @@ interface Fake {
   hubs: RunHubs;
   container: never;
   follows: object[];
-  /** Its record changes. */
+  /** Its record changes; '': it is gone, and its Pod. */
   become(kind: string): void;
 }
 
@@ -30,8 +30,8 @@ function fake(kind: string, events: LogEvent[]): Fake {
     },
   };
   const reach = {
-    isKnown: () => true,
-    supervisor: () => supervisor,
+    isKnown: () => container.state.kind !== '',
+    supervisor: () => (container.state.kind === '' ? undefined : supervisor),
     onChange: (_: unknown, listener: () => void) => {
       listeners.add(listener);
       return () => listeners.delete(listener);
@@ -91,4 +91,24 @@ test('a start of this daemon hands its own session over', async () => {
   const late = following([]);
   hubs.begun('c', late);
   expect(late.close).toHaveBeenCalled();
+});
+
+test('a start of this daemon whose container is gone before it is handed over', async () => {
+  const { hubs, container, follows, become } = fake('created', []);
+  const { subscription } = await hubs.attach(container, { stdout: true, stderr: true });
+  hubs.holds('c');
+  for (const kind of ['running', 'exited', 'removing', '']) become(kind);
+  hubs.begun('c', following([output('quick\n'), exited]));
+  expect(await read(subscription)).toBe('quick\n');
+  expect(follows).toEqual([]);
+});
+
+test('a start that fails has what its supervisor said told', async () => {
+  const { hubs, container, follows, become } = fake('created', [output('no such file\n'), exited]);
+  const { subscription } = await hubs.attach(container, { stdout: true, stderr: true });
+  hubs.holds('c');
+  become('exited');
+  expect(follows).toEqual([]);
+  hubs.failed('c');
+  expect(await read(subscription)).toBe('no such file\n');
 });

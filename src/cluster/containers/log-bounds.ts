@@ -1,0 +1,14 @@
+// How much of a container's output is kept beside it.
+
+import type { LogConfig } from '../../docker/types';
+import { parseHumanSize } from '../../go/size-format';
+
+/** What the supervisor keeps: bounds of the driver's options. 0: as Docker's `local` driver, since a Pod's room has an end. */
+export function logBounds(config: LogConfig | null | undefined): { maxBytes: number; maxFiles: number } {
+  const options = config?.Config ?? {};
+  const size = options['max-size'];
+  return {
+    maxBytes: size === undefined ? 0 : (parseHumanSize(size) ?? 0),
+    maxFiles: options['max-file'] === undefined ? (size === undefined ? 0 : 1) : Number(options['max-file']),
+  };
+}

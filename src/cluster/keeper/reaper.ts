@@ -1,0 +1,109 @@
+// What a daemon that was killed leaves behind: a command that runs though its record doesn't say so, Pods of containers that are gone.
+
+import { errorMessage } from '../../errors';
+import { formatTimestamp } from '../../go/timestamp';
+import { log } from '../../log';
+import { eventAttributes } from '../../semantics/containers/container-record';
+import type { ClusterContext } from '../containers/context';
+import { containerLabel, podName } from '../containers/pod-plan';
+import { runningFacts } from '../containers/pods';
+import { runOf } from '../containers/start';
+import type { PodFacts } from '../contract/cluster-record';
+import type { ClusterContainer } from '../records/cluster-container';
+import { containerIdLabel } from '../records/container-form';
+
+const lookMs = 10_000;
+/** So long a daemon that is alive takes, at most, between what it does to a Pod and what it writes of it. */
+const unwrittenMs = 30_000;
+
+export class Reaper {
+  readonly #context: ClusterContext;
+  readonly #now: () => number;
+  /** What was seen, since when: gone from here once it is seen no more. */
+  #seen = new Map<string, number>();
+  /** Of a container as it is now, its supervisor has been asked. */
+  readonly #asked = new Map<string, string>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(context: ClusterContext, now = () => performance.now()) {
+    this.#context = context;
+    this.#now = now;
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => {
+      this.look().catch((error: unknown) =>
+        log.debug('what is left behind is not looked at', { error: errorMessage(error) }),
+      );
+    }, lookMs).unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** One round. What is seen in two rounds, with time enough between them, is what nobody will write any more. */
+  async look(): Promise<void> {
+    const seen = new Map<string, number>();
+    const isOld = (key: string): boolean => {
+      const since = this.#seen.get(key) ?? this.#now();
+      seen.set(key, since);
+      return this.#now() - since >= unwrittenMs;
+    };
+    const orphans = this.#context.pods.list().flatMap(({ metadata }) => {
+      const { name = '', uid = '', labels = {}, deletionTimestamp } = metadata ?? {};
+      const id = labels[containerIdLabel];
+      if (labels[containerLabel] !== 'true' || id === undefined || deletionTimestamp !== undefined) return [];
+      return this.#container(id) === undefined && isOld(`pod ${uid}`) ? [{ name, id }] : [];
+    });
+    const unwritten = this.#context.containers.list().filter((container) => {
+      const { id, state, stored } = container;
+      const pod = this.#podOf(container);
+      if (pod === undefined || (state.kind !== 'created' && state.kind !== 'exited')) return false;
+      const key = `${stored.version} ${pod.uid}`;
+      return this.#asked.get(id) !== key && isOld(`run ${id} ${key}`);
+    });
+    this.#seen = seen;
+    if (orphans.length > 0) await this.#removeOrphans(orphans);
+    for (const container of unwritten) await this.#adopt(container);
+  }
+
+  async #removeOrphans(orphans: readonly { name: string; id: string }[]): Promise<void> {
+    await this.#context.containers.refresh();
+    for (const { name, id } of orphans) {
+      if (this.#container(id) !== undefined) continue;
+      log.warn('a Pod whose container is gone is removed', { pod: name });
+      await this.#context.pods.remove(name, 0);
+    }
+  }
+
+  /** The daemon that started it was killed before it could write so. */
+  async #adopt(container: ClusterContainer): Promise<void> {
+    const pod = this.#podOf(container);
+    if (pod === undefined) return;
+    const { containers, networks, events } = this.#context;
+    const state = await this.#context.supervisor(pod.name).state();
+    this.#asked.set(container.id, `${container.stored.version} ${pod.uid}`);
+    const isWritten = formatTimestamp(state.startedAt) === container.state.startedAt;
+    if ((state.state !== 'running' && state.state !== 'exited') || isWritten) return;
+    const attachment = await networks.attach(container.record, pod);
+    const started = await containers.transition(
+      container,
+      () => ({ kind: 'start', run: runOf(state, container.record, pod) }),
+      () => ({ ...attachment, pod, restartCount: 0, manuallyStopped: false }),
+    );
+    if (started === undefined) return;
+    log.warn('a run is recorded that a daemon which is gone has begun', { containerId: container.id });
+    events.publish('container', 'start', container.id, eventAttributes(started));
+    await events.flush();
+  }
+
+  #podOf({ id }: ClusterContainer): PodFacts | undefined {
+    const pod = this.#context.pods.get(podName(id));
+    return pod === undefined ? undefined : runningFacts(pod);
+  }
+
+  #container(idLabel: string): ClusterContainer | undefined {
+    return this.#context.containers.list().find(({ id }) => id.startsWith(idLabel));
+  }
+}

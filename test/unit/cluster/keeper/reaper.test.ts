@@ -1,0 +1,86 @@
+// What a killed daemon leaves is found: not at once, since another daemon may be about to write it.
+
+import type { V1Pod } from '@kubernetes/client-node';
+import type { ClusterContext } from '../../../../src/cluster/containers/context';
+import { podName } from '../../../../src/cluster/containers/pod-plan';
+import { Reaper } from '../../../../src/cluster/keeper/reaper';
+import { ContainerStore } from '../../../../src/cluster/records/container-store';
+import type { ClusterContainer } from '../../../../src/cluster/records/cluster-container';
+import { clusterRecord, MemoryRecords } from '../../../support/fakes/cluster-fakes';
+
+jest.mock('@kubernetes/client-node', () => ({}));
+
+class Fake {
+  readonly store = new ContainerStore(new MemoryRecords());
+  readonly pods = new Map<string, V1Pod>();
+  readonly removed: string[] = [];
+  readonly events: string[] = [];
+  asked = 0;
+  supervised: { state: string; startedAt: bigint } = { state: 'never', startedAt: 0n };
+  now = 0;
+  readonly reaper = new Reaper(
+    {
+      containers: this.store,
+      events: {
+        publish: (_: string, action: string) => this.events.push(action),
+        flush: () => Promise.resolve(),
+      },
+      networks: { attach: () => Promise.resolve({ networks: {}, publishedPorts: [] }) },
+      pods: {
+        list: () => [...this.pods.values()],
+        get: (name: string) => this.pods.get(name),
+        remove: (name: string) => Promise.resolve(void this.removed.push(name)),
+      },
+      supervisor: () => ({
+        state: () => {
+          this.asked += 1;
+          return Promise.resolve({ ...this.supervised, pid: 7, run: 1, end: 0 });
+        },
+      }),
+    } as unknown as ClusterContext,
+    () => this.now,
+  );
+
+  async look(times = 1): Promise<void> {
+    for (let i = 0; i < times; i++) {
+      await this.reaper.look();
+      this.now += 20_000;
+    }
+  }
+
+  podFor(id: string, name = podName(id)): void {
+    const labels = { 'caisson.io/container': 'true', 'caisson.io/id': id.slice(0, 63) };
+    const containerStatuses = [{ name: 'container', state: { running: {} } }];
+    this.pods.set(name, { metadata: { name, uid: name, labels }, status: { containerStatuses } } as never);
+  }
+}
+
+async function created(fake: Fake): Promise<ClusterContainer> {
+  await fake.store.start();
+  const container = await fake.store.create(clusterRecord());
+  fake.podFor(container.id);
+  return container;
+}
+
+it('removes the Pod of a container that is gone, after a while', async () => {
+  const fake = new Fake();
+  await created(fake);
+  fake.podFor('b'.repeat(64), 'orphan');
+  await fake.look(2);
+  expect(fake.removed).toEqual([]);
+  await fake.look();
+  expect(fake.removed).toEqual(['orphan']);
+});
+
+it('records a run that nobody has recorded, and asks once of one that is as it should be', async () => {
+  const fake = new Fake();
+  const container = await created(fake);
+  await fake.look(4);
+  expect([fake.asked, container.state.kind]).toEqual([1, 'created']);
+  fake.supervised = { state: 'running', startedAt: 1_900_000_000_000_000_000n };
+  // a start that begins anew says so first
+  await fake.store.update(container, (record) => ({ ...record, startBegunAt: 'now' }));
+  await fake.look(4);
+  expect([fake.asked, container.state.kind]).toEqual([2, 'running']);
+  expect(fake.events).toEqual(['start']);
+});

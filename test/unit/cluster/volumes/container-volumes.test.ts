@@ -1,0 +1,68 @@
+// Which binds containers of a cluster may have, and what a container's small files become.
+
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import type { ClusterRecord } from '../../../../src/cluster/contract/cluster-record';
+import { BoundFiles } from '../../../../src/cluster/volumes/bound-files';
+import { ClusterContainerVolumes } from '../../../../src/cluster/volumes/container-volumes';
+import type { HostConfig } from '../../../../src/docker/types';
+
+let dir: string;
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), 'caisson-binds-'));
+  writeFileSync(join(dir, 'web.conf'), 'listen 80;');
+});
+afterAll(() => rmSync(dir, { recursive: true }));
+
+function volumesOf(bindPaths: string[]): { volumes: ClusterContainerVolumes; secrets: Map<string, object> } {
+  const secrets = new Map<string, object>();
+  const files = new BoundFiles(
+    {
+      put: (name, data) => Promise.resolve(void secrets.set(name, data)),
+      remove: (name) => Promise.resolve(void secrets.delete(name)),
+    },
+    true,
+  );
+  const volumes = new ClusterContainerVolumes({
+    files,
+    bindPaths,
+    volumes: {} as never,
+    containers: {} as never,
+  });
+  return { volumes, secrets };
+}
+
+it('binds what the operator has allowed, and nothing else', async () => {
+  const { volumes } = volumesOf(['/data/']);
+  const bind = (source: string): Promise<object> => volumes.resolve({ Binds: [`${source}:/x`] }, []);
+  await expect(bind('/data')).resolves.toBeDefined();
+  await expect(bind('/data/below')).resolves.toBeDefined();
+  await expect(bind('/data/../etc')).rejects.toThrow('--kube-bind-path');
+  await expect(bind('/database')).rejects.toThrow('--kube-bind-path');
+});
+
+it('has a small file that is only read travel as a Secret, which goes with the container', async () => {
+  const { volumes, secrets } = volumesOf([]);
+  const source = join(dir, 'web.conf');
+  await expect(volumes.resolve({ Binds: [`${source}:/etc/web.conf`] }, [])).rejects.toThrow('read-only');
+  const hostConfig: HostConfig = {
+    Mounts: [{ Type: 'bind', Source: source, Target: '/etc/web.conf', ReadOnly: true }],
+  };
+  const { points, details } = await volumes.resolve(hostConfig, []);
+  const record = {
+    id: 'c',
+    mounts: points,
+    mountDetails: details,
+    hostConfig,
+    state: { kind: 'created' },
+  } as unknown as ClusterRecord;
+  const parts = await volumes.podParts(record);
+  expect([...secrets.values()]).toEqual([{ file: Buffer.from('listen 80;') }]);
+  expect(parts.mounts).toEqual([
+    { name: 'mount-0', mountPath: '/etc/web.conf', readOnly: true, subPath: 'file' },
+  ]);
+  await volumes.removed(record);
+  expect(secrets.size).toBe(0);
+});
