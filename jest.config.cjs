@@ -1,5 +1,6 @@
 // Projects: unit (no QEMU), integration (boots VMs), stress (everything at once, and kills), web (the page in a
 // browser: npm run test:web), kubernetes (a cluster of their own: npm run test:kubernetes), compat (a client of any DOCKER_HOST).
+const onCluster = require('./test/compat/kubernetes-files.cjs');
 const { leftOut } = require('./test/support/dear-files.cjs');
 
 const transform = {
@@ -39,6 +40,9 @@ module.exports = {
       globalTeardown: '<rootDir>/test/kubernetes/harness/global-teardown.ts',
     }),
     project('compat', {
+      ...(process.env.CAISSON_COMPAT_TARGET === 'kubernetes'
+        ? { testMatch: onCluster(process.env.CAISSON_TEST_SHARD) }
+        : {}),
       testPathIgnorePatterns: ['/node_modules/', ...leftOut(), ...(withLarge ? [] : ['/large\\.test\\.ts$'])],
       globalSetup: '<rootDir>/test/compat/harness/global-setup.ts',
       globalTeardown: '<rootDir>/test/compat/harness/global-teardown.ts',

@@ -1,8 +1,15 @@
-// The one list of places where Caisson may differ from dockerd 20.10, each with its reason.
+// The one list of places where Caisson may differ from dockerd 20.10, each with its reason; those of the Kubernetes backend alone
+// are in kubernetes-exceptions.ts.
+
+import { kubernetesExceptions } from './kubernetes-exceptions';
 
 export interface Exception {
   id: string;
   reason: string;
+  /** For this engine alone; all if absent. */
+  engine?: 'kubernetes';
+  /** The cases don't run at all. */
+  leftOut?: boolean;
   /** Full case names it holds for; all if absent. */
   cases?: RegExp;
   /** Values at matching paths are not compared (`stdout[0].GraphDriver.Name`). */
@@ -95,4 +102,5 @@ export const exceptions: readonly Exception[] = [
     reason: 'The guest’s kernel has neither; dockerd names the profile it uses where the host has it.',
     path: /\.(AppArmorProfile|MountLabel|ProcessLabel)$/,
   },
+  ...kubernetesExceptions,
 ];

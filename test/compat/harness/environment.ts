@@ -2,10 +2,14 @@
 
 import type { DockerCli } from '../../support/engines/docker-cli';
 
-/** `both` compares; `dockerd` runs each case twice there, to prove the case; `caisson` compares with dockerd's last run. */
-export type CompatTarget = 'both' | 'dockerd' | 'caisson';
+/**
+ * `both` compares; `dockerd` runs each case twice there, to prove the case; `caisson` compares with dockerd's last run, and
+ * `kubernetes` Caisson in front of a cluster with dockerd's last run, or with dockerd where it never had the case.
+ */
+export const compatTargets = ['both', 'dockerd', 'caisson', 'kubernetes'] as const;
+export type CompatTarget = (typeof compatTargets)[number];
 /** `buildkit` is a newer dockerd, with which builds are compared; only in runs that have such cases. */
-export type EngineName = 'dockerd' | 'buildkit' | 'caisson';
+export type EngineName = 'dockerd' | 'buildkit' | 'caisson' | 'kubernetes';
 
 export interface CompatEnvironment {
   target: CompatTarget;
@@ -16,6 +20,8 @@ export interface CompatEnvironment {
   knownIds: Record<string, string>;
   /** A process in the network namespace in which ports, bridges and the registry are. */
   namespacePid: number;
+  /** The same of the cluster, which has a network and a registry of its own. */
+  clusterPid?: number;
   dir: string;
   /** Control groups that count what each engine uses (../../support/process/cpu-account.ts); only in runs that ask for it. */
   cpuAccounts?: Partial<Record<EngineName, string>>;
@@ -36,8 +42,18 @@ export function compatEnvironment(): CompatEnvironment {
 
 export function wantedTarget(): CompatTarget {
   const wanted = process.env['CAISSON_COMPAT_TARGET'] ?? 'both';
-  if (wanted !== 'both' && wanted !== 'dockerd' && wanted !== 'caisson') {
-    throw new Error(`CAISSON_COMPAT_TARGET is ${wanted}, not dockerd, caisson or both`);
-  }
-  return wanted;
+  const target = compatTargets.find((known) => known === wanted);
+  if (target === undefined)
+    throw new Error(`CAISSON_COMPAT_TARGET is ${wanted}, not ${compatTargets.join(', ')}`);
+  return target;
+}
+
+/** What this run judges. */
+export function engineUnderTest(target: CompatTarget): 'caisson' | 'kubernetes' {
+  return target === 'kubernetes' ? 'kubernetes' : 'caisson';
+}
+
+/** A process in the network where the engine's ports are. */
+export function networkPidOf({ hosts, namespacePid, clusterPid }: CompatEnvironment, host: string): number {
+  return host === hosts.kubernetes ? (clusterPid ?? namespacePid) : namespacePid;
 }

@@ -16,6 +16,9 @@ import { projectDir } from '../../support/process/project-dir';
 import { startRegistry } from '../../support/images/registry-process';
 import { makeScratchDir } from '../../support/process/scratch-dir';
 import { ensureTestImages, registryHost, registryPort, testImages } from '../../support/images/test-images';
+import { ClusterDaemon } from '../../support/cluster/cluster-daemon';
+import startTestCluster, { tearDown as stopTestCluster } from '../../kubernetes/harness/global-setup';
+import { TestCluster, clusterVariable } from '../../kubernetes/harness/test-cluster';
 import { costFile } from './cost';
 import { type CompatEnvironment, type EngineName, publishEnvironment, wantedTarget } from './environment';
 
@@ -38,7 +41,7 @@ export default async function setUp({ testPathPatterns }: RunOptions): Promise<v
   if (keep !== undefined && existsSync(keep)) {
     // written below by an earlier run
     const kept = JSON.parse(readFileSync(keep, 'utf8')) as CompatEnvironment;
-    if (kept.hosts.caisson === undefined && target !== 'dockerd') {
+    if (kept.hosts.caisson === undefined && target !== 'dockerd' && target !== 'kubernetes') {
       const namespace = NetworkNamespace.existing(kept.namespacePid);
       const caisson = await CaissonDaemon.start({
         dir: join(kept.dir, 'c'),
@@ -97,7 +100,11 @@ export default async function setUp({ testPathPatterns }: RunOptions): Promise<v
       knownIds = { ...(await pullTestImages(oracle.host)), ...knownIds };
       hosts.buildkit = oracle.host;
     }
-    if (target !== 'dockerd') {
+    if (target === 'kubernetes') {
+      hosts.kubernetes = await startOnCluster(join(dir, 'k'), detached);
+      tell('Caisson runs in front of a cluster');
+      knownIds = { ...(await pullTestImages(hosts.kubernetes)), ...knownIds };
+    } else if (target !== 'dockerd') {
       const caisson = await CaissonDaemon.start({
         dir: join(dir, 'c'),
         namespace: counted('caisson'),
@@ -116,6 +123,7 @@ export default async function setUp({ testPathPatterns }: RunOptions): Promise<v
       clis: findDockerClis(),
       knownIds,
       namespacePid: namespace.holderPid,
+      ...(target === 'kubernetes' ? { clusterPid: TestCluster.current().namespace.holderPid } : {}),
       dir,
       cpuAccounts,
     };
@@ -125,6 +133,18 @@ export default async function setUp({ testPathPatterns }: RunOptions): Promise<v
     await tearDown();
     throw error;
   }
+}
+
+/** Its host. The cluster is the run's own, unless CAISSON_TEST_CLUSTER names one. */
+async function startOnCluster(dir: string, detached: boolean): Promise<string> {
+  if (detached && process.env[clusterVariable] === undefined)
+    throw new Error(`what is to be kept needs a cluster that is kept: ${clusterVariable}`);
+  await startTestCluster();
+  stoppers.push(() => stopTestCluster());
+  const options = { cluster: TestCluster.current(), dir, namespace: `compat-${process.pid}`, detached };
+  const daemon = await ClusterDaemon.start(options);
+  stoppers.push(() => daemon.stop());
+  return daemon.host;
 }
 
 /** Whoever reads the output of a run that hangs should see how far it came. */

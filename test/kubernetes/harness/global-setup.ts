@@ -9,8 +9,11 @@ import { projectDir } from '../../support/process/project-dir';
 import { TestCluster, clusterScript, clusterVariable } from './test-cluster';
 
 let cluster: GuardedProcess | undefined;
+/** Projects of this run that use it: compat has it started, too. */
+let users = 0;
 
 export default async function setUp(): Promise<void> {
+  users += 1;
   if (process.env[clusterVariable] !== undefined) return;
   const images = await ensureTestImages();
   const name = `t${process.pid}`;
@@ -26,5 +29,6 @@ export default async function setUp(): Promise<void> {
 }
 
 export async function tearDown(): Promise<void> {
-  await cluster?.stop();
+  users -= 1;
+  if (users === 0) await cluster?.stop();
 }

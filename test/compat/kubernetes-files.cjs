@@ -1,0 +1,27 @@
+// Files of cases that make sense on a cluster: what a run with CAISSON_COMPAT_TARGET=kubernetes takes.
+
+/** `npm test` takes these alone, and of them the main cases. */
+const core = ['containers/exec', 'containers/lifecycle', 'containers/logs', 'containers/run'];
+
+const others = [
+  'clients/compose',
+  'clients/sdk',
+  'clients/compose-services',
+  'clients/testcontainers',
+  'containers/health',
+  'containers/interactive',
+  'containers/list',
+  'containers/stats',
+  'containers/terminal',
+  'containers/copies',
+  'fields/update',
+  'networks/create',
+  'networks/networks',
+  'system/errors',
+  'system/events',
+  'volumes/volumes',
+];
+
+/** Patterns for jest's testMatch, below the compat tests. */
+module.exports = (shard) =>
+  (shard === 'core' ? core : [...core, ...others]).map((file) => `<rootDir>/test/compat/${file}.test.ts`);
