@@ -18,11 +18,16 @@ const destination = '/run/out/';
 /** The file without its extension is the main one of its bundle. */
 const coreName = 'sbom';
 const source = `/run/src/core/${coreName}`;
+const extrasSource = '/run/src/extras';
 /** Of the attestation, not of its scanner. */
 const ownAttributes = ['generator', 'inline-only', 'disabled'];
-const ofBuild = ['build-arg:BUILDKIT_SBOM_SCAN_CONTEXT', 'build-arg:BUILDKIT_SBOM_SCAN_STAGE'];
 
-export type Scanner = (name: string, ref: Ref, signal: AbortSignal) => Promise<AttestationBundle>;
+/** `extras`: stages and contexts that are scanned beside the result, by names. */
+export type Scanner = (
+  name: string,
+  what: { ref: Ref; extras: ReadonlyMap<string, Definition> },
+  signal: AbortSignal,
+) => Promise<AttestationBundle>;
 
 /** Of a build's `attest:sbom`, with its options. Rejects where there is no such image. */
 export async function scannerOf(
@@ -33,7 +38,6 @@ export async function scannerOf(
 ): Promise<Scanner> {
   const generator = attributes.get('generator') ?? defaultGenerator;
   if (generator === '') throw new BuildError('InvalidArgument', 'sbom generator cannot be empty');
-  warnOfExtras(options, bridge);
   const [platform] = bridge.platforms;
   const asked = {
     ...(platform === undefined ? {} : { platform }),
@@ -59,21 +63,13 @@ export async function scannerOf(
     isFresh: options.get('no-cache') === '',
   };
   const inlineOnly = parseGoBool(attributes.get('inline-only') ?? '') ?? false;
-  return async (name, ref, until) => {
+  return async (name, { ref, extras }, until) => {
     const title = `[${name}] generating sbom using ${image}`;
-    const definition = scanGraph(ref.definition, { ...scan, title });
+    const definition = scanGraph(ref.definition, extras, { ...scan, title });
     const { ref: made } = await bridge.solve({ what: { kind: 'definition', definition } }, until);
     if (made === undefined) throw new BuildError('Internal', 'a scan without a result');
     return { ref: made, path: '/', predicateType: spdxType, coreName, inlineOnly };
   };
-}
-
-function warnOfExtras(options: ReadonlyMap<string, string>, bridge: Bridge): void {
-  for (const key of ofBuild) {
-    if (parseGoBool(options.get(key) ?? 'false') === false) continue;
-    const short = `${key.replace(/^build-arg:/, '')} has no effect: the SBOM is of the result alone`;
-    bridge.warn({ vertex: '', level: 1, short, detail: [], url: '', ranges: [] });
-  }
 }
 
 function imageName(generator: string): string {
@@ -87,9 +83,10 @@ function imageName(generator: string): string {
   }
 }
 
-/** The scanner's command, with the files of the graph's result mounted; its result is what the command writes. */
+/** The scanner's command, with the files of the graphs' results mounted; its result is what the command writes. */
 function scanGraph(
   scanned: Definition,
+  extras: ReadonlyMap<string, Definition>,
   scan: {
     image: string;
     platform: Platform | undefined;
@@ -102,17 +99,29 @@ function scanGraph(
 ): Definition {
   const edge = loadGraph(scanned);
   if (edge === undefined) throw new BuildError('InvalidArgument', 'an empty result can not be scanned');
+  const others = [...extras].flatMap(([name, definition]) => {
+    const found = loadGraph(definition);
+    return found === undefined ? [] : [{ name, edge: found }];
+  });
+  const extrasEnv = others.length === 0 ? [] : [`BUILDKIT_SCAN_SOURCE_EXTRAS=${extrasSource}`];
   const platform = scan.platform === undefined ? {} : { platform: scan.platform };
   const value = { identifier: `docker-image://${scan.image}`, attrs: [] };
   const image = Op.encode({ op: { kind: 'source', value }, ...platform });
   const exec: NonNullable<OpInit['op']> = {
     kind: 'exec',
     value: {
-      meta: { args: scan.args, env: scan.env, cwd: scan.workingDir === '' ? '/' : scan.workingDir },
+      meta: {
+        args: scan.args,
+        env: [...scan.env, ...extrasEnv],
+        cwd: scan.workingDir === '' ? '/' : scan.workingDir,
+      },
       mounts: [
         { input: 0, dest: '/', output: -1 },
         { input: -1, dest: '/tmp', output: -1, mountType: mountType.tmpfs },
         { input: 1, dest: source, output: -1, readonly: true },
+        ...others.map(({ name }, i) => ({
+          ...{ input: 2 + i, dest: `${extrasSource}/${coreName}-${name}`, output: -1, readonly: true },
+        })),
         { input: -1, dest: destination.replace(/\/$/, ''), output: 0 },
       ],
     },
@@ -120,6 +129,7 @@ function scanGraph(
   const inputs = [
     { digest: digestOf(image), index: 0 },
     { digest: edge.vertex.digest, index: edge.index },
+    ...others.map(({ edge: { vertex, index } }) => ({ digest: vertex.digest, index })),
   ];
   const step = Op.encode({ op: exec, inputs, ...platform });
   const result = Op.encode({ inputs: [{ digest: digestOf(step), index: 0 }] });
@@ -127,9 +137,13 @@ function scanGraph(
     ...{ ignore_cache: scan.isFresh, description: new Map([['llb.customname', scan.title]]) },
     ...{ export_cache: undefined, caps: new Map(), progress_group: undefined, linux_resources: undefined },
   };
+  const parts = [scanned, ...extras.values()];
+  const vertexes = parts.flatMap(({ def }) =>
+    def.slice(0, -1).map((bytes) => [digestOf(bytes), bytes] as const),
+  );
   return {
     ...scanned,
-    def: [...scanned.def.slice(0, -1), image, step, result],
-    metadata: new Map([...scanned.metadata, [digestOf(step), about]]),
+    def: [...new Map(vertexes).values(), image, step, result],
+    metadata: new Map([...parts.flatMap(({ metadata }) => [...metadata]), [digestOf(step), about]]),
   };
 }

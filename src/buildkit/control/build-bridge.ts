@@ -34,6 +34,8 @@ export interface BridgeParts {
 export interface FrontendOrigin {
   readonly name: string;
   readonly options: ReadonlyMap<string, string>;
+  /** What an SBOM of it is to be of besides. */
+  readonly scanned: ReadonlyMap<string, Definition>;
 }
 
 export class BuildBridge implements Bridge {
@@ -71,7 +73,7 @@ export class BuildBridge implements Bridge {
       this.add(ref);
       if (request.what.kind === 'frontend') {
         const { name, request: asked } = request.what;
-        this.#origins.set(ref.id, { name, options: asked.options });
+        this.#origins.set(ref.id, { name, options: asked.options, scanned: scannedWith(result, ref) });
       }
     }
     if (request.evaluate === true) await Promise.all(refsOf(result).map((ref) => ref.evaluate(signal)));
@@ -155,6 +157,12 @@ export class BuildBridge implements Bridge {
       this.#depth -= 1;
     }
   }
+}
+
+function scannedWith({ refs, scanned }: Result, ref: Ref): FrontendOrigin['scanned'] {
+  const [id] = [...refs].find(([, each]) => each === ref) ?? [];
+  const [only] = scanned?.values() ?? [];
+  return (id === undefined ? only : scanned?.get(id)) ?? new Map<string, Definition>();
 }
 
 /** What a result is, for each platform. */

@@ -161,7 +161,8 @@ export class Build {
     const bundles = new Map(result.bundles);
     for (const [id, ref] of refsByPlatform(result)) {
       if (ref === undefined) continue;
-      bundles.set(id, [...(bundles.get(id) ?? []), await scan(id, ref, this.signal)]);
+      const extras = this.bridge.originOf(ref)?.scanned ?? new Map<string, Definition>();
+      bundles.set(id, [...(bundles.get(id) ?? []), await scan(id, { ref, extras }, this.signal)]);
     }
     return { ...result, bundles };
   }

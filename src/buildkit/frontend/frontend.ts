@@ -2,7 +2,7 @@
 
 import { BuildError } from '../contract/errors';
 import type { Bridge, Frontend, FrontendRequest } from '../contract/frontend';
-import type { Platform } from '../contract/llb';
+import type { Definition, Platform } from '../contract/llb';
 import type { Ref, Result } from '../contract/solver';
 import type { SourceInfo } from '../messages/ops';
 import { answerRequest, describesRequests, isKnownRequest } from './answers/answers';
@@ -47,13 +47,19 @@ async function convert(build: Build): Promise<Result> {
   const created = createdAt(options.epochSeconds);
   const refs = new Map<string, Ref | undefined>();
   const metadata = new Map<string, Buffer>();
+  const scanned = new Map<string, ReadonlyMap<string, Definition>>();
   const told: object[] = [];
   for (const platform of platforms) {
-    const { output, image, baseConfig, writer } = await convertFor(build, platform, { isMultiPlatform });
+    const converted = await convertFor(build, platform, { isMultiPlatform });
+    const { output, image, baseConfig, writer } = converted;
     const what = { kind: 'definition' as const, definition: writer.definition(output, info) };
     const { ref } = await bridge.solve({ what, cacheImports: options.cacheImports }, signal);
     const id = platformText(platform);
     refs.set(id, ref);
+    const extras = [...converted.scanned].map(
+      ([name, made]) => [name, writer.definition(made, info)] as const,
+    );
+    if (extras.length > 0) scanned.set(id, new Map(extras));
     const suffix = isMultiPlatform ? `/${id}` : '';
     metadata.set(`containerimage.config${suffix}`, image.toJson(created));
     if (baseConfig !== undefined) metadata.set(`containerimage.base.config${suffix}`, baseConfig);
@@ -61,9 +67,9 @@ async function convert(build: Build): Promise<Result> {
   }
   finishLint(build);
   metadata.set('refs.platforms', Buffer.from(JSON.stringify({ Platforms: told })));
-  if (isMultiPlatform) return { ref: undefined, refs, metadata };
+  if (isMultiPlatform) return { ref: undefined, refs, metadata, scanned };
   const [ref] = refs.values();
-  return { ref, refs: new Map(), metadata };
+  return { ref, refs: new Map(), metadata, scanned };
 }
 
 /** Warnings go to the client; where they are to be errors the build ends. */

@@ -38,6 +38,8 @@ export interface ConversionParts {
 export interface Converted {
   readonly output: Output | undefined;
   readonly image: ImageState;
+  /** What an SBOM is to be of besides, by names. */
+  readonly scanned: ReadonlyMap<string, Output>;
   /** Of the image that all of it goes on from. */
   readonly baseConfig: Buffer | undefined;
 }
@@ -190,6 +192,7 @@ export class Conversion {
           head,
           instructions,
           image,
+          baseScope: head.base.kind === 'stage' ? plans.get(head.base.index)?.scope : undefined,
           baseName: external?.shown ?? '',
           isIgnored: this.#isIgnored,
           showsPlatform: this.#showsPlatform(head.platform),
@@ -261,7 +264,15 @@ export class Conversion {
     const { labels } = this.#program.settings.options;
     if (labels.size > 0) image.config.Labels = { ...image.config.Labels, ...Object.fromEntries(labels) };
     image.setPlatform(target.platform);
-    return { output, image, baseConfig: this.#baseConfig(plans) };
+    const scanned = new Map<string, Output>();
+    const note = (name: string, made: Output | undefined): void => {
+      if (made !== undefined) scanned.set(name, made);
+    };
+    if (target.scans.context) note('context', context ?? (await this.#parts.context('all')));
+    for (const [index, { scans }] of plans) {
+      if (scans.stage && index !== this.#program.target) note(this.#program.titleOf(index), outputOf(index));
+    }
+    return { output, image, scanned, baseConfig: this.#baseConfig(plans) };
   }
 
   #filesOf(

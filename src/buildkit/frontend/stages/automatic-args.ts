@@ -36,6 +36,14 @@ export function proxyArgs(buildArgs: ReadonlyMap<string, string>): Map<string, s
   return found;
 }
 
+/** What an SBOM is made of besides the result: yes, no, or names of stages. */
+export const scanArgs = { context: 'BUILDKIT_SBOM_SCAN_CONTEXT', stage: 'BUILDKIT_SBOM_SCAN_STAGE' } as const;
+
+/** Arguments that are no variables. */
+export function isForBuilder(name: string): boolean {
+  return Object.values<string>(scanArgs).includes(name);
+}
+
 /** Never reported as undeclared. */
 export function isPredefined(name: string): boolean {
   return proxies.includes(name.toUpperCase());

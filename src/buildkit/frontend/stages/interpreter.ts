@@ -1,6 +1,7 @@
 // Carries a stage's instructions out on a configuration, and notes the steps that its files need.
 
 import { posix } from 'node:path';
+import { parseGoBool } from '../../../go/bool';
 import { goQuote } from '../../../go/quote';
 import type { Linter } from '../lint/linter';
 import type { ImageState } from '../image/image-state';
@@ -11,7 +12,7 @@ import { atLines, DockerfileProblem } from '../text/problem';
 import { expandWord, type ExpandOptions } from '../words/expand';
 import { exposedPorts, healthcheckText, reportExpose } from './config-values';
 import { CopyPlanner } from './copy-plan';
-import { isPredefined, proxyArgs } from './automatic-args';
+import { isPredefined, proxyArgs, scanArgs } from './automatic-args';
 import type { Program } from './program';
 import type { StagePlan, Step } from './plan';
 import { RunPlanner } from './run-plan';
@@ -45,7 +46,7 @@ class Interpreter implements StageContext {
     this.input = input;
     this.image = image;
     this.linter = program.settings.linter;
-    this.scope = new Scope(image);
+    this.scope = new Scope(image, input.baseScope);
     const { noCache } = program.settings.options;
     this.ignoresCache = noCache === 'all' || noCache.has(program.labelOf(head.stage.index));
     const hasBase = head.base.kind === 'external';
@@ -79,7 +80,14 @@ class Interpreter implements StageContext {
       baseLines: head.stage.statement.lines,
       steps: this.#steps,
       image: this.image,
+      scope: this.scope,
+      scans: { stage: this.#isScanned(scanArgs.stage), context: this.#isScanned(scanArgs.context) },
     };
+  }
+
+  #isScanned(arg: string): boolean {
+    const value = this.scope.forBuilder(arg) ?? this.program.globals.get(arg) ?? '';
+    return parseGoBool(value) ?? value.split(',').includes(this.program.titleOf(this.input.head.stage.index));
   }
 
   expand(word: string, instruction: Instruction, options: Partial<ExpandOptions> = {}): string {

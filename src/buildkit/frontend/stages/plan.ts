@@ -5,6 +5,7 @@ import type { HostAddress, NetworkName, Ulimit } from '../options/build-options'
 import type { Lines } from '../text/statement';
 import type { ImageState } from '../image/image-state';
 import type { MountOptions } from '../syntax/mounts';
+import type { Scope } from './scope';
 
 /** Where files come from. */
 export type Origin =
@@ -109,4 +110,8 @@ export interface StagePlan {
   readonly baseLines: Lines;
   readonly steps: readonly Step[];
   readonly image: ImageState;
+  /** At its end: stages that go on from it have the same. */
+  readonly scope: Scope;
+  /** Whether an SBOM is to be of it, or of the context, too. */
+  readonly scans: { readonly stage: boolean; readonly context: boolean };
 }

@@ -3,6 +3,7 @@
 
 import type { ImageState } from '../image/image-state';
 import { environmentMap, type Variables } from '../words/variables';
+import { isForBuilder } from './automatic-args';
 
 export interface DeclaredArg {
   readonly name: string;
@@ -12,13 +13,18 @@ export interface DeclaredArg {
 
 export class Scope implements Variables {
   readonly #image: ImageState;
-  readonly #args = new Set<string>();
+  readonly #args: Set<string>;
   /** In the order in which commands get them: the last that was set is the last. */
   readonly #values: Map<string, string>;
+  /** Of arguments that speak to the builder: no command sees them. */
+  readonly #forBuilder: Map<string, string>;
 
-  constructor(image: ImageState) {
+  /** `base`: of the stage that this one goes on from, whose arguments it has too. */
+  constructor(image: ImageState, base?: Scope) {
     this.#image = image;
-    this.#values = environmentMap(image.config.Env ?? []);
+    this.#args = new Set(base === undefined ? [] : base.#args);
+    this.#values = base === undefined ? environmentMap(image.config.Env ?? []) : new Map(base.#values);
+    this.#forBuilder = new Map(base === undefined ? [] : base.#forBuilder);
   }
 
   get(name: string): string | undefined {
@@ -41,7 +47,13 @@ export class Scope implements Variables {
 
   declare({ name, value }: DeclaredArg): void {
     this.#args.add(name);
-    if (value !== undefined) this.#set(name, value);
+    if (value === undefined) return;
+    if (isForBuilder(name)) this.#forBuilder.set(name, value);
+    else this.#set(name, value);
+  }
+
+  forBuilder(name: string): string | undefined {
+    return this.#forBuilder.get(name);
   }
 
   /** Arguments with the values that commands see, in the order in which they were declared: what history tells. */

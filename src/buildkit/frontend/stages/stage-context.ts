@@ -14,6 +14,8 @@ export interface StageInput {
   readonly instructions: readonly Instruction[];
   /** To be changed. */
   readonly image: ImageState;
+  /** Of the stage that it goes on from. */
+  readonly baseScope: Scope | undefined;
   /** Of the base, as clients show it. */
   readonly baseName: string;
   /** Whether `.dockerignore` leaves a path of the context out. */

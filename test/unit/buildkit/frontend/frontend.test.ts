@@ -56,6 +56,48 @@ describe('graphs', () => {
     expect(bridge.asked).toEqual(['[internal] load metadata for docker.io/library/base:latest']);
   });
 
+  test('a stage has the arguments of the stage that it goes on from', async () => {
+    const { vertexes, config } = await build(
+      [
+        'ARG G=0',
+        'FROM base AS one',
+        'ARG G',
+        'ARG A=1',
+        'ENV E=2',
+        'FROM one',
+        'ARG B=$A$G',
+        'RUN x $B',
+      ].join('\n'),
+    );
+    const env = ['PATH=/bin', 'G=0', 'A=1', 'E=2', 'B=10'];
+    expect(vertexes.at(-1)?.op).toMatchObject({ value: { meta: { env } } });
+    expect(config.history.at(-1)?.['created_by']).toBe('RUN |3 G=0 A=1 B=10 /bin/sh -c x $B # buildkit');
+    expect(config.config).toMatchObject({ Env: ['PATH=/bin', 'E=2'] });
+  });
+
+  test('an SBOM is of stages and of the context too, where the Dockerfile says so', async () => {
+    const text = (more: string): string =>
+      [
+        'ARG BUILDKIT_SBOM_SCAN_CONTEXT=true',
+        'FROM base AS one',
+        `ARG BUILDKIT_SBOM_SCAN_STAGE=${more}`,
+        'RUN a',
+        'FROM base AS two',
+        'RUN b',
+        'FROM scratch',
+        'COPY --from=one /a /',
+        'COPY --from=two /b /',
+      ].join('\n');
+    const scannedOf = ({ result }: Awaited<ReturnType<typeof build>>): string[] =>
+      [...(result.scanned ?? [])].flatMap(([, graphs]) => [...graphs.keys()]);
+    expect(scannedOf(await build(text('true')))).toEqual(['context', 'one']);
+    const named = await build(text('other'));
+    expect(scannedOf(named)).toEqual(['context']);
+    // the builder is told, no command
+    const exec = named.vertexes.find(({ op }) => op.kind === 'exec')?.op;
+    expect(exec).toMatchObject({ value: { meta: { env: ['PATH=/bin'] } } });
+  });
+
   test('a missing Dockerfile', async () => {
     const error = await failureOf('FROM base', { filename: 'other' });
     expect(error.message).toBe('failed to read dockerfile: open other: no such file or directory');
