@@ -22,7 +22,7 @@ export interface ShownSource {
 
 export function shownGraph(definition: Definition): ShownGraph {
   const vertexes = inOrder(definition);
-  const ids = new Map(vertexes.map(({ digest }, i) => [digest, `step${i}`]));
+  const ids = stepNames(definition);
   const steps = vertexes.map(({ digest, op, inputs }) => ({
     id: ids.get(digest) ?? '',
     op: shownOp(op),
@@ -35,7 +35,7 @@ export function shownGraph(definition: Definition): ShownGraph {
 
 export function shownSource({ Source: source, ...rest }: Definition): ShownSource | undefined {
   if (source === undefined || source.infos.length === 0) return undefined;
-  const ids = new Map(inOrder({ ...rest, Source: source }).map(({ digest }, i) => [digest, `step${i}`]));
+  const ids = stepNames({ ...rest, Source: source });
   const locations = [...source.locations].flatMap(([digest, places]) => {
     const id = ids.get(digest);
     return id === undefined ? [] : [[id, plain(places)] as const];
@@ -48,6 +48,11 @@ export function shownSource({ Source: source, ...rest }: Definition): ShownSourc
       data: data.toString('base64'),
     })),
   };
+}
+
+/** The numbers that `shownGraph` gives steps, by the vertexes' digests. */
+export function stepNames(definition: Definition): ReadonlyMap<string, string> {
+  return new Map(inOrder(definition).map(({ digest }, i) => [digest, `step${i}`]));
 }
 
 /** As a frontend wrote it, without the last one, which says only what the result is. */

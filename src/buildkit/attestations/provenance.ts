@@ -4,10 +4,10 @@ import { parseGoBool } from '../../go/bool';
 import { parseReference, familiarString } from '../../registry/reference';
 import { BuildError } from '../contract/errors';
 import { sourceAttributes } from '../contract/llb';
-import type { Attestation, Ref, UsedSource } from '../contract/solver';
+import type { Attestation, LayerDescriptor, Ref, UsedSource } from '../contract/solver';
 import { loadGraph, vertexesOf } from '../llb/graph';
 import { networkMode } from '../messages/ops';
-import { shownGraph, shownSource, type ShownGraph, type ShownSource } from './build-config';
+import { shownGraph, shownSource, stepNames, type ShownGraph, type ShownSource } from './build-config';
 import { imageUrl } from './package-url';
 
 export interface ProvenanceFacts {
@@ -26,6 +26,9 @@ interface Material {
   readonly digest?: Readonly<Record<string, string>>;
 }
 
+/** By outputs of steps, `step1:0`: lists of layers, lowest first. */
+type ShownLayers = Readonly<Record<string, readonly (readonly LayerDescriptor[])[]>>;
+
 /** What both versions say, each in its words. */
 interface Predicate {
   readonly builderId: string;
@@ -36,7 +39,7 @@ interface Predicate {
   readonly isHermetic: boolean;
   readonly isReproducible: boolean;
   readonly buildConfig: ShownGraph | undefined;
-  readonly metadata: { vcs?: Record<string, string>; source?: ShownSource };
+  readonly metadata: { vcs?: Record<string, string>; source?: ShownSource; layers?: ShownLayers };
 }
 
 const types = {
@@ -69,10 +72,14 @@ export function provenance(
     subjects: [],
     inlineOnly: parseGoBool(attributes.get('inline-only') ?? '') ?? false,
     path: attributes.get('filename') ?? 'provenance.json',
-    content: async (signal) => {
+    content: async (signal, descriptors) => {
       const facts = factsOf();
       const sources = await facts.ref.sources(signal);
-      const predicate = predicateOf(facts, sources, mode, {
+      const layers =
+        mode === 'max' && descriptors !== undefined
+          ? await shownLayers(facts.ref, descriptors, signal)
+          : undefined;
+      const predicate = predicateOf(facts, { sources, layers }, mode, {
         builderId: attributes.get('builder-id') ?? '',
         isReproducible: parseGoBool(reproducible ?? '') ?? false,
       });
@@ -84,7 +91,7 @@ export function provenance(
 
 function predicateOf(
   { ref, frontend, args: given }: ProvenanceFacts,
-  sources: readonly UsedSource[],
+  { sources, layers }: { sources: readonly UsedSource[]; layers: ShownLayers | undefined },
   mode: 'min' | 'max',
   said: Pick<Predicate, 'builderId' | 'isReproducible'>,
 ): Predicate {
@@ -115,8 +122,28 @@ function predicateOf(
     metadata: {
       ...(Object.keys(vcs).length === 0 ? {} : { vcs }),
       ...(source === undefined ? {} : { source }),
+      ...(layers === undefined ? {} : { layers }),
     },
   };
+}
+
+/** Of steps whose layers all are in the image; undefined where there are none. */
+async function shownLayers(
+  ref: Ref,
+  descriptors: ReadonlyMap<string, LayerDescriptor>,
+  signal: AbortSignal,
+): Promise<ShownLayers | undefined> {
+  const names = stepNames(ref.definition);
+  const shown = [...(await ref.stepLayers(signal))].flatMap(([digest, outputs]) =>
+    outputs.flatMap((diffIds, index) => {
+      const chain = diffIds.map((diffId) => descriptors.get(diffId));
+      const known = chain.filter((each) => each !== undefined);
+      const name = names.get(digest);
+      if (name === undefined || known.length === 0 || known.length < chain.length) return [];
+      return [[`${name}:${index}`, [known]] as const];
+    }),
+  );
+  return shown.length === 0 ? undefined : Object.fromEntries(shown);
 }
 
 function asVersion02(predicate: Predicate, { buildId, startedMs, builderPlatform }: ProvenanceFacts): object {

@@ -4,7 +4,7 @@
 
 import { errorMessage } from '../../errors';
 import { BuildError } from '../contract/errors';
-import type { Attestation } from '../contract/solver';
+import type { Attestation, LayerDescriptor } from '../contract/solver';
 import { imageUrl } from './package-url';
 
 const maxPredicateBytes = 40 * 1024 * 1024;
@@ -15,6 +15,8 @@ export interface StatementSubject {
   /** Of the manifest. */
   readonly digest: string;
   readonly platform: { os: string; architecture: string; variant?: string };
+  /** Of the image and of others made with it, by diff ID. */
+  readonly layers: ReadonlyMap<string, LayerDescriptor>;
 }
 
 interface Subject {
@@ -25,11 +27,11 @@ interface Subject {
 /** About an image. */
 export async function statementOf(
   attestation: Attestation,
-  { names, digest, platform }: StatementSubject,
+  { names, digest, platform, layers }: StatementSubject,
   signal: AbortSignal,
 ): Promise<Buffer> {
   const own = names.map((name) => ({ name: imageUrl(name, platform), digest: digestSet([digest]) }));
-  return Buffer.from(JSON.stringify(await statement(attestation, own, signal)));
+  return Buffer.from(JSON.stringify(await statement(attestation, own, signal, layers)));
 }
 
 /** About files, as a file beside them. */
@@ -46,9 +48,10 @@ async function statement(
   attestation: Attestation,
   own: readonly Subject[],
   signal: AbortSignal,
+  layers?: StatementSubject['layers'],
 ): Promise<object> {
   const { predicateType, subjects } = attestation;
-  const bytes = await attestation.content(signal);
+  const bytes = await attestation.content(signal, layers);
   if (bytes.length > maxPredicateBytes)
     throw new BuildError('ResourceExhausted', `an attestation exceeds ${maxPredicateBytes} bytes`);
   let predicate: unknown;

@@ -119,6 +119,8 @@ export interface Ref {
   tree(signal: AbortSignal): Promise<FileTree>;
   /** What the cache has of the steps that it took, each with all keys that lead to it; held as long as the build is open. */
   cachedSteps(signal: AbortSignal): Promise<readonly CachedStep[]>;
+  /** Diff IDs of what its steps made, by output, and of the images that were read, without empty layers: by the vertexes' digests. */
+  stepLayers(signal: AbortSignal): Promise<ReadonlyMap<string, readonly (readonly string[])[]>>;
   /** What it is made of, as each source was pinned. */
   sources(signal: AbortSignal): Promise<readonly UsedSource[]>;
 }
@@ -149,6 +151,8 @@ export interface Result {
   readonly attestations?: ReadonlyMap<string, readonly Attestation[]>;
   /** Likewise; exporters get none: they are read when all steps have run. */
   readonly bundles?: ReadonlyMap<string, readonly AttestationBundle[]>;
+  /** By the ids of platforms: graphs, by names, of which an SBOM is to be besides. Clients don't see it. */
+  readonly scanned?: ReadonlyMap<string, ReadonlyMap<string, Definition>>;
 }
 
 /** A directory of in-toto statements. */
@@ -173,8 +177,15 @@ export interface Attestation {
   readonly path: string;
   /** In whose files it is, where a frontend states it. */
   readonly ref?: Ref;
-  /** The predicate as JSON; asked for once, when all steps have run. */
-  content(signal: AbortSignal): Promise<Buffer>;
+  /** The predicate as JSON; asked for once, when all steps have run. `layers`: of the image, by diff ID; none of files. */
+  content(signal: AbortSignal, layers?: ReadonlyMap<string, LayerDescriptor>): Promise<Buffer>;
+}
+
+/** A layer as an image's manifest has it. */
+export interface LayerDescriptor {
+  readonly mediaType: string;
+  readonly digest: string;
+  readonly size: number;
 }
 
 export interface CachedStep {

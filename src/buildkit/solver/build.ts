@@ -22,6 +22,7 @@ import type {
 } from '../contract/solver';
 import type { ExecOutput } from '../contract/executor';
 import { digestOf, loadGraph, sourcesOf, vertexesOf } from '../llb/graph';
+import { emptyLayer } from './files/layer-trees';
 import { operationOf } from './operations';
 import { cacheIdOf, runContainer } from './ops/exec';
 import { leftOf } from './ops/failed-run';
@@ -224,6 +225,7 @@ export class Build implements BuildSolver {
       layers: (signal) => inputsOf(signal, (made, own) => made.layers(own)),
       tree: (signal) => inputsOf(signal, (made, own): Promise<FileTree> => made.tree(own)),
       cachedSteps: (signal) => this.#asked(definition, signal, () => this.#cachedStepsOf(edge)),
+      stepLayers: (signal) => this.#asked(definition, signal, () => this.#stepLayersOf(edge)),
       sources: (signal) => this.#asked(definition, signal, () => this.#sourcesOf(edge)),
     };
     this.#results.set(ref, result);
@@ -237,6 +239,20 @@ export class Build implements BuildSolver {
       if (step !== undefined) steps.push(step);
     }
     return steps;
+  }
+
+  async #stepLayersOf(edge: Edge): Promise<Map<string, readonly (readonly string[])[]>> {
+    const layers = new Map<string, readonly (readonly string[])[]>();
+    for (const vertex of vertexesOf(edge)) {
+      const made = await this.#works.get(workId(vertex))?.madeLayers();
+      const isFull = (diffId: string): boolean => diffId !== emptyLayer;
+      if (made !== undefined)
+        layers.set(
+          vertex.digest,
+          made.map((diffIds) => diffIds.filter(isFull)),
+        );
+    }
+    return layers;
   }
 
   async #sourcesOf(edge: Edge): Promise<UsedSource[]> {
@@ -293,6 +309,7 @@ export class Build implements BuildSolver {
       layers: () => result.layers(this.#signal),
       tree: () => result.tree(this.#signal),
       cachedSteps: () => Promise.resolve([]),
+      stepLayers: () => Promise.resolve(new Map<string, never>()),
       sources: () => Promise.resolve([]),
     };
     this.#results.set(ref, () => Promise.resolve(result));

@@ -344,6 +344,14 @@ export class VertexWork {
     return { keys, outputs, createdAtMs };
   }
 
+  /** By output; undefined where nothing of it is at hand. */
+  async madeLayers(): Promise<readonly (readonly string[])[] | undefined> {
+    if (this.#operation !== undefined) return (await this.cachedStep())?.outputs;
+    const isImage = ['docker-image', 'oci-layout'].includes(schemeOf(sourceName(this.vertex)));
+    if (!isImage || this.#fetched === undefined) return undefined;
+    return [await (await this.#fetched).layers(this.#build.signal)];
+  }
+
   /** With what it was made of, where that is in the cache too: clients show each such step. */
   #tellCached(): void {
     const now = Date.now();

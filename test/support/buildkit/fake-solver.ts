@@ -99,6 +99,7 @@ export class FakeSolver implements Solver {
         return tree;
       },
       cachedSteps: () => Promise.resolve([]),
+      stepLayers: () => Promise.resolve(new Map<string, never>()),
       sources: () => Promise.resolve([]),
     };
   }

@@ -13,9 +13,10 @@ import type { Result } from '../../contract/solver';
 import { digestOf } from '../../llb/graph';
 import { assemble, type Assembled, type Descriptor } from './assembly';
 import { compressionIn, epochIn, ExportAttributes, namesIn } from '../delivery/attributes';
-import { tellingExport } from '../delivery/export-progress';
+import { tellingExport, type ExportPart } from '../delivery/export-progress';
 import { callerFor, type CallerOf } from './files';
 import { answerOf, type InlineCacheOf } from './image';
+import { withLayerTimes, type Rewriting } from './layer-times';
 
 /** A blob of the archive, by its digest. */
 export interface ArchivedBlob {
@@ -32,7 +33,7 @@ export function archiveExporters(
   const exporter = (type: 'docker' | 'oci'): Exporter => ({
     types: [type],
     export: (request, signal) => {
-      const { options, asTar, metadata } = wishesOf(request, type);
+      const { options, asTar, rewritesTimes, metadata } = wishesOf(request, type);
       const result: Result = {
         ...request.result,
         metadata: new Map([...request.result.metadata, ...metadata]),
@@ -43,12 +44,18 @@ export function archiveExporters(
           'docker exporter does not currently support exporting manifest lists',
         );
       const inlineCache = inlineCacheOf(request);
-      return tellingExport(request.scope.progress, `exporting to ${type} image format`, async (part) => {
+      const { scope } = request;
+      const deliver = async (part: ExportPart, rewritten: Rewriting): Promise<Map<string, string>> => {
         const caller = await callerFor(request, callersOf, signal);
         const chosen =
           options.names.join() === '*' ? result.metadata.get('image.name')?.toString() : undefined;
         const names = chosen === undefined ? options.names : namesIn(chosen);
-        const full = { ...options, names, ...(inlineCache === undefined ? {} : { inlineCache }) };
+        const full = {
+          ...options,
+          ...rewritten,
+          names,
+          ...(inlineCache === undefined ? {} : { inlineCache }),
+        };
         const assembled = await assemble(host, result, full, part, signal);
         const written = names.map((name) => fullName(name));
         const answer = answerOf(assembled, written);
@@ -62,7 +69,10 @@ export function archiveExporters(
           await pipeline(Readable.from(members, { objectMode: false }), target, { signal });
         });
         return answer;
-      });
+      };
+      return tellingExport(scope.progress, `exporting to ${type} image format`, (part) =>
+        withLayerTimes(host, { wanted: rewritesTimes, scope, part }, (rewritten) => deliver(part, rewritten)),
+      );
     },
   });
   return [exporter('docker'), exporter('oci')];
@@ -74,13 +84,10 @@ function wishesOf(
 ): {
   options: Omit<Parameters<typeof assemble>[2], 'inlineCache'>;
   asTar: boolean;
+  rewritesTimes: boolean;
   metadata: ReadonlyMap<string, Buffer>;
 } {
   const given = new ExportAttributes(request.attributes);
-  given.refuse(
-    'rewrite-timestamp',
-    'the times in layers are not rewritten; set SOURCE_DATE_EPOCH for those of the image',
-  );
   given.refuse('prefer-nondist-layers', 'all layers are distributable');
   given.refuse('oci-artifact', 'attestations are image manifests; leave it out');
   for (const ofClient of ['dest', 'context', 'load', 'push']) given.text(ofClient);
@@ -92,7 +99,12 @@ function wishesOf(
     epochSeconds: epochIn(given.text('source-date-epoch'), 'source-date-epoch'),
     forceAttestations: given.flag('attestation-inline') ?? false,
   };
-  const wishes = { options, asTar: given.flag('tar') ?? true, metadata: given.metadata() };
+  const wishes = {
+    options,
+    asTar: given.flag('tar') ?? true,
+    rewritesTimes: given.flag('rewrite-timestamp') ?? false,
+    metadata: given.metadata(),
+  };
   given.warnOfOthers(request);
   return wishes;
 }

@@ -3,7 +3,7 @@
 
 import { BuildError } from '../../contract/errors';
 import type { BuildHost } from '../../contract/host';
-import type { Attestation, CachedStep, Result } from '../../contract/solver';
+import type { Attestation, CachedStep, LayerDescriptor, Result } from '../../contract/solver';
 import { digestOf } from '../../llb/graph';
 import { statementOf } from '../../attestations/statement';
 import type { ContentDocument, ImageContents, LayerBlob } from '../../../storage/contract/stores';
@@ -11,7 +11,8 @@ import { emptyLayer } from '../files/layer-trees';
 import type { AnnotationSet } from '../delivery/annotations';
 import type { CompressionWish } from '../delivery/attributes';
 import type { ExportPart } from '../delivery/export-progress';
-import { imageConfigOf } from './image-config';
+import { baseLayersOf, imageConfigOf } from './image-config';
+import type { RewrittenLayers } from './layer-times';
 import {
   metadataOf,
   platformsOf,
@@ -30,6 +31,8 @@ export interface AssemblyOptions {
   readonly names: readonly string[];
   /** Attestations that were not asked for make no index of an image of one platform. */
   readonly forceAttestations: boolean;
+  /** Whether and how times in layers are rewritten. */
+  readonly rewritten?: RewrittenLayers;
   /** By the id of a platform, for its layers. */
   readonly inlineCache?: (
     platform: PlatformResult,
@@ -97,38 +100,45 @@ export function isIndexed(result: Result, forceAttestations: boolean): boolean {
   return all.some(({ inlineOnly }) => forceAttestations || !inlineOnly);
 }
 
-/** The configuration of one platform's image, and its layers without the empty ones. */
+/** The configuration of one platform's image, and its layers without the empty ones; `made` as the steps made them. */
 export async function configOf(
   result: Result,
   each: PlatformResult,
-  options: Pick<AssemblyOptions, 'epochSeconds' | 'inlineCache'>,
+  options: Pick<AssemblyOptions, 'epochSeconds' | 'inlineCache' | 'rewritten'>,
   signal: AbortSignal,
-): Promise<{ config: Buffer; diffIds: readonly string[] }> {
-  const layers = (await each.ref?.layers(signal)) ?? [];
-  const diffIds = layers.filter((diffId) => diffId !== emptyLayer);
+): Promise<{ config: Buffer; diffIds: readonly string[]; made: readonly string[] }> {
+  const given = (await each.ref?.layers(signal)) ?? [];
+  const made = given.filter((diffId) => diffId !== emptyLayer);
   const { os, architecture, variant = '' } = each.platform;
   const epoch = options.epochSeconds === undefined ? epochOf(result, each.id) : options.epochSeconds;
+  const base = metadataOf(result, 'containerimage.base.config', each.id);
+  const diffIds =
+    options.rewritten === undefined
+      ? made
+      : await options.rewritten.of({ diffIds: made, base: baseLayersOf(base) }, epoch ?? undefined, signal);
+  const newNames = new Map(made.map((diffId, i) => [diffId, diffIds[i] ?? diffId]));
+  const renamed = (diffId: string): string => newNames.get(diffId) ?? diffId;
   const config = imageConfigOf(
     metadataOf(result, 'containerimage.config', each.id),
-    layers,
+    given.map(renamed),
     { OS: os, Architecture: architecture, Variant: variant },
     new Date(),
     {
       epochSeconds: epoch ?? undefined,
-      base: metadataOf(result, 'containerimage.base.config', each.id),
-      layerTimes: layerTimes((await each.ref?.cachedSteps(signal)) ?? []),
-      inlineCache: await options.inlineCache?.(each, diffIds, signal),
+      base,
+      layerTimes: layerTimes((await each.ref?.cachedSteps(signal)) ?? [], renamed),
+      inlineCache: await options.inlineCache?.(each, made, signal), // which knows places, and these stay
     },
   );
-  return { config, diffIds };
+  return { config, diffIds, made };
 }
 
 /** A layer is as old as the first step that has it. */
-function layerTimes(steps: readonly CachedStep[]): Map<string, Date> {
+function layerTimes(steps: readonly CachedStep[], renamed: (diffId: string) => string): Map<string, Date> {
   const times = new Map<string, Date>();
   const byAge = [...steps].sort((a, b) => a.createdAtMs - b.createdAtMs);
   for (const { outputs, createdAtMs } of byAge) {
-    for (const diffId of outputs.flat()) {
+    for (const diffId of outputs.flat().map(renamed)) {
       if (!times.has(diffId)) times.set(diffId, new Date(createdAtMs));
     }
   }
@@ -155,6 +165,8 @@ class Assembly {
   readonly #signal: AbortSignal;
   readonly #isOci: boolean;
   readonly #layers = new Map<string, LayerBlob>();
+  /** By diff ID. */
+  readonly #descriptors = new Map<string, LayerDescriptor>();
   readonly #blobs = new Map<string, Buffer>();
 
   constructor(
@@ -229,10 +241,10 @@ class Assembly {
     config: Buffer;
     layers: readonly Descriptor[];
   }> {
-    const { config, diffIds } = await configOf(this.#result, platform, this.#options, this.#signal);
+    const { config, diffIds, made } = await configOf(this.#result, platform, this.#options, this.#signal);
     const layers: Descriptor[] = [];
     const names = this.#types;
-    for (const diffId of diffIds) {
+    for (const [i, diffId] of diffIds.entries()) {
       const blob = await this.#host.layers.blob(diffId, this.#options.compression, this.#signal);
       if (blob.compression === 'zstd' && this.#options.ociTypes === false)
         throw new BuildError(
@@ -240,11 +252,10 @@ class Assembly {
           'exporter option "compression=zstd" conflicts with "oci-mediatypes=false"',
         );
       this.#layers.set(blob.digest, blob);
-      layers.push({
-        mediaType: names.layer + names[blob.compression],
-        digest: blob.digest,
-        size: blob.sizeBytes,
-      });
+      const { digest, sizeBytes: size } = blob;
+      const descriptor = { mediaType: names.layer + names[blob.compression], digest, size };
+      this.#descriptors.set(made[i] ?? diffId, descriptor);
+      layers.push(descriptor);
     }
     return { platform, config, layers };
   }
@@ -284,7 +295,7 @@ class Assembly {
     for (const attestation of attestations) {
       const statement = await statementOf(
         attestation,
-        { names: this.#options.names, digest: image.digest, platform },
+        { names: this.#options.names, digest: image.digest, platform, layers: this.#descriptors },
         this.#signal,
       );
       layers.push({

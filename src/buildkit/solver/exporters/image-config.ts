@@ -63,6 +63,14 @@ export function imageConfigOf(
   return Buffer.from(JSON.stringify(result));
 }
 
+/** Diff IDs of an image's configuration; of none, none. Throws InvalidArgument. */
+export function baseLayersOf(config: Buffer | undefined): readonly string[] {
+  if (config === undefined) return [];
+  const { rootfs } = parseConfig(config);
+  const { diff_ids: diffIds } = Object(rootfs) as JsonObject;
+  return Array.isArray(diffIds) ? diffIds.map(String) : [];
+}
+
 function defaultConfig(): JsonObject {
   return { config: { Env: [`PATH=${defaultPath}`], WorkingDir: '/' } };
 }

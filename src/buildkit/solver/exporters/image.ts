@@ -22,6 +22,7 @@ import {
 } from '../delivery/attributes';
 import { tellingExport, type ExportPart } from '../delivery/export-progress';
 import { authFor } from '../delivery/registry-auth';
+import { withLayerTimes } from './layer-times';
 import { hostPlatform, platformsOf } from '../../attestations/result-platforms';
 
 export type InlineCacheOf = (request: ExportRequest) => AssemblyOptions['inlineCache'];
@@ -38,6 +39,7 @@ interface ImageWishes {
   readonly compression: CompressionWish;
   readonly annotations: AnnotationSet;
   readonly epochSeconds: number | null | undefined;
+  readonly rewritesTimes: boolean;
   readonly metadata: ReadonlyMap<string, Buffer>;
 }
 
@@ -54,12 +56,15 @@ export function imageExporter(
       const result = { ...request.result, metadata: merged(request.result, wishes) };
       const named = { ...wishes, names: namesFor(wishes, result) };
       const inlineCache = inlineCacheOf(request);
-      const options: AssemblyOptions = { ...named, ...(inlineCache === undefined ? {} : { inlineCache }) };
-      return tellingExport(scope.progress, 'exporting to image', async (part) => {
-        if (!needsContents(result, named)) return storePlain(host, result, options, part, signal);
-        const assembled = await assemble(host, result, options, part, signal);
-        return deliver(host, assembled, named, accessOf(scope), part, signal);
-      });
+      const plain: AssemblyOptions = { ...named, ...(inlineCache === undefined ? {} : { inlineCache }) };
+      return tellingExport(scope.progress, 'exporting to image', (part) =>
+        withLayerTimes(host, { wanted: wishes.rewritesTimes, scope, part }, async (rewritten) => {
+          const options = { ...plain, ...rewritten };
+          if (!needsContents(result, named)) return storePlain(host, result, options, part, signal);
+          const assembled = await assemble(host, result, options, part, signal);
+          return deliver(host, assembled, named, accessOf(scope), part, signal);
+        }),
+      );
     },
   };
 }
@@ -68,10 +73,6 @@ function wishesOf(request: ExportRequest): ImageWishes {
   const given = new ExportAttributes(request.attributes);
   const push = given.flag('push') ?? false;
   const byDigest = given.flag('push-by-digest') ?? false;
-  given.refuse(
-    'rewrite-timestamp',
-    'the times in layers are not rewritten; set SOURCE_DATE_EPOCH for those of the image',
-  );
   given.refuse('prefer-nondist-layers', 'all layers are distributable');
   given.refuse('oci-artifact', 'attestations are image manifests; leave it out');
   given.refuse(
@@ -95,6 +96,7 @@ function wishesOf(request: ExportRequest): ImageWishes {
     compression: compressionIn(given),
     annotations: given.annotations(),
     epochSeconds: epochIn(given.text('source-date-epoch'), 'source-date-epoch'),
+    rewritesTimes: given.flag('rewrite-timestamp') ?? false,
     metadata: given.metadata(),
   };
   given.warnOfOthers(request);

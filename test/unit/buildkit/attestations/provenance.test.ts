@@ -2,6 +2,7 @@ import { imageUrl } from '../../../../src/buildkit/attestations/package-url';
 import { provenance } from '../../../../src/buildkit/attestations/provenance';
 import { requestedAttestations } from '../../../../src/buildkit/attestations/requested';
 import type { Ref, UsedSource } from '../../../../src/buildkit/contract/solver';
+import { digestOf } from '../../../../src/buildkit/llb/graph';
 import { definitionOf, image, never, run } from '../solver/fake-host';
 
 const digest = `sha256:${'a'.repeat(64)}`;
@@ -29,9 +30,12 @@ const graph = definitionOf(
   }),
 );
 
+const layer = { mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip', digest, size: 7 };
+
 async function predicate(
   attributes: Record<string, string>,
   args: Record<string, string> = {},
+  { made = [] as [string, string[][]][], layers = undefined as Map<string, typeof layer> | undefined } = {},
 ): Promise<object> {
   const ref: Ref = {
     id: 'r',
@@ -40,6 +44,7 @@ async function predicate(
     layers: () => Promise.resolve([]),
     tree: () => Promise.reject(new Error('not of this test')),
     cachedSteps: () => Promise.resolve([]),
+    stepLayers: () => Promise.resolve(new Map(made)),
     sources: () => Promise.resolve(sources),
   };
   const stated = provenance(new Map(Object.entries(attributes)), () => ({
@@ -50,7 +55,7 @@ async function predicate(
     startedMs: 0,
     builderPlatform: 'linux/amd64',
   }));
-  return JSON.parse((await stated.content(never)).toString()) as object;
+  return JSON.parse((await stated.content(never, layers)).toString()) as object;
 }
 
 const materials = [
@@ -110,6 +115,25 @@ test('v1, max: the graph as well, and which secrets it was given', async () => {
     },
     runDetails: { metadata: { invocationId: 'b', buildkit_completeness: { request: true } } },
   });
+});
+
+test('max: which layers of the image each step has made, as far as all of them are in it', async () => {
+  const [source = Buffer.alloc(0), step = Buffer.alloc(0)] = graph.def;
+  const made: [string, string[][]][] = [
+    [digestOf(source), [['base']]],
+    [digestOf(step), [['base', 'own'], ['elsewhere'], []]],
+  ];
+  const layers = new Map([
+    ['base', layer],
+    ['own', { ...layer, size: 8 }],
+  ]);
+  const shown = { 'step0:0': [[layer]], 'step1:0': [[layer, { ...layer, size: 8 }]] };
+  expect(await predicate({}, {}, { made, layers })).toMatchObject({
+    metadata: { 'https://mobyproject.org/buildkit@v1#metadata': { layers: shown } },
+  });
+  expect(JSON.stringify(await predicate({ mode: 'min' }, {}, { made, layers }))).not.toContain('step1:0');
+  // of files there are none
+  expect(JSON.stringify(await predicate({}, {}, { made }))).not.toContain('step1:0');
 });
 
 test('a context is named without its password', async () => {

@@ -208,7 +208,7 @@ describe('image', () => {
   });
 
   test('what is not supported is refused', async () => {
-    const attributes = { 'rewrite-timestamp': 'true' };
+    const attributes = { 'prefer-nondist-layers': 'true' };
     await expect(exported('moby', image('base'), {}, { attributes })).rejects.toThrow('not supported');
   });
 });
@@ -341,6 +341,26 @@ describe('an image in the form of registries', () => {
     });
   });
 
+  test('an attestation is told the layers of the image as the manifest has them', async () => {
+    host.command = () => Promise.resolve({ changes: { '/': { x: 'x' } } });
+    const seen: unknown[] = [];
+    const stated = {
+      ...{ predicateType: 't', subjects: [], inlineOnly: false, path: 'p' },
+      content: (_signal: AbortSignal, layers?: ReadonlyMap<string, unknown>) => {
+        seen.push(...(layers?.keys() ?? []));
+        return Promise.resolve(Buffer.from('{}'));
+      },
+    };
+    await exported(
+      'image',
+      run(image('base'), 'a'),
+      {},
+      { attributes: { name: 'r/a', push: 'true' }, attestations: new Map([['linux/amd64', [stated]]]) },
+    );
+    expect(seen).toHaveLength(2);
+    expect(seen[0]).toBe(host.localImages.get('base')?.[0]);
+  });
+
   test('what nobody asked for makes no index of a local image, but of a pushed one', async () => {
     const create = jest.spyOn(host.images, 'create');
     const attributes = { name: 'reg.example/a:1' };
@@ -404,6 +424,42 @@ describe('an image in the form of registries', () => {
       created: '1970-01-01T00:16:40Z',
       history: [{ created: '2020-01-01T00:00:00Z' }, { created: '1970-01-01T00:16:40Z' }],
     });
+  });
+});
+
+describe('rewrite-timestamp', () => {
+  /** Of the image that is created: its layers' files with their times. */
+  async function madeTimes(attributes: Record<string, string>): Promise<Record<string, number>[]> {
+    host.command = () =>
+      Promise.resolve({ changes: { '/': { late: { content: 'x', mtime: 2000 }, early: { mtime: 500 } } } });
+    const times: Record<string, number>[] = [];
+    jest.spyOn(host.images, 'create').mockImplementation(async (bytes) => {
+      const { rootfs } = JSON.parse(bytes.toString()) as { rootfs: { diff_ids: string[] } };
+      for (const diffId of rootfs.diff_ids) {
+        const entries = await readEntries(host.layers.openTar(diffId));
+        times.push(Object.fromEntries(entries.map(({ entry }) => [entry.name, entry.mtime])));
+      }
+      return { id: '' };
+    });
+    const base = { rootfs: { type: 'layers', diff_ids: host.localImages.get('base') } };
+    const metadata = { 'containerimage.base.config': base };
+    await exported('moby', run(image('base'), 'make'), {}, { attributes, metadata });
+    return times;
+  }
+
+  test('no file that the build has added is later; those of the base image stay', async () => {
+    const wanted = { 'rewrite-timestamp': 'true', 'source-date-epoch': '800' };
+    expect(await madeTimes(wanted)).toEqual([
+      expect.objectContaining({ 'd/f': 1000 }),
+      { late: 800, early: 500 },
+    ]);
+    expect(host.held).toEqual([]);
+  });
+
+  test('without SOURCE_DATE_EPOCH it is said to have no effect', async () => {
+    warnings.length = 0;
+    expect((await madeTimes({ 'rewrite-timestamp': 'true' }))[1]).toEqual({ late: 2000, early: 500 });
+    expect(warnings).toEqual([expect.stringContaining('rewrite-timestamp has no effect')]);
   });
 });
 
