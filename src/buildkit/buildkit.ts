@@ -147,7 +147,10 @@ export class BuildKit {
     signal: AbortSignal,
   ): AsyncIterable<CacheRecord> {
     const limits = { reservedBytes: keepBytes, maxUsedBytes: 0, minFreeBytes: 0 };
-    const matches = recordFilter(filter.filter((text) => text !== ''));
+    const matches = recordFilter(
+      filter.filter((text) => text !== ''),
+      'prune',
+    );
     return this.records.prune({ matches, all, keepDurationMs, ...limits }, signal);
   }
 

@@ -79,7 +79,7 @@ export function controlHandlers(parts: ControlParts): Handlers<(typeof Control)[
     Info: () => Promise.resolve({ buildkitVersion: versionOf(worker) }),
 
     async DiskUsage({ filter, ageLimit }, { signal }) {
-      const matches = recordFilter(filter);
+      const matches = recordFilter(filter, 'diskusage');
       const usedBeforeMs = ageLimit === 0n ? Infinity : Date.now() - milliseconds(ageLimit);
       const records = await solver.records.list(signal);
       return {
@@ -182,7 +182,7 @@ function pruneOptions(request: PruneRequest): Parameters<Solver['records']['prun
     throw new DaemonError('InvalidParameter', 'negative limits make no sense');
   }
   return {
-    matches: recordFilter(filter),
+    matches: recordFilter(filter, 'prune'),
     all,
     keepDurationMs: milliseconds(keepDuration),
     reservedBytes: reservedSpace,

@@ -7,6 +7,7 @@ import { BuildError } from '../contract/errors';
 import type { CacheRecord } from '../contract/cache-records';
 
 const maxFilterLength = 4096;
+const operators = ['==', '!=', '~='];
 
 /** The value of a field; undefined: there is no such field. */
 type Fields = (name: string) => string | undefined;
@@ -18,9 +19,19 @@ export function fieldFilter(filters: readonly string[]): Matches {
   return (field) => alternatives.length === 0 || alternatives.some((matches) => matches(field));
 }
 
-/** The same for cache records. */
-export function recordFilter(filters: readonly string[]): (record: CacheRecord) => boolean {
-  const matches = fieldFilter(filters);
+/** The same for cache records; `use` is what they are for, in the interface's words. */
+export function recordFilter(
+  filters: readonly string[],
+  use: 'prune' | 'diskusage',
+): (record: CacheRecord) => boolean {
+  let matches: Matches;
+  try {
+    matches = fieldFilter(filters);
+  } catch (error) {
+    const given = filters.join(' ').slice(0, maxFilterLength);
+    const why = `failed to parse ${use} filters [${given}]: ${errorMessage(error)}`;
+    throw new BuildError('Unknown', why, { cause: error }); // dockerd's code, which clients print
+  }
   return (record) => matches((name) => fieldOf(record, name));
 }
 
@@ -52,13 +63,15 @@ function fieldOf(record: CacheRecord, name: string): string | undefined {
 }
 
 function parseFilter(text: string): Matches {
-  if (text.length > maxFilterLength) throw invalid(text, 'it is too long');
+  if (text.length > maxFilterLength) throw invalid(text, text.length, 'it is too long');
   const parts: Matches[] = [];
-  const pattern = /([\w.]+)(?:(==|!=|~=)("(?:[^"\\]|\\.)*"|[^,"]*))?(,|$)/y;
+  const pattern = /([\w.]+)(?:([=!~]+)("(?:[^"\\]|\\.)*"|[^,"]*))?(,|$)/y;
   while (pattern.lastIndex < text.length) {
     const at = pattern.lastIndex;
     const [, name = '', operator, value = ''] = pattern.exec(text) ?? [];
-    if (name === '') throw invalid(text, `at ${at}`);
+    if (name === '') throw invalid(text, at, 'expected a field, an operator and a value');
+    if (operator !== undefined && !operators.includes(operator))
+      throw invalid(text, at + name.length, `unsupported operator ${JSON.stringify(operator)}`);
     parts.push(partOf(text, name, operator, unquoted(value)));
   }
   return (field) => parts.every((matches) => matches(field));
@@ -83,7 +96,7 @@ function regexpOf(filter: string, pattern: string): GoRegexp {
   try {
     return goRegexp(pattern);
   } catch (error) {
-    throw invalid(filter, errorMessage(error));
+    throw invalid(filter, filter.length, errorMessage(error));
   }
 }
 
@@ -91,9 +104,10 @@ function unquoted(value: string): string {
   return value.startsWith('"') ? value.slice(1, -1).replace(/\\(.)/g, '$1') : value;
 }
 
-function invalid(filter: string, why: string): BuildError {
-  return new BuildError(
-    'InvalidArgument',
-    `failed to parse filter ${JSON.stringify(filter.slice(0, 100))}: ${why}`,
-  );
+/** In containerd's words, which mark the place. */
+function invalid(text: string, at: number, why: string): BuildError {
+  const shown = text.slice(0, maxFilterLength);
+  const marked =
+    at < shown.length ? `${shown.slice(0, at)} >|${shown.charAt(at)}|< ${shown.slice(at + 1)}` : shown;
+  return new BuildError('InvalidArgument', `filters: parse error: [${marked}]: ${why}: invalid argument`);
 }
