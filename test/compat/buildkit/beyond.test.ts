@@ -126,3 +126,66 @@ caissonCase('a cache in a registry', async () => {
   );
   expect(text).toBe('0\n0\n2\nbk-cache\n');
 });
+
+caissonCase('a cache within an image', async () => {
+  const text = await told(
+    'bk-inline',
+    `
+    cached() { docker buildx build "$@" 2>&1 | grep -cE '^#[0-9]+ CACHED'; }
+    printf 'FROM busybox\\nRUN echo '$c' >/x\\nRUN cat /x /x >/y\\n' >Dockerfile
+    docker buildx build --cache-to type=inline --push -t ${registryHost}/$c:inline . 2>&1 | grep -c 'ERROR'
+    docker buildx prune -af --filter description~=$c >/dev/null; docker buildx prune -af --filter 'description~=cat /x' >/dev/null; cached .
+    docker buildx prune -af --filter description~=$c >/dev/null; docker buildx prune -af --filter 'description~=cat /x' >/dev/null
+    cached --cache-from type=registry,ref=${registryHost}/$c:inline -o out .; cat out/y`,
+  );
+  expect(text).toBe('0\n0\n2\nbk-inline\nbk-inline\n');
+});
+
+caissonCase('annotations of an index and of its manifests', async () => {
+  const text = await told(
+    'bk-annotations',
+    `
+    printf 'FROM scratch\\nCOPY Dockerfile /\\n' >Dockerfile; mkdir layout
+    docker buildx build --provenance=false --platform linux/amd64,linux/arm64 -o type=oci,dest=o.tar --annotation every=1 --annotation index:top=2 --annotation 'manifest[linux/arm64]:arm=3' . 2>&1 | grep -c ERROR
+    tar -C layout -xf o.tar; cd layout/blobs/sha256; grep -lE '"every": ?"1"' * | wc -l; grep -lE '"top": ?"2"' * | wc -l; grep -lE '"arm": ?"3"' * | wc -l`,
+  );
+  expect(text).toBe('0\n2\n1\n1\n');
+});
+
+caissonCase('a directive names our frontend, leaves out checks, makes of the others errors', async () => {
+  const text = await told(
+    'bk-directives',
+    `
+    printf '# syntax=docker/dockerfile:1\\n# check=skip=JSONArgsRecommended;error=true\\nFROM busybox\\nCMD echo\\n' >Dockerfile
+    docker buildx build . 2>&1 | grep -cE '^(WARN|ERROR)| docker.io/docker/dockerfile'
+    printf '# check=error=true\\nFROM busybox\\nCMD echo\\n' >Dockerfile; docker buildx build . 2>&1 | tail -1
+    printf 'FROM busybox as b\\nENV a b\\nMAINTAINER me\\nWORKDIR w\\n' >Dockerfile; docker buildx build . 2>&1 | grep -oE -e '- [A-Za-z]+:' | sort`,
+  );
+  expect(text).toBe(
+    '0\nERROR: failed to build: failed to solve: lint violation found for rules: JSONArgsRecommended (line 3)\n' +
+      '- FromAsCasing:\n- LegacyKeyValueFormat:\n- MaintainerDeprecated:\n- WorkdirRelativePath:\n',
+  );
+});
+
+caissonCase('a privileged step, where it is allowed', async () => {
+  const text = await told(
+    'bk-insecure',
+    `
+    printf '# syntax=docker/dockerfile:1\\nFROM busybox\\nRUN --security=insecure grep CapEff /proc/self/status\\n' >Dockerfile
+    docker buildx build --allow security.insecure . 2>&1 | grep -oE 'CapEff:.*'; docker buildx build --no-cache . 2>&1 | tail -1`,
+  );
+  expect(text).toMatch(/^CapEff:\s*0*1ffffffffff\nERROR: .*security.insecure is not allowed/);
+});
+
+caissonCase('what is stated of an image goes to the registry with it', async () => {
+  const text = await told(
+    'bk-stated',
+    `
+    printf 'FROM busybox\\nRUN echo '$c' >/x\\n' >Dockerfile; docker buildx build --provenance mode=max --push -t ${registryHost}/$c . 2>&1 | grep -c ERROR
+    inspect() { on_host docker buildx imagetools inspect ${registryHost}/$c --format "$1" 2>&1; }
+    inspect '{{json .Provenance}}' >p; grep -oE '"(buildType|name)": *"[^"]*"' p | sort -u | head -3; grep -c llbDefinition p; grep -c '"layers"' p
+    docker rmi ${registryHost}/$c >/dev/null; docker pull -q ${registryHost}/$c; docker run --rm ${registryHost}/$c cat /x`,
+  );
+  expect(text).toContain('"buildType"');
+  expect(text).toMatch(/\n1\n1\n.*bk-stated:latest\nbk-stated\n$/);
+});

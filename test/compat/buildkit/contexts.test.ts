@@ -84,6 +84,23 @@ buildCases('buildkit: contexts', {
     set -m; docker build . >log 2>&1 & build=$!; wait_for grep -q begun-2 log; kill -INT $build; wait $build; echo $?
     grep -oE '(CANCELED|ERROR: .*)$' log | sort -u
     printf 'FROM busybox\\nRUN --mount=type=cache,target=/c,id='$c',sharing=locked cat /c/f\\n' >Dockerfile; docker build . 2>&1 | grep -o 'begun-2$'`,
+  'one build of two clients': `
+    printf 'FROM busybox\\nRUN echo '$c'; sleep 1; head -c 9 /dev/urandom | od -x >/x\\nFROM scratch\\nCOPY --from=0 /x /\\n' >Dockerfile
+    docker build -o a . 2>/dev/null & docker build -o b . 2>/dev/null; wait; cmp a/x b/x && echo once`,
+  '--pull, and a registry as the output': `
+    printf 'FROM busybox\\nRUN echo pushed >/x\\n' >Dockerfile; docker build --push -t ${registryHost}/$c . 2>/dev/null
+    printf 'FROM busybox\\nRUN echo here >/x\\n' >Dockerfile; docker build -t ${registryHost}/$c . 2>/dev/null
+    printf 'FROM ${registryHost}/'$c'\\nRUN cat /x\\n' >Dockerfile
+    docker build . 2>&1 | grep -oE '[0-9] (here|pushed)$' | cut -c 3-; docker build --pull . 2>&1 | grep -oE '[0-9] (here|pushed)$' | cut -c 3-
+    docker build -t ${registryHost}/$c:out -o type=registry . 2>&1 | grep -oE '(ERROR|pushing manifest|naming to).*' | sed 's/@sha256.*//' | sort -u`,
+  'secrets of the environment': `
+    printf 'FROM busybox\\nRUN --mount=type=secret,id=s cat /run/secrets/s | tr a-z A-Z; echo\\n' >Dockerfile
+    S=hush docker build --secret id=s,env=S . 2>&1 | grep -o HUSH`,
+  'filters of a prune': `
+    printf 'FROM busybox\\nRUN echo '$c' >/x\\n' >Dockerfile; docker build . 2>/dev/null
+    docker builder prune -f --filter description~=nothing-of-$c | tail -1
+    docker buildx prune -f --filter "description~=$c" | grep -c . ; docker buildx du --filter "description~=$c" 2>&1 | tail -1 | tr -s '\\t ' ' '
+    docker buildx prune -f --filter 'no such' 2>&1 | tail -1; docker buildx prune -f --filter description~='(' 2>&1 | tail -1`,
   'times of a build': `
     printf 'FROM busybox\\nRUN echo '$c' >/x\\n' >Dockerfile; docker build --build-arg SOURCE_DATE_EPOCH=1000000000 -t $c . 2>/dev/null
     docker image inspect -f '{{.Created}}' $c; docker history --format '{{.CreatedAt}}' --human=false $c | head -1

@@ -38,7 +38,7 @@ buildCases('buildkit: dockerfile', {
   'arguments of the stage that one goes on from': `
     printf 'FROM busybox AS one\\nARG a=1\\nARG b\\nENV e=$a\\nFROM one\\nARG c=$a$b\\nRUN echo "$a/$b/$c/$e"\\n' >Dockerfile
     docker build --build-arg b=2 -t $c .
-    ${history} $c; ${show} $c`,
+    ${show} $c`,
   heredocs: `
     printf 'FROM busybox\\nRUN <<EOF\\necho one\\necho two >/two\\nEOF\\nRUN cat <<a - <<-b >/both\\nfrom a\\na\\n\\tfrom b\\n\\tb\\nCOPY <<"x" <<y /files/\\n$PATH\\nx\\n$HOME of y\\ny\\nCOPY --chmod=750 <<EOF /named\\n#!/bin/sh\\necho named\\nEOF\\nRUN /named; grep . /files/* /both /two; stat -c %%a /named\\n' >Dockerfile
     docker build .`,
