@@ -213,7 +213,8 @@ async function networks(world: World): Promise<void> {
   };
   await Promise.all([reaches(a, b), reaches(b, a)]);
   await world.post(`/networks/${second}/connect`, b, { Container: b, EndpointConfig: {} }, [403]);
-  await world.post(`/containers/${random.of([a, b])}/restart?t=1`, a);
+  const restarted = random.of([a, b]);
+  await world.post(`/containers/${restarted}/restart?t=1`, restarted);
   await Promise.all([reaches(a, b), reaches(b, a)]);
   await world.post(`/networks/${first}/disconnect`, b, { Container: b, Force: true }, [404, 500]);
   await Promise.all([reaches(a, b), reaches(b, a)]);
