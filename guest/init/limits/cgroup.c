@@ -12,6 +12,7 @@
 
 #include "core/cleanup.h"
 #include "core/log.h"
+#include "limits/device-filter.h"
 
 static void enable_controllers(const char *path)
 {
@@ -33,6 +34,23 @@ static void enable_controllers(const char *path)
     }
 }
 
+/* Linux rewrites its own code when the first group has a quota of CPU time or a filter of devices, and back after the last one: of the
+ * scheduler, and on all processors. An emulator has to translate that anew each time, and QEMU 7.2 may do it wrongly
+ * (native/preload/stale-code.c). So there is always one, made before the template is. */
+static void hold_static_keys(void)
+{
+    struct failure failure;
+    mkdir(CGROUP_HELD, 0755);
+    auto_fd group = open(CGROUP_HELD, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    auto_json none = json_array();
+    int filter = -1;
+    if (cgroup_write_file(group, "cpu.max", "100000 100000") < 0 || device_filter_load(none, &filter, &failure) < 0 ||
+        device_filter_attach(filter, group) < 0)
+        log_line("no control group is held: the first container's limits change the kernel's code");
+    if (filter >= 0)
+        close(filter);
+}
+
 void cgroups_open(void)
 {
     if (mount("cgroup2", CGROUP_ROOT, "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC, "nsdelegate,memory_recursiveprot") <
@@ -42,6 +60,7 @@ void cgroups_open(void)
     if (mkdir(CGROUP_PARENT, 0755) < 0 && errno != EEXIST)
         die("mkdir %s: %s", CGROUP_PARENT, strerror(errno));
     enable_controllers(CGROUP_PARENT);
+    hold_static_keys();
 }
 
 int cgroup_create(const char *id, struct failure *failure)

@@ -11,6 +11,8 @@
 
 #define CGROUP_ROOT "/sys/fs/cgroup"
 #define CGROUP_PARENT CGROUP_ROOT "/docker"
+/* Has no processes: it has limits, so that there always is a group that has. */
+#define CGROUP_HELD CGROUP_ROOT "/held"
 
 /* Mounts the hierarchy and enables every controller. */
 void cgroups_open(void);
