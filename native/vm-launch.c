@@ -3,7 +3,7 @@
  *
  *   vm-launch [--netns PATH] [--tap FD:NAME]... [--socket FD:PATH]... [--open FD:PATH]...
  *             [--share FD:PATH]... [--readonly LIBRARY:PATH] [--user UID:GID:GROUP] [--log PATH]
- *             [--seed LIBRARY:FD:ID] -- PROGRAM ARG...
+ *             [--seed LIBRARY:FD:ID] [--preload LIBRARY] -- PROGRAM ARG...
  *   vm-launch [OPTION VALUE]... -- fork SOCKET ID
  *
  * FD is the number QEMU's command line refers to. A tap is not persistent: it goes when QEMU does. Sockets
@@ -141,8 +141,16 @@ static void open_socket(const char *option)
     place(fd, wanted, path);
 }
 
+static void preload(const char *library)
+{
+    if (preloaded == NULL)
+        preloaded = library;
+    else if (asprintf((char **)(uintptr_t)&preloaded, "%s:%s", preloaded, library) < 0)
+        die("allocate", library);
+}
+
 /* LIBRARY:VALUE, which the library finds in the variable `name`. */
-static void preload(const char *name, const char *option)
+static void preload_with(const char *name, const char *option)
 {
     const char *colon = strchr(option, ':');
     if (colon == NULL)
@@ -151,10 +159,7 @@ static void preload(const char *name, const char *option)
     if (library == NULL)
         die("allocate", option);
     environment[environment_count++] = setting(name, colon + 1);
-    if (preloaded == NULL)
-        preloaded = library;
-    else if (asprintf((char **)(uintptr_t)&preloaded, "%s:%s", preloaded, library) < 0)
-        die("allocate", option);
+    preload(library);
 }
 
 static void enter_network(const char *path)
@@ -307,9 +312,11 @@ int main(int argc, char **argv)
         else if (strcmp(argv[at], "--socket") == 0)
             open_socket(value);
         else if (strcmp(argv[at], "--readonly") == 0)
-            preload("CAISSON_READONLY", value);
+            preload_with("CAISSON_READONLY", value);
         else if (strcmp(argv[at], "--seed") == 0)
-            preload("CAISSON_SEED", seed = value);
+            preload_with("CAISSON_SEED", seed = value);
+        else if (strcmp(argv[at], "--preload") == 0)
+            preload(value);
         else if (strcmp(argv[at], "--open") == 0)
             open_file(value, O_RDONLY);
         else if (strcmp(argv[at], "--share") == 0)
@@ -324,7 +331,7 @@ int main(int argc, char **argv)
     if (at + 1 >= argc)
         complain("usage: vm-launch [--netns PATH] [--tap FD:NAME] [--socket FD:PATH] [--open FD:PATH]"
                  " [--share FD:PATH] [--readonly LIBRARY:PATH] [--user UID:GID:GROUP] [--log PATH]"
-                 " [--seed LIBRARY:FD:ID] -- PROGRAM ARG... | fork SOCKET ID");
+                 " [--seed LIBRARY:FD:ID] [--preload LIBRARY] -- PROGRAM ARG... | fork SOCKET ID");
     if (strcmp(argv[at + 1], "fork") == 0 && at + 4 == argc) {
         fork_seed(argv[at + 2], argv[at + 3], user);
         return 0;

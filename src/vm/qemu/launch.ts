@@ -197,7 +197,7 @@ function openOptions(settings: LaunchSettings, runDir: string, nics: readonly Vm
 
 function launchOptions(
   { nativeDir }: LaunchSettings,
-  vm: { id: string; memory: MemoryBacking; statePath?: string; isSeed?: boolean },
+  vm: Place & { memory: MemoryBacking; statePath?: string; isSeed?: boolean },
   runDir: string,
 ): string[] {
   const options: string[] = [];
@@ -210,6 +210,8 @@ function launchOptions(
   if (vm.memory.kind === 'clone') {
     options.push('--readonly', `${join(nativeDir, 'readonly-memory.so')}:${vm.memory.path}`);
   }
+  // After the seed's: in a child the seed's library starts this one's thread as it does QEMU's.
+  if (vm.machine.accelerator === 'tcg') options.push('--preload', join(nativeDir, 'stale-code.so'));
   return options;
 }
 

@@ -42,6 +42,7 @@ const helpers = [
   'netd-ports',
   'datagram-send',
   'tsc-rate',
+  'stale-code.so',
   'forkable.so',
 ];
 
