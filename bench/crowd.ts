@@ -90,6 +90,8 @@ export async function restartUnderLoad({ caisson, caissonDaemon }: RestartedBenc
     while (!isSettled()) await pause(100);
     const settled = performance.now() - start;
     const what = `the daemon, killed with ${atOnce} busy VMs and ${othersPerCpu} busy programs for each CPU`;
+    const own = /msg="?ready"? .*/.exec(readFileSync(logPath, 'utf8').slice(logged))?.[0];
+    process.stderr.write(`the daemon's own account: ${own ?? 'none'}\n`);
     return [
       { name: `${what}: until ps has answered`, unit: 'ms', caisson: answered, max: 2000 },
       { name: `${what}: until every record is true`, unit: 'ms', caisson: settled },

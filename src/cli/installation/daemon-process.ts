@@ -4,10 +4,12 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
+import { getPriority, setPriority } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { DaemonError } from '../../errors';
 import { findProcess, isAlive, type HostProcess } from '../../vm/host/host-process';
+import { raised, usualNiceVariable } from '../../host/start-priority';
 import { projectDir } from '../../versions';
 import type { Places } from './places';
 
@@ -49,11 +51,13 @@ export async function startDaemonProcess(places: Places, args: readonly string[]
   const log = openSync(places.logFile, 'a', 0o600);
   const child = spawn(process.execPath, [mainScript, 'daemon', ...args], {
     cwd: '/',
-    env: process.env, // it is the caller's daemon: proxies, KUBECONFIG and such are meant for it
+    // it is the caller's daemon: proxies, KUBECONFIG and such are meant for it
+    env: { ...process.env, [usualNiceVariable]: String(getPriority()) },
     detached: true,
     stdio: ['ignore', log, log],
   });
   closeSync(log);
+  goAhead(child.pid);
   const ended = new AbortController();
   child.once('exit', () => ended.abort()).once('error', () => ended.abort());
   child.unref();
@@ -72,6 +76,15 @@ export async function startDaemonProcess(places: Places, args: readonly string[]
     'Unavailable',
     `no answer on ${places.socket} after ${startTimeoutMs / 1000} s; the log is ${places.logFile}`,
   );
+}
+
+/** Among many busy processes Node.js takes seconds to come up; the daemon comes back to its usual priority itself. */
+function goAhead(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) setPriority(pid, raised(getPriority()));
+  } catch {
+    // it comes up without, if later
+  }
 }
 
 /** Containers go on in their VMs. Resolves with false when there was none. */

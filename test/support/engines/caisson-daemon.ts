@@ -2,8 +2,10 @@
 
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync } from 'node:fs';
+import { getPriority } from 'node:os';
 import { basename, join } from 'node:path';
 
+import { usualNiceVariable } from '../../../src/host/start-priority';
 import { withFewDescriptors } from '../process/few-descriptors';
 import { type GuardedProcess, startGuarded, waitReady } from '../process/guarded-process';
 import { pings, sendHttp } from '../wire/http-client';
@@ -70,6 +72,8 @@ export class CaissonDaemon implements Engine {
   /** `script`: another build's main.js. `more`: arguments for this time. */
   async start(script = mainScript, more: readonly string[] = []): Promise<void> {
     const command = [
+      // as `caisson up` and systemd start it
+      ...['env', `${usualNiceVariable}=${getPriority()}`, 'nice', '-n', '-20'],
       ...[process.execPath, script, 'daemon', '--data-root', join(this.dir, 'data')],
       ...['--run-dir', join(this.dir, 'run'), '--host', this.host, ...(this.#options.args ?? [])],
       ...more,

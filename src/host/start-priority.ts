@@ -7,14 +7,16 @@ import { log } from '../log';
 import { errorMessage } from '../errors';
 
 /** Nice values below the one that it was started with. */
-const ahead = 15;
+const ahead = 20;
 const highest = -20;
+/** Set by who starts the daemon ahead of others already: Node.js alone takes seconds to come up among many. What it is brought back to. */
+export const usualNiceVariable = 'CAISSON_USUAL_NICE';
 /** Where the kernel shares CPUs out to sessions, and not to processes (sched(7), "The autogroup feature"). */
 const autogroupPath = '/proc/self/autogroup';
 
 /** Puts the daemon ahead of other processes. Returns what brings it back; what is started in between must be brought back by itself. */
 export function hurry(): () => void {
-  const usual = getPriority();
+  const usual = usualNice();
   const session = autogroupNice();
   const set = (nice: number, sessionNice: number | undefined): void => {
     try {
@@ -30,7 +32,15 @@ export function hurry(): () => void {
   return () => set(usual, session);
 }
 
-function raised(nice: number): number {
+/** Taken from the environment: what the daemon starts later has no use for it. */
+function usualNice(): number {
+  const told = process.env[usualNiceVariable] ?? '';
+  Reflect.deleteProperty(process.env, usualNiceVariable);
+  return /^-?\d{1,2}$/.test(told) ? Number(told) : getPriority();
+}
+
+/** The nice value of a daemon that comes up, from the one that it will have. */
+export function raised(nice: number): number {
   return Math.max(nice - ahead, highest);
 }
 
