@@ -94,7 +94,9 @@ export class CheckpointStore {
     }
     const unfinished = join(this.#directory, `.${name}.new`);
     await rm(unfinished, { recursive: true, force: true });
-    await mkdir(unfinished, { recursive: true, mode: 0o700 });
+    await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+    // --checkpoint-dir may name a directory in which others make some, too: theirs is not used
+    await mkdir(unfinished, { mode: 0o700 });
     return {
       statePath: join(unfinished, 'state'),
       diskPath: join(unfinished, 'disk'),
@@ -128,9 +130,15 @@ export class CheckpointStore {
       .sort();
   }
 
-  /** Throws when there is none, or one of another format. */
+  /** Throws when there is none, one of another format, or one that another user has made: QEMU and file server would be given what that one wrote. */
   async find(name: string): Promise<StoredCheckpoint> {
     const directory = await this.#existing(name);
+    const { uid } = await stat(directory);
+    if (uid !== process.getuid?.())
+      throw new DaemonError(
+        'Forbidden',
+        `${directory} belongs to user ${uid}, so it is no checkpoint of this daemon's`,
+      );
     let record: CheckpointRecord;
     try {
       // Our own file; whoever can write it can write all the rest.

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { chown, lstat, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -65,6 +65,19 @@ test('an unfinished one is none, and leaves nothing', async () => {
   await writeFile(crashed.diskPath, 'half');
   await store.removeUnfinished();
   expect(await readdir(directory)).toEqual(['whole']);
+});
+
+test('what another user has put there is neither written to nor restored', async () => {
+  const others = join(directory, '..', 'others');
+  await mkdir(others);
+  await mkdir(directory);
+  await symlink(others, join(directory, '.first.new'));
+  await make('first');
+  expect(await readdir(others)).toEqual([]);
+  expect((await lstat(join(directory, 'first'))).mode & 0o777).toBe(0o700);
+  if (process.getuid?.() !== 0) return;
+  await chown(join(directory, 'first'), 65534, 65534);
+  await expect(store.find('first')).rejects.toThrow('belongs to user 65534');
 });
 
 test('there is nothing to clear away where nothing was ever saved', async () => {
