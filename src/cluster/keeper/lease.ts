@@ -2,7 +2,7 @@
 //
 // Who that is: the holder of a Lease.
 
-import type { V1Lease } from '@kubernetes/client-node';
+import type { V1Lease, V1LeaseSpec } from '@kubernetes/client-node';
 import { isDaemonError, errorMessage } from '../../errors';
 import { log } from '../../log';
 import { apiError, callApi } from '../client/api-error';
@@ -104,7 +104,19 @@ export class LeaseHolder {
     return performance.now() - this.#seen.at > (lease.spec?.leaseDurationSeconds ?? leaseSeconds) * 1000;
   }
 
-  #claim(): { holderIdentity: string; leaseDurationSeconds: number } {
-    return { holderIdentity: this.#identity, leaseDurationSeconds: leaseSeconds };
+  /** Its time makes each renewal a change: of an object that stays as it is the version stays, too, and others take it for left. */
+  #claim(): V1LeaseSpec {
+    return {
+      holderIdentity: this.#identity,
+      leaseDurationSeconds: leaseSeconds,
+      renewTime: new MicroTime(),
+    };
+  }
+}
+
+/** As Kubernetes reads it: with microseconds. */
+class MicroTime extends Date {
+  override toISOString(): string {
+    return super.toISOString().replace('Z', '000Z');
   }
 }
