@@ -7,9 +7,10 @@ import type { LogBatch } from '../supervisor/records';
 import type { FollowRequest } from '../supervisor/protocol';
 import type { Following, Supervisor } from '../supervisor/supervisor';
 
-/** Tries in a row that lead to nothing, and the time after the first of them. */
-const attempts = 6;
+/** An API server that is gone comes back in minutes, or the follower is told. Pauses between tries double from the first on. */
+const awayMs = 180_000;
 const firstPauseMs = 200;
+const longestPauseMs = 5_000;
 
 export interface FollowOptions extends FollowRequest {
   /** Undefined: the container, or its Pod, is gone, and nothing more comes. */
@@ -31,6 +32,7 @@ export async function* followLog(
   const { supervisor, connected, first, ...request } = options;
   let position = request.from;
   let given = first;
+  let lastHeardMs = performance.now();
   for (let failures = 0; ;) {
     let following = given;
     given = undefined;
@@ -53,19 +55,22 @@ export async function* followLog(
         position = batch.events.at(-1)?.position ?? batch.position;
         failures = 0;
         yield batch;
+        lastHeardMs = performance.now();
       }
       return;
     } catch (error) {
       if (isOver(signal)) return;
+      // A session that was quiet for long has been heard of till now: PONGs come over it.
+      if (failures === 0) lastHeardMs = performance.now();
       failures += 1;
-      if (failures >= attempts || !(error instanceof DaemonError) || error.code !== 'Unavailable')
-        throw error;
+      const isGone = performance.now() - lastHeardMs > awayMs;
+      if (isGone || !(error instanceof DaemonError) || error.code !== 'Unavailable') throw error;
       log.debug('a log is followed anew', { position, error: error.message });
     } finally {
       signal.removeEventListener('abort', close);
       close();
     }
-    await pause(firstPauseMs * 2 ** failures, signal);
+    await pause(Math.min(firstPauseMs * 2 ** Math.min(failures, 10), longestPauseMs), signal);
   }
 }
 
