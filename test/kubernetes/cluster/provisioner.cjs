@@ -26,21 +26,31 @@ async function text(response) {
   return whole;
 }
 
-/** Calls `handle` with each object of a collection as it appears and changes, for ever. */
+/** Calls `handle` with each object of a collection as it appears and changes, for ever: also over an API server that goes and comes. */
 async function follow(path, handle) {
   for (;;) {
-    const listed = JSON.parse(await text(await send('GET', path)));
-    for (const item of listed.items) await handle(item);
-    const version = listed.metadata.resourceVersion;
-    const watch = await send('GET', `${path}?watch=1&resourceVersion=${version}`);
-    let rest = '';
-    for await (const chunk of watch) {
-      const lines = (rest + chunk).split('\n');
-      rest = lines.pop();
-      for (const line of lines) {
-        const event = JSON.parse(line);
-        if (event.type === 'ADDED' || event.type === 'MODIFIED') await handle(event.object);
-      }
+    try {
+      await followOnce(path, handle);
+    } catch (error) {
+      console.error(`${path}: ${error.message}`);
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+    }
+  }
+}
+
+/** Until the connection ends. */
+async function followOnce(path, handle) {
+  const listed = JSON.parse(await text(await send('GET', path)));
+  for (const item of listed.items) await handle(item);
+  const version = listed.metadata.resourceVersion;
+  const watch = await send('GET', `${path}?watch=1&resourceVersion=${version}`);
+  let rest = '';
+  for await (const chunk of watch) {
+    const lines = (rest + chunk).split('\n');
+    rest = lines.pop();
+    for (const line of lines) {
+      const event = JSON.parse(line);
+      if (event.type === 'ADDED' || event.type === 'MODIFIED') await handle(event.object);
     }
   }
 }
