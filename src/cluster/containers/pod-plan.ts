@@ -4,7 +4,10 @@ import type { V1Container, V1Pod, V1ResourceRequirements, V1SecurityContext } fr
 import type { ClusterSettings } from '../../config';
 import { containerToPod } from '../../translate/container-to-pod';
 import type { GuestProcess } from '../../vm/contract/protocol';
-import type { ClusterRecord } from '../contract/cluster-record';
+import { formatTimestamp } from '../../go/timestamp';
+import type { RunFacts } from '../../semantics/containers/container-state';
+import type { SupervisorState } from '../supervisor/protocol';
+import type { ClusterRecord, PodFacts } from '../contract/cluster-record';
 import { supervisorDirectory, supervisorVolume, type PodParts } from '../contract/pod-parts';
 import { containerIdLabel, idLabelValue } from '../records/container-form';
 import { managedBy } from '../records/resource-kinds';
@@ -209,5 +212,18 @@ function resources({ hostConfig }: ClusterRecord): V1ResourceRequirements {
   return {
     ...(Object.keys(limits).length > 0 ? { limits } : {}),
     ...(Object.keys(requests).length > 0 ? { requests } : {}),
+  };
+}
+
+/** What the record tells of a run, as its supervisor does. */
+export function runOf(state: SupervisorState, record: ClusterRecord, pod: PodFacts): RunFacts {
+  return {
+    vmId: pod.uid,
+    pid: state.pid,
+    runId: String(state.run),
+    channels: { stdout: 0, stderr: 0 },
+    startedAt: formatTimestamp(state.startedAt),
+    finishedAt: record.state.finishedAt,
+    oomKilled: false,
   };
 }

@@ -1,6 +1,7 @@
 // Pods as containers need them: made, waited for, removed, and why they don't come up.
 
 import type { KubernetesListObject, V1ContainerStatus, V1Pod } from '@kubernetes/client-node';
+import { within } from '../../async/deadline';
 import { DaemonError, isDaemonError } from '../../errors';
 import { callApi } from '../client/api-error';
 import type { ClusterApi } from '../client/cluster-api';
@@ -150,6 +151,23 @@ export class Pods {
     }
   }
 
+  /** Resolves when it is gone. Throws Unavailable where nothing is heard of that. */
+  async removeWholly(name: string): Promise<void> {
+    let unlisten: () => void = () => undefined;
+    const gone = new Promise<void>((resolve) => {
+      unlisten = this.onChange((changed, pod) => {
+        if (changed === name && pod === undefined) resolve();
+      });
+    });
+    try {
+      await this.remove(name, 0);
+      const overdue = (): DaemonError => standstill(this.#pods.get(name));
+      if (this.#pods.has(name)) await within(gone, stillGoneMs, { overdue });
+    } finally {
+      unlisten();
+    }
+  }
+
   #told(name: string, pod: V1Pod | undefined): void {
     if (pod === undefined) this.#pods.delete(name);
     else this.#pods.set(name, pod);
@@ -175,6 +193,11 @@ function standstill(pod: V1Pod | undefined): DaemonError {
   const why =
     metadata?.deletionTimestamp === undefined ? (waiting ?? status?.phase ?? 'Pending') : 'Terminating';
   return new DaemonError('Unavailable', `the Pod has not come to run, and nothing happens any more: ${why}`);
+}
+
+/** It has ended, or is on its way out: no command can be run in it any more. */
+export function isLeaving(pod: V1Pod): boolean {
+  return pod.metadata?.deletionTimestamp !== undefined || podEnd(pod) !== undefined;
 }
 
 /** Undefined: process 1 does not run, or the Pod is on its way out. */

@@ -1,21 +1,21 @@
 // ContainerStart: the Pod, unless it has one that stopped; then its supervisor is told to start the command.
 
 import { DaemonError, errorMessage } from '../../errors';
-import { formatTimestamp, nowTimestamp } from '../../go/timestamp';
+import { nowTimestamp } from '../../go/timestamp';
 import { log } from '../../log';
 import { requireStartable } from '../../semantics/containers/container-refusals';
 import { eventAttributes } from '../../semantics/containers/container-record';
-import type { RunFacts } from '../../semantics/containers/container-state';
 import { linkVariables } from '../../semantics/containers/links';
 import { startFailure } from '../../semantics/containers/runtime-errors';
 import { withRunDefaults } from '../../semantics/create/daemon-defaults';
-import type { ClusterRecord, PodFacts } from '../contract/cluster-record';
+import type { PodFacts } from '../contract/cluster-record';
 import type { ClusterContainer } from '../records/cluster-container';
-import type { SupervisorState } from '../supervisor/protocol';
 import type { Following } from '../supervisor/supervisor';
+import { adoptRun } from './adopt';
 import type { ClusterContext } from './context';
 import { logBounds } from './log-bounds';
-import { podName, podOf, processOf } from './pod-plan';
+import { podName, podOf, processOf, runOf } from './pod-plan';
+import { isLeaving } from './pods';
 
 /** The Pod of a container, which is made where there is none; nothing runs in it yet. */
 export async function ensurePod(
@@ -25,6 +25,9 @@ export async function ensurePod(
 ): Promise<PodFacts> {
   const { pods, settings, volumes, networks } = context;
   const name = podName(container.id);
+  const before = pods.get(name);
+  // One that has ended, or is on its way out, is in the way of the next.
+  if (before !== undefined && isLeaving(before)) await pods.removeWholly(name);
   if (pods.get(name) === undefined) {
     const { record } = container;
     const parts = [await volumes.podParts(record), await networks.podParts(record)];
@@ -54,9 +57,15 @@ export async function startContainer(
   try {
     const hostConfig = withRunDefaults(record.hostConfig, context.config.containerDefaults);
     const process = processOf({ ...record, hostConfig }, linkVariables(containers, record));
-    if (context.pods.get(podName(container.id)) !== undefined)
-      await containers.update(container, (now) => ({ ...now, startBegunAt: nowTimestamp() }));
+    const hasPod = context.pods.get(podName(container.id)) !== undefined;
+    // A start was cut short, or may have been: what it has begun is this run.
+    const isInDoubt = hasPod && (record.state.kind === 'created' || (record.startBegunAt ?? '') !== '');
+    if (hasPod) await containers.update(container, (now) => ({ ...now, startBegunAt: nowTimestamp() }));
     const pod = await ensurePod(context, container);
+    if (isInDoubt && (await adoptRun(context, container, pod))) {
+      context.followers.failed(container.id); // there is no session of this start to hand over
+      return;
+    }
     const attachment = await context.networks.attach(record, pod);
     following = await context.supervisor(pod.name).start(
       {
@@ -75,6 +84,7 @@ export async function startContainer(
       (now) => ({
         ...attachment,
         pod,
+        startBegunAt: '',
         ...(byPolicy ? { restartCount: now.restartCount + 1 } : { restartCount: 0, manuallyStopped: false }),
       }),
     );
@@ -114,16 +124,4 @@ async function failedStart(
       });
     });
   throw error;
-}
-
-export function runOf(state: SupervisorState, record: ClusterRecord, pod: PodFacts): RunFacts {
-  return {
-    vmId: pod.uid,
-    pid: state.pid,
-    runId: String(state.run),
-    channels: { stdout: 0, stderr: 0 },
-    startedAt: formatTimestamp(state.startedAt),
-    finishedAt: record.state.finishedAt,
-    oomKilled: false,
-  };
 }

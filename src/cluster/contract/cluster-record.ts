@@ -30,7 +30,7 @@ export interface ClusterRecord extends ContainerRecord {
   pod?: PodFacts;
   /** Its writable layer went with a Pod that is gone: evicted, or deleted by somebody else. */
   layerLost?: boolean;
-  /** When the last start in a Pod that was there already began: should its daemon end before it writes more, this tells of it. */
+  /** When a start in a Pod that was there already began, until it is through: should its daemon end before, this tells of it. */
   startBegunAt?: string;
 }
 

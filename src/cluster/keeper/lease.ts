@@ -109,7 +109,7 @@ export class LeaseHolder {
     return {
       holderIdentity: this.#identity,
       leaseDurationSeconds: leaseSeconds,
-      renewTime: new MicroTime(),
+      renewTime: new MicroTime(Date.now()),
     };
   }
 }

@@ -1,13 +1,11 @@
 // What a daemon that was killed leaves behind: a command that runs though its record doesn't say so, Pods of containers that are gone.
 
 import { errorMessage } from '../../errors';
-import { formatTimestamp } from '../../go/timestamp';
 import { log } from '../../log';
-import { eventAttributes } from '../../semantics/containers/container-record';
+import { adoptRun } from '../containers/adopt';
 import type { ClusterContext } from '../containers/context';
 import { containerLabel, podName } from '../containers/pod-plan';
 import { runningFacts } from '../containers/pods';
-import { runOf } from '../containers/start';
 import type { PodFacts } from '../contract/cluster-record';
 import type { ClusterContainer } from '../records/cluster-container';
 import { containerIdLabel } from '../records/container-form';
@@ -77,25 +75,13 @@ export class Reaper {
     }
   }
 
-  /** The daemon that started it was killed before it could write so. */
+  /** The daemon that started it may have been killed before it could write so. */
   async #adopt(container: ClusterContainer): Promise<void> {
     const pod = this.#podOf(container);
     if (pod === undefined) return;
-    const { containers, networks, events } = this.#context;
-    const state = await this.#context.supervisor(pod.name).state();
-    this.#asked.set(container.id, `${container.stored.version} ${pod.uid}`);
-    const isWritten = formatTimestamp(state.startedAt) === container.state.startedAt;
-    if ((state.state !== 'running' && state.state !== 'exited') || isWritten) return;
-    const attachment = await networks.attach(container.record, pod);
-    const started = await containers.transition(
-      container,
-      () => ({ kind: 'start', run: runOf(state, container.record, pod) }),
-      () => ({ ...attachment, pod, restartCount: 0, manuallyStopped: false }),
-    );
-    if (started === undefined) return;
-    log.warn('a run is recorded that a daemon which is gone has begun', { containerId: container.id });
-    events.publish('container', 'start', container.id, eventAttributes(started));
-    await events.flush();
+    const key = `${container.stored.version} ${pod.uid}`;
+    await adoptRun(this.#context, container, pod);
+    this.#asked.set(container.id, key);
   }
 
   #podOf({ id }: ClusterContainer): PodFacts | undefined {
