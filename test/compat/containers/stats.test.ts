@@ -12,6 +12,10 @@ scriptCases('stats', {
     wait_for busy
     grep -o "$c-cpu .*" seen | awk '{ print $4, $5, $6, $7 }'
     docker stats --no-stream --format '{{.MemUsage}}' $c-mem | grep -oE ' / .*'`,
+  // its counters and the host's are of one moment; a period of the limit more or less in a second or two
+  'a busy CPU is never seen to take more than --cpus': `
+    docker run -d --name $c --cpus 1 --network none busybox sh -c 'while :; do :; done & while :; do :; done' >/dev/null
+    for i in 1 2 3; do docker stats --no-stream --format '{{.CPUPerc}}' $c; done | awk '$1 + 0 > 120 { print "took", $1 }'`,
   'each network has counters of its own, also one that comes or goes while it runs': `
     docker network create $c-a >/dev/null; docker network create $c-b >/dev/null
     docker run -d --name $c-peer --network $c-a busybox nc -ll -p 5000 -e cat >/dev/null
