@@ -134,18 +134,38 @@ const loaders: Record<ListName, () => Promise<void>> = {
   },
 };
 
-const waiting = new Map<ListName, ReturnType<typeof setTimeout>>();
+const waiting = new Set<ListName>();
+const asking = new Set<ListName>();
+const askedAgain = new Set<ListName>();
 const gatherMs = 250;
 
-/** Asks again, once for whatever happens within a moment. */
+/** Asks again, once for whatever happens within a moment, and not before the last answer is here. */
 export function refresh(...names: ListName[]): void {
   for (const name of names) {
     if (waiting.has(name)) continue;
-    const timer = setTimeout(() => {
+    waiting.add(name);
+    setTimeout(() => {
       waiting.delete(name);
-      loaders[name]().catch(lost);
+      void reload(name);
     }, gatherMs);
-    waiting.set(name, timer);
+  }
+}
+
+async function reload(name: ListName): Promise<void> {
+  if (asking.has(name)) {
+    askedAgain.add(name);
+    return;
+  }
+  asking.add(name);
+  try {
+    do {
+      askedAgain.delete(name);
+      await loaders[name]();
+    } while (askedAgain.has(name));
+  } catch (error) {
+    lost(error);
+  } finally {
+    asking.delete(name);
   }
 }
 

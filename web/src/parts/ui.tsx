@@ -398,25 +398,45 @@ export function save(name: string, blob: Blob): void {
   setTimeout(() => URL.revokeObjectURL(anchor.href), 60_000);
 }
 
-/** What a promise says, asked again when a key changes or `again` is called. */
-export function useLoad<Value>(load: (signal: AbortSignal) => Promise<Value>, keys: readonly unknown[]) {
+/**
+ * What a promise says, asked again when a key changes or `again` is called; and while somebody looks `everyMs` after each answer, however
+ * long that took.
+ */
+export function useLoad<Value>(
+  load: (signal: AbortSignal) => Promise<Value>,
+  keys: readonly unknown[],
+  everyMs?: number,
+) {
   const [state, setState] = useState<{ value?: Value; error?: string }>({});
   const [count, setCount] = useState(0);
   useEffect(() => {
     const abort = new AbortController();
-    load(abort.signal).then(
-      (value) => {
-        if (!abort.signal.aborted) setState({ value });
-      },
-      (error: unknown) => {
-        if (!abort.signal.aborted)
-          setState((before) => ({
-            ...before,
-            error: error instanceof Error ? error.message : String(error),
-          }));
-      },
-    );
-    return () => abort.abort();
-  }, [...keys, count]);
+    let timer: ReturnType<typeof setTimeout>;
+    const later = (): void => {
+      if (everyMs !== undefined && !abort.signal.aborted)
+        timer = setTimeout(() => (document.hidden ? later() : ask()), everyMs);
+    };
+    const ask = (): void => {
+      load(abort.signal)
+        .then(
+          (value) => {
+            if (!abort.signal.aborted) setState({ value });
+          },
+          (error: unknown) => {
+            if (!abort.signal.aborted)
+              setState((before) => ({
+                ...before,
+                error: error instanceof Error ? error.message : String(error),
+              }));
+          },
+        )
+        .finally(later);
+    };
+    ask();
+    return () => {
+      abort.abort();
+      clearTimeout(timer);
+    };
+  }, [...keys, count, everyMs]);
   return { ...state, again: () => setCount((before) => before + 1) };
 }

@@ -9,13 +9,14 @@ import { buildTree, commandOf, type BuildStage } from '../logic/build-tree';
 import { Empty, Failure, Head, Loading, State, useLoad } from '../parts/ui';
 import { link } from '../store';
 
+const listMs = 2_000;
+
 export function BuildsView({ selected }: { selected: string | undefined }) {
-  const { value, error, again } = useLoad<BuildSummary[]>((signal) => get('/web/builds', signal), [selected]);
-  const runs = value?.some(({ endedMs }) => endedMs === undefined) ?? false;
-  useEffect(() => {
-    const timer = setInterval(again, runs ? 2_000 : 10_000);
-    return () => clearInterval(timer);
-  }, [runs]);
+  const { value, error, again } = useLoad<BuildSummary[]>(
+    (signal) => get('/web/builds', signal),
+    [selected],
+    listMs,
+  );
   const build = value?.find(({ ref }) => ref === selected);
   if (selected !== undefined && build !== undefined) return <BuildView build={build} />;
   return (
@@ -83,14 +84,8 @@ function BuildView({ build }: { build: BuildSummary }) {
   const detail = useLoad<BuildDetail>(
     (signal) => get(`/web/build${query({ ref: build.ref })}`, signal),
     [build.ref, build.endedMs],
+    runs ? liveMs : undefined,
   );
-  useEffect(() => {
-    if (!runs) return undefined;
-    const timer = setInterval(() => {
-      if (!document.hidden) detail.again();
-    }, liveMs);
-    return () => clearInterval(timer);
-  }, [runs, build.ref]);
   const steps = detail.value?.steps ?? [];
   const longest = Math.max(1, ...steps.map(lengthOf));
   return (

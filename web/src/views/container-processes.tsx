@@ -1,6 +1,5 @@
 // What runs in a container, as `docker top` has it.
 
-import { useEffect } from 'preact/hooks';
 import type { ContainerInspect, ContainerTopResponse } from '../../../src/docker/types';
 import { docker, get, part } from '../client';
 import { Empty, Failure, Loading, useLoad } from '../parts/ui';
@@ -13,13 +12,8 @@ export function ProcessesPart({ inspect }: { inspect: ContainerInspect }) {
     (signal) =>
       State.Running ? get(docker(`/containers/${part(Id)}/top`), signal) : Promise.resolve(undefined),
     [Id, State.Running],
+    everyMs,
   );
-  useEffect(() => {
-    const timer = setInterval(() => {
-      if (!document.hidden) again();
-    }, everyMs);
-    return () => clearInterval(timer);
-  }, []);
   if (!State.Running) {
     return (
       <Empty icon="play" title="Nothing runs">

@@ -22,7 +22,9 @@ function stateOf(vm: VmSummary): string {
 export function VmsView({ selected }: { selected: string | undefined }) {
   useEffect(() => {
     refresh('pods', 'system');
-    const timer = setInterval(() => refresh('pods', 'system'), 5_000);
+    const timer = setInterval(() => {
+      if (!document.hidden) refresh('pods', 'system');
+    }, 5_000);
     return () => clearInterval(timer);
   }, []);
   if (selected !== undefined) return <VmView key={selected} id={selected} />;
