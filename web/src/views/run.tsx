@@ -68,7 +68,7 @@ export function RunView({ image }: { image: string }) {
               onInput={({ currentTarget }) => set({ name: currentTarget.value })}
             />
           </Field>
-          <Field label="Network">
+          <Field label="Network" class="rest">
             <select
               value={form.network}
               onChange={({ currentTarget }) => set({ network: currentTarget.value })}
