@@ -120,8 +120,7 @@ describe('each view', () => {
         found.push(
           ...(await accessibilityProblems()).map((problem) => `${size}, ${colorScheme}: ${problem}`),
         );
-        if (process.env['CAISSON_SCREENSHOTS'] !== undefined && colorScheme === 'light')
-          await picture(name, size);
+        if (process.env['CAISSON_SCREENSHOTS'] !== undefined) await picture(name, size, colorScheme);
       }
       await lab.page.emulateMedia({ colorScheme: 'light' });
     }
@@ -130,11 +129,13 @@ describe('each view', () => {
   });
 });
 
-async function picture(name: string, size: string): Promise<void> {
-  const directory = join(projectDir, size === 'wide' ? 'docs/screenshots' : 'build/screenshots');
+/** Those of docs are of a wide window in the light; the others are to be looked at. */
+async function picture(name: string, size: string, colours: 'light' | 'dark'): Promise<void> {
+  const isKept = size === 'wide' && colours === 'light';
+  const directory = join(projectDir, isKept ? 'docs/screenshots' : 'build/screenshots');
   mkdirSync(directory, { recursive: true });
   await lab.page.screenshot({
-    path: join(directory, size === 'wide' ? `${name}.png` : `${name}-${size}.png`),
+    path: join(directory, isKept ? `${name}.png` : `${name}-${size}-${colours}.png`),
   });
 }
 
