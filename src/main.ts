@@ -4,6 +4,7 @@ import { calmDown } from './daemon/ahead'; // first, as all that follows takes i
 import { Command, Option } from 'commander';
 import { addDaemonOptions } from './cli/daemon-options';
 import { defaultConfigFile } from './cli/config-file';
+import type { Format } from './cli/client/output';
 import type { Config } from './config';
 import type { Daemon } from './daemon/daemon';
 import { errorMessage, isDaemonError } from './errors';
@@ -92,7 +93,13 @@ async function prepareFor(args: readonly string[]): Promise<void> {
   const command = daemonCommand(program, 'prepare', '');
   command.parseOptions([...args]);
   keepFilesPrivate();
-  await prepare(await configOf(command));
+  await prepare(await configOf(command), 'table');
+}
+
+function formatOption(): Option {
+  return new Option('--format <format>', 'how to show it')
+    .choices(['table', 'json', 'yaml'])
+    .default('table');
 }
 
 async function main(): Promise<void> {
@@ -103,29 +110,26 @@ async function main(): Promise<void> {
     .option('--validate', 'check the configuration and exit')
     .action(() => runDaemon(daemon));
   const doctor = daemonCommand(program, 'doctor', 'check that this machine can run containers')
-    .addOption(
-      new Option('--format <format>', 'how to show it').choices(['table', 'json', 'yaml']).default('table'),
-    )
+    .addOption(formatOption())
     .option('--benchmark', 'measure what containers get here, with the daemon that runs at --host')
     .action(async () => {
       keepFilesPrivate();
       const config = await configOf(doctor);
-      if (doctor.opts<{ benchmark?: boolean }>().benchmark === true) {
+      const { format, benchmark } = doctor.opts<{ format: Format; benchmark?: boolean }>();
+      if (benchmark === true) {
         const { runBenchmark } = await import('./cli/benchmark/index.js');
-        process.exit(await runBenchmark(config.hosts[0]));
+        process.exit(await runBenchmark(config.hosts[0], format));
       }
       const { runDoctor } = await import('./cli/doctor.js');
-      process.exit(await runDoctor(config, doctor.opts<{ format: 'table' | 'json' | 'yaml' }>().format));
+      process.exit(await runDoctor(config, format));
     });
-  const preparing = daemonCommand(
-    program,
-    'prepare',
-    'find out the accelerator and make the template',
-  ).action(async () => {
-    keepFilesPrivate();
-    const { prepare } = await import('./cli/prepare.js');
-    await prepare(await configOf(preparing));
-  });
+  const preparing = daemonCommand(program, 'prepare', 'find out the accelerator and make the template')
+    .addOption(formatOption())
+    .action(async () => {
+      keepFilesPrivate();
+      const { prepare } = await import('./cli/prepare.js');
+      await prepare(await configOf(preparing), preparing.opts<{ format: Format }>().format);
+    });
   const fail = (error: unknown, code: number): never => {
     process.stderr.write(`caisson: ${errorMessage(error)}\n`);
     if (!isDaemonError(error)) log.debug('cause', { error });

@@ -9,13 +9,14 @@ import { takeVmUsers } from '../daemon/vm-users';
 import { isDaemonError } from '../errors';
 import { PrivateNamespace } from '../network/namespace';
 import { createVmPool } from '../vm/pool/vm-pool';
+import { print, type Format } from './client/output';
 import { step } from './terminal/steps';
 
 /**
  * Finds out the accelerator and makes the template, unless that has been done. With a daemon on the same data root there
  * is nothing to do: it has both. Throws what is wrong.
  */
-export async function prepare(config: Config): Promise<void> {
+export async function prepare(config: Config, format: Format): Promise<void> {
   await takeVmUsers(config);
   await makeRootDirectories(config);
   let unlock: () => Promise<void>;
@@ -23,13 +24,14 @@ export async function prepare(config: Config): Promise<void> {
     unlock = await lockDataRoot(config.dataRoot);
   } catch (error) {
     if (!isDaemonError(error) || error.code !== 'Conflict') throw error;
-    process.stdout.write(`${error.message.split(':')[0] ?? ''}, and has prepared it\n`);
+    const who = error.message.split(':')[0] ?? '';
+    print(format, { state: 'prepared by the daemon that runs' }, () => `${who}, and has prepared it\n`);
     return;
   }
   try {
     const unlockRunDir = await lockRunDir(config);
     try {
-      await makeTemplate(config);
+      await makeTemplate(config, format);
     } finally {
       await unlockRunDir();
     }
@@ -38,7 +40,7 @@ export async function prepare(config: Config): Promise<void> {
   }
 }
 
-async function makeTemplate(config: Config): Promise<void> {
+async function makeTemplate(config: Config, format: Format): Promise<void> {
   const path = join(config.runDir, 'netns');
   // The template's devices are those of the daemon's VMs, whose taps are in the private namespace.
   const isOurs = !existsSync(path);
@@ -48,7 +50,11 @@ async function makeTemplate(config: Config): Promise<void> {
     try {
       await step('making the template: a VM boots, and is kept as it is then', () => pool.ensureTemplate());
       const { accelerator, acceleratorReason } = pool.status();
-      process.stdout.write(`accelerator: ${accelerator} (${acceleratorReason}); the template is ready\n`);
+      print(
+        format,
+        { state: 'ready', accelerator, acceleratorReason },
+        () => `accelerator: ${accelerator} (${acceleratorReason}); the template is ready\n`,
+      );
     } finally {
       await pool.close({ endIdle: true });
     }

@@ -13,6 +13,27 @@ export interface Result {
   error?: string;
 }
 
+/** For programs. A figure that did not come has its error instead. */
+export function figuresOf(
+  { version, accelerator }: CaissonInfo,
+  results: readonly Result[],
+): {
+  version: string;
+  accelerator: string;
+  load: number;
+  figures: { name: string; unit: string; emulated: number; value?: number; error?: string }[];
+} {
+  return {
+    version,
+    accelerator: accelerator.kind,
+    load: Number(load()),
+    figures: results.map(({ measure: { name, unit, emulated }, ...result }) => ({
+      ...{ name, unit, emulated },
+      ...result,
+    })),
+  };
+}
+
 /** The table, what was measured on, and what to do about what failed. */
 export function benchmarkReport(info: CaissonInfo, results: readonly Result[]): string {
   const failed = results.filter(({ error }) => error !== undefined);

@@ -4,8 +4,8 @@
 import type { CaissonInfo } from '../../api/v1/types';
 import { errorMessage } from '../../errors';
 import { ApiClient } from '../client/api-client';
-import { write } from '../client/output';
-import { benchmarkReport, type Result } from './figures';
+import { print, type Format } from '../client/output';
+import { benchmarkReport, figuresOf, type Result } from './figures';
 import { measures } from './measures';
 import { Subject } from './subject';
 
@@ -13,7 +13,7 @@ import { Subject } from './subject';
  * Measures with the daemon at `host`, which must run; takes about half a minute. A measure that fails costs its own figure.
  * Resolves with the exit status: 0 if each figure came. Throws ClientError when there is no daemon.
  */
-export async function runBenchmark(host: string | undefined): Promise<number> {
+export async function runBenchmark(host: string | undefined, format: Format): Promise<number> {
   const client = new ApiClient(host);
   const info = await client.call<CaissonInfo>('GET', '/v1/info').catch((error: unknown) => {
     throw client.explain(error);
@@ -32,6 +32,6 @@ export async function runBenchmark(host: string | undefined): Promise<number> {
   } finally {
     await subject.remove();
   }
-  write(benchmarkReport(info, results));
+  print(format, figuresOf(info, results), () => benchmarkReport(info, results));
   return results.every(({ error }) => error === undefined) ? 0 : 1;
 }

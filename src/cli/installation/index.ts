@@ -1,7 +1,8 @@
 // `caisson up`, `upgrade` and `context`. `down` shares its name with that of manifests (client/play-commands.ts).
 
 import type { Command } from 'commander';
-import { write } from '../client/output';
+import { addFormat } from '../client/command';
+import { print, type Format } from '../client/output';
 import { ensureContext, useContext } from './docker-context';
 import { placesOf } from './places';
 import { bringUp, type UpOptions } from './up';
@@ -24,18 +25,24 @@ export function addInstallationCommands(program: Command, prepare: UpOptions['pr
     .argument('[package]', 'a .deb or .tgz of Caisson; none: the version that is installed by now')
     .action((file: string | undefined) => upgrade(file));
 
-  program
-    .command('context')
-    .description('make the docker context `caisson`, or mend it')
-    .option('--use', 'and make it the one that docker uses')
-    .action(async ({ use = false }: { use?: boolean }) => {
-      const outcome = await ensureContext(`unix://${placesOf().socket}`);
-      if (outcome === 'no docker command')
-        throw new Error(
-          'there is no docker command: apt-get install docker.io (Debian 13: docker-cli), or see docs.docker.com',
-        );
-      if (use) await useContext();
-      const done = { made: 'made', there: 'is there', changed: 'led elsewhere, and is mended' }[outcome];
-      write(`context caisson ${done}: docker ${use ? '' : '--context caisson '}ps\n`);
-    });
+  addFormat(
+    program
+      .command('context')
+      .description('make the docker context `caisson`, or mend it')
+      .option('--use', 'and make it the one that docker uses'),
+  ).action(async ({ use = false, format }: { use?: boolean; format: Format }) => {
+    const host = `unix://${placesOf().socket}`;
+    const outcome = await ensureContext(host);
+    if (outcome === 'no docker command')
+      throw new Error(
+        'there is no docker command: apt-get install docker.io (Debian 13: docker-cli), or see docs.docker.com',
+      );
+    if (use) await useContext();
+    const done = { made: 'made', there: 'is there', changed: 'led elsewhere, and is mended' }[outcome];
+    print(
+      format,
+      { context: 'caisson', host, outcome, isUsed: use },
+      () => `context caisson ${done}: docker ${use ? '' : '--context caisson '}ps\n`,
+    );
+  });
 }

@@ -50,7 +50,9 @@ async function install({ packaging }: Build, path: string): Promise<void> {
     await aptInstall([path], ['--reinstall', '--allow-downgrades']);
   } else if (packaging === 'npm' && path.endsWith('.tgz')) {
     const prefix = resolve(projectDir, '..', '..', '..', '..', '..', '..');
-    const code = await runShown('npm', ['install', '--global', '--prefix', prefix, path]);
+    // all that it needs is in it: nothing is asked of a registry
+    const quiet = ['--offline', '--no-audit', '--no-fund'];
+    const code = await runShown('npm', ['install', '--global', ...quiet, '--prefix', prefix, path]);
     if (code !== 0) throw new DaemonError('Internal', `npm could not install ${path}; what it says is above`);
   } else {
     const wanted = {

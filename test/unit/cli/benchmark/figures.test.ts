@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { benchmarkReport, figure } from '../../../../src/cli/benchmark/figures';
+import { benchmarkReport, figure, figuresOf } from '../../../../src/cli/benchmark/figures';
 import { measures, parseRate, ratePerSecond } from '../../../../src/cli/benchmark/measures';
 
 const info = {
@@ -34,6 +34,22 @@ describe('figures of a benchmark', () => {
     expect(benchmarkReport({ ...info, factory: { ...info.factory, templates: [] } }, [])).not.toContain(
       'report',
     );
+  });
+
+  it('are data for programs', () => {
+    const [measure] = measures;
+    if (measure === undefined) throw new Error('nothing is measured');
+    const found = figuresOf({ ...info, factory: { ...info.factory, templates: [] } }, [
+      { measure, value: 12.5 },
+      { measure, error: 'it broke' },
+    ]);
+    expect(found).toMatchObject({
+      accelerator: 'tcg',
+      figures: [
+        { name: measure.name, unit: measure.unit, emulated: measure.emulated, value: 12.5 },
+        { name: measure.name, error: 'it broke' },
+      ],
+    });
   });
 });
 
