@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
-# One package in one Debian, in a mount namespace of the caller's: one.sh deb|npm TREE PACKAGE APT-CACHE MIRROR RELEASE
+# One package in one Debian, in a mount namespace of the caller's: one.sh deb|npm|service TREE PACKAGE APT-CACHE MIRROR RELEASE NEXT NEXT-VERSION
+# `service` is the Debian package under systemd. NEXT is a later version of the package.
 set -euo pipefail
-kind=$1 tree=$2 package=$3 cache=$4 uri=$5 release=$6
+kind=$1 tree=$2 package=$3 cache=$4 uri=$5 release=$6 next=$7 next_version=$8
 here=$(dirname "${BASH_SOURCE[0]}")
+# shellcheck source=packaging/test/listing.sh
+. "$here/listing.sh"
 say() { printf '%s\n' "  $*" >&2; }
 fail() { say "FAILED: $*"; exit 1; }
 
@@ -35,26 +38,28 @@ quietly() {
   "$@" >"$upper/log" 2>&1 </dev/null || { tail -n 40 "$upper/log" >&2; fail "$what"; }
   say "$what"
 }
-# Names, kinds, modes, owners, sizes, links; not what dpkg and apt write down, nor copies that passwd's programs keep.
-listing() {
-  (cd "$root" && find . -xdev \( -path ./proc -o -path ./sys -o -path ./dev -o -path ./run -o -path ./tmp -o -path ./var/lib/dpkg -o -path ./var/lib/apt -o \
-    -path ./var/cache -o -path ./var/log -o -path ./root -o -path ./etc/ld.so.cache \) -prune -o \
-    ! -path './etc/*-' ! -path ./var/lib -printf '%p %y %m %U:%G %s %l\n' | sed 's/^\(\S* d \S* \S*\) [0-9]*/\1/' | sort)
-}
-
+depends() { dpkg-deb -f "$package" Depends | sed 's/([^)]*)//g; s/|[^,]*//g; s/,/ /g'; }
 quietly 'apt-get update' inside apt-get update -q
 name=$(basename "$package")
 cp "$package" "$root/root/$name"
+cp "$next" "$root/root/next.${next##*.}"
 case $kind in
 deb)
   # what it depends on first, so that what it leaves behind can be told from what they do
-  depends=$(dpkg-deb -f "$package" Depends | sed 's/([^)]*)//g; s/|[^,]*//g; s/,/ /g')
-  # shellcheck disable=SC2086
-  quietly 'its dependencies' inside apt-get install -q -y $depends
-  listing >"$upper/before"
+  # shellcheck disable=SC2046
+  quietly 'its dependencies' inside apt-get install -q -y $(depends)
+  listing "$root" >"$upper/before"
   quietly 'apt-get install ./caisson.deb' inside apt-get install -q -y "/root/$name"
   inside getent group caisson >/dev/null || fail 'no group caisson'
   inside test -s /usr/share/man/man8/caisson.8.gz || fail 'no man page'
+  ;;
+service)
+  # shellcheck disable=SC2046
+  quietly 'its dependencies, and systemd' inside apt-get install -q -y systemd systemd-sysv $(depends)
+  rm "$root/usr/sbin/policy-rc.d"
+  umount "$root/run" && umount -R "$root/dev" && umount "$root/sys" && umount "$root/proc"
+  bash "$here/service.sh" "$root" "$package" "$next_version" || fail 'the service does not work there'
+  exit 0
   ;;
 npm)
   quietly "Debian's npm" inside apt-get install -q -y npm
@@ -70,12 +75,12 @@ esac
 inside caisson version | sed 's/^/  /' >&2
 
 # From here on nothing of this machine's network is there; the group for what dpkg's scripts started is the daemon's own.
-unshare --net --pid --fork --mount-proc="$root/proc" bash "$here/live.sh" "$kind" "$root" || fail 'the engine does not work there'
+unshare --net --pid --fork --mount-proc="$root/proc" bash "$here/live.sh" "$kind" "$root" "$next_version" || fail 'the engine does not work there'
 
 if [ "$kind" = deb ]; then
   [ -d "$root/var/lib/caisson" ] || fail 'removal has taken the data'
   quietly 'apt-get purge' inside apt-get purge -q -y caisson
-  listing >"$upper/after"
+  listing "$root" >"$upper/after"
   diff "$upper/before" "$upper/after" >&2 || fail 'something is left, or gone'
   inside getent group caisson >/dev/null && fail 'the group is left'
   [ -z "$(ls "$root/run/caisson" 2>/dev/null)" ] || fail 'something is left in /run'

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # `npm run test:packages [bookworm|trixie…]`: builds both packages twice (equal bytes), puts them into fresh Debians, runs a container there, and
 # takes them away again: nothing may be left. Needs root. Debian comes from where this machine's apt has it.
-#   CAISSON_PACKAGES_ONLY=build|deb|npm   a part of it
+#   CAISSON_PACKAGES_ONLY=build|deb|npm|service   a part of it; service: the Debian package under systemd
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../../scripts/lib.sh"
@@ -44,6 +44,17 @@ if wants build; then
   fi
 fi
 
+# next_of PACKAGE: it as a later version, made once
+next_version=${version%.*}.$((${version##*.} + 1))
+next_of() {
+  local next=$work/next/$(basename "$1")
+  if [ ! "$next" -nt "$1" ]; then
+    mkdir -p "$work/next"
+    bash packaging/test/next.sh "$1" "$next_version" "$next"
+  fi
+  printf '%s\n' "$next"
+}
+
 mirror() {
   apt-get indextargets --format '$(REPO_URI) $(RELEASE)' | sed -n 's# bookworm$##p' | grep '/debian/$' | head -n 1
 }
@@ -64,13 +75,14 @@ debian() {
 # A mount namespace of its own for each: whatever happens, nothing stays mounted here.
 for release in "${releases[@]}"; do
   tree=$(debian "$release")
-  for kind in deb npm; do
+  for kind in deb npm service; do
     wants $kind || [ "$only" = all ] || continue
     [ "$only" = build ] && continue
     package=$deb_package
-    [ $kind = deb ] || package=$npm_package
+    [ $kind != npm ] || package=$npm_package
     say "$release, $kind: $(basename "$package")"
-    unshare --mount --propagation private bash packaging/test/one.sh "$kind" "$tree" "$package" "$work/apt-$release" "$(mirror)" "$release" ||
+    unshare --mount --propagation private bash packaging/test/one.sh "$kind" "$tree" "$package" "$work/apt-$release" "$(mirror)" "$release" \
+      "$(next_of "$package")" "$next_version" ||
       die "$release, $kind: failed"
     ok "$release, $kind"
   done

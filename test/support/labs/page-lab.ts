@@ -5,22 +5,31 @@ import { join } from 'node:path';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 
 import type { ContainerInspect } from '../../../src/docker/types';
-import { type BusyboxDaemon, useBusyboxDaemon } from './busybox-daemon';
+import { useBusyboxDaemon } from './busybox-daemon';
+import { type PageEngine, useInstalledEngine } from './installed-engine';
 
 /** Of what the page waits for: a busy host is no failure. */
 export const patienceMs = 120_000;
 export const origin = 'http://127.0.0.1:890';
 
-export interface PageLab extends BusyboxDaemon {
+export interface PageLab extends PageEngine {
   readonly page: Page;
   readonly context: BrowserContext;
-  /** With the token that is good now. */
-  address: () => string;
   /** A view by its address within the page, when it has its heading and nothing loads any more. */
   open: (path: string) => Promise<void>;
   inspect: (name: string) => ContainerInspect;
   /** Whatever happens in it that must not, fails the test: errors, dialogs, requests to others, breaches of the policy. */
   watch: (page: Page) => void;
+}
+
+function useEngine(name: string, more: readonly string[]): PageEngine {
+  const { CAISSON_INSTALLED_HOST: host, CAISSON_INSTALLED_ADDRESS: address } = process.env;
+  if (host !== undefined && address !== undefined) return useInstalledEngine(name, host, address);
+  const own = useBusyboxDaemon(name, ['--experimental', '--web', '127.0.0.1:890', ...more]);
+  return Object.assign(own, {
+    wrap: (command: readonly string[]) => own.daemon.wrap(command),
+    address: () => readFileSync(join(own.dir, 'run', 'web-url'), 'utf8').trim(),
+  });
 }
 
 /** `prepare`: what is to be there before the page is opened. */
@@ -29,7 +38,7 @@ export function usePage(
   more: readonly string[] = [],
   prepare?: (lab: PageLab) => void,
 ): PageLab {
-  const engine = useBusyboxDaemon(name, ['--experimental', '--web', '127.0.0.1:890', ...more]);
+  const engine = useEngine(name, more);
   const mistakes: string[] = [];
   let browser: Browser | undefined;
   let running: { page: Page; context: BrowserContext } | undefined;
@@ -52,7 +61,8 @@ export function usePage(
     get context() {
       return current().context;
     },
-    address: () => readFileSync(join(engine.dir, 'run', 'web-url'), 'utf8').trim(),
+    wrap: engine.wrap,
+    address: engine.address,
     async open(path) {
       await lab.page.goto(`${origin}/#/${path}`);
       await lab.page.locator('main h1').first().waitFor();
@@ -80,7 +90,7 @@ export function usePage(
   beforeAll(async () => {
     prepare?.(lab);
     const wrapper = join(engine.dir, 'browser');
-    const [program = '', ...wrapped] = engine.daemon.wrap(['/usr/bin/chromium']);
+    const [program = '', ...wrapped] = engine.wrap(['/usr/bin/chromium']);
     writeFileSync(wrapper, `#!/bin/sh\nexec ${[program, ...wrapped].join(' ')} "$@"\n`, { mode: 0o755 });
     // a name of somebody else's that leads here, as DNS rebinding makes it
     const args = ['--no-sandbox', '--host-resolver-rules=MAP evil.example 127.0.0.1'];
