@@ -5,6 +5,8 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+import type { Locator } from 'playwright-core';
+
 import type { Finding } from '../../src/cli/doctor-report';
 import { enter, origin, usePage } from '../support/labs/page-lab';
 import { projectDir } from '../support/process/project-dir';
@@ -29,6 +31,13 @@ beforeAll(() => enter(lab), 120_000);
 
 const textOf = async (selector: string): Promise<string> =>
   (await lab.page.locator(selector).first().innerText()).replace(/\s+/g, ' ').trim();
+const colourOf = (element: Locator): Promise<string> =>
+  element.evaluate(
+    (found) =>
+      (
+        globalThis as unknown as { getComputedStyle: (element: unknown) => { color: string } }
+      ).getComputedStyle(found).color,
+  );
 const lines = (text: string): string[] => text.split('\n').filter((line) => line !== '');
 
 test('the picture has each container in its machine, by its state, and memory as area', async () => {
@@ -126,6 +135,8 @@ test('attached to a container’s own terminal: sizes, copy and paste', async ()
   const [nowHeight = 0, nowWidth = 0] = after.split(' ').map(Number);
   expect(nowHeight).toBeLessThan(height);
   expect(nowWidth).toBeLessThan(width);
+  await page.keyboard.type("printf '\\033[38;2;200;100;50mdeep\\033[0m\\n'\n");
+  await expect(colourOf(rows.getByText('deep', { exact: true }))).resolves.toBe('rgb(200, 100, 50)');
   await page.keyboard.type('echo word-$((1+1))\n');
   // the terminal takes the mouse itself, above its text
   const { x, y } = (await rows.getByText('word-2', { exact: true }).boundingBox()) ?? { x: 0, y: 0 };

@@ -211,9 +211,16 @@ function allowStyles(): void {
   document.createElement = (name: string, options?: ElementCreationOptions) => {
     const element = create(name, options);
     if (name === 'style') element.nonce = nonce;
+    if (name === 'span') element.setAttribute = setStyleAsProperty;
     return element;
   };
   /* eslint-enable @typescript-eslint/no-deprecated */
+}
+
+/** What is selected and colours of 24 bits the terminal paints by attributes, which the policy refuses. The same as properties it lets in. */
+function setStyleAsProperty(this: HTMLElement, name: string, value: string): void {
+  if (name === 'style') this.style.cssText = value;
+  else Element.prototype.setAttribute.call(this, name, value);
 }
 
 function connect(
