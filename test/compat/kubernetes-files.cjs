@@ -1,11 +1,9 @@
 // Files of cases that make sense on a cluster: what a run with CAISSON_COMPAT_TARGET=kubernetes takes.
 
-/** `npm test` takes these alone, and of them the main cases. */
+/** Of a run of the main cases alone (CAISSON_TEST_SHARD=core). */
 const core = ['containers/exec', 'containers/lifecycle', 'containers/logs', 'containers/run'];
 
 const others = [
-  'clients/compose',
-  'clients/sdk',
   'clients/compose-services',
   'clients/testcontainers',
   'containers/health',
@@ -13,13 +11,6 @@ const others = [
   'containers/list',
   'containers/stats',
   'containers/terminal',
-  'containers/copies',
-  'fields/update',
-  'networks/create',
-  'networks/networks',
-  'system/errors',
-  'system/events',
-  'volumes/volumes',
 ];
 
 /** Patterns for jest's testMatch, below the compat tests. */
