@@ -115,6 +115,7 @@ if [ "${1:-}" = test ]; then bash scripts/fetch-trixie.sh >/dev/null || say 'no 
 if [ "${1:-}" = test ]; then bash scripts/fetch-dockerd.sh >/dev/null || say 'no dockerd with BuildKit'; fi
 if [ "${1:-}" = test ]; then bash scripts/fetch-forky.sh >/dev/null || say 'no newest buildx'; fi
 if [ "${1:-}" = test ]; then bash scripts/fetch-devcontainers.sh >/dev/null 2>&1 || say 'no Dev Containers CLI'; fi
+if [ "${1:-}" = test ]; then bash scripts/fetch-languages.sh >/dev/null 2>&1 || say 'no base images of languages'; fi
 if [ "${1:-}" = test ]; then bash scripts/fetch-emulators.sh >/dev/null || say 'no emulators of other processors'; fi
 if [ "${1:-}" = test ]; then bash scripts/fetch-kubectl.sh >/dev/null || say 'no kubectl'; fi
 if [ "${1:-}" = test ]; then bash scripts/fetch-nfs-server.sh >/dev/null || say 'no NFS server'; fi

@@ -20,6 +20,7 @@ const dear = {
     'integration/daemon/image-mounts',
     'integration/daemon/host-disk-full',
     'compat/daemon/nested-engine',
+    'compat/buildkit/languages',
   ],
 };
 
