@@ -10,6 +10,7 @@ const dear = {
     'integration/daemon/bulk-data', // 42
     'integration/daemon/known-files',
     'integration/daemon/walkthrough',
+    'integration/builds/given-up',
     'compat/clients/testcontainers',
   ],
   even: [

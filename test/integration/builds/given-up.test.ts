@@ -33,7 +33,7 @@ const mostKept = 16;
         'RUN --mount=type=cache,target=/c i=0; while [ $i -lt 20 ]; do echo line $i; i=$((i+1)); done; date >>/c/f',
         'FROM busybox AS two',
         'COPY big /big',
-        'RUN cksum /big; echo summed',
+        'RUN wc -c </big; echo summed',
         'FROM busybox',
         'COPY --from=one /etc/passwd /one',
         'COPY --from=two /big /two',
@@ -87,7 +87,7 @@ const mostKept = 16;
         'the Dockerfile is asked for': /load build definition/,
         'the base is looked up': /load metadata for/,
         'the context comes': /transferring context: [\d.]+MB/,
-        'a step begins': /RUN cksum/,
+        'a step begins': /RUN wc -c/,
         'a step writes': /^#\d+ [\d.]+ line 3$/m,
         'a step has written its last line': /^#\d+ [\d.]+ summed$/m,
         'the last step ends': /^#\d+ [\d.]+ the last one$/m,
@@ -106,8 +106,8 @@ const mostKept = 16;
       // the last moments may come too late: then the image is there and whole
       expect(Object.values(codes).filter((code) => code === 0).length).toBeLessThanOrEqual(2);
       expect((await build('whole', undefined)).code).toBe(0);
-      expect(engine.docker('run', '--rm', 'whole', 'sh', '-c', 'cksum </two')).toMatch(
-        new RegExp(` ${contextBytes}$`),
+      expect(engine.docker('run', '--rm', 'whole', 'sh', '-c', 'wc -c </two').trim()).toBe(
+        String(contextBytes),
       );
     },
     slow,
