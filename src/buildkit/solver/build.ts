@@ -202,6 +202,7 @@ export class Build implements BuildSolver {
       },
       imports: this.#imports,
     };
+    this.#releases.push(this.#core.wanted.add(vertex.digest, this.#scope));
     this.#works.set(id, new VertexWork(vertex, operation, inputs, this.#core, build));
   }
 

@@ -16,7 +16,8 @@ import { CachedResults } from './cache/results';
 import { ContentDigests } from './files/content-digests';
 import { LayerTrees } from './files/layer-trees';
 import { SharedRuns } from './shared-runs';
-import { callersOf } from './sources/callers';
+import { WantedVertexes } from './wanted-vertexes';
+import { callersOf, callersThere } from './sources/callers';
 import { gitSource } from './sources/git';
 import { httpSource } from './sources/http';
 import { imageSource, registryAccess } from './sources/image';
@@ -116,6 +117,8 @@ export function createSolver(host: BuildHost, sessions: Sessions, options: Solve
     fileWork: new Slots(fileOperations),
     sources: new Map(sources.flatMap((source) => source.schemes.map((scheme) => [scheme, source]))),
     sessionsOf,
+    sessionsThere: (scopes) => [...scopes].flatMap(({ sessionIds }) => callersThere(sessions, sessionIds)),
+    wanted: new WantedVertexes(),
     cacheImports: {
       host,
       sessionsOf,

@@ -19,6 +19,7 @@ import type { Operation, StepResult } from './ops/operation';
 import type { CacheImportParts, CacheImports } from './remote-cache/cache-import';
 import { inRunContext, type RunTools } from './run-context';
 import type { SharedRuns } from './shared-runs';
+import type { WantedVertexes } from './wanted-vertexes';
 
 export interface RunOutcome {
   readonly record: ResultRecord;
@@ -33,6 +34,8 @@ export interface SolverCore extends RunTools {
   readonly fileWork: Slots;
   readonly sources: ReadonlyMap<string, Source>;
   readonly cacheImports: CacheImportParts;
+  /** Which builds have a vertex in their graphs. */
+  readonly wanted: WantedVertexes;
   /** A step of that build runs until the promise is settled, whoever wants it. */
   stepOf(scope: BuildScope, step: Promise<unknown>): void;
 }
@@ -252,7 +255,11 @@ export class VertexWork {
   ): Promise<RunOutcome> {
     const core = this.#core;
     const { scope, signal } = run;
-    const own = { resources: this.vertex.metadata?.linux_resources, log: run.tell.log };
+    const own = {
+      resources: this.vertex.metadata?.linux_resources,
+      log: run.tell.log,
+      wantedBy: () => core.wanted.scopesOf(this.vertex.digest),
+    };
     return inRunContext(core, scope, own, async (context) => {
       const { outputs, vm } = await this.#keepingLeft(operation.run(inputs, context, signal));
       signal.throwIfAborted();

@@ -383,10 +383,14 @@ class StepRun {
     }
   }
 
-  /** The first session that has it tells. */
+  /**
+   * The first session that has it tells. Of builds with this step it may be another's than the one that came first: bake gives a secret to
+   * the target that it is for, and the step is in the graphs of those that build on it.
+   */
   async #secret(id: string, isOptional: boolean): Promise<Buffer | undefined> {
     if (id === '') throw invalid('secret ID missing from mount options');
-    for (const session of await this.#context.sessions(this.#signal)) {
+    const own = await this.#context.sessions(this.#signal);
+    for (const session of new Set([...own, ...this.#context.otherSessions()])) {
       const content = await session.secret(id, this.#signal);
       if (content === undefined) continue;
       if (content.length > maxSecretBytes)

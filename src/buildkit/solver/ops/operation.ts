@@ -32,6 +32,8 @@ export interface RunContext extends OperationTools {
   readonly scope: BuildScope;
   /** Those of its sessions that are there. */
   sessions(signal: AbortSignal): Promise<readonly SessionCaller[]>;
+  /** Those of all builds that have the operation in their graphs now, whether they have come to it or not. */
+  otherSessions(): readonly SessionCaller[];
   /** Layers that the results need are to be added. */
   readonly holds: LayerHolds;
   readonly resources: LinuxResources | undefined;

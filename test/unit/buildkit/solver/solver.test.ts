@@ -296,6 +296,27 @@ describe('secrets', () => {
   });
 });
 
+describe('secrets of builds with one step', () => {
+  const optional = {
+    ...{ input: -1, dest: '/run/secrets/s', output: -1, mountType: 1 },
+    secretOpt: { ID: 's', mode: 0o400, optional: true },
+  };
+
+  test('are taken from the one that has them, whichever comes first, and not when its build is over', async () => {
+    const giver = new FakeSession('giver');
+    giver.secrets.set('s', 'given');
+    const daemon = new FakeDaemon(host, sessionsOf(new FakeSession('other'), giver));
+    const graph = run(image('base'), 'a', { mounts: [optional] });
+    const [other, given] = [daemon.open({ sessionIds: ['other'] }), daemon.open({ sessionIds: ['giver'] })];
+    await refOf(given.build, graph);
+    await (await refOf(other.build, graph)).evaluate(never);
+    expect(host.steps[0]).toMatchObject({ mounts: [{ kind: 'secret', content: Buffer.from('given') }] });
+    await given.build.close();
+    await (await refOf(other.build, run(image('base'), 'b', { mounts: [optional] }))).evaluate(never);
+    expect(host.steps[1]).toMatchObject({ mounts: [] });
+  });
+});
+
 describe('builds at once', () => {
   /** Commands that end when the test says so. */
   function gated(): { started: Promise<void>; end: () => void; signals: AbortSignal[] } {
