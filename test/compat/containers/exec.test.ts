@@ -141,7 +141,7 @@ scriptCases('attach', {
     docker attach $c >out & wait_for grep tick out; kill -TERM $!; wait $!; echo $?; grep -v tick out`,
   'without passing signals': `
     docker run -d --name $c busybox sh -c 'trap "echo term; exit 3" TERM; while :; do sleep 0.1; done' >/dev/null
-    timeout -s TERM 1 docker attach --sig-proxy=false $c; echo $?
+    (timeout -k 5 -s TERM 1 docker attach --sig-proxy=false $c; echo $?) 2>/dev/null
     docker inspect -f '{{.State.Running}}' $c`,
   'to a stopped, a paused and an unknown one': `
     docker run --name $c busybox true
