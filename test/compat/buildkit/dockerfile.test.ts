@@ -36,7 +36,7 @@ buildCases('buildkit: dockerfile', {
     cached --build-arg a=1 --build-arg HTTP_PROXY=other .
     cached --build-arg a=2 .`,
   'arguments of the stage that one goes on from': `
-    printf 'FROM busybox AS one\\nARG a=1\\nARG b\\nENV e=$a\\nFROM one\\nARG c=$a$b\\nRUN echo "$a/$b/$c/$e"\\n' >Dockerfile
+    printf 'FROM busybox AS one\\nARG a=1\\nARG b\\nENV e=$a\\nFROM one\\nARG c=$a$b\\nRUN echo "$a/$b/$c/$e" | tee /x\\n' >Dockerfile
     docker build --build-arg b=2 -t $c .
     ${show} $c`,
   heredocs: `
