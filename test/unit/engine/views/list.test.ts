@@ -386,3 +386,26 @@ describe('inspect', () => {
     });
   });
 });
+
+test('the size of an ended container is what is there when its disk has been written back', async () => {
+  const container = registryOf(record('a', {})).get('c-a');
+  let isWritten = false;
+  let writeBack = (): void => undefined;
+  void container.operations.run(
+    () =>
+      new Promise<void>((resolve) => {
+        writeBack = () => {
+          isWritten = true;
+          resolve();
+        };
+      }),
+  );
+  const sizes = containerSizes(container, {
+    images: imagesOf(busybox),
+    disks: { fileBytes: () => Promise.resolve(isWritten ? 7 : 0) },
+    writtenBytes,
+  });
+  await new Promise((resolve) => setImmediate(resolve));
+  writeBack();
+  expect(await sizes).toMatchObject({ SizeRw: 7 });
+});
