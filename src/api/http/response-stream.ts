@@ -1,6 +1,7 @@
 // Responses that go on for a while: logs, events, progress, stats.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { drained } from '../../async/drained';
 
 /** Aborted when the client is gone before the response is complete. Listens only until then. */
 export function clientSignal(request: IncomingMessage, response: ServerResponse): AbortSignal {
@@ -27,19 +28,6 @@ export function startStream(response: ServerResponse, headers: Record<string, st
 export async function writeChunk(response: ServerResponse, data: Buffer | string): Promise<void> {
   if (response.destroyed || response.write(data)) return;
   await drained(response);
-}
-
-/** Resolves when what was written has gone to the client, but for what the system holds for it; also when it is gone. */
-export async function drained(response: ServerResponse): Promise<void> {
-  if (response.destroyed || !response.writableNeedDrain) return;
-  await new Promise<void>((resolve) => {
-    const settle = () => {
-      response.off('drain', settle).off('close', settle);
-      resolve();
-    };
-    response.on('drain', settle).on('close', settle);
-    if (response.destroyed) settle();
-  });
 }
 
 /** Ends the response unless the client is gone. */

@@ -12,7 +12,8 @@ import { registryConfig } from './image-request';
 import { streamProgress } from './progress-stream';
 import { queryBool, queryOf, queryText } from '../http/query';
 import { sendJson } from '../http/reply';
-import { clientSignal, drained } from '../http/response-stream';
+import { drained } from '../../async/drained';
+import { clientSignal } from '../http/response-stream';
 import { notImplemented } from './not-implemented';
 
 /** Which of dockerd's two builders a request is for. */

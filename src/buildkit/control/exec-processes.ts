@@ -1,6 +1,7 @@
 // ExecProcess: one stream carries what several processes of a frontend's containers read and write, and how they end.
 
 import { PassThrough } from 'node:stream';
+import { drained } from '../../async/drained';
 import { errorMessage } from '../../errors';
 import { BuildError } from '../contract/errors';
 import type { RunningProcess } from '../contract/executor';
@@ -124,10 +125,7 @@ class StreamedProcess {
     const hasRoom = Data.length === 0 || stdin.write(Data);
     if (EOF) stdin.end();
     if (hasRoom || EOF) return;
-    await new Promise<void>((resolve) => {
-      stdin.once('drain', resolve);
-      stdin.once('close', resolve);
-    });
+    await drained(stdin);
   }
 
   #send(Input: Input): Promise<void> {

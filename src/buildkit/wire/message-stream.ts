@@ -1,6 +1,7 @@
 // The messages of one HTTP/2 stream, in both directions: gRPC's length-prefixed frames (PROTOCOL-HTTP2.md).
 
 import { constants, type Http2Stream } from 'node:http2';
+import { drained } from '../../async/drained';
 import type { MessageType } from './codec';
 import { CodecError } from './codec';
 import { GrpcError, statusCodes } from './status';
@@ -70,13 +71,7 @@ export class MessageStream<In, OutInit> {
     const head = Buffer.alloc(headerBytes);
     head.writeUInt32BE(payload.length, 1);
     if (this.#stream.write(Buffer.concat([head, payload]))) return;
-    await new Promise<void>((resolve) => {
-      const done = (): void => {
-        this.#stream.off('drain', done).off('close', done);
-        resolve();
-      };
-      this.#stream.on('drain', done).on('close', done);
-    });
+    await drained(this.#stream);
     // it may have been closed meanwhile, which types don't know
     if (this.#stream.destroyed as boolean) throw closedError(this.#stream);
   }

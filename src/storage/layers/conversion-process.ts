@@ -5,6 +5,7 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { addAbortSignal, Readable } from 'node:stream';
+import { drained } from '../../async/drained';
 import { DaemonError } from '../../errors';
 import { helperEnvironment } from '../../host/helper-environment';
 import { convertLayer, type ConvertedLayer, type LayerSource } from './layer-conversion';
@@ -131,14 +132,7 @@ async function feed(input: AsyncIterable<Buffer>, { stdin }: ChildProcess): Prom
   stdin.on('error', () => undefined); // why it went away says its answer, or its end
   for await (const chunk of input) {
     if (stdin.destroyed) return;
-    if (stdin.write(chunk)) continue;
-    await new Promise<void>((resolve) => {
-      const go = (): void => {
-        stdin.off('drain', go).off('close', go);
-        resolve();
-      };
-      stdin.on('drain', go).on('close', go);
-    });
+    if (!stdin.write(chunk)) await drained(stdin);
   }
   stdin.end();
 }

@@ -6,6 +6,7 @@ import { open, rm, type FileHandle } from 'node:fs/promises';
 import { dirname, join, parse } from 'node:path';
 import { addAbortSignal, Transform, type Duplex, type Readable, type TransformCallback } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { drained } from '../../async/drained';
 import { DaemonError, errorMessage, systemErrorCode } from '../../errors';
 import { syncPath } from '../../host/sync-path';
 import {
@@ -207,13 +208,7 @@ class Conversion {
     if (this.failed || this.#decompressor.destroyed) return;
     this.#written += chunk.length;
     if (this.#decompressor.write(chunk)) return;
-    await new Promise<void>((resolve) => {
-      const go = (): void => {
-        this.#decompressor.off('drain', go).off('close', go);
-        resolve();
-      };
-      this.#decompressor.on('drain', go).on('close', go);
-    });
+    await drained(this.#decompressor);
   }
 
   /** After the last byte: resolves when the image is whole. Rejects with ProcessingError for bad data. */
