@@ -17,7 +17,6 @@
 #include <stdint.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 /* QEMU's: forgets all translations, once no processor is within one. May be called by any thread. */
 static void (*flush)(void *cpu);
