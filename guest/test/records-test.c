@@ -153,7 +153,7 @@ static void drops_the_oldest(void)
     struct record_cutter out = { .kind = RECORD_STDOUT };
     empty_directory();
     open_log();
-    record_log_limit(&records, 100, 2);
+    record_log_limit(&records, (struct record_log_bounds){ 100, 2, 0 });
     for (char line[3] = "0\n"; line[0] <= '9'; line[0]++)
         write_text(&out, line);
     /* A record is 22 bytes long: four to a file. */
@@ -177,15 +177,32 @@ static void drops_the_oldest_of_one_append(void)
     struct record_cutter out = { .kind = RECORD_STDOUT, .joined = 1 };
     empty_directory();
     open_log();
-    record_log_limit(&records, 100, 2);
+    record_log_limit(&records, (struct record_log_bounds){ 100, 2, 0 });
     write_text(&out, "0\n1\n2\n3\n4\n5\n6\n7\n8\n9\n");
     CHECK(record_log_first(&records) == 88);
     read_from(0);
     CHECK_TEXT((const char *)text, "4\n5\n6\n7\n8\n9\n");
-    record_log_limit(&records, 10, 2);
+    record_log_limit(&records, (struct record_log_bounds){ 10, 2, 0 });
     write_text(&out, "larger than a file\n");
     read_from(0);
     CHECK(strstr((const char *)text, "larger than a file\n") != NULL);
+    record_log_close(&records);
+}
+
+/* As many lines as in files that have each in JSON. */
+static void counts_what_is_around_lines(void)
+{
+    struct record_cutter out = { .kind = RECORD_STDOUT, .joined = 3 };
+    empty_directory();
+    open_log();
+    record_log_limit(&records, (struct record_log_bounds){ 100, 2, 40 });
+    write_text(&out, "0\n1\n2\n3\n4\n5\n6\n7\n8\n9\n");
+    /* 84 for a record of two lines: one to a file. */
+    read_from(0);
+    CHECK_TEXT((const char *)text, "6\n7\n8\n9\n");
+    write_text(&out, "more\n");
+    read_from(0);
+    CHECK_TEXT((const char *)text, "8\n9\nmore\n");
     record_log_close(&records);
 }
 
@@ -221,6 +238,7 @@ int main(void)
     finds_the_last_lines();
     drops_the_oldest();
     drops_the_oldest_of_one_append();
+    counts_what_is_around_lines();
     bears_what_is_no_record();
     empty_directory();
     CHECK(rmdir(directory) == 0);

@@ -325,12 +325,16 @@ static int start(const json_t *params, struct failure *failure)
         bool input = json_is_true(json_object_get(params, "openStdin"));
         struct child_launch launch = { .spec = &spec, .streams = { input, true, true } };
         const json_t *log = json_object_get(params, "log");
-        record_log_limit(command.log, (uint64_t)json_integer_value(json_object_get(log, "maxBytes")),
-                         (unsigned)json_integer_value(json_object_get(log, "maxFiles")));
+        struct record_log_bounds bounds = {
+            .most_bytes = (uint64_t)json_integer_value(json_object_get(log, "maxBytes")),
+            .most_files = (unsigned)json_integer_value(json_object_get(log, "maxFiles")),
+            .line_bytes = (unsigned)json_integer_value(json_object_get(log, "lineBytes")),
+        };
+        record_log_limit(command.log, bounds);
         command.is_first = json_is_true(json_object_get(params, "isFirst"));
         command.child = (struct child){ .events = &child_events, .rows = spec.rows, .columns = spec.columns };
         /* Records go as a whole: they must be small beside a file. */
-        size_t joined = (size_t)command.log->most_bytes / 8 + 1;
+        size_t joined = (size_t)command.log->most_bytes / (8 * (bounds.line_bytes + 1)) + 1;
         command.cutters[0] = (struct record_cutter){ .kind = RECORD_STDOUT, .joined = joined };
         command.cutters[1] = (struct record_cutter){ .kind = RECORD_STDERR, .joined = joined };
         command.oom_kills = oom_kills();

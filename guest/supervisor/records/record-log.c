@@ -46,8 +46,9 @@ static int open_segment(struct record_log *log, uint64_t start, bool is_new)
     auto_fd fd = openat(log->directory, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | (is_new ? O_CREAT | O_EXCL : 0), 0600);
     if (fd < 0 || fstat(fd, &status) < 0)
         return -errno;
-    log->segments[log->count++] =
-        (struct log_segment){ .start = start, .size = (uint64_t)status.st_size, .fd = take_fd(&fd) };
+    log->segments[log->count++] = (struct log_segment){
+        .start = start, .size = (uint64_t)status.st_size, .weight = (uint64_t)status.st_size, .fd = take_fd(&fd)
+    };
     return 0;
 }
 
@@ -101,10 +102,11 @@ void record_log_close(struct record_log *log)
     drop_fd(&log->directory);
 }
 
-void record_log_limit(struct record_log *log, uint64_t most_bytes, unsigned most_files)
+void record_log_limit(struct record_log *log, struct record_log_bounds bounds)
 {
-    log->most_bytes = most_bytes > 0 ? most_bytes : defaults.most_bytes;
-    log->most_files = most_files > 0 ? most_files : defaults.most_files;
+    log->most_bytes = bounds.most_bytes > 0 ? bounds.most_bytes : defaults.most_bytes;
+    log->most_files = bounds.most_files > 0 ? bounds.most_files : defaults.most_files;
+    log->line_bytes = bounds.line_bytes;
     if (log->most_files > RECORD_LOG_MOST_FILES)
         log->most_files = RECORD_LOG_MOST_FILES;
 }
@@ -144,33 +146,56 @@ static int write_to_last(struct record_log *log, const void *records, size_t len
     return result;
 }
 
+/* Length of the record that begins there; 0: not all of it is there, or it is none. */
+static size_t record_at(const uint8_t *bytes, size_t length, struct record_header *header)
+{
+    if (length < RECORD_HEADER_BYTES)
+        return 0;
+    memcpy(header, bytes, sizeof(*header));
+    size_t total = RECORD_HEADER_BYTES + header->length + RECORD_TRAILER_BYTES;
+    return header->length > RECORD_MOST_BYTES || total > length ? 0 : total;
+}
+
 /* How many of the bytes are whole records. */
 static size_t whole_records(const uint8_t *bytes, size_t length)
 {
-    size_t used = 0;
-    while (length - used >= RECORD_HEADER_BYTES) {
-        struct record_header header;
-        memcpy(&header, bytes + used, sizeof(header));
-        if (header.length > RECORD_MOST_BYTES)
-            break;
-        size_t total = RECORD_HEADER_BYTES + header.length + RECORD_TRAILER_BYTES;
-        if (total > length - used)
+    struct record_header header;
+    size_t used = 0, total;
+    while ((total = record_at(bytes + used, length - used, &header)) > 0)
+        used += total;
+    return used;
+}
+
+/* How many of the bytes are whole records that fit into one file, one at least, and what they count for. */
+static size_t that_fit(const struct record_log *log, const uint8_t *bytes, size_t length, uint64_t *weight)
+{
+    struct record_header header;
+    size_t used = 0, total;
+    *weight = 0;
+    while ((total = record_at(bytes + used, length - used, &header)) > 0) {
+        uint64_t more = total;
+        if (log->line_bytes > 0)
+            more = header.length + record_lines(&header, bytes + used + RECORD_HEADER_BYTES) * log->line_bytes;
+        if (used > 0 && *weight + more > log->most_bytes)
             break;
         used += total;
+        *weight += more;
     }
     return used;
 }
 
-static int append_at_once(struct record_log *log, const void *records, size_t length)
+static int append_at_once(struct record_log *log, const void *records, size_t length, uint64_t weight)
 {
     const struct log_segment *last = &log->segments[log->count - 1];
-    int result = last->size > 0 && last->size + length > log->most_bytes ? rotate(log) : 0;
+    int result = last->size > 0 && last->weight + weight > log->most_bytes ? rotate(log) : 0;
     if (result == 0)
         result = write_to_last(log, records, length);
     while (result == -ENOSPC && log->count > 1) {
         drop_oldest(log);
         result = write_to_last(log, records, length);
     }
+    if (result == 0)
+        log->segments[log->count - 1].weight += weight;
     return result;
 }
 
@@ -178,16 +203,13 @@ int record_log_append(struct record_log *log, const void *records, size_t length
 {
     const uint8_t *bytes = records;
     int result = 0;
-    /* What comes at once may be more than a file is to have: each gets the whole records that fit, and one at least. */
+    /* What comes at once may be more than a file is to have: each gets the whole records that fit. */
     while (length > 0 && result == 0) {
-        size_t part = length;
-        if (part > log->most_bytes && (part = whole_records(bytes, log->most_bytes)) == 0) {
-            struct record_header header;
-            memcpy(&header, bytes, sizeof(header));
-            part = RECORD_HEADER_BYTES + header.length + RECORD_TRAILER_BYTES;
-            part = part > length ? length : part;
-        }
-        result = append_at_once(log, bytes, part);
+        uint64_t weight;
+        size_t part = that_fit(log, bytes, length, &weight);
+        if (part == 0)
+            return -EINVAL;
+        result = append_at_once(log, bytes, part, weight);
         bytes += part;
         length -= part;
     }

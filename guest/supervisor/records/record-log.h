@@ -12,6 +12,7 @@
 struct log_segment {
     uint64_t start;
     uint64_t size;
+    uint64_t weight; /* what it counts for against `most_bytes` */
     int fd;
 };
 
@@ -19,6 +20,7 @@ struct record_log {
     int directory;
     uint64_t most_bytes; /* of one file; it gets no further records then */
     unsigned most_files;
+    unsigned line_bytes; /* what each line is counted for beside its own bytes; 0: files are counted as they are */
     unsigned count;
     struct log_segment segments[RECORD_LOG_MOST_FILES]; /* oldest first; the last is written to */
 };
@@ -32,8 +34,14 @@ struct log_tail {
 /* Opens what lies in the directory, which it makes. 0 or -errno. */
 int record_log_open(struct record_log *log, const char *directory);
 void record_log_close(struct record_log *log);
+struct record_log_bounds {
+    uint64_t most_bytes; /* 0, as of most_files: what a log has that nobody bounds */
+    unsigned most_files;
+    unsigned line_bytes;
+};
+
 /* From now on. Files that are too many go with the next rotation. */
-void record_log_limit(struct record_log *log, uint64_t most_bytes, unsigned most_files);
+void record_log_limit(struct record_log *log, struct record_log_bounds bounds);
 uint64_t record_log_first(const struct record_log *log);
 uint64_t record_log_end(const struct record_log *log);
 /* Whole records. When the disk is full the oldest file goes for them. 0 or -errno: none of them is there. */

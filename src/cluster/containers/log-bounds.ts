@@ -2,13 +2,21 @@
 
 import type { LogConfig } from '../../docker/types';
 import { parseHumanSize } from '../../go/size-format';
+import type { StartRequest } from '../supervisor/protocol';
 
-/** What the supervisor keeps: bounds of the driver's options. 0: as Docker's `local` driver, since a Pod's room has an end. */
-export function logBounds(config: LogConfig | null | undefined): { maxBytes: number; maxFiles: number } {
+/** JSON around a line in a file of Docker's `json-file`: names, quotes, stream, time. */
+const jsonLineBytes = 70;
+
+/**
+ * What the supervisor keeps: bounds of the driver's options, which are counted as the driver would. 0: as Docker's `local` driver,
+ * since a Pod's room has an end.
+ */
+export function logBounds(config: LogConfig | null | undefined): StartRequest['log'] {
   const options = config?.Config ?? {};
   const size = options['max-size'];
   return {
     maxBytes: size === undefined ? 0 : (parseHumanSize(size) ?? 0),
     maxFiles: options['max-file'] === undefined ? (size === undefined ? 0 : 1) : Number(options['max-file']),
+    lineBytes: size === undefined || config?.Type === 'local' ? 0 : jsonLineBytes,
   };
 }

@@ -42,8 +42,8 @@ export interface StartRequest {
   openStdin: boolean;
   /** Signals that it does nothing about don't reach it, as with the first process of a PID namespace. */
   isFirst: boolean;
-  /** 0: as dockerd's `local` driver. */
-  log: { maxBytes: number; maxFiles: number };
+  /** 0: as dockerd's `local` driver. `lineBytes`: what each line is counted for beside its own bytes. */
+  log: { maxBytes: number; maxFiles: number; lineBytes: number };
 }
 
 /** `holds`: the command waits while this reader is far behind. */

@@ -40,7 +40,7 @@ function start(
       process: shell(script, more),
       openStdin: false,
       isFirst: true,
-      log: { maxBytes: 0, maxFiles: 0 },
+      log: { maxBytes: 0, maxFiles: 0, lineBytes: 0 },
       ...rest,
     },
     { holds: true },
