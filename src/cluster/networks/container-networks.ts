@@ -31,6 +31,8 @@ export interface ContainerNetworksContext {
 
 const nameServer = '127.0.0.11';
 const namesVolume = 'names';
+/** Between tries to have ports that another daemon has. */
+const portsLookMs = 5_000;
 
 export class ClusterContainerNetworks implements ContainerNetworks {
   readonly #context: ContainerNetworksContext;
@@ -107,19 +109,43 @@ export class ClusterContainerNetworks implements ContainerNetworks {
     return Promise.resolve();
   }
 
-  /** Ports of containers that run, started by a daemon before this one or beside it. */
-  async resume(): Promise<void> {
-    for (const { record, state } of this.#context.containers.list()) {
-      if (!isActive(state) || record.pod === undefined || record.publishedPorts.length === 0) continue;
-      try {
-        await this.#context.ports.open(record, record.pod, record.publishedPorts);
-      } catch (error) {
-        // another daemon of this machine has them
-        log.warn('published ports are not available here', {
-          containerId: record.id,
-          error: errorMessage(error),
-        });
-      }
+  /**
+   * Ports of containers that run, whoever starts them: by a daemon before this one, or beside it. Those that another daemon of this
+   * machine has are tried again now and then, since it may end. Returns what ends that.
+   */
+  followPorts(): () => void {
+    const { containers } = this.#context;
+    const undo = containers.onChange((container, before, after) => {
+      const ran = before !== undefined && isActive(before.state);
+      if (after === undefined || (ran && !isActive(after.state))) this.#context.ports.close(container.id);
+      else if (!isActive(after.state)) return;
+      else if (ran && before.pod?.uid !== after.pod?.uid) this.#context.ports.close(container.id);
+      void this.#openPorts(container, log.info);
+    });
+    const openAll = (tell: typeof log.info): void => {
+      for (const container of containers.list()) void this.#openPorts(container, tell);
+    };
+    openAll(log.warn);
+    const timer = setInterval(() => openAll(log.debug), portsLookMs).unref();
+    return () => {
+      undo();
+      clearInterval(timer);
+    };
+  }
+
+  async #openPorts(
+    { record, state }: ClusterContainer,
+    tell: (event: string, fields: Record<string, string>) => void,
+  ): Promise<void> {
+    if (!isActive(state) || record.pod === undefined || record.publishedPorts.length === 0) return;
+    if (this.#context.ports.has(record.id)) return;
+    try {
+      await this.#context.ports.open(record, record.pod, record.publishedPorts);
+    } catch (error) {
+      tell('published ports are not available here', {
+        containerId: record.id,
+        error: errorMessage(error),
+      });
     }
   }
 
