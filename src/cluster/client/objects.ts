@@ -1,6 +1,6 @@
 // Secrets and claims of the namespace, in the few ways in which they are used.
 
-import type { V1PersistentVolumeClaim } from '@kubernetes/client-node';
+import { PatchStrategy, setHeaderOptions, type V1PersistentVolumeClaim } from '@kubernetes/client-node';
 import { isDaemonError } from '../../errors';
 import { callApi } from './api-error';
 import type { ClusterApi } from './cluster-api';
@@ -81,6 +81,18 @@ export class Claims {
   create(body: V1PersistentVolumeClaim): Promise<V1PersistentVolumeClaim> {
     const { core, namespace } = this.#api;
     return callApi(() => core.createNamespacedPersistentVolumeClaim({ namespace, body }));
+  }
+
+  /** Takes an annotation off. Does nothing where there is no such claim. */
+  async unmark(name: string, annotation: string): Promise<void> {
+    const { core, namespace } = this.#api;
+    const body = { metadata: { annotations: { [annotation]: null } } };
+    const options = setHeaderOptions('Content-Type', PatchStrategy.MergePatch);
+    try {
+      await callApi(() => core.patchNamespacedPersistentVolumeClaim({ namespace, name, body }, options));
+    } catch (error) {
+      if (!isDaemonError(error, 'NotFound')) throw error;
+    }
   }
 
   async remove(name: string): Promise<void> {

@@ -3,8 +3,9 @@
 import { availableParallelism } from 'node:os';
 import type { ApiVersion } from '../../api/v1.41/backend';
 import type { ContainerCreateBody, ContainerCreateResponse, HostConfig } from '../../docker/types';
-import { DaemonError, isDaemonError } from '../../errors';
+import { DaemonError, errorMessage, isDaemonError } from '../../errors';
 import { neverTimestamp, nowTimestamp } from '../../go/timestamp';
+import { log } from '../../log';
 import { parseReference } from '../../registry/reference';
 import { eventAttributes } from '../../semantics/containers/container-record';
 import {
@@ -19,6 +20,7 @@ import { fillHostConfig, mergeImageConfig } from '../../semantics/create/default
 import { validateContainer } from '../../semantics/create/validation';
 import { donorOf } from '../../translate/container-to-pod';
 import type { ClusterRecord } from '../contract/cluster-record';
+import type { ClusterContainer } from '../records/cluster-container';
 import type { ClusterContext } from './context';
 import { clusterRefusals, clusterWarnings, validateClusterLog } from './create-fields';
 
@@ -91,7 +93,15 @@ export async function createContainer(
     warnings,
     source,
   };
-  const container = await keep(context, record, given);
+  let container: ClusterContainer;
+  try {
+    container = await keep(context, record, given);
+  } catch (error) {
+    await context.volumes.removeAnonymous(id, volumes.points).catch((failure: unknown) => {
+      log.warn('volumes are left to the reaper', { containerId: id, error: errorMessage(failure) });
+    });
+    throw error;
+  }
   context.events.publish('container', 'create', id, eventAttributes(container.record));
   await context.events.flush();
   return { Id: id, Warnings: warnings };
@@ -102,7 +112,7 @@ async function keep(
   { containers }: ClusterContext,
   record: Omit<ClusterRecord, 'name'>,
   given: string | undefined,
-): ReturnType<ClusterContext['containers']['create']> {
+): Promise<ClusterContainer> {
   for (;;) {
     const name = given ?? randomContainerName((candidate) => containers.nameIsFree(candidate));
     try {

@@ -56,7 +56,11 @@ export async function removeStopped(
 ): Promise<void> {
   const { record } = container;
   try {
-    const mine = await context.containers.transition(container, () => ({ kind: 'remove' }));
+    const mine = await context.containers.transition(
+      container,
+      () => ({ kind: 'remove' }),
+      () => ({ removesVolumes: volumes }),
+    );
     if (mine === undefined) {
       throw new DaemonError('Conflict', `removal of container ${container.id} is already in progress`);
     }
@@ -65,7 +69,7 @@ export async function removeStopped(
     throw error;
   }
   try {
-    await finishRemoval(context, container, { volumes, graceSeconds });
+    await finishRemoval(context, container, { graceSeconds });
   } catch (error) {
     const reason = errorMessage(error);
     await context.containers.transition(container, () => ({ kind: 'removeFailed', error: reason }));
@@ -81,13 +85,21 @@ export async function removeStopped(
 export async function finishRemoval(
   context: ClusterContext,
   container: ClusterContainer,
-  { volumes, graceSeconds }: { volumes: boolean; graceSeconds: number },
+  { graceSeconds }: { graceSeconds: number },
 ): Promise<void> {
   const { record } = container;
   const name = podName(container.id);
   // A supervisor ends as soon as its Pod is deleted, so this comes later for who reads; if this daemon ends before, the reaper does it.
   if (graceSeconds === 0) await context.pods.remove(name, 0);
   await context.networks.removed(record);
+  if (record.removesVolumes === true) {
+    await context.volumes.removeAnonymous(record.id, record.mounts).catch((error: unknown) => {
+      log.warn('anonymous volumes could not be removed', {
+        containerId: container.id,
+        error: errorMessage(error),
+      });
+    });
+  }
   await context.volumes.removed(record);
   await context.containers.remove(container);
   if (graceSeconds > 0) {
@@ -97,13 +109,6 @@ export async function finishRemoval(
       });
     }, graceSeconds * 1000).unref();
   }
-  if (!volumes) return;
-  await context.volumes.removeAnonymous(record).catch((error: unknown) => {
-    log.warn('anonymous volumes could not be removed', {
-      containerId: container.id,
-      error: errorMessage(error),
-    });
-  });
 }
 
 /** One that can't be removed is skipped. Throws InvalidParameter for unknown filters. */

@@ -22,10 +22,12 @@ export interface ContainerVolumes {
   ): Promise<{ points: MountPoint[]; details: Record<string, MountDetails> }>;
   /** At start. */
   podParts(record: ClusterRecord): Promise<PodParts>;
-  /** Those anonymous ones of a container that nobody else has. */
-  removeAnonymous(record: ClusterRecord): Promise<void>;
-  /** What is kept for its binds goes. */
+  /** Of mount points that a container has, or was to have: those anonymous ones that no other has. */
+  removeAnonymous(containerId: string, points: readonly MountPoint[]): Promise<void>;
+  /** What is kept for its binds goes; its volumes stay, unless they were removed before. */
   removed(record: ClusterRecord): Promise<void>;
+  /** Volumes of creates that came to nothing go once `isOld` says so of their names. */
+  settle(isOld: (name: string) => boolean): Promise<void>;
 }
 
 /** What a container has of networks while it runs. */

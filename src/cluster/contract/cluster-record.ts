@@ -32,6 +32,8 @@ export interface ClusterRecord extends ContainerRecord {
   layerLost?: boolean;
   /** When a start in a Pod that was there already began, until it is through: should its daemon end before, this tells of it. */
   startBegunAt?: string;
+  /** Being removed with its anonymous volumes: whoever ends the removal removes them, too. */
+  removesVolumes?: boolean;
 }
 
 /** What changes without a client's asking; the rest of a record is its object's spec. */
@@ -45,4 +47,5 @@ export const statusMembers = [
   'pod',
   'layerLost',
   'startBegunAt',
+  'removesVolumes',
 ] as const satisfies readonly (keyof ClusterRecord)[];

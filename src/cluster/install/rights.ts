@@ -16,12 +16,12 @@ export function namespaceRules(): V1PolicyRule[] {
     {
       apiGroups: [''],
       resources: ['persistentvolumeclaims'],
-      verbs: ['list', 'get', 'create', 'delete'],
+      verbs: ['list', 'get', 'create', 'patch', 'delete'],
     },
     {
       apiGroups: ['networking.k8s.io'],
       resources: ['networkpolicies'],
-      verbs: ['create', 'update', 'delete'],
+      verbs: ['get', 'create', 'update', 'delete'],
     },
     { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['get', 'create', 'update'] },
     {

@@ -53,9 +53,7 @@ export class ExitKeeper {
       this.#look(container);
       // A removal that another daemon's end has cut short goes on.
       if (container.state.kind === 'removing') {
-        void finishRemoval(this.#context, container, { volumes: false, graceSeconds: 0 }).catch(
-          tellOf(container),
-        );
+        void finishRemoval(this.#context, container, { graceSeconds: 0 }).catch(tellOf(container));
       }
     }
   }

@@ -1,4 +1,5 @@
-// What a daemon that was killed leaves behind: a command that runs though its record doesn't say so, Pods of containers that are gone.
+// What a daemon that was killed leaves behind: a command that runs though its record doesn't say so, Pods of containers that are gone,
+// volumes of containers that never came.
 
 import { errorMessage } from '../../errors';
 import { log } from '../../log';
@@ -61,6 +62,7 @@ export class Reaper {
       const key = `${stored.version} ${pod.uid}`;
       return this.#asked.get(id) !== key && isOld(`run ${id} ${key}`);
     });
+    await this.#context.volumes.settle((name) => isOld(`volume ${name}`));
     this.#seen = seen;
     if (orphans.length > 0) await this.#removeOrphans(orphans);
     for (const container of unwritten) await this.#adopt(container);

@@ -20,11 +20,14 @@ export interface VolumeRequest {
   labels: Record<string, string> | null;
   options: Record<string, string> | null;
   anonymous: boolean;
+  /** Made by a create whose container nobody has seen yet. */
+  pending?: boolean;
 }
 
 export const volumeLabel = 'caisson.io/volume';
 const nameAnnotation = 'caisson.io/name';
 const detailsAnnotation = 'caisson.io/volume';
+export const pendingAnnotation = 'caisson.io/pending';
 
 /** What Docker tells of a volume and Kubernetes has no field for. */
 interface VolumeDetails {
@@ -44,7 +47,7 @@ export function claimName(volumeName: string): string {
 
 /** Throws Docker's refusals, and those of what a cluster can't have. */
 export function claimOf(
-  { name, labels, options, anonymous }: VolumeRequest,
+  { name, labels, options, anonymous, pending = false }: VolumeRequest,
   settings: ClaimSettings,
   managed: Readonly<Record<string, string>>,
 ): V1PersistentVolumeClaim {
@@ -57,7 +60,11 @@ export function claimOf(
     metadata: {
       name: claimName(name),
       labels: { ...managed, [volumeLabel]: 'true' },
-      annotations: { [nameAnnotation]: name, [detailsAnnotation]: JSON.stringify(details) },
+      annotations: {
+        [nameAnnotation]: name,
+        [detailsAnnotation]: JSON.stringify(details),
+        ...(pending ? { [pendingAnnotation]: 'true' } : {}),
+      },
     },
     spec: {
       accessModes: [settings.accessMode],
@@ -118,6 +125,7 @@ export function volumeOf({ metadata, spec }: V1PersistentVolumeClaim): ClaimedVo
     claim: metadata.name,
     createdAt: `${new Date(created).toISOString().slice(0, 19)}Z`,
     storageClass: spec?.storageClassName ?? '',
+    pending: metadata.annotations?.[pendingAnnotation] !== undefined,
     ...details,
   };
 }

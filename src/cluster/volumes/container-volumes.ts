@@ -104,14 +104,19 @@ export class ClusterContainerVolumes implements ContainerVolumes {
     return { volumes, mounts, ...(fills ? { initContainers: [fillContainer(record, filled)] } : {}) };
   }
 
-  async removeAnonymous(record: ClusterRecord): Promise<void> {
-    const names = record.mounts.flatMap(({ Type, Name }) => (Type === 'volume' ? [Name ?? ''] : []));
-    await this.#context.volumes.removeAnonymous(names);
+  async removeAnonymous(containerId: string, points: readonly MountPoint[]): Promise<void> {
+    await this.#context.volumes.removeAnonymous(containerId, volumeNames(points));
   }
 
-  /** What is kept for a container's binds goes with it. */
+  /** What is kept for a container's binds goes with it; its volumes are everybody's now. */
   async removed(record: ClusterRecord): Promise<void> {
     await this.#context.files.remove(record);
+    if (record.removesVolumes === true) return;
+    await this.#context.volumes.keep(volumeNames(record.mounts).filter(isGivenName));
+  }
+
+  settle(isOld: (name: string) => boolean): Promise<void> {
+    return this.#context.volumes.settle(isOld);
   }
 
   /** Undefined: the Pod needs nothing for it. */
@@ -191,7 +196,7 @@ export class ClusterContainerVolumes implements ContainerVolumes {
     body: Parameters<ClusterVolumeBackend['ensure']>[0],
     shown: { destination: string; mode: string; readWrite: boolean },
   ): Promise<MountPoint> {
-    const { name } = await this.#context.volumes.ensure(body);
+    const { name } = await this.#context.volumes.ensure(body, { forContainer: true });
     return {
       Type: 'volume',
       Name: name,
@@ -224,6 +229,15 @@ export class ClusterContainerVolumes implements ContainerVolumes {
       return path === root || path.startsWith(root === '/' ? '/' : `${root}/`);
     });
   }
+}
+
+function volumeNames(points: readonly MountPoint[]): string[] {
+  return points.flatMap(({ Type, Name }) => (Type === 'volume' ? [Name ?? ''] : []));
+}
+
+/** By the daemon, to a volume that nobody has named. */
+function isGivenName(name: string): boolean {
+  return /^[0-9a-f]{64}$/.test(name);
 }
 
 function bindPoint(source: string, destination: string, mode: string, readWrite: boolean): MountPoint {

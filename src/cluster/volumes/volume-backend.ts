@@ -5,18 +5,29 @@
 import { randomBytes } from 'node:crypto';
 import type { V1PersistentVolumeClaim } from '@kubernetes/client-node';
 import type { Filters, VolumeBackend } from '../../api/v1.41/backend';
+import { pause } from '../../async/pause';
 import type { Volume, VolumeCreateBody, VolumeListResponse } from '../../docker/types';
 import { DaemonError, errorMessage, isDaemonError } from '../../errors';
 import { log } from '../../log';
 import { booleanFilter, matchLabels, matchValue, validateFilters } from '../../semantics/filters/filters';
 import { pruneFilter } from '../../semantics/filters/prune-filter';
-import { claimName, claimOf, shownVolume, volumeOf, type ClaimedVolume, type ClaimSettings } from './claim';
+import {
+  claimName,
+  claimOf,
+  pendingAnnotation,
+  shownVolume,
+  volumeOf,
+  type ClaimedVolume,
+  type ClaimSettings,
+} from './claim';
 
 /** Claims of the namespace that are volumes. Throws NotFound and Conflict as the API does. */
 export interface ClaimStore {
   list(): Promise<V1PersistentVolumeClaim[]>;
   get(name: string): Promise<V1PersistentVolumeClaim>;
   create(claim: V1PersistentVolumeClaim): Promise<V1PersistentVolumeClaim>;
+  /** Takes an annotation off. */
+  unmark(name: string, annotation: string): Promise<void>;
   remove(name: string): Promise<void>;
 }
 
@@ -36,6 +47,10 @@ export interface ClusterVolumesContext {
   publish: (action: string, id: string, attributes: Record<string, string>) => Promise<void>;
 }
 
+/** For a claim that is on its way out: the cluster keeps it while the last Pod that has it ends. */
+const leavingMs = 60_000;
+const leavingLookMs = 200;
+const neverAborted = new AbortController().signal;
 const acceptedFilters = ['dangling', 'name', 'driver', 'label'] as const;
 
 export class ClusterVolumeBackend implements VolumeBackend {
@@ -68,7 +83,8 @@ export class ClusterVolumeBackend implements VolumeBackend {
 
   async find(name: string): Promise<ClaimedVolume | undefined> {
     try {
-      return volumeOf(await this.#context.claims.get(claimName(name)));
+      const claim = await this.#context.claims.get(claimName(name));
+      return isLeaving(claim) ? undefined : volumeOf(claim);
     } catch (error) {
       if (isDaemonError(error, 'NotFound')) return undefined;
       throw error;
@@ -79,8 +95,8 @@ export class ClusterVolumeBackend implements VolumeBackend {
     return shownVolume(await this.ensure(body));
   }
 
-  /** One that is there already is taken, as by Docker. Throws Docker's refusals. */
-  async ensure(body: VolumeCreateBody): Promise<ClaimedVolume> {
+  /** One that is there already is taken, as by Docker. `forContainer`: by its create. Throws Docker's refusals. */
+  async ensure(body: VolumeCreateBody, { forContainer = false } = {}): Promise<ClaimedVolume> {
     const given = body.Name ?? '';
     const name = given === '' ? randomBytes(32).toString('hex') : given;
     const driver = body.Driver ?? '';
@@ -90,7 +106,7 @@ export class ClusterVolumeBackend implements VolumeBackend {
         `create ${name}: error looking up volume plugin ${driver}: plugin "${driver}" not found`,
       );
     }
-    const volume = (await this.find(name)) ?? (await this.#make(name, given === '', body));
+    const volume = (await this.find(name)) ?? (await this.#make(name, given === '', body, forContainer));
     // dockerd tells of it also when the volume was there
     await this.#context.publish('create', name, { driver: 'local' });
     return volume;
@@ -125,26 +141,63 @@ export class ClusterVolumeBackend implements VolumeBackend {
     return { VolumesDeleted: deleted.length === 0 ? null : deleted, SpaceReclaimed: 0 };
   }
 
-  /** Those of a container that was removed with `-v`: anonymous ones that nobody else has. */
-  async removeAnonymous(names: readonly string[]): Promise<void> {
-    const inUse = await this.#inUse();
+  /** Those that a container which is removed with `-v` has, or was to have: anonymous ones that no other has. */
+  async removeAnonymous(containerId: string, names: readonly string[]): Promise<void> {
+    const inUse = await this.#inUse(containerId);
     for (const name of names) {
       const volume = inUse.has(name) ? undefined : await this.find(name);
       if (volume?.anonymous === true) await this.#destroy(volume);
     }
   }
 
-  async #make(name: string, anonymous: boolean, body: VolumeCreateBody): Promise<ClaimedVolume> {
-    const { claims, settings, labels } = this.#context;
-    const request = { name, labels: body.Labels ?? null, options: body.DriverOpts ?? null, anonymous };
-    try {
-      const made = volumeOf(await claims.create(claimOf(request, settings, labels)));
-      if (made !== undefined) return made;
-    } catch (error) {
-      // another daemon was faster
-      if (!isDaemonError(error, 'Conflict')) throw error;
+  /** These are volumes like others from now on, whatever becomes of the container. */
+  async keep(names: readonly string[]): Promise<void> {
+    for (const name of names) {
+      const volume = await this.find(name);
+      if (volume?.pending === true) await this.#context.claims.unmark(volume.claim, pendingAnnotation);
     }
-    return this.get(name);
+  }
+
+  /** What creates have made: kept where there is the container; gone where there is none, and `isOld` says that none will come. */
+  async settle(isOld: (name: string) => boolean): Promise<void> {
+    const pending = (await this.#volumes()).filter((volume) => volume.pending === true);
+    if (pending.length === 0) return;
+    const inUse = await this.#inUse();
+    for (const volume of pending) {
+      if (inUse.has(volume.name)) await this.#context.claims.unmark(volume.claim, pendingAnnotation);
+      else if (isOld(volume.name)) {
+        log.warn('a volume whose container was never made is removed', { volume: volume.name });
+        await this.#destroy(volume);
+      }
+    }
+  }
+
+  async #make(
+    name: string,
+    anonymous: boolean,
+    body: VolumeCreateBody,
+    forContainer: boolean,
+  ): Promise<ClaimedVolume> {
+    const { claims, settings, labels } = this.#context;
+    const options = body.DriverOpts ?? null;
+    const pending = anonymous && forContainer;
+    const request = { name, labels: body.Labels ?? null, options, anonymous, pending };
+    const claim = claimOf(request, settings, labels);
+    for (const end = performance.now() + leavingMs; ; await pause(leavingLookMs, neverAborted)) {
+      try {
+        const made = volumeOf(await claims.create(claim));
+        if (made !== undefined) return made;
+      } catch (error) {
+        // another daemon was faster, or one of this name is on its way out
+        if (!isDaemonError(error, 'Conflict')) throw error;
+      }
+      const there = await this.find(name);
+      if (there !== undefined) return there;
+      if (performance.now() > end) {
+        const why = `the PersistentVolumeClaim of a volume of this name is still being removed`;
+        throw new DaemonError('Unavailable', `create ${name}: ${why}`);
+      }
+    }
   }
 
   async #destroy(volume: ClaimedVolume): Promise<void> {
@@ -159,13 +212,18 @@ export class ClusterVolumeBackend implements VolumeBackend {
   async #volumes(): Promise<ClaimedVolume[]> {
     const claims = await this.#context.claims.list();
     // What is on its way out is gone to Docker.
-    const there = claims.filter(({ metadata }) => metadata?.deletionTimestamp === undefined);
-    return there.flatMap((claim) => volumeOf(claim) ?? []);
+    return claims.filter((claim) => !isLeaving(claim)).flatMap((claim) => volumeOf(claim) ?? []);
   }
 
-  async #inUse(): Promise<Set<string>> {
-    return new Set((await this.#context.users()).flatMap(({ volumes }) => volumes));
+  /** By any container but this one. */
+  async #inUse(butBy?: string): Promise<Set<string>> {
+    const users = await this.#context.users();
+    return new Set(users.flatMap(({ containerId, volumes }) => (containerId === butBy ? [] : volumes)));
   }
+}
+
+function isLeaving({ metadata }: V1PersistentVolumeClaim): boolean {
+  return metadata?.deletionTimestamp !== undefined;
 }
 
 function matches(filters: Filters, volume: ClaimedVolume): boolean {

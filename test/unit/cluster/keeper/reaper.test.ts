@@ -25,6 +25,12 @@ class Fake {
         publish: (_: string, action: string) => this.events.push(action),
         flush: () => Promise.resolve(),
       },
+      volumes: {
+        settle: (isOld: (name: string) => boolean) => {
+          if (isOld('orphaned')) this.removed.push('orphaned volume');
+          return Promise.resolve();
+        },
+      },
       networks: { attach: () => Promise.resolve({ networks: {}, publishedPorts: [] }) },
       pods: {
         list: () => [...this.pods.values()],
@@ -69,7 +75,7 @@ it('removes the Pod of a container that is gone, after a while', async () => {
   await fake.look(2);
   expect(fake.removed).toEqual([]);
   await fake.look();
-  expect(fake.removed).toEqual(['orphan']);
+  expect(fake.removed).toEqual(['orphaned volume', 'orphan']);
 });
 
 it('records a run that nobody has recorded, and asks once of one that is as it should be', async () => {

@@ -28,7 +28,7 @@ function volumesOf(bindPaths: string[]): { volumes: ClusterContainerVolumes; sec
   const volumes = new ClusterContainerVolumes({
     files,
     bindPaths,
-    volumes: {} as never,
+    volumes: { keep: () => Promise.resolve() } as never,
     containers: {} as never,
   });
   return { volumes, secrets };
