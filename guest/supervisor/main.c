@@ -4,6 +4,8 @@
  *   init                    process 1
  *   init install DIRECTORY  copies itself and what it needs there, in an init container
  *   init fill FROM TO…     in an init container of the same image: empty volumes get what it has there
+ *   init listen PORT…       of a probe that looks whether a network keeps its policies: who is to be reached,
+ *   init reach ADDRESS ALLOWED DENIED  and who tries it (reach.h)
  *   init ctl                a daemon's way in, run by Kubernetes' exec: carries bytes to process 1 and back */
 #include <errno.h>
 #include <signal.h>
@@ -23,6 +25,7 @@
 #include "install.h"
 #include "names/resolver.h"
 #include "protocol/supervisor.h"
+#include "reach.h"
 #include "records/record-log.h"
 #include "requests.h"
 #include "sessions/session.h"
@@ -98,6 +101,13 @@ int main(int argc, char **argv)
             code = fill(argv[i], argv[i + 1]);
         return code;
     }
-    dprintf(STDERR_FILENO, "usage: init [run [DIRECTORY]] | ctl [DIRECTORY] | install DIRECTORY | fill (FROM TO)...\n");
+    if (strcmp(mode, "listen") == 0 && argc > 2)
+        return reach_listen(argv + 2, argc - 2);
+    if (strcmp(mode, "reach") == 0 && argc == 5)
+        return reach(argv[2], argv[3], argv[4]);
+    dprintf(
+        STDERR_FILENO,
+        "usage: init [run [DIRECTORY]] | ctl [DIRECTORY] | install DIRECTORY | fill (FROM TO)... | listen PORT... | "
+        "reach ADDRESS ALLOWED DENIED\n");
     return 2;
 }

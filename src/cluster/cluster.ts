@@ -23,8 +23,10 @@ import { PullSecrets } from './images/pull-secrets';
 import { Boundaries } from './networks/boundaries';
 import { ClusterContainerNetworks } from './networks/container-networks';
 import { ClusterNetworkBackend } from './networks/network-backend';
+import { EnforcementProbe, enforcementWarnings } from './networks/enforcement';
 import { NetworkCatalog } from './networks/network-catalog';
 import { PodNetworks } from './networks/pod-networks';
+import { probeObjects } from './networks/probe-objects';
 import { PublishedPorts } from './networks/published-ports';
 import { startKeeper } from './keeper/keeper';
 import { LeaseHolder } from './keeper/lease';
@@ -128,6 +130,8 @@ export async function startCluster(
     );
   const networkCatalog = new NetworkCatalog(new CustomRecords(api, 'networks', plainForm<NetworkDetails>()));
   const boundaries = new Boundaries(api);
+  const enforcement = new EnforcementProbe(probeObjects(api), settings, managedBy);
+  const networkWarnings = async (): Promise<string[]> => enforcementWarnings(await enforcement.known());
   const ports = new PublishedPorts(supervisors);
   const containerNetworks = new ClusterContainerNetworks({
     catalog: networkCatalog,
@@ -141,6 +145,7 @@ export async function startCluster(
     boundaries,
     containers,
     endpoints: containerNetworks,
+    warnings: networkWarnings,
     publish: publishAs('network'),
   });
   const hubs = new RunHubs(() => reach);
@@ -165,14 +170,17 @@ export async function startCluster(
     ({ record }) => linkVariables(containers, record),
   );
   await Promise.all([containers.start(), events.start(), pods.start(), boundaries.start()]);
-  await containerNetworks.resume();
+  const stopPorts = containerNetworks.followPorts();
   const verbs = new ClusterContainers(
     context,
     async () => (await catalog.read()).index,
     (container) => exec.idsOf(container),
   );
   const lease = new LeaseHolder(api, `${hostname()}-${randomBytes(6).toString('hex')}`);
-  const stopKeeper = startKeeper(context, lease, () => exec.startSweeping());
+  const stopKeeper = startKeeper(context, lease, [
+    () => exec.startSweeping(),
+    () => enforcement.startRenewing(),
+  ]);
   const system = new ClusterSystemBackend({
     config,
     versions,
@@ -182,7 +190,7 @@ export async function startCluster(
     images,
     volumes,
     login: (auth) => login(auth, registry),
-    warnings: () => boundaries.warnings().map((text) => `WARNING: ${text}`),
+    warnings: networkWarnings,
   });
   return {
     backend: {
@@ -195,6 +203,7 @@ export async function startCluster(
       volumes,
     },
     async close() {
+      stopPorts();
       ports.closeAll();
       await stopKeeper();
       await Promise.all([containerRecords.close(), eventRecords.close(), pods.close()]);

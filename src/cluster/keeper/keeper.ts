@@ -10,11 +10,11 @@ import { Reaper } from './reaper';
 
 const trimMs = 10_000;
 
-/** `sweepExecs`: starts it, and gives what ends it. Returns what ends all. */
+/** `others`: what else is for one daemon alone; each begins, and gives what ends it. Returns what ends all. */
 export function startKeeper(
   context: ClusterContext,
   lease: LeaseHolder,
-  sweepExecs: () => () => void,
+  others: readonly (() => () => void)[],
 ): () => Promise<void> {
   let undo: (() => void)[] = [];
   const lost = (): void => {
@@ -35,7 +35,7 @@ export function startKeeper(
       () => reaper.stop(),
       keepHealths(context),
       () => clearInterval(trimming),
-      sweepExecs(),
+      ...others.map((begin) => begin()),
     ];
   };
   lease.start(gained, lost);

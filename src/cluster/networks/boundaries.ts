@@ -36,13 +36,6 @@ export class Boundaries {
     );
   }
 
-  /** A policy is a wish: what comes of it is the network plugin's, and nothing of the API tells. */
-  warnings(): string[] {
-    return [
-      "boundaries between networks are NetworkPolicies, which hold where the cluster's network plugin enforces them",
-    ];
-  }
-
   async #put(body: V1NetworkPolicy): Promise<void> {
     const { networking, namespace } = this.#api;
     const name = body.metadata?.name ?? '';

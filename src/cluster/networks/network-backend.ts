@@ -34,6 +34,8 @@ export interface ClusterNetworksContext {
   boundaries: Boundaries;
   containers: ContainerStore;
   endpoints: ClusterContainerNetworks;
+  /** What the cluster's network doesn't keep. */
+  warnings: () => Promise<string[]>;
   publish: (action: string, id: string, attributes: Record<string, string>) => Promise<void>;
 }
 
@@ -86,7 +88,8 @@ export class ClusterNetworkBackend implements NetworkBackend {
       throw error;
     }
     await this.#context.publish('create', network.id, { name: network.name, type: network.driver });
-    return { Id: network.id, Warning: warningsOf(plan, boundaries).join('; ') };
+    const warnings = [...warningsOf(plan), ...(await this.#context.warnings())];
+    return { Id: network.id, Warning: warnings.join('; ') };
   }
 
   async remove(ref: string): Promise<void> {
@@ -196,10 +199,10 @@ function detailsOf(plan: NetworkPlan): NetworkDetails {
   };
 }
 
-function warningsOf(plan: NetworkPlan, boundaries: Boundaries): string[] {
+function warningsOf(plan: NetworkPlan): string[] {
   const warnings: string[] = [];
   if (plan.subnets.length > 0)
     warnings.push("the subnet is shown and not used: a container's address is the one of its Pod");
   if (plan.enableIpv6) warnings.push('IPv6 is as the cluster has it');
-  return [...warnings, ...boundaries.warnings()];
+  return warnings;
 }

@@ -30,7 +30,7 @@ export interface ClusterSystemParts {
   volumes: { list(filters: Filters): Promise<{ Volumes: Volume[] | null }> };
   login: (auth: AuthConfig) => Promise<AuthResponse>;
   /** What the cluster doesn't enforce. */
-  warnings: () => string[];
+  warnings: () => Promise<string[]>;
 }
 
 const nothing = { ID: '', Expected: '' };
@@ -45,9 +45,10 @@ export class ClusterSystemBackend implements SystemBackend {
 
   async info(): Promise<SystemInfo> {
     const { config, versions, api, context, images, warnings } = this.#parts;
-    const [{ items: nodes }, listed] = await Promise.all([
+    const [{ items: nodes }, listed, notKept] = await Promise.all([
       callApi(() => api.core.listNode()).catch(() => ({ items: [] })),
       images.list({ all: true, digests: false, filters: noFilters }),
+      warnings(),
     ]);
     const counts = { running: 0, paused: 0, stopped: 0 };
     for (const { state } of context.containers.list()) {
@@ -149,7 +150,7 @@ export class ClusterSystemBackend implements SystemBackend {
       RuncCommit: nothing,
       InitCommit: nothing,
       SecurityOptions: ['name=seccomp,profile=default'],
-      Warnings: ['WARNING: the Kubernetes backend is experimental', ...warnings()],
+      Warnings: ['the Kubernetes backend is experimental', ...notKept].map((text) => `WARNING: ${text}`),
     };
   }
 
