@@ -99,6 +99,7 @@ export async function startCluster(
           imageId: record.imageId,
           containerId: id,
           running: isActive(state),
+          secret: record.source.secret,
         })),
       ),
     publish: publishAs('image'),

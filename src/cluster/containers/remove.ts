@@ -102,6 +102,7 @@ export async function finishRemoval(
   }
   await context.volumes.removed(record);
   await context.containers.remove(container);
+  await context.images.released(record.source);
   if (graceSeconds > 0) {
     setTimeout(() => {
       context.pods.remove(name, 0).catch((error: unknown) => {

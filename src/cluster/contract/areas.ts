@@ -11,6 +11,8 @@ import type { PodParts } from './pod-parts';
 export interface ContainerImages {
   /** By id or name. Throws NotFound in Docker's words. */
   forNode(ref: string): Promise<{ image: Image; source: NodeSource }>;
+  /** A container that was made of it is gone. */
+  released(source: NodeSource): Promise<void>;
 }
 
 /** Volumes and binds, as containers mount them. */

@@ -25,7 +25,7 @@ import type { Image } from '../../storage/contract/image';
 import { imageHistory } from '../../storage/images/image-history';
 import { pruneImages, removeImage, type ImageUse } from '../../storage/images/image-remove';
 import { inspectDistribution } from '../../storage/transfers/image-distribution';
-import type { ImageCatalog, ImageChange, ImageSource, ImageView } from './image-catalog';
+import type { ImageCatalog, ImageChange, ImageRecord, ImageSource, ImageView } from './image-catalog';
 import { pullImages, sourceFor } from './image-pull';
 import { pushImages } from './image-push';
 import type { PullSecrets } from './pull-secrets';
@@ -35,6 +35,8 @@ export interface ImageUser {
   imageId: string;
   containerId: string;
   running: boolean;
+  /** Which its node pulls by. */
+  secret?: string | undefined;
 }
 
 export interface ClusterImagesContext {
@@ -111,7 +113,17 @@ export class ClusterImageBackend implements ImageBackend {
       // Docker's API pulls every tag of a repository that is named alone.
       allTags: !hasTagOrDigest(reference),
     };
+    const before = secretsOf((await this.#catalog.read()).records());
     await pullImages(this.#context, reference, pullOptions, progress, signal);
+    await this.#dropUnused(before);
+  }
+
+  /** A container that is gone needs this no more. */
+  async released({ secret }: ImageSource): Promise<void> {
+    if (secret === undefined) return;
+    await this.#dropUnused(new Set([secret])).catch((error: unknown) => {
+      log.warn('a pull secret is left', { secret, error: errorMessage(error) });
+    });
   }
 
   async tag(ref: string, options: { repo: string; tag: string }): Promise<void> {
@@ -183,8 +195,10 @@ export class ClusterImageBackend implements ImageBackend {
     const inUse: ImageUse = (imageId) => users.filter((user) => user.imageId === imageId);
     let events: ImageEvent[] = [];
     let labels = new Map<string, Record<string, string>>();
-    const result = await this.#catalog.change(async ({ index, layerBytes }: ImageChange) => {
+    let secrets = new Set<string>();
+    const result = await this.#catalog.change(async ({ index, layerBytes, records }: ImageChange) => {
       events = [];
+      secrets = secretsOf(records());
       labels = new Map(index.list().map(({ id, config }) => [id, config.config?.Labels ?? {}]));
       return work({
         index,
@@ -199,7 +213,21 @@ export class ClusterImageBackend implements ImageBackend {
     });
     for (const { action, id, attributes } of events)
       await this.#context.publish(action, id, { ...labels.get(id), ...attributes });
+    await this.#dropUnused(secrets);
     return result;
+  }
+
+  /** Removes those of the Secrets that neither an image nor a container has any more. */
+  async #dropUnused(secrets: ReadonlySet<string>): Promise<void> {
+    if (secrets.size === 0) return;
+    const used = secretsOf((await this.#catalog.read()).records());
+    for (const { secret } of await this.#context.users()) if (secret !== undefined) used.add(secret);
+    for (const name of secrets) {
+      if (used.has(name)) continue;
+      await this.#context.secrets.remove(name).catch((error: unknown) => {
+        log.warn('a pull secret is left', { secret: name, error: errorMessage(error) });
+      });
+    }
   }
 
   async #labels(id: string): Promise<Record<string, string>> {
@@ -212,6 +240,10 @@ export class ClusterImageBackend implements ImageBackend {
       return {};
     }
   }
+}
+
+function secretsOf(records: readonly ImageRecord[]): Set<string> {
+  return new Set(records.flatMap(({ sources }) => sources.flatMap(({ secret }) => secret ?? [])));
 }
 
 function lookUp(index: ImageView['index'], ref: string): Image {

@@ -67,6 +67,7 @@ export interface ImageView {
   /** Bytes of a layer; 0 of one that no image has. */
   layerBytes: (diffId: string) => number;
   record: (imageId: string) => ImageRecord | undefined;
+  records: () => ImageRecord[];
 }
 
 /** The view that a change works on. */
@@ -140,6 +141,7 @@ export class ImageCatalog {
       index: new ImageIndex(documents, layerBytes),
       layerBytes,
       record: (id) => images.get(id)?.value,
+      records: () => [...images.values()].map(({ value }) => value),
     };
   }
 

@@ -55,6 +55,8 @@ async function pullOne(
   }
   const source = await sourceOf(context.secrets, reference, resolved.digest, auth);
   const isNew = await context.catalog.change((change) => keep(change, reference, resolved, source));
+  // Until it was written that this image needs the Secret, another daemon may have found it needless.
+  await context.secrets.keep(reference.domain, auth);
   question.progress({ status: `Digest: ${resolved.digest}` });
   const name = repositoryName(reference);
   await context.publish('pull', name.familiar, { name: name.familiarName });

@@ -47,6 +47,7 @@ class Fake {
       detach: () => Promise.resolve({ networks: {}, publishedPorts: [] }),
       removed: () => Promise.resolve(),
     },
+    images: { released: () => Promise.resolve() },
     volumes: { removeAnonymous: () => Promise.resolve(), removed: () => Promise.resolve() },
     pods: {
       get: (name: string) => this.pods.get(name),
