@@ -59,7 +59,13 @@ export class EnforcementProbe {
 
   /** As it was found last, by whichever daemon. */
   async known(): Promise<Enforcement> {
-    return resultOf(await this.#policy()).result;
+    try {
+      return resultOf(await this.#policy()).result;
+    } catch (error) {
+      // of a namespace that was installed by an earlier version, too, whose account may not read policies
+      log.debug('what policies come to can not be read', { error: errorMessage(error) });
+      return 'unknown';
+    }
   }
 
   /** Tries it, unless what is known is new enough. For one daemon at a time. */
