@@ -39,6 +39,7 @@ import { ContainerReach } from './streams/reach';
 import { ClusterExecs, type ExecRecord } from './streams/execs';
 import { RunHubs } from './streams/run-hubs';
 import { ClusterStreams } from './streams/stream-backend';
+import { writtenBytes } from './streams/usage';
 import { openKubernetesControl } from './supervisor/kubernetes-control';
 import { Supervisor } from './supervisor/supervisor';
 import { ClusterSystemBackend } from './system/system-backend';
@@ -174,8 +175,9 @@ export async function startCluster(
   const stopPorts = containerNetworks.followPorts();
   const verbs = new ClusterContainers(
     context,
-    async () => (await catalog.read()).index,
+    () => catalog.read(),
     (container) => exec.idsOf(container),
+    (container) => writtenBytes(reach, container),
   );
   const lease = new LeaseHolder(api, `${hostname()}-${randomBytes(6).toString('hex')}`);
   const stopKeeper = startKeeper(context, lease, [

@@ -34,18 +34,6 @@ const onCluster: readonly Omit<Exception, 'engine'>[] = [
     leftOut: true,
   },
   {
-    id: 'limits of a log',
-    reason: 'Lines are kept without JSON around each: more of them fit into max-size.',
-    cases: /json-file with limits/,
-    leftOut: true,
-  },
-  {
-    id: 'sizes of containers',
-    reason: 'What a container has written is on its node, and nobody counts it.',
-    cases: /^inspect: size/,
-    leftOut: true,
-  },
-  {
     id: 'sizes of images',
     reason: 'No layer comes here: the registry tells of the compressed ones.',
     path: /\.(Size|VirtualSize|SharedSize|SizeRootFs)$/,

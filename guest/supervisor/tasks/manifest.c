@@ -31,6 +31,8 @@ struct walk {
     size_t known_count;
     bool *seen;
     struct timespec since;
+    void (*differs)(struct walk *walk, char kind, const char *path, const struct stat *status);
+    uint64_t bytes; /* of files that differ */
 };
 
 static int no_dots(const struct dirent *entry)
@@ -123,8 +125,9 @@ static int by_text(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static void record(const struct walk *walk, char kind, const char *path)
+static void record(struct walk *walk, char kind, const char *path, const struct stat *status)
 {
+    (void)status;
     fprintf(walk->output, "%c%s", kind, path);
     fputc('\0', walk->output);
 }
@@ -138,16 +141,16 @@ static void compare_entry(struct walk *walk, const char *path, const struct stat
 {
     char **found = bsearch(&path, walk->known, walk->known_count, sizeof(*walk->known), by_text);
     if (found == NULL) {
-        record(walk, 'A', path);
+        walk->differs(walk, 'A', path, status);
         return;
     }
     walk->seen[found - walk->known] = true;
     if (is_later(&status->st_ctim, &walk->since))
-        record(walk, 'C', path);
+        walk->differs(walk, 'C', path, status);
 }
 
 /* Of what is gone the top alone, as Docker tells it. */
-static void tell_gone(const struct walk *walk)
+static void tell_gone(struct walk *walk)
 {
     const char *top = NULL;
     for (size_t i = 0; i < walk->known_count; i++) {
@@ -155,7 +158,7 @@ static void tell_gone(const struct walk *walk)
         size_t length = top == NULL ? 0 : strlen(top);
         if (walk->seen[i] || (top != NULL && strncmp(path, top, length) == 0 && path[length] == '/'))
             continue;
-        record(walk, 'D', path);
+        walk->differs(walk, 'D', path, NULL);
         top = path;
     }
 }
@@ -201,18 +204,44 @@ static int compare(struct walk *walk, char *text, size_t length)
     return fflush(walk->output) != 0 && result == 0 ? -EIO : result;
 }
 
-int changes_run(const json_t *params, char *message, size_t message_size)
+static int compare_with_image(struct walk *walk, char *message, size_t message_size)
 {
-    (void)params;
     size_t length = 0;
-    struct walk walk = { .visit = compare_entry, .output = fdopen(STDOUT_FILENO, "w") };
-    auto_free char *text = read_list(&length, &walk.since);
-    if (text == NULL || walk.output == NULL) {
+    walk->visit = compare_entry;
+    walk->output = fdopen(STDOUT_FILENO, "w");
+    auto_free char *text = read_list(&length, &walk->since);
+    if (text == NULL || walk->output == NULL) {
         snprintf(message, message_size, "the files of the image are not known");
         return -ENOENT;
     }
-    int result = compare(&walk, text, length);
+    int result = compare(walk, text, length);
     if (result < 0)
         snprintf(message, message_size, "compare the container with its image: %s", go_error(-result));
+    return result;
+}
+
+int changes_run(const json_t *params, char *message, size_t message_size)
+{
+    (void)params;
+    struct walk walk = { .differs = record };
+    return compare_with_image(&walk, message, message_size);
+}
+
+/* As Docker counts a container's own layer: files that are new or changed, whole. */
+static void count(struct walk *walk, char kind, const char *path, const struct stat *status)
+{
+    (void)kind;
+    (void)path;
+    if (status != NULL && !S_ISDIR(status->st_mode) && status->st_size > 0)
+        walk->bytes += (uint64_t)status->st_size;
+}
+
+int usage_run(const json_t *params, char *message, size_t message_size)
+{
+    (void)params;
+    struct walk walk = { .differs = count };
+    int result = compare_with_image(&walk, message, message_size);
+    if (result == 0)
+        dprintf(STDOUT_FILENO, "{\"bytes\":%llu}", (unsigned long long)walk.bytes);
     return result;
 }

@@ -9,5 +9,7 @@
 void manifest_begin(const char *directory);
 /* Writes records, each ended by NUL: A, C or D, then the path. */
 task_run changes_run;
+/* Writes `{"bytes":N}`: what of files is new or changed. */
+task_run usage_run;
 
 #endif

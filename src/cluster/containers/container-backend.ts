@@ -16,7 +16,7 @@ import { DaemonError, isDaemonError } from '../../errors';
 import { parseContainerName } from '../../semantics/containers/container-names';
 import { eventAttributes } from '../../semantics/containers/container-record';
 import { containerInspect } from '../../semantics/views/inspect';
-import { ContainerList, type ListedImages } from '../../semantics/views/list';
+import { ContainerList, type ContainerSizes, type ListedImages } from '../../semantics/views/list';
 import { parseSignal, sigkill } from '../../translate/signals';
 import type { ClusterContainer } from '../records/cluster-container';
 import type { ClusterContext } from './context';
@@ -28,8 +28,11 @@ import { updateContainer } from './update';
 
 type Create = Parameters<ContainerBackend['create']>[1];
 
-/** What of the images is at hand when containers are listed. */
-export type ImageView = () => Promise<ListedImages>;
+/** What of the images is at hand when containers are listed. `layerBytes`: of a layer, by its diff ID. */
+export type ImageView = () => Promise<{ index: ListedImages; layerBytes: (diffId: string) => number }>;
+
+/** Bytes that a container has written; -1 where nobody knows. */
+export type WrittenBytes = (container: ClusterContainer) => Promise<number>;
 
 /** Of the execs of a container, those that have not ended. */
 export type ExecIds = (container: ClusterContainer) => Promise<readonly string[]>;
@@ -42,11 +45,13 @@ export class ClusterContainers implements Omit<ContainerBackend, 'top' | 'resize
   readonly #context: ClusterContext;
   readonly #images: ImageView;
   readonly #execIds: ExecIds;
+  readonly #written: WrittenBytes;
 
-  constructor(context: ClusterContext, images: ImageView, execIds: ExecIds) {
+  constructor(context: ClusterContext, images: ImageView, execIds: ExecIds, written: WrittenBytes) {
     this.#context = context;
     this.#images = images;
     this.#execIds = execIds;
+    this.#written = written;
   }
 
   create(body: ContainerCreateBody, options: Create): Promise<ContainerCreateResponse> {
@@ -59,12 +64,12 @@ export class ClusterContainers implements Omit<ContainerBackend, 'top' | 'resize
     size: boolean;
     filters: Filters;
   }): Promise<ContainerSummary[]> {
+    const images = await this.#images();
     const list = new ContainerList<ClusterContainer>({
       registry: this.#context.containers,
-      images: await this.#images(),
+      images: images.index,
       health: { health: (id) => this.#context.containers.byId(id)?.record.health },
-      // Nobody counts what is on a node.
-      sizes: () => Promise.resolve({ SizeRw: 0, SizeRootFs: 0 }),
+      sizes: (container) => this.#sizes(container, images),
     });
     return list.list(options);
   }
@@ -75,7 +80,7 @@ export class ClusterContainers implements Omit<ContainerBackend, 'top' | 'resize
       health: container.record.health,
       execIds: await this.#execIds(container),
       graphDriver,
-      ...(options.size ? { sizes: { SizeRw: 0, SizeRootFs: 0 } } : {}),
+      ...(options.size ? { sizes: await this.#sizes(container, await this.#images()) } : {}),
     });
   }
 
@@ -163,6 +168,15 @@ export class ClusterContainers implements Omit<ContainerBackend, 'top' | 'resize
 
   async update(ref: string, body: ContainerUpdateBody): Promise<{ Warnings: string[] | null }> {
     return updateContainer(this.#context, await this.#get(ref), body);
+  }
+
+  async #sizes(
+    container: ClusterContainer,
+    { layerBytes }: Awaited<ReturnType<ImageView>>,
+  ): Promise<ContainerSizes> {
+    const SizeRw = await this.#written(container);
+    const imageBytes = container.record.layers.reduce((sum, diffId) => sum + layerBytes(diffId), 0);
+    return { SizeRw, SizeRootFs: imageBytes + Math.max(SizeRw, 0) };
   }
 
   #get(ref: string): Promise<ClusterContainer> {

@@ -3,7 +3,6 @@
 
 import type { V1NetworkPolicy, V1Pod } from '@kubernetes/client-node';
 import { pause } from '../../async/pause';
-import type { ClusterSettings } from '../../config';
 import { DaemonError, errorMessage, isDaemonError } from '../../errors';
 import { log } from '../../log';
 
@@ -18,6 +17,14 @@ export interface ProbeObjects {
   createPod(pod: V1Pod): Promise<unknown>;
   pods(labelSelector: string): Promise<V1Pod[]>;
   deletePod(name: string): Promise<unknown>;
+}
+
+/** How the operator wants Pods. */
+export interface ProbeSettings {
+  supervisorImage: string;
+  runtimeClass: string | undefined;
+  serviceAccount: string | undefined;
+  nodeSelector: Readonly<Record<string, string>>;
 }
 
 const policyName = 'caisson-probe';
@@ -41,13 +48,13 @@ const userId = 65532;
 
 export class EnforcementProbe {
   readonly #objects: ProbeObjects;
-  readonly #settings: ClusterSettings;
+  readonly #settings: ProbeSettings;
   readonly #labels: Readonly<Record<string, string>>;
   readonly #nowMs: () => number;
 
   constructor(
     objects: ProbeObjects,
-    settings: ClusterSettings,
+    settings: ProbeSettings,
     labels: Readonly<Record<string, string>>,
     nowMs = () => Date.now(),
   ) {
@@ -208,7 +215,7 @@ function probePolicy(
 function probePod(
   role: string,
   args: readonly string[],
-  settings: ClusterSettings,
+  settings: ProbeSettings,
   labels: Readonly<Record<string, string>>,
 ): V1Pod {
   return {

@@ -68,6 +68,8 @@ export type SupervisorJob =
   | Extract<GuestJob, { kind: 'stat' | 'archive' | 'extract' | 'export' | 'changes' }>
   | { kind: 'top'; psArgs: string[] }
   | { kind: 'stats' }
+  /** `{"bytes":N}`: what the container has written, as Docker counts it. */
+  | { kind: 'usage' }
   /** `address`: where the container's servers are reached. Its streams are tunnel-frames.ts'. */
   | { kind: 'tunnel'; address: string };
 

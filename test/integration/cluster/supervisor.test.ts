@@ -1,5 +1,9 @@
 // The supervisor of a Pod, as a daemon uses it, in namespaces of this machine.
 
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
+
 import type { StartRequest } from '../../../src/cluster/supervisor/protocol';
 import type { LogEvent } from '../../../src/cluster/supervisor/records';
 import type { Following, RunningProcess } from '../../../src/cluster/supervisor/supervisor';
@@ -273,6 +277,20 @@ test('files in and out, and what has changed', async () => {
     'C/tmp',
     'D/etc/group',
   ]);
+  const usage = await outputOf(await local.supervisor.job({ kind: 'usage' }));
+  const sizes = ['/new/file', '/tmp/file', '/etc/passwd'].map((file) => local.run('/bin/wc', '-c', file));
+  const bytes = sizes.reduce((sum, line) => sum + parseInt(line, 10), 0);
+  expect(JSON.parse(usage.stdout)).toEqual({ bytes });
+});
+
+test('tells whether a network lets through what it should, and only that', async () => {
+  const server = createServer().listen(0);
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo; // of a server that listens on TCP
+  const reach = (...ports: number[]): Promise<unknown[]> =>
+    once(spawn('build/guest/supervisor/init', ['reach', '127.0.0.1', ...ports.map(String)]), 'exit');
+  expect(await reach(port, 1)).toEqual([0, null]);
+  server.close();
 });
 
 test('counters', async () => {
