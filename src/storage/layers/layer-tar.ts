@@ -3,13 +3,11 @@
 // `.wh..wh..opq` may come in any order) and whiteouts (an entry of the same name wins over its whiteout).
 
 import { posix } from 'node:path';
-import { Transform, type TransformCallback } from 'node:stream';
 import { LayerParts } from './layer-parts';
 import { LayerTree, type LayerPlan } from './layer-tree';
 import { cleanMemberName } from '../tar/member-name';
-import { buildEntry, emptyEntry, tarBlock, TarError, type TarEntry } from '../tar/tar-header';
-import { TarParser } from '../tar/tar-parser';
-import { SparseExpander } from '../tar/tar-sparse';
+import { buildEntry, emptyEntry, TarError, type TarEntry } from '../tar/tar-header';
+import { TarRewriter } from '../tar/tar-rewriter';
 
 export interface LayerTarOptions {
   /** From a scan of the same layer: where its entries go. */
@@ -44,7 +42,7 @@ const whiteoutPrefix = '.wh.';
 const opaqueMarker = '.wh..wh..opq';
 const opaqueRecord = 'SCHILY.xattr.trusted.overlay.opaque';
 
-export class LayerTar extends Transform {
+export class LayerTar extends TarRewriter {
   /**
    * The layer can't be rewritten as it comes: what was written is of no use, and a second pass with the plan of a scan
    * is needed. The rest of the stream is still read and checked.
@@ -53,7 +51,6 @@ export class LayerTar extends Transform {
   /** What Docker counts as the layer's size: its files, and the targets of its symbolic links. */
   contentBytes = 0;
   readonly #options: LayerTarOptions;
-  readonly #parser: TarParser;
   readonly #tree = new LayerTree();
   #count = 0;
   readonly #directories = new Map<string, TarEntry>();
@@ -63,8 +60,6 @@ export class LayerTar extends Transform {
   /** Of all that is no directory, and the parts they are in. */
   readonly #names = new Map<string, number>();
   readonly #whiteouts = new Map<string, number>();
-  /** While the data of a sparse file passes. */
-  #sparse: SparseExpander | undefined;
   readonly #parts: LayerParts;
   readonly #part: number;
   /** Of each directory in the part that is written, how many names it has there. */
@@ -72,17 +67,10 @@ export class LayerTar extends Transform {
   #lookups = 0;
 
   constructor(options: LayerTarOptions = {}) {
-    super({ readableHighWaterMark: 1 << 20, writableHighWaterMark: 1 << 20 });
+    super();
     this.#options = options;
     this.#part = options.part ?? 0;
     this.#parts = new LayerParts(options.maxNamesPerDirectory);
-    this.#parser = new TarParser({
-      entry: (entry) => this.#entry(entry),
-      data: (chunk) => {
-        if (this.#sparse === undefined) this.push(chunk);
-        else this.#sparse.write(chunk);
-      },
-    });
   }
 
   /** After a scan. */
@@ -95,30 +83,15 @@ export class LayerTar extends Transform {
     return this.#parts.count;
   }
 
-  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
-    try {
-      this.#parser.write(chunk);
-      done();
-    } catch (error) {
-      done(error as Error); // everything thrown here is an Error
-    }
-  }
-
-  override _flush(done: TransformCallback): void {
-    try {
-      this.#parser.end();
-      if (this.#writes) this.#writeHeldBack();
-      done();
-    } catch (error) {
-      done(error as Error);
-    }
+  protected override takeEnd(): void {
+    if (this.#writes) this.#writeHeldBack();
   }
 
   get #writes(): boolean {
     return this.#options.scan !== true && !this.needsPlan;
   }
 
-  #entry(original: TarEntry): boolean {
+  protected override takeEntry(original: TarEntry): boolean {
     const number = this.#count;
     this.#count += 1;
     if (number >= maxEntries) throw new TarError(`the layer has more than ${maxEntries} entries`);
@@ -158,9 +131,7 @@ export class LayerTar extends Transform {
     if (this.#names.has(name) || this.#parents.has(name)) this.needsPlan = true;
     if (entry.type === '1' && !this.#names.has(entry.link)) this.needsPlan = true;
     if (!this.#place(entry) || !this.#writes) return false;
-    this.push(buildEntry({ ...entry, size: entry.sparse?.realSize ?? entry.size }));
-    const push = (chunk: Buffer): void => void this.push(chunk);
-    this.#sparse = entry.sparse === undefined ? undefined : new SparseExpander(entry.sparse, push);
+    this.writeHeader(entry);
     return true;
   }
 
@@ -237,7 +208,7 @@ export class LayerTar extends Transform {
         records.set(opaqueRecord, Buffer.from('y'));
       this.push(buildEntry({ ...entry, name: `${name}/`, link: '', type: '5', records }));
     }
-    this.push(Buffer.alloc(2 * tarBlock));
+    this.writeEnd();
   }
 }
 

@@ -1,12 +1,11 @@
 // `rewrite-timestamp`: nothing in the layers that a build has added is later than SOURCE_DATE_EPOCH. Layers of the base image stay as they are.
 
-import { PassThrough, Transform, type TransformCallback } from 'node:stream';
+import { PassThrough } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { BuildHost } from '../../contract/host';
 import type { BuildScope } from '../../contract/solver';
-import { buildEntry, tarBlock } from '../../../storage/tar/tar-header';
-import { TarParser } from '../../../storage/tar/tar-parser';
-import { SparseExpander } from '../../../storage/tar/tar-sparse';
+import type { TarEntry } from '../../../storage/tar/tar-header';
+import { TarRewriter } from '../../../storage/tar/tar-rewriter';
 import type { ExportPart } from '../delivery/export-progress';
 
 export interface RewrittenLayers {
@@ -106,44 +105,21 @@ class LayerTimes implements RewrittenLayers {
   }
 }
 
-/** A tar whose headers are written anew, with no time later than that. */
-class TimesInTar extends Transform {
-  readonly #parser: TarParser;
-  #sparse: SparseExpander | undefined;
+/** A tar with no time later than that. */
+class TimesInTar extends TarRewriter {
+  readonly #latestSeconds: number;
 
   constructor(latestSeconds: number) {
-    super({ readableHighWaterMark: 1 << 20, writableHighWaterMark: 1 << 20 });
-    this.#parser = new TarParser({
-      entry: (entry) => {
-        const size = entry.sparse?.realSize ?? entry.size;
-        this.push(buildEntry({ ...entry, size, mtime: Math.min(entry.mtime, latestSeconds) }));
-        const push = (chunk: Buffer): boolean => this.push(chunk);
-        this.#sparse = entry.sparse === undefined ? undefined : new SparseExpander(entry.sparse, push);
-        return true;
-      },
-      data: (chunk) => {
-        if (this.#sparse === undefined) this.push(chunk);
-        else this.#sparse.write(chunk);
-      },
-    });
+    super();
+    this.#latestSeconds = latestSeconds;
   }
 
-  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
-    try {
-      this.#parser.write(chunk);
-      done();
-    } catch (error) {
-      done(error as Error); // everything thrown here is an Error
-    }
+  protected override takeEntry(entry: TarEntry): boolean {
+    this.writeHeader({ ...entry, mtime: Math.min(entry.mtime, this.#latestSeconds) });
+    return true;
   }
 
-  override _flush(done: TransformCallback): void {
-    try {
-      this.#parser.end();
-      this.push(Buffer.alloc(2 * tarBlock));
-      done();
-    } catch (error) {
-      done(error as Error);
-    }
+  protected override takeEnd(): void {
+    this.writeEnd();
   }
 }
