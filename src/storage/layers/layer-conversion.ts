@@ -19,7 +19,7 @@ import {
 import { LayerTar, type LayerTarOptions } from './layer-tar';
 import type { LayerPlan } from './layer-tree';
 import { freeBytes, noSpace, SpaceGuard } from './space-guard';
-import { startSqfstar } from './squashfs';
+import { discarding, startSqfstar, type SquashfsWriter } from './squashfs';
 import { TarError } from '../tar/tar-header';
 
 export interface LayerSource {
@@ -37,6 +37,8 @@ export interface LayerSource {
   maxTarBytes?: number | undefined;
   /** A directory with more names is spread over several images. */
   maxNamesPerDirectory?: number | undefined;
+  /** No VM will have it: the blob alone is kept, and no image is made. */
+  withoutImages?: boolean | undefined;
 }
 
 export interface ConvertedLayer {
@@ -48,7 +50,7 @@ export interface ConvertedLayer {
   blob: { digest: string; sizeBytes: number; compression: Compression; fromRegistry: boolean };
   /** The same tar compressed otherwise, for indexes and manifests that name it so. */
   otherBlobs?: { digest: string; sizeBytes: number; compression: 'gzip' | 'zstd' }[];
-  /** How many images the layer is; one unless told. */
+  /** How many images the layer is; one unless told. 0: none was made. */
   images?: number;
 }
 
@@ -61,7 +63,7 @@ export function imagePaths(diskPath: string, images = 1): string[] {
   const others = Array.from({ length: images - 1 }, (_, i) =>
     join(path.dir, `${path.name}-${i + 1}${path.ext}`),
   );
-  return [diskPath, ...others];
+  return [diskPath, ...others].slice(0, images);
 }
 
 /**
@@ -84,7 +86,8 @@ export async function convertLayer(
       hashes: isKeptAsItComes || source.blobDigest !== undefined,
     });
     const tarOptions = { maxContentBytes: limit, maxNamesPerDirectory: source.maxNamesPerDirectory };
-    const conversion = new Conversion(diskPath, compression, tarOptions);
+    const output = source.withoutImages === true ? discarding() : startSqfstar(diskPath);
+    const conversion = new Conversion(dirname(diskPath), output, compression, tarOptions);
     const keeper = compression === 'none' ? keepCompressed(conversion.tar, blobFile) : undefined;
     keeper?.catch(() => undefined); // awaited if all else went well
     // Also while sqfstar still works on what it has got.
@@ -105,7 +108,10 @@ export async function convertLayer(
     const kept = await keeper;
     const storedCompression = compression === 'none' ? 'zstd' : compression;
     const keptBlob = { path: blobPath, compression: storedCompression };
-    const images = await convertRest(keptBlob, diskPath, conversion.layerTar, tarOptions);
+    const images =
+      source.withoutImages === true
+        ? 0
+        : await convertRest(keptBlob, diskPath, conversion.layerTar, tarOptions);
     await Promise.all([blobFile.sync(), ...imagePaths(diskPath, images).map(syncPath)]);
     return {
       diffId: conversion.tar.digest(),
@@ -184,19 +190,20 @@ class Conversion {
   #written = 0;
   readonly #decompressor: Duplex;
   readonly #compression: Compression;
-  readonly #squashfs: ReturnType<typeof startSqfstar>;
+  readonly #squashfs: SquashfsWriter;
   readonly #done: Promise<void>;
 
   constructor(
-    diskPath: string,
+    directory: string,
+    output: SquashfsWriter,
     compression: Compression,
     options: LayerTarOptions & { maxContentBytes: number },
   ) {
     this.#compression = compression;
-    this.tar = new TarTap(dirname(diskPath), options.maxContentBytes);
+    this.tar = new TarTap(directory, options.maxContentBytes);
     this.layerTar = new LayerTar(options);
     this.#decompressor = createDecompressor(compression);
-    this.#squashfs = startSqfstar(diskPath);
+    this.#squashfs = output;
     this.#done = pipeline(this.#decompressor, this.tar, this.layerTar, this.#squashfs.input);
     this.#done.catch(() => {
       this.failed = true;

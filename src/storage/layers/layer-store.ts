@@ -23,10 +23,7 @@ import type { BlobCompression, DocumentStore, LayerBlob, LayerStore } from '../c
 
 export type LayerRecord = ConvertedLayer;
 
-export interface AddLayerOptions extends Omit<
-  ConversionSource,
-  'stream' | 'maxTarBytes' | 'maxNamesPerDirectory'
-> {
+export interface AddLayerOptions extends Omit<ConversionSource, 'stream' | keyof LayerLimits> {
   /** From the image's configuration. Checked. */
   diffId?: string;
   /** Told the layer's diff ID when it is known, for who wants to hold it: from then on it may be removed by others. */
@@ -34,6 +31,9 @@ export interface AddLayerOptions extends Omit<
   /** Makes the error of a layer that is not what its diff ID says. */
   wrongDiffId?: (actual: string) => Error;
 }
+
+/** What holds for every layer of a store. */
+export type LayerLimits = Pick<LayerSource, 'maxTarBytes' | 'maxNamesPerDirectory' | 'withoutImages'>;
 
 const collection = 'layers';
 const referenceCollection = 'layer-references';
@@ -55,15 +55,11 @@ export class SquashfsLayerStore implements LayerStore {
   readonly #removals = new Map<string, Promise<void>>();
   /** By diff ID and compression. */
   readonly #compressing = new Map<string, Promise<{ digest: string; sizeBytes: number }>>();
-  readonly #limits: Pick<LayerSource, 'maxTarBytes' | 'maxNamesPerDirectory'>;
+  readonly #limits: LayerLimits;
   /** By the path of the descriptor. Those of an earlier daemon are removed at start-up, and made again when needed. */
   readonly #bundles = new Map<string, { diffIds: readonly string[]; written: Promise<void> }>();
 
-  constructor(
-    documents: DocumentStore,
-    dataRoot: string,
-    limits: Pick<LayerSource, 'maxTarBytes' | 'maxNamesPerDirectory'> = {},
-  ) {
+  constructor(documents: DocumentStore, dataRoot: string, limits: LayerLimits = {}) {
     this.#documents = documents;
     this.origins = new LayerOrigins(documents);
     this.#limits = limits;

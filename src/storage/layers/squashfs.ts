@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { open } from 'node:fs/promises';
-import type { Writable } from 'node:stream';
+import { Writable } from 'node:stream';
 import { DaemonError } from '../../errors';
 import { helperEnvironment } from '../../host/helper-environment';
 
@@ -46,6 +46,12 @@ export function startSqfstar(output: string): SquashfsWriter {
   });
   done.catch(() => undefined); // awaited by those who get that far
   return { input: child.stdin, done, kill: () => void child.kill('SIGKILL') };
+}
+
+/** In the place of one, for a layer of which no image is wanted. */
+export function discarding(): SquashfsWriter {
+  const input = new Writable({ write: (_chunk, _encoding, done) => done() });
+  return { input, done: Promise.resolve(), kill: () => void input.destroy() };
 }
 
 /** False for a file that a crash of the host cut short. */
