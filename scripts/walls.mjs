@@ -192,6 +192,7 @@ export const walls = {
       'builder',
       'dockerfile',
       'storage/layers',
+      'storage/tar',
       'registry',
       'versions',
       'docker',
@@ -212,6 +213,7 @@ export const walls = {
       'buildkit/contract',
       'builder',
       'translate',
+      'storage/tar',
       'network',
       'registry',
       'vm/contract',
@@ -560,7 +562,14 @@ export const walls = {
 
   // Docker's semantics, whatever runs containers
   'semantics/images': {
-    imports: ['semantics/filters', 'registry', 'docker'],
+    imports: [
+      'semantics/create',
+      'semantics/containers',
+      'semantics/filters',
+      'dockerfile',
+      'registry',
+      'docker',
+    ],
     types: ['api/v1.41/backend', 'storage/contract'],
   },
   'semantics/networks': {

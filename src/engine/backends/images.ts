@@ -17,7 +17,6 @@ import { imageMounts } from '../../semantics/containers/container-record';
 import type { ContainerRegistry } from '../core/container-registry';
 import { isActive } from '../../semantics/containers/container-state';
 import type { EventPublisher } from '../../semantics/events/event-publisher';
-import { downloadArchive } from '../images/download';
 import { imagePruneFilter } from '../../semantics/filters/image-filter';
 import { isHello, makeHello } from '../images/hello';
 import { inspectImage } from '../../semantics/images/inspect';
@@ -26,6 +25,7 @@ import { searchImages } from '../../semantics/images/search';
 import { hasTagOrDigest, pushTarget, tagTarget, withTag } from '../../semantics/images/tag-target';
 import { layerGraphDriver } from '../system/graph-driver';
 import { parsePlatform } from '../../registry/platform';
+import { importRequest } from '../../semantics/images/import-request';
 import { refuseReservedName } from '../../semantics/images/reserved-name';
 
 export interface ImageBackendContext {
@@ -104,26 +104,8 @@ export class EngineImageBackend implements ImageBackend {
     progress: ProgressWriter,
     signal: AbortSignal,
   ): Promise<void> {
-    const platform = parsePlatform(options.platform);
-    if (platform !== undefined && platform.os !== 'linux') {
-      throw new DaemonError('InvalidParameter', 'operating system is not supported');
-    }
-    const reference = withTag(options.repo, options.tag);
-    if (reference.includes('@')) throw new DaemonError('InvalidParameter', 'cannot import digest reference');
-    const source = options.fromSrc === '-' ? body : await downloadArchive(options.fromSrc, progress, signal);
-    const message = options.message === '' ? `Imported from ${options.fromSrc}` : options.message;
-    const id = await this.#images.importTar(
-      source,
-      {
-        ...(reference === '' ? {} : { reference }),
-        ...(platform === undefined ? {} : { platform }),
-        changes: options.changes,
-        message,
-      },
-      progress,
-      signal,
-    );
-    progress({ status: id });
+    const { source, ...request } = await importRequest(options, body, progress, signal);
+    progress({ status: await this.#images.importTar(source, request, progress, signal) });
   }
 
   async load(

@@ -25,7 +25,7 @@ import { newContainerId } from '../../semantics/containers/container-names';
 import { findEmulator, isNative } from '../core/emulators';
 import { startFailure } from '../../semantics/containers/runtime-errors';
 import type { Engine } from '../engine';
-import { nonEmptyLayer } from '../files/empty-layer';
+import { nonEmptyLayer } from '../../storage/tar/non-empty-layer';
 import { tunnelName } from '../vms/socket-tunnels';
 import type { AttachedEndpoint, RunningPod } from '../vms/running-pod';
 import { BuildVms } from './build-vms';

@@ -27,7 +27,7 @@ import { removeContainer, type RemoveNeeds } from '../lifecycle/remove';
 import { startContainer, type StartNeeds } from '../lifecycle/start';
 import { killContainer, type StopNeeds } from '../lifecycle/stop';
 import { filledImageConfig } from '../../semantics/images/inspect';
-import { nonEmptyLayer } from '../files/empty-layer';
+import { nonEmptyLayer } from '../../storage/tar/non-empty-layer';
 import { refuseReservedName } from '../../semantics/images/reserved-name';
 import type { LeaveOptions, RunningPod } from '../vms/running-pod';
 import type { Pods } from '../vms/pods';

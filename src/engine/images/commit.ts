@@ -1,19 +1,19 @@
 // docker commit: what a container changed becomes a layer, and its configuration an image's.
 
 import type { CommitOptions } from '../../api/v1.41/backend';
-import type { ContainerConfig, FilledContainerConfig } from '../../docker/types';
-import { DaemonError, errorMessage } from '../../errors';
+import { errorMessage } from '../../errors';
 import { log } from '../../log';
-import { familiarReference, parseReference } from '../../registry/reference';
-import { applyChanges } from '../../dockerfile/image-changes';
-import type { ImageConfig, ImageRunConfig } from '../../docker/image-config';
 import { caissonVersion } from '../../versions';
-import { mergeImageConfig } from '../../semantics/create/defaults';
 import { withFiles, type FileJobAccess } from '../files/container-files';
-import { nonEmptyLayer } from '../files/empty-layer';
+import { nonEmptyLayer } from '../../storage/tar/non-empty-layer';
 import { eventAttributes } from '../../semantics/containers/container-record';
 import type { Container } from '../core/container-registry';
-import { tagTarget } from '../../semantics/images/tag-target';
+import {
+  committedConfig,
+  committedImage,
+  committedName,
+  requireCommittable,
+} from '../../semantics/images/committed-image';
 import { pauseContainer, unpauseContainer, type PauseNeeds } from '../lifecycle/stop';
 import type { ImageStore, LayerStore } from '../../storage/contract/stores';
 
@@ -34,7 +34,7 @@ export async function commitContainer(
   const { record } = container;
   // Checked before anything is done: a mistake in it must not cost a pause.
   const config = committedConfig(record.config, options);
-  const imageRef = options.repo === '' ? '' : familiarReference(parseReference(tagTarget(options)));
+  const imageRef = committedName(options);
   const resume = await pauseFor(engine, container, options.pause);
   // The container may be removed meanwhile, and the image that it was made of has perhaps gone already.
   const releases = [engine.layers.hold(record.layers)];
@@ -43,8 +43,10 @@ export async function commitContainer(
     diffId = await addChangesLayer(engine, container, {
       onDiffId: (added) => releases.push(engine.layers.hold([added])),
     });
-    const image = await engine.images.create(imageConfig(engine, container, config, options, diffId), {
-      parentId: engine.images.find(record.imageId) === undefined ? '' : record.imageId,
+    const parent = engine.images.find(record.imageId);
+    const parts = { parent: parent?.config, config, diffId, version: caissonVersion() };
+    const image = await engine.images.create(committedImage(record, parts, options), {
+      parentId: parent === undefined ? '' : record.imageId,
     });
     if (imageRef !== '') engine.images.tag(image.id, imageRef);
     engine.events.publish('container', 'commit', container.id, {
@@ -75,14 +77,6 @@ async function addChangesLayer(
   });
 }
 
-function requireCommittable(container: Container): void {
-  const refuse = (why: string): never => {
-    throw new DaemonError('Conflict', `You cannot commit container ${container.id} which is ${why}`);
-  };
-  if (container.state.kind === 'dead') refuse('Dead');
-  if (container.state.kind === 'removing') refuse('being removed');
-}
-
 /**
  * Returns what makes it run again. As with dockerd neither is a reason to fail: it may have been paused by somebody else
  * meanwhile, or have come to its end.
@@ -107,54 +101,5 @@ async function pauseFor(
   const isPaused = await attempt('paused', () => pauseContainer(engine, container));
   return async () => {
     if (isPaused) await attempt('unpaused', () => unpauseContainer(engine, container));
-  };
-}
-
-/** Without a configuration of the client's the container's own is changed, else the client's is laid over it. */
-function committedConfig(
-  own: FilledContainerConfig,
-  { config, changes }: CommitOptions,
-): FilledContainerConfig {
-  const base = Object.keys(config).length === 0 ? own : config;
-  const changed = applyChanges(base as ImageRunConfig, changes) as ContainerConfig;
-  return mergeImageConfig(changed, own as ImageRunConfig, changed.Hostname ?? '');
-}
-
-function imageConfig(
-  engine: Pick<CommitNeeds, 'images'>,
-  { record }: Container,
-  config: FilledContainerConfig,
-  options: CommitOptions,
-  diffId: string | undefined,
-): ImageConfig {
-  const parent = engine.images.find(record.imageId)?.config;
-  const created = new Date().toISOString();
-  const { author, comment } = options;
-  const createdBy = (record.config.Cmd ?? []).join(' ');
-  return {
-    architecture: parent?.architecture ?? 'amd64',
-    ...(parent?.variant === undefined ? {} : { variant: parent.variant }),
-    os: parent?.os ?? 'linux',
-    created,
-    ...(author === '' ? {} : { author }),
-    ...(comment === '' ? {} : { comment }),
-    docker_version: caissonVersion(),
-    container: record.id,
-    config: config as ImageRunConfig,
-    container_config: record.config as ImageRunConfig,
-    rootfs: { type: 'layers', diff_ids: [...record.layers, ...(diffId === undefined ? [] : [diffId])] },
-    history: [
-      // of an image that was removed by force only the layers are known
-      ...(parent === undefined
-        ? record.layers.map(() => ({ created: record.createdAt }))
-        : (parent.history ?? [])),
-      {
-        created,
-        ...(createdBy === '' ? {} : { created_by: createdBy }),
-        ...(author === '' ? {} : { author }),
-        ...(comment === '' ? {} : { comment }),
-        ...(diffId === undefined ? { empty_layer: true } : {}),
-      },
-    ],
   };
 }

@@ -1,7 +1,7 @@
 // A layer without entries is none: dockerd makes no layer of it.
 
 import { Readable } from 'node:stream';
-import { tarBlock } from '../../storage/tar/tar-header';
+import { tarBlock } from './tar-header';
 
 /** Undefined for the archive of nothing: such a step adds no layer to its image. */
 export async function nonEmptyLayer(stream: Readable): Promise<Readable | undefined> {
