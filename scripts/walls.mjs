@@ -446,6 +446,7 @@ export const walls = {
       'cluster/keeper',
       'cluster/streams',
       'cluster/containers',
+      'cluster/layers',
       'cluster/images',
       'cluster/volumes',
       'cluster/networks',
@@ -546,6 +547,19 @@ export const walls = {
   'cluster/contract': {
     imports: ['semantics/containers', 'docker'],
     types: ['network/network', 'storage/contract'],
+  },
+  'cluster/layers': {
+    imports: [
+      'cluster/images',
+      'semantics/images',
+      'storage/archives',
+      'storage/images',
+      'storage/layers',
+      'storage/transfers',
+      'registry',
+      'docker',
+    ],
+    types: ['api/v1.41/backend', 'storage/contract'],
   },
   'cluster/images': {
     imports: [

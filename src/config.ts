@@ -93,6 +93,8 @@ export interface ClusterSettings {
   readonly volumeAccessMode: 'ReadWriteOnce' | 'ReadWriteMany';
   /** Directories of nodes that may be bound, with what is below them. */
   readonly bindPaths: readonly string[];
+  /** Where images go that are made here; `secret` lets daemon and nodes in. Undefined: none can be made. */
+  readonly registry: { readonly repository: string; readonly secret: string | undefined } | undefined;
 }
 
 export interface Config extends Readonly<LiveConfig> {

@@ -168,7 +168,16 @@ function clusterSettings(settings: Settings): ClusterSettings | undefined {
     volumeAccessMode: (settings.string('kube-volume-access') ??
       'ReadWriteOnce') as ClusterSettings['volumeAccessMode'], // one of its choices
     bindPaths: settings.get('list', 'kube-bind-paths') ?? [],
+    registry: ownRegistry(settings),
   };
+}
+
+function ownRegistry(settings: Settings): ClusterSettings['registry'] {
+  const repository = settings.string('kube-registry');
+  const secret = settings.string('kube-registry-secret');
+  if (repository !== undefined) return { repository, secret };
+  if (secret === undefined) return undefined;
+  throw new DaemonError('InvalidParameter', '--kube-registry-secret: there is no --kube-registry');
 }
 
 function webConfig(settings: Settings): Config['web'] {

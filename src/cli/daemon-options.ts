@@ -456,6 +456,20 @@ export const daemonOptions: readonly DaemonOption[] = [
     kind: 'list',
     description: 'directory of nodes that may be bound, with what is below it; may be repeated',
   },
+  {
+    key: 'kube-registry',
+    flags: '--kube-registry <registry/repository>',
+    kind: 'string',
+    description:
+      'repository for images that are loaded, imported, committed and built; nodes pull them there',
+  },
+  {
+    key: 'kube-registry-secret',
+    flags: '--kube-registry-secret <name>',
+    kind: 'string',
+    description:
+      'Secret of the namespace (docker-registry) that lets the daemon and the nodes into that repository',
+  },
 ];
 
 /** What dockerd knows and this daemon has no use for, with the reason that is told. */

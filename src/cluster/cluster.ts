@@ -2,6 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
+import { join } from 'node:path';
 import type { Backend, BuildBackend, CheckpointBackend, CommitBackend } from '../api/v1.41/backend';
 import type { Config, ClusterSettings } from '../config';
 import type { AuthConfig, AuthResponse } from '../docker/types';
@@ -20,6 +21,9 @@ import { Pods } from './containers/pods';
 import { ClusterImageBackend } from './images/image-backend';
 import { ImageCatalog, type ImageNameRecord, type ImageRecord } from './images/image-catalog';
 import { PullSecrets } from './images/pull-secrets';
+import { ImageArchives } from './layers/image-archives';
+import { OwnRegistry } from './layers/own-registry';
+import { Workshops } from './layers/workshop';
 import { Boundaries } from './networks/boundaries';
 import { ClusterContainerNetworks } from './networks/container-networks';
 import { ClusterNetworkBackend } from './networks/network-backend';
@@ -90,10 +94,16 @@ export async function startCluster(
     mirrors: config.registryMirrors,
     maxDownloadAttempts: config.maxDownloadAttempts,
   };
-  const images = new ClusterImageBackend({
+  const pullSecrets = new PullSecrets(secrets);
+  const own =
+    settings.registry === undefined ? undefined : new OwnRegistry(settings.registry, pullSecrets, registry);
+  const workshops = new Workshops(join(config.dataRoot, 'workshops'));
+  const imageNeeds = { catalog, secrets: pullSecrets, registry, own, workshops };
+  const images: ClusterImageBackend = new ClusterImageBackend({
     catalog,
-    secrets: new PullSecrets(secrets),
+    secrets: pullSecrets,
     registry,
+    archives: new ImageArchives({ ...imageNeeds, publish: (...event) => images.publish(...event) }),
     users: () =>
       Promise.resolve(
         containers.list().map(({ id, record, state }) => ({
@@ -171,6 +181,7 @@ export async function startCluster(
     new CustomRecords(api, 'execs', plainForm<ExecRecord>()),
     ({ record }) => linkVariables(containers, record),
   );
+  await workshops.clean();
   await Promise.all([containers.start(), events.start(), pods.start(), boundaries.start()]);
   const stopPorts = containerNetworks.followPorts();
   const verbs = new ClusterContainers(

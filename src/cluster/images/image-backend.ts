@@ -45,6 +45,8 @@ export interface ClusterImagesContext {
   registry: RegistryOptions;
   /** Of all daemons' containers. */
   users: () => Promise<ImageUser[]>;
+  /** What needs layers at hand. */
+  archives: Pick<ImageBackend, 'load' | 'save' | 'importImage'>;
   publish: (action: string, id: string, attributes: Record<string, string>) => Promise<void>;
 }
 
@@ -73,6 +75,11 @@ export class ClusterImageBackend implements ImageBackend {
       context.publish(action, id, { ...(await this.#labels(id)), ...attributes });
     this.#context = { ...context, publish };
     this.#catalog = context.catalog;
+  }
+
+  /** With the image's labels, as Docker's events have them. */
+  publish(action: string, id: string, attributes: Record<string, string>): Promise<void> {
+    return this.#context.publish(action, id, attributes);
   }
 
   /** By id or name. Throws NotFound in Docker's words, Internal for one that no registry is known to have. */
@@ -177,16 +184,16 @@ export class ClusterImageBackend implements ImageBackend {
     };
   }
 
-  importImage(): Promise<void> {
-    return Promise.reject(layersElsewhere('docker import'));
+  importImage(...args: Parameters<ImageBackend['importImage']>): Promise<void> {
+    return this.#context.archives.importImage(...args);
   }
 
-  load(): Promise<void> {
-    return Promise.reject(layersElsewhere('docker load'));
+  load(...args: Parameters<ImageBackend['load']>): Promise<void> {
+    return this.#context.archives.load(...args);
   }
 
-  save(): Promise<NodeJS.ReadableStream> {
-    return Promise.reject(layersElsewhere('docker save'));
+  save(...args: Parameters<ImageBackend['save']>): Promise<NodeJS.ReadableStream> {
+    return this.#context.archives.save(...args);
   }
 
   /** Lets Docker's rules remove; then tells of it, and drops Secrets that no image needs any more. */
@@ -253,11 +260,4 @@ function lookUp(index: ImageView['index'], ref: string): Image {
     if (!isDaemonError(error)) throw error;
     throw new DaemonError(error.code, `no such image: ${ref}: ${errorMessage(error)}`, { cause: error });
   }
-}
-
-function layersElsewhere(what: string): DaemonError {
-  return new DaemonError(
-    'NotImplemented',
-    `${what} is not supported on a cluster: the layers of images are in registries and on nodes; push to a registry and pull from it`,
-  );
 }

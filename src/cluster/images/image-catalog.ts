@@ -68,6 +68,13 @@ export interface ImageView {
   layerBytes: (diffId: string) => number;
   record: (imageId: string) => ImageRecord | undefined;
   records: () => ImageRecord[];
+  /** Where a layer can be had: undefined for one that no image has. */
+  findLayer: (diffId: string) => FoundLayer | undefined;
+}
+
+export interface FoundLayer {
+  layer: ImageLayer;
+  source: ImageSource;
 }
 
 /** The view that a change works on. */
@@ -142,6 +149,7 @@ export class ImageCatalog {
       layerBytes,
       record: (id) => images.get(id)?.value,
       records: () => [...images.values()].map(({ value }) => value),
+      findLayer: (diffId) => findLayer([...images.values()], diffId),
     };
   }
 
@@ -185,6 +193,15 @@ function addImage(
     sources: [source, ...others],
   });
   return image;
+}
+
+function findLayer(images: readonly Stored<ImageRecord>[], diffId: string): FoundLayer | undefined {
+  for (const { value } of images) {
+    const layer = value.layers.find((each) => each.diffId === diffId);
+    const [source] = value.sources;
+    if (layer !== undefined && source !== undefined) return { layer, source };
+  }
+  return undefined;
 }
 
 /** What ImageIndex reads of a record. */

@@ -41,7 +41,7 @@ interface Push extends ClusterPushContext {
 }
 
 /** Where the bytes are. */
-interface Origin {
+export interface Origin {
   client: RegistryClient;
   name: RepositoryName;
   reference: Reference;
@@ -109,9 +109,13 @@ async function pushTag(push: Push, view: ImageView, fullTag: string): Promise<vo
   progress({ progressDetail: {}, aux: { Tag: tag, Digest: digest, Size: body.length } });
 }
 
-async function originOf({ secrets, registry }: Push, source: ImageSource): Promise<Origin> {
+/** By what the client that pulled it, or the operator, is let in with. */
+export async function originOf(
+  { secrets, registry }: Pick<ClusterPushContext, 'secrets' | 'registry'>,
+  source: ImageSource,
+): Promise<Origin> {
   const reference = parseReference(source.reference);
-  const auth = source.secret === undefined ? {} : await secrets.read(source.secret);
+  const auth = source.secret === undefined ? {} : await secrets.read(source.secret, reference.domain);
   return {
     client: new RegistryClient(reference.domain, auth, registry),
     name: repositoryName(reference),
@@ -163,8 +167,8 @@ async function pushLayers(
 }
 
 /** Resolves with Docker's word for how it came to be there. `id`: under which its progress is told; nothing is without. */
-async function pushBlob(
-  { upload, reference, progress, signal }: Push,
+export async function pushBlob(
+  { upload, reference, progress, signal }: Pick<Push, 'upload' | 'reference' | 'progress' | 'signal'>,
   origin: Origin,
   { digest, size }: Descriptor,
   onRetry: (seconds: number) => void,

@@ -1,6 +1,7 @@
 // `X-Registry-Auth` as Secrets of the namespace: nodes pull with what the client was let in with.
 
 import { createHash } from 'node:crypto';
+import { DaemonError, errorMessage } from '../../errors';
 import type { RegistryAuth } from '../../registry/auth';
 
 /** Of the namespace. */
@@ -36,18 +37,40 @@ export class PullSecrets {
     return name;
   }
 
-  /** What the Secret of that name has; nothing where there is none. */
-  async read(name: string): Promise<RegistryAuth> {
+  /** What the Secret of that name has for a registry; nothing where there is none. It may be the operator's own. */
+  async read(name: string, domain: string): Promise<RegistryAuth> {
     const data = await this.#secrets.get(name);
-    const config = JSON.parse(data?.['.dockerconfigjson'] ?? '{}') as {
-      auths?: Record<string, RegistryAuth>;
-    }; // as keep writes it
-    return Object.values(config.auths ?? {})[0] ?? {};
+    const auths = authsOf(data?.['.dockerconfigjson'] ?? '');
+    const host = Object.keys(auths).find((key) => {
+      const bare = key.replace(/^https?:\/\//, '').replace(/\/.*$/, '');
+      return bare === domain || (hubHosts.includes(bare) && hubHosts.includes(domain));
+    });
+    return host === undefined ? {} : withPassword(auths[host] ?? {});
   }
 
   async remove(name: string): Promise<void> {
     await this.#secrets.remove(name);
   }
+}
+
+/** Throws Internal for what kubelets could not read either. */
+function authsOf(text: string): Record<string, RegistryAuth> {
+  if (text === '') return {};
+  try {
+    const { auths } = Object(JSON.parse(text)) as { auths?: unknown };
+    return Object(auths) as Record<string, RegistryAuth>; // what is none of it has no such members
+  } catch (error) {
+    throw new DaemonError('Internal', `a pull secret is no JSON: ${errorMessage(error)}`, { cause: error });
+  }
+}
+
+/** `kubectl create secret docker-registry` writes both forms, `docker login` the encoded one. */
+function withPassword(entry: RegistryAuth): RegistryAuth {
+  const { auth = '', username = '', password = '' } = entry;
+  if (auth === '' || username !== '' || password !== '') return entry;
+  const text = Buffer.from(auth, 'base64').toString();
+  const colon = text.indexOf(':');
+  return colon < 0 ? entry : { ...entry, username: text.slice(0, colon), password: text.slice(colon + 1) };
 }
 
 function configEntry(auth: RegistryAuth): Record<string, string> | undefined {

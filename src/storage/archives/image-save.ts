@@ -65,6 +65,11 @@ export function saveImages(context: SaveContext, refs: readonly string[], signal
   return archive;
 }
 
+/** Those that the names and ids lead to. Throws NotFound and others in Docker's words. */
+export function chosenImages(index: ImageIndex, refs: readonly string[]): Image[] {
+  return chooseImages(index, refs).map(({ image }) => image);
+}
+
 function chooseImages(index: ImageIndex, refs: readonly string[]): SavedImage[] {
   const saved = new Map<string, SavedImage>();
   const add = (id: string, tag?: string): void => {

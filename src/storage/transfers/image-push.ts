@@ -27,13 +27,17 @@ export interface PushContext {
   publish: (action: string, id: string, attributes: Record<string, string>) => void;
 }
 
-/** One push: what all its steps need. */
-interface Push extends PushContext {
+/** What sending a layer takes. */
+export interface LayerPush {
+  layers: SquashfsLayerStore;
   reference: Reference;
   upload: RegistryUpload;
   progress: ProgressSink;
   signal: AbortSignal;
 }
+
+/** One push: what all its steps need. */
+type Push = PushContext & LayerPush;
 
 const configType = 'application/vnd.docker.container.image.v1+json';
 const layerType = 'application/vnd.docker.image.rootfs.diff.tar.gzip';
@@ -121,27 +125,36 @@ async function pushHeld(push: Push, tag: string, image: Image): Promise<void> {
   }
   const diffIds = image.config.rootfs.diff_ids;
   const pushed = await pushLayers(push, diffIds);
-  const config = Buffer.from(index.configText(image.id) ?? '');
-  if ((await upload.stat(image.id, signal)) === undefined) {
-    const known = { digest: image.id, size: config.length };
+  const layers = diffIds.map((diffId) => pushed.get(diffId) ?? { digest: '', size: 0 });
+  const configText = index.configText(image.id) ?? '';
+  const { digest, size } = await pushManifest(upload, { id: image.id, configText, layers }, tag, signal);
+  progress({ status: `${tag}: digest: ${digest} size: ${size}` });
+  index.setName(`${familiarName(reference)}@${digest}`, image.id, false);
+  progress({ progressDetail: {}, aux: { Tag: tag, Digest: digest, Size: size } });
+}
+
+/** Configuration and manifest of an image whose layers are there. Resolves with what the manifest is. */
+export async function pushManifest(
+  upload: RegistryUpload,
+  { id, configText, layers }: { id: string; configText: string; layers: readonly BlobDescriptor[] },
+  tag: string,
+  signal: AbortSignal,
+): Promise<BlobDescriptor> {
+  const config = Buffer.from(configText);
+  if ((await upload.stat(id, signal)) === undefined) {
+    const known = { digest: id, size: config.length };
     await upload.upload({ known, open: (start) => bytes(config.subarray(start)) }, signal);
   }
   const manifest = {
     schemaVersion: 2,
     mediaType: manifestTypes.schema2,
-    config: { mediaType: configType, size: config.length, digest: image.id },
-    layers: diffIds.map((diffId) => {
-      const { size = 0, digest = '' } = pushed.get(diffId) ?? {};
-      return { mediaType: layerType, size, digest };
-    }),
+    config: { mediaType: configType, size: config.length, digest: id },
+    layers: layers.map(({ size, digest }) => ({ mediaType: layerType, size, digest })),
   };
   // As dockerd writes it: the same image has the same digest, whoever pushes it.
   const body = Buffer.from(JSON.stringify(manifest, undefined, 3));
-  const digest = `sha256:${createHash('sha256').update(body).digest('hex')}`;
   await upload.putManifest(tag, manifestTypes.schema2, body, signal);
-  progress({ status: `${tag}: digest: ${digest} size: ${body.length}` });
-  index.setName(`${familiarName(reference)}@${digest}`, image.id, false);
-  progress({ progressDetail: {}, aux: { Tag: tag, Digest: digest, Size: body.length } });
+  return { digest: `sha256:${createHash('sha256').update(body).digest('hex')}`, size: body.length };
 }
 
 /** By diff ID, what stands for each layer in the registry. One that fails ends the others. */
@@ -172,7 +185,8 @@ async function pushLayers(push: Push, diffIds: readonly string[]): Promise<Map<s
   return pushed;
 }
 
-async function pushLayer(push: Push, diffId: string): Promise<BlobDescriptor> {
+/** One layer of the store. Throws Internal for one that it hasn't. */
+export async function pushLayer(push: LayerPush, diffId: string): Promise<BlobDescriptor> {
   const { layers, upload, progress, signal, reference } = push;
   const layer = layers.find(diffId);
   if (layer === undefined)
@@ -227,7 +241,7 @@ async function findBlob(
 }
 
 /** The blob as it came, if that was gzip; else the layer's tar, compressed anew. */
-function layerSource({ layers, progress }: Push, { diffId, blob, sizeBytes }: LayerRecord): BlobSource {
+function layerSource({ layers, progress }: LayerPush, { diffId, blob, sizeBytes }: LayerRecord): BlobSource {
   const id = shortId(diffId);
   if (blob.compression === 'gzip') {
     const { digest, sizeBytes: size } = blob;

@@ -82,6 +82,7 @@ export const clusterSettings: ClusterSettings = {
   volumeSize: '10Gi',
   volumeAccessMode: 'ReadWriteOnce',
   bindPaths: [],
+  registry: undefined,
 };
 
 const never = '0001-01-01T00:00:00Z';

@@ -1,0 +1,44 @@
+// Images that are made here: into the registry first, then into the records of the cluster, so that a record never leads to nothing.
+
+import { createHash } from 'node:crypto';
+import type { Image } from '../../storage/contract/image';
+import { parseConfig } from '../../storage/images/image-config';
+import type { ImageCatalog } from '../images/image-catalog';
+import type { OwnRegistry, StoredImage } from './own-registry';
+import type { Workshop } from './workshop';
+
+export interface MadeImage {
+  configText: string;
+  /** '' for none. */
+  parentId: string;
+  /** In familiar form: they lead to it from now on. */
+  names: readonly string[];
+}
+
+/** Their layers are in the workshop, or in registries already. Resolves with them in the same order. Throws in the registry's words. */
+export async function keepImages(
+  { catalog, own }: { catalog: ImageCatalog; own: OwnRegistry },
+  workshop: Workshop,
+  made: readonly MadeImage[],
+  signal: AbortSignal,
+): Promise<Image[]> {
+  const view = await catalog.read();
+  const stored: (MadeImage & StoredImage)[] = [];
+  for (const each of made) {
+    const { configText } = each;
+    const id = `sha256:${createHash('sha256').update(configText).digest('hex')}`;
+    const { sources: [source] = [], layers = [] } = view.record(id) ?? {};
+    const image = { id, configText, config: parseConfig(configText) };
+    const where =
+      source === undefined ? await own.put(image, { workshop, view }, signal) : { source, layers };
+    stored.push({ ...each, ...where });
+  }
+  return catalog.change(({ index, add }) =>
+    stored.map(({ configText, parentId, names, source, layers }) => {
+      const { id } = add({ configText, layers, source });
+      if (parentId !== '' && index.byId(parentId) !== undefined) index.setParent(id, parentId);
+      for (const name of names) index.setName(name, id, true);
+      return index.get(id);
+    }),
+  );
+}
