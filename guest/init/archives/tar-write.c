@@ -337,6 +337,11 @@ static bool is_opaque(int fd)
     return fgetxattr(fd, "trusted.overlay.opaque", value, sizeof(value)) == 1 && value[0] == 'y';
 }
 
+static bool is_wanted(const struct writer *writer, const char *name)
+{
+    return writer->options.wanted == NULL || writer->options.wanted(writer->options.context, name);
+}
+
 static int write_children(struct writer *writer, int fd, const char *name, unsigned depth)
 {
     char path[40];
@@ -372,7 +377,7 @@ static int write_directory(struct writer *writer, int directory, const char *pat
     const struct stat *omitted = writer->options.omitted;
     if (omitted != NULL && omitted->st_dev == st->st_dev && omitted->st_ino == st->st_ino)
         return 0;
-    if (name[0] != '\0') {
+    if (name[0] != '\0' && is_wanted(writer, name)) {
         auto_free char *slashed = NULL;
         if (asprintf(&slashed, "%s%s", name, name[strlen(name) - 1] == '/' ? "" : "/") < 0)
             return -ENOMEM;
@@ -405,6 +410,8 @@ static int write_of_type(struct writer *writer, int directory, const char *path,
 {
     if (S_ISDIR(st->st_mode))
         return write_directory(writer, directory, path, name, st, depth);
+    if (!is_wanted(writer, name))
+        return 0;
     if (is_whiteout(writer, st))
         return write_whiteout(writer, name, st);
     if (S_ISSOCK(st->st_mode))
@@ -467,6 +474,8 @@ int tar_write(int output, int directory, const char *path, const char *name, str
     writer->device = top.st_dev;
     if (result == 0)
         result = write_entry(writer, directory, path, name, 0);
+    for (size_t i = 0; i < options.gone_count && result == 0; i++)
+        result = write_whiteout(writer, options.gone[i], &(struct stat){ 0 });
     if (result == 0) {
         memset(buffer, 0, 2 * TAR_BLOCK);
         result = emit(writer, buffer, 2 * TAR_BLOCK);

@@ -3,6 +3,7 @@
 #define CAISSON_TAR_WRITE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/stat.h>
 
 struct bulk;
@@ -17,6 +18,13 @@ struct tar_write_options {
     bool one_file_system;
     /* A directory that is not there for who asks, unless NULL. */
     const struct stat *omitted;
+    /* Of a part of the tree, unless NULL: whether an entry of this name is written. A directory that isn't is looked through all the
+     * same. */
+    bool (*wanted)(const void *context, const char *name);
+    const void *context;
+    /* Names that a layer hides, besides those that the tree tells of. */
+    const char *const *gone;
+    size_t gone_count;
 };
 
 /* Writes `path` (relative to `directory`, not followed if it is a symbolic link) under the name `name` (""

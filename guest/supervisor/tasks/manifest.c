@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "archives/tar-write.h"
 #include "core/cleanup.h"
 #include "core/go-error.h"
 #include "core/log.h"
@@ -82,9 +83,13 @@ static void list_entry(struct walk *walk, const char *path, const struct stat *s
     fwrite(path, 1, strlen(path) + 1, walk->output);
 }
 
-/* In the child. What is mounted into the container is not the image's. */
+/* In the child. What is mounted into the container is not the image's. What changes from now on has changed since, whatever is listed of
+ * it. */
 static int write_list(void)
 {
+    struct timespec now[2];
+    clock_gettime(CLOCK_REALTIME_COARSE, &now[0]); /* by which files have their times */
+    now[1] = now[0];
     char part[PATH_MAX + 8];
     struct stat root;
     struct walk walk = { .visit = list_entry };
@@ -97,6 +102,8 @@ static int write_list(void)
     if (walk.output == NULL)
         return -errno;
     int result = walk_directory(&walk, directory, ".", "", 0);
+    if (fflush(walk.output) != 0 || futimens(fileno(walk.output), now) < 0)
+        result = result == 0 ? -EIO : result;
     if (fclose(walk.output) != 0 && result == 0)
         result = -EIO;
     if (result == 0 && rename(part, list_path) < 0)
@@ -204,11 +211,12 @@ static int compare(struct walk *walk, char *text, size_t length)
     return fflush(walk->output) != 0 && result == 0 ? -EIO : result;
 }
 
-static int compare_with_image(struct walk *walk, char *message, size_t message_size)
+/* `walk`: what is done with each difference. */
+static int compare_with_image(struct walk *walk, FILE *output, char *message, size_t message_size)
 {
     size_t length = 0;
     walk->visit = compare_entry;
-    walk->output = fdopen(STDOUT_FILENO, "w");
+    walk->output = output;
     auto_free char *text = read_list(&length, &walk->since);
     if (text == NULL || walk->output == NULL) {
         snprintf(message, message_size, "the files of the image are not known");
@@ -224,7 +232,7 @@ int changes_run(const json_t *params, char *message, size_t message_size)
 {
     (void)params;
     struct walk walk = { .differs = record };
-    return compare_with_image(&walk, message, message_size);
+    return compare_with_image(&walk, fdopen(STDOUT_FILENO, "w"), message, message_size);
 }
 
 /* As Docker counts a container's own layer: files that are new or changed, whole. */
@@ -240,8 +248,85 @@ int usage_run(const json_t *params, char *message, size_t message_size)
 {
     (void)params;
     struct walk walk = { .differs = count };
-    int result = compare_with_image(&walk, message, message_size);
+    int result = compare_with_image(&walk, fdopen(STDOUT_FILENO, "w"), message, message_size);
     if (result == 0)
         dprintf(STDOUT_FILENO, "{\"bytes\":%llu}", (unsigned long long)walk.bytes);
+    return result;
+}
+
+/* ---- the layer ---- */
+
+struct changes {
+    char **present; /* names of what is new or changed, sorted */
+    size_t present_count;
+    const char **gone;
+    size_t gone_count;
+};
+
+static bool is_present(const void *context, const char *name)
+{
+    const struct changes *changes = context;
+    return bsearch(&name, changes->present, changes->present_count, sizeof(*changes->present), by_text) != NULL;
+}
+
+/* A whiteout lies in a directory: what was in one that is none any more is gone with it. */
+static bool is_in_directory(int root, const char *name)
+{
+    const char *slash = strrchr(name, '/');
+    auto_free char *parent = strndup(name, slash == NULL ? 0 : (size_t)(slash - name));
+    struct stat status;
+    if (parent == NULL)
+        return false;
+    return *parent == '\0' || (fstatat(root, parent, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode));
+}
+
+/* Of the records in `text`, without the slash that each begins with. */
+static int sort_changes(struct changes *changes, int root, char *text, size_t length)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < length; i++)
+        count += text[i] == '\0';
+    changes->present = calloc(count + 1, sizeof(*changes->present));
+    changes->gone = calloc(count + 1, sizeof(*changes->gone));
+    if (changes->present == NULL || changes->gone == NULL)
+        return -ENOMEM;
+    for (char *at = text; at < text + length; at += strlen(at) + 1) {
+        if (at[0] != 'D')
+            changes->present[changes->present_count++] = at + 2;
+        else if (is_in_directory(root, at + 2))
+            changes->gone[changes->gone_count++] = at + 2;
+    }
+    qsort(changes->present, changes->present_count, sizeof(*changes->present), by_text);
+    return 0;
+}
+
+int layer_run(const json_t *params, char *message, size_t message_size)
+{
+    (void)params;
+    auto_free char *text = NULL;
+    size_t length = 0;
+    FILE *records = open_memstream(&text, &length);
+    struct walk walk = { .differs = record };
+    int result = records == NULL ? -ENOMEM : compare_with_image(&walk, records, message, message_size);
+    if (records != NULL && fclose(records) != 0 && result == 0)
+        result = -ENOMEM;
+    if (result < 0)
+        return result;
+    struct changes changes = { 0 };
+    char culprit[PATH_MAX] = "";
+    auto_fd root = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    result = root < 0 ? -errno : sort_changes(&changes, root, text, length);
+    if (result == 0) {
+        struct tar_write_options options = { .one_file_system = true,
+                                             .wanted = is_present,
+                                             .context = &changes,
+                                             .gone = changes.gone,
+                                             .gone_count = changes.gone_count };
+        result = tar_write(STDOUT_FILENO, root, ".", "", options, culprit, sizeof(culprit));
+    }
+    free(changes.present);
+    free(changes.gone);
+    if (result < 0)
+        snprintf(message, message_size, "archive %s: %s", *culprit == '\0' ? "/" : culprit, go_error(-result));
     return result;
 }

@@ -12,9 +12,9 @@ static const struct {
     const char *kind;
     task_run *run;
 } tasks[] = {
-    { "stat", stat_run },     { "archive", archive_run }, { "extract", extract_run },
-    { "export", export_run }, { "changes", changes_run }, { "usage", usage_run },
-    { "top", top_run },       { "stats", stats_run },     { "tunnel", tunnel_run },
+    { "stat", stat_run },       { "archive", archive_run }, { "extract", extract_run }, { "export", export_run },
+    { "changes", changes_run }, { "layer", layer_run },     { "usage", usage_run },     { "top", top_run },
+    { "stats", stats_run },     { "tunnel", tunnel_run },
 };
 
 task_run *task_find(const char *kind)

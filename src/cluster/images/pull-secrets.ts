@@ -16,6 +16,8 @@ export interface SecretStore {
 
 /** What kubelet looks for in a Secret of this type. */
 const secretType = 'kubernetes.io/dockerconfigjson';
+/** Of those that were made of what clients sent. */
+const keptName = /^registry-[0-9a-f]{24}$/;
 const hubHosts = ['docker.io', 'index.docker.io', 'registry-1.docker.io'];
 
 export class PullSecrets {
@@ -48,8 +50,9 @@ export class PullSecrets {
     return host === undefined ? {} : withPassword(auths[host] ?? {});
   }
 
+  /** Does nothing to one of the operator's own. */
   async remove(name: string): Promise<void> {
-    await this.#secrets.remove(name);
+    if (keptName.test(name)) await this.#secrets.remove(name);
   }
 }
 

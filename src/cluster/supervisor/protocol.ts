@@ -65,7 +65,7 @@ export interface ExecRequest {
 
 /** Kinds of the agent's jobs that the supervisor has, too, and what only it has. */
 export type SupervisorJob =
-  | Extract<GuestJob, { kind: 'stat' | 'archive' | 'extract' | 'export' | 'changes' }>
+  | Extract<GuestJob, { kind: 'stat' | 'archive' | 'extract' | 'export' | 'changes' | 'layer' }>
   | { kind: 'top'; psArgs: string[] }
   | { kind: 'stats' }
   /** `{"bytes":N}`: what the container has written, as Docker counts it. */

@@ -19,7 +19,7 @@ import { ImageArchives } from '../../../src/cluster/layers/image-archives';
 import { keepImages } from '../../../src/cluster/layers/made-images';
 import { OwnRegistry } from '../../../src/cluster/layers/own-registry';
 import { Workshops } from '../../../src/cluster/layers/workshop';
-import type { ProgressMessage } from '../../../src/storage/contract/stores';
+import type { ProgressLine } from '../../../src/docker/progress';
 import { MemoryRecords } from '../../support/fakes/cluster-fakes';
 import { alice, aliceHtpasswd, startLocalRegistry, type LocalRegistry } from '../../support/images/registry';
 import { makeTar } from '../../support/images/tar-maker';
@@ -63,7 +63,7 @@ function daemon({ named = true } = {}) {
   const own = named ? new OwnRegistry({ repository, secret: 'operator' }, secrets, options) : undefined;
   const workshops = new Workshops(join(directory, 'workshops'));
   const archives = new ImageArchives({ catalog, secrets, registry: options, own, workshops, publish });
-  const told: ProgressMessage[] = [];
+  const told: ProgressLine[] = [];
   return {
     ...{ catalog, archives, own, workshops, events, told, secrets, publish },
     load: (archive: Buffer): Promise<void> =>
@@ -163,7 +163,7 @@ test('an image that comes before a broken one is kept, and told of before the er
 
 test('what is imported has its layer there', async () => {
   const { archives, catalog } = daemon();
-  const told: ProgressMessage[] = [];
+  const told: ProgressLine[] = [];
   const request = { fromSrc: '-', repo: 'flat', tag: '2', message: '', changes: ['CMD ["/top"]'] };
   await archives.importImage(request, Readable.from([top]), (message) => void told.push(message), signal);
   const { index, record } = await catalog.read();

@@ -7,6 +7,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import type { StartRequest } from '../../../src/cluster/supervisor/protocol';
 import type { LogEvent } from '../../../src/cluster/supervisor/records';
 import type { Following, RunningProcess } from '../../../src/cluster/supervisor/supervisor';
+import { TarParser } from '../../../src/storage/tar/tar-parser';
 import type { GuestProcess } from '../../../src/vm/contract/protocol';
 import { startLocalSupervisor, type LocalSupervisor } from '../../support/cluster/local-supervisor';
 
@@ -291,6 +292,38 @@ test('tells whether a network lets through what it should, and only that', async
     once(spawn('build/guest/supervisor/init', ['reach', '127.0.0.1', ...ports.map(String)]), 'exit');
   expect(await reach(port, 1)).toEqual([0, null]);
   server.close();
+});
+
+test('what has changed is a layer, with whiteouts for what is gone', async () => {
+  const script =
+    'echo new >/tmp/file; ln /tmp/file /tmp/name; rm /etc/group; echo more >>/etc/passwd; mkdir -p /etc/a/b; rm -r /bin/cat; mkdir /bin/cat';
+  await untilExit(await start(script));
+  const job = await local.supervisor.job({ kind: 'layer' });
+  const chunks: Buffer[] = [];
+  for await (const { data } of job.output) chunks.push(data);
+  expect(await job.exit).toMatchObject({ code: 0 });
+  const names: string[] = [];
+  const parser = new TarParser({
+    entry: ({ name, type, link }) => {
+      names.push(`${type} ${name}${type === '1' ? ` = ${link}` : ''}`);
+      return false;
+    },
+    data: () => undefined,
+  });
+  parser.write(Buffer.concat(chunks));
+  parser.end();
+  expect(names).toEqual([
+    '5 bin/',
+    '5 bin/cat/',
+    '5 etc/',
+    '5 etc/a/',
+    '5 etc/a/b/',
+    '0 etc/passwd',
+    '5 tmp/',
+    '0 tmp/file',
+    '1 tmp/name = tmp/file',
+    '0 etc/.wh.group',
+  ]);
 });
 
 test('counters', async () => {

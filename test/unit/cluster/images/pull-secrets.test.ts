@@ -5,6 +5,9 @@ import { ImageCatalog, type ImageRecord } from '../../../../src/cluster/images/i
 import { PullSecrets } from '../../../../src/cluster/images/pull-secrets';
 import { MemoryRecords } from '../../../support/fakes/cluster-fakes';
 
+const ofOne = `registry-${'1'.repeat(24)}`;
+const ofBoth = `registry-${'2'.repeat(24)}`;
+
 const config = (label: string): string =>
   JSON.stringify({
     architecture: 'amd64',
@@ -13,6 +16,8 @@ const config = (label: string): string =>
     rootfs: { type: 'layers', diff_ids: [] },
     history: [],
   });
+
+const refused = (): Promise<never> => Promise.reject(new Error('not here'));
 
 interface Fixture {
   images: ClusterImageBackend;
@@ -37,6 +42,7 @@ function fixture(): Fixture {
     }),
     registry: { insecureRegistries: [], mirrors: [], maxDownloadAttempts: 1 },
     users: () => Promise.resolve(users),
+    archives: { load: refused, save: refused, importImage: refused },
     publish: () => Promise.resolve(),
   });
   const add = (name: string, secret: string): Promise<string> =>
@@ -52,24 +58,31 @@ function fixture(): Fixture {
 
 it('drops the Secret of an image that is removed, and keeps one that another needs', async () => {
   const { images, secrets, add } = fixture();
-  await add('one', 'of-one');
-  await add('two', 'of-both');
-  await add('three', 'of-both');
+  await add('one', ofOne);
+  await add('two', ofBoth);
+  await add('three', ofBoth);
   const options = { force: false, noprune: false };
   await images.remove('registry.test/one', options);
   await images.remove('registry.test/two', options);
-  expect([...secrets]).toEqual(['of-both']);
+  expect([...secrets]).toEqual([ofBoth]);
   await images.remove('registry.test/three', options);
   expect(secrets.size).toBe(0);
 });
 
 it('keeps the Secret of a container whose image is gone, until the container is', async () => {
   const { images, secrets, users, add } = fixture();
-  const imageId = await add('one', 'of-one');
-  users.push({ imageId, containerId: 'c', running: false, secret: 'of-one' });
+  const imageId = await add('one', ofOne);
+  users.push({ imageId, containerId: 'c', running: false, secret: ofOne });
   await images.remove('registry.test/one', { force: true, noprune: false });
   expect(secrets.size).toBe(1);
   users.pop();
-  await images.released({ reference: 'registry.test/one', secret: 'of-one' });
+  await images.released({ reference: 'registry.test/one', secret: ofOne });
   expect(secrets.size).toBe(0);
+});
+
+it("leaves the operator's own Secret", async () => {
+  const { images, secrets, add } = fixture();
+  await add('made', 'operator');
+  await images.remove('registry.test/made', { force: false, noprune: false });
+  expect([...secrets]).toEqual(['operator']);
 });
