@@ -30,7 +30,14 @@ function inspected(config: object = {}, host: object = {}, more: object = {}): C
   return found as unknown as ContainerInspect; // what the line is made of
 }
 
-const image = { Env: ['A=1'], Cmd: ['sh'], Labels: { from: 'image' }, User: 'www', WorkingDir: '/srv' };
+const image = {
+  Env: ['A=1'],
+  Cmd: ['sh'],
+  Labels: { from: 'image' },
+  User: 'www',
+  WorkingDir: '/srv',
+  ExposedPorts: { '8080/tcp': {} },
+};
 
 test.each<[string, string, ContainerInspect]>([
   ['nothing', 'docker run -d --name c busybox', inspected({ User: 'www', WorkingDir: '/srv', Env: ['A=1'] })],
@@ -61,6 +68,40 @@ test.each<[string, string, ContainerInspect]>([
             back: { Aliases: ['db', 'd2fc1839e635', 'h'], IPAMConfig: { IPv4Address: '10.0.0.9' } },
           },
         },
+      },
+    ),
+  ],
+  [
+    'what else a network has',
+    'docker run -d --name c --network container:d2fc --domainname example.org --mac-address 02:42:ac:11:00:02 --link data:db --expose 53/udp ' +
+      '-p 80 --dns-option ndots:2 --stop-timeout 0 --cpuset-mems 0 --uts host busybox',
+    inspected(
+      {
+        ...{ Hostname: 'of-another', Domainname: 'example.org', MacAddress: '02:42:ac:11:00:02' },
+        ...{ User: 'www', WorkingDir: '/srv', Env: ['A=1'], StopTimeout: 0 },
+        ExposedPorts: { '80/tcp': {}, '8080/tcp': {}, '53/udp': {} },
+      },
+      {
+        ...{
+          NetworkMode: 'container:d2fc',
+          UTSMode: 'host',
+          Links: ['/data:/c/db'],
+          DnsOptions: ['ndots:2'],
+        },
+        ...{ PortBindings: { '80/tcp': [{ HostIp: '', HostPort: '' }] }, CpusetMems: '0' },
+      },
+    ),
+  ],
+  [
+    'mounts with their options',
+    'docker run -d --name c --mount type=tmpfs,target=/t,tmpfs-size=1024,tmpfs-mode=700 --mount type=volume,source=v,target=/v,volume-nocopy busybox',
+    inspected(
+      { User: 'www', WorkingDir: '/srv', Env: ['A=1'] },
+      {
+        Mounts: [
+          { Type: 'tmpfs', Target: '/t', TmpfsOptions: { SizeBytes: 1024, Mode: 0o700 } },
+          { Type: 'volume', Source: 'v', Target: '/v', VolumeOptions: { NoCopy: true } },
+        ],
       },
     ),
   ],

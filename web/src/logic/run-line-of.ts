@@ -4,6 +4,7 @@ import type { ContainerInspect, ImageInspect } from '../../../src/docker/types';
 import { quoted } from './run-line';
 
 type ImageConfig = Partial<NonNullable<ImageInspect['Config']>>;
+type Mount = NonNullable<ContainerInspect['HostConfig']['Mounts']>[number];
 type Health = NonNullable<ContainerInspect['Config']['Healthcheck']>;
 
 const defaultShmBytes = 64 * 2 ** 20;
@@ -42,7 +43,7 @@ export function runLineOf(inspect: ContainerInspect, image: ImageConfig = {}): s
   line.flag(Config.Tty && Config.OpenStdin ? '-dit' : Config.Tty ? '-dt' : Config.OpenStdin ? '-di' : '-d');
   line.add('--name', Name.replace(/^\//, ''));
   line.flag('--rm', HostConfig.AutoRemove);
-  addPlace(line, inspect);
+  addPlace(line, inspect, image);
   addMounts(line, inspect);
   addProcess(line, inspect, image);
   addLimits(line, inspect);
@@ -59,17 +60,33 @@ export function runLineOf(inspect: ContainerInspect, image: ImageConfig = {}): s
 }
 
 /** Network, names and ports. */
-function addPlace(line: Line, { Id, Config, HostConfig, NetworkSettings }: ContainerInspect): void {
+function addPlace(
+  line: Line,
+  { Id, Config, HostConfig, NetworkSettings }: ContainerInspect,
+  image: ImageConfig,
+): void {
   const mode = HostConfig.NetworkMode;
   if (!['', 'default', 'bridge'].includes(mode)) line.add('--network', mode);
   const ownNames = [Id.slice(0, 12), Config.Hostname];
   for (const alias of NetworkSettings.Networks[mode]?.Aliases ?? [])
     if (!ownNames.includes(alias)) line.add('--network-alias', alias);
   line.add('--ip', NetworkSettings.Networks[mode]?.IPAMConfig?.IPv4Address);
-  if (!ownHostname.test(Config.Hostname)) line.add('--hostname', Config.Hostname);
+  // whose host's name or network it has, his name it has
+  const hasOwn = !/^(?:host$|container:)/.test(mode) && HostConfig.UTSMode !== 'host';
+  if (hasOwn && !ownHostname.test(Config.Hostname)) line.add('--hostname', Config.Hostname);
+  line.add('--domainname', Config.Domainname);
+  line.add('--mac-address', Config.MacAddress);
+  for (const linked of HostConfig.Links ?? []) {
+    const [target = '', alias = ''] = linked.split(':');
+    line.add('--link', `${target.replace(/^\//, '')}:${alias.slice(alias.lastIndexOf('/') + 1)}`);
+  }
+  const bindings = HostConfig.PortBindings ?? {};
+  for (const port of Object.keys(Config.ExposedPorts ?? {}))
+    if (image.ExposedPorts?.[port] === undefined && bindings[port] === undefined)
+      line.add('--expose', port.replace(/\/tcp$/, ''));
   line.flag('-P', HostConfig.PublishAllPorts);
-  for (const [port, bindings] of Object.entries(HostConfig.PortBindings ?? {})) {
-    for (const { HostIp = '', HostPort = '' } of bindings ?? []) {
+  for (const [port, places] of Object.entries(bindings)) {
+    for (const { HostIp = '', HostPort = '' } of places ?? []) {
       const ip = HostIp.includes(':') ? `[${HostIp}]` : HostIp;
       const host = ip === '' && HostPort === '' ? '' : `${ip === '' ? '' : `${ip}:`}${HostPort}:`;
       line.add('-p', `${host}${port.replace(/\/tcp$/, '')}`);
@@ -77,17 +94,13 @@ function addPlace(line: Line, { Id, Config, HostConfig, NetworkSettings }: Conta
   }
   line.each('--dns', HostConfig.Dns);
   line.each('--dns-search', HostConfig.DnsSearch);
+  line.each('--dns-option', HostConfig.DnsOptions);
   line.each('--add-host', HostConfig.ExtraHosts);
 }
 
 function addMounts(line: Line, { HostConfig, Mounts }: ContainerInspect): void {
   line.each('-v', HostConfig.Binds);
-  const named = (HostConfig.Mounts ?? []).map(({ Type = '', Source = '', Target = '', ReadOnly }) =>
-    [`type=${Type}`, Source && `source=${Source}`, `target=${Target}`, ReadOnly === true && 'readonly']
-      .filter(Boolean)
-      .join(),
-  );
-  line.each('--mount', named);
+  line.each('--mount', (HostConfig.Mounts ?? []).map(mountOf));
   const known = [
     ...(HostConfig.Binds ?? []).map((bind) => bind.split(':')[1]),
     ...(HostConfig.Mounts ?? []).map(({ Target }) => Target),
@@ -102,6 +115,24 @@ function addMounts(line: Line, { HostConfig, Mounts }: ContainerInspect): void {
   if (HostConfig.ShmSize !== defaultShmBytes) line.add('--shm-size', HostConfig.ShmSize);
 }
 
+function mountOf({ Type = '', Source = '', Target = '', ReadOnly, ...options }: Mount): string {
+  const { BindOptions, VolumeOptions, TmpfsOptions } = options;
+  const parts: [string, string | number | undefined][] = [
+    ['type', Type],
+    ['source', Source],
+    ['target', Target],
+    ['bind-propagation', BindOptions?.Propagation],
+    ['tmpfs-size', TmpfsOptions?.SizeBytes],
+    ['tmpfs-mode', TmpfsOptions?.Mode?.toString(8)],
+  ];
+  const words = parts.flatMap(([name, value]) =>
+    value === undefined || value === '' ? [] : `${name}=${value}`,
+  );
+  if (ReadOnly === true) words.push('readonly');
+  if (VolumeOptions?.NoCopy === true) words.push('volume-nocopy');
+  return words.join();
+}
+
 function addProcess(line: Line, { Config, HostConfig }: ContainerInspect, image: ImageConfig): void {
   const ofImage = new Set(image.Env ?? []);
   for (const variable of Config.Env ?? []) {
@@ -112,7 +143,8 @@ function addProcess(line: Line, { Config, HostConfig }: ContainerInspect, image:
   if (Config.User !== (image.User ?? '')) line.add('-u', Config.User);
   if (Config.WorkingDir !== (image.WorkingDir ?? '')) line.add('-w', Config.WorkingDir);
   if ((Config.StopSignal ?? '') !== (image.StopSignal ?? '')) line.add('--stop-signal', Config.StopSignal);
-  line.add('--stop-timeout', Config.StopTimeout);
+  // at once is an answer, too
+  line.add('--stop-timeout', Config.StopTimeout?.toString());
   line.flag('--init', HostConfig.Init === true);
 }
 
@@ -133,6 +165,9 @@ function addLimits(line: Line, { HostConfig }: ContainerInspect): void {
   line.add('--cpu-quota', HostConfig.CpuQuota);
   line.add('--cpu-period', HostConfig.CpuPeriod);
   line.add('--cpuset-cpus', HostConfig.CpusetCpus);
+  line.add('--cpuset-mems', HostConfig.CpusetMems);
+  line.add('--blkio-weight', HostConfig.BlkioWeight);
+  line.flag('--oom-kill-disable', HostConfig.OomKillDisable === true);
   line.add('--pids-limit', HostConfig.PidsLimit);
   line.add('--oom-score-adj', HostConfig.OomScoreAdj);
   for (const { Name = '', Soft = 0, Hard = 0 } of Ulimits ?? [])
@@ -153,6 +188,7 @@ function addRights(line: Line, { HostConfig }: ContainerInspect): void {
   line.add('--pid', HostConfig.PidMode);
   if (HostConfig.IpcMode !== 'private') line.add('--ipc', HostConfig.IpcMode);
   line.add('--uts', HostConfig.UTSMode);
+  line.add('--userns', HostConfig.UsernsMode);
 }
 
 function addHealth(line: Line, health?: Health | null, ofImage?: Health | null): void {
