@@ -5,6 +5,7 @@ import type { DiskUsage } from '../../../src/docker/types';
 import type { DoctorReply, HistorySpan } from '../../../src/web/types';
 import type { PodSummary, VmSummary } from '../../../src/api/v1/types';
 import { docker, get, send } from '../client';
+import { usageOf, type Usage } from '../logic/disk-usage';
 import { ago, bytes, memory, shortId } from '../logic/format';
 import { treemap } from '../logic/treemap';
 import { HistoryPlots, SpanChoice, useHistory } from '../parts/history-plots';
@@ -220,54 +221,6 @@ function Doctor() {
   );
 }
 
-interface Usage {
-  name: string;
-  total: number;
-  free: number;
-  prune: string[];
-}
-
-function usageOf(usage: DiskUsage): Usage[] {
-  const sum = (values: readonly number[]): number =>
-    values.reduce((all, value) => all + Math.max(0, value), 0);
-  const [unusedImages, stopped] = [
-    (usage.Images ?? []).filter(({ Containers }) => Containers === 0),
-    (usage.Containers ?? []).filter(({ State: state }) => state !== 'running' && state !== 'paused'),
-  ];
-  const volumes = usage.Volumes ?? [];
-  const caches = usage.BuildCache ?? [];
-  return [
-    {
-      name: 'Images',
-      total: usage.LayersSize,
-      free: sum(unusedImages.map(({ Size, SharedSize }) => Size - Math.max(0, SharedSize))),
-      prune: ['/images/prune?filters={"dangling":["false"]}'],
-    },
-    {
-      name: 'Containers',
-      total: sum((usage.Containers ?? []).map(({ SizeRw = 0 }) => SizeRw)),
-      free: sum(stopped.map(({ SizeRw = 0 }) => SizeRw)),
-      prune: ['/containers/prune'],
-    },
-    {
-      name: 'Volumes',
-      total: sum(volumes.map(({ UsageData }) => UsageData?.Size ?? 0)),
-      free: sum(
-        volumes
-          .filter(({ UsageData }) => UsageData?.RefCount === 0)
-          .map(({ UsageData }) => UsageData?.Size ?? 0),
-      ),
-      prune: ['/volumes/prune'],
-    },
-    {
-      name: 'Build cache',
-      total: sum(caches.map(({ Size }) => Size)),
-      free: sum(caches.filter(({ InUse }) => !InUse).map(({ Size }) => Size)),
-      prune: ['/build/prune?all=1'],
-    },
-  ];
-}
-
 function Disk() {
   const { value, error, again } = useLoad<DiskUsage>((signal) => get(docker('/system/df'), signal), []);
   const [asked, setAsked] = useState<Usage>();
@@ -305,11 +258,11 @@ function Disk() {
       {asked !== undefined && (
         <Ask
           title={`Prune ${asked.name.toLowerCase()}`}
-          text={`What nothing uses is removed, about ${bytes(asked.free)}.`}
+          text={`What nothing uses is removed, about ${bytes(asked.free, 4)}.`}
           action="Remove it"
           danger
           run={async () => {
-            for (const path of asked.prune) await send('POST', docker(path));
+            await send('POST', docker(asked.prune));
             refresh('containers', 'images', 'volumes');
             again();
           }}
@@ -322,5 +275,5 @@ function Disk() {
 }
 
 function freeText(free: number): string {
-  return free === 0 ? 'Nothing to prune' : `Free ${bytes(free)}`;
+  return free === 0 ? 'Nothing to prune' : `Free ${bytes(free, 4)}`;
 }
