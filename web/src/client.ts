@@ -10,6 +10,18 @@ export class ApiError extends Error {
   }
 }
 
+/** The daemon is away, or went away in the middle of an answer. */
+export class NoAnswer extends Error {
+  constructor() {
+    super('The daemon does not answer.');
+  }
+}
+
+/** Browsers say by a TypeError that nothing came. */
+function unanswered(error: unknown): never {
+  throw error instanceof TypeError ? new NoAnswer() : error;
+}
+
 const areaKey = 'caisson.area';
 /** Cookies know no ports, this does: it is part of every path, and the cookie goes there alone. */
 let area = localStorage.getItem(areaKey) ?? '';
@@ -53,7 +65,7 @@ export interface CallOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** Throws ApiError with what the daemon says, TypeError when it doesn't answer. */
+/** Throws ApiError with what the daemon says, NoAnswer when it says nothing. */
 export async function request(path: string, options: CallOptions = {}): Promise<Response> {
   const { method = 'GET', body, headers = {}, signal } = options;
   const isRaw = body instanceof Blob || body instanceof ArrayBuffer || typeof body === 'string';
@@ -62,9 +74,9 @@ export async function request(path: string, options: CallOptions = {}): Promise<
     headers: { ...(body === undefined || isRaw ? {} : { 'Content-Type': 'application/json' }), ...headers },
     ...(body === undefined ? {} : { body: isRaw ? body : JSON.stringify(body) }),
     ...(signal === undefined ? {} : { signal }),
-  });
+  }).catch(unanswered);
   if (response.ok || response.status === 304) return response;
-  const text = await response.text();
+  const text = await response.text().catch(unanswered);
   throw new ApiError(response.status, messageIn(text) || `the daemon answered ${response.status}`);
 }
 
@@ -92,7 +104,7 @@ export function upload(path: string, body: Blob, { method, onSent, onLine }: Upl
     };
     sent.upload.onprogress = ({ loaded }) => onSent(loaded);
     sent.onprogress = readLines;
-    sent.onerror = () => reject(new TypeError('the daemon does not answer'));
+    sent.onerror = () => reject(new NoAnswer());
     sent.onload = () => {
       onSent(body.size);
       if (sent.status >= 400) reject(new ApiError(sent.status, messageIn(sent.responseText)));
@@ -118,13 +130,13 @@ function messageIn(text: string): string {
 
 export async function get<Reply>(path: string, signal?: AbortSignal): Promise<Reply> {
   const response = await request(path, { signal });
-  return (await response.json()) as Reply;
+  return (await response.json().catch(unanswered)) as Reply;
 }
 
 /** `undefined` where the daemon answers nothing. */
 export async function send<Reply>(method: string, path: string, body?: unknown): Promise<Reply> {
   const response = await request(path, { method, body });
-  const text = await response.text();
+  const text = await response.text().catch(unanswered);
   return (text === '' ? undefined : JSON.parse(text)) as Reply;
 }
 
@@ -134,7 +146,7 @@ export async function* chunks(response: Response): AsyncGenerator<Uint8Array, vo
   if (reader === undefined) return;
   try {
     for (;;) {
-      const { done, value } = await reader.read();
+      const { done, value } = await reader.read().catch(unanswered);
       if (done) return;
       yield value;
     }

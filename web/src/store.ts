@@ -12,7 +12,8 @@ import type {
 } from '../../src/docker/types';
 import type { CaissonInfo, PodSummary, VmSummary, WorkloadStatus } from '../../src/api/v1/types';
 import type { WebInfo } from '../../src/web/types';
-import { ApiError, docker, get, objects, request } from './client';
+import { ApiError, docker, get, NoAnswer, objects, query, request } from './client';
+import { isExec, withEvent } from './logic/timeline';
 
 /** `''`: nobody is in: a token is wanted. */
 export type Connection = 'connecting' | 'online' | 'away' | 'out';
@@ -90,7 +91,7 @@ export async function attempt(
     if (done !== '') notice('good', done);
     return true;
   } catch (error) {
-    wrong(error instanceof TypeError ? 'The daemon does not answer.' : messageOf(error));
+    wrong(messageOf(error));
     return false;
   }
 }
@@ -176,10 +177,21 @@ function lost(error: unknown): void {
 const concerns: Record<string, ListName[]> = {
   container: ['containers', 'pods'],
   image: ['images'],
-  network: ['networks'],
+  // who is on it stands with the containers
+  network: ['networks', 'containers'],
   volume: ['volumes'],
   daemon: ['system'],
 };
+
+/** One list that the daemon can't make is told, and keeps nobody from the others. */
+async function loadOne(load: () => Promise<void>): Promise<void> {
+  try {
+    await load();
+  } catch (error) {
+    if (error instanceof NoAnswer || (error instanceof ApiError && error.status === 401)) throw error;
+    notice('bad', messageOf(error));
+  }
+}
 
 /** For as long as the page is open. */
 export async function stayConnected(): Promise<void> {
@@ -193,17 +205,23 @@ export async function stayConnected(): Promise<void> {
       const found = await get<WebInfo>('/web/info');
       const before = web.value;
       web.value = found;
-      await Promise.all(Object.values(loaders).map((load) => load()));
+      document.addEventListener('visibilitychange', hidden);
+      hidden();
+      // first, so that nothing happens between the lists and it; with what came while nobody looked, or the connection was away
+      const known = events.value[0];
+      const response = await request(docker(`/events${query({ since: known?.time })}`), {
+        signal: stop.signal,
+      });
+      await Promise.all(Object.values(loaders).map(loadOne));
       if (before !== undefined && before.instance !== found.instance) {
         notice('good', 'The daemon was restarted; this page goes on.');
       }
       connection.value = 'online';
-      document.addEventListener('visibilitychange', hidden);
-      hidden();
-      const response = await request(docker('/events'), { signal: stop.signal });
       for await (const event of objects<EventMessage>(response)) {
-        events.value = [event, ...events.value].slice(0, eventsKept);
-        refresh(...(concerns[event.Type] ?? []));
+        if (known !== undefined && event.timeNano <= known.timeNano) continue;
+        events.value = withEvent(events.value, event, eventsKept);
+        // what runs beside a container's main process changes no list
+        if (!isExec(event)) refresh(...(concerns[event.Type] ?? []));
       }
       connection.value = 'away';
     } catch (error) {

@@ -1,5 +1,6 @@
 // What the web page does without a browser.
 
+import type { DiskUsage, EventMessage } from '../../../src/docker/types';
 import { plainText, segments } from '../../../web/src/logic/ansi';
 import { buildTree, commandOf } from '../../../web/src/logic/build-tree';
 import { parentOf, parseList, sortEntries } from '../../../web/src/logic/file-list';
@@ -20,8 +21,9 @@ import { Progress } from '../../../web/src/logic/progress';
 import { createBody, emptyForm, quoted, runLine, sizeOf, words } from '../../../web/src/logic/run-line';
 import { latest, summed, withNetwork } from '../../../web/src/logic/measures';
 import { pullNames } from '../../../web/src/logic/image-names';
+import { usageOf } from '../../../web/src/logic/disk-usage';
 import { TarReader, tarAround, type TarEntry } from '../../../web/src/logic/tar';
-import { isBad, isExec, timeline } from '../../../web/src/logic/timeline';
+import { isBad, isExec, timeline, withEvent } from '../../../web/src/logic/timeline';
 import { treemap } from '../../../web/src/logic/treemap';
 import { wrapped } from '../../../web/src/logic/wrap';
 
@@ -137,6 +139,14 @@ describe('LogBuffer', () => {
     expect(buffer.length + buffer.dropped).toBe(10_200);
     expect(buffer.all.at(-1)?.text).toBe('line 10199');
   });
+
+  test('read anew, it has dropped nothing', () => {
+    const buffer = new LogBuffer(10);
+    for (let line = 0; line < 10_011; line++) buffer.add('stdout', `line ${line}`);
+    buffer.clear();
+    buffer.add('stdout', 'line 0');
+    expect([buffer.length, buffer.dropped]).toEqual([1, 0]);
+  });
 });
 
 test('wrapped lines: rows by columns, gone on with where lines are added', () => {
@@ -149,6 +159,13 @@ test('wrapped lines: rows by columns, gone on with where lines are added', () =>
   buffer.add('stdout', 'more');
   expect(wrapped(buffer.shown, 10, layout).total).toBe(7);
   expect(wrapped(buffer.shown, 5, layout).total).toBe(1 + 2 + 3 + 3 + 1);
+  // a filter's list may begin with the same line, and is another one
+  buffer.filter = { text: 'more', streams: 'both' };
+  buffer.clear();
+  for (const text of ['more', 'x'.repeat(11), 'more']) buffer.add('stdout', text);
+  const some = wrapped(buffer.shown, 10);
+  buffer.filter = { text: '', streams: 'both' };
+  expect(wrapped(buffer.shown, 10, some).total).toBe(1 + 2 + 1);
 });
 
 describe('docker run', () => {
@@ -345,6 +362,40 @@ test('events over time', () => {
   expect(timeline([], 4600, 2).map(({ from }) => from)).toEqual([1000, 2800]);
   expect([isExec(event(0, 'exec_start: sh')), isExec(event(0, 'start'))]).toEqual([true, false]);
   expect(isBad(event(0, 'health_status: unhealthy'))).toBe(true);
+  // of too many those of health checks go first
+  const kept = ['start', 'exec_create: true', 'exec_die', 'stop', 'destroy'].reduce<EventMessage[]>(
+    (before, action, time) => withEvent(before, event(time, action) as EventMessage, 3),
+    [],
+  );
+  expect(kept.map(({ Action }) => Action)).toEqual(['destroy', 'stop', 'start']);
+});
+
+test('what lies on disk, as docker counts it', () => {
+  const usage = {
+    LayersSize: 100,
+    Images: [
+      { Containers: 0, Size: 60, SharedSize: 20 },
+      { Containers: 1, Size: 40, SharedSize: -1 },
+    ],
+    Containers: [
+      { State: 'running', SizeRw: 1 },
+      { State: 'restarting', SizeRw: 2 },
+      { State: 'exited', SizeRw: 4 },
+      { State: 'created' },
+    ],
+    Volumes: [{ UsageData: { RefCount: 0, Size: 8 } }, { UsageData: { RefCount: 1, Size: 16 } }, {}],
+    BuildCache: [
+      { Size: 32, InUse: false, Shared: false },
+      { Size: 64, InUse: false, Shared: true },
+      { Size: 128, InUse: true, Shared: false },
+    ],
+  } as unknown as DiskUsage; // what is counted
+  expect(usageOf(usage).map(({ name, total, free }) => [name, total, free])).toEqual([
+    ['Images', 100, 40],
+    ['Containers', 7, 4],
+    ['Volumes', 24, 8],
+    ['Build cache', 160, 32],
+  ]);
 });
 
 test('columns of a machine and of what runs in it', () => {

@@ -25,8 +25,8 @@ export const linesKept = 200_000;
 
 export class LogBuffer {
   #entries: LogEntry[] = [];
-  #first = 0;
   #next = 0;
+  #dropped = 0;
   readonly #limit: number;
   #filter: LogFilter = { text: '', streams: 'both' };
   /** What the filter lets through; undefined: all. */
@@ -53,7 +53,7 @@ export class LogBuffer {
 
   clear(): void {
     this.#entries = [];
-    this.#first = this.#next;
+    this.#dropped = 0;
     if (this.#shown !== undefined) this.#shown = [];
   }
 
@@ -74,7 +74,7 @@ export class LogBuffer {
 
   /** Lines that came before those that are kept. */
   get dropped(): number {
-    return this.#first;
+    return this.#dropped;
   }
 
   get shown(): readonly LogEntry[] {
@@ -87,9 +87,10 @@ export class LogBuffer {
 
   #drop(count: number): void {
     this.#entries = this.#entries.slice(count);
-    this.#first = this.#entries[0]?.number ?? this.#next;
+    this.#dropped += count;
     if (this.#shown === undefined) return;
-    this.#shown = this.#shown.filter(({ number }) => number >= this.#first);
+    const first = this.#entries[0]?.number ?? this.#next;
+    this.#shown = this.#shown.filter(({ number }) => number >= first);
   }
 }
 

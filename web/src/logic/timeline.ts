@@ -15,6 +15,19 @@ export function isExec({ Action }: Pick<EventMessage, 'Action'>): boolean {
   return Action.startsWith('exec_');
 }
 
+/** The newest first, at most `kept`; of too many those of health checks and terminals go first, then the oldest. */
+export function withEvent(
+  events: readonly EventMessage[],
+  event: EventMessage,
+  kept: number,
+): EventMessage[] {
+  const all = [event, ...events];
+  if (all.length <= kept) return all;
+  const last = all.findLastIndex(isExec);
+  all.splice(last < 0 ? all.length - 1 : last, 1);
+  return all;
+}
+
 export function isBad({ Action, Actor }: Pick<EventMessage, 'Action' | 'Actor'>): boolean {
   if (Action === 'oom' || Action === 'health_status: unhealthy') return true;
   return Action === 'die' && !['0', undefined].includes(Actor.Attributes['exitCode']);

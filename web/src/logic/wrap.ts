@@ -14,14 +14,14 @@ export interface WrappedLines {
 
 class Layout implements WrappedLines {
   readonly columns: number;
-  readonly #first: number | undefined;
+  readonly #lines: readonly LogEntry[];
   /** Of each line the row after it. */
   readonly #ends: number[];
 
-  constructor(columns: number, ends: number[], first: number | undefined) {
+  constructor(columns: number, ends: number[], lines: readonly LogEntry[]) {
     this.columns = columns;
     this.#ends = ends;
-    this.#first = first;
+    this.#lines = lines;
   }
 
   get total(): number {
@@ -42,15 +42,13 @@ class Layout implements WrappedLines {
     return line === 0 ? 0 : (this.#ends[line - 1] ?? this.total);
   }
 
-  /** What is known of these lines, if they are the same ones with more at the end. */
+  /** What is known of these lines, if they are the same list, to which only lines at its end were added. */
   startOf(lines: readonly LogEntry[], columns: number): number[] {
-    const isSame =
-      columns === this.columns && lines[0]?.number === this.#first && lines.length >= this.#ends.length;
-    return isSame ? this.#ends : [];
+    return columns === this.columns && lines === this.#lines ? this.#ends : [];
   }
 }
 
-/** `before`: the layout of the same log a moment ago, which is gone on with where that is possible. */
+/** `before`: the layout of a moment ago, which is gone on with where the list is the same one. A list only grows. */
 export function wrapped(lines: readonly LogEntry[], columns: number, before?: WrappedLines): WrappedLines {
   const ends = before instanceof Layout ? before.startOf(lines, columns) : [];
   let row = ends.at(-1) ?? 0;
@@ -58,7 +56,7 @@ export function wrapped(lines: readonly LogEntry[], columns: number, before?: Wr
     row += Math.max(1, Math.ceil(widthOf(plainText(lines[index]?.text ?? '')) / columns));
     ends.push(row);
   }
-  return new Layout(columns, ends, lines[0]?.number);
+  return new Layout(columns, ends, lines);
 }
 
 /** East Asian letters and emoji take two columns, tabs up to eight. */

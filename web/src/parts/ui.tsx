@@ -2,7 +2,7 @@
 
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { attempt, dismiss, notices, readOnly } from '../store';
+import { attempt, connection, dismiss, messageOf, notices, readOnly } from '../store';
 
 const icons = {
   overview: 'M3 3h8v8H3zM13 3h8v5h-8zM13 10h8v11h-8zM3 13h8v8H3z',
@@ -35,6 +35,7 @@ const icons = {
   sun: 'M12 8a4 4 0 100 8 4 4 0 000-8zM12 2v2M12 20v2M2 12h2M20 12h2M5 5l1.5 1.5M17.5 17.5L19 19M5 19l1.5-1.5M17.5 6.5L19 5',
   moon: 'M20 14A8 8 0 0110 4a8 8 0 1010 10z',
   auto: 'M12 3a9 9 0 100 18zM12 3a9 9 0 010 18',
+  leave: 'M10 4H4v16h6M15 8l4 4-4 4M19 12H9',
   warn: 'M12 4l9 16H3zM12 10v4M12 17h.01',
   check: 'M5 12l5 5 9-11',
 } as const;
@@ -57,6 +58,8 @@ interface ButtonProps {
   disabled?: boolean;
   /** Not there in a page for looking only. */
   changes?: boolean;
+  /** Of one that opens something: is it open? */
+  expanded?: boolean;
   onClick?: () => unknown;
   submit?: boolean;
 }
@@ -69,6 +72,7 @@ export function Button({
   kind = 'plain',
   disabled,
   changes,
+  expanded,
   onClick,
   submit,
 }: ButtonProps) {
@@ -86,6 +90,7 @@ export function Button({
       class={`button ${kind} ${children === undefined ? 'square' : ''}`}
       disabled={disabled === true || busy || refused}
       aria-busy={busy}
+      aria-expanded={expanded}
       aria-label={label}
       title={refused ? 'This page is for looking only' : label}
       onClick={submit === true ? undefined : press}
@@ -373,7 +378,8 @@ export function CopyButton({ text, label = 'Copy' }: { text: string; label?: str
   );
 }
 
-async function copyText(text: string): Promise<void> {
+/** Throws where the browser does not let it. */
+export async function copyText(text: string): Promise<void> {
   // pages over HTTP have a clipboard on the loopback only
   if (isSecureContext) {
     await navigator.clipboard.writeText(text);
@@ -399,7 +405,7 @@ export function save(name: string, blob: Blob): void {
 }
 
 /**
- * What a promise says, asked again when a key changes or `again` is called; and while somebody looks `everyMs` after each answer, however
+ * What a promise says, asked again when a key changes, `again` is called or the daemon is back; and while somebody looks `everyMs` after each answer, however
  * long that took.
  */
 export function useLoad<Value>(
@@ -423,11 +429,7 @@ export function useLoad<Value>(
             if (!abort.signal.aborted) setState({ value });
           },
           (error: unknown) => {
-            if (!abort.signal.aborted)
-              setState((before) => ({
-                ...before,
-                error: error instanceof Error ? error.message : String(error),
-              }));
+            if (!abort.signal.aborted) setState((before) => ({ ...before, error: messageOf(error) }));
           },
         )
         .finally(later);
@@ -438,5 +440,11 @@ export function useLoad<Value>(
       clearTimeout(timer);
     };
   }, [...keys, count, everyMs]);
-  return { ...state, again: () => setCount((before) => before + 1) };
+  const again = (): void => setCount((before) => before + 1);
+  const isOnline = connection.value === 'online';
+  useEffect(() => {
+    // what went wrong while the daemon was away
+    if (isOnline && state.error !== undefined) again();
+  }, [isOnline]);
+  return { ...state, again };
 }

@@ -3,14 +3,14 @@
 
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { ContainerInspect } from '../../../src/docker/types';
-import { chunks, docker, part, query, request } from '../client';
+import { chunks, docker, NoAnswer, part, query, request } from '../client';
 import { plainText, segments, type Segment } from '../logic/ansi';
 import { FrameReader, LineReader } from '../logic/frames';
 import { LogBuffer, linesKept, type LogEntry, type LogFilter } from '../logic/log-buffer';
-import { nameOf } from '../logic/format';
+import { counted, nameOf } from '../logic/format';
 import { wrapped, type WrappedLines } from '../logic/wrap';
 import { Button, Empty, Failure, save, SearchBox } from '../parts/ui';
-import { connection } from '../store';
+import { connection, messageOf } from '../store';
 
 const lineHeight = 20;
 const beyond = 20;
@@ -38,13 +38,14 @@ export function LogsPart({ inspect }: { inspect: ContainerInspect }) {
       });
     };
     const read = async (): Promise<void> => {
-      buffer.clear();
       const parameters = { follow: 1, stdout: 1, stderr: 1, timestamps: 1, tail: linesKept };
       const response = await request(docker(`/containers/${part(Id)}/logs${query(parameters)}`), {
         signal: abort.signal,
       });
       setError('');
       setOpen(true);
+      // not before: while the daemon is away, what it has told is still to be read
+      buffer.clear();
       const frames = new FrameReader(Config.Tty);
       const lines = { stdout: new LineReader(), stderr: new LineReader() };
       for await (const chunk of chunks(response)) {
@@ -64,9 +65,9 @@ export function LogsPart({ inspect }: { inspect: ContainerInspect }) {
           return;
         } catch (problem) {
           if (abort.signal.aborted) return;
-          // a TypeError is a daemon that is away: it comes back
-          if (!(problem instanceof TypeError)) {
-            setError(problem instanceof Error ? problem.message : String(problem));
+          // it comes back
+          if (!(problem instanceof NoAnswer)) {
+            setError(messageOf(problem));
             return;
           }
           await new Promise((resolve) => setTimeout(resolve, againMs));
@@ -138,8 +139,10 @@ export function LogsPart({ inspect }: { inspect: ContainerInspect }) {
       )}
       <p class="log-foot muted" aria-live="off">
         {isFiltered ? `${buffer.shown.length.toLocaleString()} of ` : ''}
-        {buffer.length.toLocaleString()} lines
-        {buffer.dropped > 0 && `, ${buffer.dropped.toLocaleString()} earlier ones are not kept here`}
+        {counted(buffer.length, 'line')}
+        {buffer.dropped > 0
+          ? `, ${buffer.dropped.toLocaleString()} earlier ones are not kept here`
+          : buffer.length >= linesKept && ', earlier ones are not asked for'}
         {!follows && (
           <Button kind="quiet" onClick={() => setFollows(true)}>
             Go to the end

@@ -6,7 +6,7 @@ import type { Terminal } from '@xterm/xterm';
 import type { ContainerInspect, ExecInspect } from '../../../src/docker/types';
 import { docker, get, part, query, send, socketUrl } from '../client';
 import { words } from '../logic/run-line';
-import { Button, Empty } from '../parts/ui';
+import { Button, copyText, Empty } from '../parts/ui';
 import { attempt, readOnly } from '../store';
 
 const anyShell = 'command -v bash >/dev/null 2>&1 && exec bash || exec sh';
@@ -193,8 +193,9 @@ async function openTerminal(element: HTMLElement): Promise<{ terminal: Terminal;
   terminal.attachCustomKeyEventHandler((event) => {
     if (event.type !== 'keydown' || !event.ctrlKey || !event.shiftKey || event.key.toLowerCase() !== 'c')
       return true;
-    void attempt(() => navigator.clipboard.writeText(terminal.getSelection()));
     event.preventDefault();
+    if (terminal.hasSelection())
+      void attempt(() => copyText(terminal.getSelection()).then(() => terminal.focus()));
     return false;
   });
   terminal.focus();

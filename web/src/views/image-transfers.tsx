@@ -8,7 +8,7 @@ import { pullNames } from '../logic/image-names';
 import { Progress } from '../logic/progress';
 import { Bars, follow, nothingTold, type Told } from '../parts/progress-bars';
 import { Button, Dialog, Failure, Loading, SearchBox, State } from '../parts/ui';
-import { attempt, refresh } from '../store';
+import { attempt, messageOf, refresh } from '../store';
 
 export function Pull({ name: first = '', onClose }: { name?: string; onClose: () => void }) {
   const [name, setName] = useState(first);
@@ -158,7 +158,7 @@ export function Search({ onPull, onClose }: { onPull: (name: string) => void; on
         setFound(list);
         setError('');
       },
-      (problem: unknown) => setError(problem instanceof Error ? problem.message : String(problem)),
+      (problem: unknown) => setError(messageOf(problem)),
     );
   return (
     <Dialog title="Search the registry" onClose={onClose} wide>
@@ -267,6 +267,8 @@ export function Push({ image, onClose }: { image: ImageInspect; onClose: () => v
   );
 }
 
+/** As headers have it. */
 function base64(text: string): string {
-  return btoa(String.fromCharCode(...new TextEncoder().encode(text)));
+  const plain = btoa(String.fromCharCode(...new TextEncoder().encode(text)));
+  return plain.replaceAll('+', '-').replaceAll('/', '_');
 }

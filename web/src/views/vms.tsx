@@ -3,13 +3,13 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { VmInspect, VmSummary } from '../../../src/api/v1/types';
 import type { HistorySpan } from '../../../src/web/types';
-import { chunks, get, part, query, request, send } from '../client';
+import { chunks, get, NoAnswer, part, query, request, send } from '../client';
 import { memory, shortId } from '../logic/format';
 import { latest, withNetwork } from '../logic/measures';
 import { plainText } from '../logic/ansi';
 import { HistoryPlots, SpanChoice, useHistory } from '../parts/history-plots';
 import { Ask, Button, Empty, Failure, Head, Loading, State, useLoad } from '../parts/ui';
-import { go, link, own, pods, refresh, vms } from '../store';
+import { connection, go, link, messageOf, own, pods, refresh, vms } from '../store';
 
 const consoleKept = 256 * 1024;
 
@@ -112,8 +112,14 @@ function VmView({ id }: { id: string }) {
   const [span, setSpan] = useState<HistorySpan>('minutes');
   const [removing, setRemoving] = useState(false);
   const history = useHistory(span, 'vm', id);
-  const inspect = useLoad<VmInspect>((signal) => get(`/v1/vms/${part(id)}`, signal), [id]);
+  const listed = vms.value?.find((one) => one.id === id);
+  const inspect = useLoad<VmInspect>(
+    (signal) => get(`/v1/vms/${part(id)}`, signal),
+    [id, listed?.state, listed?.podName],
+  );
   const vm = inspect.value;
+  // one that is newer than the list is none
+  const isGone = listed === undefined && inspect.error !== undefined;
   const pod = pods.value?.find(({ vmId }) => vmId === id);
   const first = pod?.containers.find(({ status }) => status === 'running')?.id;
   const inside = useHistory(span, 'container', first ?? 'none')?.subjects[0];
@@ -134,10 +140,11 @@ function VmView({ id }: { id: string }) {
         back={link('vms')}
         sub={
           <span class="facts">
-            <State
-              name={vm.state === 'Idle' ? 'idle' : 'running'}
-              text={vm.state === 'Idle' ? 'idle' : 'in use'}
-            />
+            {isGone ? (
+              <State name="exited" text="gone" />
+            ) : (
+              <State name={vm.state === 'Idle' ? 'idle' : 'running'} text={stateOf(listed ?? vm)} />
+            )}
             <span>up to {memory(vm.memoryBytes)}</span>
             <span>{vm.cpus} CPUs</span>
             <span>{vm.disks.length} disks</span>
@@ -145,7 +152,7 @@ function VmView({ id }: { id: string }) {
           </span>
         }
       >
-        <Button icon="trash" changes onClick={() => setRemoving(true)}>
+        <Button icon="trash" changes disabled={isGone} onClick={() => setRemoving(true)}>
           End
         </Button>
       </Head>
@@ -209,12 +216,16 @@ function Console({ id }: { id: string }) {
   const [text, setText] = useState('');
   const [error, setError] = useState('');
   const box = useRef<HTMLPreElement>(null);
+  const isOnline = connection.value === 'online';
   useEffect(() => {
+    // what it has told is still to be read while the daemon is away
+    if (!isOnline) return undefined;
     const abort = new AbortController();
     const read = async (): Promise<void> => {
       const response = await request(`/v1/vms/${part(id)}/console${query({ follow: 1 })}`, {
         signal: abort.signal,
       });
+      setError('');
       const decoder = new TextDecoder();
       let all = '';
       for await (const chunk of chunks(response)) {
@@ -223,10 +234,10 @@ function Console({ id }: { id: string }) {
       }
     };
     read().catch((problem: unknown) => {
-      if (!abort.signal.aborted) setError(problem instanceof Error ? problem.message : String(problem));
+      if (!abort.signal.aborted && !(problem instanceof NoAnswer)) setError(messageOf(problem));
     });
     return () => abort.abort();
-  }, [id]);
+  }, [id, isOnline]);
   useEffect(() => {
     if (box.current !== null) box.current.scrollTop = box.current.scrollHeight;
   }, [text]);
