@@ -6,6 +6,7 @@ import { request, forgetSession } from './client';
 import { Button, Failure, Icon, Loading, Notices, type IconName } from './parts/ui';
 import { Palette } from './parts/palette';
 import {
+  attempt,
   connection,
   containers,
   images,
@@ -164,6 +165,12 @@ export function App() {
         </ul>
         <footer>
           <Online />
+          <Button
+            kind="quiet"
+            icon="leave"
+            label="Leave: this browser needs a new address then"
+            onClick={leave}
+          />
           <ThemeButton />
         </footer>
       </nav>
@@ -225,7 +232,7 @@ function LoggedOut() {
       <Brand />
       <h1>This page needs its address with a token</h1>
       <p>
-        Each address is good for one browser and once. <code>npm run up</code> prints a new one; root finds it
+        Each address is good for one browser and once. <code>caisson up</code> prints a new one; root finds it
         in <code>web-url</code> in the daemon’s run directory:
       </p>
       <pre>sudo cat /run/caisson/web-url</pre>
@@ -233,9 +240,12 @@ function LoggedOut() {
   );
 }
 
+/** Between the two keys that go to a view. */
+const pairMs = 3_000;
+
 /** `g` and a letter go to a view, Ctrl-K or `/` finds anything, `?` is the same. */
 function keyboard(find: () => void): () => void {
-  let last = '';
+  let last = { key: '', at: 0 };
   const pressed = (event: KeyboardEvent): void => {
     const inField = (event.target as HTMLElement).closest('input, textarea, select, .xterm, dialog') !== null;
     if (event.key.toLowerCase() === 'k' && (event.ctrlKey || event.metaKey) && !isTerminal(event)) {
@@ -250,11 +260,11 @@ function keyboard(find: () => void): () => void {
       else field.focus();
       event.preventDefault();
     } else if (event.key === '?') find();
-    else if (last === 'g') {
+    else if (last.key === 'g' && event.timeStamp - last.at < pairMs) {
       const place = places.find(({ key }) => key === event.key);
       if (place !== undefined) location.hash = link(place.id);
     }
-    last = event.key;
+    last = { key: event.key, at: event.timeStamp };
   };
   addEventListener('keydown', pressed);
   return () => removeEventListener('keydown', pressed);
@@ -264,9 +274,9 @@ function isTerminal(event: KeyboardEvent): boolean {
   return (event.target as HTMLElement).closest('.xterm') !== null;
 }
 
-/** For somebody else's machine. */
-export async function leave(): Promise<void> {
-  await request('/web/logout', { method: 'POST' }).catch(() => undefined);
+/** On a machine that others use, too. */
+async function leave(): Promise<void> {
+  if (!(await attempt(() => request('/web/logout', { method: 'POST' })))) return;
   forgetSession();
   connection.value = 'out';
 }

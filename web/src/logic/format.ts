@@ -55,12 +55,17 @@ const steps: readonly (readonly [seconds: number, name: string])[] = [
   [1, 'second'],
 ];
 
+/** `1 time`, `2 times` */
+export function counted(count: number, name: string): string {
+  return `${count.toLocaleString()} ${name}${count === 1 ? '' : 's'}`;
+}
+
 /** `3 hours`, `1 minute`; the largest unit of which there is one. */
 export function duration(seconds: number): string {
   const whole = Math.max(0, Math.floor(seconds));
   for (const [size, name] of steps) {
     const count = Math.floor(whole / size);
-    if (count >= 1) return `${count} ${name}${count === 1 ? '' : 's'}`;
+    if (count >= 1) return counted(count, name);
   }
   return 'less than a second';
 }

@@ -3,7 +3,7 @@
 import { useEffect, useRef } from 'preact/hooks';
 import type { BuildDetail, BuildStep, BuildSummary } from '../../../src/web/types';
 import { get, query } from '../client';
-import { ago, clip, shortDuration } from '../logic/format';
+import { ago, clip, counted, shortDuration } from '../logic/format';
 import { plainText } from '../logic/ansi';
 import { buildTree, commandOf, type BuildStage } from '../logic/build-tree';
 import { Empty, Failure, Head, Loading, State, useLoad } from '../parts/ui';
@@ -70,7 +70,7 @@ function BuildFacts({
       <span>{shortDuration((endedMs ?? Date.now()) - startedMs)}</span>
       {totalSteps > 0 && (
         <span>
-          {totalSteps} steps, {cachedSteps} from the cache
+          {counted(totalSteps, 'step')}, {cachedSteps} from the cache
         </span>
       )}
     </span>

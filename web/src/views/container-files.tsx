@@ -27,8 +27,8 @@ export function FilesPart({ inspect, start }: { inspect: ContainerInspect; start
     (signal) => listOf(inspect.Id, path, runs, signal),
     [inspect.Id, path, runs],
   );
-  const put = async (files: FileList | null): Promise<void> => {
-    for (const file of files ?? []) {
+  const put = async (files: readonly File[]): Promise<void> => {
+    for (const file of files) {
       await attempt(
         async () => {
           const { header, tail } = tarAround(file.name, file.size, file.lastModified / 1000);
@@ -53,7 +53,7 @@ export function FilesPart({ inspect, start }: { inspect: ContainerInspect; start
       onDragOver={(event) => event.preventDefault()}
       onDrop={(event) => {
         event.preventDefault();
-        if (!readOnly.value) void put(event.dataTransfer?.files ?? null);
+        if (!readOnly.value) void put([...(event.dataTransfer?.files ?? [])]);
       }}
     >
       <div class="tools">
@@ -90,7 +90,10 @@ export function FilesPart({ inspect, start }: { inspect: ContainerInspect; start
           type="file"
           multiple
           hidden
-          onChange={({ currentTarget }) => void put(currentTarget.files)}
+          onChange={({ currentTarget }) => {
+            void put([...(currentTarget.files ?? [])]);
+            currentTarget.value = ''; // the same one may be chosen again
+          }}
         />
       </div>
       {sending !== undefined && (

@@ -1,11 +1,11 @@
 // One container: its parts as tabs, and all that can be done to it.
 
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import type { ContainerInspect } from '../../../src/docker/types';
 import { docker, get, part as piece, query, send } from '../client';
-import { ago, nameOf, shortId, timeOf } from '../logic/format';
+import { ago, counted, nameOf, shortId, timeOf } from '../logic/format';
 import { Ask, Button, Empty, Failure, Head, Loading, State, Tabs } from '../parts/ui';
-import { attempt, containers, go, info, link, pods, refresh, web } from '../store';
+import { attempt, connection, containers, go, link, messageOf, pods, refresh, web } from '../store';
 import { CheckpointsPart } from './container-checkpoints';
 import { FilesPart } from './container-files';
 import { InspectPart } from './container-inspect';
@@ -38,6 +38,7 @@ export function ContainerView({ id, part, path }: ContainerProps) {
   const [inspect, setInspect] = useState<ContainerInspect>();
   const [error, setError] = useState('');
   const summary = containers.value?.find(({ Id }) => Id === id);
+  const isOnline = connection.value === 'online';
   // the list changes with each event of the container: then it is looked at again
   const state = `${summary?.State ?? ''} ${summary?.Status.replace(/\d+/g, '') ?? ''} ${summary?.Names.join() ?? ''}`;
   useEffect(() => {
@@ -48,11 +49,11 @@ export function ContainerView({ id, part, path }: ContainerProps) {
         setError('');
       },
       (problem: unknown) => {
-        if (!abort.signal.aborted) setError(problem instanceof Error ? problem.message : String(problem));
+        if (!abort.signal.aborted) setError(messageOf(problem));
       },
     );
     return () => abort.abort();
-  }, [id, state]);
+  }, [id, state, isOnline]);
   if (inspect === undefined) {
     return (
       <section class="view">
@@ -131,7 +132,7 @@ function Header({ inspect, isGone }: { inspect: ContainerInspect; isGone: boolea
               {Config.Image}
             </a>
             {pod?.vmId !== undefined && <a href={link('vms', pod.vmId)}>machine {shortId(pod.vmId)}</a>}
-            {RestartCount > 0 && <span>restarted {RestartCount} times</span>}
+            {RestartCount > 0 && <span>restarted {counted(RestartCount, 'time')}</span>}
             {state.Error !== '' && <span class="bad-text">{state.Error}</span>}
           </span>
         }
@@ -191,23 +192,35 @@ function More({
   onChoose: (id: Question) => void;
 }) {
   const [open, setOpen] = useState(false);
+  const box = useRef<HTMLDivElement>(null);
   useEffect(() => {
     if (!open) return undefined;
-    const close = (event: Event): void => {
-      if (event instanceof KeyboardEvent && event.key !== 'Escape') return;
-      if (event.type === 'click' && (event.target as HTMLElement).closest('.more') !== null) return;
-      setOpen(false);
+    box.current?.querySelector<HTMLElement>('.menu button')?.focus();
+    const close = ({ target }: Event): void => {
+      if (box.current?.contains(target as HTMLElement) !== true) setOpen(false);
     };
     addEventListener('click', close);
-    addEventListener('keydown', close);
+    addEventListener('focusin', close);
     return () => {
       removeEventListener('click', close);
-      removeEventListener('keydown', close);
+      removeEventListener('focusin', close);
     };
   }, [open]);
+  const press = (event: KeyboardEvent): void => {
+    if (!open) return;
+    const buttons = [...(box.current?.querySelectorAll<HTMLElement>('.menu button') ?? [])];
+    const at = buttons.indexOf(event.target as HTMLElement);
+    if (event.key === 'ArrowDown') buttons[(at + 1) % buttons.length]?.focus();
+    else if (event.key === 'ArrowUp') buttons.at(at <= 0 ? -1 : at - 1)?.focus();
+    else if (event.key === 'Escape') {
+      setOpen(false);
+      box.current?.querySelector('button')?.focus();
+    } else return;
+    event.preventDefault();
+  };
   return (
-    <div class="more">
-      <Button icon="more" label="More" changes onClick={() => setOpen(!open)} />
+    <div class="more" ref={box} onKeyDown={press}>
+      <Button icon="more" label="More" expanded={open} changes onClick={() => setOpen(!open)} />
       {open && (
         <ul class="menu">
           {items.map(({ id, name }) => (
@@ -364,9 +377,4 @@ function ended({ State: state }: ContainerInspect): string {
   if (state.Status === 'created') return '';
   const reason = state.OOMKilled ? ', out of memory' : '';
   return `with ${state.ExitCode}${reason}, ${ago(timeOf(state.FinishedAt))}`;
-}
-
-/** Of the whole machine, for limits. */
-export function hostMemory(): number {
-  return info.value?.MemTotal ?? 0;
 }

@@ -144,7 +144,7 @@ export function PortList({ ports }: { ports: readonly PortSummary[] }) {
         const host = IP === undefined || IP === '0.0.0.0' ? location.hostname : IP;
         return Type === 'tcp' ? (
           <a
-            key={text}
+            key={`${host} ${text}`}
             class="chip"
             href={`http://${host}:${PublicPort ?? ''}/`}
             target="_blank"
@@ -153,7 +153,7 @@ export function PortList({ ports }: { ports: readonly PortSummary[] }) {
             {text}
           </a>
         ) : (
-          <span key={text} class="chip">
+          <span key={`${host} ${text}`} class="chip">
             {text}
           </span>
         );

@@ -3,17 +3,20 @@
 import { useState } from 'preact/hooks';
 import type { HistoryItem, ImageInspect } from '../../../src/docker/types';
 import { docker, get, part, query, send } from '../client';
-import { ago, bytes, clip, nameOf, shortId, timeOf } from '../logic/format';
+import { ago, bytes, clip, counted, nameOf, shortId, timeOf } from '../logic/format';
 import { pullNames } from '../logic/image-names';
 import { Ask, Button, Failure, Head, Loading, SearchBox, State, useLoad } from '../parts/ui';
-import { containersOf, go, link, refresh } from '../store';
+import { containersOf, go, images, link, refresh } from '../store';
 import { Tree } from './container-inspect';
 import { Push } from './image-transfers';
 
 export function ImageView({ id }: { id: string }) {
   const [question, setQuestion] = useState<'tag' | 'push' | 'remove'>();
   const [filter, setFilter] = useState('');
-  const inspect = useLoad<ImageInspect>((signal) => get(docker(`/images/${part(id)}/json`), signal), [id]);
+  const inspect = useLoad<ImageInspect>(
+    (signal) => get(docker(`/images/${part(id)}/json`), signal),
+    [id, images.value],
+  );
   const history = useLoad<HistoryItem[]>(
     (signal) => get(docker(`/images/${part(id)}/history`), signal),
     [id],
@@ -58,10 +61,11 @@ export function ImageView({ id }: { id: string }) {
         </Button>
         <Button icon="trash" label="Remove" changes onClick={() => setQuestion('remove')} />
       </Head>
+      {inspect.error !== undefined && <Failure error={inspect.error} />}
       <div class="card">
         <header>
           <h2>Layers and history</h2>
-          <span class="muted">{(image.RootFS.Layers ?? []).length} layers</span>
+          <span class="muted">{counted((image.RootFS.Layers ?? []).length, 'layer')}</span>
         </header>
         {history.error !== undefined && <Failure error={history.error} />}
         <ol class="layers">

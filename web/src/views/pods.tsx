@@ -3,7 +3,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { ContainerReport, PlayReply, PodSummary, WorkloadStatus } from '../../../src/api/v1/types';
 import { part, query, request, send } from '../client';
-import { ago, clip, shortId, timeOf } from '../logic/format';
+import { ago, clip, counted, shortId, timeOf } from '../logic/format';
 import { Ask, Button, Dialog, Empty, Failure, Head, Loading, State } from '../parts/ui';
 import { attempt, link, notice, plays, pods, refresh } from '../store';
 
@@ -70,7 +70,7 @@ function Workload({
         <State name={looks[state]} text={state} />
       </header>
       {reason !== '' && <p class="muted">{reason}</p>}
-      {failures > 0 && <p class="bad-text">{failures} failures</p>}
+      {failures > 0 && <p class="bad-text">{counted(failures, 'failure')}</p>}
       <ul class="list">
         {own.map((pod) => (
           <li key={pod.name} class="played">
@@ -106,7 +106,7 @@ function Played({ container: { name, ready, restartCount, probes = [] } }: { con
     <div class="probes">
       <span class="clip">{name}</span>
       <State name={ready ? 'good' : 'created'} text={ready ? 'ready' : 'not ready'} />
-      {restartCount > 0 && <span class="muted nowrap">restarted {restartCount} times</span>}
+      {restartCount > 0 && <span class="muted nowrap">restarted {counted(restartCount, 'time')}</span>}
       {probes.map(({ kind, at, failure, count }) => (
         <span key={kind} class="probe" title={`${kind} probe, ${ago(Date.parse(at))}`}>
           <State
@@ -207,7 +207,7 @@ function Pod({ pod }: { pod: PodSummary }) {
             <span class="clip">
               <a href={link('containers', id)}>{name}</a>{' '}
               {role !== 'main' && <span class="muted">{role}</span>}
-              {restartCount > 0 && <span class="muted"> restarted {restartCount} times</span>}
+              {restartCount > 0 && <span class="muted"> restarted {counted(restartCount, 'time')}</span>}
               {error !== '' && <span class="bad-text"> {error}</span>}
             </span>
             <State name={status} />
