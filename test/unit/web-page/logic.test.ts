@@ -2,6 +2,7 @@
 
 import type { DiskUsage, EventMessage } from '../../../src/docker/types';
 import { plainText, segments } from '../../../web/src/logic/ansi';
+import { contrast, logBackground, paletteColour, readable } from '../../../web/src/logic/colour';
 import { buildTree, commandOf } from '../../../web/src/logic/build-tree';
 import { parentOf, parseList, sortEntries } from '../../../web/src/logic/file-list';
 import {
@@ -110,6 +111,19 @@ test('escape sequences become classes, all others go', () => {
   expect(segments('10%\r50%\r100%\r')).toEqual([{ text: '100%', classes: '' }]);
   expect(plainText('\u001b]0;title\u0007\u001b[38;5;9mx\u001b[38;2;1;2;3my\u0000')).toBe('xy');
   expect(segments('\u001b[38;5;9mx')).toEqual([{ text: 'x', classes: 'fg9' }]);
+  // of more colours than sixteen as many as can be read
+  expect(segments('\u001b[38;5;208mo\u001b[48;2;255;255;0my\u001b[0;38;2;0;0;60md')).toEqual([
+    { text: 'o', classes: '', style: { color: 'rgb(255 135 0)' } },
+    { text: 'y', classes: '', style: { color: expect.any(String), backgroundColor: 'rgb(255 255 0)' } },
+    { text: 'd', classes: '', style: { color: expect.any(String) } },
+  ]);
+  expect(segments('\u001b[38;2;300;0;0mx\u001b[38;5mz')).toEqual([
+    { text: 'x', classes: '' },
+    { text: 'z', classes: 'fg0' },
+  ]);
+  for (let index = 16; index < 256; index++)
+    for (const on of [logBackground, paletteColour(index)])
+      expect(contrast(readable(paletteColour(271 - index), on), on)).toBeGreaterThanOrEqual(4.5);
   expect(segments('<b>&amp;')).toEqual([{ text: '<b>&amp;', classes: '' }]);
 });
 

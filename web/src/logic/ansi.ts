@@ -1,17 +1,21 @@
-// Escape sequences of terminals in log lines: colours and weights become classes, everything else is left out.
+// Escape sequences of terminals in log lines: colours and weights become classes and styles, everything else is left out.
+
+import { cssOf, logBackground, logText, paletteColour, readable, type Rgb } from './colour';
 
 export interface Segment {
   text: string;
   /** Of styles.css: `fg3`, `bg1`, `bold` … */
   classes: string;
+  /** Of colours that have no class. */
+  style?: { color: string; backgroundColor?: string };
 }
 
 const sequence =
   /\u001b\[([\d;:]*)([@-~])|\u001b\][^\u0007\u001b]*(?:\u0007|\u001b\\)|\u001b[@-Z\\^_a-z]|[\u0000-\u0008\u000b-\u001a\u001c-\u001f\u007f]/g;
 
 interface Style {
-  fg: string;
-  bg: string;
+  fg: string | Rgb;
+  bg: string | Rgb;
   bold: boolean;
   dim: boolean;
   italic: boolean;
@@ -27,7 +31,9 @@ export function segments(line: string): Segment[] {
   let style = plain;
   let at = 0;
   const push = (until: number): void => {
-    if (until > at) found.push({ text: text.slice(at, until), classes: classesOf(style) });
+    if (until === at) return;
+    const looks = looksOf(style);
+    found.push({ text: text.slice(at, until), classes: classesOf(style), ...(looks && { style: looks }) });
   };
   for (const match of text.matchAll(sequence)) {
     push(match.index);
@@ -54,9 +60,23 @@ function withoutControls(text: string): string {
 }
 
 function classesOf({ fg, bg, bold, dim, italic, underline }: Style): string {
-  return [fg, bg, bold && 'bold', dim && 'dim', italic && 'italic', underline && 'underline']
+  return [
+    typeof fg === 'string' && fg,
+    typeof bg === 'string' && bg,
+    bold && 'bold',
+    dim && 'dim',
+    italic && 'italic',
+    underline && 'underline',
+  ]
     .filter(Boolean)
     .join(' ');
+}
+
+/** Undefined where classes say it all. */
+function looksOf({ fg, bg }: Style): Segment['style'] {
+  if (typeof bg !== 'string')
+    return { color: cssOf(readable(typeof fg === 'string' ? logText : fg, bg)), backgroundColor: cssOf(bg) };
+  return typeof fg === 'string' ? undefined : { color: cssOf(readable(fg, logBackground)) };
 }
 
 function styled(before: Style, parameters: string): Style {
@@ -80,12 +100,20 @@ function styled(before: Style, parameters: string): Style {
     else if (code >= 100 && code <= 107) style.bg = `bg${code - 92}`;
     else if (code === 38 || code === 48) {
       const isPalette = codes[index + 1] === 5;
-      const colour = isPalette ? (codes[index + 2] ?? 0) : NaN;
+      const numbers = codes.slice(index + 2, index + (isPalette ? 3 : 5));
       const name = code === 38 ? 'fg' : 'bg';
-      // of 256 colours the first sixteen have names of ours; the others are shown plain
-      if (colour < 16) style[name] = `${name}${colour}`;
+      const colour = colourOf(numbers);
+      if (colour !== undefined) style[name] = typeof colour === 'number' ? `${name}${colour}` : colour;
       index += isPalette ? 2 : 4;
     }
   }
   return style;
+}
+
+/** One number of a palette, of which the first sixteen have classes, or three of a colour. Undefined for what is none. */
+function colourOf([first = 0, green, blue]: readonly number[]): Rgb | number | undefined {
+  const isByte = (number: number): boolean => Number.isInteger(number) && number >= 0 && number <= 255;
+  if (![first, green ?? 0, blue ?? 0].every(isByte)) return undefined;
+  if (green === undefined) return first < 16 ? first : paletteColour(first);
+  return [first, green, blue ?? 0];
 }

@@ -252,11 +252,11 @@ function Line({ entry, times, mark }: { entry: LogEntry; times: boolean; mark: s
   );
 }
 
-function piece({ text, classes }: Segment, index: number) {
-  return classes === '' ? (
+function piece({ text, classes, style }: Segment, index: number) {
+  return classes === '' && style === undefined ? (
     text
   ) : (
-    <span key={index} class={classes}>
+    <span key={index} class={classes} style={style}>
       {text}
     </span>
   );
