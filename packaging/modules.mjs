@@ -5,6 +5,8 @@ import { dirname, join, relative } from 'node:path';
 
 /** Needed to install or build them, or for what we never ask of them. */
 const leftOut = new Set(['prebuild-install', 'cpu-features', 'nan', 'node-gyp', 'node-addon-api']);
+/** Of another runtime than Node.js. */
+const foreign = /^bare-/;
 /** Of what is left, parts that no program loads. */
 const uselessFile =
   /\.(map|md|markdown|ts|mts|cts|tsx|flow|html|c|cc|cpp|h|hpp|gyp|gypi)$|^(\..*|Makefile|tsconfig.*|.*\.tsbuildinfo|appveyor\.yml|yarn\.lock|package-lock\.json)$/i;
@@ -32,7 +34,7 @@ export function runtimePackages(root) {
     const optional = { ...manifest.optionalDependencies, ...optionalPeers(manifest) };
     const wanted = { ...manifest.dependencies, ...manifest.peerDependencies, ...optional };
     for (const name of Object.keys(wanted)) {
-      if (leftOut.has(name) || name.startsWith('@types/')) continue;
+      if (leftOut.has(name) || foreign.test(name) || name.startsWith('@types/')) continue;
       const directory = resolvePackage(root, from, name);
       if (directory === undefined) {
         if (name in optional || name in (manifest.peerDependencies ?? {})) continue;

@@ -157,7 +157,8 @@ copy('build/guest/docker-init', 'build/guest/docker-init', 0o755);
 copy('build/guest/supervisor/image.tar', 'build/guest/supervisor/image.tar');
 for (const { name } of fs
   .readdirSync(join(root, 'build/native'), { withFileTypes: true })
-  .filter((entry) => entry.isFile())) {
+  // the one with sanitizers is the tests'
+  .filter((entry) => entry.isFile() && entry.name !== 'fs-server-checked')) {
   copy(`build/native/${name}`, `build/native/${name}`, name.endsWith('.so') ? 0o644 : 0o755);
 }
 for (const name of ['hello-image.sh', 'docker-archive.sh', 'lib.sh', 'packages.txt'])
