@@ -31,6 +31,10 @@ export const vms = signal<VmSummary[] | undefined>(undefined);
 export const plays = signal<WorkloadStatus[] | undefined>(undefined);
 /** Newest first, within a bound. */
 export const events = signal<EventMessage[]>([]);
+const looked = signal(!document.hidden);
+document.addEventListener('visibilitychange', () => (looked.value = !document.hidden));
+/** The daemon answers, and somebody looks. What streams does so meanwhile: a browser has six connections for an address, for all its tabs. */
+export const isLive = computed(() => connection.value === 'online' && looked.value);
 export const readOnly = computed(() => web.value?.readOnly ?? false);
 
 const eventsKept = 500;

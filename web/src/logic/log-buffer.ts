@@ -36,9 +36,14 @@ export class LogBuffer {
     this.#limit = limit;
   }
 
-  /** `line`: with the time in front, if the log was asked for with timestamps. */
-  add(stream: StreamName, line: string): void {
+  /**
+   * `line`: with the time in front, if the log was asked for with timestamps. `after`: of those up to this time it is known that they are
+   * here.
+   */
+  add(stream: StreamName, line: string, after = ''): void {
     const stamped = /^(\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)) ?/.exec(line);
+    // of one length, so that text is in the order of time
+    if (stamped?.[1] !== undefined && stamped[1] <= after) return;
     const entry = {
       number: this.#next++,
       stream,
@@ -51,12 +56,6 @@ export class LogBuffer {
     if (this.length > this.#limit + 10_000) this.#drop(this.length - this.#limit);
   }
 
-  clear(): void {
-    this.#entries = [];
-    this.#dropped = 0;
-    if (this.#shown !== undefined) this.#shown = [];
-  }
-
   set filter(filter: LogFilter) {
     this.#filter = filter;
     const passesAll =
@@ -65,6 +64,11 @@ export class LogBuffer {
       filter.since === undefined &&
       filter.until === undefined;
     this.#shown = passesAll ? undefined : this.#entries.filter((entry) => passes(entry, filter));
+  }
+
+  /** Of the last line that has one; empty: there is none. */
+  get lastTime(): string {
+    return this.#entries.findLast(({ time }) => time !== '')?.time ?? '';
   }
 
   /** All that there are. */

@@ -10,7 +10,7 @@ import { LogBuffer, linesKept, type LogEntry, type LogFilter } from '../logic/lo
 import { counted, nameOf } from '../logic/format';
 import { wrapped, type WrappedLines } from '../logic/wrap';
 import { Button, Empty, Failure, save, SearchBox } from '../parts/ui';
-import { connection, messageOf } from '../store';
+import { isLive, messageOf } from '../store';
 
 const lineHeight = 20;
 const beyond = 20;
@@ -29,6 +29,7 @@ export function LogsPart({ inspect }: { inspect: ContainerInspect }) {
   const started = inspect.State.StartedAt;
 
   useEffect(() => {
+    if (!isLive.value) return undefined;
     const abort = new AbortController();
     let frame = 0;
     const changed = (): void => {
@@ -38,24 +39,25 @@ export function LogsPart({ inspect }: { inspect: ContainerInspect }) {
       });
     };
     const read = async (): Promise<void> => {
-      const parameters = { follow: 1, stdout: 1, stderr: 1, timestamps: 1, tail: linesKept };
+      // what is here stays: from there on
+      const known = buffer.lastTime;
+      const since = known === '' ? undefined : Math.floor(Date.parse(known) / 1000);
+      const parameters = { follow: 1, stdout: 1, stderr: 1, timestamps: 1, tail: linesKept, since };
       const response = await request(docker(`/containers/${part(Id)}/logs${query(parameters)}`), {
         signal: abort.signal,
       });
       setError('');
       setOpen(true);
-      // not before: while the daemon is away, what it has told is still to be read
-      buffer.clear();
       const frames = new FrameReader(Config.Tty);
       const lines = { stdout: new LineReader(), stderr: new LineReader() };
       for await (const chunk of chunks(response)) {
         for (const { stream, data } of frames.read(chunk)) {
-          for (const line of lines[stream].read(data)) buffer.add(stream, line);
+          for (const line of lines[stream].read(data)) buffer.add(stream, line, known);
         }
         changed();
       }
       for (const stream of ['stdout', 'stderr'] as const)
-        for (const line of lines[stream].end()) buffer.add(stream, line);
+        for (const line of lines[stream].end()) buffer.add(stream, line, known);
       changed();
     };
     const keepReading = async (): Promise<void> => {
@@ -79,7 +81,7 @@ export function LogsPart({ inspect }: { inspect: ContainerInspect }) {
       abort.abort();
       cancelAnimationFrame(frame);
     };
-  }, [Id, started, buffer, connection.value === 'online' ? 'online' : 'not']);
+  }, [Id, started, buffer, isLive.value]);
 
   useEffect(() => {
     // a long log takes a moment: not at each letter

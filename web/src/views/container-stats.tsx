@@ -8,7 +8,7 @@ import { bytes, exactPercent, memory } from '../logic/format';
 import { cpuPercent, memoryUsed, networkBytes, diskBytes } from '../logic/stats';
 import { HistoryPlots, SpanChoice, useHistory } from '../parts/history-plots';
 import { Empty } from '../parts/ui';
-import { connection } from '../store';
+import { isLive } from '../store';
 
 export function StatsPart({ inspect }: { inspect: ContainerInspect }) {
   const [span, setSpan] = useState<HistorySpan>('minutes');
@@ -58,10 +58,9 @@ function Number({ name, value, of = '' }: { name: string; value: string; of?: st
 
 function useStats({ Id, State }: ContainerInspect): ContainerStats | undefined {
   const [sample, setSample] = useState<ContainerStats>();
-  const isOnline = connection.value === 'online';
   useEffect(() => {
     setSample(undefined);
-    if (!State.Running) return undefined;
+    if (!State.Running || !isLive.value) return undefined;
     const abort = new AbortController();
     const read = async (): Promise<void> => {
       const response = await request(docker(`/containers/${part(Id)}/stats`), { signal: abort.signal });
@@ -69,6 +68,6 @@ function useStats({ Id, State }: ContainerInspect): ContainerStats | undefined {
     };
     read().catch(() => undefined); // it ended, or the daemon: the page says so
     return () => abort.abort();
-  }, [Id, State.Running, State.StartedAt, isOnline]);
+  }, [Id, State.Running, State.StartedAt, isLive.value]);
   return sample;
 }

@@ -9,7 +9,7 @@ import { latest, withNetwork } from '../logic/measures';
 import { plainText } from '../logic/ansi';
 import { HistoryPlots, SpanChoice, useHistory } from '../parts/history-plots';
 import { Ask, Button, Empty, Failure, Head, Loading, State, useLoad } from '../parts/ui';
-import { connection, go, link, messageOf, own, pods, refresh, vms } from '../store';
+import { go, isLive, link, messageOf, own, pods, refresh, vms } from '../store';
 
 const consoleKept = 256 * 1024;
 
@@ -216,10 +216,9 @@ function Console({ id }: { id: string }) {
   const [text, setText] = useState('');
   const [error, setError] = useState('');
   const box = useRef<HTMLPreElement>(null);
-  const isOnline = connection.value === 'online';
   useEffect(() => {
-    // what it has told is still to be read while the daemon is away
-    if (!isOnline) return undefined;
+    // what it has told is still to be read meanwhile
+    if (!isLive.value) return undefined;
     const abort = new AbortController();
     const read = async (): Promise<void> => {
       const response = await request(`/v1/vms/${part(id)}/console${query({ follow: 1 })}`, {
@@ -237,7 +236,7 @@ function Console({ id }: { id: string }) {
       if (!abort.signal.aborted && !(problem instanceof NoAnswer)) setError(messageOf(problem));
     });
     return () => abort.abort();
-  }, [id, isOnline]);
+  }, [id, isLive.value]);
   useEffect(() => {
     if (box.current !== null) box.current.scrollTop = box.current.scrollHeight;
   }, [text]);
