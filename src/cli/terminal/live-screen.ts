@@ -23,6 +23,12 @@ export interface LiveOptions {
 export async function liveScreen({ draw, onKey, intervalMs, refresh }: LiveOptions): Promise<void> {
   const { stdin, stdout } = process;
   const over = withResolvers();
+  let timer: NodeJS.Timeout | undefined;
+  /** Resolves with true when the time is over. */
+  const pause = (): Promise<true> =>
+    new Promise((resolve) => {
+      timer = setTimeout(resolve, intervalMs, true);
+    });
   const show = (): void => {
     const rows = draw()
       .slice(0, stdout.rows)
@@ -50,19 +56,15 @@ export async function liveScreen({ draw, onKey, intervalMs, refresh }: LiveOptio
     do {
       await Promise.race([refresh(), over.promise]);
       show();
-    } while (await Promise.race([pauseFor(intervalMs), over.promise]));
+    } while (await Promise.race([pause(), over.promise]));
   } finally {
+    clearTimeout(timer); // else the program would live on until then
     stdout.off('resize', show);
     stdin.off('data', onData).setRawMode(false).pause();
     for (const signal of signals) process.off(signal, onSignal);
     process.off('exit', restore);
     restore();
   }
-}
-
-/** Resolves with true when the time is over. */
-function pauseFor(ms: number): Promise<true> {
-  return new Promise((resolve) => setTimeout(resolve, ms, true));
 }
 
 /** At most `columns` characters wide; a painted line that is too long loses its paint. */
