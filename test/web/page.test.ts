@@ -216,11 +216,20 @@ test('a container is run by the form, as docker run would', async () => {
 });
 
 test('it says when the daemon is away, and goes on when it is back', async () => {
-  await open('containers');
+  await open(`containers/${inspect('hostile').Id}/logs`);
+  const log = lab.page.locator('.log');
+  await log.getByText('plain', { exact: true }).waitFor();
   await lab.daemon.kill9();
   await lab.page.getByText('The daemon does not answer').waitFor();
+  // what was told stays, and nothing of it is told again
+  expect(await log.locator('.line').count()).toBe(3);
   await lab.daemon.start();
   await lab.page.getByText('The daemon does not answer').waitFor({ state: 'detached' });
+  docker('exec', 'hostile', 'sh', '-c', 'echo afterwards > /proc/1/fd/1');
+  await log.getByText('afterwards', { exact: true }).waitFor();
+  expect(await log.locator('.line').allInnerTexts()).toEqual(['plain', 'red', markup, 'afterwards']);
+  expect(await lab.page.locator('.log-foot').innerText()).toBe('4 lines');
+  await open('containers');
   docker('rename', 'made', 'renamed');
   await lab.page.getByText('renamed').waitFor();
 });
@@ -240,4 +249,14 @@ test('for looking only, nothing is changed', async () => {
     return response.status;
   });
   expect(status).toBe(403);
+});
+
+test('who leaves is let in by a new address alone', async () => {
+  await lab.page.getByRole('button', { name: /^Leave/ }).click();
+  await lab.page.getByText('This page needs its address with a token').waitFor();
+  await lab.page.goto(`${lab.page.url()}#/images`);
+  await lab.page.getByText('This page needs its address with a token').waitFor();
+  await lab.page.goto(lab.address());
+  await lab.page.locator('main h1').first().waitFor();
+  await lab.page.getByText('for looking only').waitFor();
 });

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 
 import type { Locator } from 'playwright-core';
 
+import type { VmSummary } from '../../src/api/v1/types';
 import type { Finding } from '../../src/cli/doctor-report';
 import { enter, origin, usePage } from '../support/labs/page-lab';
 import { projectDir } from '../support/process/project-dir';
@@ -229,6 +230,43 @@ test('a container run by the form has its environment, limits and network, and t
   docker('rm', '--force', 'limited');
 });
 
+test('a page that nobody looks at keeps no connection, and goes on with a log where it was', async () => {
+  const page = await lab.context.newPage();
+  lab.watch(page);
+  const open = new Set<string>();
+  page.on('request', (request) => open.add(request.url()));
+  page.on('requestfinished', (request) => open.delete(request.url()));
+  page.on('requestfailed', (request) => open.delete(request.url()));
+  const streams = (): string[] => [...open].filter((url) => /\/(?:events|logs|stats)\b/.test(url));
+  docker('run', '--detach', '--name', 'seen', 'busybox', 'sh', '-c', 'echo before; sleep 1d');
+  await page.goto(`${origin}/#/containers/${inspect('seen').Id}/logs`);
+  const log = page.locator('.log .line');
+  await log.getByText('before', { exact: true }).waitFor();
+  expect(streams()).toHaveLength(2);
+  // as a browser tells it
+  const look = (isHidden: boolean): Promise<unknown> =>
+    page.evaluate((hidden) => {
+      const { document, Event } = globalThis as unknown as {
+        document: { dispatchEvent: (event: object) => void };
+        Event: new (name: string) => object;
+      };
+      Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });
+      document.dispatchEvent(new Event('visibilitychange'));
+    }, isHidden);
+  const ended = ['/logs', '/events'].map((path) =>
+    page.waitForEvent('requestfailed', (request) => request.url().includes(path)),
+  );
+  await look(true);
+  await Promise.all(ended);
+  expect(streams()).toEqual([]);
+  docker('exec', 'seen', 'sh', '-c', 'echo meanwhile > /proc/1/fd/1');
+  await look(false);
+  await log.getByText('meanwhile', { exact: true }).waitFor();
+  expect(await log.allInnerTexts()).toEqual(['before', 'meanwhile']);
+  await page.close();
+  docker('rm', '--force', 'seen');
+});
+
 test('a slow answer is waited for, instead of being asked for again', async () => {
   const page = await lab.context.newPage();
   lab.watch(page);
@@ -264,6 +302,11 @@ test('networks are drawn with containers and published ports', async () => {
   await page.getByRole('dialog').getByLabel('Subnet').fill('10.77.0.0/24');
   await page.getByRole('dialog').getByRole('button', { name: 'Create' }).click();
   await page.locator('.cards').getByText('10.77.0.0/24').waitFor();
+  // who joins one from elsewhere is drawn at once
+  docker('network', 'connect', 'apart', 'site');
+  await drawing.locator('.edge').nth(5).waitFor();
+  docker('network', 'disconnect', 'apart', 'site');
+  await drawing.locator('.edge').nth(5).waitFor({ state: 'detached' });
   expect(docker('network', 'inspect', '--format', '{{(index .IPAM.Config 0).Subnet}}', 'apart')).toBe(
     '10.77.0.0/24',
   );
@@ -292,6 +335,23 @@ test('machines: the template, what each gave back, its console', async () => {
   await page.getByText('were given back').waitFor();
   await page.getByRole('heading', { name: 'Serial console' }).waitFor();
   await page.locator('.list').getByRole('link', { name: 'two' }).waitFor();
+});
+
+test('machines that wait: how many, which, and their end', async () => {
+  const { page } = lab;
+  const socket = lab.daemon.host.replace('unix://', '');
+  const args = ['--silent', '--unix-socket', socket, '--json', '{}', 'http://engine/v1/vms'];
+  const { id } = JSON.parse(execFileSync('curl', args, { encoding: 'utf8' })) as VmSummary;
+  await open('vms');
+  await page.locator('.numbers', { hasText: /Idle\s*1 pool of 0, 1 kept/ }).waitFor();
+  const card = page.locator('.card.item', { hasText: id });
+  await card.getByText('waits for a Pod').waitFor();
+  await card.getByRole('link').click();
+  await page.locator('.head').getByText('kept', { exact: true }).waitFor();
+  await page.getByRole('button', { name: 'End', exact: true }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'End it' }).click();
+  await page.getByRole('heading', { name: 'Machines' }).waitFor();
+  await card.waitFor({ state: 'detached' });
 });
 
 test('events are a time line, and come as they happen', async () => {

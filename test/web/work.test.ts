@@ -247,6 +247,15 @@ test('by the keyboard alone: to a view, to a container, along lists and tabs, in
   await page.locator('.rows .row a').first().focus();
   await page.keyboard.press('Enter');
   await page.getByRole('heading', { name: 'desk' }).waitFor();
+  // a menu: opened, gone along, left
+  await page.getByRole('button', { name: 'More' }).focus();
+  await page.keyboard.press('Enter');
+  await page.getByRole('button', { name: 'Kill…' }).and(page.locator(':focus')).waitFor();
+  await page.keyboard.press('ArrowDown');
+  await page.getByRole('button', { name: 'Rename…' }).and(page.locator(':focus')).waitFor();
+  await page.keyboard.press('Escape');
+  await page.getByRole('button', { name: 'More' }).and(page.locator(':focus')).waitFor();
+  await page.getByRole('button', { name: 'Rename…' }).waitFor({ state: 'detached' });
   await page.keyboard.press('Control+k');
   await page.keyboard.press('Escape');
   await page.getByRole('dialog').waitFor({ state: 'detached' });
