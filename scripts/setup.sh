@@ -105,8 +105,8 @@ run_if_changed build dist/main.js build src tsconfig.json tsconfig.build.json pa
 run_if_changed build:page dist/web-page/index.html build:page web src/docker src/api/v1 src/web package-lock.json
 run_if_changed guest build/guest/manifest.json guest guest include native protocol
 
-# The template, which the first container would else wait for. Tests make their own, in directories of their own.
-if [ "${1:-}" != test ] && [ "$(id -u)" = 0 ]; then
+# The template, which the first container would else wait for. Tests make their own, in directories of their own, and packages need none.
+if [ $# = 0 ] && [ "$(id -u)" = 0 ]; then
   node dist/main.js prepare --data-root "$data_root" --run-dir "$run_dir" ${CAISSON_ARGS:-} >build/prepare.log 2>&1 ||
     { tail -n 5 build/prepare.log >&2; say 'no template yet (build/prepare.log): bin/caisson doctor tells more'; }
 fi
