@@ -127,6 +127,9 @@ export function App() {
     const name = places.find(({ id }) => id === active)?.name ?? 'Run';
     document.title = `${name} · Caisson`;
   }, [route.value]);
+  // another view begins at its top, another part of the same one stays where it is
+  const whole = route.value.slice(0, 2).join('/');
+  useEffect(() => document.getElementById('main')?.scrollTo(0, 0), [whole]);
   useEffect(() => keyboard(() => setPalette(true)), []);
 
   if (connection.value === 'out') return <LoggedOut />;

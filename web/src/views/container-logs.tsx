@@ -207,9 +207,13 @@ function LogLines({ buffer, version, wrap, times, mark, follows, onFollow }: Lin
       const columns = Math.floor((element.clientWidth - 32) / ((measure.current?.offsetWidth ?? 80) / 10));
       setView({ top: element.scrollTop, height: element.clientHeight, columns });
     };
+    let before = element.scrollTop;
     const scrolled = (): void => {
       look();
-      onFollow(element.scrollTop + element.clientHeight >= element.scrollHeight - lineHeight);
+      const isAtEnd = element.scrollTop + element.clientHeight >= element.scrollHeight - lineHeight;
+      // lines that come while the end is scrolled to are nobody's wish to stay behind
+      if (isAtEnd || element.scrollTop < before) onFollow(isAtEnd);
+      before = element.scrollTop;
     };
     const observer = new ResizeObserver(look);
     observer.observe(element);
