@@ -1,110 +1,111 @@
 // What becomes of each field of Docker's create on a cluster: honoured, warned of, or refused. A test holds the table to the API's
 // fields, and what is warned of or refused to the code.
 
-import type { ContainerConfig, HostConfig } from '../../docker/types';
+import type { ContainerConfig, EndpointSettings, HostConfig } from '../../docker/types';
 import { DaemonError } from '../../errors';
+import { podHostname } from './pod-plan';
 
 export type FieldFate = 'honoured' | 'warned' | 'refused';
 
-/** Members of the body and of its HostConfig. */
-export const createFields: Readonly<Record<string, FieldFate>> = {
-  ArgsEscaped: 'honoured',
-  AttachStderr: 'honoured',
-  AttachStdin: 'honoured',
-  AttachStdout: 'honoured',
-  Cmd: 'honoured',
-  Domainname: 'warned',
-  Entrypoint: 'honoured',
-  Env: 'honoured',
-  ExposedPorts: 'honoured',
-  Healthcheck: 'honoured',
-  Hostname: 'honoured',
-  Image: 'honoured',
-  Labels: 'honoured',
-  MacAddress: 'warned',
-  NetworkDisabled: 'refused',
-  NetworkingConfig: 'honoured',
-  OnBuild: 'honoured',
-  OpenStdin: 'honoured',
-  Shell: 'honoured',
-  StdinOnce: 'honoured',
-  StopSignal: 'honoured',
-  StopTimeout: 'honoured',
-  Tty: 'honoured',
-  User: 'honoured',
-  Volumes: 'honoured',
-  WorkingDir: 'honoured',
-  'HostConfig.Annotations': 'honoured',
-  'HostConfig.AutoRemove': 'honoured',
-  'HostConfig.Binds': 'honoured',
-  'HostConfig.BlkioDeviceReadBps': 'warned',
-  'HostConfig.BlkioDeviceReadIOps': 'warned',
-  'HostConfig.BlkioDeviceWriteBps': 'warned',
-  'HostConfig.BlkioDeviceWriteIOps': 'warned',
-  'HostConfig.BlkioWeight': 'warned',
-  'HostConfig.BlkioWeightDevice': 'warned',
-  'HostConfig.CapAdd': 'honoured',
-  'HostConfig.CapDrop': 'honoured',
-  'HostConfig.Cgroup': 'warned',
-  'HostConfig.CgroupParent': 'warned',
-  'HostConfig.CgroupnsMode': 'warned',
-  'HostConfig.ConsoleSize': 'honoured',
-  'HostConfig.ContainerIDFile': 'honoured',
-  'HostConfig.CpuPeriod': 'honoured',
-  'HostConfig.CpuQuota': 'honoured',
-  'HostConfig.CpuRealtimePeriod': 'warned',
-  'HostConfig.CpuRealtimeRuntime': 'warned',
-  'HostConfig.CpuShares': 'honoured',
-  'HostConfig.CpusetCpus': 'warned',
-  'HostConfig.CpusetMems': 'warned',
-  'HostConfig.DeviceCgroupRules': 'refused',
-  'HostConfig.DeviceRequests': 'refused',
-  'HostConfig.Devices': 'refused',
-  'HostConfig.Dns': 'honoured',
-  'HostConfig.DnsOptions': 'honoured',
-  'HostConfig.DnsSearch': 'honoured',
-  'HostConfig.ExtraHosts': 'honoured',
-  'HostConfig.GroupAdd': 'honoured',
-  'HostConfig.Init': 'honoured',
-  'HostConfig.IpcMode': 'refused',
-  'HostConfig.KernelMemory': 'warned',
-  'HostConfig.KernelMemoryTCP': 'warned',
-  'HostConfig.Links': 'honoured',
-  'HostConfig.LogConfig': 'honoured',
-  'HostConfig.MaskedPaths': 'warned',
-  'HostConfig.Memory': 'honoured',
-  'HostConfig.MemoryReservation': 'honoured',
-  'HostConfig.MemorySwap': 'warned',
-  'HostConfig.MemorySwappiness': 'warned',
-  'HostConfig.Mounts': 'honoured',
-  'HostConfig.NanoCpus': 'honoured',
-  'HostConfig.NetworkMode': 'honoured',
-  'HostConfig.OomKillDisable': 'warned',
-  'HostConfig.OomScoreAdj': 'honoured',
-  'HostConfig.PidMode': 'refused',
-  'HostConfig.PidsLimit': 'warned',
-  'HostConfig.PortBindings': 'honoured',
-  'HostConfig.Privileged': 'honoured',
-  'HostConfig.PublishAllPorts': 'honoured',
-  'HostConfig.ReadonlyPaths': 'warned',
-  'HostConfig.ReadonlyRootfs': 'honoured',
-  'HostConfig.RestartPolicy': 'honoured',
-  'HostConfig.Runtime': 'honoured',
-  'HostConfig.SecurityOpt': 'honoured',
-  'HostConfig.ShmSize': 'honoured',
-  'HostConfig.StorageOpt': 'refused',
-  'HostConfig.Sysctls': 'honoured',
-  'HostConfig.Tmpfs': 'honoured',
-  'HostConfig.UTSMode': 'refused',
-  'HostConfig.Ulimits': 'honoured',
-  'HostConfig.UsernsMode': 'warned',
-  'HostConfig.VolumeDriver': 'honoured',
-  'HostConfig.VolumesFrom': 'honoured',
-  'HostConfig.Isolation': 'honoured',
-  'HostConfig.CpuCount': 'warned',
-  'HostConfig.CpuPercent': 'warned',
-  'HostConfig.IOMaximumBandwidth': 'refused',
-  'HostConfig.IOMaximumIOps': 'refused',
+/** Members of the body and of its HostConfig: what becomes of each, in words that docs/compatibility.md has, too. */
+export const createFields: Readonly<Record<string, readonly [FieldFate, string]>> = {
+  ArgsEscaped: ['honoured', 'kept and shown'],
+  AttachStderr: ['honoured', 'kept and shown: the client attaches'],
+  AttachStdin: ['honoured', 'kept and shown: the client attaches'],
+  AttachStdout: ['honoured', 'kept and shown: the client attaches'],
+  Cmd: ['honoured', 'what process 1 starts'],
+  Domainname: ['warned', 'a Pod has none'],
+  Entrypoint: ['honoured', 'what process 1 starts'],
+  Env: ['honoured', "of the command; `$(NAME)` in it is not Kubernetes' to read"],
+  ExposedPorts: ['honoured', 'published with `PublishAllPorts`'],
+  Healthcheck: ['honoured', 'an exec by the daemon that holds the Lease'],
+  Hostname: ['honoured', "the Pod's `hostname`; one that is no label of lower-case letters, digits and dashes is warned of"],
+  Image: ['honoured', 'by its digest, with the Secret that it was pulled by'],
+  Labels: ['honoured', "in the record: Docker's filters select by them, Kubernetes' selectors don't"],
+  MacAddress: ['warned', "it is the cluster's network that gives one"],
+  NetworkDisabled: ['refused', 'every Pod has a network'],
+  NetworkingConfig: ['honoured', 'NetworkPolicies, names and aliases; addresses, MAC addresses and `GwPriority` are warned of'],
+  OnBuild: ['honoured', 'kept and shown'],
+  OpenStdin: ['honoured', 'process 1 keeps it open'],
+  Shell: ['honoured', 'kept and shown'],
+  StdinOnce: ['honoured', 'process 1 closes it'],
+  StopSignal: ['honoured', 'sent by process 1'],
+  StopTimeout: ['honoured', 'seconds between the signal and SIGKILL'],
+  Tty: ['honoured', 'process 1 makes the terminal'],
+  User: ['honoured', 'looked up in the image by process 1'],
+  Volumes: ['honoured', 'PersistentVolumeClaims, filled from the image'],
+  WorkingDir: ['honoured', 'made where there is none'],
+  'HostConfig.Annotations': ['honoured', 'kept and shown; no runtime reads them'],
+  'HostConfig.AutoRemove': ['honoured', 'by the daemon that holds the Lease'],
+  'HostConfig.Binds': ['honoured', 'claims for volumes, a Secret for a small file that is only read, `hostPath` below `--kube-bind-path`; others are refused'],
+  'HostConfig.BlkioDeviceReadBps': ['warned', 'Kubernetes has no limits of block I/O'],
+  'HostConfig.BlkioDeviceReadIOps': ['warned', 'Kubernetes has no limits of block I/O'],
+  'HostConfig.BlkioDeviceWriteBps': ['warned', 'Kubernetes has no limits of block I/O'],
+  'HostConfig.BlkioDeviceWriteIOps': ['warned', 'Kubernetes has no limits of block I/O'],
+  'HostConfig.BlkioWeight': ['warned', 'Kubernetes has no limits of block I/O'],
+  'HostConfig.BlkioWeightDevice': ['warned', 'Kubernetes has no limits of block I/O'],
+  'HostConfig.CapAdd': ['honoured', "`capabilities` of the Pod's container, and of the command"],
+  'HostConfig.CapDrop': ['honoured', 'process 1 drops them of the command'],
+  'HostConfig.Cgroup': ['warned', "control groups are the node's"],
+  'HostConfig.CgroupParent': ['warned', "control groups are the node's"],
+  'HostConfig.CgroupnsMode': ['warned', "control groups are the node's"],
+  'HostConfig.ConsoleSize': ['honoured', 'of the terminal, from its start'],
+  'HostConfig.ContainerIDFile': ['honoured', 'the client writes it'],
+  'HostConfig.CpuPeriod': ['honoured', 'with `CpuQuota`, `limits.cpu`'],
+  'HostConfig.CpuQuota': ['honoured', '`limits.cpu`'],
+  'HostConfig.CpuRealtimePeriod': ['warned', 'Kubernetes has no real-time limits'],
+  'HostConfig.CpuRealtimeRuntime': ['warned', 'Kubernetes has no real-time limits'],
+  'HostConfig.CpuShares': ['honoured', '`requests.cpu`: 1024 are a CPU'],
+  'HostConfig.CpusetCpus': ['warned', "which CPUs is the node's choice"],
+  'HostConfig.CpusetMems': ['warned', "which memory is the node's choice"],
+  'HostConfig.DeviceCgroupRules': ['refused', "which node a container is on is the cluster's choice"],
+  'HostConfig.DeviceRequests': ['refused', "which node a container is on is the cluster's choice"],
+  'HostConfig.Devices': ['refused', "which node a container is on is the cluster's choice"],
+  'HostConfig.Dns': ['honoured', '`dnsConfig`, or whom its name server asks'],
+  'HostConfig.DnsOptions': ['honoured', '`dnsConfig`'],
+  'HostConfig.DnsSearch': ['honoured', '`dnsConfig`'],
+  'HostConfig.ExtraHosts': ['honoured', '`hostAliases`; `host-gateway` is warned of'],
+  'HostConfig.GroupAdd': ['honoured', 'looked up in the image by process 1'],
+  'HostConfig.Init': ['honoured', 'process 1 hands signals on and reaps in any case'],
+  'HostConfig.IpcMode': ['refused', "a node's namespaces are not shared, nor another Pod's; `private` and `shareable` are what a Pod has"],
+  'HostConfig.KernelMemory': ['warned', 'Kubernetes has no limit of it'],
+  'HostConfig.KernelMemoryTCP': ['warned', 'Kubernetes has no limit of it'],
+  'HostConfig.Links': ['honoured', 'names, and variables of the command'],
+  'HostConfig.LogConfig': ['honoured', '`json-file`, `local` and `none`, with their sizes, kept by process 1; other drivers are refused'],
+  'HostConfig.MaskedPaths': ['warned', "the node's runtime has its own"],
+  'HostConfig.Memory': ['honoured', '`limits.memory`'],
+  'HostConfig.MemoryReservation': ['honoured', '`requests.memory`'],
+  'HostConfig.MemorySwap': ['warned', "swap is the node's choice"],
+  'HostConfig.MemorySwappiness': ['warned', "swap is the node's choice"],
+  'HostConfig.Mounts': ['honoured', 'as `Binds`; tmpfs as `emptyDir` of memory, whose mode is warned of; images are refused'],
+  'HostConfig.NanoCpus': ['honoured', '`limits.cpu`'],
+  'HostConfig.NetworkMode': ['honoured', "NetworkPolicies and names; `host` is warned of, `none` and another container's are refused"],
+  'HostConfig.OomKillDisable': ['warned', "it is the node's kernel that chooses"],
+  'HostConfig.OomScoreAdj': ['honoured', 'process 1 sets it'],
+  'HostConfig.PidMode': ['refused', "a node's namespaces are not shared, nor another Pod's"],
+  'HostConfig.PidsLimit': ['warned', "it is the node's setting"],
+  'HostConfig.PortBindings': ['honoured', 'listeners of the daemon, through process 1'],
+  'HostConfig.Privileged': ['honoured', "`privileged`, as far as the namespace's Pod Security lets it"],
+  'HostConfig.PublishAllPorts': ['honoured', 'listeners of the daemon, through process 1'],
+  'HostConfig.ReadonlyPaths': ['warned', "the node's runtime has its own"],
+  'HostConfig.ReadonlyRootfs': ['honoured', '`readOnlyRootFilesystem`'],
+  'HostConfig.RestartPolicy': ['honoured', 'by the daemon that holds the Lease, in the same Pod while it lasts'],
+  'HostConfig.Runtime': ['honoured', '`runc`, which stands for the RuntimeClass of the daemon; another name is refused'],
+  'HostConfig.SecurityOpt': ['honoured', '`seccomp` and `no-new-privileges`, by process 1; `apparmor` and `label` are warned of'],
+  'HostConfig.ShmSize': ['honoured', 'an `emptyDir` of memory, unless it is 64 MiB'],
+  'HostConfig.StorageOpt': ['refused', "a container's layer is on its node's disk"],
+  'HostConfig.Sysctls': ['honoured', '`sysctls` of the Pod: those that its node allows'],
+  'HostConfig.Tmpfs': ['honoured', '`emptyDir` of memory, with `size` and `ro`; other options are warned of'],
+  'HostConfig.UTSMode': ['refused', "a node's namespaces are not shared"],
+  'HostConfig.Ulimits': ['honoured', 'process 1 sets them, with `SYS_RESOURCE`'],
+  'HostConfig.UsernsMode': ['warned', "user namespaces are the node's choice"],
+  'HostConfig.VolumeDriver': ['honoured', '`local` is a claim; another is refused'],
+  'HostConfig.VolumesFrom': ['honoured', 'the same claims'],
+  'HostConfig.Isolation': ['honoured', '`default`; another is refused'],
+  'HostConfig.CpuCount': ['warned', 'it is of Windows'],
+  'HostConfig.CpuPercent': ['warned', 'it is of Windows'],
+  'HostConfig.IOMaximumBandwidth': ['refused', 'as by dockerd on Linux'],
+  'HostConfig.IOMaximumIOps': ['refused', 'as by dockerd on Linux'],
 };
 
 /** Lines are kept beside the container, as dockerd's `local` driver keeps them. */
@@ -142,13 +143,42 @@ export function clusterRefusals(config: ContainerConfig, hostConfig: HostConfig)
     if (name !== '--network' && mode === 'host')
       throw refusal(`${name} host`, "a node's namespaces are not shared");
   }
+  if (hostConfig.IpcMode === 'none') throw refusal('--ipc none', 'every Pod has a /dev/shm');
   for (const { Type } of hostConfig.Mounts ?? [])
     if (Type === 'image') throw refusal('a mount of type image', 'nodes mount volumes');
 }
 
-/** What is not honoured, and does no harm. */
-export function clusterWarnings(config: ContainerConfig, hostConfig: HostConfig): string[] {
+/** What is not honoured, and does no harm. `endpoints`: of NetworkingConfig. */
+export function clusterWarnings(
+  config: ContainerConfig,
+  hostConfig: HostConfig,
+  endpoints: Readonly<Record<string, EndpointSettings | null>> = {},
+): string[] {
+  const memoryMounts = (hostConfig.Mounts ?? []).filter(({ Type }) => Type === 'tmpfs');
+  const hostname = config.Hostname ?? '';
   const discarded: [string, unknown, string][] = [
+    ['Hostname', hostname !== '' && podHostname(hostname) !== hostname, "a Pod's has other letters"],
+    [
+      'ExtraHosts host-gateway',
+      (hostConfig.ExtraHosts ?? []).some((entry) => entry.endsWith(':host-gateway')),
+      'a Pod has no host of its own',
+    ],
+    [
+      'SecurityOpt apparmor and label',
+      (hostConfig.SecurityOpt ?? []).some((option) => /^(apparmor[=:](?!unconfined$)|label[=:](?!disable$))/.test(option)),
+      "they are the node's",
+    ],
+    [
+      'Tmpfs options',
+      Object.values(hostConfig.Tmpfs ?? {}).some(hasOtherOptions),
+      "memory of a Pod has a size, and may be read-only",
+    ],
+    [
+      'TmpfsOptions Mode',
+      memoryMounts.some(({ TmpfsOptions }) => (TmpfsOptions?.Mode ?? 0) !== 0),
+      'memory of a Pod has a size, and may be read-only',
+    ],
+    ...Object.entries(endpoints).flatMap(([name, settings]) => discardedOfEndpoint(name, settings ?? {})),
     ['Domainname', config.Domainname, 'a Pod has none'],
     ['MacAddress', config.MacAddress, "it is the cluster's network that gives one"],
     ['BlkioWeight', hostConfig.BlkioWeight, 'Kubernetes has no limits of block I/O'],
@@ -178,6 +208,24 @@ export function clusterWarnings(config: ContainerConfig, hostConfig: HostConfig)
     ['PidsLimit', (hostConfig.PidsLimit ?? 0) > 0, "it is the node's setting"],
   ];
   return discarded.flatMap(([name, value, why]) => (isGiven(value) ? [`${name} discarded: ${why}.`] : []));
+}
+
+/** Which address a Pod has is the cluster's choice. */
+function discardedOfEndpoint(
+  network: string,
+  { IPAMConfig, MacAddress, GwPriority }: EndpointSettings,
+): [string, unknown, string][] {
+  const addresses = [IPAMConfig?.IPv4Address, IPAMConfig?.IPv6Address, ...(IPAMConfig?.LinkLocalIPs ?? [])];
+  return [
+    [`IPAMConfig of ${network}`, addresses.filter(isGiven), "addresses are the cluster's choice"],
+    [`MacAddress of ${network}`, MacAddress, "it is the cluster's network that gives one"],
+    [`GwPriority of ${network}`, GwPriority, 'a Pod has one interface'],
+  ];
+}
+
+function hasOtherOptions(options: string): boolean {
+  const known = /^(|rw|ro|size=\d+[kmg]?)$/i;
+  return options.split(',').some((option) => !known.test(option));
 }
 
 function isGiven(value: unknown): boolean {

@@ -38,7 +38,7 @@ export async function createContainer(
     validateLog: validateClusterLog,
   });
   clusterRefusals(config, hostConfig);
-  warnings.push(...clusterWarnings(config, hostConfig));
+  warnings.push(...clusterWarnings(config, hostConfig, NetworkingConfig?.EndpointsConfig ?? {}));
   const links = resolveLinks(containers, hostConfig);
   const { image, source } = await findImage(context, config.Image ?? '');
   const id = newContainerId();

@@ -42,7 +42,12 @@ export function processOf(record: ClusterRecord, linkEnv: readonly string[]): Gu
     linkEnv,
   }).containers;
   if (container === undefined) throw new RangeError('a Pod without a container');
-  return asNodesAllow(container.process, record);
+  const [rows, columns] = record.hostConfig.ConsoleSize;
+  const hasSize = record.config.Tty && rows > 0 && columns > 0;
+  return asNodesAllow(
+    { ...container.process, ...(hasSize ? { consoleSize: { rows, columns } } : {}) },
+    record,
+  );
 }
 
 /** As far as a Pod may have it that has no more rights than it needs. */
@@ -139,8 +144,8 @@ function supervisorContainer(image: string): V1Container {
   };
 }
 
-/** A host name that Kubernetes refuses is set by nobody: the Pod's own stands in. */
-function podHostname(name: string): string | undefined {
+/** Undefined for one that Kubernetes refuses: the Pod's own stands in. create-fields.ts warns. */
+export function podHostname(name: string): string | undefined {
   const lower = name.toLowerCase();
   return /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(lower) ? lower : undefined;
 }

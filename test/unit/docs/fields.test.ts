@@ -6,6 +6,7 @@ import { join } from 'node:path';
 
 import { containerCreate, containerUpdate, execCreate, execStart } from '../../../src/docker/request-schemas';
 import { hostConfig } from '../../../src/docker/host-config-schema';
+import { createFields } from '../../../src/cluster/containers/create-fields';
 import type { Schema } from '../../../src/go/json-schema';
 
 const root = join(__dirname, '../../..');
@@ -32,15 +33,15 @@ const fields = [
   ...fieldsOf('ExecStart', execStart),
 ];
 
-/** Rows `| operation | field | answer | note |`. */
+/** Rows `| operation | field | answer | on a cluster | note |`. */
 const rows = new Map(
   [
     ...documentation.matchAll(
-      /^\| (ContainerCreate|ContainerUpdate|ContainerExec|ExecStart) \| `([\w.]+)` \| (.+?) \| (.*?) ?\|$/gm,
+      /^\| (ContainerCreate|ContainerUpdate|ContainerExec|ExecStart) \| `([\w.]+)` \| (.+?) \|(.*?)\| (.*?) ?\|$/gm,
     ),
-  ].map(([, operation = '', field = '', answer = '', note = '']) => [
+  ].map(([, operation = '', field = '', answer = '', cluster = '', note = '']) => [
     `${operation} ${field}`,
-    { answer, note },
+    { answer, cluster: cluster.trim(), note },
   ]),
 );
 
@@ -51,6 +52,19 @@ test.each(fields)('%s is in docs/compatibility.md', (field) => {
   expect(row).toBeDefined();
   expect(['yes', 'differs', 'warns', 'refused']).toContain(row?.answer);
   if (row?.answer !== 'yes') expect(row?.note).not.toBe('');
+});
+
+test.each(Object.entries(createFields))('%s on a cluster is what docs/compatibility.md says', (field, [fate, how]) => {
+  // a struct's members have rows of their own
+  if (field === 'NetworkingConfig') return;
+  expect(rows.get(`ContainerCreate ${field}`)?.cluster).toBe(`${fate}: ${how}`);
+});
+
+test('each field of create has a word for clusters', () => {
+  const silent = [...rows].filter(
+    ([key, { cluster }]) => key.startsWith('ContainerCreate ') && !/^(honoured|warned|refused)\b/.test(cluster),
+  );
+  expect(silent).toEqual([]);
 });
 
 test('docs/compatibility.md has no row of a field that is not declared', () => {

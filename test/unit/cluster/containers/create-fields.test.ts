@@ -8,7 +8,7 @@ import {
 } from '../../../../src/cluster/containers/create-fields';
 import { configFields } from '../../../../src/docker/container-config-schema';
 import { hostConfigFields } from '../../../../src/docker/host-config-schema';
-import type { ContainerConfig, HostConfig } from '../../../../src/docker/types';
+import type { ContainerConfig, EndpointSettings, HostConfig } from '../../../../src/docker/types';
 import { validateContainer } from '../../../../src/semantics/create/validation';
 
 /** A value of each field that is not honoured. */
@@ -57,7 +57,7 @@ function bodyWith(field: string): [ContainerConfig, HostConfig] {
 }
 
 const withFate = (fate: string): string[] =>
-  Object.entries(createFields).flatMap(([field, its]) => (its === fate ? [field] : []));
+  Object.entries(createFields).flatMap(([field, [its]]) => (its === fate ? [field] : []));
 
 it('has an entry for each field that the API reads, and none else', () => {
   const read = [
@@ -91,6 +91,36 @@ it('says nothing of a body that wants nothing', () => {
   expect(clusterWarnings({}, {})).toEqual([]);
   expect(clusterWarnings({}, { MemorySwappiness: -1, PidsLimit: -1, OomKillDisable: false })).toEqual([]);
   expect(() => clusterRefusals({}, { NetworkMode: 'bridge', IpcMode: 'private' })).not.toThrow();
+});
+
+it.each<[string, ContainerConfig, HostConfig, Record<string, EndpointSettings>]>([
+  ['Hostname', { Hostname: 'my_host.test' }, {}, {}],
+  ['Hostname', { Hostname: 'Upper' }, {}, {}],
+  ['ExtraHosts host-gateway', {}, { ExtraHosts: ['up:host-gateway', 'db:10.0.0.1'] }, {}],
+  ['SecurityOpt apparmor and label', {}, { SecurityOpt: ['apparmor=mine'] }, {}],
+  ['Tmpfs options', {}, { Tmpfs: { '/a': 'size=1m,mode=700' } }, {}],
+  ['TmpfsOptions Mode', {}, { Mounts: [{ Type: 'tmpfs', Target: '/a', TmpfsOptions: { Mode: 0o700 } }] }, {}],
+  ['IPAMConfig of web', {}, {}, { web: { IPAMConfig: { IPv4Address: '10.9.0.2' } } }],
+  ['MacAddress of web', {}, {}, { web: { MacAddress: '02:00:00:00:00:01' } }],
+  ['GwPriority of web', {}, {}, { web: { GwPriority: 1 } }],
+])('warns of %s', (what, config, hostConfig, endpoints) => {
+  expect(clusterWarnings(config, hostConfig, endpoints)).toEqual([
+    expect.stringMatching(`^${what} discarded: .`),
+  ]);
+});
+
+it('says nothing of what a Pod has', () => {
+  const hostConfig = {
+    Tmpfs: { '/a': '', '/b': 'rw,size=64m' },
+    ExtraHosts: ['db:10.0.0.1'],
+    SecurityOpt: ['no-new-privileges', 'seccomp=unconfined', 'apparmor=unconfined', 'label=disable'],
+  };
+  const endpoints = { web: { Aliases: ['db'], IPAMConfig: {} }, other: null };
+  expect(clusterWarnings({ Hostname: 'web-1' }, hostConfig, endpoints)).toEqual([]);
+});
+
+it('refuses --ipc none', () => {
+  expect(() => clusterRefusals({}, { IpcMode: 'none' })).toThrow('--ipc none');
 });
 
 it.each(['none', 'container:other'])('refuses --network %s', (mode) => {
