@@ -412,7 +412,7 @@ export const walls = {
   // floor 2
   'engine/events': { imports: ['engine/core', 'docker'], types: ['api/v1.41/backend'] },
   'engine/system': {
-    imports: ['engine/core', 'storage/images', 'versions', 'config', 'docker'],
+    imports: ['semantics/system', 'engine/core', 'storage/images', 'versions', 'config', 'docker'],
     types: ['storage/contract', 'vm/contract'],
   },
   'engine/streams': {
@@ -481,7 +481,7 @@ export const walls = {
     types: ['api/v1.41/backend'],
   },
   'cluster/system': {
-    imports: ['cluster/containers', 'cluster/client', 'versions', 'config', 'docker'],
+    imports: ['semantics/system', 'cluster/containers', 'cluster/client', 'versions', 'config', 'docker'],
     types: ['api/v1.41/backend'],
   },
   'cluster/keeper': {
@@ -590,6 +590,7 @@ export const walls = {
     imports: ['semantics/containers', 'semantics/filters', 'docker'],
     types: ['api/v1.41/backend', 'network/network'],
   },
+  'semantics/system': { imports: ['versions', 'config', 'docker'] },
   'semantics/views': {
     imports: ['semantics/containers', 'semantics/filters', 'docker'],
     types: ['api/v1.41/backend', 'network/network', 'vm/contract'],

@@ -187,6 +187,14 @@ export interface CheckpointBackend {
   checkpointDelete(ref: string, name: string, directory: string): Promise<void>;
 }
 
+export interface ExecStartOptions {
+  detach: boolean;
+  tty: boolean;
+  consoleSize?: { rows: number; columns: number };
+  /** A program that can't be started is a rejection, and no text in the stream. */
+  rejects?: boolean;
+}
+
 export interface ExecBackend {
   create(containerRef: string, body: ExecCreateBody): Promise<{ Id: string }>;
   /**
@@ -194,11 +202,7 @@ export interface ExecBackend {
    * `open` is answered with a status (no such exec, container not running); what is thrown after it, as by a command
    * that can't be executed or an exec that has run already, is written to the client's stdout as dockerd does.
    */
-  start(
-    execId: string,
-    options: { detach: boolean; tty: boolean; consoleSize?: { rows: number; columns: number } },
-    open: OpenStream,
-  ): Promise<void>;
+  start(execId: string, options: ExecStartOptions, open: OpenStream): Promise<void>;
   inspect(execId: string): Promise<ExecInspect>;
   resize(execId: string, size: { rows: number; columns: number }): Promise<void>;
 }

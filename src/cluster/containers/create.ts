@@ -4,7 +4,6 @@ import { availableParallelism } from 'node:os';
 import type { ApiVersion } from '../../api/v1.41/backend';
 import type { ContainerCreateBody, ContainerCreateResponse, HostConfig } from '../../docker/types';
 import { DaemonError, errorMessage, isDaemonError } from '../../errors';
-import { neverTimestamp, nowTimestamp } from '../../go/timestamp';
 import { log } from '../../log';
 import { parseReference } from '../../registry/reference';
 import { eventAttributes } from '../../semantics/containers/container-record';
@@ -13,10 +12,11 @@ import {
   parseContainerName,
   randomContainerName,
 } from '../../semantics/containers/container-names';
+import { firstRecord } from '../../semantics/containers/first-record';
 import { nameInUse } from '../../semantics/containers/known-containers';
 import { resolveLinks } from '../../semantics/containers/links';
 import { withCreateDefaults } from '../../semantics/create/daemon-defaults';
-import { fillHostConfig, mergeImageConfig } from '../../semantics/create/defaults';
+import { hostConfigAtCreate, mergeImageConfig } from '../../semantics/create/defaults';
 import { validateContainer } from '../../semantics/create/validation';
 import { donorOf } from '../../translate/container-to-pod';
 import type { ClusterRecord } from '../contract/cluster-record';
@@ -48,13 +48,10 @@ export async function createContainer(
   const holder = given === undefined ? undefined : containers.list().find(({ name }) => name === given);
   if (given !== undefined && holder !== undefined) throw nameInUse(given, holder.id);
   const volumes = await context.volumes.resolve(hostConfig, Object.keys(filled.Volumes ?? {}));
-  const { Runtime, ...others } = fillHostConfig(hostConfig);
-  const filledHostConfig =
-    givenHostConfig !== undefined && givenHostConfig !== null && Runtime !== undefined
-      ? { ...others, Runtime }
-      : others;
-  filledHostConfig.Links = null;
-  const [path = '', ...args] = [...(filled.Entrypoint ?? []), ...(filled.Cmd ?? [])];
+  const filledHostConfig = hostConfigAtCreate(
+    hostConfig,
+    givenHostConfig !== undefined && givenHostConfig !== null,
+  );
   const networks =
     donorOf(filledHostConfig.NetworkMode) !== undefined || (filled.NetworkDisabled ?? false)
       ? {}
@@ -63,34 +60,19 @@ export async function createContainer(
           NetworkingConfig?.EndpointsConfig ?? {},
         );
   const record: Omit<ClusterRecord, 'name'> = {
-    id,
-    createdAt: nowTimestamp(),
-    config: filled,
-    hostConfig: filledHostConfig,
-    path,
-    args,
-    imageId: image.id,
-    layers: image.config.rootfs.diff_ids,
-    platform: image.config.os,
-    podId: id,
-    state: {
-      kind: 'created',
-      exitCode: 0,
-      error: '',
-      oomKilled: false,
-      startedAt: neverTimestamp,
-      finishedAt: neverTimestamp,
-    },
-    restartCount: 0,
-    manuallyStopped: false,
-    logPath: '',
-    writableDiskBytes: 0,
-    mounts: volumes.points,
-    mountDetails: volumes.details,
-    networks,
-    ...(links === undefined ? {} : { links }),
-    publishedPorts: [],
-    warnings,
+    ...firstRecord({
+      id,
+      image,
+      config: filled,
+      hostConfig: filledHostConfig,
+      links,
+      warnings,
+      logPath: '',
+      writableDiskBytes: 0,
+      mounts: volumes.points,
+      mountDetails: volumes.details,
+      networks,
+    }),
     source,
   };
   let container: ClusterContainer;

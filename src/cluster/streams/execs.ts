@@ -2,7 +2,7 @@
 // what another has created; what became of one its supervisor knows.
 
 import { randomBytes } from 'node:crypto';
-import type { ExecBackend, OpenStream, StreamClient } from '../../api/v1.41/backend';
+import type { ExecBackend, ExecStartOptions, OpenStream, StreamClient } from '../../api/v1.41/backend';
 import { pause } from '../../async/pause';
 import type { ExecCreateBody, ExecInspect } from '../../docker/types';
 import { DaemonError, errorMessage } from '../../errors';
@@ -80,17 +80,7 @@ export class ClusterExecs implements ExecBackend {
     return { Id: id };
   }
 
-  async start(
-    execId: string,
-    options: {
-      detach: boolean;
-      tty: boolean;
-      consoleSize?: { rows: number; columns: number };
-      /** A program that can't be started is a rejection, and no text in the stream. */
-      rejects?: boolean;
-    },
-    open: OpenStream,
-  ): Promise<void> {
+  async start(execId: string, options: ExecStartOptions, open: OpenStream): Promise<void> {
     const { record, container } = await this.#get(execId);
     requireExecutable(container, container.id);
     const { body } = record;

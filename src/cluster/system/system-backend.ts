@@ -13,7 +13,7 @@ import type {
   Volume,
 } from '../../docker/types';
 import type { Config } from '../../config';
-import { nowTimestamp } from '../../go/timestamp';
+import { daemonInfo, daemonVersion } from '../../semantics/system/daemon-info';
 import type { SystemVersions } from '../../versions';
 import { callApi } from '../client/api-error';
 import type { ClusterApi } from '../client/cluster-api';
@@ -33,7 +33,6 @@ export interface ClusterSystemParts {
   warnings: () => Promise<string[]>;
 }
 
-const nothing = { ID: '', Expected: '' };
 const noFilters: Filters = new Map();
 
 export class ClusterSystemBackend implements SystemBackend {
@@ -60,12 +59,15 @@ export class ClusterSystemBackend implements SystemBackend {
     const sum = (of: (capacity: Record<string, string>) => number): number =>
       nodes.reduce((total, { status }) => total + of(status?.capacity ?? {}), 0);
     return {
+      ...daemonInfo({
+        config,
+        versions,
+        containers: counts,
+        images: listed.length,
+        eventListeners: context.events.bus.listenerCount,
+        logDrivers: ['json-file', 'local'],
+      }),
       ID: `caisson-${api.namespace}`,
-      Containers: context.containers.list().length,
-      ContainersRunning: counts.running,
-      ContainersPaused: counts.paused,
-      ContainersStopped: counts.stopped,
-      Images: listed.length,
       Driver: 'kubernetes',
       DriverStatus: [
         ['Namespace', api.namespace],
@@ -75,80 +77,19 @@ export class ClusterSystemBackend implements SystemBackend {
           `${status?.nodeInfo?.kubeletVersion ?? ''}, ${status?.nodeInfo?.containerRuntimeVersion ?? ''}`,
         ]),
       ],
-      Plugins: {
-        Volume: ['local'],
-        Network: ['bridge', 'host', 'null'],
-        Authorization: null,
-        Log: ['json-file', 'local'],
-      },
-      MemoryLimit: true,
       SwapLimit: false,
-      KernelMemory: false,
-      KernelMemoryTCP: false,
-      CpuCfsPeriod: true,
-      CpuCfsQuota: true,
-      CPUShares: true,
       CPUSet: false,
       PidsLimit: false,
-      IPv4Forwarding: true,
-      BridgeNfIptables: false,
-      BridgeNfIp6tables: false,
-      Debug: config.debug,
-      NFd: -1,
-      OomKillDisable: false,
-      NGoroutines: process.getActiveResourcesInfo().length,
-      SystemTime: nowTimestamp(),
-      LoggingDriver: config.containerDefaults.logDriver,
       CgroupDriver: 'none',
-      CgroupVersion: '2',
-      NEventsListener: context.events.bus.listenerCount,
       KernelVersion: first?.kernelVersion ?? '',
       OperatingSystem: first?.osImage ?? '',
       OSVersion: '',
-      OSType: 'linux',
       Architecture: first?.architecture === 'amd64' ? 'x86_64' : (first?.architecture ?? os.machine()),
-      IndexServerAddress: 'https://index.docker.io/v1/',
-      RegistryConfig: {
-        AllowNondistributableArtifactsCIDRs: [],
-        AllowNondistributableArtifactsHostnames: [],
-        InsecureRegistryCIDRs: ['127.0.0.0/8'],
-        IndexConfigs: {
-          'docker.io': {
-            Name: 'docker.io',
-            Mirrors: [...config.registryMirrors],
-            Secure: true,
-            Official: true,
-          },
-        },
-        Mirrors: [...config.registryMirrors],
-      },
       NCPU: sum(({ cpu = '0' }) => Number(cpu)),
       MemTotal: sum(({ memory = '0' }) => kibibytes(memory) * 1024),
-      GenericResources: null,
       DockerRootDir: '',
-      HttpProxy: process.env['HTTP_PROXY'] ?? '',
-      HttpsProxy: process.env['HTTPS_PROXY'] ?? '',
-      NoProxy: process.env['NO_PROXY'] ?? '',
-      Name: os.hostname(),
-      Labels: [...config.labels],
-      ExperimentalBuild: config.experimental,
-      ServerVersion: versions.engine,
       Runtimes: { runc: { path: context.settings.runtimeClass ?? '' } },
-      DefaultRuntime: 'runc',
-      Swarm: {
-        NodeID: '',
-        NodeAddr: '',
-        LocalNodeState: 'inactive',
-        ControlAvailable: false,
-        Error: '',
-        RemoteManagers: null,
-      },
-      LiveRestoreEnabled: true,
-      Isolation: '',
       InitBinary: '',
-      ContainerdCommit: nothing,
-      RuncCommit: nothing,
-      InitCommit: nothing,
       SecurityOptions: ['name=seccomp,profile=default'],
       Warnings: ['the Kubernetes backend is experimental', ...notKept].map((text) => `WARNING: ${text}`),
     };
@@ -157,30 +98,9 @@ export class ClusterSystemBackend implements SystemBackend {
   async version(): Promise<SystemVersion> {
     const { versions, config, api } = this.#parts;
     const cluster = await callApi(() => api.version.getCode());
-    const common = {
-      ApiVersion: versions.api,
-      MinAPIVersion: versions.minimumApi,
-      GitCommit: versions.gitCommit,
-      GoVersion: `node ${process.versions.node}`,
-      Os: 'linux',
-      Arch: os.arch() === 'x64' ? 'amd64' : os.arch(),
-      KernelVersion: os.release(),
-      BuildTime: versions.buildTime,
-    };
-    return {
-      Platform: { Name: 'Caisson' },
-      Components: [
-        {
-          Name: 'Engine',
-          Version: versions.engine,
-          Details: { ...common, Experimental: String(config.experimental) },
-        },
-        { Name: 'Kubernetes', Version: cluster.gitVersion, Details: {} },
-      ],
-      Version: versions.engine,
-      ...common,
-      ...(config.experimental ? { Experimental: true } : {}),
-    };
+    return daemonVersion(versions, { kernel: os.release(), experimental: config.experimental }, [
+      { Name: 'Kubernetes', Version: cluster.gitVersion },
+    ]);
   }
 
   auth(body: AuthConfig): Promise<AuthResponse> {

@@ -11,7 +11,6 @@ import type {
   FilledContainerConfig,
   FilledHostConfig,
   HostConfig,
-  MountPoint,
 } from '../../docker/types';
 import { nicsPerVm } from '../../config';
 import { DaemonError } from '../../errors';
@@ -20,8 +19,8 @@ import { log } from '../../log';
 import { parseAddress } from '../../network/addresses/addresses';
 import { parseReference } from '../../registry/reference';
 import type { Image } from '../../storage/contract/image';
-import { cleanPath, donorOf } from '../../translate/container-to-pod';
-import { fillHostConfig, mergeImageConfig } from '../../semantics/create/defaults';
+import { donorOf } from '../../translate/container-to-pod';
+import { hostConfigAtCreate, mergeImageConfig } from '../../semantics/create/defaults';
 import {
   findMountedImages,
   layersToHold,
@@ -35,6 +34,7 @@ import {
   parseContainerName,
   randomContainerName,
 } from '../../semantics/containers/container-names';
+import { firstRecord } from '../../semantics/containers/first-record';
 import { resolveLinks } from '../../semantics/containers/links';
 import { findEmulator, isNative, missingEmulator, type EmulatorConfig } from '../core/emulators';
 import {
@@ -48,7 +48,6 @@ import { storageSizeBytes, validateContainer } from '../../semantics/create/vali
 import { withCreateDefaults } from '../../semantics/create/daemon-defaults';
 import { parsePlatform, type Platform } from '../../registry/platform';
 import { apiSocketPath } from '../mounts/socket-source';
-import { neverTimestamp, nowTimestamp } from '../../go/timestamp';
 import type { Config } from '../../config';
 import type { NetworkManager } from '../../network/network';
 import type { ImageStore, LayerStore, WritableDiskStore } from '../../storage/contract/stores';
@@ -189,53 +188,31 @@ interface RecordParts {
   links: Record<string, LinkRecord> | undefined;
   warnings: string[];
   mounts: ResolvedMount[];
-  /** dockerd fills in the runtime at create for clients that sent a HostConfig, at the first start for the others. */
   hasHostConfig: boolean;
   isBuildStep: boolean;
 }
 
 function newRecord(context: CreateNeeds, parts: RecordParts): ContainerRecord {
-  const { id, name, image, filled, hostConfig: given } = parts;
-  const { Runtime, ...others } = fillHostConfig(given);
-  const hostConfig: FilledHostConfig =
-    parts.hasHostConfig && Runtime !== undefined ? { ...others, Runtime } : others;
-  // Kept as what they mean: `links` here, or the endpoint's own on other networks.
-  hostConfig.Links = null;
-  const [path = '', ...args] = [...(filled.Entrypoint ?? []), ...(filled.Cmd ?? [])];
+  const { id, name, image, filled, mounts } = parts;
+  const { architecture } = image.config;
+  const hostConfig = hostConfigAtCreate(parts.hostConfig, parts.hasHostConfig);
   return {
-    id,
+    ...firstRecord({
+      id,
+      image,
+      config: filled,
+      hostConfig,
+      links: parts.links,
+      warnings: parts.warnings,
+      logPath: context.logs.logPath(id, hostConfig.LogConfig?.Type ?? ''),
+      writableDiskBytes: storageSizeBytes(hostConfig.StorageOpt) ?? context.config.writableDiskBytes,
+      mounts: mounts.map(({ point }) => point),
+      mountDetails: Object.fromEntries(mounts.map(({ point, ...details }) => [point.Destination, details])),
+      networks: containerNetworks(context, filled, hostConfig, parts.endpoints),
+    }),
     name,
-    createdAt: nowTimestamp(),
-    config: filled,
-    hostConfig,
-    path,
-    args,
-    imageId: image.id,
-    layers: image.config.rootfs.diff_ids,
-    platform: image.config.os,
-    ...(isNative(image.config.architecture) ? {} : { architecture: image.config.architecture }),
-    podId: id,
-    state: {
-      kind: 'created',
-      exitCode: 0,
-      error: '',
-      oomKilled: false,
-      startedAt: neverTimestamp,
-      finishedAt: neverTimestamp,
-    },
-    restartCount: 0,
-    manuallyStopped: false,
-    logPath: context.logs.logPath(id, hostConfig.LogConfig?.Type ?? ''),
-    writableDiskBytes: storageSizeBytes(hostConfig.StorageOpt) ?? context.config.writableDiskBytes,
-    mounts: [...parts.mounts.map(({ point }) => point), ...tmpfsMountPoints(hostConfig)],
-    mountDetails: Object.fromEntries(
-      parts.mounts.map(({ point, ...details }) => [point.Destination, details]),
-    ),
-    networks: containerNetworks(context, filled, hostConfig, parts.endpoints),
-    ...(parts.links === undefined ? {} : { links: parts.links }),
+    ...(isNative(architecture) ? {} : { architecture }),
     ...(parts.isBuildStep ? { isBuildStep: true } : {}),
-    publishedPorts: [],
-    warnings: parts.warnings,
   };
 }
 
@@ -351,19 +328,6 @@ function platformWarnings(
 }
 
 /** Docker lists tmpfs of `--mount`, not those of `--tmpfs`. */
-export function tmpfsMountPoints(hostConfig: FilledHostConfig): MountPoint[] {
-  return (hostConfig.Mounts ?? [])
-    .filter((mount) => mount.Type === 'tmpfs')
-    .map((mount) => ({
-      Type: 'tmpfs',
-      Source: '',
-      Destination: cleanPath(mount.Target ?? ''),
-      Mode: '',
-      RW: !(mount.ReadOnly ?? false),
-      Propagation: '',
-    }));
-}
-
 const defaultNetworkName = 'bridge';
 
 /** By network name, as inspect shows them. The network itself may come later: start looks for it. */

@@ -17,7 +17,8 @@ import {
 } from '../mounts/container-mounts';
 import { apiSocketPath } from '../mounts/socket-source';
 import { resolveLinks } from '../../semantics/containers/links';
-import { containerNetworks, requireReferencedContainers, tmpfsMountPoints, type CreateNeeds } from './create';
+import { tmpfsMountPoints } from '../../semantics/containers/first-record';
+import { containerNetworks, requireReferencedContainers, type CreateNeeds } from './create';
 import { fillHostConfig } from '../../semantics/create/defaults';
 import { validateContainer } from '../../semantics/create/validation';
 

@@ -4,7 +4,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { within } from '../../async/deadline';
-import type { ExecBackend, OpenStream, StreamClient } from '../../api/v1.41/backend';
+import type { ExecBackend, ExecStartOptions, OpenStream, StreamClient } from '../../api/v1.41/backend';
 import type { ExecCreateBody, ExecInspect } from '../../docker/types';
 import { DaemonError, errorMessage } from '../../errors';
 import { log } from '../../log';
@@ -88,17 +88,7 @@ export class Execs implements ExecBackend {
     return Promise.resolve({ Id: exec.id });
   }
 
-  async start(
-    execId: string,
-    options: {
-      detach: boolean;
-      tty: boolean;
-      consoleSize?: { rows: number; columns: number };
-      /** A program that can't be started is a rejection, and no text in the stream. */
-      rejects?: boolean;
-    },
-    open: OpenStream,
-  ): Promise<void> {
+  async start(execId: string, options: ExecStartOptions, open: OpenStream): Promise<void> {
     const exec = this.#get(execId);
     requireExecutable(exec.container, exec.container.id);
     if (options.consoleSize !== undefined) exec.consoleSize = options.consoleSize;

@@ -109,6 +109,12 @@ const emptyUlimit = { Name: '', Hard: 0, Soft: 0 };
 const defaultShmBytes = 64 * 2 ** 20;
 
 /** As inspect shows it. Validate first. */
+/** As fillHostConfig. dockerd fills in the runtime at create for clients that sent a HostConfig, at the first start for the others. */
+export function hostConfigAtCreate(given: HostConfig, wasSent: boolean): FilledHostConfig {
+  const { Runtime, ...others } = fillHostConfig(given);
+  return wasSent && Runtime !== undefined ? { ...others, Runtime } : others;
+}
+
 export function fillHostConfig(given: HostConfig): FilledHostConfig {
   const privileged = given.Privileged ?? false;
   const memory = given.Memory ?? 0;

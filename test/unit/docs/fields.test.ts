@@ -54,15 +54,19 @@ test.each(fields)('%s is in docs/compatibility.md', (field) => {
   if (row?.answer !== 'yes') expect(row?.note).not.toBe('');
 });
 
-test.each(Object.entries(createFields))('%s on a cluster is what docs/compatibility.md says', (field, [fate, how]) => {
-  // a struct's members have rows of their own
-  if (field === 'NetworkingConfig') return;
-  expect(rows.get(`ContainerCreate ${field}`)?.cluster).toBe(`${fate}: ${how}`);
-});
+test.each(Object.entries(createFields))(
+  '%s on a cluster is what docs/compatibility.md says',
+  (field, [fate, how]) => {
+    // a struct's members have rows of their own
+    if (field === 'NetworkingConfig') return;
+    expect(rows.get(`ContainerCreate ${field}`)?.cluster).toBe(`${fate}: ${how}`);
+  },
+);
 
 test('each field of create has a word for clusters', () => {
   const silent = [...rows].filter(
-    ([key, { cluster }]) => key.startsWith('ContainerCreate ') && !/^(honoured|warned|refused)\b/.test(cluster),
+    ([key, { cluster }]) =>
+      key.startsWith('ContainerCreate ') && !/^(honoured|warned|refused)\b/.test(cluster),
   );
   expect(silent).toEqual([]);
 });
