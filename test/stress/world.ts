@@ -113,8 +113,14 @@ export class World {
     return (await this.again(seen)).State;
   }
 
+  /** What is in the log. Without `follow` all of it: asked again where the daemon's end has cut the answer off. */
   logs(id: string, query = ''): Promise<Output> {
-    return this.again(() => this.client.output(`/containers/${id}/logs?stdout=1&stderr=1${query}`, [id]));
+    return this.again(async () => {
+      const since = performance.now();
+      const said = await this.client.output(`/containers/${id}/logs?stdout=1&stderr=1${query}`, [id]);
+      if (said.isWhole || query.includes('follow')) return said;
+      throw this.client.explained(`logs of ${id}`, new Error('the answer was cut off'), since, []);
+    });
   }
 
   /** Resolves when it has said so many lines, or does not run. */
