@@ -32,8 +32,6 @@ export interface MachineSpec {
   nicCount: number;
   /** Address space layout randomization in the guest. docs/adr/0016-fixed-addresses-in-emulated-guests.md */
   randomAddresses: boolean;
-  /** Starts the kernel by SeaBIOS and QEMU's option ROM instead of by qboot, which is faster but starts no guest in some QEMUs. */
-  optionRoms?: boolean;
 }
 
 export type MemoryBacking =
@@ -103,7 +101,7 @@ export function qemuArguments(spec: MachineSpec, layout: VmLayout): string[] {
     '-m',
     `${memoryMiB}M`,
     '-M',
-    `microvm${spec.optionRoms === true ? '' : ',x-option-roms=off'},memory-backend=mem`,
+    'microvm,x-option-roms=off,memory-backend=mem',
     '-object',
     memoryObject(memory, memoryMiB),
     ...('kernelHeadPath' in memory
@@ -157,10 +155,11 @@ export function qemuArguments(spec: MachineSpec, layout: VmLayout): string[] {
  * With KVM: the host's, but for its virtualization. The part of KVM that serves a guest's own guests has had escapes of its own, and no
  * container of ours is promised a /dev/kvm.
  * Emulated: all that QEMU has but ERMS ("enhanced rep movsb"). With it Linux and the C libraries copy and clear memory by string
- * instructions, of which an emulator makes a step for each byte (docs/adr/0010-copying-in-emulated-guests.md).
+ * instructions, of which an emulator makes a step for each byte (docs/adr/0010-copying-in-emulated-guests.md). And but FSRM ("fast short
+ * rep movs"), which later QEMUs have: Linux takes it for a kind of ERMS, and with FSRM alone its memmove runs through all memory.
  */
 function cpuModel(accelerator: MachineSpec['accelerator']): string {
-  return accelerator === 'kvm' ? 'host,-vmx,-svm' : 'max,-erms';
+  return accelerator === 'kvm' ? 'host,-vmx,-svm' : 'max,-erms,-fsrm';
 }
 
 function memoryObject(memory: MemoryBacking, memoryMiB: number): string {

@@ -1,4 +1,3 @@
-import { needsOptionRoms } from '../../../../src/vm/qemu/accelerator';
 import {
   kernelCommandLine,
   qemuArguments,
@@ -34,17 +33,6 @@ test('the guest knows the rate of the counter under emulation only', () => {
 test('programs have fixed addresses where random ones are translated anew each time', () => {
   expect(kernelCommandLine(machine)).toContain(' norandmaps');
   expect(kernelCommandLine({ ...machine, randomAddresses: true })).not.toContain('norandmaps');
-});
-
-test('the kernel is started by qboot, or by option ROMs where that starts none', () => {
-  expect(values(qemuArguments(machine, layout), '-M')).toEqual([
-    'microvm,x-option-roms=off,memory-backend=mem',
-  ]);
-  const other = qemuArguments({ ...machine, optionRoms: true }, layout);
-  expect(values(other, '-M')).toEqual(['microvm,memory-backend=mem']);
-  expect(needsOptionRoms('QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)')).toBe(false);
-  expect(needsOptionRoms('QEMU emulator version 10.0.13 (Debian 1:10.0.13+ds-0+deb13u1)')).toBe(true);
-  expect(needsOptionRoms('')).toBe(false);
 });
 
 test('QEMU is locked up', () => {
@@ -124,7 +112,7 @@ test('a guest reports the pages that it has freed, unless it counts on what they
 });
 
 test.each([
-  ['tcg', 'max,-erms'],
+  ['tcg', 'max,-erms,-fsrm'],
   ['kvm', 'host,-vmx,-svm'],
 ] as const)('%s has CPU model %s', (accelerator, cpu) => {
   expect(values(qemuArguments({ ...machine, accelerator }, layout), '-cpu')).toEqual([cpu]);
