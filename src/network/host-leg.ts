@@ -75,6 +75,8 @@ export class HostLeg {
         await ip('addr', 'add', `${address}/30`, 'dev', device);
         await ip('link', 'set', 'dev', device, 'up');
       }
+      // what comes by the leg has the address of its other end: a host that forwards lets nobody else in
+      await namespace.run('sh', ['-ec', `echo 1 >/proc/sys/net/ipv4/conf/${hostLegDevice}/rp_filter`]);
     } catch (error) {
       closeSync(held);
       throw new DaemonError(
@@ -91,6 +93,7 @@ export class HostLeg {
   async add(network: NetworkRecord): Promise<void> {
     for (const [subnet, gateway] of legRoutes(network)) {
       try {
+        if (this.#isTaken(subnet)) throw new Error('the host has a route to some of it');
         const route = [subnet, 'via', this.#via, 'dev', this.#name, 'src', this.#address];
         await runTool('ip', ['route', 'add', ...route]);
         if (gateway !== undefined) await runTool('ip', ['addr', 'add', `${gateway}/32`, 'dev', this.#name]);
@@ -114,6 +117,11 @@ export class HostLeg {
         );
       }
     }
+  }
+
+  #isTaken(subnet: string): boolean {
+    const wanted = parseSubnet(subnet);
+    return wanted !== undefined && hostSubnets(this.#name).some((other) => overlaps(other, wanted));
   }
 
   /** The host is as before when it resolves. */

@@ -5,24 +5,24 @@ import { readFileSync } from 'node:fs';
 
 import type { Subnet } from './addresses/addresses';
 
-/** IPv4 routes of /proc/net/route except the default route. Empty if there is no such file. */
-export function hostSubnets(): Subnet[] {
+/** IPv4 routes of /proc/net/route except the default route, and those by one interface. Empty if there is no such file. */
+export function hostSubnets(exceptBy?: string): Subnet[] {
   try {
-    return parseRoutes(readFileSync('/proc/net/route', 'utf8'));
+    return parseRoutes(readFileSync('/proc/net/route', 'utf8'), exceptBy);
   } catch {
     return [];
   }
 }
 
 /** `text` is /proc/net/route: hexadecimal numbers in the byte order of the host (little-endian here). */
-export function parseRoutes(text: string): Subnet[] {
+export function parseRoutes(text: string, exceptBy?: string): Subnet[] {
   return text
     .split('\n')
     .slice(1)
     .flatMap((line): Subnet[] => {
       const fields = line.trim().split(/\s+/);
-      const [, destination, , , , , , mask] = fields;
-      if (destination === undefined || mask === undefined) return [];
+      const [by, destination, , , , , , mask] = fields;
+      if (destination === undefined || mask === undefined || by === exceptBy) return [];
       const prefixLength = ones(littleEndian(mask));
       return prefixLength === 0 ? [] : [{ family: 4, base: littleEndian(destination), prefixLength }];
     });

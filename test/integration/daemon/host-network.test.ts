@@ -293,6 +293,25 @@ describe('--host-routes', () => {
     docker('network', 'rm', 'app');
     expect(onHost('ip', 'route')).not.toContain('10.230.0.0');
 
+    // what the host has a route to is not taken away from that
+    onHost('ip', 'route', 'add', 'blackhole', '10.231.7.0/24');
+    docker('network', 'create', '--subnet', '10.231.0.0/16', 'taken');
+    expect(onHost('ip', 'route')).not.toContain('10.231.0.0/16');
+    docker('network', 'rm', 'taken');
+    onHost('ip', 'route', 'del', 'blackhole', '10.231.7.0/24');
+
+    // nobody else is let in, as a machine that the host forwards for
+    const echoes = (): string =>
+      docker('exec', 'other', 'sh', '-c', `grep Icmp: /proc/net/snmp | awk 'NR==2 {print $10}'`).trim();
+    const ping = (...from: string[]): void =>
+      void onHost('sh', '-c', `busybox ping -c 1 -W 2 ${from.join(' ')} 172.17.0.2 || true`);
+    const heard = Number(echoes());
+    onHost('ip', 'addr', 'add', '198.19.254.77/32', 'dev', 'lo');
+    ping('-I', '198.19.254.77');
+    onHost('ip', 'addr', 'del', '198.19.254.77/32', 'dev', 'lo');
+    ping();
+    expect(Number(echoes())).toBe(heard + 1);
+
     await daemon.kill9();
     await until(() => networkState(namespaceCommand) === before);
     await daemon.start();
