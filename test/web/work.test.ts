@@ -96,6 +96,7 @@ test('a container is renamed, paused, committed, killed and removed', async () =
   await page.getByText('The image is made.').waitFor();
   expect(docker('run', '--rm', 'team/toy:2', 'cat', '/made')).toBe('made');
   await choose('Kill…');
+  await page.getByLabel('Signal').and(page.locator(':focus')).waitFor();
   await page.keyboard.press('Enter');
   await page.getByRole('button', { name: 'Start', exact: true }).waitFor();
   expect(inspect('plaything').State.ExitCode).toBe(137);

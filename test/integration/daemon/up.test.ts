@@ -76,7 +76,7 @@ describe('on a terminal', () => {
     docker('run', '--detach', '--name', 'watched', 'caisson/hello', 'sleep', '1000');
     const terminal = open('caisson top');
     await terminal.waitFor(/VM \/ CONTAINER +STATE +CPU % +MEMORY +OF +PIDS +POD \/ IMAGE/);
-    await terminal.waitFor(/ {2}watched +running +\d+\.\d +[\d.]+MiB +[\d.]+[MG]iB +\d+ +caisson\/hello/);
+    await terminal.waitFor(/ {2}watched +running +\d+\.\d +[\d.]+[KMG]iB +[\d.]+[MG]iB +\d+ +caisson\/hello/);
     expect(terminal.screen).toContain(`${escape}[?1049h${escape}[?25l`);
     // strong: the titles and the VM that is used
     expect(terminal.screen).toContain(`${escape}[1mVM / CONTAINER`);
