@@ -41,6 +41,8 @@ export class PrivateNamespace {
   readonly path: string;
   /** Keeps the namespace, whatever becomes of its name. */
   #held: number | undefined;
+  /** The name that is being made again: two that miss it at once would mount it twice. */
+  #mending: Promise<void> | undefined;
 
   private constructor(path: string) {
     this.path = path;
@@ -75,8 +77,13 @@ export class PrivateNamespace {
   /** Brings the name back if somebody has removed it. Resolves with whether that was so. */
   async ensure(): Promise<boolean> {
     if (this.#held === undefined || this.exists()) return false;
-    log.error('the name of the private network namespace is gone, and is made again', { path: this.path });
-    await this.#mount(`/proc/${process.pid}/fd/${this.#held}`);
+    if (this.#mending === undefined) {
+      log.error('the name of the private network namespace is gone, and is made again', { path: this.path });
+      this.#mending = this.#mount(`/proc/${process.pid}/fd/${this.#held}`).finally(() => {
+        this.#mending = undefined;
+      });
+    }
+    await this.#mending;
     return true;
   }
 
