@@ -57,7 +57,7 @@ scriptCases('binds: sources and modes', {
       create -v $c-three:/x --mount type=volume,source=$c-four,target=/y --mount type=tmpfs,target=/x busybox
       create -v $c-five:/x --tmpfs /x busybox
       # the docker command sends what -v names in any order: the first of the two is made
-      docker volume ls -q --filter name=$c | sed -E 's/-(one|two)$/-one of two/'
+      docker volume ls -q --filter name=$c | sed -E 's/-(one|two)$/-one of two/' | sort
       create --mount type=bind,source=/tmp,target=/x,bind-propagation=nonsense busybox`,
   'devices that every Linux has': `
     for d in null zero full random urandom; do docker run --rm -v /dev/$d:/x busybox sh -c 'stat -c "%F %t:%T" /x; head -c 3 /x | wc -c; echo 2>/dev/null >/x && echo written'; done
