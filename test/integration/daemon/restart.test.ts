@@ -207,7 +207,8 @@ describe('a client at a published port', () => {
   async function whileDialled(work: () => Promise<void>): Promise<void> {
     const dialler = `
       const net = require('net'); let tried = 0; const end = () => { console.log(tried); process.exit(0); };
-      const dial = () => { const s = net.connect(8080, '127.0.0.1', () => { tried += 1; s.destroy(); setTimeout(dial, 5); });
+      const dial = () => { const s = net.connect(8080, '127.0.0.1', () => {
+          if (++tried === 1) console.log('dials'); s.destroy(); setTimeout(dial, 5); });
         s.on('error', (error) => { console.log(error.code); process.exit(1); }); };
       process.stdin.on('end', end).resume(); dial();`;
     const [file = '', ...args] = wrapped(process.execPath, '-e', dialler);
@@ -215,11 +216,12 @@ describe('a client at a published port', () => {
     let said = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => (said += text));
     const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
+    await until(() => said !== ''); // `work` may be over before the program has come up
     await work();
     child.stdin.end();
     expect({ code: await exited, said }).toEqual({
       code: 0,
-      said: expect.stringMatching(/^[1-9]\d*\n$/) as unknown,
+      said: expect.stringMatching(/^dials\n[1-9]\d*\n$/) as unknown,
     });
   }
 
