@@ -11,6 +11,8 @@ const transform = {
 };
 const project = (name, extra = {}) => ({
   displayName: name,
+  // not build/: whole Debians of test:packages lie there, mounted, with modules of the same names
+  roots: ['src', 'web', 'test', 'scripts', 'packaging'].map((directory) => `<rootDir>/${directory}`),
   testMatch: [`<rootDir>/test/${name}/**/*.test.ts`],
   testEnvironment: 'node',
   transform,
