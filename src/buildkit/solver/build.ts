@@ -170,6 +170,9 @@ export class Build implements BuildSolver {
     this.#abort.abort(new BuildError('Cancelled', 'context canceled'));
     while (this.#running.size > 0) await Promise.allSettled([...this.#running]);
     for (const release of this.#releases.splice(0)) this.#release(release);
+    // The build is kept for a while, for what it told: not with the listings and file trees of its steps.
+    this.#works.clear();
+    this.#announced.clear();
     await this.#closed();
   }
 
