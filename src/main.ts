@@ -9,6 +9,7 @@ import type { Config } from './config';
 import type { Daemon } from './daemon/daemon';
 import { errorMessage, isDaemonError } from './errors';
 import { log, setLogFormat, setLogLevel } from './log';
+import { giveBackIdleMemory } from './daemon/idle-memory';
 import { notifySystemd } from './daemon/systemd-notify';
 import { caissonVersion } from './versions';
 
@@ -46,6 +47,7 @@ async function runDaemon(command: Command): Promise<void> {
   process.on('unhandledRejection', (error) => log.error('unhandled rejection', { error }));
   const daemon = await startDaemon(config);
   calmDown();
+  giveBackIdleMemory();
   let closing = false;
   const stop = (signal: string): void => {
     if (closing) return;
