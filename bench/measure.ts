@@ -103,6 +103,20 @@ export function pssMib(pid: number): number {
   return memoryMib(pid, 'smaps_rollup', 'Pss');
 }
 
+/** A guest reports what is free in passes of two seconds; a daemon that is idle gives back its heap after five to ten. */
+const settleMs = 500;
+const settleRounds = 60;
+
+/** Of the next half minute. */
+export async function smallest(read: () => number): Promise<number> {
+  let least = Infinity;
+  for (let round = 0; round < settleRounds; round += 1) {
+    least = Math.min(least, read());
+    await new Promise((resolve) => setTimeout(resolve, settleMs));
+  }
+  return least;
+}
+
 export function childPids(pid: number): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))

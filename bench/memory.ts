@@ -1,15 +1,12 @@
 // Memory of a container whose limit goes down and up again: what its processes and caches have inside, and QEMU on the host.
 
 import type { CaissonDaemon } from '../test/support/engines/caisson-daemon';
-import { type DockerClient, pssMib } from './measure';
+import { type DockerClient, pssMib, smallest } from './measure';
 import type { Row } from './table';
 
 const name = 'bench-memory';
 /** Of the file that fills the cache. */
 const fileMib = 1024;
-/** The guest reports what is free in passes of two seconds. */
-const settleMs = 500;
-const settleRounds = 60;
 
 interface MemoryBench {
   caisson: DockerClient;
@@ -55,7 +52,10 @@ async function measure({
   };
   fill();
   const pid = largest(caissonDaemon.qemuPids());
-  const sizes = async (): Promise<Sizes> => ({ inside: insideMib(caisson), host: await settledPssMib(pid) });
+  const sizes = async (): Promise<Sizes> => ({
+    inside: insideMib(caisson),
+    host: await smallest(() => pssMib(pid)),
+  });
   const full = await sizes();
   caisson.run('update', '-m', '256m', '--memory-swap', '256m', name);
   const down = await sizes();
@@ -72,14 +72,4 @@ function insideMib(client: DockerClient): number {
 
 function largest(pids: readonly number[]): number {
   return [...pids].sort((a, b) => pssMib(b) - pssMib(a))[0] ?? Number.NaN;
-}
-
-/** The smallest of the next half minute. */
-async function settledPssMib(pid: number): Promise<number> {
-  let smallest = Infinity;
-  for (let round = 0; round < settleRounds; round += 1) {
-    smallest = Math.min(smallest, pssMib(pid));
-    await new Promise((resolve) => setTimeout(resolve, settleMs));
-  }
-  return smallest;
 }
