@@ -49,7 +49,8 @@ async function install({ packaging }: Build, path: string): Promise<void> {
   if (packaging === 'debian' && path.endsWith('.deb')) {
     await aptInstall([path], ['--reinstall', '--allow-downgrades']);
   } else if (packaging === 'npm' && path.endsWith('.tgz')) {
-    const prefix = resolve(projectDir, '..', '..', '..', '..', '..', '..');
+    // PREFIX/lib/node_modules/caisson/build/package
+    const prefix = resolve(projectDir, '..', '..', '..', '..', '..');
     // all that it needs is in it: nothing is asked of a registry
     const quiet = ['--offline', '--no-audit', '--no-fund'];
     const code = await runShown('npm', ['install', '--global', ...quiet, '--prefix', prefix, path]);
