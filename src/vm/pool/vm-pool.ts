@@ -77,6 +77,8 @@ export async function createVmPool(
     tscKhz: accelerator.kind === 'tcg' ? accelerator.tscKhz : undefined,
     nicCount: nicsPerVm,
     randomAddresses: accelerator.kind === 'kvm' || config.emulatedAslr,
+    // not `false`: what it was before there was a choice has the same templates
+    ...(accelerator.optionRoms === true ? { optionRoms: true } : {}),
   };
   const key = await templateKey(machine, settings, source);
   const factory = new QemuVmFactory({

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { AcceleratorChoice } from '../../config';
 import { errorMessage } from '../../errors';
+import { runTool } from '../../host/run-tool';
 import { log } from '../../log';
 import { bootGuest, discardGuest } from './boot';
 import type { MachineSpec } from './command-line';
@@ -19,6 +20,8 @@ export interface Accelerator {
   detail?: string;
   /** Host TSC, for guests under emulation; the same for a whole boot of the host. Undefined where it is unknown. */
   tscKhz: number | undefined;
+  /** Guests start by them; undefined in what earlier versions have remembered. */
+  optionRoms?: boolean;
 }
 
 interface Remembered extends Accelerator {
@@ -62,10 +65,12 @@ export async function findAccelerator(probe: AcceleratorProbe): Promise<Accelera
     known?.bootId === bootId &&
     known.qemu === qemu &&
     known.choice === choice &&
+    known.optionRoms !== undefined &&
     known.unprivileged === unprivileged;
   if (isSame) return known;
   const tscKhz = nearly(await hostTscKhz(probe.settings.nativeDir), known?.tscKhz);
-  const answer: Accelerator = { ...(await decide(probe)), tscKhz };
+  const optionRoms = needsOptionRoms(await runTool(probe.settings.qemuBinary, ['--version']).catch(() => ''));
+  const answer: Accelerator = { ...(await decide(probe, optionRoms)), tscKhz, optionRoms };
   const remembered: Remembered = { ...answer, bootId, qemu, choice, unprivileged };
   try {
     await writeFile(`${path}.new`, JSON.stringify(remembered));
@@ -82,7 +87,18 @@ function nearly(measured: number | undefined, earlier: number | undefined): numb
   return Math.abs(measured - earlier) <= measured * tscTolerance ? earlier : measured;
 }
 
-async function decide(probe: AcceleratorProbe): Promise<Omit<Accelerator, 'tscKhz'>> {
+/**
+ * Of what `qemu-system-x86_64 --version` says. Debian 12's qboot (of 7.2) starts guests under 7.2 and 10.0, Debian 13's (of 10.0) only those
+ * without ACPI: the kernels of others never say a word. What lies between was not tried.
+ */
+export function needsOptionRoms(said: string): boolean {
+  return Number(/version (\d+)/.exec(said)?.[1] ?? 0) >= 8;
+}
+
+async function decide(
+  probe: AcceleratorProbe,
+  optionRoms: boolean,
+): Promise<Omit<Accelerator, 'tscKhz' | 'optionRoms'>> {
   if (probe.choice !== 'auto') return { kind: probe.choice, reason: `chosen by --accel=${probe.choice}` };
   try {
     await stat('/dev/kvm');
@@ -97,6 +113,7 @@ async function decide(probe: AcceleratorProbe): Promise<Omit<Accelerator, 'tscKh
     tscKhz: undefined,
     nicCount: 0,
     randomAddresses: true,
+    optionRoms,
   };
   // As the same user that VMs run as: a KVM that only root may use is of no use.
   const settings: LaunchSettings = { ...probe.settings, namespacePath: undefined };

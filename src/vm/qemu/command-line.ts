@@ -32,6 +32,8 @@ export interface MachineSpec {
   nicCount: number;
   /** Address space layout randomization in the guest. docs/adr/0016-fixed-addresses-in-emulated-guests.md */
   randomAddresses: boolean;
+  /** Starts the kernel by SeaBIOS and QEMU's option ROM instead of by qboot, which is faster but starts no guest in some QEMUs. */
+  optionRoms?: boolean;
 }
 
 export type MemoryBacking =
@@ -101,7 +103,7 @@ export function qemuArguments(spec: MachineSpec, layout: VmLayout): string[] {
     '-m',
     `${memoryMiB}M`,
     '-M',
-    'microvm,x-option-roms=off,memory-backend=mem',
+    `microvm${spec.optionRoms === true ? '' : ',x-option-roms=off'},memory-backend=mem`,
     '-object',
     memoryObject(memory, memoryMiB),
     ...('kernelHeadPath' in memory

@@ -1,3 +1,4 @@
+import { needsOptionRoms } from '../../../../src/vm/qemu/accelerator';
 import {
   kernelCommandLine,
   qemuArguments,
@@ -33,6 +34,17 @@ test('the guest knows the rate of the counter under emulation only', () => {
 test('programs have fixed addresses where random ones are translated anew each time', () => {
   expect(kernelCommandLine(machine)).toContain(' norandmaps');
   expect(kernelCommandLine({ ...machine, randomAddresses: true })).not.toContain('norandmaps');
+});
+
+test('the kernel is started by qboot, or by option ROMs where that starts none', () => {
+  expect(values(qemuArguments(machine, layout), '-M')).toEqual([
+    'microvm,x-option-roms=off,memory-backend=mem',
+  ]);
+  const other = qemuArguments({ ...machine, optionRoms: true }, layout);
+  expect(values(other, '-M')).toEqual(['microvm,memory-backend=mem']);
+  expect(needsOptionRoms('QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)')).toBe(false);
+  expect(needsOptionRoms('QEMU emulator version 10.0.13 (Debian 1:10.0.13+ds-0+deb13u1)')).toBe(true);
+  expect(needsOptionRoms('')).toBe(false);
 });
 
 test('QEMU is locked up', () => {
