@@ -2,10 +2,10 @@
 
 /** Promises nobody else waits for. */
 export class BackgroundWork {
-  readonly #running = new Set<Promise<void>>();
+  readonly #running = new Set<Promise<unknown>>();
 
   /** `work` must not reject. */
-  add(work: Promise<void>): void {
+  add(work: Promise<unknown>): void {
     this.#running.add(work);
     void work.finally(() => this.#running.delete(work));
   }

@@ -116,6 +116,7 @@ export function guestContainer(
     pidNamespace: container.pidNamespace,
     ipcNamespace: container.ipcNamespace,
     utsNamespace: container.utsNamespace,
+    ...(container.hostname === undefined ? {} : { hostname: container.hostname }),
     networkNamespace: given.ownNetwork === true ? 'container' : 'pod',
     cgroupNamespace: container.cgroupNamespace,
     mounts: container.mounts,

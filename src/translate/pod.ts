@@ -46,7 +46,9 @@ export interface PodContainerSpec {
   readonlyRootfs: boolean;
   pidNamespace: SharedNamespace;
   ipcNamespace: SharedNamespace;
-  utsNamespace: 'pod' | 'vm';
+  utsNamespace: 'pod' | 'vm' | 'container';
+  /** With a UTS namespace of its own. */
+  hostname?: string;
   cgroupNamespace: 'container' | 'vm';
   mounts: GuestMount[];
   devices: GuestDevice[];

@@ -139,6 +139,16 @@ static int own_network(struct failure *failure)
     return result < 0 ? fail_errno(failure, result, PHASE_NETWORK, "set the loopback up") : 0;
 }
 
+/* In a namespace that no other container has. */
+static int name_host(const json_t *spec, struct failure *failure)
+{
+    const char *hostname;
+    int result = field_string(spec, "hostname", &hostname, failure);
+    if (result == 0 && (sethostname(hostname, strlen(hostname)) < 0 || setdomainname("", 0) < 0))
+        return fail_errno(failure, errno, PHASE_NAMESPACE, "sethostname");
+    return result;
+}
+
 static int enter_namespaces(const json_t *spec, struct failure *failure)
 {
     int fresh = CLONE_NEWNS;
@@ -160,8 +170,12 @@ static int enter_namespaces(const json_t *spec, struct failure *failure)
         fresh |= CLONE_NEWIPC;
     if (word_is(spec, "cgroupNamespace", "container"))
         fresh |= CLONE_NEWCGROUP;
+    if (word_is(spec, "utsNamespace", "container"))
+        fresh |= CLONE_NEWUTS;
     if (result == 0 && unshare(fresh) < 0)
         return fail_errno(failure, errno, PHASE_NAMESPACE, "make namespaces");
+    if (result == 0 && (fresh & CLONE_NEWUTS))
+        result = name_host(spec, failure);
     return result;
 }
 

@@ -27,8 +27,8 @@ import { startFailure } from '../../semantics/containers/runtime-errors';
 import type { Engine } from '../engine';
 import { nonEmptyLayer } from '../../storage/tar/non-empty-layer';
 import { tunnelName } from '../vms/socket-tunnels';
-import type { AttachedEndpoint, RunningPod } from '../vms/running-pod';
-import { BuildVms } from './build-vms';
+import type { RunningPod } from '../vms/running-pod';
+import { BuildPods, type BuildPod, type Entered } from './build-pods';
 import type { StepJournal } from './step-journal';
 import { StepOutput } from './step-output';
 import { StepSession } from './step-session';
@@ -39,8 +39,6 @@ type ExecutorEngine = Pick<
   'config' | 'layers' | 'disks' | 'networks' | 'vms' | 'pods' | 'sockets' | 'fileJobs'
 >;
 
-/** Where steps have their addresses from. */
-const networkName = 'bridge';
 /** runc's, for whatever keeps a container from starting. */
 const failedStartCode = 1;
 /** How long the processes of a step that was given up may take to die. */
@@ -50,20 +48,18 @@ const fillingTimeoutMs = 600_000;
 
 export class StepExecutor implements Executor {
   readonly #engine: ExecutorEngine;
-  readonly #journal: StepJournal;
-  readonly #vms: BuildVms;
+  readonly #pods: BuildPods;
   readonly #closing = new AbortController();
   readonly #running = new Set<Promise<unknown>>();
 
   constructor(engine: ExecutorEngine, journal: StepJournal) {
     this.#engine = engine;
-    this.#journal = journal;
-    this.#vms = new BuildVms(engine.vms);
+    this.#pods = new BuildPods(engine, journal);
   }
 
   async run(step: ExecStep, output: ExecOutput, signal: AbortSignal): Promise<ExecOutcome> {
     const both = AbortSignal.any([signal, this.#closing.signal]);
-    const run = new StepRun(this.#engine, this.#journal, this.#vms, step, output, both);
+    const run = new StepRun(this.#engine, this.#pods, step, output, both);
     const running = run.run();
     this.#running.add(running);
     try {
@@ -78,14 +74,14 @@ export class StepExecutor implements Executor {
   }
 
   endBuild(buildId: string): Promise<void> {
-    return this.#vms.end(buildId);
+    return this.#pods.end(buildId);
   }
 
   /** Gives up all steps. Resolves when nothing of them is left; never rejects. */
   async close(): Promise<void> {
     this.#closing.abort(new BuildError('Cancelled', 'the daemon is shutting down'));
     while (this.#running.size > 0) await Promise.allSettled([...this.#running]);
-    await this.#vms.endAll();
+    await this.#pods.endAll();
   }
 }
 
@@ -93,27 +89,22 @@ export class StepExecutor implements Executor {
 class StepRun {
   readonly #id = newContainerId();
   readonly #engine: ExecutorEngine;
-  readonly #journal: StepJournal;
-  readonly #vms: BuildVms;
+  readonly #pods: BuildPods;
   readonly #step: ExecStep;
   readonly #placed: readonly PlacedMount[];
   readonly #output: ExecOutput;
   readonly #signal: AbortSignal;
   readonly #releases: (() => void)[] = [];
-  /** Addresses that are being had: none comes when they were given back. */
-  #allocation: Promise<unknown> = Promise.resolve();
 
   constructor(
     engine: ExecutorEngine,
-    journal: StepJournal,
-    vms: BuildVms,
+    pods: BuildPods,
     step: ExecStep,
     output: ExecOutput,
     signal: AbortSignal,
   ) {
     this.#engine = engine;
-    this.#journal = journal;
-    this.#vms = vms;
+    this.#pods = pods;
     this.#step = step;
     this.#placed = placedMounts(step);
     this.#output = output;
@@ -122,9 +113,7 @@ class StepRun {
 
   async run(): Promise<ExecOutcome> {
     this.#signal.throwIfAborted();
-    const { buildId, alone } = this.#step;
-    this.#journal.begin(this.#id);
-    let pod: RunningPod | undefined;
+    let place: BuildPod | undefined;
     try {
       const { config, networks } = this.#engine;
       const { dns, dnsSearch, dnsOptions } = config.containerDefaults;
@@ -136,31 +125,28 @@ class StepRun {
       });
       const wanted = stepPod(this.#id, this.#step, this.#placed, config, resolvConf);
       const disks = await this.#disks();
-      const entered = await this.#enter(wanted, disks);
-      pod = entered.pod;
+      const entered = await this.#pods.enter(this.#step, wanted.pod, disks, this.#signal);
+      place = entered.place;
       this.#signal.throwIfAborted();
       const status = await this.#process(entered, wanted, disks);
+      const { pod } = place;
       const changes =
         status === undefined ? new Map<string, string>() : await this.#changes(pod, status.exitCode !== 0);
-      const { vm } = pod;
-      const left = this.#leave(pod, true);
-      pod = undefined;
+      const left = this.#leave(place);
+      place = undefined;
       // a disk of a cache may be wanted by the next step, in another VM
-      if (this.#hasCache || alone) await left;
+      if (this.#hasCache || this.#step.alone) await left;
       return {
         exitCode: status?.exitCode ?? failedStartCode,
         outOfMemory: status?.oomKilled ?? false,
         changes,
         release: () => this.#release(),
-        vm: alone ? '' : vm.id,
+        vm: this.#step.alone ? '' : pod.vm.id,
       };
     } catch (error) {
       this.#release();
-      if (pod !== undefined) {
-        await this.#kill(pod);
-        await this.#leave(pod, false);
-      } else await this.#giveBack();
-      if (pod !== undefined) this.#vms.forget(buildId, pod.vm.id);
+      if (place !== undefined) await this.#giveUp(place);
+      else await this.#giveBack();
       this.#signal.throwIfAborted();
       throw error;
     }
@@ -198,44 +184,9 @@ class StepRun {
     return { layerPaths: layers.diskPaths(once), ...(bundlePath === undefined ? {} : { bundlePath }) };
   }
 
-  /** In a VM of the build's that is free, or in one from the pool. */
-  async #enter({ pod }: StepPod, disks: ContainerDisks): ReturnType<ExecutorEngine['pods']['run']> {
-    const { pods } = this.#engine;
-    const { buildId, after, alone } = this.#step;
-    const vmId = alone ? undefined : await this.#vms.claim(buildId, after, pod);
-    pods.place(this.#id, vmId);
-    try {
-      this.#signal.throwIfAborted();
-      const endpoints = this.#endpoints();
-      this.#allocation = endpoints.catch(() => undefined); // awaited in there
-      const entered = await pods.run(pod, [disks], endpoints, () => []);
-      if (!alone) this.#vms.entered(buildId, entered.pod.vm);
-      return entered;
-    } catch (error) {
-      pods.place(this.#id, undefined);
-      if (vmId !== undefined) {
-        await pods.discard(vmId);
-        this.#vms.forget(buildId, vmId);
-      }
-      throw error;
-    }
-  }
-
-  async #endpoints(): Promise<AttachedEndpoint[]> {
-    if (this.#step.network === 'none') return [];
-    const { networks } = this.#engine;
-    const endpoint = await networks.allocate({
-      networkId: networks.resolve(networkName).id,
-      containerId: this.#id,
-      containerName: `buildkit-${this.#id.slice(0, 12)}`,
-      aliases: [],
-    });
-    return [{ networkName, endpoint, nic: 0 }];
-  }
-
   /** From the request to its end, with all its output told. Undefined: it could not be started, which is told as output. */
   async #process(
-    { pod, luns, ready }: Awaited<ReturnType<ExecutorEngine['pods']['run']>>,
+    { place: { pod }, luns, ready }: Entered,
     { container, files }: StepPod,
     disks: ContainerDisks,
   ): Promise<ExitStatus | undefined> {
@@ -254,6 +205,7 @@ class StepRun {
         ...guestEmulator(luns, disks),
         files,
         channels: output.channels,
+        ownNetwork: this.#step.network === 'none',
       });
       const request = { container: { ...guest, step: true } };
       const fills = treeMounts(this.#placed).some(
@@ -315,34 +267,40 @@ class StepRun {
     for (const release of this.#releases.splice(0)) release();
   }
 
-  /** Its processes end, and what they wrote to the disks of caches is there: these outlive the VM. Never rejects. */
-  async #kill(pod: RunningPod): Promise<void> {
-    if (!this.#hasCache) return;
-    const exited = new Promise<void>((resolve) => pod.exitListeners.set(this.#id, () => resolve()));
-    try {
-      const { agent } = pod.vm;
-      await agent.request('container.signal', { id: this.#id, signal: sigkill, all: true });
-      await settlesWithin(Promise.race([exited, pod.vm.ended]), killTimeoutMs);
-      await agent.request(
-        'container.remove',
-        { id: this.#id, sync: false },
-        { timeoutMs: writeBackTimeoutMs },
-      );
-    } catch (error) {
-      log.debug('a step that was given up', { stepId: this.#id, error });
-    } finally {
-      pod.exitListeners.delete(this.#id);
-    }
+  /** Its VM is the build's next step's, if it has none of its own. Never rejects. */
+  async #leave(place: BuildPod): Promise<void> {
+    const { alone } = this.#step;
+    if (alone && this.#hasCache) await this.#unmount(place.pod);
+    await this.#pods.leave(place, this.#id, { goesOn: !alone, giveBack: () => this.#giveBack() });
   }
 
-  /** Its VM is the build's next step's, if it may be `kept`. Never rejects. */
-  async #leave(pod: RunningPod, kept: boolean): Promise<void> {
-    const { pods } = this.#engine;
-    const { buildId, alone } = this.#step;
-    const keepVm = kept && !alone;
-    const left = pods.leave(pod, this.#id, { keepData: false, keepVm }).then(() => this.#giveBack());
-    if (keepVm) this.#vms.leaving(buildId, pod.vm.id, left);
-    await left;
+  /** Its processes end, and no other step has its VM. Never rejects. */
+  async #giveUp(place: BuildPod): Promise<void> {
+    const { pod } = place;
+    // otherwise they end with the VM
+    if (this.#hasCache) {
+      const exited = new Promise<void>((resolve) => pod.exitListeners.set(this.#id, () => resolve()));
+      try {
+        const signal = { id: this.#id, signal: sigkill, all: true };
+        await pod.vm.agent.request('container.signal', signal);
+        await settlesWithin(Promise.race([exited, pod.vm.ended]), killTimeoutMs);
+        await this.#unmount(pod);
+      } catch (error) {
+        log.debug('a step that was given up', { stepId: this.#id, error });
+      } finally {
+        pod.exitListeners.delete(this.#id);
+      }
+    }
+    await this.#pods.leave(place, this.#id, { goesOn: false, giveBack: () => this.#giveBack() });
+  }
+
+  /** What it wrote to the disks of caches is there: these outlive the VM. Never rejects. */
+  async #unmount({ vm }: RunningPod): Promise<void> {
+    await vm.agent
+      .request('container.remove', { id: this.#id, sync: false }, { timeoutMs: writeBackTimeoutMs })
+      .catch((error: unknown) =>
+        log.warn('what a step wrote to its caches may be lost', { stepId: this.#id, error }),
+      );
   }
 
   /** What it had of the host; it is in no VM any more. Never rejects. */
@@ -354,8 +312,6 @@ class StepRun {
       .catch((error: unknown) =>
         log.error('disk of a step could not be removed', { stepId: this.#id, error }),
       );
-    await this.#allocation;
-    await this.#journal.end(this.#id);
   }
 }
 

@@ -1,4 +1,4 @@
-// What steps take of the host beside VMs and disks, by their ids: so that the next daemon can give back what a crash has left.
+// What the Pods of steps take of the host beside VMs and disks, by their ids: so that the next daemon can give back what a crash has left.
 
 import type { NetworkManager } from '../../network/network';
 import type { DocumentStore } from '../../storage/contract/stores';

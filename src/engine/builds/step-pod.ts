@@ -61,6 +61,7 @@ export function keptMounts(
 }
 
 export interface StepPod {
+  /** For one that is made for it. */
   pod: PodSpec;
   container: PodContainerSpec;
   files: GuestFile[];
@@ -97,10 +98,12 @@ export function stepPod(
   const container: PodContainerSpec = {
     ...spec,
     process: { ...spec.process, env },
+    utsNamespace: 'container',
+    hostname,
     mounts: withMounts(id, spec.mounts, placed),
   };
   return {
-    pod: { ...pod, containers: [container] },
+    pod: { ...pod, hostname: defaultHostname, containers: [container] },
     container,
     files: files(hostname, step, placed, resolvConf),
   };

@@ -25,7 +25,7 @@ import { gatewayOrder } from './gateway-order';
 import { endVm } from './end-vm';
 import { HandOver } from './hand-over';
 import { isLeft, isUp, nextPlace, type Place, type PlaceEvent } from './place-state';
-import { plugExactly, plugMissing } from './plugged-disks';
+import { plugExactly, plugMissing, unplugUnused } from './plugged-disks';
 import { Wishes } from './pod-wishes';
 import {
   attachNic,
@@ -194,10 +194,10 @@ export class Pods {
   }
 
   /** Ends the VM if nothing is in it. Resolves when that is done; never throws. */
-  async unpin(podId: string): Promise<void> {
+  async unpin(podId: string, options: LeaveOptions = { keepData: true }): Promise<void> {
     this.#wishes.change(podId, { pinned: false });
     const pod = this.find(podId);
-    if (pod?.members.size === 0) await this.#stop(pod, { keepData: true });
+    if (pod?.members.size === 0) await this.#stop(pod, options);
   }
 
   /**
@@ -248,30 +248,42 @@ export class Pods {
 
   /**
    * A container's process is gone, or never came. With the last member the VM is ended, unless the Pod is pinned; before
-   * that only what is this one's is taken out. Never throws.
+   * that only what is this one's is taken out. Resolves with whether nothing of it is in a VM any more; never throws.
    */
-  async leave(pod: RunningPod, containerId: string, options: LeaveOptions): Promise<void> {
+  async leave(pod: RunningPod, containerId: string, options: LeaveOptions): Promise<boolean> {
     const disks = pod.members.get(containerId);
     pod.members.delete(containerId);
     pod.containers.delete(containerId);
     const place = this.#placeOf(pod);
     // Its VM is gone, and everything with it.
-    if (!isUp(place)) return;
+    if (!isUp(place)) return true;
     const handOver = place.kind === 'HandingOver' ? place.to : undefined;
     if (disks !== undefined) handOver?.leave(disks, options.keepData);
     if (pod.members.size === 0 && !this.isPinned(pod.id)) {
       await this.#stop(pod, options);
-      return;
+      return true;
     }
-    if (disks === undefined || handOver !== undefined) return;
-    await takeOut(pod, [{ id: containerId, keepData: options.keepData }], diskIds(disks)).catch(
-      (error: unknown) =>
-        log.warn('what a container had in its VM could not be taken out', {
-          containerId,
-          vmId: pod.vm.id,
-          error,
-        }),
-    );
+    if (disks === undefined || handOver !== undefined) return disks === undefined;
+    const own = diskIds(disks).filter((id) => options.keepLayers !== true || !isLayerDisk(id));
+    try {
+      await takeOut(pod, [{ id: containerId, keepData: options.keepData }], own);
+      return true;
+    } catch (error) {
+      if (!this.isUp(pod)) return true;
+      log.warn('what a container had in its VM could not be taken out', {
+        containerId,
+        vmId: pod.vm.id,
+        error,
+      });
+      return false;
+    }
+  }
+
+  /** Unplugs layers that no container of the Pod uses. */
+  async unplugLayers(pod: RunningPod): Promise<void> {
+    const used = new Set([...pod.members.values()].flatMap(diskIds));
+    const unused = [...pod.vm.pluggedDisks().keys()].filter((id) => isLayerDisk(id) && !used.has(id));
+    if (unused.length > 0) await unplugUnused(pod, unused);
   }
 
   /** As `leave`, for a start that failed: whatever of the container runs by then is killed first. Never throws. */

@@ -241,7 +241,9 @@ export interface GuestContainerSpec {
   /** `pod`: shares the Pod's PID namespace; `container`: own; `vm`: the VM's own (pid=host); else that of the one named. */
   pidNamespace: SharedNamespace;
   ipcNamespace: SharedNamespace;
-  utsNamespace: 'pod' | 'vm';
+  /** `container`: its own, with the name `hostname`. */
+  utsNamespace: 'pod' | 'vm' | 'container';
+  hostname?: string;
   /** `container`: its own, with nothing but a loopback. */
   networkNamespace: 'pod' | 'vm' | 'container';
   cgroupNamespace: 'container' | 'vm';

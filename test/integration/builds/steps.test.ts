@@ -92,6 +92,30 @@ test(
 );
 
 test(
+  'steps of one VM have the network and the name that each asks for, and nothing of each other',
+  async () => {
+    const say = [
+      'cat /proc/sys/kernel/random/boot_id; hostname; ip -o link | wc -l; ls /dev/shm; ps | grep -c " [s]leep 1000$"; touch /dev/shm/x',
+      '(sleep 1000 &)',
+    ].join('; ');
+    const first = run(busybox, say, { meta: { hostname: 'named' } });
+    const second = run(first, `: second; ${say}`, { exec: { network: networkMode.none } });
+    const third = run(second, `: third; ${say}`, { exec: { network: networkMode.host } });
+    const { output } = await client.build(definitionOf(third), { entitlements: ['network.host'] });
+    const [boot = '', ...said] = output.split('\n');
+    const of = (name: string, links: number): string[] => [name, String(links), '0'];
+    expect(said).toEqual([
+      ...of('named', 2),
+      ...[boot, ...of('buildkitsandbox', 1)],
+      ...[boot, ...of('buildkitsandbox', 2)],
+      '',
+    ]);
+    await nothingIsLeft();
+  },
+  slow,
+);
+
+test(
   'mounts: layers to read, to change and to keep, parts of them, memory',
   async () => {
     const source = run(
@@ -141,9 +165,10 @@ test(
   'a cache is a disk that stays: filled once, one step at a time, a part of it is mounted',
   async () => {
     const begin = run(busybox, 'mkdir -m 700 /begin; echo first > /begin/f; echo other > /beside');
-    const cached = (command: string, unique: string): Graph =>
+    const cached = (command: string, unique: string, exec = {}): Graph =>
       run(busybox, `: ${unique}; ${command}`, {
         inputs: [begin],
+        exec,
         mounts: [
           {
             ...{ input: 1, selector: '/begin', dest: '/cache', output: -1, mountType: mountType.cache },
@@ -168,6 +193,11 @@ test(
     abort.abort();
     await expect(given).rejects.toThrow();
     expect(await outputFrom(cached('ls /cache; cat /cache/h', 'd'))).toBe('g\nh\nkept\n');
+    // and one whose VM ends with it
+    client.served.secrets.set('any', Buffer.from('hush'));
+    const secretenv = [{ ID: 'any', name: 'ANY' }];
+    await outputFrom(cached('echo "$ANY" | wc -c > /cache/i', 'e', { secretenv }));
+    expect(await outputFrom(cached('cat /cache/i', 'f'))).toBe('5\n');
     await nothingIsLeft();
   },
   slow,
