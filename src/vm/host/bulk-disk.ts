@@ -1,24 +1,30 @@
 // The bulk disk of a VM, as the daemon sees it: a file that is a small disk in the guest, by which large streams go past
 // the port (docs/adr/0015-bulk-disk.md). What the guest has written there is bytes of a stream, and is trusted no more.
 
-import { open, type FileHandle } from 'node:fs/promises';
+import { open, stat, type FileHandle } from 'node:fs/promises';
 import { DaemonError, errorMessage } from '../../errors';
 import { log } from '../../log';
 import type { BulkArea, BulkAreas } from '../contract/bulk';
 
 export const bulkFileName = 'bulk';
-/** One request of the guest's, which Linux does not split. */
-const slotBytes = 512 * 1024;
-const slotsPerArea = 4;
+const slotsPerArea = 2;
 const areas = 4;
-const areaBytes = slotBytes * slotsPerArea;
-export const bulkDiskBytes = areaBytes * areas;
+/** One request of the guest's, which Linux does not split. */
+const slotBytes = 2 * 1024 * 1024;
+export const bulkDiskBytes = slotBytes * slotsPerArea * areas;
+
+interface OpenDisk {
+  file: FileHandle;
+  /** As it was when the VM was started, by whichever version. */
+  bytes: number;
+  slotBytes: number;
+}
 
 /** Of the VM's own file. The memory it takes is given back when no job has a part of it. */
 export class BulkDisk implements BulkAreas {
   readonly #path: string;
   readonly #taken = new Set<number>();
-  #file: Promise<FileHandle | undefined> | undefined;
+  #file: Promise<OpenDisk | undefined> | undefined;
   /** The last emptying: what is written while one is under way could be lost. */
   #emptied: Promise<void> = Promise.resolve();
 
@@ -31,15 +37,21 @@ export class BulkDisk implements BulkAreas {
     if (index === undefined) return undefined;
     this.#taken.add(index);
     this.#file ??= this.#emptied.then(() => this.#open());
-    const file = await this.#file;
-    if (file === undefined) {
+    const disk = await this.#file;
+    if (disk === undefined) {
       await this.#giveBack(index);
       return undefined;
     }
+    const guest = {
+      offset: index * slotsPerArea * disk.slotBytes,
+      slotBytes: disk.slotBytes,
+      slots: slotsPerArea,
+    };
+    const positionOf = (turn: number): number => guest.offset + (turn % slotsPerArea) * guest.slotBytes;
     return {
-      guest: { offset: index * areaBytes, slotBytes, slots: slotsPerArea },
-      write: (turn, chunks) => writeAll(file, chunks, positionOf(index, turn)),
-      read: (turn, length) => readAll(file, length, positionOf(index, turn)),
+      guest,
+      write: (turn, chunks) => writeAll(disk, chunks, positionOf(turn)),
+      read: (turn, length) => readAll(disk, length, positionOf(turn)),
       release: () => this.#giveBack(index),
     };
   }
@@ -54,9 +66,11 @@ export class BulkDisk implements BulkAreas {
   }
 
   /** Undefined when there is none. */
-  async #open(): Promise<FileHandle | undefined> {
+  async #open(): Promise<OpenDisk | undefined> {
     try {
-      return await open(this.#path, 'r+');
+      const { size } = await stat(this.#path);
+      if (size === 0) return undefined; // its emptying was cut off
+      return { file: await open(this.#path, 'r+'), bytes: size, slotBytes: size / areas / slotsPerArea };
     } catch (error) {
       log.debug('no bulk disk', { path: this.#path, error: errorMessage(error) });
       return undefined;
@@ -68,10 +82,10 @@ export class BulkDisk implements BulkAreas {
  * Its pages are memory where the run directory is a tmpfs, and what was copied need not lie about. Never rejects: at the
  * next use there is a file, or there is none.
  */
-async function empty(file: FileHandle): Promise<void> {
+async function empty({ file, bytes }: OpenDisk): Promise<void> {
   try {
     await file.truncate(0);
-    await file.truncate(bulkDiskBytes);
+    await file.truncate(bytes);
   } catch (error) {
     log.warn('the bulk disk is not emptied', { error: errorMessage(error) });
   } finally {
@@ -79,19 +93,23 @@ async function empty(file: FileHandle): Promise<void> {
   }
 }
 
-function positionOf(area: number, turn: number): number {
-  return area * areaBytes + (turn % slotsPerArea) * slotBytes;
-}
-
-async function writeAll(file: FileHandle, chunks: readonly Buffer[], position: number): Promise<void> {
+async function writeAll(
+  { file, slotBytes: most }: OpenDisk,
+  chunks: readonly Buffer[],
+  position: number,
+): Promise<void> {
   const total = chunks.reduce((sum, { length }) => sum + length, 0);
-  if (total > slotBytes) throw new RangeError(`${total} bytes for a slot of ${slotBytes}`);
+  if (total > most) throw new RangeError(`${total} bytes for a slot of ${most}`);
   const { bytesWritten } = await file.writev(chunks, position);
   if (bytesWritten !== total) throw new DaemonError('Internal', 'the bulk disk takes no more');
 }
 
-async function readAll(file: FileHandle, length: number, position: number): Promise<Buffer> {
-  if (length > slotBytes) throw new RangeError(`${length} bytes of a slot of ${slotBytes}`);
+async function readAll(
+  { file, slotBytes: most }: OpenDisk,
+  length: number,
+  position: number,
+): Promise<Buffer> {
+  if (length > most) throw new RangeError(`${length} bytes of a slot of ${most}`);
   const buffer = Buffer.allocUnsafeSlow(length);
   const { bytesRead } = await file.read(buffer, 0, length, position);
   if (bytesRead !== length) throw new DaemonError('Internal', 'the bulk disk was cut');

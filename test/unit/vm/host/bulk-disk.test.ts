@@ -64,8 +64,22 @@ test('one that is given back can be had again, and with the last one goes what w
   await fresh!.release();
 });
 
+test('the disk of a VM that another version has started is as large as it was, in smaller slots', async () => {
+  const bytes = bulkDiskBytes / 2;
+  truncateSync(path, bytes);
+  const areas = await leases(new BulkDisk(path));
+  const last = areas.at(-1)!;
+  expect(last.guest.offset + last.guest.slots * last.guest.slotBytes).toBe(bytes);
+  await last.write(0, [Buffer.alloc(last.guest.slotBytes, 1)]);
+  await expect(last.write(0, [Buffer.alloc(last.guest.slotBytes + 1)])).rejects.toThrow(RangeError);
+  await Promise.all(areas.map((area) => area.release()));
+  expect(statSync(path)).toMatchObject({ size: bytes, blocks: 0 });
+});
+
 test('a VM without such a disk has no parts, and a file that was cut fails', async () => {
   expect(await new BulkDisk(join(directory, 'none')).lease()).toBeUndefined();
+  writeFileSync(join(directory, 'empty'), '');
+  expect(await new BulkDisk(join(directory, 'empty')).lease()).toBeUndefined();
   const area = await new BulkDisk(path).lease();
   truncateSync(path, 0);
   await expect(area!.read(0, 1)).rejects.toMatchObject({ code: 'Internal' });
