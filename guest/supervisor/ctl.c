@@ -46,10 +46,18 @@ static bool carry(int from, int to)
     return got > 0 && write_all(to, buffer, (size_t)got) == 0;
 }
 
+/* Whoever signals all processes of the container does not mean those that bring its output. */
+static void block_signals(void)
+{
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, NULL);
+}
+
 /* Each direction has a process of its own, so that one that is full holds up nobody else. */
 int control(const char *directory)
 {
-    signal(SIGPIPE, SIG_IGN);
+    block_signals();
     auto_fd fd = connect_to(directory);
     if (fd < 0) {
         dprintf(STDERR_FILENO, "the supervisor does not listen in %s: %s\n", directory, strerror(errno));

@@ -21,16 +21,20 @@ static bool is_own(pid_t pid)
            own.st_ino == other.st_ino;
 }
 
-/* A zombie has been killed already; its parent, or process 1, takes it. */
-static bool is_zombie(pid_t pid)
+/* A zombie has been killed already; its parent, or process 1, takes it. One whose parent is not in this namespace came from outside: the
+ * runtime brings a daemon's `ctl`, which is not that program yet. */
+static bool is_spared(pid_t pid)
 {
-    char path[64], text[512];
+    char path[64], text[512], state;
+    int parent;
     snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
     auto_file file = fopen(path, "re");
     size_t length = file != NULL ? fread(text, 1, sizeof(text) - 1, file) : 0;
     text[length] = '\0';
     const char *name_end = strrchr(text, ')');
-    return name_end == NULL || strncmp(name_end, ") Z", 3) == 0 || strncmp(name_end, ") X", 3) == 0;
+    if (name_end == NULL || sscanf(name_end, ") %c %d", &state, &parent) != 2)
+        return true;
+    return state == 'Z' || state == 'X' || parent == 0;
 }
 
 void sweep_visit(void (*visit)(pid_t pid, void *argument), void *argument)
@@ -38,7 +42,7 @@ void sweep_visit(void (*visit)(pid_t pid, void *argument), void *argument)
     auto_directory proc = opendir("/proc");
     for (struct dirent *entry; proc != NULL && (entry = readdir(proc)) != NULL;) {
         pid_t pid = (pid_t)atoi(entry->d_name);
-        if (pid > 0 && !is_own(pid) && !is_zombie(pid))
+        if (pid > 0 && !is_own(pid) && !is_spared(pid))
             visit(pid, argument);
     }
 }

@@ -303,15 +303,17 @@ export class ClusterExecs implements ExecBackend {
 
   async #state(record: ExecRecord, container: ClusterContainer): Promise<ExecState> {
     if (!record.started) return { running: false, pid: 0, code: 0 };
+    const killed = { running: false, pid: 0, code: killedExitCode };
     const supervisor = this.#reach.supervisor(container);
-    if (supervisor === undefined || !isActive(container.state)) {
-      return { running: false, pid: 0, code: killedExitCode };
-    }
+    if (supervisor === undefined) return killed;
     try {
-      return await supervisor.execState(record.id);
+      // Also where the run is over: it may have ended by this very exec, which has a code of its own.
+      const state = await supervisor.execState(record.id);
+      return isActive(container.state) ? state : { ...state, running: false };
     } catch (error) {
       // It could not be run at all, or is about to be.
       if (error instanceof AgentError) return { running: false, pid: 0, code: failedExitCode };
+      if (!isActive(container.state)) return killed;
       throw error;
     }
   }

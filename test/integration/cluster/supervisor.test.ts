@@ -182,6 +182,27 @@ test('what the command leaves behind ends with it', async () => {
   expect(local.run('/bin/ps')).not.toContain('sleep');
 });
 
+test('who has come in from outside goes on when the command ends', async () => {
+  const following = await start('sleep 1000');
+  const visitor = local.enter('cat');
+  visitor.stdin.write('here\n');
+  await once(visitor.stdout, 'data');
+  const running = exec(`kill -9 ${following.start.pid}; exit 3`);
+  await untilExit(following);
+  await outputOf(await running);
+  visitor.stdin.write('still here\n');
+  const [said] = (await once(visitor.stdout, 'data')) as [Buffer];
+  expect(said.toString()).toBe('still here\n');
+  visitor.stdin.end();
+});
+
+test('an exec that signals everybody has its answer', async () => {
+  const following = await start("trap '' TERM; sleep 1000");
+  const { stdout, code } = await outputOf(await exec('kill -TERM -1; echo told; exit 3'));
+  expect({ stdout, code }).toEqual({ stdout: 'told\n', code: 3 });
+  following.close();
+});
+
 test('execs: streams, code, input, user, terminal and its size', async () => {
   const following = await start('sleep 1000');
   expect(await outputOf(await exec('echo a; echo b >&2; exit 5'))).toEqual({

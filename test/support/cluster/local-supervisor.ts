@@ -1,7 +1,12 @@
 // A supervisor on this machine: process 1 of namespaces of its own, in a root of busybox; `ctl` is brought in from outside, as
 // Kubernetes' exec does it.
 
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import {
+  execFileSync,
+  spawn,
+  type ChildProcess,
+  type ChildProcessWithoutNullStreams,
+} from 'node:child_process';
 import { once } from 'node:events';
 import * as fs from 'node:fs';
 import * as os from 'node:os';
@@ -40,6 +45,8 @@ export interface LocalSupervisor {
   process: ChildProcess;
   /** Runs a command in its namespaces, beside it. */
   run(...args: string[]): string;
+  /** Starts one there. */
+  enter(...args: string[]): ChildProcessWithoutNullStreams;
   end(): Promise<void>;
 }
 
@@ -75,6 +82,7 @@ export async function startLocalSupervisor(): Promise<LocalSupervisor> {
     pid,
     process: child,
     run: (...args) => execFileSync('nsenter', [...enter, ...args], { encoding: 'utf8' }),
+    enter: (...args) => spawn('nsenter', [...enter, ...args]),
     end: async () => {
       process.kill(pid, 'SIGKILL');
       await exited;
