@@ -2,11 +2,11 @@
 
 import { formatTimestamp } from '../../go/timestamp';
 import { log } from '../../log';
-import { eventAttributes } from '../../semantics/containers/container-record';
 import type { PodFacts } from '../contract/cluster-record';
 import type { ClusterContainer } from '../records/cluster-container';
 import type { ClusterContext } from './context';
 import { runOf } from './pod-plan';
+import { publishBegin } from './run-events';
 
 /** Records it, if there is one; whoever keeps exits then finds how it ended. Returns whether there was. */
 export async function adoptRun(
@@ -22,15 +22,22 @@ export async function adoptRun(
   const state = await supervisor(pod.name).state();
   const isWritten = formatTimestamp(state.startedAt) === container.state.startedAt;
   if ((state.state !== 'running' && state.state !== 'exited') || isWritten) return false;
-  const attachment = await networks.attach(container.record, pod);
+  const { attachment, joined } = await networks.attach(container.record, pod);
   const started = await containers.transition(
     container,
     () => ({ kind: 'start', run: runOf(state, container.record, pod) }),
-    () => ({ ...attachment, pod, restartCount: 0, manuallyStopped: false, startBegunAt: '' }),
+    (now) => ({
+      ...attachment,
+      pod,
+      startBegunAt: '',
+      ...(now.state.kind === 'restarting'
+        ? { restartCount: now.restartCount + 1 }
+        : { restartCount: 0, manuallyStopped: false }),
+    }),
   );
   if (started === undefined) return false;
   log.warn('a run is recorded that a daemon which is gone has begun', { containerId: container.id });
-  events.publish('container', 'start', container.id, eventAttributes(started));
+  publishBegin({ events }, started, joined);
   await events.flush();
   return true;
 }

@@ -21,9 +21,10 @@ import { parseSignal, sigkill } from '../../translate/signals';
 import type { ClusterContainer } from '../records/cluster-container';
 import type { ClusterContext } from './context';
 import { createContainer } from './create';
+import { killContainer } from './kill';
 import { pruneContainers, removeContainer } from './remove';
 import { startContainer } from './start';
-import { killContainer, restartContainer, stopContainer } from './stop';
+import { restartContainer, stopContainer } from './stop';
 import { updateContainer } from './update';
 
 type Create = Parameters<ContainerBackend['create']>[1];

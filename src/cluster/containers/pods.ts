@@ -86,7 +86,41 @@ export class Pods {
   }
 
   /** Resolves when process 1 runs. Throws, as soon as it is known, why it will not, or when nothing has happened for long. */
-  async whenRunning(name: string, signal?: AbortSignal): Promise<PodFacts> {
+  whenRunning(name: string, signal?: AbortSignal): Promise<PodFacts> {
+    return this.#when(name, runningFacts, signal);
+  }
+
+  /** As `whenRunning`, as soon as its node has nothing else to do before: that it runs is known up to a second after it does. */
+  whenAboutToRun(name: string, signal?: AbortSignal): Promise<PodFacts> {
+    return this.#when(name, aboutToRunFacts, signal);
+  }
+
+  /** It is not known to run yet, and may come to. */
+  isComing(name: string): boolean {
+    const pod = this.get(name);
+    return pod !== undefined && runningFacts(pod) === undefined && !isLeaving(pod);
+  }
+
+  /** Resolves when the Pod has changed, or the time is over. */
+  nextChange(name: string, timeoutMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        unlisten();
+        resolve();
+      };
+      const timer = setTimeout(done, timeoutMs);
+      const unlisten = this.onChange((changed) => {
+        if (changed === name) done();
+      });
+    });
+  }
+
+  async #when(
+    name: string,
+    factsOf: (pod: V1Pod) => PodFacts | undefined,
+    signal?: AbortSignal,
+  ): Promise<PodFacts> {
     return new Promise((resolve, reject) => {
       let grace: NodeJS.Timeout | undefined;
       let still: NodeJS.Timeout | undefined;
@@ -108,7 +142,7 @@ export class Pods {
       };
       const look = (): void => {
         const pod = this.#pods.get(name);
-        const facts = pod === undefined ? undefined : runningFacts(pod);
+        const facts = pod === undefined ? undefined : factsOf(pod);
         if (facts !== undefined) {
           end();
           resolve(facts);
@@ -202,9 +236,18 @@ export function isLeaving(pod: V1Pod): boolean {
 
 /** Undefined: process 1 does not run, or the Pod is on its way out. */
 export function runningFacts(pod: V1Pod): PodFacts | undefined {
-  const { metadata, spec, status } = pod;
-  if (mainStatus(pod)?.state?.running === undefined || metadata?.deletionTimestamp !== undefined)
-    return undefined;
+  const isRunning = mainStatus(pod)?.state?.running !== undefined;
+  return isRunning && pod.metadata?.deletionTimestamp === undefined ? factsOfPod(pod) : undefined;
+}
+
+/** Also of one whose init containers have done their work. */
+function aboutToRunFacts(pod: V1Pod): PodFacts | undefined {
+  const initialized = pod.status?.conditions?.find(({ type }) => type === 'Initialized')?.status === 'True';
+  const isAbout = initialized && (pod.status?.podIP ?? '') !== '' && podFailure(pod) === undefined;
+  return isAbout && !isLeaving(pod) ? factsOfPod(pod) : runningFacts(pod);
+}
+
+function factsOfPod({ metadata, spec, status }: V1Pod): PodFacts {
   return {
     name: metadata?.name ?? '',
     uid: metadata?.uid ?? '',

@@ -11,7 +11,7 @@ import { pruneFilter } from '../../semantics/filters/prune-filter';
 import type { ClusterContainer } from '../records/cluster-container';
 import type { ClusterContext } from './context';
 import { podName } from './pod-plan';
-import { killAndWait } from './stop';
+import { killAndWait } from './kill';
 
 /** More than once when the restart policy starts it again between the kill and the removal. */
 const mostKills = 3;

@@ -38,6 +38,13 @@ export interface Attachment {
   publishedPorts: PublishedPort[];
 }
 
+/** A network that a run is on, as Docker's events name it. */
+export interface JoinedNetwork {
+  id: string;
+  name: string;
+  driver: string;
+}
+
 /** Networks, as containers are on them. */
 export interface ContainerNetworks {
   /** At create: by name, as inspect shows them; the networks themselves may come later. */
@@ -48,9 +55,12 @@ export interface ContainerNetworks {
   /** At start, before the Pod. Throws Docker's errors for networks that aren't there, and for ports that are taken. */
   podParts(record: ClusterRecord): Promise<PodParts>;
   /** The Pod has its address: names and ports from now on. */
-  attach(record: ClusterRecord, pod: PodFacts): Promise<Attachment>;
-  /** The run is over: names and ports are given back. What is left is told. */
-  detach(record: ClusterRecord): Promise<Attachment>;
+  attach(
+    record: ClusterRecord,
+    pod: PodFacts,
+  ): Promise<{ attachment: Attachment; joined: readonly JoinedNetwork[] }>;
+  /** The run is over: names and ports are given back. */
+  detach(record: ClusterRecord): Promise<{ attachment: Attachment; left: readonly JoinedNetwork[] }>;
   /** Whatever there still is of it goes. */
   removed(record: ClusterRecord): Promise<void>;
 }

@@ -3,13 +3,13 @@
 import { errorMessage, isDaemonError } from '../../errors';
 import { formatTimestamp, nowTimestamp, parseTimestamp } from '../../go/timestamp';
 import { log } from '../../log';
-import { eventAttributes } from '../../semantics/containers/container-record';
 import { isActive, type ExitFacts } from '../../semantics/containers/container-state';
 import { nextRestartDelayMs, shouldRestart } from '../../semantics/containers/restart-policy';
 import type { ClusterContext } from '../containers/context';
 import { podName } from '../containers/pod-plan';
 import { podEnd, runningFacts } from '../containers/pods';
 import { finishRemoval, removeStopped } from '../containers/remove';
+import { publishEnd, runMark } from '../containers/run-events';
 import { startContainer } from '../containers/start';
 import type { ClusterRecord } from '../contract/cluster-record';
 import type { ClusterContainer } from '../records/cluster-container';
@@ -20,12 +20,17 @@ const retryMs = 500;
 const autoRemoveGraceSeconds = 3;
 /** What a process killed with its Pod shows: as if by SIGKILL. */
 const killedExitCode = 137;
+/** Of a run that is so new the daemon that has begun it may not have told so yet; if it says nothing for so long, it is gone. */
+const newMs = 5_000;
+const untoldMs = 2_000;
 /** A Pod that nobody has seen for so long, though its container runs, is gone. */
 const missingMs = 5_000;
 
 export class ExitKeeper {
   readonly #context: ClusterContext;
   readonly #followed = new Map<string, AbortController>();
+  /** When a run that is followed was first seen, by its mark. */
+  readonly #begunAt = new Map<string, number>();
   readonly #restarts = new Map<string, { timer: NodeJS.Timeout; delayMs: number }>();
   readonly #undo: (() => void)[] = [];
 
@@ -70,7 +75,12 @@ export class ExitKeeper {
       if (this.#followed.has(run)) return;
       const abort = new AbortController();
       this.#followed.set(run, abort);
-      void this.#follow(container, state.runId, abort.signal).finally(() => this.#followed.delete(run));
+      const mark = runMark(container.record);
+      this.#begunAt.set(mark, performance.now());
+      void this.#follow(container, state.runId, abort.signal).finally(() => {
+        this.#followed.delete(run);
+        this.#begunAt.delete(mark);
+      });
       this.#lookAtPod(container);
     } else if (state.kind === 'restarting') this.#schedule(container);
   }
@@ -83,7 +93,7 @@ export class ExitKeeper {
     };
     while (!isOver()) {
       try {
-        const exit = await this.#exitOf(container, signal);
+        const exit = await this.#exitOf(container, Number(runId), signal);
         if (exit !== undefined && !isOver()) await this.#ended(container, exit);
       } catch (error) {
         if (isOver()) return;
@@ -96,14 +106,23 @@ export class ExitKeeper {
     }
   }
 
-  async #exitOf(container: ClusterContainer, signal: AbortSignal): Promise<HowItEnded | undefined> {
+  async #exitOf(
+    container: ClusterContainer,
+    run: number,
+    signal: AbortSignal,
+  ): Promise<HowItEnded | undefined> {
     const supervisor = this.#context.supervisor(podName(container.id));
-    const following = await supervisor.follow({ tail: 0, follow: true, holds: false }, signal);
+    let following = await supervisor.follow({ tail: 0, follow: true, holds: false }, signal);
+    if (following.start.run !== run) {
+      // Another has begun since, before anybody wrote of this one's end: it is in the log.
+      following.close();
+      following = await supervisor.follow({ from: 0, follow: true, holds: false }, signal);
+    }
     const close = (): void => following.close();
     signal.addEventListener('abort', close, { once: true });
     try {
       const { start } = following;
-      if (start.state === 'exited') {
+      if (start.state === 'exited' && start.run === run) {
         return {
           exitCode: exitCodeOf(start),
           oomKilled: start.oom,
@@ -113,7 +132,8 @@ export class ExitKeeper {
       }
       for await (const { events } of following.batches) {
         for (const event of events) {
-          if (event.kind !== 'exited') continue;
+          // The end of the run before may come first: it is behind the last line.
+          if (event.kind !== 'exited' || event.run !== run) continue;
           const finishedAt = formatTimestamp(event.timeNs);
           return { exitCode: exitCodeOf(event), oomKilled: event.oom, error: '', finishedAt };
         }
@@ -153,18 +173,18 @@ export class ExitKeeper {
 
   async #ended(container: ClusterContainer, how: HowItEnded, podLost = false): Promise<void> {
     const { containers, events } = this.#context;
-    const detached = await this.#context.networks.detach(container.record);
+    const mark = runMark(container.record);
+    const { attachment, left } = await this.#context.networks.detach(container.record);
     const after = await containers.transition(
       container,
       (record) => exitEvent(record, how),
-      () => ({ ...detached, ...(podLost ? { layerLost: true } : {}) }),
+      () => ({ ...attachment, ...(podLost ? { layerLost: true } : {}) }),
     );
     if (after === undefined) return;
     if (podLost) await this.#context.pods.remove(podName(container.id), 0);
-    events.publish('container', 'die', container.id, {
-      ...eventAttributes(after),
-      exitCode: String(how.exitCode),
-    });
+    if (performance.now() - (this.#begunAt.get(mark) ?? -Infinity) < newMs)
+      await events.whenTold(mark, untoldMs);
+    publishEnd(this.#context, after, left, how);
     await events.flush();
     if (after.state.kind !== 'exited' || !after.hostConfig.AutoRemove) return;
     await removeStopped(this.#context, container, {

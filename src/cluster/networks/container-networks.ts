@@ -10,7 +10,7 @@ import { isActive } from '../../semantics/containers/container-state';
 import { parseLink } from '../../semantics/containers/links';
 import { predefinedNetworks } from '../../semantics/networks/filter';
 import { wantedPorts } from '../../semantics/networks/wanted-ports';
-import type { Attachment, ContainerNetworks } from '../contract/areas';
+import type { Attachment, ContainerNetworks, JoinedNetwork } from '../contract/areas';
 import type { ClusterRecord, PodFacts } from '../contract/cluster-record';
 import { supervisorDirectory, type PodParts } from '../contract/pod-parts';
 import type { ClusterContainer } from '../records/cluster-container';
@@ -84,23 +84,22 @@ export class ClusterContainerNetworks implements ContainerNetworks {
     };
   }
 
-  async attach(record: ClusterRecord, pod: PodFacts): Promise<Attachment> {
+  async attach(
+    record: ClusterRecord,
+    pod: PodFacts,
+  ): Promise<{ attachment: Attachment; joined: readonly JoinedNetwork[] }> {
     const networks = await this.#networksOf(record);
     const publishedPorts = await this.#context.ports.open(record, pod, wantedPorts(record));
     const attached = withEndpoints(record, networks, pod.address);
     await this.#renewNames(networks, { ...record, networks: attached, pod });
-    for (const { id, name, driver } of networks)
-      await this.#context.publish('connect', id, { container: record.id, name, type: driver });
-    return { networks: attached, publishedPorts };
+    return { attachment: { networks: attached, publishedPorts }, joined: networks };
   }
 
-  async detach(record: ClusterRecord): Promise<Attachment> {
+  async detach(record: ClusterRecord): Promise<{ attachment: Attachment; left: readonly JoinedNetwork[] }> {
     this.#context.ports.close(record.id);
     const networks = await this.#known(record);
     await this.#renewNames(networks, gone(record));
-    for (const { id, name, driver } of networks)
-      await this.#context.publish('disconnect', id, { container: record.id, name, type: driver });
-    return { networks: withoutEndpoints(record), publishedPorts: [] };
+    return { attachment: { networks: withoutEndpoints(record), publishedPorts: [] }, left: networks };
   }
 
   removed(record: ClusterRecord): Promise<void> {

@@ -1,6 +1,7 @@
 // Events of all daemons, in the order in which the cluster took them: written as objects, told when the watch brings them.
 
 import { randomBytes } from 'node:crypto';
+import { settlesWithin } from '../../async/deadline';
 import type { EventMessage } from '../../docker/types';
 import { errorMessage } from '../../errors';
 import { nowNanoseconds } from '../../go/timestamp';
@@ -9,13 +10,15 @@ import type { EventPublisher, EventType } from '../../semantics/events/event-pub
 import { EventBus, eventMessage, type EventMemory } from '../../semantics/events/events';
 import type { Stored, WatchedRecords } from '../contract/record-store';
 
-/** Times as text: they are larger than JSON's numbers are exact. */
+/** Times as text: they are larger than JSON's numbers are exact. `mark`: by which a daemon knows that another has told of something. */
 export interface EventsRecord {
-  events: (Omit<EventMessage, 'timeNano'> & { timeNano: string })[];
+  events: (Omit<EventMessage, 'timeNano'> & { timeNano: string; mark?: string })[];
 }
 
 /** As many as dockerd keeps. */
 const keptEvents = 256;
+/** A watch that is just being connected anew is not waited for longer. */
+const toldMs = 1_000;
 
 class RecentEvents implements EventMemory {
   #events: EventMessage[] = [];
@@ -41,7 +44,12 @@ export class ClusterEvents implements EventPublisher {
   readonly #records: WatchedRecords<EventsRecord>;
   readonly bus = new EventBus(new RecentEvents());
   readonly #seen: Stored<EventsRecord>[] = [];
-  #queue: EventMessage[] = [];
+  /** Objects of ours that the watch has not brought back. */
+  readonly #untold = new Map<string, () => void>();
+  /** The last ones, and who waits for one. */
+  readonly #marks = new Set<string>();
+  readonly #markWaiters = new Map<string, () => void>();
+  #queue: (EventMessage & { mark?: string })[] = [];
   #writing: Promise<void> | undefined;
   #lastNs = 0n;
 
@@ -71,16 +79,31 @@ export class ClusterEvents implements EventPublisher {
     }
   }
 
-  publish(type: EventType, action: string, actorId: string, attributes: Record<string, string>): void {
+  publish(
+    type: EventType,
+    action: string,
+    actorId: string,
+    attributes: Record<string, string>,
+    mark?: string,
+  ): void {
     const now = nowNanoseconds();
     this.#lastNs = now > this.#lastNs ? now : this.#lastNs + 1n;
-    this.#queue.push(eventMessage(type, action, actorId, attributes, this.#lastNs));
+    const message = eventMessage(type, action, actorId, attributes, this.#lastNs);
+    this.#queue.push(mark === undefined ? message : { ...message, mark });
     this.#writing ??= this.#write();
   }
 
-  /** Resolves when what was published is in the cluster, so that what others do next is told after it. */
+  /** Resolves when what was published is in the cluster, and told here: what is done next is told after it, and who asks hears of it. */
   async flush(): Promise<void> {
     await this.#writing;
+  }
+
+  /** Resolves when an event with this mark has been told, or the time is over. */
+  async whenTold(mark: string, timeoutMs: number): Promise<void> {
+    if (this.#marks.has(mark)) return;
+    const told = new Promise<void>((resolve) => this.#markWaiters.set(mark, resolve));
+    await settlesWithin(told, timeoutMs);
+    this.#markWaiters.delete(mark);
   }
 
   /** Removes what is too old to be asked for. For one daemon at a time. */
@@ -99,9 +122,18 @@ export class ClusterEvents implements EventPublisher {
 
   #tell(stored: Stored<EventsRecord>): void {
     this.#seen.push(stored);
-    for (const { timeNano, ...event } of stored.value.events) {
+    this.#untold.get(stored.name)?.();
+    for (const { timeNano, mark, ...event } of stored.value.events) {
       this.bus.deliver({ ...event, timeNano: BigInt(timeNano) });
+      if (mark !== undefined) this.#marked(mark);
     }
+  }
+
+  #marked(mark: string): void {
+    this.#marks.add(mark);
+    const [oldest] = this.#marks;
+    if (this.#marks.size > keptEvents && oldest !== undefined) this.#marks.delete(oldest);
+    this.#markWaiters.get(mark)?.();
   }
 
   async #write(): Promise<void> {
@@ -113,12 +145,16 @@ export class ClusterEvents implements EventPublisher {
       const name = `event-${nowNanoseconds()}-${randomBytes(4).toString('hex')}`;
       const value = { events: events.map((event) => ({ ...event, timeNano: event.timeNano.toString() })) };
       try {
+        const told = new Promise<void>((resolve) => this.#untold.set(name, resolve));
         await this.#records.create(name, value);
+        await settlesWithin(told, toldMs);
       } catch (error) {
         log.warn('events could not be told to the cluster', {
           events: events.length,
           error: errorMessage(error),
         });
+      } finally {
+        this.#untold.delete(name);
       }
     }
     this.#writing = undefined;

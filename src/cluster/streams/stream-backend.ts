@@ -86,6 +86,7 @@ export class ClusterStreams
       if (error instanceof AgentError) throw notRunning(container);
       throw error;
     }
+    this.#reach.publish('resize', container, { height: String(size.rows), width: String(size.columns) });
   }
 
   async changes(ref: string): Promise<FilesystemChange[] | null> {

@@ -3,7 +3,7 @@
 import { Readable, Writable } from 'node:stream';
 import { Exec, type KubeConfig, type V1Status } from '@kubernetes/client-node';
 import { within } from '../../async/deadline';
-import { DaemonError, errorMessage } from '../../errors';
+import { DaemonError, errorMessage, isDaemonError } from '../../errors';
 import type { ControlConnection } from './session';
 
 /** A container of a Pod. */
@@ -100,6 +100,11 @@ export async function openKubernetesControl(
       open.terminate();
     },
   };
+}
+
+/** The kubelet has no such container: nothing was asked of it. A Pod's container is there shortly before the cluster says so. */
+export function isNotThereYet(error: unknown): boolean {
+  return isDaemonError(error, 'Unavailable') && /container not found/i.test(error.message);
 }
 
 function writer(take: (data: Buffer) => void): Writable {

@@ -12,7 +12,6 @@ import type { Agent } from '../../vm/contract/agent';
 import type { GuestMount } from '../../vm/contract/protocol';
 import type { Vm, VmPool } from '../../vm/contract/vm';
 import { networkFiles, type NetworkFileSources } from '../networks/container-network';
-import { publishVolumeEvents } from '../mounts/container-mounts';
 import { mergeMounts, prepareShares, shareNames } from '../mounts/container-shares';
 import type { Container } from '../core/container-registry';
 import { endVm } from '../vms/end-vm';
@@ -23,6 +22,7 @@ import type { FileHolding } from '../engine';
 import type { FileJobs } from '../streams/file-jobs';
 import { fillingTimeoutMs, ShareFilling, type VolumeUsers } from '../mounts/share-filling';
 import type { Announcer } from '../../semantics/events/event-publisher';
+import { publishVolumeEvents } from '../../semantics/events/volume-events';
 import type { Pods } from '../vms/pods';
 
 /** What a VM that holds files is made of. */

@@ -12,7 +12,6 @@ import {
   releaseEndpoints,
   type NetworkLayer,
 } from '../networks/container-network';
-import { publishVolumeEvents } from '../mounts/container-mounts';
 import { eventAttributes, type ContainerRecord } from '../../semantics/containers/container-record';
 import type { Container, ContainerRegistry } from '../core/container-registry';
 import { removeStopped, type RemovalNeeds } from './remove';
@@ -28,6 +27,7 @@ import type { Pods } from '../vms/pods';
 import type { BackgroundWork } from '../../async/background-work';
 import type { Engine, HostFollowing } from '../engine';
 import type { ContainerWaits } from '../../semantics/containers/container-wait';
+import { publishVolumeEvents } from '../../semantics/events/volume-events';
 
 /** What the end of a run is recorded and announced with, and its network given back. */
 export type RunEndNeeds = NetworkLayer &

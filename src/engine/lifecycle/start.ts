@@ -23,7 +23,7 @@ import { withRunDefaults } from '../../semantics/create/daemon-defaults';
 import type { RestartTimers } from '../core/restart-timers';
 import { generalFailureCode, startFailure } from '../../semantics/containers/runtime-errors';
 import { logStartError } from '../logs/log-config';
-import { publishVolumeEvents, requireBindSources } from '../mounts/container-mounts';
+import { requireBindSources } from '../mounts/container-mounts';
 import { mergeMounts, withHostPaths } from '../mounts/container-shares';
 import { fillFromUnstarted, type UnstartedNeeds } from '../mounts/share-filling';
 import { apiSocketPath } from '../mounts/socket-source';
@@ -32,6 +32,7 @@ import { networksWith, publishNetworkEvents, publishPorts } from '../networks/co
 import type { HostFollowing } from '../engine';
 import { ProcessStdio } from '../streams/stdio';
 import type { StreamHubs } from '../../semantics/streams/stream-hub';
+import { publishVolumeEvents } from '../../semantics/events/volume-events';
 import type { Adoptions } from '../vms/adoptions';
 import { namedPodIdOf, namedPodOf } from '../vms/named-pods';
 import { disksOf, type DiskStores } from '../vms/pod-plan';

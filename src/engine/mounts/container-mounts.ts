@@ -329,26 +329,3 @@ export async function removeAnonymousVolumes(context: MountContext, record: Cont
     context.events.publish('volume', 'destroy', volume.name, { driver: 'local' });
   }
 }
-
-/** Docker's events for volumes that a start mounts or an exit unmounts. */
-export function publishVolumeEvents(
-  events: EventPublisher,
-  record: ContainerRecord,
-  action: 'mount' | 'unmount',
-): void {
-  for (const point of record.mounts) {
-    if (point.Type !== 'volume') continue;
-    const attributes = { container: record.id, driver: point.Driver ?? 'local' };
-    const details = {
-      destination: point.Destination,
-      propagation: point.Propagation,
-      'read/write': String(point.RW),
-    };
-    events.publish(
-      'volume',
-      action,
-      point.Name ?? '',
-      action === 'mount' ? { ...attributes, ...details } : attributes,
-    );
-  }
-}

@@ -17,8 +17,10 @@ export interface ClusterDaemonOptions {
   cluster: TestCluster;
   /** Takes the socket, the log and what else it keeps. */
   dir: string;
-  /** Of the cluster; is made. */
+  /** Of the cluster; is made, and goes with the daemon, unless another's. */
   namespace: string;
+  /** The daemon that has made the namespace. */
+  beside?: ClusterDaemon;
   /** More arguments of `caisson daemon`. */
   args?: readonly string[];
   detached?: boolean;
@@ -42,7 +44,7 @@ export class ClusterDaemon {
     if (!existsSync(mainScript)) throw new Error('dist/main.js is missing: npm run build');
     mkdirSync(options.dir, { recursive: true });
     const daemon = new ClusterDaemon(options);
-    daemon.#install();
+    if (options.beside === undefined) daemon.#install();
     await daemon.start();
     return daemon;
   }
@@ -50,6 +52,10 @@ export class ClusterDaemon {
   get process(): GuardedProcess {
     if (this.#process === undefined) throw new Error('the daemon is not running');
     return this.#process;
+  }
+
+  get isRunning(): boolean {
+    return this.#process?.isRunning() ?? false;
   }
 
   /** What it answered in JSON, a line each (src/api/reply-recorder.ts). */
@@ -85,11 +91,12 @@ export class ClusterDaemon {
     this.#process = undefined;
   }
 
-  /** Stops the daemon and takes its namespace away. Throws if a promise of it had no handler. */
+  /** Stops the daemon and takes away the namespace that it has made. Throws if a promise of it had no handler. */
   async stop(): Promise<void> {
     await this.#process?.stop();
     this.#process = undefined;
-    this.#options.cluster.kubectl('delete', 'namespace', this.namespace, '--wait=false');
+    if (this.#options.beside === undefined)
+      this.#options.cluster.kubectl('delete', 'namespace', this.namespace, '--wait=false');
     const mistakes = readFileSync(this.logPath, 'utf8')
       .split('\n')
       .filter((line) => line.includes('unhandled rejection'));

@@ -3,7 +3,7 @@
 import type { V1Pod } from '@kubernetes/client-node';
 import type { ClusterContext } from '../../../../src/cluster/containers/context';
 import { podName } from '../../../../src/cluster/containers/pod-plan';
-import { killContainer } from '../../../../src/cluster/containers/stop';
+import { killContainer } from '../../../../src/cluster/containers/kill';
 import { ExitKeeper } from '../../../../src/cluster/keeper/exits';
 import type { ClusterContainer } from '../../../../src/cluster/records/cluster-container';
 import { ContainerStore } from '../../../../src/cluster/records/container-store';
@@ -42,9 +42,14 @@ class Fake {
     events: {
       publish: (_: string, action: string) => this.events.push(action),
       flush: () => Promise.resolve(),
+      whenTold: () => Promise.resolve(),
     },
     networks: {
-      detach: () => Promise.resolve({ networks: {}, publishedPorts: [] }),
+      detach: () =>
+        Promise.resolve({
+          attachment: { networks: {}, publishedPorts: [] },
+          left: [{ id: 'n', name: 'bridge', driver: 'bridge' }],
+        }),
       removed: () => Promise.resolve(),
     },
     images: { released: () => Promise.resolve() },
@@ -60,7 +65,11 @@ class Fake {
     supervisor: () => ({
       signal: () => Promise.reject(new DaemonError('Unavailable', 'not there')),
       follow: () =>
-        Promise.resolve({ start: { state: 'running' }, batches: this.#batches(), close: () => undefined }),
+        Promise.resolve({
+          start: { state: 'running', run: 1 },
+          batches: this.#batches(),
+          close: () => undefined,
+        }),
     }),
   } as unknown as ClusterContext;
 
@@ -81,8 +90,11 @@ class Fake {
   }
 
   async *#batches(): AsyncGenerator {
+    const exited = { kind: 'exited', signal: 0, oom: false, timeNs: 1n, position: 1 };
+    // of the run before
+    yield { events: [{ ...exited, run: 0, code: 99 }] };
     const code = await new Promise<number>((resolve) => (this.exit = resolve));
-    yield { events: [{ kind: 'exited', code, signal: 0, oom: false, timeNs: 1n, position: 1 }] };
+    yield { events: [{ ...exited, run: 1, code }] };
   }
 }
 
@@ -103,7 +115,7 @@ it('records an exit once, though two daemons follow it', async () => {
   fake.exit(3);
   await settle();
   expect(container.state).toMatchObject({ kind: 'exited', exitCode: 3 });
-  expect(fake.events).toEqual(['die']);
+  expect(fake.events).toEqual(['die', 'disconnect']);
   one.stop();
   other.stop();
 });
@@ -128,7 +140,7 @@ it('has a Pod that was evicted, or deleted, as the end of its container', async 
   fake.tellPod(container, undefined);
   await jest.advanceTimersByTimeAsync(5_000);
   expect(container.record).toMatchObject({ layerLost: true, state: { kind: 'exited', exitCode: 137 } });
-  expect(fake.events).toEqual(['die']);
+  expect(fake.events).toEqual(['die', 'disconnect']);
   keeper.stop();
 });
 
@@ -143,7 +155,7 @@ it('removes what goes with its exit, and has what is to start again wait', async
   again.exit(0);
   await settle();
   expect(gone.store.list()).toEqual([]);
-  expect(gone.events).toEqual(['die', 'destroy']);
+  expect(gone.events).toEqual(['die', 'disconnect', 'destroy']);
   expect(restarting.state.kind).toBe('restarting');
   for (const keeper of keepers) keeper.stop();
 });

@@ -31,7 +31,9 @@ class Fake {
           return Promise.resolve();
         },
       },
-      networks: { attach: () => Promise.resolve({ networks: {}, publishedPorts: [] }) },
+      networks: {
+        attach: () => Promise.resolve({ attachment: { networks: {}, publishedPorts: [] }, joined: [] }),
+      },
       pods: {
         list: () => [...this.pods.values()],
         get: (name: string) => this.pods.get(name),

@@ -34,6 +34,19 @@ it('tells each daemon of what all publish, in the order of the cluster', async (
   for (const daemon of [here, there]) expect(await past(daemon)).toEqual(['create', 'start', 'die']);
 });
 
+it('knows by its mark when another daemon has told of something, and waits for it no longer than it is told to', async () => {
+  const { records, here, there } = await daemons();
+  const told = there.whenTold('run 1', 60_000);
+  here.publish('container', 'start', 'c', {}, 'run 1');
+  await told;
+  await there.whenTold('run 1', 60_000);
+  await there.whenTold('run 2', 1);
+  const later = new ClusterEvents(records);
+  await later.start();
+  await later.whenTold('run 1', 60_000);
+  expect(JSON.stringify(await past(later))).toBe('["start"]');
+});
+
 it('gives each event of a daemon a time of its own', async () => {
   const { records, here } = await daemons();
   for (let n = 0; n < 5; n++) here.publish('image', 'tag', String(n), {});
