@@ -66,7 +66,7 @@ export type StepMount =
   | {
       readonly kind: 'cache';
       readonly dest: string;
-      /** A disk that exists (see `CacheDisks` of the solver), leased to this step alone. */
+      /** A disk that exists (see `CacheDisks` of the solver), leased to this step, or to steps of its build that are in one VM then. */
       readonly diskPath: string;
       /** Layers whose files an empty disk gets before; undefined once a step has run with it. */
       readonly fill: readonly string[] | undefined;

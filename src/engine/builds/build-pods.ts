@@ -1,6 +1,7 @@
 // The Pods of builds that run, each on a VM of its own: what steps have in common (namespaces, an address, its NIC) is made once, and
 // each step is a container that joins. A Pod serves one build, a step at a time, and its VM keeps the build's layers for the next one.
 
+import { unlessAborted } from '../../async/deadline';
 import { log } from '../../log';
 import { newContainerId } from '../../semantics/containers/container-names';
 import type { PodSpec } from '../../translate/pod';
@@ -32,6 +33,8 @@ export interface BuildPod {
   readonly pod: RunningPod;
   /** Ids of the steps that are in it. */
   readonly steps: Set<string>;
+  /** Disks of caches that are plugged there, by the steps that have or had them. */
+  readonly disks: Map<string, readonly string[]>;
   /** No other step comes: it ends with those that are in it. */
   isSpent: boolean;
   /** What was left of steps before is being taken out. Never rejects. */
@@ -49,28 +52,43 @@ export interface Entered {
 export class BuildPods {
   readonly #engine: BuildPodsEngine;
   readonly #journal: StepJournal;
-  readonly #byBuild = new Map<string, Set<BuildPod>>();
+  readonly #places = new Set<BuildPod>();
+  /** Disks of caches whose steps are on their way into a Pod. */
+  readonly #arriving = new Set<string>();
+  #changed: Promise<void> = Promise.resolve();
+  #tellChange = (): void => undefined;
 
   constructor(engine: BuildPodsEngine, journal: StepJournal) {
     this.#engine = engine;
     this.#journal = journal;
+    this.#change();
   }
 
-  /** A Pod of the build's that is free and has enough, or another one made after `spec`; the step is in it until `leave`. */
+  /**
+   * A Pod of the build's that is free and has enough, or another one made after `spec`; the step is in it until `leave`. With the disk of
+   * a cache that another step of the build has it is that one's Pod: both see one file system.
+   */
   async enter(wish: PodWish, spec: PodSpec, disks: ContainerDisks, signal: AbortSignal): Promise<Entered> {
+    const own = (disks.trees ?? []).flatMap(({ ownPath }) => ownPath ?? []);
     for (;;) {
       signal.throwIfAborted();
-      const place = wish.alone ? undefined : this.#claim(wish, spec);
-      if (place === undefined) return this.#make(wish, spec, disks);
-      place.steps.add(disks.containerId);
+      const changed = this.#changed;
+      const [holder, ...more] = this.#holders(wish.buildId, own);
+      // they are in one Pod, or it is waited until they are
+      if (more.length > 0 || holder?.isSpent === true || own.some((path) => this.#arriving.has(path))) {
+        await unlessAborted(changed, signal);
+        continue;
+      }
+      for (const path of own) this.#arriving.add(path);
       try {
-        const luns = await this.#engine.pods.join(place.pod, disks);
-        void this.#unplugStale(place);
-        return { place, luns, ready: Promise.resolve() };
-      } catch (error) {
-        const wasLost = !this.#engine.pods.isUp(place.pod);
-        await this.leave(place, disks.containerId, { goesOn: false, giveBack: () => Promise.resolve() });
-        if (!wasLost) throw error;
+        const place = holder ?? (wish.alone ? undefined : this.#claim(wish, spec));
+        const entered =
+          place === undefined ? await this.#make(wish, spec, disks) : await this.#join(place, disks);
+        if (own.length > 0) entered?.place.disks.set(disks.containerId, own);
+        if (entered !== undefined) return entered;
+      } finally {
+        for (const path of own) this.#arriving.delete(path);
+        this.#change();
       }
     }
   }
@@ -89,18 +107,21 @@ export class BuildPods {
     place.left = Promise.all([place.left, out]);
     place.steps.delete(stepId);
     await out;
+    place.disks.delete(stepId);
+    this.#change();
     if (place.isSpent && place.steps.size === 0) await this.#end(place);
   }
 
   /** Ends all that the build has. Never rejects. */
   async end(buildId: string): Promise<void> {
-    const places = [...(this.#byBuild.get(buildId) ?? [])];
+    const places = this.#of(buildId);
     for (const place of places) this.#spend(place);
     await Promise.all(places.filter(({ steps }) => steps.size === 0).map((place) => this.#end(place)));
   }
 
   async endAll(): Promise<void> {
-    await Promise.all([...this.#byBuild.keys()].map((buildId) => this.end(buildId)));
+    const builds = new Set([...this.#places].map(({ buildId }) => buildId));
+    await Promise.all([...builds].map((buildId) => this.end(buildId)));
   }
 
   /** Never rejects. */
@@ -114,16 +135,43 @@ export class BuildPods {
       .catch((error: unknown) => log.error('VM of a build could not be ended', { vmId: pod.vm.id, error }));
   }
 
+  #of(buildId: string): BuildPod[] {
+    return [...this.#places].filter((place) => place.buildId === buildId);
+  }
+
   /** The wished one if it can be. */
   #claim(
     { buildId, after }: PodWish,
     { memoryBytes = 0, cpus = 0 }: Partial<VmResources>,
   ): BuildPod | undefined {
-    const free = [...(this.#byBuild.get(buildId) ?? [])].filter(
-      ({ pod: { vm }, steps }) =>
-        steps.size === 0 && vm.resources.memoryBytes >= memoryBytes && vm.resources.cpus >= cpus,
+    const free = this.#of(buildId).filter(
+      ({ pod: { vm }, steps, isSpent }) =>
+        !isSpent && steps.size === 0 && vm.resources.memoryBytes >= memoryBytes && vm.resources.cpus >= cpus,
     );
     return free.find(({ pod }) => pod.vm.id === after) ?? free[0];
+  }
+
+  /** Pods in which these disks are. */
+  #holders(buildId: string, paths: readonly string[]): BuildPod[] {
+    if (paths.length === 0) return [];
+    return this.#of(buildId).filter(({ disks }) =>
+      [...disks.values()].some((plugged) => plugged.some((path) => paths.includes(path))),
+    );
+  }
+
+  /** Undefined: it has come to its end meanwhile. */
+  async #join(place: BuildPod, disks: ContainerDisks): Promise<Entered | undefined> {
+    place.steps.add(disks.containerId);
+    try {
+      const luns = await this.#engine.pods.join(place.pod, disks);
+      void this.#unplugStale(place);
+      return { place, luns, ready: Promise.resolve() };
+    } catch (error) {
+      const wasLost = !this.#engine.pods.isUp(place.pod);
+      await this.leave(place, disks.containerId, { goesOn: false, giveBack: () => Promise.resolve() });
+      if (wasLost) return undefined;
+      throw error;
+    }
   }
 
   async #make(wish: PodWish, spec: PodSpec, disks: ContainerDisks): Promise<Entered> {
@@ -137,12 +185,9 @@ export class BuildPods {
       const entered = await pods.run({ ...spec, id }, [disks], endpoints, () => [], options);
       const place: BuildPod = {
         ...{ buildId: wish.buildId, pod: entered.pod, steps: new Set([disks.containerId]) },
-        ...{ isSpent: wish.alone, left: Promise.resolve() },
+        ...{ disks: new Map(), isSpent: wish.alone, left: Promise.resolve() },
       };
-      if (!wish.alone) {
-        const ofBuild = this.#byBuild.get(wish.buildId) ?? new Set();
-        this.#byBuild.set(wish.buildId, ofBuild.add(place));
-      }
+      this.#places.add(place);
       return { place, luns: entered.luns, ready: entered.ready };
     } catch (error) {
       await pods.unpin(id);
@@ -177,16 +222,20 @@ export class BuildPods {
   #spend(place: BuildPod): void {
     place.isSpent = true;
     if (place.steps.size > 0) void this.#engine.pods.unpin(place.pod.id);
-    const ofBuild = this.#byBuild.get(place.buildId);
-    ofBuild?.delete(place);
-    if (ofBuild?.size === 0) this.#byBuild.delete(place.buildId);
   }
 
   /** Of one that is spent, with nobody in it. Never rejects. */
-  async #end({ pod, left }: BuildPod): Promise<void> {
-    await left;
+  async #end(place: BuildPod): Promise<void> {
+    const { pod } = place;
+    await place.left;
     await this.#engine.pods.unpin(pod.id, { keepData: false });
     await this.#engine.pods.ended(pod.id);
     await this.#journal.end(pod.id);
+    this.#places.delete(place);
+  }
+
+  #change(): void {
+    this.#tellChange();
+    this.#changed = new Promise((resolve) => (this.#tellChange = resolve));
   }
 }

@@ -203,6 +203,33 @@ test(
   slow,
 );
 
+test(
+  'steps of one build that share a cache run at the same time, and each sees what the other writes',
+  async () => {
+    const cache = {
+      ...{ dest: '/cache', output: -1, mountType: mountType.cache },
+      cacheOpt: { ID: 'met', sharing: cacheSharing.shared },
+    };
+    const begin = run(busybox, 'echo begun > /f');
+    const meet = (own: string, other: string): Graph =>
+      run(busybox, `cat /cache/f; touch /cache/${own}; while [ ! -e /cache/${other} ]; do sleep 0.1; done`, {
+        inputs: [begin],
+        mounts: [{ input: 1, ...cache }],
+      });
+    const both = run(busybox, 'cd /cache; ls one two', {
+      inputs: [meet('one', 'two'), meet('two', 'one'), begin],
+      mounts: [
+        { input: 1, dest: '/1', output: -1 },
+        { input: 2, dest: '/2', output: -1 },
+        { input: 3, ...cache },
+      ],
+    });
+    expect(await outputFrom(both)).toBe('begun\nbegun\none\ntwo\n');
+    await nothingIsLeft();
+  },
+  slow,
+);
+
 /** Waits until the steps have written it. */
 async function output(status: readonly StatusResponse[], text: string): Promise<void> {
   const until = Date.now() + slow / 2;

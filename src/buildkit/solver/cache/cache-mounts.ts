@@ -1,9 +1,10 @@
-// Cache mounts: a sparse disk for each id, plugged into one VM at a time.
+// Cache mounts: a sparse disk for each id, plugged into one VM at a time. Steps that share one are in that VM.
 
 import { createHash, randomBytes } from 'node:crypto';
 import type { BuildHost } from '../../contract/host';
 import type { CacheRecord } from '../../contract/cache-records';
 import { unlessAborted } from '../../../async/deadline';
+import { BuildError } from '../../contract/errors';
 import { log } from '../../../log';
 
 const collection = 'buildkit-cache-mounts';
@@ -29,13 +30,26 @@ export interface CacheMountRequest {
   readonly base: readonly string[];
   /** Rather another disk than to wait. */
   readonly isPrivate: boolean;
+  /** A build whose steps may have it at the same time; undefined: nobody else has it. */
+  readonly sharedBy: string | undefined;
+}
+
+/** Of a disk that is leased. */
+interface Use {
+  readonly sharedBy: string | undefined;
+  /** How many have it. */
+  steps: number;
+  /** Where it is, once it has been filled. Rejects if who came first doesn't come so far. */
+  readonly ready: Promise<string>;
+  readonly isOver: Promise<void>;
+  readonly end: () => void;
 }
 
 export interface CacheMountLease {
   readonly diskPath: string;
   /** No step has run with it yet: it is to be filled. */
   readonly isNew: boolean;
-  /** A step has run. */
+  /** A step runs. */
   filled(): void;
   release(): void;
 }
@@ -45,8 +59,8 @@ export class CacheMounts {
   readonly #paths = new Map<string, string>();
   /** Ids of records that are to go when their step is done. */
   readonly #dropped = new Set<string>();
-  /** Ids of records. */
-  readonly #leased = new Map<string, Promise<void>>();
+  /** By ids of records. */
+  readonly #leased = new Map<string, Use>();
   /** Disks of no record are gone. Never rejects. */
   readonly #isTidy: Promise<void>;
 
@@ -65,10 +79,24 @@ export class CacheMounts {
       signal.throwIfAborted();
       const known = this.#records().filter((record) => record.key === key && !this.#dropped.has(record.id));
       const free = known.find(({ id }) => !this.#leased.has(id));
-      if (free !== undefined) return this.#take(free);
+      if (free !== undefined) return this.#take(free, request);
       const [busy] = known;
-      if (busy === undefined || request.isPrivate) return this.#take(this.#newRecord(key, request));
-      await unlessAborted(this.#leased.get(busy.id) ?? Promise.resolve(), signal);
+      if (busy === undefined || request.isPrivate) return this.#take(this.#newRecord(key, request), request);
+      const use = this.#leased.get(busy.id);
+      if (use === undefined) continue;
+      if (use.sharedBy === undefined || use.sharedBy !== request.sharedBy) {
+        await unlessAborted(use.isOver, signal);
+        continue;
+      }
+      use.steps += 1;
+      const release = (): void => this.#release(busy.id, use);
+      try {
+        const diskPath = await unlessAborted(use.ready, signal);
+        return { diskPath, isNew: false, filled: () => undefined, release };
+      } catch {
+        release();
+        await unlessAborted(use.isOver, signal);
+      }
     }
   }
 
@@ -129,28 +157,47 @@ export class CacheMounts {
     };
   }
 
-  async #take(record: MountRecord): Promise<CacheMountLease> {
-    let release = (): void => undefined;
-    this.#leased.set(record.id, new Promise((resolve) => (release = resolve)));
-    const end = (): void => {
-      this.#leased.delete(record.id);
-      release();
-      if (!this.#dropped.delete(record.id)) return;
-      this.remove(record.id).catch((error: unknown) =>
-        log.error('a cache mount could not be removed', { id: record.id, error }),
-      );
+  async #take(record: MountRecord, { sharedBy }: CacheMountRequest): Promise<CacheMountLease> {
+    let end = (): void => undefined;
+    const isOver = new Promise<void>((resolve) => (end = resolve));
+    let isReady: (diskPath: string) => void = () => undefined;
+    let isNotReady: (reason: unknown) => void = () => undefined;
+    const ready = new Promise<string>((resolve, reject) => {
+      isReady = resolve;
+      isNotReady = reject;
+    });
+    ready.catch(() => undefined);
+    const use: Use = { sharedBy, steps: 1, ready, isOver, end };
+    this.#leased.set(record.id, use);
+    const release = (reason: unknown): void => {
+      isNotReady(reason);
+      this.#release(record.id, use);
     };
     try {
       const used = { ...record, lastUsedAtMs: Date.now(), usageCount: record.usageCount + 1 };
       this.#host.documents.put(collection, record.id, used);
       const diskPath = this.#paths.get(record.id) ?? (await this.#host.disks.create(record.id));
       this.#paths.set(record.id, diskPath);
-      const filled = (): void => this.#host.documents.put(collection, record.id, { ...used, isFilled: true });
-      return { diskPath, isNew: !record.isFilled, filled, release: end };
+      if (record.isFilled) isReady(diskPath);
+      const filled = (): void => {
+        this.#host.documents.put(collection, record.id, { ...used, isFilled: true });
+        isReady(diskPath);
+      };
+      const givenUp = new BuildError('Cancelled', 'the step was given up');
+      return { diskPath, isNew: !record.isFilled, filled, release: () => release(givenUp) };
     } catch (error) {
       if (record.usageCount === 0) this.#host.documents.delete(collection, record.id);
-      end();
+      release(error);
       throw error;
     }
+  }
+
+  #release(id: string, use: Use): void {
+    use.steps -= 1;
+    if (use.steps > 0) return;
+    this.#leased.delete(id);
+    use.end();
+    if (!this.#dropped.delete(id)) return;
+    this.remove(id).catch((error: unknown) => log.error('a cache mount could not be removed', { id, error }));
   }
 }

@@ -179,10 +179,13 @@ class StepRun {
     requireRunnable(context.host.executor, this.#platform);
     this.#warnOfCgroup();
     try {
-      const { step, bases } = await this.#prepare();
+      const { step, bases } = await this.#prepare({ mayShare: true });
       const output: ExecOutput = {
         write: (stream, bytes) => {
           context.log(stream, bytes);
+        },
+        running: () => {
+          for (const lease of this.#leases) lease.filled();
         },
       };
       const outcome = await context.host.executor.run(step, output, this.#signal);
@@ -205,7 +208,7 @@ class StepRun {
   ): Promise<number> {
     requireRunnable(this.#context.host.executor, this.#platform);
     try {
-      const { step } = await this.#prepare();
+      const { step } = await this.#prepare({ mayShare: false });
       const given = files.map(({ path, content, mode }) => ({
         ...{ kind: 'secret' as const, dest: path, content, mode, uid: 0, gid: 0 },
       }));
@@ -268,7 +271,12 @@ class StepRun {
     return outputs;
   }
 
-  async #prepare(): Promise<{ step: ExecStep; bases: ReadonlyMap<Mount, readonly string[]> }> {
+  /** `mayShare`: caches with steps that are in its VM then. */
+  async #prepare({
+    mayShare,
+  }: {
+    mayShare: boolean;
+  }): Promise<{ step: ExecStep; bases: ReadonlyMap<Mount, readonly string[]> }> {
     const { mounts, meta, secretenv } = this.#op;
     const { scope, resources } = this.#context;
     const signal = this.#signal;
@@ -278,7 +286,7 @@ class StepRun {
     for (const mount of mounts) bases.set(mount, (await this.#inputs[mount.input]?.layers(signal)) ?? []);
     const others: StepMount[] = [];
     // one after the other in the order of their ids, so that two steps never wait for each other's
-    const leases = await this.#leaseAll(mounts, bases);
+    const leases = await this.#leaseAll(mounts, bases, mayShare);
     for (const mount of mounts) {
       if (mount === root) continue;
       const made = await this.#mount(mount, bases.get(mount) ?? [], leases.get(mount));
@@ -328,6 +336,7 @@ class StepRun {
   async #leaseAll(
     mounts: readonly Mount[],
     bases: ReadonlyMap<Mount, readonly string[]>,
+    mayShare: boolean,
   ): Promise<ReadonlyMap<Mount, CacheMountLease>> {
     const leases = new Map<Mount, CacheMountLease>();
     const wanted = mounts.filter((mount) => mount.mountType === mountType.cache);
@@ -343,7 +352,8 @@ class StepRun {
       let lease = isPrivate ? undefined : byKey.get(key);
       if (lease === undefined) {
         const platform = [OS, Architecture, Variant].filter((part) => part !== '').join('/');
-        const request = { id: idOf(mount), platform, base, isPrivate };
+        const sharedBy = mayShare && this.#shares(mount) ? this.#context.scope.id : undefined;
+        const request = { id: idOf(mount), platform, base, isPrivate, sharedBy };
         lease = await this.#context.cacheMounts.lease(request, this.#signal);
         this.#leases.push(lease);
         byKey.set(key, lease);
@@ -351,6 +361,16 @@ class StepRun {
       leases.set(mount, lease);
     }
     return leases;
+  }
+
+  /** With a step that may be in the same VM. */
+  #shares({ cacheOpt }: Mount): boolean {
+    const { mounts, secretenv, security } = this.#op;
+    const asksClient = mounts.some(
+      ({ mountType: type }) => type === mountType.secret || type === mountType.ssh,
+    );
+    const isAlone = asksClient || secretenv.length > 0 || security === securityMode.insecure;
+    return !isAlone && (cacheOpt?.sharing ?? cacheSharing.shared) === cacheSharing.shared;
   }
 
   async #mount(

@@ -391,7 +391,7 @@ describe('builds at once', () => {
     expect(host.endedBuilds).toEqual(['build-1']);
   });
 
-  test('one step may hold a cache at a time', async () => {
+  test('one build may hold a cache at a time', async () => {
     let running = 0;
     let most = 0;
     host.command = async () => {
@@ -410,6 +410,53 @@ describe('builds at once', () => {
     expect(records.filter(({ type }) => type === 'exec.cachemount')).toMatchObject([
       { usageCount: 3, inUse: false, mutable: true },
     ]);
+  });
+
+  test('steps of one build share a cache, once it is filled, unless one locks it or is alone', async () => {
+    let running = 0;
+    let most = 0;
+    const isNew: boolean[] = [];
+    host.command = async ({ mounts }, output) => {
+      running += 1;
+      most = Math.max(most, running);
+      isNew.push(mounts.some((mount) => mount.kind === 'cache' && mount.fill !== undefined));
+      output.running?.(undefined as never); // nobody speaks with it
+      for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+      running -= 1;
+      return {};
+    };
+    const daemon = new FakeDaemon(host, sessionsOf(), { parallelSteps: 4 });
+    const together = async (id: string, sharing: number, exec = {}): Promise<number> => {
+      most = 0;
+      const cache = { input: 0, dest: '/c', output: -1, mountType: 3, cacheOpt: { ID: id, sharing } };
+      const steps = ['a', 'b', 'c'].map((name) =>
+        run(image('base'), `${id} ${name}`, { mounts: [cache], exec }),
+      );
+      const dests = steps.map((_, index) => ({ input: index + 1, dest: `/m${index}`, output: -1 }));
+      await daemon.layersOf(run(image('base'), id, { inputs: steps, mounts: dests }));
+      return most;
+    };
+    expect(await together('shared', 0)).toBe(3);
+    expect(isNew).toEqual([true, false, false, false]);
+    expect(await together('locked', 2)).toBe(1);
+    expect(await together('alone', 0, { secretenv: [{ ID: 'x', name: 'X', optional: true }] })).toBe(1);
+    expect(new Set(host.disksMade).size).toBe(3);
+    const records = await daemon.solver.records.list(never);
+    expect(records.filter(({ inUse }) => inUse)).toEqual([]);
+  });
+
+  test('a cache whose step has given up before it was filled is filled by the next one', async () => {
+    let commands = 0;
+    host.command = () => {
+      commands += 1;
+      return commands === 1 ? Promise.reject(new Error('no VM')) : Promise.resolve({});
+    };
+    const daemon = new FakeDaemon(host, sessionsOf(), { parallelSteps: 4 });
+    const cache = { input: 0, dest: '/c', output: -1, mountType: 3, cacheOpt: { ID: 'c' } };
+    const steps = ['a', 'b'].map((name) => run(image('base'), name, { mounts: [cache] }));
+    const outcomes = await Promise.allSettled(steps.map((step) => daemon.layersOf(step)));
+    expect(outcomes.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+    expect(host.disksMade).toHaveLength(1);
   });
 
   test('a step that must be made anew begins with empty caches, others keep theirs', async () => {

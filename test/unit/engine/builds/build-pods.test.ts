@@ -27,16 +27,18 @@ interface Wish {
   alone?: boolean;
   network?: 'none';
   layers?: string[];
+  caches?: string[];
   more?: Partial<PodSpec>;
 }
 
 async function enter(
   buildId: string,
-  { after = '', alone = false, network, layers = ['/layers/base'], more = {} }: Wish = {},
+  { after = '', alone = false, network, layers = ['/layers/base'], caches = [], more = {} }: Wish = {},
 ): Promise<Entered & { id: string; vm: FakeVm }> {
   steps += 1;
   const id = `step-${steps}`.padEnd(64, '0');
-  const disks = { containerId: id, layerPaths: layers, writablePath: `/disks/${id}` };
+  const trees = caches.map((ownPath) => ({ layerPaths: [], ownPath }));
+  const disks = { containerId: id, layerPaths: layers, writablePath: `/disks/${id}`, trees };
   const wish = { buildId, after, alone, network: network ?? ('sandbox' as const) };
   const entered = await pods.enter(wish, { ...spec, ...more }, disks, signal);
   const vm = engine.vms.vms.find((each) => each === entered.place.pod.vm);
@@ -133,6 +135,35 @@ test('what can’t be taken out goes with its VM, and nobody enters one that is 
   expect((await enter('one')).vm).not.toBe(next.vm);
   expect(given).toEqual([held.id, lost.id, next.id]);
   expect(addresses()).toHaveLength(1);
+});
+
+test('steps that share the disk of a cache are in one Pod, also at once', async () => {
+  const [first, second] = await Promise.all([
+    enter('one', { caches: ['/caches/a'] }),
+    enter('one', { caches: ['/caches/a', '/caches/b'] }),
+  ]);
+  expect(second.place).toBe(first.place);
+  const plugged = (): string[] => [...first.vm.pluggedDisks().keys()].filter((id) => id.startsWith('o-'));
+  expect(plugged()).toEqual(['o-a', 'o-b']);
+  const other = await enter('one', { caches: ['/caches/c'] });
+  expect(other.vm).not.toBe(first.vm);
+  // who wants those of both waits until one of them is free
+  let isIn = false;
+  const both = enter('one', { caches: ['/caches/b', '/caches/c'] }).then((entered) => {
+    isIn = true;
+    return entered;
+  });
+  await leave(first);
+  expect([plugged(), isIn]).toEqual([['o-a', 'o-b'], false]);
+  await leave(second);
+  const third = await both;
+  expect(third.place).toBe(other.place);
+  expect(plugged()).toEqual([]);
+  // none joins one that was given up
+  const leaving = [other, third].map((step) => leave(step, false));
+  const next = await enter('one', { caches: ['/caches/c'] });
+  await Promise.all(leaving);
+  expect([other.vm.isEnded, next.vm.isEnded]).toEqual([true, false]);
 });
 
 test('of a Pod that could not be made nothing is left', async () => {
