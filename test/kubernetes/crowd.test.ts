@@ -1,0 +1,108 @@
+// Many containers at once, and a daemon that is killed at any moment: what was answered is there, each command has run once, and all of it goes.
+
+import { execFile } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { promisify } from 'node:util';
+
+import { ClusterDaemon } from '../support/cluster/cluster-daemon';
+import { findDockerClis } from '../support/engines/docker-cli';
+import { makeScratchDir } from '../support/process/scratch-dir';
+import { sendHttp } from '../support/wire/http-client';
+import { TestCluster, registryHost } from './harness/test-cluster';
+
+jest.setTimeout(600_000);
+
+const cli = findDockerClis()[0]?.path ?? 'docker';
+const image = `${registryHost}/busybox`;
+const dir = makeScratchDir('crowd');
+const namespace = `crowd-${process.pid}`;
+const cluster = TestCluster.current();
+let daemon: ClusterDaemon;
+
+beforeAll(async () => {
+  daemon = await ClusterDaemon.start({ cluster, namespace, dir });
+  await docker('pull', '--quiet', image);
+});
+
+afterAll(async () => {
+  await daemon.stop();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+async function docker(...args: string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)(cli, ['--host', daemon.host, ...args]);
+  return stdout.trimEnd();
+}
+
+/** Of containers with this label. */
+async function ids(label: string): Promise<string[]> {
+  const text = await docker('ps', '--all', '--quiet', '--no-trunc', '--filter', `label=${label}`);
+  return text.split('\n').filter((line) => line !== '');
+}
+
+/** Undefined where the daemon was killed before it answered. */
+async function create(name: string, label: string, script: string): Promise<string | undefined> {
+  const body = { Image: image, Cmd: ['sh', '-c', script], Labels: { [label]: '' } };
+  try {
+    const path = `/v1.41/containers/create?name=${name}`;
+    const answer = await sendHttp(daemon.host, { method: 'POST', path, body });
+    if (answer.status !== 201) throw new Error(answer.body);
+    return (JSON.parse(answer.body) as { Id: string }).Id;
+  } catch (error) {
+    if (daemon.isRunning) throw error;
+    return undefined;
+  }
+}
+
+function objects(): string[] {
+  const kinds = 'containers.caisson.io,execs.caisson.io,pods,persistentvolumeclaims,secrets';
+  const names = cluster.kubectl('get', kinds, '-n', namespace, '-o', 'name').split('\n');
+  return names.filter((name) => name !== '');
+}
+
+it('200 containers are made, listed and removed', async () => {
+  const made: (string | undefined)[] = [];
+  const next = Array.from({ length: 200 }, (_, index) => index);
+  const worker = async (): Promise<void> => {
+    for (let index = next.pop(); index !== undefined; index = next.pop())
+      made.push(await create(`many${index}`, 'many', 'true'));
+  };
+  await Promise.all(Array.from({ length: 8 }, worker));
+  expect((await ids('many')).sort()).toEqual(made.sort());
+  await docker('container', 'prune', '--force', '--filter', 'label=many');
+  expect(await ids('many')).toEqual([]);
+  expect(objects()).toEqual([]);
+});
+
+it('a daemon that is killed while it makes and starts containers loses none, and starts none twice', async () => {
+  const made = new Set<string>();
+  for (let kill = 0; kill < 3; kill++) {
+    let left = 4;
+    let enough: () => void = () => undefined;
+    const some = new Promise<void>((resolve) => (enough = resolve));
+    const working = Array.from({ length: 6 }, async (_, index) => {
+      const id = await create(`crowd${kill}-${index}`, 'crowd', 'echo once; sleep 1; exit 3');
+      if (id === undefined) return;
+      made.add(id);
+      if (--left === 0) enough();
+      await docker('start', id).catch((error: unknown) => {
+        if (daemon.isRunning) throw error;
+      });
+    });
+    await some;
+    await daemon.kill9();
+    await Promise.all(working);
+    await daemon.start();
+  }
+  expect(await ids('crowd')).toEqual(expect.arrayContaining([...made]));
+  const all = await ids('crowd');
+  await Promise.all(all.map((id) => docker('start', id)));
+  expect(await docker('wait', ...all)).toBe(all.map(() => '3').join('\n'));
+  for (const id of all) {
+    const lines = await docker('logs', id);
+    // one that had ended before it was started above has run twice by right
+    expect(['once', 'once\nonce']).toContain(lines);
+  }
+  await docker('rm', '--force', ...all);
+  expect(objects().filter((name) => !name.startsWith('pod/'))).toEqual([]);
+});
