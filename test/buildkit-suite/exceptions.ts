@@ -3,6 +3,4 @@
 export const exceptions: Readonly<Record<string, string>> = {
   TestLocalSourceDiffer:
     "with differ=metadata: sessions without a key of their own don't get what another session has sent under the same name, size and time",
-  TestLayerLimitOnMounts:
-    '110 steps within the five minutes that the test has: under emulation only on an idle machine',
 };
