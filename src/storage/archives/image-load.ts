@@ -10,7 +10,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { DaemonError, errorMessage } from '../../errors';
 import { log } from '../../log';
 import { list, named, string, stringList, struct } from '../../go/json-schema';
-import { familiarReference, parseReference } from '../../registry/reference';
+import { familiarReference, fullString, parseReference } from '../../registry/reference';
 import { spoolArchive, type ArchivedImage, type ArchiveFile } from './archive-file';
 import type { Image } from '../contract/image';
 import { parseConfig } from '../images/image-config';
@@ -195,12 +195,37 @@ async function loadLayer(
 async function readImages(archive: ArchiveFile): Promise<ArchivedImage[]> {
   if (!archive.has('manifest.json')) return readOciLayout(archive);
   const items = decodeAs(manifestSchema, await archive.json('manifest.json')) as ManifestItem[] | undefined;
-  return (items ?? []).map(({ Config = '', RepoTags = [], Layers = [], Parent = '' }) => ({
-    config: Config,
-    repoTags: RepoTags,
-    layers: Layers.map((name) => ({ name })),
-    parentId: Parent,
-  }));
+  const images: ArchivedImage[] = (items ?? []).map(
+    ({ Config = '', RepoTags = [], Layers = [], Parent = '' }) => ({
+      config: Config,
+      repoTags: RepoTags,
+      layers: Layers.map((name) => ({ name })),
+      parentId: Parent,
+    }),
+  );
+  // newer engines' archives are a layout, too: it has the indexes
+  return archive.has('index.json')
+    ? withIndexes(images, await readOciLayout(archive).catch(() => []))
+    : images;
+}
+
+/** Of images in both, found by name. */
+function withIndexes(images: readonly ArchivedImage[], layout: readonly ArchivedImage[]): ArchivedImage[] {
+  return images.map((image) => {
+    const names = image.repoTags.map(fullName);
+    const isNamed = (tag: string): boolean => names.includes(fullName(tag));
+    const index = layout.find((each) => each.config === image.config && each.repoTags.some(isNamed))?.index;
+    return index === undefined ? image : { ...image, index };
+  });
+}
+
+/** What is no name is told when it is to be one. */
+function fullName(tag: string): string {
+  try {
+    return fullString(parseReference(tag));
+  } catch {
+    return tag;
+  }
 }
 
 interface LoadedImage {

@@ -1,5 +1,5 @@
 // `docker save`: images as one docker-archive, laid out as dockerd 20.10 does. It is written as it is read from the blob
-// store; nothing is spooled, since the size of every layer's tar is known.
+// store; nothing is spooled, since the size of every layer's tar is known. With an index among what is saved it is an OCI layout (saved-layout.ts).
 
 import { posix } from 'node:path';
 import { Readable } from 'node:stream';
@@ -8,6 +8,7 @@ import { log } from '../../log';
 import { familiarName, familiarReference, parseReference, type Reference } from '../../registry/reference';
 import type { Image } from '../contract/image';
 import { chainIds, type ImageIndex } from '../images/image-index';
+import { SavedLayout, savedContents } from './saved-layout';
 import { removeUnused } from '../images/layer-garbage';
 import type { SquashfsLayerStore } from '../layers/layer-store';
 import { buildEntry, emptyEntry, padding, tarBlock } from '../tar/tar-header';
@@ -27,7 +28,11 @@ interface SavedImage {
 
 /** A member of the archive, before it has its place in it. */
 type Member = { name: string; mtime: number } & (
-  { kind: 'directory' } | { kind: 'link'; target: string } | { kind: 'text'; text: string } | LayerMember
+  | { kind: 'directory' }
+  | { kind: 'link'; target: string }
+  | { kind: 'bytes'; bytes: Buffer }
+  | { kind: 'blob'; digest: string; sizeBytes: number }
+  | LayerMember
 );
 interface LayerMember {
   kind: 'layer';
@@ -41,13 +46,21 @@ interface LayerMember {
 export function saveImages(context: SaveContext, refs: readonly string[], signal: AbortSignal): Readable {
   const saved = chooseImages(context.index, refs);
   const members = new Map<string, Member>();
-  const manifest = saved.map((item) => addImage(context, item, saved, members));
+  const tags = saved.flatMap((item) => item.tags);
+  const isLayout = tags.some((tag) => savedContents(context, tag) !== undefined);
+  const manifest = isLayout
+    ? addLayout(context, saved, members)
+    : saved.map((item) => addImage(context, item, saved, members));
   addText(members, 'manifest.json', `${saved.length === 0 ? 'null' : goJson(manifest)}\n`);
-  const repositories = namedTops(saved, manifest);
+  const repositories = isLayout ? {} : namedTops(saved, manifest);
   if (Object.keys(repositories).length > 0) {
     addText(members, 'repositories', `${goJson(repositories)}\n`);
   }
-  const diffIds = saved.flatMap(({ image }) => image.config.rootfs.diff_ids);
+  const others = tags
+    .flatMap((tag) => context.index.imagesOfIndex(tag))
+    .flatMap((id) => context.index.find(id) ?? []);
+  const images = [...saved.map(({ image }) => image), ...others];
+  const diffIds = images.flatMap(({ config }) => config.rootfs.diff_ids);
   const release = context.layers.hold(diffIds);
   for (const { image } of saved) context.publish('save', image.id, { name: image.id });
   const order = [...members.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -134,6 +147,30 @@ function parsed(ref: string): Reference {
   }
 }
 
+/** All of it below `blobs`, each once. */
+function addLayout(
+  context: SaveContext,
+  saved: readonly SavedImage[],
+  members: Map<string, Member>,
+): ManifestItem[] {
+  const layout = new SavedLayout(context);
+  const manifest = saved.map(({ image, tags }) => {
+    const { config, layers } = layout.add(image, tags);
+    return { Config: config, RepoTags: tags.length === 0 ? null : tags, Layers: layers };
+  });
+  for (const directory of ['blobs/', 'blobs/sha256/'])
+    members.set(directory, { name: directory, kind: 'directory', mtime: 0 });
+  for (const { digest, sizeBytes, bytes } of layout.blobs.values()) {
+    const name = `blobs/sha256/${digest.slice('sha256:'.length)}`;
+    const content =
+      bytes === undefined ? { kind: 'blob' as const, digest, sizeBytes } : { kind: 'bytes' as const, bytes };
+    members.set(name, { name, mtime: 0, ...content });
+  }
+  addText(members, 'index.json', layout.indexText);
+  addText(members, 'oci-layout', '{"imageLayoutVersion":"1.0.0"}');
+  return manifest;
+}
+
 interface ManifestItem {
   Config: string;
   RepoTags: string[] | null;
@@ -179,7 +216,7 @@ function addImage(
 }
 
 function addText(members: Map<string, Member>, name: string, text: string, mtime = 0): void {
-  members.set(name, { name, kind: 'text', text, mtime });
+  members.set(name, { name, kind: 'bytes', bytes: Buffer.from(text), mtime });
 }
 
 /** Of each repository, the topmost layer of each of its tags: for what reads the archive's first format. */
@@ -211,9 +248,18 @@ async function* writeMembers(layers: SquashfsLayerStore, members: readonly Membe
       case 'link':
         yield header('2', 0o777, { link: member.target });
         break;
-      case 'text': {
-        const data = Buffer.from(member.text);
-        yield Buffer.concat([header('0', 0o644, { size: data.length }), data, padding(data.length)]);
+      case 'bytes': {
+        const { bytes } = member;
+        yield Buffer.concat([header('0', 0o644, { size: bytes.length }), bytes, padding(bytes.length)]);
+        break;
+      }
+      case 'blob': {
+        const { digest, sizeBytes: size } = member;
+        const blob = layers.openAnyBlob(digest);
+        if (blob === undefined) throw new DaemonError('Internal', `content ${digest} is missing`);
+        yield header('0', 0o644, { size });
+        yield* exactly(size, blob.open(0));
+        if (size % tarBlock > 0) yield padding(size);
         break;
       }
       case 'layer': {

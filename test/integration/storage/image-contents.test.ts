@@ -108,6 +108,40 @@ test('it is pushed byte for byte, and what is there is not sent again', async ()
   expect(seen).toEqual([]);
 });
 
+test('it is saved with all of its images, and loaded as it was, also beside one that is none', async () => {
+  const contents = await makeIndex(lab);
+  const { images } = lab.storage;
+  const image = images.createContents(contents, ['multi:1'], host);
+  const plain = await images.create(
+    {
+      architecture: 'amd64',
+      os: 'linux',
+      rootfs: { type: 'layers', diff_ids: [(await addLayer(lab, 'p')).diffId] },
+    },
+    { tags: ['plain:1', 'plain:2'] },
+  );
+  const saved = async (...names: string[]): Promise<Buffer> => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of images.save(names, never)) chunks.push(chunk as Buffer);
+    return Buffer.concat(chunks);
+  };
+  const archive = await saved('multi:1', 'plain:1', 'plain:2');
+  // of each alone the layout that it always had
+  expect((await saved('plain:1')).includes('oci-layout')).toBe(false);
+  const other = await openLab();
+  try {
+    const loaded = other.storage.images;
+    await loaded.load(Readable.from([archive]), { quiet: true }, () => undefined, never);
+    expect(loaded.get('multi:1').id).toBe(image.id);
+    expect(loaded.get('plain:2').id).toBe(plain.id);
+    const arm = loaded.find('multi:1', { os: 'linux', architecture: 'arm64' });
+    expect(arm?.config.architecture).toBe('arm64');
+    expect(loaded.contentsOf('multi:1')?.top.body).toEqual(contents.top.body);
+  } finally {
+    other.close();
+  }
+});
+
 test('removing its last name removes all of it', async () => {
   const { images, layers } = lab.storage;
   const image = images.createContents(await makeIndex(lab), ['multi:1'], host);
