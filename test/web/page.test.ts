@@ -3,12 +3,9 @@
 
 import axe from 'axe-core';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 
 import type { VmSummary } from '../../src/api/v1/types';
 import { enter, usePage } from '../support/labs/page-lab';
-import { projectDir } from '../support/process/project-dir';
 
 jest.setTimeout(600_000);
 
@@ -36,6 +33,9 @@ const lab = usePage('web', [], ({ docker }) => {
   docker('run', '--detach', '--name', 'hostile', ...label, '--hostname', 'x', 'busybox', 'sh', '-c', said);
   docker('exec', 'hostile', 'touch', `/${markup.replace('/', '')}`);
   docker('create', '--name', 'made', 'busybox');
+  const shop = ['run', '--detach', '--label', 'caisson.pod=shop', '--memory', '64m'];
+  docker(...shop, '--name', 'till', 'busybox', 'sleep', '1d');
+  docker(...shop, '--name', 'store', 'busybox', 'sleep', '1d');
   docker('network', 'create', 'backend');
   docker(
     'run',
@@ -86,10 +86,8 @@ function machineOf(name: string): string {
 
 describe('each view', () => {
   const views: Record<string, () => string> = {
-    overview: () => 'overview',
     containers: () => 'containers',
     'container-logs': () => `containers/${inspect('hostile').Id}/logs`,
-    'container-stats': () => `containers/${inspect('site').Id}/stats`,
     'container-processes': () => `containers/${inspect('site').Id}/processes`,
     'container-files': () => `containers/${inspect('hostile').Id}/files`,
     'container-health': () => `containers/${inspect('site').Id}/health`,
@@ -106,6 +104,9 @@ describe('each view', () => {
     machines: () => 'vms',
     machine: () => `vms/${machineOf('site')}`,
     events: () => 'events',
+    // last, when their plots have something to show
+    'container-stats': () => `containers/${inspect('site').Id}/stats`,
+    overview: () => 'overview',
   };
 
   test.each(Object.keys(views))('%s fits each width, has no fault of accessibility', async (name) => {
@@ -120,7 +121,10 @@ describe('each view', () => {
         found.push(
           ...(await accessibilityProblems()).map((problem) => `${size}, ${colorScheme}: ${problem}`),
         );
-        if (process.env['CAISSON_SCREENSHOTS'] !== undefined) await picture(name, size, colorScheme);
+        // those of docs are of a wide window in the light; the others are to be looked at
+        await lab.picture(
+          size === 'wide' && colorScheme === 'light' ? name : `${name}-${size}-${colorScheme}`,
+        );
       }
       await lab.page.emulateMedia({ colorScheme: 'light' });
     }
@@ -128,16 +132,6 @@ describe('each view', () => {
     expect(found).toEqual([]);
   });
 });
-
-/** Those of docs are of a wide window in the light; the others are to be looked at. */
-async function picture(name: string, size: string, colours: 'light' | 'dark'): Promise<void> {
-  const isKept = size === 'wide' && colours === 'light';
-  const directory = join(projectDir, isKept ? 'docs/screenshots' : 'build/screenshots');
-  mkdirSync(directory, { recursive: true });
-  await lab.page.screenshot({
-    path: join(directory, isKept ? `${name}.png` : `${name}-${size}-${colours}.png`),
-  });
-}
 
 test('lists have what docker says', async () => {
   const lines = (...command: string[]): string[] =>

@@ -16,7 +16,7 @@ const lab = usePage('web-scale', [], ({ docker }) => {
   docker('wait', 'long');
 });
 const { inspect, open } = lab;
-/** What a clock says: of a quiet host they are in docs/performance.md. */
+/** What a clock says: of a quiet host they are in docs/web.md. */
 const figures: Record<string, number> = {};
 
 afterAll(() =>

@@ -170,6 +170,7 @@ spec:
   await play(manifest('one'), false);
   await page.getByText('readiness: passed').waitFor();
   await page.getByText('1 of 1 ready').waitFor();
+  await lab.picture('plays');
   await play(manifest('two'), false);
   await page.getByRole('dialog').getByText('is played already').waitFor();
   await page.getByLabel('In place of what has the same names').check();
@@ -220,6 +221,7 @@ test('a build is watched while it runs, as a tree with what its steps write', as
   await page.locator('.step-output, .output').getByText('begun').waitFor();
   await page.locator('.steps').getByText('running').waitFor();
   await page.locator('.stage-tree .stage-tree').getByText('RUN echo tool').waitFor();
+  await lab.picture('build');
   expect(await ended).toBe(0);
   await page.locator('.head').getByText('done').waitFor();
   await page.locator('.steps').getByText('running').waitFor({ state: 'detached' });

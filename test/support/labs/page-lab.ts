@@ -1,10 +1,11 @@
 // The web page in Debian's Chromium, on a daemon with busybox and a network of its own, for a file of tests.
 
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 
 import type { ContainerInspect } from '../../../src/docker/types';
+import { projectDir } from '../process/project-dir';
 import { useBusyboxDaemon } from './busybox-daemon';
 import { type PageEngine, useInstalledEngine } from './installed-engine';
 
@@ -18,6 +19,8 @@ export interface PageLab extends PageEngine {
   /** A view by its address within the page, when it has its heading and nothing loads any more. */
   open: (path: string) => Promise<void>;
   inspect: (name: string) => ContainerInspect;
+  /** With CAISSON_SCREENSHOTS: keeps what is seen, in docs/screenshots, or in build/screenshots if the name says a width. */
+  picture: (name: string) => Promise<void>;
   /** Whatever happens in it that must not, fails the test: errors, dialogs, requests to others, breaches of the policy. */
   watch: (page: Page) => void;
 }
@@ -72,6 +75,13 @@ export function usePage(
       const [found] = JSON.parse(engine.docker('inspect', container)) as ContainerInspect[];
       if (found === undefined) throw new Error(`no container ${container}`);
       return found;
+    },
+    async picture(file) {
+      if (process.env['CAISSON_SCREENSHOTS'] === undefined) return;
+      const isKept = !/-(wide|middle|narrow)-/.test(file);
+      const directory = join(projectDir, isKept ? 'docs' : 'build', 'screenshots');
+      mkdirSync(directory, { recursive: true });
+      await lab.page.screenshot({ path: join(directory, `${file}.png`) });
     },
     watch(watched) {
       watched.setDefaultTimeout(patienceMs);

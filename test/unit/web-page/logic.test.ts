@@ -1,6 +1,6 @@
 // What the web page does without a browser.
 
-import type { DiskUsage, EventMessage } from '../../../src/docker/types';
+import type { ContainerSummary, DiskUsage, EventMessage, NetworkInspect } from '../../../src/docker/types';
 import { plainText, segments } from '../../../web/src/logic/ansi';
 import { contrast, logBackground, paletteColour, readable } from '../../../web/src/logic/colour';
 import { buildTree, commandOf } from '../../../web/src/logic/build-tree';
@@ -25,6 +25,7 @@ import { pullNames } from '../../../web/src/logic/image-names';
 import { usageOf } from '../../../web/src/logic/disk-usage';
 import { TarReader, tarAround, type TarEntry } from '../../../web/src/logic/tar';
 import { isBad, isExec, timeline, withEvent } from '../../../web/src/logic/timeline';
+import { topology } from '../../../web/src/logic/topology';
 import { treemap } from '../../../web/src/logic/treemap';
 import { wrapped } from '../../../web/src/logic/wrap';
 
@@ -431,3 +432,32 @@ test.each([
   ['localhost:5000/a', 'localhost:5000/a', 'latest'],
   ['a@sha256:00', 'a@sha256:00', ''],
 ])('an image by the name %s', (name, fromImage, tag) => expect(pullNames(name)).toEqual({ fromImage, tag }));
+
+test('ports, containers and networks are drawn in columns, also those that nothing leads to', () => {
+  const network = (name: string) =>
+    ({
+      Id: name,
+      Name: name,
+      Driver: 'bridge',
+      IPAM: { Config: [] },
+      Internal: false,
+    }) as unknown as NetworkInspect;
+  const container = (name: string, on: string, ports: object[]) =>
+    ({
+      ...{ Id: name, Names: [`/${name}`], State: 'running', Ports: ports },
+      NetworkSettings: { Networks: { [on]: { NetworkID: on, IPAddress: '172.17.0.2' } } },
+    }) as unknown as ContainerSummary;
+  const published = { PublicPort: 80, PrivatePort: 8080, Type: 'tcp', IP: '0.0.0.0' };
+  const networks = ['busy', 'other', 'empty'].map(network);
+  const containers = [container('open', 'busy', [published]), container('closed', 'other', [])];
+  const columns = ({ nodes }: ReturnType<typeof topology>) =>
+    ['port', 'container', 'network'].map(
+      (one) => new Set(nodes.filter(({ kind }) => kind === one).map(({ x }) => x)).size,
+    );
+  const drawn = topology(networks, containers);
+  expect(columns(drawn)).toEqual([1, 1, 1]);
+  expect(drawn.edges.map(({ from, to }) => `${from}>${to}`).sort()).toEqual([
+    ...['c closed>n other', 'c open>n busy', 'p 0.0.0.0 80/tcp>c open'],
+  ]);
+  expect(columns(topology(networks, [container('closed', 'other', [])]))).toEqual([0, 1, 1]);
+});

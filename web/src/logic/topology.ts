@@ -91,6 +91,7 @@ export function topology(
       labels.set(`${port}>c ${Id}`, String(PrivatePort));
     }
   }
+  keepColumns(graph, [...nodes.values()]);
   layout(graph);
   const { width = 0, height = 0 } = graph.graph() as { width?: number; height?: number };
   return {
@@ -101,11 +102,28 @@ export function topology(
       const place = graph.node(node.id) as { x: number; y: number; width: number; height: number };
       return { ...node, x: place.x, y: place.y, width: place.width, height: place.height };
     }),
-    edges: graph.edges().map(({ v, w }) => ({
-      from: v,
-      to: w,
-      label: labels.get(`${v}>${w}`) ?? '',
-      points: (graph.edge(v, w) as { points: { x: number; y: number }[] }).points,
-    })),
+    edges: (graph.edges() as { v: string; w: string }[])
+      .filter(({ v }) => nodes.has(v))
+      .map(({ v, w }) => ({
+        from: v,
+        to: w,
+        label: labels.get(`${v}>${w}`) ?? '',
+        points: (graph.edge(v, w) as { points: { x: number; y: number }[] }).points,
+      })),
   };
+}
+
+/**
+ * Ports, containers and networks stand in a column of each: what nothing leads to has something before it that has no size and is not drawn.
+ */
+function keepColumns(graph: graphlib.Graph, nodes: readonly Pick<Node, 'id' | 'kind'>[]): void {
+  const columns = (['port', 'container', 'network'] as const).filter((one) =>
+    nodes.some(({ kind }) => kind === one),
+  );
+  for (const { id, kind } of nodes) {
+    const column = columns.indexOf(kind);
+    if (column === 0 || graph.inEdges(id)?.length !== 0) continue;
+    graph.setNode(`- ${id}`, { width: 0, height: 0 });
+    graph.setEdge(`- ${id}`, id, { minlen: column });
+  }
 }

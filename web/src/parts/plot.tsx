@@ -56,7 +56,12 @@ export function Plot({ title, time, lines, format, height = 140, atLeast = 1, bi
           },
         },
         axes: [
-          { ...axis, size: 26, space: 70, values: (_plot, times) => times.map(clock) },
+          {
+            ...axis,
+            size: 26,
+            space: 70,
+            values: (_plot, times, _axis, _space, step) => times.map((time) => clock(time, step < 60)),
+          },
           {
             ...axis,
             size: 66,
@@ -112,10 +117,12 @@ export function Plot({ title, time, lines, format, height = 140, atLeast = 1, bi
   );
 }
 
-function clock(seconds: number): string {
-  return new Date(seconds * 1000).toLocaleTimeString([], {
+/** With seconds where marks are closer than a minute: they would all say the same. */
+function clock(time: number, withSeconds: boolean): string {
+  return new Date(time * 1000).toLocaleTimeString([], {
     hour: '2-digit',
     minute: '2-digit',
+    ...(withSeconds ? { second: '2-digit' } : {}),
     hour12: false,
   });
 }

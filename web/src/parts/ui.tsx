@@ -234,8 +234,19 @@ export function Tabs({
     addEventListener('hashchange', () => setTimeout(focus), { once: true });
     location.hash = hrefOf(next.id);
   };
+  const row = useRef<HTMLElement>(null);
+  // where there is no room for all
+  useEffect(() => {
+    const element = row.current;
+    if (element === null) return undefined;
+    const observer = new ResizeObserver(() =>
+      element.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' }),
+    );
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, [active]);
   return (
-    <nav class="tabs" aria-label="Parts" onKeyDown={move}>
+    <nav class="tabs" aria-label="Parts" ref={row} onKeyDown={move}>
       {tabs.map(({ id, name }) => (
         <a key={id} href={hrefOf(id)} {...(id === active ? { 'aria-current': 'page' as const } : {})}>
           {name}

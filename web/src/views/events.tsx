@@ -131,7 +131,9 @@ function Row({ event }: { event: EventMessage }) {
       <time class="muted nowrap event-time">
         {new Date(time * 1000).toLocaleTimeString([], { hour12: false })}
       </time>
-      <State name={isBad(event) ? 'bad' : (looks[action] ?? 'created')} text={clip(action, 24)} />
+      <span class="event-action">
+        <State name={isBad(event) ? 'bad' : (looks[action] ?? 'created')} text={clip(action, 24)} />
+      </span>
       <span class="muted event-kind">{Type}</span>
       {Type === 'container' ? (
         <a class="clip grow" href={link('containers', Actor.ID)}>

@@ -49,7 +49,7 @@ export function NetworksView() {
         >
           {drawn.edges.map(({ from, to, label, points }) => (
             <g key={`${from}>${to}`} class="edge">
-              <path d={curve(points)} />
+              <path d={curve([...points, ...drawn.nodes.filter(({ id }) => id === to)])} />
               {label !== '' && from.startsWith('p ') && (
                 <text
                   x={points[Math.floor(points.length / 2)]?.x}
@@ -108,6 +108,7 @@ export function NetworksView() {
   );
 }
 
+/** The last point is the middle of what it leads to, which is drawn over it: there is no gap at round corners. */
 function curve(points: readonly { x: number; y: number }[]): string {
   const [first, ...rest] = points;
   if (first === undefined) return '';
