@@ -44,7 +44,7 @@ remove_cgroups() {
 running() { [ -e "$dir/pid" ] && kill -0 "$(cat "$dir/pid")" 2>/dev/null; }
 
 run_cluster() {
-  local nodes=1 before now programs unshare status=0
+  local nodes=1 before now programs unshare status=0 told=''
   while [ $# -gt 0 ]; do
     case $1 in
       --nodes) nodes=$2; shift 2 ;;
@@ -70,7 +70,7 @@ run_cluster() {
     sleep 0.05
   done
   # shellcheck disable=SC2064 # its pid of now
-  trap "kill -KILL $unshare 2>/dev/null" TERM INT HUP
+  trap "told=yes; kill -KILL $unshare 2>/dev/null" TERM INT HUP
   while kill -0 "$unshare" 2>/dev/null; do
     now=$(host_root)
     if [ "$now" != "$before" ]; then
@@ -84,6 +84,12 @@ run_cluster() {
     wait $! || true
   done
   wait "$unshare" 2>/dev/null || true
+  if [ -z "$told" ] && [ $status = 0 ]; then
+    # What it has said is all that tells why.
+    mkdir -p "$dir.ended"
+    cp "$dir"/log "$dir"/*.log "$dir.ended"
+    say "the cluster ended by itself: $(tail -n 1 "$dir/log"); $dir.ended has the logs"
+  fi
   remove_cgroups
   if [ -e "$dir/ready" ] && [ $status = 0 ]; then rm -rf --one-file-system "$dir"; else rm -f "$dir/pid"; fi
   exit $status
@@ -121,7 +127,7 @@ case $verb in
     fi
     remove_cgroups
     rm -rf --one-file-system "$dir"
-    rm -f "/tmp/caisson-kubernetes-$name.log"
+    rm -rf "/tmp/caisson-kubernetes-$name.log" "$dir.ended"
     ;;
   *) usage ;;
 esac

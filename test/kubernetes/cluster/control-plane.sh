@@ -8,6 +8,9 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/docker-archive.sh
 . "$root_dir/scripts/docker-archive.sh"
 
+# Programs without which there is no cluster, by their pids.
+declare -A started
+
 network() {
   local i
   hostname "cluster-$NAME"
@@ -54,6 +57,7 @@ http: { addr: '127.0.0.1:$1' }
 $auth
 YAML
   docker-registry serve "$dir/config.yml" >"$dir/log" 2>&1 &
+  started[$!]="registry $1"
 }
 
 control_plane() {
@@ -61,6 +65,7 @@ control_plane() {
   "$debian/usr/bin/etcd" --data-dir "$DIR/etcd" --unsafe-no-fsync --log-level warn \
     --listen-client-urls http://127.0.0.1:2379 --advertise-client-urls http://127.0.0.1:2379 \
     --listen-peer-urls http://127.0.0.1:2380 >"$DIR/etcd.log" 2>&1 &
+  started[$!]=etcd
   "$PROGRAMS/kube-apiserver" --etcd-servers http://127.0.0.1:2379 \
     --bind-address 0.0.0.0 --secure-port 6443 --advertise-address 10.89.0.1 --service-cluster-ip-range 10.96.0.0/16 \
     --client-ca-file "$pki/ca.crt" --tls-cert-file "$pki/apiserver.crt" --tls-private-key-file "$pki/apiserver.key" \
@@ -70,13 +75,16 @@ control_plane() {
     --service-account-signing-key-file "$pki/service-accounts.key" \
     --authorization-mode Node,RBAC --enable-admission-plugins NodeRestriction --allow-privileged \
     --shutdown-delay-duration 0s >"$DIR/apiserver.log" 2>&1 &
+  started[$!]=kube-apiserver
   export KUBECONFIG=$pki/admin.conf
   wait_for 300 'the API' "$PROGRAMS/kubectl" get --raw /readyz
   "$PROGRAMS/kube-controller-manager" --kubeconfig "$pki/controller-manager.conf" --leader-elect=false --bind-address 127.0.0.1 \
     --use-service-account-credentials --service-account-private-key-file "$pki/service-accounts.key" --root-ca-file "$pki/ca.crt" \
     --cluster-signing-cert-file "$pki/ca.crt" --cluster-signing-key-file "$pki/ca.key" >"$DIR/controller-manager.log" 2>&1 &
+  started[$!]=kube-controller-manager
   "$PROGRAMS/kube-scheduler" --kubeconfig "$pki/scheduler.conf" --leader-elect=false --bind-address 127.0.0.1 \
     >"$DIR/scheduler.log" 2>&1 &
+  started[$!]=kube-scheduler
 }
 
 # The image of what holds a Pod's namespaces, and one to run when there are no others.
@@ -99,8 +107,12 @@ registry 5000
 registry 5001 "alice:\$2y\$05\$RDm.jqMg1oBgKR0U.9.eNeK0XsyL7MLY.P7iapDQ6y5UAwJwjdv3O"
 control_plane
 wait $making_images
-for ((i = 1; i <= NODES; i++)); do bash "$here/node.sh" "$i" >"$DIR/node$i.log" 2>&1 & done
+for ((i = 1; i <= NODES; i++)); do
+  bash "$here/node.sh" "$i" >"$DIR/node$i.log" 2>&1 &
+  started[$!]=node$i
+done
 node "$here/provisioner.cjs" "$DIR" >"$DIR/provisioner.log" 2>&1 &
+started[$!]=provisioner
 "$PROGRAMS/kubectl" apply -f "$here/cluster.yaml"
 for node in "${names[@]}"; do
   wait_for 300 "$node" "$PROGRAMS/kubectl" get node "$node"
@@ -112,5 +124,6 @@ if [ -z "${REGISTRY_SEED:-}" ]; then
   skopeo copy --quiet --dest-tls-verify=false "docker-archive:$DIR/busybox.tar" docker://127.0.0.1:5000/busybox:latest
 fi
 touch "$DIR/ready"
-wait -n
-die 'a program of the cluster ended'
+code=0
+wait -n -p ended || code=$?
+die "${started[${ended:-0}]:-a program of the cluster} ended with $code"
