@@ -15,6 +15,7 @@ import type {
 import { DaemonError, isDaemonError } from '../../errors';
 import { parseContainerName } from '../../semantics/containers/container-names';
 import { eventAttributes } from '../../semantics/containers/container-record';
+import { isActive } from '../../semantics/containers/container-state';
 import { containerInspect } from '../../semantics/views/inspect';
 import { ContainerList, type ContainerSizes, type ListedImages } from '../../semantics/views/list';
 import { parseSignal, sigkill } from '../../translate/signals';
@@ -140,6 +141,7 @@ export class ClusterContainers implements Omit<ContainerBackend, 'top' | 'resize
       if (!(error instanceof DaemonError)) throw error;
       throw new DaemonError(error.code, `Error when allocating new name: ${error.message}`, { cause: error });
     }
+    if (isActive(container.state)) await this.#context.networks.renamed(container.record);
     this.#context.events.publish('container', 'rename', container.id, {
       ...eventAttributes(container.record),
       oldName: `/${before}`,

@@ -12,6 +12,7 @@ import type { ClusterContainer } from '../records/cluster-container';
 import type { ClusterContext } from './context';
 import { podName } from './pod-plan';
 import { killAndWait } from './kill';
+import { endTold } from './run-events';
 
 /** More than once when the restart policy starts it again between the kill and the removal. */
 const mostKills = 3;
@@ -30,7 +31,9 @@ export async function removeContainer(
   }
   for (let kill = 0; options.force && kill < mostKills; kill++) {
     if (!isActive(container.state) && container.state.kind !== 'restarting') break;
+    const told = endTold(context, container.record);
     await killAndWait(context, container);
+    await told();
   }
   // Removed by its own AutoRemove, or by another client: what was wanted is so.
   if (options.force && containers.byId(container.id) === undefined) return;

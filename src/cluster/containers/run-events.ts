@@ -7,6 +7,9 @@ import type { JoinedNetwork } from '../contract/areas';
 import type { ClusterRecord } from '../contract/cluster-record';
 import type { ClusterContext } from './context';
 
+/** A daemon that has said nothing for so long is gone. */
+const untoldMs = 2_000;
+
 type Announcing = Pick<ClusterContext, 'events'>;
 
 export function publishBegin(
@@ -25,15 +28,28 @@ export function runMark({ id, state }: ClusterRecord): string {
   return isActive(state) ? `${id} ${state.vmId} ${state.runId}` : id;
 }
 
+/** `mark`: of the run. */
 export function publishEnd(
   { events }: Announcing,
   record: ClusterRecord,
   left: readonly JoinedNetwork[],
-  { exitCode, oomKilled }: { exitCode: number; oomKilled: boolean },
+  { exitCode, oomKilled, mark }: { exitCode: number; oomKilled: boolean; mark: string },
 ): void {
   if (oomKilled) events.publish('container', 'oom', record.id, eventAttributes(record));
-  events.publish('container', 'die', record.id, { ...eventAttributes(record), exitCode: String(exitCode) });
+  const attributes = { ...eventAttributes(record), exitCode: String(exitCode) };
+  events.publish('container', 'die', record.id, attributes, endOf(mark));
   for (const { id, name, driver } of left)
     events.publish('network', 'disconnect', id, { container: record.id, name, type: driver });
   publishVolumeEvents(events, record, 'unmount');
+}
+
+function endOf(mark: string): string {
+  return `${mark} ended`;
+}
+
+/** A verb that ends a run tells of itself after that end, whichever daemon tells of it. Call it before the end; then await the result. */
+export function endTold({ events }: Announcing, record: ClusterRecord): () => Promise<void> {
+  if (!isActive(record.state)) return () => Promise.resolve();
+  const mark = endOf(runMark(record));
+  return () => events.whenTold(mark, untoldMs);
 }

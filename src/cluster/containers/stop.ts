@@ -9,6 +9,7 @@ import { stopSignal } from '../../semantics/containers/stop-signal';
 import type { ClusterContainer } from '../records/cluster-container';
 import type { ClusterContext } from './context';
 import { killAndWait, sendSignal } from './kill';
+import { endTold } from './run-events';
 import { startContainer } from './start';
 
 const defaultStopSeconds = 10;
@@ -79,6 +80,7 @@ async function stopAndWait(
 ): Promise<void> {
   const seconds = timeoutSeconds ?? container.record.config.StopTimeout ?? defaultStopSeconds;
   const exited = context.waits.wait(container, 'not-running');
+  const told = endTold(context, container.record);
   try {
     await sendSignal(context, container, signal);
   } catch (error) {
@@ -87,4 +89,5 @@ async function stopAndWait(
   }
   if (seconds < 0) await exited;
   else if (!(await settlesWithin(exited, seconds * 1000))) await killAndWait(context, container);
+  await told();
 }

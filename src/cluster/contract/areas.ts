@@ -61,6 +61,8 @@ export interface ContainerNetworks {
   ): Promise<{ attachment: Attachment; joined: readonly JoinedNetwork[] }>;
   /** The run is over: names and ports are given back. */
   detach(record: ClusterRecord): Promise<{ attachment: Attachment; left: readonly JoinedNetwork[] }>;
+  /** It has another name, by which others find it from now on. */
+  renamed(record: ClusterRecord): Promise<void>;
   /** Whatever there still is of it goes. */
   removed(record: ClusterRecord): Promise<void>;
 }

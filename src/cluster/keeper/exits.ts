@@ -184,7 +184,7 @@ export class ExitKeeper {
     if (podLost) await this.#context.pods.remove(podName(container.id), 0);
     if (performance.now() - (this.#begunAt.get(mark) ?? -Infinity) < newMs)
       await events.whenTold(mark, untoldMs);
-    publishEnd(this.#context, after, left, how);
+    publishEnd(this.#context, after, left, { ...how, mark });
     await events.flush();
     if (after.state.kind !== 'exited' || !after.hostConfig.AutoRemove) return;
     await removeStopped(this.#context, container, {

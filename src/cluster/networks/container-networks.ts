@@ -89,9 +89,10 @@ export class ClusterContainerNetworks implements ContainerNetworks {
     pod: PodFacts,
   ): Promise<{ attachment: Attachment; joined: readonly JoinedNetwork[] }> {
     const networks = await this.#networksOf(record);
-    const publishedPorts = await this.#context.ports.open(record, pod, wantedPorts(record));
     const attached = withEndpoints(record, networks, pod.address);
-    await this.#renewNames(networks, { ...record, networks: attached, pod });
+    const joining = { ...record, networks: attached, pod };
+    const publishedPorts = await this.#context.ports.open(joining, pod, wantedPorts(record));
+    await this.#renewNames(networks, joining);
     return { attachment: { networks: attached, publishedPorts }, joined: networks };
   }
 
@@ -100,6 +101,10 @@ export class ClusterContainerNetworks implements ContainerNetworks {
     const networks = await this.#known(record);
     await this.#renewNames(networks, gone(record));
     return { attachment: { networks: withoutEndpoints(record), publishedPorts: [] }, left: networks };
+  }
+
+  async renamed(record: ClusterRecord): Promise<void> {
+    if (record.pod !== undefined) await this.#renewNames(await this.#known(record), record);
   }
 
   removed(record: ClusterRecord): Promise<void> {
@@ -175,11 +180,12 @@ export class ClusterContainerNetworks implements ContainerNetworks {
       ...now,
       networks: Object.fromEntries(Object.entries(now.networks).filter(([name]) => name !== network.name)),
     }));
-    if (pod !== undefined) {
-      await this.#context.pods.patch(pod.name, { labels: { [networkLabel(network.id)]: null } });
-      await this.#renewNames([network], record);
-    }
+    if (pod === undefined) return;
+    await this.#context.pods.patch(pod.name, { labels: { [networkLabel(network.id)]: null } });
+    await this.#renewNames([network], record);
     const attributes = { container: record.id, name: network.name, type: network.driver };
+    // twice, as dockerd does
+    await this.#context.publish('disconnect', network.id, attributes);
     await this.#context.publish('disconnect', network.id, attributes);
   }
 

@@ -34,7 +34,7 @@ export function nameTable(
     }
     for (const member of members)
       if (member.containerId !== own.containerId) addMember(lines, member, id, name);
-    addLinks(lines, own, members, id);
+    addLinks(lines, own, members, { id, name });
   }
   for (const [alias, containerId] of Object.entries(own.links)) {
     const target = members.find((member) => member.containerId === containerId);
@@ -61,13 +61,14 @@ function addLinks(
   lines: Set<string>,
   own: NamedMember,
   members: readonly NamedMember[],
-  networkId: string,
+  network: { id: string; name: string },
 ): void {
-  const links = own.networks.find(({ id }) => id === networkId)?.links ?? {};
+  const links = own.networks.find(({ id }) => id === network.id)?.links ?? {};
   for (const [alias, name] of Object.entries(links)) {
     for (const member of members) {
-      if (member.address !== undefined && namesOn(member, networkId).includes(name))
-        lines.add(`name ${alias} ${member.address}`);
+      if (member.address === undefined || !namesOn(member, network.id).includes(name)) continue;
+      lines.add(`name ${alias} ${member.address}`);
+      lines.add(`name ${alias}.${network.name} ${member.address}`);
     }
   }
 }

@@ -3,7 +3,7 @@
 import { createSocket, type RemoteInfo, type Socket as DatagramSocket } from 'node:dgram';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { DaemonError, errorMessage } from '../../errors';
+import { DaemonError, errorMessage, systemErrorCode } from '../../errors';
 import { log } from '../../log';
 
 export interface WantedPort {
@@ -37,6 +37,11 @@ const datagramIdleMs = 180_000;
 const maxDatagramClients = 1024;
 
 /** The listeners of one container. */
+const systemMessages: Readonly<Record<string, string>> = {
+  EADDRNOTAVAIL: 'cannot assign requested address',
+  EACCES: 'permission denied',
+};
+
 export class PortListeners {
   readonly #listeners: Listener[] = [];
   readonly #dial: Dial;
@@ -45,15 +50,11 @@ export class PortListeners {
     this.#dial = dial;
   }
 
-  /** Binds all of them, or none. Throws Internal in Docker's words where one is taken. */
-  static async open(
-    wanted: readonly WantedPort[],
-    containerName: string,
-    dial: Dial,
-  ): Promise<PortListeners> {
+  /** Binds all of them, or none. Throws Internal in Docker's words where one is taken; `endpoint`: whose they are, for these. */
+  static async open(wanted: readonly WantedPort[], endpoint: string, dial: Dial): Promise<PortListeners> {
     const listeners = new PortListeners(dial);
     try {
-      for (const port of wanted) await listeners.#bind(port, containerName);
+      for (const port of wanted) await listeners.#bind(port, endpoint);
       return listeners;
     } catch (error) {
       listeners.close();
@@ -70,7 +71,7 @@ export class PortListeners {
     for (const listener of this.#listeners.splice(0)) listener.close();
   }
 
-  async #bind(wanted: WantedPort, containerName: string): Promise<void> {
+  async #bind(wanted: WantedPort, endpoint: string): Promise<void> {
     const last = wanted.lastHostPort ?? wanted.hostPort;
     for (let hostPort = wanted.hostPort; ; hostPort += 1) {
       try {
@@ -78,11 +79,9 @@ export class PortListeners {
         return;
       } catch (error) {
         if (hostPort < last) continue;
-        const address = wanted.hostIp === '' ? '0.0.0.0' : wanted.hostIp;
-        const reason = `Bind for ${address}:${wanted.hostPort} failed: ${bindReason(error)}`;
         throw new DaemonError(
           'Internal',
-          `driver failed programming external connectivity on endpoint ${containerName}: ${reason}`,
+          `driver failed programming external connectivity on endpoint ${endpoint}: ${bindReason(wanted, error)}`,
           { cause: error },
         );
       }
@@ -94,9 +93,14 @@ export class PortListeners {
   }
 }
 
-function bindReason(error: unknown): string {
-  const code = (error as NodeJS.ErrnoException).code;
-  return code === 'EADDRINUSE' ? 'port is already allocated' : errorMessage(error);
+function bindReason({ protocol, hostIp, hostPort }: WantedPort, error: unknown): string {
+  const ip = hostIp === '' ? '0.0.0.0' : hostIp;
+  const address = `${ip.includes(':') ? `[${ip}]` : ip}:${hostPort}`;
+  const code = systemErrorCode(error) ?? '';
+  if (code === 'EADDRINUSE') return `Bind for ${address} failed: port is already allocated`;
+  const family = ip.includes(':') ? '6' : '4';
+  const reason = systemMessages[code] ?? errorMessage(error);
+  return `Error starting userland proxy: listen ${protocol}${family} ${address}: bind: ${reason}`;
 }
 
 async function listenStream(wanted: WantedPort, dial: Dial): Promise<Listener> {

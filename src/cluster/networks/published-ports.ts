@@ -42,7 +42,7 @@ export class PublishedPorts {
       if (publication === undefined) throw new DaemonError('Unavailable', 'the container is starting');
       return (await this.#tunnel(publication, pod)).connect(port, protocol);
     };
-    const listeners = await PortListeners.open(wanted.map(listenerOf), record.name, dial);
+    const listeners = await PortListeners.open(wanted.map(listenerOf), endpointOf(record), dial);
     this.#publications.set(record.id, { listeners, tunnel: undefined });
     return listeners.bound;
   }
@@ -78,6 +78,12 @@ export class PublishedPorts {
       close: () => process.close(),
     });
   }
+}
+
+/** As Docker's errors name it. */
+function endpointOf({ name, networks }: ClusterRecord): string {
+  const id = Object.values(networks).find(({ endpoint }) => endpoint !== undefined)?.endpoint?.id;
+  return id === undefined ? name : `${name} (${id})`;
 }
 
 async function* stdoutOf(

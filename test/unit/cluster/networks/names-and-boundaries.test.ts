@@ -40,6 +40,16 @@ describe('the table of names', () => {
     expect(lines.join('\n')).not.toContain('other');
   });
 
+  it('has a link on a network by its alias, there too with the name of the network', () => {
+    const own = member('web', ['front']);
+    const linked = {
+      ...own,
+      networks: own.networks.map((network) => ({ ...network, links: { store: 'db-1' } })),
+    };
+    const lines = nameTable(linked, [linked, member('db-1', ['front'])], []).split('\n');
+    expect(lines).toEqual(expect.arrayContaining(['name store 10.0.0.4', 'name store.front 10.0.0.4']));
+  });
+
   it('has no names on the default bridge, but of links', () => {
     const own = member('web', ['bridge']);
     const target = member('db', ['bridge']);
