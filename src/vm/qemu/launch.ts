@@ -159,11 +159,16 @@ function start(
   for (const stream of [child.stdout, child.stderr]) stream.on('error', () => undefined);
   const exited = new Promise<string>((resolve) => {
     child.once('error', (error) => resolve(`start ${settings.nativeDir}/vm-launch: ${error.message}`));
-    // `close` follows the last byte of stderr.
-    child.once('close', (code, signal) => {
+    const ended = (code: number | null, signal: string | null): void => {
       // Of a fork the launcher's own end tells nothing.
       const how = code === 0 && isFork ? 'ended' : `ended with ${signal ?? String(code)}`;
       resolve(`QEMU ${how}: ${complaint.trim()}`);
+    };
+    // `close` follows the last byte of stderr.
+    child.once('close', ended);
+    // A seed that does not answer has the launcher's stderr open for as long as it lives. What was written is read one round later.
+    child.once('exit', (code, signal) => {
+      if (isFork && code !== 0) setImmediate(() => setImmediate(ended, code, signal));
     });
   });
   child.unref();
