@@ -329,7 +329,7 @@ test('volumes have their size, and who has them', async () => {
 test('machines: the template, what each gave back, its console', async () => {
   const { page } = lab;
   await open('vms');
-  expect(await textOf('.numbers')).toMatch(/Template ready machines are cloned/);
+  expect(await textOf('.numbers')).toMatch(/Template ready to be cloned/);
   const id = await page.locator('.card.item', { hasText: 'duo' }).getByRole('link').innerText();
   await page.getByRole('link', { name: id }).click();
   await page.getByText('were given back').waitFor();

@@ -51,7 +51,7 @@ export function VmsView({ selected }: { selected: string | undefined }) {
           <Fact
             name="Template"
             value={facts.factory.template ? 'ready' : 'none'}
-            rest={facts.factory.template ? 'machines are cloned' : 'machines boot'}
+            rest={facts.factory.template ? 'to be cloned' : 'machines boot'}
           />
           <Fact
             name="Each may have"
