@@ -77,7 +77,7 @@ export function claimOf(
 export function requireValidName(name: string): void {
   if (namePattern.test(name)) return;
   const text =
-    name.length === 1
+    Buffer.byteLength(name) === 1
       ? 'volume name is too short, names should be at least two alphanumeric characters'
       : `"${name}" includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path`;
   throw new DaemonError('InvalidParameter', `create ${name}: ${text}`);
@@ -100,9 +100,10 @@ function sizeOf(name: string, options: Record<string, string> | null): string | 
   if (text === undefined) return undefined;
   const match = /^(\d+(?:\.\d+)?) ?([kmgtp]?)(?:i?b)?$/i.exec(text);
   const bytes = Number(match?.[1] ?? 0) * 1024 ** ' kmgtp'.indexOf((match?.[2] ?? '').toLowerCase() || ' ');
-  if (match === null || !Number.isSafeInteger(Math.round(bytes)) || bytes < 1)
+  if (match === null || !Number.isSafeInteger(Math.round(bytes)) || (bytes > 0 && bytes < 1))
     throw new DaemonError('InvalidParameter', `create ${name}: invalid size: '${text}'`);
-  return String(Math.round(bytes));
+  // no limit, for dockerd
+  return bytes === 0 ? undefined : String(Math.round(bytes));
 }
 
 /** A claim of ours, as a volume. */

@@ -7,6 +7,7 @@ import { neverTimestamp } from '../../go/timestamp';
 import type { MountDetails } from '../../semantics/containers/container-record';
 import type { KnownContainers } from '../../semantics/containers/known-containers';
 import { parseBindSpec } from '../../semantics/create/bind-spec';
+import { parseVolumesFrom } from '../../semantics/create/volumes-from';
 import { cleanPath } from '../../translate/container-to-pod';
 import type { ContainerVolumes } from '../contract/areas';
 import type { ClusterRecord } from '../contract/cluster-record';
@@ -143,14 +144,14 @@ export class ClusterContainerVolumes implements ContainerVolumes {
   }
 
   #inherited(from: string): Resolved[] {
-    const [ref = '', mode = ''] = from.split(':');
+    const { ref, readOnly } = parseVolumesFrom(from);
     const { record } = this.#context.containers.get(ref);
     return record.mounts
       .filter(({ Type }) => Type !== 'tmpfs')
       .map((point) => ({
         // What the other container has not filled stays empty, as with dockerd.
         details: { ...(record.mountDetails?.[point.Destination] ?? noDetails), noCopy: true },
-        point: { ...point, Mode: '', RW: point.RW && !mode.split(',').includes('ro') },
+        point: { ...point, Mode: '', RW: point.RW && !readOnly },
       }));
   }
 

@@ -46,6 +46,7 @@ import {
 import type { ContainerRegistry } from '../core/container-registry';
 import { storageSizeBytes, validateContainer } from '../../semantics/create/validation';
 import { withCreateDefaults } from '../../semantics/create/daemon-defaults';
+import { parseVolumesFrom } from '../../semantics/create/volumes-from';
 import { parsePlatform, type Platform } from '../../registry/platform';
 import { apiSocketPath } from '../mounts/socket-source';
 import type { Config } from '../../config';
@@ -229,16 +230,7 @@ export function requireReferencedContainers(registry: ContainerRegistry, hostCon
   const refs = IpcMode.startsWith('container:') ? [IpcMode.slice('container:'.length)] : [];
   // Docker takes what is before the colon for granted here.
   if (PidMode.includes(':')) refs.push(PidMode.slice(PidMode.indexOf(':') + 1));
-  for (const from of hostConfig.VolumesFrom ?? []) {
-    if (from === '') {
-      throw new DaemonError('InvalidParameter', 'volumes-from specification cannot be an empty string');
-    }
-    const [ref = '', ...mode] = from.split(':');
-    if (mode.length > 1 || (mode[0] !== undefined && !/^(ro|rw|z|Z)(,(ro|rw|z|Z))*$/.test(mode[0]))) {
-      throw new DaemonError('InvalidParameter', `invalid mode: ${mode.join(':')}`);
-    }
-    refs.push(ref);
-  }
+  for (const from of hostConfig.VolumesFrom ?? []) refs.push(parseVolumesFrom(from).ref);
   for (const ref of refs) {
     if (ref === '') continue; // an answer for start to give
     if (registry.find(ref) === undefined) {

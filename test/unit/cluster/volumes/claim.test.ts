@@ -28,7 +28,7 @@ it.each([
 
 it.each([
   [{ size: 'much' }, "invalid size: 'much'"],
-  [{ size: '0' }, "invalid size: '0'"],
+  [{ size: '0.5' }, "invalid size: '0.5'"],
   [{ size: '-1g' }, "invalid size: '-1g'"],
   [{ type: 'nfs' }, 'option "type" is not supported on a cluster'],
   [{ colour: 'red' }, 'invalid option: "colour"'],
