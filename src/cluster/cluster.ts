@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import type { Backend, BuildBackend, CheckpointBackend, CommitBackend } from '../api/v1.41/backend';
+import type { Backend, BuildBackend, CheckpointBackend } from '../api/v1.41/backend';
 import type { Config, ClusterSettings } from '../config';
 import type { AuthConfig, AuthResponse } from '../docker/types';
 import type { NetworkDetails } from '../network/network';
@@ -241,13 +241,12 @@ async function login(
   return { IdentityToken, Status: 'Login Succeeded' };
 }
 
-const noCheckpoints: CheckpointBackend & CommitBackend = {
+const noCheckpoints: CheckpointBackend = {
   checkpointCreate: () =>
     Promise.reject(unsupported('docker checkpoint', 'Kubernetes has none that goes on')),
   checkpointList: () => Promise.reject(unsupported('docker checkpoint', 'Kubernetes has none that goes on')),
   checkpointDelete: () =>
     Promise.reject(unsupported('docker checkpoint', 'Kubernetes has none that goes on')),
-  commit: () => Promise.reject(unsupported('docker commit', "a container's layer is on its node")),
 };
 
 const noBuilds: BuildBackend = {
@@ -272,6 +271,10 @@ function allOf(verbs: ClusterContainers, streams: ClusterStreams): Backend['cont
     remove: (...args) => verbs.remove(...args),
     prune: (...args) => verbs.prune(...args),
     update: (...args) => verbs.update(...args),
+    commit: async ({ container }) => {
+      await verbs.inspect(container, { size: false }); // one that isn't there is the first thing to say
+      throw unsupported('docker commit', "a container's layer is on its node");
+    },
     resize: (...args) => streams.resize(...args),
     top: (...args) => streams.top(...args),
     logs: (...args) => streams.logs(...args),

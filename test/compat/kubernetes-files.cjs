@@ -11,6 +11,9 @@ const others = [
   'containers/list',
   'containers/stats',
   'containers/terminal',
+  'system/errors',
+  'system/events',
+  'volumes/volumes',
 ];
 
 /** Patterns for jest's testMatch, below the compat tests. */

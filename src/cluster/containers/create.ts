@@ -16,6 +16,7 @@ import { firstRecord } from '../../semantics/containers/first-record';
 import { nameInUse } from '../../semantics/containers/known-containers';
 import { resolveLinks } from '../../semantics/containers/links';
 import { withCreateDefaults } from '../../semantics/create/daemon-defaults';
+import { requireValidEndpoints } from '../../semantics/create/endpoints';
 import { hostConfigAtCreate, mergeImageConfig } from '../../semantics/create/defaults';
 import { validateContainer } from '../../semantics/create/validation';
 import { donorOf } from '../../translate/container-to-pod';
@@ -37,6 +38,7 @@ export async function createContainer(
     hostNetworking: true,
     validateLog: validateClusterLog,
   });
+  requireValidEndpoints(NetworkingConfig?.EndpointsConfig ?? {}, options.version);
   clusterRefusals(config, hostConfig);
   warnings.push(...clusterWarnings(config, hostConfig, NetworkingConfig?.EndpointsConfig ?? {}));
   const links = resolveLinks(containers, hostConfig);

@@ -180,12 +180,13 @@ export class ClusterContainerNetworks implements ContainerNetworks {
       ...now,
       networks: Object.fromEntries(Object.entries(now.networks).filter(([name]) => name !== network.name)),
     }));
-    if (pod === undefined) return;
-    await this.#context.pods.patch(pod.name, { labels: { [networkLabel(network.id)]: null } });
-    await this.#renewNames([network], record);
     const attributes = { container: record.id, name: network.name, type: network.driver };
-    // twice, as dockerd does
-    await this.#context.publish('disconnect', network.id, attributes);
+    if (pod !== undefined) {
+      await this.#context.pods.patch(pod.name, { labels: { [networkLabel(network.id)]: null } });
+      await this.#renewNames([network], record);
+      // of one that runs twice, as dockerd does
+      await this.#context.publish('disconnect', network.id, attributes);
+    }
     await this.#context.publish('disconnect', network.id, attributes);
   }
 

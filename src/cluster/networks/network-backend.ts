@@ -126,8 +126,13 @@ export class ClusterNetworkBackend implements NetworkBackend {
 
   async disconnect(ref: string, body: NetworkDisconnectBody): Promise<void> {
     const { containers, catalog, endpoints } = this.#context;
+    const given = body.Container ?? '';
+    const container = await containers.resolve(given).catch((error: unknown) => {
+      if (body.Force !== true) throw error;
+      return undefined;
+    });
     const network = await catalog.resolve(ref);
-    const container = await containers.resolve(body.Container ?? '');
+    if (container === undefined) throw new DaemonError('NotFound', `endpoint ${given} not found`);
     if (container.record.networks[network.name] === undefined) {
       const which = isActive(container.state) ? 'network' : 'the network';
       throw new DaemonError(

@@ -16,7 +16,6 @@ import { nicsPerVm } from '../../config';
 import { DaemonError } from '../../errors';
 import { validateLogConfig } from '../logs/log-config';
 import { log } from '../../log';
-import { parseAddress } from '../../network/addresses/addresses';
 import { parseReference } from '../../registry/reference';
 import type { Image } from '../../storage/contract/image';
 import { donorOf } from '../../translate/container-to-pod';
@@ -46,6 +45,7 @@ import {
 import type { ContainerRegistry } from '../core/container-registry';
 import { storageSizeBytes, validateContainer } from '../../semantics/create/validation';
 import { withCreateDefaults } from '../../semantics/create/daemon-defaults';
+import { requireValidEndpoints } from '../../semantics/create/endpoints';
 import { parseVolumesFrom } from '../../semantics/create/volumes-from';
 import { parsePlatform, type Platform } from '../../registry/platform';
 import { apiSocketPath } from '../mounts/socket-source';
@@ -103,6 +103,7 @@ export async function createContainer(
     validateLog: validateLogConfig,
   });
   requireValidEndpoints(endpoints, options.version);
+  requireNics(endpoints);
   const links = resolveLinks(registry, hostConfig);
 
   const wanted = parsePlatform(options.platform);
@@ -255,36 +256,12 @@ function withDonorIds(registry: ContainerRegistry, hostConfig: HostConfig): Host
   return changed;
 }
 
-function requireValidEndpoints(
-  endpoints: Record<string, EndpointSettings | null>,
-  version: ApiVersion,
-): void {
-  const names = Object.keys(endpoints);
-  const severalAllowed = version.major > 1 || version.minor >= 44;
-  if (names.length > 1 && !severalAllowed) {
-    throw new DaemonError(
-      'InvalidParameter',
-      `Container cannot be connected to network endpoints: ${names.join(', ')}`,
-    );
-  }
-  if (names.length > nicsPerVm) {
-    throw new DaemonError(
-      'InvalidParameter',
-      `a container can be on at most ${nicsPerVm} networks, one for each network interface of its virtual machine`,
-    );
-  }
-  for (const [name, settings] of Object.entries(endpoints)) {
-    if (settings === null) throw new DaemonError('InvalidParameter', `no EndpointSettings for ${name}`);
-    for (const [member, family] of [
-      ['IPv4Address', 4],
-      ['IPv6Address', 6],
-    ] as const) {
-      const address = settings.IPAMConfig?.[member] ?? '';
-      if (address !== '' && parseAddress(address)?.family !== family) {
-        throw new DaemonError('InvalidParameter', `invalid IPv${family} address: ${address}`);
-      }
-    }
-  }
+function requireNics(endpoints: Record<string, EndpointSettings | null>): void {
+  if (Object.keys(endpoints).length <= nicsPerVm) return;
+  throw new DaemonError(
+    'InvalidParameter',
+    `a container can be on at most ${nicsPerVm} networks, one for each network interface of its virtual machine`,
+  );
 }
 
 function requirePlatform(image: Image | undefined, ref: string, wanted: Platform | undefined): void {

@@ -141,7 +141,8 @@ async function startOnCluster(dir: string, detached: boolean): Promise<string> {
     throw new Error(`what is to be kept needs a cluster that is kept: ${clusterVariable}`);
   await startTestCluster();
   stoppers.push(() => stopTestCluster());
-  const options = { cluster: TestCluster.current(), dir, namespace: `compat-${process.pid}`, detached };
+  const args = ['--kube-registry', `${registryHost}/made`];
+  const options = { cluster: TestCluster.current(), dir, namespace: `compat-${process.pid}`, args, detached };
   const daemon = await ClusterDaemon.start(options);
   stoppers.push(() => daemon.stop());
   return daemon.host;
