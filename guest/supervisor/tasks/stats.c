@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "commands/sweep.h"
 #include "core/cleanup.h"
 #include "core/write-all.h"
 #include "limits/cgroup.h"
@@ -173,6 +174,25 @@ static json_t *disk(void)
                      "totalBytes", number((unsigned long long)status.f_blocks * status.f_frsize));
 }
 
+static void add_threads(pid_t pid, void *argument)
+{
+    char path[64], line[256];
+    unsigned long long *count = argument;
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+    auto_file file = fopen(path, "re");
+    while (file != NULL && fgets(line, sizeof(line), file) != NULL)
+        if (strncmp(line, "Threads:", 8) == 0)
+            *count += strtoull(line + 8, NULL, 10);
+}
+
+/* The group has those of the supervisor, too, and what daemons have started beside it. */
+static unsigned long long container_threads(void)
+{
+    unsigned long long count = 0;
+    sweep_visit(add_threads, &count);
+    return count;
+}
+
 int stats_run(const json_t *params, char *message, size_t message_size)
 {
     (void)params;
@@ -185,9 +205,8 @@ int stats_run(const json_t *params, char *message, size_t message_size)
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     unsigned long long now_ms = (unsigned long long)now.tv_sec * 1000 + (unsigned long long)now.tv_nsec / 1000000;
-    json_t *pids =
-        json_pack("{s:o, s:o}", "current", number(read_number(group, v2 ? "pids.current" : "pids/pids.current", 0)),
-                  "limit", number(read_number(group, v2 ? "pids.max" : "pids/pids.max", 0)));
+    json_t *pids = json_pack("{s:o, s:o}", "current", number(container_threads()), "limit",
+                             number(read_number(group, v2 ? "pids.max" : "pids/pids.max", 0)));
     int cpus = (int)sysconf(_SC_NPROCESSORS_ONLN);
     /* one right after the other: clients divide the one by the other */
     json_t *cpu = v2 ? cpu_v2(group) : cpu_v1(group);

@@ -347,7 +347,14 @@ test('what has changed is a layer, with whiteouts for what is gone', async () =>
   ]);
 });
 
-test('counters', async () => {
+test('counters, of processes those of the container', async () => {
+  const following = await start('sleep 1000 & echo; wait');
+  await following.batches[Symbol.asyncIterator]().next();
   const { stdout } = await outputOf(await local.supervisor.job({ kind: 'stats' }));
-  expect(JSON.parse(stdout)).toMatchObject({ onlineCpus: expect.any(Number), networks: expect.any(Object) });
+  expect(JSON.parse(stdout)).toMatchObject({
+    onlineCpus: expect.any(Number),
+    networks: expect.any(Object),
+    pids: { current: 2 },
+  });
+  following.close();
 });
