@@ -80,7 +80,7 @@ export interface ProcessChannels {
 export function guestContainer(
   container: PodContainerSpec,
   given: {
-    rootfs: { layers: GuestDisk[]; writable: GuestDisk };
+    rootfs: { layers: GuestDisk[]; writable: GuestDisk; directory?: string };
     /** What mounts of type `tree` show. */
     trees?: GuestTree[];
     emulator?: GuestEmulator;

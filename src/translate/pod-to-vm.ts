@@ -16,6 +16,8 @@ export interface LayerDisks {
 export interface ContainerDisks extends LayerDisks {
   containerId: string;
   writablePath: string;
+  /** Of a writable disk that other containers of the Pod have too, each a directory of it. */
+  writableId?: string;
   /** Of what is mounted beside its root. */
   trees?: readonly TreeDisks[];
   /** Of a container whose programs are another processor's. */
@@ -47,6 +49,16 @@ export function writableDiskId(containerId: string): string {
   return `w-${containerId.slice(0, 12)}`;
 }
 
+function writableOf({ writableId, containerId }: ContainerDisks): string {
+  return writableDiskId(writableId ?? containerId);
+}
+
+/** Disks of a container that others have, or may come to have. */
+export function sharedDiskIds(container: ContainerDisks): string[] {
+  const layers = diskIds(container).filter(isLayerDisk);
+  return container.writableId === undefined ? layers : [writableOf(container), ...layers];
+}
+
 /** The same for every container of the VM, and for every daemon: layers lie under their digests. */
 function layerDiskId(hostPath: string): string {
   const name = hostPath.slice(hostPath.lastIndexOf('/') + 1).split('.')[0] ?? '';
@@ -64,7 +76,7 @@ const ownDiskId = (hostPath: string): string => `o${layerDiskId(hostPath).slice(
 export function diskIds(container: ContainerDisks): string[] {
   const { trees = [] } = container;
   return [
-    writableDiskId(container.containerId),
+    writableOf(container),
     ...[container, ...trees].flatMap((layers) => readOnlyPaths(layers).map(layerDiskId)),
     ...trees.flatMap(({ ownPath }) => (ownPath === undefined ? [] : [ownDiskId(ownPath)])),
     ...(container.emulator === undefined ? [] : [layerDiskId(container.emulator.hostPath)]),
@@ -85,7 +97,7 @@ export function containerDisks(containers: readonly ContainerDisks[]): VmDisk[] 
   for (const container of containers) {
     const { trees = [], emulator, writablePath: hostPath } = container;
     const writable = { format: 'raw', readOnly: false } as const;
-    add({ id: writableDiskId(container.containerId), hostPath, ...writable, durable: false });
+    add({ id: writableOf(container), hostPath, ...writable, durable: false });
     for (const layers of [container, ...trees]) {
       const format = layers.bundlePath === undefined ? 'raw' : 'vmdk';
       for (const path of readOnlyPaths(layers))
@@ -116,9 +128,10 @@ export function podToVm(pod: PodSpec, containers: readonly ContainerDisks[]): Vm
 export function guestRootfs(
   luns: ReadonlyMap<string, number>,
   container: ContainerDisks,
-): { layers: GuestDisk[]; writable: GuestDisk } {
-  const writable = diskOf(luns, writableDiskId(container.containerId));
-  return { layers: guestLayers(luns, container), writable };
+): { layers: GuestDisk[]; writable: GuestDisk; directory?: string } {
+  const writable = diskOf(luns, writableOf(container));
+  const directory = container.writableId === undefined ? {} : { directory: container.containerId };
+  return { layers: guestLayers(luns, container), writable, ...directory };
 }
 
 /** As `guestRootfs`, of what is mounted beside it. */

@@ -32,6 +32,29 @@ static int mount_overlay(int layer_count, struct failure *failure)
     return 0;
 }
 
+/* A disk that several containers have is mounted for each; each sees a directory of it. */
+static int mount_writable(const struct disk_spec *writable, const json_t *spec, struct failure *failure)
+{
+    const char *name = json_string_value(json_object_get(json_object_get(spec, "rootfs"), "directory"));
+    int result = mount_point_make("w", failure);
+    if (result < 0)
+        return result;
+    if (name == NULL)
+        return mount_disk(writable, "w", "ext4", 0, "discard,noinit_itable", failure);
+    char path[PATH_MAX];
+    if (*name == '\0' || *name == '.' || strchr(name, '/') != NULL || strlen(name) > NAME_MAX)
+        return fail(failure, EINVAL, PHASE_REQUEST, "bad name of a directory");
+    snprintf(path, sizeof(path), "disk/%s", name);
+    result = mount_point_make("disk", failure);
+    if (result == 0)
+        result = mount_disk(writable, "disk", "ext4", 0, "discard,noinit_itable", failure);
+    if (result == 0)
+        result = mount_point_make(path, failure);
+    if (result == 0 && mount(path, "w", NULL, MS_BIND, NULL) < 0)
+        return fail_errno(failure, errno, PHASE_MOUNT, "bind %s", path);
+    return result;
+}
+
 int rootfs_mount(const char *directory, const struct disk_spec *layers, int layer_count,
                  const struct disk_spec *writable, const json_t *spec, struct failure *failure)
 {
@@ -45,8 +68,8 @@ int rootfs_mount(const char *directory, const struct disk_spec *layers, int laye
         if (result == 0)
             result = mount_disk(&layers[i], name, "squashfs", MS_RDONLY, NULL, failure);
     }
-    if (result == 0 && (result = mount_point_make("w", failure)) == 0)
-        result = mount_disk(writable, "w", "ext4", 0, "discard,noinit_itable", failure);
+    if (result == 0)
+        result = mount_writable(writable, spec, failure);
     if (result == 0)
         result = mount_point_make("w/upper", failure);
     if (result == 0)
@@ -110,6 +133,9 @@ int rootfs_unmount(const char *directory, int layer_count, int flags)
     int result = mount_point_remove(path, flags);
     snprintf(path, sizeof(path), "%s/w", directory);
     int other = mount_point_remove(path, flags);
+    result = result < 0 ? result : other;
+    snprintf(path, sizeof(path), "%s/disk", directory);
+    other = mount_point_remove(path, flags);
     result = result < 0 ? result : other;
     snprintf(path, sizeof(path), "%s/shm", directory);
     other = mount_point_remove(path, flags);

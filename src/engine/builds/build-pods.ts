@@ -11,7 +11,10 @@ import type { Engine } from '../engine';
 import type { AttachedEndpoint, RunningPod } from '../vms/running-pod';
 import type { StepJournal } from './step-journal';
 
-type BuildPodsEngine = Pick<Engine, 'networks' | 'pods'>;
+type BuildPodsEngine = Pick<Engine, 'config' | 'disks' | 'networks' | 'pods'>;
+
+/** What steps have left on the disk of their Pod: with more no other comes to it. Deleting it would take longer than another VM. */
+const spentBytes = 2 ** 30;
 
 /** Where Pods have their addresses from. */
 const networkName = 'bridge';
@@ -41,9 +44,13 @@ export interface BuildPod {
   left: Promise<unknown>;
 }
 
+/** Of a step: what it changes lies on a disk of its Pod. */
+export type StepDisks = Omit<ContainerDisks, 'writablePath' | 'writableId'>;
+
 /** A step's place in a Pod. */
 export interface Entered {
   readonly place: BuildPod;
+  readonly disks: ContainerDisks;
   readonly luns: ReadonlyMap<string, number>;
   /** The guest has made what the Pod's containers share. */
   readonly ready: Promise<void>;
@@ -68,7 +75,7 @@ export class BuildPods {
    * A Pod of the build's that is free and has enough, or another one made after `spec`; the step is in it until `leave`. With the disk of
    * a cache that another step of the build has it is that one's Pod: both see one file system.
    */
-  async enter(wish: PodWish, spec: PodSpec, disks: ContainerDisks, signal: AbortSignal): Promise<Entered> {
+  async enter(wish: PodWish, spec: PodSpec, disks: StepDisks, signal: AbortSignal): Promise<Entered> {
     const own = (disks.trees ?? []).flatMap(({ ownPath }) => ownPath ?? []);
     for (;;) {
       signal.throwIfAborted();
@@ -100,7 +107,7 @@ export class BuildPods {
   async leave(
     place: BuildPod,
     stepId: string,
-    { goesOn, giveBack }: { goesOn: boolean; giveBack: () => Promise<void> },
+    { goesOn, giveBack }: { goesOn: boolean; giveBack: () => void },
   ): Promise<void> {
     if (!goesOn) this.#spend(place);
     const out = this.#takeOut(place, stepId).then(giveBack);
@@ -127,7 +134,12 @@ export class BuildPods {
   /** Never rejects. */
   async #takeOut(place: BuildPod, stepId: string): Promise<void> {
     const { pod } = place;
-    if (await this.#engine.pods.leave(pod, stepId, { keepData: false, keepLayers: true })) return;
+    if (await this.#engine.pods.leave(pod, stepId, { keepData: false, keepShared: true })) {
+      const { disks, config } = this.#engine;
+      const left = await disks.usageBytes(pod.id).catch(() => 0);
+      if (left > Math.min(spentBytes, config.writableDiskBytes / 4)) this.#spend(place);
+      return;
+    }
     // whoever has its disks next is to find them free
     this.#spend(place);
     await pod.vm
@@ -160,39 +172,46 @@ export class BuildPods {
   }
 
   /** Undefined: it has come to its end meanwhile. */
-  async #join(place: BuildPod, disks: ContainerDisks): Promise<Entered | undefined> {
+  async #join(place: BuildPod, stepDisks: StepDisks): Promise<Entered | undefined> {
+    const disks = this.#onDisk(place.pod.id, stepDisks);
     place.steps.add(disks.containerId);
     try {
       const luns = await this.#engine.pods.join(place.pod, disks);
       void this.#unplugStale(place);
-      return { place, luns, ready: Promise.resolve() };
+      return { place, disks, luns, ready: Promise.resolve() };
     } catch (error) {
       const wasLost = !this.#engine.pods.isUp(place.pod);
-      await this.leave(place, disks.containerId, { goesOn: false, giveBack: () => Promise.resolve() });
+      await this.leave(place, disks.containerId, { goesOn: false, giveBack: () => undefined });
       if (wasLost) return undefined;
       throw error;
     }
   }
 
-  async #make(wish: PodWish, spec: PodSpec, disks: ContainerDisks): Promise<Entered> {
-    const { pods } = this.#engine;
+  #onDisk(podId: string, disks: StepDisks): ContainerDisks {
+    return { ...disks, writablePath: this.#engine.disks.path(podId), writableId: podId };
+  }
+
+  async #make(wish: PodWish, spec: PodSpec, stepDisks: StepDisks): Promise<Entered> {
+    const { pods, config } = this.#engine;
     const id = newContainerId();
+    const disks = this.#onDisk(id, stepDisks);
     this.#journal.begin(id);
     const endpoints = this.#endpoints(id, wish);
     try {
       if (!wish.alone) pods.pin(id);
       const options = { ownsEndpoints: true };
+      await this.#engine.disks.create(id, config.writableDiskBytes);
       const entered = await pods.run({ ...spec, id }, [disks], endpoints, () => [], options);
       const place: BuildPod = {
         ...{ buildId: wish.buildId, pod: entered.pod, steps: new Set([disks.containerId]) },
         ...{ disks: new Map(), isSpent: wish.alone, left: Promise.resolve() },
       };
       this.#places.add(place);
-      return { place, luns: entered.luns, ready: entered.ready };
+      return { place, disks, luns: entered.luns, ready: entered.ready };
     } catch (error) {
       await pods.unpin(id);
       await endpoints.catch(() => undefined); // none comes when they were given back
-      await this.#journal.end(id);
+      await this.#giveBack(id);
       throw error;
     }
   }
@@ -230,8 +249,16 @@ export class BuildPods {
     await place.left;
     await this.#engine.pods.unpin(pod.id, { keepData: false });
     await this.#engine.pods.ended(pod.id);
-    await this.#journal.end(pod.id);
+    await this.#giveBack(pod.id);
     this.#places.delete(place);
+  }
+
+  /** What a Pod had of the host; it is on no VM any more. Never rejects. */
+  async #giveBack(podId: string): Promise<void> {
+    await this.#engine.disks
+      .remove(podId)
+      .catch((error: unknown) => log.error('disk of steps could not be removed', { podId, error }));
+    await this.#journal.end(podId);
   }
 
   #change(): void {

@@ -14,7 +14,6 @@ import {
   guestRootfs,
   guestTrees,
   withoutRepeats,
-  type ContainerDisks,
   type LayerDisks,
 } from '../../translate/pod-to-vm';
 import { sigkill } from '../../translate/signals';
@@ -28,7 +27,7 @@ import type { Engine } from '../engine';
 import { nonEmptyLayer } from '../../storage/tar/non-empty-layer';
 import { tunnelName } from '../vms/socket-tunnels';
 import type { RunningPod } from '../vms/running-pod';
-import { BuildPods, type BuildPod, type Entered } from './build-pods';
+import { BuildPods, type BuildPod, type Entered, type StepDisks } from './build-pods';
 import type { StepJournal } from './step-journal';
 import { StepOutput } from './step-output';
 import { StepSession } from './step-session';
@@ -128,7 +127,7 @@ class StepRun {
       const entered = await this.#pods.enter(this.#step, wanted.pod, disks, this.#signal);
       place = entered.place;
       this.#signal.throwIfAborted();
-      const status = await this.#process(entered, wanted, disks);
+      const status = await this.#process(entered, wanted);
       const { pod } = place;
       const changes =
         status === undefined ? new Map<string, string>() : await this.#changes(pod, status.exitCode !== 0);
@@ -146,7 +145,7 @@ class StepRun {
     } catch (error) {
       this.#release();
       if (place !== undefined) await this.#giveUp(place);
-      else await this.#giveBack();
+      else this.#giveBack();
       this.#signal.throwIfAborted();
       throw error;
     }
@@ -156,10 +155,9 @@ class StepRun {
     return this.#placed.some(({ mount }) => mount.kind === 'cache');
   }
 
-  async #disks(): Promise<ContainerDisks> {
-    const { disks, config } = this.#engine;
-    const [writablePath, root, ...trees] = await Promise.all([
-      disks.create(this.#id, config.writableDiskBytes),
+  async #disks(): Promise<StepDisks> {
+    const { config } = this.#engine;
+    const [root, ...trees] = await Promise.all([
       this.#layers(this.#step.root.diffIds),
       ...treeMounts(this.#placed).map(async (mount) =>
         mount.kind === 'layers'
@@ -171,7 +169,6 @@ class StepRun {
     return {
       containerId: this.#id,
       ...root,
-      writablePath,
       trees,
       ...(emulator === undefined ? {} : { emulator }),
     };
@@ -186,9 +183,8 @@ class StepRun {
 
   /** From the request to its end, with all its output told. Undefined: it could not be started, which is told as output. */
   async #process(
-    { place: { pod }, luns, ready }: Entered,
+    { place: { pod }, disks, luns, ready }: Entered,
     { container, files }: StepPod,
-    disks: ContainerDisks,
   ): Promise<ExitStatus | undefined> {
     const { agent } = pod.vm;
     await this.#listen(pod);
@@ -303,15 +299,9 @@ class StepRun {
       );
   }
 
-  /** What it had of the host; it is in no VM any more. Never rejects. */
-  async #giveBack(): Promise<void> {
-    const { disks, sockets } = this.#engine;
-    sockets.forget(this.#id);
-    await disks
-      .remove(this.#id)
-      .catch((error: unknown) =>
-        log.error('disk of a step could not be removed', { stepId: this.#id, error }),
-      );
+  /** It is in no VM any more. */
+  #giveBack(): void {
+    this.#engine.sockets.forget(this.#id);
   }
 }
 

@@ -13,6 +13,7 @@ import {
   diskIds,
   isLayerDisk,
   podToVm,
+  sharedDiskIds,
   type ContainerDisks,
 } from '../../translate/pod-to-vm';
 import { writeBackTimeoutMs, type AgentTunnel } from '../../vm/contract/agent';
@@ -264,7 +265,8 @@ export class Pods {
       return true;
     }
     if (disks === undefined || handOver !== undefined) return disks === undefined;
-    const own = diskIds(disks).filter((id) => options.keepLayers !== true || !isLayerDisk(id));
+    const kept = options.keepShared === true ? sharedDiskIds(disks) : [];
+    const own = diskIds(disks).filter((id) => !kept.includes(id));
     try {
       await takeOut(pod, [{ id: containerId, keepData: options.keepData }], own);
       return true;

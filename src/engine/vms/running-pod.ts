@@ -56,8 +56,8 @@ export interface LeaveOptions {
   keepData: boolean;
   /** If it is the Pod's last, the VM is Idle afterwards, for whoever places a Pod there; ended if that fails. */
   keepVm?: boolean;
-  /** What is read-only stays plugged, for containers that come. */
-  keepLayers?: boolean;
+  /** Disks that aren't its alone stay plugged, for containers that come. */
+  keepShared?: boolean;
 }
 
 /** An endpoint and the NIC that carries it. */

@@ -233,6 +233,8 @@ export interface GuestContainerSpec {
     layers: GuestDisk[];
     /** ext4; holds `upper` and `work`. */
     writable: GuestDisk;
+    /** Of that disk, where several containers have it: its own, made if it isn't there. */
+    directory?: string;
     readonly: boolean;
   };
   process: GuestProcess;

@@ -38,7 +38,7 @@ async function enter(
   steps += 1;
   const id = `step-${steps}`.padEnd(64, '0');
   const trees = caches.map((ownPath) => ({ layerPaths: [], ownPath }));
-  const disks = { containerId: id, layerPaths: layers, writablePath: `/disks/${id}`, trees };
+  const disks = { containerId: id, layerPaths: layers, trees };
   const wish = { buildId, after, alone, network: network ?? ('sandbox' as const) };
   const entered = await pods.enter(wish, { ...spec, ...more }, disks, signal);
   const vm = engine.vms.vms.find((each) => each === entered.place.pod.vm);
@@ -47,13 +47,11 @@ async function enter(
 }
 
 function leave({ place, id }: { place: BuildPod; id: string }, goesOn = true): Promise<void> {
-  const giveBack = (): Promise<void> => {
-    given.push(id);
-    return Promise.resolve();
-  };
+  const giveBack = (): unknown => given.push(id);
   return pods.leave(place, id, { goesOn, giveBack });
 }
 
+const writable = ({ place }: { place: BuildPod }): string => `w-${place.pod.id.slice(0, 12)}`;
 const journal = (): unknown[] => engine.documents.all('build-steps');
 const addresses = (): string[] => [...engine.networks.endpoints.keys()];
 
@@ -69,19 +67,17 @@ test('steps that follow each other join one Pod, whose address is had once; each
   expect(first.vm.agent.requests.map(({ op }) => op)).toEqual([
     ...['pod.setup', 'container.remove', 'tunnel.close'],
   ]);
-  expect([...second.vm.pluggedDisks().keys()].sort()).toEqual([
-    ...['l-base', 'l-made', `w-${second.id.slice(0, 12)}`],
-  ]);
+  expect([...second.vm.pluggedDisks().keys()].sort()).toEqual([...['l-base', 'l-made', writable(first)]]);
   await leave(second);
   // layers that are none of the next one's go meanwhile
   const third = await enter('one', { layers: ['/layers/made'] });
   await new Promise(setImmediate);
-  expect([...third.vm.pluggedDisks().keys()].sort()).toEqual(['l-made', `w-${third.id.slice(0, 12)}`]);
+  expect([...third.vm.pluggedDisks().keys()].sort()).toEqual(['l-made', writable(first)]);
   await leave(third);
   await pods.end('one');
   expect(first.vm.isEnded).toBe(true);
   expect(first.vm.agent.requests.map(({ op }) => op)).not.toContain('shutdown');
-  expect([journal(), addresses()]).toEqual([[], []]);
+  expect([journal(), addresses(), [...engine.disks.disks]]).toEqual([[], [], []]);
 });
 
 test('a Pod is its build’s alone, one step’s at a time; the wished VM if it is free and large enough', async () => {
@@ -102,6 +98,17 @@ test('a Pod is its build’s alone, one step’s at a time; the wished VM if it 
   for (const step of [again, large, other]) await leave(step);
   expect(engine.vms.vms.map(({ isEnded }) => isEnded)).toEqual([true, true, true, true]);
   expect([journal(), addresses()]).toEqual([[], []]);
+});
+
+test('a Pod on whose disk much was left is not gone on with', async () => {
+  engine.disks.usageBytes = () => Promise.resolve(2 ** 31);
+  const first = await enter('one');
+  await leave(first);
+  expect(first.vm.isEnded).toBe(true);
+  const second = await enter('one');
+  expect(second.vm).not.toBe(first.vm);
+  await leave(second);
+  expect([journal(), [...engine.disks.disks]]).toEqual([[], []]);
 });
 
 test('who is alone has a Pod that ends with it, without an address if it wants none', async () => {
@@ -173,5 +180,5 @@ test('of a Pod that could not be made nothing is left', async () => {
   await expect(enter('two')).rejects.toThrow('no address');
   expect(engine.vms.last.isEnded).toBe(true);
   expect(journal()).toHaveLength(1);
-  await pods.end('two');
+  expect(engine.disks.disks.size).toBe(1);
 });
