@@ -19,6 +19,7 @@
 #include "container/container-table.h"
 #include "core/cleanup.h"
 #include "core/worker.h"
+#include "core/write-all.h"
 #include "limits/cgroup.h"
 #include "process/process.h"
 
@@ -182,6 +183,11 @@ static int grow(void *argument, struct failure *failure)
     if (fd < 0 || fstat(fd, &status) < 0 || fstatfs(fd, &file_system) < 0)
         return fail_errno(failure, errno, PHASE_DISK, "look at the disk");
     char path[64];
+    snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/device/rescan", major(status.st_dev), minor(status.st_dev));
+    /* The kernel asks for the size some time after it was told of the change. */
+    auto_fd rescan = open(path, O_WRONLY | O_CLOEXEC);
+    if (rescan >= 0 && write_all(rescan, "1", 1) < 0)
+        return fail_errno(failure, errno, PHASE_DISK, "have the disk's size read");
     snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/size", major(status.st_dev), minor(status.st_dev));
     auto_file file = fopen(path, "re");
     unsigned long long sectors = 0;
