@@ -44,9 +44,15 @@ export function raised(nice: number): number {
   return Math.max(nice - ahead, highest);
 }
 
-/** Undefined: sessions have no share of their own here. */
+/**
+ * Undefined: sessions have no share of their own here, or this one is not the daemon's alone. A shell that one was started from would
+ * stay ahead of all others if the daemon were killed before it answers.
+ */
 function autogroupNice(): number | undefined {
   try {
+    const stat = readFileSync('/proc/self/stat', 'utf8');
+    const session = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[3]; // proc(5), field 6
+    if (session !== String(process.pid)) return undefined;
     const nice = /nice (-?\d+)/.exec(readFileSync(autogroupPath, 'utf8'))?.[1];
     return nice === undefined ? undefined : Number(nice);
   } catch {
