@@ -8,7 +8,8 @@ import { log } from '../../log';
 import { familiarName, familiarReference, parseReference, type Reference } from '../../registry/reference';
 import type { Image } from '../contract/image';
 import { chainIds, type ImageIndex } from '../images/image-index';
-import { SavedLayout, savedContents } from './saved-layout';
+import { blobName } from './oci-layout';
+import { SavedLayout } from './saved-layout';
 import { removeUnused } from '../images/layer-garbage';
 import type { SquashfsLayerStore } from '../layers/layer-store';
 import { buildEntry, emptyEntry, padding, tarBlock } from '../tar/tar-header';
@@ -47,12 +48,12 @@ export function saveImages(context: SaveContext, refs: readonly string[], signal
   const saved = chooseImages(context.index, refs);
   const members = new Map<string, Member>();
   const tags = saved.flatMap((item) => item.tags);
-  const isLayout = tags.some((tag) => savedContents(context, tag) !== undefined);
-  const manifest = isLayout
-    ? addLayout(context, saved, members)
+  const layout = new SavedLayout(context, tags);
+  const manifest = layout.hasIndex
+    ? addLayout(layout, saved, members)
     : saved.map((item) => addImage(context, item, saved, members));
   addText(members, 'manifest.json', `${saved.length === 0 ? 'null' : goJson(manifest)}\n`);
-  const repositories = isLayout ? {} : namedTops(saved, manifest);
+  const repositories = layout.hasIndex ? {} : namedTops(saved, manifest);
   if (Object.keys(repositories).length > 0) {
     addText(members, 'repositories', `${goJson(repositories)}\n`);
   }
@@ -149,11 +150,10 @@ function parsed(ref: string): Reference {
 
 /** All of it below `blobs`, each once. */
 function addLayout(
-  context: SaveContext,
+  layout: SavedLayout,
   saved: readonly SavedImage[],
   members: Map<string, Member>,
 ): ManifestItem[] {
-  const layout = new SavedLayout(context);
   const manifest = saved.map(({ image, tags }) => {
     const { config, layers } = layout.add(image, tags);
     return { Config: config, RepoTags: tags.length === 0 ? null : tags, Layers: layers };
@@ -161,7 +161,7 @@ function addLayout(
   for (const directory of ['blobs/', 'blobs/sha256/'])
     members.set(directory, { name: directory, kind: 'directory', mtime: 0 });
   for (const { digest, sizeBytes, bytes } of layout.blobs.values()) {
-    const name = `blobs/sha256/${digest.slice('sha256:'.length)}`;
+    const name = blobName(digest);
     const content =
       bytes === undefined ? { kind: 'blob' as const, digest, sizeBytes } : { kind: 'bytes' as const, bytes };
     members.set(name, { name, mtime: 0, ...content });

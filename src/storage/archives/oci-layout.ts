@@ -100,7 +100,8 @@ function isDescriptor(value: unknown): value is LayoutDescriptor {
   return typeof (Object(value) as Record<string, unknown>)['digest'] === 'string';
 }
 
-function blobName(digest: string): string {
+/** Its path in a layout. Throws Internal for what is no digest. */
+export function blobName(digest: string): string {
   if (!/^sha256:[a-f0-9]{64}$/.test(digest)) throw new DaemonError('Internal', `invalid digest ${digest}`);
   return `blobs/sha256/${digest.slice('sha256:'.length)}`;
 }

@@ -8,6 +8,7 @@ import type { Image } from '../contract/image';
 import { blobsNamedBy, digestOf, manifestsOf, type ContentDescriptor } from '../images/image-contents';
 import type { ImageIndex } from '../images/image-index';
 import type { SquashfsLayerStore } from '../layers/layer-store';
+import { blobName } from './oci-layout';
 
 const indexType = 'application/vnd.oci.image.index.v1+json';
 const manifestType = 'application/vnd.oci.image.manifest.v1+json';
@@ -20,7 +21,7 @@ interface LayoutSources {
 }
 
 /** What a name leads to; of all of it the blobs are there. Undefined for an image alone. */
-export function savedContents({ index, layers }: LayoutSources, name: string): ImageContents | undefined {
+function savedContents({ index, layers }: LayoutSources, name: string): ImageContents | undefined {
   const contents = index.contentsOf(name);
   if (contents === undefined) return undefined;
   const own = new Set(contents.blobs.map(digestOf));
@@ -40,9 +41,21 @@ export class SavedLayout {
   readonly blobs = new Map<string, LayoutBlob>();
   readonly #sources: LayoutSources;
   readonly #entries: object[] = [];
+  /** By name; of those that lead to more than an image. */
+  readonly #contents = new Map<string, ImageContents>();
 
-  constructor(sources: LayoutSources) {
+  /** `names`: all that is saved. */
+  constructor(sources: LayoutSources, names: readonly string[]) {
     this.#sources = sources;
+    for (const name of names) {
+      const contents = savedContents(sources, name);
+      if (contents !== undefined) this.#contents.set(name, contents);
+    }
+  }
+
+  /** Otherwise the archive needs no layout. */
+  get hasIndex(): boolean {
+    return this.#contents.size > 0;
   }
 
   get indexText(): string {
@@ -51,14 +64,16 @@ export class SavedLayout {
 
   /** Paths of its configuration and layers. `names` lead to it, and to what they have besides. */
   add(image: Image, names: readonly string[]): { config: string; layers: string[] } {
-    const made = names.map((name) => [name, savedContents(this.#sources, name)] as const);
     const own = this.#contentsOf(image);
-    for (const [name, contents = own] of made) this.#keep(contents, annotationsOf(name));
+    for (const name of names) this.#keep(this.#contents.get(name) ?? own, annotationsOf(name));
     if (names.length === 0) this.#keep(own, undefined);
     // an image may be in several indexes, compressed in several ways
-    const all = [...made.flatMap(([, contents]) => contents ?? []), own].flatMap(manifestsOf);
-    const { config, layers } = all.find((each) => each.config.digest === image.id) ?? { layers: [] };
-    return { config: pathOf(config?.digest ?? ''), layers: layers.map(({ digest }) => pathOf(digest)) };
+    const all = [...names.flatMap((name) => this.#contents.get(name) ?? []), own].flatMap(manifestsOf);
+    const made = all.find(({ config }) => config.digest === image.id);
+    return {
+      config: blobName(image.id),
+      layers: (made?.layers ?? []).map(({ digest }) => blobName(digest)),
+    };
   }
 
   #keep(contents: ImageContents, annotations: object | undefined): void {
@@ -102,8 +117,4 @@ function annotationsOf(name: string): Record<string, string> {
     'io.containerd.image.name': fullString(reference),
     'org.opencontainers.image.ref.name': reference.tag ?? '',
   };
-}
-
-function pathOf(digest: string): string {
-  return `blobs/sha256/${digest.slice('sha256:'.length)}`;
 }
