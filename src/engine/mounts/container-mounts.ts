@@ -8,6 +8,7 @@ import { DaemonError } from '../../errors';
 import type { VolumeStore } from '../../storage/disks/volume-store';
 import { cleanPath } from '../../translate/container-to-pod';
 import { parseBindSpec } from '../../semantics/create/bind-spec';
+import { parseVolumesFrom } from '../../semantics/create/volumes-from';
 import type { ContainerRecord, MountDetails } from '../../semantics/containers/container-record';
 import { socketBehind } from './socket-source';
 import type { ContainerRegistry } from '../core/container-registry';
@@ -175,7 +176,7 @@ export function containersUsing(
 }
 
 function inheritedMounts(registry: ContainerRegistry, from: string): ResolvedMount[] {
-  const [ref = '', mode = ''] = from.split(':');
+  const { ref, readOnly } = parseVolumesFrom(from);
   const { record } = registry.get(ref);
   return record.mounts
     .filter(({ Type }) => Type !== 'tmpfs')
@@ -186,7 +187,7 @@ function inheritedMounts(registry: ContainerRegistry, from: string): ResolvedMou
       point: {
         ...point,
         Mode: '',
-        RW: point.RW && !mode.split(',').includes('ro'),
+        RW: point.RW && !readOnly,
       },
     }));
 }
