@@ -36,12 +36,12 @@ interface Listener {
 const datagramIdleMs = 180_000;
 const maxDatagramClients = 1024;
 
-/** The listeners of one container. */
 const systemMessages: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: 'cannot assign requested address',
   EACCES: 'permission denied',
 };
 
+/** The listeners of one container. */
 export class PortListeners {
   readonly #listeners: Listener[] = [];
   readonly #dial: Dial;
