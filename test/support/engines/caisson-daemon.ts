@@ -72,8 +72,8 @@ export class CaissonDaemon implements Engine {
   /** `script`: another build's main.js. `more`: arguments for this time. */
   async start(script = mainScript, more: readonly string[] = []): Promise<void> {
     const command = [
-      // as `caisson up` and systemd start it
-      ...['env', `${usualNiceVariable}=${getPriority()}`, 'nice', '-n', '-20'],
+      // as `caisson up` and systemd start it: in a session of its own, ahead of others until it answers
+      ...['setsid', 'env', `${usualNiceVariable}=${getPriority()}`, 'nice', '-n', '-20'],
       ...[process.execPath, script, 'daemon', '--data-root', join(this.dir, 'data')],
       ...['--run-dir', join(this.dir, 'run'), '--host', this.host, ...(this.#options.args ?? [])],
       ...more,
