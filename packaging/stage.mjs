@@ -159,7 +159,7 @@ for (const { name } of fs
   .readdirSync(join(root, 'build/native'), { withFileTypes: true })
   // the one with sanitizers is the tests'
   .filter((entry) => entry.isFile() && entry.name !== 'fs-server-checked')) {
-  copy(`build/native/${name}`, `build/native/${name}`, name.endsWith('.so') ? 0o644 : 0o755);
+  copy(`build/native/${name}`, `build/native/${name}`, /\.(so|node)$/.test(name) ? 0o644 : 0o755);
 }
 for (const name of ['hello-image.sh', 'docker-archive.sh', 'lib.sh', 'packages.txt'])
   copy(`scripts/${name}`, `scripts/${name}`, name === 'hello-image.sh' ? 0o755 : 0o644);

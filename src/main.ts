@@ -47,7 +47,7 @@ async function runDaemon(command: Command): Promise<void> {
   process.on('unhandledRejection', (error) => log.error('unhandled rejection', { error }));
   const daemon = await startDaemon(config);
   calmDown();
-  giveBackIdleMemory();
+  giveBackIdleMemory(config.nativeDir);
   let closing = false;
   const stop = (signal: string): void => {
     if (closing) return;
