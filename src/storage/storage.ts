@@ -8,7 +8,7 @@ import { openDocumentStore } from './documents/document-store';
 import { DiskImageStore } from './image-store';
 import { SquashfsLayerStore } from './layers/layer-store';
 import type { DocumentStore } from './contract/stores';
-import { VolumeStore } from './disks/volume-store';
+import { VolumeStore, volumeDisksName } from './disks/volume-store';
 import { DiskFileStore } from './disks/writable-disk-store';
 
 export interface StorageOptions {
@@ -43,7 +43,7 @@ export interface Storage {
 export async function createStorage(options: StorageOptions, vmGid?: number): Promise<Storage> {
   const { dataRoot } = options;
   await makePassableDirectory(dataRoot, vmGid);
-  for (const name of ['layers', 'disks', 'cache-disks'])
+  for (const name of ['layers', 'disks', 'cache-disks', volumeDisksName])
     await makePassableDirectory(join(dataRoot, name), vmGid);
   for (const name of ['blobs', 'containers', 'tmp', 'volumes'])
     await makePrivateDirectory(join(dataRoot, name));
@@ -76,7 +76,7 @@ export async function createStorage(options: StorageOptions, vmGid?: number): Pr
   await writableDisks.open(options.writableDiskBytes);
   const cacheDisks = new DiskFileStore(dataRoot, 'cache-disks');
   await cacheDisks.open();
-  const volumes = new VolumeStore(documents, dataRoot);
+  const volumes = new VolumeStore(documents, dataRoot, options.writableDiskBytes);
   await volumes.repair();
   return { documents, images, layers, writableDisks, cacheDisks, volumes };
 }

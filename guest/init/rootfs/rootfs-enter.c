@@ -42,7 +42,7 @@ static int keep_mode(int root, const char *target, struct mount_options *options
     return 0;
 }
 
-/* A part of one of the container's trees. */
+/* A part of one of the container's trees; an empty one gets the image's files first if it is to be populated. */
 static int mount_tree(const char *directory, int root, const json_t *entry, const struct mount_options *options,
                       struct failure *failure)
 {
@@ -55,6 +55,9 @@ static int mount_tree(const char *directory, int root, const json_t *entry, cons
     auto_fd from = tree_open(directory, source, subpath);
     if (from < 0)
         return fail_errno(failure, from, PHASE_MOUNT, "find %s of tree %s", subpath, source);
+    if (json_is_true(json_object_get(entry, "populate")) &&
+        (result = shares_populate(root, target, path_of(from).text, failure)) < 0)
+        return result;
     return bind_onto(path_of(from).text, root, target, options, failure);
 }
 
@@ -70,11 +73,11 @@ static int mount_one(const char *directory, int root, const json_t *entry, struc
         (result = field_array(entry, "options", &words, failure)) < 0 ||
         (result = mount_options_read(words, &options, failure)) < 0)
         return result;
+    if (strcmp(type, "tree") == 0)
+        return mount_tree(directory, root, entry, &options, failure);
     if (json_is_true(json_object_get(entry, "populate")) &&
         (result = shares_populate(root, target, source, failure)) < 0)
         return result;
-    if (strcmp(type, "tree") == 0)
-        return mount_tree(directory, root, entry, &options, failure);
     if (strcmp(type, "bind") == 0 || (options.flags & MS_BIND))
         return bind_onto(source, root, target, &options, failure);
     bool is_cgroup = strcmp(type, "cgroup") == 0 || strcmp(type, "cgroup2") == 0;

@@ -15,6 +15,7 @@ import { networkFiles, type NetworkFileSources } from '../networks/container-net
 import { mergeMounts, prepareShares, shareNames } from '../mounts/container-shares';
 import type { Container } from '../core/container-registry';
 import { endVm } from '../vms/end-vm';
+import { plugMissing } from '../vms/plugged-disks';
 import { disksOf, type DiskStores } from '../vms/pod-plan';
 import { isActive } from '../../semantics/containers/container-state';
 import { requirePod, type PodPlaces } from '../vms/guest-access';
@@ -130,7 +131,7 @@ export class FileHolders implements FileHolding {
     const vm = await this.#context.vms.acquire(`files-${record.id}`, {});
     let filling: ShareFilling | undefined;
     try {
-      await vm.plugDisks(plan.disks);
+      await plugMissing(vm, plan.disks);
       const names = shareNames(record);
       const prepared = await prepareShares(
         this.#context.volumes,

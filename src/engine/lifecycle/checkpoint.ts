@@ -17,6 +17,7 @@ import {
 } from './checkpoints/checkpoint-store';
 import {
   eventAttributes,
+  diskMounts,
   imageMounts,
   type ContainerRecord,
 } from '../../semantics/containers/container-record';
@@ -99,6 +100,7 @@ async function requireCheckpointable(
     throw refuse('it shares its virtual machine with other containers: run it without them');
   }
   if (imageMounts(record).length > 0) throw refuse('it has an image mounted: run it without that');
+  if (diskMounts(record).length > 0) throw refuse('it has a volume that is a disk: run it without that');
   return pod;
 }
 

@@ -12,7 +12,11 @@ import {
   releaseEndpoints,
   type NetworkLayer,
 } from '../networks/container-network';
-import { eventAttributes, type ContainerRecord } from '../../semantics/containers/container-record';
+import {
+  diskMounts,
+  eventAttributes,
+  type ContainerRecord,
+} from '../../semantics/containers/container-record';
 import type { Container, ContainerRegistry } from '../core/container-registry';
 import { removeStopped, type RemovalNeeds } from './remove';
 import { isActive, type ExitFacts, type RunFacts } from '../../semantics/containers/container-state';
@@ -213,10 +217,11 @@ async function afterExit(
   if (container.record.hostConfig.AutoRemove) {
     // Nobody will read the disk again: the VM need not write it back, and nobody waits for its end.
     const shared = pod.members.size > 1 || engine.pods.isPinned(pod.id);
-    const ended = alive ? engine.pods.leave(pod, container.id, { keepData: false }) : Promise.resolve();
+    const keepData = diskMounts(container.record).length > 0;
+    const ended = alive ? engine.pods.leave(pod, container.id, { keepData }) : Promise.resolve();
     engine.background.add(ended);
-    // Others go on in this VM: it must have let go of the disk before that is removed.
-    if (shared) await ended;
+    // Others go on in this VM: it must have let go of the disk before that is removed. Or a volume's disk is the next one's.
+    if (shared || keepData) await ended;
     await removeStopped(engine, container).catch((error: unknown) =>
       log.error('container could not be removed after its exit', { containerId: container.id, error }),
     );

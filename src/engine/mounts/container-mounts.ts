@@ -32,6 +32,9 @@ interface ClaimingContext extends MountContext {
   dataRoot: string;
 }
 
+/** With what the container to be says of its volumes. */
+type VolumeContext = ClaimingContext & { privileged: boolean };
+
 /** As much of an image as a mount of it takes. */
 interface MountableImage {
   id: string;
@@ -67,6 +70,8 @@ export function layersToHold(
 
 /** Where a Docker engine in a privileged container keeps its layers. */
 const nestedEngineRoot = '/var/lib/docker';
+/** Where engines and builders in privileged containers lay layers upon each other, which they can't in a share. */
+const layeredPlaces = [nestedEngineRoot, '/var/lib/buildkit'];
 /** Of a mount that asks for nothing special. */
 export const noDetails: MountDetails = {
   noCopy: false,
@@ -81,10 +86,11 @@ export const noDetails: MountDetails = {
  * refusals: of two for one path only when it comes to the second, and what was made before stays.
  */
 export async function resolveMounts(
-  context: ClaimingContext,
+  claiming: ClaimingContext,
   hostConfig: HostConfig,
   configVolumes: readonly string[],
 ): Promise<ResolvedMount[]> {
+  const context = { ...claiming, privileged: hostConfig.Privileged ?? false };
   const mounts = new Map<string, ResolvedMount>();
   for (const from of hostConfig.VolumesFrom ?? []) {
     for (const mount of inheritedMounts(context.registry, from)) {
@@ -117,14 +123,14 @@ export async function resolveMounts(
     const destination = cleanPath(volume);
     if (mounts.has(destination) || elsewhere.has(destination)) continue;
     // The guest gives it a directory of the container's own disk, which overlayfs can lie on.
-    if ((hostConfig.Privileged ?? false) && destination === nestedEngineRoot) continue;
-    const point = await volumePoint(context, {
+    if (context.privileged && destination === nestedEngineRoot) continue;
+    const resolved = await volumeMount(context, {
       destination,
       mode: '',
       readWrite: true,
       driver: hostConfig.VolumeDriver ?? '',
     });
-    mounts.set(destination, { ...noDetails, point });
+    mounts.set(destination, resolved);
   }
   return [...mounts.values()];
 }
@@ -192,18 +198,18 @@ function inheritedMounts(registry: ContainerRegistry, from: string): ResolvedMou
     }));
 }
 
-async function resolveBind(context: ClaimingContext, bind: string, driver: string): Promise<ResolvedMount> {
+async function resolveBind(context: VolumeContext, bind: string, driver: string): Promise<ResolvedMount> {
   const { source, destination, mode, readWrite, noCopy, propagation } = parseBindSpec(bind);
   const target = cleanPath(destination);
   if (!source.startsWith('/')) {
-    const point = await volumePoint(context, {
+    const volume = await volumeMount(context, {
       name: source,
       destination: target,
       mode: mode === '' ? 'z' : mode,
       readWrite,
       driver,
     });
-    return { ...noDetails, noCopy, point };
+    return { ...volume, noCopy };
   }
   return {
     ...noDetails,
@@ -219,7 +225,7 @@ async function resolveBind(context: ClaimingContext, bind: string, driver: strin
   };
 }
 
-async function resolveMount(context: ClaimingContext, mount: Mount): Promise<ResolvedMount> {
+async function resolveMount(context: VolumeContext, mount: Mount): Promise<ResolvedMount> {
   const destination = cleanPath(mount.Target ?? '');
   const readWrite = !(mount.ReadOnly ?? false);
   if (mount.Type === 'bind') {
@@ -242,7 +248,7 @@ async function resolveMount(context: ClaimingContext, mount: Mount): Promise<Res
     };
   }
   const options = mount.VolumeOptions;
-  const point = await volumePoint(context, {
+  const volume = await volumeMount(context, {
     name: mount.Source ?? '',
     destination,
     mode: 'z',
@@ -251,7 +257,7 @@ async function resolveMount(context: ClaimingContext, mount: Mount): Promise<Res
     driverOptions: options?.DriverConfig?.Options ?? null,
     labels: options?.Labels ?? null,
   });
-  return { ...noDetails, noCopy: options?.NoCopy ?? false, subpath: options?.Subpath ?? '', point };
+  return { ...volume, noCopy: options?.NoCopy ?? false, subpath: options?.Subpath ?? '' };
 }
 
 /** Never to be written to, whatever was asked for, as with dockerd. */
@@ -299,17 +305,18 @@ interface VolumeRequest {
   labels?: Record<string, string> | null;
 }
 
-async function volumePoint(context: ClaimingContext, request: VolumeRequest): Promise<MountPoint> {
+async function volumeMount(context: VolumeContext, request: VolumeRequest): Promise<ResolvedMount> {
   const { volume } = await context.volumes.create({
     ...(request.name === undefined ? {} : { name: request.name }),
     driver: request.driver,
     options: request.driverOptions ?? null,
     labels: request.labels ?? null,
     claimedBy: context.claimedBy,
+    isDisk: context.privileged && layeredPlaces.includes(request.destination),
   });
   // dockerd tells of it each time that a container names the volume
   context.events.publish('volume', 'create', volume.name, { driver: 'local' });
-  return {
+  const point: MountPoint = {
     Type: 'volume',
     Name: volume.name,
     Source: context.volumes.hostPath(volume.name),
@@ -319,6 +326,8 @@ async function volumePoint(context: ClaimingContext, request: VolumeRequest): Pr
     RW: request.readWrite,
     Propagation: '',
   };
+  const diskPath = context.volumes.diskPath(volume.name);
+  return { ...noDetails, ...(diskPath === undefined ? {} : { diskPath }), point };
 }
 
 /** After a container is gone: its anonymous volumes go too, unless another container has them. */

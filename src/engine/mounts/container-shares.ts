@@ -13,6 +13,7 @@ import { type GuestMount, sharesDirectory, tunnelsDirectory } from '../../vm/con
 import type { FileShare } from '../../vm/contract/vm';
 import { noDetails } from './container-mounts';
 import {
+  diskMounts,
   imageMounts,
   type ContainerRecord,
   type MountDetails,
@@ -45,10 +46,12 @@ export function withHostPaths(
   text: string,
 ): string {
   const names = shareNames(record);
+  const images = imageMounts(record).map(({ destination }) => destination);
+  const disks = diskMounts(record).map(({ point }) => point.Destination);
   const byImage = text.replace(/\bfind (.*) of tree (\d+)/g, (told, path: string, tree: string) => {
-    const destination = imageMounts(record)[Number(tree)]?.destination;
+    const destination = [...images, ...disks][Number(tree)];
     const point = record.mounts.find(({ Destination }) => Destination === destination);
-    return point === undefined ? told : `cannot access path ${path} of image ${point.Name ?? ''}`;
+    return point === undefined ? told : `cannot access path ${path} of ${point.Type} ${point.Name ?? ''}`;
   });
   return record.mounts.reduce((told, { Destination, Source }) => {
     const name = names[Destination] ?? '';
@@ -79,6 +82,7 @@ export async function prepareShares(
   for (const point of record.mounts) {
     if (point.Type !== 'bind' && point.Type !== 'volume') continue;
     const details = record.mountDetails?.[point.Destination] ?? noDetails;
+    if (details.diskPath !== undefined) continue;
     const access = point.RW ? 'rw' : 'ro';
     const source = point.Type === 'volume' ? volumes.source(point.Name ?? '') : undefined;
     if (source?.kind === 'nfs') {
@@ -126,9 +130,22 @@ export async function prepareShares(
       populate,
     });
   }
-  for (const [tree, { destination, subpath }] of imageMounts(record).entries()) {
+  const images = imageMounts(record);
+  for (const [tree, { destination, subpath }] of images.entries()) {
     const target = destination;
     mounts.push({ type: 'tree', source: String(tree), subpath: `/${subpath}`, target, options: ['ro'] });
+  }
+  for (const [index, { point }] of diskMounts(record).entries()) {
+    const { subpath, noCopy } = record.mountDetails?.[point.Destination] ?? noDetails;
+    mounts.push({
+      type: 'tree',
+      source: String(images.length + index),
+      subpath: `/${subpath}`,
+      target: point.Destination,
+      options: point.RW ? [] : ['ro'],
+      // the guest sees whether it is empty
+      populate: !noCopy && subpath === '',
+    });
   }
   return { shares, sockets, socketTargets, mounts, fillable };
 }

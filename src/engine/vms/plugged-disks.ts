@@ -1,15 +1,36 @@
 // Disks of a VM, plugged and unplugged while it runs.
 
+import { pause } from '../../async/pause';
+import { DaemonError, isDaemonError } from '../../errors';
 import { diskIds } from '../../translate/pod-to-vm';
 import type { Vm, VmDisk } from '../../vm/contract/vm';
 import type { RunningPod } from './running-pod';
 
-/** Plugs what is not there yet, and says what that was. */
+/** How long a VM that comes to its end may hold on to the disk of a volume that the next one is to have. */
+const freeingTimeoutMs = 10_000;
+const triesEveryMs = 50;
+
+/** Plugs what is not there yet, and says what that was. Throws Conflict when another VM has one of them, and keeps it. */
 export async function plugMissing(vm: Vm, disks: readonly VmDisk[]): Promise<string[]> {
   const known = vm.pluggedDisks();
   const missing = disks.filter(({ id }) => !known.has(id));
-  if (missing.length > 0) await vm.plugDisks(missing);
+  if (missing.length > 0) await plug(vm, missing);
   return missing.map(({ id }) => id);
+}
+
+async function plug(vm: Vm, disks: readonly VmDisk[]): Promise<void> {
+  const over = AbortSignal.timeout(freeingTimeoutMs);
+  for (;;) {
+    try {
+      await vm.plugDisks(disks);
+      return;
+    } catch (error) {
+      if (!isDaemonError(error, 'Conflict')) throw error;
+      if (await pause(triesEveryMs, over)) continue;
+      const reason = 'a volume of it is a disk, which another virtual machine has';
+      throw new DaemonError('Conflict', reason, { cause: error });
+    }
+  }
 }
 
 /** Brings the VM's disks to exactly these. */

@@ -2,7 +2,7 @@
 
 import { withoutRepeats, type ContainerDisks, type LayerDisks } from '../../translate/pod-to-vm';
 import type { LayerStore, WritableDiskStore } from '../../storage/contract/stores';
-import { imageMounts, type ContainerRecord } from '../../semantics/containers/container-record';
+import { diskMounts, imageMounts, type ContainerRecord } from '../../semantics/containers/container-record';
 import { findEmulator, type EmulatorConfig } from '../core/emulators';
 
 export interface DiskStores {
@@ -11,14 +11,18 @@ export interface DiskStores {
   readonly disks: Pick<WritableDiskStore, 'path'>;
 }
 
-/** Host paths of what a container's root is made of, and the images that are mounted in it. */
+/** Host paths of what a container's root is made of, and of the images and disks that are mounted in it. */
 export async function disksOf(
   { config, layers, disks }: DiskStores,
   record: Pick<ContainerRecord, 'id' | 'layers' | 'mounts' | 'mountDetails' | 'architecture'>,
 ): Promise<ContainerDisks> {
-  const [root = { layerPaths: [] }, ...trees] = await Promise.all(
+  const [root = { layerPaths: [] }, ...images] = await Promise.all(
     [record, ...imageMounts(record)].map((image) => layerDisks(layers, image.layers)),
   );
+  const trees = [
+    ...images,
+    ...diskMounts(record).map(({ diskPath }) => ({ layerPaths: [], ownPath: diskPath })),
+  ];
   // without one its start fails, in the kernel's words
   const emulator = findEmulator(config, record.architecture ?? '');
   return {

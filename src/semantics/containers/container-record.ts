@@ -41,6 +41,8 @@ export interface MountDetails {
   nonRecursive: boolean;
   /** Of an image that is mounted: as it was at create, whatever its name means later. Lowest layer first. */
   image?: { id: string; layers: readonly string[] };
+  /** Of a volume that is a disk: its path on the host. */
+  diskPath?: string;
 }
 
 export interface ContainerRecord {
@@ -102,6 +104,17 @@ export function imageMounts({
   return mounts.flatMap(({ Type, Destination: destination }) => {
     const details = Type === 'image' ? mountDetails[destination] : undefined;
     return details?.image === undefined ? [] : [{ destination, subpath: details.subpath, ...details.image }];
+  });
+}
+
+/** Volumes that are disks. The container's VM has them after the images. */
+export function diskMounts({
+  mounts,
+  mountDetails = {},
+}: Pick<ContainerRecord, 'mounts' | 'mountDetails'>): { point: MountPoint; diskPath: string }[] {
+  return mounts.flatMap((point) => {
+    const diskPath = point.Type === 'volume' ? mountDetails[point.Destination]?.diskPath : undefined;
+    return diskPath === undefined ? [] : [{ point, diskPath }];
   });
 }
 

@@ -1,9 +1,11 @@
 // Volumes of the `local` driver: a directory each, below `<dataRoot>/volumes/<name>/_data`, and a record. VMs reach
-// the files through the VM's file server (native/fs-server); nothing but a tmpfs is ever mounted on the host.
+// the files through the VM's file server (native/fs-server); nothing but a tmpfs is ever mounted on the host. Or a disk, which one
+// VM at a time has, with a link to it beside the directory.
 
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, opendir, readdir, rename, rmdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { symlinkSync } from 'node:fs';
+import { chmod, mkdir, opendir, readdir, readlink, rename, rm, rmdir, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { DaemonError, noSpaceText, systemErrorCode } from '../../errors';
 import { log } from '../../log';
 import { makePrivateDirectory } from '../../host/directories';
@@ -11,6 +13,7 @@ import { runTool } from '../../host/run-tool';
 import type { DocumentStore } from '../contract/stores';
 import { TmpfsVolumes, type TmpfsOptions } from './tmpfs-volumes';
 import { VolumeFillings } from './volume-filling';
+import { DiskFileStore } from './writable-disk-store';
 
 export interface Volume {
   name: string;
@@ -21,8 +24,12 @@ export interface Volume {
   createdAt: string;
   /** Made for a container without a name, or for one Pod: goes with `rm -v` and `run --rm`. */
   anonymous: boolean;
+  /** Id of its disk, if it is one. */
+  disk?: string;
 }
 
+/** With the value `disk` the volume is one. */
+const kindLabel = 'caisson.volume';
 /** Its value is the name of the Pod that the volume is of, and goes with. */
 export const podVolumeLabel = 'caisson.pod.volume';
 
@@ -36,6 +43,11 @@ export type VolumeSource =
   | { kind: 'nfs'; type: string; device: string; words: readonly string[] };
 
 const collection = 'volumes';
+/** Of volumes that are disks; below the data root. */
+export const volumeDisksName = 'volume-disks';
+/** Beside `_data`: leads to the disk. */
+const diskLinkName = 'disk';
+const diskSuffix = '.ext4';
 /** What guests see of a volume's root. On the host nobody but root gets there. */
 const dataMode = 0o755;
 const namePattern = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
@@ -60,11 +72,16 @@ export class VolumeStore {
   readonly #volumes: Map<string, Volume>;
   /** Containers that are being made, by the volumes that they will have. */
   readonly #claims = new Map<string, Set<string>>();
+  readonly #disks: DiskFileStore;
+  readonly #diskBytes: number;
   readonly fillings: VolumeFillings;
   readonly tmpfs: TmpfsVolumes;
 
-  constructor(documents: DocumentStore, dataRoot: string) {
+  /** `diskBytes`: what one that is a disk can hold. */
+  constructor(documents: DocumentStore, dataRoot: string, diskBytes = 2 ** 30) {
     this.#documents = documents;
+    this.#disks = new DiskFileStore(dataRoot, volumeDisksName);
+    this.#diskBytes = diskBytes;
     this.#root = join(dataRoot, 'volumes');
     this.fillings = new VolumeFillings(this.#root);
     this.tmpfs = new TmpfsVolumes((name) => this.hostPath(name));
@@ -110,10 +127,16 @@ export class VolumeStore {
     return join(this.#root, name, '_data');
   }
 
+  /** Of one that is a disk. */
+  diskPath(name: string): string | undefined {
+    const { disk } = this.get(name);
+    return disk === undefined ? undefined : this.#disks.path(disk);
+  }
+
   /**
    * Finds the volume of this name or makes it; without a name, an anonymous one. Options and labels of one that exists
-   * stay as they are, as in Docker. `claimedBy`: a container to be, as by `claim`. Throws InvalidParameter and NotFound
-   * (driver) in Docker's words.
+   * stay as they are, as in Docker. `claimedBy`: a container to be, as by `claim`. `isDisk`, or a label: it is to be a disk if
+   * there is nothing that it is already. Throws InvalidParameter and NotFound (driver) in Docker's words.
    */
   async create(request: {
     name?: string;
@@ -121,6 +144,7 @@ export class VolumeStore {
     options?: Record<string, string> | null;
     labels?: Record<string, string> | null;
     claimedBy?: string;
+    isDisk?: boolean;
   }): Promise<{ volume: Volume; created: boolean }> {
     const anonymous = request.name === undefined || request.name === '';
     const name = request.name === undefined || anonymous ? randomBytes(32).toString('hex') : request.name;
@@ -148,18 +172,52 @@ export class VolumeStore {
       createdAt: volumeTime(new Date()),
       anonymous: anonymous || request.labels?.[podVolumeLabel] !== undefined,
     };
+    const isDisk = request.isDisk === true || request.labels?.[kindLabel] === 'disk';
+    if (isDisk && Object.keys(options ?? {}).length === 0) return this.#createDisk(volume);
     await this.#makeDirectory(name);
     const other = this.#volumes.get(name);
     if (other !== undefined) return { volume: other, created: false };
     try {
       this.#documents.put(collection, name, volume);
     } catch (error) {
-      await rmdir(this.hostPath(name)).catch(() => undefined);
-      await rmdir(join(this.#root, name)).catch(() => undefined);
+      await this.#removeEmpty(name);
       throw error;
     }
     this.#volumes.set(name, volume);
     return { volume, created: true };
+  }
+
+  async #createDisk(plain: Volume): Promise<{ volume: Volume; created: boolean }> {
+    const { name } = plain;
+    const disk = randomBytes(16).toString('hex');
+    const link = join(this.#root, name, diskLinkName);
+    await this.#disks.create(disk, this.#diskBytes);
+    try {
+      await this.#makeDirectory(name);
+      const other = this.#volumes.get(name);
+      if (other !== undefined) {
+        await this.#disks.remove(disk);
+        return { volume: other, created: false };
+      }
+      // no other create comes in between
+      symlinkSync(this.#disks.path(disk), link);
+      const volume = { ...plain, disk };
+      this.#documents.put(collection, name, volume);
+      this.#volumes.set(name, volume);
+      return { volume, created: true };
+    } catch (error) {
+      await this.#disks.remove(disk);
+      if (!this.#volumes.has(name)) {
+        await rm(link, { force: true });
+        await this.#removeEmpty(name);
+      }
+      throw error;
+    }
+  }
+
+  async #removeEmpty(name: string): Promise<void> {
+    await rmdir(this.hostPath(name)).catch(() => undefined);
+    await rmdir(join(this.#root, name)).catch(() => undefined);
   }
 
   async #makeDirectory(name: string): Promise<void> {
@@ -202,11 +260,13 @@ export class VolumeStore {
 
   /** Removes record and files. The caller has made sure that no container uses it. */
   async remove(name: string): Promise<void> {
+    const volume = this.get(name);
     // Before anything else: what is mounted could not be moved away.
-    if (isTmpfs(this.get(name))) await this.tmpfs.release(name);
+    if (isTmpfs(volume)) await this.tmpfs.release(name);
     // The record goes first and the files by one rename: what a crash leaves, `repair` finds by its name.
     this.#documents.delete(collection, name);
     this.#volumes.delete(name);
+    if (volume.disk !== undefined) await this.#disks.remove(volume.disk);
     const doomed = join(this.#root, `.removing-${randomBytes(16).toString('hex')}`);
     try {
       await rename(join(this.#root, name), doomed);
@@ -228,22 +288,29 @@ export class VolumeStore {
 
   /** Bytes of the volume's files, each hard-linked file once. 0 for a volume without files of its own. */
   async usageBytes(name: string): Promise<number> {
-    const { type, o } = this.get(name).options ?? {};
+    const { disk, options } = this.get(name);
+    if (disk !== undefined) return this.#disks.fileBytes(disk);
+    const { type, o } = options ?? {};
     return (type ?? '') === '' && (o ?? '') === '' ? directoryBytes(this.hostPath(name)) : 0;
   }
 
   /**
    * At start-up: ends removals that a crash cut short, and makes directories that it kept from being made. A directory with
    * files of which there is no record is a volume all the same, as to dockerd: a crash of the host may lose the last records,
-   * and not what was synced to a volume.
+   * and not what was synced to a volume. So is a disk with files.
    */
   async repair(): Promise<void> {
     await makePrivateDirectory(this.#root);
+    await this.#disks.open();
     for await (const { name } of await opendir(this.#root)) {
       if (this.#volumes.has(name)) continue;
-      if (namePattern.test(name) && (await this.#hasFiles(name))) await this.#adopt(name);
+      const disk = namePattern.test(name) ? await this.#diskWithFiles(name) : undefined;
+      if (disk !== undefined || (namePattern.test(name) && (await this.#hasFiles(name))))
+        await this.#adopt(name, disk);
       else await removeTree(join(this.#root, name));
     }
+    const known = new Set(this.list().map(({ disk }) => disk));
+    for (const disk of await this.#disks.list()) if (!known.has(disk)) await this.#disks.remove(disk);
     for (const name of this.#volumes.keys()) {
       await makePrivateDirectory(join(this.#root, name));
       await mkdirIfMissing(this.hostPath(name), dataMode);
@@ -259,7 +326,15 @@ export class VolumeStore {
     }
   }
 
-  async #adopt(name: string): Promise<void> {
+  /** Of a volume without a record. */
+  async #diskWithFiles(name: string): Promise<string | undefined> {
+    const target = await readlink(join(this.#root, name, diskLinkName)).catch(() => '');
+    const disk = basename(target, diskSuffix);
+    if (!target.endsWith(diskSuffix) || this.#disks.path(disk) !== target) return undefined;
+    return (await this.#disks.fileBytes(disk)) > 0 ? disk : undefined;
+  }
+
+  async #adopt(name: string, disk?: string): Promise<void> {
     const { birthtime } = await stat(this.hostPath(name));
     const volume: Volume = {
       name,
@@ -267,6 +342,7 @@ export class VolumeStore {
       options: null,
       createdAt: volumeTime(birthtime),
       anonymous: anonymousPattern.test(name),
+      ...(disk === undefined ? {} : { disk }),
     };
     this.#documents.put(collection, name, volume);
     this.#volumes.set(name, volume);

@@ -163,7 +163,7 @@ export interface GuestMount {
   source: string;
   target: string;
   options: string[];
-  /** Copy what the image has at `target` into the (empty) source first: a volume's first use. */
+  /** Copy what the image has at `target` into the source first, if that is empty: a volume's first use. */
   populate?: boolean;
   /** Of type `tree`: what of it is mounted, a directory or a file; `/` for all. */
   subpath?: string;

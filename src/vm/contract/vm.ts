@@ -67,7 +67,7 @@ export interface Vm {
   release(options: { hold: boolean }): Promise<void>;
   /** From now on `held`; recorded. */
   hold(): Promise<void>;
-  /** Plugs all disks at once; resolves with their LUNs in the same order. Gives the VM's user access to the files. */
+  /** Plugs all disks at once; resolves with their LUNs in the same order. Gives the VM's user access to the files. Throws Conflict when another VM writes one. */
   plugDisks(disks: readonly VmDisk[]): Promise<number[]>;
   unplugDisks(ids: readonly string[]): Promise<void>;
   /** LUN by disk id, of what is plugged now (also after a daemon restart). */

@@ -82,6 +82,11 @@ export async function removeDisks(qmp: QmpClient, luns: readonly number[]): Prom
   }
 }
 
+/** What QEMU says of a disk that another one writes. */
+export function isHeldByAnother(error: unknown): boolean {
+  return error instanceof QmpError && /failed to get .* lock/i.test(error.message);
+}
+
 /** What QEMU says of a device or node that was never there. */
 function isMissing(error: unknown): boolean {
   return (

@@ -26,7 +26,7 @@ import type { SavedVm, Vm, VmDisk, VmEnd, VmNic, VmResources, FileShare } from '
 import { vmRecordName, writeVmRecord, type VmRecord } from '../host/vm-record';
 import { nextVmState, type VmEvent, type VmState } from '../contract/vm-state';
 import { consoleBytes, consoleChardev } from './command-line';
-import { formatNode, plugCommands, removeDisks } from './disks';
+import { formatNode, isHeldByAnother, plugCommands, removeDisks } from './disks';
 import { HostDiskFull } from './host-disk-full';
 import type { QmpClient } from './qmp-client';
 import { saveState } from './save-state';
@@ -203,7 +203,9 @@ export class QemuVm implements Vm {
           if (!qmp.isOver)
             log.warn('disks stay half plugged', { vmId: this.id, error: errorMessage(cleanup) });
         });
-      throw error;
+      throw isHeldByAnother(error)
+        ? new DaemonError('Conflict', errorMessage(error), { cause: error })
+        : error;
     }
     await saved;
     return luns;

@@ -44,7 +44,7 @@ describe('create', () => {
         expect(made).toBe(/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(name));
       }),
     );
-    expect(readdirSync(root)).toEqual(['volumes']);
+    expect(readdirSync(root).sort()).toEqual(['volume-disks', 'volumes']);
     expect(directories()).toEqual(
       store
         .list()
@@ -168,4 +168,54 @@ test('of two that make a volume at once the second finds it', async () => {
   const made = await Promise.all(both);
   expect(made.map(({ created }) => created).sort()).toEqual([false, true]);
   expect(new Set(made.map(({ volume }) => volume)).size).toBe(1);
+});
+
+describe('a volume that is a disk', () => {
+  const disks = (): string[] =>
+    readdirSync(join(root, 'volume-disks')).filter((name) => /^[0-9a-f]{32}\./.test(name));
+  beforeEach(() => store.repair());
+
+  test('by its label, or since its first container is a builder', async () => {
+    await store.create({ name: 'labelled', labels: { 'caisson.volume': 'disk' } });
+    await store.create({ name: 'asked', isDisk: true });
+    expect(disks()).toHaveLength(2);
+    expect(store.diskPath('asked')).toMatch(/\/volume-disks\/[0-9a-f]{32}\.ext4$/);
+    expect(await store.usageBytes('asked')).toBe(0);
+    await store.remove('labelled');
+    await store.remove('asked');
+    expect([...disks(), ...directories()]).toEqual([]);
+  });
+
+  test('but not if it is something else', async () => {
+    await store.create({ name: 'data' });
+    const { volume } = await store.create({ name: 'data', isDisk: true });
+    const options = { type: 'tmpfs', device: 'tmpfs' };
+    await store.create({ name: 'memory', options, labels: { 'caisson.volume': 'disk' } });
+    expect(volume.disk).toBeUndefined();
+    expect(store.diskPath('memory')).toBeUndefined();
+    expect(disks()).toEqual([]);
+  });
+
+  test('of two that make it at once the second finds it, and there is one disk', async () => {
+    const made = await Promise.all([1, 2].map(() => store.create({ name: 'data', isDisk: true })));
+    expect(made.map(({ created }) => created).sort()).toEqual([false, true]);
+    expect(disks()).toHaveLength(1);
+  });
+
+  test('repair keeps it, also without its record if it has files, and no disk of no volume', async () => {
+    await store.create({ name: 'kept', isDisk: true });
+    await store.create({ name: 'lost', isDisk: true });
+    await store.create({ name: 'lost-and-empty', isDisk: true });
+    const files = join(root, 'files');
+    mkdirSync(files);
+    writeFileSync(join(files, 'file'), 'synced');
+    execFileSync('mke2fs', ['-q', '-F', '-t', 'ext4', '-d', files, store.diskPath('lost') ?? '', '8M']);
+    writeFileSync(join(root, 'volume-disks', `${'a'.repeat(32)}.ext4`), '');
+    for (const name of ['lost', 'lost-and-empty']) documents.delete('volumes', name);
+    const repaired = new VolumeStore(documents, root);
+    await repaired.repair();
+    expect(repaired.list().map(({ name }) => name)).toEqual(['kept', 'lost']);
+    expect(await repaired.usageBytes('lost')).toBe(6);
+    expect(disks()).toHaveLength(2);
+  });
 });
