@@ -300,6 +300,63 @@ test(
 );
 
 test(
+  'what a hostile step leaves in its VM and in a cache leads the next one nowhere',
+  async () => {
+    const begin = run(busybox, 'mkdir /etc/kept; cat /proc/sys/kernel/random/boot_id');
+    const cached = (selector: string, dest: string): object => ({
+      ...{ input: -1, selector, dest, output: -1, mountType: mountType.cache },
+      cacheOpt: { ID: 'hostile', sharing: cacheSharing.shared },
+    });
+    const step = (before: Graph, command: string, mounts: object[], more: object = {}): Graph =>
+      run(before, command, { inputs: [busybox], mounts, ...more });
+    const tries = [
+      'for f in kernel/hostname kernel/core_pattern net/ipv4/ip_forward vm/drop_caches; do echo 1 >/proc/sys/$f; done',
+      'echo b >/proc/sysrq-trigger; echo 0 >/proc/self/oom_score_adj; mount -t tmpfs none /mnt; ip link set eth0 down',
+      'mknod /n b 8 0; head -c 1 /n; mknod /m c 1 1; head -c 1 /m; date -s 2001-01-01 >/dev/null; echo 1 >/sys/fs/cgroup/cgroup.procs',
+    ].join('; ');
+    const leaves = [
+      'touch /dev/mqueue/q /dev/shm/s',
+      'ln -s / /c/root; ln -s /etc/passwd /c/file; ln -s ../../../.. /c/up',
+      '(trap "" TERM HUP; nc -ll -p 99 -e echo hostile) & (exec sleep 1000) &',
+      'while ! nc 127.0.0.1 99 </dev/null | grep hostile; do sleep 0.1; done',
+    ].join('\n');
+    const hostile = step(begin, `( ${tries} ) 2>/dev/null\n${leaves}`, [cached('', '/c')]);
+    const next = step(
+      hostile,
+      'cat /proc/sys/kernel/random/boot_id; ls /dev/mqueue /dev/shm; nc 127.0.0.1 99 </dev/null 2>/dev/null || echo nobody; ps | grep -c [s]leep; ls /root-of /up; ip link show eth0 | grep -c ,UP; hostname; date +%Y | grep -c 2001; true',
+      [cached('/root', '/root-of'), cached('/up', '/up')],
+    );
+    const secret = `hostile-${'fedcba9876543210'.repeat(4)}`;
+    client.served.secrets.set('hostile', Buffer.from(secret));
+    const alone = step(
+      next,
+      'md5sum </s; ls /c; echo no >/c/root/s',
+      [
+        cached('', '/c'),
+        {
+          ...{ input: -1, dest: '/c/root/s', output: -1, mountType: mountType.secret },
+          secretOpt: { ID: 'hostile', mode: 0o400 },
+        },
+      ],
+      { meta: { validExitCodes: [1] } },
+    );
+    const { output } = await client.build(definitionOf(alone));
+    const [boot, ...said] = output.split('\n').filter((line) => !line.startsWith('/bin/sh'));
+    const listed = ['file', 'root', 'up'];
+    expect(said).toEqual([
+      ...['hostile', boot, '/dev/mqueue:', '', '/dev/shm:', 'nobody', '0'],
+      ...['/root-of:', ...listed, '', '/up:', ...listed, '1', 'buildkitsandbox', '0'],
+      ...[`${createHash('md5').update(secret).digest('hex')}  -`, ...listed, ''],
+    ]);
+    await expect(outputFrom(step(begin, 'true', [cached('/file', '/passwd')]))).rejects.toThrow();
+    for (const text of [secret, Buffer.from(secret).toString('base64').slice(0, 40)])
+      expect(directoryHolds(engine.daemon.dir, text)).toBe(false);
+    await nothingIsLeft();
+  },
+  slow,
+);
+
+test(
   'networks, privilege, user, directory, limits and failures',
   async () => {
     const say = (command: string, more: Parameters<typeof run>[2] = {}): Graph => run(busybox, command, more);
