@@ -253,7 +253,7 @@ export class Builder {
     await requireNoFiles(stage, volumes);
     stage.inheritHealthcheck();
     const config = stage.commented(comment);
-    const containerId = await this.#createContainer(config);
+    const containerId = await this.#createContainer(config, { runs: false });
     await stage.commit(asContainerHas(stage, config, containerId), { containerId });
   }
 
@@ -268,7 +268,7 @@ export class Builder {
     if ((tree.lookup(resolved)?.kind ?? 'directory') === 'file') {
       throw new DaemonError('Internal', `Cannot mkdir: ${directory} is not a directory`);
     }
-    const containerId = await this.#createContainer(config);
+    const containerId = await this.#createContainer(config, { runs: false });
     changes.makeDirectories(resolved);
     const diffId = await storeChanges(changes, this.#host, this.#signal);
     if (diffId !== undefined) stage.files.grew(diffId);
@@ -341,13 +341,14 @@ export class Builder {
     // An image's entrypoint counts unless the command is an empty one, as in dockerd.
     if (recorded.length === 0) config.Entrypoint = stage.runConfig.Entrypoint ?? null;
     if (await this.#probe(stage, config)) return;
-    const containerId = await this.#createContainer({
+    const step: RunConfig = {
       ...stage.config,
       Cmd: words,
       Env: [...env, ...args],
       Entrypoint: recorded.length === 0 ? (stage.runConfig.Entrypoint ?? null) : [''],
       Healthcheck: { Test: ['NONE'] },
-    });
+    };
+    const containerId = await this.#createContainer(step, { runs: true });
     const exitCode = await this.#host.runContainer(containerId, this.#output, this.#signal);
     this.#signal.throwIfAborted();
     if (exitCode !== 0) throw new CommandFailed(words, exitCode);
@@ -363,8 +364,9 @@ export class Builder {
     return true;
   }
 
-  async #createContainer(config: RunConfig): Promise<string> {
-    const { id, warnings } = await this.#host.createContainer(config, this.#settings.limits);
+  async #createContainer(config: RunConfig, { runs }: { runs: boolean }): Promise<string> {
+    const { limits } = this.#settings;
+    const { id, warnings } = await this.#host.createContainer({ config, limits, runs });
     this.#intermediate.push(id);
     for (const warning of warnings) this.#output.stdout(` ---> [Warning] ${warning}\n`);
     this.#output.stdout(` ---> Running in ${shortId(id)}\n`);

@@ -31,6 +31,13 @@ export interface ContainerOutput {
   stderr(text: string): void;
 }
 
+export interface StepContainer {
+  config: RunConfig;
+  limits: BuildLimits;
+  /** A command will. Otherwise the container is Docker's way to change a configuration: whoever makes none gives an id alone. */
+  runs: boolean;
+}
+
 export interface BuildHost {
   /** By name or id. Throws InvalidParameter for what can be no name. */
   findImage(ref: string): Image | undefined;
@@ -44,7 +51,7 @@ export interface BuildHost {
   ): Promise<void>;
   /** Its layers are in the store. */
   createImage(config: ImageConfig, parentId: string): Promise<Image>;
-  tag(imageId: string, name: string): void;
+  tag(imageId: string, name: string): Promise<void>;
   /** Version in `docker_version`. */
   readonly engineVersion: string;
   readonly experimental: boolean;
@@ -53,8 +60,8 @@ export interface BuildHost {
   /** Takes a layer's tar; its diff ID. Kept from the garbage until the build's image is there. */
   addLayer(stream: Readable, signal: AbortSignal): Promise<string>;
 
-  /** An intermediate container: listed, with Docker's events, and never started unless `run` is called. */
-  createContainer(config: RunConfig, limits: BuildLimits): Promise<{ id: string; warnings: string[] }>;
+  /** An intermediate container. */
+  createContainer(container: StepContainer): Promise<{ id: string; warnings: string[] }>;
   /** Starts it; resolves with its exit code when it has ended and all its output was given. */
   runContainer(id: string, output: ContainerOutput, signal: AbortSignal): Promise<number>;
   /** Its changes as a layer's diff ID; undefined if there are none. */

@@ -11,11 +11,14 @@ const maxCachedEntries = 300_000;
 export class LayerIndexes {
   readonly #layers: LayerReader;
   /** In order of their last use. */
-  readonly #entries = new Map<string, Promise<ArchivedEntry[]>>();
-  readonly #counts = new Map<string, number>();
+  readonly #entries: Map<string, Promise<ArchivedEntry[]>>;
+  readonly #counts: Map<string, number>;
 
-  constructor(layers: LayerReader) {
+  /** `others`: shares what these know. */
+  constructor(layers: LayerReader, others?: LayerIndexes) {
     this.#layers = layers;
+    this.#entries = others === undefined ? new Map<string, Promise<ArchivedEntry[]>>() : others.#entries;
+    this.#counts = others === undefined ? new Map<string, number>() : others.#counts;
   }
 
   async of(diffId: string): Promise<ArchivedEntry[]> {
@@ -29,7 +32,9 @@ export class LayerIndexes {
       this.#evict(diffId);
       return entries;
     } catch (error) {
-      this.#entries.delete(diffId);
+      if (this.#entries.get(diffId) === reading) this.#entries.delete(diffId);
+      // another build read it, which may have been given up
+      if (known !== undefined) return this.of(diffId);
       throw error instanceof TarError ? new TarError(`layer ${diffId}: ${error.message}`) : error;
     }
   }

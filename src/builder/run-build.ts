@@ -84,7 +84,7 @@ async function build(host: BuildHost, indexes: LayerIndexes, work: Work): Promis
   const imageId = await new Builder(parts).build();
   output.stdout(`Successfully built ${shortId(imageId)}\n`);
   for (const tag of new Set(tags)) {
-    host.tag(imageId, tag);
+    await host.tag(imageId, tag);
     output.stdout(`Successfully tagged ${tag}\n`);
   }
   return imageId;

@@ -4,21 +4,21 @@
 // Lets the builder (src/builder) work on this engine: its images, its layers, and ordinary containers for RUN.
 
 import { join } from 'node:path';
-import { StringDecoder } from 'node:string_decoder';
-import { runcRefusal } from '../../docker/runtime-text';
 import type { BuildBackend, BuildOptions, ProgressWriter } from '../../api/v1.41/backend';
-import type { AuthConfig, HostConfig } from '../../docker/types';
-import type { BuildHost, BuildLimits, ContainerOutput, RunConfig } from '../../builder/host';
+import type { AuthConfig } from '../../docker/types';
+import type { BuildHost, ContainerOutput, StepContainer } from '../../builder/host';
 import { LayerIndexes } from '../../builder/image-files';
+import { loginFor } from '../../builder/registry-logins';
 import { runBuild } from '../../builder/run-build';
+import { imageless, stepHostConfig } from '../../builder/step-container';
+import { copyOutput } from '../../builder/step-output';
 import { DaemonError } from '../../errors';
 import { log } from '../../log';
-import { parseReference, serverHost } from '../../registry/reference';
+import { parseReference } from '../../registry/reference';
 import type { Image } from '../../storage/contract/image';
-import type { ImageConfig, ImageRunConfig } from '../../docker/image-config';
+import type { ImageConfig } from '../../docker/image-config';
 import type { SquashfsLayerStore } from '../../storage/layers/layer-store';
 import type { ImageStore } from '../../storage/contract/stores';
-import { limitedTo } from '../../builder/limits';
 import { createContainer, type CreateNeeds } from '../create/create';
 import { newContainerId } from '../../semantics/containers/container-names';
 import { eventAttributes } from '../../semantics/containers/container-record';
@@ -26,7 +26,7 @@ import type { Container } from '../core/container-registry';
 import { removeContainer, type RemoveNeeds } from '../lifecycle/remove';
 import { startContainer, type StartNeeds } from '../lifecycle/start';
 import { killContainer, type StopNeeds } from '../lifecycle/stop';
-import { filledImageConfig } from '../../semantics/images/inspect';
+import { filledImage } from '../../semantics/images/filled-image';
 import { nonEmptyLayer } from '../../storage/tar/non-empty-layer';
 import { refuseReservedName } from '../../semantics/images/reserved-name';
 import type { LeaveOptions, RunningPod } from '../vms/running-pod';
@@ -38,8 +38,6 @@ export type BuildNeeds = CreateNeeds &
   StartNeeds &
   RemoveNeeds &
   Pick<Engine, 'beforeRest' | 'fileJobs' | 'vms'> & { readonly pods: Pick<Pods, 'place'> };
-
-const maxHeldText = 16 * 1024;
 
 export interface ImageBuildContext {
   engine: BuildNeeds;
@@ -118,7 +116,7 @@ class EngineBuildHost implements BuildHost {
 
   async pull(...[ref, options, progress, signal]: Parameters<BuildHost['pull']>): Promise<void> {
     refuseReservedName(ref);
-    const auth = this.#authFor(ref);
+    const auth = loginFor(this.#auths, ref);
     await this.#context.images.pull(
       ref,
       { ...options, ...(auth === undefined ? {} : { auth }) },
@@ -129,18 +127,11 @@ class EngineBuildHost implements BuildHost {
   }
 
   createImage(config: ImageConfig, parentId: string): Promise<Image> {
-    const filled: ImageConfig = {
-      ...config,
-      config: filledRunConfig(config.config),
-      ...(config.container_config === undefined
-        ? {}
-        : { container_config: filledRunConfig(config.container_config) }),
-    };
-    return this.#context.images.create(filled, { parentId });
+    return this.#context.images.create(filledImage(config), { parentId });
   }
 
-  tag(imageId: string, name: string): void {
-    this.#context.images.tag(imageId, name);
+  tag(imageId: string, name: string): Promise<void> {
+    return Promise.resolve().then(() => this.#context.images.tag(imageId, name));
   }
 
   async addLayer(...[stream, signal]: Parameters<BuildHost['addLayer']>): Promise<string> {
@@ -158,7 +149,7 @@ class EngineBuildHost implements BuildHost {
     await this.#context.images.removeUnusedLayers([...this.#holds.keys()]);
   }
 
-  async createContainer(config: RunConfig, limits: BuildLimits): Promise<{ id: string; warnings: string[] }> {
+  async createContainer({ config, limits }: StepContainer): Promise<{ id: string; warnings: string[] }> {
     if (config.Image === undefined || config.Image === '') {
       const id = newContainerId();
       this.#imageless.add(id);
@@ -167,18 +158,14 @@ class EngineBuildHost implements BuildHost {
     const { engine } = this.#context;
     const created = await createContainer(
       engine,
-      { ...config, HostConfig: hostConfig(limits) },
+      { ...config, HostConfig: stepHostConfig(limits) },
       { version: { major: 1, minor: 41 }, isBuildStep: true },
     );
     return { id: created.Id, warnings: created.Warnings };
   }
 
   async runContainer(id: string, output: ContainerOutput, signal: AbortSignal): Promise<number> {
-    if (this.#imageless.has(id)) {
-      throw runcRefusal(
-        'unable to start container process: exec: "/bin/sh": stat /bin/sh: no such file or directory',
-      );
-    }
+    if (this.#imageless.has(id)) throw imageless();
     const { engine } = this.#context;
     const container = engine.registry.get(id);
     await this.#useVm(container);
@@ -262,66 +249,10 @@ class EngineBuildHost implements BuildHost {
     const vm = this.#vmId === undefined ? undefined : this.#context.engine.vms.find(this.#vmId);
     if (vm?.state.kind === 'Idle') await vm.end();
   }
-
-  /** Credentials by the server's address; Docker Hub's is an old URL, and old clients have those of others too. */
-  #authFor(ref: string): AuthConfig | undefined {
-    const { domain } = parseReference(ref);
-    if (domain === 'docker.io') return this.#auths['https://index.docker.io/v1/'];
-    const old = Object.keys(this.#auths).find((key) => serverHost(key) === domain);
-    return this.#auths[domain] ?? (old === undefined ? undefined : this.#auths[old]);
-  }
-}
-
-/** With all the members that dockerd writes into an image. */
-function filledRunConfig(config: ImageConfig['config']): ImageRunConfig {
-  // what is null there is null in Docker's images too
-  return filledImageConfig(config) as ImageRunConfig;
-}
-
-/** Lines of stderr are told whole, since each piece of it is coloured by itself. Waits for `room` after each piece. */
-async function copyOutput(
-  chunks: AsyncIterable<{ stream: 'stdout' | 'stderr'; data: Buffer }>,
-  output: ContainerOutput,
-  room: () => Promise<void>,
-): Promise<void> {
-  const decoders = { stdout: new StringDecoder(), stderr: new StringDecoder() };
-  let held = '';
-  const release = (): void => {
-    if (held !== '') output.stderr(held);
-    held = '';
-  };
-  for await (const { stream, data } of chunks) {
-    const text = decoders[stream].write(data);
-    if (stream === 'stderr') {
-      held += text;
-      if (held.endsWith('\n') || held.length > maxHeldText) release();
-    } else if (text !== '') {
-      release();
-      output.stdout(text);
-    }
-    await room();
-  }
-  held += decoders.stderr.end();
-  release();
-  const rest = decoders.stdout.end();
-  if (rest !== '') output.stdout(rest);
 }
 
 function killQuietly(engine: StopNeeds, container: Container): void {
   killContainer(engine, container, { ref: container.id }).catch((error: unknown) =>
     log.debug('a cancelled build’s container could not be killed', { containerId: container.id, error }),
   );
-}
-
-function hostConfig(limits: BuildLimits): HostConfig {
-  return {
-    // what the client sent for an ulimit is checked by create
-    Ulimits: limits.ulimits,
-    ...limitedTo(limits),
-    CgroupParent: limits.cgroupParent,
-    ShmSize: limits.shmBytes,
-    NetworkMode: limits.networkMode,
-    ExtraHosts: limits.extraHosts,
-    LogConfig: { Type: 'none', Config: {} },
-  };
 }

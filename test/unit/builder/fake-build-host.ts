@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 
-import type { BuildHost, RunConfig } from '../../../src/builder/host';
+import type { BuildHost, RunConfig, StepContainer } from '../../../src/builder/host';
 import { LayerIndexes } from '../../../src/builder/image-files';
 import { runBuild, type BuildMessage } from '../../../src/builder/run-build';
 import { DaemonError } from '../../../src/errors';
@@ -59,8 +59,9 @@ export class FakeBuildHost implements BuildHost {
     return Promise.resolve(image);
   }
 
-  tag(imageId: string, name: string): void {
+  tag(imageId: string, name: string): Promise<void> {
     this.getImage(imageId).repoTags.push(name);
+    return Promise.resolve();
   }
 
   async addLayer(stream: Readable): Promise<string> {
@@ -72,7 +73,7 @@ export class FakeBuildHost implements BuildHost {
     return diffId;
   }
 
-  createContainer(config: RunConfig): Promise<{ id: string; warnings: string[] }> {
+  createContainer({ config }: StepContainer): Promise<{ id: string; warnings: string[] }> {
     this.#count += 1;
     const id = String(this.#count).padStart(64, '0');
     this.containers.set(id, config);
