@@ -442,6 +442,7 @@ export const walls = {
   // the cluster
   cluster: {
     imports: [
+      'cluster/builds',
       'cluster/system',
       'cluster/keeper',
       'cluster/streams',
@@ -462,6 +463,22 @@ export const walls = {
     types: ['api/v1.41/backend', 'network/network'],
   },
   'cluster/install': { imports: ['cluster/client', 'cluster/records'] },
+  'cluster/builds': {
+    imports: [
+      'cluster/streams',
+      'cluster/containers',
+      'cluster/layers',
+      'cluster/images',
+      'cluster/records',
+      'semantics/containers',
+      'semantics/images',
+      'builder',
+      'registry',
+      'versions',
+      'docker',
+    ],
+    types: ['api/v1.41/backend', 'storage/contract'],
+  },
   'cluster/streams': {
     imports: [
       'cluster/containers',
@@ -475,6 +492,7 @@ export const walls = {
       'semantics/containers',
       'translate',
       'storage/layers',
+      'storage/tar',
       'vm/contract',
       'docker',
     ],

@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import type { Backend, BuildBackend, CheckpointBackend } from '../api/v1.41/backend';
+import type { Backend, CheckpointBackend } from '../api/v1.41/backend';
 import type { Config, ClusterSettings } from '../config';
 import type { AuthConfig, AuthResponse } from '../docker/types';
 import type { NetworkDetails } from '../network/network';
@@ -12,6 +12,8 @@ import { ContainerWaits } from '../semantics/containers/container-wait';
 import { linkVariables } from '../semantics/containers/links';
 import { isActive } from '../semantics/containers/container-state';
 import type { SystemVersions } from '../versions';
+import { ClusterBuilds } from './builds/builds';
+import { commitContainer, type CommitNeeds } from './builds/commit';
 import { connectCluster } from './client/cluster-api';
 import { Claims, Secrets } from './client/objects';
 import { ClusterContainers, unsupported } from './containers/container-backend';
@@ -206,12 +208,19 @@ export async function startCluster(
     login: (auth) => login(auth, registry),
     warnings: networkWarnings,
   });
+  const makes = { ...imageNeeds, images, reach };
   return {
     backend: {
-      containers: allOf(verbs, streams),
+      containers: allOf(verbs, streams, { ...makes, events }),
       exec,
       images,
-      builds: noBuilds,
+      builds: new ClusterBuilds({
+        ...makes,
+        context,
+        hubs,
+        engineVersion: versions.engine,
+        experimental: config.experimental,
+      }),
       system,
       networks,
       volumes,
@@ -249,12 +258,11 @@ const noCheckpoints: CheckpointBackend = {
     Promise.reject(unsupported('docker checkpoint', 'Kubernetes has none that goes on')),
 };
 
-const noBuilds: BuildBackend = {
-  build: () =>
-    Promise.reject(unsupported('docker build', 'build elsewhere, push to a registry, and pull from there')),
-};
-
-function allOf(verbs: ClusterContainers, streams: ClusterStreams): Backend['containers'] {
+function allOf(
+  verbs: ClusterContainers,
+  streams: ClusterStreams,
+  commits: CommitNeeds,
+): Backend['containers'] {
   return {
     ...noCheckpoints,
     create: (...args) => verbs.create(...args),
@@ -271,10 +279,7 @@ function allOf(verbs: ClusterContainers, streams: ClusterStreams): Backend['cont
     remove: (...args) => verbs.remove(...args),
     prune: (...args) => verbs.prune(...args),
     update: (...args) => verbs.update(...args),
-    commit: async ({ container }) => {
-      await verbs.inspect(container, { size: false }); // one that isn't there is the first thing to say
-      throw unsupported('docker commit', "a container's layer is on its node");
-    },
+    commit: (options) => commitContainer(commits, options),
     resize: (...args) => streams.resize(...args),
     top: (...args) => streams.top(...args),
     logs: (...args) => streams.logs(...args),

@@ -22,6 +22,7 @@ export async function startClusterDaemon(config: Config, settings: ClusterSettin
   const api = createApi(cluster.backend, {
     daemonVersion: versions.engine,
     experimental: config.experimental,
+    preferredBuilder: 'classic', // there is no other
     debug: debugRouter(
       () => config.debug,
       () => ({}),

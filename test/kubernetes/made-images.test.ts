@@ -1,53 +1,28 @@
 // Images that are made here, in a registry of the operator's that asks for a password: nodes pull them there.
 
-import { execFile } from 'node:child_process';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 
-import { ClusterDaemon } from '../support/cluster/cluster-daemon';
-import { findDockerClis } from '../support/engines/docker-cli';
 import { makeBusyboxArchive } from '../support/images/test-images';
 import { makeScratchDir } from '../support/process/scratch-dir';
+import { startMaking, type Making } from './harness/own-registry';
 import { TestCluster, privateRegistryHost } from './harness/test-cluster';
 
 jest.setTimeout(300_000);
 
-const cli = findDockerClis()[0]?.path ?? 'docker';
 const dir = makeScratchDir('made-images');
 const namespace = `made-${process.pid}`;
-const credentials = { username: 'alice', password: 'secret' };
-const repository = `${privateRegistryHost}/made`;
-let daemon: ClusterDaemon;
+let making: Making;
+const docker: Making['docker'] = (...args) => making.docker(...args);
 
 beforeAll(async () => {
-  const cluster = TestCluster.current();
-  const args = ['--kube-registry', repository, '--kube-registry-secret', 'made-images'];
-  daemon = await ClusterDaemon.start({ cluster, namespace, dir: join(dir, 'daemon'), args });
-  const login = Object.entries(credentials).map(([name, value]) => `--docker-${name}=${value}`);
-  const secret = ['secret', 'docker-registry', 'made-images', `--docker-server=${privateRegistryHost}`];
-  cluster.kubectl('-n', namespace, 'create', ...secret, ...login);
-  mkdirSync(join(dir, 'config'));
-  const auth = Buffer.from(`${credentials.username}:${credentials.password}`).toString('base64');
-  writeFileSync(
-    join(dir, 'config', 'config.json'),
-    JSON.stringify({ auths: { [privateRegistryHost]: { auth } } }),
-  );
+  making = await startMaking(namespace, dir);
 });
 
 afterAll(async () => {
-  await daemon.stop();
+  await making.daemon.stop();
   rmSync(dir, { recursive: true, force: true });
 });
-
-/** Stdout. Rejects with stderr where it fails. */
-async function docker(...args: string[]): Promise<string> {
-  const { stdout } = await promisify(execFile)(cli, [
-    ...['--config', join(dir, 'config'), '--host', daemon.host],
-    ...args,
-  ]);
-  return stdout.trimEnd();
-}
 
 it('an image that is loaded runs, is saved, and is the same when it is loaded again', async () => {
   expect(await docker('load', '--quiet', '--input', makeBusyboxArchive(dir, 'box:1'))).toBe(
@@ -84,7 +59,7 @@ it('says what a registry refuses', async () => {
   const cluster = TestCluster.current();
   const wrong = JSON.stringify({ auths: { [privateRegistryHost]: { auth: btoa('alice:wrong') } } });
   const data = { '.dockerconfigjson': btoa(wrong) };
-  cluster.kubectl('-n', namespace, 'patch', 'secret', 'made-images', '-p', JSON.stringify({ data }));
+  cluster.kubectl('-n', namespace, 'patch', 'secret', making.secretName, '-p', JSON.stringify({ data }));
   await expect(
     docker('import', '--message', 'another', join(dir, 'exported.tar'), 'refused:1'),
   ).rejects.toThrow(/unauthorized|no basic auth credentials/);

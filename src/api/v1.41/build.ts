@@ -14,7 +14,7 @@ import { queryBool, queryOf, queryText } from '../http/query';
 import { sendJson } from '../http/reply';
 import { drained } from '../../async/drained';
 import { clientSignal } from '../http/response-stream';
-import { notImplemented } from './not-implemented';
+import { noBuildKit } from './not-implemented';
 
 /** Which of dockerd's two builders a request is for. */
 const buildKitVersion = '2';
@@ -32,7 +32,7 @@ export function buildRoutes(backend: BuildBackend, buildKit: BuildKitBackend | u
   router.post('/build', async (req, res) => {
     const options = { query: buildQuery(req), auths: registryConfig(req), room: () => drained(res) };
     const isBuildKit = queryText(req, 'version') === buildKitVersion;
-    if (isBuildKit && buildKit === undefined) throw notImplemented('BuildKit');
+    if (isBuildKit && buildKit === undefined) throw noBuildKit();
     const builder = isBuildKit ? (buildKit ?? backend) : backend;
     await streamProgress(req, res, (progress, signal) => builder.build(options, req, progress, signal));
   });

@@ -7,7 +7,7 @@ import { DaemonError } from '../../errors';
 import { isUpgrade, takeSocket } from '../http/hijack';
 import { queryText } from '../http/query';
 import type { BuildKitBackend } from './backend';
-import { notImplemented } from './not-implemented';
+import { noBuildKit, notImplemented } from './not-implemented';
 
 const protocol = 'h2c';
 const switching = `HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`;
@@ -27,7 +27,7 @@ export function buildKitRoutes(backend: BuildKitBackend | undefined): Router {
   // Session: 101 | 400 without Upgrade, of another protocol, without an id | 501
   router.post('/session', (req, res) => {
     requireProtocol(req, 'InvalidParameter');
-    if (backend === undefined) throw notImplemented('BuildKit');
+    if (backend === undefined) throw noBuildKit();
     const header = (name: string): readonly string[] => headerValues(req, name);
     backend.checkSession(header);
     const socket = takeSocket(req, res);
@@ -38,7 +38,7 @@ export function buildKitRoutes(backend: BuildKitBackend | undefined): Router {
   // 101 | 500 without Upgrade, of another protocol | 501
   router.post('/grpc', (req, res) => {
     requireProtocol(req, 'Internal');
-    if (backend === undefined) throw notImplemented('BuildKit');
+    if (backend === undefined) throw noBuildKit();
     const socket = takeSocket(req, res);
     socket.write(switching);
     backend.serve(socket);

@@ -6,3 +6,10 @@ import { DaemonError } from '../../errors';
 export function notImplemented(what: string): DaemonError {
   return new DaemonError('NotImplemented', `${what} is not supported by Caisson`);
 }
+
+export function noBuildKit(): DaemonError {
+  return new DaemonError(
+    'NotImplemented',
+    'BuildKit is not supported in front of a cluster: with DOCKER_BUILDKIT=0 clients use the classic builder',
+  );
+}

@@ -25,10 +25,18 @@ import type { ClusterContainer } from '../records/cluster-container';
 import type { ClusterContext } from './context';
 import { clusterRefusals, clusterWarnings, validateClusterLog } from './create-fields';
 
+export interface ClusterCreateOptions {
+  name?: string;
+  platform?: string;
+  version: ApiVersion;
+  /** Of a build: the reaper removes it once its `buildBeat` stands still. */
+  isBuildStep?: boolean;
+}
+
 export async function createContainer(
   context: ClusterContext,
   body: ContainerCreateBody,
-  options: { name?: string; platform?: string; version: ApiVersion },
+  options: ClusterCreateOptions,
 ): Promise<ContainerCreateResponse> {
   const { HostConfig: givenHostConfig, NetworkingConfig, ...config } = body;
   const { containers } = context;
@@ -76,6 +84,7 @@ export async function createContainer(
       networks,
     }),
     source,
+    ...(options.isBuildStep === true ? { isBuildStep: true } : {}),
   };
   let container: ClusterContainer;
   try {

@@ -34,6 +34,8 @@ export interface ClusterRecord extends ContainerRecord {
   startBegunAt?: string;
   /** Being removed with its anonymous volumes: whoever ends the removal removes them, too. */
   removesVolumes?: boolean;
+  /** Of a build's step: becomes another as long as its daemon lives. */
+  buildBeat?: number;
 }
 
 /** What changes without a client's asking; the rest of a record is its object's spec. */
@@ -48,4 +50,5 @@ export const statusMembers = [
   'layerLost',
   'startBegunAt',
   'removesVolumes',
+  'buildBeat',
 ] as const satisfies readonly (keyof ClusterRecord)[];

@@ -1,5 +1,5 @@
 // What a daemon that was killed leaves behind: a command that runs though its record doesn't say so, Pods of containers that are gone,
-// volumes of containers that never came.
+// volumes of containers that never came, containers of builds.
 
 import { errorMessage } from '../../errors';
 import { log } from '../../log';
@@ -7,6 +7,7 @@ import { adoptRun } from '../containers/adopt';
 import type { ClusterContext } from '../containers/context';
 import { containerLabel, podName } from '../containers/pod-plan';
 import { runningFacts } from '../containers/pods';
+import { removeContainer } from '../containers/remove';
 import type { PodFacts } from '../contract/cluster-record';
 import type { ClusterContainer } from '../records/cluster-container';
 import { containerIdLabel } from '../records/container-form';
@@ -14,6 +15,8 @@ import { containerIdLabel } from '../records/container-form';
 const lookMs = 10_000;
 /** So long a daemon that is alive takes, at most, between what it does to a Pod and what it writes of it. */
 const unwrittenMs = 30_000;
+/** A build that goes on says so more often, unless the API server is away. */
+const silentBuildMs = 90_000;
 
 export class Reaper {
   readonly #context: ClusterContext;
@@ -44,10 +47,10 @@ export class Reaper {
   /** One round. What is seen in two rounds, with time enough between them, is what nobody will write any more. */
   async look(): Promise<void> {
     const seen = new Map<string, number>();
-    const isOld = (key: string): boolean => {
+    const isOld = (key: string, ms = unwrittenMs): boolean => {
       const since = this.#seen.get(key) ?? this.#now();
       seen.set(key, since);
-      return this.#now() - since >= unwrittenMs;
+      return this.#now() - since >= ms;
     };
     const orphans = this.#context.pods.list().flatMap(({ metadata }) => {
       const { name = '', uid = '', labels = {}, deletionTimestamp } = metadata ?? {};
@@ -62,10 +65,23 @@ export class Reaper {
       const key = `${stored.version} ${pod.uid}`;
       return this.#asked.get(id) !== key && isOld(`run ${id} ${key}`);
     });
+    const silent = this.#context.containers
+      .list()
+      .filter(
+        ({ id, record: { isBuildStep, buildBeat = 0 } }) =>
+          isBuildStep === true && isOld(`step ${id} ${buildBeat}`, silentBuildMs),
+      );
     await this.#context.volumes.settle((name) => isOld(`volume ${name}`));
     this.#seen = seen;
     if (orphans.length > 0) await this.#removeOrphans(orphans);
+    for (const container of silent) await this.#removeStep(container);
     for (const container of unwritten) await this.#adopt(container);
+  }
+
+  /** Its build went with its daemon. */
+  async #removeStep({ id }: ClusterContainer): Promise<void> {
+    log.warn('a container is removed whose build is gone', { containerId: id });
+    await removeContainer(this.#context, id, { force: true, volumes: true, link: false });
   }
 
   async #removeOrphans(orphans: readonly { name: string; id: string }[]): Promise<void> {

@@ -143,7 +143,7 @@ export class ImageArchives implements Pick<ImageBackend, 'load' | 'save' | 'impo
         names: repoTags.filter((name) => before.get(name) !== id),
       };
     });
-    await keepImages({ catalog: this.#needs.catalog, own }, workshop, made, signal);
+    await keepImages({ catalog: this.#needs.catalog, own }, { workshop }, made, signal);
     for (const { action, id, attributes } of events) await this.#needs.publish(action, id, attributes);
   }
 }

@@ -3,9 +3,9 @@
 import { createHash } from 'node:crypto';
 import type { Image } from '../../storage/contract/image';
 import { parseConfig } from '../../storage/images/image-config';
-import type { ImageCatalog } from '../images/image-catalog';
-import type { OwnRegistry, StoredImage } from './own-registry';
-import type { Workshop } from './workshop';
+import { requireLayerDepth } from '../../storage/layers/layer-store';
+import type { ImageCatalog, ImageView } from '../images/image-catalog';
+import type { LayerPlaces, OwnRegistry, StoredImage } from './own-registry';
 
 export interface MadeImage {
   configText: string;
@@ -15,13 +15,16 @@ export interface MadeImage {
   names: readonly string[];
 }
 
-/** Their layers are in the workshop, or in registries already. Resolves with them in the same order. Throws in the registry's words. */
+/**
+ * Their layers are in the workshop, or in registries already. Resolves with them in the same order, and with the images that there are
+ * then. Throws in the registry's words.
+ */
 export async function keepImages(
   { catalog, own }: { catalog: ImageCatalog; own: OwnRegistry },
-  workshop: Workshop,
+  places: Omit<LayerPlaces, 'view'>,
   made: readonly MadeImage[],
   signal: AbortSignal,
-): Promise<Image[]> {
+): Promise<{ images: Image[]; view: ImageView }> {
   const view = await catalog.read();
   const stored: (MadeImage & StoredImage)[] = [];
   for (const each of made) {
@@ -29,16 +32,19 @@ export async function keepImages(
     const id = `sha256:${createHash('sha256').update(configText).digest('hex')}`;
     const { sources: [source] = [], layers = [] } = view.record(id) ?? {};
     const image = { id, configText, config: parseConfig(configText) };
+    requireLayerDepth(image.config.rootfs.diff_ids);
     const where =
-      source === undefined ? await own.put(image, { workshop, view }, signal) : { source, layers };
+      source === undefined ? await own.put(image, { ...places, view }, signal) : { source, layers };
     stored.push({ ...each, ...where });
   }
-  return catalog.change(({ index, add }) =>
-    stored.map(({ configText, parentId, names, source, layers }) => {
+  return catalog.change((change) => {
+    const { index, add } = change;
+    const images = stored.map(({ configText, parentId, names, source, layers }) => {
       const { id } = add({ configText, layers, source });
       if (parentId !== '' && index.byId(parentId) !== undefined) index.setParent(id, parentId);
       for (const name of names) index.setName(name, id, true);
       return index.get(id);
-    }),
-  );
+    });
+    return { images, view: change };
+  });
 }

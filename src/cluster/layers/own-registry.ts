@@ -33,11 +33,17 @@ export interface StoredImage {
   layers: ImageLayer[];
 }
 
-/** All of one image: what its steps need. */
-interface Putting {
-  upload: RegistryUpload;
+/** Where an image's layers are. */
+export interface LayerPlaces {
   workshop: Workshop;
   view: ImageView;
+  /** By diff ID, what is in the registry: for who puts several images there, one on top of another. */
+  there?: Map<string, BlobDescriptor>;
+}
+
+/** All of one image: what its steps need. */
+interface Putting extends LayerPlaces {
+  upload: RegistryUpload;
   signal: AbortSignal;
 }
 
@@ -59,18 +65,14 @@ export class OwnRegistry {
    * Under the image's id as its tag, so that no clean-up of the registry takes it for a leftover. Layers that are in a registry
    * already are taken over from there; the others are the workshop's. Throws in the registry's words.
    */
-  async put(
-    image: WholeImage,
-    { workshop, view }: { workshop: Workshop; view: ImageView },
-    signal: AbortSignal,
-  ): Promise<StoredImage> {
+  async put(image: WholeImage, places: LayerPlaces, signal: AbortSignal): Promise<StoredImage> {
     const { domain, path } = this.#reference;
     const { secret } = this.#settings;
     const auth = secret === undefined ? {} : await this.#secrets.read(secret, domain);
     const client = new RegistryClient(domain, auth, { ...this.#registry, mirrors: [] });
     await client.connect(signal);
-    const putting: Putting = { upload: new RegistryUpload(client, path), workshop, view, signal };
-    const blobs = new Map<string, BlobDescriptor>();
+    const putting: Putting = { upload: new RegistryUpload(client, path), ...places, signal };
+    const blobs = places.there ?? new Map<string, BlobDescriptor>();
     for (const diffId of image.config.rootfs.diff_ids)
       if (!blobs.has(diffId)) blobs.set(diffId, await this.#putLayer(putting, diffId));
     const layers = image.config.rootfs.diff_ids.map((diffId) => {

@@ -1,10 +1,10 @@
-// docker cp, export and diff: the supervisor's jobs, in the container's own file system.
+// docker cp and export: the supervisor's jobs, in the container's own file system.
 
 import { constants } from 'node:os';
 import type { Duplex, Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Gunzip } from 'node:zlib';
-import type { ContainerPathStat, FilesystemChange } from '../../docker/types';
+import type { ContainerPathStat } from '../../docker/types';
 import { DaemonError } from '../../errors';
 import { isDirectoryMode } from '../../go/file-mode';
 import {
@@ -32,9 +32,6 @@ import type { ContainerReach } from './reach';
 
 /** Three paths at most, and some numbers. */
 const maxStatBytes = 16_384;
-/** Half a million paths of usual length. */
-const maxListBytes = 64 * 1024 * 1024;
-const kinds: Readonly<Record<string, 0 | 1 | 2>> = { C: 0, A: 1, D: 2 };
 
 /** A container, and what the client called it. */
 export interface Named {
@@ -47,7 +44,7 @@ export async function statPath(
   named: Named,
   path: string,
 ): Promise<ContainerPathStat> {
-  return (await inquire(await files(reach, named.container), named, path)).stat;
+  return (await inquire(await filesOf(reach, named.container), named, path)).stat;
 }
 
 export async function archivePath(
@@ -56,7 +53,7 @@ export async function archivePath(
   path: string,
   signal: AbortSignal,
 ): Promise<{ stat: ContainerPathStat; archive: Readable }> {
-  const supervisor = await files(reach, named.container, signal);
+  const supervisor = await filesOf(reach, named.container, signal);
   const { stat } = await inquire(supervisor, named, path);
   const job = { kind: 'archive', path: absolutePath(path), name: baseName(absolutePath(path)) } as const;
   const archive = await openStream(supervisor, job, signal);
@@ -71,7 +68,7 @@ export async function copyPath(
   path: string,
   signal: AbortSignal,
 ): Promise<Readable> {
-  const supervisor = await files(reach, named.container, signal);
+  const supervisor = await filesOf(reach, named.container, signal);
   const { target, targetMode } = await inquire(supervisor, named, path);
   if (targetMode === 0) throw noSuchFile(path, named.ref);
   const what = isDirectoryMode(targetMode)
@@ -87,26 +84,9 @@ export async function exportFiles(
   container: ClusterContainer,
   signal: AbortSignal,
 ): Promise<Readable> {
-  const archive = await openStream(await files(reach, container, signal), { kind: 'export' }, signal);
+  const archive = await openStream(await filesOf(reach, container, signal), { kind: 'export' }, signal);
   reach.publish('export', container);
   return archive;
-}
-
-export async function fileChanges(
-  reach: ContainerReach,
-  container: ClusterContainer,
-): Promise<FilesystemChange[] | null> {
-  // Nothing has ever run there, and nothing was copied into it.
-  if (reach.supervisor(container) === undefined) return null;
-  const supervisor = await files(reach, container);
-  const { output, code, message } = await readJob(supervisor, { kind: 'changes' }, maxListBytes);
-  if (code !== 0) throw new DaemonError('Internal', message);
-  const changes = output
-    .toString()
-    .split('\0')
-    .filter((record) => record !== '')
-    .map((record) => ({ Path: record.slice(1), Kind: kinds[record.charAt(0)] ?? 0 }));
-  return changes.length === 0 ? null : changes;
 }
 
 /** Resolves when everything is unpacked. */
@@ -119,7 +99,7 @@ export async function extractArchive(
   signal: AbortSignal,
 ): Promise<void> {
   const { container } = named;
-  const supervisor = await files(reach, container, signal);
+  const supervisor = await filesOf(reach, container, signal);
   const { target, targetMode } = await inquire(supervisor, named, path);
   if (!isDirectoryMode(targetMode)) {
     throw new DaemonError('Internal', 'extraction point is not a directory');
@@ -184,7 +164,7 @@ async function settled(running: RunningProcess): Promise<void> {
 }
 
 /** Where a container's files can be got at. */
-async function files(
+export async function filesOf(
   reach: ContainerReach,
   container: ClusterContainer,
   signal?: AbortSignal,

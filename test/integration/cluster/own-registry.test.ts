@@ -8,6 +8,8 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { gunzipSync, gzipSync } from 'node:zlib';
 
+import { ClusterBuilds } from '../../../src/cluster/builds/builds';
+import { ClusterImageBackend } from '../../../src/cluster/images/image-backend';
 import {
   ImageCatalog,
   type ImageNameRecord,
@@ -24,6 +26,8 @@ import { MemoryRecords } from '../../support/fakes/cluster-fakes';
 import { alice, aliceHtpasswd, startLocalRegistry, type LocalRegistry } from '../../support/images/registry';
 import { makeTar } from '../../support/images/tar-maker';
 import { mediaTypes, sha256 } from '../storage/scripted-registry';
+
+jest.mock('@kubernetes/client-node', () => ({}));
 
 const options = { insecureRegistries: [], mirrors: [], maxDownloadAttempts: 5 };
 const { signal } = new AbortController();
@@ -196,13 +200,55 @@ test('layers of another repository are taken over from there, and are not sent a
   await workshops.use(async (workshop) => {
     await workshop.layers.add(Readable.from([top]), { signal });
     const made = { configText: text, parentId: sha256(config), names: ['grown:1'] };
-    const [image] = await keepImages({ catalog, own }, workshop, [made], signal);
-    expect(image).toMatchObject({ repoTags: ['grown:1'], parentId: sha256(config) });
+    const kept = await keepImages({ catalog, own }, { workshop }, [made], signal);
+    expect(kept.images[0]).toMatchObject({ repoTags: ['grown:1'], parentId: sha256(config) });
   });
   const { index, record } = await catalog.read();
   const { sources = [], layers = [] } = record(index.get('grown:1').id) ?? {};
   expect(layers[0]?.digest).toBe(sha256(blob));
   expect(copied(sources[0]?.reference ?? '')).toEqual({ config: text, tars: [base, top] });
+});
+
+test('a build takes files from images of registries, and its steps are the next one’s cache, whichever daemon has it', async () => {
+  const { catalog, own, secrets, workshops, publish, load } = daemon();
+  await load(archive('below:1', configText([sha256(base), sha256(top)])));
+  const builds = (): ClusterBuilds => {
+    const images = new ClusterImageBackend({
+      ...{ catalog, secrets, registry: options, publish },
+      users: () => Promise.resolve([]),
+      archives: {} as never,
+    });
+    const needs = { catalog, secrets, registry: options, own, workshops, images };
+    // nothing runs
+    return new ClusterBuilds({ ...needs, engineVersion: '1', experimental: false } as never);
+  };
+  const context = makeTar([
+    {
+      name: 'Dockerfile',
+      data: 'FROM below:1 AS one\nCOPY own /\nFROM scratch\nCOPY --from=one /own /base /to/\nENV a=b\n',
+    },
+    { name: 'own', data: 'from here' },
+  ]);
+  const build = async (name: string): Promise<string> => {
+    const told: string[] = [];
+    await builds().build(
+      { query: new URLSearchParams({ t: name }), auths: {}, room: () => Promise.resolve() },
+      Readable.from([context]),
+      ({ stream = '' }) => void told.push(stream),
+      signal,
+    );
+    return told.join('');
+  };
+  expect(await build('made:1')).toMatch(/Successfully tagged made:1\n$/);
+  expect((await build('made:2')).match(/Using cache/g)).toHaveLength(3);
+  const { index, record } = await catalog.read();
+  const image = index.get('made:2');
+  expect(image.repoTags).toEqual(['made:1', 'made:2']);
+  expect(image.config.config?.Env).toContain('a=b');
+  const [tar = Buffer.alloc(0)] = copied(record(image.id)?.sources[0]?.reference ?? '').tars;
+  const names = execFileSync('tar', ['-t'], { input: tar, encoding: 'utf8' });
+  expect(names.trim().split('\n').sort()).toEqual(['to/', 'to/base', 'to/own']);
+  expect(readdirSync(join(directory, 'workshops'))).toEqual([]);
 });
 
 test('without a registry of the operator it says what is missing; what is in registries is saved all the same', async () => {

@@ -30,8 +30,12 @@ class Fake {
           if (isOld('orphaned')) this.removed.push('orphaned volume');
           return Promise.resolve();
         },
+        removeAnonymous: () => Promise.resolve(),
+        removed: () => Promise.resolve(),
       },
+      images: { released: () => Promise.resolve() },
       networks: {
+        removed: () => Promise.resolve(),
         attach: () => Promise.resolve({ attachment: { networks: {}, publishedPorts: [] }, joined: [] }),
       },
       pods: {
@@ -91,4 +95,19 @@ it('records a run that nobody has recorded, and asks once of one that is as it s
   await fake.look(4);
   expect([fake.asked, container.state.kind]).toEqual([2, 'running']);
   expect(fake.events).toEqual(['start']);
+});
+
+it('removes the container of a build that says nothing any more', async () => {
+  const fake = new Fake();
+  const container = await created(fake);
+  const beat = (buildBeat: number): Promise<unknown> =>
+    fake.store.update(container, (record) => ({ ...record, isBuildStep: true, buildBeat }));
+  await beat(1);
+  await fake.look(4);
+  await beat(2);
+  await fake.look(4);
+  expect(fake.store.byId(container.id)).toBe(container);
+  await fake.look(2);
+  expect(fake.store.byId(container.id)).toBeUndefined();
+  expect(fake.removed).toContain(podName(container.id));
 });
