@@ -16,8 +16,10 @@ import { ClusterBuilds } from './builds/builds';
 import { commitContainer, type CommitNeeds } from './builds/commit';
 import { connectCluster } from './client/cluster-api';
 import { Claims, Secrets } from './client/objects';
+import { PodResizes } from './client/pod-resizes';
 import { ClusterContainers, unsupported } from './containers/container-backend';
 import type { ClusterContext } from './containers/context';
+import { PodLimits } from './containers/pod-limits';
 import { mainContainer } from './containers/pod-plan';
 import { Pods } from './containers/pods';
 import { ClusterImageBackend } from './images/image-backend';
@@ -168,6 +170,7 @@ export async function startCluster(
     settings,
     containers,
     pods,
+    limits: new PodLimits(new PodResizes(api), pods),
     events,
     waits,
     images,

@@ -6,6 +6,7 @@ import type { ContainerImages, ContainerNetworks, ContainerVolumes } from '../co
 import type { ClusterEvents } from '../records/event-log';
 import type { ContainerStore } from '../records/container-store';
 import type { Following, Supervisor } from '../supervisor/supervisor';
+import type { PodLimits } from './pod-limits';
 import type { Pods } from './pods';
 
 /** The clients that are attached on this daemon. */
@@ -23,6 +24,7 @@ export interface ClusterContext {
   readonly settings: ClusterSettings;
   readonly containers: ContainerStore;
   readonly pods: Pods;
+  readonly limits: Pick<PodLimits, 'change'>;
   readonly events: ClusterEvents;
   readonly waits: ContainerWaits;
   readonly images: ContainerImages;

@@ -121,7 +121,7 @@ export function podOf(record: ClusterRecord, settings: ClusterSettings, parts: r
           command: [`${supervisorDirectory}/init`],
           env: gather((part) => part.environment),
           securityContext: securityContext(record),
-          resources: resources(record),
+          resources: podResources(record),
           volumeMounts: [
             { name: supervisorVolume, mountPath: supervisorDirectory },
             ...gather((part) => part.mounts),
@@ -193,7 +193,7 @@ function securityContext(record: ClusterRecord): V1SecurityContext {
 }
 
 /** Docker reserves nothing; what it limits is limited here too. */
-function resources({ hostConfig }: ClusterRecord): V1ResourceRequirements {
+export function podResources({ hostConfig }: Pick<ClusterRecord, 'hostConfig'>): V1ResourceRequirements {
   const { Memory, MemoryReservation, NanoCpus, CpuQuota, CpuPeriod, CpuShares } = hostConfig;
   const period = CpuPeriod > 0 ? CpuPeriod : 100_000;
   const cpus = NanoCpus > 0 ? NanoCpus / 1e9 : CpuQuota > 0 ? CpuQuota / period : 0;

@@ -1,14 +1,16 @@
-// ContainerUpdate: the restart policy at once, limits from the next Pod on.
+// ContainerUpdate: the restart policy at once, limits in the Pod that is there, or from the next one on.
 
 import { availableParallelism } from 'node:os';
 import type { ContainerUpdateBody } from '../../docker/types';
-import { DaemonError } from '../../errors';
+import { DaemonError, errorMessage } from '../../errors';
 import { eventAttributes } from '../../semantics/containers/container-record';
 import { isActive } from '../../semantics/containers/container-state';
 import { validateResources } from '../../semantics/create/resource-validation';
 import { validateRestartPolicy } from '../../semantics/create/validation';
+import type { ClusterRecord } from '../contract/cluster-record';
 import type { ClusterContainer } from '../records/cluster-container';
 import type { ClusterContext } from './context';
+import { podResources } from './pod-plan';
 
 const limits = [
   'CpuShares',
@@ -38,14 +40,8 @@ export async function updateContainer(
     limits.map((name) => [name, body[name]] as const).filter(([, value]) => isGiven(value)),
   );
   validateResources({ ...wanted }, { cpus: availableParallelism() }, warnings, { update: true });
-  if (Object.keys(wanted).length > 0 && isActive(container.state)) {
-    throw new DaemonError(
-      'Conflict',
-      `Cannot update container ${container.id}: the limits of a Pod that runs cannot be changed; stop the container first`,
-    );
-  }
   const policy = body.RestartPolicy?.Name ?? '';
-  await context.containers.update(container, (record) => {
+  const updated = (record: ClusterRecord): ClusterRecord => {
     if (policy !== '' && policy !== 'no' && record.hostConfig.AutoRemove) {
       throw new DaemonError(
         'Conflict',
@@ -57,12 +53,36 @@ export async function updateContainer(
         ? {}
         : { RestartPolicy: { Name: policy, MaximumRetryCount: body.RestartPolicy?.MaximumRetryCount ?? 0 } };
     return { ...record, hostConfig: { ...record.hostConfig, ...wanted, ...RestartPolicy } }; // names are its own
-  });
-  // Its Pod has the old limits: a new one is made by the next start.
-  if (Object.keys(wanted).length > 0 && container.record.pod !== undefined) {
-    warnings.push('The new limits hold when the container gets another Pod; the one it has keeps its own.');
-  }
+  };
+  warnings.push(...(await limitPod(context, container, updated(container.record))));
+  await context.containers.update(container, updated);
   context.events.publish('container', 'update', container.id, eventAttributes(container.record));
   await context.events.flush();
   return { Warnings: warnings.length === 0 ? null : warnings };
+}
+
+/** Resolves with what to warn of. Throws Conflict for one that runs and keeps its limits. */
+async function limitPod(
+  context: ClusterContext,
+  container: ClusterContainer,
+  updated: ClusterRecord,
+): Promise<string[]> {
+  const { record } = container;
+  const [from, to] = [podResources(record), podResources(updated)];
+  if (record.pod === undefined || JSON.stringify(from) === JSON.stringify(to)) return [];
+  try {
+    return await context.limits.change(record.pod.name, from, to);
+  } catch (error) {
+    const why = errorMessage(error);
+    if (isActive(container.state)) {
+      throw new DaemonError(
+        'Conflict',
+        `Cannot update container ${container.id}: the limits of its Pod cannot be changed while it runs (${why}); stop the container first`,
+        { cause: error },
+      );
+    }
+    return [
+      `The new limits hold when the container gets another Pod; the one it has keeps its own (${why}).`,
+    ];
+  }
 }

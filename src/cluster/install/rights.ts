@@ -10,6 +10,7 @@ const watchedRecords: readonly ResourceName[] = ['containers', 'dockerevents'];
 export function namespaceRules(): V1PolicyRule[] {
   return [
     { apiGroups: [''], resources: ['pods'], verbs: ['list', 'watch', 'create', 'patch', 'delete'] },
+    { apiGroups: [''], resources: ['pods/resize'], verbs: ['patch'] },
     // By a WebSocket: a GET, for which newer API servers ask for `create`, too.
     { apiGroups: [''], resources: ['pods/exec'], verbs: ['get', 'create'] },
     { apiGroups: [''], resources: ['secrets'], verbs: ['get', 'create', 'update', 'delete'] },

@@ -20,6 +20,7 @@ const verbs: Record<string, string> = {
 /** Of the typed calls, by the words in their names. */
 const resources: Record<string, string> = {
   Pod: '/pods',
+  PodResize: '/pods/resize',
   Secret: '/secrets',
   PersistentVolumeClaim: '/persistentvolumeclaims',
   Service: '/services',
