@@ -33,7 +33,7 @@ scriptCases('confinement: limits', {
   'a ulimit with soft above hard': `docker run --rm --ulimit nofile=9:3 busybox true`,
   '--memory ends in an OOM kill': {
     script: `
-      docker run --name $c --memory 32m --memory-swap 32m busybox sh -c 'tail /dev/zero'
+      docker run --name $c --memory 32m --memory-swap 32m busybox sh -c 'dd if=/dev/zero of=/dev/null bs=64M count=1'
       docker inspect -f '{{.State.OOMKilled}} {{.State.ExitCode}} {{.HostConfig.Memory}} {{.HostConfig.MemorySwap}}' $c`,
   },
   '--memory below the minimum': `docker run --rm --memory 1m busybox true`,
