@@ -9,6 +9,8 @@ export interface Executor {
    * code. Rejects with what kept it from running, or with Cancelled. The layers given must be held by the caller until then.
    */
   run(step: ExecStep, output: ExecOutput, signal: AbortSignal): Promise<ExecOutcome>;
+  /** A step of the build that needs no VM of its own is to come soon, probably: a VM may be made ready for it. Called before `endBuild`. */
+  expect(buildId: string): void;
   /** Whether programs of that processor run in VMs, in OCI's words; '' is the host's. */
   runs(architecture: string): boolean;
   /** The build is over: its VMs end. */

@@ -178,6 +178,8 @@ export class VertexWork {
       const outputs = this.#cached(key) ?? (await this.#imported(key));
       if (outputs !== undefined) return outputs;
     }
+    // while what it works on is made
+    if (this.#operation.sharesVm === true) this.#core.host.executor.expect(this.#build.scope.id);
     const inputs = await this.#inputResults();
     return this.#inVertex(() => this.#run(inputs, key));
   }

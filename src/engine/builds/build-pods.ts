@@ -62,6 +62,8 @@ export class BuildPods {
   readonly #places = new Set<BuildPod>();
   /** Disks of caches whose steps are on their way into a Pod. */
   readonly #arriving = new Set<string>();
+  /** By build: a Pod that is made before there is a step for it. Never rejects. */
+  readonly #expected = new Map<string, Promise<void>>();
   #changed: Promise<void> = Promise.resolve();
   #tellChange = (): void => undefined;
 
@@ -69,6 +71,17 @@ export class BuildPods {
     this.#engine = engine;
     this.#journal = journal;
     this.#change();
+  }
+
+  /** Makes a Pod for the build's first step if it has none: what that takes is done while the step's files are made. */
+  expect(buildId: string, spec: PodSpec): void {
+    if (this.#expected.has(buildId) || this.#of(buildId).length > 0) return;
+    const wish: PodWish = { buildId, after: '', alone: false, network: 'sandbox' };
+    const made = this.#make(wish, spec, undefined)
+      .then(({ ready }) => ready)
+      .catch((error: unknown) => log.debug('no VM is ready for a step', { buildId, error }))
+      .finally(() => this.#expected.delete(buildId));
+    this.#expected.set(buildId, made);
   }
 
   /**
@@ -88,9 +101,7 @@ export class BuildPods {
       }
       for (const path of own) this.#arriving.add(path);
       try {
-        const place = holder ?? (wish.alone ? undefined : this.#claim(wish, spec));
-        const entered =
-          place === undefined ? await this.#make(wish, spec, disks) : await this.#join(place, disks);
+        const entered = await this.#enter(wish, spec, disks, holder);
         if (own.length > 0) entered?.place.disks.set(disks.containerId, own);
         if (entered !== undefined) return entered;
       } finally {
@@ -98,6 +109,23 @@ export class BuildPods {
         this.#change();
       }
     }
+  }
+
+  /** Undefined: the Pod has come to its end meanwhile. */
+  async #enter(
+    wish: PodWish,
+    spec: PodSpec,
+    disks: StepDisks,
+    holder: BuildPod | undefined,
+  ): Promise<Entered | undefined> {
+    if (holder !== undefined) return this.#join(holder, disks);
+    if (!wish.alone) {
+      await this.#expected.get(wish.buildId);
+      const place = this.#claim(wish, spec);
+      if (place !== undefined) return this.#join(place, disks);
+    }
+    const made = await this.#make(wish, spec, disks);
+    return { ...made, disks: this.#onDisk(made.place.pod.id, disks) };
   }
 
   /**
@@ -121,13 +149,14 @@ export class BuildPods {
 
   /** Ends all that the build has. Never rejects. */
   async end(buildId: string): Promise<void> {
+    await this.#expected.get(buildId);
     const places = this.#of(buildId);
     for (const place of places) this.#spend(place);
     await Promise.all(places.filter(({ steps }) => steps.size === 0).map((place) => this.#end(place)));
   }
 
   async endAll(): Promise<void> {
-    const builds = new Set([...this.#places].map(({ buildId }) => buildId));
+    const builds = new Set([...this.#expected.keys(), ...[...this.#places].map(({ buildId }) => buildId)]);
     await Promise.all([...builds].map((buildId) => this.end(buildId)));
   }
 
@@ -191,23 +220,28 @@ export class BuildPods {
     return { ...disks, writablePath: this.#engine.disks.path(podId), writableId: podId };
   }
 
-  async #make(wish: PodWish, spec: PodSpec, stepDisks: StepDisks): Promise<Entered> {
+  /** With the step in it that has these disks, or with none. */
+  async #make(wish: PodWish, spec: PodSpec, stepDisks?: StepDisks): Promise<Omit<Entered, 'disks'>> {
     const { pods, config } = this.#engine;
     const id = newContainerId();
-    const disks = this.#onDisk(id, stepDisks);
+    const disks = stepDisks === undefined ? [] : [this.#onDisk(id, stepDisks)];
     this.#journal.begin(id);
     const endpoints = this.#endpoints(id, wish);
     try {
       if (!wish.alone) pods.pin(id);
       const options = { ownsEndpoints: true };
       await this.#engine.disks.create(id, config.writableDiskBytes);
-      const entered = await pods.run({ ...spec, id }, [disks], endpoints, () => [], options);
+      const entered = await pods.run({ ...spec, id }, disks, endpoints, () => [], options);
       const place: BuildPod = {
-        ...{ buildId: wish.buildId, pod: entered.pod, steps: new Set([disks.containerId]) },
+        ...{
+          buildId: wish.buildId,
+          pod: entered.pod,
+          steps: new Set(disks.map(({ containerId }) => containerId)),
+        },
         ...{ disks: new Map(), isSpent: wish.alone, left: Promise.resolve() },
       };
       this.#places.add(place);
-      return { place, disks, luns: entered.luns, ready: entered.ready };
+      return { place, luns: entered.luns, ready: entered.ready };
     } catch (error) {
       await pods.unpin(id);
       await endpoints.catch(() => undefined); // none comes when they were given back

@@ -31,7 +31,15 @@ import { BuildPods, type BuildPod, type Entered, type StepDisks } from './build-
 import type { StepJournal } from './step-journal';
 import { StepOutput } from './step-output';
 import { StepSession } from './step-session';
-import { keptMounts, placedMounts, stepPod, treeMounts, type PlacedMount, type StepPod } from './step-pod';
+import {
+  keptMounts,
+  placedMounts,
+  plainStep,
+  stepPod,
+  treeMounts,
+  type PlacedMount,
+  type StepPod,
+} from './step-pod';
 
 type ExecutorEngine = Pick<
   Engine,
@@ -66,6 +74,12 @@ export class StepExecutor implements Executor {
     } finally {
       this.#running.delete(running);
     }
+  }
+
+  expect(buildId: string): void {
+    if (this.#closing.signal.aborted) return;
+    const { pod } = stepPod('', plainStep, [], this.#engine.config, '');
+    this.#pods.expect(buildId, pod);
   }
 
   runs(architecture: string): boolean {

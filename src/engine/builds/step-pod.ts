@@ -17,6 +17,27 @@ import type { Config } from '../../config';
 /** BuildKit's default. */
 const defaultHostname = 'buildkitsandbox';
 
+/** As little as a step can be: of a Pod that is made before it is known what for. */
+export const plainStep: ExecStep = {
+  ...{
+    buildId: '',
+    after: '',
+    alone: false,
+    architecture: '',
+    mounts: [],
+    args: ['true'],
+    env: [],
+    secretEnv: [],
+  },
+  root: { kind: 'layers', dest: '/', diffIds: [], selector: '', readonly: false, keepsChanges: true },
+  ...{ workingDir: '/', user: '', hostname: '', network: 'sandbox', insecure: false, terminal: false },
+  ...{ extraHosts: [], ulimits: [], cgroupParent: '', removeMountStubs: false },
+  limits: {
+    ...{ memoryBytes: 0, memorySwapBytes: 0, cpuShares: 0, cpuPeriod: 0, cpuQuota: 0 },
+    ...{ cpusetCpus: '', cpusetMems: '' },
+  },
+};
+
 /** A mount of the step, with its number among the step's trees if it is one. */
 export interface PlacedMount {
   readonly mount: StepMount;

@@ -36,6 +36,7 @@ export function execOperation(
     keyBytes,
     recordType: 'regular',
     isStep: true,
+    sharesVm: !isAlone(op),
     selected: (input, tree) => selectedFiles(op, input, tree),
     run: (inputs, context, signal) => new StepRun(op, options.platform, inputs, context, signal).run(),
   };
@@ -60,6 +61,14 @@ function withoutFiles(op: ExecOp): ExecOp {
     type === mountType.secret || type === mountType.ssh;
   const mounts = op.mounts.map((mount) => (isClients(mount) ? { ...mount, input: -1, output: -1 } : mount));
   return { ...op, mounts };
+}
+
+/** As far as is known before the client was asked for what may be missing. */
+function isAlone({ mounts, secretenv, security }: ExecOp): boolean {
+  const asksClient = mounts.some(
+    ({ mountType: type }) => type === mountType.secret || type === mountType.ssh,
+  );
+  return asksClient || secretenv.length > 0 || security === securityMode.insecure;
 }
 
 /** The operation as it counts: where caches and hosts are, and what is asked how, is not part of it. */
@@ -365,12 +374,7 @@ class StepRun {
 
   /** With a step that may be in the same VM. */
   #shares({ cacheOpt }: Mount): boolean {
-    const { mounts, secretenv, security } = this.#op;
-    const asksClient = mounts.some(
-      ({ mountType: type }) => type === mountType.secret || type === mountType.ssh,
-    );
-    const isAlone = asksClient || secretenv.length > 0 || security === securityMode.insecure;
-    return !isAlone && (cacheOpt?.sharing ?? cacheSharing.shared) === cacheSharing.shared;
+    return !isAlone(this.#op) && (cacheOpt?.sharing ?? cacheSharing.shared) === cacheSharing.shared;
   }
 
   async #mount(

@@ -54,6 +54,8 @@ export interface Operation {
   readonly recordType: CacheRecordType;
   /** It runs commands: so many at once as there are VMs for. */
   readonly isStep: boolean;
+  /** Another step's VM will do. */
+  readonly sharesVm?: boolean;
   /** Files of an input, if it counts by them; undefined: it counts by its identity. */
   selected(input: number, tree: () => Promise<FileTree>): Promise<readonly SelectedFile[]> | undefined;
   /** Inputs whose files aren't read stay where they are. Rejects in BuildKit's words. */

@@ -58,6 +58,7 @@ export class FakeHost implements BuildHost {
   readonly collections = new Map<string, Map<string, string>>();
   readonly steps: ExecStep[] = [];
   readonly endedBuilds: string[] = [];
+  readonly expectedIn: string[] = [];
   readonly pulled: string[] = [];
   readonly disksMade: string[] = [];
   readonly localImages = new Map<string, string[]>();
@@ -198,6 +199,7 @@ export class FakeHost implements BuildHost {
       return { exitCode, outOfMemory: false, changes: new Map(made), release, vm: `vm-${this.steps.length}` };
     },
     runs: (architecture) => ['', 'amd64'].includes(architecture),
+    expect: (buildId) => void this.expectedIn.push(buildId),
     endBuild: (buildId) => {
       this.endedBuilds.push(buildId);
       return Promise.resolve();

@@ -46,6 +46,22 @@ describe('evaluation', () => {
     expect(host.endedBuilds).toEqual(['build-1']);
   });
 
+  test('a VM is expected before what a step works on is made, where one is to run and can share it', async () => {
+    const daemon = new FakeDaemon(host);
+    let expectedBefore: string[] = [];
+    host.command = () => {
+      expectedBefore = [...host.expectedIn];
+      return Promise.resolve({});
+    };
+    const steps = run(run(image('base'), 'a'), 'b');
+    await daemon.layersOf(steps);
+    expect(expectedBefore).toEqual(['build-1', 'build-1']);
+    await daemon.layersOf(steps);
+    const secretenv = [{ ID: 'any', name: 'ANY', optional: true }];
+    await daemon.layersOf(run(image('base'), 'c', { exec: { secretenv } }));
+    expect(host.expectedIn).toEqual(expectedBefore);
+  });
+
   test('commands of another processor are refused', async () => {
     const platform = { OS: 'linux', Architecture: 'arm64' };
     const foreign = run(image('base'), 'a', { platform });

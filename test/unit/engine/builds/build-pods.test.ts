@@ -100,6 +100,33 @@ test('a Pod is its build’s alone, one step’s at a time; the wished VM if it 
   expect([journal(), addresses()]).toEqual([[], []]);
 });
 
+test('a Pod that is expected is there for the first step, and for one alone; with the build it ends', async () => {
+  pods.expect('one', spec);
+  pods.expect('one', spec);
+  const [first, second] = await Promise.all([enter('one'), enter('one')]);
+  pods.expect('one', spec);
+  expect(engine.vms.vms).toHaveLength(2);
+  expect([first.vm, second.vm]).toEqual(engine.vms.vms);
+  await leave(first);
+  await leave(second);
+  await pods.end('one');
+  pods.expect('two', spec);
+  const alone = await enter('two', { alone: true });
+  await leave(alone, false);
+  await pods.end('two');
+  pods.expect('three', spec);
+  await pods.endAll();
+  expect(engine.vms.vms.map(({ isEnded }) => isEnded)).toEqual([true, true, true, true, true]);
+  expect([journal(), addresses(), [...engine.disks.disks]]).toEqual([[], [], []]);
+});
+
+test('a Pod that was expected and could not be made is made by the step, which says why it can’t be', async () => {
+  engine.vms.failure = new Error('no room');
+  pods.expect('one', spec);
+  await expect(enter('one')).rejects.toThrow('no room');
+  expect([journal(), addresses(), [...engine.disks.disks]]).toEqual([[], [], []]);
+});
+
 test('a Pod on whose disk much was left is not gone on with', async () => {
   engine.disks.usageBytes = () => Promise.resolve(2 ** 31);
   const first = await enter('one');
