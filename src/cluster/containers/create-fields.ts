@@ -72,7 +72,7 @@ export const createFields: Readonly<Record<string, readonly [FieldFate, string]>
   'HostConfig.Devices': ['refused', "which node a container is on is the cluster's choice"],
   'HostConfig.Dns': ['honoured', '`dnsConfig`, or whom its name server asks'],
   'HostConfig.DnsOptions': ['honoured', '`dnsConfig`'],
-  'HostConfig.DnsSearch': ['honoured', '`dnsConfig`'],
+  'HostConfig.DnsSearch': ['honoured', "`dnsConfig`; without `Dns`, after the cluster's own"],
   'HostConfig.ExtraHosts': ['honoured', '`hostAliases`; `host-gateway` is warned of'],
   'HostConfig.GroupAdd': ['honoured', 'looked up in the image by process 1'],
   'HostConfig.Init': ['honoured', 'process 1 hands signals on and reaps in any case'],

@@ -19,6 +19,7 @@ import { networkLabel } from './labels';
 import { nameTable, type NamedMember } from './name-table';
 import type { NetworkCatalog } from './network-catalog';
 import { namesAnnotation, type PodNetworks } from './pod-networks';
+import { hasIpv6 } from './port-listeners';
 import type { PublishedPorts } from './published-ports';
 
 export interface ContainerNetworksContext {
@@ -63,7 +64,7 @@ export class ClusterContainerNetworks implements ContainerNetworks {
       return {
         labels,
         ...(dns.length === 0
-          ? {}
+          ? moreDnsWords(record)
           : { dnsPolicy: 'None', dnsConfig: { nameservers: [...dns], ...dnsWords(record) } }),
       };
     }
@@ -144,7 +145,8 @@ export class ClusterContainerNetworks implements ContainerNetworks {
     if (!isActive(state) || record.pod === undefined || record.publishedPorts.length === 0) return;
     if (this.#context.ports.has(record.id)) return;
     try {
-      await this.#context.ports.open(record, record.pod, record.publishedPorts);
+      const here = record.publishedPorts.filter(({ hostIp }) => hostIp !== '::' || hasIpv6());
+      await this.#context.ports.open(record, record.pod, here);
     } catch (error) {
       tell('published ports are not available here', {
         containerId: record.id,
@@ -262,6 +264,13 @@ function dnsWords({ hostConfig }: ClusterRecord): {
       return value === undefined ? { name } : { name, value };
     }),
   };
+}
+
+/** With the cluster's own name server: beside what goes with it. */
+function moreDnsWords(record: ClusterRecord): Pick<PodParts, 'dnsConfig'> {
+  const { searches, options } = dnsWords(record);
+  const more = { searches, options: options.slice(1) };
+  return more.searches.length + more.options.length > 0 ? { dnsConfig: more } : {};
 }
 
 function memberOf(record: ClusterRecord): NamedMember {

@@ -1,5 +1,6 @@
 // Published ports: listeners of this daemon, whose connections go through a container's tunnel.
 
+import { existsSync } from 'node:fs';
 import { createSocket, type RemoteInfo, type Socket as DatagramSocket } from 'node:dgram';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -9,7 +10,7 @@ import { log } from '../../log';
 export interface WantedPort {
   containerPort: number;
   protocol: 'tcp' | 'udp';
-  /** '': all addresses. */
+  /** '': all addresses, IPv6's too. */
   hostIp: string;
   /** 0: any free one; with `lastHostPort`, a free one of the range. */
   hostPort: number;
@@ -35,6 +36,8 @@ interface Listener {
 /** After so long without a datagram either way a client's next one is a new conversation's, as in the kernel's tracking. */
 const datagramIdleMs = 180_000;
 const maxDatagramClients = 1024;
+/** For a number that is free for every address. */
+const mostTries = 16;
 
 const systemMessages: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: 'cannot assign requested address',
@@ -72,33 +75,60 @@ export class PortListeners {
   }
 
   async #bind(wanted: WantedPort, endpoint: string): Promise<void> {
+    const addresses = wanted.hostIp === '' ? ['0.0.0.0', ...(hasIpv6() ? ['::'] : [])] : [wanted.hostIp];
     const last = wanted.lastHostPort ?? wanted.hostPort;
-    for (let hostPort = wanted.hostPort; ; hostPort += 1) {
+    let hostPort = wanted.hostPort;
+    for (let tries = 1; ; tries += 1) {
       try {
-        this.#listeners.push(await this.#listen({ ...wanted, hostPort }));
+        this.#listeners.push(...(await this.#listenOn(addresses, { ...wanted, hostPort })));
         return;
       } catch (error) {
-        if (hostPort < last) continue;
-        throw new DaemonError(
-          'Internal',
-          `driver failed programming external connectivity on endpoint ${endpoint}: ${bindReason(wanted, error)}`,
-          { cause: error },
-        );
+        const isTaken = error instanceof Error && systemErrorCode(error.cause) === 'EADDRINUSE';
+        if (isTaken && hostPort < last) hostPort += 1;
+        else if (!isTaken || hostPort > 0 || tries === mostTries) {
+          const reason = isTaken && last > wanted.hostPort ? 'all ports are allocated' : errorMessage(error);
+          throw unreachable(endpoint, reason, error);
+        }
       }
     }
   }
 
-  #listen(wanted: WantedPort): Promise<Listener> {
-    return wanted.protocol === 'tcp' ? listenStream(wanted, this.#dial) : listenDatagrams(wanted, this.#dial);
+  /** With one number on all of them, or on none. */
+  async #listenOn(addresses: readonly string[], wanted: WantedPort): Promise<Listener[]> {
+    const listeners: Listener[] = [];
+    const listen = wanted.protocol === 'tcp' ? listenStream : listenDatagrams;
+    for (const hostIp of addresses) {
+      const port = { ...wanted, hostIp, hostPort: listeners[0]?.bound.hostPort ?? wanted.hostPort };
+      try {
+        listeners.push(await listen(port, this.#dial));
+      } catch (error) {
+        for (const listener of listeners) listener.close();
+        throw new Error(bindReason(port, error), { cause: error });
+      }
+    }
+    return listeners;
   }
 }
 
+/** A machine may be without. */
+export function hasIpv6(): boolean {
+  return existsSync('/proc/net/if_inet6');
+}
+
+/** As Docker says it; `endpoint`: whose ports they are. */
+export function unreachable(endpoint: string, reason: string, cause?: unknown): DaemonError {
+  return new DaemonError(
+    'Internal',
+    `driver failed programming external connectivity on endpoint ${endpoint}: ${reason}`,
+    { cause },
+  );
+}
+
 function bindReason({ protocol, hostIp, hostPort }: WantedPort, error: unknown): string {
-  const ip = hostIp === '' ? '0.0.0.0' : hostIp;
-  const address = `${ip.includes(':') ? `[${ip}]` : ip}:${hostPort}`;
+  const address = `${hostIp.includes(':') ? `[${hostIp}]` : hostIp}:${hostPort}`;
   const code = systemErrorCode(error) ?? '';
   if (code === 'EADDRINUSE') return `Bind for ${address} failed: port is already allocated`;
-  const family = ip.includes(':') ? '6' : '4';
+  const family = hostIp.includes(':') ? '6' : '4';
   const reason = systemMessages[code] ?? errorMessage(error);
   return `Error starting userland proxy: listen ${protocol}${family} ${address}: bind: ${reason}`;
 }
@@ -113,7 +143,7 @@ async function listenStream(wanted: WantedPort, dial: Dial): Promise<Listener> {
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen({ port: wanted.hostPort, host: wanted.hostIp === '' ? '0.0.0.0' : wanted.hostIp }, resolve);
+    server.listen({ port: wanted.hostPort, host: wanted.hostIp, ipv6Only: true }, resolve);
   });
   server.on('error', (error) => log.warn('a published port failed', { error: error.message }));
   const { port } = server.address() as AddressInfo; // it listens on TCP
@@ -147,14 +177,12 @@ async function joinStream(socket: Socket, { containerPort }: WantedPort, dial: D
 }
 
 async function listenDatagrams(wanted: WantedPort, dial: Dial): Promise<Listener> {
-  const socket: DatagramSocket = createSocket(wanted.hostIp.includes(':') ? 'udp6' : 'udp4');
+  const type = wanted.hostIp.includes(':') ? 'udp6' : 'udp4';
+  const socket: DatagramSocket = createSocket({ type, ipv6Only: type === 'udp6' });
   const clients = new DatagramClients(socket, wanted.containerPort, dial);
   await new Promise<void>((resolve, reject) => {
     socket.once('error', reject);
-    socket.bind(
-      { port: wanted.hostPort, address: wanted.hostIp === '' ? '0.0.0.0' : wanted.hostIp },
-      resolve,
-    );
+    socket.bind({ port: wanted.hostPort, address: wanted.hostIp }, resolve);
   });
   socket.on('error', (error) => log.warn('a published port failed', { error: error.message }));
   socket.on('message', (data, from) => clients.take(data, from));

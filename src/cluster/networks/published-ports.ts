@@ -4,7 +4,7 @@ import { DaemonError } from '../../errors';
 import type { PublishedPort } from '../../network/network';
 import type { ClusterRecord } from '../contract/cluster-record';
 import type { Supervisor } from '../supervisor/supervisor';
-import { PortListeners } from './port-listeners';
+import { PortListeners, unreachable } from './port-listeners';
 import { Tunnel } from './tunnel';
 
 interface Publication {
@@ -33,7 +33,7 @@ export class PublishedPorts {
     this.close(record.id);
     if (wanted.length === 0) return [];
     if (wanted.some(({ protocol }) => protocol === 'sctp'))
-      throw new DaemonError('NotImplemented', 'published ports of SCTP are not supported on a cluster');
+      throw unreachable(endpointOf(record), 'Error starting userland proxy: protocol not supported');
     const dial = async (
       port: number,
       protocol: 'tcp' | 'udp',

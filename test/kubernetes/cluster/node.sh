@@ -80,6 +80,7 @@ clusterDNS: [10.96.0.10]
 clusterDomain: cluster.local
 cgroupDriver: cgroupfs
 cgroupsPerQOS: false
+featureGates: { InPlacePodVerticalScaling: false }
 enforceNodeAllocatable: []
 failCgroupV1: false
 failSwapOn: false

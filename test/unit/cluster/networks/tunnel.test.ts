@@ -199,3 +199,30 @@ it('refuses a port that is taken, in words of Docker', async () => {
     `Bind for 127.0.0.1:${port} failed: port is already allocated`,
   );
 });
+
+describe('a port of no address', () => {
+  const noDial = (): Promise<never> => Promise.reject(new Error('no'));
+  const wanted = { containerPort: 7, protocol: 'tcp', hostIp: '', hostPort: 0 } as const;
+
+  it('is one number on all addresses of both families', async () => {
+    for (const protocol of ['tcp', 'udp'] as const) {
+      const listeners = await PortListeners.open([{ ...wanted, protocol }], 'web', noDial);
+      opened.push(listeners);
+      expect(listeners.bound.map(({ hostIp }) => hostIp)).toEqual(['0.0.0.0', '::']);
+      expect(new Set(listeners.bound.map(({ hostPort }) => hostPort)).size).toBe(1);
+    }
+  });
+
+  it('is refused where either family has it taken, and nothing is left of what was tried', async () => {
+    const ipv6 = { ...wanted, hostIp: '::' };
+    const taken = await PortListeners.open([ipv6], 'other', noDial);
+    opened.push(taken);
+    const { hostPort = 0 } = taken.bound[0] ?? {};
+    const fixed = { ...wanted, hostPort };
+    await expect(PortListeners.open([fixed], 'web', noDial)).rejects.toThrow(
+      `endpoint web: Bind for [::]:${hostPort} failed: port is already allocated`,
+    );
+    const ipv4 = await PortListeners.open([{ ...fixed, hostIp: '0.0.0.0' }], 'web', noDial);
+    opened.push(ipv4);
+  });
+});
