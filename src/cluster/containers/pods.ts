@@ -1,6 +1,11 @@
 // Pods as containers need them: made, waited for, removed, and why they don't come up.
 
-import type { KubernetesListObject, V1ContainerStatus, V1Pod } from '@kubernetes/client-node';
+import type {
+  KubernetesListObject,
+  V1ContainerStateTerminated,
+  V1ContainerStatus,
+  V1Pod,
+} from '@kubernetes/client-node';
 import { within } from '../../async/deadline';
 import { DaemonError, isDaemonError } from '../../errors';
 import { callApi } from '../client/api-error';
@@ -20,6 +25,7 @@ const stillPodMs = 15 * 60_000;
 const stillGoneMs = 60_000;
 /** A pull that is tried again has failed once; one failure may be chance. */
 const pullReasons = ['ErrImagePull', 'ImagePullBackOff'];
+const unbegunReasons = ['StartError', 'ContainerCannotRun'];
 const brokenReasons = [
   'InvalidImageName',
   'ErrImageNeverPull',
@@ -265,8 +271,14 @@ export function podEnd(pod: V1Pod): { exitCode: number; oomKilled: boolean; reas
   return {
     exitCode: terminated?.exitCode ?? 137,
     oomKilled: terminated?.reason === 'OOMKilled',
-    reason: words === '' ? (terminated?.reason ?? 'ended') : words,
+    reason: words === '' ? endOf(terminated) : words,
   };
+}
+
+/** The message of one that has begun is its own to write; of one that has not, its node's. */
+function endOf(terminated: V1ContainerStateTerminated | undefined): string {
+  const { reason = 'ended', message = '' } = terminated ?? {};
+  return unbegunReasons.includes(reason) && message !== '' ? `${reason}: ${message}` : reason;
 }
 
 /** `sure`: it will not come to run by itself soon. */

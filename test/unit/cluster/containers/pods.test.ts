@@ -45,6 +45,21 @@ it.each([
   await expect(facts).rejects.toThrow(words);
 });
 
+it.each([
+  ['StartError', 'the Pod has ended: StartError: why'],
+  ['Error', 'the Pod has ended: Error'],
+])('that ends by %s has ended', async (reason, words) => {
+  const { pods, tell } = fake();
+  const facts = pods.whenRunning('p');
+  facts.catch(() => undefined);
+  await tell({
+    containerStatuses: [
+      { name: 'container', state: { terminated: { exitCode: 128, reason, message: 'why' } } },
+    ],
+  });
+  await expect(facts).rejects.toMatchObject({ message: words });
+});
+
 it('is not waited for when nothing happens for long, and is as long as something does', async () => {
   const { pods, tell } = fake();
   const ended = jest.fn();
