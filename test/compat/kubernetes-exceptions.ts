@@ -12,7 +12,7 @@ const onCluster: readonly Omit<Exception, 'engine'>[] = [
   {
     id: 'a network that is none',
     reason: 'Every Pod has one, so --network none is refused; the case asks for it.',
-    cases: /inspect: with many options|the host’s network and none/,
+    cases: /inspect: with many options|the host’s network and none|^build: steps: limits/,
     leftOut: true,
   },
   {
@@ -28,11 +28,22 @@ const onCluster: readonly Omit<Exception, 'engine'>[] = [
     leftOut: true,
   },
   {
-    id: 'builds',
-    reason: 'There is no builder on a cluster; docker build says so.',
-    cases:
-      /goes with its reaper|build arguments that are no JSON|the first use takes what the image has there/,
+    id: 'the daemon’s socket',
+    reason: 'Nodes have none that a reaper could bind.',
+    cases: /goes with its reaper/,
     leftOut: true,
+  },
+  {
+    id: 'sizes of layers',
+    reason: 'They are those of the registry’s blobs: compressed, and of empty directories some bytes.',
+    cases: /^build: (steps: (metadata|RUN)|files: ADD)/,
+    text: [/\|[\d.]+[kMG]?B\b/g, '|<size>'],
+  },
+  {
+    id: 'the order of what a step says',
+    reason: 'It is the one in which the step has said it; dockerd may tell of one stream behind the other.',
+    cases: /^build: steps: RUN, arguments, cache/,
+    text: [/.\[0m(?=Removing)/g, ''],
   },
   {
     id: 'limits of what runs',

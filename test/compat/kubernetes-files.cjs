@@ -4,6 +4,7 @@
 const core = ['containers/exec', 'containers/lifecycle', 'containers/logs', 'containers/run'];
 
 const others = [
+  'builds/build',
   'clients/compose-services',
   'clients/testcontainers',
   'containers/health',
