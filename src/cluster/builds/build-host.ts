@@ -203,13 +203,14 @@ export class ClusterBuildHost implements BuildHost {
 
   async #run(container: ClusterContainer, output: ContainerOutput, signal: AbortSignal): Promise<number> {
     const { context, reach, hubs } = this.#needs;
-    await whenListed(await reach.hold(container, signal), signal);
     const attachment = await hubs.attach(container, { stdout: true, stderr: true });
     reach.publish('attach', container);
     try {
       const copied = copyOutput(attachment.subscription, output, this.#options.room);
       copied.catch(() => undefined); // where the start fails, that is what is told
-      await startContainer(context, container);
+      await startContainer(context, container, {
+        prepare: (supervisor) => whenListed(supervisor, signal),
+      });
       await copied;
       const { StatusCode } = await context.waits.wait(container, 'not-running', signal);
       return StatusCode;

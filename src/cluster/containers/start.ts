@@ -12,7 +12,7 @@ import type { JoinedNetwork } from '../contract/areas';
 import type { PodFacts } from '../contract/cluster-record';
 import type { ClusterContainer } from '../records/cluster-container';
 import { isNotThereYet } from '../supervisor/kubernetes-control';
-import type { Following } from '../supervisor/supervisor';
+import type { Following, Supervisor } from '../supervisor/supervisor';
 import { adoptRun } from './adopt';
 import type { ClusterContext } from './context';
 import { logBounds } from './log-bounds';
@@ -93,11 +93,18 @@ async function beginRun(
   return begin();
 }
 
-/** `byPolicy`: its restart policy starts it. Throws Docker's errors, NotModified when it runs already. */
+export interface StartOptions {
+  /** Its restart policy starts it. */
+  byPolicy?: boolean;
+  /** What has to be so in the Pod before the command runs: called as soon as it may be reached, and again if it can't be yet. */
+  prepare?: (supervisor: Supervisor) => Promise<void>;
+}
+
+/** Throws Docker's errors, NotModified when it runs already. */
 export async function startContainer(
   context: ClusterContext,
   container: ClusterContainer,
-  { byPolicy = false } = {},
+  { byPolicy = false, prepare }: StartOptions = {},
 ): Promise<void> {
   if (!byPolicy) requireStartable(container);
   const { containers, events } = context;
@@ -122,7 +129,11 @@ export async function startContainer(
       const pod = await context.pods.whenAboutToRun(podName(container.id));
       const attached = await context.networks.attach(record, pod);
       const holds = context.followers.holds(container.id);
-      const begin = (): Promise<Following> => context.supervisor(pod.name).start(request, { holds });
+      const supervisor = context.supervisor(pod.name);
+      const begin = async (): Promise<Following> => {
+        await prepare?.(supervisor);
+        return supervisor.start(request, { holds });
+      };
       following = await beginRun(context, container, { pod, isInDoubt, begin });
       return following === undefined ? undefined : { ...attached, pod, start: following.start };
     });
