@@ -27,7 +27,8 @@ async function plug(vm: Vm, disks: readonly VmDisk[]): Promise<void> {
     } catch (error) {
       if (!isDaemonError(error, 'Conflict')) throw error;
       if (await pause(triesEveryMs, over)) continue;
-      const reason = 'a volume of it is a disk, which another virtual machine has';
+      const reason =
+        'a volume of the container is a disk, which one virtual machine has at a time: stop the container that has it, or join that one with --network container:NAME';
       throw new DaemonError('Conflict', reason, { cause: error });
     }
   }

@@ -32,7 +32,7 @@ test('one by its label is filled from the image, keeps what was written, and one
   expect(docker(...again, 'rm /data/f; ls /data')).toBe('g');
   docker('run', '-d', '--name', 'has-it', '-v', 'data:/data', ...script('ls /data', 'sleep 1000'));
   expect(refusal('run', '--rm', '-v', 'data:/other:ro', ...script('ls /other'))).toContain(
-    'a volume of it is a disk, which another virtual machine has',
+    'a volume of the container is a disk, which one virtual machine has at a time',
   );
   // containers of one VM have it together
   const beside = ['run', '--rm', '--network', 'container:has-it', '-v', 'data:/other:ro'];
