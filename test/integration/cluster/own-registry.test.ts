@@ -251,6 +251,17 @@ test('a build takes files from images of registries, and its steps are the next 
   expect(readdirSync(join(directory, 'workshops'))).toEqual([]);
 });
 
+test.each([
+  ['no tar at all', Buffer.alloc(2000, 'x')],
+  ['a name that leads out of it', makeTar([{ name: '../../etc/cron.d/evil', type: '9' }])],
+  ['one that is cut off', makeTar([{ name: 'file', data: 'a'.repeat(4000) }]).subarray(0, 2048)],
+])('what a Pod gives as its changes is taken as a layer of a registry is: %s', async (_, tar) => {
+  await daemon().workshops.use(async ({ layers }) => {
+    await expect(layers.add(Readable.from([tar]), { signal })).rejects.toMatchObject({ code: 'Internal' });
+    expect(layers.list()).toEqual([]);
+  });
+});
+
 test('without a registry of the operator it says what is missing; what is in registries is saved all the same', async () => {
   const { load, archives } = daemon({ named: false });
   const missing = { code: 'NotImplemented', message: expect.stringContaining('--kube-registry') as string };
@@ -258,6 +269,10 @@ test('without a registry of the operator it says what is missing; what is in reg
   const request = { fromSrc: '-', repo: '', tag: '', message: '', changes: [] };
   await expect(
     archives.importImage(request, Readable.from([top]), () => undefined, signal),
+  ).rejects.toMatchObject(missing);
+  const build = { query: new URLSearchParams(), auths: {}, room: () => Promise.resolve() };
+  await expect(
+    new ClusterBuilds({ own: undefined } as never).build(build, Readable.from([]), () => undefined, signal),
   ).rejects.toMatchObject(missing);
   await expect(archives.save(['nothing:1'], signal)).rejects.toMatchObject({ code: 'NotFound' });
 });
