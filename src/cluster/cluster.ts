@@ -33,7 +33,7 @@ import { ClusterContainerNetworks } from './networks/container-networks';
 import { ClusterNetworkBackend } from './networks/network-backend';
 import { EnforcementProbe, enforcementWarnings } from './networks/enforcement';
 import { NetworkCatalog } from './networks/network-catalog';
-import { PodNetworks } from './networks/pod-networks';
+import { PodNetworks, namesAnnotation } from './networks/pod-networks';
 import { probeObjects } from './networks/probe-objects';
 import { PublishedPorts } from './networks/published-ports';
 import { startKeeper } from './keeper/keeper';
@@ -154,6 +154,7 @@ export async function startCluster(
     containers,
     pods: new PodNetworks(api),
     ports,
+    tableOf: (name) => pods.get(name)?.metadata?.annotations?.[namesAnnotation],
     publish: publishAs('network'),
   });
   const networks = new ClusterNetworkBackend({
@@ -189,6 +190,7 @@ export async function startCluster(
   await workshops.clean();
   await Promise.all([containers.start(), events.start(), pods.start(), boundaries.start()]);
   const stopPorts = containerNetworks.followPorts();
+  const stopNames = containerNetworks.followNames();
   const verbs = new ClusterContainers(
     context,
     () => catalog.read(),
@@ -230,6 +232,7 @@ export async function startCluster(
     },
     async close() {
       stopPorts();
+      stopNames();
       ports.closeAll();
       await stopKeeper();
       await Promise.all([containerRecords.close(), eventRecords.close(), pods.close()]);

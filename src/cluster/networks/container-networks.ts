@@ -1,6 +1,7 @@
 // A container on its networks: labels and a name table on its Pod, names in those of the others, and ports of this daemon.
 
 import { createHash } from 'node:crypto';
+import { OperationQueue } from '../../async/operation-queue';
 import type { EndpointSettings } from '../../docker/types';
 import { errorMessage } from '../../errors';
 import { log } from '../../log';
@@ -27,6 +28,8 @@ export interface ContainerNetworksContext {
   containers: ContainerStore;
   pods: PodNetworks;
   ports: PublishedPorts;
+  /** The table that a Pod had when it was told of last; undefined: none. */
+  tableOf: (podName: string) => string | undefined;
   publish: (action: string, id: string, attributes: Record<string, string>) => Promise<void>;
 }
 
@@ -37,8 +40,8 @@ const portsLookMs = 5_000;
 
 export class ClusterContainerNetworks implements ContainerNetworks {
   readonly #context: ContainerNetworksContext;
-  /** What each Pod's table is, as far as this daemon knows. */
-  readonly #tables = new Map<string, string>();
+  /** Of each Pod what this daemon has written last, and those who write, one behind the other. */
+  readonly #tables = new Map<string, { written: string | undefined; writers: OperationQueue }>();
 
   constructor(context: ContainerNetworksContext) {
     this.#context = context;
@@ -93,19 +96,19 @@ export class ClusterContainerNetworks implements ContainerNetworks {
     const attached = withEndpoints(record, networks, pod.address);
     const joining = { ...record, networks: attached, pod };
     const publishedPorts = await this.#context.ports.open(joining, pod, wantedPorts(record));
-    await this.#renewNames(networks, joining);
+    await this.#renewNames(namesOf(networks), joining);
     return { attachment: { networks: attached, publishedPorts }, joined: networks };
   }
 
   async detach(record: ClusterRecord): Promise<{ attachment: Attachment; left: readonly JoinedNetwork[] }> {
     this.#context.ports.close(record.id);
     const networks = await this.#known(record);
-    await this.#renewNames(networks, gone(record));
+    await this.#renewNames(namesOf(networks), gone(record));
     return { attachment: { networks: withoutEndpoints(record), publishedPorts: [] }, left: networks };
   }
 
   async renamed(record: ClusterRecord): Promise<void> {
-    if (record.pod !== undefined) await this.#renewNames(await this.#known(record), record);
+    if (record.pod !== undefined) await this.#renewNames(namesOf(await this.#known(record)), record);
   }
 
   removed(record: ClusterRecord): Promise<void> {
@@ -136,6 +139,27 @@ export class ClusterContainerNetworks implements ContainerNetworks {
       undo();
       clearInterval(timer);
     };
+  }
+
+  /**
+   * Tables come to what the records say, whichever daemon has written those: two containers that start at once know of each other only by
+   * then. Returns what ends that.
+   */
+  followNames(): () => void {
+    const { containers } = this.#context;
+    const renew = (record: ClusterRecord, names: readonly string[]): void => {
+      this.#renewNames(names, record, false).catch((error: unknown) => {
+        log.warn('names of containers are not renewed', { error: errorMessage(error) });
+      });
+    };
+    for (const { record, state } of containers.list())
+      if (isActive(state)) renew(record, Object.keys(record.networks));
+    return containers.onChange(({ record }, before, after) => {
+      const facts = [before, after].map((each) => (each === undefined ? '' : namedFacts(each)));
+      if (facts[0] === facts[1]) return;
+      const networks = [before, after].flatMap((each) => Object.keys(each?.networks ?? {}));
+      renew(after ?? before ?? record, [...new Set(networks)]);
+    });
   }
 
   async #openPorts(
@@ -171,7 +195,7 @@ export class ClusterContainerNetworks implements ContainerNetworks {
     });
     if (pod === undefined) return;
     await this.#context.pods.patch(pod.name, { labels: { [networkLabel(network.id)]: 'true' } });
-    await this.#renewNames([network], record);
+    await this.#renewNames([network.name], record);
     const attributes = { container: record.id, name: network.name, type: network.driver };
     await this.#context.publish('connect', network.id, attributes);
   }
@@ -185,7 +209,7 @@ export class ClusterContainerNetworks implements ContainerNetworks {
     const attributes = { container: record.id, name: network.name, type: network.driver };
     if (pod !== undefined) {
       await this.#context.pods.patch(pod.name, { labels: { [networkLabel(network.id)]: null } });
-      await this.#renewNames([network], record);
+      await this.#renewNames([network.name], record);
       // of one that runs twice, as dockerd does
       await this.#context.publish('disconnect', network.id, attributes);
     }
@@ -203,10 +227,13 @@ export class ClusterContainerNetworks implements ContainerNetworks {
     return all.filter(({ name }) => record.networks[name] !== undefined);
   }
 
-  /** Tables of all who are on these networks; `changed` as it is now. */
-  async #renewNames(networks: readonly NetworkDetails[], changed: ClusterRecord): Promise<void> {
-    const names = networks.map(({ name }) => name);
-    const peers = this.#running(changed).filter(
+  /**
+   * Tables of all who are on these networks, with `changed` as it is about to be. Others may be about to change at the same time: it is
+   * done again, without it, when its change is in the records (`followNames`).
+   */
+  async #renewNames(names: readonly string[], changed: ClusterRecord, isAhead = true): Promise<void> {
+    const ahead = isAhead ? changed : undefined;
+    const peers = this.#running(ahead).filter(
       (record) =>
         record.id === changed.id ||
         names.some((name) => record.networks[name] !== undefined) ||
@@ -214,13 +241,23 @@ export class ClusterContainerNetworks implements ContainerNetworks {
     );
     await Promise.all(
       peers.map(async (record) => {
-        if (record.pod === undefined || !hasNameServer(record)) return;
-        const table = await this.#table(record, [changed]);
-        if (this.#tables.get(record.pod.name) === table) return;
-        await this.#context.pods.patch(record.pod.name, { annotations: { [namesAnnotation]: table } });
-        this.#tables.set(record.pod.name, table);
+        if (record.pod !== undefined && hasNameServer(record))
+          await this.#writeTable(record, record.pod.name, ahead);
       }),
     );
+  }
+
+  async #writeTable(record: ClusterRecord, podName: string, ahead: ClusterRecord | undefined): Promise<void> {
+    const own = this.#tables.get(podName) ?? { written: undefined, writers: new OperationQueue() };
+    this.#tables.set(podName, own);
+    await own.writers.run(async () => {
+      // at its turn: whoever is the last to write has seen what all have changed
+      const table = await this.#table(record, ahead === undefined ? [] : [ahead]);
+      const seen = this.#context.tableOf(podName);
+      if ((own.written ?? seen) === table && (seen ?? table) === table) return;
+      await this.#context.pods.patch(podName, { annotations: { [namesAnnotation]: table } });
+      own.written = table;
+    });
   }
 
   async #table(record: ClusterRecord, changed: readonly ClusterRecord[]): Promise<string> {
@@ -245,6 +282,15 @@ export class ClusterContainerNetworks implements ContainerNetworks {
     const others = records.filter(({ id }) => id !== changed.id);
     return changed.pod === undefined ? others : [...others, changed];
   }
+}
+
+function namesOf(networks: readonly NetworkDetails[]): string[] {
+  return networks.map(({ name }) => name);
+}
+
+/** All of a container that tables are made of; empty where it has no part in them. */
+function namedFacts(record: ClusterRecord): string {
+  return isActive(record.state) ? JSON.stringify(memberOf(record)) : '';
 }
 
 /** On the default bridge nobody has names but those that are linked. */

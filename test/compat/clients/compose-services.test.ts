@@ -3,55 +3,11 @@
 
 import { composeGenerations, newestCompose } from '../harness/compose';
 import { mainCases, scriptCases } from '../harness/cases';
-import { registryHost } from '../../support/images/test-images';
-
-const image = `${registryHost}/services`;
-const postgres = '/usr/lib/postgresql/15/bin';
-
-const project = (port: number): string => `
-version: '3.8'
-services:
-  database:
-    image: ${image}
-    user: postgres
-    command: ${postgres}/postgres -D /var/lib/postgresql/data -c listen_addresses=* -c shared_buffers=16MB
-    stop_signal: SIGINT
-    volumes: ['rows:/var/lib/postgresql/data']
-    networks: [back]
-    healthcheck: {test: ${postgres}/pg_isready -h 127.0.0.1 -d template1, interval: 2s, timeout: 20s, retries: 90}
-  cache:
-    image: ${image}
-    user: redis
-    command: redis-server --dir /data --appendonly yes --bind 0.0.0.0 --protected-mode no
-    volumes: ['keys:/data']
-    networks: [back]
-    healthcheck: {test: redis-cli ping, interval: 2s, timeout: 20s, retries: 90}
-  app:
-    image: ${image}
-    command: node /srv/app.js
-    environment: {DB_PASSWORD_FILE: /run/secrets/password}
-    env_file: app.env
-    secrets: [password]
-    networks: {back: {}, front: {aliases: [site]}}
-    depends_on:
-      database: {condition: service_healthy}
-      cache: {condition: service_healthy}
-    healthcheck: {test: 'bash -c "exec 3<>/dev/tcp/127.0.0.1/3000"', interval: 2s, timeout: 20s, retries: 90}
-  web:
-    image: ${image}
-    command: nginx -c /srv/nginx.conf
-    ports: ['127.0.0.1:${String(port)}:80']
-    networks: [front]
-    depends_on:
-      app: {condition: service_healthy}
-volumes: {rows: {}, keys: {}}
-networks: {front: {}, back: {internal: true}}
-secrets: {password: {file: ./password.txt}}
-`;
+import { composeShop } from '../../support/images/compose-shop';
 
 const script = (setUp: string, command: string, port: number): string => `
   ${setUp}
-  echo ${Buffer.from(project(port)).toString('base64')} | base64 -d >docker-compose.yml; echo TITLE=shop >app.env; echo a word of the test >password.txt
+  echo ${Buffer.from(composeShop(port)).toString('base64')} | base64 -d >docker-compose.yml; echo TITLE=shop >app.env; echo a word of the test >password.txt
   compose() { ${command} -p $c "$@" 2>stderr; }; get() { on_host curl -sf --max-time 20 127.0.0.1:${String(port)}/$1; }; ready() { local i; for i in 1 2 3 4; do wait_for get ready && return; done 2>/dev/null; get ready; compose ps -a; compose logs; }
   compose pull >/dev/null
   compose up -d >/dev/null; ready

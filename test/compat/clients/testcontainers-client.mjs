@@ -1,6 +1,8 @@
 // A program as users of testcontainers write it; prints what it saw. Run by testcontainers.test.ts in the network
 // namespace of the engines, with DOCKER_HOST set.
 
+import { fileURLToPath } from 'node:url';
+
 import { GenericContainer, Network, Wait } from 'testcontainers';
 
 // testcontainers does not let its log streams keep a program alive.
@@ -13,12 +15,19 @@ const server = await new GenericContainer('busybox')
   .withNetwork(network)
   .withNetworkAliases('server')
   .withEnvironment({ WORD: 'hello' })
+  .withCopyContentToContainer([{ content: 'copied', target: '/etc/of/test', mode: 0o640 }])
+  .withCopyFilesToContainer([{ source: fileURLToPath(import.meta.url), target: '/srv/client.mjs' }])
   .withExposedPorts(80)
   .withCommand(['sh', '-c', 'echo "$WORD" >/index.html; echo serving; exec httpd -f -p 80'])
   .withWaitStrategy(Wait.forAll([Wait.forListeningPorts(), Wait.forHttp('/index.html', 80)]))
   .start();
 const page = await fetch(`http://${server.getHost()}:${server.getMappedPort(80)}/index.html`);
 const found = await server.exec(['sh', '-c', 'echo out; cat /no/such/file; exit 3']);
+const copied = await server.exec([
+  'sh',
+  '-c',
+  'stat -c %a /etc/of/test; cat /etc/of/test; head -c 2 /srv/client.mjs',
+]);
 const client = await new GenericContainer('busybox')
   .withLabels(label)
   .withNetwork(network)
@@ -40,6 +49,7 @@ process.stdout.write(
     logs: logs.includes('serving'),
     clientLogs: clientLogs.trim(),
     after,
+    copied,
   }),
 );
 process.exit(0);
