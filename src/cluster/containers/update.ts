@@ -2,9 +2,10 @@
 
 import { availableParallelism } from 'node:os';
 import type { ContainerUpdateBody } from '../../docker/types';
-import { DaemonError, errorMessage } from '../../errors';
+import { errorMessage } from '../../errors';
 import { eventAttributes } from '../../semantics/containers/container-record';
 import { isActive } from '../../semantics/containers/container-state';
+import { cannotUpdate, requireConsistentLimits } from '../../semantics/create/update-limits';
 import { validateResources } from '../../semantics/create/resource-validation';
 import { validateRestartPolicy } from '../../semantics/create/validation';
 import type { ClusterRecord } from '../contract/cluster-record';
@@ -40,12 +41,13 @@ export async function updateContainer(
     limits.map((name) => [name, body[name]] as const).filter(([, value]) => isGiven(value)),
   );
   validateResources({ ...wanted }, { cpus: availableParallelism() }, warnings, { update: true });
+  requireConsistentLimits(container, { ...container.record.hostConfig, ...wanted }, wanted);
   const policy = body.RestartPolicy?.Name ?? '';
   const updated = (record: ClusterRecord): ClusterRecord => {
     if (policy !== '' && policy !== 'no' && record.hostConfig.AutoRemove) {
-      throw new DaemonError(
-        'Conflict',
-        `Cannot update container ${container.id}: Restart policy cannot be updated because AutoRemove is enabled for the container`,
+      throw cannotUpdate(
+        container,
+        'Restart policy cannot be updated because AutoRemove is enabled for the container',
       );
     }
     const RestartPolicy =
@@ -75,10 +77,10 @@ async function limitPod(
   } catch (error) {
     const why = errorMessage(error);
     if (isActive(container.state)) {
-      throw new DaemonError(
-        'Conflict',
-        `Cannot update container ${container.id}: the limits of its Pod cannot be changed while it runs (${why}); stop the container first`,
-        { cause: error },
+      throw cannotUpdate(
+        container,
+        `the limits of its Pod cannot be changed while it runs (${why}); stop the container first`,
+        error,
       );
     }
     return [

@@ -2,7 +2,7 @@
 
 import { availableParallelism, totalmem } from 'node:os';
 import type { ContainerUpdateBody, HostConfig } from '../../docker/types';
-import { DaemonError, errorMessage } from '../../errors';
+import { errorMessage } from '../../errors';
 import { cgroupLimits, vmMemoryBytes } from '../../translate/resources';
 import { eventAttributes } from '../../semantics/containers/container-record';
 import type { Container, ContainerRegistry } from '../core/container-registry';
@@ -10,6 +10,7 @@ import { isActive } from '../../semantics/containers/container-state';
 import { findPod, requirePod, type PodPlaces } from '../vms/guest-access';
 import type { RunningPod } from '../vms/running-pod';
 import { validateRestartPolicy } from '../../semantics/create/validation';
+import { cannotUpdate, requireConsistentLimits } from '../../semantics/create/update-limits';
 import { validateResources } from '../../semantics/create/resource-validation';
 import type { Announcer } from '../../semantics/events/event-publisher';
 
@@ -47,7 +48,7 @@ export async function updateContainer(
   const wanted = givenLimits(body);
   const hostConfig = { ...record.hostConfig, ...wanted };
   validateResources({ ...wanted }, { cpus: availableParallelism() }, warnings, { update: true });
-  requireConsistent(container, hostConfig, wanted);
+  requireConsistentLimits(container, hostConfig, wanted);
   const policy = body.RestartPolicy?.Name ?? '';
   if (policy !== '') {
     if (record.hostConfig.AutoRemove && policy !== 'no') {
@@ -111,47 +112,4 @@ function requireRoom(pod: RunningPod | undefined, container: Container, memoryBy
     container,
     `its virtual machine has ${String(Math.floor(has / mebibyte))} MiB of memory; stop the container before giving it more`,
   );
-}
-
-function requireConsistent(
-  container: Container,
-  hostConfig: { MemorySwap: number; NanoCpus: number; CpuQuota: number; CpuPeriod: number },
-  wanted: Partial<HostConfig>,
-): void {
-  // Also where no swap limit was ever set: Docker compares with its 0.
-  if (
-    wanted.Memory !== undefined &&
-    wanted.MemorySwap === undefined &&
-    wanted.Memory > hostConfig.MemorySwap
-  ) {
-    throw cannotUpdate(
-      container,
-      'Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time',
-    );
-  }
-  for (const [limit, name] of [
-    [hostConfig.CpuQuota, 'CPU Quota'],
-    [hostConfig.CpuPeriod, 'CPU Period'],
-  ] as const) {
-    if (wanted.NanoCpus === undefined || limit <= 0) continue;
-    throw cannotUpdate(
-      container,
-      `Conflicting options: Nano CPUs cannot be updated as ${name} has already been set`,
-    );
-  }
-  if (wanted.NanoCpus !== undefined || hostConfig.NanoCpus === 0) return;
-  for (const [limit, name] of [
-    [wanted.CpuQuota, 'CPU Quota'],
-    [wanted.CpuPeriod, 'CPU Period'],
-  ] as const) {
-    if (limit === undefined) continue;
-    throw cannotUpdate(
-      container,
-      `Conflicting options: ${name} cannot be updated as NanoCPUs has already been set`,
-    );
-  }
-}
-
-function cannotUpdate(container: Container, reason: string, cause?: unknown): DaemonError {
-  return new DaemonError('Conflict', `Cannot update container ${container.id}: ${reason}`, { cause });
 }
