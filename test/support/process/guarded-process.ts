@@ -22,7 +22,7 @@ export interface GuardOptions {
   detached?: boolean;
 }
 
-// The guard holds the read end of a pipe from us: when we are gone, even by SIGKILL, `cat` ends and so does the command.
+// The guard holds the read end of a pipe from us: when we are gone, even by SIGKILL, `read` ends and so does the command.
 const guardScript = `
 exec 4<&0
 # a shell without job control ignores SIGINT and SIGQUIT in what it puts in the background; containers would inherit that
@@ -31,11 +31,11 @@ pid=$!
 echo $pid >&3
 exec 3>&-
 if [ "$GUARD_DETACHED" = 1 ]; then wait $pid; exit; fi
-cat <&4 >/dev/null &
-cat=$!
-wait -n
-kill $pid $cat 2>/dev/null
+{ read -r <&4; kill $pid 2>/dev/null; } &
+watch=$!
+# not wait -n, which may wait for ever when the command is so short that it has ended before
 wait $pid
+kill $watch 2>/dev/null
 `;
 
 /** Starts `command` in a session of its own, output to `logPath`. Rejects if the shell cannot be spawned. */
