@@ -11,6 +11,7 @@ import { startRegistry } from '../support/images/registry-process';
 import { NetworkNamespace } from '../support/network/network-namespace';
 import { makeScratchDir } from '../support/process/scratch-dir';
 import { projectDir } from '../support/process/project-dir';
+import { tryBuilders } from './builders';
 import { exceptions } from './exceptions';
 import { SuiteImages } from './images';
 import { passedByDockerd } from './passed';
@@ -26,6 +27,8 @@ const { values, positionals } = parseArgs({
     run: { type: 'string' },
     /** Every test, not those only that dockerd passes. */
     all: { type: 'boolean', default: false },
+    /** Instead of the tests: buildkitd in a container, by buildx' drivers. */
+    builders: { type: 'boolean', default: false },
     out: { type: 'string', default: '' },
     parallel: { type: 'string', default: '1' },
     timeout: { type: 'string', default: '60m' },
@@ -55,6 +58,10 @@ async function main(): Promise<void> {
     new SuiteImages(join(dir, 'images'), namespace, mirrorPort).push();
     const mirror = `http://127.0.0.1:${mirrorPort}`;
     const host = await startEngine(join(dir, 'e'), namespace, mirror, stops);
+    if (values.builders) {
+      await tryBuilders({ dir, suiteDir, namespace, host, dataRoot: join(dir, 'e', 'data') });
+      return;
+    }
     await runTests({ dir, namespace, mirrorDir, host }, interrupted.signal);
   } finally {
     for (const stop of stops.reverse()) await stop();

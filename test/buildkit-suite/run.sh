@@ -20,6 +20,11 @@ if [ "$(cat "$dir/version" 2>/dev/null)" != "$version" ]; then
   (cd "$dir/src" && nice go test -c -o "$dir/bin/client.test" ./client && nice go build -o "$dir/bin/buildctl" ./cmd/buildctl)
   printf '%s\n' "$version" >"$dir/version"
 fi
+if [[ " $* " = *' --builders '* ]] && [ ! -x "$dir/bin/buildkitd" ]; then
+  export GOPATH=$dir/go GOCACHE=$dir/cache GOTOOLCHAIN=auto GOFLAGS=-modcacherw CGO_ENABLED=0
+  say 'compiling buildkitd'
+  (cd "$dir/src" && nice go build -o "$dir/bin/buildkitd" ./cmd/buildkitd)
+fi
 bash scripts/setup.sh test
 bash scripts/fetch-dockerd.sh >/dev/null || say 'no dockerd with BuildKit'
 npx tsc -p test/buildkit-suite/tsconfig.json
