@@ -239,7 +239,7 @@ class StepRun {
   #warnOfCgroup(): void {
     const { cgroupParent = '' } = this.#op.meta ?? {};
     if (cgroupParent === '') return;
-    const short = 'cgroup-parent has no effect: each step is alone in its VM';
+    const short = 'cgroup-parent has no effect: steps run in the VMs of their build';
     this.#context.scope.progress.warning({ vertex: '', level: 1, short, detail: [], url: '', ranges: [] });
   }
 
