@@ -519,6 +519,7 @@ export const walls = {
       'cluster/records',
       'cluster/client',
       'cluster/contract',
+      'semantics/logs',
       'semantics/views',
       'semantics/events',
       'semantics/create',

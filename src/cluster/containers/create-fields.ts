@@ -3,6 +3,7 @@
 
 import type { ContainerConfig, EndpointSettings, HostConfig } from '../../docker/types';
 import { DaemonError } from '../../errors';
+import { validateFileLog, type LogConfigInput } from '../../semantics/logs/file-log-options';
 import { podHostname } from './pod-plan';
 
 export type FieldFate = 'honoured' | 'warned' | 'refused';
@@ -139,10 +140,17 @@ export const createFields: Readonly<Record<string, readonly [FieldFate, string]>
 };
 
 /** Lines are kept beside the container, as dockerd's `local` driver keeps them. */
-export function validateClusterLog(config: { Type?: string | undefined }): void {
-  const type = config.Type ?? '';
-  if (['', 'json-file', 'local', 'none'].includes(type)) return;
-  throw refusal(`the log driver ${type}`, 'lines are kept beside the container; docker logs has them');
+export function validateClusterLog({ Type, Config }: LogConfigInput): void {
+  const type = (Type ?? '') === '' ? 'json-file' : Type;
+  if (type === 'none') return;
+  if (type === 'json-file' || type === 'local') {
+    validateFileLog(type, Config ?? {});
+    return;
+  }
+  throw refusal(
+    `the log driver ${String(type)}`,
+    'lines are kept beside the container; docker logs has them',
+  );
 }
 
 function refusal(what: string, why: string): DaemonError {

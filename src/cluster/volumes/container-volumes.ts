@@ -2,7 +2,7 @@
 
 import type { V1Container, V1Volume, V1VolumeMount } from '@kubernetes/client-node';
 import type { HostConfig, Mount, MountPoint } from '../../docker/types';
-import { DaemonError } from '../../errors';
+import { DaemonError, invalid, isDaemonError } from '../../errors';
 import { neverTimestamp } from '../../go/timestamp';
 import type { MountDetails } from '../../semantics/containers/container-record';
 import type { KnownContainers } from '../../semantics/containers/known-containers';
@@ -143,9 +143,17 @@ export class ClusterContainerVolumes implements ContainerVolumes {
     };
   }
 
+  #donor(ref: string): ReturnType<KnownContainers['get']> {
+    try {
+      return this.#context.containers.get(ref);
+    } catch (error) {
+      throw isDaemonError(error, 'NotFound') ? invalid(error.message) : error;
+    }
+  }
+
   #inherited(from: string): Resolved[] {
     const { ref, readOnly } = parseVolumesFrom(from);
-    const { record } = this.#context.containers.get(ref);
+    const { record } = this.#donor(ref);
     return record.mounts
       .filter(({ Type }) => Type !== 'tmpfs')
       .map((point) => ({

@@ -21,8 +21,7 @@ import { isActive, type RunFacts } from '../../semantics/containers/container-st
 import type { ContainerWaits } from '../../semantics/containers/container-wait';
 import { withRunDefaults } from '../../semantics/create/daemon-defaults';
 import type { RestartTimers } from '../core/restart-timers';
-import { generalFailureCode, startFailure } from '../../semantics/containers/runtime-errors';
-import { logStartError } from '../logs/log-config';
+import { generalFailureCode, logStartError, startFailure } from '../../semantics/containers/runtime-errors';
 import { requireBindSources } from '../mounts/container-mounts';
 import { mergeMounts, withHostPaths } from '../mounts/container-shares';
 import { fillFromUnstarted, type UnstartedNeeds } from '../mounts/share-filling';

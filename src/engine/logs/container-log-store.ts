@@ -10,7 +10,8 @@ import type { ContainerLogs, ContainerLogWriter, LogOffsets } from '../core/cont
 import type { ContainerRecord } from '../../semantics/containers/container-record';
 import { isActive } from '../../semantics/containers/container-state';
 import { logAttributes, logSubject } from '../../semantics/logs/log-attributes';
-import { logFileOptions, type LogConfigInput, type LogFileOptions } from './log-config';
+import type { LogConfigInput, LogFileOptions } from '../../semantics/logs/file-log-options';
+import { logFileOptions } from './log-config';
 import { isRemoteDriver, remoteWriter } from './remote/remote-driver';
 import { LogFile, removeLogFiles } from './log-file';
 import { DiscardingLogWriter, FileLogWriter } from './log-writer';

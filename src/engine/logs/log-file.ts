@@ -8,7 +8,7 @@ import { createGzip } from 'node:zlib';
 import * as path from 'node:path';
 import { errorMessage, systemErrorCode } from '../../errors';
 import { log } from '../../log';
-import type { LogFileOptions } from './log-config';
+import type { LogFileOptions } from '../../semantics/logs/file-log-options';
 import { parseRecord, parseRunOffsets, type RunOffsets } from '../../semantics/logs/log-record';
 
 const tailBlockBytes = 65_536;

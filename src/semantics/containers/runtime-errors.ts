@@ -105,3 +105,8 @@ function exitCodeOf(message: string): number {
   if (missing.some((text) => message.includes(text))) return 127;
   return message.includes('permission denied') ? 126 : generalFailureCode;
 }
+
+/** As Docker reports a start that fails for its log: the reason alone goes to the client. */
+export function logStartError(reason: string): string {
+  return `failed to initialize logging driver: ${reason}`;
+}

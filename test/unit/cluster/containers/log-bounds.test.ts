@@ -13,3 +13,10 @@ it('counts what json-file writes around each line, and nothing for the local dri
   expect(logBounds({ Type: 'local', Config })).toEqual({ maxBytes: 2000, maxFiles: 3, lineBytes: 0 });
   expect(logBounds({ Type: 'json-file', Config: { 'max-size': '1m' } })).toMatchObject({ maxFiles: 1 });
 });
+
+it('refuses at start what is no size or number, as Docker words it', () => {
+  expect(() => logBounds({ Type: 'json-file', Config: { 'max-size': 'lots' } })).toThrow(
+    "failed to initialize logging driver: invalid size: 'lots'",
+  );
+  expect(() => logBounds({ Type: 'none', Config: { 'max-size': 'lots' } })).not.toThrow();
+});
