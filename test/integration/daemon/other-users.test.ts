@@ -95,6 +95,7 @@ const ofVms = [
   'x data/layers',
   'x data/templates',
   'x data/templates/KEY',
+  'x data/volume-disks',
   'x run/vms',
   'x run/vms/VM',
 ].sort();
