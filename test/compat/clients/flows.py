@@ -179,7 +179,7 @@ def options():
         restart_policy={"Name": "on-failure", "MaximumRetryCount": 2}, log_config=LogConfig(type="json-file", config={"max-size": "1m"}),
         extra_hosts={"there": "10.0.0.1"}, dns=["9.9.9.9"], security_opt=["no-new-privileges"], sysctls={"net.core.somaxconn": "100"})
     made = client.api.create_container(
-        "busybox", ["sh", "-c", "ulimit -n; cat /proc/sys/net/core/somaxconn; grep there /etc/hosts; touch /x; true"], name=name, host_config=host,
+        "busybox", ["sh", "-c", "ulimit -n; cat /proc/sys/net/core/somaxconn; grep there /etc/hosts; touch /x 2>&1; true"], name=name, host_config=host,
         healthcheck=Healthcheck(test=["CMD", "true"], interval=1000000000), hostname="h", domainname="d", stop_signal="SIGINT", labels=["l"])
     client.api.start(made)
     code = client.api.wait(made)
