@@ -73,6 +73,15 @@ export interface NetworkDefaults {
   readonly addressPools: readonly { base: string; size: number }[];
 }
 
+/** Of Pods: taints of nodes that don't keep them away. In Kubernetes' own form. */
+export interface Toleration {
+  readonly key: string;
+  readonly operator: 'Equal' | 'Exists';
+  readonly value?: string;
+  /** None: of every effect. */
+  readonly effect?: 'NoSchedule' | 'PreferNoSchedule' | 'NoExecute';
+}
+
 /** Of `--backend kubernetes`. */
 export interface ClusterSettings {
   /** Undefined: KUBECONFIG, ~/.kube/config, or the service account of the Pod that the daemon is in. */
@@ -86,6 +95,7 @@ export interface ClusterSettings {
   readonly supervisorImage: string;
   readonly serviceAccount: string | undefined;
   readonly nodeSelector: Readonly<Record<string, string>>;
+  readonly tolerations: readonly Toleration[];
   /** '': the cluster's default. */
   readonly storageClass: string;
   /** Of volumes that name no size. */

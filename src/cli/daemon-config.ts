@@ -11,6 +11,7 @@ import type { LogFormat, LogLevel } from '../log';
 import { readConfigFile } from './config-file';
 import { givenFlags } from './daemon-options';
 import type { KindValues, OptionKind, OptionValue } from './option-kinds';
+import { parseToleration } from './toleration';
 
 const projectDir = join(__dirname, '..', '..');
 const gibibyte = 1024 ** 3;
@@ -163,6 +164,7 @@ function clusterSettings(settings: Settings): ClusterSettings | undefined {
     supervisorImage,
     serviceAccount: settings.string('kube-service-account'),
     nodeSelector: settings.get('map', 'kube-node-selector') ?? {},
+    tolerations: (settings.get('list', 'kube-tolerations') ?? []).map(parseToleration),
     storageClass: settings.string('kube-storage-class') ?? '',
     volumeSize: settings.string('kube-volume-size') ?? '10Gi',
     volumeAccessMode: (settings.string('kube-volume-access') ??

@@ -432,6 +432,12 @@ export const daemonOptions: readonly DaemonOption[] = [
     description: 'label of nodes that Pods may run on; may be repeated',
   },
   {
+    key: 'kube-tolerations',
+    flags: '--kube-toleration <key[=value][:effect]>',
+    kind: 'list',
+    description: 'taint of nodes that Pods may run on all the same; may be repeated',
+  },
+  {
     key: 'kube-storage-class',
     flags: '--kube-storage-class <name>',
     kind: 'string',

@@ -103,6 +103,7 @@ export function podOf(record: ClusterRecord, settings: ClusterSettings, parts: r
       ...(Object.keys(settings.nodeSelector).length === 0
         ? {}
         : { nodeSelector: { ...settings.nodeSelector } }),
+      ...(settings.tolerations.length === 0 ? {} : { tolerations: [...settings.tolerations] }),
       ...(secrets.length === 0 ? {} : { imagePullSecrets: secrets.map((name) => ({ name })) }),
       ...(dns?.dnsPolicy === undefined ? {} : { dnsPolicy: dns.dnsPolicy }),
       ...(dns?.dnsConfig === undefined ? {} : { dnsConfig: dns.dnsConfig }),

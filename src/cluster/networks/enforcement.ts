@@ -1,7 +1,7 @@
 // Does the cluster's network keep its policies? Nothing of Kubernetes' API tells, so it is tried: a Pod listens on two ports, a policy
 // lets another Pod reach one of them. What came of it lies on the policy, for all daemons of the namespace.
 
-import type { V1NetworkPolicy, V1Pod } from '@kubernetes/client-node';
+import type { V1NetworkPolicy, V1Pod, V1Toleration } from '@kubernetes/client-node';
 import { pause } from '../../async/pause';
 import { DaemonError, errorMessage, isDaemonError } from '../../errors';
 import { log } from '../../log';
@@ -25,6 +25,7 @@ export interface ProbeSettings {
   runtimeClass: string | undefined;
   serviceAccount: string | undefined;
   nodeSelector: Readonly<Record<string, string>>;
+  tolerations: readonly V1Toleration[];
 }
 
 const policyName = 'caisson-probe';
@@ -231,6 +232,7 @@ function probePod(
       ...(settings.runtimeClass === undefined ? {} : { runtimeClassName: settings.runtimeClass }),
       ...(settings.serviceAccount === undefined ? {} : { serviceAccountName: settings.serviceAccount }),
       nodeSelector: { ...settings.nodeSelector },
+      tolerations: [...settings.tolerations],
       containers: [
         {
           name: 'probe',

@@ -78,6 +78,7 @@ export const clusterSettings: ClusterSettings = {
   supervisorImage: 'registry.test/supervisor:1',
   serviceAccount: undefined,
   nodeSelector: {},
+  tolerations: [],
   storageClass: '',
   volumeSize: '10Gi',
   volumeAccessMode: 'ReadWriteOnce',

@@ -73,11 +73,13 @@ it('lets what the operator has set into the spec, and only that', () => {
     runtimeClass: 'kata',
     serviceAccount: 'low',
     nodeSelector: { pool: 'vm' },
+    tolerations: [{ key: 'vm', operator: 'Exists' as const, effect: 'NoSchedule' as const }],
   };
   expect(podOf(clusterRecord(), settings, []).spec).toMatchObject({
     runtimeClassName: 'kata',
     serviceAccountName: 'low',
     nodeSelector: { pool: 'vm' },
+    tolerations: [{ key: 'vm', operator: 'Exists', effect: 'NoSchedule' }],
     automountServiceAccountToken: false,
   });
 });
