@@ -10,7 +10,7 @@ import { loginFor } from '../../builder/registry-logins';
 import { imageless, stepHostConfig } from '../../builder/step-container';
 import { copyOutput } from '../../builder/step-output';
 import type { ImageConfig } from '../../docker/image-config';
-import { DaemonError, errorMessage, isDaemonError } from '../../errors';
+import { errorMessage, isDaemonError } from '../../errors';
 import { log } from '../../log';
 import { parseReference } from '../../registry/reference';
 import type { BlobDescriptor } from '../../registry/registry-upload';
@@ -26,7 +26,7 @@ import { startContainer } from '../containers/start';
 import type { ClusterImageBackend } from '../images/image-backend';
 import type { ImageCatalog, ImageView } from '../images/image-catalog';
 import { fetchLayer, type FetchNeeds } from '../layers/fetched-layers';
-import { keepImages } from '../layers/made-images';
+import { keepImage } from '../layers/made-images';
 import type { OwnRegistry } from '../layers/own-registry';
 import type { Workshop, Workshops } from '../layers/workshop';
 import type { ClusterContainer } from '../records/cluster-container';
@@ -132,10 +132,8 @@ export class ClusterBuildHost implements BuildHost {
   async createImage(config: ImageConfig, parentId: string): Promise<Image> {
     const made = { configText: JSON.stringify(filledImage(config)), parentId, names: [] };
     const places = { workshop: this.#workshop, there: this.#there };
-    const { images, view } = await keepImages(this.#needs, places, [made], this.#signal);
+    const { image, view } = await keepImage(this.#needs, places, made, this.#signal);
     this.#view = view;
-    const [image] = images;
-    if (image === undefined) throw new DaemonError('Internal', 'an image was not kept');
     return image;
   }
 

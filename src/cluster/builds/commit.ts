@@ -13,7 +13,7 @@ import { caissonVersion } from '../../versions';
 import type { ClusterContext } from '../containers/context';
 import type { ClusterImageBackend } from '../images/image-backend';
 import type { ImageCatalog } from '../images/image-catalog';
-import { keepImages } from '../layers/made-images';
+import { keepImage } from '../layers/made-images';
 import { needsRegistry, type OwnRegistry } from '../layers/own-registry';
 import type { Workshops } from '../layers/workshop';
 import { changedLayer } from '../streams/changes';
@@ -51,8 +51,7 @@ export async function commitContainer(needs: CommitNeeds, options: CommitOptions
       parentId: parent === undefined ? '' : record.imageId,
       names: [],
     };
-    const [image] = (await keepImages({ catalog, own }, { workshop }, [made], signal)).images;
-    if (image === undefined) throw new DaemonError('Internal', 'an image was not kept');
+    const { image } = await keepImage({ catalog, own }, { workshop }, made, signal);
     if (imageRef !== '') await images.tag(image.id, { repo: imageRef, tag: '' });
     events.publish('container', 'commit', id, {
       ...eventAttributes(record),

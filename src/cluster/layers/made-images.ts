@@ -1,6 +1,7 @@
 // Images that are made here: into the registry first, then into the records of the cluster, so that a record never leads to nothing.
 
 import { createHash } from 'node:crypto';
+import { DaemonError } from '../../errors';
 import type { Image } from '../../storage/contract/image';
 import { parseConfig } from '../../storage/images/image-config';
 import { requireLayerDepth } from '../../storage/layers/layer-store';
@@ -47,4 +48,17 @@ export async function keepImages(
     });
     return { images, view: change };
   });
+}
+
+/** One of them. */
+export async function keepImage(
+  needs: Parameters<typeof keepImages>[0],
+  places: Omit<LayerPlaces, 'view'>,
+  made: MadeImage,
+  signal: AbortSignal,
+): Promise<{ image: Image; view: ImageView }> {
+  const { images, view } = await keepImages(needs, places, [made], signal);
+  const [image] = images;
+  if (image === undefined) throw new DaemonError('Internal', 'an image was not kept');
+  return { image, view };
 }
