@@ -132,13 +132,6 @@ export const walls = {
     imports: ['kubernetes', 'network/addresses', 'registry'],
     types: ['api/v1/backend', 'api/v1/types', 'api/v1.41/backend', 'storage/contract'],
   },
-  kubernetes: {
-    pure: true,
-    imports: ['kubernetes/schema', 'docker'],
-    types: ['api/v1/types'],
-    modules: ['yaml'],
-  },
-  'kubernetes/schema': { pure: true, imports: [], modules: ['zod'] },
 
   // the engine, floor 9
   'engine/backends': {
@@ -515,6 +508,7 @@ export const walls = {
   },
   'cluster/containers': {
     imports: [
+      'kubernetes',
       'cluster/supervisor',
       'cluster/records',
       'cluster/client',
@@ -592,6 +586,15 @@ export const walls = {
     types: ['api/v1.41/backend', 'storage/contract'],
   },
   'cluster/supervisor': { imports: ['vm/contract'], modules: ['@kubernetes/client-node'] },
+
+  // Kubernetes' own forms
+  kubernetes: {
+    pure: true,
+    imports: ['kubernetes/schema', 'docker'],
+    types: ['api/v1/types'],
+    modules: ['yaml'],
+  },
+  'kubernetes/schema': { pure: true, imports: [], modules: ['zod'] },
 
   // Docker's semantics, whatever runs containers
   'semantics/images': {

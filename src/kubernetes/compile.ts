@@ -3,7 +3,7 @@
 // Manifests of one file as workloads: how many Pods each has, how they are called, and what they are.
 
 import { DataObjects } from './data-objects';
-import { ManifestError } from './manifest';
+import { ManifestError } from './manifest-error';
 import type { PodPlan, WorkloadPlan } from './plan';
 import { planPod, type PodContext, type PodIdentity } from './pod-plan';
 import type { PodSpec } from './schema/pod';

@@ -2,7 +2,7 @@
 
 import type { AuthConfig } from '../docker/types';
 import type { DataObjects } from './data-objects';
-import { ManifestError } from './manifest';
+import { ManifestError } from './manifest-error';
 
 const key = '.dockerconfigjson';
 

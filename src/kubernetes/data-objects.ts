@@ -1,6 +1,6 @@
 // ConfigMaps and Secrets by name, with their values as bytes.
 
-import { ManifestError } from './manifest';
+import { ManifestError } from './manifest-error';
 import type { Manifest, ManifestOf } from './schema/workload';
 
 export type DataKind = 'ConfigMap' | 'Secret';

@@ -2,7 +2,7 @@
 
 import type { DataObjects, DataKind } from './data-objects';
 import { podField, type PodFields } from './fields';
-import { ManifestError } from './manifest';
+import { ManifestError } from './manifest-error';
 import { resourceValue } from './resources';
 import type { Container, EnvFrom, EnvVar } from './schema/container';
 import { expandVariables } from './variables';

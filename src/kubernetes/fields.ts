@@ -1,6 +1,6 @@
 // fieldRef: what a container may ask about its Pod.
 
-import { ManifestError } from './manifest';
+import { ManifestError } from './manifest-error';
 
 export interface PodFields {
   name: string;

@@ -2,7 +2,7 @@
 // what only a cluster could honour is warned about.
 
 import { parseAllDocuments } from 'yaml';
-import { DaemonError } from '../errors';
+import { ManifestError } from './manifest-error';
 import { describeIssues } from './schema/issues';
 import {
   clusterOnlyFields,
@@ -12,13 +12,6 @@ import {
   warnedWorkloadFields,
 } from './schema/pod';
 import { type Manifest, manifestSchemas, type Kind } from './schema/workload';
-
-/** Says where: `document 2 (Deployment "web"): spec.replicas: …`. */
-export class ManifestError extends DaemonError {
-  constructor(message: string) {
-    super('InvalidParameter', message);
-  }
-}
 
 export interface ParsedManifests {
   manifests: Manifest[];

@@ -6,7 +6,7 @@ import { pullCredentials } from './credentials';
 import type { DataObjects } from './data-objects';
 import { planEnvironment, resolveEnvironment } from './environment';
 import type { PodFields } from './fields';
-import { ManifestError } from './manifest';
+import { ManifestError } from './manifest-error';
 import type { ContainerPlan, PodPlan, VolumePlan } from './plan';
 import { planProbes } from './probes';
 import { planResources } from './resources';

@@ -1,6 +1,6 @@
 // Probes and lifecycle hooks of a container, with names of ports resolved.
 
-import { ManifestError } from './manifest';
+import { ManifestError } from './manifest-error';
 import type { ActionPlan, ContainerPlan, ProbePlan } from './plan';
 import type { Container, Handler, Probe } from './schema/container';
 

@@ -1,6 +1,6 @@
 // Resource quantities: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
 
-import { ManifestError } from './manifest';
+import { ManifestError } from './manifest-error';
 
 const suffixes: Readonly<Record<string, number>> = {
   n: 1e-9,

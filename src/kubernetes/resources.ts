@@ -1,7 +1,7 @@
 // resources of a container: limits are cgroup limits, requests weights.
 
 import type { HostConfig } from '../docker/types';
-import { ManifestError } from './manifest';
+import { ManifestError } from './manifest-error';
 import { parseBytes, parseMilliCpus, parseQuantity } from './quantity';
 import type { Container, Resources } from './schema/container';
 

@@ -1,7 +1,7 @@
 // securityContext of a Pod and of a container, as Docker's options. A container's wins over its Pod's.
 
 import type { HostConfig } from '../docker/types';
-import { ManifestError } from './manifest';
+import { ManifestError } from './manifest-error';
 import type { SecurityContext } from './schema/container';
 import type { PodSecurityContext } from './schema/pod';
 

@@ -2,7 +2,7 @@
 
 import type { DataObjects, Data, DataKind } from './data-objects';
 import { podField, type PodFields } from './fields';
-import { ManifestError } from './manifest';
+import { ManifestError } from './manifest-error';
 import type { FilePlan, VolumePlan } from './plan';
 import { parseBytes } from './quantity';
 import type { PodSpec, Volume } from './schema/pod';

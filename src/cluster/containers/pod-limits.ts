@@ -2,6 +2,7 @@
 
 import type { V1Pod, V1PodCondition, V1ResourceRequirements } from '@kubernetes/client-node';
 import { DaemonError } from '../../errors';
+import { parseQuantity } from '../../kubernetes/quantity';
 import type { PodResizes } from '../client/pod-resizes';
 import { mainContainer } from './pod-plan';
 import type { Pods } from './pods';
@@ -66,25 +67,8 @@ function hasResources({ status }: V1Pod, wanted: V1ResourceRequirements): boolea
   const actual = status?.containerStatuses?.find(({ name }) => name === mainContainer)?.resources;
   return (['limits', 'requests'] as const).every((kind) =>
     Object.entries(wanted[kind] ?? {}).every(
-      ([name, quantity]) => quantityOf(actual?.[kind]?.[name]) === quantityOf(quantity),
+      ([name, quantity]) =>
+        parseQuantity(actual?.[kind]?.[name] ?? 0, name) === parseQuantity(quantity, name),
     ),
   );
-}
-
-const suffixes = ['Ki', 'Mi', 'Gi', 'Ti', 'Pi', 'Ei'];
-const decimals: Readonly<Record<string, number>> = {
-  m: 1e-3,
-  k: 1e3,
-  M: 1e6,
-  G: 1e9,
-  T: 1e12,
-  P: 1e15,
-  E: 1e18,
-};
-
-/** `96Mi`, `500m`, `2`. */
-function quantityOf(text = ''): number {
-  const [, number = '', suffix = ''] = /^([\d.]+)(\w*)$/.exec(text) ?? [];
-  const power = suffixes.indexOf(suffix);
-  return Number(number) * (power >= 0 ? 1024 ** (power + 1) : (decimals[suffix] ?? 1));
 }
