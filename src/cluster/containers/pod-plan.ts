@@ -9,6 +9,7 @@ import type { RunFacts } from '../../semantics/containers/container-state';
 import type { SupervisorState } from '../supervisor/protocol';
 import type { ClusterRecord, PodFacts } from '../contract/cluster-record';
 import { supervisorDirectory, supervisorVolume, type PodParts } from '../contract/pod-parts';
+import { podPlacement } from '../contract/pod-placement';
 import { containerIdLabel, idLabelValue } from '../records/container-form';
 import { managedBy } from '../records/resource-kinds';
 
@@ -93,17 +94,9 @@ export function podOf(record: ClusterRecord, settings: ClusterSettings, parts: r
       },
     },
     spec: {
-      restartPolicy: 'Never',
-      automountServiceAccountToken: false,
-      enableServiceLinks: false,
+      ...podPlacement(settings),
       terminationGracePeriodSeconds: 2,
       ...(hostname === undefined ? {} : { hostname }),
-      ...(settings.runtimeClass === undefined ? {} : { runtimeClassName: settings.runtimeClass }),
-      ...(settings.serviceAccount === undefined ? {} : { serviceAccountName: settings.serviceAccount }),
-      ...(Object.keys(settings.nodeSelector).length === 0
-        ? {}
-        : { nodeSelector: { ...settings.nodeSelector } }),
-      ...(settings.tolerations.length === 0 ? {} : { tolerations: [...settings.tolerations] }),
       ...(secrets.length === 0 ? {} : { imagePullSecrets: secrets.map((name) => ({ name })) }),
       ...(dns?.dnsPolicy === undefined ? {} : { dnsPolicy: dns.dnsPolicy }),
       ...(dns?.dnsConfig === undefined ? {} : { dnsConfig: dns.dnsConfig }),

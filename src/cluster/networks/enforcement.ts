@@ -1,10 +1,11 @@
 // Does the cluster's network keep its policies? Nothing of Kubernetes' API tells, so it is tried: a Pod listens on two ports, a policy
 // lets another Pod reach one of them. What came of it lies on the policy, for all daemons of the namespace.
 
-import type { V1NetworkPolicy, V1Pod, V1Toleration } from '@kubernetes/client-node';
+import type { V1NetworkPolicy, V1Pod } from '@kubernetes/client-node';
 import { pause } from '../../async/pause';
 import { DaemonError, errorMessage, isDaemonError } from '../../errors';
 import { log } from '../../log';
+import { podPlacement, type PlacementSettings } from '../contract/pod-placement';
 
 /** `ignored`: policies are objects that nobody reads. `unknown`: it was not tried, or could not be. */
 export type Enforcement = 'kept' | 'ignored' | 'unknown';
@@ -20,13 +21,7 @@ export interface ProbeObjects {
 }
 
 /** How the operator wants Pods. */
-export interface ProbeSettings {
-  supervisorImage: string;
-  runtimeClass: string | undefined;
-  serviceAccount: string | undefined;
-  nodeSelector: Readonly<Record<string, string>>;
-  tolerations: readonly V1Toleration[];
-}
+export type ProbeSettings = PlacementSettings & { supervisorImage: string };
 
 const policyName = 'caisson-probe';
 const roleLabel = 'caisson.io/probe';
@@ -224,15 +219,9 @@ function probePod(
     kind: 'Pod',
     metadata: { generateName: `probe-${role}-`, labels: { ...labels, [roleLabel]: role } },
     spec: {
-      restartPolicy: 'Never',
-      automountServiceAccountToken: false,
-      enableServiceLinks: false,
+      ...podPlacement(settings),
       terminationGracePeriodSeconds: 0,
       activeDeadlineSeconds: podSeconds,
-      ...(settings.runtimeClass === undefined ? {} : { runtimeClassName: settings.runtimeClass }),
-      ...(settings.serviceAccount === undefined ? {} : { serviceAccountName: settings.serviceAccount }),
-      nodeSelector: { ...settings.nodeSelector },
-      tolerations: [...settings.tolerations],
       containers: [
         {
           name: 'probe',
