@@ -173,46 +173,37 @@ export class VolumeStore {
       anonymous: anonymous || request.labels?.[podVolumeLabel] !== undefined,
     };
     const isDisk = request.isDisk === true || request.labels?.[kindLabel] === 'disk';
-    if (isDisk && Object.keys(options ?? {}).length === 0) return this.#createDisk(volume);
-    await this.#makeDirectory(name);
-    const other = this.#volumes.get(name);
-    if (other !== undefined) return { volume: other, created: false };
-    try {
-      this.#documents.put(collection, name, volume);
-    } catch (error) {
-      await this.#removeEmpty(name);
-      throw error;
-    }
-    this.#volumes.set(name, volume);
-    return { volume, created: true };
+    const disk =
+      isDisk && Object.keys(options ?? {}).length === 0 ? randomBytes(16).toString('hex') : undefined;
+    return this.#make(disk === undefined ? volume : { ...volume, disk });
   }
 
-  async #createDisk(plain: Volume): Promise<{ volume: Volume; created: boolean }> {
-    const { name } = plain;
-    const disk = randomBytes(16).toString('hex');
-    const link = join(this.#root, name, diskLinkName);
-    await this.#disks.create(disk, this.#diskBytes);
+  /** Directory and disk first, the record last: a daemon that dies in between finds what nothing knows of, and removes it. */
+  async #make(volume: Volume): Promise<{ volume: Volume; created: boolean }> {
+    const { name, disk } = volume;
+    let created = false;
+    if (disk !== undefined) await this.#disks.create(disk, this.#diskBytes);
     try {
       await this.#makeDirectory(name);
       const other = this.#volumes.get(name);
-      if (other !== undefined) {
-        await this.#disks.remove(disk);
-        return { volume: other, created: false };
-      }
+      if (other !== undefined) return { volume: other, created };
       // no other create comes in between
-      symlinkSync(this.#disks.path(disk), link);
-      const volume = { ...plain, disk };
+      if (disk !== undefined) symlinkSync(this.#disks.path(disk), join(this.#root, name, diskLinkName));
       this.#documents.put(collection, name, volume);
       this.#volumes.set(name, volume);
-      return { volume, created: true };
-    } catch (error) {
-      await this.#disks.remove(disk);
-      if (!this.#volumes.has(name)) {
-        await rm(link, { force: true });
-        await this.#removeEmpty(name);
-      }
-      throw error;
+      created = true;
+      return { volume, created };
+    } finally {
+      if (!created) await this.#unmake(volume);
     }
+  }
+
+  /** A volume that has no record, unless another create of its name has made one meanwhile. */
+  async #unmake({ name, disk }: Volume): Promise<void> {
+    if (disk !== undefined) await this.#disks.remove(disk);
+    if (this.#volumes.has(name)) return;
+    if (disk !== undefined) await rm(join(this.#root, name, diskLinkName), { force: true });
+    await this.#removeEmpty(name);
   }
 
   async #removeEmpty(name: string): Promise<void> {
