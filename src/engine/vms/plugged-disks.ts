@@ -1,6 +1,8 @@
 // Disks of a VM, plugged and unplugged while it runs.
 
+import { whenOver } from '../../async/deadline';
 import { pause } from '../../async/pause';
+import { processClock } from '../../async/process-clock';
 import { DaemonError, isDaemonError } from '../../errors';
 import { diskIds } from '../../translate/pod-to-vm';
 import type { Vm, VmDisk } from '../../vm/contract/vm';
@@ -19,18 +21,30 @@ export async function plugMissing(vm: Vm, disks: readonly VmDisk[]): Promise<str
 }
 
 async function plug(vm: Vm, disks: readonly VmDisk[]): Promise<void> {
-  const over = AbortSignal.timeout(freeingTimeoutMs);
-  for (;;) {
-    try {
-      await vm.plugDisks(disks);
-      return;
-    } catch (error) {
-      if (!isDaemonError(error, 'Conflict')) throw error;
-      if (await pause(triesEveryMs, over)) continue;
+  const over = new AbortController();
+  let stop: (() => void) | undefined;
+  try {
+    for (;;) {
+      const held = await conflictOf(vm.plugDisks(disks));
+      if (held === undefined) return;
+      stop ??= whenOver(freeingTimeoutMs, processClock(process.pid), () => over.abort());
+      if (await pause(triesEveryMs, over.signal)) continue;
       const reason =
         'a volume of the container is a disk, which one virtual machine has at a time: stop the container that has it, or join that one with --network container:NAME';
-      throw new DaemonError('Conflict', reason, { cause: error });
+      throw new DaemonError('Conflict', reason, { cause: held });
     }
+  } finally {
+    stop?.();
+  }
+}
+
+async function conflictOf(plugging: Promise<unknown>): Promise<DaemonError | undefined> {
+  try {
+    await plugging;
+    return undefined;
+  } catch (error) {
+    if (isDaemonError(error, 'Conflict')) return error;
+    throw error;
   }
 }
 
