@@ -143,6 +143,7 @@ export const walls = {
       'semantics/filters',
       'semantics/images',
       'semantics/networks',
+      'semantics/system',
       'semantics/views',
       'engine/images',
       'engine/lifecycle',
@@ -492,8 +493,16 @@ export const walls = {
     types: ['api/v1.41/backend'],
   },
   'cluster/system': {
-    imports: ['semantics/system', 'cluster/containers', 'cluster/client', 'versions', 'config', 'docker'],
-    types: ['api/v1.41/backend'],
+    imports: [
+      'semantics/system',
+      'semantics/images',
+      'cluster/containers',
+      'cluster/client',
+      'versions',
+      'config',
+      'docker',
+    ],
+    types: ['api/v1.41/backend', 'storage/contract'],
   },
   'cluster/keeper': {
     imports: [
@@ -612,7 +621,10 @@ export const walls = {
     imports: ['semantics/containers', 'semantics/filters', 'docker'],
     types: ['api/v1.41/backend', 'network/network'],
   },
-  'semantics/system': { imports: ['versions', 'config', 'docker'] },
+  'semantics/system': {
+    imports: ['storage/images', 'versions', 'config', 'docker'],
+    types: ['storage/contract'],
+  },
   'semantics/views': {
     imports: ['semantics/containers', 'semantics/filters', 'docker'],
     types: ['api/v1.41/backend', 'network/network', 'vm/contract'],

@@ -208,7 +208,7 @@ export async function startCluster(
     api,
     context,
     containers: verbs,
-    images,
+    images: () => catalog.read(),
     volumes,
     login: (auth) => login(auth, registry),
     warnings: networkWarnings,

@@ -7,13 +7,17 @@ import type { Filters, SystemBackend } from '../../api/v1.41/backend';
 import type {
   AuthConfig,
   AuthResponse,
+  DiskUsage,
   EventMessage,
   SystemInfo,
   SystemVersion,
   Volume,
 } from '../../docker/types';
 import type { Config } from '../../config';
+import { listImages } from '../../semantics/images/list';
 import { daemonInfo, daemonVersion } from '../../semantics/system/daemon-info';
+import { diskUsage } from '../../semantics/system/disk-usage';
+import type { ImageStore } from '../../storage/contract/stores';
 import type { SystemVersions } from '../../versions';
 import { callApi } from '../client/api-error';
 import type { ClusterApi } from '../client/cluster-api';
@@ -26,8 +30,9 @@ export interface ClusterSystemParts {
   api: ClusterApi;
   context: ClusterContext;
   containers: Pick<ClusterContainers, 'list'>;
-  images: { list(options: { all: boolean; digests: boolean; filters: Filters }): Promise<object[]> };
-  volumes: { list(filters: Filters): Promise<{ Volumes: Volume[] | null }> };
+  /** What the cluster has of them. */
+  images: () => Promise<{ index: Pick<ImageStore, 'get' | 'list'>; layerBytes: (diffId: string) => number }>;
+  volumes: { usage(): Promise<Volume[]> };
   login: (auth: AuthConfig) => Promise<AuthResponse>;
   /** What the cluster doesn't enforce. */
   warnings: () => Promise<string[]>;
@@ -44,9 +49,9 @@ export class ClusterSystemBackend implements SystemBackend {
 
   async info(): Promise<SystemInfo> {
     const { config, versions, api, context, images, warnings } = this.#parts;
-    const [{ items: nodes }, listed, notKept] = await Promise.all([
+    const [{ items: nodes }, { index }, notKept] = await Promise.all([
       callApi(() => api.core.listNode()).catch(() => ({ items: [] })),
-      images.list({ all: true, digests: false, filters: noFilters }),
+      images(),
       warnings(),
     ]);
     const counts = { running: 0, paused: 0, stopped: 0 };
@@ -63,7 +68,7 @@ export class ClusterSystemBackend implements SystemBackend {
         config,
         versions,
         containers: counts,
-        images: listed.length,
+        images: listImages(index, { all: true, filters: noFilters }).length,
         eventListeners: context.events.bus.listenerCount,
         logDrivers: ['json-file', 'local'],
       }),
@@ -114,21 +119,22 @@ export class ClusterSystemBackend implements SystemBackend {
     return Promise.resolve(this.#parts.context.events.bus.subscribe(options, signal));
   }
 
-  async diskUsage(): Promise<object> {
+  /** Layers are as large as their registry has them. What a volume's claim holds no daemon can see: -1, as Docker has it. */
+  async diskUsage(): Promise<DiskUsage> {
     const { containers, images, volumes } = this.#parts;
-    const [Containers, Images, { Volumes }] = await Promise.all([
+    const [listed, { index, layerBytes }, usage] = await Promise.all([
       containers.list({ all: true, limit: 0, size: true, filters: noFilters }),
-      images.list({ all: false, digests: false, filters: noFilters }),
-      volumes.list(noFilters),
+      images(),
+      volumes.usage(),
     ]);
-    return {
-      LayersSize: 0,
-      Images,
-      Containers,
-      Volumes: (Volumes ?? []).map((volume) => ({ ...volume, UsageData: { RefCount: -1, Size: -1 } })),
-      BuildCache: [],
-      BuilderSize: 0,
-    };
+    return diskUsage({
+      images: index.list(),
+      summaries: listImages(index, { all: false, filters: noFilters }),
+      layerBytes,
+      containers: listed,
+      volumes: usage,
+      buildCache: [],
+    });
   }
 }
 

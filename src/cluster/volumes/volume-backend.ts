@@ -141,6 +141,15 @@ export class ClusterVolumeBackend implements VolumeBackend {
     return { VolumesDeleted: deleted.length === 0 ? null : deleted, SpaceReclaimed: 0 };
   }
 
+  /** For `system df`: with counts of users. What a claim's volume holds is not known here: -1, as Docker has it. */
+  async usage(): Promise<Volume[]> {
+    const users = await this.#context.users();
+    return (await this.#volumes()).map((volume) => {
+      const RefCount = users.filter(({ volumes }) => volumes.includes(volume.name)).length;
+      return { ...shownVolume(volume), UsageData: { RefCount, Size: -1 } };
+    });
+  }
+
   /** Those that a container which is removed with `-v` has, or was to have: anonymous ones that no other has. */
   async removeAnonymous(containerId: string, names: readonly string[]): Promise<void> {
     const inUse = await this.#inUse(containerId);

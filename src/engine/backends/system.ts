@@ -14,10 +14,10 @@ import type { Config } from '../../config';
 import type { ImageStore, LayerStore } from '../../storage/contract/stores';
 import type { VmPool } from '../../vm/contract/vm';
 import type { ContainerRegistry } from '../core/container-registry';
-import { diskUsage } from '../system/disk-usage';
 import { loadEngineId } from '../system/engine-id';
 import type { EventBus } from '../../semantics/events/events';
 import { listImages } from '../../semantics/images/list';
+import { diskUsage } from '../../semantics/system/disk-usage';
 import { systemInfo, systemVersion } from '../system/system-info';
 import { logDrivers } from '../logs/log-config';
 import type { SystemVersions } from '../../versions';
@@ -93,7 +93,7 @@ export class EngineSystemBackend implements SystemBackend {
   }
 
   async diskUsage(): Promise<DiskUsage> {
-    const { images, layers, registry, containers, volumes, builds } = this.#context;
+    const { images, layers, containers, volumes, builds } = this.#context;
     const [listed, usage, buildCache] = await Promise.all([
       containers.list({ all: true, limit: 0, size: true, filters: noFilters }),
       volumes.usage(),
@@ -102,11 +102,20 @@ export class EngineSystemBackend implements SystemBackend {
     return diskUsage({
       images: images.list(),
       summaries: listImages(images, { all: false, filters: noFilters }),
-      layers,
-      registry,
+      layerBytes: (diffId) => layerBytes(layers, diffId),
       containers: listed,
       volumes: usage,
       buildCache,
     });
+  }
+}
+
+/** Of its tar stream, as Docker counts. */
+function layerBytes(layers: Pick<LayerStore, 'sizeBytes'>, diffId: string): number {
+  try {
+    return layers.sizeBytes(diffId);
+  } catch {
+    // A layer that is missing takes no room.
+    return 0;
   }
 }

@@ -1,13 +1,13 @@
-import type { ImageSummary } from '../../../../src/docker/types';
+import type { ContainerSummary, ImageSummary } from '../../../../src/docker/types';
 import { EngineImageBackend } from '../../../../src/engine/backends/images';
 import { withTag } from '../../../../src/semantics/images/tag-target';
 import { layerGraphDriver } from '../../../../src/engine/system/graph-driver';
 import { inspectImage } from '../../../../src/semantics/images/inspect';
 import { listImages } from '../../../../src/semantics/images/list';
-import { diskUsage } from '../../../../src/engine/system/disk-usage';
+import { diskUsage } from '../../../../src/semantics/system/disk-usage';
 import type { EventPublisher } from '../../../../src/semantics/events/event-publisher';
 import type { ImageStore } from '../../../../src/storage/contract/stores';
-import { filters, image, imagesOf, layers, record, registryOf } from '../../engine/views/read-side-fixtures';
+import { filters, image, imagesOf, layers, registryOf } from '../../engine/views/read-side-fixtures';
 
 const created = (date: string, labels: Record<string, string> | null = null) => ({
   ...image('0').config,
@@ -129,9 +129,8 @@ test('disk usage counts each layer once, and what images share', () => {
   const usage = diskUsage({
     images: images.slice(0, 2),
     summaries: listImages(imagesOf(...images.slice(0, 2)), { all: false, filters: filters() }),
-    layers,
-    registry: registryOf(record('a')),
-    containers: [],
+    layerBytes: (diffId) => layers.sizeBytes(diffId),
+    containers: [{ ImageID: images[0]?.id } as ContainerSummary],
     volumes: [],
     buildCache: [],
   });
