@@ -4,7 +4,7 @@
 import Docker from 'dockerode';
 
 import { socketPathOf } from '../../support/wire/http-client';
-import { casesHere, defineCase, mainCases } from './cases';
+import { casesHere, defineCase, mainCases, type RunCase } from './cases';
 import type { Observation } from './compare';
 
 type Json = Record<string, unknown>;
@@ -45,18 +45,16 @@ export function fieldCases(
   const cases = Object.fromEntries(casesHere(group, allCases));
   const shared = Object.fromEntries(Object.entries(cases).filter(([, { alone }]) => alone !== true));
   const together = new Map<string, Promise<FieldResult>>();
-  const seen = new Set<string>();
   for (const [name, entry] of Object.entries(cases)) {
-    defineCase(group, name, JSON.stringify(entry), async (host, caseName) => {
+    const runCase: RunCase = async (host, caseName, byItself) => {
       const docker = new Docker({ socketPath: socketPathOf(host), version: 'v1.41' });
-      const first = !seen.has(`${host} ${name}`);
-      seen.add(`${host} ${name}`);
-      if (entry.alone === true || !first)
-        return observe(name, entry, await run(docker, caseName, { [name]: entry }), true);
+      if (byItself) return observe(name, entry, await run(docker, caseName, { [name]: entry }), true);
       const running = together.get(host) ?? run(docker, `${caseName}-all`, shared);
       together.set(host, running);
       return observe(name, entry, await running, false);
-    });
+    };
+    const options = entry.alone === true ? {} : { sharedWith: JSON.stringify(shared) };
+    defineCase(group, name, JSON.stringify(entry), runCase, options);
   }
 }
 
