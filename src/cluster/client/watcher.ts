@@ -33,6 +33,8 @@ export async function watchObjects<Watched extends KubernetesObject>(
   const listed = async (): Promise<KubernetesListObject<Watched>> => {
     const found = await list();
     pauseMs = firstPauseMs;
+    // By name, as it comes, an event would be told before what it follows.
+    found.items.sort((a, b) => Number(versionOf(a) - versionOf(b)));
     // The informer tells of what is listed in this turn of the loop.
     setImmediate(ready);
     return found;
@@ -60,4 +62,9 @@ export async function watchObjects<Watched extends KubernetesObject>(
       await informer.stop();
     },
   };
+}
+
+/** Of one cluster versions are numbers that only grow. */
+function versionOf({ metadata }: KubernetesObject): bigint {
+  return BigInt(metadata?.resourceVersion ?? 0);
 }

@@ -12,7 +12,7 @@ import type { ClusterContainer } from '../records/cluster-container';
 import type { ClusterContext } from './context';
 import { podName } from './pod-plan';
 import { killAndWait } from './kill';
-import { endTold } from './run-events';
+import { endTold, endTolder } from './run-events';
 
 /** More than once when the restart policy starts it again between the kill and the removal. */
 const mostKills = 3;
@@ -31,7 +31,7 @@ export async function removeContainer(
   }
   for (let kill = 0; options.force && kill < mostKills; kill++) {
     if (!isActive(container.state) && container.state.kind !== 'restarting') break;
-    const told = endTold(context, container.record);
+    const told = endTolder(context, container);
     await killAndWait(context, container);
     await told();
   }
@@ -57,7 +57,6 @@ export async function removeStopped(
   container: ClusterContainer,
   { volumes, graceSeconds }: { volumes: boolean; graceSeconds: number },
 ): Promise<void> {
-  const { record } = container;
   try {
     const mine = await context.containers.transition(
       container,
@@ -80,11 +79,9 @@ export async function removeStopped(
       cause: error,
     });
   }
-  context.events.publish('container', 'destroy', container.id, eventAttributes(record));
-  await context.events.flush();
 }
 
-/** Also of a removal that a daemon's end has cut short. */
+/** Also of a removal that a daemon's end has cut short. Tells of it. */
 export async function finishRemoval(
   context: ClusterContext,
   container: ClusterContainer,
@@ -92,6 +89,7 @@ export async function finishRemoval(
 ): Promise<void> {
   const { record } = container;
   const name = podName(container.id);
+  await endTold(context, record);
   // A supervisor ends as soon as its Pod is deleted, so this comes later for who reads; if this daemon ends before, the reaper does it.
   if (graceSeconds === 0) await context.pods.remove(name, 0);
   await context.networks.removed(record);
@@ -106,6 +104,10 @@ export async function finishRemoval(
   await context.volumes.removed(record);
   await context.containers.remove(container);
   await context.images.released(record.source);
+  // Two may come here for one container, should another daemon have been taken for gone.
+  const mark = `${record.id} removed`;
+  context.events.publish('container', 'destroy', container.id, eventAttributes(record), mark);
+  await context.events.flush();
   if (graceSeconds > 0) {
     setTimeout(() => {
       context.pods.remove(name, 0).catch((error: unknown) => {

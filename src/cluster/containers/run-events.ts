@@ -1,55 +1,111 @@
-// What Docker tells of a run's begin and end, in its order. Flush the events.
+// What Docker tells of a run's begin and end, in its order. Several daemons may tell of the same: what comes first counts. Flush the events.
 
+import { parseTimestamp } from '../../go/timestamp';
+import { log } from '../../log';
 import { eventAttributes } from '../../semantics/containers/container-record';
 import { isActive } from '../../semantics/containers/container-state';
 import { publishVolumeEvents } from '../../semantics/events/volume-events';
 import type { JoinedNetwork } from '../contract/areas';
 import type { ClusterRecord } from '../contract/cluster-record';
+import type { ClusterContainer } from '../records/cluster-container';
+import type { ClusterEvents } from '../records/event-log';
 import type { ClusterContext } from './context';
 
-/** A daemon that has said nothing for so long is gone. */
+/** A daemon that has said nothing for so long is gone, and whoever waits for it tells in its place. */
 const untoldMs = 2_000;
 
 type Announcing = Pick<ClusterContext, 'events'>;
 
+/** `record`: as it was when the run had begun. */
 export function publishBegin(
   { events }: Announcing,
   record: ClusterRecord,
   joined: readonly JoinedNetwork[],
 ): void {
+  const mark = runMark(record);
   for (const { id, name, driver } of joined)
-    events.publish('network', 'connect', id, { container: record.id, name, type: driver });
-  publishVolumeEvents(events, record, 'mount');
-  events.publish('container', 'start', record.id, eventAttributes(record), runMark(record));
+    events.publish('network', 'connect', id, { container: record.id, name, type: driver }, mark);
+  publishVolumeEvents(marked(events, mark), record, 'mount');
+  events.publish('container', 'start', record.id, eventAttributes(record), mark);
 }
 
-/** Of a container's present run. Another daemon than the one that has begun a run may tell of its end: it waits for this mark. */
-export function runMark({ id, state }: ClusterRecord): string {
-  return isActive(state) ? `${id} ${state.vmId} ${state.runId}` : id;
-}
-
-/** `mark`: of the run. */
+/** `record`: after the run. */
 export function publishEnd(
   { events }: Announcing,
   record: ClusterRecord,
   left: readonly JoinedNetwork[],
-  { exitCode, oomKilled, mark }: { exitCode: number; oomKilled: boolean; mark: string },
 ): void {
-  if (oomKilled) events.publish('container', 'oom', record.id, eventAttributes(record));
-  const attributes = { ...eventAttributes(record), exitCode: String(exitCode) };
-  events.publish('container', 'die', record.id, attributes, endOf(mark));
+  const { state } = record;
+  if (isActive(state)) return;
+  const mark = endMark(record);
+  if (state.oomKilled) events.publish('container', 'oom', record.id, eventAttributes(record), mark);
+  const attributes = { ...eventAttributes(record), exitCode: String(state.exitCode) };
+  events.publish('container', 'die', record.id, attributes, mark);
   for (const { id, name, driver } of left)
-    events.publish('network', 'disconnect', id, { container: record.id, name, type: driver });
-  publishVolumeEvents(events, record, 'unmount');
+    events.publish('network', 'disconnect', id, { container: record.id, name, type: driver }, mark);
+  publishVolumeEvents(marked(events, mark), record, 'unmount');
 }
 
-function endOf(mark: string): string {
-  return `${mark} ended`;
+/** Before its end: resolves when its begin has been told of, by this daemon if another is gone. `record`: of the run. */
+export async function beginTold(
+  { events }: Announcing,
+  record: ClusterRecord,
+  joined: readonly JoinedNetwork[],
+): Promise<void> {
+  const mark = runMark(record);
+  if (events.wasTold(mark, parseTimestamp(record.state.startedAt))) return;
+  if (!(await events.whenTold(mark, untoldMs))) publishBegin({ events }, record, joined);
 }
 
-/** A verb that ends a run tells of itself after that end, whichever daemon tells of it. Call it before the end; then await the result. */
-export function endTold({ events }: Announcing, record: ClusterRecord): () => Promise<void> {
-  if (!isActive(record.state)) return () => Promise.resolve();
-  const mark = endOf(runMark(record));
-  return () => events.whenTold(mark, untoldMs);
+/** Whether a run is over, and no daemon has told so yet. */
+export function endIsUntold({ events }: Announcing, record: ClusterRecord): boolean {
+  const { state } = record;
+  return (
+    hasRun(record) && !isActive(state) && !events.wasTold(endMark(record), parseTimestamp(state.finishedAt))
+  );
+}
+
+/**
+ * What follows the end of a run is told after it: resolves when it has been told of, by this daemon if another takes too long.
+ * At once where the container runs, or never ran.
+ */
+export async function endTold(
+  context: Pick<ClusterContext, 'events' | 'networks'>,
+  record: ClusterRecord,
+): Promise<void> {
+  if (!endIsUntold(context, record) || (await context.events.whenTold(endMark(record), untoldMs))) return;
+  log.info('the end of a run is told for another daemon', { containerId: record.id });
+  const { left } = await context.networks.detach(record);
+  publishEnd(context, record, left);
+}
+
+/** For a verb that ends a run. Call it before the end, then await the result: the policy may have begun another run meanwhile. */
+export function endTolder(
+  context: Pick<ClusterContext, 'events' | 'networks'>,
+  container: ClusterContainer,
+): () => Promise<void> {
+  const { record } = container;
+  if (!isActive(record.state)) return () => endTold(context, container.record);
+  const { startedAt } = record.state;
+  return async () => {
+    if (container.state.startedAt === startedAt) await endTold(context, container.record);
+    else await context.events.whenTold(endMark(record), untoldMs);
+  };
+}
+
+function hasRun({ state: { startedAt } }: ClusterRecord): boolean {
+  return !startedAt.startsWith('0001-');
+}
+
+/** Of a container's present run, or its last. */
+function runMark({ id, state }: ClusterRecord): string {
+  return `${id} ${state.startedAt}`;
+}
+
+function endMark(record: ClusterRecord): string {
+  return `${runMark(record)} ended`;
+}
+
+function marked(events: ClusterEvents, mark: string): Pick<ClusterEvents, 'publish'> {
+  return { publish: (type, action, id, attributes) => events.publish(type, action, id, attributes, mark) };
 }

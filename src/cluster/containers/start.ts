@@ -9,7 +9,7 @@ import { linkVariables } from '../../semantics/containers/links';
 import { startFailure } from '../../semantics/containers/runtime-errors';
 import { withRunDefaults } from '../../semantics/create/daemon-defaults';
 import type { JoinedNetwork } from '../contract/areas';
-import type { PodFacts } from '../contract/cluster-record';
+import type { ClusterRecord, PodFacts } from '../contract/cluster-record';
 import type { ClusterContainer } from '../records/cluster-container';
 import { isNotThereYet } from '../supervisor/kubernetes-control';
 import type { Following, Supervisor } from '../supervisor/supervisor';
@@ -19,7 +19,7 @@ import { logBounds } from './log-bounds';
 import { podName, podOf, processOf, runOf } from './pod-plan';
 import { isLeaving, runningFacts } from './pods';
 import { removeStopped } from './remove';
-import { publishBegin } from './run-events';
+import { endTold, publishBegin } from './run-events';
 
 /** Between questions to a Pod that may have come up: they become longer, and end when it takes longer than a Pod should. */
 const firstAskMs = 25;
@@ -111,7 +111,9 @@ export async function startContainer(
   const { record } = container;
   let following: Following | undefined;
   let joined: readonly JoinedNetwork[] = [];
+  let started: ClusterRecord | undefined;
   try {
+    await endTold(context, record);
     const hostConfig = withRunDefaults(record.hostConfig, context.config.containerDefaults);
     const request = {
       process: processOf({ ...record, hostConfig }, linkVariables(containers, record)),
@@ -144,7 +146,7 @@ export async function startContainer(
     const { attachment, pod, start } = begun;
     joined = begun.joined;
     const run = runOf(start, record, pod);
-    const started = await containers.transition(
+    started = await containers.transition(
       container,
       () => ({ kind: 'start', run }),
       (now) => ({
@@ -164,9 +166,9 @@ export async function startContainer(
       context.followers.failed(container.id);
     }
   }
-  if (following === undefined) return;
+  if (following === undefined || started === undefined) return;
   context.followers.begun(container.id, following);
-  publishBegin(context, container.record, joined);
+  publishBegin(context, started, joined);
   await events.flush();
 }
 

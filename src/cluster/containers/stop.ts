@@ -9,7 +9,7 @@ import { stopSignal } from '../../semantics/containers/stop-signal';
 import type { ClusterContainer } from '../records/cluster-container';
 import type { ClusterContext } from './context';
 import { killAndWait, sendSignal } from './kill';
-import { endTold } from './run-events';
+import { endTolder } from './run-events';
 import { startContainer } from './start';
 
 const defaultStopSeconds = 10;
@@ -80,7 +80,7 @@ async function stopAndWait(
 ): Promise<void> {
   const seconds = timeoutSeconds ?? container.record.config.StopTimeout ?? defaultStopSeconds;
   const exited = context.waits.wait(container, 'not-running');
-  const told = endTold(context, container.record);
+  const told = endTolder(context, container);
   try {
     await sendSignal(context, container, signal);
   } catch (error) {

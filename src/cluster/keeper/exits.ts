@@ -9,7 +9,7 @@ import type { ClusterContext } from '../containers/context';
 import { podName } from '../containers/pod-plan';
 import { podEnd, runningFacts } from '../containers/pods';
 import { finishRemoval, removeStopped } from '../containers/remove';
-import { publishEnd, runMark } from '../containers/run-events';
+import { beginTold, publishEnd } from '../containers/run-events';
 import { startContainer } from '../containers/start';
 import type { ClusterRecord } from '../contract/cluster-record';
 import type { ClusterContainer } from '../records/cluster-container';
@@ -20,17 +20,12 @@ const retryMs = 500;
 const autoRemoveGraceSeconds = 3;
 /** What a process killed with its Pod shows: as if by SIGKILL. */
 const killedExitCode = 137;
-/** Of a run that is so new the daemon that has begun it may not have told so yet; if it says nothing for so long, it is gone. */
-const newMs = 5_000;
-const untoldMs = 2_000;
 /** A Pod that nobody has seen for so long, though its container runs, is gone. */
 const missingMs = 5_000;
 
 export class ExitKeeper {
   readonly #context: ClusterContext;
   readonly #followed = new Map<string, AbortController>();
-  /** When a run that is followed was first seen, by its mark. */
-  readonly #begunAt = new Map<string, number>();
   readonly #restarts = new Map<string, { timer: NodeJS.Timeout; delayMs: number }>();
   readonly #undo: (() => void)[] = [];
 
@@ -75,12 +70,7 @@ export class ExitKeeper {
       if (this.#followed.has(run)) return;
       const abort = new AbortController();
       this.#followed.set(run, abort);
-      const mark = runMark(container.record);
-      this.#begunAt.set(mark, performance.now());
-      void this.#follow(container, state.runId, abort.signal).finally(() => {
-        this.#followed.delete(run);
-        this.#begunAt.delete(mark);
-      });
+      void this.#follow(container, state.runId, abort.signal).finally(() => this.#followed.delete(run));
       this.#lookAtPod(container);
     } else if (state.kind === 'restarting') this.#schedule(container);
   }
@@ -173,7 +163,7 @@ export class ExitKeeper {
 
   async #ended(container: ClusterContainer, how: HowItEnded, podLost = false): Promise<void> {
     const { containers, events } = this.#context;
-    const mark = runMark(container.record);
+    const { record } = container;
     const { attachment, left } = await this.#context.networks.detach(container.record);
     const after = await containers.transition(
       container,
@@ -182,9 +172,8 @@ export class ExitKeeper {
     );
     if (after === undefined) return;
     if (podLost) await this.#context.pods.remove(podName(container.id), 0);
-    if (performance.now() - (this.#begunAt.get(mark) ?? -Infinity) < newMs)
-      await events.whenTold(mark, untoldMs);
-    publishEnd(this.#context, after, left, { ...how, mark });
+    await beginTold(this.#context, record, left);
+    publishEnd(this.#context, after, left);
     await events.flush();
     if (after.state.kind !== 'exited' || !after.hostConfig.AutoRemove) return;
     await removeStopped(this.#context, container, {

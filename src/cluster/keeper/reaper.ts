@@ -1,5 +1,5 @@
-// What a daemon that was killed leaves behind: a command that runs though its record doesn't say so, Pods of containers that are gone,
-// volumes of containers that never came, containers of builds.
+// What a daemon that was killed leaves behind: a command that runs though its record doesn't say so, an end that nobody tells of, removals
+// that were begun or never came, Pods of containers that are gone, volumes of containers that never came, containers of builds.
 
 import { errorMessage } from '../../errors';
 import { log } from '../../log';
@@ -7,7 +7,8 @@ import { adoptRun } from '../containers/adopt';
 import type { ClusterContext } from '../containers/context';
 import { containerLabel, podName } from '../containers/pod-plan';
 import { runningFacts } from '../containers/pods';
-import { removeContainer } from '../containers/remove';
+import { finishRemoval, removeContainer, removeStopped } from '../containers/remove';
+import { endIsUntold, endTold } from '../containers/run-events';
 import type { PodFacts } from '../contract/cluster-record';
 import type { ClusterContainer } from '../records/cluster-container';
 import { containerIdLabel } from '../records/container-form';
@@ -71,10 +72,25 @@ export class Reaper {
         ({ id, record: { isBuildStep, buildBeat = 0 } }) =>
           isBuildStep === true && isOld(`step ${id} ${buildBeat}`, silentBuildMs),
       );
+    const untold = this.#context.containers
+      .list()
+      .filter(
+        ({ id, record }) =>
+          endIsUntold(this.#context, record) && isOld(`end ${id} ${record.state.startedAt}`),
+      );
+    const leaving = this.#context.containers
+      .list()
+      .filter(
+        ({ id, state: { kind, startedAt }, record: { hostConfig } }) =>
+          (kind === 'removing' || (kind === 'exited' && hostConfig.AutoRemove)) &&
+          isOld(`${kind} ${id} ${startedAt}`),
+      );
     await this.#context.volumes.settle((name) => isOld(`volume ${name}`));
     this.#seen = seen;
     if (orphans.length > 0) await this.#removeOrphans(orphans);
     for (const container of silent) await this.#removeStep(container);
+    for (const { record } of untold) await endTold(this.#context, record);
+    for (const container of leaving) await this.#remove(container);
     for (const container of unwritten) await this.#adopt(container);
   }
 
@@ -82,6 +98,17 @@ export class Reaper {
   async #removeStep({ id }: ClusterContainer): Promise<void> {
     log.warn('a container is removed whose build is gone', { containerId: id });
     await removeContainer(this.#context, id, { force: true, volumes: true, link: false });
+  }
+
+  async #remove(container: ClusterContainer): Promise<void> {
+    log.warn('a removal goes on that was left', { containerId: container.id });
+    try {
+      if (container.state.kind === 'removing')
+        await finishRemoval(this.#context, container, { graceSeconds: 0 });
+      else await removeStopped(this.#context, container, { volumes: true, graceSeconds: 0 });
+    } catch (error) {
+      log.warn('it is tried again', { containerId: container.id, error: errorMessage(error) });
+    }
   }
 
   async #removeOrphans(orphans: readonly { name: string; id: string }[]): Promise<void> {

@@ -3,14 +3,17 @@
 import { randomBytes } from 'node:crypto';
 import { settlesWithin } from '../../async/deadline';
 import type { EventMessage } from '../../docker/types';
-import { errorMessage } from '../../errors';
+import { errorMessage, isDaemonError } from '../../errors';
 import { nowNanoseconds } from '../../go/timestamp';
 import { log } from '../../log';
 import type { EventPublisher, EventType } from '../../semantics/events/event-publisher';
 import { EventBus, eventMessage, type EventMemory } from '../../semantics/events/events';
 import type { Stored, WatchedRecords } from '../contract/record-store';
 
-/** Times as text: they are larger than JSON's numbers are exact. `mark`: by which a daemon knows that another has told of something. */
+/**
+ * Times as text: they are larger than JSON's numbers are exact. `mark`: by which a daemon knows that another has told of something; of
+ * several who tell of it, the first one's events count.
+ */
 export interface EventsRecord {
   events: (Omit<EventMessage, 'timeNano'> & { timeNano: string; mark?: string })[];
 }
@@ -19,6 +22,9 @@ export interface EventsRecord {
 const keptEvents = 256;
 /** A watch that is just being connected anew is not waited for longer. */
 const toldMs = 1_000;
+/** What the cluster doesn't take for a moment is offered again for so long, with longer pauses each time. */
+const offeredMs = 2_000;
+const firstPauseMs = 100;
 
 class RecentEvents implements EventMemory {
   #events: EventMessage[] = [];
@@ -35,6 +41,11 @@ class RecentEvents implements EventMemory {
     );
   }
 
+  /** Of what happened before, nothing can be known any more. */
+  get knownSinceNs(): bigint {
+    return this.#events.length < keptEvents ? 0n : (this.#events[0]?.timeNano ?? 0n);
+  }
+
   flush(): Promise<void> {
     return Promise.resolve();
   }
@@ -42,13 +53,14 @@ class RecentEvents implements EventMemory {
 
 export class ClusterEvents implements EventPublisher {
   readonly #records: WatchedRecords<EventsRecord>;
-  readonly bus = new EventBus(new RecentEvents());
+  readonly #recent = new RecentEvents();
+  readonly bus = new EventBus(this.#recent);
   readonly #seen: Stored<EventsRecord>[] = [];
   /** Objects of ours that the watch has not brought back. */
   readonly #untold = new Map<string, () => void>();
-  /** The last ones, and who waits for one. */
-  readonly #marks = new Set<string>();
-  readonly #markWaiters = new Map<string, () => void>();
+  /** The last ones, each with the object that has told it first, and who waits for one. */
+  readonly #marks = new Map<string, string>();
+  readonly #markWaiters = new Map<string, Set<() => void>>();
   #queue: (EventMessage & { mark?: string })[] = [];
   #writing: Promise<void> | undefined;
   #lastNs = 0n;
@@ -79,6 +91,7 @@ export class ClusterEvents implements EventPublisher {
     }
   }
 
+  /** `mark`: events with it, published in one turn, are told as one, or not at all where others have told them before. */
   publish(
     type: EventType,
     action: string,
@@ -98,12 +111,22 @@ export class ClusterEvents implements EventPublisher {
     await this.#writing;
   }
 
-  /** Resolves when an event with this mark has been told, or the time is over. */
-  async whenTold(mark: string, timeoutMs: number): Promise<void> {
-    if (this.#marks.has(mark)) return;
-    const told = new Promise<void>((resolve) => this.#markWaiters.set(mark, resolve));
-    await settlesWithin(told, timeoutMs);
-    this.#markWaiters.delete(mark);
+  /** Whether what happened then was told with this mark. Of what is older than all that is kept that is taken for granted. */
+  wasTold(mark: string, happenedNs: bigint): boolean {
+    return this.#marks.has(mark) || happenedNs < this.#recent.knownSinceNs;
+  }
+
+  /** Resolves when an event with this mark has been told, with true, or the time is over. */
+  async whenTold(mark: string, timeoutMs: number): Promise<boolean> {
+    if (this.#marks.has(mark)) return true;
+    const waiters = this.#markWaiters.get(mark) ?? new Set();
+    this.#markWaiters.set(mark, waiters);
+    let wake: () => void = () => undefined;
+    const told = new Promise<void>((resolve) => waiters.add((wake = resolve)));
+    const isTold = await settlesWithin(told, timeoutMs);
+    waiters.delete(wake);
+    if (waiters.size === 0) this.#markWaiters.delete(mark);
+    return isTold;
   }
 
   /** Removes what is too old to be asked for. For one daemon at a time. */
@@ -124,16 +147,21 @@ export class ClusterEvents implements EventPublisher {
     this.#seen.push(stored);
     this.#untold.get(stored.name)?.();
     for (const { timeNano, mark, ...event } of stored.value.events) {
+      if (mark !== undefined && !this.#isFirst(mark, stored.name)) continue;
       this.bus.deliver({ ...event, timeNano: BigInt(timeNano) });
-      if (mark !== undefined) this.#marked(mark);
     }
+    for (const { mark = '' } of stored.value.events)
+      for (const wake of this.#markWaiters.get(mark) ?? []) wake();
   }
 
-  #marked(mark: string): void {
-    this.#marks.add(mark);
-    const [oldest] = this.#marks;
+  /** Whether this object is the first that tells of it: all daemons see them in the same order. */
+  #isFirst(mark: string, object: string): boolean {
+    const first = this.#marks.get(mark);
+    if (first !== undefined) return first === object;
+    this.#marks.set(mark, object);
+    const [oldest] = this.#marks.keys();
     if (this.#marks.size > keptEvents && oldest !== undefined) this.#marks.delete(oldest);
-    this.#markWaiters.get(mark)?.();
+    return true;
   }
 
   async #write(): Promise<void> {
@@ -146,7 +174,7 @@ export class ClusterEvents implements EventPublisher {
       const value = { events: events.map((event) => ({ ...event, timeNano: event.timeNano.toString() })) };
       try {
         const told = new Promise<void>((resolve) => this.#untold.set(name, resolve));
-        await this.#records.create(name, value);
+        await this.#offer(name, value);
         await settlesWithin(told, toldMs);
       } catch (error) {
         log.warn('events could not be told to the cluster', {
@@ -158,5 +186,20 @@ export class ClusterEvents implements EventPublisher {
       }
     }
     this.#writing = undefined;
+  }
+
+  async #offer(name: string, value: EventsRecord): Promise<void> {
+    const end = performance.now() + offeredMs;
+    for (let pauseMs = firstPauseMs; ; pauseMs *= 2) {
+      try {
+        await this.#records.create(name, value);
+        return;
+      } catch (error) {
+        // Its name is nobody else's: it was taken before, and the answer lost.
+        if (isDaemonError(error, 'Conflict')) return;
+        if (!isDaemonError(error, 'Unavailable') || performance.now() > end) throw error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    }
   }
 }

@@ -42,7 +42,7 @@ class Fake {
     events: {
       publish: (_: string, action: string) => this.events.push(action),
       flush: () => Promise.resolve(),
-      whenTold: () => Promise.resolve(),
+      wasTold: () => true,
     },
     networks: {
       detach: () =>

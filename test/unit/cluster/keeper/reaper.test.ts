@@ -16,6 +16,7 @@ class Fake {
   readonly removed: string[] = [];
   readonly events: string[] = [];
   asked = 0;
+  told = true;
   supervised: { state: string; startedAt: bigint } = { state: 'never', startedAt: 0n };
   now = 0;
   readonly reaper = new Reaper(
@@ -24,6 +25,8 @@ class Fake {
       events: {
         publish: (_: string, action: string) => this.events.push(action),
         flush: () => Promise.resolve(),
+        wasTold: () => this.told,
+        whenTold: () => Promise.resolve(false),
       },
       volumes: {
         settle: (isOld: (name: string) => boolean) => {
@@ -36,6 +39,7 @@ class Fake {
       images: { released: () => Promise.resolve() },
       networks: {
         removed: () => Promise.resolve(),
+        detach: () => Promise.resolve({ attachment: { networks: {}, publishedPorts: [] }, left: [] }),
         attach: () => Promise.resolve({ attachment: { networks: {}, publishedPorts: [] }, joined: [] }),
       },
       pods: {
@@ -110,4 +114,35 @@ it('removes the container of a build that says nothing any more', async () => {
   await fake.look(2);
   expect(fake.store.byId(container.id)).toBeUndefined();
   expect(fake.removed).toContain(podName(container.id));
+});
+
+const ended = {
+  exitCode: 3,
+  error: '',
+  oomKilled: false,
+  startedAt: '2030-01-01T00:00:00Z',
+  finishedAt: '2030-01-01T00:00:01Z',
+};
+
+it('tells of an end that nobody has told of', async () => {
+  const fake = new Fake();
+  const container = await created(fake);
+  await fake.store.update(container, (record) => ({ ...record, state: { kind: 'exited', ...ended } }));
+  await fake.look(4);
+  expect(fake.events).toEqual([]);
+  fake.told = false;
+  await fake.look(3);
+  expect(fake.events).toEqual(['die']);
+});
+
+it.each(['removing', 'exited'] as const)('ends a removal that was left (%s)', async (kind) => {
+  const fake = new Fake();
+  await fake.store.start();
+  const record = clusterRecord({ state: { kind, ...ended } }, {}, { AutoRemove: true });
+  const container = await fake.store.create(record);
+  await fake.look(2);
+  expect(fake.store.byId(container.id)).toBe(container);
+  await fake.look();
+  expect(fake.store.byId(container.id)).toBeUndefined();
+  expect(fake.events).toEqual(['destroy']);
 });

@@ -1,6 +1,7 @@
 // Events of several daemons are the same ones for each, in one order.
 
 import { ClusterEvents, type EventsRecord } from '../../../../src/cluster/records/event-log';
+import { DaemonError } from '../../../../src/errors';
 import { nowNanoseconds } from '../../../../src/go/timestamp';
 import { MemoryRecords } from '../../../support/fakes/cluster-fakes';
 
@@ -39,12 +40,41 @@ it('knows by its mark when another daemon has told of something, and waits for i
   const told = there.whenTold('run 1', 60_000);
   here.publish('container', 'start', 'c', {}, 'run 1');
   await told;
-  await there.whenTold('run 1', 60_000);
-  await there.whenTold('run 2', 1);
+  expect(await there.whenTold('run 1', 60_000)).toBe(true);
+  expect(await there.whenTold('run 2', 1)).toBe(false);
   const later = new ClusterEvents(records);
   await later.start();
-  await later.whenTold('run 1', 60_000);
+  expect(await later.whenTold('run 1', 60_000)).toBe(true);
+  expect([later.wasTold('run 1', 1n), later.wasTold('run 2', 1n)]).toEqual([true, false]);
   expect(JSON.stringify(await past(later))).toBe('["start"]');
+});
+
+it('tells what several daemons tell of once, and whole: as the first one does', async () => {
+  const { here, there } = await daemons();
+  for (const daemon of [here, there]) {
+    daemon.publish('container', 'die', 'c', {}, 'end 1');
+    daemon.publish('network', 'disconnect', 'n', {}, 'end 1');
+  }
+  there.publish('container', 'destroy', 'c', {});
+  await Promise.all([here.flush(), there.flush()]);
+  for (const daemon of [here, there]) expect(await past(daemon)).toEqual(['die', 'disconnect', 'destroy']);
+});
+
+it('wakes all who wait for the same', async () => {
+  const { here, there } = await daemons();
+  const waiting = [there.whenTold('end 1', 60_000), there.whenTold('end 1', 60_000)];
+  here.publish('container', 'die', 'c', {}, 'end 1');
+  expect(await Promise.all(waiting)).toEqual([true, true]);
+});
+
+it('offers events again that the cluster does not take for a moment', async () => {
+  const { records, here } = await daemons();
+  const unavailable = new DaemonError('Unavailable', 'away');
+  const create = jest.spyOn(records, 'create').mockRejectedValueOnce(unavailable);
+  here.publish('image', 'told', 'i', {});
+  await here.flush();
+  create.mockRestore();
+  expect(await past(here)).toEqual(['told']);
 });
 
 it('gives each event of a daemon a time of its own', async () => {
@@ -91,6 +121,7 @@ it('keeps as many as dockerd, and takes older ones out of the cluster', async ()
   }
   expect(await past(here)).toHaveLength(256);
   expect((await past(here))[0]).toBe('44');
+  expect(here.wasTold('of long ago', 1n)).toBe(true);
   await here.trim();
   expect(records.objects.size).toBe(256);
   await here.trim();
