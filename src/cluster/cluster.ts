@@ -10,7 +10,7 @@ import type { NetworkDetails } from '../network/network';
 import { RegistryClient } from '../registry/registry-client';
 import { ContainerWaits } from '../semantics/containers/container-wait';
 import { linkVariables } from '../semantics/containers/links';
-import { isActive } from '../semantics/containers/container-state';
+import { isActive, isNewEnd } from '../semantics/containers/container-state';
 import type { SystemVersions } from '../versions';
 import { ClusterBuilds } from './builds/builds';
 import { commitContainer, type CommitNeeds } from './builds/commit';
@@ -78,8 +78,7 @@ export async function startCluster(
   const waits = new ContainerWaits();
   containers.onChange((container, before, after) => {
     if (after === undefined) waits.removed(container);
-    else if (!isActive(after.state) && after.state.kind !== 'restarting' && hasSettled(before, after))
-      waits.exited(container);
+    else if (before !== undefined && isNewEnd(before.state, after.state)) waits.exited(container);
   });
 
   const publishAs =
@@ -238,11 +237,6 @@ export async function startCluster(
       await Promise.all([containerRecords.close(), eventRecords.close(), pods.close()]);
     },
   };
-}
-
-/** A start that failed, or a run that is over, for good. */
-function hasSettled(before: { state: object } | undefined, after: { state: object }): boolean {
-  return before !== undefined && before.state !== after.state;
 }
 
 async function login(

@@ -51,6 +51,13 @@ export interface ExitFacts {
   finishedAt: string;
 }
 
+const endFacts = [
+  'exitCode',
+  'error',
+  'startedAt',
+  'finishedAt',
+] as const satisfies readonly (keyof ExitFacts)[];
+
 export type ContainerState =
   | ({ kind: 'created' } & ExitFacts)
   | ({ kind: 'running' } & RunFacts)
@@ -80,6 +87,13 @@ export function isActive(
   state: ContainerState,
 ): state is Extract<ContainerState, { kind: 'running' | 'paused' }> {
   return state.kind === 'running' || state.kind === 'paused';
+}
+
+/** A run is over for good, or a start has failed, since it was in the state `before`: what waits for an exit is told of. */
+export function isNewEnd(before: ContainerState, after: ContainerState): boolean {
+  if (isActive(after) || after.kind === 'restarting') return false;
+  if (isActive(before) || before.kind === 'restarting') return true;
+  return endFacts.some((fact) => before[fact] !== after[fact]);
 }
 
 /** The state after `event`, or undefined when the event is illegal in this one. */

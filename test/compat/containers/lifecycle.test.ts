@@ -113,7 +113,8 @@ scriptCases('lifecycle: start and stop', {
   'start again keeps the files': `
     docker run --name $c busybox sh -c 'echo line >>/file; cat /file'
     docker start -a $c
-    docker start -a $c`,
+    docker start -a $c
+    docker inspect -f ${state} $c`,
   'start of an unknown one': `docker start no-such-container`,
   'start that fails is recorded': `
     docker create --name $c busybox no-such-command >/dev/null

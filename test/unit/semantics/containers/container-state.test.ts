@@ -1,4 +1,5 @@
 import {
+  isNewEnd,
   nextContainerState,
   type ContainerEvent,
   type ContainerState,
@@ -61,4 +62,16 @@ it('carries the data of its state', () => {
   expect(nextContainerState(states.exited, events.startFailed)).toMatchObject({ exitCode: 127, error: 'no' });
   expect(nextContainerState(states.running, events.oom)).toMatchObject({ oomKilled: true, pid: 7 });
   expect(nextContainerState(states.removing, events.removeFailed)).toMatchObject({ error: 'no' });
+});
+
+test('an exit is new when a run was before, or a start has failed; not when something else of the record changes', () => {
+  const { created, running, paused, restarting, exited, removing } = states;
+  for (const before of [running, paused, restarting]) expect(isNewEnd(before, exited)).toBe(true);
+  for (const before of [created, exited]) expect(isNewEnd(before, { ...exited })).toBe(false);
+  expect(isNewEnd(exited, removing)).toBe(false);
+  expect(isNewEnd(running, restarting)).toBe(false);
+  expect(isNewEnd(exited, running)).toBe(false);
+  expect(isNewEnd(created, { kind: 'created', ...exit, exitCode: 127, error: 'no' })).toBe(true);
+  // of a run that nobody has seen
+  expect(isNewEnd(exited, { kind: 'exited', ...exit, startedAt: 'later', finishedAt: 'later' })).toBe(true);
 });
