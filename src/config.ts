@@ -96,6 +96,8 @@ export interface ClusterSettings {
   readonly serviceAccount: string | undefined;
   readonly nodeSelector: Readonly<Record<string, string>>;
   readonly tolerations: readonly Toleration[];
+  /** Milliseconds from their creation on that containers, networks and volumes with a label may be there, by its key. */
+  readonly timesToLive: Readonly<Record<string, number>>;
   /** '': the cluster's default. */
   readonly storageClass: string;
   /** Of volumes that name no size. */

@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { AcceleratorChoice, ClusterSettings, Config, LiveConfig, TlsConfig } from '../config';
 import { DaemonError, errorMessage, systemErrorCode } from '../errors';
+import { parseGoDuration } from '../go/duration';
 import { validateLogConfig } from '../engine/logs/log-config';
 import type { LogFormat, LogLevel } from '../log';
 import { readConfigFile } from './config-file';
@@ -165,6 +166,7 @@ function clusterSettings(settings: Settings): ClusterSettings | undefined {
     serviceAccount: settings.string('kube-service-account'),
     nodeSelector: settings.get('map', 'kube-node-selector') ?? {},
     tolerations: (settings.get('list', 'kube-tolerations') ?? []).map(parseToleration),
+    timesToLive: timesToLive(settings.get('map', 'kube-ttls') ?? {}),
     storageClass: settings.string('kube-storage-class') ?? '',
     volumeSize: settings.string('kube-volume-size') ?? '10Gi',
     volumeAccessMode: (settings.string('kube-volume-access') ??
@@ -172,6 +174,21 @@ function clusterSettings(settings: Settings): ClusterSettings | undefined {
     bindPaths: settings.get('list', 'kube-bind-paths') ?? [],
     registry: ownRegistry(settings),
   };
+}
+
+/** Milliseconds by label. Throws InvalidParameter. */
+function timesToLive(texts: Readonly<Record<string, string>>): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(texts).map(([label, text]) => {
+      const time = parseGoDuration(text) ?? 0;
+      if (time <= 0)
+        throw new DaemonError(
+          'InvalidParameter',
+          `--kube-ttl: ${JSON.stringify(text)} is no time, such as 30m`,
+        );
+      return [label, time / 1e6];
+    }),
+  );
 }
 
 function ownRegistry(settings: Settings): ClusterSettings['registry'] {

@@ -438,6 +438,13 @@ export const daemonOptions: readonly DaemonOption[] = [
     description: 'taint of nodes that Pods may run on all the same; may be repeated',
   },
   {
+    key: 'kube-ttls',
+    flags: '--kube-ttl <label=duration>',
+    kind: 'map',
+    description:
+      'what has this label is removed so long after its creation, as org.testcontainers=1h; may be repeated',
+  },
+  {
     key: 'kube-storage-class',
     flags: '--kube-storage-class <name>',
     kind: 'string',

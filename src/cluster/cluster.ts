@@ -36,6 +36,7 @@ import { NetworkCatalog } from './networks/network-catalog';
 import { PodNetworks, namesAnnotation } from './networks/pod-networks';
 import { probeObjects } from './networks/probe-objects';
 import { PublishedPorts } from './networks/published-ports';
+import { Expiry, expiringKinds } from './keeper/expiry';
 import { startKeeper } from './keeper/keeper';
 import { LeaseHolder } from './keeper/lease';
 import { containerForm } from './records/container-form';
@@ -200,6 +201,7 @@ export async function startCluster(
   const stopKeeper = startKeeper(context, lease, [
     () => exec.startSweeping(),
     () => enforcement.startRenewing(),
+    () => new Expiry(expiringKinds(context, networks, volumes), settings.timesToLive).start(),
   ]);
   const system = new ClusterSystemBackend({
     config,

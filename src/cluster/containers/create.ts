@@ -22,6 +22,7 @@ import { validateContainer } from '../../semantics/create/validation';
 import { donorOf } from '../../translate/container-to-pod';
 import type { ClusterRecord } from '../contract/cluster-record';
 import type { ClusterContainer } from '../records/cluster-container';
+import { requireTimeToLive } from '../contract/time-to-live';
 import type { ClusterContext } from './context';
 import { clusterRefusals, clusterWarnings, validateClusterLog } from './create-fields';
 
@@ -48,6 +49,7 @@ export async function createContainer(
   });
   requireValidEndpoints(NetworkingConfig?.EndpointsConfig ?? {}, options.version);
   clusterRefusals(config, hostConfig);
+  requireTimeToLive(config.Labels);
   warnings.push(...clusterWarnings(config, hostConfig, NetworkingConfig?.EndpointsConfig ?? {}));
   const links = resolveLinks(containers, hostConfig);
   const { image, source } = await findImage(context, config.Image ?? '');

@@ -25,6 +25,7 @@ import { networkFilter, predefinedNetworks } from '../../semantics/networks/filt
 import { inspectedNetwork } from '../../semantics/networks/inspect';
 import type { ClusterContainer } from '../records/cluster-container';
 import type { ContainerStore } from '../records/container-store';
+import { requireTimeToLive } from '../contract/time-to-live';
 import type { ClusterContainerNetworks } from './container-networks';
 import type { NetworkCatalog } from './network-catalog';
 import type { Boundaries } from './boundaries';
@@ -67,6 +68,7 @@ export class ClusterNetworkBackend implements NetworkBackend {
     const request = createRequest(body);
     const taken = (await catalog.list()).some(({ name }) => name === request.name);
     const plan = planNetwork.fromRequest(request);
+    requireTimeToLive(plan.labels);
     if (taken) throw new DaemonError('Conflict', `network with name ${request.name} already exists`);
     planNetwork.requireCreatable(plan);
     if (plan.configOnly === true || plan.configFrom !== undefined)

@@ -11,6 +11,7 @@ import { DaemonError, errorMessage, isDaemonError } from '../../errors';
 import { log } from '../../log';
 import { booleanFilter, matchLabels, matchValue, validateFilters } from '../../semantics/filters/filters';
 import { pruneFilter } from '../../semantics/filters/prune-filter';
+import { requireTimeToLive } from '../contract/time-to-live';
 import {
   claimName,
   claimOf,
@@ -106,6 +107,7 @@ export class ClusterVolumeBackend implements VolumeBackend {
         `create ${name}: error looking up volume plugin ${driver}: plugin "${driver}" not found`,
       );
     }
+    requireTimeToLive(body.Labels);
     const volume = (await this.find(name)) ?? (await this.#make(name, given === '', body, forContainer));
     // dockerd tells of it also when the volume was there
     await this.#context.publish('create', name, { driver: 'local' });

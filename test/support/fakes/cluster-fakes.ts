@@ -79,6 +79,7 @@ export const clusterSettings: ClusterSettings = {
   serviceAccount: undefined,
   nodeSelector: {},
   tolerations: [],
+  timesToLive: {},
   storageClass: '',
   volumeSize: '10Gi',
   volumeAccessMode: 'ReadWriteOnce',
