@@ -84,11 +84,12 @@ export class ClusterDaemon {
     await waitReady(child, () => pings(this.host));
   }
 
-  /** As `kill -9` does. */
+  /** As `kill -9` does. From the call on it does not run: what its clients are told then is no fault. */
   async kill9(): Promise<void> {
-    this.process.kill('SIGKILL');
-    await this.process.exited;
+    const killed = this.process;
     this.#process = undefined;
+    killed.kill('SIGKILL');
+    await killed.exited;
   }
 
   /** Stops the daemon and takes away the namespace that it has made. Throws if a promise of it had no handler. */
