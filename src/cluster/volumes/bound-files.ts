@@ -13,6 +13,11 @@ export interface FileStore {
   remove(name: string): Promise<void>;
 }
 
+export interface BoundFile {
+  secretName: string;
+  mode: number;
+}
+
 /** An object has a mebibyte at most, in base64. */
 const maxBytes = 512 * 1024;
 
@@ -38,8 +43,8 @@ export class BoundFiles {
     }
   }
 
-  /** As it is now; resolves with the Secret's name. `index`: of the mount. Throws InvalidParameter for what can't be read. */
-  async keep(record: ClusterRecord, path: string, index: number): Promise<string> {
+  /** As it is now. `index`: of the mount. Throws InvalidParameter for what can't be read. */
+  async keep(record: ClusterRecord, path: string, index: number): Promise<BoundFile> {
     if (!(await this.isSmallFile(path))) {
       throw new DaemonError(
         'InvalidParameter',
@@ -47,8 +52,9 @@ export class BoundFiles {
       );
     }
     const name = secretName(record, index);
-    await this.#store.put(name, { [BoundFiles.key]: await readSmall(path) });
-    return name;
+    const { content, mode } = await readSmall(path);
+    await this.#store.put(name, { [BoundFiles.key]: content });
+    return { secretName: name, mode };
   }
 
   async remove(record: ClusterRecord): Promise<void> {
@@ -62,13 +68,13 @@ function secretName({ id }: ClusterRecord, index: number): string {
 }
 
 /** It may have grown since it was looked at. */
-async function readSmall(path: string): Promise<Buffer> {
+async function readSmall(path: string): Promise<{ content: Buffer; mode: number }> {
   try {
     const file = await open(path, 'r');
     try {
       const { buffer, bytesRead } = await file.read(Buffer.alloc(maxBytes + 1), 0, maxBytes + 1, 0);
       if (bytesRead > maxBytes) throw new Error('it is too large');
-      return buffer.subarray(0, bytesRead);
+      return { content: buffer.subarray(0, bytesRead), mode: modeOf(await file.stat()) };
     } finally {
       await file.close();
     }
@@ -77,4 +83,9 @@ async function readSmall(path: string): Promise<Buffer> {
       cause: error,
     });
   }
+}
+
+/** In a Secret every file is root's: of somebody else's, all may read what its owner could. */
+function modeOf({ mode, uid }: { mode: number; uid: number }): number {
+  return uid === 0 ? mode & 0o777 : 0o444 | (mode & 0o111);
 }

@@ -84,12 +84,16 @@ export class ClusterContainerVolumes implements ContainerVolumes {
     const volumes: V1Volume[] = [];
     const mounts: V1VolumeMount[] = [];
     const filled: { name: string; destination: string }[] = [];
+    /** By claim: the name that the Pod has for it. Of one claim by two names a kubelet waits for ever. */
+    const ofClaims = new Map<string, string>();
     for (const [i, point] of record.mounts.entries()) {
-      const name = `mount-${i}`;
       const details = record.mountDetails?.[point.Destination] ?? noDetails;
       const source = await this.#source(record, point, details, i);
       if (source === undefined) continue;
-      volumes.push({ name, ...source.volume });
+      const claim = source.volume.persistentVolumeClaim?.claimName ?? '';
+      const name = ofClaims.get(claim) ?? `mount-${i}`;
+      if (!ofClaims.has(claim)) volumes.push({ name, ...source.volume });
+      if (claim !== '') ofClaims.set(claim, name);
       mounts.push({
         name,
         mountPath: point.Destination,
@@ -134,8 +138,8 @@ export class ClusterContainerVolumes implements ContainerVolumes {
     if (point.Type !== 'bind') return undefined;
     const path = point.Source;
     if (!this.#isAllowed(path)) {
-      const secret = await this.#context.files.keep(record, path, index);
-      return { volume: { secret: { secretName: secret, defaultMode: 0o444 } }, subPath: BoundFiles.key };
+      const { secretName, mode } = await this.#context.files.keep(record, path, index);
+      return { volume: { secret: { secretName, defaultMode: mode } }, subPath: BoundFiles.key };
     }
     return {
       volume: { hostPath: { path, ...(createSource ? { type: 'DirectoryOrCreate' } : {}) } },
@@ -305,7 +309,10 @@ function fillContainer(
     securityContext: { runAsUser: 0, runAsGroup: 0 },
     volumeMounts: [
       { name: supervisorVolume, mountPath: supervisorDirectory },
-      ...filled.map(({ name }) => ({ name, mountPath: `${fillDirectory}/${name}` })),
+      ...[...new Set(filled.map(({ name }) => name))].map((name) => ({
+        name,
+        mountPath: `${fillDirectory}/${name}`,
+      })),
     ],
   };
 }

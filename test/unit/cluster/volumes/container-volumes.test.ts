@@ -1,6 +1,6 @@
 // Which binds containers of a cluster may have, and what a container's small files become.
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -8,6 +8,7 @@ import type { ClusterRecord } from '../../../../src/cluster/contract/cluster-rec
 import { BoundFiles } from '../../../../src/cluster/volumes/bound-files';
 import { ClusterContainerVolumes } from '../../../../src/cluster/volumes/container-volumes';
 import type { HostConfig } from '../../../../src/docker/types';
+import { neverTimestamp } from '../../../../src/go/timestamp';
 
 let dir: string;
 beforeAll(() => {
@@ -28,7 +29,11 @@ function volumesOf(bindPaths: string[]): { volumes: ClusterContainerVolumes; sec
   const volumes = new ClusterContainerVolumes({
     files,
     bindPaths,
-    volumes: { keep: () => Promise.resolve() } as never,
+    volumes: {
+      keep: () => Promise.resolve(),
+      ensure: ({ Name }: { Name: string }) => Promise.resolve({ name: Name }),
+      get: (name: string) => Promise.resolve({ claim: `claim-${name}` }),
+    } as never,
     containers: {} as never,
   });
   return { volumes, secrets };
@@ -65,4 +70,53 @@ it('has a small file that is only read travel as a Secret, which goes with the c
   ]);
   await volumes.removed(record);
   expect(secrets.size).toBe(0);
+});
+
+function recordOf({
+  points,
+  details,
+}: Awaited<ReturnType<ClusterContainerVolumes['resolve']>>): ClusterRecord {
+  const state = { kind: 'created', startedAt: neverTimestamp };
+  return {
+    ...{
+      id: 'c',
+      mounts: points,
+      mountDetails: details,
+      hostConfig: {},
+      state,
+      source: { reference: 'image' },
+    },
+  } as unknown as ClusterRecord;
+}
+
+it('lets a file that travels be run, where it may be run here', async () => {
+  const { volumes } = volumesOf([]);
+  const source = join(dir, 'entry.sh');
+  writeFileSync(source, 'exec true');
+  chmodSync(source, 0o750);
+  const parts = await volumes.podParts(
+    recordOf(await volumes.resolve({ Binds: [`${source}:/entry.sh:ro`] }, [])),
+  );
+  const mode = parts.volumes?.[0]?.secret?.defaultMode ?? 0;
+  expect(mode & 0o111).toBe(0o110);
+});
+
+it('gives a Pod one name of a claim, however often its container has the volume', async () => {
+  const { volumes } = volumesOf([]);
+  const resolved = await volumes.resolve({ Binds: ['data:/data', 'other:/other', 'data:/backup:ro'] }, []);
+  const parts = await volumes.podParts(recordOf(resolved));
+  expect(parts.volumes?.map(({ persistentVolumeClaim }) => persistentVolumeClaim?.claimName)).toEqual([
+    'claim-data',
+    'claim-other',
+  ]);
+  expect(parts.mounts).toEqual([
+    { name: 'mount-0', mountPath: '/data' },
+    { name: 'mount-1', mountPath: '/other' },
+    { name: 'mount-0', mountPath: '/backup', readOnly: true },
+  ]);
+  const [fill] = parts.initContainers ?? [];
+  expect(fill?.command?.filter((word) => word.includes('/mount-')).map((word) => word.slice(-1))).toEqual([
+    ...['0', '1', '0'],
+  ]);
+  expect(fill?.volumeMounts?.map(({ name }) => name)).toEqual([expect.anything(), 'mount-0', 'mount-1']);
 });
