@@ -139,8 +139,10 @@ async function unpack(running: RunningProcess, archive: NodeJS.ReadableStream): 
     let isWanted = true;
     for await (const chunk of decompressor as AsyncIterable<Buffer>) {
       // The archive may end before its stream: the rest is read and dropped, as dockerd does.
+      // A session that is over takes nothing more: its job tells why.
+      const over = (): Promise<false> => done.then(() => false);
       if (isWanted)
-        isWanted = await Promise.race([running.input.write(chunk).then(() => true), done.then(() => false)]);
+        isWanted = await Promise.race([running.input.write(chunk).then(() => true, over), over()]);
     }
   } catch (error) {
     const broken =
