@@ -203,15 +203,18 @@ export class ClusterImageBackend implements ImageBackend {
     let events: ImageEvent[] = [];
     let labels = new Map<string, Record<string, string>>();
     let secrets = new Set<string>();
-    const result = await this.#catalog.change(async ({ index, layerBytes, records }: ImageChange) => {
+    const result = await this.#catalog.change(async ({ index, layerBytes, record, records }: ImageChange) => {
       events = [];
       secrets = secretsOf(records());
       labels = new Map(index.list().map(({ id, config }) => [id, config.config?.Labels ?? {}]));
+      const held = new Set(
+        users.flatMap(({ imageId }) => record(imageId)?.layers ?? []).map(({ diffId }) => diffId),
+      );
       return work({
         index,
         layers: {
           sizeBytes: layerBytes,
-          isReferenced: () => false,
+          isReferenced: (diffId) => held.has(diffId),
           remove: () => Promise.resolve(),
         },
         inUse,
