@@ -1,17 +1,18 @@
 // ContainerAttach: a client and the streams of a container's command, be it running or about to be started by whichever daemon.
 
 import type { AttachOptions, LogLine, OpenStream } from '../../api/v1.41/backend';
+import type { LogStream } from '../../semantics/logs/log-record';
 import { requireDetachKeys } from '../../semantics/streams/detach-keys';
 import { requireAttachable, runStreamSession } from '../../semantics/streams/stream-session';
 import type { ClusterContainer } from '../records/cluster-container';
 import type { ContainerReach } from './reach';
-import type { RunHubs } from './run-hubs';
+import { wholeLog, type RunHubs } from './run-hubs';
 
 export interface AttachNeeds {
   reach: ContainerReach;
   hubs: RunHubs;
-  /** The container's log so far, for `logs=1`. */
-  readLog: (signal: AbortSignal) => AsyncIterable<LogLine>;
+  /** The container's log so far, for `logs=1`, and up to which position of each stream it was read. */
+  readLog: (signal: AbortSignal) => { lines: AsyncIterable<LogLine>; readTo: Record<LogStream, number> };
 }
 
 export async function attachToCluster(
@@ -29,10 +30,12 @@ export async function attachToCluster(
   try {
     const client = open({ terminal });
     if (options.logs) {
-      for await (const line of readLog(client.signal)) {
+      const { lines, readTo } = readLog(client.signal);
+      for await (const line of lines) {
         if (line.stream === 'stdout' ? options.stdout : options.stderr)
           await client.write(line.stream, line.data);
       }
+      attachment?.subscription.skipTo(wholeLog, readTo);
     }
     reach.publish('attach', container);
     const takesInput = config.OpenStdin && options.stdin;

@@ -10,6 +10,8 @@ const newline = 10;
 export class LineAssembler {
   readonly #begun: Record<OutputStream, Buffer[]> = { stdout: [], stderr: [] };
   readonly #attributes: Record<string, string> | undefined;
+  /** By stream: the position behind the last line that has ended. */
+  readonly endedAt: Record<OutputStream, number> = { stdout: 0, stderr: 0 };
 
   constructor(attributes: Record<string, string> | undefined) {
     this.#attributes = attributes;
@@ -31,6 +33,7 @@ export class LineAssembler {
     } else if (rest.length > 0) {
       this.#begun[stream].push(Buffer.from(rest));
     }
+    if (lines.length > 0) this.endedAt[stream] = event.position - (event.ends ? 0 : rest.length);
     return lines;
   }
 

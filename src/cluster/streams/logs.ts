@@ -12,29 +12,32 @@ import { LineAssembler } from './line-assembler';
 import type { ContainerReach } from './reach';
 
 /**
- * The lines of a container's log. Following ends with the run; one that does not run is not followed. Throws before the first line:
- * InvalidParameter without a stream, NotImplemented for the driver `none`, Conflict for what is being removed.
+ * The lines of a container's log, and, as they are read, the position behind the last whole one of each stream. Following ends with the
+ * run; one that does not run is not followed. Throws before the first line: InvalidParameter without a stream, NotImplemented for the
+ * driver `none`, Conflict for what is being removed.
  */
 export function clusterLogs(
   reach: ContainerReach,
   container: ClusterContainer,
   options: LogsOptions,
   signal: AbortSignal,
-): { terminal: boolean; lines: AsyncIterable<LogLine> } {
+): { terminal: boolean; lines: AsyncIterable<LogLine>; readTo: Record<LogStream, number> } {
   const { record } = container;
   const streams = wantedStreams(options);
   if (record.hostConfig.LogConfig?.Type === 'none') {
     throw new DaemonError('NotImplemented', 'configured logging driver does not support reading');
   }
   requireLogsReadable(container);
-  const batches = readLines(reach, container, { ...options, streams }, signal);
-  return { terminal: record.config.Tty, lines: logLines(batches) };
+  const readTo = { stdout: 0, stderr: 0 };
+  const batches = readLines(reach, container, { ...options, streams }, readTo, signal);
+  return { terminal: record.config.Tty, lines: logLines(batches), readTo };
 }
 
 async function* readLines(
   reach: ContainerReach,
   container: ClusterContainer,
   options: LogsOptions & { streams: ReadonlySet<LogStream> },
+  readTo: Record<LogStream, number>,
   signal: AbortSignal,
 ): AsyncGenerator<LogLine[], void, undefined> {
   const { record } = container;
@@ -60,6 +63,7 @@ async function* readLines(
   );
   for await (const { events } of log) {
     const records = events.flatMap((event) => assembler.push(event));
+    Object.assign(readTo, assembler.endedAt);
     const skipped = Math.min(skip, records.length);
     skip -= skipped;
     const { lines, past } = selectRecords(records.slice(skipped), options);

@@ -4,7 +4,7 @@
 import { errorMessage } from '../../errors';
 import { log } from '../../log';
 import { isActive } from '../../semantics/containers/container-state';
-import { StreamHub, type StreamSubscription } from '../../semantics/streams/stream-hub';
+import { StreamHub, type RunPosition, type StreamSubscription } from '../../semantics/streams/stream-hub';
 import type { RunFollowers } from '../containers/context';
 import type { ClusterContainer } from '../records/cluster-container';
 import type { Following, ProcessInput } from '../supervisor/supervisor';
@@ -20,6 +20,14 @@ export interface Attachment {
   hub: StreamHub;
   subscription: StreamSubscription;
   close(): void;
+}
+
+/** Of all that a container's log has: positions go on from run to run. */
+export const wholeLog = 'log';
+
+/** Before what comes after it, by no less than its own bytes. */
+function placeOf({ data, position }: { data: Buffer; position: number }): RunPosition {
+  return { run: wholeLog, offset: position - data.length };
 }
 
 class RunHub {
@@ -127,7 +135,7 @@ class RunHub {
       this.hub.beginRun(config.OpenStdin ? hubInput(() => input) : undefined);
       for await (const { events } of batches) {
         for (const event of events) {
-          if (event.kind === 'output') this.hub.publish(event.stream, event.data);
+          if (event.kind === 'output') this.hub.publish(event.stream, event.data, placeOf(event));
         }
         if (events.some(({ kind }) => kind === 'exited')) return;
         await this.hub.room();

@@ -60,7 +60,7 @@ export class ClusterStreams
     const needs = {
       reach: this.#reach,
       hubs: this.#hubs,
-      readLog: (signal: AbortSignal) => clusterLogs(this.#reach, container, logOptions, signal).lines,
+      readLog: (signal: AbortSignal) => clusterLogs(this.#reach, container, logOptions, signal),
     };
     await attachToCluster(needs, { container, ref }, options, open);
   }

@@ -36,6 +36,7 @@ export class StreamSubscription implements AsyncIterable<StreamChunk> {
   #ended = false;
   #wakeReader: (() => void) | undefined;
   readonly #onProgress: (subscription: StreamSubscription) => void;
+  #known: ({ run: string } & Record<LogStream, number>) | undefined;
 
   constructor(wanted: ReadonlySet<LogStream>, onProgress: (subscription: StreamSubscription) => void) {
     this.#wanted = wanted;
@@ -52,20 +53,27 @@ export class StreamSubscription implements AsyncIterable<StreamChunk> {
 
   push(chunk: StreamChunk): void {
     if (this.#ended || !this.#wanted.has(chunk.stream)) return;
-    this.#queue.push(chunk);
-    this.#pendingBytes += chunk.data.length;
+    const data = this.#unknown(chunk);
+    if (data.length === 0) return;
+    this.#queue.push({ ...chunk, data });
+    this.#pendingBytes += data.length;
     this.#wakeReader?.();
   }
 
-  /** Drops what was pushed so far and lies before these offsets: the client has it from the log. */
+  /** Drops what was pushed, and what will be, that lies before these offsets: the client has it from the log. */
   skipTo(run: string, offsets: Record<LogStream, number>): void {
+    this.#known = { ...offsets, run };
     for (const chunk of this.#queue.splice(0)) {
-      const known = chunk.at?.run === run ? offsets[chunk.stream] - chunk.at.offset : 0;
-      const data = known > 0 ? chunk.data.subarray(known) : chunk.data;
+      const data = this.#unknown(chunk);
       this.#pendingBytes -= chunk.data.length - data.length;
       if (data.length > 0) this.#queue.push({ ...chunk, data });
     }
     this.#onProgress(this);
+  }
+
+  #unknown({ stream, data, at }: StreamChunk): Buffer {
+    if (this.#known === undefined || at?.run !== this.#known.run) return data;
+    return data.subarray(Math.max(0, this.#known[stream] - at.offset));
   }
 
   /** What was pushed can still be read; nothing more comes. */

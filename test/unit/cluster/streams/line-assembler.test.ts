@@ -30,3 +30,16 @@ test('a line that the end of its stream has cut off, and parts of long ones', ()
   expect(push(assembler, 'stdout', 'part', true)).toEqual([`${first} part`]);
   expect(push(assembler, 'stdout', '', true)).toEqual([]);
 });
+
+test('where the last line that has ended lies', () => {
+  const assembler = new LineAssembler(undefined);
+  const at = (text: string, ends: boolean, position: number): number => {
+    assembler.push({ kind: 'output', stream: 'stdout', data: Buffer.from(text), ends, timeNs: 1n, position });
+    return assembler.endedAt.stdout;
+  };
+  expect(at('one\n', true, 40)).toBe(40);
+  expect(at('two\nbe', false, 80)).toBe(78);
+  expect(at('gi', false, 120)).toBe(78);
+  expect(at('n\n', true, 160)).toBe(160);
+  expect(assembler.endedAt.stderr).toBe(0);
+});

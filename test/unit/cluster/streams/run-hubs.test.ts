@@ -1,12 +1,12 @@
 // Who is attached to a container of the cluster gets a run's output once, whichever daemon starts it.
 
-import { RunHubs } from '../../../../src/cluster/streams/run-hubs';
+import { RunHubs, wholeLog } from '../../../../src/cluster/streams/run-hubs';
 import type { ContainerReach } from '../../../../src/cluster/streams/reach';
 import type { LogEvent } from '../../../../src/cluster/supervisor/records';
 import type { Following } from '../../../../src/cluster/supervisor/supervisor';
 
-function output(text: string): LogEvent {
-  return { kind: 'output', stream: 'stdout', data: Buffer.from(text), ends: true, timeNs: 1n, position: 9 };
+function output(text: string, position = 9): LogEvent {
+  return { kind: 'output', stream: 'stdout', data: Buffer.from(text), ends: true, timeNs: 1n, position };
 }
 const exited: LogEvent = { kind: 'exited', run: 1, code: 0, signal: 0, oom: false, timeNs: 1n, position: 10 };
 
@@ -111,4 +111,18 @@ test('a start that fails has what its supervisor said told', async () => {
   expect(follows).toEqual([]);
   hubs.failed('c');
   expect(await read(subscription)).toBe('no such file\n');
+});
+
+test('what a client has from the log is not brought once more, however late it comes', async () => {
+  const { hubs, container } = fake('running', [output('old\n', 40), output('new\n', 80), exited]);
+  const { subscription } = await hubs.attach(container, { stdout: true, stderr: true });
+  subscription.skipTo(wholeLog, { stdout: 40, stderr: 0 });
+  expect(await read(subscription)).toBe('new\n');
+});
+
+test('of a line that had not ended, the client gets what the log did not have', async () => {
+  const { hubs, container } = fake('running', [output('old\nbe', 80), output('gun\n', 120), exited]);
+  const { subscription } = await hubs.attach(container, { stdout: true, stderr: true });
+  subscription.skipTo(wholeLog, { stdout: 78, stderr: 0 });
+  expect(await read(subscription)).toBe('begun\n');
 });
