@@ -289,6 +289,7 @@ export const walls = {
     imports: [
       'semantics/containers',
       'semantics/create',
+      'semantics/images',
       'engine/networks',
       'engine/mounts',
       'engine/logs',
@@ -528,6 +529,7 @@ export const walls = {
       'semantics/create',
       'semantics/containers',
       'semantics/filters',
+      'semantics/images',
       'translate',
       'registry',
       'vm/contract',

@@ -26,7 +26,13 @@ const architectures: Record<string, string> = {
 };
 const systems = ['linux', 'windows', 'darwin', 'freebsd'];
 const hostArchitecture = 'amd64';
+/** What its kernel runs; '' is an image that says nothing. */
+const nativeArchitectures = ['', hostArchitecture, '386'];
 const component = /^[A-Za-z0-9_-]+$/;
+
+export function isNative(architecture: string): boolean {
+  return nativeArchitectures.includes(architecture);
+}
 
 /** Throws InvalidParameter in Docker's words for what is no platform. '' and undefined: the host's choice. */
 export function parsePlatform(text: string | undefined): Platform | undefined {

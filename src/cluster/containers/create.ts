@@ -5,6 +5,7 @@ import type { ApiVersion } from '../../api/v1.41/backend';
 import type { ContainerCreateBody, ContainerCreateResponse, HostConfig } from '../../docker/types';
 import { DaemonError, errorMessage, isDaemonError } from '../../errors';
 import { log } from '../../log';
+import { parsePlatform, type Platform } from '../../registry/platform';
 import { parseReference } from '../../registry/reference';
 import { eventAttributes } from '../../semantics/containers/container-record';
 import {
@@ -19,6 +20,7 @@ import { withCreateDefaults } from '../../semantics/create/daemon-defaults';
 import { requireValidEndpoints } from '../../semantics/create/endpoints';
 import { hostConfigAtCreate, mergeImageConfig } from '../../semantics/create/defaults';
 import { validateContainer } from '../../semantics/create/validation';
+import { otherPlatformWarnings } from '../../semantics/images/image-platform';
 import { donorOf } from '../../translate/container-to-pod';
 import type { ClusterRecord } from '../contract/cluster-record';
 import type { ClusterContainer } from '../records/cluster-container';
@@ -52,7 +54,9 @@ export async function createContainer(
   requireTimeToLive(config.Labels);
   warnings.push(...clusterWarnings(config, hostConfig, NetworkingConfig?.EndpointsConfig ?? {}));
   const links = resolveLinks(containers, hostConfig);
-  const { image, source } = await findImage(context, config.Image ?? '');
+  const wanted = parsePlatform(options.platform);
+  const { image, source } = await findImage(context, config.Image ?? '', wanted);
+  warnings.push(...otherPlatformWarnings(image, wanted));
   const id = newContainerId();
   const filled = mergeImageConfig(config, image.config.config ?? {}, hostnameOf(id, config.Hostname));
   const given =
@@ -122,10 +126,11 @@ async function keep(
 async function findImage(
   context: ClusterContext,
   ref: string,
+  platform: Platform | undefined,
 ): ReturnType<ClusterContext['images']['forNode']> {
   if (ref === '') throw new DaemonError('InvalidParameter', 'No command specified');
   if (!/^(sha256:)?[a-f0-9]{12,64}$/.test(ref)) parseReference(ref);
-  return context.images.forNode(ref);
+  return context.images.forNode(ref, platform);
 }
 
 function hostnameOf(id: string, given: string | undefined): string {

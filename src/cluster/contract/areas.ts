@@ -7,10 +7,17 @@ import type { PublishedPort } from '../../network/network';
 import type { ClusterRecord, NodeSource, PodFacts } from './cluster-record';
 import type { PodParts } from './pod-parts';
 
+/** As an image's configuration has it: `linux`, `arm64`, `v8`. */
+export interface ImagePlatform {
+  os: string;
+  architecture: string;
+  variant?: string;
+}
+
 /** Images, as containers are made of them. */
 export interface ContainerImages {
   /** By id or name. Throws NotFound in Docker's words. */
-  forNode(ref: string): Promise<{ image: Image; source: NodeSource }>;
+  forNode(ref: string, platform?: ImagePlatform): Promise<{ image: Image; source: NodeSource }>;
   /** A container that was made of it is gone. */
   released(source: NodeSource): Promise<void>;
 }

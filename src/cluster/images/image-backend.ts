@@ -12,12 +12,13 @@ import type {
 } from '../../docker/types';
 import { DaemonError, errorMessage, isDaemonError } from '../../errors';
 import { log } from '../../log';
-import { parsePlatform } from '../../registry/platform';
+import { parsePlatform, type Platform } from '../../registry/platform';
 import { familiarReference, parseReference } from '../../registry/reference';
 import type { RegistryOptions } from '../../registry/registry-client';
 import { imagePruneFilter } from '../../semantics/filters/image-filter';
 import { inspectImage } from '../../semantics/images/inspect';
 import { listImages } from '../../semantics/images/list';
+import { requirePlatform } from '../../semantics/images/image-platform';
 import { refuseReservedName } from '../../semantics/images/reserved-name';
 import { searchImages } from '../../semantics/images/search';
 import { pushTarget, tagTarget, withTag, hasTagOrDigest } from '../../semantics/images/tag-target';
@@ -82,10 +83,11 @@ export class ClusterImageBackend implements ImageBackend {
     return this.#context.publish(action, id, attributes);
   }
 
-  /** By id or name. Throws NotFound in Docker's words, Internal for one that no registry is known to have. */
-  async forNode(ref: string): Promise<NodeImage> {
+  /** By id or name. Throws NotFound in Docker's words, also for one of another platform, Internal for one that no registry is known to have. */
+  async forNode(ref: string, platform?: Platform): Promise<NodeImage> {
     const { index, record } = await this.#catalog.read();
-    const image = index.get(ref);
+    const image = index.find(ref, platform) ?? index.get(ref);
+    requirePlatform(image, ref, platform);
     const source = sourceFor(record(image.id)?.sources ?? [], ref);
     if (source === undefined) throw new DaemonError('Internal', `no registry is known that has ${ref}`);
     return { image, source };

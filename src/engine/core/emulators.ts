@@ -5,9 +5,6 @@ import { join } from 'node:path';
 import type { Emulator } from '../../vm/contract/protocol';
 import type { Config } from '../../config';
 
-/** What every VM's processor and kernel run; '' is an image that says nothing. */
-const nativeArchitectures = ['', 'amd64', '386'];
-
 /** In OCI's names: the emulator's, and e_machine of ELF files. */
 const emulated: Readonly<Record<string, Omit<Emulator, 'hostPath'>>> = {
   arm64: { name: 'qemu-aarch64', machine: 183, bits: 64, bigEndian: false },
@@ -20,10 +17,6 @@ const emulated: Readonly<Record<string, Omit<Emulator, 'hostPath'>>> = {
 };
 
 export type EmulatorConfig = Pick<Config, 'emulatorDir'>;
-
-export function isNative(architecture: string): boolean {
-  return nativeArchitectures.includes(architecture);
-}
 
 /** Undefined for what runs without one, and for what none is installed for. Looked for each time: it may come and go. */
 export function findEmulator({ emulatorDir }: EmulatorConfig, architecture: string): Emulator | undefined {

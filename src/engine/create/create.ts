@@ -35,7 +35,7 @@ import {
 } from '../../semantics/containers/container-names';
 import { firstRecord } from '../../semantics/containers/first-record';
 import { resolveLinks } from '../../semantics/containers/links';
-import { findEmulator, isNative, missingEmulator, type EmulatorConfig } from '../core/emulators';
+import { findEmulator, missingEmulator, type EmulatorConfig } from '../core/emulators';
 import {
   eventAttributes,
   type ContainerNetwork,
@@ -46,9 +46,11 @@ import type { ContainerRegistry } from '../core/container-registry';
 import { storageSizeBytes, validateContainer } from '../../semantics/create/validation';
 import { withCreateDefaults } from '../../semantics/create/daemon-defaults';
 import { requireValidEndpoints } from '../../semantics/create/endpoints';
+import { otherPlatformWarnings, platformOf, requirePlatform } from '../../semantics/images/image-platform';
 import { parseVolumesFrom } from '../../semantics/create/volumes-from';
-import { parsePlatform, type Platform } from '../../registry/platform';
+import { isNative, parsePlatform, type Platform } from '../../registry/platform';
 import { apiSocketPath } from '../mounts/socket-source';
+import { effectlessOptions } from './effectless-options';
 import type { Config } from '../../config';
 import type { NetworkManager } from '../../network/network';
 import type { ImageStore, LayerStore, WritableDiskStore } from '../../storage/contract/stores';
@@ -102,13 +104,14 @@ export async function createContainer(
     hostNetworking: context.config.networkDefaults.hostNetworking,
     validateLog: validateLogConfig,
   });
+  warnings.push(...effectlessOptions(hostConfig));
   requireValidEndpoints(endpoints, options.version);
   requireNics(endpoints);
   const links = resolveLinks(registry, hostConfig);
 
   const wanted = parsePlatform(options.platform);
   const image = findImage(context, config.Image ?? '', wanted);
-  requirePlatform(image, config.Image ?? '', wanted);
+  if (image !== undefined) requirePlatform(image, config.Image ?? '', wanted);
   warnings.push(...platformWarnings(context.config, image, wanted));
   const id = newContainerId();
   const filled = mergeImageConfig(
@@ -264,36 +267,18 @@ function requireNics(endpoints: Record<string, EndpointSettings | null>): void {
   );
 }
 
-function requirePlatform(image: Image | undefined, ref: string, wanted: Platform | undefined): void {
-  if (image === undefined || wanted === undefined) return;
-  const { os, architecture, variant } = image.config;
-  const fits =
-    wanted.os === os &&
-    wanted.architecture === architecture &&
-    (wanted.variant === undefined || variant === undefined || wanted.variant === variant);
-  if (fits) return;
-  throw new DaemonError(
-    'NotFound',
-    `image with reference ${ref} was found but does not match the specified platform: ` +
-      `wanted ${wanted.os}/${wanted.architecture}, actual: ${os}/${architecture}`,
-  );
-}
-
-/** Of an image of another processor: dockerd's, where nobody has asked for it; and why nothing will run where there is no emulator. */
+/** Of an image of another processor: dockerd's, and why nothing will run where there is no emulator. */
 function platformWarnings(
   config: EmulatorConfig,
   image: Image | undefined,
   wanted: Platform | undefined,
 ): string[] {
-  if (image === undefined) return [];
-  const { os, architecture, variant = '' } = image.config;
-  if (isNative(architecture)) return [];
-  const platform = [os, architecture, ...(variant === '' ? [] : [variant])].join('/');
-  const unasked =
-    `The requested image's platform (${platform}) does not match the detected host platform (linux/amd64) and no ` +
-    'specific platform was requested';
-  const isEmulated = findEmulator(config, architecture) !== undefined;
-  return [...(wanted === undefined ? [unasked] : []), ...(isEmulated ? [] : [missingEmulator(platform)])];
+  if (image === undefined || isNative(image.config.architecture)) return [];
+  const isEmulated = findEmulator(config, image.config.architecture) !== undefined;
+  return [
+    ...otherPlatformWarnings(image, wanted),
+    ...(isEmulated ? [] : [missingEmulator(platformOf(image))]),
+  ];
 }
 
 /** Docker lists tmpfs of `--mount`, not those of `--tmpfs`. */

@@ -19,6 +19,7 @@ import { apiSocketPath } from '../mounts/socket-source';
 import { resolveLinks } from '../../semantics/containers/links';
 import { tmpfsMountPoints } from '../../semantics/containers/first-record';
 import { containerNetworks, requireReferencedContainers, type CreateNeeds } from './create';
+import { effectlessOptions } from './effectless-options';
 import { fillHostConfig } from '../../semantics/create/defaults';
 import { validateContainer } from '../../semantics/create/validation';
 
@@ -52,7 +53,7 @@ async function replace(context: CreateNeeds, container: Container, given: HostCo
     hostNetworking: context.config.networkDefaults.hostNetworking,
     validateLog: validateLogConfig,
   });
-  for (const warning of warnings)
+  for (const warning of [...warnings, ...effectlessOptions(wanted)])
     log.warn('started with other options', { containerId: container.id, warning });
   const links = { ...record.links, ...resolveLinks(registry, wanted) };
   try {

@@ -80,7 +80,7 @@ function validateHostConfig(hostConfig: HostConfig, host: HostFacts): string[] {
   host.validateLog({ Type: hostConfig.LogConfig?.Type, Config: hostConfig.LogConfig?.Config });
   validateStorageOptions(hostConfig.StorageOpt);
   validateMounts(hostConfig, warnings);
-  warnOfEffectless(hostConfig, warnings);
+  validateLinks(hostConfig);
   return warnings;
 }
 
@@ -231,17 +231,7 @@ function validateStorageOptions(options: Record<string, string> | null | undefin
   if (bytes !== undefined && bytes < leastDiskBytes) invalid('size: the smallest disk is 4MB');
 }
 
-/** Options that name something of the host that a container in a VM doesn't have. */
-function warnOfEffectless(hostConfig: HostConfig, warnings: string[]): void {
-  if ((hostConfig.CgroupParent ?? '') !== '') {
-    warnings.push('CgroupParent discarded: the container has a virtual machine of its own.');
-  }
-  if ((hostConfig.Cgroup ?? '') !== '') {
-    warnings.push('Cgroup discarded: the container has a virtual machine of its own.');
-  }
-  if (!['', 'host'].includes(hostConfig.UsernsMode ?? '')) {
-    warnings.push(`UsernsMode ${hostConfig.UsernsMode ?? ''} discarded: user namespaces are not remapped.`);
-  }
+function validateLinks(hostConfig: HostConfig): void {
   for (const link of hostConfig.Links ?? []) {
     if (link === '') invalid('empty string specified for links', 'Internal');
     if (link.split(':').length > 2) invalid(`bad format for links: ${link}`, 'Internal');

@@ -48,7 +48,7 @@ const samples: Record<string, unknown> = {
   'HostConfig.ReadonlyPaths': ['/proc/sys'],
   'HostConfig.StorageOpt': { size: '1G' },
   'HostConfig.UTSMode': 'host',
-  'HostConfig.UsernsMode': 'host',
+  'HostConfig.UsernsMode': 'private',
 };
 
 function bodyWith(field: string): [ContainerConfig, HostConfig] {
@@ -58,6 +58,8 @@ function bodyWith(field: string): [ContainerConfig, HostConfig] {
 
 const withFate = (fate: string): string[] =>
   Object.entries(createFields).flatMap(([field, [its]]) => (its === fate ? [field] : []));
+
+const host = { cpus: 2, hostNetworking: true, validateLog: validateClusterLog };
 
 it('has an entry for each field that the API reads, and none else', () => {
   const read = [
@@ -70,19 +72,19 @@ it('has an entry for each field that the API reads, and none else', () => {
 
 it.each(withFate('warned'))('warns of %s', (field) => {
   const [config, hostConfig] = bodyWith(field);
-  expect(clusterWarnings(config, hostConfig)).toEqual([
-    expect.stringMatching(new RegExp(`^${field.replace('HostConfig.', '')} discarded: .`)),
-  ]);
+  const name = field.replace('HostConfig.', '');
+  const warnings =
+    // Docker has words of its own for this one.
+    name === 'OomKillDisable'
+      ? validateContainer(config, hostConfig, host)
+      : clusterWarnings(config, hostConfig);
+  expect(warnings).toEqual([expect.stringMatching(new RegExp(`\\b${name} discarded(: .|\\.)`))]);
 });
 
 it.each(withFate('refused'))('refuses %s', (field) => {
   const [config, hostConfig] = bodyWith(field);
   expect(() => {
-    validateContainer(config, hostConfig, {
-      cpus: 2,
-      hostNetworking: true,
-      validateLog: validateClusterLog,
-    });
+    validateContainer(config, hostConfig, host);
     clusterRefusals(config, hostConfig);
   }).toThrow();
 });

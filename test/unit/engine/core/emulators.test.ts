@@ -2,13 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { isNative } from '../../../../src/registry/platform';
 import { buildPlatforms } from '../../../../src/engine/builds/build-platforms';
-import {
-  emulatedArchitectures,
-  findEmulator,
-  isNative,
-  missingEmulator,
-} from '../../../../src/engine/core/emulators';
+import { emulatedArchitectures, findEmulator, missingEmulator } from '../../../../src/engine/core/emulators';
 
 const emulatorDir = mkdtempSync(join(tmpdir(), 'caisson-emulators-'));
 afterAll(() => rmSync(emulatorDir, { recursive: true }));

@@ -6,6 +6,7 @@ import {
   randomContainerName,
 } from '../../../../src/semantics/containers/container-names';
 import { storageSizeBytes, validateContainer } from '../../../../src/semantics/create/validation';
+import { effectlessOptions } from '../../../../src/engine/create/effectless-options';
 import { validateLogConfig } from '../../../../src/engine/logs/log-config';
 import {
   nextRestartDelayMs,
@@ -134,13 +135,15 @@ it('lets a plain container pass without a word', () => {
   ).toEqual([]);
 });
 
-it.each([
-  { OomKillDisable: true },
-  { CpuCount: 1 },
-  { CgroupParent: '/foo' },
-  { PidMode: 'host' },
-  { UsernsMode: 'foo' },
-])('warns of what has no effect: %j', (hostConfig) => expect(validate(hostConfig)).toHaveLength(1));
+it.each([{ OomKillDisable: true }, { CpuCount: 1 }, { PidMode: 'host' }])(
+  'warns of what has no effect: %j',
+  (hostConfig) => expect(validate(hostConfig)).toHaveLength(1),
+);
+
+it.each([{ CgroupParent: '/foo' }, { UsernsMode: 'foo' }])(
+  'warns of what has no effect in a VM: %j',
+  (hostConfig) => expect(effectlessOptions(hostConfig)).toHaveLength(1),
+);
 
 it.each([
   [{ Memory: 100 }, { MemorySwap: 200 }],

@@ -3,6 +3,7 @@ import { EngineImageBackend } from '../../../../src/engine/backends/images';
 import { withTag } from '../../../../src/semantics/images/tag-target';
 import { layerGraphDriver } from '../../../../src/engine/system/graph-driver';
 import { inspectImage } from '../../../../src/semantics/images/inspect';
+import { otherPlatformWarnings, requirePlatform } from '../../../../src/semantics/images/image-platform';
 import { listImages } from '../../../../src/semantics/images/list';
 import { diskUsage } from '../../../../src/semantics/system/disk-usage';
 import type { EventPublisher } from '../../../../src/semantics/events/event-publisher';
@@ -174,4 +175,18 @@ describe('the backend', () => {
     expect(published).toEqual([['image', 'tag', images[1]?.id, { tier: 'a', name: 'x:1' }]]);
     await expect(backend.inspect('nosuch')).rejects.toThrow('No such image: nosuch');
   });
+});
+
+test('an image of another platform than the one that is asked for is not there, in dockerd’s words', () => {
+  const arm = image('6', { config: { ...image('6').config, architecture: 'arm64', variant: 'v8' } });
+  const linux = (architecture: string) => ({ os: 'linux', architecture });
+  expect(() => requirePlatform(images[0]!, 'busybox', linux('arm64'))).toThrow(
+    'image with reference busybox was found but does not match the specified platform: wanted linux/arm64, actual: linux/amd64',
+  );
+  expect(() => requirePlatform(images[0]!, 'busybox', linux('amd64'))).not.toThrow();
+  expect(otherPlatformWarnings(arm, undefined)).toEqual([
+    expect.stringMatching(/^The requested image's platform \(linux\/arm64\/v8\) does not match/),
+  ]);
+  expect(otherPlatformWarnings(arm, linux('arm64'))).toEqual([]);
+  expect(otherPlatformWarnings(images[0]!, undefined)).toEqual([]);
 });
