@@ -560,6 +560,7 @@ export const walls = {
       'semantics/filters',
       'network',
       'docker',
+      'config',
     ],
     types: ['api/v1.41/backend'],
     modules: ['@kubernetes/client-node'],
@@ -569,7 +570,7 @@ export const walls = {
   },
   'cluster/client': { imports: ['config'], modules: ['@kubernetes/client-node'] },
   'cluster/contract': {
-    imports: ['semantics/containers', 'docker'],
+    imports: ['semantics/containers', 'docker', 'config'],
     types: ['network/network', 'storage/contract'],
   },
   'cluster/layers': {

@@ -82,6 +82,9 @@ export interface Toleration {
   readonly effect?: 'NoSchedule' | 'PreferNoSchedule' | 'NoExecute';
 }
 
+/** How ports of a container are published on a cluster: as listeners of the daemon, or as a Service of this type. */
+export type PublishWay = 'listener' | 'NodePort' | 'LoadBalancer';
+
 /** Of `--backend kubernetes`. */
 export interface ClusterSettings {
   /** Undefined: KUBECONFIG, ~/.kube/config, or the service account of the Pod that the daemon is in. */
@@ -103,6 +106,8 @@ export interface ClusterSettings {
   /** Of volumes that name no size. */
   readonly volumeSize: string;
   readonly volumeAccessMode: 'ReadWriteOnce' | 'ReadWriteMany';
+  /** Of containers that ask for no other way. */
+  readonly publishAs: PublishWay;
   /** Directories of nodes that may be bound, with what is below them. */
   readonly bindPaths: readonly string[];
   /** Where images go that are made here; `secret` lets daemon and nodes in. Undefined: none can be made. */

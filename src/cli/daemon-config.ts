@@ -4,7 +4,14 @@ import { readFileSync } from 'node:fs';
 import { cpus, homedir, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { AcceleratorChoice, ClusterSettings, Config, LiveConfig, TlsConfig } from '../config';
+import type {
+  AcceleratorChoice,
+  ClusterSettings,
+  Config,
+  LiveConfig,
+  PublishWay,
+  TlsConfig,
+} from '../config';
 import { DaemonError, errorMessage, systemErrorCode } from '../errors';
 import { parseGoDuration } from '../go/duration';
 import { validateLogConfig } from '../engine/logs/log-config';
@@ -171,6 +178,7 @@ function clusterSettings(settings: Settings): ClusterSettings | undefined {
     volumeSize: settings.string('kube-volume-size') ?? '10Gi',
     volumeAccessMode: (settings.string('kube-volume-access') ??
       'ReadWriteOnce') as ClusterSettings['volumeAccessMode'], // one of its choices
+    publishAs: (settings.string('kube-publish') ?? 'listener') as PublishWay, // one of its choices
     bindPaths: settings.get('list', 'kube-bind-paths') ?? [],
     registry: ownRegistry(settings),
   };

@@ -464,6 +464,14 @@ export const daemonOptions: readonly DaemonOption[] = [
     choices: ['ReadWriteOnce', 'ReadWriteMany'],
   },
   {
+    key: 'kube-publish',
+    flags: '--kube-publish <way>',
+    kind: 'string',
+    description:
+      'how ports are published: by the daemon, which listens on them, or as a Service of this type (default: listener)',
+    choices: ['listener', 'NodePort', 'LoadBalancer'],
+  },
+  {
     key: 'kube-bind-paths',
     flags: '--kube-bind-path <path>',
     kind: 'list',

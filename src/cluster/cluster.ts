@@ -34,12 +34,14 @@ import { ClusterNetworkBackend } from './networks/network-backend';
 import { EnforcementProbe, enforcementWarnings } from './networks/enforcement';
 import { NetworkCatalog } from './networks/network-catalog';
 import { PodNetworks, namesAnnotation } from './networks/pod-networks';
+import { PortServices } from './networks/port-services';
 import { probeObjects } from './networks/probe-objects';
 import { PublishedPorts } from './networks/published-ports';
 import { Expiry, expiringKinds } from './keeper/expiry';
+import { serviceObjects } from './networks/service-objects';
 import { startKeeper } from './keeper/keeper';
 import { LeaseHolder } from './keeper/lease';
-import { containerForm } from './records/container-form';
+import { containerForm, containerIdLabel, idLabelValue } from './records/container-form';
 import { ContainerStore } from './records/container-store';
 import { CustomRecords, plainForm } from './records/custom-records';
 import { ClusterEvents, type EventsRecord } from './records/event-log';
@@ -149,11 +151,19 @@ export async function startCluster(
   const enforcement = new EnforcementProbe(probeObjects(api), settings, managedBy);
   const networkWarnings = async (): Promise<string[]> => enforcementWarnings(await enforcement.known());
   const ports = new PublishedPorts(supervisors);
+  const services = new PortServices({
+    objects: serviceObjects(api, boundaries),
+    labels: managedBy,
+    idLabel: (id) => ({ key: containerIdLabel, value: idLabelValue(id) }),
+    nodeAddress: (name) => pods.get(name)?.status?.hostIP,
+  });
   const containerNetworks = new ClusterContainerNetworks({
     catalog: networkCatalog,
     containers,
     pods: new PodNetworks(api),
     ports,
+    services,
+    publishAs: settings.publishAs,
     tableOf: (name) => pods.get(name)?.metadata?.annotations?.[namesAnnotation],
     publish: publishAs('network'),
   });

@@ -106,9 +106,9 @@ export const createFields: Readonly<Record<string, readonly [FieldFate, string]>
   'HostConfig.OomScoreAdj': ['honoured', 'process 1 sets it'],
   'HostConfig.PidMode': ['refused', "a node's namespaces are not shared, nor another Pod's"],
   'HostConfig.PidsLimit': ['warned', "it is the node's setting"],
-  'HostConfig.PortBindings': ['honoured', 'listeners of the daemon, through process 1'],
+  'HostConfig.PortBindings': ['honoured', 'listeners of the daemon, through process 1, or a Service'],
   'HostConfig.Privileged': ['honoured', "`privileged`, as far as the namespace's Pod Security lets it"],
-  'HostConfig.PublishAllPorts': ['honoured', 'listeners of the daemon, through process 1'],
+  'HostConfig.PublishAllPorts': ['honoured', 'listeners of the daemon, through process 1, or a Service'],
   'HostConfig.ReadonlyPaths': ['warned', "the node's runtime has its own"],
   'HostConfig.ReadonlyRootfs': ['honoured', '`readOnlyRootFilesystem`'],
   'HostConfig.RestartPolicy': [

@@ -23,6 +23,7 @@ import { validateContainer } from '../../semantics/create/validation';
 import { otherPlatformWarnings } from '../../semantics/images/image-platform';
 import { donorOf } from '../../translate/container-to-pod';
 import type { ClusterRecord } from '../contract/cluster-record';
+import { publishWay } from '../contract/publish-way';
 import type { ClusterContainer } from '../records/cluster-container';
 import { requireTimeToLive } from '../contract/time-to-live';
 import type { ClusterContext } from './context';
@@ -52,6 +53,7 @@ export async function createContainer(
   requireValidEndpoints(NetworkingConfig?.EndpointsConfig ?? {}, options.version);
   clusterRefusals(config, hostConfig);
   requireTimeToLive(config.Labels);
+  publishWay(config.Labels, context.settings.publishAs); // refuses a label that names none
   warnings.push(...clusterWarnings(config, hostConfig, NetworkingConfig?.EndpointsConfig ?? {}));
   const links = resolveLinks(containers, hostConfig);
   const wanted = parsePlatform(options.platform);

@@ -43,6 +43,8 @@ export interface ContainerVolumes {
 export interface Attachment {
   networks: Record<string, ContainerNetwork>;
   publishedPorts: PublishedPort[];
+  /** The Service that they are of; '': they are listeners. */
+  portService: string;
 }
 
 /** A network that a run is on, as Docker's events name it. */

@@ -28,6 +28,8 @@ export interface ClusterRecord extends ContainerRecord {
   /** Absent: the container has no check, or never ran. */
   health?: Health;
   pod?: PodFacts;
+  /** The Service that its `publishedPorts` are of; '' or absent: they are listeners. */
+  portService?: string;
   /** Its writable layer went with a Pod that is gone: evicted, or deleted by somebody else. */
   layerLost?: boolean;
   /** When a start in a Pod that was there already began, until it is through: should its daemon end before, this tells of it. */
@@ -45,6 +47,7 @@ export const statusMembers = [
   'manuallyStopped',
   'networks',
   'publishedPorts',
+  'portService',
   'health',
   'pod',
   'layerLost',

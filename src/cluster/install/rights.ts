@@ -19,6 +19,8 @@ export function namespaceRules(): V1PolicyRule[] {
       resources: ['persistentvolumeclaims'],
       verbs: ['list', 'get', 'create', 'patch', 'delete'],
     },
+    // of published ports
+    { apiGroups: [''], resources: ['services'], verbs: ['list', 'create', 'delete'] },
     {
       apiGroups: ['networking.k8s.io'],
       resources: ['networkpolicies'],

@@ -18,17 +18,21 @@ export class Boundaries {
 
   /** What every namespace has: nobody reaches anybody, and the default bridge. */
   async start(): Promise<void> {
-    await this.#put(isolationPolicy(managed));
+    await this.put(isolationPolicy(managed));
     await this.draw({ id: predefinedNetworkIds.bridge, internal: false, interContainer: true });
   }
 
   async draw(boundary: NetworkBoundary): Promise<void> {
-    await this.#put(networkPolicy(boundary, managed));
+    await this.put(networkPolicy(boundary, managed));
   }
 
   async erase(networkId: string): Promise<void> {
+    await this.remove(policyName(networkId));
+  }
+
+  /** Does nothing where there is none. */
+  async remove(name: string): Promise<void> {
     const { networking, namespace } = this.#api;
-    const name = policyName(networkId);
     await callApi(() => networking.deleteNamespacedNetworkPolicy({ namespace, name })).catch(
       (error: unknown) => {
         if (!isDaemonError(error, 'NotFound')) throw error;
@@ -36,7 +40,8 @@ export class Boundaries {
     );
   }
 
-  async #put(body: V1NetworkPolicy): Promise<void> {
+  /** Makes it, or lets it be this. */
+  async put(body: V1NetworkPolicy): Promise<void> {
     const { networking, namespace } = this.#api;
     const name = body.metadata?.name ?? '';
     try {

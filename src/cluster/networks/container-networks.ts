@@ -2,10 +2,11 @@
 
 import { createHash } from 'node:crypto';
 import { OperationQueue } from '../../async/operation-queue';
+import type { PublishWay } from '../../config';
 import type { EndpointSettings } from '../../docker/types';
 import { errorMessage } from '../../errors';
 import { log } from '../../log';
-import type { Endpoint, NetworkDetails } from '../../network/network';
+import type { Endpoint, NetworkDetails, PublishedPort } from '../../network/network';
 import type { ContainerNetwork } from '../../semantics/containers/container-record';
 import { isActive } from '../../semantics/containers/container-state';
 import { parseLink } from '../../semantics/containers/links';
@@ -21,13 +22,18 @@ import { nameTable, type NamedMember } from './name-table';
 import type { NetworkCatalog } from './network-catalog';
 import { namesAnnotation, type PodNetworks } from './pod-networks';
 import { hasIpv6 } from './port-listeners';
-import type { PublishedPorts } from './published-ports';
+import type { PortServices } from './port-services';
+import { publishWay } from '../contract/publish-way';
+import { endpointOf, type PublishedPorts } from './published-ports';
 
 export interface ContainerNetworksContext {
   catalog: NetworkCatalog;
   containers: ContainerStore;
   pods: PodNetworks;
   ports: PublishedPorts;
+  services: PortServices;
+  /** Of containers that ask for no other way. */
+  publishAs: PublishWay;
   /** The table that a Pod had when it was told of last; undefined: none. */
   tableOf: (podName: string) => string | undefined;
   publish: (action: string, id: string, attributes: Record<string, string>) => Promise<void>;
@@ -95,16 +101,37 @@ export class ClusterContainerNetworks implements ContainerNetworks {
     const networks = await this.#networksOf(record);
     const attached = withEndpoints(record, networks, pod.address);
     const joining = { ...record, networks: attached, pod };
-    const publishedPorts = await this.#context.ports.open(joining, pod, wantedPorts(record));
+    const ports = await this.#publish(joining, pod, isReachable(networks) ? wantedPorts(record) : []);
     await this.#renewNames(namesOf(networks), joining);
-    return { attachment: { networks: attached, publishedPorts }, joined: networks };
+    return { attachment: { networks: attached, ...ports }, joined: networks };
+  }
+
+  async #publish(
+    record: ClusterRecord,
+    pod: PodFacts,
+    wanted: readonly PublishedPort[],
+  ): Promise<Pick<Attachment, 'publishedPorts' | 'portService'>> {
+    const type = publishWay(record.config.Labels, this.#context.publishAs);
+    if (type === 'listener' || wanted.length === 0)
+      return { publishedPorts: await this.#context.ports.open(record, pod, wanted), portService: '' };
+    const endpoint = endpointOf(record);
+    const { service, published } = await this.#context.services.open(
+      record.id,
+      { type, endpoint, pod },
+      wanted,
+    );
+    return { publishedPorts: published, portService: service };
   }
 
   async detach(record: ClusterRecord): Promise<{ attachment: Attachment; left: readonly JoinedNetwork[] }> {
     this.#context.ports.close(record.id);
+    await this.#context.services.close(record.id, record.portService ?? '');
     const networks = await this.#known(record);
     await this.#renewNames(namesOf(networks), gone(record));
-    return { attachment: { networks: withoutEndpoints(record), publishedPorts: [] }, left: networks };
+    return {
+      attachment: { networks: withoutEndpoints(record), publishedPorts: [], portService: '' },
+      left: networks,
+    };
   }
 
   async renamed(record: ClusterRecord): Promise<void> {
@@ -113,6 +140,7 @@ export class ClusterContainerNetworks implements ContainerNetworks {
 
   removed(record: ClusterRecord): Promise<void> {
     this.#context.ports.close(record.id);
+    this.#context.services.forget(record.id);
     if (record.pod !== undefined) this.#tables.delete(record.pod.name);
     return Promise.resolve();
   }
@@ -167,7 +195,7 @@ export class ClusterContainerNetworks implements ContainerNetworks {
     tell: (event: string, fields: Record<string, string>) => void,
   ): Promise<void> {
     if (!isActive(state) || record.pod === undefined || record.publishedPorts.length === 0) return;
-    if (this.#context.ports.has(record.id)) return;
+    if (this.#context.ports.has(record.id) || (record.portService ?? '') !== '') return;
     try {
       const here = record.publishedPorts.filter(({ hostIp }) => hostIp !== '::' || hasIpv6());
       await this.#context.ports.open(record, record.pod, here);
@@ -284,6 +312,11 @@ export class ClusterContainerNetworks implements ContainerNetworks {
   }
 }
 
+/** Of internal networks alone nothing outside reaches a container. */
+function isReachable(networks: readonly NetworkDetails[]): boolean {
+  return networks.length === 0 || networks.some(({ internal }) => !internal);
+}
+
 function namesOf(networks: readonly NetworkDetails[]): string[] {
   return networks.map(({ name }) => name);
 }
@@ -343,8 +376,10 @@ function withEndpoints(
   networks: readonly NetworkDetails[],
   address: string,
 ): Record<string, ContainerNetwork> {
-  const attached = networks.map(({ id, name, internal }): [string, ContainerNetwork] => {
+  const attached = networks.map(({ id, name, internal, driver }): [string, ContainerNetwork] => {
     const requested = record.networks[name]?.requested ?? {};
+    // `none`: the Pod's address is not the container's
+    if (driver === 'null') return [name, { networkId: id, requested }];
     const endpoint: Endpoint = {
       id: createHash('sha256').update(`${record.id} ${id} ${address}`).digest('hex'),
       networkId: id,

@@ -81,7 +81,7 @@ export class PublishedPorts {
 }
 
 /** As Docker's errors name it. */
-function endpointOf({ name, networks }: ClusterRecord): string {
+export function endpointOf({ name, networks }: ClusterRecord): string {
   const id = Object.values(networks).find(({ endpoint }) => endpoint !== undefined)?.endpoint?.id;
   return id === undefined ? name : `${name} (${id})`;
 }

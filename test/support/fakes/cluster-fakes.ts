@@ -83,6 +83,7 @@ export const clusterSettings: ClusterSettings = {
   storageClass: '',
   volumeSize: '10Gi',
   volumeAccessMode: 'ReadWriteOnce',
+  publishAs: 'listener',
   bindPaths: [],
   registry: undefined,
 };

@@ -13,6 +13,7 @@ function recordOf(name: string, kind: string): ClusterRecord {
     name,
     state: { kind },
     hostConfig: { Dns: [], NetworkMode: 'front' },
+    config: {},
     networks: { front: { networkId: 'n', requested: {} } },
     pod: { name: `pod-${name}`, uid: name, node: 'node1', address: `10.0.0.${name.length}` },
   } as unknown as ClusterRecord; // what names are made of
@@ -49,6 +50,8 @@ function fake(): {
       },
     },
     ports: { open: () => Promise.resolve([]), close: () => undefined },
+    services: { close: () => Promise.resolve() },
+    publishAs: 'listener',
     tableOf: (pod: string) => tables.get(pod),
     publish: () => Promise.resolve(),
   } as never);
