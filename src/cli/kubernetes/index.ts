@@ -17,6 +17,7 @@ export interface InstallOptions {
   apply?: boolean;
   kubeconfig?: string;
   kubeContext?: string;
+  daemonOptions?: readonly string[];
 }
 
 /** `supervisorArchive`: of this installation. */
@@ -44,7 +45,8 @@ export function addKubernetesCommands(
       '--kube-context <name>',
       "for --apply: context of the kubeconfig (default: the file's current one)",
     )
-    .action((options: InstallOptions) => install(options));
+    .argument('[options...]', 'for --image, after --: more options of caisson daemon')
+    .action((daemonOptions: string[], options: InstallOptions) => install({ ...options, daemonOptions }));
   kubernetes
     .command('image')
     .description("tell where the supervisor's image is, and how nodes get it")
@@ -73,7 +75,7 @@ async function install(options: InstallOptions): Promise<void> {
 
 /** Throws for options that don't go together. */
 export function installationOf(options: InstallOptions): Installation {
-  const { namespace, image, supervisorImage, runtimeClass, tlsSecret } = options;
+  const { namespace, image, supervisorImage, runtimeClass, tlsSecret, daemonOptions = [] } = options;
   if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(namespace))
     throw new Error(`${namespace} is no name of a namespace`);
   if (image === undefined) {
@@ -81,6 +83,7 @@ export function installationOf(options: InstallOptions): Installation {
       '--supervisor-image': supervisorImage,
       '--runtime-class': runtimeClass,
       '--tls-secret': tlsSecret,
+      [daemonOptions.join(' ')]: daemonOptions[0],
     }).flatMap(([flag, value]) => (value === undefined ? [] : [flag]));
     if (stray !== undefined)
       throw new Error(
@@ -94,7 +97,7 @@ export function installationOf(options: InstallOptions): Installation {
     throw new Error(
       "--image needs --tls-secret: whoever reaches the API without TLS has the daemon's rights",
     );
-  return { namespace, daemon: { image, supervisorImage, runtimeClass, tlsSecret } };
+  return { namespace, daemon: { image, supervisorImage, runtimeClass, tlsSecret, options: daemonOptions } };
 }
 
 /** As `kubectl apply -f -` reads them. */

@@ -14,6 +14,8 @@ export interface DaemonPod {
   runtimeClass: string | undefined;
   /** Secret of the namespace with `ca.pem`, `cert.pem` and `key.pem`: who reaches the API may do what the daemon may. */
   tlsSecret: string;
+  /** More of the command line of `caisson daemon`. */
+  options: readonly string[];
 }
 
 export interface Installation {
@@ -26,6 +28,8 @@ const name = 'caisson';
 const rbac = 'rbac.authorization.k8s.io';
 const apiPort = 2376;
 const certificates = '/etc/caisson/tls';
+/** What it needs room for: layers that it reads, writes or builds, and its socket. Nothing that has to outlive it. */
+const scratch = { data: '/var/lib/caisson', run: '/run/caisson', tmp: '/tmp' };
 /** Nobody's: the daemon owns no files. */
 const userId = 65532;
 const daemonLabels = { 'app.kubernetes.io/name': 'caisson', 'app.kubernetes.io/component': 'daemon' };
@@ -80,6 +84,7 @@ function deployment(namespace: string, daemon: DaemonPod): V1Deployment & Kubern
     ...['--tlscacert', `${certificates}/ca.pem`],
     ...['--tlscert', `${certificates}/cert.pem`],
     ...['--tlskey', `${certificates}/key.pem`],
+    ...daemon.options,
   ];
   return {
     apiVersion: 'apps/v1',
@@ -109,10 +114,16 @@ function deployment(namespace: string, daemon: DaemonPod): V1Deployment & Kubern
               ports: [{ name: 'docker', containerPort: apiPort }],
               readinessProbe: { tcpSocket: { port: apiPort } },
               securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
-              volumeMounts: [{ name: 'tls', mountPath: certificates, readOnly: true }],
+              volumeMounts: [
+                { name: 'tls', mountPath: certificates, readOnly: true },
+                ...Object.entries(scratch).map(([volume, mountPath]) => ({ name: volume, mountPath })),
+              ],
             },
           ],
-          volumes: [{ name: 'tls', secret: { secretName: daemon.tlsSecret, defaultMode: 0o440 } }],
+          volumes: [
+            { name: 'tls', secret: { secretName: daemon.tlsSecret, defaultMode: 0o440 } },
+            ...Object.keys(scratch).map((volume) => ({ name: volume, emptyDir: {} })),
+          ],
         },
       },
     },

@@ -53,7 +53,7 @@ registry() {
 version: 0.1
 log: { level: warn }
 storage: { filesystem: { rootdirectory: $dir/storage }, delete: { enabled: true } }
-http: { addr: '127.0.0.1:$1' }
+http: { addr: '0.0.0.0:$1' }
 $auth
 YAML
   docker-registry serve "$dir/config.yml" >"$dir/log" 2>&1 &

@@ -56,12 +56,18 @@ state = "/run/containerd"
   sandbox_image = "127.0.0.1:5000/pause:1"
   # where root may not put itself further from the kernel's choice
   restrict_oom_score_adj = true
+  [plugins."io.containerd.grpc.v1.cri".registry]
+    config_path = "/etc/containerd/certs.d"
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "/usr/lib/cni"
     conf_dir = "/etc/cni/net.d"
   [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
     runtime_type = "io.containerd.runc.v2"
 TOML
+  # the registry for all, by a name that Pods reach it by, too
+  mkdir "$root/etc/containerd/certs.d/10.89.0.1:5000"
+  printf 'server = "%s"\n[host."%s"]\n  capabilities = ["pull", "resolve"]\n' http://10.89.0.1:5000 http://10.89.0.1:5000 \
+    >"$root/etc/containerd/certs.d/10.89.0.1:5000/hosts.toml"
   # A pair of interfaces for each Pod, so that everything is routed and rules can see it.
   cat >"$root/etc/cni/net.d/10-pods.conflist" <<JSON
 { "cniVersion": "0.4.0", "name": "pods", "plugins": [{ "type": "ptp", "ipMasq": false, "mtu": 1500,

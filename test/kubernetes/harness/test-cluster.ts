@@ -12,6 +12,8 @@ export const clusterScript = join(projectDir, 'test', 'kubernetes', 'cluster', '
 export const clusterVariable = 'CAISSON_TEST_CLUSTER';
 /** In the cluster's network: one for all, and one that asks for alice's password. */
 export const registryHost = '127.0.0.1:5000';
+/** The first of them, for Pods and nodes. */
+export const podRegistryHost = '10.89.0.1:5000';
 export const privateRegistryHost = '127.0.0.1:5001';
 
 export class TestCluster {

@@ -44,7 +44,7 @@ export class ClusterDaemon {
     if (!existsSync(mainScript)) throw new Error('dist/main.js is missing: npm run build');
     mkdirSync(options.dir, { recursive: true });
     const daemon = new ClusterDaemon(options);
-    if (options.beside === undefined) daemon.#install();
+    if (options.beside === undefined) daemon.install();
     await daemon.start();
     return daemon;
   }
@@ -105,7 +105,8 @@ export class ClusterDaemon {
     if (mistakes.length > 0) throw new Error(`the daemon had ${mistakes.length}:\n${mistakes.join('\n')}`);
   }
 
-  #install(): void {
+  /** What its namespace must have; again, where it was deleted. */
+  install(): void {
     const { cluster } = this.#options;
     const run = (command: string[]): void => {
       const [first = '', ...rest] = cluster.namespace.wrap(command);
@@ -148,7 +149,7 @@ export class ClusterDaemon {
 }
 
 /** By what it is made of, since nodes of a cluster that is kept have an earlier one under an earlier name. */
-function supervisorImage(): string {
+export function supervisorImage(): string {
   const digest = createHash('sha256').update(readFileSync(supervisorArchive)).digest('hex').slice(0, 12);
   return `${registryHost}/caisson/supervisor:${digest}`;
 }

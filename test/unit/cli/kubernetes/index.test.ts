@@ -20,6 +20,7 @@ it.each([
   [{ namespace: 'Not_A_Name' }, /no name of a namespace/],
   [{ namespace: 'box', supervisorImage: 's' }, /--supervisor-image is of the daemon in the cluster/],
   [{ namespace: 'box', runtimeClass: 'kata' }, /--runtime-class is of the daemon in the cluster/],
+  [{ namespace: 'box', daemonOptions: ['--debug'] }, /--debug is of the daemon in the cluster/],
   [{ namespace: 'box', image: 'i', tlsSecret: 't' }, /needs --supervisor-image/],
   [{ namespace: 'box', image: 'i', supervisorImage: 's' }, /needs --tls-secret/],
 ])('refuses %j', (options, words) => {

@@ -56,6 +56,7 @@ function granted(rules: readonly V1PolicyRule[]): string[] {
 }
 
 const daemon = {
+  options: ['--kube-registry', 'registry.test/made'],
   image: 'registry.test/caisson:1',
   supervisorImage: 'registry.test/supervisor:1',
   runtimeClass: 'kata',
@@ -125,13 +126,20 @@ it('runs the daemon with TLS and without rights on its node, where an image is n
     serviceAccountName: 'caisson',
     securityContext: { runAsNonRoot: true },
     containers: [{ image: daemon.image, securityContext: { capabilities: { drop: ['ALL'] } } }],
-    volumes: [{ secret: { secretName: daemon.tlsSecret } }],
+    volumes: expect.arrayContaining([
+      expect.objectContaining({
+        name: 'tls',
+        secret: expect.objectContaining({ secretName: daemon.tlsSecret }) as object,
+      }),
+      { name: 'data', emptyDir: {} },
+    ]) as object,
   });
   const args = spec.containers[0]?.args.join(' ');
   expect(args).toContain('--tlsverify');
   expect(args).toContain(`--kube-supervisor-image ${daemon.supervisorImage}`);
   expect(args).toContain('--kube-runtime-class kata');
   expect(args).toContain('--kube-namespace box');
+  expect(args).toContain('--kube-registry registry.test/made');
 });
 
 describe('applied', () => {
