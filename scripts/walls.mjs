@@ -79,6 +79,7 @@ export const walls = {
   'cli/terminal': { imports: [], modules: [] },
   daemon: {
     imports: [
+      'semantics/builds',
       'cluster',
       'semantics/health',
       'semantics/events',
@@ -195,6 +196,7 @@ export const walls = {
   },
   'engine/builds': {
     imports: [
+      'semantics/builds',
       'semantics/containers',
       'semantics/create',
       'engine/create',
@@ -203,7 +205,6 @@ export const walls = {
       'engine',
       'engine/vms',
       'engine/core',
-      'buildkit',
       'buildkit/contract',
       'builder',
       'translate',
@@ -464,15 +465,29 @@ export const walls = {
       'cluster/containers',
       'cluster/layers',
       'cluster/images',
+      'cluster/supervisor',
       'cluster/records',
+      'cluster/client',
+      'cluster/contract',
+      'semantics/builds',
+      'semantics/create',
       'semantics/containers',
       'semantics/images',
+      'buildkit/contract',
       'builder',
+      'translate',
+      'storage',
+      'storage/images',
+      'storage/transfers',
+      'storage/tar',
       'registry',
       'versions',
+      'vm/contract',
+      'config',
       'docker',
     ],
     types: ['api/v1.41/backend', 'storage/contract'],
+    modules: ['@kubernetes/client-node'],
   },
   'cluster/streams': {
     imports: [
@@ -609,6 +624,18 @@ export const walls = {
   'kubernetes/schema': { pure: true, imports: [], modules: ['zod'] },
 
   // Docker's semantics, whatever runs containers
+  'semantics/builds': {
+    imports: [
+      'semantics/containers',
+      'buildkit',
+      'buildkit/contract',
+      'builder',
+      'translate',
+      'registry',
+      'docker',
+    ],
+    types: ['api/v1.41/backend', 'storage/contract'],
+  },
   'semantics/images': {
     imports: [
       'semantics/create',

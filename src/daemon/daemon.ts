@@ -13,7 +13,7 @@ import { tlsOptions } from '../api/tls';
 import type { Config } from '../config';
 import { makeRootDirectories } from './directories';
 import { composeBuildKit } from './builds';
-import { DockerBuilds } from '../engine/builds/docker-builds';
+import { DockerBuilds } from '../semantics/builds/docker-builds';
 import { lockDataRoot, lockRunDir } from './lock';
 import { openStartReserve } from './start-reserve';
 import { StartTimes } from './start-times';

@@ -23,7 +23,7 @@ import type { ExitStatus } from '../../vm/contract/protocol';
 import { newContainerId } from '../../semantics/containers/container-names';
 import { findEmulator } from '../core/emulators';
 import { isNative } from '../../registry/platform';
-import { startFailure } from '../../semantics/containers/runtime-errors';
+import { stepStartFailure } from '../../semantics/builds/step-words';
 import type { Engine } from '../engine';
 import { nonEmptyLayer } from '../../storage/tar/non-empty-layer';
 import { tunnelName } from '../vms/socket-tunnels';
@@ -233,8 +233,7 @@ class StepRun {
       output.abandon();
       if (!(error instanceof AgentError) || this.#signal.aborted) throw error;
       // what the runtime would have said, as BuildKit shows it: on the step's own stderr
-      const failure = startFailure(error);
-      await this.#output.write('stderr', Buffer.from(`${asBuildKitSays(failure.error.message)}\n`));
+      await this.#output.write('stderr', Buffer.from(`${stepStartFailure(error)}\n`));
       return undefined;
     } finally {
       pod.exitListeners.delete(this.#id);
@@ -318,13 +317,4 @@ class StepRun {
   #giveBack(): void {
     this.#engine.sockets.forget(this.#id);
   }
-}
-
-/** Without dockerd's part of it: BuildKit asks the runtime itself. */
-function asBuildKitSays(message: string): string {
-  const [, reason] =
-    /^failed to create shim task: OCI runtime create failed: runc create failed: (.*): unknown$/s.exec(
-      message,
-    ) ?? [];
-  return reason === undefined ? message : `runc run failed: ${reason}`;
 }

@@ -3,19 +3,17 @@
 import { posix } from 'node:path';
 import type { ExecStep, LayersMount, StepMount } from '../../buildkit/contract/executor';
 import { containerToPod } from '../../translate/container-to-pod';
-import { defaultPath, mergeEnvironment } from '../../translate/environment';
+import { mergeEnvironment } from '../../translate/environment';
 import { onlyContainer, type PodContainerSpec, type PodSpec } from '../../translate/pod';
 import { guestFile } from '../../translate/pod-to-guest';
 import type { GuestFile, GuestMount } from '../../vm/contract/protocol';
 import { tunnelsDirectory } from '../../vm/contract/protocol';
 import { limitedTo } from '../../builder/limits';
+import { defaultStepHostname, stepEnvironment } from '../../semantics/builds/step-words';
 import { fillHostConfig } from '../../semantics/create/defaults';
 import { withRunDefaults } from '../../semantics/create/daemon-defaults';
 import { tunnelName } from '../vms/socket-tunnels';
 import type { Config } from '../../config';
-
-/** BuildKit's default. */
-const defaultHostname = 'buildkitsandbox';
 
 /** As little as a step can be: of a Pod that is made before it is known what for. */
 export const plainStep: ExecStep = {
@@ -97,7 +95,7 @@ export function stepPod(
   resolvConf: string,
 ): StepPod {
   const { limits, insecure } = step;
-  const hostname = step.hostname === '' ? defaultHostname : step.hostname;
+  const hostname = step.hostname === '' ? defaultStepHostname : step.hostname;
   const hostConfig = fillHostConfig({
     Privileged: insecure,
     ReadonlyRootfs: step.root.readonly,
@@ -124,15 +122,10 @@ export function stepPod(
     mounts: withMounts(id, spec.mounts, placed),
   };
   return {
-    pod: { ...pod, hostname: defaultHostname, containers: [container] },
+    pod: { ...pod, hostname: defaultStepHostname, containers: [container] },
     container,
     files: files(hostname, step, placed, resolvConf),
   };
-}
-
-/** What its own variables replace. */
-export function stepEnvironment(terminal: boolean): string[] {
-  return [`PATH=${defaultPath}`, ...(terminal ? ['TERM=xterm'] : [])];
 }
 
 /** A mount in the place of a default one replaces it. */

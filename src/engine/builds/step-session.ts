@@ -13,7 +13,7 @@ import type { ExitStatus, GuestProcess } from '../../vm/contract/protocol';
 import { execFailure } from '../../semantics/containers/runtime-errors';
 import type { RunningPod } from '../vms/running-pod';
 import { StepOutput } from './step-output';
-import { stepEnvironment } from './step-pod';
+import { stepEnvironment } from '../../semantics/builds/step-words';
 
 /** Of one step, at once: each has processes of the agent's. */
 const maxExecs = 64;

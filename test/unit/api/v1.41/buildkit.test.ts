@@ -7,7 +7,7 @@ import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { createApi, type Api } from '../../../../src/api/server';
 import { Control } from '../../../../src/buildkit/messages/control';
-import { DockerBuilds } from '../../../../src/engine/builds/docker-builds';
+import { DockerBuilds } from '../../../../src/semantics/builds/docker-builds';
 import { ClientSessions } from '../../../../src/buildkit/session/sessions';
 import { GrpcClient } from '../../../../src/buildkit/wire/client';
 import { FakeClient, fakeFile } from '../../../support/buildkit/fake-client';

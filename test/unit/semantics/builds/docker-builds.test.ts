@@ -4,7 +4,7 @@ import { text } from 'node:stream/consumers';
 import type { BuildKit, BuildRequest, CachePruning } from '../../../../src/buildkit/buildkit';
 import type { CacheRecord } from '../../../../src/buildkit/contract/cache-records';
 import type { SessionCaller } from '../../../../src/buildkit/contract/session';
-import { DockerBuilds } from '../../../../src/engine/builds/docker-builds';
+import { DockerBuilds } from '../../../../src/semantics/builds/docker-builds';
 
 const never = new AbortController().signal;
 const room = (): Promise<void> => Promise.resolve();
