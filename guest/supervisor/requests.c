@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "commands/command.h"
 #include "commands/exec.h"
@@ -93,12 +94,23 @@ static void ask_job(struct session *session, const json_t *params)
                &failure);
 }
 
+/* An init container that was given files has done its work. */
+static bool ending;
+
+static void ask_end(struct session *session, const json_t *params)
+{
+    (void)params;
+    ending = true;
+    answer(session, json_object());
+}
+
 static const struct {
     const char *verb;
     void (*ask)(struct session *session, const json_t *params);
 } verbs[] = {
-    { "state", ask_state },   { "start", command_start }, { "follow", command_follow },     { "signal", ask_signal },
-    { "resize", ask_resize }, { "exec", exec_start },     { "exec-state", ask_exec_state }, { "job", ask_job },
+    { "state", ask_state },           { "start", command_start }, { "follow", command_follow },
+    { "signal", ask_signal },         { "resize", ask_resize },   { "exec", exec_start },
+    { "exec-state", ask_exec_state }, { "job", ask_job },         { "end", ask_end },
 };
 
 static bool frame(struct session *session, uint8_t kind, const uint8_t *content, size_t length)
@@ -124,4 +136,12 @@ static void nothing(struct session *session)
     (void)session;
 }
 
-const struct session_events request_events = { .frame = frame, .room = nothing, .closed = nothing };
+/* Who asked for the end has its answer by now. */
+static void closed(struct session *session)
+{
+    (void)session;
+    if (ending)
+        _exit(0);
+}
+
+const struct session_events request_events = { .frame = frame, .room = nothing, .closed = closed };

@@ -5,7 +5,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Backend, CheckpointBackend } from '../api/v1.41/backend';
 import type { Config, ClusterSettings } from '../config';
-import type { AuthConfig, AuthResponse } from '../docker/types';
+import type { AuthConfig, AuthResponse, BuildCacheItem } from '../docker/types';
 import type { NetworkDetails } from '../network/network';
 import { RegistryClient } from '../registry/registry-client';
 import { ContainerWaits } from '../semantics/containers/container-wait';
@@ -13,6 +13,7 @@ import { linkVariables } from '../semantics/containers/links';
 import { isActive, isNewEnd } from '../semantics/containers/container-state';
 import type { SystemVersions } from '../versions';
 import { ClusterBuilds } from './builds/builds';
+import { openBuildKitHost, type ClusterBuildKit } from './builds/buildkit-host';
 import { commitContainer, type CommitNeeds } from './builds/commit';
 import { connectCluster } from './client/cluster-api';
 import { Claims, Secrets } from './client/objects';
@@ -62,6 +63,10 @@ const loginTimeoutMs = 30_000;
 
 export interface Cluster {
   backend: Backend;
+  /** What BuildKit's builds work on; undefined: there is no registry for what they make. */
+  buildKit: ClusterBuildKit | undefined;
+  /** What `system df` tells of the cache of those builds. */
+  showBuildCache(usage: () => Promise<BuildCacheItem[]>): void;
   /** Lets go of everything; containers go on. */
   close(): Promise<void>;
 }
@@ -142,10 +147,11 @@ export async function startCluster(
     { put: (name, data) => secrets.put(name, 'Opaque', data), remove: (name) => secrets.remove(name) },
     true,
   );
-  const supervisors = (pod: string): Supervisor =>
+  const supervisorIn = (pod: string, container: string): Supervisor =>
     new Supervisor((signal) =>
-      openKubernetesControl(api.config, { namespace: api.namespace, pod, container: mainContainer }, signal),
+      openKubernetesControl(api.config, { namespace: api.namespace, pod, container }, signal),
     );
+  const supervisors = (pod: string): Supervisor => supervisorIn(pod, mainContainer);
   const networkCatalog = new NetworkCatalog(new CustomRecords(api, 'networks', plainForm<NetworkDetails>()));
   const boundaries = new Boundaries(api);
   const enforcement = new EnforcementProbe(probeObjects(api), settings, managedBy);
@@ -157,10 +163,11 @@ export async function startCluster(
     idLabel: (id) => ({ key: containerIdLabel, value: idLabelValue(id) }),
     nodeAddress: (name) => pods.get(name)?.status?.hostIP,
   });
+  const podNetworks = new PodNetworks(api);
   const containerNetworks = new ClusterContainerNetworks({
     catalog: networkCatalog,
     containers,
-    pods: new PodNetworks(api),
+    pods: podNetworks,
     ports,
     services,
     publishAs: settings.publishAs,
@@ -208,10 +215,19 @@ export async function startCluster(
     (container) => writtenBytes(reach, container),
   );
   const lease = new LeaseHolder(api, `${hostname()}-${randomBytes(6).toString('hex')}`);
+  const buildKit =
+    own === undefined
+      ? undefined
+      : await openBuildKitHost({
+          ...{ ...imageNeeds, own, images, context, config },
+          supervisor: (pod, container) => supervisorIn(pod, container),
+          annotate: (pod, annotations) => podNetworks.patch(pod, { annotations }),
+        });
   const stopKeeper = startKeeper(context, lease, [
     () => exec.startSweeping(),
     () => enforcement.startRenewing(),
     () => new Expiry(expiringKinds(context, networks, volumes), settings.timesToLive).start(),
+    () => buildKit?.startSweeping() ?? (() => undefined),
   ]);
   const system = new ClusterSystemBackend({
     config,
@@ -223,7 +239,9 @@ export async function startCluster(
     volumes,
     login: (auth) => login(auth, registry),
     warnings: networkWarnings,
+    buildCache: () => buildCache(),
   });
+  let buildCache = (): Promise<BuildCacheItem[]> => Promise.resolve([]);
   const makes = { ...imageNeeds, images, reach };
   return {
     backend: {
@@ -241,7 +259,10 @@ export async function startCluster(
       networks,
       volumes,
     },
+    buildKit,
+    showBuildCache: (usage) => (buildCache = usage),
     async close() {
+      await buildKit?.close();
       stopPorts();
       stopNames();
       ports.closeAll();

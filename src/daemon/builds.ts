@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import { BuildKit } from '../buildkit/buildkit';
 import { collectGarbage } from '../buildkit/garbage';
 import type { BuildHost } from '../buildkit/contract/host';
+import type { Platform } from '../buildkit/contract/llb';
+import type { Entitlement } from '../buildkit/contract/solver';
 import type { Frontend } from '../buildkit/contract/frontend';
 import { createDockerfileFrontend } from '../buildkit/frontend/frontend';
 import { BuildHistory } from '../buildkit/history/history';
@@ -59,35 +61,69 @@ export async function composeBuildKit({
     documents: storage.documents,
     temporaryDir: join(config.dataRoot, 'tmp'),
   };
-  const sessions = new ClientSessions();
-  const solver = createSolver(host, sessions, { platforms: buildPlatforms(config) });
-  const labels = new Map([
-    ['org.mobyproject.buildkit.worker.executor', 'qemu'],
-    // clients take it for a store that keeps indexes: several platforms, attestations, archives, caches
-    ['org.mobyproject.buildkit.worker.snapshotter', 'caisson-squashfs'],
-    ['org.mobyproject.buildkit.worker.hostname', hostname()],
-    ['org.mobyproject.buildkit.worker.moby.host-gateway-ip', engine.networks.hostGateway],
-  ]);
-  const history = new BuildHistory(storage.documents, join(config.dataRoot, 'build-history'));
-  const buildKit = new BuildKit({
-    solver,
-    frontends,
-    exporters: exporters(host, sessions),
-    cacheExporters: cacheExportersOf(host, sessions),
-    layers: storage.layers,
-    worker: { id: engineId, labels, version, dockerfileVersion: '' },
+  const { buildKit, history, stop } = buildKitOn(host, {
+    dataRoot: config.dataRoot,
+    historyDir: join(config.dataRoot, 'build-history'),
+    platforms: buildPlatforms(config),
+    worker: { id: engineId, version },
+    labels: [
+      ['org.mobyproject.buildkit.worker.executor', 'qemu'],
+      ['org.mobyproject.buildkit.worker.moby.host-gateway-ip', engine.networks.hostGateway],
+    ],
     // a step has a VM to itself where it is privileged: that endangers nobody
-    granted: new Set(['network.host', 'security.insecure']),
-    sessions,
-    history,
+    granted: ['network.host', 'security.insecure'],
   });
-  const stopCollecting = collectNowAndThen(buildKit, config.dataRoot);
   const close = async (): Promise<void> => {
-    stopCollecting();
-    buildKit.close();
+    stop();
     await executor.close();
   };
   return { buildKit, history, close };
+}
+
+export interface BuildKitOptions {
+  /** Of whose disk the cache may have a share. */
+  dataRoot: string;
+  historyDir: string;
+  /** Absent: the daemon's own. */
+  platforms?: readonly Platform[];
+  worker: { id: string; version: string };
+  labels: readonly (readonly [string, string])[];
+  granted: readonly Entitlement[];
+}
+
+/** BuildKit on whatever runs its steps. `stop` ends all builds, and cuts clients off. */
+export function buildKitOn(
+  host: BuildHost,
+  { dataRoot, historyDir, platforms, worker, labels, granted }: BuildKitOptions,
+): { buildKit: BuildKit; history: BuildHistory; stop: () => void } {
+  const sessions = new ClientSessions();
+  const history = new BuildHistory(host.documents, historyDir);
+  const buildKit = new BuildKit({
+    solver: createSolver(host, sessions, platforms === undefined ? {} : { platforms }),
+    frontends,
+    exporters: exporters(host, sessions),
+    cacheExporters: cacheExportersOf(host, sessions),
+    layers: host.layers,
+    worker: {
+      ...worker,
+      labels: new Map([
+        ...labels,
+        // clients take it for a store that keeps indexes: several platforms, attestations, archives, caches
+        ['org.mobyproject.buildkit.worker.snapshotter', 'caisson-squashfs'],
+        ['org.mobyproject.buildkit.worker.hostname', hostname()],
+      ]),
+      dockerfileVersion: '',
+    },
+    granted: new Set(granted),
+    sessions,
+    history,
+  });
+  const stopCollecting = collectNowAndThen(buildKit, dataRoot);
+  const stop = (): void => {
+    stopCollecting();
+    buildKit.close();
+  };
+  return { buildKit, history, stop };
 }
 
 /** Keeps the cache within its share of the disk. Returns what ends that. */

@@ -1,13 +1,16 @@
 // The daemon in front of a Kubernetes cluster: no VMs, no stores, and no need to be root.
 
+import { join } from 'node:path';
 import { Router } from 'express';
 import { createApi } from '../api/server';
 import { tlsOptions } from '../api/tls';
 import { debugRouter } from '../api/debug';
-import { startCluster } from '../cluster/cluster';
+import { startCluster, type Cluster } from '../cluster/cluster';
 import type { ClusterSettings, Config } from '../config';
 import { log } from '../log';
+import { DockerBuilds } from '../semantics/builds/docker-builds';
 import { readVersions } from '../versions';
+import { buildKitOn } from './builds';
 import type { Daemon } from './daemon';
 import { writePidFile } from './pid-file';
 
@@ -18,22 +21,28 @@ export async function startClusterDaemon(config: Config, settings: ClusterSettin
   const removePidFile = config.pidFile === undefined ? undefined : await writePidFile(config.pidFile);
   const versions = readVersions(config);
   const cluster = await startCluster(config, settings, versions);
+  const builder = composeBuilder(cluster, config, settings, versions.engine);
   const recordRepliesTo = process.env['CAISSON_RECORD_REPLIES'];
-  const api = createApi(cluster.backend, {
-    daemonVersion: versions.engine,
-    experimental: config.experimental,
-    preferredBuilder: 'classic', // there is no other
-    debug: debugRouter(
-      () => config.debug,
-      () => ({}),
-    ),
-    pods: Router(),
-    ...(tls === undefined ? {} : { tls }),
-    ...(recordRepliesTo === undefined ? {} : { recordRepliesTo }),
-    ...(config.socketGroup === undefined ? {} : { socketGroup: config.socketGroup }),
-  });
+  const api = createApi(
+    { ...cluster.backend, ...builder?.backend },
+    {
+      daemonVersion: versions.engine,
+      experimental: config.experimental,
+      // BuildKit's too goes nowhere without a registry
+      preferredBuilder: builder === undefined ? 'classic' : (config.preferredBuilder ?? 'buildkit'),
+      debug: debugRouter(
+        () => config.debug,
+        () => ({}),
+      ),
+      pods: Router(),
+      ...(tls === undefined ? {} : { tls }),
+      ...(recordRepliesTo === undefined ? {} : { recordRepliesTo }),
+      ...(config.socketGroup === undefined ? {} : { socketGroup: config.socketGroup }),
+    },
+  );
   const close = async (): Promise<void> => {
     await api.close();
+    builder?.stop();
     await cluster.close();
     await removePidFile?.();
   };
@@ -49,4 +58,26 @@ export async function startClusterDaemon(config: Config, settings: ClusterSettin
     await close();
     throw error;
   }
+}
+
+/** BuildKit, where there is a registry for what it makes. */
+function composeBuilder(
+  cluster: Cluster,
+  { dataRoot }: Config,
+  { namespace }: ClusterSettings,
+  version: string,
+): { backend: { buildKit: DockerBuilds }; stop: () => void } | undefined {
+  if (cluster.buildKit === undefined) return undefined;
+  const { host, directory } = cluster.buildKit;
+  const { buildKit, stop } = buildKitOn(host, {
+    dataRoot,
+    historyDir: join(directory, 'build-history'),
+    worker: { id: `kubernetes-${namespace}`, version },
+    labels: [['org.mobyproject.buildkit.worker.executor', 'kubernetes']],
+    // as far as the namespace's Pod Security lets a container be privileged
+    granted: ['security.insecure'],
+  });
+  const builds = new DockerBuilds(buildKit);
+  cluster.showBuildCache(() => builds.cacheUsage(new AbortController().signal));
+  return { backend: { buildKit: builds }, stop };
 }

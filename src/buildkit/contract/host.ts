@@ -2,6 +2,7 @@
 // known in src/buildkit.
 
 import type { LayerReader } from '../../builder/file-contents';
+import type { Image } from '../../storage/contract/image';
 import type { DocumentStore, ImageStore, LayerStore } from '../../storage/contract/stores';
 import type { Executor } from './executor';
 import type { ImageResolveMode, Platform } from './llb';
@@ -23,10 +24,10 @@ export interface BuildHost {
   readonly temporaryDir: string;
 }
 
-export type BuildContents = Pick<
-  ImageStore,
-  'createContents' | 'pushContents' | 'fetchManifest' | 'fetchBlob'
->;
+export interface BuildContents extends Pick<ImageStore, 'pushContents' | 'fetchManifest' | 'fetchBlob'> {
+  /** As the image store's, of an image that may be kept elsewhere. */
+  createContents(...args: Parameters<ImageStore['createContents']>): Image | Promise<Image>;
+}
 
 /** Asked for each registry that is spoken to. */
 export interface RegistryAccess {

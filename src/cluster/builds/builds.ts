@@ -1,7 +1,8 @@
 // builds/: images that are made on a cluster, by docker build and docker commit: what runs does so in Pods, what comes of it goes into the
 // registry that the operator names.
 //
-// docker build: the classic builder, with a workshop of its own for each build.
+// docker build: BuildKit, whose steps are Pods (step-executor.ts), on one cache and workshop of the daemon (buildkit-host.ts). Here the
+// classic builder, with a workshop of its own for each build.
 
 import type { BuildBackend, BuildOptions, ProgressWriter } from '../../api/v1.41/backend';
 import { LayerIndexes } from '../../builder/image-files';

@@ -16,7 +16,7 @@ export interface FetchNeeds {
 /** Throws Internal for a layer that no registry is known to have, and in the registry's words. */
 export async function fetchLayer(
   { secrets, registry }: FetchNeeds,
-  { workshop, view }: { workshop: Workshop; view: ImageView },
+  { workshop, view }: { workshop: Pick<Workshop, 'layers'>; view: Pick<ImageView, 'findLayer'> },
   diffId: string,
   signal: AbortSignal,
 ): Promise<void> {

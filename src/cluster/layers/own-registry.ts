@@ -37,6 +37,8 @@ export interface StoredImage {
 export interface LayerPlaces {
   workshop: Workshop;
   view: ImageView;
+  /** Layers of no image that is known here: where else they are. */
+  elsewhere?: ImageView['findLayer'];
   /** By diff ID, what is in the registry: for who puts several images there, one on top of another. */
   there?: Map<string, BlobDescriptor>;
 }
@@ -89,9 +91,12 @@ export class OwnRegistry {
     return { source: { reference, ...(secret === undefined ? {} : { secret }) }, layers };
   }
 
-  async #putLayer({ upload, workshop, view, signal }: Putting, diffId: string): Promise<BlobDescriptor> {
+  async #putLayer(
+    { upload, workshop, view, elsewhere, signal }: Putting,
+    diffId: string,
+  ): Promise<BlobDescriptor> {
     const push = { upload, reference: this.#reference, progress: () => undefined, signal };
-    const found = view.findLayer(diffId);
+    const found = view.findLayer(diffId) ?? elsewhere?.(diffId);
     if (found === undefined) return pushLayer({ ...push, layers: workshop.layers }, diffId);
     const blob = { digest: found.layer.digest, size: found.layer.bytes };
     const origin = await originOf({ secrets: this.#secrets, registry: this.#registry }, found.source);

@@ -15,10 +15,10 @@ export class Workshop {
   readonly layers: SquashfsLayerStore;
   /** For what is spooled. */
   readonly temporaryDir: string;
-  readonly #directory: string;
+  readonly directory: string;
 
   private constructor(directory: string) {
-    this.#directory = directory;
+    this.directory = directory;
     this.temporaryDir = join(directory, 'tmp');
     this.layers = new SquashfsLayerStore(new ChangedDocuments(), directory, { withoutImages: true });
   }
@@ -32,7 +32,7 @@ export class Workshop {
   }
 
   async close(): Promise<void> {
-    await rm(this.#directory, { recursive: true, force: true });
+    await rm(this.directory, { recursive: true, force: true });
   }
 }
 

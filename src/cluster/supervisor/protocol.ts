@@ -75,6 +75,7 @@ export type SupervisorJob =
 
 export type SupervisorRequest =
   | { verb: 'state' }
+  | { verb: 'end' }
   | ({ verb: 'start'; follow?: { holds: boolean } } & StartRequest)
   | ({ verb: 'follow' } & FollowRequest)
   | { verb: 'signal'; signal: number; id?: string }

@@ -66,6 +66,11 @@ export class Supervisor {
     return parseState(await this.#ask({ verb: 'state' }, signal));
   }
 
+  /** It ends, with the container that it is process 1 of. */
+  async end(signal?: AbortSignal): Promise<void> {
+    await this.#ask({ verb: 'end' }, signal);
+  }
+
   /** Starts the command, and follows its log from there. Throws AgentError when it can't be run. */
   async start(request: StartRequest, follow: { holds: boolean }, signal?: AbortSignal): Promise<Following> {
     return this.#follow({ verb: 'start', ...request, follow }, signal);

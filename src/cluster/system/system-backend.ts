@@ -7,6 +7,7 @@ import type { Filters, SystemBackend } from '../../api/v1.41/backend';
 import type {
   AuthConfig,
   AuthResponse,
+  BuildCacheItem,
   DiskUsage,
   EventMessage,
   SystemInfo,
@@ -34,6 +35,8 @@ export interface ClusterSystemParts {
   images: () => Promise<{ index: Pick<ImageStore, 'get' | 'list'>; layerBytes: (diffId: string) => number }>;
   volumes: { usage(): Promise<Volume[]> };
   login: (auth: AuthConfig) => Promise<AuthResponse>;
+  /** What BuildKit's cache of this daemon has. */
+  buildCache: () => Promise<BuildCacheItem[]>;
   /** What the cluster doesn't enforce. */
   warnings: () => Promise<string[]>;
 }
@@ -121,11 +124,12 @@ export class ClusterSystemBackend implements SystemBackend {
 
   /** Layers are as large as their registry has them. What a volume's claim holds no daemon can see: -1, as Docker has it. */
   async diskUsage(): Promise<DiskUsage> {
-    const { containers, images, volumes } = this.#parts;
-    const [listed, { index, layerBytes }, usage] = await Promise.all([
+    const { containers, images, volumes, buildCache } = this.#parts;
+    const [listed, { index, layerBytes }, usage, cached] = await Promise.all([
       containers.list({ all: true, limit: 0, size: true, filters: noFilters }),
       images(),
       volumes.usage(),
+      buildCache(),
     ]);
     return diskUsage({
       images: index.list(),
@@ -133,7 +137,7 @@ export class ClusterSystemBackend implements SystemBackend {
       layerBytes,
       containers: listed,
       volumes: usage,
-      buildCache: [],
+      buildCache: cached,
     });
   }
 }

@@ -43,7 +43,9 @@ export async function startMaking(namespace: string, dir: string): Promise<Makin
   );
   const cli = findDockerClis()[0]?.path ?? 'docker';
   const flags = ['--config', join(dir, 'config'), '--host', daemon.host];
+  // what a build is made by is said by who wants BuildKit
+  const env = { ...process.env, DOCKER_BUILDKIT: '0' };
   const docker = async (...words: string[]): Promise<string> =>
-    (await promisify(execFile)(cli, [...flags, ...words])).stdout.trimEnd();
+    (await promisify(execFile)(cli, [...flags, ...words], { env })).stdout.trimEnd();
   return { daemon, secretName, cli, flags, docker };
 }

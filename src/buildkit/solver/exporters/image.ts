@@ -170,7 +170,7 @@ async function deliver(
     const digests = names.filter(() => canonical).map((name) => `${repositoryOf(name)}@${descriptor.digest}`);
     // under its digest alone an image has no name here
     const own = push && byDigest ? [] : names;
-    host.contents.createContents(contents, [...own, ...digests], hostPlatform);
+    await host.contents.createContents(contents, [...own, ...digests], hostPlatform);
     for (const name of own) await part(`naming to ${wholeName(name)}`, () => Promise.resolve());
   }
   if (push) {
@@ -180,7 +180,11 @@ async function deliver(
         host.contents.pushContents(contents, name, { auth, byDigest }, counter, signal),
       );
       if (store && !byDigest)
-        host.contents.createContents(contents, [`${repositoryOf(name)}@${descriptor.digest}`], hostPlatform);
+        await host.contents.createContents(
+          contents,
+          [`${repositoryOf(name)}@${descriptor.digest}`],
+          hostPlatform,
+        );
     }
   }
   return answerOf({ descriptor, configDigest }, names);

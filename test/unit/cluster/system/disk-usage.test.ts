@@ -8,6 +8,7 @@ test('disk usage counts images, their layers, and who uses them; a claim keeps i
     images: () => Promise.resolve({ index: imagesOf(...images), layerBytes: () => 500 }),
     containers: { list: () => Promise.resolve([{ ImageID: images[1]?.id }]) },
     volumes: { usage: () => Promise.resolve([volume]) },
+    buildCache: () => Promise.resolve([]),
   } as unknown as ClusterSystemParts);
   const usage = await backend.diskUsage();
   expect(usage.LayersSize).toBe(500);

@@ -1,0 +1,214 @@
+// A step of a build as a Pod. No record is made of it: nobody sees it but its build. Pure.
+
+import { posix } from 'node:path';
+import type { V1Container, V1Pod, V1Volume, V1VolumeMount } from '@kubernetes/client-node';
+import { limitedTo } from '../../builder/limits';
+import { BuildError } from '../../buildkit/contract/errors';
+import type { ExecStep, StepMount } from '../../buildkit/contract/executor';
+import type { ClusterSettings, Config } from '../../config';
+import { defaultStepHostname, stepEnvironment } from '../../semantics/builds/step-words';
+import { firstRecord } from '../../semantics/containers/first-record';
+import type { ContainerNetwork } from '../../semantics/containers/container-record';
+import { fillHostConfig, mergeImageConfig } from '../../semantics/create/defaults';
+import { withRunDefaults } from '../../semantics/create/daemon-defaults';
+import { mergeEnvironment } from '../../translate/environment';
+import type { GuestProcess } from '../../vm/contract/protocol';
+import type { ClusterRecord, NodeSource } from '../contract/cluster-record';
+import { supervisorDirectory, supervisorVolume, type PodParts } from '../contract/pod-parts';
+import { podOf, processOf } from '../containers/pod-plan';
+import { containerIdLabel } from '../records/container-form';
+
+/** On the Pods of steps. */
+export const stepLabel = 'caisson.io/build-step';
+/** Becomes another as long as its daemon lives. */
+export const beatAnnotation = 'caisson.io/build-beat';
+/** The init container that is given the files of mounts. */
+export const filesContainer = 'files';
+/** Where they lie in it, each mount's in a directory of its own. */
+const filesDirectory = '/mounts';
+/** In the directory: what is mounted, a directory or a file. */
+export const contentName = 'content';
+
+/** A mount of the step that has files, and so a volume of the Pod. */
+export interface FilledMount {
+  readonly mount: Exclude<StepMount, { kind: 'tmpfs' | 'ssh' }>;
+  /** Absolute and clean. */
+  readonly target: string;
+  /** In the init container. */
+  readonly directory: string;
+}
+
+interface PlacedMount {
+  readonly mount: StepMount;
+  readonly target: string;
+  readonly volume: string;
+}
+
+/** Throws Unimplemented for what no Pod can have. */
+export function refuseUnsupported(step: ExecStep): void {
+  const refuse = (what: string, why: string): never => {
+    throw new BuildError('Unimplemented', `${what} is not supported on a cluster: ${why}`);
+  };
+  if (step.network === 'none')
+    refuse(
+      '--network=none',
+      'every Pod has a network, and nothing proves that this cluster keeps one closed',
+    );
+  if (step.network === 'host') refuse('--network=host', 'a step has an address of its own, not a node’s');
+  for (const { dest, mount } of step.mounts.map((each) => ({ dest: each.dest, mount: each }))) {
+    if (mount.kind === 'ssh') refuse('--mount=type=ssh', 'no socket of a client is carried into a Pod');
+    if (mount.kind === 'layers' && mount.keepsChanges === true)
+      refuse(
+        `a result of the mount at ${dest.slice(0, 200)}`,
+        'only what changes in the root is known there',
+      );
+  }
+}
+
+function placedMounts({ mounts, workingDir }: ExecStep): PlacedMount[] {
+  return mounts.map((mount, i) => ({
+    mount,
+    target: posix.resolve('/', workingDir, mount.dest),
+    volume: `mount-${i}`,
+  }));
+}
+
+/** Of a step's mounts those that have files. */
+export function filledMounts(step: ExecStep): FilledMount[] {
+  return placedMounts(step).flatMap(({ mount, target, volume }) =>
+    mount.kind === 'tmpfs' || mount.kind === 'ssh'
+      ? []
+      : [{ mount, target, directory: `${filesDirectory}/${volume}` }],
+  );
+}
+
+/** As a container's that never was: by it the Pod is made as all are. */
+export function stepRecord(
+  id: string,
+  step: ExecStep,
+  source: NodeSource,
+  { containerDefaults }: Pick<Config, 'containerDefaults'>,
+): ClusterRecord {
+  const hostname = step.hostname === '' ? defaultStepHostname : step.hostname;
+  const hostConfig = fillHostConfig({
+    Privileged: step.insecure,
+    ReadonlyRootfs: step.root.readonly,
+    ExtraHosts: step.extraHosts.map(({ host, ip }) => `${host}:${ip}`),
+    Ulimits: step.ulimits.map(({ name, soft, hard }) => ({ Name: name, Soft: soft, Hard: hard })),
+    ...limitedTo(step.limits),
+    Init: false,
+  });
+  const config = mergeImageConfig(
+    {
+      ...{ Entrypoint: [], Cmd: [...step.args], WorkingDir: step.workingDir },
+      ...{ User: step.user, Tty: step.terminal },
+    },
+    {},
+    hostname,
+  );
+  const first = firstRecord({
+    id,
+    image: {
+      id: '',
+      config: {
+        ...{ architecture: 'amd64', os: 'linux' },
+        rootfs: { type: 'layers', diff_ids: [...step.root.diffIds] },
+      },
+    },
+    config,
+    hostConfig: withRunDefaults(hostConfig, containerDefaults),
+    ...{ links: undefined, warnings: [], logPath: '', writableDiskBytes: 0 },
+    ...{ mounts: [], mountDetails: {}, networks: {} },
+  });
+  return { ...first, name: 'a step of a build', source };
+}
+
+export function onNetworks(record: ClusterRecord, networks: Record<string, ContainerNetwork>): ClusterRecord {
+  return { ...record, networks };
+}
+
+/** What is secret goes to process 1 alone, when the step begins. */
+export function stepProcess(record: ClusterRecord, step: ExecStep): GuestProcess {
+  const env = mergeEnvironment(stepEnvironment(step.terminal), [...step.env, ...step.secretEnv]);
+  return { ...processOf(record, []), env };
+}
+
+export function stepPod(
+  record: ClusterRecord,
+  step: ExecStep,
+  settings: ClusterSettings,
+  parts: readonly PodParts[],
+): V1Pod {
+  const pod = podOf(record, settings, [...parts, mountParts(step, settings.supervisorImage)]);
+  // there is no container of which it is
+  const known = Object.entries(pod.metadata?.labels ?? {}).filter(([name]) => name !== containerIdLabel);
+  const labels = { ...Object.fromEntries(known), [stepLabel]: 'true' };
+  return {
+    ...pod,
+    metadata: {
+      ...pod.metadata,
+      labels,
+      annotations: { ...pod.metadata?.annotations, [beatAnnotation]: '0' },
+    },
+  };
+}
+
+function mountParts(step: ExecStep, supervisorImage: string): PodParts {
+  const placed = placedMounts(step);
+  const filled = filledMounts(step);
+  // a mount below another one comes after it
+  const inOrder = [...placed].sort((a, b) => (a.target < b.target ? -1 : 1));
+  return {
+    volumes: placed.map(volumeOf),
+    mounts: inOrder.map(volumeMount),
+    ...(filled.length === 0
+      ? {}
+      : {
+          volumes: [...placed.map(volumeOf), { name: 'files-run', emptyDir: {} }],
+          initContainers: [filesInit(placed, supervisorImage)],
+        }),
+  };
+}
+
+function volumeOf({ mount, volume }: PlacedMount): V1Volume {
+  if (mount.kind === 'tmpfs')
+    return {
+      name: volume,
+      emptyDir: {
+        medium: 'Memory',
+        ...(mount.sizeBytes > 0 ? { sizeLimit: String(mount.sizeBytes) } : {}),
+      },
+    };
+  return { name: volume, emptyDir: mount.kind === 'secret' ? { medium: 'Memory' } : {} };
+}
+
+function volumeMount({ mount, target, volume }: PlacedMount): V1VolumeMount {
+  if (mount.kind === 'tmpfs') return { name: volume, mountPath: target };
+  const readOnly = mount.kind === 'secret' || (mount.kind !== 'ssh' && mount.readonly);
+  return { name: volume, mountPath: target, subPath: contentName, ...(readOnly ? { readOnly } : {}) };
+}
+
+/** Process 1 of ours: it takes the files, and ends when it is told that it has them all. */
+function filesInit(placed: readonly PlacedMount[], image: string): V1Container {
+  return {
+    name: filesContainer,
+    image,
+    imagePullPolicy: 'IfNotPresent',
+    command: [`${supervisorDirectory}/init`],
+    securityContext: {
+      runAsUser: 0,
+      allowPrivilegeEscalation: false,
+      capabilities: { add: ['CHOWN', 'DAC_OVERRIDE', 'FOWNER'] },
+    },
+    volumeMounts: [
+      { name: supervisorVolume, mountPath: supervisorDirectory },
+      // its log and socket are not the step's
+      { name: 'files-run', mountPath: `${supervisorDirectory}/run` },
+      ...placed.flatMap(({ mount, volume }) =>
+        mount.kind === 'tmpfs' || mount.kind === 'ssh'
+          ? []
+          : [{ name: volume, mountPath: `${filesDirectory}/${volume}` }],
+      ),
+    ],
+  };
+}
