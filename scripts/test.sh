@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# `npm test`: set-up, mechanical checks, unit, integration, stress and compatibility tests, one total at the end.
+# `npm test`: set-up, mechanical checks, unit, integration, stress, compatibility and Kubernetes tests, one total at the end.
 #   CAISSON_TEST_SHARD=1…8|all|core   what is taken of the long tail; unset: a shard by the commit (docs/development.md)
 #   CAISSON_TEST_MINUTES=N            after which the run shows what still works or waits, and fails; unset: no limit
 set -uo pipefail
@@ -41,13 +41,18 @@ show_hung() {
     say 'files of the comparison that had not ended:'
     node_modules/.bin/jest --selectProjects compat --listTests 2>/dev/null | sed "s|^$root_dir/||" |
       while read -r file; do grep -q "^[A-Z]* compat $file" build/test-compat.log || echo "$file"; done
+    if [ -s build/test-kubernetes.log ]; then
+      say 'what the tests on a cluster had said last:'
+      tail -n 15 build/test-kubernetes.log
+    fi
   } >"$hung" 2>&1
   cat "$hung"
 }
 hung=build/test-hung.log # shown once more at the end, which is what is looked at first
 rm -f "$hung"
 children=()
-trap 'kill "${children[@]}" $(printf "%s\n" "${children[@]}" | xargs -rn1 pgrep -P) 2>/dev/null' EXIT
+programs=''
+trap 'kill "${children[@]}" $(printf "%s\n" "${children[@]}" | xargs -rn1 pgrep -P) 2>/dev/null; [ -z "$programs" ] || kill -- "-$programs" 2>/dev/null' EXIT
 if [ -n "${CAISSON_TEST_MINUTES:-}" ]; then
   show_hung &
   children+=($!)
@@ -77,15 +82,22 @@ count() {
   passed_total=$((passed_total + p)) failed_total=$((failed_total + f)) skipped_total=$((skipped_total + s))
 }
 
+# Where the programs of the test cluster never were they are compiled, for eleven CPU minutes: with what everything else leaves.
+rm -f build/test-programs.status
+# shellcheck disable=SC2016 # its own $?
+setsid nice -n 19 bash -c 'bash test/kubernetes/cluster/programs.sh; echo $? >build/test-programs.status' </dev/null >build/test-programs.log 2>&1 &
+programs=$!
+
 if bash scripts/check.sh; then passed_total=4; else failed=1 failed_total=1; fi
 run unit
 count unit $?
 
 # Neither the comparison nor the others keep two cores busy, and each has namespaces of its own: side by side, the shorter ones'
 # output when they have ended, but for the files that have.
-rm -f build/test-integration.json build/test-stress.json
+rm -f build/test-integration.json build/test-stress.json build/test-kubernetes.json
 : >build/test-integration.log
 : >build/test-stress.log
+: >build/test-kubernetes.log
 beside() {
   limited node_modules/.bin/jest --selectProjects integration --maxWorkers=2 --json --outputFile=build/test-integration.json \
     </dev/null >build/test-integration.log 2>&1
@@ -93,21 +105,38 @@ beside() {
   CAISSON_STRESS_SECONDS=180 CAISSON_STRESS_SEED=15 CAISSON_STRESS_LOAD=0 CAISSON_STRESS_CLIENTS=2 \
     limited nice -n 10 node_modules/.bin/jest --selectProjects stress --json --outputFile=build/test-stress.json \
     </dev/null >build/test-stress.log 2>&1
+  limited tail --pid="$programs" -f /dev/null
+  [ "$(cat build/test-programs.status 2>/dev/null)" = 0 ] || return 0
+  # What compares takes dockerd's answers of this run. Of the cases' files the core, and one of the others.
+  local files
+  mapfile -t files < <(node -p 'require("./test/compat/kubernetes-files.cjs").patternsOf(process.env.CAISSON_TEST_SHARD).join("\n")')
+  CAISSON_COMPAT_TARGET=kubernetes CAISSON_TEST_LEFT_OUT=$left_out \
+    limited node_modules/.bin/jest --selectProjects kubernetes compat --forceExit --maxWorkers=2 --maxConcurrency=3 \
+    --testPathPatterns test/kubernetes/ "${files[@]}" --json --outputFile=build/test-kubernetes.json \
+    </dev/null >build/test-kubernetes.log 2>&1
 }
-say 'integration tests (build/test-integration.log), then the stress test (build/test-stress.log)'
+say 'integration tests (build/test-integration.log), then the stress test (build/test-stress.log), then those on a cluster (build/test-kubernetes.log)'
 beside &
 beside=$!
 children+=("$beside")
-tail --pid=$$ -n +1 -f build/test-integration.log | grep --line-buffered -E '^(PASS|FAIL) ' &
+tail --pid=$$ -q -n +1 -f build/test-integration.log build/test-kubernetes.log | grep --line-buffered -E '^(PASS|FAIL) ' &
 CAISSON_TEST_LEFT_OUT=$left_out run compat --forceExit "${compat_jest[@]}" 2>&1 | tee build/test-compat.log
 count compat "${PIPESTATUS[0]}"
 wait "$beside"
 count integration 0
 count stress 0
-cat build/test-integration.log build/test-stress.log
+no_cluster=''
+if [ "$(cat build/test-programs.status 2>/dev/null)" = 0 ]; then
+  count kubernetes 0
+else
+  skipped_total=$((skipped_total + 1))
+  no_cluster="the tests on a Kubernetes cluster were skipped: $(tail -n 1 build/test-programs.log)"
+fi
+cat build/test-integration.log build/test-stress.log build/test-kubernetes.log
 [ ! -e "$hung" ] || tail -n 60 "$hung"
 
 say "$taken; $(wc -l <"$left_out") cases are left to npm run test:all"
+[ -z "$no_cluster" ] || say "$no_cluster (docs/development.md#a-kubernetes-cluster)"
 echo
 echo "$passed_total passed, $failed_total failed, $skipped_total skipped"
 [ "$failed_total" = 0 ] || failed=1

@@ -12,6 +12,8 @@ const dear = {
     'integration/daemon/walkthrough',
     'integration/builds/given-up',
     'compat/clients/testcontainers',
+    'kubernetes/clients',
+    'kubernetes/deployment',
   ],
   even: [
     'integration/builds/frontends',
@@ -22,6 +24,10 @@ const dear = {
     'integration/daemon/host-disk-full',
     'compat/daemon/nested-engine',
     'compat/buildkit/languages',
+    'kubernetes/builds',
+    'kubernetes/crowd',
+    'kubernetes/faults',
+    'kubernetes/made-images',
   ],
 };
 

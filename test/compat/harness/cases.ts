@@ -1,7 +1,7 @@
 // Declares cases: each runs against dockerd and against Caisson, and what clients saw must be alike.
 
 import { createHash } from 'node:crypto';
-import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 
 import Docker from 'dockerode';
@@ -239,7 +239,9 @@ export function defineCase(
           }
           const transcript = await runOn(oracle);
           mkdirSync(cacheDir, { recursive: true });
-          writeFileSync(saved, JSON.stringify(transcript, null, 1));
+          // whole or not at all: a run on a cluster may read it beside this one
+          writeFileSync(`${saved}.${process.pid}`, JSON.stringify(transcript, null, 1));
+          renameSync(`${saved}.${process.pid}`, saved);
           return transcript;
         };
         const compareOnce = async (fresh: boolean): Promise<string[]> => {
