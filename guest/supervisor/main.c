@@ -2,6 +2,7 @@
  * and outlives it, so that a stopped container keeps its files and its log.
  *
  *   init                    process 1
+ *   init alone              process 1 of a container without a network (alone.h)
  *   init install DIRECTORY  copies itself and what it needs there, in an init container
  *   init fill FROM TO…     in an init container of the same image: empty volumes get what it has there
  *   init listen PORT…       of a probe that looks whether a network keeps its policies: who is to be reached,
@@ -16,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "alone.h"
 #include "commands/child.h"
 #include "commands/command.h"
 #include "core/log.h"
@@ -91,6 +93,12 @@ int main(int argc, char **argv)
     const char *directory = argc > 2 ? argv[2] : SUPERVISOR_STATE;
     if (*mode == '\0' || strcmp(mode, "run") == 0)
         return supervise(directory);
+    if (strcmp(mode, "alone") == 0) {
+        int result = leave_network();
+        if (result < 0)
+            die("leave the Pod's network: %s", strerror(-result));
+        return supervise(directory);
+    }
     if (strcmp(mode, "ctl") == 0)
         return control(directory);
     if (strcmp(mode, "install") == 0 && argc == 3)
@@ -107,7 +115,7 @@ int main(int argc, char **argv)
         return reach(argv[2], argv[3], argv[4]);
     dprintf(
         STDERR_FILENO,
-        "usage: init [run [DIRECTORY]] | ctl [DIRECTORY] | install DIRECTORY | fill (FROM TO)... | listen PORT... | "
+        "usage: init [run|alone [DIRECTORY]] | ctl [DIRECTORY] | install DIRECTORY | fill (FROM TO)... | listen PORT... | "
         "reach ADDRESS ALLOWED DENIED\n");
     return 2;
 }

@@ -4,7 +4,7 @@
 import type { ContainerConfig, EndpointSettings, HostConfig } from '../../docker/types';
 import { DaemonError } from '../../errors';
 import { validateFileLog, type LogConfigInput } from '../../semantics/logs/file-log-options';
-import { podHostname } from './pod-plan';
+import { isAlone, podHostname } from './pod-plan';
 
 export type FieldFate = 'honoured' | 'warned' | 'refused';
 
@@ -100,7 +100,7 @@ export const createFields: Readonly<Record<string, readonly [FieldFate, string]>
   'HostConfig.NanoCpus': ['honoured', '`limits.cpu`'],
   'HostConfig.NetworkMode': [
     'honoured',
-    "NetworkPolicies and names; `host` is warned of, `none` and another container's are refused",
+    "NetworkPolicies and names; `none` is a namespace that process 1 makes; `host` is warned of, another container's is refused",
   ],
   'HostConfig.OomKillDisable': ['warned', "it is the node's kernel that chooses"],
   'HostConfig.OomScoreAdj': ['honoured', 'process 1 sets it'],
@@ -157,14 +157,18 @@ function refusal(what: string, why: string): DaemonError {
   return new DaemonError('InvalidParameter', `${what} is not supported on a cluster: ${why}`);
 }
 
+function mayReturn(capAdd: readonly string[] | null | undefined): boolean {
+  return (capAdd ?? []).some((name) => /^(CAP_)?(SYS_ADMIN|ALL)$/i.test(name));
+}
+
 /** Throws InvalidParameter for what a Pod can't have. Which binds it can, the volumes know. */
 export function clusterRefusals(config: ContainerConfig, hostConfig: HostConfig): void {
   const some = (value: readonly unknown[] | null | undefined): boolean => (value ?? []).length > 0;
   if (config.NetworkDisabled === true) throw refusal('NetworkDisabled', 'every Pod has a network');
-  if (hostConfig.NetworkMode === 'none')
+  if (isAlone({ hostConfig }) && (hostConfig.Privileged === true || mayReturn(hostConfig.CapAdd)))
     throw refusal(
-      '--network none',
-      'every Pod has a network, and nothing proves that this cluster keeps one closed',
+      '--network none with the capability SYS_ADMIN',
+      'its Pod has a network, to which that would let it return',
     );
   if (some(hostConfig.Devices) || some(hostConfig.DeviceCgroupRules) || some(hostConfig.DeviceRequests))
     throw refusal('a device of a node', 'which node a container is on is the cluster’s choice');

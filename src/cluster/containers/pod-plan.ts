@@ -2,6 +2,7 @@
 
 import type { V1Container, V1Pod, V1ResourceRequirements, V1SecurityContext } from '@kubernetes/client-node';
 import type { ClusterSettings } from '../../config';
+import type { HostConfig } from '../../docker/types';
 import { containerToPod } from '../../translate/container-to-pod';
 import type { GuestProcess } from '../../vm/contract/protocol';
 import { formatTimestamp } from '../../go/timestamp';
@@ -112,7 +113,7 @@ export function podOf(record: ClusterRecord, settings: ClusterSettings, parts: r
           name: mainContainer,
           image: record.source.reference,
           imagePullPolicy: 'IfNotPresent',
-          command: [`${supervisorDirectory}/init`],
+          command: [`${supervisorDirectory}/init`, ...(isAlone(record) ? ['alone'] : [])],
           env: gather((part) => part.environment),
           securityContext: securityContext(record),
           resources: podResources(record),
@@ -161,6 +162,11 @@ function sysctls({ hostConfig }: ClusterRecord): {
     : { securityContext: { sysctls: wanted.map(([name, value]) => ({ name, value })) } };
 }
 
+/** Without a network: its processes are in a namespace of their own, though its Pod has one. */
+export function isAlone({ hostConfig }: { hostConfig: Pick<HostConfig, 'NetworkMode'> }): boolean {
+  return hostConfig.NetworkMode === 'none';
+}
+
 function isUnconfined({ hostConfig }: ClusterRecord): boolean {
   return (
     hostConfig.Privileged || (hostConfig.SecurityOpt ?? []).some((option) => /^seccomp[=:]/.test(option))
@@ -170,6 +176,11 @@ function isUnconfined({ hostConfig }: ClusterRecord): boolean {
 /** To raise limits, or be spared when memory runs out. */
 function limiting({ hostConfig }: ClusterRecord): string[] {
   return (hostConfig.Ulimits ?? []).length > 0 || hostConfig.OomScoreAdj < 0 ? ['SYS_RESOURCE'] : [];
+}
+
+/** For process 1 to leave the Pod's network, after which it gives them up. */
+function leaving(record: ClusterRecord): string[] {
+  return isAlone(record) ? ['SYS_ADMIN', 'NET_ADMIN'] : [];
 }
 
 function securityContext(record: ClusterRecord): V1SecurityContext {
@@ -182,7 +193,11 @@ function securityContext(record: ClusterRecord): V1SecurityContext {
     ...(ReadonlyRootfs ? { readOnlyRootFilesystem: true } : {}),
     ...(Privileged
       ? { privileged: true }
-      : { capabilities: { add: [...new Set([...supervisorCapabilities, ...limiting(record), ...added])] } }),
+      : {
+          capabilities: {
+            add: [...new Set([...supervisorCapabilities, ...limiting(record), ...leaving(record), ...added])],
+          },
+        }),
   };
 }
 

@@ -125,8 +125,14 @@ it('refuses --ipc none', () => {
   expect(() => clusterRefusals({}, { IpcMode: 'none' })).toThrow('--ipc none');
 });
 
-it.each(['none', 'container:other'])('refuses --network %s', (mode) => {
-  expect(() => clusterRefusals({}, { NetworkMode: mode })).toThrow(`--network ${mode}`);
+it('refuses --network container:other', () => {
+  expect(() => clusterRefusals({}, { NetworkMode: 'container:other' })).toThrow('--network container:other');
+});
+
+it('refuses --network none to who could leave it', () => {
+  expect(() => clusterRefusals({}, { NetworkMode: 'none', CapAdd: ['NET_ADMIN'] })).not.toThrow();
+  for (const more of [{ Privileged: true }, { CapAdd: ['cap_sys_admin'] }, { CapAdd: ['ALL'] }])
+    expect(() => clusterRefusals({}, { NetworkMode: 'none', ...more })).toThrow('--network none with');
 });
 
 it('keeps lines beside the container, and refuses other places', () => {

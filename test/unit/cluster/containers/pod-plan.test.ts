@@ -66,6 +66,12 @@ it('has no more rights than it needs', () => {
   });
 });
 
+it('without a network its process 1 may leave the one of the Pod', () => {
+  const { command, securityContext } = containerOf({ NetworkMode: 'none' });
+  expect(command).toEqual(['/.caisson/init', 'alone']);
+  expect(securityContext?.capabilities?.add).toEqual(expect.arrayContaining(['SYS_ADMIN', 'NET_ADMIN']));
+});
+
 it('lets what the operator has set into the spec, and only that', () => {
   expect(specOf().runtimeClassName).toBeUndefined();
   const settings = {
