@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # A Kubernetes cluster of this machine's own, for tests and for development; several can run beside each other, by name.
 #
-#   cluster.sh start NAME [--nodes N]   in the background; returns when its nodes are ready
-#   cluster.sh run NAME [--nodes N]     in the foreground, until it is told to end or whoever started it is gone
-#   cluster.sh exec NAME COMMAND…       in the cluster's network, with KUBECONFIG of its administrator
-#   cluster.sh stop NAME                ends every process of it, and removes its files
+#   cluster.sh start NAME [--nodes N] [--policies]   in the background; returns when its nodes are ready
+#   cluster.sh run NAME [--nodes N] [--policies]     in the foreground, until it is told to end or whoever started it is gone
+#   cluster.sh policies NAME                         enforces NetworkPolicies in it, as --policies does, until it is told to end
+#   cluster.sh exec NAME COMMAND…                    in the cluster's network, with KUBECONFIG of its administrator
+#   cluster.sh stop NAME                             ends every process of it, and removes its files
 #
 # Everything lives in namespaces of its own: the network (the API answers at https://127.0.0.1:6443 there, registries at 127.0.0.1:5000 and,
 # for alice with the password secret, 127.0.0.1:5001), processes, mounts; each node has a root directory of its own (node.sh). The host's
@@ -14,7 +15,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/lib.sh
 . "$here/../../../scripts/lib.sh"
 
-usage() { die 'usage: cluster.sh start|run|exec|stop NAME …'; }
+usage() { die 'usage: cluster.sh start|run|policies|exec|stop NAME …'; }
 [ $# -ge 2 ] || usage
 verb=$1 name=$2
 shift 2
@@ -44,23 +45,25 @@ remove_cgroups() {
 running() { [ -e "$dir/pid" ] && kill -0 "$(cat "$dir/pid")" 2>/dev/null; }
 
 run_cluster() {
-  local nodes=1 before now programs unshare status=0 told=''
+  local nodes=1 policies='' before now programs network unshare status=0 told=''
   while [ $# -gt 0 ]; do
     case $1 in
       --nodes) nodes=$2; shift 2 ;;
+      --policies) policies=yes; shift ;;
       --registry) export REGISTRY_SEED=$2; shift 2 ;;
       *) usage ;;
     esac
   done
   running && die "a cluster $name runs already"
   programs=$(bash "$here/programs.sh")
+  network=$(bash "$here/programs.sh" network)
   rm -rf --one-file-system "$dir"
   mkdir -p "$dir"
   echo $$ >"$dir/pid"
   before=$(host_root)
   remove_cgroups
   # The new namespaces' process 1 is ended with this script, however it ends, and everything in them with it.
-  NAME=$name DIR=$dir PROGRAMS=$programs NODES=$nodes setpriv --pdeathsig KILL \
+  NAME=$name DIR=$dir PROGRAMS=$programs NETWORK_PROGRAMS=$network NODES=$nodes POLICIES=$policies setpriv --pdeathsig KILL \
     unshare --net --mount --propagation private --ipc --uts --pid --fork --kill-child=KILL --mount-proc \
     bash "$here/control-plane.sh" >"$dir/log" 2>&1 &
   unshare=$!
@@ -99,6 +102,7 @@ start_cluster() {
   local started=$SECONDS keeper
   running && die "a cluster $name runs already"
   bash "$here/programs.sh" >/dev/null
+  bash "$here/programs.sh" network >/dev/null
   rm -rf --one-file-system "$dir"
   setsid bash "${BASH_SOURCE[0]}" run "$name" "$@" </dev/null >"/tmp/caisson-kubernetes-$name.log" 2>&1 &
   keeper=$!
@@ -113,6 +117,13 @@ start_cluster() {
 case $verb in
   run) run_cluster "$@" ;;
   start) start_cluster "$@" ;;
+  policies)
+    running || die "no cluster $name runs"
+    programs=$(bash "$here/programs.sh")
+    network=$(bash "$here/programs.sh" network)
+    DIR=$dir PROGRAMS=$programs NETWORK_PROGRAMS=$network exec nsenter --net="/proc/$(cat "$dir/init.pid")/ns/net" -- \
+      unshare --mount --propagation private bash "$here/policies.sh"
+    ;;
   exec)
     running || die "no cluster $name runs"
     programs=$(bash "$here/programs.sh")

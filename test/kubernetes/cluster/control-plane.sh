@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Process 1 of the cluster's namespaces, of which cluster.sh makes it: the network, registries, Kubernetes' control plane, then its nodes.
-# Ends, and everything with it, when one of these does. From the environment: NAME, DIR, PROGRAMS, NODES, REGISTRY_SEED.
+# Ends, and everything with it, when one of these does. From the environment: NAME, DIR, PROGRAMS,
+# NETWORK_PROGRAMS, NODES, POLICIES, REGISTRY_SEED.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/lib.sh
@@ -88,6 +89,14 @@ control_plane() {
   started[$!]=kube-scheduler
 }
 
+# Services for all nodes, whose network is one.
+services() {
+  "$NETWORK_PROGRAMS/kube-proxy" --kubeconfig "$DIR/pki/admin.conf" --hostname-override node1 --proxy-mode iptables \
+    --cluster-cidr 10.244.0.0/16 --conntrack-max-per-core 0 --conntrack-tcp-timeout-established 0 --conntrack-tcp-timeout-close-wait 0 \
+    --healthz-bind-address 127.0.0.1:10256 --metrics-bind-address 127.0.0.1:10249 --iptables-localhost-nodeports=false >"$DIR/proxy.log" 2>&1 &
+  started[$!]=kube-proxy
+}
+
 # The image of what holds a Pod's namespaces, and one to run when there are no others.
 images() {
   busybox_rootfs "$DIR/busybox"
@@ -119,6 +128,12 @@ for node in "${names[@]}"; do
   wait_for 300 "$node" "$PROGRAMS/kubectl" get node "$node"
   "$PROGRAMS/kubectl" wait --for condition=Ready --timeout 300s "node/$node"
 done
+services
+if [ -n "${POLICIES:-}" ]; then
+  unshare --mount --propagation private bash "$here/policies.sh" >"$DIR/policies.log" 2>&1 &
+  started[$!]=policies
+  wait_for 120 'the enforcement of policies' grep -q 'policies are enforced' "$DIR/policies.log"
+fi
 # Pods need their namespace's service account
 wait_for 60 'the default service account' "$PROGRAMS/kubectl" get serviceaccount default
 if [ -z "${REGISTRY_SEED:-}" ]; then
