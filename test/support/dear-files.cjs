@@ -14,6 +14,7 @@ const dear = {
     'compat/clients/testcontainers',
     'kubernetes/clients',
     'kubernetes/deployment',
+    'kubernetes/networks',
   ],
   even: [
     'integration/builds/frontends',
