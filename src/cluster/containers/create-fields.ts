@@ -4,7 +4,7 @@
 import type { ContainerConfig, EndpointSettings, HostConfig } from '../../docker/types';
 import { DaemonError } from '../../errors';
 import { validateFileLog, type LogConfigInput } from '../../semantics/logs/file-log-options';
-import { isAlone, podHostname } from './pod-plan';
+import { extraHostName, isAlone, podHostname } from './pod-plan';
 
 export type FieldFate = 'honoured' | 'warned' | 'refused';
 
@@ -74,7 +74,10 @@ export const createFields: Readonly<Record<string, readonly [FieldFate, string]>
   'HostConfig.Dns': ['honoured', '`dnsConfig`, or whom its name server asks'],
   'HostConfig.DnsOptions': ['honoured', '`dnsConfig`'],
   'HostConfig.DnsSearch': ['honoured', "`dnsConfig`; without `Dns`, after the cluster's own"],
-  'HostConfig.ExtraHosts': ['honoured', '`hostAliases`; `host-gateway` is warned of'],
+  'HostConfig.ExtraHosts': [
+    'honoured',
+    '`hostAliases`, in small letters; `host-gateway` is warned of, a name of other characters than letters, digits, dashes and dots refused',
+  ],
   'HostConfig.GroupAdd': ['honoured', 'looked up in the image by process 1'],
   'HostConfig.Init': ['honoured', 'process 1 hands signals on and reaps in any case'],
   'HostConfig.IpcMode': [
@@ -185,6 +188,9 @@ export function clusterRefusals(config: ContainerConfig, hostConfig: HostConfig)
     if (name !== '--network' && mode === 'host')
       throw refusal(`${name} host`, "a node's namespaces are not shared");
   }
+  for (const entry of hostConfig.ExtraHosts ?? [])
+    if (extraHostName(entry) === undefined)
+      throw refusal(`the name of --add-host ${entry}`, 'Kubernetes writes none of such characters');
   if (hostConfig.IpcMode === 'none') throw refusal('--ipc none', 'every Pod has a /dev/shm');
   for (const { Type } of hostConfig.Mounts ?? [])
     if (Type === 'image') throw refusal('a mount of type image', 'nodes mount volumes');

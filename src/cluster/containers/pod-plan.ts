@@ -147,10 +147,18 @@ export function podHostname(name: string): string | undefined {
 
 function hostAliases(extraHosts: readonly string[] | null): { ip: string; hostnames: string[] }[] {
   return (extraHosts ?? []).flatMap((entry) => {
-    const colon = entry.indexOf(':');
-    const ip = entry.slice(colon + 1);
-    return ip === 'host-gateway' ? [] : [{ ip, hostnames: [entry.slice(0, colon)] }];
+    const ip = entry.slice(entry.indexOf(':') + 1);
+    const name = extraHostName(entry);
+    return ip === 'host-gateway' || name === undefined ? [] : [{ ip, hostnames: [name] }];
   });
+}
+
+/** Case is nothing to who looks a name up. Undefined for one that Kubernetes refuses, as create does. */
+export function extraHostName(entry: string): string | undefined {
+  const name = entry.slice(0, entry.indexOf(':')).toLowerCase();
+  return name.length <= 253 && name.split('.').every((label) => /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/.test(label))
+    ? name
+    : undefined;
 }
 
 function sysctls({ hostConfig }: ClusterRecord): {

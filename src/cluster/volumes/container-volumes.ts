@@ -73,6 +73,7 @@ export class ClusterContainerVolumes implements ContainerVolumes {
       const point = await this.#volume(body, { destination, mode: '', readWrite: true });
       mounts.set(destination, { details: noDetails, point });
     }
+    for (const path of [...mounts.keys(), ...elsewhere]) requireFree(path);
     const all = [...mounts.values()];
     return {
       points: all.map(({ point }) => point),
@@ -270,6 +271,11 @@ function claimTarget(taken: Set<string>, target: string, tmpfs?: Record<string, 
     throw new DaemonError('InvalidParameter', `Duplicate mount point: ${path}`);
   }
   taken.add(path);
+}
+
+function requireFree(path: string): void {
+  if (path === supervisorDirectory || path.startsWith(`${supervisorDirectory}/`))
+    throw invalid(`invalid mount path: '${path}' is where a cluster's containers have their supervisor`);
 }
 
 /** tmpfs mounts, and a /dev/shm of another size than everybody has. */

@@ -140,3 +140,11 @@ it('keeps lines beside the container, and refuses other places', () => {
     expect(() => validateClusterLog({ Type })).not.toThrow();
   expect(() => validateClusterLog({ Type: 'syslog' })).toThrow('the log driver syslog is not supported');
 });
+
+it('takes names of hosts in whatever case, and refuses those that no Pod can have', () => {
+  const refusals = (entry: string) => (): void => clusterRefusals({}, { ExtraHosts: [entry] });
+  expect(refusals('Data.Base-1:192.0.2.1')).not.toThrow();
+  expect(refusals('six:2001:db8::1')).not.toThrow();
+  for (const name of ['my_db', 'a b', 'a..b', '-a', ''])
+    expect(refusals(`${name}:192.0.2.1`)).toThrow('--add-host');
+});

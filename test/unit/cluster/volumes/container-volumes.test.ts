@@ -31,7 +31,7 @@ function volumesOf(bindPaths: string[]): { volumes: ClusterContainerVolumes; sec
     bindPaths,
     volumes: {
       keep: () => Promise.resolve(),
-      ensure: ({ Name }: { Name: string }) => Promise.resolve({ name: Name }),
+      ensure: ({ Name = 'anonymous' }) => Promise.resolve({ name: Name }),
       get: (name: string) => Promise.resolve({ claim: `claim-${name}` }),
     } as never,
     containers: {} as never,
@@ -46,6 +46,16 @@ it('binds what the operator has allowed, and nothing else', async () => {
   await expect(bind('/data/below')).resolves.toBeDefined();
   await expect(bind('/data/../etc')).rejects.toThrow('--kube-bind-path');
   await expect(bind('/database')).rejects.toThrow('--kube-bind-path');
+});
+
+it('mounts nothing where the supervisor is', async () => {
+  const { volumes } = volumesOf([]);
+  const resolve = (hostConfig: HostConfig, imageVolumes: string[] = []): Promise<object> =>
+    volumes.resolve(hostConfig, imageVolumes);
+  await expect(resolve({ Binds: ['data:/x/../.caisson'] })).rejects.toThrow('supervisor');
+  await expect(resolve({ Tmpfs: { '/.caisson/init': '' } })).rejects.toThrow('supervisor');
+  await expect(resolve({}, ['/.caisson/'])).rejects.toThrow('supervisor');
+  await expect(resolve({ Binds: ['data:/.caisson-data'] })).resolves.toBeDefined();
 });
 
 it('has a small file that is only read travel as a Secret, which goes with the container', async () => {
