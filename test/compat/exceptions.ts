@@ -12,6 +12,8 @@ export interface Exception {
   leftOut?: boolean;
   /** Full case names it holds for; all if absent. */
   cases?: RegExp;
+  /** Of its observations, those with such labels; all if absent. */
+  labels?: RegExp;
   /** Values at matching paths are not compared (`stdout[0].GraphDriver.Name`). */
   path?: RegExp;
   /** Replaced in plain text on both sides before comparing. */

@@ -10,17 +10,33 @@ const onCluster: readonly Omit<Exception, 'engine'>[] = [
     leftOut: true,
   },
   {
+    id: 'pause among other steps',
+    reason: 'The same; the other steps are compared.',
+    cases: /^events: of stop, kill, restart, pause, rename/,
+    text: [
+      /^((un)?pause |Error response from daemon: (docker pause is not|Container .* is not paused)).*\n/gm,
+      '',
+    ],
+  },
+  {
+    id: 'pause of a service',
+    reason: 'The same: it goes on.',
+    cases: /^Compose v\d: a project from up to down/,
+    text: [/^web 1 paused$/m, 'web 1 running'],
+  },
+  {
     id: 'a network that is none',
     reason:
       'Every Pod has one: NetworkDisabled is refused, and cases of --network none have not been compared yet.',
     cases:
-      /inspect: with many options|the host’s network and none|^build: steps: limits|stats: a busy CPU|own: NetworkMode$|NetworkDisabled|connect and disconnect: what is refused|an endpoint on none/,
+      /inspect: with many options|the host’s network and none|^build: steps: limits|stats: a busy CPU|own: NetworkMode$|NetworkDisabled|^Compose v\d: builds$|connect and disconnect: what is refused|an endpoint on none/,
     leftOut: true,
   },
   {
     id: 'binds',
     reason: 'Nodes have no files of this machine: a bind that the operator has not allowed is refused.',
-    cases: /a path of the host$/,
+    cases:
+      /a path of the host$|diff: of one that was never started|copies: options and places: (files that are mounted|places that are links)/,
     leftOut: true,
   },
   {
@@ -38,7 +54,7 @@ const onCluster: readonly Omit<Exception, 'engine'>[] = [
   {
     id: 'sizes of layers',
     reason: 'They are those of the registry’s blobs: compressed, and of empty directories some bytes.',
-    cases: /^build: (steps: (metadata|RUN)|files: ADD)/,
+    cases: /^build: (steps: (metadata|RUN)|files: ADD)|^images: list and inspect: history/,
     text: [/\|[\d.]+[kMG]?B\b/g, '|<size>'],
   },
   {
@@ -50,7 +66,7 @@ const onCluster: readonly Omit<Exception, 'engine'>[] = [
   {
     id: 'limits of what runs',
     reason: 'They are the Pod’s: update says that the container has to be stopped first.',
-    cases: /: rename and update|fields of an update: while it runs/,
+    cases: /: rename and update|: update, top, rename|fields of an update: while it runs/,
     leftOut: true,
   },
   {
@@ -100,7 +116,7 @@ const onCluster: readonly Omit<Exception, 'engine'>[] = [
     reason:
       'Networks have none of their own: an address that is asked for is warned of or refused, and configurations of them are refused.',
     cases:
-      /networks: create: (configuration only|from a configuration|link-local addresses|of IPv6|what is refused)|disconnect: (a stopped|a running container: addresses|from the default)|HTTP: (a subnet|addresses|connect of one that never)|servers of other names/,
+      /networks: (subnets: (that are refused|drivers and scopes that are refused|of a configuration)|addresses: )|networks: create: (configuration only|from a configuration|link-local addresses|of IPv6|what is refused)|disconnect: (a stopped|a running container: addresses|from the default)|HTTP: (a subnet|addresses|connect of one that never)|servers of other names/,
     leftOut: true,
   },
   {
@@ -141,6 +157,14 @@ const onCluster: readonly Omit<Exception, 'engine'>[] = [
     leftOut: true,
   },
   {
+    id: 'limits that nodes decide',
+    reason:
+      'They are warned of; a reservation is what the scheduler counts with, and a quota is of the period that the node has.',
+    cases:
+      /^fields of limits: (MemoryReservation|MemorySwappiness|CpuPeriod|CpusetCpus|PidsLimit|BlkioDevice\w+)$|: (CpusetCpus: the second|BlkioDevice\w+: not there)$/,
+    path: /^value\.(output|started|exitCode)/,
+  },
+  {
     id: 'sysctls',
     reason:
       'Those that a node does not allow are refused; one of them is enough for the container that the fields share.',
@@ -151,7 +175,7 @@ const onCluster: readonly Omit<Exception, 'engine'>[] = [
     id: 'SYS_RESOURCE',
     reason:
       'Limits of processes and real-time budgets want it of the node, which those of the tests need not have.',
-    cases: /: Ulimits|fields of an exec: all that/,
+    cases: /: Ulimits|fields of an exec: all that|^Compose v\d: limits and health checks/,
     leftOut: true,
   },
   {
@@ -182,6 +206,43 @@ const onCluster: readonly Omit<Exception, 'engine'>[] = [
     id: 'sizes of images',
     reason: 'No layer comes here: the registry tells of the compressed ones.',
     path: /\.(Size|VirtualSize|SharedSize|SizeRootFs)$/,
+  },
+  {
+    id: 'sizes in words',
+    reason: 'The same; what a claim holds no daemon can see.',
+    cases: /^images: list and inspect: list one|^prune: |^disk usage: /,
+    text: [/(?<= )(-1|[\d.]+[kMG]?)B\b/g, '<size>'],
+  },
+  {
+    id: 'instructions that run nothing',
+    reason: 'They have no container, which --rm=false could leave, and of which events could tell.',
+    cases: /^build: (options: --rm=false|a client that goes away: in the middle of a RUN)/,
+    leftOut: true,
+  },
+  {
+    id: 'what is mounted',
+    reason: 'Files are seen as the container sees them, its /dev included; a node adds no /.dockerenv.',
+    cases: /^copies: what a path is, of one that is running/,
+    labels: /^\/dev\/null$/,
+    path: /^value\b/,
+  },
+  {
+    id: 'what is exported',
+    reason: 'The same.',
+    cases: /^diff, export and commit: export/,
+    text: [/^(\.dockerenv|dev\/(console|pts\/|shm\/))\n/gm, ''],
+  },
+  {
+    id: 'CPUs and driver of info',
+    reason: 'CPUs are those of all nodes; no storage driver is here.',
+    cases: /^system: info has/,
+    text: [/^(linux x86_64) \d+ (kubernetes|<storage driver>)/, '$1 <cpus> <driver>'],
+  },
+  {
+    id: 'a limit of swap',
+    reason: 'Swap is the node’s choice: the limit is warned of.',
+    cases: /^events: of an OOM kill/,
+    text: [/^WARNING: MemorySwap discarded.*\n/m, ''],
   },
   {
     id: 'sizes of containers',

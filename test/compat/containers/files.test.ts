@@ -124,7 +124,8 @@ scriptCases('diff, export and commit', {
   diff: `
       docker run --name $c configured sh -c 'echo x >/new; mkdir -p /dir/sub; echo y >/dir/sub/file; rm -f /etc/passwd; chmod 700 /tmp; echo >>/etc/group'
       docker diff $c | sort -k2
-      docker create --name $c-made busybox && docker diff $c-made
+      docker create --name $c-made busybox && docker diff $c-made`,
+  'diff: of one that was never started, with mounts': `
       docker create --name $c-mounts -v /vol -v $c-v:/dir/deep -v $PWD:/usr/there --tmpfs /tt -w /work/dir busybox && docker diff $c-mounts | sort -k2`,
   'diff of one that runs': `${make}
       docker diff $c | sort -k2`,
