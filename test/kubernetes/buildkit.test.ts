@@ -164,6 +164,14 @@ describeNewer('a client that builds with BuildKit', () => {
     await docker('inspect', '--type', 'image', name);
   });
 
+  it('is Compose, whose services are built as they come up', async () => {
+    const path = context('compose', 'FROM box:1\nRUN echo served >/index\nCMD ["cat", "/index"]\n');
+    const project = ['compose', '--project-name', 'built', '--project-directory', path];
+    writeFileSync(join(path, 'compose.yaml'), 'services:\n  web:\n    build: .\n');
+    expect(await docker(...project, 'up', '--build', '--no-log-prefix')).toMatch(/served$/m);
+    await docker(...project, 'down', '--rmi', 'local');
+  });
+
   it('leaves no Pod of a build that it gives up', async () => {
     const path = context('waits', 'FROM box:1\nRUN echo begun && sleep 600\n');
     const client = spawn(join(newer, 'bin/docker'), ['build', '--progress', 'plain', path], {
