@@ -15,6 +15,7 @@ import type { SystemVersions } from '../versions';
 import { ClusterBuilds } from './builds/builds';
 import { openBuildKitHost, type ClusterBuildKit } from './builds/buildkit-host';
 import { commitContainer, type CommitNeeds } from './builds/commit';
+import { sweepSteps } from './builds/step-sweep';
 import { connectCluster } from './client/cluster-api';
 import { Claims, Secrets } from './client/objects';
 import { PodResizes } from './client/pod-resizes';
@@ -227,7 +228,7 @@ export async function startCluster(
     () => exec.startSweeping(),
     () => enforcement.startRenewing(),
     () => new Expiry(expiringKinds(context, networks, volumes), settings.timesToLive).start(),
-    () => buildKit?.startSweeping() ?? (() => undefined),
+    () => sweepSteps(pods),
   ]);
   const system = new ClusterSystemBackend({
     config,

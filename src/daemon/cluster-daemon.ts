@@ -22,14 +22,14 @@ export async function startClusterDaemon(config: Config, settings: ClusterSettin
   const versions = readVersions(config);
   const cluster = await startCluster(config, settings, versions);
   const builder = composeBuilder(cluster, config, settings, versions.engine);
+  const preferredBuilder = builder === undefined ? 'classic' : config.preferredBuilder;
   const recordRepliesTo = process.env['CAISSON_RECORD_REPLIES'];
   const api = createApi(
     { ...cluster.backend, ...builder?.backend },
     {
       daemonVersion: versions.engine,
       experimental: config.experimental,
-      // BuildKit's too goes nowhere without a registry
-      preferredBuilder: builder === undefined ? 'classic' : (config.preferredBuilder ?? 'buildkit'),
+      ...(preferredBuilder === undefined ? {} : { preferredBuilder }),
       debug: debugRouter(
         () => config.debug,
         () => ({}),

@@ -30,8 +30,6 @@ export interface ClusterBuildKit {
   host: BuildHost;
   /** Of this daemon's own, for what else is kept of builds. */
   directory: string;
-  /** For one daemon: removes what others have left. Returns what ends that. */
-  startSweeping(): () => void;
   close(): Promise<void>;
 }
 
@@ -71,7 +69,6 @@ export async function openBuildKitHost(needs: BuildKitHostNeeds): Promise<Cluste
   return {
     host,
     directory: workshop.directory,
-    startSweeping: () => executor.startSweeping(),
     async close() {
       await executor.close();
       layers.close();

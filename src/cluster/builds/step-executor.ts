@@ -35,13 +35,13 @@ import {
   filledMounts,
   onNetworks,
   refuseUnsupported,
-  stepLabel,
   stepPod,
   stepProcess,
   stepRecord,
   type FilledMount,
 } from './step-pod';
 import { StepSession } from './step-session';
+import { beatMs } from './step-sweep';
 
 export interface StepExecutorNeeds {
   context: Pick<ClusterContext, 'settings' | 'pods' | 'networks'> & { config: ClusterContext['config'] };
@@ -55,10 +55,6 @@ export interface StepExecutorNeeds {
 
 /** runc's, for whatever keeps a container from starting. */
 const failedStartCode = 1;
-/** Of a step's Pod that it goes on. */
-const beatMs = 10_000;
-/** A daemon that goes on says so more often, unless the API server is away. */
-const silentMs = 90_000;
 /** Between questions to a Pod that may have come up: they become longer. */
 const firstAskMs = 25;
 const lastAskMs = 500;
@@ -110,32 +106,6 @@ export class ClusterStepExecutor implements Executor {
   async close(): Promise<void> {
     this.#closing.abort(new BuildError('Cancelled', 'the daemon is shutting down'));
     await Promise.allSettled([...this.#running.values()].flatMap((runs) => [...runs]));
-  }
-
-  /** For one daemon: removes Pods of steps whose daemon is gone. Returns what ends that. */
-  startSweeping(now = () => performance.now()): () => void {
-    const { pods } = this.#needs.context;
-    let seen = new Map<string, number>();
-    const sweep = async (): Promise<void> => {
-      const next = new Map<string, number>();
-      for (const { metadata } of pods.list()) {
-        const { name = '', uid = '', labels = {}, annotations = {}, deletionTimestamp } = metadata ?? {};
-        if (labels[stepLabel] !== 'true' || deletionTimestamp !== undefined) continue;
-        const key = `${uid} ${annotations[beatAnnotation] ?? ''}`;
-        const since = seen.get(key) ?? now();
-        next.set(key, since);
-        if (now() - since < silentMs) continue;
-        log.warn('a step of a build is removed whose daemon is gone', { pod: name });
-        await pods.remove(name, 0);
-      }
-      seen = next;
-    };
-    const timer = setInterval(() => {
-      sweep().catch((error: unknown) =>
-        log.debug('steps of builds are not looked at', { error: errorMessage(error) }),
-      );
-    }, beatMs).unref();
-    return () => clearInterval(timer);
   }
 
   async #alone<T>([path, ...others]: readonly string[], work: () => Promise<T>): Promise<T> {
