@@ -67,8 +67,7 @@ control_plane() {
     --listen-client-urls http://127.0.0.1:2379 --advertise-client-urls http://127.0.0.1:2379 \
     --listen-peer-urls http://127.0.0.1:2380 >"$DIR/etcd.log" 2>&1 &
   started[$!]=etcd
-  # a kubelet without groups for Pods (node.sh) dies of the first Pod whose limits are not what its group says
-  "$PROGRAMS/kube-apiserver" --feature-gates InPlacePodVerticalScaling=false --etcd-servers http://127.0.0.1:2379 \
+  "$PROGRAMS/kube-apiserver" --etcd-servers http://127.0.0.1:2379 \
     --bind-address 0.0.0.0 --secure-port 6443 --advertise-address 10.89.0.1 --service-cluster-ip-range 10.96.0.0/16 \
     --client-ca-file "$pki/ca.crt" --tls-cert-file "$pki/apiserver.crt" --tls-private-key-file "$pki/apiserver.key" \
     --kubelet-client-certificate "$pki/kubelet-client.crt" --kubelet-client-key "$pki/kubelet-client.key" \

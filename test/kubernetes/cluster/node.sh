@@ -85,8 +85,7 @@ resolvConf: /etc/resolv.conf
 clusterDNS: [10.96.0.10]
 clusterDomain: cluster.local
 cgroupDriver: cgroupfs
-cgroupsPerQOS: false
-featureGates: { InPlacePodVerticalScaling: false }
+cgroupsPerQOS: true
 enforceNodeAllocatable: []
 failCgroupV1: false
 failSwapOn: false
