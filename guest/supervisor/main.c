@@ -99,8 +99,12 @@ int main(int argc, char **argv)
             die("leave the Pod's network: %s", strerror(-result));
         return supervise(directory);
     }
-    if (strcmp(mode, "ctl") == 0)
+    if (strcmp(mode, "ctl") == 0) {
+        int result = give_up_return();
+        if (result < 0)
+            die("give up rights: %s", strerror(-result));
         return control(directory);
+    }
     if (strcmp(mode, "install") == 0 && argc == 3)
         return install(directory);
     if (strcmp(mode, "fill") == 0 && argc >= 4 && argc % 2 == 0) {

@@ -161,7 +161,7 @@ function refusal(what: string, why: string): DaemonError {
 }
 
 function mayReturn(capAdd: readonly string[] | null | undefined): boolean {
-  return (capAdd ?? []).some((name) => /^(CAP_)?(SYS_ADMIN|ALL)$/i.test(name));
+  return (capAdd ?? []).some((name) => /^(CAP_)?(SYS_ADMIN|SYS_PTRACE|ALL)$/i.test(name));
 }
 
 /** Throws InvalidParameter for what a Pod can't have. Which binds it can, the volumes know. */
@@ -170,7 +170,7 @@ export function clusterRefusals(config: ContainerConfig, hostConfig: HostConfig)
   if (config.NetworkDisabled === true) throw refusal('NetworkDisabled', 'every Pod has a network');
   if (isAlone({ hostConfig }) && (hostConfig.Privileged === true || mayReturn(hostConfig.CapAdd)))
     throw refusal(
-      '--network none with the capability SYS_ADMIN',
+      '--network none with the capability SYS_ADMIN or SYS_PTRACE',
       'its Pod has a network, to which that would let it return',
     );
   if (some(hostConfig.Devices) || some(hostConfig.DeviceCgroupRules) || some(hostConfig.DeviceRequests))
