@@ -14,6 +14,8 @@
 /* The folder of the image that holds what is brought. */
 #define SOURCE "/caisson"
 
+static const char *const places[] = { "run", "names" };
+
 static int copy_file(int from, int to)
 {
     static char buffer[65536];
@@ -57,6 +59,10 @@ int install(const char *directory)
     auto_fd from = open(SOURCE, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     auto_fd to = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int result = from < 0 || to < 0 ? -errno : copy_tree(from, to);
+    /* Where others are mounted: what is here is read-only by then. */
+    for (size_t i = 0; result == 0 && i < sizeof(places) / sizeof(places[0]); i++)
+        if (mkdirat(to, places[i], 0700) < 0 && errno != EEXIST)
+            result = -errno;
     if (result == 0)
         return 0;
     dprintf(STDERR_FILENO, "copy %s to %s: %s\n", SOURCE, directory, strerror(-result));

@@ -250,18 +250,35 @@ void session_resume(struct session *session)
     give_frames(session);
 }
 
-static bool is_root(int fd)
+/* Has no parent in here: the node has started it. Whatever else runs descends from process 1, in the end. */
+static bool is_from_outside(pid_t pid)
+{
+    char path[32], text[256];
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+    if (got <= 0)
+        return false;
+    text[got] = '\0';
+    /* `PID (NAME) STATE PARENT`; a name may have parentheses */
+    const char *end = strrchr(text, ')');
+    int parent;
+    return end != NULL && sscanf(end, ") %*c %d", &parent) == 1 && parent == 0;
+}
+
+/* A command's root may have fewer rights than process 1 would give whom it runs for a daemon. */
+static bool is_daemons(int fd)
 {
     struct ucred peer;
     socklen_t size = sizeof(peer);
-    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.uid == 0;
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.uid == 0 && is_from_outside(peer.pid);
 }
 
 static void accept_session(struct source *source, uint32_t events)
 {
     (void)events;
     auto_fd fd = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0 || !is_root(fd) || session_count >= MOST_SESSIONS)
+    if (fd < 0 || !is_daemons(fd) || session_count >= MOST_SESSIONS)
         return;
     struct session *session = calloc(1, sizeof(*session));
     if (session == NULL)

@@ -14,7 +14,7 @@ import { withRunDefaults } from '../../semantics/create/daemon-defaults';
 import { mergeEnvironment } from '../../translate/environment';
 import type { GuestProcess } from '../../vm/contract/protocol';
 import type { ClusterRecord, NodeSource } from '../contract/cluster-record';
-import { supervisorDirectory, supervisorVolume, type PodParts } from '../contract/pod-parts';
+import { runMount, supervisorDirectory, supervisorMount, type PodParts } from '../contract/pod-parts';
 import { podOf, processOf } from '../containers/pod-plan';
 import { containerIdLabel } from '../records/container-form';
 
@@ -201,9 +201,9 @@ function filesInit(placed: readonly PlacedMount[], image: string): V1Container {
       capabilities: { add: ['CHOWN', 'DAC_OVERRIDE', 'FOWNER'] },
     },
     volumeMounts: [
-      { name: supervisorVolume, mountPath: supervisorDirectory },
+      supervisorMount,
       // its log and socket are not the step's
-      { name: 'files-run', mountPath: `${supervisorDirectory}/run` },
+      runMount('files-run'),
       ...placed.flatMap(({ mount, volume }) =>
         mount.kind === 'tmpfs' || mount.kind === 'ssh'
           ? []

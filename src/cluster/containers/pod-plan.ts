@@ -9,7 +9,13 @@ import { formatTimestamp } from '../../go/timestamp';
 import type { RunFacts } from '../../semantics/containers/container-state';
 import type { SupervisorState } from '../supervisor/protocol';
 import type { ClusterRecord, PodFacts } from '../contract/cluster-record';
-import { supervisorDirectory, supervisorVolume, type PodParts } from '../contract/pod-parts';
+import {
+  runMount,
+  supervisorDirectory,
+  supervisorMount,
+  supervisorVolume,
+  type PodParts,
+} from '../contract/pod-parts';
 import { podPlacement } from '../contract/pod-placement';
 import { containerIdLabel, idLabelValue } from '../records/container-form';
 import { managedBy } from '../records/resource-kinds';
@@ -17,6 +23,7 @@ import { managedBy } from '../records/resource-kinds';
 /** On every Pod that is a container. */
 export const containerLabel = 'caisson.io/container';
 export const mainContainer = 'container';
+const runVolume = 'caisson-run';
 /** What the supervisor itself needs, whatever the command may have: it becomes the command's user, and reads all files. */
 const supervisorCapabilities = [
   'CHOWN',
@@ -117,13 +124,14 @@ export function podOf(record: ClusterRecord, settings: ClusterSettings, parts: r
           env: gather((part) => part.environment),
           securityContext: securityContext(record),
           resources: podResources(record),
-          volumeMounts: [
-            { name: supervisorVolume, mountPath: supervisorDirectory },
-            ...gather((part) => part.mounts),
-          ],
+          volumeMounts: [supervisorMount, runMount(runVolume), ...gather((part) => part.mounts)],
         },
       ],
-      volumes: [{ name: supervisorVolume, emptyDir: {} }, ...gather((part) => part.volumes)],
+      volumes: [
+        { name: supervisorVolume, emptyDir: {} },
+        { name: runVolume, emptyDir: {} },
+        ...gather((part) => part.volumes),
+      ],
     },
   };
 }
@@ -186,7 +194,7 @@ function limiting({ hostConfig }: ClusterRecord): string[] {
   return (hostConfig.Ulimits ?? []).length > 0 || hostConfig.OomScoreAdj < 0 ? ['SYS_RESOURCE'] : [];
 }
 
-/** For process 1 to leave the Pod's network, after which it gives them up. */
+/** For process 1 to leave the Pod's network. It gives up the first one, by which it could come back. */
 function leaving(record: ClusterRecord): string[] {
   return isAlone(record) ? ['SYS_ADMIN', 'NET_ADMIN'] : [];
 }

@@ -13,6 +13,18 @@ import type {
 export const supervisorDirectory = '/.caisson';
 export const supervisorVolume = 'caisson';
 
+/** Programs that a node starts with all that the Pod may: nobody in a container puts others there. */
+export const supervisorMount: V1VolumeMount = {
+  name: supervisorVolume,
+  mountPath: supervisorDirectory,
+  readOnly: true,
+};
+
+/** What process 1 keeps: its log, its socket. On a volume of this name, one for each that is process 1. */
+export function runMount(name: string): V1VolumeMount {
+  return { name, mountPath: `${supervisorDirectory}/run` };
+}
+
 /** Absent members add nothing. */
 export interface PodParts {
   labels?: Record<string, string>;

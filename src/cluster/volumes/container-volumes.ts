@@ -12,7 +12,7 @@ import { cleanPath } from '../../translate/container-to-pod';
 import type { ContainerVolumes } from '../contract/areas';
 import type { ClusterRecord } from '../contract/cluster-record';
 import type { PodParts } from '../contract/pod-parts';
-import { supervisorDirectory, supervisorVolume } from '../contract/pod-parts';
+import { supervisorDirectory, supervisorMount } from '../contract/pod-parts';
 import { BoundFiles } from './bound-files';
 import { claimName } from './claim';
 import type { ClusterVolumeBackend } from './volume-backend';
@@ -314,7 +314,7 @@ function fillContainer(
     command: [`${supervisorDirectory}/init`, 'fill', ...pairs],
     securityContext: { runAsUser: 0, runAsGroup: 0 },
     volumeMounts: [
-      { name: supervisorVolume, mountPath: supervisorDirectory },
+      supervisorMount,
       ...[...new Set(filled.map(({ name }) => name))].map((name) => ({
         name,
         mountPath: `${fillDirectory}/${name}`,

@@ -196,6 +196,15 @@ test('who has come in from outside goes on when the command ends', async () => {
   visitor.stdin.end();
 });
 
+test('serves nobody of the container, root or not', async () => {
+  const following = await start('sleep 1000');
+  // one that is served stays as long as its input
+  const script = 'mkfifo /pipe && exec 3<>/pipe && /.caisson/init ctl <&3; echo over';
+  const { stdout, code } = await outputOf(await exec(script));
+  expect({ stdout, code }).toEqual({ stdout: 'over\n', code: 0 });
+  following.close();
+});
+
 test('an exec that signals everybody has its answer', async () => {
   const following = await start("trap '' TERM; sleep 1000");
   const { stdout, code } = await outputOf(await exec('kill -TERM -1; echo told; exit 3'));

@@ -95,7 +95,7 @@ it('is given the files of its mounts before it begins, and mounts what is below 
   ]);
   const { spec } = podOf(given);
   expect(spec?.initContainers?.map(({ name }) => name)).toEqual(['supervisor', 'files']);
-  expect(spec?.containers[0]?.volumeMounts?.slice(1)).toEqual([
+  expect(spec?.containers[0]?.volumeMounts?.slice(2)).toEqual([
     { name: 'mount-2', mountPath: '/cache', subPath: 'content' },
     { name: 'mount-1', mountPath: '/work' },
     { name: 'mount-0', mountPath: '/work/below/it', subPath: 'content', readOnly: true },

@@ -109,7 +109,12 @@ it('takes what every area adds', () => {
   };
   const { metadata, spec } = podOf(clusterRecord(), clusterSettings, [part]);
   expect(metadata?.labels).toMatchObject({ a: 'b', 'caisson.io/container': 'true' });
-  expect(spec?.volumes?.map(({ name }) => name)).toEqual(['caisson', 'v']);
-  expect(spec?.containers[0]?.volumeMounts?.map(({ mountPath }) => mountPath)).toEqual(['/.caisson', '/v']);
+  expect(spec?.volumes?.map(({ name }) => name)).toEqual(['caisson', 'caisson-run', 'v']);
+  expect(spec?.containers[0]?.volumeMounts).toEqual([
+    // what a node starts there with all that the Pod may, the container's users can't replace
+    { name: 'caisson', mountPath: '/.caisson', readOnly: true },
+    { name: 'caisson-run', mountPath: '/.caisson/run' },
+    { name: 'v', mountPath: '/v' },
+  ]);
   expect(spec?.imagePullSecrets).toEqual([{ name: 'key' }]);
 });
