@@ -35,8 +35,16 @@ export function poolsFor(plan: NetworkPlan, space: AddressSpace): NetworkIpamCon
   return families.flatMap((family) => {
     const wanted = plan.subnets.filter(({ subnet }) => parseSubnet(subnet)?.family === family);
     if (wanted.length === 0) return [chosenPool(family, taken, space)];
-    return wanted.map((config) => wantedPool(plan, config, taken));
+    return wanted.map((config) => wantedPool(plan, config, { taken, reserved: reservedSubnets }));
   });
+}
+
+/** Throws Docker's refusals of what is wrong by itself, whatever other networks there are. */
+export function requireValidPools(plan: NetworkPlan): void {
+  requireIpamDriver(plan);
+  const used = plan.subnets.filter((config) => plan.enableIpv6 || parseSubnet(config.subnet)?.family === 4);
+  const taken: Subnet[] = [];
+  requireOneSubnet(used.map((config) => wantedPool(plan, config, { taken, reserved: [] })));
 }
 
 /** Docker's bridges have one subnet of each family. */
@@ -110,14 +118,18 @@ function chosenPool(
 }
 
 /** Adds the subnet to `taken`. */
-function wantedPool(plan: NetworkPlan, config: NetworkIpamConfig, taken: Subnet[]): NetworkIpamConfig {
+function wantedPool(
+  plan: NetworkPlan,
+  config: NetworkIpamConfig,
+  { taken, reserved }: { taken: Subnet[]; reserved: readonly Subnet[] },
+): NetworkIpamConfig {
   const subnet = parseSubnet(config.subnet);
   if (subnet === undefined) throw new DaemonError('Internal', `Invalid subnet ${config.subnet}`);
   if (config.gateway !== undefined && parseAddress(config.gateway) === undefined)
     throw new DaemonError('Internal', `invalid gateway address ${config.gateway} in Ipam configuration`);
   const pool = new AddressPool(subnet, rangeOf(subnet, config));
   // Of a subnet with a range dockerd's driver finds it out later, by the gateways: `requireNoConflict`.
-  const others = config.ipRange === undefined ? [...taken, ...reservedSubnets] : reservedSubnets;
+  const others = config.ipRange === undefined ? [...taken, ...reserved] : reserved;
   if (others.some((other) => overlaps(other, subnet)))
     throw new DaemonError('Forbidden', 'Pool overlaps with other one on this address space');
   taken.push(subnet);

@@ -15,7 +15,9 @@ import { DaemonError, errorMessage, isDaemonError } from '../../errors';
 import { nowTimestamp } from '../../go/timestamp';
 import { log } from '../../log';
 import type { NetworkDetails } from '../../network/network';
+import { bridgeOptions } from '../../network/bridge-options';
 import { planNetwork } from '../../network/network-plan';
+import { requireValidPools } from '../../network/network-pools';
 import type { NetworkPlan } from '../../network/network-record';
 import { isActive } from '../../semantics/containers/container-state';
 import { pruneFilter } from '../../semantics/filters/prune-filter';
@@ -70,7 +72,9 @@ export class ClusterNetworkBackend implements NetworkBackend {
     const plan = planNetwork.fromRequest(request);
     requireTimeToLive(plan.labels);
     if (taken) throw new DaemonError('Conflict', `network with name ${request.name} already exists`);
+    requireValidPools(plan);
     planNetwork.requireCreatable(plan);
+    bridgeOptions(plan.options); // throws for what can't be read
     if (plan.configOnly === true || plan.configFrom !== undefined)
       throw new DaemonError('NotImplemented', 'configuration networks are not supported on a cluster');
     const network = detailsOf(plan);
@@ -210,6 +214,10 @@ function warningsOf(plan: NetworkPlan): string[] {
   const warnings: string[] = [];
   if (plan.subnets.length > 0)
     warnings.push("the subnet is shown and not used: a container's address is the one of its Pod");
+  const options = Object.keys(plan.options).filter(
+    (name) => name.startsWith('com.docker.network.') && name !== interContainerOption,
+  );
+  if (options.length > 0) warnings.push(`without effect on a cluster: ${options.join(', ')}`);
   if (plan.enableIpv6) warnings.push('IPv6 is as the cluster has it');
   return warnings;
 }
