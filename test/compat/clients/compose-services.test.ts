@@ -13,7 +13,7 @@ const script = (setUp: string, command: string, port: number): string => `
   compose up -d >/dev/null; ready
   get static; get; get
   compose exec -T app sh -c 'cat $DB_PASSWORD_FILE; echo $TITLE; getent hosts cache database | wc -l'
-  compose exec -T web sh -c 'getent hosts database; timeout 2 bash -c "</dev/tcp/database/5432"' 2>/dev/null
+  compose exec -T web sh -c 'getent hosts database; timeout 2 bash -c "</dev/tcp/database/5432" || exit 1' 2>/dev/null
   compose exec -T cache redis-cli get hits
   compose restart >/dev/null; ready; get
   echo TITLE=market >app.env; compose up -d >/dev/null; ready; get
