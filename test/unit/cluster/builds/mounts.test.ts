@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { Readable } from 'node:stream';
 
 import { readEntries } from '../../../../src/builder/archive-tree';
@@ -47,9 +47,10 @@ it('a selector that leads nowhere is told', async () => {
   await expect(mountFiles(needs, mount)).rejects.toThrow('"/no": not found');
 });
 
+const root = makeScratchDir('cache-tars');
+afterAll(() => rmSync(root, { recursive: true }));
+
 it('a cache has what the last step left, within its bound', async () => {
-  const root = makeScratchDir('cache-tars');
-  mkdirSync(root, { recursive: true });
   const caches = new CacheTars(root);
   const path = await caches.create('one');
   const mount = {
