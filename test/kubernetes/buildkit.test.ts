@@ -112,14 +112,14 @@ describeNewer('a client that builds with BuildKit', () => {
     await expect(build(missing)).rejects.toMatchObject({
       stderr: expect.stringContaining('exec: "/no/such": stat /no/such: no such file or directory') as string,
     });
-    const closed = context('closed', 'FROM box:1\nRUN --network=none true\n');
-    await expect(build(closed)).rejects.toMatchObject({
-      stderr: expect.stringContaining('--network=none is not supported on a cluster') as string,
+    const host = context('host', 'FROM box:1\nRUN --network=host true\n');
+    await expect(build(host)).rejects.toMatchObject({
+      stderr: expect.stringContaining('network.host') as string,
     });
     expect(stepPods()).toBe('');
   });
 
-  it('mounts files, memory, secrets and caches in its commands', async () => {
+  it('mounts files, memory, secrets and caches in its commands, and keeps one from the network', async () => {
     const secret = 'not for everybody';
     writeFileSync(join(dir, 'secret'), secret);
     const dockerfile = `
@@ -132,6 +132,7 @@ describeNewer('a client that builds with BuildKit', () => {
       RUN --mount=type=tmpfs,target=/memory grep ' /memory tmpfs ' /proc/mounts && echo lost >/memory/file
       RUN --mount=type=secret,id=word,target=/etc/word,mode=0440 --mount=type=secret,id=word \\
           stat -c %a /etc/word >/mode && cmp /etc/word /run/secrets/word && wc -c </etc/word >/size
+      RUN --network=none test "$(grep -c : /proc/net/dev)" = 1 && grep -q lo: /proc/net/dev
       ARG TURN
       RUN --mount=type=cache,target=/cache,id=${namespace} cat /cache/turns >/before 2>/dev/null; echo turn >>/cache/turns
       RUN --mount=type=cache,target=/cache,id=${namespace} cat /cache/turns >/after

@@ -80,6 +80,12 @@ it('is of no container, and has none of what is secret', () => {
   });
 });
 
+it('leaves the network of its Pod where it asks for none', () => {
+  const [container] = podOf(step({ network: 'none' })).spec?.containers ?? [];
+  expect(container?.command).toEqual(['/.caisson/init', 'alone']);
+  expect(podOf(step()).spec?.containers[0]?.command).toEqual(['/.caisson/init']);
+});
+
 it('is given the files of its mounts before it begins, and mounts what is below others after them', () => {
   const layers = { kind: 'layers', diffIds: ['sha256:b'], keepsChanges: 'ifFailed', readonly: true } as const;
   const given = step({
@@ -108,7 +114,7 @@ it('is given the files of its mounts before it begins, and mounts what is below 
 });
 
 it.each([
-  [step({ network: 'none' }), '--network=none is not supported on a cluster'],
+  [step({ network: 'none', insecure: true }), '--network=none with --security=insecure is not supported'],
   [step({ network: 'host' }), '--network=host is not supported on a cluster'],
   [
     step({
