@@ -634,7 +634,7 @@ export const walls = {
       'registry',
       'docker',
     ],
-    types: ['api/v1.41/backend', 'storage/contract'],
+    types: ['api/v1.41/backend', 'storage/contract', 'vm/contract'],
   },
   'semantics/images': {
     imports: [

@@ -3,12 +3,9 @@
 import { randomBytes } from 'node:crypto';
 import { BuildError } from '../../buildkit/contract/errors';
 import type { ProcessOutput, RunningStep, StepProcess } from '../../buildkit/contract/executor';
-import { errorMessage } from '../../errors';
 import { log } from '../../log';
-import { stepEnvironment } from '../../semantics/builds/step-words';
+import { besideFirst, stepSignal } from '../../semantics/builds/step-words';
 import { execFailure } from '../../semantics/containers/runtime-errors';
-import { mergeEnvironment } from '../../translate/environment';
-import { parseSignal } from '../../translate/signals';
 import type { GuestProcess } from '../../vm/contract/protocol';
 import type { Supervisor } from '../supervisor/supervisor';
 
@@ -46,17 +43,9 @@ export class StepSession implements RunningStep {
 
   async #exec(process: StepProcess, output: ProcessOutput, signal: AbortSignal): Promise<number> {
     const id = randomBytes(32).toString('hex');
-    const { terminal, workingDir, user } = process;
-    const guest = {
-      ...this.#process,
-      args: [...process.args],
-      env: mergeEnvironment(stepEnvironment(terminal), [...process.env, ...process.secretEnv]),
-      cwd: workingDir === '' ? this.#process.cwd : workingDir,
-      user: user === '' ? this.#process.user : user,
-      terminal,
-    };
+    const guest = besideFirst(this.#process, process);
     const request = {
-      ...{ id, process: guest, stdin: output.input !== undefined, stdout: true, stderr: !terminal },
+      ...{ id, process: guest, stdin: output.input !== undefined, stdout: true, stderr: !process.terminal },
       detach: false,
     };
     const running = await this.#supervisor.exec(request, signal).catch((error: unknown) => {
@@ -85,14 +74,8 @@ export class StepSession implements RunningStep {
   }
 
   async #signal(name: string, id?: string): Promise<void> {
-    let signal: number;
-    try {
-      signal = parseSignal(name);
-    } catch (error) {
-      throw new BuildError('InvalidArgument', errorMessage(error), { cause: error });
-    }
     await this.#supervisor
-      .signal(signal, id)
+      .signal(stepSignal(name), id)
       .catch((error: unknown) => log.debug('a process has ended before its signal', { error }));
   }
 

@@ -4,16 +4,15 @@ import { randomBytes } from 'node:crypto';
 import { unlessAborted } from '../../async/deadline';
 import { BuildError } from '../../buildkit/contract/errors';
 import type { ProcessOutput, RunningStep, StepProcess } from '../../buildkit/contract/executor';
-import { DaemonError, errorMessage } from '../../errors';
+import { DaemonError } from '../../errors';
 import { log } from '../../log';
-import { mergeEnvironment } from '../../translate/environment';
 import type { PodContainerSpec } from '../../translate/pod';
-import { parseSignal, sigkill } from '../../translate/signals';
+import { sigkill } from '../../translate/signals';
 import type { ExitStatus, GuestProcess } from '../../vm/contract/protocol';
 import { execFailure } from '../../semantics/containers/runtime-errors';
 import type { RunningPod } from '../vms/running-pod';
 import { StepOutput } from './step-output';
-import { stepEnvironment } from '../../semantics/builds/step-words';
+import { besideFirst, stepSignal } from '../../semantics/builds/step-words';
 
 /** Of one step, at once: each has processes of the agent's. */
 const maxExecs = 64;
@@ -77,36 +76,19 @@ export class StepSession implements RunningStep {
     }
   }
 
-  #guestProcess(
-    { args, env, secretEnv, workingDir, user, terminal }: StepProcess,
-    channels: StepOutput['channels'],
-  ): GuestProcess {
-    const { process } = this.#container;
-    return {
-      args: [...args],
-      env: mergeEnvironment(stepEnvironment(terminal), [...env, ...secretEnv]),
-      cwd: workingDir === '' ? process.cwd : workingDir,
-      user: user === '' ? process.user : user,
-      additionalGroups: process.additionalGroups,
-      terminal,
-      capabilities: process.capabilities,
-      noNewPrivileges: process.noNewPrivileges,
-      rlimits: process.rlimits,
-      oomScoreAdj: process.oomScoreAdj,
-      seccomp: process.seccomp,
+  #guestProcess(process: StepProcess, channels: StepOutput['channels']): GuestProcess {
+    const { cwd, user, additionalGroups, capabilities, noNewPrivileges, rlimits, oomScoreAdj, seccomp } =
+      this.#container.process;
+    const first = {
+      ...{ cwd, user, additionalGroups, capabilities, noNewPrivileges, rlimits, oomScoreAdj, seccomp },
       ...channels,
     };
+    return besideFirst(first, process);
   }
 
   async #signal(id: string, name: string): Promise<void> {
-    let signal: number;
-    try {
-      signal = parseSignal(name);
-    } catch (error) {
-      throw new BuildError('InvalidArgument', errorMessage(error), { cause: error });
-    }
     await this.#pod.vm.agent
-      .request('process.signal', { id, signal })
+      .request('process.signal', { id, signal: stepSignal(name) })
       .catch((error: unknown) => log.debug('a process has ended before its signal', { id, error }));
   }
 
