@@ -179,7 +179,7 @@ it('without a network there is but the loopback, for commands and execs, and no 
   await expect(said(one, 'exec', 'none', 'nsenter', '-t', '1', '-n', 'true')).rejects.toThrow();
   await expect(
     said(one, 'run', '--rm', '--network', 'none', '--cap-add', 'SYS_ADMIN', image, 'true'),
-  ).rejects.toThrow('--network none with the capability SYS_ADMIN is not supported');
+  ).rejects.toThrow('--network none with the capability SYS_ADMIN or SYS_PTRACE is not supported');
 });
 
 it('ports that the daemon listens on lead in all the same', async () => {
