@@ -219,8 +219,9 @@ describe('ports of a Service', () => {
     const command = [services, 'node', '-e', answer];
     await said(one, 'run', '-d', '--name', 'datagrams', ...nodePort, '-p', '9000/udp', ...command);
     const [address = '', port = ''] = (await said(one, 'port', 'datagrams', '9000/udp')).split(':');
+    // datagrams are lost, or refused at once, until the server has come up and the node knows where it is
     const ask =
-      'for try in $(seq 30); do exec 3<>"/dev/udp/$0/$1"; echo hello >&3; timeout 2 head -n 1 <&3 && exit; done; exit 1';
+      'for try in $(seq 240); do exec 3<>"/dev/udp/$0/$1"; echo hello >&3; timeout 2 head -n 1 <&3 2>/dev/null && exit; sleep 0.5; done; exit 1';
     expect(await outside('bash', '-c', ask, address, port)).toBe('got hello\n');
     await said(one, 'rm', '-f', 'datagrams');
   });
