@@ -528,6 +528,7 @@ export const walls = {
       'cluster/contract',
       'semantics/containers',
       'semantics/health',
+      'translate',
       'docker',
     ],
   },

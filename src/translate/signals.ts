@@ -31,6 +31,11 @@ function realTimeName(base: string, distance: number): string {
 export const sigterm = 15;
 export const sigkill = 9;
 
+/** What Docker tells of a process that has ended; `signal`: by which, 0 for none. */
+export function exitCodeOf({ code, signal }: { code: number; signal: number }): number {
+  return signal === 0 ? code : 128 + signal;
+}
+
 /**
  * `KILL`, `SIGKILL`, `sigkill` and `9` are 9. Throws InvalidParameter `Invalid signal: …`. Numbers are taken as they
  * are, but 0, which is no signal to send.

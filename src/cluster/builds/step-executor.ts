@@ -14,6 +14,7 @@ import { log } from '../../log';
 import { stepStartFailure } from '../../semantics/builds/step-words';
 import { newContainerId } from '../../semantics/containers/container-names';
 import { nonEmptyLayer } from '../../storage/tar/non-empty-layer';
+import { exitCodeOf } from '../../translate/signals';
 import { AgentError } from '../../vm/contract/agent-error';
 import type { ClusterContext } from '../containers/context';
 import { mainContainer } from '../containers/pod-plan';
@@ -22,7 +23,6 @@ import { whenListed } from '../streams/changes';
 import { followLog } from '../streams/follow-log';
 import { jobStream } from '../streams/jobs';
 import { isNotThereYet } from '../supervisor/kubernetes-control';
-import type { LogEvent } from '../supervisor/records';
 import type { Following, RunningProcess, Supervisor } from '../supervisor/supervisor';
 import type { ClusterBuildImages } from './build-images';
 import type { BuildLayers } from './build-layers';
@@ -293,7 +293,7 @@ class StepRun {
     for await (const { events } of batches)
       for (const event of events) {
         if (event.kind === 'output') await this.#output.write(event.stream, event.data);
-        if (event.kind === 'exited') return exitOf(event);
+        if (event.kind === 'exited') return { code: exitCodeOf(event), oom: event.oom };
       }
     this.#signal.throwIfAborted();
     throw new DaemonError('Unavailable', 'the Pod of the step has ended');
@@ -360,13 +360,6 @@ class StepRun {
 
 function isGone(pod: V1Pod | undefined): boolean {
   return pod === undefined || isLeaving(pod);
-}
-
-function exitOf({ code, signal, oom }: Extract<LogEvent, { kind: 'exited' }>): {
-  code: number;
-  oom: boolean;
-} {
-  return { code: signal === 0 ? code : 128 + signal, oom };
 }
 
 /** Rejects with why the job has failed. */

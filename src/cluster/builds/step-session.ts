@@ -6,6 +6,7 @@ import type { ProcessOutput, RunningStep, StepProcess } from '../../buildkit/con
 import { log } from '../../log';
 import { besideFirst, stepSignal } from '../../semantics/builds/step-words';
 import { execFailure } from '../../semantics/containers/runtime-errors';
+import { exitCodeOf } from '../../translate/signals';
 import type { GuestProcess } from '../../vm/contract/protocol';
 import type { Supervisor } from '../supervisor/supervisor';
 
@@ -65,8 +66,7 @@ export class StepSession implements RunningStep {
       if (output.input !== undefined)
         pump(output.input).catch((error: unknown) => log.debug('input of an exec has ended', { error }));
       for await (const { stream, data } of running.output) await output.write(stream, data);
-      const exit = await running.exit;
-      return exit.signal === 0 ? exit.code : 128 + exit.signal;
+      return exitCodeOf(await running.exit);
     } finally {
       signal.removeEventListener('abort', close);
       close();

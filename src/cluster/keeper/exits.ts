@@ -11,6 +11,7 @@ import { podEnd, runningFacts } from '../containers/pods';
 import { finishRemoval, removeStopped } from '../containers/remove';
 import { beginTold, publishEnd } from '../containers/run-events';
 import { startContainer } from '../containers/start';
+import { exitCodeOf } from '../../translate/signals';
 import type { ClusterRecord } from '../contract/cluster-record';
 import type { ClusterContainer } from '../records/cluster-container';
 
@@ -211,10 +212,6 @@ export class ExitKeeper {
 
 /** `finishedAt` absent: now. */
 type HowItEnded = Pick<ExitFacts, 'exitCode' | 'error' | 'oomKilled'> & { finishedAt?: string };
-
-function exitCodeOf({ code, signal }: { code: number; signal: number }): number {
-  return signal === 0 ? code : 128 + signal;
-}
 
 function exitEvent(
   { state, hostConfig, manuallyStopped, restartCount }: ClusterRecord,

@@ -10,12 +10,12 @@ import {
   type ProbedContainers,
   type RunProbe,
 } from '../../semantics/health/health-monitor';
+import { exitCodeOf, sigkill } from '../../translate/signals';
 import type { ClusterContext } from '../containers/context';
 import { podName, processOf } from '../containers/pod-plan';
 import type { ClusterContainer } from '../records/cluster-container';
 import { randomBytes } from 'node:crypto';
 
-const sigkill = 9;
 /** More than the monitor keeps of it. */
 const gatheredBytes = 8192;
 
@@ -94,8 +94,7 @@ function probeIn(context: ClusterContext): RunProbe<ClusterContainer> {
         if (gathered < gatheredBytes) chunks.push(data);
         gathered += data.length;
       }
-      const exit = await running.exit;
-      return { exitCode: exit.signal === 0 ? exit.code : 128 + exit.signal, output: Buffer.concat(chunks) };
+      return { exitCode: exitCodeOf(await running.exit), output: Buffer.concat(chunks) };
     } finally {
       signal.removeEventListener('abort', kill);
       running.close();
