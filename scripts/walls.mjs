@@ -478,6 +478,7 @@ export const walls = {
       'translate',
       'storage',
       'storage/images',
+      'storage/layers',
       'storage/transfers',
       'storage/tar',
       'registry',

@@ -4,9 +4,10 @@ import { Readable } from 'node:stream';
 import { unlessAborted } from '../../async/deadline';
 import type { LayerReader } from '../../builder/file-contents';
 import type { BlobCompression, LayerBlob, LayerStore } from '../../storage/contract/stores';
+import { detectCompression } from '../../storage/layers/compression';
 import { tarBlock } from '../../storage/tar/tar-header';
 import type { FoundLayer } from '../images/image-catalog';
-import { originOf } from '../images/image-push';
+import { originOf, skipping } from '../images/image-push';
 import { fetchLayer, type FetchNeeds } from '../layers/fetched-layers';
 import type { Workshop } from '../layers/workshop';
 
@@ -161,19 +162,7 @@ export class BuildLayers implements LayerStore, LayerReader {
 }
 
 function compressionOf(head: Buffer): BlobCompression | undefined {
-  if (head.subarray(0, 2).equals(Buffer.of(0x1f, 0x8b))) return 'gzip';
-  if (head.subarray(0, 4).equals(Buffer.of(0x28, 0xb5, 0x2f, 0xfd))) return 'zstd';
+  const detected = detectCompression(head);
+  if (detected === 'gzip' || detected === 'zstd') return detected;
   return head.subarray(257, 262).toString() === 'ustar' ? 'none' : undefined;
-}
-
-async function* skipping(
-  source: AsyncIterable<Buffer>,
-  start: number,
-): AsyncGenerator<Buffer, void, undefined> {
-  let left = start;
-  for await (const chunk of source) {
-    const rest = chunk.subarray(left);
-    left = Math.max(0, left - chunk.length);
-    if (rest.length > 0) yield rest;
-  }
 }

@@ -192,7 +192,8 @@ export async function pushBlob(
   return 'Pushed';
 }
 
-async function* skipping(source: AsyncIterable<Buffer>, count: number): AsyncGenerator<Buffer> {
+/** All but its first bytes. */
+export async function* skipping(source: AsyncIterable<Buffer>, count: number): AsyncGenerator<Buffer> {
   let left = count;
   for await (const chunk of source) {
     const useful = chunk.subarray(Math.min(left, chunk.length));
