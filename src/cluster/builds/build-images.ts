@@ -10,12 +10,12 @@ import type { RegistryAuth } from '../../registry/auth';
 import type { BlobDescriptor } from '../../registry/registry-upload';
 import {
   authFor,
-  canonical,
   keyOf,
-  localImage,
   pinned,
   platformOf,
+  pushedDigest,
   referenceOf,
+  resolveConfig,
 } from '../../semantics/builds/image-refs';
 import type { Image } from '../../storage/contract/image';
 import type { DiskImageStore } from '../../storage/image-store';
@@ -70,13 +70,7 @@ export class ClusterBuildImages implements BuildImages, BuildContents {
 
   async resolve(request: ImageRequest, signal: AbortSignal): Promise<ImageConfigResult> {
     const { index } = await this.#needs.catalog.read();
-    const local = request.mode === 'pull' ? undefined : localImage(index, request);
-    if (local !== undefined) {
-      const config = Buffer.from(JSON.stringify(local.config));
-      return { ref: canonical(request.ref), digest: local.id, config };
-    }
-    const { digest, config } = await this.#remote(request, request.ref, signal);
-    return { ref: pinned(request.ref, digest), digest, config };
+    return resolveConfig(request, index, () => this.#remote(request, request.ref, signal));
   }
 
   /** They stay where they are until somebody reads them. */
@@ -137,13 +131,9 @@ export class ClusterBuildImages implements BuildImages, BuildContents {
   }
 
   async push(name: string, access: RegistryAccess, signal: AbortSignal): Promise<{ digest: string }> {
-    let digest = '';
     const auth = await authFor(name, access, signal);
-    const progress = (line: object): void => {
-      const { aux } = line as { aux?: { Digest?: unknown } };
-      if (typeof aux?.Digest === 'string') digest = aux.Digest;
-    };
-    await this.#needs.images.push(name, { tag: '', auth }, progress, signal);
+    const { images } = this.#needs;
+    const digest = await pushedDigest((progress) => images.push(name, { tag: '', auth }, progress, signal));
     return { digest };
   }
 

@@ -3,7 +3,14 @@
 import type { BuildImages, ImageRequest, RegistryAccess } from '../../buildkit/contract/host';
 import type { ImageConfigResult } from '../../buildkit/contract/solver';
 import { log } from '../../log';
-import { authFor, canonical, keyOf, localImage, pinned, platformOf } from '../../semantics/builds/image-refs';
+import {
+  authFor,
+  keyOf,
+  pinned,
+  platformOf,
+  pushedDigest,
+  resolveConfig,
+} from '../../semantics/builds/image-refs';
 import type { ImageStore, LayerStore, ProgressMessage, RemoteImage } from '../../storage/contract/stores';
 
 /** Of images that were found and whose layers may be wanted. */
@@ -23,13 +30,7 @@ export class EngineBuildImages implements BuildImages {
   }
 
   async resolve(request: ImageRequest, signal: AbortSignal): Promise<ImageConfigResult> {
-    const local = request.mode === 'pull' ? undefined : localImage(this.#images, request);
-    if (local !== undefined) {
-      const config = Buffer.from(JSON.stringify(local.config));
-      return { ref: canonical(request.ref), digest: local.id, config };
-    }
-    const { digest, config } = await this.#remote(request, request.ref, signal);
-    return { ref: pinned(request.ref, digest), digest, config };
+    return resolveConfig(request, this.#images, () => this.#remote(request, request.ref, signal));
   }
 
   async layers(
@@ -68,12 +69,8 @@ export class EngineBuildImages implements BuildImages {
   }
 
   async push(name: string, access: RegistryAccess, signal: AbortSignal): Promise<{ digest: string }> {
-    let digest = '';
     const auth = await authFor(name, access, signal);
-    const progress = ({ aux }: ProgressMessage): void => {
-      if (typeof aux?.['Digest'] === 'string') digest = aux['Digest'];
-    };
-    await this.#images.push(name, { auth }, progress, signal);
+    const digest = await pushedDigest((progress) => this.#images.push(name, { auth }, progress, signal));
     return { digest };
   }
 

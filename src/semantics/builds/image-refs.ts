@@ -3,6 +3,7 @@
 import { BuildError } from '../../buildkit/contract/errors';
 import type { ImageRequest, RegistryAccess } from '../../buildkit/contract/host';
 import type { Platform as BuildPlatform } from '../../buildkit/contract/llb';
+import type { ImageConfigResult } from '../../buildkit/contract/solver';
 import { errorMessage } from '../../errors';
 import type { RegistryAuth } from '../../registry/auth';
 import type { Platform } from '../../registry/platform';
@@ -12,9 +13,40 @@ import type { Image } from '../../storage/contract/image';
 /** The host of Docker Hub's registry, by which clients know their credentials for it. */
 const hubHost = 'registry-1.docker.io';
 
+interface FoundImages {
+  find(ref: string, platform?: Platform): Image | undefined;
+}
+
+/** By what is here, unless a registry is to be asked, and then by what one has. */
+export async function resolveConfig(
+  request: Pick<ImageRequest, 'ref' | 'platform' | 'mode'>,
+  images: FoundImages,
+  remote: () => Promise<{ digest: string; config: Buffer }>,
+): Promise<ImageConfigResult> {
+  const local = request.mode === 'pull' ? undefined : localImage(images, request);
+  if (local !== undefined) {
+    const config = Buffer.from(JSON.stringify(local.config));
+    return { ref: canonical(request.ref), digest: local.id, config };
+  }
+  const { digest, config } = await remote();
+  return { ref: pinned(request.ref, digest), digest, config };
+}
+
+/** By which the registry knows what was pushed; '' where it was not told. */
+export async function pushedDigest(
+  push: (progress: (line: object) => void) => Promise<void>,
+): Promise<string> {
+  let digest = '';
+  await push((line) => {
+    const { aux } = line as { aux?: { Digest?: unknown } };
+    if (typeof aux?.Digest === 'string') digest = aux.Digest;
+  });
+  return digest;
+}
+
 /** One that is here, of the platform that is wanted; another one's is none. */
-export function localImage(
-  images: { find(ref: string, platform?: Platform): Image | undefined },
+function localImage(
+  images: FoundImages,
   { ref, platform }: Pick<ImageRequest, 'ref' | 'platform'>,
 ): Image | undefined {
   const image = images.find(ref, platformOf(platform)) ?? byPinnedId(images, ref);
@@ -24,7 +56,7 @@ export function localImage(
 }
 
 /** What no registry has is pinned to its id, whatever its name. */
-function byPinnedId(images: { find(ref: string): Image | undefined }, ref: string): Image | undefined {
+function byPinnedId(images: FoundImages, ref: string): Image | undefined {
   const [, id] = /@(sha256:[a-f0-9]{64})$/.exec(ref) ?? [];
   return id === undefined ? undefined : images.find(id);
 }
@@ -51,7 +83,7 @@ export function referenceOf(text: string): ReturnType<typeof parseReference> {
 }
 
 /** With domain and tag; an id stays one. */
-export function canonical(text: string): string {
+function canonical(text: string): string {
   if (/^(sha256:)?[a-f0-9]{64}$/.test(text)) return text;
   const reference = referenceOf(text);
   const isBare = reference.tag === undefined && reference.digest === undefined;
