@@ -33,7 +33,6 @@ import {
   contentName,
   filesContainer,
   filledMounts,
-  onNetworks,
   refuseUnsupported,
   stepPod,
   stepProcess,
@@ -148,7 +147,7 @@ class StepRun {
     const { diffIds } = this.#step.root;
     const source = await images.sourceOf(diffIds, signal);
     const plain = stepRecord(newContainerId(), this.#step, source, config);
-    const record = onNetworks(plain, await networks.requested(plain.hostConfig.NetworkMode, {}));
+    const record = { ...plain, networks: await networks.requested(plain.hostConfig.NetworkMode, {}) };
     const pod = stepPod(record, this.#step, settings, [await networks.podParts(record)]);
     const name = pod.metadata?.name ?? '';
     let endBeats: (() => void) | undefined;

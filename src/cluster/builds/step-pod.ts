@@ -8,7 +8,6 @@ import type { ExecStep, StepMount } from '../../buildkit/contract/executor';
 import type { ClusterSettings, Config } from '../../config';
 import { defaultStepHostname, stepEnvironment } from '../../semantics/builds/step-words';
 import { firstRecord } from '../../semantics/containers/first-record';
-import type { ContainerNetwork } from '../../semantics/containers/container-record';
 import { fillHostConfig, mergeImageConfig } from '../../semantics/create/defaults';
 import { withRunDefaults } from '../../semantics/create/daemon-defaults';
 import { mergeEnvironment } from '../../translate/environment';
@@ -55,11 +54,11 @@ export function refuseUnsupported(step: ExecStep): void {
       'its Pod has a network, to which that would let it return',
     );
   if (step.network === 'host') refuse('--network=host', 'a step has an address of its own, not a node’s');
-  for (const { dest, mount } of step.mounts.map((each) => ({ dest: each.dest, mount: each }))) {
+  for (const mount of step.mounts) {
     if (mount.kind === 'ssh') refuse('--mount=type=ssh', 'no socket of a client is carried into a Pod');
     if (mount.kind === 'layers' && mount.keepsChanges === true)
       refuse(
-        `a result of the mount at ${dest.slice(0, 200)}`,
+        `a result of the mount at ${mount.dest.slice(0, 200)}`,
         'only what changes in the root is known there',
       );
   }
@@ -122,10 +121,6 @@ export function stepRecord(
     ...{ mounts: [], mountDetails: {}, networks: {} },
   });
   return { ...first, name: 'a step of a build', source };
-}
-
-export function onNetworks(record: ClusterRecord, networks: Record<string, ContainerNetwork>): ClusterRecord {
-  return { ...record, networks };
 }
 
 /** What is secret goes to process 1 alone, when the step begins. */
