@@ -19,6 +19,7 @@ import { filledImage } from '../../semantics/images/filled-image';
 import { refuseReservedName } from '../../semantics/images/reserved-name';
 import type { Image } from '../../storage/contract/image';
 import type { ProgressMessage } from '../../storage/contract/stores';
+import { beatMs } from '../contract/build-beat';
 import type { ClusterContext } from '../containers/context';
 import { createContainer } from '../containers/create';
 import { removeContainer } from '../containers/remove';
@@ -46,9 +47,6 @@ export interface ClusterBuildNeeds extends FetchNeeds {
   engineVersion: string;
   experimental: boolean;
 }
-
-/** How often a step's record says that its build goes on (reaper.ts). */
-const beatMs = 10_000;
 
 export class ClusterBuildHost implements BuildHost {
   readonly layers: LayerReader = { openTar: (diffId) => this.#openTar(diffId) };

@@ -16,6 +16,7 @@ import { newContainerId } from '../../semantics/containers/container-names';
 import { nonEmptyLayer } from '../../storage/tar/non-empty-layer';
 import { exitCodeOf } from '../../translate/signals';
 import { AgentError } from '../../vm/contract/agent-error';
+import { beatMs } from '../contract/build-beat';
 import type { ClusterContext } from '../containers/context';
 import { mainContainer } from '../containers/pod-plan';
 import { isLeaving } from '../containers/pods';
@@ -40,7 +41,6 @@ import {
   type FilledMount,
 } from './step-pod';
 import { StepSession } from './step-session';
-import { beatMs } from './step-sweep';
 
 export interface StepExecutorNeeds {
   context: Pick<ClusterContext, 'settings' | 'pods' | 'networks'> & { config: ClusterContext['config'] };

@@ -1,6 +1,7 @@
 // What a daemon that was killed leaves behind: a command that runs though its record doesn't say so, an end that nobody tells of, removals
 // that were begun or never came, Pods of containers that are gone, volumes of containers that never came, containers of builds.
 
+import { Sightings } from '../../async/sightings';
 import { errorMessage } from '../../errors';
 import { log } from '../../log';
 import { adoptRun } from '../containers/adopt';
@@ -9,6 +10,7 @@ import { containerLabel, podName } from '../containers/pod-plan';
 import { runningFacts } from '../containers/pods';
 import { finishRemoval, removeContainer, removeStopped } from '../containers/remove';
 import { endIsUntold, endTold } from '../containers/run-events';
+import { silentMs } from '../contract/build-beat';
 import type { PodFacts } from '../contract/cluster-record';
 import type { ClusterContainer } from '../records/cluster-container';
 import { containerIdLabel } from '../records/container-form';
@@ -16,21 +18,17 @@ import { containerIdLabel } from '../records/container-form';
 const lookMs = 10_000;
 /** So long a daemon that is alive takes, at most, between what it does to a Pod and what it writes of it. */
 const unwrittenMs = 30_000;
-/** A build that goes on says so more often, unless the API server is away. */
-const silentBuildMs = 90_000;
 
 export class Reaper {
   readonly #context: ClusterContext;
-  readonly #now: () => number;
-  /** What was seen, since when: gone from here once it is seen no more. */
-  #seen = new Map<string, number>();
+  readonly #sightings: Sightings;
   /** Of a container as it is now, its supervisor has been asked. */
   readonly #asked = new Map<string, string>();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(context: ClusterContext, now = () => performance.now()) {
+  constructor(context: ClusterContext, now?: () => number) {
     this.#context = context;
-    this.#now = now;
+    this.#sightings = new Sightings(now);
   }
 
   start(): void {
@@ -47,51 +45,51 @@ export class Reaper {
 
   /** One round. What is seen in two rounds, with time enough between them, is what nobody will write any more. */
   async look(): Promise<void> {
-    const seen = new Map<string, number>();
-    const isOld = (key: string, ms = unwrittenMs): boolean => {
-      const since = this.#seen.get(key) ?? this.#now();
-      seen.set(key, since);
-      return this.#now() - since >= ms;
-    };
+    const { orphans, unwritten, silent, untold, leaving } = await this.#sightings.look((ageMs) =>
+      this.#leftBehind((key, ms = unwrittenMs) => ageMs(key) >= ms),
+    );
+    if (orphans.length > 0) await this.#removeOrphans(orphans);
+    for (const container of silent) await this.#removeStep(container);
+    for (const { record } of untold) await endTold(this.#context, record);
+    for (const container of leaving) await this.#remove(container);
+    for (const container of unwritten) await this.#adopt(container);
+  }
+
+  async #leftBehind(isOld: (key: string, ms?: number) => boolean): Promise<{
+    orphans: { name: string; id: string }[];
+    unwritten: ClusterContainer[];
+    silent: ClusterContainer[];
+    untold: ClusterContainer[];
+    leaving: ClusterContainer[];
+  }> {
+    const containers = this.#context.containers.list();
     const orphans = this.#context.pods.list().flatMap(({ metadata }) => {
       const { name = '', uid = '', labels = {}, deletionTimestamp } = metadata ?? {};
       const id = labels[containerIdLabel];
       if (labels[containerLabel] !== 'true' || id === undefined || deletionTimestamp !== undefined) return [];
       return this.#container(id) === undefined && isOld(`pod ${uid}`) ? [{ name, id }] : [];
     });
-    const unwritten = this.#context.containers.list().filter((container) => {
+    const unwritten = containers.filter((container) => {
       const { id, state, stored } = container;
       const pod = this.#podOf(container);
       if (pod === undefined || (state.kind !== 'created' && state.kind !== 'exited')) return false;
       const key = `${stored.version} ${pod.uid}`;
       return this.#asked.get(id) !== key && isOld(`run ${id} ${key}`);
     });
-    const silent = this.#context.containers
-      .list()
-      .filter(
-        ({ id, record: { isBuildStep, buildBeat = 0 } }) =>
-          isBuildStep === true && isOld(`step ${id} ${buildBeat}`, silentBuildMs),
-      );
-    const untold = this.#context.containers
-      .list()
-      .filter(
-        ({ id, record }) =>
-          endIsUntold(this.#context, record) && isOld(`end ${id} ${record.state.startedAt}`),
-      );
-    const leaving = this.#context.containers
-      .list()
-      .filter(
-        ({ id, state: { kind, startedAt }, record: { hostConfig } }) =>
-          (kind === 'removing' || (kind === 'exited' && hostConfig.AutoRemove)) &&
-          isOld(`${kind} ${id} ${startedAt}`),
-      );
+    const silent = containers.filter(
+      ({ id, record: { isBuildStep, buildBeat = 0 } }) =>
+        isBuildStep === true && isOld(`step ${id} ${buildBeat}`, silentMs),
+    );
+    const untold = containers.filter(
+      ({ id, record }) => endIsUntold(this.#context, record) && isOld(`end ${id} ${record.state.startedAt}`),
+    );
+    const leaving = containers.filter(
+      ({ id, state: { kind, startedAt }, record: { hostConfig } }) =>
+        (kind === 'removing' || (kind === 'exited' && hostConfig.AutoRemove)) &&
+        isOld(`${kind} ${id} ${startedAt}`),
+    );
     await this.#context.volumes.settle((name) => isOld(`volume ${name}`));
-    this.#seen = seen;
-    if (orphans.length > 0) await this.#removeOrphans(orphans);
-    for (const container of silent) await this.#removeStep(container);
-    for (const { record } of untold) await endTold(this.#context, record);
-    for (const container of leaving) await this.#remove(container);
-    for (const container of unwritten) await this.#adopt(container);
+    return { orphans, unwritten, silent, untold, leaving };
   }
 
   /** Its build went with its daemon. */
