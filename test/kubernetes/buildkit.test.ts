@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { makeBusyboxArchive } from '../support/images/test-images';
 import { projectDir } from '../support/process/project-dir';
 import { makeScratchDir } from '../support/process/scratch-dir';
-import { startMaking, type Making } from './harness/own-registry';
+import { makeContext, startMaking, type Making } from './harness/own-registry';
 import { privateRegistryHost, TestCluster } from './harness/test-cluster';
 
 jest.setTimeout(300_000);
@@ -39,11 +39,7 @@ function build(...args: string[]): Promise<string> {
 
 /** A context with this Dockerfile. */
 function context(name: string, dockerfile: string): string {
-  const path = join(dir, name);
-  mkdirSync(path);
-  writeFileSync(join(path, 'Dockerfile'), dockerfile);
-  writeFileSync(join(path, 'file'), 'from the context');
-  return path;
+  return makeContext(dir, name, dockerfile);
 }
 
 /** Of steps that run. */

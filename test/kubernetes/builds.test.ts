@@ -2,13 +2,12 @@
 
 import { once } from 'node:events';
 import { spawn } from 'node:child_process';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 
 import type { V1Pod } from '@kubernetes/client-node';
 import { makeBusyboxArchive } from '../support/images/test-images';
 import { makeScratchDir } from '../support/process/scratch-dir';
-import { startMaking, type Making } from './harness/own-registry';
+import { makeContext, startMaking, type Making } from './harness/own-registry';
 import { TestCluster } from './harness/test-cluster';
 
 jest.setTimeout(300_000);
@@ -30,11 +29,7 @@ afterAll(async () => {
 
 /** A context with this Dockerfile. */
 function context(name: string, dockerfile: string): string {
-  const path = join(dir, name);
-  mkdirSync(path);
-  writeFileSync(join(path, 'Dockerfile'), dockerfile);
-  writeFileSync(join(path, 'file'), 'from the context');
-  return path;
+  return makeContext(dir, name, dockerfile);
 }
 
 /** Of containers. */

@@ -1,38 +1,14 @@
 // Many containers at once, and a daemon that is killed at any moment: what was answered is there, each command has run once, and all of it goes.
 
-import { execFile } from 'node:child_process';
-import { rmSync } from 'node:fs';
-import { promisify } from 'node:util';
-
-import { ClusterDaemon } from '../support/cluster/cluster-daemon';
-import { findDockerClis } from '../support/engines/docker-cli';
-import { makeScratchDir } from '../support/process/scratch-dir';
 import { sendHttp } from '../support/wire/http-client';
-import { TestCluster, registryHost } from './harness/test-cluster';
+import { startOneDaemon } from './harness/one-daemon';
+import { TestCluster } from './harness/test-cluster';
 
 jest.setTimeout(600_000);
 
-const cli = findDockerClis()[0]?.path ?? 'docker';
-const image = `${registryHost}/busybox`;
-const dir = makeScratchDir('crowd');
-const namespace = `crowd-${process.pid}`;
+const one = startOneDaemon('crowd');
+const { docker, image, namespace } = one;
 const cluster = TestCluster.current();
-let daemon: ClusterDaemon;
-
-beforeAll(async () => {
-  daemon = await ClusterDaemon.start({ cluster, namespace, dir });
-  await docker('pull', '--quiet', image);
-});
-
-afterAll(async () => {
-  await daemon.stop();
-  rmSync(dir, { recursive: true, force: true });
-});
-
-async function docker(...args: string[]): Promise<string> {
-  const { stdout } = await promisify(execFile)(cli, ['--host', daemon.host, ...args]);
-  return stdout.trimEnd();
-}
 
 /** Of containers with this label. */
 async function ids(label: string): Promise<string[]> {
@@ -45,11 +21,11 @@ async function create(name: string, label: string, script: string): Promise<stri
   const body = { Image: image, Cmd: ['sh', '-c', script], Labels: { [label]: '' } };
   try {
     const path = `/v1.41/containers/create?name=${name}`;
-    const answer = await sendHttp(daemon.host, { method: 'POST', path, body });
+    const answer = await sendHttp(one.daemon.host, { method: 'POST', path, body });
     if (answer.status !== 201) throw new Error(answer.body);
     return (JSON.parse(answer.body) as { Id: string }).Id;
   } catch (error) {
-    if (daemon.isRunning) throw error;
+    if (one.daemon.isRunning) throw error;
     return undefined;
   }
 }
@@ -87,13 +63,13 @@ it('a daemon that is killed while it makes and starts containers loses none, and
       made.add(id);
       if (--left === 0) enough();
       await docker('start', id).catch((error: unknown) => {
-        if (daemon.isRunning) throw error;
+        if (one.daemon.isRunning) throw error;
       });
     });
     await some;
-    await daemon.kill9();
+    await one.daemon.kill9();
     await Promise.all(working);
-    await daemon.start();
+    await one.daemon.start();
   }
   expect(await ids('crowd')).toEqual(expect.arrayContaining([...made]));
   const all = await ids('crowd');

@@ -49,3 +49,12 @@ export async function startMaking(namespace: string, dir: string): Promise<Makin
     (await promisify(execFile)(cli, [...flags, ...words], { env })).stdout.trimEnd();
   return { daemon, secretName, cli, flags, docker };
 }
+
+/** In `dir`: a context of this name, with this Dockerfile and a file. */
+export function makeContext(dir: string, name: string, dockerfile: string): string {
+  const path = join(dir, name);
+  mkdirSync(path);
+  writeFileSync(join(path, 'Dockerfile'), dockerfile);
+  writeFileSync(join(path, 'file'), 'from the context');
+  return path;
+}

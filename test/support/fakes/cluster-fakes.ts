@@ -4,6 +4,7 @@ import type { ClusterSettings } from '../../../src/config';
 import type { ClusterRecord } from '../../../src/cluster/contract/cluster-record';
 import type { Stored, WatchedRecords } from '../../../src/cluster/contract/record-store';
 import type { ContainerConfig, HostConfig } from '../../../src/docker/types';
+import type { ContainerState } from '../../../src/semantics/containers/container-state';
 import { DaemonError } from '../../../src/errors';
 import { fillHostConfig, mergeImageConfig } from '../../../src/semantics/create/defaults';
 
@@ -89,6 +90,18 @@ export const clusterSettings: ClusterSettings = {
 };
 
 const never = '0001-01-01T00:00:00Z';
+
+/** Of a run that goes on. */
+export const runningState = {
+  kind: 'running',
+  vmId: 'uid',
+  pid: 1,
+  runId: '1',
+  channels: { stdout: 0, stderr: 0 },
+  oomKilled: false,
+  startedAt: '2030-01-01T00:00:00Z',
+  finishedAt: never,
+} as const satisfies ContainerState;
 
 /** Of a container that was made and has not run. */
 export function clusterRecord(

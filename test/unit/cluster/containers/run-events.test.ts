@@ -12,23 +12,12 @@ import {
 import { ContainerStore } from '../../../../src/cluster/records/container-store';
 import type { ClusterContainer } from '../../../../src/cluster/records/cluster-container';
 import { ClusterEvents, type EventsRecord } from '../../../../src/cluster/records/event-log';
-import type { ContainerState } from '../../../../src/semantics/containers/container-state';
-import { clusterRecord, MemoryRecords } from '../../../support/fakes/cluster-fakes';
+import { clusterRecord, MemoryRecords, runningState } from '../../../support/fakes/cluster-fakes';
 
 jest.mock('@kubernetes/client-node', () => ({}));
 jest.useFakeTimers();
 
-const startedAt = '2030-01-01T00:00:00Z';
-const running: ContainerState = {
-  kind: 'running',
-  vmId: 'uid',
-  pid: 1,
-  runId: '1',
-  channels: { stdout: 0, stderr: 0 },
-  oomKilled: false,
-  startedAt,
-  finishedAt: '0001-01-01T00:00:00Z',
-};
+const { startedAt } = runningState;
 const exit = { exitCode: 3, error: '', oomKilled: false, startedAt, finishedAt: '2030-01-01T00:00:01Z' };
 const left = [{ id: 'n', name: 'bridge', driver: 'bridge' }];
 
@@ -44,7 +33,7 @@ class Cluster {
     await this.keeper.events.start();
     await this.other.events.start();
     this.other.events.bus.listen(({ Action }) => this.told.push(Action));
-    return this.store.create(clusterRecord({ state: running }));
+    return this.store.create(clusterRecord({ state: runningState }));
   }
 
   async exits(container: ClusterContainer): Promise<void> {
@@ -113,7 +102,7 @@ it('a verb that ends a run waits for that run’s end, though another has begun'
   const told = endTolder(cluster.other, container);
   await cluster.exits(container);
   const ended = container.record;
-  const run = { ...running, startedAt: '2030-01-01T00:00:02Z' };
+  const run = { ...runningState, startedAt: '2030-01-01T00:00:02Z' };
   await cluster.store.transition(container, () => ({ kind: 'start', run }));
   const waits = jest.fn();
   const waiting = told().then(waits);

@@ -11,21 +11,12 @@ import type { ContainerState } from '../../../../src/semantics/containers/contai
 import { ContainerWaits } from '../../../../src/semantics/containers/container-wait';
 import type { HostConfig } from '../../../../src/docker/types';
 import { DaemonError } from '../../../../src/errors';
-import { clusterRecord, MemoryRecords } from '../../../support/fakes/cluster-fakes';
+import { clusterRecord, MemoryRecords, runningState } from '../../../support/fakes/cluster-fakes';
 
 jest.mock('@kubernetes/client-node', () => ({}));
 jest.useFakeTimers();
 
-const run: ContainerState = {
-  kind: 'running',
-  vmId: 'uid',
-  pid: 1,
-  runId: '1',
-  channels: { stdout: 0, stderr: 0 },
-  oomKilled: false,
-  startedAt: '2030-01-01T00:00:00Z',
-  finishedAt: '0001-01-01T00:00:00Z',
-};
+const run: ContainerState = runningState;
 
 class Fake {
   readonly store = new ContainerStore(new MemoryRecords());
