@@ -202,9 +202,11 @@ httpCases('errors: queries', {
     'POST /build/prune?filters={"until":["1h","2h"]}',
     'POST /build/prune?filters={"until":["1h"],"unused-for":["1h"]}',
     'POST /build/prune?filters={"id":["a","b"],"until":["x"]}',
-    ...['id', 'parent', 'type', 'description', 'inuse', 'shared', 'private', 'label'].map(
+    ...['id', 'parent', 'type', 'description', 'inuse', 'shared', 'private'].map(
       (name) => `POST /build/prune?filters={"${name}":["a","b"]}`,
     ),
+    // ignored, and with nothing else it would prune what other cases have built
+    'POST /build/prune?filters={"label":["a","b"],"id":["no-such"]}',
   ],
 });
 
