@@ -4,6 +4,7 @@ import type { Health } from '../../docker/types';
 import { errorMessage } from '../../errors';
 import { log } from '../../log';
 import type { ContainerStateKind } from '../../semantics/containers/container-state';
+import { execFailure } from '../../semantics/containers/runtime-errors';
 import {
   HealthMonitor,
   type HealthMemory,
@@ -82,10 +83,9 @@ function probeIn(context: ClusterContext): RunProbe<ClusterContainer> {
     const supervisor = context.supervisor(podName(container.id));
     const process = { ...processOf(container.record, []), args, terminal: false };
     const kill = (): void => void supervisor.signal(sigkill, id).catch(() => undefined); // it may have ended
-    const running = await supervisor.exec(
-      { id, process, stdin: false, stdout: true, stderr: true, detach: false },
-      signal,
-    );
+    const running = await supervisor
+      .exec({ id, process, stdin: false, stdout: true, stderr: true, detach: false }, signal)
+      .catch((error: unknown) => Promise.reject(execFailure(error)));
     signal.addEventListener('abort', kill, { once: true });
     try {
       const chunks: Buffer[] = [];
