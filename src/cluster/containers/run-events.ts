@@ -29,6 +29,18 @@ export function publishBegin(
   events.publish('container', 'start', record.id, eventAttributes(record), mark);
 }
 
+/** Of a start that fails after the container was on these networks. */
+export async function publishVisit(
+  { events }: Announcing,
+  { id }: ClusterRecord,
+  networks: readonly JoinedNetwork[],
+): Promise<void> {
+  for (const action of ['connect', 'disconnect'])
+    for (const { id: networkId, name, driver } of networks)
+      events.publish('network', action, networkId, { container: id, name, type: driver });
+  await events.flush();
+}
+
 /** `record`: after the run. */
 export function publishEnd(
   { events }: Announcing,

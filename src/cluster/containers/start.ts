@@ -19,7 +19,7 @@ import { logBounds } from './log-bounds';
 import { podName, podOf, processOf, runOf } from './pod-plan';
 import { isLeaving, runningFacts } from './pods';
 import { removeStopped } from './remove';
-import { endTold, publishBegin } from './run-events';
+import { endTold, publishBegin, publishVisit } from './run-events';
 
 /** Between questions to a Pod that may have come up: they become longer, and end when it takes longer than a Pod should. */
 const firstAskMs = 25;
@@ -130,6 +130,7 @@ export async function startContainer(
     const begun = await orWithoutPod(context, container, async () => {
       const pod = await context.pods.whenAboutToRun(podName(container.id));
       const attached = await context.networks.attach(record, pod);
+      joined = attached.joined;
       const holds = context.followers.holds(container.id);
       const supervisor = context.supervisor(pod.name);
       const begin = async (): Promise<Following> => {
@@ -144,7 +145,6 @@ export async function startContainer(
       return;
     }
     const { attachment, pod, start } = begun;
-    joined = begun.joined;
     const run = runOf(start, record, pod);
     started = await containers.transition(
       container,
@@ -161,7 +161,7 @@ export async function startContainer(
   } catch (error) {
     following?.close();
     try {
-      await failedStart(context, container, error);
+      await failedStart(context, container, joined, error);
     } finally {
       context.followers.failed(container.id);
     }
@@ -176,12 +176,19 @@ export async function startContainer(
 async function failedStart(
   context: ClusterContext,
   container: ClusterContainer,
+  joined: readonly JoinedNetwork[],
   cause: unknown,
 ): Promise<never> {
   if (cause instanceof DaemonError && cause.code === 'NotModified') throw cause;
   const { error, exitCode } = startFailure(cause);
   await context.networks.detach(container.record).catch((failure: unknown) => {
     log.warn('networks could not be left', { containerId: container.id, error: errorMessage(failure) });
+  });
+  await publishVisit(context, container.record, joined).catch((failure: unknown) => {
+    log.warn('events of a failed start are lost', {
+      containerId: container.id,
+      error: errorMessage(failure),
+    });
   });
   await context.containers
     .transition(container, () => ({ kind: 'startFailed', exitCode, error: error.message }))

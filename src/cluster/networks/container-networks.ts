@@ -10,6 +10,7 @@ import type { Endpoint, NetworkDetails, PublishedPort } from '../../network/netw
 import type { ContainerNetwork } from '../../semantics/containers/container-record';
 import { isActive } from '../../semantics/containers/container-state';
 import { parseLink } from '../../semantics/containers/links';
+import { requireWantedOf } from '../../semantics/networks/connect-validation';
 import { predefinedNetworks } from '../../semantics/networks/filter';
 import { wantedPorts } from '../../semantics/networks/wanted-ports';
 import type { Attachment, ContainerNetworks, JoinedNetwork } from '../contract/areas';
@@ -67,6 +68,7 @@ export class ClusterContainerNetworks implements ContainerNetworks {
 
   async podParts(record: ClusterRecord): Promise<PodParts> {
     const networks = await this.#networksOf(record);
+    for (const [name, { requested }] of Object.entries(record.networks)) requireWantedOf(name, requested);
     const labels = Object.fromEntries(networks.map(({ id }) => [networkLabel(id), 'true']));
     const dns = record.hostConfig.Dns ?? [];
     if (!hasNameServer(record)) {

@@ -13,14 +13,9 @@ export function isUserDefined(networkName: string): boolean {
 
 /** Throws Docker's refusals of the settings, whatever else the container is on. */
 export function requireValidEndpoint(network: NetworkDetails, requested: EndpointSettings): void {
+  requireWantedOf(network.name, requested);
   const ipv4 = requested.IPAMConfig?.IPv4Address ?? '';
   const ipv6 = requested.IPAMConfig?.IPv6Address ?? '';
-  if (!isUserDefined(network.name)) {
-    if (ipv4 !== '' || ipv6 !== '')
-      throw refusal('user specified IP address is supported on user defined networks only');
-    if ((requested.Aliases ?? []).length > 0)
-      throw refusal('network-scoped alias is supported only for containers in user defined networks');
-  }
   const hasIpv6Subnet = network.ipam.some(({ subnet }) => subnet.includes(':'));
   // Subnets of IPv6 are always the user's: there are no defaults.
   if ((ipv4 !== '' && !network.userSubnet) || (ipv6 !== '' && !hasIpv6Subnet)) {
@@ -28,6 +23,15 @@ export function requireValidEndpoint(network: NetworkDetails, requested: Endpoin
       'user specified IP address is supported only when connecting to networks with user configured subnets',
     );
   }
+}
+
+/** Throws Docker's refusals of what only networks of the user have. */
+export function requireWantedOf(networkName: string, { IPAMConfig, Aliases }: EndpointSettings): void {
+  if (isUserDefined(networkName)) return;
+  if ((IPAMConfig?.IPv4Address ?? '') !== '' || (IPAMConfig?.IPv6Address ?? '') !== '')
+    throw refusal('user specified IP address is supported on user defined networks only');
+  if ((Aliases ?? []).length > 0)
+    throw refusal('network-scoped alias is supported only for containers in user defined networks');
 }
 
 /** Throws if the container may not be on this network beside those it has. Of those, ones that do not exist don't count. */
