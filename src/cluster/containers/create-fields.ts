@@ -27,11 +27,11 @@ export const createFields: Readonly<Record<string, readonly [FieldFate, string]>
   Image: ['honoured', 'by its digest, with the Secret that it was pulled by'],
   Labels: ['honoured', "in the record: Docker's filters select by them, Kubernetes' selectors don't"],
   MacAddress: ['warned', "it is the cluster's network that gives one"],
-  NetworkDisabled: ['refused', 'every Pod has a network'],
   NetworkingConfig: [
     'honoured',
     'NetworkPolicies, names and aliases; addresses, MAC addresses and `GwPriority` are warned of',
   ],
+  NetworkDisabled: ['honoured', 'as `--network none`'],
   OnBuild: ['honoured', 'kept and shown'],
   OpenStdin: ['honoured', 'process 1 keeps it open'],
   Shell: ['honoured', 'kept and shown'],
@@ -167,8 +167,7 @@ function mayReturn(capAdd: readonly string[] | null | undefined): boolean {
 /** Throws InvalidParameter for what a Pod can't have. Which binds it can, the volumes know. */
 export function clusterRefusals(config: ContainerConfig, hostConfig: HostConfig): void {
   const some = (value: readonly unknown[] | null | undefined): boolean => (value ?? []).length > 0;
-  if (config.NetworkDisabled === true) throw refusal('NetworkDisabled', 'every Pod has a network');
-  if (isAlone({ hostConfig }) && (hostConfig.Privileged === true || mayReturn(hostConfig.CapAdd)))
+  if (isAlone({ config, hostConfig }) && (hostConfig.Privileged === true || mayReturn(hostConfig.CapAdd)))
     throw refusal(
       '--network none with the capability SYS_ADMIN or SYS_PTRACE',
       'its Pod has a network, to which that would let it return',

@@ -2,7 +2,7 @@
 
 import type { V1Container, V1Pod, V1ResourceRequirements, V1SecurityContext } from '@kubernetes/client-node';
 import type { ClusterSettings } from '../../config';
-import type { HostConfig } from '../../docker/types';
+import type { ContainerConfig, HostConfig } from '../../docker/types';
 import { containerToPod } from '../../translate/container-to-pod';
 import type { GuestProcess } from '../../vm/contract/protocol';
 import { formatTimestamp } from '../../go/timestamp';
@@ -179,8 +179,13 @@ function sysctls({ hostConfig }: ClusterRecord): {
 }
 
 /** Without a network: its processes are in a namespace of their own, though its Pod has one. */
-export function isAlone({ hostConfig }: { hostConfig: Pick<HostConfig, 'NetworkMode'> }): boolean {
-  return hostConfig.NetworkMode === 'none';
+export function isAlone({ config, hostConfig }: WantsNetwork): boolean {
+  return hostConfig.NetworkMode === 'none' || config.NetworkDisabled === true;
+}
+
+interface WantsNetwork {
+  config: Pick<ContainerConfig, 'NetworkDisabled'>;
+  hostConfig: Pick<HostConfig, 'NetworkMode'>;
 }
 
 function isUnconfined({ hostConfig }: ClusterRecord): boolean {

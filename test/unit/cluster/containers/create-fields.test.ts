@@ -15,7 +15,6 @@ import { validateContainer } from '../../../../src/semantics/create/validation';
 const samples: Record<string, unknown> = {
   Domainname: 'test',
   MacAddress: '02:00:00:00:00:01',
-  NetworkDisabled: true,
   'HostConfig.BlkioDeviceReadBps': [{ Path: '/dev/sda', Rate: 1 }],
   'HostConfig.BlkioDeviceReadIOps': [{ Path: '/dev/sda', Rate: 1 }],
   'HostConfig.BlkioDeviceWriteBps': [{ Path: '/dev/sda', Rate: 1 }],
