@@ -8,7 +8,8 @@
 /* So many bytes may be under way each way before they are taken. */
 #define TUNNEL_WINDOW_BYTES 262144
 
-/* From the daemon: port and protocol, 16 bits each. Its answer is TUNNEL_OPENED, or TUNNEL_RESET with the reason. */
+/* From the daemon: port and protocol, 16 bits each. Its answer is TUNNEL_OPENED, or TUNNEL_RESET with the reason. From the supervisor, whose
+ * job is `sockets`: nothing follows, the connection is there, and the daemon says nothing or TUNNEL_RESET. */
 #define TUNNEL_OPEN 1
 #define TUNNEL_OPENED 2
 /* Of UDP, a datagram each; those that find no room are lost, as they would be elsewhere. */

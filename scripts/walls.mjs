@@ -524,6 +524,7 @@ export const walls = {
   'cluster/keeper': {
     imports: [
       'cluster/containers',
+      'cluster/networks',
       'cluster/records',
       'cluster/client',
       'cluster/contract',

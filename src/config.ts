@@ -163,3 +163,8 @@ export interface Config extends Readonly<LiveConfig> {
   readonly containerDefaults: ContainerDefaults;
   readonly networkDefaults: NetworkDefaults;
 }
+
+/** The first unix socket that the API listens on. */
+export function apiSocketPath(hosts: readonly string[]): string | undefined {
+  return hosts.find((host) => host.startsWith('unix://'))?.slice('unix://'.length);
+}

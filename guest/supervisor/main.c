@@ -1,8 +1,8 @@
 /* The supervisor: process 1 of a container's Pod on a Kubernetes cluster. It starts the container's command when a daemon says so,
  * and outlives it, so that a stopped container keeps its files and its log.
  *
- *   init                    process 1
- *   init alone              process 1 of a container without a network (alone.h)
+ *   init [run [DIRECTORY [SOCKET…]]]  process 1, which keeps what it has in the directory; with sockets of the API (api-sockets.h)
+ *   init alone …            process 1 of a container without a network (alone.h)
  *   init install DIRECTORY  copies itself and what it needs there, in an init container
  *   init fill FROM TO…     in an init container of the same image: empty volumes get what it has there
  *   init listen PORT…       of a probe that looks whether a network keeps its policies: who is to be reached,
@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "alone.h"
+#include "api-sockets.h"
 #include "commands/child.h"
 #include "commands/command.h"
 #include "core/log.h"
@@ -58,9 +59,10 @@ static void take_signals(void)
         die("signalfd: %s", strerror(errno));
 }
 
-static int supervise(const char *directory)
+static int supervise(const char *directory, char *const sockets[], int socket_count)
 {
     char log_path[256], socket_path[256];
+    const char *failed = NULL;
     umask(022);
     snprintf(log_path, sizeof(log_path), "%s/log", directory);
     snprintf(socket_path, sizeof(socket_path), "%s/control", directory);
@@ -80,6 +82,9 @@ static int supervise(const char *directory)
     result = sessions_open(socket_path, &request_events);
     if (result < 0)
         die("listen on %s: %s", socket_path, strerror(-result));
+    result = api_sockets_open(sockets, socket_count, &failed);
+    if (result < 0)
+        die("make the socket %s: %s", failed, strerror(-result));
     /* Of a container on a network with names; without them it runs all the same. */
     result = access(SUPERVISOR_NAMES, F_OK) == 0 ? resolver_open(SUPERVISOR_NAMES) : 0;
     if (result < 0)
@@ -91,13 +96,15 @@ int main(int argc, char **argv)
 {
     const char *mode = argc > 1 ? argv[1] : "";
     const char *directory = argc > 2 ? argv[2] : SUPERVISOR_STATE;
+    char *const *sockets = argc > 3 ? argv + 3 : NULL;
+    int socket_count = argc > 3 ? argc - 3 : 0;
     if (*mode == '\0' || strcmp(mode, "run") == 0)
-        return supervise(directory);
+        return supervise(directory, sockets, socket_count);
     if (strcmp(mode, "alone") == 0) {
         int result = leave_network();
         if (result < 0)
             die("leave the Pod's network: %s", strerror(-result));
-        return supervise(directory);
+        return supervise(directory, sockets, socket_count);
     }
     if (strcmp(mode, "ctl") == 0) {
         int result = give_up_return();
@@ -119,7 +126,7 @@ int main(int argc, char **argv)
         return reach(argv[2], argv[3], argv[4]);
     dprintf(
         STDERR_FILENO,
-        "usage: init [run|alone [DIRECTORY]] | ctl [DIRECTORY] | install DIRECTORY | fill (FROM TO)... | listen PORT... | "
+        "usage: init [run|alone [DIRECTORY [SOCKET...]]] | ctl [DIRECTORY] | install DIRECTORY | fill (FROM TO)... | listen PORT... | "
         "reach ADDRESS ALLOWED DENIED\n");
     return 2;
 }

@@ -39,6 +39,7 @@ import { PodNetworks, namesAnnotation } from './networks/pod-networks';
 import { PortServices } from './networks/port-services';
 import { probeObjects } from './networks/probe-objects';
 import { PublishedPorts } from './networks/published-ports';
+import { ApiSockets } from './keeper/api-sockets';
 import { Expiry, expiringKinds } from './keeper/expiry';
 import { serviceObjects } from './networks/service-objects';
 import { startKeeper } from './keeper/keeper';
@@ -68,6 +69,8 @@ export interface Cluster {
   buildKit: ClusterBuildKit | undefined;
   /** What `system df` tells of the cache of those builds. */
   showBuildCache(usage: () => Promise<BuildCacheItem[]>): void;
+  /** The API listens, on this unix socket too: containers that have Docker's socket may reach it. */
+  apiListens(path: string): void;
   /** Lets go of everything; containers go on. */
   close(): Promise<void>;
 }
@@ -193,7 +196,9 @@ export async function startCluster(
     events,
     waits,
     images,
-    volumes: new ClusterContainerVolumes({ volumes, containers, files, bindPaths: settings.bindPaths }),
+    volumes: new ClusterContainerVolumes({
+      ...{ volumes, containers, files, bindPaths: settings.bindPaths, apiHosts: config.hosts },
+    }),
     networks: containerNetworks,
     followers: hubs,
     supervisor: supervisors,
@@ -224,11 +229,14 @@ export async function startCluster(
           supervisor: (pod, container) => supervisorIn(pod, container),
           annotate: (pod, annotations) => podNetworks.patch(pod, { annotations }),
         });
+  let apiListens: (path: string) => void = () => undefined;
+  const apiPath = new Promise<string>((resolve) => (apiListens = resolve));
   const stopKeeper = startKeeper(context, lease, [
     () => exec.startSweeping(),
     () => enforcement.startRenewing(),
     () => new Expiry(expiringKinds(context, networks, volumes), settings.timesToLive).start(),
     () => sweepSteps(pods),
+    () => new ApiSockets(context, apiPath).start(),
   ]);
   const system = new ClusterSystemBackend({
     config,
@@ -262,6 +270,7 @@ export async function startCluster(
     },
     buildKit,
     showBuildCache: (usage) => (buildCache = usage),
+    apiListens,
     async close() {
       await buildKit?.close();
       stopPorts();

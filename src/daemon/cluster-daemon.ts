@@ -9,6 +9,7 @@ import { startCluster, type Cluster } from '../cluster/cluster';
 import type { ClusterSettings, Config } from '../config';
 import { log } from '../log';
 import { DockerBuilds } from '../semantics/builds/docker-builds';
+import { apiSocketPath } from '../config';
 import { readVersions } from '../versions';
 import { buildKitOn } from './builds';
 import type { Daemon } from './daemon';
@@ -48,6 +49,8 @@ export async function startClusterDaemon(config: Config, settings: ClusterSettin
   };
   try {
     const addresses = await api.listen(config.hosts);
+    const socket = apiSocketPath(addresses) ?? apiSocketPath(await api.listen([ownHost(config)]));
+    if (socket !== undefined) cluster.apiListens(socket);
     log.info('ready', { addresses, namespace: settings.namespace, ms: Date.now() - started });
     return {
       addresses,
@@ -58,6 +61,11 @@ export async function startClusterDaemon(config: Config, settings: ClusterSettin
     await close();
     throw error;
   }
+}
+
+/** A unix socket, for containers that have Docker's, where the daemon is to listen on none. */
+function ownHost({ runDir }: Config): string {
+  return `unix://${join(runDir, 'containers.sock')}`;
 }
 
 /** BuildKit, where there is a registry for what it makes. */

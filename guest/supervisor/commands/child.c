@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "api-sockets.h"
 #include "core/cleanup.h"
 #include "core/go-error.h"
 #include "core/log.h"
@@ -295,7 +296,7 @@ __attribute__((noreturn)) static void run_job(const struct child_launch *launch,
             _exit(EIO);
     }
     /* The end of the status socket among them: it runs. */
-    syscall(SYS_close_range, 3, ~0u, 0);
+    api_sockets_keep_only();
     umask(0);
     int result = launch->job(launch->params, message, sizeof(message));
     if (result == 0)

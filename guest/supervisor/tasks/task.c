@@ -14,7 +14,7 @@ static const struct {
 } tasks[] = {
     { "stat", stat_run },       { "archive", archive_run }, { "extract", extract_run }, { "export", export_run },
     { "changes", changes_run }, { "layer", layer_run },     { "usage", usage_run },     { "top", top_run },
-    { "stats", stats_run },     { "tunnel", tunnel_run },
+    { "stats", stats_run },     { "tunnel", tunnel_run },   { "sockets", sockets_run },
 };
 
 task_run *task_find(const char *kind)

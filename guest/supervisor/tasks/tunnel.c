@@ -13,12 +13,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "api-sockets.h"
 #include "core/fields.h"
 #include "core/ring.h"
 #include "core/write-all.h"
 #include "protocol/supervisor-tunnel.h"
 
 #define MOST_CONNECTIONS 4096
+#define MOST_ACCEPTED 512
 
 struct connection {
     struct connection *next;
@@ -37,6 +39,9 @@ struct connection {
 static struct connection *connections;
 static unsigned connection_count;
 static struct in_addr target;
+static const int *listeners; /* of connections that are not the daemon's to open */
+static int listener_count;
+static uint32_t last_accepted;
 static struct ring input; /* frames of the daemon */
 
 /* ---- to the daemon ---- */
@@ -93,7 +98,7 @@ static int open_socket(uint16_t port, bool datagrams)
 static int open_connection(uint32_t id, const uint8_t *content, size_t length)
 {
     uint16_t wanted[2];
-    if (length != sizeof(wanted) || find(id) != NULL)
+    if (length != sizeof(wanted) || listener_count > 0 || find(id) != NULL)
         return -EPROTO;
     memcpy(wanted, content, sizeof(wanted));
     bool datagrams = wanted[1] == TUNNEL_UDP;
@@ -115,6 +120,30 @@ static int open_connection(uint32_t id, const uint8_t *content, size_t length)
     connections = connection;
     connection_count++;
     return datagrams ? send_frame(id, TUNNEL_OPENED, NULL, 0) : 0;
+}
+
+static int accept_connection(int listener)
+{
+    int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) /* who has gone again, or is another daemon's by now */
+        return errno == EAGAIN || errno == EINTR || errno == ECONNABORTED ? 0 : -errno;
+    struct connection *connection = calloc(1, sizeof(*connection));
+    if (connection == NULL) {
+        close(fd);
+        return -ENOMEM;
+    }
+    do
+        last_accepted++;
+    while (last_accepted == 0 || find(last_accepted) != NULL);
+    *connection = (struct connection){
+        .next = connections,
+        .id = last_accepted,
+        .fd = fd,
+        .credit = TUNNEL_WINDOW_BYTES,
+    };
+    connections = connection;
+    connection_count++;
+    return send_frame(connection->id, TUNNEL_OPEN, NULL, 0);
 }
 
 static void close_dead(void)
@@ -300,6 +329,9 @@ static int turn(struct pollfd *polled)
 {
     nfds_t count = 1;
     polled[0] = (struct pollfd){ .fd = STDIN_FILENO, .events = POLLIN };
+    for (int i = 0; i < listener_count; i++)
+        polled[count++] =
+            (struct pollfd){ .fd = connection_count < MOST_ACCEPTED ? listeners[i] : -1, .events = POLLIN };
     for (const struct connection *each = connections; each != NULL; each = each->next) {
         short events = wanted_events(each);
         /* an end that was seen is told again and again otherwise */
@@ -307,25 +339,22 @@ static int turn(struct pollfd *polled)
     }
     if (poll(polled, count, -1) < 0)
         return errno == EINTR ? 0 : -errno;
-    nfds_t at = 1;
+    nfds_t at = 1 + (nfds_t)listener_count;
     int result = 0;
     for (struct connection *each = connections; each != NULL && result == 0; each = each->next)
         result = serve_connection(each, polled[at++].revents);
     if (result == 0 && polled[0].revents != 0)
         result = take_input();
+    for (int i = 0; i < listener_count && result == 0; i++)
+        if (polled[1 + i].revents != 0)
+            result = accept_connection(listeners[i]);
     close_dead();
     return result;
 }
 
-int tunnel_run(const json_t *params, char *message, size_t message_size)
+static int carry(char *message, size_t message_size)
 {
-    static struct pollfd polled[MOST_CONNECTIONS + 1];
-    struct failure failure;
-    const char *address;
-    if (field_string(params, "address", &address, &failure) < 0 || inet_pton(AF_INET, address, &target) != 1) {
-        snprintf(message, message_size, "a tunnel needs an address");
-        return -EINVAL;
-    }
+    static struct pollfd polled[1 + MOST_API_SOCKETS + MOST_CONNECTIONS];
     signal(SIGPIPE, SIG_IGN);
     int result;
     while ((result = turn(polled)) == 0)
@@ -334,4 +363,26 @@ int tunnel_run(const json_t *params, char *message, size_t message_size)
         return 0;
     snprintf(message, message_size, "the tunnel broke: %s", strerror(-result));
     return result;
+}
+
+int tunnel_run(const json_t *params, char *message, size_t message_size)
+{
+    struct failure failure;
+    const char *address;
+    if (field_string(params, "address", &address, &failure) < 0 || inet_pton(AF_INET, address, &target) != 1) {
+        snprintf(message, message_size, "a tunnel needs an address");
+        return -EINVAL;
+    }
+    return carry(message, message_size);
+}
+
+int sockets_run(const json_t *params, char *message, size_t message_size)
+{
+    (void)params;
+    listener_count = api_sockets(&listeners);
+    if (listener_count == 0) {
+        snprintf(message, message_size, "the container has no socket of the API");
+        return -ENOENT;
+    }
+    return carry(message, message_size);
 }

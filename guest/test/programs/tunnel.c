@@ -1,15 +1,22 @@
-/* The supervisor's end of a tunnel, on its standard streams: for a test of the daemon's end. */
+/* The supervisor's end of a tunnel, on its standard streams: for a test of the daemon's end. To an address, or from sockets at paths. */
 #include "tasks/tunnel.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 
+#include "api-sockets.h"
 #include "core/cleanup.h"
 
 int main(int argc, char **argv)
 {
     char message[256] = "";
-    auto_json params = json_pack("{s:s}", "address", argc > 1 ? argv[1] : "");
-    int result = tunnel_run(params, message, sizeof(message));
+    const char *address = argc > 1 ? argv[1] : "";
+    const char *failed = NULL;
+    bool is_path = *address == '/';
+    auto_json params = json_pack("{s:s}", "address", address);
+    int result = is_path ? api_sockets_open(argv + 1, argc - 1, &failed) : 0;
+    if (result == 0)
+        result = (is_path ? sockets_run : tunnel_run)(params, message, sizeof(message));
     fprintf(stderr, "%s", message);
     return result == 0 ? 0 : 1;
 }

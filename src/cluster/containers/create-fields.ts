@@ -46,7 +46,7 @@ export const createFields: Readonly<Record<string, readonly [FieldFate, string]>
   'HostConfig.AutoRemove': ['honoured', 'by the daemon that holds the Lease'],
   'HostConfig.Binds': [
     'honoured',
-    'claims for volumes, a Secret for a small file that is only read, `hostPath` below `--kube-bind-path`; others are refused',
+    "claims for volumes, a Secret for a small file that is only read, `hostPath` below `--kube-bind-path`, for Docker's socket one of process 1; others are refused",
   ],
   'HostConfig.BlkioDeviceReadBps': ['warned', 'Kubernetes has no limits of block I/O'],
   'HostConfig.BlkioDeviceReadIOps': ['warned', 'Kubernetes has no limits of block I/O'],

@@ -11,6 +11,7 @@ import type { SupervisorState } from '../supervisor/protocol';
 import type { ClusterRecord, PodFacts } from '../contract/cluster-record';
 import {
   runMount,
+  stateDirectory,
   supervisorDirectory,
   supervisorMount,
   supervisorVolume,
@@ -120,7 +121,12 @@ export function podOf(record: ClusterRecord, settings: ClusterSettings, parts: r
           name: mainContainer,
           image: record.source.reference,
           imagePullPolicy: 'IfNotPresent',
-          command: [`${supervisorDirectory}/init`, ...(isAlone(record) ? ['alone'] : [])],
+          command: [
+            `${supervisorDirectory}/init`,
+            isAlone(record) ? 'alone' : 'run',
+            stateDirectory,
+            ...gather((part) => part.sockets),
+          ],
           env: gather((part) => part.environment),
           securityContext: securityContext(record),
           resources: podResources(record),

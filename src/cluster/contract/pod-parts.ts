@@ -20,9 +20,12 @@ export const supervisorMount: V1VolumeMount = {
   readOnly: true,
 };
 
-/** What process 1 keeps: its log, its socket. On a volume of this name, one for each that is process 1. */
+/** Where process 1 keeps its log, and its socket. */
+export const stateDirectory = `${supervisorDirectory}/run`;
+
+/** On a volume of this name, one for each that is process 1. */
 export function runMount(name: string): V1VolumeMount {
-  return { name, mountPath: `${supervisorDirectory}/run` };
+  return { name, mountPath: stateDirectory };
 }
 
 /** Absent members add nothing. */
@@ -33,6 +36,8 @@ export interface PodParts {
   /** Of the container itself. */
   mounts?: V1VolumeMount[];
   environment?: V1EnvVar[];
+  /** Paths in the container at which the API is reached. */
+  sockets?: string[];
   /** After the one that brings the supervisor. */
   initContainers?: V1Container[];
   hostAliases?: V1HostAlias[];

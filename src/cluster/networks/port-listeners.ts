@@ -6,6 +6,7 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import type { Duplex } from 'node:stream';
 import { DaemonError, errorMessage, systemErrorCode } from '../../errors';
 import { log } from '../../log';
+import { joinStreams } from './open-tunnel';
 
 export interface WantedPort {
   containerPort: number;
@@ -165,15 +166,7 @@ async function joinStream(socket: Socket, { containerPort }: WantedPort, dial: D
     socket.resetAndDestroy();
     return;
   }
-  inside.on('error', () => socket.resetAndDestroy());
-  inside.on('close', () => {
-    if (!inside.readableEnded) socket.destroy();
-  });
-  // What was sent before a clean end is still on its way.
-  socket.on('close', (hadError) => {
-    if (hadError || !socket.readableEnded || !socket.writableFinished) inside.destroy();
-  });
-  socket.pipe(inside).pipe(socket);
+  joinStreams(socket, inside, () => socket.resetAndDestroy());
 }
 
 async function listenDatagrams(wanted: WantedPort, dial: Dial): Promise<Listener> {

@@ -4,8 +4,9 @@ import { DaemonError } from '../../errors';
 import type { PublishedPort } from '../../network/network';
 import type { ClusterRecord } from '../contract/cluster-record';
 import type { Supervisor } from '../supervisor/supervisor';
+import { openTunnel } from './open-tunnel';
 import { PortListeners, unreachable } from './port-listeners';
-import { Tunnel } from './tunnel';
+import type { Tunnel } from './tunnel';
 
 interface Publication {
   listeners: PortListeners;
@@ -66,17 +67,9 @@ export class PublishedPorts {
   async #tunnel(publication: Publication, pod: { name: string; address: string }): Promise<Tunnel> {
     const known = await publication.tunnel?.catch(() => undefined);
     if (known !== undefined && !known.isOver) return known;
-    publication.tunnel = this.#openTunnel(pod);
+    const { name, address } = pod;
+    publication.tunnel = openTunnel(this.#supervisor(name), { kind: 'tunnel', address });
     return publication.tunnel;
-  }
-
-  async #openTunnel({ name, address }: { name: string; address: string }): Promise<Tunnel> {
-    const process = await this.#supervisor(name).job({ kind: 'tunnel', address });
-    return new Tunnel({
-      output: stdoutOf(process.output),
-      write: (data) => process.input.write(data),
-      close: () => process.close(),
-    });
   }
 }
 
@@ -84,12 +77,6 @@ export class PublishedPorts {
 export function endpointOf({ name, networks }: ClusterRecord): string {
   const id = Object.values(networks).find(({ endpoint }) => endpoint !== undefined)?.endpoint?.id;
   return id === undefined ? name : `${name} (${id})`;
-}
-
-async function* stdoutOf(
-  output: AsyncIterable<{ stream: 'stdout' | 'stderr'; data: Buffer }>,
-): AsyncGenerator<Buffer> {
-  for await (const { stream, data } of output) if (stream === 'stdout') yield data;
 }
 
 function listenerOf(port: PublishedPort): Parameters<typeof PortListeners.open>[0][number] {

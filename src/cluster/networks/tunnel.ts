@@ -1,4 +1,4 @@
-// Connections into a container, many over one session with its supervisor: what published ports lead through.
+// Connections into a container, many over one session with its supervisor: what published ports lead through. And out of it, to the API.
 
 import { Duplex } from 'node:stream';
 import { DaemonError, errorMessage } from '../../errors';
@@ -25,7 +25,14 @@ export interface TunnelSession {
 
 const maxConnection = 0xffff_ffff;
 
+/** Takes a connection that the container has made. Of a tunnel without one there are none. */
+export type TakeConnection = (connection: Duplex) => void;
+
+/** A container's, at once. */
+const maxAccepted = 512;
+
 export class Tunnel {
+  readonly #take: TakeConnection | undefined;
   readonly #session: TunnelSession;
   readonly #connections = new Map<number, TunnelConnection>();
   /** Frames go one after the other. */
@@ -35,7 +42,8 @@ export class Tunnel {
   /** Resolves when it is over, for whatever reason. */
   readonly ended: Promise<void>;
 
-  constructor(session: TunnelSession) {
+  constructor(session: TunnelSession, take?: TakeConnection) {
+    this.#take = take;
     this.#session = session;
     this.ended = this.#read();
   }
@@ -50,12 +58,7 @@ export class Tunnel {
    */
   connect(port: number, protocol: keyof typeof tunnelProtocols): Duplex {
     const id = this.#freeId();
-    const connection = new TunnelConnection({
-      protocol,
-      send: (kind, content) => this.#send(encodeTunnelFrame(id, kind, content)),
-      taken: (bytes) => void this.#send(takenFrame(id, bytes)),
-      over: () => this.#connections.delete(id),
-    });
+    const connection = this.#connection(id, protocol);
     if (this.#over !== undefined) {
       connection.destroy(this.#over);
       return connection;
@@ -67,6 +70,15 @@ export class Tunnel {
 
   close(): void {
     this.#end(new DaemonError('Unavailable', 'the tunnel to the container was closed'));
+  }
+
+  #connection(id: number, protocol: keyof typeof tunnelProtocols): TunnelConnection {
+    return new TunnelConnection({
+      protocol,
+      send: (kind, content) => this.#send(encodeTunnelFrame(id, kind, content)),
+      taken: (bytes) => void this.#send(takenFrame(id, bytes)),
+      over: () => this.#connections.delete(id),
+    });
   }
 
   #freeId(): number {
@@ -87,7 +99,7 @@ export class Tunnel {
     const decoder = new TunnelDecoder();
     try {
       for await (const bytes of this.#session.output) {
-        for (const frame of decoder.push(bytes)) this.#take(frame);
+        for (const frame of decoder.push(bytes)) this.#receive(frame);
       }
       this.#end(lost());
     } catch (error) {
@@ -95,9 +107,18 @@ export class Tunnel {
     }
   }
 
-  #take({ connection, kind, content }: TunnelFrame): void {
+  #receive({ connection, kind, content }: TunnelFrame): void {
+    if (kind === tunnelKinds.open && this.#take !== undefined) this.#accept(connection, this.#take);
     // of one that is over here, more may be under way
-    this.#connections.get(connection)?.receive(kind, content);
+    else this.#connections.get(connection)?.receive(kind, content);
+  }
+
+  #accept(id: number, take: TakeConnection): void {
+    if (this.#connections.has(id) || this.#connections.size >= maxAccepted)
+      throw new TunnelProtocolError(`a connection ${id} beside ${this.#connections.size}`);
+    const connection = this.#connection(id, 'tcp');
+    this.#connections.set(id, connection);
+    take(connection);
   }
 
   #end(reason: DaemonError): void {

@@ -71,7 +71,9 @@ export type SupervisorJob =
   /** `{"bytes":N}`: what the container has written, as Docker counts it. */
   | { kind: 'usage' }
   /** `address`: where the container's servers are reached. Its streams are tunnel-frames.ts'. */
-  | { kind: 'tunnel'; address: string };
+  | { kind: 'tunnel'; address: string }
+  /** The other way: connections to the sockets of the API that its container has. Frames as of `tunnel`. */
+  | { kind: 'sockets' };
 
 export type SupervisorRequest =
   | { verb: 'state' }

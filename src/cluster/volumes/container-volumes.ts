@@ -7,6 +7,7 @@ import { neverTimestamp } from '../../go/timestamp';
 import type { MountDetails } from '../../semantics/containers/container-record';
 import type { KnownContainers } from '../../semantics/containers/known-containers';
 import { parseBindSpec } from '../../semantics/create/bind-spec';
+import { isDockerSocket } from '../../semantics/create/docker-socket';
 import { parseVolumesFrom } from '../../semantics/create/volumes-from';
 import { cleanPath } from '../../translate/container-to-pod';
 import type { ContainerVolumes } from '../contract/areas';
@@ -23,6 +24,8 @@ export interface ContainerVolumesContext {
   files: BoundFiles;
   /** Directories of nodes that may be bound, with what is below them. */
   bindPaths: readonly string[];
+  /** Where this daemon's API listens, as a client on its machine knows it: a bind of one of these is a bind of Docker's socket. */
+  apiHosts: readonly string[];
 }
 
 interface Resolved {
@@ -54,12 +57,12 @@ export class ClusterContainerVolumes implements ContainerVolumes {
     const taken = new Set<string>();
     for (const bind of hostConfig.Binds ?? []) {
       claimTarget(taken, parseBindSpec(bind).destination, hostConfig.Tmpfs);
-      const mount = await this.#bind(bind, hostConfig.VolumeDriver ?? '');
+      const mount = await this.#bind(bind, hostConfig);
       mounts.set(mount.point.Destination, mount);
     }
     for (const mount of hostConfig.Mounts ?? []) {
       claimTarget(taken, mount.Target ?? '');
-      const resolved = await this.#mount(mount);
+      const resolved = await this.#mount(mount, hostConfig);
       if (resolved !== undefined) mounts.set(resolved.point.Destination, resolved);
     }
     const elsewhere = new Set([
@@ -83,12 +86,14 @@ export class ClusterContainerVolumes implements ContainerVolumes {
 
   async podParts(record: ClusterRecord): Promise<PodParts> {
     const volumes: V1Volume[] = [];
+    const sockets: string[] = [];
     const mounts: V1VolumeMount[] = [];
     const filled: { name: string; destination: string }[] = [];
     /** By claim: the name that the Pod has for it. Of one claim by two names a kubelet waits for ever. */
     const ofClaims = new Map<string, string>();
     for (const [i, point] of record.mounts.entries()) {
       const details = record.mountDetails?.[point.Destination] ?? noDetails;
+      if (details.isEngineSocket === true) sockets.push(point.Destination);
       const source = await this.#source(record, point, details, i);
       if (source === undefined) continue;
       const claim = source.volume.persistentVolumeClaim?.claimName ?? '';
@@ -107,7 +112,12 @@ export class ClusterContainerVolumes implements ContainerVolumes {
     addMemory(record, volumes, mounts);
     // What a container has not been given at its first start, it is not given later.
     const fills = record.state.startedAt === neverTimestamp && filled.length > 0;
-    return { volumes, mounts, ...(fills ? { initContainers: [fillContainer(record, filled)] } : {}) };
+    return {
+      volumes,
+      mounts,
+      sockets,
+      ...(fills ? { initContainers: [fillContainer(record, filled)] } : {}),
+    };
   }
 
   async removeAnonymous(containerId: string, points: readonly MountPoint[]): Promise<void> {
@@ -129,14 +139,14 @@ export class ClusterContainerVolumes implements ContainerVolumes {
   async #source(
     record: ClusterRecord,
     point: MountPoint,
-    { subpath, createSource }: MountDetails,
+    { subpath, createSource, isEngineSocket }: MountDetails,
     index: number,
   ): Promise<{ volume: Omit<V1Volume, 'name'>; subPath: string } | undefined> {
     if (point.Type === 'volume') {
       const claim = await this.#context.volumes.get(point.Name ?? '');
       return { volume: { persistentVolumeClaim: { claimName: claim.claim } }, subPath: subpath };
     }
-    if (point.Type !== 'bind') return undefined;
+    if (point.Type !== 'bind' || isEngineSocket === true) return undefined;
     const path = point.Source;
     if (!this.#isAllowed(path)) {
       const { secretName, mode } = await this.#context.files.keep(record, path, index);
@@ -168,20 +178,22 @@ export class ClusterContainerVolumes implements ContainerVolumes {
       }));
   }
 
-  async #bind(bind: string, driver: string): Promise<Resolved> {
+  async #bind(bind: string, hostConfig: HostConfig): Promise<Resolved> {
     const { source, destination, mode, readWrite, noCopy, propagation } = parseBindSpec(bind);
     const target = cleanPath(destination);
     if (source.startsWith('/')) {
       const point = bindPoint(cleanPath(source), target, mode, readWrite);
+      const socket = this.#engineSocket(point, hostConfig);
+      if (socket !== undefined) return socket;
       await this.#requireBindable(point, propagation ?? '');
       return { details: { ...noDetails, createSource: true }, point };
     }
-    const body = { Name: source, Driver: driver };
+    const body = { Name: source, Driver: hostConfig.VolumeDriver ?? '' };
     const shown = { destination: target, mode: mode === '' ? 'z' : mode, readWrite };
     return { details: { ...noDetails, noCopy }, point: await this.#volume(body, shown) };
   }
 
-  async #mount(mount: Mount): Promise<Resolved | undefined> {
+  async #mount(mount: Mount, hostConfig: HostConfig): Promise<Resolved | undefined> {
     const destination = cleanPath(mount.Target ?? '');
     const readWrite = !(mount.ReadOnly ?? false);
     if (mount.Type === 'image') {
@@ -189,6 +201,8 @@ export class ClusterContainerVolumes implements ContainerVolumes {
     }
     if (mount.Type === 'bind') {
       const point = bindPoint(cleanPath(mount.Source ?? ''), destination, '', readWrite);
+      const socket = this.#engineSocket(point, hostConfig);
+      if (socket !== undefined) return socket;
       await this.#requireBindable(point, mount.BindOptions?.Propagation ?? '');
       const createSource = mount.BindOptions?.CreateMountpoint ?? false;
       return { details: { ...noDetails, createSource }, point };
@@ -221,6 +235,15 @@ export class ClusterContainerVolumes implements ContainerVolumes {
       RW: shown.readWrite,
       Propagation: '',
     };
+  }
+
+  /** A socket that process 1 makes, from which the API is reached. Undefined for another bind; throws where it can't be made. */
+  #engineSocket(point: MountPoint, { ReadonlyRootfs }: HostConfig): Resolved | undefined {
+    const { Source: source } = point;
+    if (!isDockerSocket(source) && !this.#context.apiHosts.includes(`unix://${source}`)) return undefined;
+    if (ReadonlyRootfs === true)
+      throw invalid(`bind source ${source} is not available on a cluster to a container with --read-only`);
+    return { details: { ...noDetails, isEngineSocket: true }, point };
   }
 
   /** Throws for a path that containers of a cluster can't have, and says what they can. */

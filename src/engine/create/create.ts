@@ -49,7 +49,7 @@ import { requireValidEndpoints } from '../../semantics/create/endpoints';
 import { otherPlatformWarnings, platformOf, requirePlatform } from '../../semantics/images/image-platform';
 import { parseVolumesFrom } from '../../semantics/create/volumes-from';
 import { isNative, parsePlatform, type Platform } from '../../registry/platform';
-import { apiSocketPath } from '../mounts/socket-source';
+import { apiSocketPath } from '../../config';
 import { effectlessOptions } from './effectless-options';
 import type { Config } from '../../config';
 import type { NetworkManager } from '../../network/network';

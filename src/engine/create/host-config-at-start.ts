@@ -15,7 +15,7 @@ import {
   requireBindSources,
   resolveMounts,
 } from '../mounts/container-mounts';
-import { apiSocketPath } from '../mounts/socket-source';
+import { apiSocketPath } from '../../config';
 import { resolveLinks } from '../../semantics/containers/links';
 import { tmpfsMountPoints } from '../../semantics/containers/first-record';
 import { containerNetworks, requireReferencedContainers, type CreateNeeds } from './create';

@@ -25,7 +25,7 @@ import { generalFailureCode, logStartError, startFailure } from '../../semantics
 import { requireBindSources } from '../mounts/container-mounts';
 import { mergeMounts, withHostPaths } from '../mounts/container-shares';
 import { fillFromUnstarted, type UnstartedNeeds } from '../mounts/share-filling';
-import { apiSocketPath } from '../mounts/socket-source';
+import { apiSocketPath } from '../../config';
 import { renewLinkingHosts, type HostsNeeds } from '../networks/connect';
 import { networksWith, publishNetworkEvents, publishPorts } from '../networks/container-network';
 import type { HostFollowing } from '../engine';

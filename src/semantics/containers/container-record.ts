@@ -41,6 +41,8 @@ export interface MountDetails {
   nonRecursive: boolean;
   /** Of an image that is mounted: as it was at create, whatever its name means later. Lowest layer first. */
   image?: { id: string; layers: readonly string[] };
+  /** Of a bind of the engine's own socket, where there are no files of the host that could be bound. */
+  isEngineSocket?: boolean;
   /** Of a volume that is a disk: its path on the host. */
   diskPath?: string;
 }

@@ -2,8 +2,9 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
+import { connect, createServer, type AddressInfo } from 'node:net';
 
+import { openTunnel } from '../../../src/cluster/networks/open-tunnel';
 import type { StartRequest } from '../../../src/cluster/supervisor/protocol';
 import type { LogEvent } from '../../../src/cluster/supervisor/records';
 import type { Following, RunningProcess } from '../../../src/cluster/supervisor/supervisor';
@@ -366,4 +367,33 @@ test('counters, of processes those of the container', async () => {
     pids: { current: 2 },
   });
   following.close();
+});
+
+describe('with a socket of the API', () => {
+  const socket = '/run/docker.sock';
+  let withSocket: LocalSupervisor;
+  beforeEach(async () => {
+    withSocket = await startLocalSupervisor('run', '/.caisson/run', socket);
+  });
+  afterEach(() => withSocket.end());
+
+  test('who connects waits until a daemon takes the connection', async () => {
+    const client = connect({ path: `/proc/${withSocket.pid}/root${socket}`, allowHalfOpen: true });
+    client.end('question');
+    const tunnel = await openTunnel(withSocket.supervisor, { kind: 'sockets' }, (connection) => {
+      connection.pipe(connection);
+    });
+    const chunks: Buffer[] = [];
+    for await (const chunk of client) chunks.push(chunk as Buffer);
+    tunnel.close();
+    expect(Buffer.concat(chunks).toString()).toBe('question');
+  });
+
+  test('has its other jobs, too; who has none is told so', async () => {
+    const usage = await withSocket.supervisor.job({ kind: 'usage' });
+    expect((await outputOf(usage)).code).toBe(0);
+    const refused = await local.supervisor.job({ kind: 'sockets' });
+    await outputOf(refused);
+    expect((await refused.exit).message).toBe('the container has no socket of the API');
+  });
 });

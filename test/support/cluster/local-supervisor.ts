@@ -34,7 +34,8 @@ ln -s pts/ptmx "$0"/dev/ptmx
 for name in null zero; do touch "$0"/dev/$name; mount --bind /dev/$name "$0"/dev/$name; done
 mount -t tmpfs caisson "$0"/.caisson
 cp "$1" "$0"/.caisson/init
-exec chroot "$0" /.caisson/init
+shift
+exec chroot "$0" /.caisson/init "$@"
 `;
 
 export interface LocalSupervisor {
@@ -50,11 +51,12 @@ export interface LocalSupervisor {
   end(): Promise<void>;
 }
 
-export async function startLocalSupervisor(): Promise<LocalSupervisor> {
+/** `args`: of process 1. */
+export async function startLocalSupervisor(...args: string[]): Promise<LocalSupervisor> {
   const root = fs.mkdtempSync(path.join(os.tmpdir(), 'supervisor-'));
   const child = spawn(
     'unshare',
-    ['--mount', '--pid', '--fork', '--kill-child', 'sh', '-c', script, root, built],
+    ['--mount', '--pid', '--fork', '--kill-child', 'sh', '-c', script, root, built, ...args],
     { stdio: ['ignore', 'inherit', 'inherit'] },
   );
   const exited = once(child, 'exit');

@@ -7,7 +7,7 @@ import type { RunFacts } from '../../../semantics/containers/container-state';
 import { neverTimestamp } from '../../../go/timestamp';
 import { fillNothing, prepareShares, type PreparedShares } from '../../mounts/container-shares';
 import { fillingTimeoutMs, ShareFilling, type VolumeUsers } from '../../mounts/share-filling';
-import { apiSocketPath } from '../../mounts/socket-source';
+import { apiSocketPath } from '../../../config';
 import { networkFiles, type NetworkFileSources } from '../../networks/container-network';
 import { withPodHostname } from '../../vms/named-pods';
 import type { AttachedEndpoint, RunningPod } from '../../vms/running-pod';

@@ -82,8 +82,8 @@ it('is of no container, and has none of what is secret', () => {
 
 it('leaves the network of its Pod where it asks for none', () => {
   const [container] = podOf(step({ network: 'none' })).spec?.containers ?? [];
-  expect(container?.command).toEqual(['/.caisson/init', 'alone']);
-  expect(podOf(step()).spec?.containers[0]?.command).toEqual(['/.caisson/init']);
+  expect(container?.command).toEqual(['/.caisson/init', 'alone', '/.caisson/run']);
+  expect(podOf(step()).spec?.containers[0]?.command).toEqual(['/.caisson/init', 'run', '/.caisson/run']);
 });
 
 it('is given the files of its mounts before it begins, and mounts what is below others after them', () => {

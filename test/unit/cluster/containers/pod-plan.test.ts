@@ -30,7 +30,8 @@ it('gives no container the token of the cluster, nor the services of its namespa
 
 it('runs the supervisor in the image by its digest, and the command in that', () => {
   const record = clusterRecord({}, { Env: ['A=b'], User: '7:8', WorkingDir: '/w' });
-  expect(containerOf()).toMatchObject({ image: record.source.reference, command: ['/.caisson/init'] });
+  const command = ['/.caisson/init', 'run', '/.caisson/run'];
+  expect(containerOf()).toMatchObject({ image: record.source.reference, command });
   expect(specOf().initContainers).toMatchObject([{ image: clusterSettings.supervisorImage }]);
   const process = processOf(record, ['LINKED=yes']);
   expect(process).toMatchObject({ args: ['sleep', '60'] });
@@ -68,7 +69,7 @@ it('has no more rights than it needs', () => {
 
 it('without a network its process 1 may leave the one of the Pod', () => {
   const { command, securityContext } = containerOf({ NetworkMode: 'none' });
-  expect(command).toEqual(['/.caisson/init', 'alone']);
+  expect(command).toEqual(['/.caisson/init', 'alone', '/.caisson/run']);
   expect(securityContext?.capabilities?.add).toEqual(expect.arrayContaining(['SYS_ADMIN', 'NET_ADMIN']));
 });
 

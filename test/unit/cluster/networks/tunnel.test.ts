@@ -1,6 +1,6 @@
 // Both ends of a tunnel, the supervisor's in C and the daemon's, with a listener of the daemon before them.
 
-import { execFileSync, spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
+import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -16,42 +16,25 @@ import {
   tunnelProtocols,
   tunnelWindowBytes,
 } from '../../../../src/cluster/networks/tunnel-frames';
+import { buildTunnelProgram, writeTo } from '../../../support/guests/tunnel-program';
 import { projectDir } from '../../../support/process/project-dir';
-import { makeScratchDir } from '../../../support/process/scratch-dir';
-
-const guest = join(projectDir, 'guest');
-const program = join(makeScratchDir('tunnel'), 'tunnel');
 
 let inside: ChildProcessWithoutNullStreams;
 let tunnel: Tunnel;
 const servers: Server[] = [];
 const opened: PortListeners[] = [];
 
+let start: ReturnType<typeof buildTunnelProgram>;
+
 beforeAll(() => {
-  const parts = [
-    'supervisor/tasks/tunnel.c',
-    'init/core/ring.c',
-    'init/core/fields.c',
-    'init/core/failure.c',
-  ];
-  execFileSync('gcc', [
-    ...['-std=gnu17', '-D_GNU_SOURCE', '-O1', '-g', '-fsanitize=address,undefined', '-o', program],
-    ...['supervisor', 'init', '..'].flatMap((folder) => ['-iquote', join(guest, folder)]),
-    ...['test/programs/tunnel.c', ...parts].map((file) => join(guest, file)),
-    '-ljansson',
-  ]);
+  start = buildTunnelProgram();
 });
 
 beforeEach(() => {
-  inside = spawn(program, ['127.0.0.1']);
-  inside.stdin.on('error', () => undefined);
+  inside = start(['127.0.0.1']);
   tunnel = new Tunnel({
     output: inside.stdout,
-    write: (data) =>
-      new Promise((resolve) => {
-        if (inside.stdin.write(data)) resolve();
-        else inside.stdin.once('drain', resolve);
-      }),
+    write: (data) => writeTo(inside, data),
     close: () => inside.stdin.end(),
   });
 });

@@ -29,6 +29,7 @@ function volumesOf(bindPaths: string[]): { volumes: ClusterContainerVolumes; sec
   const volumes = new ClusterContainerVolumes({
     files,
     bindPaths,
+    apiHosts: ['unix:///run/box.sock'],
     volumes: {
       keep: () => Promise.resolve(),
       ensure: ({ Name = 'anonymous' }) => Promise.resolve({ name: Name }),
@@ -129,4 +130,25 @@ it('gives a Pod one name of a claim, however often its container has the volume'
     ...['0', '1', '0'],
   ]);
   expect(fill?.volumeMounts?.map(({ name }) => name)).toEqual([expect.anything(), 'mount-0', 'mount-1']);
+});
+
+it('has process 1 make a socket where Docker’s is bound, and mounts nothing', async () => {
+  const { volumes } = volumesOf(['/var/run']);
+  const resolved = await volumes.resolve(
+    {
+      Binds: ['/var/run/../run/docker.sock:/var/run/docker.sock', '/run/box.sock:/box.sock:ro'],
+      Mounts: [{ Type: 'bind', Source: '/run/docker.sock', Target: '/x/docker.sock' }],
+    },
+    [],
+  );
+  expect(resolved.points.map(({ Type, Source }) => `${Type} ${Source}`)).toEqual([
+    'bind /var/run/docker.sock',
+    'bind /run/box.sock',
+    'bind /run/docker.sock',
+  ]);
+  const parts = await volumes.podParts(recordOf(resolved));
+  expect(parts.sockets).toEqual(['/var/run/docker.sock', '/box.sock', '/x/docker.sock']);
+  expect([parts.volumes, parts.mounts]).toEqual([[], []]);
+  const readOnly = { Binds: ['/run/docker.sock:/run/docker.sock'], ReadonlyRootfs: true };
+  await expect(volumes.resolve(readOnly, [])).rejects.toThrow('--read-only');
 });

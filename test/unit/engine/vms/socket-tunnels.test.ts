@@ -4,7 +4,8 @@ import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { RunningPod } from '../../../../src/engine/vms/running-pod';
-import { apiSocketPath, socketBehind } from '../../../../src/engine/mounts/socket-source';
+import { socketBehind } from '../../../../src/engine/mounts/socket-source';
+import { apiSocketPath } from '../../../../src/config';
 import { SocketTunnels, tunnelName } from '../../../../src/engine/vms/socket-tunnels';
 import { FakeInput, FakeOutput } from '../../../support/fakes/engine-fakes';
 
