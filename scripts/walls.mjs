@@ -541,6 +541,7 @@ export const walls = {
       'cluster/records',
       'cluster/client',
       'cluster/contract',
+      'semantics/networks',
       'semantics/logs',
       'semantics/views',
       'semantics/events',

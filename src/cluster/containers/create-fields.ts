@@ -4,6 +4,7 @@
 import type { ContainerConfig, EndpointSettings, HostConfig } from '../../docker/types';
 import { DaemonError } from '../../errors';
 import { validateFileLog, type LogConfigInput } from '../../semantics/logs/file-log-options';
+import { isUserDefined } from '../../semantics/networks/connect-validation';
 import { extraHostName, isAlone, podHostname } from './pod-plan';
 
 export type FieldFate = 'honoured' | 'warned' | 'refused';
@@ -262,12 +263,13 @@ export function clusterWarnings(
   return discarded.flatMap(([name, value, why]) => (isGiven(value) ? [`${name} discarded: ${why}.`] : []));
 }
 
-/** Which address a Pod has is the cluster's choice. */
+/** Which address a Pod has is the cluster's choice. One that is asked for on a network that is not the user's is refused at start. */
 function discardedOfEndpoint(
   network: string,
   { IPAMConfig, MacAddress, GwPriority }: EndpointSettings,
 ): [string, unknown, string][] {
-  const addresses = [IPAMConfig?.IPv4Address, IPAMConfig?.IPv6Address, ...(IPAMConfig?.LinkLocalIPs ?? [])];
+  const { IPv4Address, IPv6Address, LinkLocalIPs } = IPAMConfig ?? {};
+  const addresses = [...(isUserDefined(network) ? [IPv4Address, IPv6Address] : []), ...(LinkLocalIPs ?? [])];
   return [
     [`IPAMConfig of ${network}`, addresses.filter(isGiven), "addresses are the cluster's choice"],
     [`MacAddress of ${network}`, MacAddress, "it is the cluster's network that gives one"],
