@@ -24,6 +24,7 @@ import type { ClusterContext } from './containers/context';
 import { PodLimits } from './containers/pod-limits';
 import { mainContainer } from './containers/pod-plan';
 import { Pods } from './containers/pods';
+import { removalTold } from './containers/run-events';
 import { ClusterImageBackend } from './images/image-backend';
 import { ImageCatalog, type ImageNameRecord, type ImageRecord } from './images/image-catalog';
 import { PullSecrets } from './images/pull-secrets';
@@ -89,7 +90,7 @@ export async function startCluster(
   const pods = new Pods(api);
   const waits = new ContainerWaits();
   containers.onChange((container, before, after) => {
-    if (after === undefined) waits.removed(container);
+    if (after === undefined) void removalTold({ events }, container).then(() => waits.removed(container));
     else if (before !== undefined && isNewEnd(before.state, after.state)) waits.exited(container);
   });
 

@@ -12,7 +12,7 @@ import type { ClusterContainer } from '../records/cluster-container';
 import type { ClusterContext } from './context';
 import { podName } from './pod-plan';
 import { killAndWait } from './kill';
-import { endTold, endTolder } from './run-events';
+import { endTold, endTolder, removalMark } from './run-events';
 
 /** More than once when the restart policy starts it again between the kill and the removal. */
 const mostKills = 3;
@@ -104,9 +104,7 @@ export async function finishRemoval(
   await context.volumes.removed(record);
   await context.containers.remove(container);
   await context.images.released(record.source);
-  // Two may come here for one container, should another daemon have been taken for gone.
-  const mark = `${record.id} removed`;
-  context.events.publish('container', 'destroy', container.id, eventAttributes(record), mark);
+  context.events.publish('container', 'destroy', container.id, eventAttributes(record), removalMark(record));
   await context.events.flush();
   if (graceSeconds > 0) {
     setTimeout(() => {

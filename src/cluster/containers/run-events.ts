@@ -105,6 +105,16 @@ export function endTolder(
   };
 }
 
+/** Who waited for its removal may ask for events next: resolves when they have `destroy`, or whoever was to tell is gone. */
+export async function removalTold({ events }: Announcing, { id }: Pick<ClusterRecord, 'id'>): Promise<void> {
+  await events.whenTold(removalMark({ id }), untoldMs);
+}
+
+/** Two may remove one container, should another daemon have been taken for gone. */
+export function removalMark({ id }: Pick<ClusterRecord, 'id'>): string {
+  return `${id} removed`;
+}
+
 function hasRun({ state: { startedAt } }: ClusterRecord): boolean {
   return !startedAt.startsWith('0001-');
 }
