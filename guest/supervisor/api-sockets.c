@@ -12,19 +12,22 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "core/failure.h"
 
 static int listeners[MOST_API_SOCKETS];
 static int listener_count;
+static int error; /* an errno, of the path that */
+static const char *failed;
 
 static int open_parent(char *path)
 {
     for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
         int made = mkdir(path, 0755);
-        int error = errno;
+        int reason = errno;
         *slash = '/';
-        if (made < 0 && error != EEXIST)
-            return -error;
+        if (made < 0 && reason != EEXIST)
+            return -reason;
     }
     *strrchr(path, '/') = '\0';
     int parent = open(*path == '\0' ? "/" : path, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -55,16 +58,22 @@ static int listen_at(const char *given)
     return take_fd(&listener);
 }
 
-int api_sockets_open(char *const paths[], int count, const char **failed)
+void api_sockets_open(char *const paths[], int count)
 {
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < count && error == 0; i++) {
         int listener = listener_count < MOST_API_SOCKETS ? listen_at(paths[i]) : -EMFILE;
-        *failed = paths[i];
-        if (listener < 0)
-            return listener;
-        listeners[listener_count++] = listener;
+        if (listener >= 0) {
+            listeners[listener_count++] = listener;
+            continue;
+        }
+        error = -listener;
+        failed = paths[i];
     }
-    return 0;
+}
+
+int api_sockets_ready(struct failure *failure)
+{
+    return error == 0 ? 0 : fail_errno(failure, error, PHASE_MOUNT, "make the socket %s", failed);
 }
 
 void api_sockets_keep_only(void)

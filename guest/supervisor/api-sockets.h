@@ -5,9 +5,13 @@
 
 #define MOST_API_SOCKETS 8
 
-/* Makes them, and the directories above them, in place of what is there: for root and its group, as Docker's is. 0 or -errno, with the
- * path in `failed`. */
-int api_sockets_open(char *const paths[], int count, const char **failed);
+struct failure;
+
+/* Makes them, and the directories above them, in place of what is there: for root and its group, as Docker's is. */
+void api_sockets_open(char *const paths[], int count);
+
+/* Whether they could all be made: without them the command doesn't start. */
+int api_sockets_ready(struct failure *failure);
 
 /* Closes all descriptors but these, and the standard ones. */
 void api_sockets_keep_only(void);

@@ -62,7 +62,6 @@ static void take_signals(void)
 static int supervise(const char *directory, char *const sockets[], int socket_count)
 {
     char log_path[256], socket_path[256];
-    const char *failed = NULL;
     umask(022);
     snprintf(log_path, sizeof(log_path), "%s/log", directory);
     snprintf(socket_path, sizeof(socket_path), "%s/control", directory);
@@ -82,9 +81,7 @@ static int supervise(const char *directory, char *const sockets[], int socket_co
     result = sessions_open(socket_path, &request_events);
     if (result < 0)
         die("listen on %s: %s", socket_path, strerror(-result));
-    result = api_sockets_open(sockets, socket_count, &failed);
-    if (result < 0)
-        die("make the socket %s: %s", failed, strerror(-result));
+    api_sockets_open(sockets, socket_count);
     /* Of a container on a network with names; without them it runs all the same. */
     result = access(SUPERVISOR_NAMES, F_OK) == 0 ? resolver_open(SUPERVISOR_NAMES) : 0;
     if (result < 0)

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "api-sockets.h"
 #include "commands/child.h"
 #include "commands/follower.h"
 #include "commands/oom.h"
@@ -320,6 +321,8 @@ static int start(const json_t *params, struct failure *failure)
     struct process_spec spec;
     if (command.phase != COMMAND_NEVER && command.phase != COMMAND_EXITED)
         return fail(failure, EALREADY, PHASE_REQUEST, "the command is running already");
+    if (api_sockets_ready(failure) < 0)
+        return -1;
     int result = command_read_spec(params, &spec, failure);
     if (result == 0) {
         bool input = json_is_true(json_object_get(params, "openStdin"));

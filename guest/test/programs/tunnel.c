@@ -6,15 +6,18 @@
 
 #include "api-sockets.h"
 #include "core/cleanup.h"
+#include "core/failure.h"
 
 int main(int argc, char **argv)
 {
     char message[256] = "";
     const char *address = argc > 1 ? argv[1] : "";
-    const char *failed = NULL;
     bool is_path = *address == '/';
     auto_json params = json_pack("{s:s}", "address", address);
-    int result = is_path ? api_sockets_open(argv + 1, argc - 1, &failed) : 0;
+    struct failure failure;
+    if (is_path)
+        api_sockets_open(argv + 1, argc - 1);
+    int result = api_sockets_ready(&failure);
     if (result == 0)
         result = (is_path ? sockets_run : tunnel_run)(params, message, sizeof(message));
     fprintf(stderr, "%s", message);

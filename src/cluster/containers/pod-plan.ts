@@ -125,7 +125,8 @@ export function podOf(record: ClusterRecord, settings: ClusterSettings, parts: r
             `${supervisorDirectory}/init`,
             isAlone(record) ? 'alone' : 'run',
             stateDirectory,
-            ...gather((part) => part.sockets),
+            // no names of variables, which Kubernetes would put in
+            ...gather((part) => part.sockets?.map((path) => path.replaceAll('$(', () => '$$('))),
           ],
           env: gather((part) => part.environment),
           securityContext: securityContext(record),

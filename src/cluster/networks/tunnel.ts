@@ -114,8 +114,11 @@ export class Tunnel {
   }
 
   #accept(id: number, take: TakeConnection): void {
-    if (this.#connections.has(id) || this.#connections.size >= maxAccepted)
-      throw new TunnelProtocolError(`a connection ${id} beside ${this.#connections.size}`);
+    if (this.#connections.has(id)) throw new TunnelProtocolError(`a second connection ${id}`);
+    if (this.#connections.size >= maxAccepted) {
+      void this.#send(encodeTunnelFrame(id, tunnelKinds.reset)); // what still comes of it finds nobody
+      return;
+    }
     const connection = this.#connection(id, 'tcp');
     this.#connections.set(id, connection);
     take(connection);

@@ -40,8 +40,9 @@ function start(
   script: string,
   more: Partial<GuestProcess> = {},
   rest: Partial<StartRequest> = {},
+  { supervisor } = local,
 ): Promise<Following> {
-  return local.supervisor.start(
+  return supervisor.start(
     {
       process: shell(script, more),
       openStdin: false,
@@ -389,9 +390,20 @@ describe('with a socket of the API', () => {
     expect(Buffer.concat(chunks).toString()).toBe('question');
   });
 
+  test('which can’t be made the command doesn’t start', async () => {
+    const other = await startLocalSupervisor('run', '/.caisson/run', '/etc');
+    try {
+      await expect(start('true', {}, {}, other)).rejects.toThrow('make the socket /etc: Is a directory');
+    } finally {
+      await other.end();
+    }
+  });
+
   test('has its other jobs, too; who has none is told so', async () => {
     const usage = await withSocket.supervisor.job({ kind: 'usage' });
     expect((await outputOf(usage)).code).toBe(0);
+    const changes = await outputOf(await withSocket.supervisor.job({ kind: 'changes' }));
+    expect(changes.stdout.split('\0')).toContain(`A${socket}`);
     const refused = await local.supervisor.job({ kind: 'sockets' });
     await outputOf(refused);
     expect((await refused.exit).message).toBe('the container has no socket of the API');
