@@ -9,7 +9,7 @@
 #define TUNNEL_WINDOW_BYTES 262144
 
 /* From the daemon: port and protocol, 16 bits each. Its answer is TUNNEL_OPENED, or TUNNEL_RESET with the reason. From the supervisor, whose
- * job is `sockets`: nothing follows, the connection is there, and the daemon says nothing or TUNNEL_RESET. */
+ * job is `sockets`: which of its sockets it is, 32 bits; the connection is there, and the daemon says nothing or TUNNEL_RESET. */
 #define TUNNEL_OPEN 1
 #define TUNNEL_OPENED 2
 /* Of UDP, a datagram each; those that find no room are lost, as they would be elsewhere. */

@@ -462,6 +462,7 @@ export const walls = {
   'cluster/builds': {
     imports: [
       'cluster/streams',
+      'cluster/networks',
       'cluster/containers',
       'cluster/layers',
       'cluster/images',

@@ -1,7 +1,7 @@
 /* The supervisor: process 1 of a container's Pod on a Kubernetes cluster. It starts the container's command when a daemon says so,
  * and outlives it, so that a stopped container keeps its files and its log.
  *
- *   init [run [DIRECTORY [SOCKET…]]]  process 1, which keeps what it has in the directory; with sockets of the API (api-sockets.h)
+ *   init [run [DIRECTORY [SOCKET…]]]  process 1, which keeps what it has in the directory; with sockets (sockets.h)
  *   init alone …            process 1 of a container without a network (alone.h)
  *   init install DIRECTORY  copies itself and what it needs there, in an init container
  *   init fill FROM TO…     in an init container of the same image: empty volumes get what it has there
@@ -18,7 +18,6 @@
 #include <unistd.h>
 
 #include "alone.h"
-#include "api-sockets.h"
 #include "commands/child.h"
 #include "commands/command.h"
 #include "core/log.h"
@@ -32,6 +31,7 @@
 #include "records/record-log.h"
 #include "requests.h"
 #include "sessions/session.h"
+#include "sockets.h"
 #include "tasks/manifest.h"
 
 static struct record_log records;
@@ -77,11 +77,11 @@ static int supervise(const char *directory, char *const sockets[], int socket_co
         die("open the log in %s: %s", log_path, strerror(-result));
     command_open(&records);
     take_signals();
+    sockets_open(sockets, socket_count); /* first: their directories are not what the container has made */
     manifest_begin(directory);
     result = sessions_open(socket_path, &request_events);
     if (result < 0)
         die("listen on %s: %s", socket_path, strerror(-result));
-    api_sockets_open(sockets, socket_count);
     /* Of a container on a network with names; without them it runs all the same. */
     result = access(SUPERVISOR_NAMES, F_OK) == 0 ? resolver_open(SUPERVISOR_NAMES) : 0;
     if (result < 0)

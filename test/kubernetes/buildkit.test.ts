@@ -1,6 +1,7 @@
 // docker build as newer clients do it: BuildKit, whose steps are Pods, and whose images are in the operator's registry.
 
-import { execFile, spawn } from 'node:child_process';
+import { execFile, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -143,6 +144,31 @@ describeNewer('a client that builds with BuildKit', () => {
     await build(...flags, '--build-arg', 'TURN=2', '--tag', 'mounts:2', path);
     expect(await docker('run', '--rm', 'mounts:2', 'cat', '/after')).toBe('turn\nturn');
     expect(await docker('run', '--rm', 'mounts:2', 'cat', '/before')).toBe('turn');
+  });
+
+  it('carries the agent of its client into a Pod, and leaves nothing of its socket', async () => {
+    const [key, socket] = [join(dir, 'key'), join(dir, 'agent')];
+    execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'the-key', '-f', key]);
+    const agent = spawn('ssh-agent', ['-D', '-a', socket], { stdio: ['ignore', 'pipe', 'inherit'] });
+    try {
+      await once(agent.stdout, 'data'); // it listens
+      execFileSync('ssh-add', ['-q', key], { env: { ...process.env, SSH_AUTH_SOCK: socket } });
+      const dockerfile = `
+        FROM box:1
+        COPY ask /ask
+        RUN --mount=type=ssh --mount=type=ssh,target=/other/agent,mode=0666,uid=7 \\
+            /ask /run/buildkit/ssh_agent.0 | tr -dc a-z- | grep -o the-key >/seen && stat -c '%a %u' /run/buildkit/ssh_agent.0 "$SSH_AUTH_SOCK" >>/seen && \\
+            for i in 1 2 3; do /ask /other/agent & done | tr -dc a-z- | grep -o the-key >>/seen
+        CMD ["sh", "-c", "cat /seen; ls -d /other /run/buildkit 2>/dev/null; true"]
+      `;
+      const path = context('ssh', dockerfile);
+      const source = join(projectDir, 'guest/test/programs/agent-client.c');
+      execFileSync('gcc', ['-static', '-o', join(path, 'ask'), source]);
+      await build('--ssh', `default=${socket}`, '--tag', 'agent:1', path);
+      expect(await docker('run', '--rm', 'agent:1')).toBe('the-key\n600 0\n666 7\nthe-key\nthe-key\nthe-key');
+    } finally {
+      agent.kill();
+    }
   });
 
   it('gives results to its client, and to registries', async () => {

@@ -14,13 +14,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "api-sockets.h"
 #include "core/cleanup.h"
 #include "core/go-error.h"
 #include "core/log.h"
 #include "limits/seccomp.h"
 #include "process/launch.h"
 #include "records/record.h"
+#include "sockets.h"
 
 /* How long processes that hold the output open may delay the news of an exit. */
 #define GRACE_MS 100
@@ -296,7 +296,7 @@ __attribute__((noreturn)) static void run_job(const struct child_launch *launch,
             _exit(EIO);
     }
     /* The end of the status socket among them: it runs. */
-    api_sockets_keep_only();
+    sockets_keep_only();
     umask(0);
     int result = launch->job(launch->params, message, sizeof(message));
     if (result == 0)

@@ -12,7 +12,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "api-sockets.h"
 #include "commands/child.h"
 #include "commands/follower.h"
 #include "commands/oom.h"
@@ -22,6 +21,7 @@
 #include "core/log.h"
 #include "limits/spec.h"
 #include "records/record.h"
+#include "sockets.h"
 
 /* How often processes that are being killed are looked for, and for how long. */
 #define SWEEP_MS 20
@@ -321,7 +321,7 @@ static int start(const json_t *params, struct failure *failure)
     struct process_spec spec;
     if (command.phase != COMMAND_NEVER && command.phase != COMMAND_EXITED)
         return fail(failure, EALREADY, PHASE_REQUEST, "the command is running already");
-    if (api_sockets_ready(failure) < 0)
+    if (sockets_ready(failure) < 0)
         return -1;
     int result = command_read_spec(params, &spec, failure);
     if (result == 0) {

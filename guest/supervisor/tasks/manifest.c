@@ -16,6 +16,7 @@
 #include "core/cleanup.h"
 #include "core/go-error.h"
 #include "core/log.h"
+#include "sockets.h"
 
 #define MAX_DEPTH 256
 #define MAX_LIST_BYTES (256L * 1024 * 1024)
@@ -77,6 +78,11 @@ static int walk_directory(struct walk *walk, int parent, const char *name, const
 
 /* ---- the list ---- */
 
+static bool is_later(const struct timespec *a, const struct timespec *b)
+{
+    return a->tv_sec != b->tv_sec ? a->tv_sec > b->tv_sec : a->tv_nsec > b->tv_nsec;
+}
+
 static void list_entry(struct walk *walk, const char *path, const struct stat *status)
 {
     if (S_ISSOCK(status->st_mode)) /* which no image has, but process 1 may have made meanwhile */
@@ -89,7 +95,10 @@ static void list_entry(struct walk *walk, const char *path, const struct stat *s
 static int write_list(void)
 {
     struct timespec now[2];
-    clock_gettime(CLOCK_REALTIME_COARSE, &now[0]); /* by which files have their times */
+    clock_gettime(CLOCK_REALTIME_COARSE, &now[0]); /* by which files have their times, mostly */
+    const struct timespec made = sockets_made();
+    if (is_later(&made, &now[0]))
+        now[0] = made;
     now[1] = now[0];
     char part[PATH_MAX + 8];
     struct stat root;
@@ -138,11 +147,6 @@ static void record(struct walk *walk, char kind, const char *path, const struct 
     (void)status;
     fprintf(walk->output, "%c%s", kind, path);
     fputc('\0', walk->output);
-}
-
-static bool is_later(const struct timespec *a, const struct timespec *b)
-{
-    return a->tv_sec != b->tv_sec ? a->tv_sec > b->tv_sec : a->tv_nsec > b->tv_nsec;
 }
 
 static void compare_entry(struct walk *walk, const char *path, const struct stat *status)
@@ -301,13 +305,20 @@ static int sort_changes(struct changes *changes, int root, char *text, size_t le
     return 0;
 }
 
+/* No layer has sockets, and the directory of one is none that the container has made. */
+static void record_for_layer(struct walk *walk, char kind, const char *path, const struct stat *status)
+{
+    if (status == NULL || !S_ISSOCK(status->st_mode))
+        record(walk, kind, path, status);
+}
+
 int layer_run(const json_t *params, char *message, size_t message_size)
 {
     (void)params;
     auto_free char *text = NULL;
     size_t length = 0;
     FILE *records = open_memstream(&text, &length);
-    struct walk walk = { .differs = record };
+    struct walk walk = { .differs = record_for_layer };
     int result = records == NULL ? -ENOMEM : compare_with_image(&walk, records, message, message_size);
     if (records != NULL && fclose(records) != 0 && result == 0)
         result = -ENOMEM;

@@ -13,11 +13,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "api-sockets.h"
 #include "core/fields.h"
 #include "core/ring.h"
 #include "core/write-all.h"
 #include "protocol/supervisor-tunnel.h"
+#include "sockets.h"
 
 #define MOST_CONNECTIONS 4096
 #define MOST_ACCEPTED 512
@@ -122,9 +122,9 @@ static int open_connection(uint32_t id, const uint8_t *content, size_t length)
     return datagrams ? send_frame(id, TUNNEL_OPENED, NULL, 0) : 0;
 }
 
-static int accept_connection(int listener)
+static int accept_connection(uint32_t index)
 {
-    int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int fd = accept4(listeners[index], NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) /* who has gone again, or is another daemon's by now */
         return errno == EAGAIN || errno == EINTR || errno == ECONNABORTED ? 0 : -errno;
     struct connection *connection = calloc(1, sizeof(*connection));
@@ -143,7 +143,7 @@ static int accept_connection(int listener)
     };
     connections = connection;
     connection_count++;
-    return send_frame(connection->id, TUNNEL_OPEN, NULL, 0);
+    return send_frame(connection->id, TUNNEL_OPEN, &index, sizeof(index));
 }
 
 static void close_dead(void)
@@ -347,14 +347,14 @@ static int turn(struct pollfd *polled)
         result = take_input();
     for (int i = 0; i < listener_count && result == 0; i++)
         if (polled[1 + i].revents != 0)
-            result = accept_connection(listeners[i]);
+            result = accept_connection((uint32_t)i);
     close_dead();
     return result;
 }
 
 static int carry(char *message, size_t message_size)
 {
-    static struct pollfd polled[1 + MOST_API_SOCKETS + MOST_CONNECTIONS];
+    static struct pollfd polled[1 + MOST_SOCKETS + MOST_CONNECTIONS];
     signal(SIGPIPE, SIG_IGN);
     int result;
     while ((result = turn(polled)) == 0)
@@ -379,9 +379,9 @@ int tunnel_run(const json_t *params, char *message, size_t message_size)
 int sockets_run(const json_t *params, char *message, size_t message_size)
 {
     (void)params;
-    listener_count = api_sockets(&listeners);
+    listener_count = sockets_listeners(&listeners);
     if (listener_count == 0) {
-        snprintf(message, message_size, "the container has no socket of the API");
+        snprintf(message, message_size, "the container has no sockets");
         return -ENOENT;
     }
     return carry(message, message_size);

@@ -3,21 +3,22 @@
 
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
-#include "api-sockets.h"
 #include "core/cleanup.h"
 #include "core/failure.h"
+#include "sockets.h"
 
 int main(int argc, char **argv)
 {
     char message[256] = "";
     const char *address = argc > 1 ? argv[1] : "";
-    bool is_path = *address == '/';
+    bool is_path = strchr(address, '/') != NULL;
     auto_json params = json_pack("{s:s}", "address", address);
     struct failure failure;
     if (is_path)
-        api_sockets_open(argv + 1, argc - 1);
-    int result = api_sockets_ready(&failure);
+        sockets_open(argv + 1, argc - 1);
+    int result = sockets_ready(&failure);
     if (result == 0)
         result = (is_path ? sockets_run : tunnel_run)(params, message, sizeof(message));
     fprintf(stderr, "%s", message);

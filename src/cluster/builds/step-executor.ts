@@ -20,6 +20,7 @@ import { beatMs } from '../contract/build-beat';
 import type { ClusterContext } from '../containers/context';
 import { mainContainer } from '../containers/pod-plan';
 import { isLeaving } from '../containers/pods';
+import { serveSockets } from '../networks/open-tunnel';
 import { whenListed } from '../streams/changes';
 import { followLog } from '../streams/follow-log';
 import { jobStream } from '../streams/jobs';
@@ -35,6 +36,7 @@ import {
   filesContainer,
   filledMounts,
   refuseUnsupported,
+  socketMounts,
   stepPod,
   stepProcess,
   stepRecord,
@@ -174,7 +176,7 @@ class StepRun {
     await pods.whenAboutToRun(name, this.#signal);
     const supervisor = this.#needs.supervisor(name, mainContainer);
     await this.#reached(name, () => whenListed(supervisor, this.#signal));
-    const exit = await this.#process(name, supervisor, process);
+    const exit = await this.#withSockets(supervisor, () => this.#process(name, supervisor, process));
     const changes = new Map<string, string>();
     let release = (): void => undefined;
     const { keepsChanges, readonly } = this.#step.root;
@@ -199,6 +201,18 @@ class StepRun {
       release,
       vm: '',
     };
+  }
+
+  /** While the work goes on its sockets lead to the agents that the client forwards. */
+  async #withSockets<T>(supervisor: Supervisor, work: () => Promise<T>): Promise<T> {
+    const sockets = socketMounts(this.#step);
+    const over = new AbortController();
+    if (sockets.length > 0) void serveSockets(supervisor, (index) => sockets[index]?.connect(), over.signal);
+    try {
+      return await work();
+    } finally {
+      over.abort();
+    }
   }
 
   /** Gives the init container what the mounts have in them; when it ends, the step's own can begin. */

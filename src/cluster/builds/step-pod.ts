@@ -13,7 +13,14 @@ import { withRunDefaults } from '../../semantics/create/daemon-defaults';
 import { mergeEnvironment } from '../../translate/environment';
 import type { GuestProcess } from '../../vm/contract/protocol';
 import type { ClusterRecord, NodeSource } from '../contract/cluster-record';
-import { runMount, supervisorDirectory, supervisorMount, type PodParts } from '../contract/pod-parts';
+import {
+  mostSockets,
+  runMount,
+  supervisorDirectory,
+  supervisorMount,
+  type PodParts,
+  type PodSocket,
+} from '../contract/pod-parts';
 import { podOf, processOf } from '../containers/pod-plan';
 import { containerIdLabel } from '../records/container-form';
 
@@ -30,15 +37,17 @@ export const contentName = 'content';
 
 /** A mount of the step that has files, and so a volume of the Pod. */
 export interface FilledMount {
-  readonly mount: Exclude<StepMount, { kind: 'tmpfs' | 'ssh' }>;
+  readonly mount: Exclude<PlacedMount['mount'], { kind: 'tmpfs' }>;
   /** Absolute and clean. */
   readonly target: string;
   /** In the init container. */
   readonly directory: string;
 }
 
+type SocketMount = Extract<StepMount, { kind: 'ssh' }>;
+
 interface PlacedMount {
-  readonly mount: StepMount;
+  readonly mount: Exclude<StepMount, SocketMount>;
   readonly target: string;
   readonly volume: string;
 }
@@ -55,29 +64,36 @@ export function refuseUnsupported(step: ExecStep): void {
     );
   if (step.network === 'host') refuse('--network=host', 'a step has an address of its own, not a node’s');
   for (const mount of step.mounts) {
-    if (mount.kind === 'ssh') refuse('--mount=type=ssh', 'no socket of a client is carried into a Pod');
     if (mount.kind === 'layers' && mount.keepsChanges === true)
       refuse(
         `a result of the mount at ${mount.dest.slice(0, 200)}`,
         'only what changes in the root is known there',
       );
   }
+  if (socketMounts(step).length > mostSockets)
+    refuse(`more than ${mostSockets} mounts of type ssh in one step`, 'its process 1 makes no more sockets');
 }
 
-function placedMounts({ mounts, workingDir }: ExecStep): PlacedMount[] {
-  return mounts.map((mount, i) => ({
-    mount,
-    target: posix.resolve('/', workingDir, mount.dest),
-    volume: `mount-${i}`,
-  }));
+function targetOf({ workingDir }: ExecStep, { dest }: StepMount): string {
+  return posix.resolve('/', workingDir, dest);
+}
+
+/** Of a step's mounts those that are sockets, in the order in which its Pod has them. */
+export function socketMounts({ mounts }: ExecStep): SocketMount[] {
+  return mounts.filter((mount) => mount.kind === 'ssh');
+}
+
+/** The others. */
+function placedMounts(step: ExecStep): PlacedMount[] {
+  return step.mounts.flatMap((mount, i) =>
+    mount.kind === 'ssh' ? [] : [{ mount, target: targetOf(step, mount), volume: `mount-${i}` }],
+  );
 }
 
 /** Of a step's mounts those that have files. */
 export function filledMounts(step: ExecStep): FilledMount[] {
   return placedMounts(step).flatMap(({ mount, target, volume }) =>
-    mount.kind === 'tmpfs' || mount.kind === 'ssh'
-      ? []
-      : [{ mount, target, directory: `${filesDirectory}/${volume}` }],
+    mount.kind === 'tmpfs' ? [] : [{ mount, target, directory: `${filesDirectory}/${volume}` }],
   );
 }
 
@@ -157,6 +173,7 @@ function mountParts(step: ExecStep, supervisorImage: string): PodParts {
   return {
     volumes: placed.map(volumeOf),
     mounts: inOrder.map(volumeMount),
+    sockets: socketMounts(step).map((mount) => ({ ...socketOf(mount), path: targetOf(step, mount) })),
     ...(filled.length === 0
       ? {}
       : {
@@ -164,6 +181,10 @@ function mountParts(step: ExecStep, supervisorImage: string): PodParts {
           initContainers: [filesInit(placed, supervisorImage)],
         }),
   };
+}
+
+function socketOf({ mode, uid, gid }: SocketMount): Omit<PodSocket, 'path'> {
+  return { mode, uid, gid };
 }
 
 function volumeOf({ mount, volume }: PlacedMount): V1Volume {
@@ -180,7 +201,7 @@ function volumeOf({ mount, volume }: PlacedMount): V1Volume {
 
 function volumeMount({ mount, target, volume }: PlacedMount): V1VolumeMount {
   if (mount.kind === 'tmpfs') return { name: volume, mountPath: target };
-  const readOnly = mount.kind === 'secret' || (mount.kind !== 'ssh' && mount.readonly);
+  const readOnly = mount.kind === 'secret' || mount.readonly;
   return { name: volume, mountPath: target, subPath: contentName, ...(readOnly ? { readOnly } : {}) };
 }
 
@@ -201,9 +222,7 @@ function filesInit(placed: readonly PlacedMount[], image: string): V1Container {
       // its log and socket are not the step's
       runMount('files-run'),
       ...placed.flatMap(({ mount, volume }) =>
-        mount.kind === 'tmpfs' || mount.kind === 'ssh'
-          ? []
-          : [{ name: volume, mountPath: `${filesDirectory}/${volume}` }],
+        mount.kind === 'tmpfs' ? [] : [{ name: volume, mountPath: `${filesDirectory}/${volume}` }],
       ),
     ],
   };

@@ -12,6 +12,7 @@ import type { ClusterRecord, PodFacts } from '../contract/cluster-record';
 import {
   runMount,
   stateDirectory,
+  type PodSocket,
   supervisorDirectory,
   supervisorMount,
   supervisorVolume,
@@ -125,8 +126,7 @@ export function podOf(record: ClusterRecord, settings: ClusterSettings, parts: r
             `${supervisorDirectory}/init`,
             isAlone(record) ? 'alone' : 'run',
             stateDirectory,
-            // no names of variables, which Kubernetes would put in
-            ...gather((part) => part.sockets?.map((path) => path.replaceAll('$(', () => '$$('))),
+            ...gather((part) => part.sockets?.map(socketWord)),
           ],
           env: gather((part) => part.environment),
           securityContext: securityContext(record),
@@ -141,6 +141,11 @@ export function podOf(record: ClusterRecord, settings: ClusterSettings, parts: r
       ],
     },
   };
+}
+
+/** As process 1 reads it; without names of variables, which Kubernetes would put in. */
+function socketWord({ path, mode, uid, gid }: PodSocket): string {
+  return [mode.toString(8), uid, gid, path.replaceAll('$(', () => '$$(')].join(':');
 }
 
 function supervisorContainer(image: string): V1Container {

@@ -28,6 +28,16 @@ export function runMount(name: string): V1VolumeMount {
   return { name, mountPath: stateDirectory };
 }
 
+export interface PodSocket {
+  path: string;
+  mode: number;
+  uid: number;
+  gid: number;
+}
+
+/** A supervisor has no more. */
+export const mostSockets = 8;
+
 /** Absent members add nothing. */
 export interface PodParts {
   labels?: Record<string, string>;
@@ -36,8 +46,8 @@ export interface PodParts {
   /** Of the container itself. */
   mounts?: V1VolumeMount[];
   environment?: V1EnvVar[];
-  /** Paths in the container at which the API is reached. */
-  sockets?: string[];
+  /** Unix sockets in the container, in the order by which who takes their connections knows them. */
+  sockets?: PodSocket[];
   /** After the one that brings the supervisor. */
   initContainers?: V1Container[];
   hostAliases?: V1HostAlias[];

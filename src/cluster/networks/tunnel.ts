@@ -1,4 +1,4 @@
-// Connections into a container, many over one session with its supervisor: what published ports lead through. And out of it, to the API.
+// Connections into a container, many over one session with its supervisor: what published ports lead through. And out of it, from its sockets.
 
 import { Duplex } from 'node:stream';
 import { DaemonError, errorMessage } from '../../errors';
@@ -25,8 +25,8 @@ export interface TunnelSession {
 
 const maxConnection = 0xffff_ffff;
 
-/** Takes a connection that the container has made. Of a tunnel without one there are none. */
-export type TakeConnection = (connection: Duplex) => void;
+/** Takes a connection that the container has made, to its socket of this index. Of a tunnel without one there are none. */
+export type TakeConnection = (connection: Duplex, socket: number) => void;
 
 /** A container's, at once. */
 const maxAccepted = 512;
@@ -108,12 +108,13 @@ export class Tunnel {
   }
 
   #receive({ connection, kind, content }: TunnelFrame): void {
-    if (kind === tunnelKinds.open && this.#take !== undefined) this.#accept(connection, this.#take);
+    if (kind === tunnelKinds.open && this.#take !== undefined) this.#accept(connection, content, this.#take);
     // of one that is over here, more may be under way
     else this.#connections.get(connection)?.receive(kind, content);
   }
 
-  #accept(id: number, take: TakeConnection): void {
+  #accept(id: number, content: Buffer, take: TakeConnection): void {
+    if (content.length !== 4) throw new TunnelProtocolError('a connection to no socket');
     if (this.#connections.has(id)) throw new TunnelProtocolError(`a second connection ${id}`);
     if (this.#connections.size >= maxAccepted) {
       void this.#send(encodeTunnelFrame(id, tunnelKinds.reset)); // what still comes of it finds nobody
@@ -121,7 +122,7 @@ export class Tunnel {
     }
     const connection = this.#connection(id, 'tcp');
     this.#connections.set(id, connection);
-    take(connection);
+    take(connection, content.readUInt32LE(0));
   }
 
   #end(reason: DaemonError): void {

@@ -72,7 +72,7 @@ export type SupervisorJob =
   | { kind: 'usage' }
   /** `address`: where the container's servers are reached. Its streams are tunnel-frames.ts'. */
   | { kind: 'tunnel'; address: string }
-  /** The other way: connections to the sockets of the API that its container has. Frames as of `tunnel`. */
+  /** The other way: connections to the sockets that its container has. Frames as of `tunnel`. */
   | { kind: 'sockets' };
 
 export type SupervisorRequest =

@@ -12,7 +12,7 @@ import { parseVolumesFrom } from '../../semantics/create/volumes-from';
 import { cleanPath } from '../../translate/container-to-pod';
 import type { ContainerVolumes } from '../contract/areas';
 import type { ClusterRecord } from '../contract/cluster-record';
-import type { PodParts } from '../contract/pod-parts';
+import type { PodParts, PodSocket } from '../contract/pod-parts';
 import { supervisorDirectory, supervisorMount } from '../contract/pod-parts';
 import { BoundFiles } from './bound-files';
 import { claimName } from './claim';
@@ -36,6 +36,8 @@ interface Resolved {
 const noDetails: MountDetails = { noCopy: false, subpath: '', createSource: false, nonRecursive: false };
 /** Docker's, and the runtimes' own. */
 const defaultShmBytes = 64 * 1024 * 1024;
+/** For root and its group. */
+const asDockers = { mode: 0o660, uid: 0, gid: 0 };
 /** Where an init container has the volumes that it fills. */
 const fillDirectory = '/.caisson-fill';
 
@@ -86,14 +88,14 @@ export class ClusterContainerVolumes implements ContainerVolumes {
 
   async podParts(record: ClusterRecord): Promise<PodParts> {
     const volumes: V1Volume[] = [];
-    const sockets: string[] = [];
+    const sockets: PodSocket[] = [];
     const mounts: V1VolumeMount[] = [];
     const filled: { name: string; destination: string }[] = [];
     /** By claim: the name that the Pod has for it. Of one claim by two names a kubelet waits for ever. */
     const ofClaims = new Map<string, string>();
     for (const [i, point] of record.mounts.entries()) {
       const details = record.mountDetails?.[point.Destination] ?? noDetails;
-      if (details.isEngineSocket === true) sockets.push(point.Destination);
+      if (details.isEngineSocket === true) sockets.push({ path: point.Destination, ...asDockers });
       const source = await this.#source(record, point, details, i);
       if (source === undefined) continue;
       const claim = source.volume.persistentVolumeClaim?.claimName ?? '';

@@ -370,11 +370,12 @@ test('counters, of processes those of the container', async () => {
   following.close();
 });
 
-describe('with a socket of the API', () => {
+describe('with sockets', () => {
   const socket = '/run/docker.sock';
   let withSocket: LocalSupervisor;
   beforeEach(async () => {
-    withSocket = await startLocalSupervisor('run', '/.caisson/run', socket);
+    withSocket = await startLocalSupervisor('run', '/.caisson/run', `640:7:8:${socket}`);
+    await withSocket.supervisor.state(); // it has made its sockets before it answers
   });
   afterEach(() => withSocket.end());
 
@@ -391,7 +392,7 @@ describe('with a socket of the API', () => {
   });
 
   test('which can’t be made the command doesn’t start', async () => {
-    const other = await startLocalSupervisor('run', '/.caisson/run', '/etc');
+    const other = await startLocalSupervisor('run', '/.caisson/run', '660:0:0:/etc');
     try {
       await expect(start('true', {}, {}, other)).rejects.toThrow('make the socket /etc: Is a directory');
     } finally {
@@ -406,6 +407,6 @@ describe('with a socket of the API', () => {
     expect(changes.stdout.split('\0')).toContain(`A${socket}`);
     const refused = await local.supervisor.job({ kind: 'sockets' });
     await outputOf(refused);
-    expect((await refused.exit).message).toBe('the container has no socket of the API');
+    expect((await refused.exit).message).toBe('the container has no sockets');
   });
 });

@@ -7,11 +7,11 @@ import { makeScratchDir } from '../process/scratch-dir';
 
 const guest = join(projectDir, 'guest');
 
-/** Compiles it. Its arguments: an address to which it connects, or the paths of sockets. */
+/** Compiles it. Its arguments: an address to which it connects, or sockets, as process 1 is told of them. */
 export function buildTunnelProgram(): (args: readonly string[]) => ChildProcessWithoutNullStreams {
   const program = join(makeScratchDir('tunnel'), 'tunnel');
   const parts = [
-    'supervisor/api-sockets.c',
+    'supervisor/sockets.c',
     'supervisor/tasks/tunnel.c',
     'init/core/ring.c',
     'init/core/fields.c',

@@ -23,6 +23,10 @@ const config = {
   },
 } as unknown as Parameters<typeof stepRecord>[3];
 
+function agent(dest: string): ExecStep['mounts'][number] {
+  return { kind: 'ssh', dest, uid: 7, gid: 8, mode: 0o600, connect: () => undefined as never };
+}
+
 function step(changes: Partial<ExecStep> = {}): ExecStep {
   return {
     ...{ buildId: 'b', after: '', alone: false, architecture: '', mounts: [], args: ['true'], env: ['A=1'] },
@@ -80,6 +84,18 @@ it('is of no container, and has none of what is secret', () => {
   });
 });
 
+it('has process 1 make sockets for agents, beside its other mounts', () => {
+  const { spec } = podOf(
+    step({
+      mounts: [agent('one'), { kind: 'tmpfs', dest: '/t', sizeBytes: 0 }, agent('/run/two')],
+      workingDir: '/w',
+    }),
+  );
+  expect(spec?.containers[0]?.command?.slice(3)).toEqual(['600:7:8:/w/one', '600:7:8:/run/two']);
+  expect(spec?.containers[0]?.volumeMounts?.map(({ mountPath }) => mountPath)).toContain('/t');
+  expect(spec?.containers[0]?.volumeMounts?.map(({ mountPath }) => mountPath)).not.toContain('/w/one');
+});
+
 it('leaves the network of its Pod where it asks for none', () => {
   const [container] = podOf(step({ network: 'none' })).spec?.containers ?? [];
   expect(container?.command).toEqual(['/.caisson/init', 'alone', '/.caisson/run']);
@@ -116,12 +132,7 @@ it('is given the files of its mounts before it begins, and mounts what is below 
 it.each([
   [step({ network: 'none', insecure: true }), '--network=none with --security=insecure is not supported'],
   [step({ network: 'host' }), '--network=host is not supported on a cluster'],
-  [
-    step({
-      mounts: [{ kind: 'ssh', dest: '/s', uid: 0, gid: 0, mode: 0, connect: () => undefined as never }],
-    }),
-    '--mount=type=ssh is not supported on a cluster',
-  ],
+  [step({ mounts: Array.from({ length: 9 }, () => agent('/s')) }), 'more than 8 mounts of type ssh'],
 ])('what no Pod can have is refused by name', (given, words) => {
   expect(() => refuseUnsupported(given)).toThrow(words);
 });

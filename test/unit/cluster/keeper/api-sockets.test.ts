@@ -45,7 +45,7 @@ beforeEach(async () => {
   paths = [join(dir, 'root/var/run/docker.sock'), join(dir, 'root/other.sock')];
   const supervisor = {
     job: () => {
-      const inside = start(paths);
+      const inside = start(paths.map((path) => `660:0:0:${path}`));
       insides.push(inside);
       return Promise.resolve({
         output: outputOf(inside),

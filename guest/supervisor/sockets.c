@@ -1,4 +1,4 @@
-#include "api-sockets.h"
+#include "sockets.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,8 +14,9 @@
 #include "core/cleanup.h"
 #include "core/failure.h"
 
-static int listeners[MOST_API_SOCKETS];
+static int listeners[MOST_SOCKETS];
 static int listener_count;
+static struct timespec made;
 static int error; /* an errno, of the path that */
 static const char *failed;
 
@@ -23,10 +24,10 @@ static int open_parent(char *path)
 {
     for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
-        int made = mkdir(path, 0755);
+        int result = mkdir(path, 0755);
         int reason = errno;
         *slash = '/';
-        if (made < 0 && reason != EEXIST)
+        if (result < 0 && reason != EEXIST)
             return -reason;
     }
     *strrchr(path, '/') = '\0';
@@ -34,10 +35,15 @@ static int open_parent(char *path)
     return parent < 0 ? -errno : parent;
 }
 
-static int listen_at(const char *given)
+static int listen_at(const char *spec)
 {
     char path[PATH_MAX];
+    unsigned mode, uid, gid;
+    int start = 0;
     struct sockaddr_un address = { .sun_family = AF_UNIX };
+    if (sscanf(spec, "%o:%u:%u:%n", &mode, &uid, &gid, &start) != 3 || start == 0)
+        return -EINVAL;
+    const char *given = spec + start;
     if (*given != '/' || strlen(given) >= sizeof(path))
         return -EINVAL;
     strcpy(path, given);
@@ -53,30 +59,42 @@ static int listen_at(const char *given)
         return -errno;
     auto_fd listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (listener < 0 || bind(listener, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
-        fchmodat(parent, name, 0660, 0) < 0 || listen(listener, SOMAXCONN) < 0)
+        fchownat(parent, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0 || fchmodat(parent, name, mode & 0777, 0) < 0 ||
+        listen(listener, SOMAXCONN) < 0)
         return -errno;
+    struct stat status;
+    if (fstat(parent, &status) < 0)
+        return -errno;
+    made = status.st_ctim; /* later than those above it, and than those of others before */
     return take_fd(&listener);
 }
 
-void api_sockets_open(char *const paths[], int count)
+void sockets_open(char *const specs[], int count)
 {
     for (int i = 0; i < count && error == 0; i++) {
-        int listener = listener_count < MOST_API_SOCKETS ? listen_at(paths[i]) : -EMFILE;
+        int listener = listener_count < MOST_SOCKETS ? listen_at(specs[i]) : -EMFILE;
         if (listener >= 0) {
             listeners[listener_count++] = listener;
             continue;
         }
         error = -listener;
-        failed = paths[i];
+        failed = specs[i];
     }
 }
 
-int api_sockets_ready(struct failure *failure)
+int sockets_ready(struct failure *failure)
 {
-    return error == 0 ? 0 : fail_errno(failure, error, PHASE_MOUNT, "make the socket %s", failed);
+    return error == 0 ? 0
+                      : fail_errno(failure, error, PHASE_MOUNT, "make the socket %s",
+                                   strchr(failed, '/') == NULL ? failed : strchr(failed, '/'));
 }
 
-void api_sockets_keep_only(void)
+struct timespec sockets_made(void)
+{
+    return made;
+}
+
+void sockets_keep_only(void)
 {
     for (unsigned from = STDERR_FILENO + 1;;) {
         unsigned kept = UINT_MAX;
@@ -91,7 +109,7 @@ void api_sockets_keep_only(void)
     }
 }
 
-int api_sockets(const int **found)
+int sockets_listeners(const int **found)
 {
     *found = listeners;
     return listener_count;
