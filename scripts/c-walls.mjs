@@ -44,6 +44,7 @@ const programs = [
       'records',
       'names',
       'sessions',
+      'sockets',
       'commands',
       'tasks',
     ],

@@ -1,7 +1,7 @@
 /* The supervisor: process 1 of a container's Pod on a Kubernetes cluster. It starts the container's command when a daemon says so,
  * and outlives it, so that a stopped container keeps its files and its log.
  *
- *   init [run [DIRECTORY [SOCKET…]]]  process 1, which keeps what it has in the directory; with sockets (sockets.h)
+ *   init [run [DIRECTORY [SOCKET…]]]  process 1, which keeps what it has in the directory; with sockets (sockets/sockets.h)
  *   init alone …            process 1 of a container without a network (alone.h)
  *   init install DIRECTORY  copies itself and what it needs there, in an init container
  *   init fill FROM TO…     in an init container of the same image: empty volumes get what it has there
@@ -31,7 +31,7 @@
 #include "records/record-log.h"
 #include "requests.h"
 #include "sessions/session.h"
-#include "sockets.h"
+#include "sockets/sockets.h"
 #include "tasks/manifest.h"
 
 static struct record_log records;

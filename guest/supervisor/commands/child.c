@@ -20,7 +20,7 @@
 #include "limits/seccomp.h"
 #include "process/launch.h"
 #include "records/record.h"
-#include "sockets.h"
+#include "sockets/sockets.h"
 
 /* How long processes that hold the output open may delay the news of an exit. */
 #define GRACE_MS 100

@@ -21,7 +21,7 @@
 #include "core/log.h"
 #include "limits/spec.h"
 #include "records/record.h"
-#include "sockets.h"
+#include "sockets/sockets.h"
 
 /* How often processes that are being killed are looked for, and for how long. */
 #define SWEEP_MS 20

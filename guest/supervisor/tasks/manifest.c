@@ -16,7 +16,7 @@
 #include "core/cleanup.h"
 #include "core/go-error.h"
 #include "core/log.h"
-#include "sockets.h"
+#include "sockets/sockets.h"
 
 #define MAX_DEPTH 256
 #define MAX_LIST_BYTES (256L * 1024 * 1024)

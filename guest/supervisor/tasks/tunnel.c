@@ -17,7 +17,7 @@
 #include "core/ring.h"
 #include "core/write-all.h"
 #include "protocol/supervisor-tunnel.h"
-#include "sockets.h"
+#include "sockets/sockets.h"
 
 #define MOST_CONNECTIONS 4096
 #define MOST_ACCEPTED 512

@@ -8,7 +8,7 @@
 /* Until the session ends. `address`: where the container's servers are reached, as Docker does: not by its loopback. */
 task_run tunnel_run;
 
-/* Until the session ends: the other way, connections to the container's sockets (sockets.h). */
+/* Until the session ends: the other way, connections to the container's sockets (sockets/sockets.h). */
 task_run sockets_run;
 
 #endif

@@ -7,7 +7,7 @@
 
 #include "core/cleanup.h"
 #include "core/failure.h"
-#include "sockets.h"
+#include "sockets/sockets.h"
 
 int main(int argc, char **argv)
 {

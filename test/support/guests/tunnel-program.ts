@@ -11,7 +11,7 @@ const guest = join(projectDir, 'guest');
 export function buildTunnelProgram(): (args: readonly string[]) => ChildProcessWithoutNullStreams {
   const program = join(makeScratchDir('tunnel'), 'tunnel');
   const parts = [
-    'supervisor/sockets.c',
+    'supervisor/sockets/sockets.c',
     'supervisor/tasks/tunnel.c',
     'init/core/ring.c',
     'init/core/fields.c',

@@ -1,4 +1,4 @@
-#include "sockets.h"
+#include "sockets/sockets.h"
 
 #include <errno.h>
 #include <fcntl.h>
