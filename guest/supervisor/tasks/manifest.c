@@ -85,7 +85,7 @@ static bool is_later(const struct timespec *a, const struct timespec *b)
 
 static void list_entry(struct walk *walk, const char *path, const struct stat *status)
 {
-    if (S_ISSOCK(status->st_mode)) /* which no image has, but process 1 may have made meanwhile */
+    if (S_ISSOCK(status->st_mode)) /* which no image has: those are there that process 1 has made before */
         return;
     fwrite(path, 1, strlen(path) + 1, walk->output);
 }

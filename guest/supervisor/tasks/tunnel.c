@@ -80,6 +80,18 @@ static struct connection *find(uint32_t id)
     return NULL;
 }
 
+/* Of this socket, in the list; NULL where there is no memory. */
+static struct connection *add_connection(uint32_t id, int fd)
+{
+    struct connection *connection = calloc(1, sizeof(*connection));
+    if (connection == NULL)
+        return NULL;
+    *connection = (struct connection){ .next = connections, .id = id, .fd = fd, .credit = TUNNEL_WINDOW_BYTES };
+    connections = connection;
+    connection_count++;
+    return connection;
+}
+
 /* A connection's socket, connecting; -errno. */
 static int open_socket(uint16_t port, bool datagrams)
 {
@@ -102,23 +114,16 @@ static int open_connection(uint32_t id, const uint8_t *content, size_t length)
         return -EPROTO;
     memcpy(wanted, content, sizeof(wanted));
     bool datagrams = wanted[1] == TUNNEL_UDP;
-    struct connection *connection = connection_count < MOST_CONNECTIONS ? calloc(1, sizeof(*connection)) : NULL;
-    int fd = connection == NULL ? -ENOMEM : open_socket(wanted[0], datagrams);
-    if (fd < 0) {
-        const char *reason = strerror(-fd);
-        free(connection);
+    int fd = connection_count < MOST_CONNECTIONS ? open_socket(wanted[0], datagrams) : -ENOMEM;
+    struct connection *connection = fd < 0 ? NULL : add_connection(id, fd);
+    if (connection == NULL) {
+        const char *reason = strerror(fd < 0 ? -fd : ENOMEM);
+        if (fd >= 0)
+            close(fd);
         return send_frame(id, TUNNEL_RESET, reason, strlen(reason));
     }
-    *connection = (struct connection){
-        .next = connections,
-        .id = id,
-        .fd = fd,
-        .datagrams = datagrams,
-        .connecting = !datagrams,
-        .credit = TUNNEL_WINDOW_BYTES,
-    };
-    connections = connection;
-    connection_count++;
+    connection->datagrams = datagrams;
+    connection->connecting = !datagrams;
     return datagrams ? send_frame(id, TUNNEL_OPENED, NULL, 0) : 0;
 }
 
@@ -127,23 +132,14 @@ static int accept_connection(uint32_t index)
     int fd = accept4(listeners[index], NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) /* who has gone again, or is another daemon's by now */
         return errno == EAGAIN || errno == EINTR || errno == ECONNABORTED ? 0 : -errno;
-    struct connection *connection = calloc(1, sizeof(*connection));
-    if (connection == NULL) {
-        close(fd);
-        return -ENOMEM;
-    }
     do
         last_accepted++;
     while (last_accepted == 0 || find(last_accepted) != NULL);
-    *connection = (struct connection){
-        .next = connections,
-        .id = last_accepted,
-        .fd = fd,
-        .credit = TUNNEL_WINDOW_BYTES,
-    };
-    connections = connection;
-    connection_count++;
-    return send_frame(connection->id, TUNNEL_OPEN, &index, sizeof(index));
+    if (add_connection(last_accepted, fd) == NULL) {
+        close(fd);
+        return -ENOMEM;
+    }
+    return send_frame(last_accepted, TUNNEL_OPEN, &index, sizeof(index));
 }
 
 static void close_dead(void)
