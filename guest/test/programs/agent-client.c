@@ -1,22 +1,17 @@
 /* Asks an SSH agent on a unix socket for its keys, and prints the answer. */
-#include <stdio.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
+
+#include "connect-unix.h"
 
 int main(int count, char **arguments)
 {
     static const unsigned char question[] = { 0, 0, 0, 1, 11 };
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
     char answer[4096];
-    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    if (count != 2 || fd < 0)
+    if (count != 2)
         return 2;
-    snprintf(address.sun_path, sizeof(address.sun_path), "%s", arguments[1]);
-    if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
-        perror("connect");
+    int fd = connect_unix(arguments[1]);
+    if (fd < 0)
         return 1;
-    }
     if (write(fd, question, sizeof(question)) < 0)
         return 1;
     size_t length = 0, wanted = 4; /* the length of the rest comes first */
