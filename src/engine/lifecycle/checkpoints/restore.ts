@@ -16,9 +16,8 @@ import type { RestoreSource, FileShare } from '../../../vm/contract/vm';
 import type { SavedMount, StoredCheckpoint } from './checkpoint-store';
 import type { ContainerRecord } from '../../../semantics/containers/container-record';
 import { prepareShares, type PreparedShares } from '../../mounts/container-shares';
-import { apiSocketPath } from '../../../config';
 import type { ShareNames, SocketTargets } from '../../../semantics/containers/container-state';
-import type { Config } from '../../../config';
+import { apiSocketPath, type Config } from '../../../config';
 
 /** Shares of a container that goes on from a checkpoint. */
 export type RestoredShares = PreparedShares & { names: ShareNames };

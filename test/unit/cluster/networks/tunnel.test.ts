@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 
+import { mostSockets } from '../../../../src/cluster/contract/pod-parts';
 import { PortListeners, type BoundPort } from '../../../../src/cluster/networks/port-listeners';
 import { Tunnel } from '../../../../src/cluster/networks/tunnel';
 import {
@@ -91,6 +92,11 @@ it('has the numbers of the other end', () => {
       Object.entries(tunnelProtocols).map(([name, value]) => [name.toUpperCase(), value]),
     ),
   });
+});
+
+it('knows how many sockets the other end makes', () => {
+  const header = readFileSync(join(projectDir, 'guest/supervisor/sockets/sockets.h'), 'utf8');
+  expect(Number(/^#define MOST_SOCKETS (\d+)$/m.exec(header)?.[1])).toBe(mostSockets);
 });
 
 it('answers after the client has sent its last', async () => {
